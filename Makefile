@@ -1,0 +1,59 @@
+# `make run` and `make test` need nothing but python3 (3.11 or newer) and make.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+# Any values will do for checks that start no service.
+CHECK_ENV := SECRET_KEY=only-for-checks-8f1c0b7e6d5a49388271605f4e3d2c1b0a99 \
+	MANA_SERVICE_KEY=only-for-checks DATABASE_URL=postgresql://localhost/unused
+
+.PHONY: run test check format lint types schema lock bench clean
+
+run: $(INSTALLED)
+	$(BIN)/python -m mana_credits.sandbox
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -n auto
+
+check: $(INSTALLED) lint types
+	$(CHECK_ENV) $(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+	$(CHECK_ENV) $(BIN)/python manage.py check --deploy --fail-level WARNING
+	$(CHECK_ENV) $(BIN)/python manage.py spectacular --validate --fail-on-warn --file .schema.tmp
+	diff docs/openapi.yaml .schema.tmp && rm .schema.tmp
+	$(BIN)/python -m pytest -n auto --cov --cov-report=term --cov-fail-under=95
+	$(BIN)/python -m coverage report --fail-under=100 --include='$(MONEY)'
+
+# The modules through which credits move; every branch of them is tested.
+MONEY := credits/ledger.py,credits/reservations.py,credits/amounts.py,credits/routines.py,credits/erasure.py,credits/books.py
+
+lint: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+types: $(INSTALLED)
+	$(CHECK_ENV) $(BIN)/mypy .
+
+format: $(INSTALLED)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+schema: $(INSTALLED)
+	$(CHECK_ENV) $(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
+
+bench: $(INSTALLED)
+	$(BIN)/python -m bench
+
+# Writes the one lock file anew, with hashes and without an index's address.
+lock: $(INSTALLED)
+	$(BIN)/pip-compile --quiet --upgrade --extra dev --strip-extras --allow-unsafe \
+		--generate-hashes --no-emit-index-url --no-emit-options --no-header --no-annotate \
+		--output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf .venv .sandbox staticfiles
+
+$(INSTALLED): requirements.lock
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	touch $@

@@ -1,0 +1,1 @@
+"""Balances, the ledger and reservations: the bottom of the house."""

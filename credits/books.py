@@ -1,0 +1,168 @@
+"""The rules of the money as queries: what is wrong with the books, each thing in a sentence.
+
+Every query names the users it looks at, so that a check walks through a ledger of any size in
+batches.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
+
+from credits.models import Balance
+
+
+@dataclass(frozen=True, slots=True)
+class Discrepancy:
+    """One thing that the books do not explain: the rule, the user and a sentence."""
+
+    rule: str
+    user_id: str
+    sentence: str
+
+
+# Each query yields a user's id and a sentence for whatever breaks the rule, among %(users)s.
+RULES = {
+    "posted is the sum of the transactions": """
+        SELECT user_id, format('posted is %%s, the transactions sum up to %%s',
+                               b.posted, coalesce(t.total, 0))
+        FROM credits.balances b LEFT JOIN (
+            SELECT user_id, sum(amount) AS total FROM credits.transactions
+            WHERE user_id = ANY(%(users)s) GROUP BY user_id
+        ) t USING (user_id)
+        WHERE user_id = ANY(%(users)s) AND b.posted <> coalesce(t.total, 0)
+    """,
+    "held is the sum of the open reservations": """
+        SELECT user_id, format('held is %%s, the open reservations sum up to %%s',
+                               b.held, coalesce(r.total, 0))
+        FROM credits.balances b LEFT JOIN (
+            SELECT user_id, sum(amount) AS total FROM credits.reservations
+            WHERE status = 'open' AND user_id = ANY(%(users)s) GROUP BY user_id
+        ) r USING (user_id)
+        WHERE user_id = ANY(%(users)s) AND b.held <> coalesce(r.total, 0)
+    """,
+    "the lifetime totals are what the transactions made them": """
+        SELECT user_id, format('earned is %%s and spent %%s, not %%s and %%s',
+                               b.total_earned, b.total_spent,
+                               coalesce(t.earned, 0), coalesce(t.spent, 0))
+        FROM credits.balances b LEFT JOIN (
+            SELECT user_id, sum(amount + spent_change) AS earned, sum(spent_change) AS spent
+            FROM credits.transactions
+            WHERE user_id = ANY(%(users)s) GROUP BY user_id
+        ) t USING (user_id)
+        WHERE user_id = ANY(%(users)s)
+          AND (b.total_earned, b.total_spent) <> (coalesce(t.earned, 0), coalesce(t.spent, 0))
+    """,
+    "the chain of transactions has no gap": """
+        SELECT user_id, format('transaction %%s follows %%s: balance %%s after %%s',
+                               number, previous_number, balance_before, previous_after)
+        FROM (
+            SELECT user_id, number, balance_before,
+                   lag(number, 1, 0) OVER w AS previous_number,
+                   lag(balance_after, 1, 0) OVER w AS previous_after
+            FROM credits.transactions
+            WHERE user_id = ANY(%(users)s)
+            WINDOW w AS (PARTITION BY user_id ORDER BY number)
+        ) chain
+        WHERE number <> previous_number + 1 OR balance_before <> previous_after
+    """,
+    "the balance counts its transactions": """
+        SELECT user_id, format('the last transaction is %%s, the balance says %%s',
+                               coalesce(t.newest, 0), b.last_number)
+        FROM credits.balances b LEFT JOIN (
+            SELECT user_id, max(number) AS newest FROM credits.transactions
+            WHERE user_id = ANY(%(users)s) GROUP BY user_id
+        ) t USING (user_id)
+        WHERE user_id = ANY(%(users)s) AND b.last_number <> coalesce(t.newest, 0)
+    """,
+    "what is given back does not exceed its original": """
+        SELECT o.user_id, format('%%s came back of transaction %%s, which moved %%s',
+                                 sum(r.amount), o.number, o.amount)
+        FROM credits.transactions r JOIN credits.transactions o ON o.id = r.related_id
+        WHERE o.user_id = ANY(%(users)s)
+        GROUP BY o.id HAVING abs(sum(r.amount)) > abs(o.amount)
+            OR sign(sum(r.amount)) = sign(o.amount) OR bool_or(r.user_id <> o.user_id)
+    """,
+    "a committed reservation took what its transaction says": """
+        SELECT r.user_id, format('reservation %%s took %%s, its transaction %%s',
+                                 r.id, r.committed_amount, t.amount)
+        FROM credits.reservations r JOIN credits.transactions t ON t.id = r.transaction_id
+        WHERE r.user_id = ANY(%(users)s)
+          AND (t.amount <> -r.committed_amount OR t.user_id <> r.user_id)
+    """,
+    "usage statistics count every usage": """
+        SELECT user_id, format('%%s in %%s: counted %%s in %%s usages, the ledger has %%s in %%s',
+                               date, app_id, s.credits_used, s.transactions, t.used, t.count)
+        FROM (
+            SELECT * FROM credits.usage_stats WHERE user_id = ANY(%(users)s)
+        ) s FULL JOIN (
+            SELECT user_id, (created_at AT TIME ZONE 'UTC')::date AS date, app_id,
+                   -sum(amount) AS used, count(*) AS count
+            FROM credits.transactions
+            WHERE type = 'usage' AND user_id = ANY(%(users)s)
+            GROUP BY 1, 2, 3
+        ) t USING (user_id, date, app_id)
+        WHERE (s.credits_used, s.transactions) IS DISTINCT FROM (t.used, t.count)
+    """,
+}
+
+ORPHANS = """
+    SELECT DISTINCT user_id, 'has rows, but no balance' FROM (
+        SELECT user_id FROM credits.transactions
+        UNION SELECT user_id FROM credits.reservations
+        UNION SELECT user_id FROM credits.usage_stats
+    ) r WHERE NOT EXISTS (SELECT FROM credits.balances b WHERE b.user_id = r.user_id)
+"""
+
+
+def check_all(*, batch_size: int) -> Iterator[tuple[int, list[Discrepancy]]]:
+    """Check every user's books; yield, batch by batch, how many users and what is wrong.
+
+    Memory does not grow with the ledger. Each batch is seen in one snapshot, so movements under
+    way are no discrepancies.
+    """
+    after = ""
+    while users := list(
+        Balance.objects.filter(pk__gt=after)
+        .order_by("pk")
+        .values_list("pk", flat=True)[:batch_size]
+    ):
+        yield len(users), check(users)
+        after = users[-1]
+    yield 0, orphans()
+
+
+def check(users: list[str]) -> list[Discrepancy]:
+    """Return what is wrong with the books of these users, in one snapshot."""
+    with _snapshot() as cursor:
+        return [
+            Discrepancy(rule, user_id, sentence)
+            for rule, query in RULES.items()
+            for user_id, sentence in _rows(cursor, query, {"users": users})
+        ]
+
+
+def orphans() -> list[Discrepancy]:
+    """Return the users who have rows but no balance."""
+    with _snapshot() as cursor:
+        return [
+            Discrepancy("every row belongs to a balance", user_id, sentence)
+            for user_id, sentence in _rows(cursor, ORPHANS, {})
+        ]
+
+
+@contextmanager
+def _snapshot() -> Iterator[CursorWrapper]:
+    outermost = not connection.in_atomic_block
+    with transaction.atomic(), connection.cursor() as cursor:
+        if outermost:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield cursor
+
+
+def _rows(cursor: CursorWrapper, query: str, values: dict[str, Any]) -> list[tuple[str, str]]:
+    cursor.execute(query, values)
+    return [(user_id, sentence) for user_id, sentence in cursor.fetchall()]

@@ -1,0 +1,21 @@
+"""The base of all outcomes that the domain expects and a caller can act on."""
+
+from typing import Any, ClassVar
+
+
+class DomainError(Exception):
+    """An expected refusal.
+
+    `code` is stable and snake_case, `status` the HTTP status that the API answers with, `details` a
+    mapping of plain values (Decimal allowed), or None. Subclasses stand beside the function that
+    raises them.
+    """
+
+    code: ClassVar[str] = "refused"
+    status: ClassVar[int] = 400
+    message: ClassVar[str] = "Refused"
+
+    def __init__(self, message: str | None = None, **details: Any) -> None:
+        self.text = message or self.message
+        self.details = details or None
+        super().__init__(self.text)

@@ -1,0 +1,276 @@
+"""The write path: every movement of credits is one verb here, and one call of the database.
+
+`credits.post_transaction` (in `credits/sql/`) locks the balance, answers replays, checks funds and
+writes; this module is its only caller. Amounts are credits. Each verb takes `memo`, what the
+entry says, and `origin`, who asked; each returns a Posting and raises the DomainErrors it names,
+besides InvalidAmount, IdempotencyKeyReused and BalanceTooLarge, which any of them may.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple, cast
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from credits.amounts import exact, plain, positive
+from credits.errors import DomainError
+from credits.ids import new_id
+from credits.models import Balance, Transaction
+from credits.routines import Routine
+
+Type = Transaction.Type
+
+_post_transaction = Routine(
+    "credits.post_transaction", arity=17, entry=Transaction, balance=Balance
+)
+
+
+class Memo(NamedTuple):
+    """What an entry says: the app, a text for the user, and any JSON object of the caller's."""
+
+    app_id: str = "system"
+    description: str = ""
+    metadata: Mapping[str, Any] | None = None
+
+
+class Origin(NamedTuple):
+    """Who caused a movement, and the caller's name for the request.
+
+    `actor` is `user`, `service`, `service:NAME`, `operator:NAME`, `stripe` or `system`; `key` the
+    idempotency key, unique per user; `at` the moment (UTC), None for the database's clock.
+    """
+
+    actor: str
+    key: str | None = None
+    request_id: str | None = None
+    at: datetime | None = None
+
+    def request(self, *parts: object) -> str | None:
+        """Return what a replay of this request must equal, or None without a key."""
+        if self.key is None:
+            return None
+        kind = self.actor.partition(":")[0]
+        return json.dumps([kind, *(None if part is None else str(part) for part in parts)])
+
+
+class Posting(NamedTuple):
+    """The transaction and the balance as it stands now; `replayed` when nothing moved."""
+
+    transaction: Transaction
+    balance: Balance
+    replayed: bool
+
+
+class InsufficientCredits(DomainError):
+    """The movement would take available below zero. Details: `required`, `available`."""
+
+    code = "insufficient_credits"
+    status = 402
+    message = "Insufficient credits"
+
+
+class IdempotencyKeyReused(DomainError):
+    """The user's key stands for another request."""
+
+    code = "idempotency_key_reused"
+    status = 409
+    message = "This idempotency key was used for another request"
+
+
+class UserUnknown(DomainError):
+    """A refund for a user who never had a balance."""
+
+    code = "user_not_found"
+    status = 404
+    message = "This user has no balance"
+
+
+class TransactionUnknown(DomainError):
+    """The user has no such transaction, or a refund names one that is not a usage."""
+
+    code = "transaction_not_found"
+    status = 404
+    message = "Transaction not found"
+
+
+class ExceedsOriginal(DomainError):
+    """More would be given back, in sum, than the original transaction moved."""
+
+    code = "exceeds_original"
+    message = "More than the original transaction moved, counting what was given back before"
+
+
+class BalanceTooLarge(DomainError):
+    """A total of the balance would have more than 15 digits."""
+
+    code = "balance_too_large"
+    message = "The balance would become too large"
+
+
+class NotReversible(DomainError):
+    """A reversal is not reversed; its original is posted anew."""
+
+    code = "not_reversible"
+    message = "A reversal cannot be reversed"
+
+
+REFUSALS: Mapping[str, type[DomainError]] = {
+    "idempotency_key_reused": IdempotencyKeyReused,
+    "unknown_user": UserUnknown,
+    "unknown_transaction": TransactionUnknown,
+    "exceeds_original": ExceedsOriginal,
+    "balance_too_large": BalanceTooLarge,
+}
+
+
+class Movement(NamedTuple):
+    """What `credits.post_transaction` is asked to do; see there."""
+
+    type: str | None
+    amount: Decimal
+    side: str = "earned"
+    may_overdraw: bool = False
+    cause: str | None = None
+    related_id: UUID | None = None
+
+
+def spend(user_id: str, amount: Decimal, *, memo: Memo, origin: Origin) -> Posting:
+    """Take `amount` that the user used. Raises InsufficientCredits."""
+    movement = Movement(Type.USAGE, -positive(amount), side="spent")
+    return _post(user_id, movement, memo, origin)
+
+
+def refund(
+    user_id: str, amount: Decimal, *, memo: Memo, origin: Origin, usage_id: UUID | None = None
+) -> Posting:
+    """Give back used credits; of one usage at most what it took, in sum, when it is named.
+
+    Lowers the lifetime total spent; what exceeds that counts as earned. Raises UserUnknown,
+    TransactionUnknown, ExceedsOriginal.
+    """
+    movement = Movement(Type.REFUND, positive(amount), side="spent", related_id=usage_id)
+    return _post(user_id, movement, memo, origin)
+
+
+def grant(user_id: str, amount: Decimal, *, memo: Memo, origin: Origin, cause: str) -> Posting:
+    """Give credits without payment, once per `cause`."""
+    movement = Movement(Type.GRANT, positive(amount), cause=cause)
+    return _post(user_id, movement, memo, origin)
+
+
+def adjust(user_id: str, amount: Decimal, *, memo: Memo, origin: Origin) -> Posting:
+    """Post an operator's signed correction; may take available below zero."""
+    movement = Movement(Type.ADJUSTMENT, exact(amount), may_overdraw=True)
+    return _post(user_id, movement, memo, origin)
+
+
+def reverse(transaction_id: UUID, *, memo: Memo, origin: Origin) -> Posting:
+    """Post the opposite of a transaction, once; may take available below zero.
+
+    Raises TransactionUnknown, NotReversible, and ExceedsOriginal when a part was given back
+    already.
+    """
+    original = Transaction.objects.filter(pk=transaction_id).first()
+    if original is None:
+        raise TransactionUnknown
+    if original.type == Type.REVERSAL:
+        raise NotReversible
+    movement = Movement(
+        Type.REVERSAL,
+        -original.amount,
+        side="spent" if original.type in {Type.USAGE, Type.REFUND} else "earned",
+        may_overdraw=True,
+        cause=f"reversal:{original.pk}",
+        related_id=original.pk,
+    )
+    return _post(original.user_id, movement, memo, origin)
+
+
+def claw_back(user_id: str, amount: Decimal, *, memo: Memo, origin: Origin, cause: str) -> Posting:
+    """Take credits because their money went back, once per `cause`; may leave a debt."""
+    movement = Movement(Type.CLAWBACK, -positive(amount), may_overdraw=True, cause=cause)
+    return _post(user_id, movement, memo, origin)
+
+
+def reinstate(claw_back_id: UUID, *, memo: Memo, origin: Origin) -> Posting:
+    """Give exactly a claw-back's credits back, once. Raises TransactionUnknown."""
+    taken = Transaction.objects.filter(pk=claw_back_id, type=Type.CLAWBACK).first()
+    if taken is None:
+        raise TransactionUnknown
+    movement = Movement(
+        Type.REINSTATEMENT,
+        -taken.amount,
+        cause=f"reinstatement:{taken.pk}",
+        related_id=taken.pk,
+    )
+    return _post(taken.user_id, movement, memo, origin)
+
+
+def open_balance(user_id: str, *, origin: Origin) -> Balance:
+    """Return the user's balance, making the row when there is none."""
+    _, _, balance = _call(user_id, Movement(None, Decimal(0)), Memo(), origin)
+    return cast("Balance", balance)
+
+
+def balance_of(user_id: str) -> Balance:
+    """Return the user's balance, zeros for a user never seen. Makes no row."""
+    found = Balance.objects.filter(pk=user_id).first()
+    return found or Balance(
+        user_id=user_id,
+        posted=Decimal(0),
+        held=Decimal(0),
+        total_earned=Decimal(0),
+        total_spent=Decimal(0),
+        last_number=0,
+        version=0,
+    )
+
+
+def refuse(outcome: str, *, required: Decimal, balance: Balance | None) -> DomainError:
+    """Return the error for an `outcome` of the database's functions that moved nothing."""
+    if outcome == "insufficient_credits":
+        available = balance.available if balance else Decimal(0)
+        return InsufficientCredits(required=required, available=available)
+    return REFUSALS[outcome]()
+
+
+def _post(user_id: str, movement: Movement, memo: Memo, origin: Origin) -> Posting:
+    outcome, transaction, balance = _call(user_id, movement, memo, origin)
+    if outcome not in {"posted", "replayed"}:
+        raise refuse(outcome, required=-movement.amount, balance=balance)
+    return Posting(transaction, balance, replayed=outcome == "replayed")
+
+
+def _call(user_id: str, movement: Movement, memo: Memo, origin: Origin) -> tuple[str, Any, Any]:
+    return _post_transaction(
+        new_id(),
+        user_id,
+        movement.type,
+        movement.amount,
+        Decimal(0),
+        movement.side,
+        movement.may_overdraw,
+        memo.app_id,
+        memo.description,
+        None if memo.metadata is None else Jsonb(memo.metadata, dumps=_dump),
+        origin.actor,
+        origin.request_id,
+        origin.key,
+        origin.request(
+            movement.type,
+            plain(movement.amount),
+            memo.app_id,
+            movement.cause,
+            movement.related_id,
+        ),
+        movement.cause,
+        movement.related_id,
+        origin.at,
+    )
+
+
+def _dump(metadata: Any) -> str:
+    return json.dumps(metadata, default=float)

@@ -1,0 +1,53 @@
+"""Balances: one row per user, written only by `credits.post_transaction`."""
+
+from decimal import Decimal
+
+from django.db import models
+from django.db.models import F, Q
+
+from credits.models.fields import amount_field, user_id_field
+
+
+class Balance(models.Model):
+    """One user's account.
+
+    `posted` is the sum of the user's transactions, `held` the sum of their open reservations;
+    `posted - held` is available. `last_number` is the number of the newest transaction and so
+    their count. `version` counts the changes of the row.
+    """
+
+    user_id = user_id_field(primary_key=True)
+    posted = amount_field(db_default=0)
+    held = amount_field(db_default=0)
+    total_earned = amount_field(db_default=0)
+    total_spent = amount_field(db_default=0)
+    last_number = models.BigIntegerField(db_default=0)
+    version = models.BigIntegerField(db_default=0)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        db_table = '"credits"."balances"'
+        constraints = (
+            models.CheckConstraint(name="balance_user_id_not_empty", condition=~Q(user_id="")),
+            models.CheckConstraint(name="balance_held_not_negative", condition=Q(held__gte=0)),
+            models.CheckConstraint(
+                name="balance_earned_not_negative", condition=Q(total_earned__gte=0)
+            ),
+            models.CheckConstraint(
+                name="balance_spent_not_negative", condition=Q(total_spent__gte=0)
+            ),
+            models.CheckConstraint(
+                name="balance_posted_is_earned_minus_spent",
+                condition=Q(posted=F("total_earned") - F("total_spent")),
+            ),
+            models.CheckConstraint(
+                name="balance_number_not_negative", condition=Q(last_number__gte=0)
+            ),
+        )
+
+    @property
+    def available(self) -> Decimal:
+        """What can be spent: posted minus held, in credits; below zero is a debt."""
+        available: Decimal = self.posted - self.held
+        return available

@@ -1,0 +1,18 @@
+"""Fields that several tables share."""
+
+from decimal import Decimal
+from typing import Any
+
+from django.db import models
+
+from credits.amounts import DIGITS, PLACES
+
+
+def amount_field(**options: Any) -> "models.DecimalField[Any, Decimal]":
+    """Return a field for credits: numeric(15, 4)."""
+    return models.DecimalField(max_digits=DIGITS, decimal_places=PLACES, **options)
+
+
+def user_id_field(**options: Any) -> "models.CharField[Any, str]":
+    """Return a field for a user's id in mana-auth: opaque text, 1 to 255 characters."""
+    return models.CharField(max_length=255, **options)

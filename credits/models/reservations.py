@@ -1,0 +1,83 @@
+"""Reservations: credits held for a spend that is still under way."""
+
+from django.db import models
+from django.db.models import F, Q
+
+from credits.ids import new_id
+from credits.models.fields import amount_field, user_id_field
+from credits.models.transactions import ACTOR_PATTERN, Transaction
+
+
+class Reservation(models.Model):
+    """A hold on `amount` credits until `expires_at`: open, then settled once and for all.
+
+    A committed one names its transaction and how much of `amount` was taken.
+    """
+
+    class Status(models.TextChoices):
+        """Open, or one of three final states."""
+
+        OPEN = "open"
+        COMMITTED = "committed"
+        RELEASED = "released"
+        EXPIRED = "expired"
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    user_id = user_id_field()
+    amount = amount_field()
+    app_id = models.CharField(max_length=100)
+    reason = models.CharField(max_length=200)
+    status = models.CharField(max_length=16, choices=Status, db_default=Status.OPEN)
+    committed_amount = amount_field(null=True)
+    transaction = models.OneToOneField(Transaction, on_delete=models.PROTECT, null=True)
+    actor = models.CharField(max_length=255)
+    request_id = models.CharField(max_length=128, null=True)  # noqa: DJ001
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    settled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = '"credits"."reservations"'
+        constraints = (
+            models.CheckConstraint(name="reservation_user_id_not_empty", condition=~Q(user_id="")),
+            models.CheckConstraint(name="reservation_amount_positive", condition=Q(amount__gt=0)),
+            models.CheckConstraint(
+                name="reservation_status_known",
+                condition=Q(status__in=["open", "committed", "released", "expired"]),
+            ),
+            models.CheckConstraint(
+                name="reservation_settled_unless_open",
+                condition=Q(status="open", settled_at__isnull=True)
+                | ~Q(status="open") & Q(settled_at__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="reservation_committed_names_its_transaction",
+                condition=Q(
+                    status="committed",
+                    transaction__isnull=False,
+                    committed_amount__gt=0,
+                    committed_amount__lte=F("amount"),
+                )
+                | ~Q(status="committed")
+                & Q(transaction__isnull=True, committed_amount__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="reservation_expires_after_creation",
+                condition=Q(expires_at__gt=F("created_at")),
+            ),
+            models.CheckConstraint(
+                name="reservation_actor_known", condition=Q(actor__regex=ACTOR_PATTERN)
+            ),
+        )
+        indexes = (
+            models.Index(
+                name="reservation_open_by_user_idx",
+                fields=["user_id"],
+                condition=Q(status="open"),
+            ),
+            models.Index(
+                name="reservation_open_by_expiry_idx",
+                fields=["expires_at"],
+                condition=Q(status="open"),
+            ),
+        )

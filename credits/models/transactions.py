@@ -1,0 +1,113 @@
+"""Transactions: the ledger. Rows are added by `credits.post_transaction` and never changed."""
+
+from django.db import models
+from django.db.models import F, Q
+
+from credits.ids import new_id
+from credits.models.fields import amount_field, user_id_field
+
+ACTOR_PATTERN = r"^(user|service|stripe|system|(service|operator):.+)$"
+
+
+class Transaction(models.Model):
+    """One signed, immutable movement in one user's ledger.
+
+    `number` counts a user's transactions 1, 2, 3 … without gaps. `spent_change` is what the entry
+    did to the user's lifetime `total_spent`; `amount + spent_change` is what it did to
+    `total_earned`. `cause` names the thing that may move credits only once (`grant:…`,
+    `reservation:…`); `related` is the transaction that this one refunds or reverses.
+    """
+
+    class Type(models.TextChoices):
+        """What kind of movement it is; the wire's `type`."""
+
+        PURCHASE = "purchase"
+        USAGE = "usage"
+        REFUND = "refund"
+        GIFT = "gift"
+        GRANT = "grant"
+        ADJUSTMENT = "adjustment"
+        CLAWBACK = "clawback"
+        REINSTATEMENT = "reinstatement"
+        REVERSAL = "reversal"
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    user_id = user_id_field()
+    number = models.BigIntegerField()
+    type = models.CharField(max_length=16, choices=Type)
+    amount = amount_field()
+    balance_before = amount_field()
+    balance_after = amount_field()
+    spent_change = amount_field()
+    app_id = models.CharField(max_length=100)
+    description = models.CharField(max_length=500)
+    metadata = models.JSONField(null=True)
+    actor = models.CharField(max_length=255)
+    request_id = models.CharField(max_length=128, null=True)  # noqa: DJ001
+    idempotency_key = models.CharField(max_length=255, null=True)  # noqa: DJ001
+    cause = models.CharField(max_length=400, null=True)  # noqa: DJ001
+    related = models.ForeignKey("self", on_delete=models.PROTECT, null=True, db_index=False)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = '"credits"."transactions"'
+        constraints = (
+            models.UniqueConstraint(
+                name="transaction_number_unique_per_user", fields=["user_id", "number"]
+            ),
+            models.UniqueConstraint(
+                name="transaction_cause_moves_once",
+                fields=["cause"],
+                condition=Q(cause__isnull=False),
+            ),
+            models.CheckConstraint(name="transaction_user_id_not_empty", condition=~Q(user_id="")),
+            models.CheckConstraint(name="transaction_number_positive", condition=Q(number__gt=0)),
+            models.CheckConstraint(name="transaction_amount_not_zero", condition=~Q(amount=0)),
+            models.CheckConstraint(
+                name="transaction_after_is_before_plus_amount",
+                condition=Q(balance_after=F("balance_before") + F("amount")),
+            ),
+            models.CheckConstraint(
+                name="transaction_first_starts_at_zero",
+                condition=~Q(number=1) | Q(balance_before=0),
+            ),
+            models.CheckConstraint(
+                name="transaction_type_known",
+                condition=Q(
+                    type__in=[
+                        "purchase",
+                        "usage",
+                        "refund",
+                        "gift",
+                        "grant",
+                        "adjustment",
+                        "clawback",
+                        "reinstatement",
+                        "reversal",
+                    ]
+                ),
+            ),
+            models.CheckConstraint(
+                name="transaction_sign_fits_type",
+                condition=Q(type__in=["usage", "clawback"], amount__lt=0)
+                | Q(type__in=["purchase", "refund", "grant", "reinstatement"], amount__gt=0)
+                | Q(type__in=["gift", "adjustment", "reversal"]),
+            ),
+            models.CheckConstraint(
+                name="transaction_reversal_names_its_original",
+                condition=~Q(type="reversal") | Q(related__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="transaction_actor_known", condition=Q(actor__regex=ACTOR_PATTERN)
+            ),
+            models.CheckConstraint(
+                name="transaction_key_not_empty", condition=~Q(idempotency_key="")
+            ),
+        )
+        indexes = (
+            models.Index(
+                name="transaction_related_idx",
+                fields=["related"],
+                condition=Q(related__isnull=False),
+            ),
+        )

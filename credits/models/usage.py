@@ -1,0 +1,29 @@
+"""Usage statistics: what a user spent in an app on a UTC day."""
+
+from django.db import models
+from django.db.models import Q
+
+from credits.models.fields import amount_field, user_id_field
+
+
+class UsageStat(models.Model):
+    """Sum and number of the usages of one user in one app on one UTC day.
+
+    Counted by `credits.post_transaction` in the same transaction as the spend.
+    """
+
+    pk = models.CompositePrimaryKey("user_id", "date", "app_id")
+    user_id = user_id_field()
+    date = models.DateField()
+    app_id = models.CharField(max_length=100)
+    credits_used = amount_field()
+    transactions = models.BigIntegerField()
+
+    class Meta:
+        db_table = '"credits"."usage_stats"'
+        constraints = (
+            models.CheckConstraint(name="usage_credits_positive", condition=Q(credits_used__gt=0)),
+            models.CheckConstraint(
+                name="usage_transactions_positive", condition=Q(transactions__gt=0)
+            ),
+        )

@@ -1,0 +1,58 @@
+"""Calls of the functions that `credits/sql/` installs: one round trip, rows back as models."""
+
+import json
+from typing import Any
+
+from django.db import connection, models
+
+
+class Routine:
+    """A database function that answers an outcome and one row of each named model.
+
+    `arity` is the number of its arguments; `rows` maps fields of its composite result to models.
+    """
+
+    def __init__(self, name: str, *, arity: int, **rows: type[models.Model]) -> None:
+        self._readers = [_Reader(model) for model in rows.values()]
+        columns = ", ".join(
+            f'(r.{field})."{column}"'
+            for field, reader in zip(rows, self._readers, strict=True)
+            for column in reader.columns
+        )
+        markers = ", ".join(["%s"] * arity)
+        self._sql = f"SELECT r.outcome, {columns} FROM {name}({markers}) r"  # noqa: S608
+
+    def __call__(self, *arguments: Any) -> tuple[Any, ...]:
+        """Return the outcome and, for each model, an instance or None where the row is null."""
+        with connection.cursor() as cursor:
+            cursor.execute(self._sql, arguments)
+            values = cursor.fetchone()
+        answer: list[Any] = [values[0]]
+        start = 1
+        for reader in self._readers:
+            end = start + len(reader.columns)
+            answer.append(reader.read(values[start:end]))
+            start = end
+        return tuple(answer)
+
+
+class _Reader:
+    """Makes instances of one model from its columns' values; its first column is never null."""
+
+    def __init__(self, model: type[models.Model]) -> None:
+        fields = model._meta.concrete_fields  # noqa: SLF001
+        self.columns = [field.column for field in fields]
+        self._model = model
+        self._names = [field.attname for field in fields]
+        self._documents = [
+            index for index, field in enumerate(fields) if isinstance(field, models.JSONField)
+        ]
+
+    def read(self, values: tuple[Any, ...]) -> models.Model | None:
+        if values[0] is None:
+            return None
+        row = list(values)
+        for index in self._documents:
+            if row[index] is not None:
+                row[index] = json.loads(row[index])
+        return self._model.from_db(None, self._names, row)

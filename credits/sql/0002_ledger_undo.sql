@@ -1,0 +1,11 @@
+DROP FUNCTION credits.settle_reservation;
+DROP FUNCTION credits.reserve;
+DROP TYPE credits.settlement;
+DROP FUNCTION credits.post_transaction;
+DROP TYPE credits.posting;
+DROP TRIGGER transactions_are_never_truncated ON credits.transactions;
+DROP TRIGGER transactions_are_append_only ON credits.transactions;
+DROP FUNCTION credits.refuse_change_of_history;
+ALTER TABLE credits.reservations RESET (fillfactor);
+ALTER TABLE credits.usage_stats RESET (fillfactor);
+ALTER TABLE credits.balances RESET (fillfactor);

@@ -1,0 +1,12 @@
+"""Routes under `/api/v1/credits`."""
+
+from django.urls import path
+
+from credits.views import CreditsViewSet
+
+urlpatterns = [
+    path("balance", CreditsViewSet.as_view({"get": "balance"})),
+    path("use", CreditsViewSet.as_view({"post": "use"})),
+    path("transactions", CreditsViewSet.as_view({"get": "transactions"})),
+    path("usage", CreditsViewSet.as_view({"get": "usage"})),
+]

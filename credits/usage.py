@@ -1,0 +1,34 @@
+"""Usage statistics: what a user spent, by app and UTC day."""
+
+from datetime import date, timedelta
+
+from django.db.models import QuerySet
+
+from credits.errors import DomainError
+from credits.models import UsageStat
+
+LONGEST_SPAN = timedelta(days=366)
+USUAL_SPAN = timedelta(days=30)
+
+
+class InvalidSpan(DomainError):
+    """The first day is after the last one, or more than 366 days before it."""
+
+    code = "invalid_span"
+    message = "from must not be after to, and at most 366 days before it"
+
+
+def of_user(
+    user_id: str, *, first: date | None, last: date | None, today: date
+) -> QuerySet[UsageStat]:
+    """Return the user's statistics of the UTC days `first` to `last`, newest first.
+
+    Without `last` up to `today`, without `first` the 30 days before `last`. Raises InvalidSpan.
+    """
+    last = last or today
+    first = first or last - min(USUAL_SPAN, last - date.min)
+    if not timedelta(0) <= last - first <= LONGEST_SPAN:
+        raise InvalidSpan
+    return UsageStat.objects.filter(user_id=user_id, date__range=(first, last)).order_by(
+        "-date", "app_id"
+    )

@@ -1,0 +1,1 @@
+"""The surface for the ecosystem's other services: charge, reserve, refund, grant."""

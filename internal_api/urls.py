@@ -1,0 +1,19 @@
+"""Routes under `/api/v1/internal`; a user's id may hold a slash, so it ends its route."""
+
+from django.urls import path
+
+from internal_api.views import BalanceViewSet, ReservationViewSet
+
+urlpatterns = [
+    path(
+        "credits/balance/<path:user_id>",
+        BalanceViewSet.as_view({"get": "balance", "delete": "erase"}),
+    ),
+    path("credits/init", BalanceViewSet.as_view({"post": "init"})),
+    path("credits/use", BalanceViewSet.as_view({"post": "use"})),
+    path("credits/refund", BalanceViewSet.as_view({"post": "refund"})),
+    path("credits/grant", BalanceViewSet.as_view({"post": "grant"})),
+    path("credits/reserve", ReservationViewSet.as_view({"post": "reserve"})),
+    path("credits/commit", ReservationViewSet.as_view({"post": "commit"})),
+    path("credits/refund-reservation", ReservationViewSet.as_view({"post": "release"})),
+]

@@ -1,0 +1,150 @@
+"""What services do with a user's credits (`/api/v1/internal`, service key)."""
+
+from datetime import timedelta
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from credits import erasure, ledger, reservations
+from credits.ledger import Memo
+from credits.serializers import USED, UsedSerializer
+from credits.views import memo
+from credits.wire import origin
+from internal_api import serializers as wire
+from internal_api.authentication import ServiceKeyAuthentication
+
+
+class ServiceViewSet(GenericViewSet[Any]):
+    """The base of all views for services."""
+
+    authentication_classes = (ServiceKeyAuthentication,)
+
+
+class BalanceViewSet(ServiceViewSet):
+    """A user's balance, seen and moved by services."""
+
+    @extend_schema(operation_id="internal_balance", responses=wire.ServiceBalanceSerializer)
+    def balance(self, request: Request, user_id: str) -> Response:
+        """What the user has; makes no row."""
+        named = wire.USER.parse({"userId": user_id})
+        return Response(wire.SERVICE_BALANCE.represent(ledger.balance_of(**named)))
+
+    @extend_schema(operation_id="internal_erase", responses=wire.ErasedSerializer)
+    def erase(self, request: Request, user_id: str) -> Response:
+        """Erase the person's data; the numbers of the ledger stay, under a new, random id."""
+        named = wire.USER.parse({"userId": user_id})
+        return Response(wire.ERASED.represent(erasure.erase(**named)))
+
+    @extend_schema(
+        operation_id="internal_init",
+        request=wire.UserSerializer,
+        responses=wire.BalanceRowSerializer,
+    )
+    def init(self, request: Request) -> Response:
+        """Return the user's balance row, made when there was none."""
+        body = wire.USER.parse(request.data)
+        balance = ledger.open_balance(body["user_id"], origin=origin(request))
+        return Response(wire.BALANCE_ROW.represent(balance))
+
+    @extend_schema(
+        operation_id="internal_use", request=wire.ServiceUseSerializer, responses=UsedSerializer
+    )
+    def use(self, request: Request) -> Response:
+        """Spend a user's credits, once per idempotency key. 402 when they do not suffice."""
+        body = wire.SERVICE_USE.parse(request.data)
+        posting = ledger.spend(
+            body["user_id"], body["amount"], memo=memo(body), origin=origin(request, body)
+        )
+        return Response(USED.represent(posting))
+
+    @extend_schema(
+        operation_id="internal_refund",
+        request=wire.RefundSerializer,
+        responses=wire.RefundedSerializer,
+    )
+    def refund(self, request: Request) -> Response:
+        """Give used credits back; of a named usage at most what it took, in sum."""
+        body = wire.REFUND.parse(request.data)
+        posting = ledger.refund(
+            body["user_id"],
+            body["amount"],
+            memo=memo(body),
+            origin=origin(request, body),
+            usage_id=body["usage_id"],
+        )
+        return Response(wire.REFUNDED.represent(posting))
+
+    @extend_schema(
+        operation_id="internal_grant",
+        request=wire.GrantSerializer,
+        responses=wire.GrantedSerializer,
+    )
+    def grant(self, request: Request) -> Response:
+        """Give credits without payment, once per user and `referenceId`."""
+        body = wire.GRANT.parse(request.data)
+        posting = ledger.grant(
+            body["user_id"],
+            body["amount"],
+            memo=_grant_memo(body),
+            origin=origin(request, body),
+            cause=f"grant:{body['user_id']}:{body['reference_id']}",
+        )
+        return Response(wire.GRANTED.represent(posting))
+
+
+class ReservationViewSet(ServiceViewSet):
+    """Two-phase spends: reserve, then commit or release."""
+
+    @extend_schema(
+        operation_id="internal_reserve",
+        request=wire.ReserveSerializer,
+        responses=wire.ReservedSerializer,
+    )
+    def reserve(self, request: Request) -> Response:
+        """Hold credits for a spend under way. 402 when they do not suffice."""
+        body = wire.RESERVE.parse(request.data)
+        hold = reservations.reserve(
+            body["user_id"],
+            body["amount"],
+            reason=body["reason"],
+            origin=origin(request, body),
+            ttl=timedelta(seconds=body["ttl_seconds"]),
+        )
+        return Response(wire.RESERVED.represent(hold))
+
+    @extend_schema(
+        operation_id="internal_commit",
+        request=wire.CommitSerializer,
+        responses=wire.CommittedSerializer,
+    )
+    def commit(self, request: Request) -> Response:
+        """Spend what was reserved, or `amount` of it; the rest is released."""
+        body = wire.COMMIT.parse(request.data)
+        hold = reservations.commit(
+            body["reservation_id"],
+            origin=origin(request, body),
+            amount=body["amount"],
+            description=body["description"],
+        )
+        return Response(wire.COMMITTED.represent(hold))
+
+    @extend_schema(
+        operation_id="internal_release",
+        request=wire.ReleaseSerializer,
+        responses=wire.ReleasedSerializer,
+    )
+    def release(self, request: Request) -> Response:
+        """Let the reserved credits go."""
+        body = wire.RELEASE.parse(request.data)
+        hold = reservations.release(body["reservation_id"], origin=origin(request, body))
+        return Response(wire.RELEASED.represent(hold))
+
+
+def _grant_memo(body: dict[str, Any]) -> Memo:
+    return Memo(
+        description=body.get("description") or body["reason"],
+        metadata={"reason": body["reason"], "referenceId": body["reference_id"]},
+    )

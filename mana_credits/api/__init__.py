@@ -1,0 +1,1 @@
+"""The conventions of the API: bodies, errors, tokens, pages, its description."""

@@ -1,0 +1,99 @@
+"""Errors on the wire: `{"statusCode":402,"message":"…","code":"…","details":{…}}`."""
+
+from typing import Any
+
+import structlog
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.serializers import as_serializer_error
+
+from credits.errors import DomainError
+
+RETRY_AFTER_SECONDS = 5
+CODES = {"parse_error": "invalid_json", "authentication_failed": "not_authenticated"}
+
+logger = structlog.get_logger(__name__)
+
+
+class ServiceUnavailable(exceptions.APIException):
+    """Something that the service needs cannot be reached; it is worth trying again."""
+
+    status_code = 503
+    default_detail = "The service is unavailable for a moment"
+    default_code = "unavailable"
+
+
+def envelope(
+    status: int, message: str, code: str, details: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the body of an error."""
+    body: dict[str, Any] = {"statusCode": status, "message": message, "code": code}
+    if details:
+        body["details"] = details
+    return body
+
+
+def answer(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Return the response to what a view raised; None lets an unexpected error crash loudly."""
+    match error:
+        case DomainError():
+            return _response(error.status, error.text, error.code, error.details)
+        case exceptions.ValidationError():
+            return _response(400, "Validation failed", "validation_failed", _details(error))
+        case exceptions.APIException():
+            return _of_framework(error)
+        case Http404():
+            return _response(404, "Not found", "not_found")
+        case OperationalError() | InterfaceError():
+            logger.error("database_unavailable", error=type(error.__cause__).__name__)
+            unavailable = ServiceUnavailable(code="database_unavailable")
+            return _of_framework(unavailable)
+    return None
+
+
+def _of_framework(error: exceptions.APIException) -> Response:
+    code = str(error.get_codes())
+    headers = {}
+    if header := getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = header
+    wait = getattr(error, "wait", None)
+    if wait is not None or error.status_code == 503:
+        headers["Retry-After"] = str(int(wait or RETRY_AFTER_SECONDS))
+    return _response(error.status_code, str(error.detail), CODES.get(code, code), headers=headers)
+
+
+def _response(
+    status: int,
+    message: str,
+    code: str,
+    details: dict[str, Any] | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    return Response(envelope(status, message, code, details), status=status, headers=headers)
+
+
+def _details(error: exceptions.ValidationError) -> dict[str, Any]:
+    detail: dict[str, Any] = as_serializer_error(error)
+    return detail
+
+
+def plain(status: int, message: str, code: str) -> HttpResponse:
+    """Return an error from outside DRF's views."""
+    return JsonResponse(envelope(status, message, code), status=status)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer what Django itself refuses: a foreign host, a malformed request."""
+    return plain(400, "Bad request", "bad_request")
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Answer an unknown route."""
+    return plain(404, "Not found", "not_found")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer a defect of ours; its traceback is in the log."""
+    return plain(500, "Internal server error", "internal_error")

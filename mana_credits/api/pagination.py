@@ -1,0 +1,83 @@
+"""Pages of long lists: `limit` and `offset`, or `cursor` for a place that does not shift."""
+
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+from rest_framework.pagination import BasePagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from credits.wire import WireSerializer
+
+DEFAULT_LIMIT = 50
+LARGEST_LIMIT = 200
+LARGEST_OFFSET = 1_000_000
+LARGEST_CURSOR = 2**63 - 1
+
+
+class PageSerializer(WireSerializer):
+    """Which rows of a list are wanted."""
+
+    limit = serializers.IntegerField(min_value=1, default=DEFAULT_LIMIT)
+    offset = serializers.IntegerField(min_value=0, max_value=LARGEST_OFFSET, default=0)
+    cursor = serializers.IntegerField(
+        min_value=1, max_value=LARGEST_CURSOR, required=False, help_text="From the header Link."
+    )
+
+
+PAGE = PageSerializer()
+
+
+class Pages(BasePagination):
+    """Cuts a page out of rows that fall by the view's `keyset`, a unique whole number.
+
+    The answer is a plain array; the header `Link` leads to the next page by its cursor, which
+    costs the same however deep it lies.
+    """
+
+    def paginate_queryset(
+        self, queryset: Any, request: Request, view: APIView | None = None
+    ) -> list[Any]:
+        """Return the rows of the wanted page; raise ValidationError."""
+        page = PAGE.parse(request.query_params.dict())
+        limit = min(page["limit"], LARGEST_LIMIT)
+        keyset: str = view.keyset  # type: ignore[union-attr]
+        if cursor := page.get("cursor"):
+            if page["offset"]:
+                raise ValidationError({"cursor": ["A cursor and an offset exclude each other."]})
+            queryset = queryset.filter(**{f"{keyset}__lt": cursor})
+        start = page["offset"]
+        rows = list(queryset[start : start + limit + 1])
+        self._next = (
+            self._link(request, getattr(rows[limit - 1], keyset), limit)
+            if (len(rows) > limit)
+            else None
+        )
+        return rows[:limit]
+
+    def get_paginated_response(self, data: Any) -> Response:
+        """Return the array, with the link to the next page where there is one."""
+        headers = {"Link": f'<{self._next}>; rel="next"'} if self._next else None
+        return Response(data, headers=headers)
+
+    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
+        """Describe the parameters for the API's schema."""
+        whole = {"type": "integer", "minimum": 0}
+        texts = {
+            "limit": f"How many rows: 1 to {LARGEST_LIMIT}; more counts as {LARGEST_LIMIT}.",
+            "offset": "How many rows to pass over.",
+            "cursor": "Where to go on, as the header Link said.",
+        }
+        return [
+            {"name": name, "in": "query", "description": text, "schema": whole}
+            for name, text in texts.items()
+        ]
+
+    def _link(self, request: Request, cursor: int, limit: int) -> str:
+        query = request.query_params.copy()
+        query.pop("offset", None)
+        query["cursor"] = str(cursor)
+        query["limit"] = str(limit)
+        return f"{request.build_absolute_uri(request.path)}?{query.urlencode()}"

@@ -1,0 +1,63 @@
+"""The outermost layer of every request: its id, its line in the access log, its metrics."""
+
+import re
+import time
+from collections.abc import Callable
+from uuid import uuid4
+
+import structlog
+from django.http import HttpRequest, HttpResponseBase
+from structlog.contextvars import bind_contextvars, clear_contextvars
+
+from credits.callers import Service, User
+from mana_credits import metrics
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+logger = structlog.get_logger("access")
+
+
+def observe(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Give the request an id (the caller's `X-Request-Id` where it is usable), log and count it.
+
+    The log names the route, never the path, the query, headers or bodies: no token, key or e-mail
+    address gets into it.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        started = time.perf_counter()
+        given = request.META.get("HTTP_X_REQUEST_ID", "")
+        request_id = given if REQUEST_ID.fullmatch(given) else uuid4().hex
+        request.META["HTTP_X_REQUEST_ID"] = request_id
+        clear_contextvars()
+        bind_contextvars(request_id=request_id)
+        response = get_response(request)
+        response["X-Request-Id"] = request_id
+        seconds = time.perf_counter() - started
+        match = request.resolver_match
+        route = match.route if match else ""
+        method = request.method if request.method in METHODS else "OTHER"
+        metrics.requests(method, route, response.status_code).observe(seconds)
+        logger.info(
+            "request",
+            method=method,
+            route=route,
+            status=response.status_code,
+            milliseconds=round(seconds * 1000, 2),
+            **_caller(request),
+        )
+        return response
+
+    return middleware
+
+
+def _caller(request: HttpRequest) -> dict[str, str]:
+    match getattr(request, "user", None):
+        case User(id=user_id):
+            return {"user": user_id}
+        case Service() as service:
+            return {"service": service.name or ""}
+    return {}

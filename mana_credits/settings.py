@@ -1,0 +1,160 @@
+"""Settings, read from the environment (`.env.example` names every variable).
+
+Secrets have no default: a missing one stops the start with a sentence that names it.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import environ
+from corsheaders.defaults import default_headers
+from django.core.exceptions import ImproperlyConfigured
+from psycopg.conninfo import conninfo_to_dict
+
+from mana_credits import logs
+
+env = environ.Env()
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def secret(name: str) -> str:
+    """Return the secret `name`; raise ImproperlyConfigured when it is unset or empty."""
+    value: str = env.str(name, default="")
+    if not value:
+        raise ImproperlyConfigured(f"{name} is not set. The service does not start without it.")
+    return value
+
+
+def database(url: str) -> dict[str, Any]:
+    """Return Django's settings of the database at the libpq URL `url`."""
+    parts = conninfo_to_dict(url)
+    options = {
+        "options": "-c search_path=public,credits",
+        "pool": {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 10},
+        **{
+            name: value
+            for name, value in parts.items()
+            if name not in {"dbname", "user", "password", "host", "port"}
+        },
+    }
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": parts.get("dbname", ""),
+        "USER": parts.get("user", ""),
+        "PASSWORD": parts.get("password", ""),
+        "HOST": parts.get("host", ""),
+        "PORT": parts.get("port", ""),
+        "OPTIONS": options,
+    }
+
+
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = secret("SECRET_KEY")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+PORT = env.int("PORT", default=3061)
+BASE_URL = env.str("BASE_URL", default=f"http://localhost:{PORT}").rstrip("/")
+
+DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=8)
+DATABASES = {"default": database(secret("DATABASE_URL"))}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+MANA_AUTH_URL = env.str("MANA_AUTH_URL", default="http://localhost:3001").rstrip("/")
+JWT_ISSUER = env.str("JWT_ISSUER", default=MANA_AUTH_URL)
+JWT_AUDIENCE = env.str("JWT_AUDIENCE", default="mana")
+MANA_SERVICE_KEYS = [key.strip() for key in secret("MANA_SERVICE_KEY").split(",") if key.strip()]
+
+INSTALLED_APPS = [
+    "django.contrib.staticfiles",
+    "corsheaders",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "credits",
+    "internal_api",
+]
+MIDDLEWARE = [
+    "mana_credits.middleware.observe",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "mana_credits.urls"
+WSGI_APPLICATION = "mana_credits.wsgi.application"
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+    }
+]
+
+LANGUAGE_CODE = "en"
+USE_I18N = False
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STORAGES = {
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = DEBUG
+WHITENOISE_AUTOREFRESH = DEBUG
+
+# TLS ends at the proxy, which also redirects: services inside call this one over plain HTTP.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+SECURE_HSTS_PRELOAD = True
+SILENCED_SYSTEM_CHECKS = [
+    "security.W003",  # no cookies, so no CSRF middleware: every route takes a token or a key
+    "security.W008",  # the redirect to HTTPS is the proxy's
+]
+
+MAX_BODY_BYTES = 256 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+
+CORS_ALLOWED_ORIGINS = env.list(
+    "CORS_ORIGINS", default=["http://localhost:5173", "http://localhost:5180"]
+)
+CORS_ALLOW_CREDENTIALS = True
+CORS_ALLOW_HEADERS = (*default_headers, "idempotency-key", "x-app-id", "x-request-id")
+CORS_EXPOSE_HEADERS = ("link", "retry-after", "x-request-id")
+CORS_URLS_REGEX = re.compile(r"^/api/")
+
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["mana_credits.api.tokens.TokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["mana_credits.api.body.JSONBodyParser"],
+    "DEFAULT_RENDERER_CLASSES": ["mana_credits.api.body.CompactJSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "mana_credits.api.body.OnlyJSON",
+    "DEFAULT_PAGINATION_CLASS": "mana_credits.api.pagination.Pages",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_METADATA_CLASS": None,
+    "EXCEPTION_HANDLER": "mana_credits.api.errors.answer",
+    "NON_FIELD_ERRORS_KEY": "body",
+    "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "mana-credits",
+    "DESCRIPTION": "Credits of the Mana ecosystem: balances, an immutable ledger, reservations.",
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "POSTPROCESSING_HOOKS": ["mana_credits.api.schema.describe_errors"],
+    "ENUM_NAME_OVERRIDES": {"TransactionType": "credits.models.Transaction.Type"},
+}
+
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+LOGGING_CONFIG = None
+logs.configure(LOG_LEVEL)

@@ -1,0 +1,33 @@
+"""The WSGI application that gunicorn serves."""
+
+import io
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mana_credits.settings")
+
+
+def with_chunked_bodies(application: "WSGIApplication") -> "WSGIApplication":
+    """Give bodies of unknown length their length; Django would take them for empty.
+
+    Reads one byte more than is allowed, so that a body which is too large is seen to be.
+    """
+
+    def wrapped(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
+            body = environ["wsgi.input"].read(settings.MAX_BODY_BYTES + 1)
+            environ["wsgi.input"] = io.BytesIO(body)
+            environ["CONTENT_LENGTH"] = str(len(body))
+        return application(environ, start_response)
+
+    return wrapped
+
+
+application = with_chunked_bodies(get_wsgi_application())

@@ -1,0 +1,38 @@
+"""What must stand before Django's settings are read: a database, keys, an identity provider.
+
+Loaded by `-p tests.environment`. The first process starts the server; the processes of xdist
+inherit its address.
+"""
+
+import os
+from contextlib import ExitStack
+from typing import Any
+
+from mana_credits.embedded_postgres import FOR_TESTS, temporary_server
+from mana_credits.sandbox import identity
+
+SERVICE_KEY = "test-service-key"
+IDENTITY_KEY = identity.read_key(identity.new_key())
+
+_resources = ExitStack()
+if "DATABASE_URL" not in os.environ:
+    os.environ["DATABASE_URL"] = _resources.enter_context(temporary_server(**FOR_TESTS))
+PROVIDER = _resources.enter_context(identity.serving(IDENTITY_KEY))
+os.environ.update(
+    DEBUG="0",
+    SECRET_KEY="only for tests, and long enough that the checks do not mind it: 0123456789",
+    MANA_SERVICE_KEY=f"{SERVICE_KEY},the-next-service-key",
+    MANA_AUTH_URL=PROVIDER.issuer,
+    JWT_ISSUER=PROVIDER.issuer,
+    JWT_AUDIENCE="mana",
+    BASE_URL="http://localhost:3061",
+    ALLOWED_HOSTS="testserver,localhost,127.0.0.1",
+    CORS_ORIGINS="http://localhost:5173,http://localhost:5180",
+    DATABASE_POOL_SIZE="64",
+    LOG_LEVEL="INFO",
+)
+
+
+def pytest_unconfigure(config: Any) -> None:
+    """Stop what was started here."""
+    _resources.close()
