@@ -20,6 +20,8 @@ http_parser = "fast"
 errorlog = "-"
 loglevel = "warning"
 
+os.environ.setdefault("DATABASE_STATEMENT_TIMEOUT", "15s")
+
 # Each worker counts into files of its own here; /metrics sums them.
 if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="mana-credits-metrics-")
