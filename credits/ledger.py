@@ -19,10 +19,11 @@ from credits.amounts import exact, plain, positive
 from credits.errors import DomainError
 from credits.ids import new_id
 from credits.models import Balance, Transaction
-from credits.routines import Routine
+from credits.routines import Lookup, Routine
 
 Type = Transaction.Type
 
+_balance = Lookup(Balance)
 _post_transaction = Routine(
     "credits.post_transaction", arity=17, entry=Transaction, balance=Balance
 )
@@ -217,8 +218,7 @@ def open_balance(user_id: str, *, origin: Origin) -> Balance:
 
 def balance_of(user_id: str) -> Balance:
     """Return the user's balance, zeros for a user never seen. Makes no row."""
-    found = Balance.objects.filter(pk=user_id).first()
-    return found or Balance(
+    return _balance(user_id) or Balance(
         user_id=user_id,
         posted=Decimal(0),
         held=Decimal(0),
