@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 READERS = ("mana_credits/settings.py", "mana_credits/gunicorn.conf.py")
 READ = re.compile(
-    r"(?:env\.\w+\(|secret\(|environ\.get\(|environ\.setdefault\(|environ\[)\s*\"([A-Z_]+)\""
+    r"""(?:env\.\w+\(|secret\(|environ\.get\(|environ\.setdefault\(|environ\[)\s*["']([A-Z_]+)["']"""
 )
 
 
