@@ -17,6 +17,7 @@ from typing import Any, cast
 from django.utils.dateparse import parse_date, parse_datetime
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.fields import SkipField, empty
 from rest_framework.request import Request
 
 from credits import amounts
@@ -35,13 +36,25 @@ class WireSerializer(serializers.Serializer[Any]):
         """Return the validated fields of a JSON object; raise DRF's ValidationError."""
         if not isinstance(data, Mapping):
             raise serializers.ValidationError({"body": ["A JSON object is expected."]})
-        return cast("dict[str, Any]", self.run_validation(data))
+        values, errors = {}, {}
+        for name, field, check in self._inputs:
+            try:
+                value = check(field.run_validation(data.get(name, empty)))
+            except SkipField:
+                continue
+            except serializers.ValidationError as error:
+                errors[name] = error.detail
+            else:
+                values[str(field.source)] = value
+        if errors:
+            raise serializers.ValidationError(errors)
+        return cast("dict[str, Any]", self.validate(values))
 
     def represent(self, subject: object) -> dict[str, Any]:
         """Return `subject` as plain JSON values."""
         return {
             name: None if (value := get(subject)) is None else convert(value)
-            for name, get, convert in self._plan
+            for name, get, convert in self._outputs
         }
 
     def to_representation(self, instance: object) -> dict[str, Any]:
@@ -49,7 +62,15 @@ class WireSerializer(serializers.Serializer[Any]):
         return self.represent(instance)
 
     @cached_property
-    def _plan(self) -> list[tuple[str, Callable[[Any], Any], Callable[[Any], Any]]]:
+    def _inputs(self) -> list[tuple[str, Any, Callable[[Any], Any]]]:
+        return [
+            (name, field, getattr(self, f"validate_{name}", _itself))
+            for name, field in self.fields.items()
+            if not field.read_only
+        ]
+
+    @cached_property
+    def _outputs(self) -> list[tuple[str, Callable[[Any], Any], Callable[[Any], Any]]]:
         return [
             (
                 name,
@@ -60,7 +81,7 @@ class WireSerializer(serializers.Serializer[Any]):
         ]
 
 
-def _itself(subject: object) -> object:
+def _itself(subject: Any) -> Any:
     return subject
 
 

@@ -6,13 +6,13 @@ from mana_credits import operations
 from mana_credits.api import errors, schema
 
 urlpatterns = [
+    path("api/v1/internal/", include("internal_api.urls")),
+    path("api/v1/credits/", include("credits.urls")),
     path("health", operations.health),
     path("ready", operations.ready),
     path("metrics", operations.prometheus),
     path("api/schema", schema.SchemaView.as_view(), name="schema"),
     path("api/docs", schema.DocsView.as_view(url_name="schema")),
-    path("api/v1/credits/", include("credits.urls")),
-    path("api/v1/internal/", include("internal_api.urls")),
     re_path(r"", errors.not_found),
 ]
 handler400 = errors.bad_request
