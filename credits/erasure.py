@@ -48,9 +48,8 @@ def _release_all(user_id: str) -> None:
 
 def _strip_transactions(user_id: str, pseudonym: str) -> int:
     rows = Transaction.objects.filter(user_id=user_id)
-    rows.filter(cause__startswith=f"grant:{user_id}:").update(
-        cause=Concat(Value("erased:"), F("id"))
-    )
+    # The cause of a grant names the user.
+    rows.filter(type=Transaction.Type.GRANT).update(cause=Concat(Value("erased:"), F("id")))
     return rows.update(
         user_id=pseudonym,
         description="",

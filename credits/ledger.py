@@ -162,6 +162,14 @@ def grant(user_id: str, amount: Decimal, *, memo: Memo, origin: Origin, cause: s
     return _post(user_id, movement, memo, origin)
 
 
+def grant_cause(user_id: str, reference: str) -> str:
+    """Return the cause of the grant that a caller names `reference`, unique per user.
+
+    The length says where the id ends: ids and references may hold colons.
+    """
+    return f"grant:{len(user_id)}:{user_id}:{reference}"
+
+
 def adjust(user_id: str, amount: Decimal, *, memo: Memo, origin: Origin) -> Posting:
     """Post an operator's signed correction; may take available below zero."""
     movement = Movement(Type.ADJUSTMENT, exact(amount), may_overdraw=True)

@@ -90,7 +90,7 @@ class BalanceViewSet(ServiceViewSet):
             body["amount"],
             memo=_grant_memo(body),
             origin=origin(request, body),
-            cause=f"grant:{body['user_id']}:{body['reference_id']}",
+            cause=ledger.grant_cause(body["user_id"], body["reference_id"]),
         )
         return Response(wire.GRANTED.represent(posting))
 
