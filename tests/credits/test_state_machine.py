@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import transaction
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -77,12 +78,19 @@ class Ledger(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
+        self.savepoint = transaction.atomic()
+        self.savepoint.__enter__()
         self.ids = [f"user-{uuid4()}" for _ in range(2)]
         self.accounts = [Account(), Account()]
         self.entries: list[Entry] = []
         self.held: list[Held] = []
         self.causes: dict[str, Entry] = {}
         self.now = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+    def teardown(self) -> None:
+        """Leave nothing to the next example."""
+        transaction.set_rollback(True)
+        self.savepoint.__exit__(None, None, None)
 
     def origin(self, key: str | None = None) -> Origin:
         return Origin("service:test", key=key, at=self.now)
