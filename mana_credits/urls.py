@@ -8,6 +8,7 @@ from mana_credits.api import errors, schema
 urlpatterns = [
     path("api/v1/internal/", include("internal_api.urls")),
     path("api/v1/credits/", include("credits.urls")),
+    path("api/v1/", include("gifts.urls")),
     path("health", operations.health),
     path("ready", operations.ready),
     path("metrics", operations.prometheus),
