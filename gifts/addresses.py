@@ -13,6 +13,5 @@ def client_address(request: HttpRequest | Request) -> str:
     """
     proxies: int = settings.TRUSTED_PROXIES
     forwarded = str(request.META.get("HTTP_X_FORWARDED_FOR", "")).split(",")
-    if 0 < proxies <= len(forwarded):
-        return forwarded[-proxies].strip()
-    return str(request.META.get("REMOTE_ADDR", ""))
+    entry = forwarded[-proxies].strip() if 0 < proxies <= len(forwarded) else ""
+    return entry or str(request.META.get("REMOTE_ADDR", ""))

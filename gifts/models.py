@@ -148,6 +148,10 @@ class GiftCode(models.Model):
                 condition=Q(target_email__isnull=True) | Q(target_email=Lower("target_email")),
             ),
             models.CheckConstraint(
+                name="gift_target_email_not_empty",
+                condition=Q(target_email__isnull=True) | ~Q(target_email=""),
+            ),
+            models.CheckConstraint(
                 name="gift_expires_after_creation", condition=Q(expires_at__gt=F("created_at"))
             ),
             models.CheckConstraint(

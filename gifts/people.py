@@ -20,8 +20,8 @@ def public_name(name: str | None) -> str | None:
 def mailbox(email: str) -> str:
     """Return `email` in the one form that is stored and compared.
 
-    An address with a character that only looks like ASCII is returned as it is: it matches none.
+    An address with a character that only looks like ASCII gives an empty string: no gift has that.
     """
     if _LOOKALIKES.search(email):
-        return email
+        return ""
     return normalize("NFC", email.strip()).lower()

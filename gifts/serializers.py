@@ -50,7 +50,7 @@ class Email(serializers.EmailField):
         """Take strings only."""
         if not isinstance(data, str):
             self.fail("invalid")
-        return mailbox(super().to_internal_value(data))
+        return mailbox(super().to_internal_value(data)) or self.fail("invalid")
 
 
 @extend_schema_field({"type": "string", "example": "ABCD-EFGH-JKLM"})

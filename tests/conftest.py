@@ -108,3 +108,9 @@ def imported(db: None) -> GiftCode:
     give("ivan", 10)
     with patch("gifts.spelling.new_code", return_value="RVZ5JG"):
         return gift("ivan", 10)
+
+
+@pytest.fixture
+def stranger() -> Caller:
+    """Somebody without a token, at the gifts."""
+    return Caller({}, prefix="/api/v1/gifts/")

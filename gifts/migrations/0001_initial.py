@@ -150,6 +150,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='giftcode',
+            constraint=models.CheckConstraint(condition=models.Q(('target_email__isnull', True), models.Q(('target_email', ''), _negated=True), _connector='OR'), name='gift_target_email_not_empty'),
+        ),
+        migrations.AddConstraint(
+            model_name='giftcode',
             constraint=models.CheckConstraint(condition=models.Q(('expires_at__gt', models.F('created_at'))), name='gift_expires_after_creation'),
         ),
         migrations.AddConstraint(
