@@ -26,7 +26,7 @@ def test_the_credits_come_back_and_lower_what_was_spent(ivan: Caller) -> None:
     assert answer.status_code == 200
     assert answer.json() == {"success": True, "refundedCredits": 9.0001}
     balance = Balance.objects.get(pk="ivan")
-    assert (balance.posted, balance.total_earned, balance.total_spent) == (100, 100, 0)
+    assert [balance.posted, balance.total_earned, balance.total_spent] == [100, 100, 0]
     entry = Transaction.objects.get(cause=f"gift:{made.pk}")
     assert (entry.amount, entry.type, entry.related_id) == (
         Decimal("9.0001"),

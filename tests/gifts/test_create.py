@@ -71,7 +71,7 @@ def test_the_credits_leave_the_creator_and_the_answer_is_the_gift(ivan: Caller) 
         f"gift-created:{row.pk}",
     )
     balance = Balance.objects.get(pk="ivan")
-    assert (balance.posted, balance.total_spent) == (5, 25)
+    assert [balance.posted, balance.total_spent] == [5, 25]
 
 
 def test_a_gift_lives_90_days_unless_told_otherwise(ivan: Caller) -> None:
@@ -103,9 +103,12 @@ def test_codes_are_12_characters_of_the_alphabet_from_a_cryptographic_source(
     """Fault 24."""
     give("ivan", 10)
     drawn: list[str] = []
-    monkeypatch.setattr(
-        "secrets.choice", lambda alphabet: drawn.append(alphabet) or alphabet[len(drawn)]
-    )
+
+    def choice(alphabet: str) -> str:
+        drawn.append(alphabet)
+        return alphabet[len(drawn)]
+
+    monkeypatch.setattr("secrets.choice", choice)
 
     answer = create(ivan)
 

@@ -33,7 +33,7 @@ def test_the_credits_come_back_to_the_last_ten_thousandth() -> None:
     assert (balance.posted, balance.total_earned, balance.total_spent) == (
         Decimal("10.1234"),
         Decimal("10.1234"),
-        0,
+        Decimal(0),
     )
     assert GiftCode.objects.get(pk=made.pk).status == "expired"
     entry = Transaction.objects.get(cause=f"gift:{made.pk}")
@@ -104,7 +104,10 @@ def test_two_expiry_jobs_at_once_return_each_gift_once(monkeypatch: pytest.Monke
     counts = at_once(2, lambda _: expire())
 
     assert sum(counts) == 30
-    assert list(Balance.objects.values_list("posted", "total_spent")) == [(100, 0)] * 3
+    assert (
+        list(Balance.objects.values_list("posted", "total_spent"))
+        == [(Decimal(100), Decimal(0))] * 3
+    )
 
 
 @pytest.mark.usefixtures("committed")
