@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
+from credits.callers import User
+from credits.ledger import Origin
 from credits.models import Balance, Transaction
-from gifts import expiry
+from gifts import codes, expiry
 from gifts.models import GiftCode, GiftMisses
 from tests.api import Caller, at_once
 from tests.factories import gift, give
@@ -129,3 +131,20 @@ def test_expire_against_redeem_gives_the_credits_to_exactly_one(judy: Caller) ->
     balances = dict(Balance.objects.values_list("pk", "posted"))
     assert balances["ivan"] == 100 - 10 * redeemed
     assert balances.get("judy", 0) == 10 * redeemed
+
+
+def test_the_last_millisecond_redeems_and_the_next_does_not() -> None:
+    """Fault 22."""
+    give("ivan", 20)
+    now = datetime.now(UTC)
+    last, late = gift("ivan", at=now, days=1), gift("ivan", at=now, days=1)
+
+    def redeem_at(made: GiftCode, moment: datetime) -> None:
+        codes.redeem(made.code, user=User("judy"), address="::1", origin=Origin("user"), now=moment)
+
+    redeem_at(last, last.expires_at - timedelta(milliseconds=1))
+    with pytest.raises(codes.GiftNotRedeemable) as refusal:
+        redeem_at(late, late.expires_at)
+
+    assert refusal.value.details == {"status": "expired"}
+    assert Balance.objects.get(pk="judy").posted == 10
