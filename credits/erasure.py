@@ -1,6 +1,8 @@
 """Erasure of a person's data: names and texts go, the numbers of the ledger stay."""
 
+from collections.abc import Callable
 from contextlib import suppress
+from typing import NamedTuple
 from uuid import uuid4
 
 from django.db import connection, transaction
@@ -11,6 +13,25 @@ from credits import reservations
 from credits.ledger import Origin
 from credits.models import Balance, IdempotencyKey, Reservation, Transaction, UsageStat
 from credits.reservations import ReservationCommitted, ReservationExpired
+
+
+class Rows(NamedTuple):
+    """What an app keeps about people.
+
+    `lock` locks a user's rows; `strip` moves them to a pseudonym, without texts, and returns how
+    many rows it touched.
+    """
+
+    lock: Callable[[str], None]
+    strip: Callable[[str, str], int]
+
+
+_rows_of_other_apps: list[Rows] = []
+
+
+def add_rows(rows: Rows) -> None:
+    """Let `erase` also take care of another app's `rows`."""
+    _rows_of_other_apps.append(rows)
 
 
 def erase(user_id: str) -> int:
@@ -24,6 +45,8 @@ def erase(user_id: str) -> int:
     with transaction.atomic():
         reservations_of_user = Reservation.objects.filter(user_id=user_id)
         list(reservations_of_user.select_for_update().values_list("pk"))
+        for rows in _rows_of_other_apps:
+            rows.lock(user_id)
         balance = Balance.objects.filter(pk=user_id)
         if not balance.select_for_update().first():
             return 0
@@ -34,6 +57,7 @@ def erase(user_id: str) -> int:
             + reservations_of_user.update(user_id=pseudonym, reason=F("app_id"), request_id=None)
             + UsageStat.objects.filter(user_id=user_id).update(user_id=pseudonym)
             + IdempotencyKey.objects.filter(user_id=user_id).delete()[0]
+            + sum(rows.strip(user_id, pseudonym) for rows in _rows_of_other_apps)
             + balance.update(user_id=pseudonym)
         )
 

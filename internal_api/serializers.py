@@ -24,6 +24,7 @@ from credits.wire import (
     Whole,
     WireSerializer,
 )
+from gifts.serializers import Email
 
 
 class AppIdSerializer(WireSerializer):
@@ -169,6 +170,20 @@ class ReleasedSerializer(WireSerializer):
     balance = Amount(source="balance.available")
 
 
+class RedeemPendingSerializer(WireSerializer):
+    """Somebody who has registered, and the address that gifts may wait for."""
+
+    userId = UserId(source="user_id")
+    email = Email()
+
+
+class ArrivedSerializer(WireSerializer):
+    """How many gifts arrived, and how many credits in all."""
+
+    redeemed = serializers.IntegerField()
+    totalCredits = Amount(source="total_credits")
+
+
 APP_ID = AppIdSerializer()
 USER = UserSerializer()
 SERVICE_BALANCE = ServiceBalanceSerializer()
@@ -185,3 +200,5 @@ COMMIT = CommitSerializer()
 COMMITTED = CommittedSerializer()
 RELEASE = ReleaseSerializer()
 RELEASED = ReleasedSerializer()
+REDEEM_PENDING = RedeemPendingSerializer()
+ARRIVED = ArrivedSerializer()

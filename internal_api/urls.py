@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from internal_api.views import BalanceViewSet, ReservationViewSet
+from internal_api.views import BalanceViewSet, GiftViewSet, ReservationViewSet
 
 urlpatterns = [
     path(
@@ -16,4 +16,5 @@ urlpatterns = [
     path("credits/reserve", ReservationViewSet.as_view({"post": "reserve"})),
     path("credits/commit", ReservationViewSet.as_view({"post": "commit"})),
     path("credits/refund-reservation", ReservationViewSet.as_view({"post": "release"})),
+    path("gifts/redeem-pending", GiftViewSet.as_view({"post": "redeem_pending"})),
 ]

@@ -2,12 +2,15 @@
 
 from django.urls import include, path, re_path
 
+from gifts.pages import gift_page
 from mana_credits import operations
 from mana_credits.api import errors, schema
 
 urlpatterns = [
     path("api/v1/internal/", include("internal_api.urls")),
     path("api/v1/credits/", include("credits.urls")),
+    path("api/v1/", include("gifts.urls")),
+    path("g/<str:code>", gift_page),
     path("health", operations.health),
     path("ready", operations.ready),
     path("metrics", operations.prometheus),
