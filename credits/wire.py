@@ -25,6 +25,7 @@ from credits.callers import Service, User
 from credits.ledger import Origin
 
 METADATA_BYTES = 16 * 1024
+METADATA_LEVELS = 100
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -179,11 +180,12 @@ class Whole(serializers.IntegerField):
 
 @extend_schema_field({"type": "object", "additionalProperties": {}})
 class JsonObject(serializers.Field[Any, Any, Any, Any]):
-    """A JSON object of at most 16 KiB, stored and returned as it is."""
+    """A JSON object of at most 16 KiB and 100 levels, stored and returned as it is."""
 
     default_error_messages = {
         "type": "A JSON object is expected.",
         "size": "At most 16 KiB of JSON are allowed.",
+        "levels": "At most 100 levels of nesting are allowed.",
         "text": "NUL characters, lone surrogates and endless numbers are not allowed.",
     }
 
@@ -191,10 +193,12 @@ class JsonObject(serializers.Field[Any, Any, Any, Any]):
         """Take objects that PostgreSQL can store."""
         if not isinstance(data, dict):
             self.fail("type")
+        if not _nests_within(METADATA_LEVELS, data):
+            self.fail("levels")
         try:
             text = json.dumps(data, default=float, allow_nan=False, ensure_ascii=False)
             size = len(text.encode())
-        except (ValueError, OverflowError, RecursionError):
+        except (ValueError, OverflowError):
             self.fail("text")
         if _NUL.search(text):
             self.fail("text")
@@ -205,6 +209,15 @@ class JsonObject(serializers.Field[Any, Any, Any, Any]):
     def to_representation(self, value: Any) -> Any:
         """Return it as it is."""
         return value
+
+
+def _nests_within(levels: int, value: object) -> bool:
+    """Tell whether `value` can be written back: the encoder gives up at some depth of its own."""
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list):
+        return True
+    return levels > 0 and all(_nests_within(levels - 1, one) for one in value)
 
 
 @extend_schema_field({"type": "string", "format": "date-time"})
