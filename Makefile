@@ -24,7 +24,8 @@ test: $(INSTALLED)
 
 # Pages in Debian's Chromium, installed where it is missing; SCREENSHOTS=FOLDER keeps what it saw.
 test-browser: $(INSTALLED)
-	command -v chromium >/dev/null || $(AS_ROOT) apt-get install --yes --no-install-recommends chromium
+	command -v chromium >/dev/null || { $(AS_ROOT) apt-get update --quiet --quiet && \
+		$(AS_ROOT) apt-get install --yes --quiet --quiet --no-install-recommends chromium; }
 	$(BIN)/python -m pytest -m browser tests/browser
 
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
