@@ -174,7 +174,7 @@ def test_erasure_keeps_the_numbers(service: Caller, kate: str) -> None:
 
     assert numbers() == before
     assert Balance.objects.values_list("posted", "total_earned", "total_spent").get() == totals
-    assert totals == (88, 100, 12)
+    assert totals == (Decimal(88), Decimal(100), Decimal(12))
     assert sum(UsageStat.objects.values_list("credits_used", flat=True)) == 13
 
 
