@@ -1,9 +1,18 @@
 """What may exist in the schema `credits`: fields and named constraints, no behaviour."""
 
 from credits.models.balances import Balance
+from credits.models.catalogue import Operation, OperationPrice
 from credits.models.idempotency import IdempotencyKey
 from credits.models.reservations import Reservation
 from credits.models.transactions import Transaction
 from credits.models.usage import UsageStat
 
-__all__ = ["Balance", "IdempotencyKey", "Reservation", "Transaction", "UsageStat"]
+__all__ = [
+    "Balance",
+    "IdempotencyKey",
+    "Operation",
+    "OperationPrice",
+    "Reservation",
+    "Transaction",
+    "UsageStat",
+]
