@@ -93,6 +93,13 @@ RULES = {
         WHERE r.user_id = ANY(%(users)s)
           AND (t.amount <> -r.committed_amount OR t.user_id <> r.user_id)
     """,
+    "a priced entry names an operation of the catalogue": """
+        SELECT user_id, format('transaction %%s is for %%s, which the catalogue does not have',
+                               number, operation)
+        FROM credits.transactions t
+        WHERE user_id = ANY(%(users)s) AND operation IS NOT NULL
+          AND NOT EXISTS (SELECT FROM credits.operations o WHERE o.key = t.operation)
+    """,
     "usage statistics count every usage": """
         SELECT user_id, format('%%s in %%s: counted %%s in %%s usages, the ledger has %%s in %%s',
                                date, app_id, s.credits_used, s.transactions, t.used, t.count)

@@ -16,6 +16,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from credits.amounts import exact, plain, positive
+from credits.catalogue import OperationUnknown
 from credits.errors import DomainError
 from credits.ids import new_id
 from credits.models import Balance, Transaction
@@ -24,7 +25,7 @@ from credits.routines import Routine
 Type = Transaction.Type
 
 _post_transaction = Routine(
-    "credits.post_transaction", arity=17, entry=Transaction, balance=Balance
+    "credits.post_transaction", arity=20, entry=Transaction, balance=Balance
 )
 
 
@@ -34,6 +35,13 @@ class Memo(NamedTuple):
     app_id: str = "system"
     description: str = ""
     metadata: Mapping[str, Any] | None = None
+
+
+class Priced(NamedTuple):
+    """So much of an operation, at the catalogue's price at the moment of the movement."""
+
+    operation: str
+    quantity: int = 1
 
 
 class Origin(NamedTuple):
@@ -123,6 +131,7 @@ REFUSALS: Mapping[str, type[DomainError]] = {
     "unknown_transaction": TransactionUnknown,
     "exceeds_original": ExceedsOriginal,
     "balance_too_large": BalanceTooLarge,
+    "unknown_operation": OperationUnknown,
 }
 
 
@@ -130,17 +139,27 @@ class Movement(NamedTuple):
     """What `credits.post_transaction` is asked to do; see there."""
 
     type: str | None
-    amount: Decimal
+    amount: Decimal | Priced
     side: str = "earned"
     may_overdraw: bool = False
     cause: str | None = None
     related_id: UUID | None = None
 
 
-def spend(user_id: str, amount: Decimal, *, memo: Memo, origin: Origin) -> Posting:
-    """Take `amount` that the user used. Raises InsufficientCredits."""
-    movement = Movement(Type.USAGE, -positive(amount), side="spent")
-    return _post(user_id, movement, memo, origin)
+def spend(
+    user_id: str,
+    amount: Decimal | Priced,
+    *,
+    memo: Memo,
+    origin: Origin,
+    cause: str | None = None,
+) -> Posting:
+    """Take what the user used, once per `cause` if there is one.
+
+    Raises InsufficientCredits, and OperationUnknown for a price that the catalogue does not have.
+    """
+    taken = amount if isinstance(amount, Priced) else -positive(amount)
+    return _post(user_id, Movement(Type.USAGE, taken, side="spent", cause=cause), memo, origin)
 
 
 def refund(
@@ -211,7 +230,8 @@ def reinstate(claw_back_id: UUID, *, memo: Memo, origin: Origin) -> Posting:
 
 def open_balance(user_id: str, *, origin: Origin) -> Balance:
     """Return the user's balance, making the row when there is none."""
-    _, _, balance = _call(user_id, Movement(None, Decimal(0)), Memo(), origin)
+    unkeyed = origin._replace(key=None)
+    _, _, _, balance = _call(user_id, Movement(None, Decimal(0)), Memo(), unkeyed)
     return cast("Balance", balance)
 
 
@@ -229,7 +249,12 @@ def balance_of(user_id: str) -> Balance:
     )
 
 
-def refuse(outcome: str, *, required: Decimal, balance: Balance | None) -> DomainError:
+def named(amount: Decimal | Priced) -> tuple[object, ...]:
+    """Return what a request says of an amount: itself, or the operation, whatever its price."""
+    return amount if isinstance(amount, Priced) else (plain(amount),)
+
+
+def refuse(outcome: str, *, required: Decimal | None, balance: Balance | None) -> DomainError:
     """Return the error for an `outcome` of the database's functions that moved nothing."""
     if outcome == "insufficient_credits":
         available = balance.available if balance else Decimal(0)
@@ -238,18 +263,22 @@ def refuse(outcome: str, *, required: Decimal, balance: Balance | None) -> Domai
 
 
 def _post(user_id: str, movement: Movement, memo: Memo, origin: Origin) -> Posting:
-    outcome, transaction, balance = _call(user_id, movement, memo, origin)
+    outcome, required, transaction, balance = _call(user_id, movement, memo, origin)
     if outcome not in {"posted", "replayed"}:
-        raise refuse(outcome, required=-movement.amount, balance=balance)
+        raise refuse(outcome, required=required, balance=balance)
     return Posting(transaction, balance, replayed=outcome == "replayed")
 
 
-def _call(user_id: str, movement: Movement, memo: Memo, origin: Origin) -> tuple[str, Any, Any]:
+def _call(
+    user_id: str, movement: Movement, memo: Memo, origin: Origin
+) -> tuple[str, Decimal | None, Any, Any]:
+    amount = movement.amount
+    operation, quantity = amount if isinstance(amount, Priced) else (None, None)
     return _post_transaction(
         new_id(),
         user_id,
         movement.type,
-        movement.amount,
+        None if isinstance(amount, Priced) else amount,
         Decimal(0),
         movement.side,
         movement.may_overdraw,
@@ -261,13 +290,16 @@ def _call(user_id: str, movement: Movement, memo: Memo, origin: Origin) -> tuple
         origin.key,
         origin.request(
             movement.type,
-            plain(movement.amount),
+            *named(amount),
             memo.app_id,
             movement.cause,
             movement.related_id,
         ),
         movement.cause,
         movement.related_id,
+        operation,
+        None,
+        quantity,
         origin.at,
     )
 

@@ -4,7 +4,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from credits.ledger import Posting
+from credits.catalogue import LARGEST_QUANTITY
+from credits.ledger import Posting, Priced
 from credits.models import Transaction
 from credits.wire import (
     Always,
@@ -18,6 +19,7 @@ from credits.wire import (
     Timestamp,
     UserId,
     Uuid,
+    Whole,
     WireSerializer,
 )
 
@@ -57,10 +59,30 @@ class TransactionSerializer(WireSerializer):
     completedAt = Timestamp(source="created_at")
 
 
-class UseSerializer(KeyedSerializer):
+class PricedSerializer(KeyedSerializer):
+    """What is to be taken: an `amount`, or a `quantity` of an `operation` of the catalogue."""
+
+    amount = Credits(required=False, allow_null=True)
+    operation = Label(max_length=64, required=False, allow_null=True)
+    quantity = Whole(min_value=1, max_value=LARGEST_QUANTITY, required=False, allow_null=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Let `amount` be what is to be taken: credits, or so much of an operation."""
+        amount, operation, quantity = map(attrs.get, ("amount", "operation", "quantity"))
+        if operation is None:
+            if quantity is not None:
+                raise serializers.ValidationError({"quantity": ["A quantity needs an operation."]})
+            if amount is None:
+                raise serializers.ValidationError({"amount": ["This field is required."]})
+            return attrs
+        if amount is not None:
+            raise serializers.ValidationError({"amount": ["An operation has its own price."]})
+        return {**attrs, "amount": Priced(operation, quantity or 1)}
+
+
+class UseSerializer(PricedSerializer):
     """A spend: how much, in which app, for what."""
 
-    amount = Credits()
     appId = Label(source="app_id", max_length=APP_ID_LENGTH)
     description = Text(max_length=DESCRIPTION_LENGTH)
     metadata = JsonObject(required=False, allow_null=True)

@@ -7,6 +7,7 @@ from credits.serializers import (
     APP_ID_LENGTH,
     DESCRIPTION_LENGTH,
     BalanceSerializer,
+    PricedSerializer,
     TransactionSerializer,
     UseSerializer,
 )
@@ -112,11 +113,10 @@ class GrantedSerializer(WireSerializer):
     transactionId = Uuid(source="transaction.id")
 
 
-class ReserveSerializer(KeyedSerializer):
+class ReserveSerializer(PricedSerializer):
     """Credits to hold for a while; `reason` is `APP` or `APP:WHAT`."""
 
     userId = UserId(source="user_id")
-    amount = Credits()
     reason = Label(max_length=200)
     ttlSeconds = Whole(
         source="ttl_seconds",
