@@ -10,7 +10,14 @@ from credits.models import Balance
 from tests.api import Caller
 from tests.environment import PROVIDER, SERVICE_KEY
 
-TABLES = ("balances", "idempotency_keys", "reservations", "transactions", "usage_stats")
+TABLES = (
+    "balances",
+    "idempotency_keys",
+    "outbox",
+    "reservations",
+    "transactions",
+    "usage_stats",
+)
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 from credits.models.balances import Balance
 from credits.models.catalogue import Operation, OperationPrice
 from credits.models.idempotency import IdempotencyKey
+from credits.models.outbox import OutboxMessage
 from credits.models.reservations import Reservation
 from credits.models.transactions import Transaction
 from credits.models.usage import UsageStat
@@ -12,6 +13,7 @@ __all__ = [
     "IdempotencyKey",
     "Operation",
     "OperationPrice",
+    "OutboxMessage",
     "Reservation",
     "Transaction",
     "UsageStat",
