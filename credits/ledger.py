@@ -19,7 +19,7 @@ from credits.amounts import exact, plain, positive
 from credits.catalogue import OperationUnknown
 from credits.errors import DomainError
 from credits.ids import new_id
-from credits.models import Balance, Transaction
+from credits.models import Balance, IdempotencyKey, Transaction
 from credits.routines import Routine
 
 Type = Transaction.Type
@@ -48,20 +48,27 @@ class Origin(NamedTuple):
     """Who caused a movement, and the caller's name for the request.
 
     `actor` is `user`, `service`, `service:NAME`, `operator:NAME`, `stripe` or `system`; `key` the
-    idempotency key, unique per user; `at` the moment (UTC), None for the database's clock.
+    idempotency key, unique per user; `at` the moment (UTC), None for the database's clock. `names`
+    is what the key stands for when that is not the movement itself.
     """
 
     actor: str
     key: str | None = None
     request_id: str | None = None
     at: datetime | None = None
+    names: tuple[object, ...] = ()
+
+    def naming(self, *names: object) -> "Origin":
+        """Return the same origin of a request that `names` describe, whatever it moves."""
+        return self._replace(names=names)
 
     def request(self, *parts: object) -> str | None:
         """Return what a replay of this request must equal, or None without a key."""
         if self.key is None:
             return None
         kind = self.actor.partition(":")[0]
-        return json.dumps([kind, *(None if part is None else str(part) for part in parts)])
+        named = self.names or parts
+        return json.dumps([kind, *(None if part is None else str(part) for part in named)])
 
 
 class Posting(NamedTuple):
@@ -78,6 +85,10 @@ class InsufficientCredits(DomainError):
     code = "insufficient_credits"
     status = 402
     message = "Insufficient credits"
+
+    def __init__(self, *, required: Decimal, available: Decimal) -> None:
+        super().__init__(required=required, available=available)
+        self.required = required
 
 
 class IdempotencyKeyReused(DomainError):
@@ -254,11 +265,33 @@ def named(amount: Decimal | Priced) -> tuple[object, ...]:
     return amount if isinstance(amount, Priced) else (plain(amount),)
 
 
+def recall(user_id: str, origin: Origin) -> UUID | None:
+    """Return the id that the origin's key stands for, None when it is new or there is none.
+
+    For verbs with rows of their own, whose origin is `naming` the request; to be called with the
+    row locked. Raises IdempotencyKeyReused.
+    """
+    known = IdempotencyKey.objects.filter(user_id=user_id, key=origin.key).first()
+    if known is None:
+        return None
+    if known.request != origin.request():
+        raise IdempotencyKeyReused
+    return known.subject_id
+
+
+def remember(user_id: str, origin: Origin) -> None:
+    """Keep the key of a request that moves nothing. Raises IdempotencyKeyReused."""
+    if origin.key is not None:
+        outcome, *_ = _call(user_id, Movement(None, Decimal(0)), Memo(), origin)
+        if outcome in REFUSALS:
+            raise REFUSALS[outcome]
+
+
 def refuse(outcome: str, *, required: Decimal | None, balance: Balance | None) -> DomainError:
     """Return the error for an `outcome` of the database's functions that moved nothing."""
     if outcome == "insufficient_credits":
         available = balance.available if balance else Decimal(0)
-        return InsufficientCredits(required=required, available=available)
+        return InsufficientCredits(required=required or Decimal(0), available=available)
     return REFUSALS[outcome]()
 
 

@@ -2,6 +2,7 @@
 
 from django.urls import include, path, re_path
 
+from credits import sync_urls
 from mana_credits import operations
 from mana_credits.api import errors, schema
 
@@ -12,6 +13,8 @@ urlpatterns = [
     path("api/schema", schema.SchemaView.as_view(), name="schema"),
     path("api/docs", schema.DocsView.as_view(url_name="schema")),
     path("api/v1/credits/", include("credits.urls")),
+    path("api/v1/sync/", include(sync_urls.user_patterns)),
+    path("api/v1/admin/sync/", include(sync_urls.admin_patterns)),
     path("api/v1/internal/", include("internal_api.urls")),
     re_path(r"", errors.not_found),
 ]

@@ -15,6 +15,7 @@ TABLES = (
     "idempotency_keys",
     "outbox",
     "reservations",
+    "sync_subscriptions",
     "transactions",
     "usage_stats",
 )

@@ -5,6 +5,7 @@ from credits.models.catalogue import Operation, OperationPrice
 from credits.models.idempotency import IdempotencyKey
 from credits.models.outbox import OutboxMessage
 from credits.models.reservations import Reservation
+from credits.models.sync import SyncSubscription
 from credits.models.transactions import Transaction
 from credits.models.usage import UsageStat
 
@@ -15,6 +16,7 @@ __all__ = [
     "OperationPrice",
     "OutboxMessage",
     "Reservation",
+    "SyncSubscription",
     "Transaction",
     "UsageStat",
 ]
