@@ -171,11 +171,11 @@ def renew_due(*, now: datetime, limit: int) -> Iterator[str]:
         yield outcome
 
 
-def oldest_due() -> datetime | None:
-    """Return since when the subscription that waits longest is due, if one will be."""
-    waiting = SyncSubscription.objects.filter(renews=True, gifted_at=None)
-    oldest: datetime | None = waiting.aggregate(oldest=Min("paid_until"))["oldest"]
-    return oldest
+def next_due() -> datetime | None:
+    """Return when the first subscription is or was due, None without any."""
+    renewing = SyncSubscription.objects.filter(renews=True, gifted_at=None)
+    due: datetime | None = renewing.aggregate(due=Min("paid_until"))["due"]
+    return due
 
 
 def _next_due(now: datetime, seen: tuple[datetime, str] | None) -> SyncSubscription | None:

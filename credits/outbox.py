@@ -61,12 +61,11 @@ def deliver_due(*, now: datetime) -> Iterator[str]:
             yield Status.DELIVERED.value
 
 
-def oldest_due() -> datetime | None:
-    """Return since when the message that waits longest is due, if one is."""
-    oldest: datetime | None = OutboxMessage.objects.filter(status=Status.PENDING).aggregate(
-        oldest=Min("due_at")
-    )["oldest"]
-    return oldest
+def next_due() -> datetime | None:
+    """Return when the first pending message is or was due, None without any."""
+    pending = OutboxMessage.objects.filter(status=Status.PENDING)
+    due: datetime | None = pending.aggregate(due=Min("due_at"))["due"]
+    return due
 
 
 def revive(message_id: UUID, *, now: datetime) -> OutboxMessage:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Min
 
 from credits.amounts import plain, positive
 from credits.errors import DomainError
@@ -173,6 +174,13 @@ def expire_due(*, now: datetime, limit: int) -> Iterator[Reservation]:
                 return
             expired = _settled(due.pk, _Step("expired"), origin).reservation
         yield expired
+
+
+def next_due() -> datetime | None:
+    """Return when the first open reservation expires or should have, None without any."""
+    still_open = Reservation.objects.filter(status="open")
+    due: datetime | None = still_open.aggregate(due=Min("expires_at"))["due"]
+    return due
 
 
 class _Step(NamedTuple):

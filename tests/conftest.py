@@ -13,6 +13,7 @@ from tests.environment import PROVIDER, SERVICE_KEY
 TABLES = (
     "balances",
     "idempotency_keys",
+    "job_runs",
     "outbox",
     "reservations",
     "sync_subscriptions",

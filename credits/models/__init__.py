@@ -3,6 +3,7 @@
 from credits.models.balances import Balance
 from credits.models.catalogue import Operation, OperationPrice
 from credits.models.idempotency import IdempotencyKey
+from credits.models.jobs import JobRun
 from credits.models.outbox import OutboxMessage
 from credits.models.reservations import Reservation
 from credits.models.sync import SyncSubscription
@@ -12,6 +13,7 @@ from credits.models.usage import UsageStat
 __all__ = [
     "Balance",
     "IdempotencyKey",
+    "JobRun",
     "Operation",
     "OperationPrice",
     "OutboxMessage",

@@ -148,7 +148,7 @@ def test_without_a_receiver_messages_wait(settings: Settings) -> None:
     tell()
 
     assert deliver() == []
-    assert outbox.oldest_due() == NOW
+    assert outbox.next_due() == NOW
     assert OutboxMessage.objects.get().attempts == 0
 
 
