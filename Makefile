@@ -7,10 +7,17 @@ INSTALLED := .venv/installed
 CHECK_ENV := SECRET_KEY=only-for-checks-8f1c0b7e6d5a49388271605f4e3d2c1b0a99 \
 	MANA_SERVICE_KEY=only-for-checks DATABASE_URL=postgresql://localhost/unused
 
-.PHONY: run test check format lint types schema lock bench clean
+.PHONY: help run test check format lint types schema lock bench clean
+
+help:
+	@echo "make run     the service on http://localhost:3061, with a database and demo users"
+	@echo "make test    the test suite"
+	@echo "make check   everything that CI checks"
+	@echo "make bench   what a request costs (needs wrk)"
+	@echo "make format | lint | types | schema | lock | clean"
 
 run: $(INSTALLED)
-	$(BIN)/python -m mana_credits.sandbox
+	@$(BIN)/python -m mana_credits.sandbox
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n auto
@@ -51,9 +58,10 @@ lock: $(INSTALLED)
 		--output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf .venv .sandbox staticfiles
+	rm -rf .venv .sandbox staticfiles .schema.tmp
 
 $(INSTALLED): requirements.lock
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
-	touch $@
+	@echo "Installing into .venv …"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@touch $@

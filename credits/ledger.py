@@ -20,10 +20,11 @@ from credits.catalogue import OperationUnknown
 from credits.errors import DomainError
 from credits.ids import new_id
 from credits.models import Balance, IdempotencyKey, Transaction
-from credits.routines import Routine
+from credits.routines import Lookup, Routine
 
 Type = Transaction.Type
 
+_balance = Lookup(Balance)
 _post_transaction = Routine(
     "credits.post_transaction", arity=20, entry=Transaction, balance=Balance
 )
@@ -248,8 +249,7 @@ def open_balance(user_id: str, *, origin: Origin) -> Balance:
 
 def balance_of(user_id: str) -> Balance:
     """Return the user's balance, zeros for a user never seen. Makes no row."""
-    found = Balance.objects.filter(pk=user_id).first()
-    return found or Balance(
+    return _balance(user_id) or Balance(
         user_id=user_id,
         posted=Decimal(0),
         held=Decimal(0),

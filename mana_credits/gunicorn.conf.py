@@ -7,7 +7,7 @@ from typing import Any
 
 bind = f"{os.environ.get('HOST', '0.0.0.0')}:{os.environ.get('PORT', '3061')}"
 wsgi_app = "mana_credits.wsgi"
-worker_class = "gthread"
+worker_class = "mana_credits.draining_worker.DrainingWorker"
 workers = int(os.environ.get("WEB_CONCURRENCY", str(os.cpu_count() or 2)))
 threads = int(os.environ.get("WEB_THREADS", "8"))
 preload_app = True
@@ -19,6 +19,8 @@ max_requests_jitter = max_requests // 10
 http_parser = "fast"
 errorlog = "-"
 loglevel = "warning"
+
+os.environ.setdefault("DATABASE_STATEMENT_TIMEOUT", "15s")
 
 # Each worker counts into files of its own here; /metrics sums them.
 if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:

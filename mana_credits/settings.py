@@ -30,7 +30,7 @@ def database(url: str) -> dict[str, Any]:
     """Return Django's settings of the database at the libpq URL `url`."""
     parts = conninfo_to_dict(url)
     options = {
-        "options": "-c search_path=public,credits",
+        "options": " ".join(f"-c {name}={value}" for name, value in DATABASE_SESSION.items()),
         "pool": {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 10},
         **{
             name: value
@@ -55,6 +55,13 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[:
 PORT = env.int("PORT", default=3061)
 BASE_URL = env.str("BASE_URL", default=f"http://localhost:{PORT}").rstrip("/")
 
+# Nobody waits for ever for a row that somebody else holds: 503 after LOCK_TIMEOUT. The web server
+# sets a limit for whole statements too (gunicorn.conf.py); commands may take their time.
+DATABASE_SESSION = {
+    "search_path": "public,credits",
+    "lock_timeout": env.str("DATABASE_LOCK_TIMEOUT", default="5s"),
+    "statement_timeout": env.str("DATABASE_STATEMENT_TIMEOUT", default="0"),
+}
 DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=8)
 DATABASES = {"default": database(secret("DATABASE_URL"))}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
+from django.urls import get_resolver
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -31,3 +32,5 @@ def with_chunked_bodies(application: "WSGIApplication") -> "WSGIApplication":
 
 
 application = with_chunked_bodies(get_wsgi_application())
+# Load the views before gunicorn forks: shared by its workers, and no first request waits for them.
+get_resolver().url_patterns  # noqa: B018

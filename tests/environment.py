@@ -29,6 +29,7 @@ os.environ.update(
     ALLOWED_HOSTS="testserver,localhost,127.0.0.1",
     CORS_ORIGINS="http://localhost:5173,http://localhost:5180",
     DATABASE_POOL_SIZE="64",
+    DATABASE_LOCK_TIMEOUT="2s",
     LOG_LEVEL="INFO",
 )
 

@@ -1,0 +1,106 @@
+"""`make bench`: load the service as it runs in production and write down what it costs.
+
+`python -m bench --help` tells the options. Everything runs on loopback, on databases made for the
+run, and is stopped and removed at the end.
+"""
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench import database, floor, growth, load, report
+from bench.floor import Floor
+from bench.load import SCENARIOS, Run
+from bench.service import serving
+from mana_credits.sandbox import identity
+from mana_credits.sandbox.identity import IdentityProvider
+
+CONNECTIONS = (1, 16, 64)
+RESULTS = Path(__file__).parent / "results" / "latest.md"
+
+
+def main() -> None:
+    """Measure what was asked for and write the page."""
+    options = _options()
+    load.require_wrk()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    key = identity.read_key(identity.new_key())
+    with (
+        database.server() as server_url,
+        identity.serving(key) as provider,
+        TemporaryDirectory(prefix="mana-credits-bench-") as logs,
+    ):
+        parts = [report.facts(database.version(server_url), options.seconds)]
+        print(parts[0], flush=True)
+        if options.only:
+            parts += _load(server_url, provider, options, Path(logs))
+        if options.large:
+            found = growth.compare(
+                server_url,
+                provider,
+                transactions=options.large,
+                seconds=options.seconds,
+                logs=Path(logs),
+            )
+            parts.append(report.growth(found, options.large))
+            print(parts[-1])
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text("# What a request costs\n\n" + "\n\n".join(parts))
+    print(f"Written to {options.output}")
+
+
+def _load(
+    server_url: str, provider: IdentityProvider, options: argparse.Namespace, logs: Path
+) -> list[str]:
+    runs: list[Run] = []
+    floors: list[Floor] = []
+    with database.database(server_url, "load") as url:
+        with serving(url, provider, log=logs / "access.log") as service:
+            for name in options.only:
+                for connections in options.connections:
+                    runs.append(
+                        load.run(
+                            SCENARIOS[name],
+                            service,
+                            connections=connections,
+                            seconds=options.seconds,
+                        )
+                    )
+                    print(report.line(runs[-1]), flush=True)
+        for protocol in floor.PROTOCOLS:
+            measured = floor.measure(
+                url, database.process(url), protocol=protocol, seconds=options.seconds
+            )
+            floors += [measured] if measured else []
+        closed = database.books_close(url)
+    if not closed:
+        raise SystemExit("The books do not close.")
+    parts = [report.runs(runs), report.floors(floors)]
+    print("\n" + "\n\n".join(parts))
+    return parts
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.split("\n")[0])
+    parser.add_argument("--seconds", type=float, default=5, help="of load per run (5)")
+    parser.add_argument(
+        "--only", nargs="*", choices=SCENARIOS, default=list(SCENARIOS), help="scenarios (all)"
+    )
+    parser.add_argument(
+        "--connections", nargs="+", type=int, default=CONNECTIONS, help="of wrk (1 16 64)"
+    )
+    parser.add_argument(
+        "--large",
+        type=int,
+        default=0,
+        metavar="N",
+        help="also compare with a ledger of N transactions more (1000000)",
+    )
+    parser.add_argument("--output", type=Path, default=RESULTS, help=f"the page ({RESULTS.name})")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""The databases that are measured: made for the run, filled by SQL, checked, dropped."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from bench.environment import ENVIRONMENT
+from mana_credits.embedded_postgres import temporary_server
+
+SQL = Path(__file__).parent / "sql"
+USERS = 10_000
+USER = "user-1"  # the one whose balance and transactions are looked at, and who is the hot user
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """Yield the URL of `DATABASE_URL`, or of a new durable server that lives as long."""
+    if url := os.environ.get("DATABASE_URL"):
+        yield url
+    else:
+        with temporary_server() as url:
+            yield url
+
+
+@contextmanager
+def database(server_url: str, name: str) -> Iterator[str]:
+    """Make a migrated database with users who have credits; yield its URL; drop it at the end."""
+    name = f"mana_credits_bench_{name}_{os.getpid()}"
+    _administer(server_url, f'CREATE DATABASE "{name}"')
+    url = make_conninfo(server_url, dbname=name)
+    try:
+        _manage(url, "migrate", "-v0")
+        _run(url, "seed.sql", users=USERS, user=USER)
+        yield url
+    finally:
+        _administer(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def grow(url: str, *, transactions: int, of_one_user: int) -> None:
+    """Add usages of the past year: so many over all users, and so many of the one user's."""
+    each = max(transactions // USERS, 1)
+    _run(url, "grow.sql", users=f"user_id <> '{USER}'", each=each)
+    _run(url, "grow.sql", users=f"user_id = '{USER}'", each=of_one_user)
+    vacuum(url)
+
+
+def vacuum(url: str) -> None:
+    """Leave the tables as autovacuum would."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE")
+        connection.execute("CHECKPOINT")
+
+
+def books_close(url: str) -> bool:
+    """Tell whether `check_ledger` finds nothing; it prints what it finds."""
+    return _manage(url, "check_ledger", check=False) == 0
+
+
+def version(url: str) -> str:
+    """Return the server's version."""
+    with psycopg.connect(url) as connection:
+        return str(connection.info.parameter_status("server_version")).partition(" ")[0]
+
+
+def process(url: str) -> psutil.Process | None:
+    """Return PostgreSQL's first process, None when it runs on another machine."""
+    with psycopg.connect(url) as connection:
+        try:
+            found = psutil.Process(connection.info.backend_pid).parent()
+        except psutil.NoSuchProcess:
+            return None
+    return found if found and found.name().startswith("postgres") else None
+
+
+def _administer(server_url: str, statement: str) -> None:
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
+def _run(url: str, script: str, **values: object) -> None:
+    statements = (SQL / script).read_text()
+    for name, value in values.items():
+        statements = statements.replace(f":{name}", str(value))
+    with psycopg.connect(url) as connection:
+        connection.execute(statements.encode())
+
+
+def _manage(url: str, *command: str, check: bool = True) -> int:
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "manage.py", *command],
+        env={**ENVIRONMENT, "DATABASE_URL": url},
+        check=check,
+    ).returncode

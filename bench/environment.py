@@ -1,0 +1,14 @@
+"""The service's environment: production, with keys of this run."""
+
+import os
+import secrets
+
+SERVICE_KEY = secrets.token_hex(32)
+ENVIRONMENT = {
+    **os.environ,
+    "DEBUG": "0",
+    "SECRET_KEY": secrets.token_hex(32),
+    "MANA_SERVICE_KEY": SERVICE_KEY,
+    "LOG_LEVEL": "INFO",
+    "ALLOWED_HOSTS": "127.0.0.1,localhost",
+}

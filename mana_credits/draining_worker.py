@@ -1,0 +1,55 @@
+"""gunicorn's threaded worker, made to answer everybody who reached it before it stops."""
+
+import time
+from concurrent.futures import Future
+from functools import partial
+from selectors import EVENT_READ
+from typing import Any
+
+from gunicorn.workers.gthread import ThreadWorker
+
+LINGER_SECONDS = 1
+WAKE_SECONDS = 0.2
+
+
+class DrainingWorker(ThreadWorker):  # type: ignore[misc]
+    """Loses no request when it stops.
+
+    The base class leaves the listening socket open while it finishes, so that the kernel goes on
+    taking connections which are reset in the end; and it closes connections whose clients it had
+    just promised to keep them, and who may have sent their next request. Here the waiting
+    connections are taken and the socket is closed at once (later clients are refused and turn to
+    another replica), and a kept connection is closed only after it was idle for a second, its
+    next answer saying `Connection: close`.
+    """
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Start or stop taking connections; when the worker stops, for good."""
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            for listener in self.sockets:
+                self._take_waiting(listener)
+                listener.close()
+            for conn in self.keepalived_conns:
+                conn.timeout = time.monotonic() + LINGER_SECONDS
+
+    def finish_request(self, conn: Any, fs: "Future[Any]") -> None:
+        """Let a kept connection linger although the worker stops."""
+        if not self.alive and not fs.cancelled() and not fs.exception() and fs.result() is True:
+            conn.sock.setblocking(False)
+            conn.timeout = time.monotonic() + LINGER_SECONDS
+            self.keepalived_conns.append(conn)
+            ready = partial(self.on_client_socket_readable, conn)
+            self.poller.register(conn.sock, EVENT_READ, ready)
+        else:
+            super().finish_request(conn, fs)
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """Wake up often enough to close idle connections while the worker stops."""
+        super().wait_for_and_dispatch_events(timeout if self.alive else min(timeout, WAKE_SECONDS))
+
+    def _take_waiting(self, listener: Any) -> None:
+        before = None
+        while before != self.nr_conns:
+            before = self.nr_conns
+            self.accept(listener)

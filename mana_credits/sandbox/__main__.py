@@ -1,0 +1,187 @@
+"""`make run`: the whole service on this machine, with a database, users and tokens of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+from urllib.error import URLError
+
+from mana_credits import embedded_postgres
+from mana_credits.sandbox import identity
+from mana_credits.sandbox.state import State
+
+IDENTITY_PORT = 3001
+START_SECONDS = 60
+STOP_SECONDS = 40
+
+WELCOME = """
+mana-credits is running at {url}   (API: {url}/api/docs)
+
+  Alice's token   {token}
+  Service key     {service_key}
+
+Try it:
+
+  curl -H 'Authorization: Bearer {token}' {url}/api/v1/credits/balance
+
+  curl -H 'X-Service-Key: {service_key}' -d '{{"userId":"demo-alice","amount":2,"appId":"chat",\
+"description":"GPT-4 message"}}' {url}/api/v1/internal/credits/use
+
+  curl -H 'Authorization: Bearer {token}' {url}/api/v1/credits/transactions
+
+More tokens (demo-alice, demo-bob, demo-carol, demo-admin):
+  curl -d '{{"user":"demo-bob"}}' {issuer}/api/auth/token
+Commands:      . {environment_file}; .venv/bin/python manage.py check_ledger
+Service's log: {log}
+Ctrl-C stops everything.
+"""
+
+
+class CannotStart(Exception):
+    """A sentence that says why."""
+
+
+def main() -> int:
+    """Run until Ctrl-C, SIGTERM or the service's end; return the exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    try:
+        with ExitStack() as stack:
+            _run(stack)
+    except CannotStart as reason:
+        print(f"mana-credits cannot start: {reason}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped.")
+    return 0
+
+
+def _run(stack: ExitStack) -> None:
+    port = int(os.environ.get("PORT", "3061"))
+    _refuse_production()
+    _refuse_busy(port)
+    state = State(Path(os.environ.get("SANDBOX_DIR", ".sandbox")).resolve())
+    provider = stack.enter_context(
+        identity.serving(state.identity_key, port=_free_or(IDENTITY_PORT))
+    )
+    url = f"http://localhost:{port}"
+    environment = {
+        "DEBUG": "1",
+        "PORT": str(port),
+        "BASE_URL": url,
+        "SECRET_KEY": state.secret_key,
+        "MANA_SERVICE_KEY": state.service_key,
+        "MANA_AUTH_URL": provider.issuer,
+        "DATABASE_URL": stack.enter_context(_database(state)),
+    }
+    state.write_environment(environment)
+    os.environ.update(environment)
+    _prepare_database()
+    service = stack.enter_context(_service(state, url))
+    print(
+        WELCOME.format(
+            url=url,
+            token=provider.token("demo-alice"),
+            service_key=state.service_key,
+            issuer=provider.issuer,
+            environment_file=state.environment_file,
+            log=state.log,
+        ),
+        flush=True,
+    )
+    service.wait()
+    raise CannotStart(f"the service ended by itself; its log is {state.log}")
+
+
+def _refuse_production() -> None:
+    if os.environ.get("DEBUG", "1").strip().lower() not in {"1", "true", "yes", "on"}:
+        raise CannotStart("DEBUG is off, and the sandbox with its open doors is for development.")
+
+
+def _refuse_busy(port: int) -> None:
+    if _free_or(port) != port:
+        raise CannotStart(f"port {port} is in use; stop what uses it, or set PORT.")
+
+
+def _free_or(port: int) -> int:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return 0
+    return port
+
+
+@contextmanager
+def _database(state: State) -> Iterator[str]:
+    if url := os.environ.get("DATABASE_URL"):
+        yield url
+        return
+    print("Starting PostgreSQL …", flush=True)
+    with embedded_postgres.server(state.database) as url:
+        yield url
+
+
+def _prepare_database() -> None:
+    print("Migrating and seeding …", flush=True)
+    os.environ["DJANGO_SETTINGS_MODULE"] = "mana_credits.settings"
+    import django  # noqa: PLC0415  # its settings need the environment that stands only now
+    from django.core.management import call_command  # noqa: PLC0415
+    from django.db import connection  # noqa: PLC0415
+
+    django.setup()
+    call_command("migrate", verbosity=0)
+    from mana_credits.sandbox.seed import seed  # noqa: PLC0415
+
+    seed()
+    connection.close_pool()  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _service(state: State, url: str) -> Iterator["subprocess.Popen[bytes]"]:
+    print("Starting the service …", flush=True)
+    with state.log.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "-c", "mana_credits/gunicorn.conf.py"],
+            env={**os.environ, "HOST": "127.0.0.1"},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C in the terminal is for us; we stop it gracefully
+        )
+    try:
+        _wait_until_ready(process, url, state)
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_ready(process: "subprocess.Popen[bytes]", url: str, state: State) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"{url}/ready", timeout=2):
+                return
+        except (URLError, OSError):
+            time.sleep(0.1)
+    raise CannotStart(f"the service does not become ready; its log is {state.log}")
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

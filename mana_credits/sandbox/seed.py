@@ -1,0 +1,37 @@
+"""Demo users with credits and a little history, made through the ledger."""
+
+from decimal import Decimal
+
+from credits import ledger, reservations
+from credits.ledger import Memo, Origin
+
+SPENDS = (
+    ("5", "chat", "GPT-4 message"),
+    ("0.1", "chat", "Ollama message (local model)"),
+    ("10", "picture", "Image generation"),
+)
+
+
+def seed() -> None:
+    """Give the demo users their credits; what is there already stays as it is."""
+    for user_id, welcome in (("demo-alice", 500), ("demo-bob", 100), ("demo-carol", 10)):
+        ledger.grant(
+            user_id,
+            Decimal(welcome),
+            memo=Memo(description="Welcome to the sandbox"),
+            origin=Origin("system"),
+            cause=f"grant:{user_id}:sandbox",
+        )
+    for index, (amount, app_id, description) in enumerate(SPENDS):
+        ledger.spend(
+            "demo-alice",
+            Decimal(amount),
+            memo=Memo(app_id, description),
+            origin=Origin("user", key=f"sandbox-{index}"),
+        )
+    reservations.reserve(
+        "demo-bob",
+        Decimal(25),
+        reason="questions:deep-research",
+        origin=Origin("service:sandbox", key="sandbox-reservation"),
+    )

@@ -1,0 +1,117 @@
+"""`make run`, as a newcomer starts it: what it prints works when pasted, Ctrl-C stops it all."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+START_SECONDS = 60
+SECRETS = ("SECRET_KEY", "MANA_SERVICE_KEY", "DATABASE_URL", "DEBUG", "MANA_AUTH_URL", "JWT_ISSUER")
+
+
+def sandbox(folder: Path, **environment: str) -> "subprocess.Popen[str]":
+    """Start the sandbox with a newcomer's environment."""
+    inherited = {name: value for name, value in os.environ.items() if name not in SECRETS}
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "mana_credits.sandbox"],
+        env={**inherited, "SANDBOX_DIR": str(folder), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@contextmanager
+def running(folder: Path, port: int) -> Iterator[tuple[str, list[psutil.Process]]]:
+    """Run the sandbox; yield what it printed and its processes; stop it with Ctrl-C."""
+    process = sandbox(folder, PORT=str(port))
+    assert process.stdout
+    assert process.stderr
+    with process, process.stdout, process.stderr:
+        printed = ""
+        deadline = time.monotonic() + START_SECONDS
+        while "Ctrl-C" not in printed and time.monotonic() < deadline:
+            line = process.stdout.readline()
+            assert line, process.stderr.read()
+            printed += line
+        started = psutil.Process(process.pid).children(recursive=True)
+        yield printed, started
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 0
+    gone, alive = psutil.wait_procs(started, timeout=5)
+    assert (len(gone) > 0, alive) == (True, [])
+    assert (folder / "postgres" / "PG_VERSION").exists()
+    assert not (folder / "postgres" / "postmaster.pid").exists()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def paste(printed: str) -> list[dict[str, object]]:
+    """Run the printed curl lines in a shell; return their answers."""
+    lines = re.findall(r"^  (curl .*)$", printed, re.MULTILINE)
+    return [
+        json.loads(subprocess.run(line, shell=True, capture_output=True, check=True).stdout)
+        for line in lines
+    ]
+
+
+def test_what_it_prints_works_when_pasted_and_ctrl_c_stops_everything(tmp_path: Path) -> None:
+    port = free_port()
+
+    with running(tmp_path / "state", port) as (printed, _):
+        balance, used, transactions, token = paste(printed)
+    with running(tmp_path / "state", port) as (printed, _):
+        balance_later = paste(printed)[0]
+
+    assert balance == {"balance": 484.9, "totalEarned": 500, "totalSpent": 15.1, "held": 0}
+    assert used["newBalance"] == {"balance": 482.9, "totalEarned": 500, "totalSpent": 17.1}
+    assert len(transactions) == 5
+    assert list(token) == ["token"]
+    assert balance_later == {"balance": 482.9, "totalEarned": 500, "totalSpent": 17.1, "held": 0}
+    kept = [tmp_path / "state" / name for name in ("env", "identity.pem", "service-key")]
+    assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
+
+
+@pytest.mark.parametrize("off", ["0", "false", "off", ""])
+def test_nothing_of_it_starts_with_debug_off(tmp_path: Path, off: str) -> None:
+    process = sandbox(tmp_path / "state", DEBUG=off)
+
+    printed, complaint = process.communicate(timeout=30)
+
+    assert process.returncode == 1
+    assert printed == ""
+    assert complaint == (
+        "mana-credits cannot start: DEBUG is off, and the sandbox with its open doors is for "
+        "development.\n"
+    )
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_busy_port_is_said_in_a_sentence(tmp_path: Path) -> None:
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+
+        process = sandbox(tmp_path / "state", PORT=str(port))
+        _, complaint = process.communicate(timeout=30)
+
+    assert process.returncode == 1
+    assert complaint == (
+        f"mana-credits cannot start: port {port} is in use; stop what uses it, or set PORT.\n"
+    )

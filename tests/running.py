@@ -1,0 +1,102 @@
+"""The service as it runs in production: gunicorn with the project's configuration, on loopback."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from typing import Any
+
+import psutil
+from django.db import connection
+from psycopg.conninfo import make_conninfo
+
+from tests.environment import SERVICE_KEY
+
+START_SECONDS = 30
+
+
+class Service:
+    """A running service; `process` is gunicorn's master."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
+        self.process = process
+        self.port = port
+
+    def connect(self) -> http.client.HTTPConnection:
+        """Open a connection."""
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+
+    def workers(self) -> list[psutil.Process]:
+        """Return the worker processes."""
+        return psutil.Process(self.process.pid).children()
+
+    def stop(self) -> int:
+        """Stop gracefully; return the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=60)
+
+
+@contextmanager
+def service(database: str = "", **environment: str) -> Iterator[Service]:
+    """Run the service on `database` (the test's own), on a free port, until the context ends."""
+    port = _free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "gunicorn", "-c", "mana_credits/gunicorn.conf.py"],
+        env={
+            **os.environ,
+            "DATABASE_URL": database or database_of_the_test(),
+            "DATABASE_POOL_SIZE": "8",
+            "HOST": "127.0.0.1",
+            "PORT": str(port),
+            "LOG_LEVEL": "CRITICAL",
+            **environment,
+        },
+        stdout=subprocess.DEVNULL,
+    )
+    running = Service(process, port)
+    try:
+        _wait_until_ready(running)
+        yield running
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def database_of_the_test() -> str:
+    """Return where the test's own database is."""
+    return make_conninfo(os.environ["DATABASE_URL"], dbname=connection.settings_dict["NAME"])
+
+
+def ask(line: http.client.HTTPConnection, path: str, body: dict[str, Any]) -> tuple[int, Any, bool]:
+    """POST `body` as a service; return the status, the answer, whether the connection closes."""
+    headers = {"X-Service-Key": SERVICE_KEY, "Content-Type": "application/json"}
+    line.request("POST", f"/api/v1/internal/credits/{path}", json.dumps(body), headers)
+    answer = line.getresponse()
+    content = answer.read()
+    return answer.status, json.loads(content), answer.will_close
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_until_ready(running: Service) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        assert running.process.poll() is None, "the service did not start"
+        with closing(running.connect()) as line, suppress(OSError):
+            line.request("GET", "/ready")
+            if line.getresponse().read() == b'{"status": "ready"}':
+                return
+        time.sleep(0.05)
+    raise AssertionError("the service is not ready")
