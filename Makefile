@@ -31,7 +31,7 @@ check: $(INSTALLED) lint types
 	$(BIN)/python -m coverage report --fail-under=100 --include='$(MONEY)'
 
 # The modules through which credits move; every branch of them is tested.
-MONEY := credits/ledger.py,credits/reservations.py,credits/amounts.py,credits/routines.py,credits/erasure.py,credits/books.py
+MONEY := credits/ledger.py,credits/reservations.py,credits/amounts.py,credits/routines.py,credits/erasure.py,credits/books.py,credits/catalogue.py,credits/cloud_sync.py,credits/periods.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from credits import catalogue, cloud_sync, periods
+from credits import catalogue, cloud_sync, ledger, periods
 from credits.catalogue import Price
 from credits.cloud_sync import SyncActive
-from credits.ledger import Origin
+from credits.ledger import IdempotencyKeyReused, Memo, Origin
 from credits.models import Balance, IdempotencyKey, SyncSubscription, Transaction
 from credits.wire import Timestamp
 from tests.api import Caller, use
@@ -279,6 +279,15 @@ def test_a_key_that_stands_for_a_spend_does_not_activate(syncer: Caller) -> None
 
     assert (answer.status_code, answer.json()["code"]) == (409, "idempotency_key_reused")
     assert syncer.get("status").json()["active"] is False
+
+
+def test_a_key_that_another_request_takes_meanwhile_is_not_remembered() -> None:
+    give("alice", 10)
+    origin = Origin("user", key="k1")
+    ledger.spend("alice", Decimal(1), memo=Memo(), origin=origin)
+
+    with pytest.raises(IdempotencyKeyReused):
+        ledger.remember("alice", origin.naming("sync.activate", "monthly"))
 
 
 def test_a_refused_activation_leaves_its_key_free(syncer: Caller) -> None:

@@ -1,5 +1,7 @@
 """The worker runs what is due, once where once is meant, and no defect stops the rest."""
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from io import StringIO
@@ -81,6 +83,10 @@ def test_one_round_does_all_that_is_due() -> None:
 
 def test_every_job_is_a_command_of_its_own() -> None:
     due_subscribers(1, since=datetime.now(UTC) - timedelta(days=1))
+    outbox.tell("alice", {}, key="old", now=NIGHT)
+    OutboxMessage.objects.update(
+        status="delivered", delivered_at=datetime.now(UTC) - timedelta(days=31)
+    )
     printed = {}
     for name in worker.jobs():
         out = StringIO()
@@ -92,7 +98,7 @@ def test_every_job_is_a_command_of_its_own() -> None:
         "renew_subscriptions": "renew_subscriptions: 1 charged.",
         "deliver_outbox": "deliver_outbox: nothing was due.",
         "check_ledger": "The books close.",
-        "clean_up_outbox": "clean_up_outbox: nothing was due.",
+        "clean_up_outbox": "clean_up_outbox: 1 deleted.",
     }
 
 
@@ -194,11 +200,30 @@ def test_a_database_that_is_away_is_no_end_of_the_worker(
     assert once(NIGHT) is False
 
 
+def test_a_worker_told_to_stop_ends_and_gives_the_signals_back(
+    committed: None, use_jobs: Use
+) -> None:
+    def stopping(now: datetime) -> Iterator[str]:
+        for signal_ in (signal.SIGTERM, signal.SIGINT):
+            os.kill(os.getpid(), signal_)
+            yield "signalled"
+
+    before = signal.getsignal(signal.SIGTERM)
+    use_jobs(Job("stopping", stopping))
+
+    call_command("worker")
+
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert not JobRun.objects.exists()
+
+
 def test_once_says_by_its_exit_code_that_a_job_failed(use_jobs: Use) -> None:
     use_jobs(Job("broken", Steps(fails=True)))
 
     with pytest.raises(SystemExit) as exit_:
         call_command("worker", "--once")
+    use_jobs(Job("sound", Steps()))
+    call_command("worker", "--once")
 
     assert exit_.value.code == 1
 

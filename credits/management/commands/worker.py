@@ -3,6 +3,8 @@
 import signal
 import sys
 from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Event
 from typing import Any
 
@@ -31,13 +33,21 @@ class Command(BaseCommand):
 
     def handle(self, *, once: bool, **options: Any) -> None:
         """Work until stopped; with --once exit with 1 when a job failed."""
-        stop = Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
-        logger.info("worker_started", jobs=list(worker.jobs()))
-        if once:
-            if not worker.work_once(stop, now=worker.now()):
+        with _stopped_by(signal.SIGTERM, signal.SIGINT) as stop:
+            logger.info("worker_started", jobs=list(worker.jobs()))
+            if not once:
+                worker.work(stop, clock=worker.now)
+            elif not worker.work_once(stop, now=worker.now()):
                 sys.exit(1)
-            return
-        worker.work(stop, clock=worker.now)
-        logger.info("worker_stopped")
+            logger.info("worker_stopped")
+
+
+@contextmanager
+def _stopped_by(*signals: signal.Signals) -> Iterator[Event]:
+    stop = Event()
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in signals}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
