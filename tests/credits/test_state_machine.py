@@ -327,7 +327,8 @@ class Ledger(RuleBasedStateMachine):
         self.now += timedelta(hours=hours)
         due = [one for one in self.held if one.status == "open" and one.expires <= self.now]
         expired = list(reservations.expire_due(now=self.now, limit=100))
-        assert {one.pk for one in expired} == {one.id for one in due}
+        ours = {one.pk for one in expired if one.user_id in self.ids}  # earlier examples left some
+        assert ours == {one.id for one in due}
         for one in due:
             self.settle(one, "expired")
 
