@@ -7,11 +7,11 @@ INSTALLED := .venv/installed
 CHECK_ENV := SECRET_KEY=only-for-checks-8f1c0b7e6d5a49388271605f4e3d2c1b0a99 \
 	MANA_SERVICE_KEY=only-for-checks DATABASE_URL=postgresql://localhost/unused
 
-.PHONY: help run test check format lint types schema lock bench clean
+.PHONY: help run test test-browser check format lint types schema lock bench clean
 
 help:
 	@echo "make run     the service on http://localhost:3061, with a database and demo users"
-	@echo "make test    the test suite"
+	@echo "make test    the test suite, without the browser: make test-browser"
 	@echo "make check   everything that CI checks"
 	@echo "make bench   what a request costs (needs wrk)"
 	@echo "make format | lint | types | schema | lock | clean"
@@ -22,6 +22,14 @@ run: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n auto
 
+# Pages in Debian's Chromium, installed where it is missing; SCREENSHOTS=FOLDER keeps what it saw.
+test-browser: $(INSTALLED)
+	command -v chromium >/dev/null || { $(AS_ROOT) apt-get update --quiet --quiet && \
+		$(AS_ROOT) apt-get install --yes --quiet --quiet --no-install-recommends chromium; }
+	$(BIN)/python -m pytest -m browser tests/browser
+
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
+
 check: $(INSTALLED) lint types
 	$(CHECK_ENV) $(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 	$(CHECK_ENV) $(BIN)/python manage.py check --deploy --fail-level WARNING
@@ -31,7 +39,7 @@ check: $(INSTALLED) lint types
 	$(BIN)/python -m coverage report --fail-under=100 --include='$(MONEY)'
 
 # The modules through which credits move; every branch of them is tested.
-MONEY := credits/ledger.py,credits/reservations.py,credits/amounts.py,credits/routines.py,credits/erasure.py,credits/books.py,credits/catalogue.py,credits/cloud_sync.py,credits/periods.py
+MONEY := credits/ledger.py,credits/reservations.py,credits/amounts.py,credits/routines.py,credits/erasure.py,credits/books.py,credits/catalogue.py,credits/cloud_sync.py,credits/periods.py,gifts/codes.py,gifts/settling.py,gifts/expiry.py,gifts/pending.py,gifts/campaigns.py,gifts/throttle.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

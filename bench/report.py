@@ -32,6 +32,8 @@ GROWTH_HEADER = (
     "CPU s/1,000: small",
     "large",
     "ratio",
+    "of it PostgreSQL: small",
+    "large",
     "requests/s: small",
     "large",
     "ratio",
@@ -45,7 +47,8 @@ def facts(postgres_version: str, seconds: float) -> str:
     changed = " with changes" if _git("status", "--porcelain", "--untracked-files=no") else ""
     return (
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC · commit {commit}{changed} · "
-        f"{os.cpu_count()} cores ({_processor()}) · Python {platform.python_version()} · "
+        f"{os.cpu_count()} cores ({_processor()}), load {os.getloadavg()[0]:.1f} before · "
+        f"Python {platform.python_version()} · "
         f"PostgreSQL {postgres_version} · gunicorn with {workers_and_threads()} · "
         f"{seconds:g} s per run · wrk on the same machine, its CPU not counted"
     )
@@ -125,6 +128,8 @@ def _growth_row(one: Comparison) -> tuple[str, ...]:
         f"{median(run.cpu for run in one.small):.3f}",
         f"{median(run.cpu for run in one.large):.3f}",
         f"{one.cpu_ratio:.2f}",
+        f"{median(run.database_cpu for run in one.small):.3f}",
+        f"{median(run.database_cpu for run in one.large):.3f}",
         f"{median(run.rate for run in one.small):,.0f}",
         f"{median(run.rate for run in one.large):,.0f}",
         f"{one.rate_ratio:.2f}",

@@ -22,7 +22,7 @@ def exact(amount: Decimal | int) -> Decimal:
     Nothing is rounded: 0.00001 is an error, not 0.
     """
     value = Decimal(amount)
-    if not value.is_finite() or not value or abs(value) > LARGEST:
+    if not value.is_finite() or not value or not -LARGEST <= value <= LARGEST:
         raise InvalidAmount
     if value != value.quantize(Decimal("0.0001")):
         raise InvalidAmount

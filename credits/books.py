@@ -4,7 +4,7 @@ Every query names the users it looks at, so that a check walks through a ledger 
 batches.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -130,6 +130,12 @@ RULES = {
         WHERE (s.credits_used, s.transactions) IS DISTINCT FROM (t.used, t.count)
     """,
 }
+
+
+def add_rules(rules: Mapping[str, str]) -> None:
+    """Let the checks below also run another app's `rules`, queries like those of RULES."""
+    RULES.update(rules)
+
 
 ORPHANS = """
     SELECT DISTINCT user_id, 'has rows, but no balance' FROM (

@@ -1,6 +1,8 @@
 """Erasure of a person's data: names and texts go, the numbers of the ledger stay."""
 
+from collections.abc import Callable
 from contextlib import suppress
+from typing import NamedTuple
 from uuid import uuid4
 
 from django.db import connection, transaction
@@ -21,6 +23,25 @@ from credits.models import (
 from credits.reservations import ReservationCommitted, ReservationExpired
 
 
+class Rows(NamedTuple):
+    """What an app keeps about people.
+
+    `lock` locks a user's rows; `strip` moves them to a pseudonym, without texts, and returns how
+    many rows it touched.
+    """
+
+    lock: Callable[[str], None]
+    strip: Callable[[str, str], int]
+
+
+_rows_of_other_apps: list[Rows] = []
+
+
+def add_rows(rows: Rows) -> None:
+    """Let `erase` also take care of another app's `rows`."""
+    _rows_of_other_apps.append(rows)
+
+
 def erase(user_id: str) -> int:
     """Move everything the user has to a random id, without texts; return the number of rows.
 
@@ -37,6 +58,8 @@ def erase(user_id: str) -> int:
             SyncSubscription.objects.filter(pk=user_id).delete()[0]
             + OutboxMessage.objects.filter(user_id=user_id).delete()[0]
         )
+        for rows in _rows_of_other_apps:
+            rows.lock(user_id)
         balance = Balance.objects.filter(pk=user_id)
         if not balance.select_for_update().first():
             return deleted
@@ -48,6 +71,7 @@ def erase(user_id: str) -> int:
             + reservations_of_user.update(user_id=pseudonym, reason=F("app_id"), request_id=None)
             + UsageStat.objects.filter(user_id=user_id).update(user_id=pseudonym)
             + IdempotencyKey.objects.filter(user_id=user_id).delete()[0]
+            + sum(rows.strip(user_id, pseudonym) for rows in _rows_of_other_apps)
             + balance.update(user_id=pseudonym)
         )
 
@@ -62,9 +86,9 @@ def _release_all(user_id: str) -> None:
 
 def _strip_transactions(user_id: str, pseudonym: str) -> int:
     rows = Transaction.objects.filter(user_id=user_id)
-    rows.filter(
-        Q(cause__startswith=f"grant:{user_id}:") | Q(cause__startswith=f"sync:{user_id}:")
-    ).update(cause=Concat(Value("erased:"), F("id")))
+    # The causes of a grant and of a period of Cloud Sync name the user.
+    named = Q(type=Transaction.Type.GRANT) | Q(cause__startswith=f"sync:{user_id}:")
+    rows.filter(named).update(cause=Concat(Value("erased:"), F("id")))
     return rows.update(
         user_id=pseudonym,
         description="",

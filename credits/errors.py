@@ -7,13 +7,15 @@ class DomainError(Exception):
     """An expected refusal.
 
     `code` is stable and snake_case, `status` the HTTP status that the API answers with, `details` a
-    mapping of plain values (Decimal allowed), or None. Subclasses stand beside the function that
-    raises them.
+    mapping of plain values (Decimal allowed), or None; `retry_after` the whole seconds after which
+    it is worth trying again, or None. Subclasses stand beside the function that raises them.
     """
 
     code: ClassVar[str] = "refused"
     status: ClassVar[int] = 400
     message: ClassVar[str] = "Refused"
+
+    retry_after: int | None = None
 
     def __init__(self, message: str | None = None, **details: Any) -> None:
         self.text = message or self.message

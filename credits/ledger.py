@@ -131,10 +131,10 @@ class BalanceTooLarge(DomainError):
 
 
 class NotReversible(DomainError):
-    """A reversal is not reversed; its original is posted anew."""
+    """A reversal is not reversed, its original is posted anew; a gift is not, it is cancelled."""
 
     code = "not_reversible"
-    message = "A reversal cannot be reversed"
+    message = "A reversal or a gift cannot be reversed"
 
 
 REFUSALS: Mapping[str, type[DomainError]] = {
@@ -148,7 +148,11 @@ REFUSALS: Mapping[str, type[DomainError]] = {
 
 
 class Movement(NamedTuple):
-    """What `credits.post_transaction` is asked to do; see there."""
+    """What `credits.post_transaction` is asked to do; see there.
+
+    A replay must equal it in type, amount, app, and in `request` where that is given, else in
+    cause and related.
+    """
 
     type: str | None
     amount: Decimal | Priced
@@ -156,6 +160,7 @@ class Movement(NamedTuple):
     may_overdraw: bool = False
     cause: str | None = None
     related_id: UUID | None = None
+    request: tuple[object, ...] | None = None
 
 
 def spend(
@@ -192,6 +197,14 @@ def grant(user_id: str, amount: Decimal, *, memo: Memo, origin: Origin, cause: s
     return _post(user_id, movement, memo, origin)
 
 
+def grant_cause(user_id: str, reference: str) -> str:
+    """Return the cause of the grant that a caller names `reference`, unique per user.
+
+    The length says where the id ends: ids and references may hold colons.
+    """
+    return f"grant:{len(user_id)}:{user_id}:{reference}"
+
+
 def adjust(user_id: str, amount: Decimal, *, memo: Memo, origin: Origin) -> Posting:
     """Post an operator's signed correction; may take available below zero."""
     movement = Movement(Type.ADJUSTMENT, exact(amount), may_overdraw=True)
@@ -207,7 +220,7 @@ def reverse(transaction_id: UUID, *, memo: Memo, origin: Origin) -> Posting:
     original = Transaction.objects.filter(pk=transaction_id).first()
     if original is None:
         raise TransactionUnknown
-    if original.type == Type.REVERSAL:
+    if original.type in {Type.REVERSAL, Type.GIFT}:
         raise NotReversible
     movement = Movement(
         Type.REVERSAL,
@@ -238,6 +251,52 @@ def reinstate(claw_back_id: UUID, *, memo: Memo, origin: Origin) -> Posting:
         related_id=taken.pk,
     )
     return _post(taken.user_id, movement, memo, origin)
+
+
+def send_gift(
+    user_id: str, amount: Decimal, *, memo: Memo, origin: Origin, gift_id: UUID, to: str | None
+) -> Posting:
+    """Take `amount` that the user puts into a gift, once. Raises InsufficientCredits.
+
+    With the origin's key known, the posting is that of the gift which was made first: `gift_id` is
+    a new one at each attempt and no part of the request, `to` (whom the gift is for) is.
+    """
+    movement = Movement(
+        Type.GIFT,
+        -positive(amount),
+        side="spent",
+        cause=f"gift-created:{gift_id}",
+        request=("create", to),
+    )
+    return _post(user_id, movement, memo, origin)
+
+
+def receive_gift(
+    user_id: str, amount: Decimal, *, memo: Memo, origin: Origin, gift_id: UUID
+) -> Posting:
+    """Give the user what is in a gift; its credits arrive once, here or by `return_gift`."""
+    movement = Movement(
+        Type.GIFT, positive(amount), cause=f"gift:{gift_id}", request=("redeem", gift_id)
+    )
+    return _post(user_id, movement, memo, origin)
+
+
+def return_gift(
+    user_id: str, amount: Decimal, *, memo: Memo, origin: Origin, gift_id: UUID, payment_id: UUID
+) -> Posting:
+    """Give a gift's creator back what the transaction `payment_id` put into it.
+
+    Lowers the lifetime total spent. Raises TransactionUnknown, ExceedsOriginal.
+    """
+    movement = Movement(
+        Type.GIFT,
+        positive(amount),
+        side="spent",
+        cause=f"gift:{gift_id}",
+        related_id=payment_id,
+        request=("return", gift_id),
+    )
+    return _post(user_id, movement, memo, origin)
 
 
 def open_balance(user_id: str, *, origin: Origin) -> Balance:
@@ -325,8 +384,7 @@ def _call(
             movement.type,
             *named(amount),
             memo.app_id,
-            movement.cause,
-            movement.related_id,
+            *(movement.request or (movement.cause, movement.related_id)),
         ),
         movement.cause,
         movement.related_id,

@@ -1,6 +1,7 @@
 """What users and services send and read about credits; the wire's names stand only here."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 from rest_framework import serializers
 
@@ -25,6 +26,7 @@ from credits.wire import (
 
 APP_ID_LENGTH = 100
 DESCRIPTION_LENGTH = 500
+MISSING_AMOUNT = {"amount": ["This field is required."]}
 
 
 class NewBalanceSerializer(WireSerializer):
@@ -66,14 +68,24 @@ class PricedSerializer(KeyedSerializer):
     operation = Label(max_length=64, required=False, allow_null=True)
     quantity = Whole(min_value=1, max_value=LARGEST_QUANTITY, required=False, allow_null=True)
 
+    def parse(self, data: object) -> dict[str, Any]:
+        """Name a missing amount beside whatever else is wrong."""
+        try:
+            return super().parse(data)
+        except serializers.ValidationError as error:
+            if isinstance(data, Mapping) and data.get("amount") is data.get("operation") is None:
+                details = cast("dict[str, Any]", error.detail)
+                raise serializers.ValidationError({**MISSING_AMOUNT, **details}) from error
+            raise
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Let `amount` be what is to be taken: credits, or so much of an operation."""
         amount, operation, quantity = map(attrs.get, ("amount", "operation", "quantity"))
         if operation is None:
+            if amount is None:
+                raise serializers.ValidationError(MISSING_AMOUNT)
             if quantity is not None:
                 raise serializers.ValidationError({"quantity": ["A quantity needs an operation."]})
-            if amount is None:
-                raise serializers.ValidationError({"amount": ["This field is required."]})
             return attrs
         if amount is not None:
             raise serializers.ValidationError({"amount": ["An operation has its own price."]})

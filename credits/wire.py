@@ -18,6 +18,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.translation.trans_real import parse_accept_lang_header
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.fields import SkipField, empty
 from rest_framework.request import Request
 
 from credits import amounts
@@ -25,6 +26,7 @@ from credits.callers import Service, User
 from credits.ledger import Origin
 
 METADATA_BYTES = 16 * 1024
+METADATA_LEVELS = 100
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -36,13 +38,25 @@ class WireSerializer(serializers.Serializer[Any]):
         """Return the validated fields of a JSON object; raise DRF's ValidationError."""
         if not isinstance(data, Mapping):
             raise serializers.ValidationError({"body": ["A JSON object is expected."]})
-        return cast("dict[str, Any]", self.run_validation(data))
+        values, errors = {}, {}
+        for name, field, check in self._inputs:
+            try:
+                value = check(field.run_validation(data.get(name, empty)))
+            except SkipField:
+                continue
+            except serializers.ValidationError as error:
+                errors[name] = error.detail
+            else:
+                values[str(field.source)] = value
+        if errors:
+            raise serializers.ValidationError(errors)
+        return cast("dict[str, Any]", self.validate(values))
 
     def represent(self, subject: object) -> dict[str, Any]:
         """Return `subject` as plain JSON values."""
         return {
             name: None if (value := get(subject)) is None else convert(value)
-            for name, get, convert in self._plan
+            for name, get, convert in self._outputs
         }
 
     def to_representation(self, instance: object) -> dict[str, Any]:
@@ -50,7 +64,15 @@ class WireSerializer(serializers.Serializer[Any]):
         return self.represent(instance)
 
     @cached_property
-    def _plan(self) -> list[tuple[str, Callable[[Any], Any], Callable[[Any], Any]]]:
+    def _inputs(self) -> list[tuple[str, Any, Callable[[Any], Any]]]:
+        return [
+            (name, field, getattr(self, f"validate_{name}", _itself))
+            for name, field in self.fields.items()
+            if not field.read_only
+        ]
+
+    @cached_property
+    def _outputs(self) -> list[tuple[str, Callable[[Any], Any], Callable[[Any], Any]]]:
         return [
             (
                 name,
@@ -61,7 +83,7 @@ class WireSerializer(serializers.Serializer[Any]):
         ]
 
 
-def _itself(subject: object) -> object:
+def _itself(subject: Any) -> Any:
     return subject
 
 
@@ -159,11 +181,12 @@ class Whole(serializers.IntegerField):
 
 @extend_schema_field({"type": "object", "additionalProperties": {}})
 class JsonObject(serializers.Field[Any, Any, Any, Any]):
-    """A JSON object of at most 16 KiB, stored and returned as it is."""
+    """A JSON object of at most 16 KiB and 100 levels, stored and returned as it is."""
 
     default_error_messages = {
         "type": "A JSON object is expected.",
         "size": "At most 16 KiB of JSON are allowed.",
+        "levels": "At most 100 levels of nesting are allowed.",
         "text": "NUL characters, lone surrogates and endless numbers are not allowed.",
     }
 
@@ -171,10 +194,12 @@ class JsonObject(serializers.Field[Any, Any, Any, Any]):
         """Take objects that PostgreSQL can store."""
         if not isinstance(data, dict):
             self.fail("type")
+        if not _nests_within(METADATA_LEVELS, data):
+            self.fail("levels")
         try:
             text = json.dumps(data, default=float, allow_nan=False, ensure_ascii=False)
             size = len(text.encode())
-        except (ValueError, OverflowError, RecursionError):
+        except (ValueError, OverflowError):
             self.fail("text")
         if _NUL.search(text):
             self.fail("text")
@@ -185,6 +210,15 @@ class JsonObject(serializers.Field[Any, Any, Any, Any]):
     def to_representation(self, value: Any) -> Any:
         """Return it as it is."""
         return value
+
+
+def _nests_within(levels: int, value: object) -> bool:
+    """Tell whether `value` can be written back: the encoder gives up at some depth of its own."""
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list):
+        return True
+    return levels > 0 and all(_nests_within(levels - 1, one) for one in value)
 
 
 @extend_schema_field({"type": "string", "format": "date-time"})

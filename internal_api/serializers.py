@@ -28,6 +28,7 @@ from credits.wire import (
     Whole,
     WireSerializer,
 )
+from gifts.serializers import Email
 
 
 @extend_schema_field({"type": "integer", "minimum": 0})
@@ -192,6 +193,20 @@ class RenewalsSerializer(WireSerializer):
         }
 
 
+class RedeemPendingSerializer(WireSerializer):
+    """Somebody who has registered, and the address that gifts may wait for."""
+
+    userId = UserId(source="user_id")
+    email = Email()
+
+
+class ArrivedSerializer(WireSerializer):
+    """How many gifts arrived, and how many credits in all."""
+
+    redeemed = serializers.IntegerField()
+    totalCredits = Amount(source="total_credits")
+
+
 APP_ID = AppIdSerializer()
 SERVICE_BALANCE = ServiceBalanceSerializer()
 ERASED = ErasedSerializer()
@@ -208,3 +223,5 @@ COMMITTED = CommittedSerializer()
 RELEASE = ReleaseSerializer()
 RENEWALS = RenewalsSerializer()
 RELEASED = ReleasedSerializer()
+REDEEM_PENDING = RedeemPendingSerializer()
+ARRIVED = ArrivedSerializer()

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from internal_api.sync_views import SyncViewSet
-from internal_api.views import BalanceViewSet, ReservationViewSet
+from internal_api.views import BalanceViewSet, GiftViewSet, ReservationViewSet
 
 urlpatterns = [
     path(
@@ -19,4 +19,5 @@ urlpatterns = [
     path("credits/refund-reservation", ReservationViewSet.as_view({"post": "release"})),
     path("sync/status/<path:user_id>", SyncViewSet.as_view({"get": "status"})),
     path("sync/charge-recurring", SyncViewSet.as_view({"post": "charge_recurring"})),
+    path("gifts/redeem-pending", GiftViewSet.as_view({"post": "redeem_pending"})),
 ]

@@ -1,6 +1,6 @@
 """What services do with a user's credits (`/api/v1/internal`, service key)."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -13,6 +13,7 @@ from credits.ledger import Memo
 from credits.serializers import USED, UsedSerializer
 from credits.views import memo
 from credits.wire import USER, UserSerializer, named_user, origin
+from gifts import pending
 from internal_api import serializers as wire
 from internal_api.authentication import ServiceKeyAuthentication
 
@@ -88,7 +89,7 @@ class BalanceViewSet(ServiceViewSet):
             body["amount"],
             memo=_grant_memo(body),
             origin=origin(request, body),
-            cause=f"grant:{body['user_id']}:{body['reference_id']}",
+            cause=ledger.grant_cause(body["user_id"], body["reference_id"]),
         )
         return Response(wire.GRANTED.represent(posting))
 
@@ -139,6 +140,21 @@ class ReservationViewSet(ServiceViewSet):
         body = wire.RELEASE.parse(request.data)
         hold = reservations.release(body["reservation_id"], origin=origin(request, body))
         return Response(wire.RELEASED.represent(hold))
+
+
+class GiftViewSet(ServiceViewSet):
+    """Gifts that wait for somebody to register."""
+
+    @extend_schema(
+        operation_id="internal_redeem_pending",
+        request=wire.RedeemPendingSerializer,
+        responses=wire.ArrivedSerializer,
+    )
+    def redeem_pending(self, request: Request) -> Response:
+        """Redeem the gifts that wait for the user's e-mail address, at most 1,000 of them."""
+        body = wire.REDEEM_PENDING.parse(request.data)
+        arrived = pending.redeem_pending(**body, origin=origin(request), now=datetime.now(UTC))
+        return Response(wire.ARRIVED.represent(arrived))
 
 
 def _grant_memo(body: dict[str, Any]) -> Memo:

@@ -58,7 +58,7 @@ BASE_URL = env.str("BASE_URL", default=f"http://localhost:{PORT}").rstrip("/")
 # Nobody waits for ever for a row that somebody else holds: 503 after LOCK_TIMEOUT. The web server
 # sets a limit for whole statements too (gunicorn.conf.py); commands may take their time.
 DATABASE_SESSION = {
-    "search_path": "public,credits",
+    "search_path": "public,credits,gifts",
     "lock_timeout": env.str("DATABASE_LOCK_TIMEOUT", default="5s"),
     "statement_timeout": env.str("DATABASE_STATEMENT_TIMEOUT", default="0"),
 }
@@ -80,6 +80,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "credits",
+    "gifts",
     "internal_api",
 ]
 MIDDLEWARE = [
@@ -101,12 +102,16 @@ TEMPLATES = [
     }
 ]
 
+# Pages speak the browser's language, activated by `credits.pages`; the API has no locale at all.
 LANGUAGE_CODE = "en"
-USE_I18N = False
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_I18N = True
 TIME_ZONE = "UTC"
 USE_TZ = True
 
 STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
@@ -123,6 +128,18 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W003",  # no cookies, so no CSRF middleware: every route takes a token or a key
     "security.W008",  # the redirect to HTTPS is the proxy's
 ]
+
+# How many proxies in front add to X-Forwarded-For. With 0 the header, which anybody may send,
+# counts for nothing, and a client's address is that of the connection.
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
+
+# How often somebody may try a gift code that is none, in 10 minutes: with one user's token, from
+# one address (or one IPv6 network of 64 bits), and all together the short, imported codes.
+GIFT_MISS_LIMITS = {
+    "user": env.int("GIFT_MISSES_PER_USER", default=10),
+    "address": env.int("GIFT_MISSES_PER_ADDRESS", default=30),
+    "short codes": env.int("GIFT_MISSES_OF_SHORT_CODES", default=500),
+}
 
 MAX_BODY_BYTES = 256 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES

@@ -3,19 +3,22 @@
 from django.urls import include, path, re_path
 
 from credits import sync_urls
+from gifts.pages import gift_page
 from mana_credits import operations
 from mana_credits.api import errors, schema
 
 urlpatterns = [
+    path("api/v1/internal/", include("internal_api.urls")),
+    path("api/v1/credits/", include("credits.urls")),
+    path("api/v1/sync/", include(sync_urls.user_patterns)),
+    path("api/v1/admin/sync/", include(sync_urls.admin_patterns)),
+    path("api/v1/", include("gifts.urls")),
+    path("g/<str:code>", gift_page),
     path("health", operations.health),
     path("ready", operations.ready),
     path("metrics", operations.prometheus),
     path("api/schema", schema.SchemaView.as_view(), name="schema"),
     path("api/docs", schema.DocsView.as_view(url_name="schema")),
-    path("api/v1/credits/", include("credits.urls")),
-    path("api/v1/sync/", include(sync_urls.user_patterns)),
-    path("api/v1/admin/sync/", include(sync_urls.admin_patterns)),
-    path("api/v1/internal/", include("internal_api.urls")),
     re_path(r"", errors.not_found),
 ]
 handler400 = errors.bad_request

@@ -1,24 +1,32 @@
 """Fixtures: callers of the API, users with credits, and the books that close after every test."""
 
 from collections.abc import Iterator
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.db import connection
 
 from credits import books
 from credits.models import Balance
+from gifts.models import GiftCode
 from tests.api import Caller
 from tests.environment import PROVIDER, SERVICE_KEY
+from tests.factories import gift, give
 
 TABLES = (
-    "balances",
-    "idempotency_keys",
-    "job_runs",
-    "outbox",
-    "reservations",
-    "sync_subscriptions",
-    "transactions",
-    "usage_stats",
+    "credits.balances",
+    "credits.idempotency_keys",
+    "credits.job_runs",
+    "credits.outbox",
+    "credits.reservations",
+    "credits.sync_subscriptions",
+    "credits.transactions",
+    "credits.usage_stats",
+    "gifts.gift_campaigns",
+    "gifts.gift_codes",
+    "gifts.gift_misses",
+    "gifts.gift_redemptions",
 )
 
 
@@ -48,10 +56,9 @@ def discrepancies() -> list[str]:
 def committed(transactional_db: None) -> Iterator[None]:
     """Let the test commit, for threads and processes to see; empty the tables afterwards."""
     yield
-    names = ", ".join(f"credits.{table}" for table in TABLES)
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE credits.transactions DISABLE TRIGGER USER")
-        cursor.execute(f"TRUNCATE {names}")
+        cursor.execute(f"TRUNCATE {', '.join(TABLES)}")
         for trigger in ("transactions_are_append_only", "transactions_are_never_truncated"):
             cursor.execute(f"ALTER TABLE credits.transactions ENABLE ALWAYS TRIGGER {trigger}")
 
@@ -72,3 +79,41 @@ def alice() -> Caller:
 def anonymous() -> Caller:
     """Somebody without a token."""
     return Caller({}, prefix="/api/v1/credits/")
+
+
+def gifts_of(user_id: str, **claims: Any) -> Caller:
+    """Return the user with a valid token, at the gifts."""
+    token = PROVIDER.token(user_id, **claims)
+    return Caller({"Authorization": f"Bearer {token}"}, prefix="/api/v1/gifts/")
+
+
+@pytest.fixture
+def ivan() -> Caller:
+    """A user who makes gifts."""
+    return gifts_of("ivan", name="Ivan", email="ivan@example.test")
+
+
+@pytest.fixture
+def judy() -> Caller:
+    """A user who redeems gifts."""
+    return gifts_of("judy", name="Judy", email="judy@example.test")
+
+
+@pytest.fixture
+def kate() -> Caller:
+    """A user whose address gifts are sent to."""
+    return gifts_of("kate", name="Kate", email="Kate@Example.test")
+
+
+@pytest.fixture
+def imported(db: None) -> GiftCode:
+    """A gift of 10 credits with a code of the earlier service: RVZ5JG."""
+    give("ivan", 10)
+    with patch("gifts.spelling.new_code", return_value="RVZ5JG"):
+        return gift("ivan", 10)
+
+
+@pytest.fixture
+def stranger() -> Caller:
+    """Somebody without a token, at the gifts."""
+    return Caller({}, prefix="/api/v1/gifts/")

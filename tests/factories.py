@@ -1,15 +1,21 @@
 """Data for tests, made through the ledger as everything is."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import uuid4
 
 from django.db import transaction
 
 from credits import cloud_sync, ledger, reservations
+from credits.callers import User
 from credits.cloud_sync import Activation
 from credits.ledger import Memo, Origin, Posting
 from credits.models import Reservation, SyncSubscription
+from gifts import codes
+from gifts.codes import NewGift
+from gifts.models import GiftCode
+from gifts.settling import Redeemed
 
 SYSTEM = Origin("system")
 
@@ -66,3 +72,22 @@ def due_subscribers(count: int, *, since: datetime) -> list[str]:
             for user_id in users
         )
     return users
+
+
+def gift(creator: str, amount: float | str | Decimal = 10, **options: Any) -> GiftCode:
+    """Put `amount` of the creator's into a gift; `at` is when, `days` how long it lives."""
+    at = options.pop("at", None) or datetime.now(UTC)
+    days = options.pop("days", 90)
+    new = NewGift(Decimal(str(amount)), at + timedelta(days=days), **options)
+    return codes.create(User(creator, name=creator.title()), new, origin=Origin("user"), now=at)
+
+
+def redeem(gift: GiftCode, user_id: str, email: str | None = None) -> Redeemed:
+    """Redeem the gift."""
+    return codes.redeem(
+        gift.code,
+        user=User(user_id, email=email),
+        address="192.0.2.1",
+        origin=Origin("user"),
+        now=datetime.now(UTC),
+    )

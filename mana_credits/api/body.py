@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import IO, Any, Never
 
 from django.conf import settings
@@ -25,7 +25,7 @@ class BodyTooLarge(APIException):
 
 
 class InvalidJSON(ParseError):
-    """The body is not JSON in UTF-8."""
+    """The body is not JSON in UTF-8, or nests too deep, or holds a number without measure."""
 
     default_detail = "The body is not valid JSON"
     default_code = "invalid_json"
@@ -53,7 +53,7 @@ class JSONBodyParser(BaseParser):
             return {}
         try:
             return json.loads(body.decode(), parse_float=Decimal, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
+        except (ValueError, InvalidOperation, RecursionError) as error:
             raise InvalidJSON from error
 
 

@@ -46,7 +46,7 @@ def answer(error: Exception, context: dict[str, Any]) -> Response | None:
     """Return the response to what a view raised; None lets an unexpected error crash loudly."""
     match error:
         case DomainError():
-            return _response(error.status, error.text, error.code, error.details)
+            return _of_domain(error)
         case exceptions.ValidationError():
             return _response(400, "Validation failed", "validation_failed", _details(error))
         case exceptions.APIException():
@@ -58,6 +58,11 @@ def answer(error: Exception, context: dict[str, Any]) -> Response | None:
             unavailable = ServiceUnavailable(code="database_unavailable")
             return _of_framework(unavailable)
     return None
+
+
+def _of_domain(error: DomainError) -> Response:
+    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    return _response(error.status, error.text, error.code, error.details, headers)
 
 
 def _of_framework(error: exceptions.APIException) -> Response:

@@ -16,6 +16,7 @@ ERROR_STATUSES = {
     "404": "Not found.",
     "409": "In conflict with an earlier request.",
     "413": "The body is too large.",
+    "429": "Too many attempts; try again after `Retry-After` seconds.",
     "503": "Unavailable for a moment; try again after `Retry-After` seconds.",
 }
 

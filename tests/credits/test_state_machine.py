@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import transaction
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -77,12 +78,19 @@ class Ledger(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
+        self.savepoint = transaction.atomic()
+        self.savepoint.__enter__()
         self.ids = [f"user-{uuid4()}" for _ in range(2)]
         self.accounts = [Account(), Account()]
         self.entries: list[Entry] = []
         self.held: list[Held] = []
         self.causes: dict[str, Entry] = {}
         self.now = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+    def teardown(self) -> None:
+        """Leave nothing to the next example."""
+        transaction.set_rollback(True)
+        self.savepoint.__exit__(None, None, None)
 
     def origin(self, key: str | None = None) -> Origin:
         return Origin("service:test", key=key, at=self.now)
@@ -326,9 +334,10 @@ class Ledger(RuleBasedStateMachine):
     def time_passes_and_the_job_runs(self, hours: int) -> None:
         self.now += timedelta(hours=hours)
         due = [one for one in self.held if one.status == "open" and one.expires <= self.now]
-        expired = list(reservations.expire_due(now=self.now, limit=100))
-        ours = {one.pk for one in expired if one.user_id in self.ids}  # earlier examples left some
-        assert ours == {one.id for one in due}
+        expired = list(reservations.expire_due(now=self.now, limit=10_000))
+        # Examples share the test's transaction: what earlier ones left open expires here too.
+        own = {one.pk for one in expired if one.user_id in self.ids}
+        assert own == {one.id for one in due}
         for one in due:
             self.settle(one, "expired")
 

@@ -142,7 +142,7 @@ def test_an_operation_that_is_not_on_offer_is_refused(alice: Caller, known: bool
     [
         ({"amount": 2}, "amount"),
         ({"operation": None}, "amount"),
-        ({"operation": None, "quantity": 2}, "quantity"),
+        ({"operation": None, "quantity": 2}, "amount"),
         ({"operation": None, "amount": 2, "quantity": 2}, "quantity"),
         ({"operation": ""}, "operation"),
         ({"operation": 5}, "operation"),

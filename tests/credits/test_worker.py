@@ -15,8 +15,9 @@ from credits import outbox, worker
 from credits.jobs import BooksDoNotClose, check_ledger
 from credits.models import Balance, JobRun, OutboxMessage, Reservation, SyncSubscription
 from credits.worker import Job
+from gifts.models import GiftCode
 from tests.api import Caller, at_once
-from tests.factories import due_subscribers, give, hold
+from tests.factories import due_subscribers, gift, give, hold
 
 pytestmark = pytest.mark.django_db
 EVENING = datetime(2026, 11, 22, 22, tzinfo=UTC)
@@ -63,12 +64,14 @@ def test_one_round_does_all_that_is_due() -> None:
     held = hold("alice", 4)
     Reservation.objects.update(created_at=now - timedelta(days=2), expires_at=now)
     outbox.tell("alice", {}, key="k", now=now)
+    given = gift("alice", 3, at=now - timedelta(days=2), days=1)
 
     went_well = once(now)
 
     assert went_well
     assert Reservation.objects.get(pk=held.pk).status == "expired"
-    assert Balance.objects.get(pk="alice").held == 0
+    assert Balance.objects.get(pk="alice").available == 10
+    assert GiftCode.objects.get(pk=given.pk).status == "expired"
     assert not SyncSubscription.objects.filter(paid_until__lte=now).exists()
     assert OutboxMessage.objects.get().status == "pending"  # there is no mana-notify here
     results = {run.name: run.result for run in JobRun.objects.filter(succeeded_at=now)}
@@ -78,6 +81,7 @@ def test_one_round_does_all_that_is_due() -> None:
         "deliver_outbox": {},
         "check_ledger": {"batches": 2},
         "clean_up_outbox": {},
+        "expire_gifts": {"expired": 1},
     }
 
 
@@ -99,6 +103,7 @@ def test_every_job_is_a_command_of_its_own() -> None:
         "deliver_outbox": "deliver_outbox: nothing was due.",
         "check_ledger": "The books close.",
         "clean_up_outbox": "clean_up_outbox: 1 deleted.",
+        "expire_gifts": "0 gifts expired.",
     }
 
 
@@ -282,6 +287,7 @@ def test_metrics_tell_the_last_success_and_the_age_of_what_is_due(anonymous: Cal
         f'{success}{{job="expire_reservations"}}': NIGHT.timestamp(),
         f'{age}{{job="expire_reservations"}}': 0,
         f'{age}{{job="deliver_outbox"}}': 0,
+        f'{age}{{job="expire_gifts"}}': 0,
     }
 
 

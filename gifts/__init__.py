@@ -1,0 +1,1 @@
+"""Gift codes: credits that one user gives and another receives, exactly once."""

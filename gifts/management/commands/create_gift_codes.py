@@ -1,0 +1,119 @@
+"""`manage.py create_gift_codes`: a campaign's set of codes, as a CSV file."""
+
+import csv
+import sys
+from argparse import ArgumentParser
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from credits.amounts import plain
+from credits.errors import DomainError
+from gifts import campaigns, spelling
+from gifts.campaigns import Plan
+from gifts.codes import DEFAULT_VALIDITY, LONGEST_VALIDITY
+from gifts.models import CAMPAIGN_LENGTH, LARGEST_GIFT, MESSAGE_LENGTH, SMALLEST_GIFT, Campaign
+
+
+class Command(BaseCommand):
+    """Makes what is missing of a campaign's codes and writes them all."""
+
+    help = (
+        "Makes a campaign's gift codes, paid from --account or granted by an operator for a "
+        "reason, and writes them to a CSV file. Running it again with the same --campaign makes "
+        "no second set: it makes what is missing and writes the file again."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take the campaign, its codes, who pays, and where they are written to."""
+        parser.add_argument("--campaign", required=True, help="the campaign's name")
+        parser.add_argument("--count", type=int, required=True, help="how many codes")
+        parser.add_argument("--credits", type=amount, required=True, help="credits in each")
+        parser.add_argument("--message", help="what the gifts say")
+        parser.add_argument("--from", dest="creator_name", help="whom the gifts are from")
+        parser.add_argument("--days", type=int, default=DEFAULT_VALIDITY.days, help="validity")
+        parser.add_argument("--account", help="the account that pays")
+        parser.add_argument("--operator", help="who grants the credits, without --account")
+        parser.add_argument("--reason", help="why they are granted, without --account")
+        parser.add_argument("--csv", type=Path, required=True, help="the file to write")
+
+    def handle(self, *, campaign: str, **options: Any) -> None:
+        """Make the codes and write them."""
+        _check(campaign, options)
+        now = datetime.now(UTC)
+        try:
+            started = campaigns.start(campaign, _plan(options, now), now=now)
+            self._make(started, now)
+        except DomainError as refusal:
+            raise CommandError(_sentence(refusal)) from refusal
+        path = options["csv"]
+        written = _write(started, path)
+        self.stdout.write(f"{written} codes of {plain(started.credits)} credits in {path}")
+
+    def _make(self, campaign: Campaign, now: datetime) -> None:
+        hidden = not sys.stderr.isatty()
+        with tqdm(total=campaign.count, unit=" codes", disable=hidden) as progress:
+            for made in campaigns.make_codes(campaign, now=now):
+                progress.update(made - progress.n)
+
+
+def amount(text: str) -> Decimal:
+    """Return the credits that `text` says; argparse tells of the error."""
+    try:
+        return Decimal(text)
+    except InvalidOperation as error:
+        raise ValueError(text) from error
+
+
+def _check(campaign: str, options: dict[str, Any]) -> None:
+    paid = options["account"] is not None
+    problems = {
+        "--campaign has 1 to 100 characters": 1 <= len(campaign) <= CAMPAIGN_LENGTH,
+        "--count is at least 1": options["count"] >= 1,
+        "--credits are 1 to 10,000": SMALLEST_GIFT <= options["credits"] <= LARGEST_GIFT,
+        "--days are 1 to 365": 1 <= options["days"] <= LONGEST_VALIDITY.days,
+        "--message has at most 500 characters": len(options["message"] or "") <= MESSAGE_LENGTH,
+        "either --account pays, or an --operator grants the credits for a --reason": paid
+        != bool(options["operator"] and options["reason"]),
+    }
+    if broken := [sentence for sentence, holds in problems.items() if not holds]:
+        raise CommandError("; ".join(broken))
+
+
+def _plan(options: dict[str, Any], now: datetime) -> Plan:
+    operator = options["operator"]
+    return Plan(
+        options["count"],
+        options["credits"],
+        expires_at=now + timedelta(days=options["days"]),
+        actor=f"operator:{operator}" if operator else "system",
+        account_id=options["account"],
+        reason=options["reason"],
+        message=options["message"],
+        creator_name=options["creator_name"],
+    )
+
+
+def _sentence(refusal: DomainError) -> str:
+    details = (f"{name}: {value}" for name, value in (refusal.details or {}).items())
+    return f"{refusal.text} ({', '.join(details)})"
+
+
+def _write(campaign: Campaign, path: Path) -> int:
+    """Write the whole file beside its place first: no run leaves half of one there."""
+    gifts = campaigns.codes_of(campaign)
+    draft = path.with_name(f".{path.name}.part")
+    draft.touch(mode=0o600)  # whoever reads a code has its credits
+    with draft.open("w", newline="", encoding="utf-8") as file:
+        out = csv.writer(file)
+        out.writerow(["code", "url", "credits"])
+        for gift in gifts.iterator():
+            code = spelling.shown(gift.code)
+            out.writerow([code, f"{settings.BASE_URL}/g/{code}", plain(gift.total_credits)])
+    draft.replace(path)
+    return gifts.count()

@@ -1,0 +1,215 @@
+"""What may exist in the schema `gifts`: fields and named constraints, no behaviour.
+
+Triggers (in `sql/`) keep final states final and redemptions as they are.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import models
+from django.db.models import Case, F, Func, Q, Value, When
+from django.db.models.functions import Lower
+
+from credits.ids import new_id
+from credits.models import Transaction
+from credits.models.fields import amount_field, user_id_field
+from gifts.people import NAME_LENGTH
+from gifts.spelling import ALPHABET, IMPORTED_LENGTH, LENGTH
+
+SMALLEST_GIFT = 1
+LARGEST_GIFT = 10_000
+MESSAGE_LENGTH = 500
+EMAIL_LENGTH = 320
+CAMPAIGN_LENGTH = 100
+
+
+def number_field(sequence: str) -> "models.BigIntegerField[Any, int]":
+    """Return a field that counts the rows as they are made; lists are paged by it."""
+    return models.BigIntegerField(db_default=Func(Value(sequence), function="nextval"))
+
+
+class Campaign(models.Model):
+    """A set of codes that an operator makes under a name, paid from the account `account_id`.
+
+    `actor` and `reason` say who granted the credits for it and why, where they were granted.
+    """
+
+    name = models.CharField(max_length=CAMPAIGN_LENGTH, primary_key=True)
+    account_id = user_id_field()
+    count = models.IntegerField()
+    credits = amount_field()
+    message = models.CharField(max_length=MESSAGE_LENGTH, null=True)  # noqa: DJ001
+    creator_name = models.CharField(max_length=NAME_LENGTH, null=True)  # noqa: DJ001
+    actor = models.CharField(max_length=255)
+    reason = models.CharField(max_length=500, null=True)  # noqa: DJ001
+    expires_at = models.DateTimeField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = '"gifts"."gift_campaigns"'
+        constraints = (
+            models.CheckConstraint(name="campaign_name_not_empty", condition=~Q(name="")),
+            models.CheckConstraint(name="campaign_count_positive", condition=Q(count__gt=0)),
+        )
+
+
+class GiftQuerySet(models.QuerySet["GiftCode"]):
+    """Gifts, seen at a moment."""
+
+    def as_of(self, now: datetime) -> "GiftQuerySet":
+        """Add `status_now`: the status, where a gift is expired as soon as its time is over."""
+        over = Q(status="active", expires_at__lte=now)
+        status = Case(When(over, then=Value("expired")), default="status")
+        # By keywords: the type checker knows the attribute from the model.
+        return self.annotate(**{"status_now": status})  # noqa: PIE804
+
+
+class GiftCode(models.Model):
+    """Credits on their way from `creator_id` to whoever redeems `code`, at most once.
+
+    `payment` took the credits from the creator. `campaign_number` counts a campaign's codes from 1.
+    `status_now` is there when the gift was read `as_of` a moment.
+    """
+
+    class Type(models.TextChoices):
+        """Who may redeem it: anybody with the code, or whoever has the e-mail address."""
+
+        SIMPLE = "simple"
+        PERSONALIZED = "personalized"
+
+    class Status(models.TextChoices):
+        """Active, or one of the final states; `refunded` is known from imported gifts only."""
+
+        ACTIVE = "active"
+        DEPLETED = "depleted"
+        EXPIRED = "expired"
+        CANCELLED = "cancelled"
+        REFUNDED = "refunded"
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    number = number_field("gifts.gift_code_numbers")
+    code = models.CharField(max_length=LENGTH)
+    creator_id = user_id_field()
+    creator_name = models.CharField(max_length=NAME_LENGTH, null=True)  # noqa: DJ001
+    total_credits = amount_field()
+    type = models.CharField(max_length=16, choices=Type)
+    status = models.CharField(max_length=16, choices=Status, db_default=Status.ACTIVE)
+    target_email = models.CharField(max_length=EMAIL_LENGTH, null=True)  # noqa: DJ001
+    message = models.CharField(max_length=MESSAGE_LENGTH, null=True)  # noqa: DJ001
+    expires_at = models.DateTimeField()
+    payment = models.OneToOneField(Transaction, on_delete=models.PROTECT, related_name="+")
+    campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, null=True, db_index=False)
+    campaign_number = models.IntegerField(null=True)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    status_now: str
+    objects = GiftQuerySet.as_manager()
+
+    class Meta:
+        db_table = '"gifts"."gift_codes"'
+        constraints = (
+            models.UniqueConstraint(name="gift_code_unique", fields=["code"]),
+            models.UniqueConstraint(
+                name="gift_number_unique_per_creator", fields=["creator_id", "number"]
+            ),
+            models.UniqueConstraint(
+                name="gift_unique_in_campaign", fields=["campaign", "campaign_number"]
+            ),
+            models.CheckConstraint(
+                name="gift_code_in_alphabet",
+                condition=Q(
+                    code__regex=rf"^([{ALPHABET}]{{{IMPORTED_LENGTH}}}|[{ALPHABET}]{{{LENGTH}}})$"
+                ),
+            ),
+            models.CheckConstraint(name="gift_creator_not_empty", condition=~Q(creator_id="")),
+            models.CheckConstraint(
+                name="gift_creator_name_is_no_email_address",
+                condition=Q(creator_name__isnull=True) | ~Q(creator_name__contains="@"),
+            ),
+            models.CheckConstraint(
+                name="gift_credits_from_1_to_10000",
+                condition=Q(total_credits__gte=SMALLEST_GIFT, total_credits__lte=LARGEST_GIFT),
+            ),
+            models.CheckConstraint(
+                name="gift_type_known", condition=Q(type__in=["simple", "personalized"])
+            ),
+            models.CheckConstraint(
+                name="gift_status_known",
+                condition=Q(status__in=["active", "depleted", "expired", "cancelled", "refunded"]),
+            ),
+            models.CheckConstraint(
+                name="gift_has_target_email_if_and_only_if_personalized",
+                condition=Q(type="personalized", target_email__isnull=False)
+                | Q(type="simple", target_email__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="gift_target_email_in_lower_case",
+                condition=Q(target_email__isnull=True) | Q(target_email=Lower("target_email")),
+            ),
+            models.CheckConstraint(
+                name="gift_target_email_not_empty",
+                condition=Q(target_email__isnull=True) | ~Q(target_email=""),
+            ),
+            models.CheckConstraint(
+                name="gift_expires_after_creation", condition=Q(expires_at__gt=F("created_at"))
+            ),
+            models.CheckConstraint(
+                name="gift_is_numbered_in_its_campaign",
+                condition=Q(campaign__isnull=True, campaign_number__isnull=True)
+                | Q(campaign__isnull=False, campaign_number__gt=0),
+            ),
+        )
+        indexes = (
+            models.Index(
+                name="gift_active_by_expiry_idx",
+                fields=["expires_at"],
+                condition=Q(status="active"),
+            ),
+            models.Index(
+                name="gift_active_by_email_idx",
+                fields=["target_email"],
+                condition=Q(status="active", target_email__isnull=False),
+            ),
+        )
+
+
+class GiftRedemption(models.Model):
+    """Who got a gift's credits, and the `transaction` by which they arrived."""
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    number = number_field("gifts.gift_redemption_numbers")
+    gift_code = models.ForeignKey(
+        GiftCode, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    redeemer_id = user_id_field()
+    transaction = models.OneToOneField(Transaction, on_delete=models.PROTECT, related_name="+")
+    source_app_id = models.CharField(max_length=100, null=True)  # noqa: DJ001
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = '"gifts"."gift_redemptions"'
+        constraints = (
+            models.UniqueConstraint(name="gift_redeemed_at_most_once", fields=["gift_code"]),
+            models.UniqueConstraint(
+                name="redemption_number_unique_per_redeemer", fields=["redeemer_id", "number"]
+            ),
+            models.CheckConstraint(
+                name="redemption_redeemer_not_empty", condition=~Q(redeemer_id="")
+            ),
+        )
+
+
+class GiftMisses(models.Model):
+    """How often somebody (`bucket`) tried a code that is none, since `since`.
+
+    Kept in the database so that all processes count together.
+    """
+
+    bucket = models.CharField(max_length=300, primary_key=True)
+    misses = models.IntegerField()
+    since = models.DateTimeField()
+
+    class Meta:
+        db_table = '"gifts"."gift_misses"'
+        indexes = (models.Index(name="gift_misses_by_age_idx", fields=["since"]),)

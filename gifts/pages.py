@@ -1,0 +1,28 @@
+"""The public page of a gift, `/g/CODE`: what is in it, from whom, until when."""
+
+from datetime import UTC, datetime
+
+from django.http import HttpRequest, HttpResponse
+
+from credits import pages
+from gifts import codes, spelling
+from gifts.addresses import client_address
+from gifts.codes import GiftUnknown
+from gifts.throttle import Guesser, TooManyMisses
+
+
+@pages.page
+def gift_page(request: HttpRequest, code: str) -> HttpResponse:
+    """Show the gift to anybody who has its code; never an e-mail address."""
+    guesser = Guesser(client_address(request))
+    try:
+        gift = codes.find(code, guesser=guesser, now=datetime.now(UTC))
+    except GiftUnknown:
+        return pages.render(request, "gifts/not_found.html", status=404)
+    except TooManyMisses as refusal:
+        return pages.render(
+            request, "gifts/too_many.html", status=429, retry_after=refusal.retry_after
+        )
+    return pages.render(
+        request, "gifts/gift.html", {"gift": gift, "code": spelling.shown(gift.code)}
+    )

@@ -1,0 +1,13 @@
+"""Routes under `/api/v1/gifts`."""
+
+from django.urls import path
+
+from gifts.views import GiftsViewSet
+
+urlpatterns = [
+    path("gifts", GiftsViewSet.as_view({"post": "create"})),
+    path("gifts/me/created", GiftsViewSet.as_view({"get": "created"})),
+    path("gifts/me/received", GiftsViewSet.as_view({"get": "received"})),
+    path("gifts/<str:code>/redeem", GiftsViewSet.as_view({"post": "redeem"})),
+    path("gifts/<str:code>", GiftsViewSet.as_view({"get": "show", "delete": "cancel"})),
+]

@@ -1,0 +1,100 @@
+"""What people do with gifts (`/api/v1/gifts`; user token, but anybody with a code may look)."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from credits.wire import WireSerializer, origin, user
+from gifts import codes
+from gifts import serializers as wire
+from gifts.addresses import client_address
+from gifts.throttle import Guesser
+
+
+class GiftsViewSet(GenericViewSet[Any]):
+    """A user's gifts: made, received, redeemed, cancelled."""
+
+    keyset = "number"
+
+    @extend_schema(
+        operation_id="create_gift",
+        request=wire.CreateSerializer,
+        responses={201: wire.GiftSerializer},
+    )
+    def create(self, request: Request) -> Response:
+        """Put credits into a gift, once per idempotency key. 402 when they do not suffice."""
+        body = wire.CREATE.parse(request.data)
+        now = datetime.now(UTC)
+        gift = codes.create(
+            user(request), wire.CREATE.to_gift(body, now), origin=origin(request, body), now=now
+        )
+        return Response(wire.GIFT.represent(gift), status=201)
+
+    @extend_schema(operation_id="created_gifts", responses=wire.GiftSerializer(many=True))
+    def created(self, request: Request) -> Response:
+        """The gifts that the user made, newest first."""
+        rows = codes.created_by(user(request).id, now=datetime.now(UTC))
+        return self._page(rows, wire.GIFT)
+
+    @extend_schema(operation_id="received_gifts", responses=wire.RedemptionSerializer(many=True))
+    def received(self, request: Request) -> Response:
+        """The gifts that the user redeemed, newest first."""
+        return self._page(codes.received_by(user(request).id), wire.REDEMPTION)
+
+    @extend_schema(
+        operation_id="redeem_gift",
+        request=wire.RedeemSerializer,
+        responses=wire.RedeemedSerializer,
+    )
+    def redeem(self, request: Request, code: str) -> Response:
+        """Move a gift's credits to the user, once. 404 for every code that is not for them."""
+        body = wire.REDEEM.parse(request.data)
+        redeemed = codes.redeem(
+            code,
+            user=user(request),
+            address=client_address(request),
+            origin=origin(request, body),
+            now=datetime.now(UTC),
+            source_app_id=body.get("source_app_id") or None,
+        )
+        return Response(wire.REDEEMED.represent(redeemed))
+
+    @extend_schema(operation_id="cancel_gift", responses=wire.CancelledSerializer)
+    def cancel(self, request: Request, code: str) -> Response:
+        """Take back a gift of one's own, named by its id, as long as nobody has redeemed it."""
+        named = wire.GIFT_ID.parse({"id": code})
+        gift = codes.cancel(
+            **named, user=user(request), origin=origin(request), now=datetime.now(UTC)
+        )
+        return Response(wire.CANCELLED.represent(gift))
+
+    @extend_schema(operation_id="gift", auth=[], responses=wire.PublicGiftSerializer)
+    def show(self, request: Request, code: str) -> Response:
+        """What is in a gift, for anybody who has its code."""
+        guesser = Guesser(client_address(request))
+        gift = codes.find(code, guesser=guesser, now=datetime.now(UTC))
+        return Response(wire.PUBLIC_GIFT.represent(gift))
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        """Ask nobody who looks at a gift for a token."""
+        return [] if self._is_public() else super().get_authenticators()
+
+    def get_permissions(self) -> Sequence[Any]:
+        """Let anybody look at a gift."""
+        return [] if self._is_public() else super().get_permissions()
+
+    def _is_public(self) -> bool:
+        # Asked before DRF has found the action; and without a request, for the API's schema.
+        method = getattr(self.request, "method", None) or ""
+        return getattr(self, "action_map", {}).get(method.lower()) == "show"
+
+    def _page(self, rows: QuerySet[Any], row: WireSerializer) -> Response:
+        page = self.paginate_queryset(rows) or []
+        return self.get_paginated_response([row.represent(one) for one in page])

@@ -1,0 +1,94 @@
+"""Anybody who has a gift's code sees what is in it, and nothing of whom it is for."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gifts import spelling
+from gifts.models import GiftCode
+from tests.api import Caller
+from tests.conftest import gifts_of
+from tests.factories import gift, give, redeem
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_gift_is_shown_without_a_token(stranger: Caller) -> None:
+    give("ivan", 10)
+    made = gift("ivan", 2.5, message="Hi")
+
+    answer = stranger.get(spelling.shown(made.code).lower())
+
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "code": spelling.shown(made.code),
+        "type": "simple",
+        "status": "active",
+        "totalCredits": 2.5,
+        "redeemed": False,
+        "message": "Hi",
+        "creatorName": "Ivan",
+        "expiresAt": made.expires_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "isPersonalized": False,
+    }
+
+
+def test_an_invalid_token_does_not_matter() -> None:
+    give("ivan", 10)
+    made = gift("ivan")
+    caller = Caller({"Authorization": "Bearer nonsense"}, prefix="/api/v1/gifts/")
+
+    assert caller.get(made.code).status_code == 200
+
+
+def test_no_email_address_is_shown_to_strangers(stranger: Caller) -> None:
+    """Fault 21."""
+    give("ivan", 10)
+    sender = gifts_of("ivan", name="ivan@example.test", email="ivan@example.test")
+    body = {"totalCredits": 5, "type": "personalized", "targetEmail": "kate@example.test"}
+    made = sender.post("/api/v1/gifts", body).json()
+
+    answer = stranger.get(made["code"])
+
+    assert answer.json()["isPersonalized"] is True
+    assert answer.json()["creatorName"] is None
+    assert "@" not in answer.content.decode()
+
+
+def test_what_became_of_a_gift_is_shown(stranger: Caller) -> None:
+    give("ivan", 10)
+    made = gift("ivan")
+    redeem(made, "judy")
+
+    answer = stranger.get(made.code)
+
+    assert (answer.json()["status"], answer.json()["redeemed"]) == ("depleted", True)
+
+
+def test_a_gift_is_expired_from_its_first_millisecond(stranger: Caller) -> None:
+    """Fault 22."""
+    give("ivan", 10)
+    now = datetime.now(UTC)
+    made = gift("ivan", at=now - timedelta(days=1), days=1)
+
+    answer = stranger.get(made.code)
+
+    assert answer.json()["status"] == "expired"
+    assert GiftCode.objects.get().status == "active"
+
+
+@pytest.mark.parametrize("code", ["ABCDEFGHJKLM", "ABCDEF", "ABC", "%00", "OOOOOO", "%C5%BF"])
+def test_an_unknown_code_is_not_found(stranger: Caller, code: str) -> None:
+    answer = stranger.get(code)
+
+    assert answer.status_code == 404
+    assert answer.json() == {
+        "statusCode": 404,
+        "message": "Gift code not found",
+        "code": "gift_not_found",
+    }
+
+
+def test_gifts_are_not_listed(stranger: Caller) -> None:
+    assert stranger.get("/api/v1/gifts").status_code == 401
+    assert stranger.get("/api/v1/gifts/").status_code == 404

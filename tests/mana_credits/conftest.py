@@ -1,0 +1,33 @@
+"""Fixtures: a caller with every credential, and the assurance that a request stored nothing."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.api import Caller
+from tests.environment import PROVIDER, SERVICE_KEY
+from tests.factories import give, hold
+from tests.refusals import counts
+
+
+@pytest.fixture
+def caller() -> Caller:
+    """Whoever is asked for: carries a user's token and a service's key."""
+    token = PROVIDER.token("alice")
+    headers = {"Authorization": f"Bearer {token}", "X-Service-Key": SERVICE_KEY}
+    return Caller(headers, prefix="/api/v1/")
+
+
+@pytest.fixture
+def reservation(db: None) -> str:
+    """An open reservation of a user who has credits left."""
+    give("alice", 100)
+    return str(hold("alice", 5).pk)
+
+
+@pytest.fixture
+def nothing_stored(reservation: str) -> Iterator[None]:
+    """No table has a row more or less after the test."""
+    before = counts()
+    yield
+    assert counts() == before

@@ -1,0 +1,75 @@
+"""Faults 25, 32, 35: paths and queries that name nothing are refused in words."""
+
+from typing import Any
+
+import pytest
+
+from tests.api import Caller
+from tests.refusals import INTERNAL, assert_refused
+
+pytestmark = pytest.mark.django_db
+refusing = pytest.mark.usefixtures("nothing_stored")
+
+
+@refusing
+@pytest.mark.parametrize("ask", [Caller.get, Caller.delete])
+@pytest.mark.parametrize("user_id", ["%00", "a%00b", "x" * 256, "x" * 8000, "a%1Bb", "a%C2%85b"])
+def test_an_ill_user_in_the_path_is_named(caller: Caller, ask: Any, user_id: str) -> None:
+    answer = ask(caller, INTERNAL + "balance/" + user_id)
+
+    assert_refused(answer, "userId")
+
+
+@refusing
+@pytest.mark.parametrize("ask", [Caller.get, Caller.delete])
+@pytest.mark.parametrize("user_id", ["", "a%0Ab", "%0D"])
+def test_a_path_without_a_possible_user_is_no_route(caller: Caller, ask: Any, user_id: str) -> None:
+    answer = ask(caller, INTERNAL + "balance/" + user_id)
+
+    assert answer.status_code in {400, 404}
+    assert answer.json()["code"] in {"validation_failed", "not_found"}
+
+
+@refusing
+@pytest.mark.parametrize("user_id", ["%FF", "%ED%A0%80", "a%2Fb", "%F0%9F%98%80", "..", "a%20b"])
+def test_any_other_id_is_somebody_never_seen(caller: Caller, user_id: str) -> None:
+    balance = caller.get(INTERNAL + "balance/" + user_id)
+    erased = caller.delete(INTERNAL + "balance/" + user_id)
+
+    assert balance.json() == {
+        "balance": 0,
+        "totalEarned": 0,
+        "totalSpent": 0,
+        "held": 0,
+        "transactionsCount": 0,
+    }
+    assert erased.json() == {"deletedCount": 0}
+
+
+NO_DATE = ("", "x", "5", "2026-13-01", "2026-02-30", "%00", "2026-11-22T25:00", "99999-01-01")
+QUERIES: dict[str, dict[str, tuple[str, ...]]] = {
+    "credits/transactions": {
+        "limit": ("", "abc", "-1", "0", "1.5", "NaN", "1e3", "%00", "9" * 2000, "true"),
+        "offset": ("", "abc", "-1", "1.5", "%00", "1000001", "9" * 40),
+        "cursor": ("", "abc", "-1", "0", "1.5", "%00", str(2**63)),
+        "type": ("", "theft", "%00", "USAGE", "%F0%9F%98%80", "%FF"),
+        "appId": ("", "%00", "x" * 101, "a%0Ab"),
+        "from": (*NO_DATE, "0001-01-01T00:00:00%2B23:59"),
+        "to": (*NO_DATE, "9999-12-31T23:59:59-23:59"),
+    },
+    "credits/usage": {"from": NO_DATE, "to": NO_DATE},
+}
+
+
+@refusing
+@pytest.mark.parametrize(
+    ("path", "field"), [(path, field) for path, fields in QUERIES.items() for field in fields]
+)
+def test_an_ill_parameter_is_named(caller: Caller, path: str, field: str) -> None:
+    values = QUERIES[path][field]
+
+    answers = {value: caller.get(f"{path}?{field}={value}") for value in values}
+
+    for value, answer in answers.items():
+        assert answer.status_code == 400, value
+        assert_refused(answer, field)

@@ -1,0 +1,25 @@
+"""What every refusal of the API looks like, and that nothing came of it."""
+
+import re
+
+from django.apps import apps
+
+from tests.api import Answer
+
+INTERNAL = "internal/credits/"
+
+
+def assert_refused(
+    answer: Answer, *fields: str, status: int = 400, code: str = "validation_failed"
+) -> None:
+    """The answer is an error in the API's envelope whose details name just these fields."""
+    body = answer.json()
+    assert (answer.status_code, body["statusCode"], body["code"]) == (status, status, code), body
+    assert body["message"]
+    assert set(body.get("details", {})) == set(fields), body
+    assert re.fullmatch("[0-9a-f]{32}", answer["X-Request-Id"])
+
+
+def counts() -> dict[str, int]:
+    """Return the number of rows of every model."""
+    return {model._meta.label: model._default_manager.count() for model in apps.get_models()}
