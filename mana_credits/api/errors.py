@@ -93,7 +93,8 @@ def _details(error: exceptions.ValidationError) -> dict[str, Any]:
 
 def plain(status: int, message: str, code: str) -> HttpResponse:
     """Return an error from outside DRF's views."""
-    return JsonResponse(envelope(status, message, code), status=status)
+    compact = {"separators": (",", ":")}
+    return JsonResponse(envelope(status, message, code), status=status, json_dumps_params=compact)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

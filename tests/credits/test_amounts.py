@@ -1,0 +1,74 @@
+"""What is an amount of credits, whoever moves it."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from credits import amounts, ledger, reservations
+from credits.amounts import InvalidAmount
+from credits.ledger import Memo
+from credits.models import Balance
+from tests.factories import SYSTEM, give
+
+pytestmark = pytest.mark.django_db
+
+MEMO = Memo()
+WRONG = [
+    "0",
+    "-0",
+    "0.00001",
+    "1.00001",
+    "100000000000",
+    "1e15",
+    "NaN",
+    "sNaN",
+    "Infinity",
+    "1e-99",
+]
+VERBS: list[Callable[[Any], object]] = [
+    lambda amount: ledger.spend("alice", amount, memo=MEMO, origin=SYSTEM),
+    lambda amount: ledger.refund("alice", amount, memo=MEMO, origin=SYSTEM),
+    lambda amount: ledger.grant("alice", amount, memo=MEMO, origin=SYSTEM, cause="c"),
+    lambda amount: ledger.adjust("alice", amount, memo=MEMO, origin=SYSTEM),
+    lambda amount: ledger.claw_back("alice", amount, memo=MEMO, origin=SYSTEM, cause="c"),
+    lambda amount: reservations.reserve("alice", amount, reason="chat", origin=SYSTEM),
+]
+NAMES = ["spend", "refund", "grant", "adjust", "claw_back", "reserve"]
+
+
+@pytest.mark.parametrize("amount", WRONG)
+@pytest.mark.parametrize("verb", VERBS, ids=NAMES)
+def test_what_is_no_amount_moves_nothing(verb: Callable[[Any], object], amount: str) -> None:
+    give("alice", 10)
+
+    with pytest.raises(InvalidAmount):
+        verb(Decimal(amount))
+
+    balance = Balance.objects.get()
+    assert (balance.posted, balance.held, balance.version) == (10, 0, 1)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "adjust"])
+def test_only_an_adjustment_may_be_negative(name: str) -> None:
+    give("alice", 10)
+
+    with pytest.raises(InvalidAmount):
+        VERBS[NAMES.index(name)](Decimal(-1))
+
+    assert Balance.objects.get().posted == 10
+
+
+@pytest.mark.parametrize(
+    ("amount", "written"),
+    [
+        ("5", "5"),
+        ("5.0000", "5"),
+        ("0.10", "0.1"),
+        ("1E+3", "1000"),
+        ("99999999999.9999", "99999999999.9999"),
+    ],
+)
+def test_an_amount_is_written_in_one_way(amount: str, written: str) -> None:
+    assert amounts.plain(amounts.positive(Decimal(amount))) == written

@@ -1,0 +1,242 @@
+"""The keys of mana-auth: fetched seldom, kept while it is down (fault 30)."""
+
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Thread
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from mana_credits.api import tokens
+from mana_credits.api.errors import ServiceUnavailable
+from mana_credits.api.tokens import KeyRing
+from mana_credits.sandbox.identity import IdentityProvider
+from tests.api import Caller, at_once
+from tests.environment import PROVIDER
+
+
+class AuthServer:
+    """Publishes keys under the given ids and counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.fetches = 0
+        self.status = 200
+        self.body = b""
+        self.may_answer = Event()
+        self.may_answer.set()
+        self.publish("first")
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                server.fetches += 1
+                server.may_answer.wait(10)
+                self.send_response(server.status)
+                self.end_headers()
+                self.wfile.write(server.body)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_port}/api/auth/jwks"
+
+    def publish(self, *key_ids: str) -> None:
+        sets = [IdentityProvider("i", Ed25519PrivateKey.generate(), one).jwks() for one in key_ids]
+        self.body = json.dumps({"keys": [key for one in sets for key in one["keys"]]}).encode()
+
+    def break_down(self) -> None:
+        self.status = 500
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def auth() -> Iterator[AuthServer]:
+    server = AuthServer()
+    thread = Thread(target=server.http.serve_forever, args=[0.01])
+    thread.start()
+    yield server
+    server.may_answer.set()
+    server.http.shutdown()
+    server.http.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(tokens, "time", SimpleNamespace(monotonic=clock))
+    return clock
+
+
+@pytest.fixture
+def ring(auth: AuthServer, clock: Clock) -> KeyRing:
+    return KeyRing(auth.url)
+
+
+def knows(ring: KeyRing, key_id: str) -> bool:
+    key = ring.find(key_id)
+    return key is not None and key.key_id == key_id
+
+
+def test_the_keys_are_fetched_when_first_needed(ring: KeyRing, auth: AuthServer) -> None:
+    before = auth.fetches
+    found = [knows(ring, "first") for _ in range(3)]
+
+    assert (before, found, auth.fetches) == (0, [True] * 3, 1)
+
+
+def test_an_unknown_key_is_asked_for_once_per_30_seconds(
+    ring: KeyRing, auth: AuthServer, clock: Clock
+) -> None:
+    fetches = []
+
+    for seconds in (0, 29.9, 0.2, 0, 29.7, 0.4):
+        clock.now += seconds
+        assert not any(knows(ring, f"forged-{index}") for index in range(10))
+        fetches.append(auth.fetches)
+
+    assert fetches == [1, 1, 2, 2, 2, 3]
+
+
+def test_a_new_key_is_picked_up_and_a_withdrawn_one_forgotten(
+    ring: KeyRing, auth: AuthServer, clock: Clock
+) -> None:
+    assert knows(ring, "first")
+    auth.publish("second")
+    clock.now += 31
+
+    assert knows(ring, "second")
+    assert not knows(ring, "first")
+    assert auth.fetches == 2
+
+
+@pytest.mark.parametrize("passed", [31, 601, 86_400])
+def test_known_keys_work_while_the_auth_server_is_down(
+    ring: KeyRing, auth: AuthServer, clock: Clock, passed: int
+) -> None:
+    assert knows(ring, "first")
+    auth.break_down()
+    clock.now += passed
+
+    assert knows(ring, "first")
+    assert not knows(ring, "second")
+
+
+def test_keys_are_fetched_anew_after_10_minutes_and_then_every_30_seconds_while_that_fails(
+    ring: KeyRing, auth: AuthServer, clock: Clock
+) -> None:
+    assert knows(ring, "first")
+    auth.break_down()
+    fetches = []
+
+    for seconds in (600, 1, 29, 1, 0):
+        clock.now += seconds
+        assert knows(ring, "first")
+        fetches.append(auth.fetches)
+
+    assert fetches == [1, 2, 2, 3, 3]
+
+
+def test_without_any_key_it_is_tried_again_after_2_seconds(
+    ring: KeyRing, auth: AuthServer, clock: Clock
+) -> None:
+    auth.break_down()
+    for seconds in (0, 1.9, 0.2):
+        clock.now += seconds
+        with pytest.raises(ServiceUnavailable):
+            ring.find("first")
+    failed = auth.fetches
+    auth.status = 200
+    clock.now += 2
+
+    assert knows(ring, "first")
+    assert (failed, auth.fetches) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"\xff",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"keys":[]}',
+        b'{"keys":5}',
+        b'{"keys":[1]}',
+        b'{"keys":[{"kty":"OKP"}]}',
+        b'{"keys":[{"kty":"unheard of","kid":"first"}]}',
+        b'{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"first","use":"sig","x":"AA"}]}',
+    ],
+    ids=lambda body: repr(body[:40]),
+)
+def test_an_answer_that_holds_no_keys_counts_as_none(
+    ring: KeyRing, auth: AuthServer, clock: Clock, body: bytes
+) -> None:
+    good, auth.body = auth.body, body
+    with pytest.raises(ServiceUnavailable):
+        ring.find("first")
+    auth.body = good
+    clock.now += 2
+    assert knows(ring, "first")
+    auth.body = body
+    clock.now += 601
+
+    assert knows(ring, "first")
+    assert auth.fetches == 3
+
+
+def test_20_threads_at_the_start_fetch_once(ring: KeyRing, auth: AuthServer) -> None:
+    found = at_once(20, lambda _: knows(ring, "first"))
+
+    assert found == [True] * 20
+    assert auth.fetches == 1
+
+
+def test_nobody_with_a_known_key_waits_for_a_refresh(
+    ring: KeyRing, auth: AuthServer, clock: Clock
+) -> None:
+    assert knows(ring, "first")
+    clock.now += 601
+    auth.may_answer.clear()
+    with ThreadPoolExecutor(1) as pool:
+        refreshing = pool.submit(knows, ring, "first")
+        while auth.fetches < 2:
+            time.sleep(0.005)
+
+        found = knows(ring, "first")
+        waiting = not refreshing.done()
+        auth.may_answer.set()
+
+    assert (found, waiting, refreshing.result()) == (True, True, True)
+
+
+@pytest.mark.django_db
+def test_without_any_key_a_user_is_asked_to_try_again(
+    auth: AuthServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    auth.break_down()
+    monkeypatch.setattr(tokens, "key_ring", KeyRing(auth.url))
+
+    answer = Caller.with_token(PROVIDER.token("alice")).get("balance")
+
+    assert answer.status_code == 503
+    assert answer["Retry-After"] == "5"
+    assert answer.json() == {
+        "statusCode": 503,
+        "message": "The auth server cannot be reached",
+        "code": "auth_unavailable",
+    }
