@@ -39,7 +39,7 @@ check: $(INSTALLED) lint types
 	$(BIN)/python -m coverage report --fail-under=100 --include='$(MONEY)'
 
 # The modules through which credits move; every branch of them is tested.
-MONEY := credits/ledger.py,credits/reservations.py,credits/amounts.py,credits/routines.py,credits/erasure.py,credits/books.py,gifts/codes.py,gifts/settling.py,gifts/expiry.py,gifts/pending.py,gifts/campaigns.py,gifts/throttle.py
+MONEY := credits/ledger.py,credits/reservations.py,credits/amounts.py,credits/routines.py,credits/erasure.py,credits/books.py,credits/catalogue.py,credits/cloud_sync.py,credits/periods.py,gifts/codes.py,gifts/settling.py,gifts/expiry.py,gifts/pending.py,gifts/campaigns.py,gifts/throttle.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -13,7 +13,7 @@ Row = TypeVar("Row", bound=models.Model)
 
 
 class Routine:
-    """A database function that answers an outcome and one row of each named model.
+    """A database function that answers an outcome, what was required, and a row of each model.
 
     `arity` is the number of its arguments; `rows` maps fields of its composite result to models.
     """
@@ -26,15 +26,15 @@ class Routine:
             for column in reader.columns
         )
         markers = ", ".join(["%s"] * arity)
-        self._sql = f"SELECT r.outcome, {columns} FROM {name}({markers}) r"  # noqa: S608
+        self._sql = f"SELECT r.outcome, r.required, {columns} FROM {name}({markers}) r"  # noqa: S608
 
     def __call__(self, *arguments: Any) -> tuple[Any, ...]:
-        """Return the outcome and, for each model, an instance or None where the row is null."""
+        """Return the outcome, the credits it lacked, and for each model an instance or None."""
         with connection.cursor() as cursor:
             cursor.execute(self._sql, arguments)
             values = cursor.fetchone()
-        answer: list[Any] = [values[0]]
-        start = 1
+        answer: list[Any] = list(values[:2])
+        start = 2
         for reader in self._readers:
             end = start + len(reader.columns)
             answer.append(reader.read(values[start:end]))

@@ -2,11 +2,14 @@
 
 from django.urls import path
 
+from credits.catalogue_views import CatalogueViewSet
 from credits.views import CreditsViewSet
 
 urlpatterns = [
     path("balance", CreditsViewSet.as_view({"get": "balance"})),
     path("use", CreditsViewSet.as_view({"post": "use"})),
     path("transactions", CreditsViewSet.as_view({"get": "transactions"})),
+    path("operations", CatalogueViewSet.as_view({"get": "operations"})),
+    path("pricing", CatalogueViewSet.as_view({"get": "pricing"})),
     path("usage", CreditsViewSet.as_view({"get": "usage"})),
 ]

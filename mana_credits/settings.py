@@ -70,6 +70,8 @@ MANA_AUTH_URL = env.str("MANA_AUTH_URL", default="http://localhost:3001").rstrip
 JWT_ISSUER = env.str("JWT_ISSUER", default=MANA_AUTH_URL)
 JWT_AUDIENCE = env.str("JWT_AUDIENCE", default="mana")
 MANA_SERVICE_KEYS = [key.strip() for key in secret("MANA_SERVICE_KEY").split(",") if key.strip()]
+# Where users are told things (mana-notify); without it messages wait in the outbox.
+MANA_NOTIFY_URL = env.str("MANA_NOTIFY_URL", default="").rstrip("/")
 
 INSTALLED_APPS = [
     "django.contrib.staticfiles",

@@ -17,7 +17,10 @@ from tests.factories import gift, give
 TABLES = (
     "credits.balances",
     "credits.idempotency_keys",
+    "credits.job_runs",
+    "credits.outbox",
     "credits.reservations",
+    "credits.sync_subscriptions",
     "credits.transactions",
     "credits.usage_stats",
     "gifts.gift_campaigns",
