@@ -19,9 +19,9 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 
 def secret(name: str) -> str:
-    """Return the secret `name`; raise ImproperlyConfigured when it is unset or empty."""
+    """Return the secret `name`; raise ImproperlyConfigured when it is unset or holds nothing."""
     value: str = env.str(name, default="")
-    if not value:
+    if not value.strip(" ,"):
         raise ImproperlyConfigured(f"{name} is not set. The service does not start without it.")
     return value
 
