@@ -144,6 +144,7 @@ ORPHANS = """
         UNION SELECT user_id FROM credits.usage_stats
         UNION SELECT user_id FROM credits.sync_subscriptions WHERE charge_id IS NOT NULL
     ) r WHERE NOT EXISTS (SELECT FROM credits.balances b WHERE b.user_id = r.user_id)
+      AND (%(users)s::text[] IS NULL OR user_id = ANY(%(users)s))
 """
 
 
@@ -174,12 +175,12 @@ def check(users: list[str]) -> list[Discrepancy]:
         ]
 
 
-def orphans() -> list[Discrepancy]:
-    """Return the users who have rows but no balance."""
+def orphans(users: list[str] | None = None) -> list[Discrepancy]:
+    """Return the users, of these or of all, who have rows but no balance."""
     with _snapshot() as cursor:
         return [
             Discrepancy("every row belongs to a balance", user_id, sentence)
-            for user_id, sentence in _rows(cursor, ORPHANS, {})
+            for user_id, sentence in _rows(cursor, ORPHANS, {"users": users})
         ]
 
 
