@@ -59,6 +59,7 @@ VALID: dict[str, dict[str, Any]] = {
         "transactions": 1,
     },
 }
+PRICED = {"operation": "ai_chat", "unit_cost": 5, "quantity": 1}
 NEGATIVE = {"amount": -5, "balance_after": -5}
 SETTLED = {"settled_at": NOW}
 COMMITTED = {**SETTLED, "status": "committed", "transaction_id": uuid4(), "committed_amount": 5}
@@ -84,6 +85,18 @@ BROKEN: list[tuple[str, dict[str, Any]]] = [
     ("transaction_sign_fits_type", {"type": "grant", **NEGATIVE}),
     ("transaction_sign_fits_type", {"type": "reinstatement", **NEGATIVE}),
     ("transaction_reversal_names_its_original", {"type": "reversal"}),
+    ("transaction_operation_is_a_usage", PRICED),
+    *(
+        (f"{table}_operation_has_its_price", {**PRICED, **wrong})
+        for table in ("transaction", "reservation")
+        for wrong in (
+            {"operation": None},
+            {"unit_cost": None},
+            {"unit_cost": 0},
+            {"quantity": None},
+            {"quantity": 0},
+        )
+    ),
     ("transaction_actor_known", {"actor": ""}),
     ("transaction_actor_known", {"actor": "operator"}),
     ("transaction_actor_known", {"actor": "service:"}),
