@@ -202,6 +202,7 @@ def test_an_erasure_changes_texts() -> None:
         ),
         "UPDATE credits.transactions SET id = gen_random_uuid()",
         "UPDATE credits.transactions SET type = 'adjustment'",
+        "UPDATE credits.transactions SET operation = 'ai_chat', unit_cost = 1, quantity = 1",
         "UPDATE credits.transactions SET created_at = created_at + interval '1 ms'",
         "UPDATE credits.transactions SET related_id = id",
         "DELETE FROM credits.transactions",
