@@ -11,5 +11,5 @@ urlpatterns = [
     path("transactions", CreditsViewSet.as_view({"get": "transactions"})),
     path("operations", CatalogueViewSet.as_view({"get": "operations"})),
     path("pricing", CatalogueViewSet.as_view({"get": "pricing"})),
-    path("usage", CreditsViewSet.as_view({"get": "usage"})),
+    path("usage", CreditsViewSet.as_view({"get": "usage"}, pagination_class=None)),
 ]

@@ -32,7 +32,7 @@ class BalanceViewSet(ServiceViewSet):
         """What the user has; makes no row."""
         return Response(wire.SERVICE_BALANCE.represent(ledger.balance_of(named_user(user_id))))
 
-    @extend_schema(operation_id="internal_erase", responses=wire.ErasedSerializer)
+    @extend_schema(operation_id="internal_erase", responses={200: wire.ErasedSerializer})
     def erase(self, request: Request, user_id: str) -> Response:
         """Erase the person's data; the numbers of the ledger stay, under a new, random id."""
         return Response(wire.ERASED.represent(erasure.erase(named_user(user_id))))
