@@ -5,9 +5,11 @@ for a third of what it costs to have the ORM write the same statement anew on ea
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any, Generic, TypeVar, cast
 
 from django.db import connection, models
+from psycopg import Cursor
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -30,9 +32,7 @@ class Routine:
 
     def __call__(self, *arguments: Any) -> tuple[Any, ...]:
         """Return the outcome, the credits it lacked, and for each model an instance or None."""
-        with connection.cursor() as cursor:
-            cursor.execute(self._sql, arguments)
-            values = cursor.fetchone()
+        values = _fetch(self._sql, arguments)
         answer: list[Any] = list(values[:2])
         start = 2
         for reader in self._readers:
@@ -54,10 +54,21 @@ class Lookup(Generic[Row]):
 
     def __call__(self, key: Any) -> Row | None:
         """Return the row whose primary key is `key`, or None."""
-        with connection.cursor() as cursor:
-            cursor.execute(self._sql, [key])
-            values = cursor.fetchone()
+        values = _fetch(self._sql, [key])
         return None if values is None else cast("Row", self._reader.read(values))
+
+
+def _fetch(sql: str, arguments: Sequence[Any]) -> Any:
+    """Return the first row, by psycopg's own cursor on Django's connection.
+
+    Unlike Django's it leaves it to the server to bind the arguments, and so may prepare the
+    statement where the connection allows it (settings, DATABASE_PREPARED_STATEMENTS).
+    """
+    connection.ensure_connection()
+    connection.validate_no_broken_transaction()
+    with connection.wrap_database_errors, Cursor(connection.connection) as cursor:
+        cursor.execute(sql, arguments)
+        return cursor.fetchone()
 
 
 class _Reader:

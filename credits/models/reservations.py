@@ -59,6 +59,7 @@ class Reservation(models.Model):
                 condition=Q(
                     status="committed",
                     transaction__isnull=False,
+                    committed_amount__isnull=False,
                     committed_amount__gt=0,
                     committed_amount__lte=F("amount"),
                 )

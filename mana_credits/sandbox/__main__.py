@@ -84,7 +84,11 @@ def _run(stack: ExitStack) -> None:
     state.write_environment(environment)
     os.environ.update(environment)
     _prepare_database()
-    service = stack.enter_context(_service(state, url))
+    print("Starting the service …", flush=True)
+    gunicorn = ["-m", "gunicorn", "-c", "mana_credits/gunicorn.conf.py"]
+    service = stack.enter_context(_process(gunicorn, state))
+    _wait_until_ready(service, url, state)
+    worker = stack.enter_context(_process(["manage.py", "worker"], state))
     print(
         WELCOME.format(
             url=url,
@@ -96,8 +100,9 @@ def _run(stack: ExitStack) -> None:
         ),
         flush=True,
     )
-    service.wait()
-    raise CannotStart(f"the service ended by itself; its log is {state.log}")
+    while service.poll() is None and worker.poll() is None:
+        time.sleep(0.5)
+    raise CannotStart(f"a process of the service ended by itself; its log is {state.log}")
 
 
 def _refuse_production() -> None:
@@ -146,18 +151,16 @@ def _prepare_database() -> None:
 
 
 @contextmanager
-def _service(state: State, url: str) -> Iterator["subprocess.Popen[bytes]"]:
-    print("Starting the service …", flush=True)
+def _process(arguments: list[str], state: State) -> Iterator["subprocess.Popen[bytes]"]:
     with state.log.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "-c", "mana_credits/gunicorn.conf.py"],
+            [sys.executable, *arguments],
             env={**os.environ, "HOST": "127.0.0.1"},
             stdout=log,
             stderr=log,
             start_new_session=True,  # Ctrl-C in the terminal is for us; we stop it gracefully
         )
     try:
-        _wait_until_ready(process, url, state)
         yield process
     finally:
         process.terminate()
