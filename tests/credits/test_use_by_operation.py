@@ -1,5 +1,6 @@
 """A user spends by operation: the server knows the price."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from credits import catalogue, ledger, reservations
+from credits import catalogue, ledger, reservations, routines
 from credits.catalogue import Price
 from credits.ledger import Memo, Origin, Priced
 from credits.models import Balance, Reservation, Transaction, UsageStat
@@ -189,16 +190,22 @@ def test_a_service_spends_by_operation_too(service: Caller) -> None:
     assert body["transaction"]["amount"] == -3
 
 
-def test_a_spend_by_operation_is_one_round_trip(service: Caller) -> None:
+def test_a_spend_by_operation_is_one_round_trip(
+    service: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
     give("alice", 10)
-    body = {**by("ai_food_analysis"), "userId": "alice"}
+    calls: list[str] = []
+    fetch = routines._fetch
 
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
-        service.post("use", body)
+    def counted(sql: str, arguments: Sequence[Any]) -> Any:
+        calls.append(sql)
+        return fetch(sql, arguments)
 
-    assert len(queries) == 1
+    monkeypatch.setattr(routines, "_fetch", counted)
+    with CaptureQueriesContext(connection) as others:
+        service.post("use", {**by("ai_food_analysis"), "userId": "alice"})
+
+    assert (len(calls), len(others)) == (1, 0)
 
 
 def reserve(service: Caller, **fields: Any) -> Any:
