@@ -388,10 +388,10 @@ def _call(
         ),
         movement.cause,
         movement.related_id,
+        origin.at,
         operation,
         None,
         quantity,
-        origin.at,
     )
 
 

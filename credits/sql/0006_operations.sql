@@ -84,10 +84,10 @@ CREATE FUNCTION credits.post_transaction(
     p_request text,
     p_cause text,
     p_related_id uuid,
-    p_operation text,
-    p_unit_cost numeric,
-    p_quantity integer,
-    p_at timestamptz
+    p_at timestamptz,
+    p_operation text DEFAULT NULL,
+    p_unit_cost numeric DEFAULT NULL,
+    p_quantity integer DEFAULT NULL
 ) RETURNS credits.posting
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -286,8 +286,8 @@ BEGIN
     END IF;
     posting := credits.post_transaction(
         p_reservation_id, p_user_id, NULL, 0, amount, 'spent', false,
-        NULL, NULL, NULL, p_actor, p_request_id, p_key, p_request, NULL, NULL,
-        p_operation, unit_cost, p_quantity, p_at);
+        NULL, NULL, NULL, p_actor, p_request_id, p_key, p_request, NULL, NULL, p_at,
+        p_operation, unit_cost, p_quantity);
     result.outcome := posting.outcome;
     result.required := posting.required;
     result.balance := posting.balance;
@@ -370,14 +370,14 @@ BEGIN
             p_transaction_id, reservation.user_id, 'usage', -taken, -reservation.amount,
             'spent', false, reservation.app_id, coalesce(p_description, reservation.reason), NULL,
             p_actor, p_request_id, p_key, p_request,
-            'reservation:' || reservation.id, NULL,
-            reservation.operation, reservation.unit_cost, reservation.quantity, p_at);
+            'reservation:' || reservation.id, NULL, p_at,
+            reservation.operation, reservation.unit_cost, reservation.quantity);
     ELSE
         posting := credits.post_transaction(
             reservation.id, reservation.user_id, NULL, 0, -reservation.amount,
             'spent', false, NULL, NULL, NULL,
             p_actor, p_request_id, CASE WHEN NOT expires THEN p_key END, p_request,
-            NULL, NULL, NULL, NULL, NULL, p_at);
+            NULL, NULL, p_at);
     END IF;
     IF posting.outcome <> 'posted' THEN
         result.outcome := posting.outcome;

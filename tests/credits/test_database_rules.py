@@ -61,6 +61,8 @@ VALID: dict[str, dict[str, Any]] = {
 }
 PRICED = {"operation": "ai_chat", "unit_cost": 5, "quantity": 1}
 NEGATIVE = {"amount": -5, "balance_after": -5}
+SPENT = {**NEGATIVE, "type": "usage", "spent_change": 5}
+PRICED = {"operation": "pdf_export", "unit_cost": 1, "quantity": 5}
 SETTLED = {"settled_at": NOW}
 COMMITTED = {**SETTLED, "status": "committed", "transaction_id": uuid4(), "committed_amount": 5}
 BROKEN: list[tuple[str, dict[str, Any]]] = [
@@ -73,6 +75,9 @@ BROKEN: list[tuple[str, dict[str, Any]]] = [
     ("transaction_number_unique_per_user", {"user_id": "alice"}),
     ("transaction_cause_moves_once", {"cause": "the-cause"}),
     ("transaction_user_id_not_empty", {"user_id": ""}),
+    ("transaction_operation_has_its_price", {**SPENT, "operation": "pdf_export", "quantity": 1}),
+    ("transaction_operation_is_a_usage", PRICED),
+    ("reservation_operation_has_its_price", {"unit_cost": 1}),
     ("transaction_number_positive", {"number": 0}),
     ("transaction_amount_not_zero", {"amount": 0, "balance_after": 0}),
     ("transaction_after_is_before_plus_amount", {"balance_after": 6}),

@@ -1,9 +1,9 @@
 """A user spends by operation: the server knows the price."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -190,17 +190,22 @@ def test_a_service_spends_by_operation_too(service: Caller) -> None:
     assert body["transaction"]["amount"] == -3
 
 
-def test_a_spend_by_operation_is_one_round_trip(service: Caller) -> None:
+def test_a_spend_by_operation_is_one_round_trip(
+    service: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
     give("alice", 10)
-    body = {**by("ai_food_analysis"), "userId": "alice"}
+    calls: list[str] = []
+    fetch = routines._fetch
 
-    with (
-        CaptureQueriesContext(connection) as others,
-        patch("credits.routines._fetch", wraps=routines._fetch) as fetch,
-    ):
-        service.post("use", body)
+    def counted(sql: str, arguments: Sequence[Any]) -> Any:
+        calls.append(sql)
+        return fetch(sql, arguments)
 
-    assert (fetch.call_count, len(others)) == (1, 0)
+    monkeypatch.setattr(routines, "_fetch", counted)
+    with CaptureQueriesContext(connection) as others:
+        service.post("use", {**by("ai_food_analysis"), "userId": "alice"})
+
+    assert (len(calls), len(others)) == (1, 0)
 
 
 def reserve(service: Caller, **fields: Any) -> Any:
