@@ -80,7 +80,7 @@ def texts(tree: ast.AST) -> Iterator[str]:
 
 def imports(tree: ast.AST) -> set[str]:
     """Return the full names of what `tree` imports."""
-    found = set()
+    found: set[str] = set()
     for node in ast.walk(tree):
         match node:
             case ast.Import(names=aliases):
