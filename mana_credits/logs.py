@@ -66,6 +66,7 @@ def configure(level: str) -> None:
                     ],
                 }
             },
+            "filters": {"defects": {"()": _Defects}},
             "handlers": {
                 "stdout": {
                     "class": "logging.StreamHandler",
@@ -75,12 +76,21 @@ def configure(level: str) -> None:
             },
             "root": {"handlers": ["stdout"], "level": level},
             "loggers": {
-                # Every refused request has its line in the access log already.
-                "django.request": {"level": "ERROR"},
+                # Every refused request has its line in the access log already: only tracebacks of
+                # defects are news, and a foreign host is none.
+                "django.request": {"level": "ERROR", "filters": ["defects"]},
+                "django.security.DisallowedHost": {"level": "CRITICAL"},
                 "django.server": {"level": "ERROR"},
             },
         }
     )
+
+
+class _Defects(logging.Filter):
+    """Lets pass what has a traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return bool(record.exc_info)
 
 
 def _serialize(event: Any, **options: Any) -> str:

@@ -32,7 +32,7 @@ def database(url: str) -> dict[str, Any]:
     options = {
         "options": " ".join(f"-c {name}={value}" for name, value in DATABASE_SESSION.items()),
         "prepare_threshold": 1 if DATABASE_PREPARED_STATEMENTS else None,
-        "pool": {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 10},
+        "pool": {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 3},
         **{
             name: value
             for name, value in parts.items()
@@ -90,7 +90,7 @@ MIDDLEWARE = [
     "mana_credits.middleware.observe",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "corsheaders.middleware.CorsMiddleware",
+    "mana_credits.middleware.CorsMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
