@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar, cast
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connections, models
 from psycopg import Cursor
 
 Row = TypeVar("Row", bound=models.Model)
@@ -64,9 +64,10 @@ def _fetch(sql: str, arguments: Sequence[Any]) -> Any:
     Unlike Django's it leaves it to the server to bind the arguments, and so may prepare the
     statement where the connection allows it (settings, DATABASE_PREPARED_STATEMENTS).
     """
-    connection.ensure_connection()
-    connection.validate_no_broken_transaction()
-    with connection.wrap_database_errors, Cursor(connection.connection) as cursor:
+    database = connections[DEFAULT_DB_ALIAS]
+    database.ensure_connection()
+    database.validate_no_broken_transaction()
+    with database.wrap_database_errors, Cursor(database.connection) as cursor:
         cursor.execute(sql, arguments)
         return cursor.fetchone()
 
