@@ -6,12 +6,20 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from django.db import connection, transaction
-from django.db.models import F, Value
+from django.db.models import F, QuerySet, Value
 from django.db.models.functions import Concat
 
 from credits import reservations
 from credits.ledger import Origin
-from credits.models import Balance, IdempotencyKey, Reservation, Transaction, UsageStat
+from credits.models import (
+    Balance,
+    IdempotencyKey,
+    Purchase,
+    Reservation,
+    StripeCustomer,
+    Transaction,
+    UsageStat,
+)
 from credits.reservations import ReservationCommitted, ReservationExpired
 
 
@@ -45,6 +53,8 @@ def erase(user_id: str) -> int:
     with transaction.atomic():
         reservations_of_user = Reservation.objects.filter(user_id=user_id)
         list(reservations_of_user.select_for_update().values_list("pk"))
+        purchases_of_user = Purchase.objects.filter(user_id=user_id)
+        list(purchases_of_user.order_by("pk").select_for_update().values_list("pk"))
         for rows in _rows_of_other_apps:
             rows.lock(user_id)
         balance = Balance.objects.filter(pk=user_id)
@@ -55,6 +65,8 @@ def erase(user_id: str) -> int:
         return (
             _strip_transactions(user_id, pseudonym)
             + reservations_of_user.update(user_id=pseudonym, reason=F("app_id"), request_id=None)
+            + _strip_purchases(purchases_of_user, pseudonym)
+            + StripeCustomer.objects.filter(user_id=user_id).update(user_id=pseudonym)
             + UsageStat.objects.filter(user_id=user_id).update(user_id=pseudonym)
             + IdempotencyKey.objects.filter(user_id=user_id).delete()[0]
             + sum(rows.strip(user_id, pseudonym) for rows in _rows_of_other_apps)
@@ -80,4 +92,16 @@ def _strip_transactions(user_id: str, pseudonym: str) -> int:
         metadata=None,
         request_id=None,
         idempotency_key=None,
+    )
+
+
+def _strip_purchases(purchases: QuerySet[Purchase], pseudonym: str) -> int:
+    return purchases.update(
+        user_id=pseudonym,
+        metadata=None,
+        client_secret=None,
+        success_url=None,
+        cancel_url=None,
+        checkout_url=None,
+        request_id=None,
     )

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from credits.purchase_views import PackageViewSet, PurchaseViewSet
 from credits.views import CreditsViewSet
 
 urlpatterns = [
@@ -9,4 +10,8 @@ urlpatterns = [
     path("use", CreditsViewSet.as_view({"post": "use"})),
     path("transactions", CreditsViewSet.as_view({"get": "transactions"})),
     path("usage", CreditsViewSet.as_view({"get": "usage"})),
+    path("packages", PackageViewSet.as_view({"get": "offered"})),
+    path("purchases", PurchaseViewSet.as_view({"get": "purchases"})),
+    path("purchase", PurchaseViewSet.as_view({"post": "start"})),
+    path("purchase/<str:purchase_id>", PurchaseViewSet.as_view({"get": "purchase"})),
 ]

@@ -10,6 +10,7 @@ urlpatterns = [
     path("api/v1/internal/", include("internal_api.urls")),
     path("api/v1/credits/", include("credits.urls")),
     path("api/v1/", include("gifts.urls")),
+    path("api/v1/webhooks/", include("webhooks.urls")),
     path("g/<str:code>", gift_page),
     path("health", operations.health),
     path("ready", operations.ready),

@@ -8,7 +8,7 @@ from uuid import uuid4
 from credits import ledger, reservations
 from credits.callers import User
 from credits.ledger import Memo, Origin, Posting
-from credits.models import Reservation
+from credits.models import Package, Reservation
 from gifts import codes
 from gifts.codes import NewGift
 from gifts.models import GiftCode
@@ -62,3 +62,9 @@ def redeem(gift: GiftCode, user_id: str, email: str | None = None) -> Redeemed:
         origin=Origin("user"),
         now=datetime.now(UTC),
     )
+
+
+def package(**fields: Any) -> Package:
+    """Offer a package: 500 credits for 4.99 EUR unless `fields` say otherwise."""
+    usual = {"name": "Starter", "credits": Decimal(500), "price_euro_cents": 499, "sort_order": 1}
+    return Package.objects.create(**{**usual, **fields})

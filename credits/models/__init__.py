@@ -2,8 +2,21 @@
 
 from credits.models.balances import Balance
 from credits.models.idempotency import IdempotencyKey
+from credits.models.packages import Package
+from credits.models.purchases import Purchase, StripeCustomer
 from credits.models.reservations import Reservation
+from credits.models.returns import Return
 from credits.models.transactions import Transaction
 from credits.models.usage import UsageStat
 
-__all__ = ["Balance", "IdempotencyKey", "Reservation", "Transaction", "UsageStat"]
+__all__ = [
+    "Balance",
+    "IdempotencyKey",
+    "Package",
+    "Purchase",
+    "Reservation",
+    "Return",
+    "StripeCustomer",
+    "Transaction",
+    "UsageStat",
+]
