@@ -129,6 +129,42 @@ RULES = {
         ) t USING (user_id, date, app_id)
         WHERE (s.credits_used, s.transactions) IS DISTINCT FROM (t.used, t.count)
     """,
+    "a paid purchase has exactly its credits": """
+        SELECT user_id, format('purchase %%s of %%s credits is %%s, the ledger credited %%s',
+                               p.id, p.credits, p.status, coalesce(t.amount, 0))
+        FROM (
+            SELECT *, 'purchase:' || id AS cause FROM credits.purchases
+            WHERE user_id = ANY(%(users)s)
+        ) p FULL JOIN (
+            SELECT * FROM credits.transactions
+            WHERE user_id = ANY(%(users)s) AND type = 'purchase' AND cause LIKE 'purchase:%%'
+        ) t USING (cause, user_id)
+        WHERE t.id IS DISTINCT FROM p.transaction_id
+           OR (t.id IS NOT NULL AND t.amount <> p.credits)
+    """,
+    "what went back took its credits": """
+        SELECT p.user_id, format('%%s %%s holds %%s, the ledger took %%s',
+                                 r.kind, r.stripe_id, r.taken, coalesce(t.taken, 0))
+        FROM credits.purchases p JOIN credits.returns r USING (stripe_payment_intent_id)
+        LEFT JOIN (
+            SELECT c.user_id, split_part(c.cause, ':', 1) AS kind,
+                   split_part(c.cause, ':', 2) AS stripe_id,
+                   -sum(c.amount + coalesce(b.amount, 0)) AS taken
+            FROM credits.transactions c LEFT JOIN credits.transactions b
+                ON b.related_id = c.id AND b.type = 'reinstatement'
+            WHERE c.user_id = ANY(%(users)s) AND c.type = 'clawback'
+            GROUP BY 1, 2, 3
+        ) t USING (user_id, kind, stripe_id)
+        WHERE p.user_id = ANY(%(users)s) AND r.taken <> coalesce(t.taken, 0)
+    """,
+    "claw-backs never exceed what was credited": """
+        SELECT p.user_id, format('%%s was taken of purchase %%s, which credited %%s',
+                                 sum(r.taken), p.id, p.credits)
+        FROM credits.purchases p JOIN credits.returns r USING (stripe_payment_intent_id)
+        WHERE p.user_id = ANY(%(users)s)
+        GROUP BY p.id
+        HAVING sum(r.taken) > CASE WHEN p.transaction_id IS NULL THEN 0 ELSE p.credits END
+    """,
 }
 
 

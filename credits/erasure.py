@@ -6,7 +6,7 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from django.db import connection, transaction
-from django.db.models import F, Q, Value
+from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Concat
 
 from credits import reservations
@@ -15,7 +15,9 @@ from credits.models import (
     Balance,
     IdempotencyKey,
     OutboxMessage,
+    Purchase,
     Reservation,
+    StripeCustomer,
     SyncSubscription,
     Transaction,
     UsageStat,
@@ -58,17 +60,20 @@ def erase(user_id: str) -> int:
             SyncSubscription.objects.filter(pk=user_id).delete()[0]
             + OutboxMessage.objects.filter(user_id=user_id).delete()[0]
         )
+        purchases_of_user = Purchase.objects.filter(user_id=user_id)
+        list(purchases_of_user.order_by("pk").select_for_update().values_list("pk"))
         for rows in _rows_of_other_apps:
             rows.lock(user_id)
         balance = Balance.objects.filter(pk=user_id)
-        if not balance.select_for_update().first():
-            return deleted
+        list(balance.select_for_update().values_list("pk"))
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL credits.erasing = 'on'")
         return (
             deleted
             + _strip_transactions(user_id, pseudonym)
             + reservations_of_user.update(user_id=pseudonym, reason=F("app_id"), request_id=None)
+            + _strip_purchases(purchases_of_user, pseudonym)
+            + StripeCustomer.objects.filter(user_id=user_id).update(user_id=pseudonym)
             + UsageStat.objects.filter(user_id=user_id).update(user_id=pseudonym)
             + IdempotencyKey.objects.filter(user_id=user_id).delete()[0]
             + sum(rows.strip(user_id, pseudonym) for rows in _rows_of_other_apps)
@@ -95,4 +100,16 @@ def _strip_transactions(user_id: str, pseudonym: str) -> int:
         metadata=None,
         request_id=None,
         idempotency_key=None,
+    )
+
+
+def _strip_purchases(purchases: QuerySet[Purchase], pseudonym: str) -> int:
+    return purchases.update(
+        user_id=pseudonym,
+        metadata=None,
+        client_secret=None,
+        success_url=None,
+        cancel_url=None,
+        checkout_url=None,
+        request_id=None,
     )

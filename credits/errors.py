@@ -8,12 +8,14 @@ class DomainError(Exception):
 
     `code` is stable and snake_case, `status` the HTTP status that the API answers with, `details` a
     mapping of plain values (Decimal allowed), or None; `retry_after` the whole seconds after which
-    it is worth trying again, or None. Subclasses stand beside the function that raises them.
+    it is worth trying again, or None. With `says_error` the answer repeats the message as `error`.
+    Subclasses stand beside the function that raises them.
     """
 
     code: ClassVar[str] = "refused"
     status: ClassVar[int] = 400
     message: ClassVar[str] = "Refused"
+    says_error: ClassVar[bool] = False
 
     retry_after: int | None = None
 

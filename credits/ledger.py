@@ -205,6 +205,14 @@ def grant_cause(user_id: str, reference: str) -> str:
     return f"grant:{len(user_id)}:{user_id}:{reference}"
 
 
+def credit_purchase(
+    user_id: str, amount: Decimal, *, memo: Memo, origin: Origin, purchase_id: UUID
+) -> Posting:
+    """Give the credits of a paid purchase, once."""
+    movement = Movement(Type.PURCHASE, positive(amount), cause=f"purchase:{purchase_id}")
+    return _post(user_id, movement, memo, origin)
+
+
 def adjust(user_id: str, amount: Decimal, *, memo: Memo, origin: Origin) -> Posting:
     """Post an operator's signed correction; may take available below zero."""
     movement = Movement(Type.ADJUSTMENT, exact(amount), may_overdraw=True)

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from credits.catalogue_views import CatalogueViewSet
+from credits.purchase_views import PackageViewSet, PurchaseViewSet
 from credits.views import CreditsViewSet
 
 urlpatterns = [
@@ -12,4 +13,8 @@ urlpatterns = [
     path("operations", CatalogueViewSet.as_view({"get": "operations"})),
     path("pricing", CatalogueViewSet.as_view({"get": "pricing"})),
     path("usage", CreditsViewSet.as_view({"get": "usage"}, pagination_class=None)),
+    path("packages", PackageViewSet.as_view({"get": "offered"})),
+    path("purchases", PurchaseViewSet.as_view({"get": "purchases"})),
+    path("purchase", PurchaseViewSet.as_view({"post": "start"})),
+    path("purchase/<str:purchase_id>", PurchaseViewSet.as_view({"get": "purchase"})),
 ]

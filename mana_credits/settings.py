@@ -76,6 +76,14 @@ MANA_SERVICE_KEYS = [key.strip() for key in secret("MANA_SERVICE_KEY").split(","
 # Where users are told things (mana-notify); without it messages wait in the outbox.
 MANA_NOTIFY_URL = env.str("MANA_NOTIFY_URL", default="").rstrip("/")
 
+# Without a key a developer's service runs, and buying answers 503.
+STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", "") if DEBUG else secret("STRIPE_SECRET_KEY")
+# Without one, webhooks are refused: a forged one would be as good as money.
+STRIPE_WEBHOOK_SECRETS = [
+    one.strip() for one in env.str("STRIPE_WEBHOOK_SECRET", default="").split(",") if one.strip()
+]
+STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="").rstrip("/")
+
 INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "corsheaders",
@@ -84,6 +92,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "credits",
     "gifts",
+    "webhooks",
     "internal_api",
 ]
 MIDDLEWARE = [
@@ -181,7 +190,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "POSTPROCESSING_HOOKS": ["mana_credits.api.schema.describe_errors"],
-    "ENUM_NAME_OVERRIDES": {"TransactionType": "credits.models.Transaction.Type"},
+    "ENUM_NAME_OVERRIDES": {
+        "TransactionType": "credits.models.Transaction.Type",
+        "PurchaseStatus": "credits.models.Purchase.Status",
+    },
 }
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()

@@ -13,6 +13,7 @@ urlpatterns = [
     path("api/v1/sync/", include(sync_urls.user_patterns)),
     path("api/v1/admin/sync/", include(sync_urls.admin_patterns)),
     path("api/v1/", include("gifts.urls")),
+    path("api/v1/webhooks/", include("webhooks.urls")),
     path("g/<str:code>", gift_page),
     path("health", operations.health),
     path("ready", operations.ready),

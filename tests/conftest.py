@@ -8,19 +8,26 @@ import pytest
 from django.db import connection
 
 from credits import books
-from credits.models import Balance
+from credits.models import Balance, Package
 from gifts.models import GiftCode
+from mana_credits.sandbox import stripe as sandbox_stripe
 from tests.api import Caller
 from tests.environment import PROVIDER, SERVICE_KEY
-from tests.factories import gift, give
+from tests.factories import gift, give, package
+from tests.stripe import Stripe
 
 TABLES = (
     "credits.balances",
     "credits.idempotency_keys",
     "credits.job_runs",
     "credits.outbox",
-    "credits.reservations",
     "credits.sync_subscriptions",
+    "credits.packages",
+    "credits.purchases",
+    "credits.reservations",
+    "credits.returns",
+    "credits.stripe_customers",
+    "credits.stripe_events",
     "credits.transactions",
     "credits.usage_stats",
     "gifts.gift_campaigns",
@@ -117,3 +124,24 @@ def imported(db: None) -> GiftCode:
 def stranger() -> Caller:
     """Somebody without a token, at the gifts."""
     return Caller({}, prefix="/api/v1/gifts/")
+
+
+@pytest.fixture(scope="session")
+def stripe_server() -> Iterator[str]:
+    """A Stripe on loopback that sends nothing; tests deliver its events themselves."""
+    with sandbox_stripe.serving() as url:
+        yield url
+
+
+@pytest.fixture
+def stripe(stripe_server: str, settings: Any) -> Iterator[Stripe]:
+    """The Stripe that the service under test talks to, empty."""
+    settings.STRIPE_API_BASE = stripe_server
+    yield Stripe(stripe_server)
+    sandbox_stripe.forget()
+
+
+@pytest.fixture
+def starter(db: None) -> Package:
+    """A package of 500 credits for 4.99 EUR."""
+    return package()

@@ -22,6 +22,9 @@ os.environ.update(
     DEBUG="0",
     SECRET_KEY="only for tests, and long enough that the checks do not mind it: 0123456789",
     MANA_SERVICE_KEY=f"{SERVICE_KEY},the-next-service-key",
+    STRIPE_SECRET_KEY="sk_test_0123456789",
+    STRIPE_WEBHOOK_SECRET="whsec_the_tests, whsec_the_next_one",
+    STRIPE_API_BASE="http://127.0.0.1:9",  # nobody listens there; tests say who shall
     MANA_AUTH_URL=PROVIDER.issuer,
     JWT_ISSUER=PROVIDER.issuer,
     JWT_AUDIENCE="mana",

@@ -11,7 +11,7 @@ from credits import cloud_sync, ledger, reservations
 from credits.callers import User
 from credits.cloud_sync import Activation
 from credits.ledger import Memo, Origin, Posting
-from credits.models import Reservation, SyncSubscription
+from credits.models import Package, Reservation, SyncSubscription
 from gifts import codes
 from gifts.codes import NewGift
 from gifts.models import GiftCode
@@ -91,3 +91,9 @@ def redeem(gift: GiftCode, user_id: str, email: str | None = None) -> Redeemed:
         origin=Origin("user"),
         now=datetime.now(UTC),
     )
+
+
+def package(**fields: Any) -> Package:
+    """Offer a package: 500 credits for 4.99 EUR unless `fields` say otherwise."""
+    usual = {"name": "Starter", "credits": Decimal(500), "price_euro_cents": 499, "sort_order": 1}
+    return Package.objects.create(**{**usual, **fields})

@@ -43,7 +43,7 @@ class Migration(migrations.Migration):
     """The catalogue of operations, loaded from the price list."""
 
     dependencies = [
-        ('credits', '0002_ledger'),
+        ('credits', '0003_purchases'),
     ]
 
     operations = [

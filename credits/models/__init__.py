@@ -5,7 +5,10 @@ from credits.models.catalogue import Operation, OperationPrice
 from credits.models.idempotency import IdempotencyKey
 from credits.models.jobs import JobRun
 from credits.models.outbox import OutboxMessage
+from credits.models.packages import Package
+from credits.models.purchases import Purchase, StripeCustomer
 from credits.models.reservations import Reservation
+from credits.models.returns import Return
 from credits.models.sync import SyncSubscription
 from credits.models.transactions import Transaction
 from credits.models.usage import UsageStat
@@ -17,7 +20,11 @@ __all__ = [
     "Operation",
     "OperationPrice",
     "OutboxMessage",
+    "Package",
+    "Purchase",
     "Reservation",
+    "Return",
+    "StripeCustomer",
     "SyncSubscription",
     "Transaction",
     "UsageStat",

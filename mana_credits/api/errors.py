@@ -62,7 +62,10 @@ def answer(error: Exception, context: dict[str, Any]) -> Response | None:
 
 def _of_domain(error: DomainError) -> Response:
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-    return _response(error.status, error.text, error.code, error.details, headers)
+    body = envelope(error.status, error.text, error.code, error.details)
+    if error.says_error:
+        body["error"] = error.text
+    return Response(body, status=error.status, headers=headers)
 
 
 def _of_framework(error: exceptions.APIException) -> Response:

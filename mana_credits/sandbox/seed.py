@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from credits import ledger, reservations
 from credits.ledger import Memo, Origin
+from credits.models import Package
 
 SPENDS = (
     ("5", "chat", "GPT-4 message"),
@@ -35,3 +36,24 @@ def seed() -> None:
         reason="questions:deep-research",
         origin=Origin("service:sandbox", key="sandbox-reservation"),
     )
+
+
+PACKAGES = (
+    ("Starter", 500, 499, "A month of chat"),
+    ("Plus", 1_200, 999, None),
+    ("Studio", 5_000, 3_499, "For those who make pictures"),
+)
+
+
+def seed_packages() -> None:
+    """Offer the sandbox's packages; those that are there already stay as they are."""
+    for order, (name, amount, cents, description) in enumerate(PACKAGES, start=1):
+        Package.objects.get_or_create(
+            name=name,
+            defaults={
+                "description": description,
+                "credits": amount,
+                "price_euro_cents": cents,
+                "sort_order": order,
+            },
+        )

@@ -1,0 +1,150 @@
+"""Buying a package: the purchase's row first, then its payment at Stripe.
+
+The row commits before Stripe is called. When that fails, the next request of the same wish goes on
+with the same row, under the idempotency keys made of its id.
+"""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from credits import keys, ledger, stripe_api
+from credits.errors import DomainError
+from credits.ledger import Origin
+from credits.models import Package, Purchase, StripeCustomer
+from credits.stripe_api import PaymentUnavailable
+
+OPENED_WITHIN = timedelta(hours=23)
+
+
+class PackageUnknown(DomainError):
+    """There is no such package, or it is no longer offered."""
+
+    code = "package_not_found"
+    status = 404
+    message = "Package not found"
+
+
+class PurchaseTooOld(DomainError):
+    """The purchase never reached Stripe and is too old to be opened there; a new one is needed."""
+
+    code = "purchase_too_old"
+    status = 409
+    message = "This purchase was never opened; start a new one"
+
+
+class Pages(NamedTuple):
+    """Where a Checkout Session leads afterwards."""
+
+    success_url: str
+    cancel_url: str
+
+
+def offered() -> QuerySet[Package]:
+    """Return the packages that can be bought, in their order."""
+    return Package.objects.filter(active=True).order_by("sort_order", "pk")
+
+
+def start(
+    user_id: str, package_id: UUID, *, pages: Pages | None, origin: Origin, now: datetime
+) -> Purchase:
+    """Return a purchase that can be paid: by its payment intent, or at Checkout with `pages`.
+
+    The same key of `origin` returns the same purchase. Raises PackageUnknown, PurchaseTooOld,
+    IdempotencyKeyReused, PaymentUnavailable.
+    """
+    purchase = _begin(user_id, package_id, pages, origin, now)
+    if purchase.opened:
+        return purchase
+    if now - purchase.created_at > OPENED_WITHIN:
+        raise PurchaseTooOld
+    try:
+        customer_id = _customer_of(user_id, now)
+        return _open(purchase.pk, customer_id)
+    except PaymentUnavailable:
+        Purchase.objects.filter(pk=purchase.pk).update(unavailable_at=now)
+        raise
+
+
+@transaction.atomic
+def _begin(
+    user_id: str, package_id: UUID, pages: Pages | None, origin: Origin, now: datetime
+) -> Purchase:
+    request = origin.request("purchase", package_id, "checkout" if pages else "intent") or ""
+    if origin.key and (known := keys.recall(user_id, request, origin=origin)):
+        return Purchase.objects.get(pk=known)
+    ledger.open_balance(user_id, origin=origin._replace(key=None))
+    package = Package.objects.filter(pk=package_id, active=True).first()
+    if package is None:
+        raise PackageUnknown
+    wanted = Purchase(
+        user_id=user_id,
+        package=package,
+        credits=package.credits,
+        price_euro_cents=package.price_euro_cents,
+        success_url=pages and pages.success_url,
+        cancel_url=pages and pages.cancel_url,
+        request_id=origin.request_id,
+        created_at=now,
+    )
+    purchase = _unfinished(wanted) or wanted
+    purchase.unavailable_at = None
+    purchase.save()
+    if origin.key:
+        keys.remember(user_id, request, key=origin.key, subject_id=purchase.pk, at=now)
+    return purchase
+
+
+def _unfinished(wanted: Purchase) -> Purchase | None:
+    """Return a purchase like this one that Stripe could not be reached for."""
+    same = ("user_id", "package", "credits", "price_euro_cents", "success_url", "cancel_url")
+    return (
+        Purchase.objects.filter(
+            **{name: getattr(wanted, name) for name in same},
+            status=Purchase.Status.PENDING,
+            stripe_payment_intent_id=None,
+            stripe_checkout_session_id=None,
+            unavailable_at__isnull=False,
+            created_at__gt=wanted.created_at - OPENED_WITHIN,
+        )
+        .select_for_update(skip_locked=True)
+        .first()
+    )
+
+
+def _customer_of(user_id: str, now: datetime) -> str:
+    known = StripeCustomer.objects.filter(user_id=user_id).first()
+    return (known and known.stripe_customer_id) or _make_customer(user_id, now)
+
+
+@transaction.atomic
+def _make_customer(user_id: str, now: datetime) -> str:
+    StripeCustomer.objects.bulk_create(
+        [StripeCustomer(user_id=user_id, created_at=now)], ignore_conflicts=True
+    )
+    customer = StripeCustomer.objects.select_for_update().get(user_id=user_id)
+    if customer.stripe_customer_id is None:
+        customer.stripe_customer_id = stripe_api.create_customer(user_id, customer.pk)
+        customer.save(update_fields=["stripe_customer_id"])
+    return customer.stripe_customer_id
+
+
+@transaction.atomic
+def _open(purchase_id: UUID, customer_id: str) -> Purchase:
+    purchase = Purchase.objects.select_for_update().get(pk=purchase_id)
+    if purchase.opened:
+        return purchase
+    purchase.stripe_customer_id = customer_id
+    if purchase.success_url:
+        session = stripe_api.create_session(purchase)
+        purchase.stripe_checkout_session_id = session["id"]
+        purchase.checkout_url = session["url"]
+    else:
+        intent = stripe_api.create_intent(purchase)
+        purchase.stripe_payment_intent_id = intent["id"]
+        purchase.client_secret = intent["client_secret"]
+    purchase.save()
+    return purchase

@@ -1,0 +1,37 @@
+"""Packages: what users can buy."""
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from credits.ids import new_id
+from credits.models.fields import amount_field
+
+
+class Package(models.Model):
+    """So many credits for so many cents (EUR); offered while `active`, by `sort_order`.
+
+    `stripe_price_id` names the product at Stripe for reports; the price that is charged is ours.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    name = models.CharField(max_length=100)
+    description = models.CharField(max_length=500, null=True)  # noqa: DJ001
+    credits = amount_field()
+    price_euro_cents = models.IntegerField()
+    stripe_price_id = models.CharField(max_length=255, null=True)  # noqa: DJ001
+    active = models.BooleanField(db_default=True)
+    sort_order = models.IntegerField(db_default=0)
+    metadata = models.JSONField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        db_table = '"credits"."packages"'
+        constraints = (
+            models.CheckConstraint(name="package_name_not_empty", condition=~Q(name="")),
+            models.CheckConstraint(name="package_credits_positive", condition=Q(credits__gt=0)),
+            models.CheckConstraint(
+                name="package_price_positive", condition=Q(price_euro_cents__gt=0)
+            ),
+        )

@@ -1,0 +1,137 @@
+"""Purchases: credits paid for through Stripe, and who their buyers are there."""
+
+from django.db import models
+from django.db.models import Func, Q, Value
+
+from credits.ids import new_id
+from credits.models.fields import amount_field, user_id_field
+from credits.models.packages import Package
+from credits.models.transactions import Transaction
+
+NEXT_NUMBER = Func(Value("credits.purchase_numbers"), function="nextval")
+PAID = ("completed", "partially_refunded", "refunded", "disputed")
+
+
+class StripeCustomer(models.Model):
+    """The one customer at Stripe of a user; its row is locked while the customer is made."""
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    user_id = user_id_field(unique=True)
+    stripe_customer_id = models.CharField(max_length=255, unique=True, null=True)  # noqa: DJ001
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = '"credits"."stripe_customers"'
+        constraints = (
+            models.CheckConstraint(
+                name="stripe_customer_user_id_not_empty", condition=~Q(user_id="")
+            ),
+        )
+
+
+class Purchase(models.Model):
+    """One purchase of a package at the price and for the credits of its start.
+
+    `number` grows with every purchase. Opened, it has a payment intent or a Checkout Session at
+    Stripe; `unavailable_at` says when Stripe could not be reached for that. `reported_at` is the
+    moment (Stripe's) of the newest report that an unpaid purchase's status stands on. Paid, it
+    names the `transaction` that credited it. Quarantined, Stripe reported something that does not
+    fit; an operator looks at it.
+    """
+
+    class Status(models.TextChoices):
+        """Unpaid, paid, or paid and gone back; the wire's `status`."""
+
+        PENDING = "pending"
+        PROCESSING = "processing"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+        COMPLETED = "completed"
+        PARTIALLY_REFUNDED = "partially_refunded"
+        REFUNDED = "refunded"
+        DISPUTED = "disputed"
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    number = models.BigIntegerField(unique=True, db_default=NEXT_NUMBER)
+    user_id = user_id_field()
+    package = models.ForeignKey(Package, on_delete=models.PROTECT)
+    credits = amount_field()
+    price_euro_cents = models.IntegerField()
+    status = models.CharField(max_length=32, choices=Status, db_default=Status.PENDING)
+    stripe_customer_id = models.CharField(max_length=255, null=True)  # noqa: DJ001
+    stripe_payment_intent_id = models.CharField(  # noqa: DJ001
+        max_length=255, unique=True, null=True
+    )
+    stripe_checkout_session_id = models.CharField(  # noqa: DJ001
+        max_length=255, unique=True, null=True
+    )
+    client_secret = models.CharField(max_length=500, null=True)  # noqa: DJ001
+    success_url = models.CharField(max_length=2048, null=True)  # noqa: DJ001
+    cancel_url = models.CharField(max_length=2048, null=True)  # noqa: DJ001
+    checkout_url = models.TextField(null=True)  # noqa: DJ001
+    metadata = models.JSONField(null=True)
+    transaction = models.OneToOneField(Transaction, on_delete=models.PROTECT, null=True)
+    request_id = models.CharField(max_length=128, null=True)  # noqa: DJ001
+    created_at = models.DateTimeField()
+    unavailable_at = models.DateTimeField(null=True)
+    reported_at = models.DateTimeField(null=True)
+    completed_at = models.DateTimeField(null=True)
+    quarantined_at = models.DateTimeField(null=True)
+    quarantine_reason = models.TextField(null=True)  # noqa: DJ001
+
+    class Meta:
+        db_table = '"credits"."purchases"'
+        constraints = (
+            models.CheckConstraint(name="purchase_user_id_not_empty", condition=~Q(user_id="")),
+            models.CheckConstraint(name="purchase_credits_positive", condition=Q(credits__gt=0)),
+            models.CheckConstraint(
+                name="purchase_price_positive", condition=Q(price_euro_cents__gt=0)
+            ),
+            models.CheckConstraint(
+                name="purchase_status_known",
+                condition=Q(status__in=["pending", "processing", "failed", "cancelled", *PAID]),
+            ),
+            models.CheckConstraint(
+                name="purchase_paid_names_its_transaction",
+                condition=Q(
+                    status__in=PAID,
+                    transaction__isnull=False,
+                    completed_at__isnull=False,
+                    stripe_payment_intent_id__isnull=False,
+                )
+                | ~Q(status__in=PAID) & Q(transaction__isnull=True, completed_at__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="purchase_checkout_has_both_urls",
+                condition=Q(success_url__isnull=True, cancel_url__isnull=True)
+                | Q(success_url__isnull=False, cancel_url__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="purchase_quarantine_has_a_reason",
+                condition=Q(quarantined_at__isnull=True, quarantine_reason__isnull=True)
+                | Q(quarantined_at__isnull=False, quarantine_reason__isnull=False),
+            ),
+        )
+        indexes = (
+            models.Index(name="purchase_by_user_idx", fields=["user_id", "-number"]),
+            models.Index(
+                name="purchase_unpaid_idx",
+                fields=["created_at"],
+                condition=Q(status__in=["pending", "processing", "failed"]),
+            ),
+            models.Index(
+                name="purchase_quarantined_idx",
+                fields=["quarantined_at"],
+                condition=Q(quarantined_at__isnull=False),
+            ),
+        )
+
+    @property
+    def paid(self) -> bool:
+        """Whether its credits were posted, whatever became of the money later."""
+        return self.transaction_id is not None
+
+    @property
+    def opened(self) -> bool:
+        """Whether Stripe knows of it."""
+        return bool(self.stripe_payment_intent_id or self.stripe_checkout_session_id)

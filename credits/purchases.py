@@ -1,0 +1,165 @@
+"""Purchases as Stripe reports of them: processing, failed, cancelled, completed, quarantined.
+
+Reports come in any order, twice or never. Unpaid, the newest report counts; paid is paid for good,
+whatever is reported later, and its credits are posted once. Each function returns the purchase, or
+None when the payment is none of ours.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+from django.db.models import QuerySet
+
+from credits import ledger, returns, stripe_api
+from credits.ledger import Memo, Origin
+from credits.models import Purchase
+from credits.returns import PurchaseUnknown
+from credits.stripe_facts import Payment
+
+Status = Purchase.Status
+# Of two reports of one second, the one further down the way.
+RANKS: Mapping[str, int] = {
+    Status.PENDING: 0,
+    Status.PROCESSING: 1,
+    Status.FAILED: 2,
+    Status.CANCELLED: 3,
+}
+
+logger = structlog.get_logger(__name__)
+
+
+def of_user(user_id: str) -> QuerySet[Purchase]:
+    """Return the user's purchases, newest first."""
+    return Purchase.objects.filter(user_id=user_id).order_by("-number")
+
+
+def find(purchase_id: UUID, *, user_id: str) -> Purchase:
+    """Return the user's purchase. Raises PurchaseUnknown."""
+    found = Purchase.objects.filter(pk=purchase_id, user_id=user_id).first()
+    if found is None:
+        raise PurchaseUnknown
+    return found
+
+
+@transaction.atomic
+def complete(payment: Payment, *, at: datetime, now: datetime) -> Purchase | None:
+    """Credit a paid purchase, once; quarantine it when the payment is not the one agreed on."""
+    purchase = _locked(payment)
+    if purchase is None:
+        return None
+    if fault := _fault(purchase, payment):
+        quarantine(purchase, fault, now=now)
+    elif not purchase.paid:
+        purchase.stripe_payment_intent_id = payment.intent_id
+        _credit(purchase, at=at, now=now)
+        returns.settle(purchase)
+    return purchase
+
+
+@transaction.atomic
+def process(payment: Payment, *, at: datetime) -> Purchase | None:
+    """Note that the money is under way."""
+    return _report(payment, Status.PROCESSING, at)
+
+
+@transaction.atomic
+def fail(payment: Payment, *, at: datetime) -> Purchase | None:
+    """Note that an attempt to pay failed; another one may succeed."""
+    return _report(payment, Status.FAILED, at)
+
+
+@transaction.atomic
+def cancel(payment: Payment, *, at: datetime) -> Purchase | None:
+    """Note that it can no longer be paid."""
+    return _report(payment, Status.CANCELLED, at)
+
+
+def quarantine(purchase: Purchase, reason: str, *, now: datetime) -> None:
+    """Keep a locked purchase for operators to look at; the first reason stays."""
+    logger.error("purchase_quarantined", purchase=str(purchase.pk), reason=reason)
+    if purchase.quarantined_at is None:
+        purchase.quarantined_at = now
+        purchase.quarantine_reason = reason
+        purchase.save(update_fields=["quarantined_at", "quarantine_reason"])
+
+
+def quarantined() -> QuerySet[Purchase]:
+    """Return what operators must look at, oldest first."""
+    return Purchase.objects.filter(quarantined_at__isnull=False).order_by("quarantined_at")
+
+
+def _locked(payment: Payment) -> Purchase | None:
+    if payment.intent_id:
+        returns.lock_payment(payment.intent_id)
+    names: list[dict[str, Any]] = [
+        {"stripe_payment_intent_id": payment.intent_id},
+        {"stripe_checkout_session_id": payment.session_id},
+        {"pk": payment.purchase_id},
+    ]
+    for name in names:
+        if None in name.values():
+            continue
+        found: Purchase | None = Purchase.objects.select_for_update().filter(**name).first()
+        if found:
+            return found
+    return None
+
+
+def _report(payment: Payment, status: str, at: datetime) -> Purchase | None:
+    purchase = _locked(payment)
+    if purchase is None or purchase.paid or not _same_payment(purchase, payment):
+        return purchase
+    if purchase.status == Status.CANCELLED or _is_older(purchase, status, at):
+        return purchase
+    purchase.status = status
+    purchase.reported_at = at
+    purchase.save(update_fields=["status", "reported_at"])
+    return purchase
+
+
+def _is_older(purchase: Purchase, status: str, at: datetime) -> bool:
+    if status == Status.CANCELLED or purchase.reported_at is None:
+        return False
+    known = (purchase.reported_at, RANKS[purchase.status])
+    return (at, RANKS[status]) <= known
+
+
+def _same_payment(purchase: Purchase, payment: Payment) -> bool:
+    return purchase.stripe_payment_intent_id in {None, payment.intent_id} or (
+        payment.session_id is not None and payment.session_id == purchase.stripe_checkout_session_id
+    )
+
+
+def _fault(purchase: Purchase, payment: Payment) -> str | None:
+    paid = (payment.amount_cents, payment.currency)
+    if paid != (purchase.price_euro_cents, stripe_api.CURRENCY):
+        return (
+            f"Stripe reports {payment.amount_cents} {payment.currency}, "
+            f"the price is {purchase.price_euro_cents} {stripe_api.CURRENCY}."
+        )
+    if payment.intent_id is None or not _same_payment(purchase, payment):
+        expected = purchase.stripe_payment_intent_id
+        return f"Paid by the payment {payment.intent_id}, where {expected} was expected."
+    return None
+
+
+def _credit(purchase: Purchase, *, at: datetime, now: datetime) -> None:
+    posting = ledger.credit_purchase(
+        purchase.user_id,
+        purchase.credits,
+        memo=Memo(
+            description=f"Purchase of {purchase.package.name}",
+            metadata={"purchaseId": str(purchase.pk), "packageId": str(purchase.package_id)},
+        ),
+        origin=Origin("stripe"),
+        purchase_id=purchase.pk,
+    )
+    purchase.transaction = posting.transaction
+    purchase.status = Status.COMPLETED
+    purchase.reported_at = at
+    purchase.completed_at = now
+    purchase.save()

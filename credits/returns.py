@@ -1,0 +1,276 @@
+"""Money that goes back, and the credits that follow it: claw back, reinstate, operators' refunds.
+
+A purchase's claw-backs are always what its standing refunds and disputes together make them:
+`settle` works that out from rows, not from the order in which Stripe told of them.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
+from uuid import UUID
+
+import structlog
+from django.db import connection, transaction
+
+from credits import keys, ledger, stripe_api, stripe_facts
+from credits.errors import DomainError
+from credits.ledger import Memo, Origin
+from credits.models import Purchase, Return, Transaction
+from credits.stripe_api import RefusedByStripe
+from credits.stripe_facts import MoneyBack
+
+State = Return.State
+Status = Purchase.Status
+STRIPE = Origin("stripe")
+SMALLEST = Decimal("0.0001")
+
+logger = structlog.get_logger(__name__)
+
+
+class PurchaseUnknown(DomainError):
+    """There is no such purchase, or it is somebody else's."""
+
+    code = "purchase_not_found"
+    status = 404
+    message = "Purchase not found"
+
+
+class NotRefundable(DomainError):
+    """There is no payment at Stripe that could be refunded."""
+
+    code = "not_refundable"
+    status = 409
+    message = "This purchase was not paid"
+
+
+class ExceedsPurchase(DomainError):
+    """More would go back, in sum, than was paid. Details: `refundable`, in cents."""
+
+    code = "exceeds_purchase"
+    message = "More than was paid, counting what went back before"
+
+
+@transaction.atomic
+def record(fact: MoneyBack, *, now: datetime) -> Purchase | None:
+    """Take note of a refund or dispute and let the credits follow; return its purchase, if any.
+
+    May come before, between or after all other news of the payment, and any number of times.
+    """
+    if fact.intent_id is None:
+        return None
+    lock_payment(fact.intent_id)
+    purchase = (
+        Purchase.objects.select_for_update().filter(stripe_payment_intent_id=fact.intent_id).first()
+    )
+    found = _row_of(fact, fact.intent_id, now)
+    found.stripe_id = fact.stripe_id
+    found.stripe_status = fact.status
+    found.state = stripe_facts.further(found.state, fact.state)
+    found.save()
+    if purchase:
+        settle(purchase)
+    return purchase
+
+
+def cross_check(intent_id: str | None, *, refunded_cents: int) -> Purchase | None:
+    """Compare what a charge says was refunded with the refunds that are known; moves nothing.
+
+    A refund that is missing here may still be on its way; reconciliation finds it if not.
+    """
+    purchase = Purchase.objects.filter(stripe_payment_intent_id=intent_id or "").first()
+    if purchase and (known := cents_refunded(purchase)) < refunded_cents:
+        logger.warning(
+            "refund_missing", purchase=str(purchase.pk), known=known, reported=refunded_cents
+        )
+    return purchase
+
+
+def settle(purchase: Purchase) -> None:
+    """Bring claw-backs and status of a locked purchase in line with what is known of its money."""
+    if not purchase.paid:
+        return
+    known = of_purchase(purchase)
+    moved = [one for one in known if one.state in {State.GONE, State.RETURNED}]
+    standing = [one for one in moved if one.state == State.GONE]
+    _take(purchase, [one for one in moved if not one.given_back])
+    for one in moved:
+        if one.state == State.RETURNED and not one.given_back:
+            _give_back(purchase, one)
+    _take(purchase, standing)
+    purchase.status = _status(purchase, known)
+    purchase.save(update_fields=["status"])
+
+
+def refund(
+    purchase_id: UUID, *, cents: int | None, reason: str, origin: Origin, now: datetime
+) -> Return:
+    """Send `cents` of a purchase back through Stripe, or all that is left of it.
+
+    The request commits before Stripe is called; the same key of `origin` (whose actor and `reason`
+    are kept) asks for the same refund again. The credits move when Stripe confirms. Raises
+    PurchaseUnknown, NotRefundable, ExceedsPurchase, IdempotencyKeyReused, PaymentUnavailable,
+    RefusedByStripe.
+    """
+    asked = _ask(purchase_id, cents, reason, origin, now)
+    if asked.state == State.REQUESTED:
+        send(asked, now=now)
+        asked.refresh_from_db()
+    return asked
+
+
+def send(asked: Return, *, now: datetime) -> None:
+    """Ask Stripe for a requested refund, once. Raises PaymentUnavailable, RefusedByStripe."""
+    try:
+        answer = stripe_api.create_refund(asked)
+    except RefusedByStripe:
+        asked.delete()
+        raise
+    record(stripe_facts.of_refund(answer)._replace(return_id=asked.pk), now=now)
+
+
+def of_purchase(purchase: Purchase) -> list[Return]:
+    """Return what is known of a purchase's refunds and disputes, oldest first."""
+    payment = purchase.stripe_payment_intent_id
+    return list(
+        Return.objects.filter(stripe_payment_intent_id=payment).order_by("created_at", "pk")
+    )
+
+
+def cents_refunded(purchase: Purchase) -> int:
+    """Return how much of the price refunds have sent back, requested ones included."""
+    standing = {State.REQUESTED, State.GONE}
+    return sum(
+        one.amount_cents
+        for one in of_purchase(purchase)
+        if one.kind == Return.Kind.REFUND and one.state in standing
+    )
+
+
+def lock_payment(intent_id: str) -> None:
+    """Let nobody else act on this payment until the transaction ends.
+
+    News of a payment may come before anything here names it, so there is no row to lock.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [intent_id])
+
+
+@transaction.atomic
+def _ask(
+    purchase_id: UUID, cents: int | None, reason: str, origin: Origin, now: datetime
+) -> Return:
+    found = Purchase.objects.filter(pk=purchase_id).first()
+    if found is None:
+        raise PurchaseUnknown
+    if found.stripe_payment_intent_id is None:
+        raise NotRefundable
+    payment = found.stripe_payment_intent_id
+    lock_payment(payment)
+    purchase = Purchase.objects.select_for_update().get(pk=purchase_id)
+    request = origin.request("refund_purchase", purchase_id, cents) or ""
+    if origin.key and (known := keys.recall(purchase.user_id, request, origin=origin)):
+        return Return.objects.get(pk=known)
+    asked = Return.objects.create(
+        kind=Return.Kind.REFUND,
+        stripe_payment_intent_id=payment,
+        amount_cents=_refundable(purchase, cents),
+        state=State.REQUESTED,
+        actor=origin.actor,
+        reason=reason,
+        created_at=now,
+    )
+    if origin.key:
+        keys.remember(purchase.user_id, request, key=origin.key, subject_id=asked.pk, at=now)
+    return asked
+
+
+def _refundable(purchase: Purchase, cents: int | None) -> int:
+    if not purchase.paid and purchase.quarantined_at is None:
+        raise NotRefundable
+    left = purchase.price_euro_cents - cents_refunded(purchase)
+    wanted = left if cents is None else cents
+    if not 0 < wanted <= left:
+        raise ExceedsPurchase(refundable=left)
+    return wanted
+
+
+def _row_of(fact: MoneyBack, intent_id: str, now: datetime) -> Return:
+    found = Return.objects.filter(stripe_id=fact.stripe_id).first()
+    if found is None and fact.return_id:
+        found = Return.objects.filter(pk=fact.return_id, stripe_id=None).first()
+    return found or Return(
+        kind=fact.kind,
+        stripe_payment_intent_id=intent_id,
+        amount_cents=fact.amount_cents,
+        state=fact.state,
+        created_at=now,
+        taken=Decimal(0),
+        takes=0,
+        given_back=False,
+    )
+
+
+def _take(purchase: Purchase, standing: Iterable[Return]) -> None:
+    """Claw back what these have not taken yet: of each cent once, and never more than all."""
+    standing = list(standing)
+    cents = sum(one.amount_cents for one in standing)
+    missing = _share(purchase, cents, ROUND_DOWN) - sum(one.taken for one in standing)
+    for one in standing:
+        part = min(missing, _share(purchase, one.amount_cents, ROUND_UP) - one.taken)
+        if part > 0:
+            _claw_back(purchase, one, part)
+            missing -= part
+
+
+def _share(purchase: Purchase, cents: int, rounding: str) -> Decimal:
+    price = purchase.price_euro_cents
+    whole = purchase.credits * min(cents, price)
+    return (whole / price).quantize(SMALLEST, rounding=rounding)
+
+
+def _claw_back(purchase: Purchase, one: Return, amount: Decimal) -> None:
+    one.takes += 1
+    one.taken += amount
+    ledger.claw_back(
+        purchase.user_id,
+        amount,
+        memo=_memo(purchase, one, "Credits of a purchase that was paid back"),
+        origin=STRIPE,
+        cause=_causes(one)[-1],
+    )
+    one.save(update_fields=["takes", "taken"])
+
+
+def _give_back(purchase: Purchase, one: Return) -> None:
+    for entry in Transaction.objects.filter(cause__in=_causes(one)).order_by("number"):
+        memo = _memo(purchase, one, "Credits of a purchase whose payment came back")
+        ledger.reinstate(entry.pk, memo=memo, origin=STRIPE)
+    one.taken = Decimal(0)
+    one.given_back = True
+    one.save(update_fields=["taken", "given_back"])
+
+
+def _causes(one: Return) -> list[str]:
+    first = f"{one.kind}:{one.stripe_id}"
+    return [first if take == 1 else f"{first}:{take}" for take in range(1, one.takes + 1)]
+
+
+def _memo(purchase: Purchase, one: Return, text: str) -> Memo:
+    return Memo(
+        description=text,
+        metadata={"purchaseId": str(purchase.pk), "kind": one.kind, "stripeId": one.stripe_id},
+    )
+
+
+def _status(purchase: Purchase, known: list[Return]) -> str:
+    disputed = {State.OPEN, State.GONE}
+    if any(one.kind == Return.Kind.DISPUTE and one.state in disputed for one in known):
+        return Status.DISPUTED
+    cents = sum(
+        one.amount_cents
+        for one in known
+        if one.kind == Return.Kind.REFUND and one.state == State.GONE
+    )
+    if cents >= purchase.price_euro_cents:
+        return Status.REFUNDED
+    return Status.PARTIALLY_REFUNDED if cents else Status.COMPLETED

@@ -1,0 +1,230 @@
+"""What localstripe lacks of Stripe: Checkout, disputes, and the events of refunds and debits.
+
+Written the way that localstripe's own objects are, in its store, so that all of them hang together.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from localstripe import resources
+from localstripe.errors import UserError
+from localstripe.resources import Charge, Event, PaymentIntent, PaymentMethod, Refund, StripeObject
+
+PAYMENT_METHODS: dict[str, dict[str, Any]] = {
+    "card": {"type": "card", "card": {"number": "4242424242424242"}},
+    "declined-card": {"type": "card", "card": {"number": "4000000000000341"}},
+    "sepa": {"type": "sepa_debit", "sepa_debit": {"iban": "DE89370400440532013000"}},
+    "declined-sepa": {"type": "sepa_debit", "sepa_debit": {"iban": "DE62370400440532013001"}},
+}
+VALID_CARD = {"exp_month": 12, "exp_year": 2090, "cvc": "123"}
+_succeeded = PaymentIntent._on_success
+_failed_later = PaymentIntent._report_async_failure
+
+
+def tell(kind: str, subject: Any) -> None:
+    """Send an event about an object, as it is now."""
+    resources.schedule_webhook(Event(kind, subject))
+
+
+class Session(StripeObject):
+    """A Checkout Session: open, then complete or expired."""
+
+    object = "checkout.session"
+    _id_prefix = "cs_test_"
+    pay_at = ""
+
+    def __init__(self, **data: Any) -> None:
+        items = data["line_items"]
+        price = items[0]["price_data"]
+        super().__init__()
+        self.customer = data["customer"]
+        self.mode = data["mode"]
+        self.metadata = data.get("metadata") or {}
+        self.amount_total = int(price["unit_amount"]) * int(items[0].get("quantity", 1))
+        self.currency = price["currency"]
+        self.success_url = data["success_url"]
+        self.cancel_url = data["cancel_url"]
+        self.expires_at = int(data.get("expires_at") or self.created + 86_400)
+        self.status = "open"
+        self.payment_status = "unpaid"
+        self.payment_intent: str | None = None
+        self._intent_metadata = (data.get("payment_intent_data") or {}).get("metadata")
+        if not 1800 <= self.expires_at - self.created <= 86_400:
+            raise UserError(400, "expires_at must be 30 minutes to 24 hours from now")
+
+    @property
+    def url(self) -> str | None:
+        """Where the buyer pays."""
+        return f"{self.pay_at}/pay/{self.id}" if self.status == "open" else None
+
+    def intent(self) -> Any:
+        """Return the payment intent, which only paying makes."""
+        if self.status != "open":
+            raise UserError(400, "This session is no longer open")
+        if self.payment_intent is None:
+            intent = PaymentIntent(
+                amount=self.amount_total,
+                currency=self.currency,
+                customer=self.customer,
+                metadata=self._intent_metadata,
+            )
+            self.payment_intent = intent.id
+        return PaymentIntent._api_retrieve(self.payment_intent)
+
+    def complete(self, *, paid: bool) -> None:
+        """End it; the money is there, or under way."""
+        self.status = "complete"
+        self.payment_status = "paid" if paid else "unpaid"
+        tell("checkout.session.completed", self)
+
+    def hear(self, *, paid: bool) -> None:
+        """Tell how a debit under way ended."""
+        if self.status == "complete":
+            self.payment_status = "paid" if paid else "unpaid"
+            outcome = "succeeded" if paid else "failed"
+            tell(f"checkout.session.async_payment_{outcome}", self)
+
+    @classmethod
+    def _api_expire(cls, id: str, **_: Any) -> "Session":  # noqa: A002
+        session: Session = cls._api_retrieve(id)
+        session.status = "expired"
+        tell("checkout.session.expired", session)
+        return session
+
+
+class Dispute(StripeObject):
+    """A buyer's bank wants the money back."""
+
+    object = "dispute"
+    _id_prefix = "dp_"
+
+    def __init__(self, intent: Any, amount: int | None = None, *, inquiry: bool = False) -> None:
+        super().__init__()
+        self.amount = amount or intent.amount
+        self.currency = intent.currency
+        self.charge = intent.latest_charge.id
+        self.payment_intent = intent.id
+        self.reason = "fraudulent"
+        self.status = "warning_needs_response" if inquiry else "needs_response"
+        self.balance_transactions: list[dict[str, Any]] = []
+        tell("charge.dispute.created", self)
+
+    def withdraw(self) -> None:
+        """Take the money."""
+        self._move(-self.amount)
+        tell("charge.dispute.funds_withdrawn", self)
+
+    def close(self, status: str) -> None:
+        """End it: won, lost or warning_closed; a won one brings the money back."""
+        self.status = status
+        if status == "won" and self.balance_transactions:
+            self._move(self.amount)
+            tell("charge.dispute.funds_reinstated", self)
+        tell("charge.dispute.closed", self)
+
+    def _move(self, amount: int) -> None:
+        self.balance_transactions.append({"amount": amount, "currency": self.currency})
+
+
+def pay(intent: Any, method: str) -> None:
+    """Try to pay with one of PAYMENT_METHODS; a card that is declined raises UserError."""
+    if method not in PAYMENT_METHODS:
+        raise UserError(400, f"Unknown method; there are {', '.join(PAYMENT_METHODS)}")
+    details = {name: value for name, value in PAYMENT_METHODS[method].items() if name != "card"}
+    if card := PAYMENT_METHODS[method].get("card"):
+        details["card"] = {**card, **VALID_CARD}
+    session = session_of(intent)
+    intent.payment_method = PaymentMethod(**details).id
+    intent.latest_charge = None
+    intent._confirm(on_failure_now=intent._report_failure)
+    if "sepa" in method:
+        intent.latest_charge.status = "pending"  # localstripe says `succeeded` too early
+        tell("payment_intent.processing", intent)
+    if session:
+        session.complete(paid="sepa" not in method)
+
+
+def fail_refund(refund: Any) -> None:
+    """Let a refund fail, as a closed account makes it."""
+    refund.status = "failed"
+    tell("refund.failed", refund)
+
+
+def session_of(intent: Any) -> Session | None:
+    """Return the Checkout Session that an intent belongs to."""
+    sessions = (one for one in resources.store.values() if isinstance(one, Session))
+    return next((one for one in sessions if one.payment_intent == intent.id), None)
+
+
+@cache
+def extend() -> None:
+    """Teach localstripe's classes what follows; it then keeps nothing on disk."""
+    resources.Store.dump_to_disk = lambda _: None
+    PaymentIntent._api_create = classmethod(_create_intent)
+    PaymentIntent._api_cancel = classmethod(_cancel_intent)
+    PaymentIntent._on_success = _on_success
+    PaymentIntent._report_async_failure = _on_later_failure
+    PaymentIntent.amount_received = property(
+        lambda intent: intent.amount if intent.status == "succeeded" else 0
+    )
+    Refund._api_create = classmethod(_create_refund)
+    Charge.amount_refunded = property(_amount_refunded)
+    for listed in (PaymentIntent, Refund, Dispute):
+        listed._api_list_all = classmethod(_listing(listed._api_list_all.__func__))
+
+
+_create = PaymentIntent._api_create.__func__
+_cancel = PaymentIntent._api_cancel.__func__
+_refund = Refund._api_create.__func__
+
+
+def _create_intent(cls: Any, /, allowed_payment_method_types: Any = None, **data: Any) -> Any:
+    if "payment_method_types" in data:  # as Stripe does since 2026-08-26
+        raise UserError(400, "payment_method_types is no longer supported")
+    return _create(cls, **data)
+
+
+def _cancel_intent(cls: Any, /, id: str, **data: Any) -> Any:  # noqa: A002
+    intent = _cancel(cls, id, **data)
+    tell("payment_intent.canceled", intent)
+    return intent
+
+
+def _create_refund(cls: Any, /, **data: Any) -> Any:
+    intent = PaymentIntent._api_retrieve(data["payment_intent"])
+    left = intent.amount - intent.latest_charge.amount_refunded
+    if int(data.get("amount") or left) > left or not left:
+        raise UserError(400, "Refund amount is greater than unrefunded amount on charge")
+    refund = _refund(cls, **data)
+    tell("refund.created", refund)
+    tell("charge.refunded", intent.latest_charge)
+    return refund
+
+
+def _amount_refunded(charge: Any) -> int:
+    standing = (one for one in charge.refunds._list if one.status != "failed")
+    return sum(one.amount for one in standing)
+
+
+def _on_success(intent: Any) -> None:
+    _succeeded(intent)
+    if session := session_of(intent):
+        session.hear(paid=True)
+
+
+def _on_later_failure(intent: Any) -> None:
+    _failed_later(intent)
+    if session := session_of(intent):
+        session.hear(paid=False)
+
+
+def _listing(original: Callable[..., Any]) -> Callable[..., Any]:
+    def listed(cls: Any, /, url: str, created: Any = None, **data: Any) -> Any:
+        page = original(cls, url, **data)
+        since = int((created or {}).get("gte", 0))
+        found = [one for one in page._list if one.created >= since]
+        page._list = found[::-1]
+        return page
+
+    return listed

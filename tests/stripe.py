@@ -1,0 +1,71 @@
+"""Stripe as a test sees it: the sandbox's, and its events signed and delivered by hand."""
+
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+
+from tests.api import Answer, Caller
+
+SECRET = "whsec_the_tests"
+NEXT_SECRET = "whsec_the_next_one"
+WEBHOOK = "/api/v1/webhooks/stripe"
+Object = dict[str, Any]
+
+
+class Stripe:
+    """The sandbox's Stripe: what buyers, banks and operators of it do."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._session = requests.Session()
+        self._session.headers["Authorization"] = "Bearer sk_test_0123456789"
+
+    def get(self, path: str, **params: Any) -> Any:
+        """Return what is at `path` below /v1/."""
+        answer = self._session.get(f"{self.url}/v1/{path}", params=params)
+        answer.raise_for_status()
+        return answer.json()
+
+    def post(self, path: str, **data: Any) -> Any:
+        """Post a form to `path`; return the answer's JSON."""
+        return self._session.post(f"{self.url}/{path}", data=data).json()
+
+    def pay(self, name: str, method: str = "card") -> Object:
+        """Pay a purchase, payment intent or session."""
+        paid: Object = self.post(f"pay/{name}", method=method)
+        return paid
+
+    def refund(self, intent_id: str, **data: Any) -> Object:
+        """Refund at Stripe, past us."""
+        refund: Object = self.post("v1/refunds", payment_intent=intent_id, **data)
+        return refund
+
+    def events(self) -> list[Object]:
+        """Return all events about payments, oldest first."""
+        found: list[Object] = self.get("events", limit=1000)["data"]
+        return [event for event in found if not event["type"].startswith("customer.")]
+
+
+def deliver(
+    event: Mapping[str, Any] | bytes,
+    *,
+    secret: str = SECRET,
+    at: float | None = None,
+    header: str | None = None,
+) -> Answer:
+    """Send an event as Stripe does, signed with `secret` at the moment `at` (now)."""
+    payload = event if isinstance(event, bytes) else json.dumps(event, indent=2).encode()
+    signed = {"Stripe-Signature": header or sign(payload, secret, at)}
+    return Caller({}, prefix="").post(WEBHOOK, payload, headers=signed)
+
+
+def sign(payload: bytes, secret: str, at: float | None = None) -> str:
+    """Return the header that Stripe would send with `payload`."""
+    moment = int(time.time() if at is None else at)
+    digest = hmac.new(secret.encode(), b"%d.%s" % (moment, payload), hashlib.sha256).hexdigest()
+    return f"t={moment},v1={digest}"

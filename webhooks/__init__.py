@@ -1,0 +1,1 @@
+"""Stripe's side: what it tells us, kept and acted on."""

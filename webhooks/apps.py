@@ -1,0 +1,17 @@
+"""Django's entry for the app `webhooks`."""
+
+from django.apps import AppConfig
+
+
+class WebhooksConfig(AppConfig):
+    """The app that owns `credits.stripe_events`."""
+
+    name = "webhooks"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Have events erased with the rest of a person's data."""
+        from credits import erasure  # noqa: PLC0415  # models are not loaded before
+        from webhooks.privacy import ROWS  # noqa: PLC0415
+
+        erasure.add_rows(ROWS)

@@ -1,0 +1,35 @@
+import django.db.models.deletion
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    """The table of Stripe's events."""
+
+    initial = True
+
+    dependencies = [
+        ('credits', '0003_purchases'),
+    ]
+
+    operations = [
+        migrations.CreateModel(
+            name='StripeEvent',
+            fields=[
+                ('id', models.CharField(max_length=255, primary_key=True, serialize=False)),
+                ('type', models.CharField(max_length=255)),
+                ('payload', models.TextField()),
+                ('created_at', models.DateTimeField()),
+                ('received_at', models.DateTimeField()),
+                ('processed_at', models.DateTimeField(null=True)),
+                ('outcome', models.CharField(choices=[('applied', 'Applied'), ('unknown', 'Unknown'), ('ignored', 'Ignored')], max_length=16, null=True)),
+                ('attempts', models.IntegerField(db_default=0)),
+                ('error', models.TextField(null=True)),
+                ('purchase', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='credits.purchase')),
+            ],
+            options={
+                'db_table': '"credits"."stripe_events"',
+                'indexes': [models.Index(condition=models.Q(('processed_at__isnull', True)), fields=['created_at'], name='stripe_event_unprocessed_idx')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('id', ''), _negated=True), name='stripe_event_id_not_empty'), models.CheckConstraint(condition=models.Q(models.Q(('outcome__isnull', True), ('processed_at__isnull', True)), models.Q(('outcome__in', ['applied', 'unknown', 'ignored']), ('processed_at__isnull', False)), _connector='OR'), name='stripe_event_processed_has_an_outcome'), models.CheckConstraint(condition=models.Q(('attempts__gte', 0)), name='stripe_event_attempts_not_negative')],
+            },
+        ),
+    ]

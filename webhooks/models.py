@@ -1,0 +1,52 @@
+"""Events: what Stripe told us, stored under its id before it is acted on."""
+
+from django.db import models
+from django.db.models import Q
+
+from credits.models import Purchase
+
+
+class StripeEvent(models.Model):
+    """One event as it was sent; processed when its effects committed with `processed_at`.
+
+    `outcome` says what it came to, `error` is the traceback of the last attempt that failed.
+    """
+
+    class Outcome(models.TextChoices):
+        """What became of a processed event."""
+
+        APPLIED = "applied"
+        UNKNOWN = "unknown"  # of a payment that is none of ours, or not yet
+        IGNORED = "ignored"  # of a type that does not concern us
+
+    id = models.CharField(primary_key=True, max_length=255)
+    type = models.CharField(max_length=255)
+    payload = models.TextField()
+    created_at = models.DateTimeField()
+    received_at = models.DateTimeField()
+    processed_at = models.DateTimeField(null=True)
+    outcome = models.CharField(max_length=16, choices=Outcome, null=True)  # noqa: DJ001
+    purchase = models.ForeignKey(Purchase, on_delete=models.PROTECT, null=True)
+    attempts = models.IntegerField(db_default=0)
+    error = models.TextField(null=True)  # noqa: DJ001
+
+    class Meta:
+        db_table = '"credits"."stripe_events"'
+        constraints = (
+            models.CheckConstraint(name="stripe_event_id_not_empty", condition=~Q(id="")),
+            models.CheckConstraint(
+                name="stripe_event_processed_has_an_outcome",
+                condition=Q(processed_at__isnull=True, outcome__isnull=True)
+                | Q(processed_at__isnull=False, outcome__in=["applied", "unknown", "ignored"]),
+            ),
+            models.CheckConstraint(
+                name="stripe_event_attempts_not_negative", condition=Q(attempts__gte=0)
+            ),
+        )
+        indexes = (
+            models.Index(
+                name="stripe_event_unprocessed_idx",
+                fields=["created_at"],
+                condition=Q(processed_at__isnull=True),
+            ),
+        )

@@ -1,0 +1,1 @@
+"""Reconciliation with Stripe: what it knows, applied where no event told us."""

@@ -1,0 +1,37 @@
+"""Where Stripe calls (`/api/v1/webhooks/stripe`)."""
+
+from datetime import UTC, datetime
+
+from django.conf import settings
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from credits.wire import Always, WireSerializer
+from webhooks import events, signature
+
+
+class ReceivedSerializer(WireSerializer):
+    """The answer to an event that is stored and applied."""
+
+    received = Always(True)
+
+
+RECEIVED = ReceivedSerializer()
+
+
+class StripeView(APIView):
+    """Takes what Stripe signed."""
+
+    authentication_classes = ()
+    permission_classes = ()
+
+    @extend_schema(operation_id="stripe_webhook", request=None, responses=ReceivedSerializer)
+    def post(self, request: Request) -> Response:
+        """Store an event and apply it, however often it comes. 5xx when it must come again."""
+        payload = request.body
+        header = request.META.get("HTTP_STRIPE_SIGNATURE")
+        signature.verify(payload, header, secrets=settings.STRIPE_WEBHOOK_SECRETS)
+        events.receive(payload, now=datetime.now(UTC))
+        return Response(RECEIVED.represent(None))
