@@ -50,6 +50,7 @@ def configure(level: str) -> None:
                 # Every refused request has its line in the access log already.
                 "django.request": {"level": "ERROR"},
                 "django.server": {"level": "ERROR"},
+                "stripe": {"level": "WARNING"},
             },
         }
     )
