@@ -69,6 +69,26 @@ def start(
         raise
 
 
+def never_opened(*, now: datetime) -> QuerySet[Purchase]:
+    """Return the pending purchases that never reached Stripe and no longer will."""
+    return Purchase.objects.filter(
+        status=Purchase.Status.PENDING,
+        stripe_payment_intent_id=None,
+        stripe_checkout_session_id=None,
+        created_at__lt=now - OPENED_WITHIN - timedelta(hours=1),
+    ).order_by("number")
+
+
+@transaction.atomic
+def give_up(purchase: Purchase) -> Purchase | None:
+    """Cancel a purchase that never reached Stripe."""
+    left = Purchase.objects.select_for_update().get(pk=purchase.pk)
+    if not left.opened:
+        left.status = Purchase.Status.CANCELLED
+        left.save(update_fields=["status"])
+    return left
+
+
 @transaction.atomic
 def _begin(
     user_id: str, package_id: UUID, pages: Pages | None, origin: Origin, now: datetime

@@ -92,21 +92,25 @@ def quarantined() -> QuerySet[Purchase]:
     return Purchase.objects.filter(quarantined_at__isnull=False).order_by("quarantined_at")
 
 
+def of_payment(payment: Payment) -> Purchase | None:
+    """Return the purchase that a payment is for."""
+    return _find(payment, Purchase.objects.all())
+
+
 def _locked(payment: Payment) -> Purchase | None:
     if payment.intent_id:
         returns.lock_payment(payment.intent_id)
+    return _find(payment, Purchase.objects.select_for_update())
+
+
+def _find(payment: Payment, rows: QuerySet[Purchase]) -> Purchase | None:
     names: list[dict[str, Any]] = [
         {"stripe_payment_intent_id": payment.intent_id},
         {"stripe_checkout_session_id": payment.session_id},
         {"pk": payment.purchase_id},
     ]
-    for name in names:
-        if None in name.values():
-            continue
-        found: Purchase | None = Purchase.objects.select_for_update().filter(**name).first()
-        if found:
-            return found
-    return None
+    known = [name for name in names if None not in name.values()]
+    return next((found for name in known if (found := rows.filter(**name).first())), None)
 
 
 def _report(payment: Payment, status: str, at: datetime) -> Purchase | None:

@@ -212,7 +212,7 @@ def _row_of(fact: MoneyBack, intent_id: str, now: datetime) -> Return:
 
 def _take(purchase: Purchase, standing: Iterable[Return]) -> None:
     """Claw back what these have not taken yet: of each cent once, and never more than all."""
-    standing = list(standing)
+    standing = sorted(standing, key=lambda one: one.takes)  # what rounding left is the newest's
     cents = sum(one.amount_cents for one in standing)
     missing = _share(purchase, cents, ROUND_DOWN) - sum(one.taken for one in standing)
     for one in standing:

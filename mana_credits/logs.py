@@ -81,6 +81,7 @@ def configure(level: str) -> None:
                 "django.request": {"level": "ERROR", "filters": ["defects"]},
                 "django.security.DisallowedHost": {"level": "CRITICAL"},
                 "django.server": {"level": "ERROR"},
+                "stripe": {"level": "WARNING"},
             },
         }
     )

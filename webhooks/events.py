@@ -50,14 +50,15 @@ class News(NamedTuple):
 Handler = Callable[[News], Purchase | None]
 
 
-def receive(payload: bytes, *, now: datetime) -> None:
-    """Store an event whose signature was verified, and apply it. Raises InvalidEvent.
+def receive(payload: bytes, *, now: datetime) -> StripeEvent:
+    """Store an event whose signature was verified, apply it, and return it. Raises InvalidEvent.
 
     When applying fails the event stays, with the traceback, for the next delivery or `process_all`.
     """
     event = _event_of(payload, now)
     StripeEvent.objects.bulk_create([event], ignore_conflicts=True)
     process(event.pk, now=now)
+    return event
 
 
 def process(event_id: str, *, now: datetime) -> None:

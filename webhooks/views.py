@@ -33,5 +33,5 @@ class StripeView(APIView):
         payload = request.body
         header = request.META.get("HTTP_STRIPE_SIGNATURE")
         signature.verify(payload, header, secrets=settings.STRIPE_WEBHOOK_SECRETS)
-        events.receive(payload, now=datetime.now(UTC))
-        return Response(RECEIVED.represent(None))
+        event = events.receive(payload, now=datetime.now(UTC))
+        return Response(RECEIVED.represent(event))

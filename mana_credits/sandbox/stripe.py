@@ -46,7 +46,7 @@ def serving(*, port: int = 0, webhook: str = "", secret: str = "") -> Iterator[s
     runner = web.AppRunner(_application(), access_log=None, shutdown_timeout=1)
     try:
         url = asyncio.run_coroutine_threadsafe(_start(runner, port), loop).result()
-        Session.pay_at = url
+        Session._pay_at = url
         if webhook:
             webhooks.register_webhook("sandbox", webhook, secret, None)
         yield url
@@ -132,7 +132,7 @@ async def _pay(request: web.Request) -> web.StreamResponse:
     session, intent = _find(request.match_info["id"])
     form = await request.post()
     if session:
-        intent = session.intent()
+        intent = session._intent()
     stripe_objects.pay(intent, str(form.get("method", "card")))
     if session and "text/html" in request.headers.get("Accept", ""):
         raise web.HTTPSeeOther(session.success_url)
@@ -144,13 +144,13 @@ async def _dispute(request: web.Request) -> web.StreamResponse:
     form = await request.post()
     dispute = Dispute(intent, int(str(form.get("amount", 0))), inquiry="inquiry" in form)
     if "inquiry" not in form:
-        dispute.withdraw()
+        dispute._withdraw()
     return server.json_response(dispute._export())  # type: ignore[no-any-return]
 
 
 async def _close(request: web.Request) -> web.StreamResponse:
     dispute: Any = Dispute._api_retrieve(request.match_info["id"])
-    dispute.close(request.match_info["status"])
+    dispute._close(request.match_info["status"])
     return server.json_response(dispute._export())  # type: ignore[no-any-return]
 
 

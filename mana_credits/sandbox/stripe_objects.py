@@ -1,6 +1,7 @@
 """What localstripe lacks of Stripe: Checkout, disputes, and the events of refunds and debits.
 
-Written the way that localstripe's own objects are, in its store, so that all of them hang together.
+Written the way that localstripe's own objects are, in its store, so that all of them hang together:
+its API shows every attribute and method whose name has no underscore in front.
 """
 
 from collections.abc import Callable
@@ -32,7 +33,7 @@ class Session(StripeObject):
 
     object = "checkout.session"
     _id_prefix = "cs_test_"
-    pay_at = ""
+    _pay_at = ""
 
     def __init__(self, **data: Any) -> None:
         items = data["line_items"]
@@ -56,9 +57,9 @@ class Session(StripeObject):
     @property
     def url(self) -> str | None:
         """Where the buyer pays."""
-        return f"{self.pay_at}/pay/{self.id}" if self.status == "open" else None
+        return f"{self._pay_at}/pay/{self.id}" if self.status == "open" else None
 
-    def intent(self) -> Any:
+    def _intent(self) -> Any:
         """Return the payment intent, which only paying makes."""
         if self.status != "open":
             raise UserError(400, "This session is no longer open")
@@ -72,13 +73,13 @@ class Session(StripeObject):
             self.payment_intent = intent.id
         return PaymentIntent._api_retrieve(self.payment_intent)
 
-    def complete(self, *, paid: bool) -> None:
+    def _complete(self, *, paid: bool) -> None:
         """End it; the money is there, or under way."""
         self.status = "complete"
         self.payment_status = "paid" if paid else "unpaid"
         tell("checkout.session.completed", self)
 
-    def hear(self, *, paid: bool) -> None:
+    def _hear(self, *, paid: bool) -> None:
         """Tell how a debit under way ended."""
         if self.status == "complete":
             self.payment_status = "paid" if paid else "unpaid"
@@ -110,12 +111,12 @@ class Dispute(StripeObject):
         self.balance_transactions: list[dict[str, Any]] = []
         tell("charge.dispute.created", self)
 
-    def withdraw(self) -> None:
+    def _withdraw(self) -> None:
         """Take the money."""
         self._move(-self.amount)
         tell("charge.dispute.funds_withdrawn", self)
 
-    def close(self, status: str) -> None:
+    def _close(self, status: str) -> None:
         """End it: won, lost or warning_closed; a won one brings the money back."""
         self.status = status
         if status == "won" and self.balance_transactions:
@@ -142,7 +143,7 @@ def pay(intent: Any, method: str) -> None:
         intent.latest_charge.status = "pending"  # localstripe says `succeeded` too early
         tell("payment_intent.processing", intent)
     if session:
-        session.complete(paid="sepa" not in method)
+        session._complete(paid="sepa" not in method)
 
 
 def fail_refund(refund: Any) -> None:
@@ -210,13 +211,13 @@ def _amount_refunded(charge: Any) -> int:
 def _on_success(intent: Any) -> None:
     _succeeded(intent)
     if session := session_of(intent):
-        session.hear(paid=True)
+        session._hear(paid=True)
 
 
 def _on_later_failure(intent: Any) -> None:
     _failed_later(intent)
     if session := session_of(intent):
-        session.hear(paid=False)
+        session._hear(paid=False)
 
 
 def _listing(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,0 +1,203 @@
+"""Histories of purchases: what buyer, bank and operator did, and the events that Stripe sent.
+
+A history happens once, in the sandbox. `Tape` keeps its events and plays them for other purchases,
+with all ids exchanged, in any order.
+"""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from decimal import Decimal
+from itertools import count
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+from credits.models import Balance, Package, Purchase, Transaction
+from tests.api import Caller
+from tests.environment import PROVIDER
+from tests.stripe import Object, Stripe
+
+PAGES = {"successUrl": "http://localhost:5173/ok", "cancelUrl": "http://localhost:5173/no"}
+_numbers = count()
+
+
+class End(NamedTuple):
+    """Where a purchase ended."""
+
+    status: str
+    balance: Decimal
+    ledger: Counter[tuple[str, Decimal]]
+
+
+class History(NamedTuple):
+    """What happened to a purchase, and where it must end."""
+
+    act: Callable[[Stripe, str], None]
+    status: str
+    ledger: tuple[tuple[str, int], ...]
+    checkout: bool = False
+
+    @property
+    def end(self) -> End:
+        """Where it must end: nothing else may have moved."""
+        moved = Counter((kind, Decimal(amount)) for kind, amount in self.ledger)
+        balance = sum((amount for _, amount in moved.elements()), Decimal(0))
+        return End(self.status, balance, moved)
+
+
+def pay(stripe: Stripe, name: str) -> None:
+    stripe.pay(name)
+
+
+def fail_then_pay(stripe: Stripe, name: str) -> None:
+    stripe.pay(name, "declined-card")
+    stripe.pay(name)
+
+
+def refund_in_parts(stripe: Stripe, name: str) -> None:
+    intent = stripe.pay(name)["id"]
+    stripe.refund(intent, amount=100)
+    stripe.refund(intent, amount=400)
+
+
+def refund_a_part(stripe: Stripe, name: str) -> None:
+    stripe.refund(stripe.pay(name)["id"], amount=125)
+
+
+def dispute_and_win(stripe: Stripe, name: str) -> None:
+    stripe.pay(name)
+    dispute = stripe.post(f"disputes/{name}")
+    stripe.post(f"disputes/{dispute['id']}/won")
+
+
+def dispute_and_lose(stripe: Stripe, name: str) -> None:
+    stripe.pay(name)
+    dispute = stripe.post(f"disputes/{name}")
+    stripe.post(f"disputes/{dispute['id']}/lost")
+
+
+def inquire(stripe: Stripe, name: str) -> None:
+    stripe.pay(name)
+    dispute = stripe.post(f"disputes/{name}", inquiry=1)
+    stripe.post(f"disputes/{dispute['id']}/warning_closed")
+
+
+def refund_that_fails(stripe: Stripe, name: str) -> None:
+    refund = stripe.refund(stripe.pay(name)["id"])
+    stripe.post(f"refunds/{refund['id']}/failed")
+
+
+def pay_by_debit(stripe: Stripe, name: str) -> None:
+    stripe.pay(name, "sepa")
+    _wait_for_the_debit(stripe)
+
+
+def debit_that_fails(stripe: Stripe, name: str) -> None:
+    stripe.pay(name, "declined-sepa")
+    _wait_for_the_debit(stripe)
+
+
+def debit_then_parts_then_failure(stripe: Stripe, name: str) -> None:
+    intent = stripe.pay(name, "sepa")["id"]
+    _wait_for_the_debit(stripe)
+    stripe.refund(intent, amount=100)
+    failing = stripe.refund(intent, amount=50)
+    stripe.refund(intent, amount=150)
+    stripe.post(f"refunds/{failing['id']}/failed")
+
+
+def _wait_for_the_debit(stripe: Stripe) -> None:
+    for _ in range(100):
+        if stripe.events()[-1]["type"].endswith(("succeeded", "failed")):
+            return
+        time.sleep(0.02)
+    raise AssertionError("the debit does not end")
+
+
+BOUGHT = ("purchase", 1000)
+HISTORIES = {
+    "paid": History(pay, "completed", (BOUGHT,)),
+    "failed, then paid": History(fail_then_pay, "completed", (BOUGHT,)),
+    "refunded in two parts": History(
+        refund_in_parts, "refunded", (BOUGHT, ("clawback", -200), ("clawback", -800))
+    ),
+    "refunded in part": History(refund_a_part, "partially_refunded", (BOUGHT, ("clawback", -250))),
+    "disputed, won": History(
+        dispute_and_win,
+        "completed",
+        (BOUGHT, ("clawback", -1000), ("reinstatement", 1000)),
+    ),
+    "disputed, lost": History(dispute_and_lose, "disputed", (BOUGHT, ("clawback", -1000))),
+    "inquiry": History(inquire, "completed", (BOUGHT,)),
+    "refund failed": History(
+        refund_that_fails,
+        "completed",
+        (BOUGHT, ("clawback", -1000), ("reinstatement", 1000)),
+    ),
+    "checkout by debit": History(pay_by_debit, "completed", (BOUGHT,), checkout=True),
+    "checkout by a debit that fails": History(debit_that_fails, "failed", (), checkout=True),
+    "debit": History(pay_by_debit, "completed", (BOUGHT,)),
+}
+LONG = History(
+    debit_then_parts_then_failure,
+    "partially_refunded",
+    (BOUGHT, ("clawback", -200), ("clawback", -100), ("clawback", -300), ("reinstatement", 100)),
+    checkout=True,
+)
+
+
+def start(offer: Package, *, checkout: bool) -> Purchase:
+    """Start a purchase of a new user, over the API."""
+    who = Caller.with_token(PROVIDER.token(f"user-{uuid4()}"))
+    body = {"packageId": str(offer.pk), **(PAGES if checkout else {})}
+    answer = who.post("purchase", body)
+    return Purchase.objects.get(pk=answer.json()["purchaseId"])
+
+
+def end_of(purchase: Purchase) -> End:
+    """Return where a purchase has come to."""
+    purchase.refresh_from_db()
+    entries = Transaction.objects.filter(user_id=purchase.user_id)
+    return End(
+        purchase.status,
+        Balance.objects.get(pk=purchase.user_id).posted,
+        Counter(entries.values_list("type", "amount")),
+    )
+
+
+class Tape:
+    """A history's events, to be played for any purchase."""
+
+    def __init__(self, stripe: Stripe, offer: Package, history: History) -> None:
+        self.history = history
+        self._offer = offer
+        self._recorded = start(offer, checkout=history.checkout)
+        history.act(stripe, str(self._recorded.pk))
+        self._events = json.dumps(stripe.events())
+        self.length = len(stripe.events())
+
+    def copy(self) -> tuple[Purchase, list[Object]]:
+        """Return a new purchase and the history's events as if they had been its own."""
+        purchase = start(self._offer, checkout=self.history.checkout)
+        text = self._events
+        fresh: dict[str, str] = {str(self._recorded.pk): str(purchase.pk)}
+        for name in ("stripe_payment_intent_id", "stripe_checkout_session_id"):
+            old, new = getattr(self._recorded, name), getattr(purchase, name)
+            if old:
+                fresh[old] = new
+        number = next(_numbers)
+        for old in _ids(json.loads(self._events)) - set(fresh):
+            fresh[old] = f"{old}x{number}"
+        for old, new in fresh.items():
+            text = text.replace(f'"{old}"', f'"{new}"')
+        return purchase, json.loads(text)
+
+
+def _ids(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        return set().union(*map(_ids, value.values()))
+    if isinstance(value, list):
+        return set().union(*map(_ids, value))
+    prefixes = ("evt_", "pi_", "ch_", "re_", "dp_", "cs_")
+    return {value} if isinstance(value, str) and value.startswith(prefixes) else set()
