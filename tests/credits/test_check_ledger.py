@@ -30,6 +30,9 @@ OWNED = "every row belongs to a balance"
 TRIED_ELSEWHERE = {
     "a priced entry names an operation of the catalogue",
     "the newest charge of Cloud Sync is the period that is paid",
+    "a paid purchase has exactly its credits",
+    "what went back took its credits",
+    "claw-backs never exceed what was credited",
     *gifts.books.RULES,
 }
 
