@@ -83,6 +83,12 @@ def alice() -> Caller:
 
 
 @pytest.fixture
+def bob() -> Caller:
+    """Another user with a valid token."""
+    return Caller.with_token(PROVIDER.token("bob"))
+
+
+@pytest.fixture
 def anonymous() -> Caller:
     """Somebody without a token."""
     return Caller({}, prefix="/api/v1/credits/")

@@ -100,7 +100,7 @@ def dispute(purchase: Purchase, **fields: Any) -> Object:
     }
 
 
-def state(purchase: Purchase) -> tuple[str, float]:
+def state(purchase: Purchase) -> Any:
     purchase.refresh_from_db()
     return purchase.status, float(ledger.balance_of("alice").posted)
 
