@@ -35,6 +35,10 @@ class Stripe:
         """Post a form to `path`; return the answer's JSON."""
         return self._session.post(f"{self.url}/{path}", data=data).json()
 
+    def delete(self, path: str) -> None:
+        """Let Stripe forget what is at `path` below /v1/."""
+        self._session.delete(f"{self.url}/v1/{path}").raise_for_status()
+
     def pay(self, name: str, method: str = "card") -> Object:
         """Pay a purchase, payment intent or session."""
         paid: Object = self.post(f"pay/{name}", method=method)

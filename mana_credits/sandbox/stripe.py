@@ -47,16 +47,25 @@ def serving(*, port: int = 0, webhook: str = "", secret: str = "") -> Iterator[s
     try:
         url = asyncio.run_coroutine_threadsafe(_start(runner, port), loop).result()
         Session._pay_at = url
-        if webhook:
-            webhooks.register_webhook("sandbox", webhook, secret, None)
-        yield url
+        with telling(webhook, secret):
+            yield url
     finally:
         asyncio.run_coroutine_threadsafe(_stop(runner), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
-        webhooks._webhooks.clear()
         forget()
+
+
+@contextmanager
+def telling(webhook: str, secret: str) -> Iterator[None]:
+    """Send the events, signed, to the address `webhook` while the context lasts; none if empty."""
+    if webhook:
+        webhooks.register_webhook("sandbox", webhook, secret, None)
+    try:
+        yield
+    finally:
+        webhooks._webhooks.clear()
 
 
 def forget() -> None:

@@ -1,0 +1,261 @@
+"""Credits follow the money that goes back: parts, sums, operators' refunds."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from unittest.mock import patch
+from uuid import UUID, uuid4
+
+import pytest
+from django.core.management import call_command
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from credits import buying, ledger, purchases, returns
+from credits.ledger import IdempotencyKeyReused, Origin
+from credits.models import Package, Purchase, Return, Transaction
+from credits.returns import ExceedsPurchase, NotRefundable, PurchaseUnknown
+from credits.stripe_api import PaymentUnavailable, RefusedByStripe
+from credits.stripe_facts import MoneyBack, Payment
+from tests.api import at_once
+from tests.factories import package
+from tests.stripe import Stripe, deliver
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime.now(UTC)
+OPERATOR = Origin("operator:olga")
+
+
+def paid(amount: Decimal = Decimal(500), cents: int = 499) -> Purchase:
+    """Return a purchase that was paid, without a Stripe."""
+    offer = package(credits=amount, price_euro_cents=cents)
+    intent = f"pi_{uuid4().hex}"
+    answer = {"id": intent, "client_secret": "secret"}
+    with (
+        patch("credits.stripe_api.create_customer", return_value=f"cus_{uuid4().hex}"),
+        patch("credits.stripe_api.create_intent", return_value=answer),
+    ):
+        purchase = buying.start(
+            f"user-{uuid4()}", offer.pk, pages=None, origin=Origin("user"), now=NOW
+        )
+    payment = Payment(intent, None, purchase.pk, cents, "eur", "succeeded")
+    purchases.complete(payment, at=NOW, now=NOW)
+    purchase.refresh_from_db()
+    return purchase
+
+
+def went_back(purchase: Purchase, cents: int, **fields: Any) -> MoneyBack:
+    usual = {
+        "stripe_id": f"re_{uuid4().hex}",
+        "kind": "refund",
+        "intent_id": purchase.stripe_payment_intent_id,
+        "amount_cents": cents,
+        "state": "gone",
+        "status": "succeeded",
+    }
+    return MoneyBack(**{**usual, **fields})
+
+
+def balance(purchase: Purchase) -> Decimal:
+    return ledger.balance_of(purchase.user_id).posted
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    amount=st.decimals("0.0001", "99999", places=4),
+    parts=st.lists(st.integers(1, 700), min_size=1, max_size=6),
+)
+def test_parts_are_proportional_and_sum_up_to_the_whole(amount: Decimal, parts: list[int]) -> None:
+    cents = sum(parts)
+    purchase = paid(amount, cents)
+    gone = 0
+
+    for part in parts:
+        gone += part
+        returns.record(went_back(purchase, part), now=NOW)
+        left = balance(purchase)
+        exact = amount * (cents - gone) / cents
+        assert 0 <= left - exact < Decimal("0.0001")
+
+    assert balance(purchase) == 0
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_any_refunds_and_disputes_never_take_more_than_was_credited(
+    data: st.DataObject,
+) -> None:
+    purchase = paid(Decimal(1000), 500)
+    facts = [
+        went_back(
+            purchase,
+            data.draw(st.sampled_from([100, 250, 500])),
+            kind=data.draw(st.sampled_from(["refund", "dispute"])),
+        )
+        for _ in range(data.draw(st.integers(1, 4)))
+    ]
+    fates = [
+        fact._replace(state=data.draw(st.sampled_from(["gone", "returned"]))) for fact in facts
+    ]
+
+    for fact in data.draw(st.permutations(facts + fates)):
+        returns.record(fact, now=NOW)
+        assert 0 <= balance(purchase) <= 1000
+
+    standing = sum(fate.amount_cents for fate in fates if fate.state == "gone")
+    assert balance(purchase) == 1000 - 2 * min(500, standing)
+
+
+def test_what_a_won_dispute_frees_is_taken_by_the_refund_that_stands() -> None:
+    purchase = paid(Decimal(1000), 500)
+    dispute = went_back(purchase, 300, kind="dispute", stripe_id="dp_1")
+    returns.record(dispute, now=NOW)
+    returns.record(went_back(purchase, 500, stripe_id="re_1"), now=NOW)
+
+    returns.record(dispute._replace(state="returned"), now=NOW)
+
+    moved = Transaction.objects.filter(user_id=purchase.user_id).order_by("number")
+    assert [(entry.cause or "", int(entry.amount)) for entry in moved][1:] == [
+        ("dispute:dp_1", -600),
+        ("refund:re_1", -400),
+        (f"reinstatement:{moved[1].pk}", 600),
+        ("refund:re_1:2", -600),
+    ]
+
+
+@pytest.fixture
+def bought(stripe: Stripe, starter: Package) -> Purchase:
+    """A purchase that was paid at the sandbox's Stripe."""
+    purchase = buying.start("alice", starter.pk, pages=None, origin=Origin("user"), now=NOW)
+    stripe.pay(str(purchase.pk))
+    for event in stripe.events():
+        deliver(event)
+    return purchase
+
+
+def refund(purchase: Purchase, cents: int | None = None, origin: Origin = OPERATOR) -> Return:
+    return returns.refund(purchase.pk, cents=cents, reason="by mistake", origin=origin, now=NOW)
+
+
+def test_an_operator_refunds_a_part_and_then_the_rest(bought: Purchase, stripe: Stripe) -> None:
+    part = refund(bought, 100)
+    after_part = balance(bought)
+    rest = refund(bought)
+    for event in stripe.events():
+        deliver(event)
+
+    assert after_part == Decimal("399.7996")
+    assert (part.actor, part.reason, part.amount_cents) == ("operator:olga", "by mistake", 100)
+    assert rest.amount_cents == 399
+    at_stripe = stripe.get("refunds")["data"]
+    assert sorted(one["amount"] for one in at_stripe) == [100, 399]
+    assert {one["metadata"]["returnId"] for one in at_stripe} == {str(part.pk), str(rest.pk)}
+    bought.refresh_from_db()
+    assert (bought.status, balance(bought)) == ("refunded", 0)
+    assert Return.objects.count() == 2
+
+
+def test_no_more_is_refunded_than_was_paid(bought: Purchase, stripe: Stripe) -> None:
+    refund(bought, 400)
+
+    for cents in (100, 0, -1):
+        with pytest.raises(ExceedsPurchase) as refusal:
+            refund(bought, cents)
+        assert refusal.value.details == {"refundable": 99}
+
+    assert len(stripe.get("refunds")["data"]) == 1
+
+
+def test_what_was_not_paid_is_not_refunded(stripe: Stripe, starter: Package) -> None:
+    unpaid = buying.start("alice", starter.pk, pages=None, origin=Origin("user"), now=NOW)
+    at_checkout = buying.start(
+        "alice",
+        starter.pk,
+        pages=buying.Pages("http://localhost:5173/", "http://localhost:5173/"),
+        origin=Origin("user"),
+        now=NOW,
+    )
+
+    for purchase in (unpaid, at_checkout):
+        with pytest.raises(NotRefundable):
+            refund(purchase)
+    with pytest.raises(PurchaseUnknown):
+        returns.refund(UUID(int=0), cents=None, reason="", origin=OPERATOR, now=NOW)
+
+
+def test_the_same_key_refunds_once(bought: Purchase, stripe: Stripe) -> None:
+    keyed = OPERATOR._replace(key="r1")
+
+    first, again = refund(bought, 100, keyed), refund(bought, 100, keyed)
+
+    assert first == again
+    assert len(stripe.get("refunds")["data"]) == 1
+    with pytest.raises(IdempotencyKeyReused):
+        refund(bought, 200, keyed)
+
+
+def test_a_refund_that_stripe_did_not_hear_of_is_sent_again(
+    bought: Purchase, stripe: Stripe, settings: Any
+) -> None:
+    keyed = OPERATOR._replace(key="r1")
+    with (
+        patch("credits.stripe_api.create_refund", side_effect=PaymentUnavailable),
+        pytest.raises(PaymentUnavailable),
+    ):
+        refund(bought, 100, keyed)
+    before = balance(bought)
+
+    again = refund(bought, 100, keyed)
+
+    assert before == 500
+    assert (again.state, balance(bought)) == ("gone", Decimal("399.7996"))
+    assert len(stripe.get("refunds")["data"]) == 1
+
+
+def test_reconciliation_sends_a_refund_that_was_forgotten(
+    bought: Purchase, stripe: Stripe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (
+        patch("credits.stripe_api.create_refund", side_effect=PaymentUnavailable),
+        pytest.raises(PaymentUnavailable),
+    ):
+        refund(bought, 100)
+    Return.objects.update(created_at=NOW.replace(year=2025))
+
+    call_command("reconcile_stripe", "--since", "1d", "--dry-run")
+    before = balance(bought)
+    call_command("reconcile_stripe", "--since", "1d")
+
+    assert (before, balance(bought)) == (500, Decimal("399.7996"))
+    assert "to be sent" in capsys.readouterr().out
+
+
+def test_what_stripe_refuses_leaves_nothing_behind(bought: Purchase, stripe: Stripe) -> None:
+    stripe.refund(bought.stripe_payment_intent_id or "")
+
+    with pytest.raises(RefusedByStripe, match="greater than unrefunded"):
+        refund(bought)
+
+    assert not Return.objects.exists()
+    assert balance(bought) == 500
+
+
+def test_8_operators_at_once_refund_no_more_than_was_paid(
+    committed: None, bought: Purchase, stripe: Stripe
+) -> None:
+    def one(_: int) -> bool:
+        try:
+            refund(bought, 200)
+        except ExceedsPurchase:
+            return False
+        return True
+
+    done = at_once(8, one)
+
+    assert done.count(True) == 2
+    assert sorted(one["amount"] for one in stripe.get("refunds")["data"]) == [200, 200]

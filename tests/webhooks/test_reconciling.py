@@ -1,0 +1,266 @@
+"""What Stripe's events did not tell is found by asking Stripe."""
+
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+import stripe as library
+from django.core.management import CommandError, call_command
+
+from credits import ledger, stripe_api
+from credits.ledger import BalanceTooLarge
+from credits.models import Package, Purchase, Return
+from tests.api import Caller
+from tests.credits.test_buying import PAGES, buy, no_waiting
+from tests.stripe import Stripe, deliver
+
+pytestmark = pytest.mark.django_db
+
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def bought(alice: Caller, starter: Package, stripe: Stripe) -> Purchase:
+    """A purchase of alice's that Stripe waits to be paid."""
+    return Purchase.objects.get(pk=buy(alice, starter).json()["purchaseId"])
+
+
+def reconcile(*options: str) -> int:
+    """Return the command's exit code."""
+    try:
+        call_command("reconcile_stripe", "--since", "1d", *options)
+    except SystemExit as end:
+        return int(str(end.code))
+    return 0
+
+
+def state(purchase: Purchase) -> Any:
+    purchase.refresh_from_db()
+    return purchase.status, float(ledger.balance_of("alice").posted)
+
+
+def test_a_purchase_made_with_the_webhook_switched_off_is_completed(
+    bought: Purchase, stripe: Stripe, settings: Any, capsys: Output
+) -> None:
+    settings.STRIPE_WEBHOOK_SECRETS = []
+    stripe.pay(str(bought.pk))
+    refused = [deliver(event).status_code for event in stripe.events()]
+
+    exit_code = reconcile()
+
+    assert refused == [503]
+    assert exit_code == 0
+    assert state(bought) == ("completed", 500)
+    intent = bought.stripe_payment_intent_id
+    assert f"Applied: payment {intent}: pending → completed." in capsys.readouterr().out
+
+
+def test_a_second_run_finds_nothing_to_do(bought: Purchase, stripe: Stripe, capsys: Output) -> None:
+    stripe.pay(str(bought.pk))
+    reconcile()
+    capsys.readouterr()
+
+    assert reconcile() == 0
+    assert capsys.readouterr().out == "1 looked at, 0 applied, 0 unexplained.\n"
+    assert state(bought) == ("completed", 500)
+
+
+def test_a_dry_run_says_what_it_would_do_and_does_not(
+    bought: Purchase, stripe: Stripe, capsys: Output
+) -> None:
+    stripe.pay(str(bought.pk))
+    stripe.refund(bought.stripe_payment_intent_id or "", amount=100)
+
+    assert reconcile("--dry-run") == 0
+    assert "Would apply: payment" in capsys.readouterr().out
+    assert state(bought) == ("pending", 0)
+    assert not Return.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("act", "status"),
+    [
+        (lambda stripe, intent: stripe.pay(intent, "declined-card"), "failed"),
+        (lambda stripe, intent: stripe.pay(intent, "sepa"), "processing"),
+        (lambda stripe, intent: stripe.post(f"v1/payment_intents/{intent}/cancel"), "cancelled"),
+        (lambda stripe, intent: None, "pending"),
+    ],
+)
+def test_what_was_not_paid_is_brought_up_to_date(
+    bought: Purchase, stripe: Stripe, act: Any, status: str
+) -> None:
+    act(stripe, bought.stripe_payment_intent_id)
+
+    exit_code = reconcile()
+
+    assert exit_code == 0
+    assert state(bought) == (status, 0)
+
+
+def test_a_checkout_that_expired_is_cancelled(
+    alice: Caller, starter: Package, stripe: Stripe
+) -> None:
+    buy(alice, starter, **PAGES)
+    purchase = Purchase.objects.get()
+    still_open = (reconcile(), state(purchase))
+    stripe.post(f"v1/checkout/sessions/{purchase.stripe_checkout_session_id}/expire")
+
+    exit_code = reconcile()
+
+    assert still_open == (0, ("pending", 0))
+    assert exit_code == 0
+    assert state(purchase) == ("cancelled", 0)
+
+
+def test_an_old_payment_that_is_unfinished_here_is_asked_for(
+    bought: Purchase, stripe: Stripe
+) -> None:
+    stripe.pay(str(bought.pk))
+
+    with patch("credits.stripe_api.intents", return_value=iter([])):
+        exit_code = reconcile()
+
+    assert exit_code == 0
+    assert state(bought) == ("completed", 500)
+
+
+def test_old_refunds_and_disputes_that_are_unfinished_here_are_asked_for(
+    bought: Purchase, stripe: Stripe
+) -> None:
+    stripe.pay(str(bought.pk))
+    refund = stripe.refund(bought.stripe_payment_intent_id or "", amount=100)
+    dispute = stripe.post(f"disputes/{bought.pk}", amount=399)
+    reconcile()
+    before = state(bought)
+    stripe.post(f"refunds/{refund['id']}/failed")
+    stripe.post(f"disputes/{dispute['id']}/won")
+
+    with (
+        patch("credits.stripe_api.refunds", return_value=iter([])),
+        patch("credits.stripe_api.disputes", return_value=iter([])),
+    ):
+        exit_code = reconcile()
+
+    assert before == ("disputed", 0)
+    assert exit_code == 0
+    assert state(bought) == ("completed", 500)
+
+
+def test_what_stands_only_at_stripe_is_reported(
+    bought: Purchase, stripe: Stripe, capsys: Output
+) -> None:
+    lost = "01a20744-0000-7000-8000-000000000000"
+    stripe.post("v1/payment_intents", amount=5, currency="eur")
+    other = stripe.post(
+        "v1/payment_intents", amount=5, currency="eur", **{"metadata[purchaseId]": lost}
+    )
+
+    assert reconcile() == 1
+    out = capsys.readouterr().out
+    assert f"Unexplained: payment {other['id']}: is of the purchase {lost}" in out
+    assert "1 unexplained" in out
+
+
+def test_what_stands_only_here_is_reported(
+    bought: Purchase, alice: Caller, starter: Package, stripe: Stripe, capsys: Output
+) -> None:
+    buy(alice, starter, **PAGES)
+    stripe.pay(str(bought.pk))
+    refund = stripe.refund(bought.stripe_payment_intent_id or "", amount=100)
+    reconcile()
+    for forgotten in ("payment_intents", "refunds"):
+        name = bought.stripe_payment_intent_id if "intent" in forgotten else refund["id"]
+        stripe.delete(f"{forgotten}/{name}")
+    session = Purchase.objects.exclude(pk=bought.pk).get().stripe_checkout_session_id
+    Purchase.objects.exclude(pk=bought.pk).update(stripe_checkout_session_id="cs_gone")
+    capsys.readouterr()
+
+    assert session
+    assert reconcile() == 1
+    out = capsys.readouterr().out
+    assert f"payment {bought.stripe_payment_intent_id}: is not at Stripe" in out
+    assert f"refund {refund['id']}: is not at Stripe" in out
+    assert "session cs_gone: of the purchase" in out
+    assert "3 unexplained" in out
+
+
+def test_what_was_credited_and_is_not_paid_is_reported(
+    bought: Purchase, stripe: Stripe, capsys: Output
+) -> None:
+    stripe.pay(str(bought.pk))
+    reconcile()
+
+    unpaid = {**stripe.get(f"payment_intents/{bought.stripe_payment_intent_id}")}
+    with patch("credits.stripe_api.intents", return_value=[{**unpaid, "status": "canceled"}]):
+        exit_code = reconcile()
+
+    assert exit_code == 1
+    assert "is canceled, but credited here" in capsys.readouterr().out
+
+
+def test_what_cannot_be_applied_is_reported_and_the_rest_applied(
+    bought: Purchase, alice: Caller, starter: Package, stripe: Stripe, capsys: Output
+) -> None:
+    other = Purchase.objects.get(pk=buy(alice, starter).json()["purchaseId"])
+    stripe.pay(str(bought.pk))
+    stripe.pay(str(other.pk))
+    real = ledger.credit_purchase
+
+    def credit(*arguments: Any, **options: Any) -> Any:
+        if options["purchase_id"] == bought.pk:
+            raise BalanceTooLarge
+        return real(*arguments, **options)
+
+    with patch("credits.ledger.credit_purchase", side_effect=credit):
+        exit_code = reconcile()
+
+    assert exit_code == 1
+    assert "The balance would become too large" in capsys.readouterr().out
+    assert state(bought) == ("pending", 500)
+    assert state(other) == ("completed", 500)
+
+
+def test_long_lists_are_read_page_by_page(alice: Caller, starter: Package, stripe: Stripe) -> None:
+    names = [buy(alice, starter).json()["purchaseId"] for _ in range(5)]
+    for name in names:
+        stripe.pay(name)
+
+    with patch("credits.stripe_api.PAGE", 2):
+        exit_code = reconcile()
+
+    assert exit_code == 0
+    assert ledger.balance_of("alice").posted == 2500
+
+
+def test_a_rate_limit_is_waited_for(bought: Purchase, stripe: Stripe) -> None:
+    stripe.pay(str(bought.pk))
+    real = library.PaymentIntentService.list
+    refusals = [library.RateLimitError("slow down")] * 2
+
+    def listed(*arguments: Any) -> Any:
+        if refusals:
+            raise refusals.pop()
+        return real(*arguments)
+
+    with (
+        patch.object(library.PaymentIntentService, "list", listed),
+        patch("credits.stripe_api.time.sleep") as sleep,
+    ):
+        exit_code = reconcile()
+
+    assert exit_code == 0
+    assert [call.args[0] for call in sleep.call_args_list] == [1, 2]
+    assert state(bought) == ("completed", 500)
+
+
+def test_without_stripe_it_says_so(bought: Purchase, settings: Any) -> None:
+    settings.STRIPE_API_BASE = "http://127.0.0.1:9"
+
+    with no_waiting(), pytest.raises(stripe_api.PaymentUnavailable):
+        reconcile()
+
+
+@pytest.mark.parametrize("since", ["3", "d", "-1d", "3w", "99999d"])
+def test_a_span_that_is_none_is_refused(db: None, since: str) -> None:
+    with pytest.raises(CommandError, match="is no span"):
+        call_command("reconcile_stripe", f"--since={since}")
