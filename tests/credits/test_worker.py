@@ -18,6 +18,7 @@ from credits.worker import Job
 from gifts.models import GiftCode
 from tests.api import Caller, at_once
 from tests.factories import due_subscribers, gift, give, hold
+from tests.stripe import Stripe
 
 pytestmark = pytest.mark.django_db
 EVENING = datetime(2026, 11, 22, 22, tzinfo=UTC)
@@ -57,7 +58,7 @@ def once(now: datetime, stop: Event | None = None) -> bool:
     return worker.work_once(stop or Event(), now=now)
 
 
-def test_one_round_does_all_that_is_due() -> None:
+def test_one_round_does_all_that_is_due(stripe: Stripe) -> None:
     now = datetime.now(UTC)
     due_subscribers(2, since=now - timedelta(days=1))
     give("alice", 10)
@@ -82,10 +83,12 @@ def test_one_round_does_all_that_is_due() -> None:
         "check_ledger": {"batches": 2},
         "clean_up_outbox": {},
         "expire_gifts": {"expired": 1},
+        "process_stripe_events": {},
+        "reconcile_stripe": {},
     }
 
 
-def test_every_job_is_a_command_of_its_own() -> None:
+def test_every_job_is_a_command_of_its_own(stripe: Stripe) -> None:
     due_subscribers(1, since=datetime.now(UTC) - timedelta(days=1))
     outbox.tell("alice", {}, key="old", now=NIGHT)
     OutboxMessage.objects.update(
@@ -104,6 +107,8 @@ def test_every_job_is_a_command_of_its_own() -> None:
         "check_ledger": "The books close.",
         "clean_up_outbox": "clean_up_outbox: 1 deleted.",
         "expire_gifts": "0 gifts expired.",
+        "process_stripe_events": "0 processed, 0 failed.",
+        "reconcile_stripe": "0 looked at, 0 applied, 0 unexplained.",
     }
 
 
@@ -288,6 +293,7 @@ def test_metrics_tell_the_last_success_and_the_age_of_what_is_due(anonymous: Cal
         f'{age}{{job="expire_reservations"}}': 0,
         f'{age}{{job="deliver_outbox"}}': 0,
         f'{age}{{job="expire_gifts"}}': 0,
+        f'{age}{{job="process_stripe_events"}}': 0,
     }
 
 
