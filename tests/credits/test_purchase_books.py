@@ -36,8 +36,9 @@ def test_a_purchase_whose_credits_are_not_its_own_is_found(purchase: Purchase) -
 
     assert discrepancies() == [
         (
-            f"{purchase.user_id}: purchase {purchase.pk} of 999.0000 credits is partially_refunded, "
-            "the ledger credited 1000.0000 (a paid purchase has exactly its credits)"
+            f"{purchase.user_id}: purchase {purchase.pk} of 999.0000 credits is "
+            "partially_refunded, the ledger credited 1000.0000 "
+            "(a paid purchase has exactly its credits)"
         )
     ]
 
