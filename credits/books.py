@@ -93,6 +93,28 @@ RULES = {
         WHERE r.user_id = ANY(%(users)s)
           AND (t.amount <> -r.committed_amount OR t.user_id <> r.user_id)
     """,
+    "a priced entry names an operation of the catalogue": """
+        SELECT user_id, format('transaction %%s is for %%s, which the catalogue does not have',
+                               number, operation)
+        FROM credits.transactions t
+        WHERE user_id = ANY(%(users)s) AND operation IS NOT NULL
+          AND NOT EXISTS (SELECT FROM credits.operations o WHERE o.key = t.operation)
+    """,
+    "the newest charge of Cloud Sync is the period that is paid": """
+        SELECT user_id, format('charged for %%s, the subscription says %%s', t.cause, s.charge)
+        FROM (
+            SELECT DISTINCT ON (user_id) user_id, id, cause FROM credits.transactions
+            WHERE cause LIKE 'sync:%%' AND user_id = ANY(%(users)s)
+            ORDER BY user_id, number DESC
+        ) t FULL JOIN (
+            SELECT user_id, charge_id, 'sync:' || user_id || ':' || to_char(
+                paid_from AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"') AS charge
+            FROM credits.sync_subscriptions
+            WHERE charge_id IS NOT NULL AND user_id = ANY(%(users)s)
+        ) s USING (user_id)
+        WHERE (t.id, replace(t.cause, '.000000+', '+'))
+            IS DISTINCT FROM (s.charge_id, replace(s.charge, '.000000+', '+'))
+    """,
     "usage statistics count every usage": """
         SELECT user_id, format('%%s in %%s: counted %%s in %%s usages, the ledger has %%s in %%s',
                                date, app_id, s.credits_used, s.transactions, t.used, t.count)
@@ -156,7 +178,9 @@ ORPHANS = """
         SELECT user_id FROM credits.transactions
         UNION SELECT user_id FROM credits.reservations
         UNION SELECT user_id FROM credits.usage_stats
+        UNION SELECT user_id FROM credits.sync_subscriptions WHERE charge_id IS NOT NULL
     ) r WHERE NOT EXISTS (SELECT FROM credits.balances b WHERE b.user_id = r.user_id)
+      AND (%(users)s::text[] IS NULL OR user_id = ANY(%(users)s))
 """
 
 
@@ -187,12 +211,12 @@ def check(users: list[str]) -> list[Discrepancy]:
         ]
 
 
-def orphans() -> list[Discrepancy]:
-    """Return the users who have rows but no balance."""
+def orphans(users: list[str] | None = None) -> list[Discrepancy]:
+    """Return the users, of these or of all, who have rows but no balance."""
     with _snapshot() as cursor:
         return [
             Discrepancy("every row belongs to a balance", user_id, sentence)
-            for user_id, sentence in _rows(cursor, ORPHANS, {})
+            for user_id, sentence in _rows(cursor, ORPHANS, {"users": users})
         ]
 
 

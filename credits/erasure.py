@@ -6,7 +6,7 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from django.db import connection, transaction
-from django.db.models import F, QuerySet, Value
+from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Concat
 
 from credits import reservations
@@ -14,9 +14,11 @@ from credits.ledger import Origin
 from credits.models import (
     Balance,
     IdempotencyKey,
+    OutboxMessage,
     Purchase,
     Reservation,
     StripeCustomer,
+    SyncSubscription,
     Transaction,
     UsageStat,
 )
@@ -45,25 +47,30 @@ def add_rows(rows: Rows) -> None:
 def erase(user_id: str) -> int:
     """Move everything the user has to a random id, without texts; return the number of rows.
 
-    Open reservations are released first. The chain of transactions and all sums stay as they
-    are. A user never seen is 0 rows; the same id seen later is a new user.
+    Open reservations are released first; the subscription and what was to be told are deleted. The
+    chain of transactions and all sums stay as they are. A user never seen is 0 rows; the same id
+    seen later is a new user.
     """
     _release_all(user_id)
     pseudonym = f"erased:{uuid4()}"
     with transaction.atomic():
         reservations_of_user = Reservation.objects.filter(user_id=user_id)
         list(reservations_of_user.select_for_update().values_list("pk"))
+        deleted = (
+            SyncSubscription.objects.filter(pk=user_id).delete()[0]
+            + OutboxMessage.objects.filter(user_id=user_id).delete()[0]
+        )
         purchases_of_user = Purchase.objects.filter(user_id=user_id)
         list(purchases_of_user.order_by("pk").select_for_update().values_list("pk"))
         for rows in _rows_of_other_apps:
             rows.lock(user_id)
         balance = Balance.objects.filter(pk=user_id)
-        if not balance.select_for_update().first():
-            return 0
+        list(balance.select_for_update().values_list("pk"))
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL credits.erasing = 'on'")
         return (
-            _strip_transactions(user_id, pseudonym)
+            deleted
+            + _strip_transactions(user_id, pseudonym)
             + reservations_of_user.update(user_id=pseudonym, reason=F("app_id"), request_id=None)
             + _strip_purchases(purchases_of_user, pseudonym)
             + StripeCustomer.objects.filter(user_id=user_id).update(user_id=pseudonym)
@@ -84,8 +91,9 @@ def _release_all(user_id: str) -> None:
 
 def _strip_transactions(user_id: str, pseudonym: str) -> int:
     rows = Transaction.objects.filter(user_id=user_id)
-    # The cause of a grant names the user.
-    rows.filter(type=Transaction.Type.GRANT).update(cause=Concat(Value("erased:"), F("id")))
+    # The causes of a grant and of a period of Cloud Sync name the user.
+    named = Q(type=Transaction.Type.GRANT) | Q(cause__startswith=f"sync:{user_id}:")
+    rows.filter(named).update(cause=Concat(Value("erased:"), F("id")))
     return rows.update(
         user_id=pseudonym,
         description="",

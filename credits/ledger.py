@@ -16,16 +16,17 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from credits.amounts import exact, plain, positive
+from credits.catalogue import OperationUnknown
 from credits.errors import DomainError
 from credits.ids import new_id
-from credits.models import Balance, Transaction
+from credits.models import Balance, IdempotencyKey, Transaction
 from credits.routines import Lookup, Routine
 
 Type = Transaction.Type
 
 _balance = Lookup(Balance)
 _post_transaction = Routine(
-    "credits.post_transaction", arity=17, entry=Transaction, balance=Balance
+    "credits.post_transaction", arity=20, entry=Transaction, balance=Balance
 )
 
 
@@ -37,24 +38,38 @@ class Memo(NamedTuple):
     metadata: Mapping[str, Any] | None = None
 
 
+class Priced(NamedTuple):
+    """So much of an operation, at the catalogue's price at the moment of the movement."""
+
+    operation: str
+    quantity: int = 1
+
+
 class Origin(NamedTuple):
     """Who caused a movement, and the caller's name for the request.
 
     `actor` is `user`, `service`, `service:NAME`, `operator:NAME`, `stripe` or `system`; `key` the
-    idempotency key, unique per user; `at` the moment (UTC), None for the database's clock.
+    idempotency key, unique per user; `at` the moment (UTC), None for the database's clock. `names`
+    is what the key stands for when that is not the movement itself.
     """
 
     actor: str
     key: str | None = None
     request_id: str | None = None
     at: datetime | None = None
+    names: tuple[object, ...] = ()
+
+    def naming(self, *names: object) -> "Origin":
+        """Return the same origin of a request that `names` describe, whatever it moves."""
+        return self._replace(names=names)
 
     def request(self, *parts: object) -> str | None:
         """Return what a replay of this request must equal, or None without a key."""
         if self.key is None:
             return None
         kind = self.actor.partition(":")[0]
-        return json.dumps([kind, *(None if part is None else str(part) for part in parts)])
+        named = self.names or parts
+        return json.dumps([kind, *(None if part is None else str(part) for part in named)])
 
 
 class Posting(NamedTuple):
@@ -71,6 +86,10 @@ class InsufficientCredits(DomainError):
     code = "insufficient_credits"
     status = 402
     message = "Insufficient credits"
+
+    def __init__(self, *, required: Decimal, available: Decimal) -> None:
+        super().__init__(required=required, available=available)
+        self.required = required
 
 
 class IdempotencyKeyReused(DomainError):
@@ -124,6 +143,7 @@ REFUSALS: Mapping[str, type[DomainError]] = {
     "unknown_transaction": TransactionUnknown,
     "exceeds_original": ExceedsOriginal,
     "balance_too_large": BalanceTooLarge,
+    "unknown_operation": OperationUnknown,
 }
 
 
@@ -135,7 +155,7 @@ class Movement(NamedTuple):
     """
 
     type: str | None
-    amount: Decimal
+    amount: Decimal | Priced
     side: str = "earned"
     may_overdraw: bool = False
     cause: str | None = None
@@ -143,10 +163,20 @@ class Movement(NamedTuple):
     request: tuple[object, ...] | None = None
 
 
-def spend(user_id: str, amount: Decimal, *, memo: Memo, origin: Origin) -> Posting:
-    """Take `amount` that the user used. Raises InsufficientCredits."""
-    movement = Movement(Type.USAGE, -positive(amount), side="spent")
-    return _post(user_id, movement, memo, origin)
+def spend(
+    user_id: str,
+    amount: Decimal | Priced,
+    *,
+    memo: Memo,
+    origin: Origin,
+    cause: str | None = None,
+) -> Posting:
+    """Take what the user used, once per `cause` if there is one.
+
+    Raises InsufficientCredits, and OperationUnknown for a price that the catalogue does not have.
+    """
+    taken = amount if isinstance(amount, Priced) else -positive(amount)
+    return _post(user_id, Movement(Type.USAGE, taken, side="spent", cause=cause), memo, origin)
 
 
 def refund(
@@ -279,7 +309,8 @@ def return_gift(
 
 def open_balance(user_id: str, *, origin: Origin) -> Balance:
     """Return the user's balance, making the row when there is none."""
-    _, _, balance = _call(user_id, Movement(None, Decimal(0)), Memo(), origin)
+    unkeyed = origin._replace(key=None)
+    _, _, _, balance = _call(user_id, Movement(None, Decimal(0)), Memo(), unkeyed)
     return cast("Balance", balance)
 
 
@@ -296,27 +327,58 @@ def balance_of(user_id: str) -> Balance:
     )
 
 
-def refuse(outcome: str, *, required: Decimal, balance: Balance | None) -> DomainError:
+def named(amount: Decimal | Priced) -> tuple[object, ...]:
+    """Return what a request says of an amount: itself, or the operation, whatever its price."""
+    return amount if isinstance(amount, Priced) else (plain(amount),)
+
+
+def recall(user_id: str, origin: Origin) -> UUID | None:
+    """Return the id that the origin's key stands for, None when it is new or there is none.
+
+    For verbs with rows of their own, whose origin is `naming` the request; to be called with the
+    row locked. Raises IdempotencyKeyReused.
+    """
+    known = IdempotencyKey.objects.filter(user_id=user_id, key=origin.key).first()
+    if known is None:
+        return None
+    if known.request != origin.request():
+        raise IdempotencyKeyReused
+    return known.subject_id
+
+
+def remember(user_id: str, origin: Origin) -> None:
+    """Keep the key of a request that moves nothing. Raises IdempotencyKeyReused."""
+    if origin.key is not None:
+        outcome, *_ = _call(user_id, Movement(None, Decimal(0)), Memo(), origin)
+        if outcome in REFUSALS:
+            raise REFUSALS[outcome]
+
+
+def refuse(outcome: str, *, required: Decimal | None, balance: Balance | None) -> DomainError:
     """Return the error for an `outcome` of the database's functions that moved nothing."""
     if outcome == "insufficient_credits":
         available = balance.available if balance else Decimal(0)
-        return InsufficientCredits(required=required, available=available)
+        return InsufficientCredits(required=required or Decimal(0), available=available)
     return REFUSALS[outcome]()
 
 
 def _post(user_id: str, movement: Movement, memo: Memo, origin: Origin) -> Posting:
-    outcome, transaction, balance = _call(user_id, movement, memo, origin)
+    outcome, required, transaction, balance = _call(user_id, movement, memo, origin)
     if outcome not in {"posted", "replayed"}:
-        raise refuse(outcome, required=-movement.amount, balance=balance)
+        raise refuse(outcome, required=required, balance=balance)
     return Posting(transaction, balance, replayed=outcome == "replayed")
 
 
-def _call(user_id: str, movement: Movement, memo: Memo, origin: Origin) -> tuple[str, Any, Any]:
+def _call(
+    user_id: str, movement: Movement, memo: Memo, origin: Origin
+) -> tuple[str, Decimal | None, Any, Any]:
+    amount = movement.amount
+    operation, quantity = amount if isinstance(amount, Priced) else (None, None)
     return _post_transaction(
         new_id(),
         user_id,
         movement.type,
-        movement.amount,
+        None if isinstance(amount, Priced) else amount,
         Decimal(0),
         movement.side,
         movement.may_overdraw,
@@ -328,13 +390,16 @@ def _call(user_id: str, movement: Movement, memo: Memo, origin: Origin) -> tuple
         origin.key,
         origin.request(
             movement.type,
-            plain(movement.amount),
+            *named(amount),
             memo.app_id,
             *(movement.request or (movement.cause, movement.related_id)),
         ),
         movement.cause,
         movement.related_id,
         origin.at,
+        operation,
+        None,
+        quantity,
     )
 
 

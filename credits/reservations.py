@@ -11,11 +11,12 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Min
 
 from credits.amounts import plain, positive
 from credits.errors import DomainError
 from credits.ids import new_id
-from credits.ledger import Origin, refuse
+from credits.ledger import Origin, Priced, named, refuse
 from credits.models import Balance, Reservation, Transaction
 from credits.routines import Routine
 
@@ -23,7 +24,7 @@ DEFAULT_TTL = timedelta(hours=24)
 SHORTEST_TTL = timedelta(seconds=1)
 LONGEST_TTL = timedelta(days=7)
 
-_reserve = Routine("credits.reserve", arity=11, reservation=Reservation, balance=Balance)
+_reserve = Routine("credits.reserve", arity=13, reservation=Reservation, balance=Balance)
 _settle = Routine(
     "credits.settle_reservation",
     arity=10,
@@ -98,7 +99,7 @@ REFUSALS: dict[str, type[DomainError]] = {
 
 def reserve(
     user_id: str,
-    amount: Decimal,
+    amount: Decimal | Priced,
     *,
     reason: str,
     origin: Origin,
@@ -106,27 +107,29 @@ def reserve(
 ) -> Hold:
     """Hold `amount` for `ttl`; `reason` is `APP` or `APP:WHAT`.
 
-    Raises InsufficientCredits, InvalidTtl, and what any verb of the ledger may.
+    Raises InsufficientCredits, OperationUnknown, InvalidTtl, and what any verb of the ledger may.
     """
     if not SHORTEST_TTL <= ttl <= LONGEST_TTL:
         raise InvalidTtl
-    amount = positive(amount)
+    operation, quantity = amount if isinstance(amount, Priced) else (None, None)
     app_id = reason.partition(":")[0]
-    outcome, reservation, balance = _reserve(
+    outcome, required, reservation, balance = _reserve(
         new_id(),
         user_id,
-        amount,
+        None if isinstance(amount, Priced) else positive(amount),
+        operation,
+        quantity,
         app_id,
         reason,
         ttl,
         origin.actor,
         origin.request_id,
         origin.key,
-        origin.request("reserve", plain(amount), app_id),
+        origin.request("reserve", *named(amount), app_id),
         origin.at,
     )
     if outcome not in {"posted", "replayed"}:
-        raise refuse(outcome, required=amount, balance=balance)
+        raise refuse(outcome, required=required, balance=balance)
     return Hold(reservation, balance, replayed=outcome == "replayed")
 
 
@@ -173,6 +176,13 @@ def expire_due(*, now: datetime, limit: int) -> Iterator[Reservation]:
         yield expired
 
 
+def next_due() -> datetime | None:
+    """Return when the first open reservation expires or should have, None without any."""
+    still_open = Reservation.objects.filter(status="open")
+    due: datetime | None = still_open.aggregate(due=Min("expires_at"))["due"]
+    return due
+
+
 class _Step(NamedTuple):
     status: str
     request: str | None = None
@@ -181,7 +191,7 @@ class _Step(NamedTuple):
 
 
 def _settled(reservation_id: UUID, step: _Step, origin: Origin) -> Hold:
-    outcome, reservation, balance, entry = _settle(
+    outcome, required, reservation, balance, entry = _settle(
         reservation_id,
         step.status,
         step.amount,
@@ -196,6 +206,6 @@ def _settled(reservation_id: UUID, step: _Step, origin: Origin) -> Hold:
     if outcome in REFUSALS:
         raise REFUSALS[outcome]
     if outcome not in {"posted", "replayed"}:
-        raise refuse(outcome, required=reservation.amount, balance=balance)
+        raise refuse(outcome, required=required, balance=balance)
     reservation.transaction = entry
     return Hold(reservation, balance, replayed=outcome == "replayed")

@@ -5,15 +5,17 @@ for a third of what it costs to have the ORM write the same statement anew on ea
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any, Generic, TypeVar, cast
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connections, models
+from psycopg import Cursor
 
 Row = TypeVar("Row", bound=models.Model)
 
 
 class Routine:
-    """A database function that answers an outcome and one row of each named model.
+    """A database function that answers an outcome, what was required, and a row of each model.
 
     `arity` is the number of its arguments; `rows` maps fields of its composite result to models.
     """
@@ -26,15 +28,13 @@ class Routine:
             for column in reader.columns
         )
         markers = ", ".join(["%s"] * arity)
-        self._sql = f"SELECT r.outcome, {columns} FROM {name}({markers}) r"  # noqa: S608
+        self._sql = f"SELECT r.outcome, r.required, {columns} FROM {name}({markers}) r"  # noqa: S608
 
     def __call__(self, *arguments: Any) -> tuple[Any, ...]:
-        """Return the outcome and, for each model, an instance or None where the row is null."""
-        with connection.cursor() as cursor:
-            cursor.execute(self._sql, arguments)
-            values = cursor.fetchone()
-        answer: list[Any] = [values[0]]
-        start = 1
+        """Return the outcome, the credits it lacked, and for each model an instance or None."""
+        values = _fetch(self._sql, arguments)
+        answer: list[Any] = list(values[:2])
+        start = 2
         for reader in self._readers:
             end = start + len(reader.columns)
             answer.append(reader.read(values[start:end]))
@@ -54,10 +54,22 @@ class Lookup(Generic[Row]):
 
     def __call__(self, key: Any) -> Row | None:
         """Return the row whose primary key is `key`, or None."""
-        with connection.cursor() as cursor:
-            cursor.execute(self._sql, [key])
-            values = cursor.fetchone()
+        values = _fetch(self._sql, [key])
         return None if values is None else cast("Row", self._reader.read(values))
+
+
+def _fetch(sql: str, arguments: Sequence[Any]) -> Any:
+    """Return the first row, by psycopg's own cursor on Django's connection.
+
+    Unlike Django's it leaves it to the server to bind the arguments, and so may prepare the
+    statement where the connection allows it (settings, DATABASE_PREPARED_STATEMENTS).
+    """
+    database = connections[DEFAULT_DB_ALIAS]
+    database.ensure_connection()
+    database.validate_no_broken_transaction()
+    with database.wrap_database_errors, Cursor(database.connection) as cursor:
+        cursor.execute(sql, arguments)
+        return cursor.fetchone()
 
 
 class _Reader:

@@ -1,10 +1,12 @@
 """What users and services send and read about credits; the wire's names stand only here."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 from rest_framework import serializers
 
-from credits.ledger import Posting
+from credits.catalogue import LARGEST_QUANTITY
+from credits.ledger import Posting, Priced
 from credits.models import Transaction
 from credits.wire import (
     Always,
@@ -18,11 +20,13 @@ from credits.wire import (
     Timestamp,
     UserId,
     Uuid,
+    Whole,
     WireSerializer,
 )
 
 APP_ID_LENGTH = 100
 DESCRIPTION_LENGTH = 500
+MISSING_AMOUNT = {"amount": ["This field is required."]}
 
 
 class NewBalanceSerializer(WireSerializer):
@@ -57,10 +61,40 @@ class TransactionSerializer(WireSerializer):
     completedAt = Timestamp(source="created_at")
 
 
-class UseSerializer(KeyedSerializer):
+class PricedSerializer(KeyedSerializer):
+    """What is to be taken: an `amount`, or a `quantity` of an `operation` of the catalogue."""
+
+    amount = Credits(required=False, allow_null=True)
+    operation = Label(max_length=64, required=False, allow_null=True)
+    quantity = Whole(min_value=1, max_value=LARGEST_QUANTITY, required=False, allow_null=True)
+
+    def parse(self, data: object) -> dict[str, Any]:
+        """Name a missing amount beside whatever else is wrong."""
+        try:
+            return super().parse(data)
+        except serializers.ValidationError as error:
+            if isinstance(data, Mapping) and data.get("amount") is data.get("operation") is None:
+                details = cast("dict[str, Any]", error.detail)
+                raise serializers.ValidationError({**MISSING_AMOUNT, **details}) from error
+            raise
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Let `amount` be what is to be taken: credits, or so much of an operation."""
+        amount, operation, quantity = map(attrs.get, ("amount", "operation", "quantity"))
+        if operation is None:
+            if amount is None:
+                raise serializers.ValidationError(MISSING_AMOUNT)
+            if quantity is not None:
+                raise serializers.ValidationError({"quantity": ["A quantity needs an operation."]})
+            return attrs
+        if amount is not None:
+            raise serializers.ValidationError({"amount": ["An operation has its own price."]})
+        return {**attrs, "amount": Priced(operation, quantity or 1)}
+
+
+class UseSerializer(PricedSerializer):
     """A spend: how much, in which app, for what."""
 
-    amount = Credits()
     appId = Label(source="app_id", max_length=APP_ID_LENGTH)
     description = Text(max_length=DESCRIPTION_LENGTH)
     metadata = JsonObject(required=False, allow_null=True)

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from credits.catalogue_views import CatalogueViewSet
 from credits.purchase_views import PackageViewSet, PurchaseViewSet
 from credits.views import CreditsViewSet
 
@@ -9,7 +10,9 @@ urlpatterns = [
     path("balance", CreditsViewSet.as_view({"get": "balance"})),
     path("use", CreditsViewSet.as_view({"post": "use"})),
     path("transactions", CreditsViewSet.as_view({"get": "transactions"})),
-    path("usage", CreditsViewSet.as_view({"get": "usage"})),
+    path("operations", CatalogueViewSet.as_view({"get": "operations"})),
+    path("pricing", CatalogueViewSet.as_view({"get": "pricing"})),
+    path("usage", CreditsViewSet.as_view({"get": "usage"}, pagination_class=None)),
     path("packages", PackageViewSet.as_view({"get": "offered"})),
     path("purchases", PurchaseViewSet.as_view({"get": "purchases"})),
     path("purchase", PurchaseViewSet.as_view({"post": "start"})),

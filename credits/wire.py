@@ -15,6 +15,7 @@ from operator import attrgetter
 from typing import Any, cast
 
 from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.translation.trans_real import parse_accept_lang_header
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import SkipField, empty
@@ -276,7 +277,14 @@ class KeyedSerializer(WireSerializer):
     )
 
 
+class UserSerializer(WireSerializer):
+    """A body, or a path, that names a user."""
+
+    userId = UserId(source="user_id")
+
+
 IDEMPOTENCY_HEADER = KeyedSerializer()
+USER = UserSerializer()
 
 
 def origin(request: Request, body: Mapping[str, Any] | None = None) -> Origin:
@@ -289,6 +297,19 @@ def origin(request: Request, body: Mapping[str, Any] | None = None) -> Origin:
         key=key or (body or {}).get("key") or None,
         request_id=request.META.get("HTTP_X_REQUEST_ID"),
     )
+
+
+def language(request: Request) -> str:
+    """Return the language that the client asks for: `de`, else `en`; empty when it names none."""
+    for tag, _ in parse_accept_lang_header(request.META.get("HTTP_ACCEPT_LANGUAGE", "")):
+        if tag != "*":
+            return "de" if tag.partition("-")[0] == "de" else "en"
+    return ""
+
+
+def named_user(user_id: str) -> str:
+    """Return the user's id that a path holds; raise DRF's ValidationError."""
+    return cast("str", USER.parse({"userId": user_id})["user_id"])
 
 
 def user(request: Request) -> User:

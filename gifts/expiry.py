@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Min
 
 from credits.ledger import Origin
 from gifts import settling, throttle
@@ -26,6 +27,13 @@ def expire_due(*, now: datetime, limit: int) -> Iterator[int]:
     while limit > 0 and (expired := _expire_batch(now, min(limit, BATCH))):
         yield expired
         limit -= expired
+
+
+def next_due() -> datetime | None:
+    """Return when the first active gift expires or should have, None without any."""
+    active = GiftCode.objects.filter(status=Status.ACTIVE)
+    due: datetime | None = active.aggregate(due=Min("expires_at"))["due"]
+    return due
 
 
 @transaction.atomic

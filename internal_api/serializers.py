@@ -1,5 +1,8 @@
 """What services send and read; the wire's names stand only here."""
 
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from credits import reservations
@@ -7,6 +10,7 @@ from credits.serializers import (
     APP_ID_LENGTH,
     DESCRIPTION_LENGTH,
     BalanceSerializer,
+    PricedSerializer,
     TransactionSerializer,
     UseSerializer,
 )
@@ -27,16 +31,23 @@ from credits.wire import (
 from gifts.serializers import Email
 
 
+@extend_schema_field({"type": "integer", "minimum": 0})
+class Count(serializers.Field[Any, Any, Any, Any]):
+    """How often some outcomes came up, out of a Counter; only sent."""
+
+    def __init__(self, *outcomes: str) -> None:
+        self.outcomes = outcomes
+        super().__init__(source="*", read_only=True)
+
+    def to_representation(self, value: Any) -> int:
+        """Return the sum."""
+        return sum(value[outcome] for outcome in self.outcomes)
+
+
 class AppIdSerializer(WireSerializer):
     """The caller's name for itself, from the header `X-App-Id`."""
 
     appId = Label(source="name", max_length=APP_ID_LENGTH)
-
-
-class UserSerializer(WireSerializer):
-    """A body, or a path, that names a user."""
-
-    userId = UserId(source="user_id")
 
 
 class ServiceBalanceSerializer(BalanceSerializer):
@@ -113,11 +124,10 @@ class GrantedSerializer(WireSerializer):
     transactionId = Uuid(source="transaction.id")
 
 
-class ReserveSerializer(KeyedSerializer):
+class ReserveSerializer(PricedSerializer):
     """Credits to hold for a while; `reason` is `APP` or `APP:WHAT`."""
 
     userId = UserId(source="user_id")
-    amount = Credits()
     reason = Label(max_length=200)
     ttlSeconds = Whole(
         source="ttl_seconds",
@@ -170,6 +180,19 @@ class ReleasedSerializer(WireSerializer):
     balance = Amount(source="balance.available")
 
 
+class RenewalsSerializer(WireSerializer):
+    """How many subscriptions this call charged, paused, or could not renew."""
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """Name the fields here: `errors` as an attribute is DRF's own."""
+        return {
+            "charged": Count("charged"),
+            "paused": Count("paused"),
+            "errors": Count("error"),
+            "total": Count("charged", "paused", "error"),
+        }
+
+
 class RedeemPendingSerializer(WireSerializer):
     """Somebody who has registered, and the address that gifts may wait for."""
 
@@ -185,7 +208,6 @@ class ArrivedSerializer(WireSerializer):
 
 
 APP_ID = AppIdSerializer()
-USER = UserSerializer()
 SERVICE_BALANCE = ServiceBalanceSerializer()
 ERASED = ErasedSerializer()
 BALANCE_ROW = BalanceRowSerializer()
@@ -199,6 +221,7 @@ RESERVED = ReservedSerializer()
 COMMIT = CommitSerializer()
 COMMITTED = CommittedSerializer()
 RELEASE = ReleaseSerializer()
+RENEWALS = RenewalsSerializer()
 RELEASED = ReleasedSerializer()
 REDEEM_PENDING = RedeemPendingSerializer()
 ARRIVED = ArrivedSerializer()

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from internal_api.sync_views import SyncViewSet
 from internal_api.views import BalanceViewSet, GiftViewSet, ReservationViewSet
 
 urlpatterns = [
@@ -16,5 +17,7 @@ urlpatterns = [
     path("credits/reserve", ReservationViewSet.as_view({"post": "reserve"})),
     path("credits/commit", ReservationViewSet.as_view({"post": "commit"})),
     path("credits/refund-reservation", ReservationViewSet.as_view({"post": "release"})),
+    path("sync/status/<path:user_id>", SyncViewSet.as_view({"get": "status"})),
+    path("sync/charge-recurring", SyncViewSet.as_view({"post": "charge_recurring"})),
     path("gifts/redeem-pending", GiftViewSet.as_view({"post": "redeem_pending"})),
 ]

@@ -12,7 +12,7 @@ from credits import erasure, ledger, reservations
 from credits.ledger import Memo
 from credits.serializers import USED, UsedSerializer
 from credits.views import memo
-from credits.wire import origin
+from credits.wire import USER, UserSerializer, named_user, origin
 from gifts import pending
 from internal_api import serializers as wire
 from internal_api.authentication import ServiceKeyAuthentication
@@ -30,23 +30,21 @@ class BalanceViewSet(ServiceViewSet):
     @extend_schema(operation_id="internal_balance", responses=wire.ServiceBalanceSerializer)
     def balance(self, request: Request, user_id: str) -> Response:
         """What the user has; makes no row."""
-        named = wire.USER.parse({"userId": user_id})
-        return Response(wire.SERVICE_BALANCE.represent(ledger.balance_of(**named)))
+        return Response(wire.SERVICE_BALANCE.represent(ledger.balance_of(named_user(user_id))))
 
-    @extend_schema(operation_id="internal_erase", responses=wire.ErasedSerializer)
+    @extend_schema(operation_id="internal_erase", responses={200: wire.ErasedSerializer})
     def erase(self, request: Request, user_id: str) -> Response:
         """Erase the person's data; the numbers of the ledger stay, under a new, random id."""
-        named = wire.USER.parse({"userId": user_id})
-        return Response(wire.ERASED.represent(erasure.erase(**named)))
+        return Response(wire.ERASED.represent(erasure.erase(named_user(user_id))))
 
     @extend_schema(
         operation_id="internal_init",
-        request=wire.UserSerializer,
+        request=UserSerializer,
         responses=wire.BalanceRowSerializer,
     )
     def init(self, request: Request) -> Response:
         """Return the user's balance row, made when there was none."""
-        body = wire.USER.parse(request.data)
+        body = USER.parse(request.data)
         balance = ledger.open_balance(body["user_id"], origin=origin(request))
         return Response(wire.BALANCE_ROW.represent(balance))
 

@@ -2,16 +2,40 @@
 
 import json
 import logging.config
+import re
 import sys
 from typing import Any
 
 import structlog
+
+# What PostgreSQL adds to an error's message: the row, with all its values.
+DETAIL = re.compile(r"\nDETAIL:.*?(?=\n\nThe above exception|\n\nDuring handling|\Z)", re.DOTALL)
+Event = structlog.typing.EventDict
+
+
+def name_the_route(_logger: Any, _method: str, event: Event) -> Event:
+    """Put the route in the place of the path, which may name a user, where Django logs a defect."""
+    record = event["_record"]
+    if record.name == "django.request":
+        match = getattr(getattr(record, "request", None), "resolver_match", None)
+        event["event"] = str(event["event"]).partition(": ")[0]
+        event["route"] = match.route if match else ""
+    return event
+
+
+def without_rows(_logger: Any, _method: str, event: Event) -> Event:
+    """Leave the rows that PostgreSQL quotes out of a traceback."""
+    if "exception" in event:
+        event["exception"] = DETAIL.sub("", event["exception"])
+    return event
+
 
 PROCESSORS: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
+    without_rows,
 ]
 
 
@@ -31,13 +55,18 @@ def configure(level: str) -> None:
             "formatters": {
                 "json": {
                     "()": structlog.stdlib.ProcessorFormatter,
-                    "foreign_pre_chain": [structlog.stdlib.add_logger_name, *PROCESSORS],
+                    "foreign_pre_chain": [
+                        structlog.stdlib.add_logger_name,
+                        name_the_route,
+                        *PROCESSORS,
+                    ],
                     "processors": [
                         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                         renderer,
                     ],
                 }
             },
+            "filters": {"defects": {"()": _Defects}},
             "handlers": {
                 "stdout": {
                     "class": "logging.StreamHandler",
@@ -47,13 +76,22 @@ def configure(level: str) -> None:
             },
             "root": {"handlers": ["stdout"], "level": level},
             "loggers": {
-                # Every refused request has its line in the access log already.
-                "django.request": {"level": "ERROR"},
+                # Every refused request has its line in the access log already: only tracebacks of
+                # defects are news, and a foreign host is none.
+                "django.request": {"level": "ERROR", "filters": ["defects"]},
+                "django.security.DisallowedHost": {"level": "CRITICAL"},
                 "django.server": {"level": "ERROR"},
                 "stripe": {"level": "WARNING"},
             },
         }
     )
+
+
+class _Defects(logging.Filter):
+    """Lets pass what has a traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return bool(record.exc_info)
 
 
 def _serialize(event: Any, **options: Any) -> str:

@@ -2,11 +2,14 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import cast
 from uuid import uuid4
 
 import structlog
+from corsheaders import middleware as cors
 from django.http import HttpRequest, HttpResponseBase
+from django.utils.cache import patch_vary_headers
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from credits.callers import Service, User
@@ -61,3 +64,18 @@ def _caller(request: HttpRequest) -> dict[str, str]:
         case Service() as service:
             return {"service": service.name or ""}
     return {}
+
+
+class CorsMiddleware(cors.CorsMiddleware):
+    """django-cors-headers for what a browser sends from another origin.
+
+    Services send no `Origin`: looking for one through `request.headers` costs them 20 microseconds.
+    """
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        """Add the headers, or only say that they depend on the origin."""
+        if "HTTP_ORIGIN" in request.META:
+            return super().__call__(request)
+        response = cast("HttpResponseBase", self.get_response(request))
+        patch_vary_headers(response, ("origin",))
+        return response

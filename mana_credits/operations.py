@@ -1,25 +1,42 @@
 """What operators and machines ask: alive, ready, metrics."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import wraps
 
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from mana_credits import metrics
-from mana_credits.api.errors import RETRY_AFTER_SECONDS
+from mana_credits.api.errors import RETRY_AFTER_SECONDS, plain
+
+View = Callable[[HttpRequest], HttpResponse]
 
 
-@require_safe
+def for_reading(view: View) -> View:
+    """Let the view answer GET and HEAD, and nothing else."""
+
+    @wraps(view)
+    def reading(request: HttpRequest) -> HttpResponse:
+        if request.method in {"GET", "HEAD"}:
+            return view(request)
+        refused = plain(405, f'Method "{request.method}" not allowed.', "method_not_allowed")
+        refused["Allow"] = "GET, HEAD"
+        return refused
+
+    return reading
+
+
+@for_reading
 def health(request: HttpRequest) -> HttpResponse:
     """Answer that the process is alive; asks nothing else."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
     return JsonResponse({"status": "ok", "service": "mana-credits", "timestamp": now})
 
 
-@require_safe
+@for_reading
 def ready(request: HttpRequest) -> HttpResponse:
     """Answer 200 when requests can be served, else 503 naming what is missing."""
     missing = _missing()
@@ -32,7 +49,7 @@ def ready(request: HttpRequest) -> HttpResponse:
     )
 
 
-@require_safe
+@for_reading
 def prometheus(request: HttpRequest) -> HttpResponse:
     """Return the metrics of all worker processes."""
     return HttpResponse(metrics.exposition(), content_type=CONTENT_TYPE_LATEST)

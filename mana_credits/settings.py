@@ -19,9 +19,9 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 
 def secret(name: str) -> str:
-    """Return the secret `name`; raise ImproperlyConfigured when it is unset or empty."""
+    """Return the secret `name`; raise ImproperlyConfigured when it is unset or holds nothing."""
     value: str = env.str(name, default="")
-    if not value:
+    if not value.strip(" ,"):
         raise ImproperlyConfigured(f"{name} is not set. The service does not start without it.")
     return value
 
@@ -31,7 +31,8 @@ def database(url: str) -> dict[str, Any]:
     parts = conninfo_to_dict(url)
     options = {
         "options": " ".join(f"-c {name}={value}" for name, value in DATABASE_SESSION.items()),
-        "pool": {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 10},
+        "prepare_threshold": 1 if DATABASE_PREPARED_STATEMENTS else None,
+        "pool": {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 3},
         **{
             name: value
             for name, value in parts.items()
@@ -62,6 +63,8 @@ DATABASE_SESSION = {
     "lock_timeout": env.str("DATABASE_LOCK_TIMEOUT", default="5s"),
     "statement_timeout": env.str("DATABASE_STATEMENT_TIMEOUT", default="0"),
 }
+# The statements of the hot path; off behind a pooler that cannot carry them (PgBouncer < 1.21).
+DATABASE_PREPARED_STATEMENTS = env.bool("DATABASE_PREPARED_STATEMENTS", default=True)
 DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=8)
 DATABASES = {"default": database(secret("DATABASE_URL"))}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -70,6 +73,8 @@ MANA_AUTH_URL = env.str("MANA_AUTH_URL", default="http://localhost:3001").rstrip
 JWT_ISSUER = env.str("JWT_ISSUER", default=MANA_AUTH_URL)
 JWT_AUDIENCE = env.str("JWT_AUDIENCE", default="mana")
 MANA_SERVICE_KEYS = [key.strip() for key in secret("MANA_SERVICE_KEY").split(",") if key.strip()]
+# Where users are told things (mana-notify); without it messages wait in the outbox.
+MANA_NOTIFY_URL = env.str("MANA_NOTIFY_URL", default="").rstrip("/")
 
 # Without a key a developer's service runs, and buying answers 503.
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", "") if DEBUG else secret("STRIPE_SECRET_KEY")
@@ -94,7 +99,7 @@ MIDDLEWARE = [
     "mana_credits.middleware.observe",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "corsheaders.middleware.CorsMiddleware",
+    "mana_credits.middleware.CorsMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]

@@ -2,6 +2,7 @@
 
 from django.urls import include, path, re_path
 
+from credits import sync_urls
 from gifts.pages import gift_page
 from mana_credits import operations
 from mana_credits.api import errors, schema
@@ -9,6 +10,8 @@ from mana_credits.api import errors, schema
 urlpatterns = [
     path("api/v1/internal/", include("internal_api.urls")),
     path("api/v1/credits/", include("credits.urls")),
+    path("api/v1/sync/", include(sync_urls.user_patterns)),
+    path("api/v1/admin/sync/", include(sync_urls.admin_patterns)),
     path("api/v1/", include("gifts.urls")),
     path("api/v1/webhooks/", include("webhooks.urls")),
     path("g/<str:code>", gift_page),

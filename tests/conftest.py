@@ -19,6 +19,9 @@ from tests.stripe import Stripe
 TABLES = (
     "credits.balances",
     "credits.idempotency_keys",
+    "credits.job_runs",
+    "credits.outbox",
+    "credits.sync_subscriptions",
     "credits.packages",
     "credits.purchases",
     "credits.reservations",

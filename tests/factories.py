@@ -5,10 +5,13 @@ from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
-from credits import ledger, reservations
+from django.db import transaction
+
+from credits import cloud_sync, ledger, reservations
 from credits.callers import User
+from credits.cloud_sync import Activation
 from credits.ledger import Memo, Origin, Posting
-from credits.models import Package, Reservation
+from credits.models import Package, Reservation, SyncSubscription
 from gifts import codes
 from gifts.codes import NewGift
 from gifts.models import GiftCode
@@ -43,6 +46,32 @@ def hold(user_id: str, amount: float | str) -> Reservation:
     return reservations.reserve(
         user_id, Decimal(str(amount)), reason="research:openai", origin=Origin("service")
     ).reservation
+
+
+def subscribe(user_id: str, *, at: datetime, interval: str = "monthly") -> Activation:
+    """Turn Cloud Sync on at a moment, paid from the user's credits."""
+    return cloud_sync.activate(user_id, interval=interval, origin=Origin("user", at=at), now=at)
+
+
+def due_subscribers(count: int, *, since: datetime) -> list[str]:
+    """Make users with 5 credits each whose Cloud Sync, as imported, is due `since` then."""
+    users = [f"syncer-{number:04}" for number in range(count)]
+    with transaction.atomic():
+        for user_id in users:
+            give(user_id, 5)
+        SyncSubscription.objects.bulk_create(
+            SyncSubscription(
+                user_id=user_id,
+                renews=True,
+                anchor_day=since.day,
+                paid_from=since - timedelta(days=28),
+                paid_until=since,
+                created_at=since,
+                updated_at=since,
+            )
+            for user_id in users
+        )
+    return users
 
 
 def gift(creator: str, amount: float | str | Decimal = 10, **options: Any) -> GiftCode:

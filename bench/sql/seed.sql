@@ -6,7 +6,7 @@ LANGUAGE sql AS $$
         gen_random_uuid(), user_id, type, amount, 0,
         CASE type WHEN 'usage' THEN 'spent' ELSE 'earned' END, false,
         'chat', 'GPT-4 message', '{"model": "gpt-4"}', 'service', NULL, NULL, NULL, NULL, NULL,
-        NULL);
+        NULL, NULL, NULL, NULL);
 $$;
 
 SELECT count(pg_temp.post('user-' || i, 'grant', 1000000000)) FROM generate_series(1, :users) i;

@@ -188,7 +188,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='reservation',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('committed_amount__gt', 0), ('committed_amount__lte', models.F('amount')), ('status', 'committed'), ('transaction__isnull', False)), models.Q(models.Q(('status', 'committed'), _negated=True), ('committed_amount__isnull', True), ('transaction__isnull', True)), _connector='OR'), name='reservation_committed_names_its_transaction'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('committed_amount__gt', 0), ('committed_amount__isnull', False), ('committed_amount__lte', models.F('amount')), ('status', 'committed'), ('transaction__isnull', False)), models.Q(models.Q(('status', 'committed'), _negated=True), ('committed_amount__isnull', True), ('transaction__isnull', True)), _connector='OR'), name='reservation_committed_names_its_transaction'),
         ),
         migrations.AddConstraint(
             model_name='reservation',

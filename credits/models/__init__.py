@@ -1,22 +1,31 @@
 """What may exist in the schema `credits`: fields and named constraints, no behaviour."""
 
 from credits.models.balances import Balance
+from credits.models.catalogue import Operation, OperationPrice
 from credits.models.idempotency import IdempotencyKey
+from credits.models.jobs import JobRun
+from credits.models.outbox import OutboxMessage
 from credits.models.packages import Package
 from credits.models.purchases import Purchase, StripeCustomer
 from credits.models.reservations import Reservation
 from credits.models.returns import Return
+from credits.models.sync import SyncSubscription
 from credits.models.transactions import Transaction
 from credits.models.usage import UsageStat
 
 __all__ = [
     "Balance",
     "IdempotencyKey",
+    "JobRun",
+    "Operation",
+    "OperationPrice",
+    "OutboxMessage",
     "Package",
     "Purchase",
     "Reservation",
     "Return",
     "StripeCustomer",
+    "SyncSubscription",
     "Transaction",
     "UsageStat",
 ]

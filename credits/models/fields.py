@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import models
+from django.db.models import Q
 
 from credits.amounts import DIGITS, PLACES
 
@@ -16,3 +17,14 @@ def amount_field(**options: Any) -> "models.DecimalField[Any, Decimal]":
 def user_id_field(**options: Any) -> "models.CharField[Any, str]":
     """Return a field for a user's id in mana-auth: opaque text, 1 to 255 characters."""
     return models.CharField(max_length=255, **options)
+
+
+def price_is_whole() -> Q:
+    """Return that a row which names an operation also says its price and how much of it."""
+    return Q(operation__isnull=True, unit_cost__isnull=True, quantity__isnull=True) | Q(
+        operation__isnull=False,
+        unit_cost__isnull=False,
+        unit_cost__gt=0,
+        quantity__isnull=False,
+        quantity__gt=0,
+    )

@@ -4,14 +4,15 @@ from django.db import models
 from django.db.models import F, Q
 
 from credits.ids import new_id
-from credits.models.fields import amount_field, user_id_field
+from credits.models.fields import amount_field, price_is_whole, user_id_field
 from credits.models.transactions import ACTOR_PATTERN, Transaction
 
 
 class Reservation(models.Model):
     """A hold on `amount` credits until `expires_at`: open, then settled once and for all.
 
-    A committed one names its transaction and how much of `amount` was taken.
+    A committed one names its transaction and how much of `amount` was taken. One made by operation
+    says its price at that moment, as its transaction will.
     """
 
     class Status(models.TextChoices):
@@ -25,6 +26,9 @@ class Reservation(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id)
     user_id = user_id_field()
     amount = amount_field()
+    operation = models.CharField(max_length=64, null=True)  # noqa: DJ001
+    unit_cost = amount_field(null=True)
+    quantity = models.IntegerField(null=True)
     app_id = models.CharField(max_length=100)
     reason = models.CharField(max_length=200)
     status = models.CharField(max_length=16, choices=Status, db_default=Status.OPEN)
@@ -55,6 +59,7 @@ class Reservation(models.Model):
                 condition=Q(
                     status="committed",
                     transaction__isnull=False,
+                    committed_amount__isnull=False,
                     committed_amount__gt=0,
                     committed_amount__lte=F("amount"),
                 )
@@ -64,6 +69,9 @@ class Reservation(models.Model):
             models.CheckConstraint(
                 name="reservation_expires_after_creation",
                 condition=Q(expires_at__gt=F("created_at")),
+            ),
+            models.CheckConstraint(
+                name="reservation_operation_has_its_price", condition=price_is_whole()
             ),
             models.CheckConstraint(
                 name="reservation_actor_known", condition=Q(actor__regex=ACTOR_PATTERN)

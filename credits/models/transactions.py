@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from credits.ids import new_id
-from credits.models.fields import amount_field, user_id_field
+from credits.models.fields import amount_field, price_is_whole, user_id_field
 
 ACTOR_PATTERN = r"^(user|service|stripe|system|(service|operator):.+)$"
 
@@ -15,7 +15,8 @@ class Transaction(models.Model):
     `number` counts a user's transactions 1, 2, 3 … without gaps. `spent_change` is what the entry
     did to the user's lifetime `total_spent`; `amount + spent_change` is what it did to
     `total_earned`. `cause` names the thing that may move credits only once (`grant:…`,
-    `reservation:…`); `related` is the transaction that this one refunds or reverses.
+    `reservation:…`); `related` is the transaction that this one refunds or reverses. A spend by
+    operation says its price at that moment: `unit_cost` for one (or a batch), `quantity` of them.
     """
 
     class Type(models.TextChoices):
@@ -39,6 +40,9 @@ class Transaction(models.Model):
     balance_before = amount_field()
     balance_after = amount_field()
     spent_change = amount_field()
+    operation = models.CharField(max_length=64, null=True)  # noqa: DJ001
+    unit_cost = amount_field(null=True)
+    quantity = models.IntegerField(null=True)
     app_id = models.CharField(max_length=100)
     description = models.CharField(max_length=500)
     metadata = models.JSONField(null=True)
@@ -96,6 +100,13 @@ class Transaction(models.Model):
             models.CheckConstraint(
                 name="transaction_reversal_names_its_original",
                 condition=~Q(type="reversal") | Q(related__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="transaction_operation_has_its_price", condition=price_is_whole()
+            ),
+            models.CheckConstraint(
+                name="transaction_operation_is_a_usage",
+                condition=Q(operation__isnull=True) | Q(type="usage"),
             ),
             models.CheckConstraint(
                 name="transaction_actor_known", condition=Q(actor__regex=ACTOR_PATTERN)

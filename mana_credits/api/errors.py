@@ -1,5 +1,6 @@
 """Errors on the wire: `{"statusCode":402,"message":"…","code":"…","details":{…}}`."""
 
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -12,7 +13,11 @@ from rest_framework.serializers import as_serializer_error
 from credits.errors import DomainError
 
 RETRY_AFTER_SECONDS = 5
-CODES = {"parse_error": "invalid_json", "authentication_failed": "not_authenticated"}
+CODES = {
+    "parse_error": "invalid_json",
+    "authentication_failed": "not_authenticated",
+    "permission_denied": "forbidden",
+}
 
 logger = structlog.get_logger(__name__)
 
@@ -30,6 +35,8 @@ def envelope(
 ) -> dict[str, Any]:
     """Return the body of an error."""
     body: dict[str, Any] = {"statusCode": status, "message": message, "code": code}
+    if status == HTTPStatus.FORBIDDEN:
+        body["error"] = "Forbidden"
     if details:
         body["details"] = details
     return body
@@ -89,7 +96,8 @@ def _details(error: exceptions.ValidationError) -> dict[str, Any]:
 
 def plain(status: int, message: str, code: str) -> HttpResponse:
     """Return an error from outside DRF's views."""
-    return JsonResponse(envelope(status, message, code), status=status)
+    compact = {"separators": (",", ":")}
+    return JsonResponse(envelope(status, message, code), status=status, json_dumps_params=compact)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -64,15 +64,19 @@ class Pages(BasePagination):
 
     def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
         """Describe the parameters for the API's schema."""
-        whole = {"type": "integer", "minimum": 0}
-        texts = {
-            "limit": f"How many rows: 1 to {LARGEST_LIMIT}; more counts as {LARGEST_LIMIT}.",
-            "offset": "How many rows to pass over.",
-            "cursor": "Where to go on, as the header Link said.",
-        }
+        parameters = (
+            ("limit", 1, f"How many rows: up to {LARGEST_LIMIT}; more counts as {LARGEST_LIMIT}."),
+            ("offset", 0, "How many rows to pass over."),
+            ("cursor", 1, "Where to go on, as the header Link said."),
+        )
         return [
-            {"name": name, "in": "query", "description": text, "schema": whole}
-            for name, text in texts.items()
+            {
+                "name": name,
+                "in": "query",
+                "description": text,
+                "schema": {"type": "integer", "minimum": least},
+            }
+            for name, least, text in parameters
         ]
 
     def _link(self, request: Request, cursor: int, limit: int) -> str:

@@ -12,6 +12,7 @@ ERROR_STATUSES = {
     "400": "The request is not valid; `details` names the fields.",
     "401": "Not authenticated.",
     "402": "The credits do not suffice; `details` has `required` and `available`.",
+    "403": "Not allowed.",
     "404": "Not found.",
     "409": "In conflict with an earlier request.",
     "413": "The body is too large.",
@@ -62,6 +63,7 @@ ERROR_SCHEMA = {
         "statusCode": {"type": "integer"},
         "message": {"type": "string"},
         "code": {"type": "string"},
+        "error": {"type": "string"},
         "details": {"type": "object", "additionalProperties": {}},
     },
 }

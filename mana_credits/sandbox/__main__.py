@@ -14,7 +14,7 @@ from types import FrameType
 from urllib.error import URLError
 
 from mana_credits import embedded_postgres
-from mana_credits.sandbox import identity
+from mana_credits.sandbox import identity, stripe
 from mana_credits.sandbox.state import State
 
 IDENTITY_PORT = 3001
@@ -35,6 +35,11 @@ Try it:
 "description":"GPT-4 message"}}' {url}/api/v1/internal/credits/use
 
   curl -H 'Authorization: Bearer {token}' {url}/api/v1/credits/transactions
+
+Buy credits, and pay at the sandbox's Stripe (or open {stripe}/pay/PURCHASE_ID in a browser):
+
+  PURCHASE=$(curl -s -H 'Authorization: Bearer {token}' -d '{{"packageId":"{package}"}}' \
+{url}/api/v1/credits/purchase | cut -d'"' -f4); curl -d method=card {stripe}/pay/$PURCHASE
 
 More tokens (demo-alice, demo-bob, demo-carol, demo-admin):
   curl -d '{{"user":"demo-bob"}}' {issuer}/api/auth/token
@@ -81,23 +86,37 @@ def _run(stack: ExitStack) -> None:
         "MANA_AUTH_URL": provider.issuer,
         "DATABASE_URL": stack.enter_context(_database(state)),
     }
+    environment |= {
+        "STRIPE_SECRET_KEY": "sk_test_sandbox",
+        "STRIPE_WEBHOOK_SECRET": state.webhook_secret,
+        "STRIPE_API_BASE": stack.enter_context(
+            stripe.serving(webhook=f"{url}/api/v1/webhooks/stripe", secret=state.webhook_secret)
+        ),
+    }
     state.write_environment(environment)
     os.environ.update(environment)
-    _prepare_database()
-    service = stack.enter_context(_service(state, url))
+    package = _prepare_database()
+    print("Starting the service …", flush=True)
+    gunicorn = ["-m", "gunicorn", "-c", "mana_credits/gunicorn.conf.py"]
+    service = stack.enter_context(_process(gunicorn, state))
+    _wait_until_ready(service, url, state)
+    worker = stack.enter_context(_process(["manage.py", "worker"], state))
     print(
         WELCOME.format(
             url=url,
             token=provider.token("demo-alice"),
             service_key=state.service_key,
             issuer=provider.issuer,
+            package=package,
+            stripe=environment["STRIPE_API_BASE"],
             environment_file=state.environment_file,
             log=state.log,
         ),
         flush=True,
     )
-    service.wait()
-    raise CannotStart(f"the service ended by itself; its log is {state.log}")
+    while service.poll() is None and worker.poll() is None:
+        time.sleep(0.5)
+    raise CannotStart(f"a process of the service ended by itself; its log is {state.log}")
 
 
 def _refuse_production() -> None:
@@ -130,7 +149,8 @@ def _database(state: State) -> Iterator[str]:
         yield url
 
 
-def _prepare_database() -> None:
+def _prepare_database() -> str:
+    """Return the id of a package to buy."""
     print("Migrating and seeding …", flush=True)
     os.environ["DJANGO_SETTINGS_MODULE"] = "mana_credits.settings"
     import django  # noqa: PLC0415  # its settings need the environment that stands only now
@@ -139,25 +159,25 @@ def _prepare_database() -> None:
 
     django.setup()
     call_command("migrate", verbosity=0)
-    from mana_credits.sandbox.seed import seed  # noqa: PLC0415
+    from mana_credits.sandbox.seed import seed, seed_packages  # noqa: PLC0415
 
     seed()
+    package = seed_packages()
     connection.close_pool()  # type: ignore[attr-defined]
+    return str(package.pk)
 
 
 @contextmanager
-def _service(state: State, url: str) -> Iterator["subprocess.Popen[bytes]"]:
-    print("Starting the service …", flush=True)
+def _process(arguments: list[str], state: State) -> Iterator["subprocess.Popen[bytes]"]:
     with state.log.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "-c", "mana_credits/gunicorn.conf.py"],
+            [sys.executable, *arguments],
             env={**os.environ, "HOST": "127.0.0.1"},
             stdout=log,
             stderr=log,
             start_new_session=True,  # Ctrl-C in the terminal is for us; we stop it gracefully
         )
     try:
-        _wait_until_ready(process, url, state)
         yield process
     finally:
         process.terminate()

@@ -45,8 +45,8 @@ PACKAGES = (
 )
 
 
-def seed_packages() -> None:
-    """Offer the sandbox's packages; those that are there already stay as they are."""
+def seed_packages() -> Package:
+    """Offer the sandbox's packages, where they are not there already; return the first one."""
     for order, (name, amount, cents, description) in enumerate(PACKAGES, start=1):
         Package.objects.get_or_create(
             name=name,
@@ -57,3 +57,4 @@ def seed_packages() -> None:
                 "sort_order": order,
             },
         )
+    return Package.objects.get(name=PACKAGES[0][0])

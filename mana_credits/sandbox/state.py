@@ -30,6 +30,11 @@ class State:
         return self._kept("service-key", secrets.token_urlsafe(24))
 
     @property
+    def webhook_secret(self) -> str:
+        """What the sandbox's Stripe signs its events with."""
+        return self._kept("webhook-secret", f"whsec_{secrets.token_urlsafe(24)}")
+
+    @property
     def secret_key(self) -> str:
         """Django's secret."""
         return self._kept("secret-key", secrets.token_urlsafe(50))

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
 
 from tests.api import Caller
 from tests.environment import PROVIDER, SERVICE_KEY
@@ -31,3 +33,14 @@ def nothing_stored(reservation: str) -> Iterator[None]:
     before = counts()
     yield
     assert counts() == before
+
+
+@pytest.fixture
+def one_connection(db: None) -> Iterator[None]:
+    """Let requests through the bare WSGI application stay inside the test's transaction."""
+    signals = (request_started, request_finished)
+    for signal in signals:
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in signals:
+        signal.connect(close_old_connections)

@@ -70,11 +70,35 @@ def paste(printed: str) -> list[dict[str, object]]:
     ]
 
 
+def buy(printed: str) -> dict[str, object]:
+    """Run the printed lines that buy a package and pay for it."""
+    line = re.search(r"^  (PURCHASE=.*)$", printed, re.MULTILINE)
+    assert line
+    paid: dict[str, object] = json.loads(
+        subprocess.run(line[1], shell=True, capture_output=True, check=True).stdout
+    )
+    return paid
+
+
+def wait_for_balance(printed: str, balance: float) -> None:
+    """Wait until the payment's event has arrived."""
+    look = re.findall(r"^  (curl .*/balance)$", printed, re.MULTILINE)[0]
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline:
+        seen = subprocess.run(look, shell=True, capture_output=True, check=True).stdout
+        if json.loads(seen)["balance"] == balance:
+            return
+        time.sleep(0.2)
+    raise AssertionError(seen)
+
+
 def test_what_it_prints_works_when_pasted_and_ctrl_c_stops_everything(tmp_path: Path) -> None:
     port = free_port()
 
     with running(tmp_path / "state", port) as (printed, _):
         balance, used, transactions, token = paste(printed)
+        paid = buy(printed)
+        wait_for_balance(printed, 982.9)
     with running(tmp_path / "state", port) as (printed, _):
         balance_later = paste(printed)[0]
 
@@ -82,7 +106,8 @@ def test_what_it_prints_works_when_pasted_and_ctrl_c_stops_everything(tmp_path: 
     assert used["newBalance"] == {"balance": 482.9, "totalEarned": 500, "totalSpent": 17.1}
     assert len(transactions) == 5
     assert list(token) == ["token"]
-    assert balance_later == {"balance": 482.9, "totalEarned": 500, "totalSpent": 17.1, "held": 0}
+    assert paid["status"] == "succeeded"
+    assert balance_later == {"balance": 982.9, "totalEarned": 1000, "totalSpent": 17.1, "held": 0}
     kept = [tmp_path / "state" / name for name in ("env", "identity.pem", "service-key")]
     assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
 

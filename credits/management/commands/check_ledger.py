@@ -1,7 +1,7 @@
 """`manage.py check_ledger`: prove that the books close."""
 
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -24,7 +24,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take one user, and the size of a batch."""
         parser.add_argument("--user", help="the id of the one user to check")
-        parser.add_argument("--batch-size", type=int, default=1000, help="users at a time")
+        parser.add_argument("--batch-size", type=_size, default=1000, help="users at a time")
 
     def handle(self, *, user: str | None, batch_size: int, **options: Any) -> None:
         """Print what is wrong; exit with 1 if anything is."""
@@ -35,7 +35,7 @@ class Command(BaseCommand):
         self.stdout.write("The books close.")
 
     def _check_one(self, user: str) -> int:
-        return self._report(books.check([user]))
+        return self._report([*books.check([user]), *books.orphans([user])])
 
     def _check_all(self, batch_size: int) -> int:
         total = Balance.objects.count()
@@ -51,3 +51,9 @@ class Command(BaseCommand):
         for found in discrepancies:
             self.stdout.write(f"User {found.user_id}: {found.sentence} ({found.rule}).")
         return len(discrepancies)
+
+
+def _size(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise ArgumentTypeError("a whole number of at least 1 is expected")
+    return int(text)

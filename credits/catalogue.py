@@ -1,0 +1,113 @@
+"""The catalogue: which operations cost credits, and how much.
+
+Costs are credits: for one of the operation, or for each started batch of `per_items` items. The
+same rule stands in `credits.price` (`credits/sql/`), by which a spend finds its price.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from credits.amounts import positive
+from credits.errors import DomainError
+from credits.models import Operation, OperationPrice
+
+LARGEST_QUANTITY = 1_000_000
+
+
+class OperationUnknown(DomainError):
+    """The catalogue has no such operation, or no longer offers it."""
+
+    code = "unknown_operation"
+    message = "There is no such operation in the catalogue"
+
+
+class InvalidBatch(DomainError):
+    """A batch has 1 to 1,000,000 items."""
+
+    code = "invalid_batch"
+    message = "A batch has 1 to 1,000,000 items"
+
+
+class Price(NamedTuple):
+    """What an operation costs: `cost` credits, for each started `per_items` items if given."""
+
+    cost: Decimal
+    per_items: int | None = None
+
+
+class Pricing(NamedTuple):
+    """The operations on offer, and when the catalogue changed last (None: never had one)."""
+
+    operations: list[Operation]
+    updated_at: datetime | None
+
+
+def on_offer() -> QuerySet[Operation]:
+    """Return the operations that can be used, by key."""
+    return Operation.objects.filter(active=True).order_by("key")
+
+
+def price(operation: str, quantity: int = 1) -> Decimal:
+    """Return what `quantity` of an operation costs now, in credits. Raises OperationUnknown."""
+    found = on_offer().filter(pk=operation).first()
+    if found is None:
+        raise OperationUnknown
+    batches = -(-quantity // (found.per_items or 1))
+    return found.cost * batches
+
+
+def pricing() -> Pricing:
+    """Return all prices; an operation taken off offer counts as a change."""
+    operations = list(Operation.objects.order_by("key"))
+    updated_at = max((operation.updated_at for operation in operations), default=None)
+    return Pricing([operation for operation in operations if operation.active], updated_at)
+
+
+@transaction.atomic
+def set_price(operation: str, new: Price, *, actor: str, now: datetime) -> Operation:
+    """Give an operation a price from now on, with a row of history; bring it back if it was off.
+
+    The same price again changes nothing. Raises OperationUnknown, InvalidAmount, InvalidBatch.
+    """
+    new = Price(positive(new.cost), new.per_items)
+    if new.per_items is not None and not 1 <= new.per_items <= LARGEST_QUANTITY:
+        raise InvalidBatch
+    return _change(_locked(operation), new, actor, now)
+
+
+@transaction.atomic
+def deactivate(operation: str, *, actor: str, now: datetime) -> Operation:
+    """Take an operation off offer, with a row of history. Raises OperationUnknown."""
+    return _change(_locked(operation), None, actor, now)
+
+
+def _locked(key: str) -> Operation:
+    found = Operation.objects.select_for_update().filter(pk=key).first()
+    if found is None:
+        raise OperationUnknown
+    return found
+
+
+def _change(operation: Operation, new: Price | None, actor: str, now: datetime) -> Operation:
+    old = Price(operation.cost, operation.per_items) if operation.active else None
+    if new == old:
+        return operation
+    operation.active = new is not None
+    if new is not None:
+        operation.cost, operation.per_items = new
+    operation.updated_at = now
+    operation.save(update_fields=["active", "cost", "per_items", "updated_at"])
+    OperationPrice.objects.create(
+        operation=operation,
+        cost_before=old and old.cost,
+        per_items_before=old and old.per_items,
+        cost_after=new and new.cost,
+        per_items_after=new and new.per_items,
+        actor=actor,
+        changed_at=now,
+    )
+    return operation

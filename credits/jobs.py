@@ -1,0 +1,72 @@
+"""What the worker does for this app."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import structlog
+
+from credits import books, cloud_sync, outbox, reservations
+from credits.worker import Job
+
+# So many rows in one run, so that no job keeps the others waiting for long.
+ROWS_PER_RUN = 5_000
+USERS_PER_BATCH = 1_000
+
+logger = structlog.get_logger(__name__)
+
+
+class BooksDoNotClose(Exception):
+    """The nightly check found discrepancies; each is in the log."""
+
+
+def expire_reservations(now: datetime) -> Iterator[str]:
+    """Free the credits of reservations whose time is over."""
+    for _ in reservations.expire_due(now=now, limit=ROWS_PER_RUN):
+        yield "expired"
+
+
+def renew_subscriptions(now: datetime) -> Iterator[str]:
+    """Charge or pause what is due of Cloud Sync."""
+    return cloud_sync.renew_due(now=now, limit=ROWS_PER_RUN)
+
+
+def deliver_outbox(now: datetime) -> Iterator[str]:
+    """Tell mana-notify what is due."""
+    return outbox.deliver_due(now=now)
+
+
+def check_ledger(now: datetime) -> Iterator[str]:
+    """Check the rules of the money over all users. Raises BooksDoNotClose."""
+    discrepancies = 0
+    for _, found in books.check_all(batch_size=USERS_PER_BATCH):
+        for one in found:
+            logger.error("discrepancy", user=one.user_id, rule=one.rule, sentence=one.sentence)
+        discrepancies += len(found)
+        yield "batches"
+    if discrepancies:
+        raise BooksDoNotClose(f"{discrepancies} discrepancies")
+
+
+def clean_up_outbox(now: datetime) -> Iterator[str]:
+    """Delete messages that were delivered long ago."""
+    for _ in range(outbox.clean_up(now=now)):
+        yield "deleted"
+
+
+JOBS = (
+    Job(
+        "expire_reservations",
+        expire_reservations,
+        every=timedelta(seconds=10),
+        next_due=reservations.next_due,
+    ),
+    Job(
+        "renew_subscriptions",
+        renew_subscriptions,
+        every=timedelta(seconds=30),
+        next_due=cloud_sync.next_due,
+    ),
+    Job("deliver_outbox", deliver_outbox, every=timedelta(seconds=10), next_due=outbox.next_due),
+    Job("check_ledger", check_ledger, at_hour=3),
+    Job("clean_up_outbox", clean_up_outbox, at_hour=4),
+)

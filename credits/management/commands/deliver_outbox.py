@@ -1,0 +1,13 @@
+"""`manage.py deliver_outbox`: tell mana-notify what is due."""
+
+from credits.management.job_command import JobCommand
+
+
+class Command(JobCommand):
+    """Delivers what is due; any number of these may run at once."""
+
+    help = (
+        "Sends the notifications that are due to MANA_NOTIFY_URL; what fails is tried again with "
+        "growing pauses. Safe to stop, to run again, and to run many times at once."
+    )
+    job = "deliver_outbox"

@@ -1,0 +1,53 @@
+"""`manage.py worker`: run what is due, until it is told to stop."""
+
+import signal
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
+from typing import Any
+
+import structlog
+from django.core.management.base import BaseCommand
+
+from credits import worker
+
+logger = structlog.get_logger(__name__)
+
+
+class Command(BaseCommand):
+    """Runs all jobs; any number of workers may run at once."""
+
+    help = (
+        "Runs what is due, again and again: expires reservations, renews subscriptions, delivers "
+        "notifications, checks the ledger every night, and what other apps bring. Any number may "
+        "run at once. SIGTERM and Ctrl-C stop it after the step under way."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take whether to stop after one round."""
+        parser.add_argument(
+            "--once", action="store_true", help="run what is due now and stop (for cron)"
+        )
+
+    def handle(self, *, once: bool, **options: Any) -> None:
+        """Work until stopped; with --once exit with 1 when a job failed."""
+        with _stopped_by(signal.SIGTERM, signal.SIGINT) as stop:
+            logger.info("worker_started", jobs=list(worker.jobs()))
+            if not once:
+                worker.work(stop, clock=worker.now)
+            elif not worker.work_once(stop, now=worker.now()):
+                sys.exit(1)
+            logger.info("worker_stopped")
+
+
+@contextmanager
+def _stopped_by(*signals: signal.Signals) -> Iterator[Event]:
+    stop = Event()
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in signals}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

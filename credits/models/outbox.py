@@ -1,0 +1,62 @@
+"""The outbox: what other services must be told, written with the change that it tells of."""
+
+from django.db import models
+from django.db.models import Q
+
+from credits.ids import new_id
+from credits.models.fields import user_id_field
+
+
+class OutboxMessage(models.Model):
+    """One message to mana-notify: pending until it was delivered, dead when that never worked.
+
+    `key` names what happened, so that it is told once; the receiver sees `id` and can drop a
+    repeat. `due_at` is when a pending message is tried next, `attempts` how often it was.
+    """
+
+    class Status(models.TextChoices):
+        """Pending, or one of two ends; a dead one may be revived by an operator."""
+
+        PENDING = "pending"
+        DELIVERED = "delivered"
+        DEAD = "dead"
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    key = models.CharField(max_length=400)
+    user_id = user_id_field()
+    body = models.JSONField()
+    status = models.CharField(max_length=16, choices=Status, db_default=Status.PENDING)
+    attempts = models.IntegerField(db_default=0)
+    due_at = models.DateTimeField()
+    last_error = models.CharField(max_length=500, blank=True, db_default="")
+    created_at = models.DateTimeField()
+    delivered_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = '"credits"."outbox"'
+        constraints = (
+            models.UniqueConstraint(name="outbox_key_tells_once", fields=["key"]),
+            models.CheckConstraint(
+                name="outbox_status_known",
+                condition=Q(status__in=["pending", "delivered", "dead"]),
+            ),
+            models.CheckConstraint(
+                name="outbox_delivered_says_when",
+                condition=Q(status="delivered", delivered_at__isnull=False)
+                | ~Q(status="delivered") & Q(delivered_at__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="outbox_attempts_not_negative", condition=Q(attempts__gte=0)
+            ),
+        )
+        indexes = (
+            models.Index(name="outbox_user_idx", fields=["user_id"]),
+            models.Index(
+                name="outbox_pending_idx", fields=["due_at"], condition=Q(status="pending")
+            ),
+            models.Index(
+                name="outbox_delivered_idx",
+                fields=["delivered_at"],
+                condition=Q(status="delivered"),
+            ),
+        )

@@ -1,0 +1,97 @@
+"""Cloud Sync subscriptions: what recurs, one row per user."""
+
+from datetime import datetime
+
+from django.db import models
+from django.db.models import F, Q
+
+from credits.models.fields import user_id_field
+from credits.models.transactions import Transaction
+
+
+class SyncSubscription(models.Model):
+    """A user's Cloud Sync: paid from `paid_from` until `paid_until`, by the entry `charge`.
+
+    `renews` is the user's will to pay for the next period; deactivating ends it and pausing does,
+    but what was paid for stays on record. A gift (`gifted_at`) keeps sync on without charges and
+    leaves the paid period as it is. Periods end on `anchor_day`, or on a shorter month's last day.
+    """
+
+    class Interval(models.TextChoices):
+        """How long a period lasts."""
+
+        MONTHLY = "monthly"
+        QUARTERLY = "quarterly"
+        YEARLY = "yearly"
+
+    user_id = user_id_field(primary_key=True)
+    interval = models.CharField(max_length=16, choices=Interval, db_default=Interval.MONTHLY)
+    renews = models.BooleanField(db_default=False)
+    anchor_day = models.SmallIntegerField(null=True)
+    paid_from = models.DateTimeField(null=True)
+    paid_until = models.DateTimeField(null=True)
+    charge = models.OneToOneField(Transaction, on_delete=models.PROTECT, null=True)
+    paused_at = models.DateTimeField(null=True)
+    gifted_at = models.DateTimeField(null=True)
+    gifted_by = models.CharField(max_length=264, null=True)  # noqa: DJ001
+    language = models.CharField(max_length=2, blank=True, db_default="")
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        db_table = '"credits"."sync_subscriptions"'
+        constraints = (
+            models.CheckConstraint(name="sync_user_id_not_empty", condition=~Q(user_id="")),
+            models.CheckConstraint(
+                name="sync_interval_known",
+                condition=Q(interval__in=["monthly", "quarterly", "yearly"]),
+            ),
+            models.CheckConstraint(
+                name="sync_paid_period_is_whole",
+                condition=Q(
+                    paid_from__isnull=True, paid_until__isnull=True, anchor_day__isnull=True
+                )
+                | Q(
+                    paid_from__isnull=False,
+                    paid_until__isnull=False,
+                    paid_until__gt=F("paid_from"),
+                    anchor_day__isnull=False,
+                    anchor_day__range=(1, 31),
+                ),
+            ),
+            models.CheckConstraint(
+                name="sync_renews_what_was_paid",
+                condition=Q(renews=False) | Q(paid_until__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="sync_paused_does_not_renew",
+                condition=Q(paused_at__isnull=True) | Q(renews=False, gifted_at__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="sync_gift_has_a_giver",
+                condition=Q(gifted_at__isnull=True, gifted_by__isnull=True)
+                | Q(gifted_at__isnull=False, gifted_by__isnull=False),
+            ),
+        )
+        indexes = (
+            models.Index(
+                name="sync_due_idx",
+                fields=["paid_until", "user_id"],
+                condition=Q(renews=True, gifted_at__isnull=True),
+            ),
+        )
+
+    @property
+    def gifted(self) -> bool:
+        """Whether it is a present at the moment."""
+        return self.gifted_at is not None
+
+    @property
+    def active(self) -> bool:
+        """Whether sync is on."""
+        return self.renews or self.gifted
+
+    @property
+    def next_charge_at(self) -> datetime | None:
+        """When the next period is charged, if one will be."""
+        return self.paid_until if self.renews and not self.gifted else None

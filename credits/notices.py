@@ -1,0 +1,45 @@
+"""What users are told by mana-notify, in their language: German unless another one is known."""
+
+from decimal import Decimal
+from typing import Any
+
+from credits.amounts import plain
+from credits.models import SyncSubscription
+
+SYNC_PAUSED = {
+    "de": (
+        "Cloud Sync wurde pausiert",
+        """\
+Deine Credits reichen nicht aus, um Cloud Sync zu verlängern: {credits} Credits werden gebraucht.
+Cloud Sync ist deshalb pausiert. Deine Daten bleiben auf deinen Geräten erhalten.
+
+Lade Credits auf und aktiviere Cloud Sync wieder, um weiter zu synchronisieren.
+""",
+    ),
+    "en": (
+        "Cloud Sync was paused",
+        """\
+Your credits do not suffice to renew Cloud Sync: {credits} credits are needed.
+Cloud Sync is therefore paused. Your data stays on your devices.
+
+Top up your credits and activate Cloud Sync again to go on syncing.
+""",
+    ),
+}
+
+
+def sync_paused(subscription: SyncSubscription, *, required: Decimal) -> dict[str, Any]:
+    """Return the notification that a renewal over `required` credits could not be paid."""
+    subject, body = SYNC_PAUSED[subscription.language or "de"]
+    return {
+        "channel": "email",
+        "appId": "sync",
+        "userId": subscription.user_id,
+        "subject": subject,
+        "body": body.format(credits=plain(required)),
+        "data": {
+            "type": "sync_paused",
+            "interval": subscription.interval,
+            "requiredCredits": plain(required),
+        },
+    }

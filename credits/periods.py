@@ -1,0 +1,35 @@
+"""Periods of Cloud Sync: months that do not drift (31 Jan, 28 Feb, 31 Mar). Times are UTC."""
+
+from calendar import monthrange
+from datetime import datetime
+
+from credits.models import SyncSubscription
+
+MONTHS = {
+    SyncSubscription.Interval.MONTHLY: 1,
+    SyncSubscription.Interval.QUARTERLY: 3,
+    SyncSubscription.Interval.YEARLY: 12,
+}
+
+
+def months(interval: str) -> int:
+    """Return how many months a period of `interval` has."""
+    return MONTHS[SyncSubscription.Interval(interval)]
+
+
+def end(start: datetime, interval: str, *, anchor_day: int) -> datetime:
+    """Return where the period from `start` ends: on the anchor day, or the month's last day."""
+    years, month = divmod(start.month - 1 + months(interval), 12)
+    year, month = start.year + years, month + 1
+    return start.replace(year=year, month=month, day=min(anchor_day, monthrange(year, month)[1]))
+
+
+def current_start(due: datetime, interval: str, *, anchor_day: int, now: datetime) -> datetime:
+    """Return the start of the period that holds `now`, of those that follow each other from `due`.
+
+    See docs/decisions/0030-overdue-renewals.md.
+    """
+    start = due
+    while (following := end(start, interval, anchor_day=anchor_day)) <= now:
+        start = following
+    return start

@@ -1,0 +1,162 @@
+"""The worker: runs the apps' jobs when they are due, in any number of processes at once.
+
+A job is a generator of committed steps, which takes only rows that no other process holds. So jobs
+that recur every few seconds run in every process and share the work; nightly ones are claimed, once
+per night, by their row in `credits.job_runs`. Stopping waits for the current step, no longer.
+
+An app brings its jobs as `JOBS` in its module `jobs`.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from importlib import import_module
+from threading import Event
+
+import structlog
+from django.apps import apps
+from django.db import DatabaseError, close_old_connections
+from django.db.models import Q
+from django.utils.module_loading import module_has_submodule
+
+from credits.models import JobRun
+
+LONGEST_NIGHTLY = timedelta(hours=3)
+PAUSE_AFTER_FAILURE = timedelta(hours=1)
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something that is done again and again.
+
+    `run(now)` yields a word for each step, after it is committed. It recurs `every` so often;
+    with `at_hour` (UTC) once per night, and `every` is how often that is looked at. `next_due`
+    returns when its oldest row is or will be due, for the metrics.
+    """
+
+    name: str
+    run: Callable[[datetime], Iterable[str]]
+    every: timedelta = timedelta(minutes=1)
+    at_hour: int | None = None
+    next_due: Callable[[], datetime | None] | None = None
+
+
+@cache
+def jobs() -> dict[str, Job]:
+    """Return all apps' jobs by name."""
+    modules = [
+        import_module(f"{config.name}.jobs")
+        for config in apps.get_app_configs()
+        if config.module and module_has_submodule(config.module, "jobs")
+    ]
+    return {job.name: job for module in modules for job in module.JOBS}
+
+
+def work(stop: Event, *, clock: Callable[[], datetime]) -> None:
+    """Run what is due until `stop` is set. A job that fails is logged and tried again later."""
+    next_at = dict.fromkeys(jobs(), clock())
+    while not stop.is_set():
+        for name, job in jobs().items():
+            if next_at[name] <= clock() and not stop.is_set():
+                close_old_connections()  # one that broke is replaced, as between requests
+                _attempt(job, clock(), stop)
+                next_at[name] = clock() + job.every
+        stop.wait(max(0.0, (min(next_at.values()) - clock()).total_seconds()))
+
+
+def work_once(stop: Event, *, now: datetime) -> bool:
+    """Run each job that is due, once; return whether all went well."""
+    results = [_attempt(job, now, stop) for job in jobs().values() if not stop.is_set()]
+    return all(results)
+
+
+def run(job: Job, *, now: datetime, stop: Event | None = None) -> Counter[str]:
+    """Run a job, keep what it came to, and return how often each outcome came up."""
+    outcomes: Counter[str] = Counter()
+    try:
+        for outcome in job.run(now):
+            outcomes[outcome] += 1
+            if stop and stop.is_set():
+                _release(job)
+                return outcomes
+    except Exception as error:
+        with suppress(DatabaseError):  # the database may be what failed
+            _record_failure(job, now, outcomes, error)
+        raise
+    _record_success(job, now, outcomes)
+    return outcomes
+
+
+def _attempt(job: Job, now: datetime, stop: Event) -> bool:
+    try:
+        if job.at_hour is None or _claim(job, now):
+            outcomes = run(job, now=now, stop=stop)
+            if outcomes:
+                logger.info("job_done", job=job.name, **outcomes)
+    except Exception:  # one job's defect must not stop the others
+        logger.exception("job_failed", job=job.name)
+        return False
+    return True
+
+
+def _night(job: Job, now: datetime) -> date | None:
+    return None if job.at_hour is None else (now - timedelta(hours=job.at_hour)).date()
+
+
+def _claim(job: Job, now: datetime) -> bool:
+    """Take tonight's run, unless it is done or another process is at it."""
+    JobRun.objects.bulk_create([JobRun(name=job.name)], ignore_conflicts=True)
+    not_done = Q(night=None) | Q(night__lt=_night(job, now))
+    unclaimed = Q(claimed_until=None) | Q(claimed_until__lte=now)
+    return bool(
+        JobRun.objects.filter(not_done, unclaimed, pk=job.name).update(
+            claimed_until=now + LONGEST_NIGHTLY
+        )
+    )
+
+
+def _release(job: Job) -> None:
+    JobRun.objects.filter(pk=job.name).update(claimed_until=None)
+
+
+def _record_success(job: Job, now: datetime, outcomes: Counter[str]) -> None:
+    _record(
+        JobRun(
+            name=job.name,
+            started_at=now,
+            succeeded_at=now,
+            result=dict(outcomes),
+            night=_night(job, now),
+        ),
+        ["started_at", "succeeded_at", "result", "error", "night", "claimed_until"],
+    )
+
+
+def _record_failure(job: Job, now: datetime, outcomes: Counter[str], error: Exception) -> None:
+    _record(
+        JobRun(
+            name=job.name,
+            started_at=now,
+            failed_at=now,
+            result=dict(outcomes),
+            error=f"{type(error).__name__}: {error}"[:500],
+            claimed_until=now + PAUSE_AFTER_FAILURE,
+        ),
+        ["started_at", "failed_at", "result", "error", "claimed_until"],
+    )
+
+
+def _record(row: JobRun, fields: list[str]) -> None:
+    JobRun.objects.bulk_create(
+        [row], update_conflicts=True, unique_fields=["name"], update_fields=fields
+    )
+
+
+def now() -> datetime:
+    """Return the present moment, in UTC."""
+    return datetime.now(UTC)

@@ -1,0 +1,19 @@
+"""What the worker does for this app."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import repeat
+
+from credits.worker import Job
+from gifts import expiry
+
+GIFTS_PER_RUN = 5_000
+
+
+def expire_gifts(now: datetime) -> Iterator[str]:
+    """Give the credits of gifts whose time is over back to their creators."""
+    for count in expiry.expire_due(now=now, limit=GIFTS_PER_RUN):
+        yield from repeat("expired", count)
+
+
+JOBS = (Job("expire_gifts", expire_gifts, every=timedelta(seconds=30), next_due=expiry.next_due),)

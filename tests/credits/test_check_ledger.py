@@ -1,0 +1,272 @@
+"""`manage.py check_ledger` finds whatever the books do not explain."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+import gifts.books
+from credits import books, ledger, reservations
+from credits.ledger import Memo
+from credits.models import Reservation, Transaction
+from tests.factories import SYSTEM, give, hold, spend
+
+pytestmark = pytest.mark.django_db
+
+T = "credits.transactions"
+B = "credits.balances"
+POSTED = "posted is the sum of the transactions"
+HELD = "held is the sum of the open reservations"
+TOTALS = "the lifetime totals are what the transactions made them"
+CHAIN = "the chain of transactions has no gap"
+COUNT = "the balance counts its transactions"
+GIVEN_BACK = "what is given back does not exceed its original"
+COMMITTED = "a committed reservation took what its transaction says"
+USAGE = "usage statistics count every usage"
+OWNED = "every row belongs to a balance"
+# By test_sync_books.py and the tests of gifts.
+TRIED_ELSEWHERE = {
+    "a priced entry names an operation of the catalogue",
+    "the newest charge of Cloud Sync is the period that is paid",
+    "a paid purchase has exactly its credits",
+    "what went back took its credits",
+    "claw-backs never exceed what was credited",
+    *gifts.books.RULES,
+}
+
+
+@pytest.fixture
+def alice() -> str:
+    """A user with 4 transactions: grant 100, usage 10, refund 2 of it, commit 3; 5 are held."""
+    give("alice", 100)
+    usage = spend("alice", 10).transaction
+    ledger.refund("alice", Decimal(2), memo=Memo(), origin=SYSTEM, usage_id=usage.pk)
+    reservations.commit(hold("alice", 4).pk, amount=Decimal(3), origin=SYSTEM)
+    hold("alice", 5)
+    return "alice"
+
+
+@pytest.fixture
+def bob() -> str:
+    """Another user, whose books close."""
+    give("bob", 10)
+    return "bob"
+
+
+def damage(*statements: str) -> None:
+    """Run SQL that the append-only trigger would refuse."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE credits.transactions DISABLE TRIGGER USER")
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def check(capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, list[str], str]:
+    """Return the command's exit code, its lines, and what it wrote to standard error."""
+    code: Any = 0
+    try:
+        call_command("check_ledger", *options)
+    except SystemExit as end:
+        code = end.code
+    written = capsys.readouterr()
+    return code, written.out.splitlines(), written.err
+
+
+@pytest.mark.parametrize("options", [(), ("--batch-size=1",), ("--batch-size=2",)])
+def test_books_that_close_are_said_to(
+    capsys: pytest.CaptureFixture[str], alice: str, bob: str, options: tuple[str, ...]
+) -> None:
+    give("carol", 1)
+
+    answer = check(capsys, *options)
+
+    assert answer == (0, ["3 users checked.", "The books close."], "")
+
+
+def test_an_empty_ledger_closes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(capsys) == (0, ["0 users checked.", "The books close."], "")
+
+
+DAMAGES = [
+    (
+        [f"UPDATE {B} SET posted = 90, total_earned = 101"],
+        [
+            (POSTED, "posted is 90.0000, the transactions sum up to 89.0000"),
+            (TOTALS, "earned is 101.0000 and spent 11.0000, not 100.0000 and 11.0000"),
+        ],
+    ),
+    (
+        [f"UPDATE {B} SET held = 6"],
+        [(HELD, "held is 6.0000, the open reservations sum up to 5.0000")],
+    ),
+    (
+        ["DELETE FROM credits.reservations WHERE status = 'open'"],
+        [(HELD, "held is 5.0000, the open reservations sum up to 0")],
+    ),
+    (
+        [f"UPDATE {B} SET total_earned = total_earned + 7, total_spent = total_spent + 7"],
+        [(TOTALS, "earned is 107.0000 and spent 18.0000, not 100.0000 and 11.0000")],
+    ),
+    (
+        [f"UPDATE {T} SET spent_change = 9 WHERE number = 2"],
+        [(TOTALS, "earned is 100.0000 and spent 11.0000, not 99.0000 and 10.0000")],
+    ),
+    (
+        [f"UPDATE {T} SET number = 7 WHERE number = 4", f"UPDATE {B} SET last_number = 7"],
+        [(CHAIN, "transaction 7 follows 3: balance 92.0000 after 92.0000")],
+    ),
+    (
+        [f"UPDATE {T} SET balance_before = 91, balance_after = 88 WHERE number = 4"],
+        [(CHAIN, "transaction 4 follows 3: balance 91.0000 after 92.0000")],
+    ),
+    (
+        [f"UPDATE {B} SET last_number = 5"],
+        [(COUNT, "the last transaction is 4, the balance says 5")],
+    ),
+    (
+        [
+            f"UPDATE {T} SET amount = 12, balance_after = 102, spent_change = -12 WHERE number = 3",
+            f"UPDATE {T} SET balance_before = 102, balance_after = 99 WHERE number = 4",
+            f"UPDATE {B} SET posted = 99, total_spent = 1",
+        ],
+        [(GIVEN_BACK, "12.0000 came back of transaction 2, which moved -10.0000")],
+    ),
+    (
+        [f"UPDATE {T} SET related_id = (SELECT id FROM {T} WHERE number = 1) WHERE number = 3"],
+        [(GIVEN_BACK, "2.0000 came back of transaction 1, which moved 100.0000")],
+    ),
+    (
+        ["UPDATE credits.reservations SET committed_amount = 4 WHERE status = 'committed'"],
+        [(COMMITTED, "reservation RESERVATION took 4.0000, its transaction -3.0000")],
+    ),
+    (
+        ["UPDATE credits.usage_stats SET credits_used = 11 WHERE app_id = 'chat'"],
+        [(USAGE, "DAY in chat: counted 11.0000 in 1 usages, the ledger has 10.0000 in 1")],
+    ),
+    (
+        ["UPDATE credits.usage_stats SET transactions = 2 WHERE app_id = 'chat'"],
+        [(USAGE, "DAY in chat: counted 10.0000 in 2 usages, the ledger has 10.0000 in 1")],
+    ),
+    (
+        ["DELETE FROM credits.usage_stats WHERE app_id = 'chat'"],
+        [(USAGE, "DAY in chat: counted  in  usages, the ledger has 10.0000 in 1")],
+    ),
+    (
+        [
+            """INSERT INTO credits.usage_stats SELECT user_id, date, 'none', 1, 1
+               FROM credits.usage_stats WHERE app_id = 'chat'"""
+        ],
+        [(USAGE, "DAY in none: counted 1.0000 in 1 usages, the ledger has  in ")],
+    ),
+    ([f"DELETE FROM {B}"], [(OWNED, "has rows, but no balance")]),
+]
+
+
+@pytest.mark.breaks_the_books
+@pytest.mark.parametrize(("statements", "expected"), DAMAGES)
+def test_each_damage_is_told_in_a_sentence(
+    capsys: pytest.CaptureFixture[str],
+    alice: str,
+    statements: list[str],
+    expected: list[tuple[str, str]],
+) -> None:
+    (reservation,) = Reservation.objects.filter(status="committed")
+    day = Transaction.objects.get(number=2).created_at.date()
+    damage(*statements)
+    give("zoe", 1)
+
+    code, lines, error = check(capsys)
+
+    told = [
+        f"User alice: {sentence} ({rule}).".replace("RESERVATION", str(reservation.pk)).replace(
+            "DAY", day.isoformat()
+        )
+        for rule, sentence in expected
+    ]
+    users = 1 if expected[0][0] == OWNED else 2
+    assert (code, lines) == (1, [*told, f"{users} users checked."])
+    assert error == f"{len(told)} discrepancies\n"
+
+
+def test_each_rule_of_the_ledger_has_a_damage() -> None:
+    tried = {rule for _, expected in DAMAGES for rule, _ in expected}
+
+    assert tried == {*books.RULES, OWNED} - TRIED_ELSEWHERE
+
+
+@pytest.mark.breaks_the_books
+def test_a_row_linked_to_another_users_is_found(alice: str, bob: str) -> None:
+    damage(
+        f"UPDATE {T} SET related_id = (SELECT id FROM {T} WHERE user_id = 'bob'),"
+        " spent_change = spent_change WHERE number = 3",
+        f"UPDATE {T} SET user_id = 'bob', number = 9 WHERE type = 'usage' AND app_id = 'research'",
+    )
+
+    found = books.check(["alice", "bob"])
+
+    assert {(one.rule, one.user_id) for one in found} >= {
+        (GIVEN_BACK, "bob"),
+        (COMMITTED, "alice"),
+    }
+
+
+@pytest.mark.breaks_the_books
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
+def test_every_batch_is_checked(capsys: pytest.CaptureFixture[str], batch_size: int) -> None:
+    names = [f"user-{index}" for index in range(7)]
+    for name in names:
+        give(name, 1)
+    damage(f"UPDATE {B} SET held = 1 WHERE user_id IN ('user-0', 'user-3', 'user-6')")
+
+    code, lines, error = check(capsys, f"--batch-size={batch_size}")
+
+    sentence = f"held is 1.0000, the open reservations sum up to 0 ({HELD})."
+    told = [f"User {name}: {sentence}" for name in ("user-0", "user-3", "user-6")]
+    assert (sorted(lines[:-1]), lines[-1]) == (told, "7 users checked.")
+    assert (code, error) == (1, "3 discrepancies\n")
+
+
+@pytest.mark.breaks_the_books
+def test_one_user_can_be_checked_alone(
+    capsys: pytest.CaptureFixture[str], alice: str, bob: str
+) -> None:
+    damage(f"UPDATE {B} SET last_number = 5 WHERE user_id = 'alice'")
+
+    of_bob = check(capsys, "--user=bob")
+    of_alice = check(capsys, "--user=alice")
+
+    assert of_bob == (0, ["The books close."], "")
+    sentence = f"User alice: the last transaction is 4, the balance says 5 ({COUNT})."
+    assert of_alice == (1, [sentence], "1 discrepancies\n")
+
+
+@pytest.mark.breaks_the_books
+def test_a_user_whose_balance_is_gone_is_found_alone_too(
+    capsys: pytest.CaptureFixture[str], alice: str
+) -> None:
+    damage(f"DELETE FROM {B}")
+
+    answer = check(capsys, "--user=alice")
+
+    sentence = f"User alice: has rows, but no balance ({OWNED})."
+    assert answer == (1, [sentence], "1 discrepancies\n")
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "x"])
+def test_a_batch_has_at_least_one_user(size: str) -> None:
+    with pytest.raises(CommandError, match="batch-size"):
+        call_command("check_ledger", f"--batch-size={size}")
+
+
+@pytest.mark.usefixtures("committed")
+def test_a_check_sees_one_snapshot_and_changes_nothing(alice: str) -> None:
+    with books._snapshot() as cursor:
+        cursor.execute("SHOW transaction_isolation")
+        (isolation,) = cursor.fetchone()
+        cursor.execute("SHOW transaction_read_only")
+        (read_only,) = cursor.fetchone()
+
+    assert (isolation, read_only) == ("repeatable read", "on")

@@ -1,0 +1,261 @@
+"""The database itself refuses rows that break a rule, whoever writes them."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.apps import apps
+from django.core.management import call_command
+from django.db import IntegrityError, connection, transaction
+
+from credits import ledger
+from credits.ledger import Memo
+from credits.models import Transaction
+from tests.factories import SYSTEM, give, spend
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+VALID: dict[str, dict[str, Any]] = {
+    "balances": {"user_id": "bob", "created_at": NOW, "updated_at": NOW},
+    "transactions": {
+        "id": uuid4(),
+        "user_id": "bob",
+        "number": 1,
+        "type": "grant",
+        "amount": 5,
+        "balance_before": 0,
+        "balance_after": 5,
+        "spent_change": 0,
+        "app_id": "system",
+        "description": "",
+        "actor": "system",
+        "created_at": NOW,
+    },
+    "reservations": {
+        "id": uuid4(),
+        "user_id": "bob",
+        "amount": 5,
+        "app_id": "chat",
+        "reason": "chat",
+        "actor": "service",
+        "created_at": NOW,
+        "expires_at": NOW + timedelta(hours=1),
+    },
+    "idempotency_keys": {
+        "user_id": "bob",
+        "key": "k",
+        "request": "[]",
+        "subject_id": uuid4(),
+        "created_at": NOW,
+    },
+    "usage_stats": {
+        "user_id": "bob",
+        "date": NOW.date(),
+        "app_id": "chat",
+        "credits_used": 1,
+        "transactions": 1,
+    },
+}
+PRICED = {"operation": "ai_chat", "unit_cost": 5, "quantity": 1}
+NEGATIVE = {"amount": -5, "balance_after": -5}
+SPENT = {**NEGATIVE, "type": "usage", "spent_change": 5}
+PRICED = {"operation": "pdf_export", "unit_cost": 1, "quantity": 5}
+SETTLED = {"settled_at": NOW}
+COMMITTED = {**SETTLED, "status": "committed", "transaction_id": uuid4(), "committed_amount": 5}
+BROKEN: list[tuple[str, dict[str, Any]]] = [
+    ("balance_user_id_not_empty", {"user_id": ""}),
+    ("balance_held_not_negative", {"held": -1}),
+    ("balance_earned_not_negative", {"total_earned": -1, "posted": -1}),
+    ("balance_spent_not_negative", {"total_spent": -1, "posted": 1}),
+    ("balance_posted_is_earned_minus_spent", {"posted": 1}),
+    ("balance_number_not_negative", {"last_number": -1}),
+    ("transaction_number_unique_per_user", {"user_id": "alice"}),
+    ("transaction_cause_moves_once", {"cause": "the-cause"}),
+    ("transaction_user_id_not_empty", {"user_id": ""}),
+    ("transaction_operation_has_its_price", {**SPENT, "operation": "pdf_export", "quantity": 1}),
+    ("transaction_operation_is_a_usage", PRICED),
+    ("reservation_operation_has_its_price", {"unit_cost": 1}),
+    ("transaction_number_positive", {"number": 0}),
+    ("transaction_amount_not_zero", {"amount": 0, "balance_after": 0}),
+    ("transaction_after_is_before_plus_amount", {"balance_after": 6}),
+    ("transaction_first_starts_at_zero", {"balance_before": 1, "balance_after": 6}),
+    ("transaction_type_known", {"type": "present"}),
+    ("transaction_sign_fits_type", {"type": "usage"}),
+    ("transaction_sign_fits_type", {"type": "clawback"}),
+    ("transaction_sign_fits_type", {"type": "purchase", **NEGATIVE}),
+    ("transaction_sign_fits_type", {"type": "refund", **NEGATIVE}),
+    ("transaction_sign_fits_type", {"type": "grant", **NEGATIVE}),
+    ("transaction_sign_fits_type", {"type": "reinstatement", **NEGATIVE}),
+    ("transaction_reversal_names_its_original", {"type": "reversal"}),
+    ("transaction_operation_is_a_usage", PRICED),
+    *(
+        (f"{table}_operation_has_its_price", {**PRICED, **wrong})
+        for table in ("transaction", "reservation")
+        for wrong in (
+            {"operation": None},
+            {"unit_cost": None},
+            {"unit_cost": 0},
+            {"quantity": None},
+            {"quantity": 0},
+        )
+    ),
+    ("transaction_actor_known", {"actor": ""}),
+    ("transaction_actor_known", {"actor": "operator"}),
+    ("transaction_actor_known", {"actor": "service:"}),
+    ("transaction_actor_known", {"actor": "user:alice"}),
+    ("transaction_key_not_empty", {"idempotency_key": ""}),
+    ("reservation_user_id_not_empty", {"user_id": ""}),
+    ("reservation_amount_positive", {"amount": 0}),
+    ("reservation_status_known", {**SETTLED, "status": "lost"}),
+    ("reservation_settled_unless_open", SETTLED),
+    ("reservation_settled_unless_open", {"status": "released"}),
+    ("reservation_committed_names_its_transaction", {**COMMITTED, "transaction_id": None}),
+    ("reservation_committed_names_its_transaction", {**COMMITTED, "committed_amount": None}),
+    ("reservation_committed_names_its_transaction", {**COMMITTED, "committed_amount": 0}),
+    ("reservation_committed_names_its_transaction", {**COMMITTED, "committed_amount": 6}),
+    ("reservation_committed_names_its_transaction", {**COMMITTED, "status": "released"}),
+    ("reservation_committed_names_its_transaction", {"committed_amount": 1}),
+    ("reservation_expires_after_creation", {"expires_at": NOW}),
+    ("reservation_actor_known", {"actor": "somebody"}),
+    ("idempotency_key_not_empty", {"key": ""}),
+    ("usage_credits_positive", {"credits_used": 0}),
+    ("usage_transactions_positive", {"transactions": 0}),
+]
+TABLE_OF = {
+    constraint.name: model._meta.db_table
+    for model in apps.get_app_config("credits").get_models()
+    for constraint in model._meta.constraints
+}
+TABLES = {f'"credits"."{name}"': name for name in VALID}
+
+
+def run(sql: str, values: Any = None) -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(sql, values)
+
+
+def insert(table: str, row: dict[str, Any]) -> None:
+    columns = ", ".join(row)
+    markers = ", ".join(["%s"] * len(row))
+    run(f"INSERT INTO credits.{table} ({columns}) VALUES ({markers})", list(row.values()))
+
+
+def test_every_constraint_of_these_tables_is_tried() -> None:
+    of_these = {name for name, table in TABLE_OF.items() if table in TABLES}
+
+    assert {name for name, _ in BROKEN} == of_these
+
+
+@pytest.mark.parametrize("table", VALID)
+@pytest.mark.breaks_the_books
+def test_the_row_that_the_others_differ_from_is_valid(table: str) -> None:
+    insert(table, VALID[table])
+
+
+@pytest.mark.parametrize(("constraint", "wrong"), BROKEN)
+def test_a_row_that_breaks_a_rule_is_refused(constraint: str, wrong: dict[str, Any]) -> None:
+    table = TABLES[TABLE_OF[constraint]]
+    ledger.grant("alice", Decimal(5), memo=Memo(), origin=SYSTEM, cause="the-cause")
+    if constraint == "transaction_type_known":
+        # An unknown type fits no sign either, and that rule would speak first.
+        run("SET CONSTRAINTS ALL IMMEDIATE")
+        run(f"ALTER TABLE credits.{table} DROP CONSTRAINT transaction_sign_fits_type")
+
+    with pytest.raises(IntegrityError, match=f'constraint "{constraint}"'):
+        insert(table, {**VALID[table], **wrong})
+
+
+@pytest.mark.parametrize("role", ["origin", "replica", "local"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE credits.transactions SET amount = amount",
+        "UPDATE credits.transactions SET description = ''",
+        "DELETE FROM credits.transactions",
+        "TRUNCATE credits.transactions CASCADE",
+    ],
+)
+def test_history_is_only_added_to(role: str, change: str) -> None:
+    give("alice", 10)
+    run("SET CONSTRAINTS ALL IMMEDIATE")
+    run(f"SET LOCAL session_replication_role = {role}")
+
+    with pytest.raises(IntegrityError, match="transactions are only added to"):
+        run(change)
+
+    assert Transaction.objects.get().description == "for the test"
+
+
+def test_an_erasure_changes_texts() -> None:
+    give("alice", 10)
+    run("SET LOCAL credits.erasing = 'on'")
+
+    run("UPDATE credits.transactions SET description = '', metadata = NULL, request_id = NULL")
+
+    assert Transaction.objects.get().description == ""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(
+            f"UPDATE credits.transactions SET {column} = {column} + 1"
+            for column in ("number", "amount", "balance_before", "balance_after", "spent_change")
+        ),
+        "UPDATE credits.transactions SET id = gen_random_uuid()",
+        "UPDATE credits.transactions SET type = 'adjustment'",
+        "UPDATE credits.transactions SET operation = 'ai_chat', unit_cost = 1, quantity = 1",
+        "UPDATE credits.transactions SET created_at = created_at + interval '1 ms'",
+        "UPDATE credits.transactions SET related_id = id",
+        "DELETE FROM credits.transactions",
+        "TRUNCATE credits.transactions CASCADE",
+    ],
+)
+def test_an_erasure_changes_no_number_time_type_or_link(change: str) -> None:
+    give("alice", 10)
+    spend("alice", 4)
+    before = list(Transaction.objects.order_by("number").values())
+    run("SET CONSTRAINTS ALL IMMEDIATE")
+    run("SET LOCAL credits.erasing = 'on'")
+
+    with pytest.raises(IntegrityError, match="transactions are only added to"):
+        run(change)
+
+    assert list(Transaction.objects.order_by("number").values()) == before
+
+
+def schema() -> list[tuple[str, ...]]:
+    """Return the definitions of all columns, constraints, indexes, functions and triggers."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT table_name, column_name, data_type || coalesce(column_default, '')
+                   FROM information_schema.columns WHERE table_schema = 'credits'
+               UNION ALL SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)
+                   FROM pg_constraint WHERE connamespace = to_regnamespace('credits')
+               UNION ALL SELECT tablename, indexname, indexdef
+                   FROM pg_indexes WHERE schemaname = 'credits'
+               UNION ALL SELECT 'function', proname, prosrc
+                   FROM pg_proc WHERE pronamespace = to_regnamespace('credits')
+               UNION ALL SELECT tgrelid::regclass::text, tgname,
+                                tgenabled::text || pg_get_triggerdef(t.oid)
+                   FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+                   WHERE relnamespace = to_regnamespace('credits') AND NOT tgisinternal
+               ORDER BY 1, 2, 3"""
+        )
+        return list(cursor.fetchall())
+
+
+def test_the_migrations_lead_down_to_nothing_and_up_again() -> None:
+    before = schema()
+    run("SET CONSTRAINTS ALL IMMEDIATE")
+
+    call_command("migrate", "credits", "zero", verbosity=0)
+    between = schema()
+    call_command("migrate", verbosity=0)
+
+    assert len(before) > 80
+    assert between == []
+    assert schema() == before

@@ -1,0 +1,212 @@
+"""The house rules that import-linter cannot see, read from the syntax of the code."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+APPS = ("credits", "gifts", "webhooks", "internal_api", "mana_credits")
+SANDBOX = ("mana_credits/sandbox/", "mana_credits/embedded_postgres.py")
+
+WRITTEN_BY_THE_DATABASE = {"Balance", "Transaction", "IdempotencyKey", "UsageStat"}
+WRITES = {
+    "acreate",
+    "adelete",
+    "asave",
+    "aupdate",
+    "bulk_create",
+    "bulk_update",
+    "create",
+    "delete",
+    "get_or_create",
+    "save",
+    "update",
+    "update_or_create",
+}
+# Modules that translate between the world and the domain; all others are the domain.
+TRANSLATORS = {
+    "addresses",
+    "admin",
+    "apps",
+    "authentication",
+    "management",
+    "migrations",
+    "pages",
+    "serializers",
+    "templatetags",
+    "urls",
+    "views",
+    "wire",
+}
+
+
+def modules(*apps: str) -> dict[str, ast.Module]:
+    """Return the syntax of all modules of these apps by their paths in the repository."""
+    return {
+        path.relative_to(ROOT).as_posix(): ast.parse(path.read_text())
+        for app in apps
+        for path in sorted((ROOT / app).rglob("*.py"))
+    }
+
+
+def names(tree: ast.AST) -> set[str]:
+    """Return every name, attribute and part of an imported name that stands in `tree`."""
+    found = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name):
+                found.add(name)
+            case ast.alias(name=name):
+                found.update(name.split("."))
+    return found
+
+
+def texts(tree: ast.AST) -> Iterator[str]:
+    """Yield every string of `tree` that is no docstring."""
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        match node:
+            case ast.Constant(value=str(text)) if id(node) not in docstrings:
+                yield text
+
+
+def imports(tree: ast.AST) -> set[str]:
+    """Return the full names of what `tree` imports."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=aliases):
+                found.update(alias.name for alias in aliases)
+            case ast.ImportFrom(module=str(module), names=aliases):
+                found.update(f"{module}.{alias.name}" for alias in aliases)
+    return found
+
+
+def roots(tree: ast.Module) -> dict[str, set[str]]:
+    """Return, for each variable of `tree`, the names that it is made of."""
+    found: dict[str, set[str]] = {}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                found.setdefault(name, set()).update(names(value))
+            case ast.For(target=ast.Name(id=name), iter=value):
+                found.setdefault(name, set()).update(names(value))
+    return found
+
+
+def rows_written(tree: ast.Module) -> set[str]:
+    """Return which of the database's own models `tree` writes through the ORM, by all signs.
+
+    A call such as `x.save()` counts for each model that the expression `x`, or the variable in
+    it, is made of.
+    """
+    variables = roots(tree)
+    found = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(value=subject, attr=verb)) if verb in WRITES:
+                direct = names(subject)
+                behind = set().union(*(variables.get(name, set()) for name in direct))
+                found |= (direct | behind) & WRITTEN_BY_THE_DATABASE
+    return found
+
+
+def is_domain(path: str) -> bool:
+    parts = set(Path(path).with_suffix("").parts)
+    stem = Path(path).stem
+    translates = parts & TRANSLATORS or stem.endswith(("_serializers", "_urls", "_views"))
+    return not translates
+
+
+def test_only_the_ledger_calls_the_function_that_posts() -> None:
+    callers = {
+        path
+        for path, tree in modules(*APPS).items()
+        if any("post_transaction" in text for text in texts(tree))
+    }
+
+    assert callers == {"credits/ledger.py"}
+
+
+def test_only_erasure_writes_the_ledgers_rows_otherwise() -> None:
+    writers = {path for path, tree in modules(*APPS).items() if rows_written(tree)}
+
+    assert writers == {"credits/erasure.py", "credits/keys.py"}  # the latter keys only
+
+
+def test_no_module_writes_the_ledgers_rows_in_sql_of_its_own() -> None:
+    tables = [f"credits.{name}" for name in ("balances", "transactions", "idempotency_keys")]
+    verbs = ("INSERT INTO", "UPDATE", "DELETE FROM", "TRUNCATE")
+    writers = {
+        path
+        for path, tree in modules(*APPS).items()
+        for text in texts(tree)
+        if any(f"{verb} {table}" in text for verb in verbs for table in tables)
+    }
+
+    assert writers == set()
+
+
+def test_the_domain_knows_neither_http_nor_drf() -> None:
+    apps = ("credits", "gifts", "webhooks")
+    domain = {path: tree for path, tree in modules(*apps).items() if is_domain(path)}
+
+    translating = {
+        path
+        for path, tree in domain.items()
+        for name in imports(tree)
+        if name.startswith(("django.http", "rest_framework", "drf_spectacular"))
+    }
+
+    assert {"credits/ledger.py", "credits/erasure.py", "gifts/codes.py"} <= set(domain)
+    assert translating == set()
+
+
+def test_the_service_knows_neither_its_sandbox_nor_an_embedded_database() -> None:
+    service = {path: tree for path, tree in modules(*APPS).items() if not path.startswith(SANDBOX)}
+
+    knowing = {
+        path
+        for path, tree in service.items()
+        for name in imports(tree)
+        if name.startswith(("mana_credits.sandbox", "mana_credits.embedded_postgres"))
+    }
+
+    assert "mana_credits/settings.py" in service
+    assert knowing == set()
+
+
+def test_no_app_knows_the_composition_root() -> None:
+    apps = [app for app in APPS if app != "mana_credits"]
+
+    knowing = {
+        path
+        for path, tree in modules(*apps).items()
+        for name in imports(tree)
+        if name.split(".")[0] == "mana_credits"
+    }
+
+    assert knowing == set()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "Transaction.objects.create(amount=1)",
+        "Balance.objects.filter(pk='a').update(posted=1)",
+        "row = Balance.objects.get()\nrow.posted = 1\nrow.save()",
+        "for row in UsageStat.objects.all():\n    row.delete()",
+        "models.Balance(user_id='a').save()",
+        "IdempotencyKey.objects.bulk_create([])",
+    ],
+)
+def test_these_tests_see_a_write(code: str) -> None:
+    assert rows_written(ast.parse(code))

@@ -1,0 +1,60 @@
+"""Whatever the schema allows, and what it forbids: no answer but those that it describes."""
+
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis import Case
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from mana_credits.wsgi import application
+from tests.environment import PROVIDER, SERVICE_KEY
+from tests.mana_credits.test_bad_input import POSTS, complete
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+HEADERS = {
+    "Authorization": f"Bearer {PROVIDER.token('alice')}",
+    "X-Service-Key": SERVICE_KEY,
+}
+schema = schemathesis.openapi.from_wsgi("/api/schema", application)
+
+
+@pytest.mark.usefixtures("one_connection")
+@schema.parametrize()
+@settings(
+    max_examples=15,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+def test_every_answer_is_one_that_the_schema_describes(case: Case[Any]) -> None:
+    case.call_and_validate(headers=HEADERS, checks=CHECKS)
+
+
+@pytest.mark.usefixtures("one_connection")
+@pytest.mark.parametrize("path", POSTS)
+def test_what_succeeds_is_answered_as_the_schema_says(path: str, reservation: str) -> None:
+    """Few of the bodies that are made from the schema alone name what there is."""
+    case = schema[f"/api/v1/{path}"]["POST"].Case(
+        body=complete(path, reservation), media_type="application/json"
+    )
+
+    answer = case.call_and_validate(headers=HEADERS, checks=CHECKS)
+
+    assert answer.status_code == 200

@@ -1,0 +1,96 @@
+"""What the service does not start without (fault 29)."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+PRODUCTION = {
+    "SECRET_KEY": "a-secret-of-production-0123456789-abcdefghijklmnopqrstuvwxyz",
+    "DATABASE_URL": "postgresql://localhost:1/unused",
+    "MANA_SERVICE_KEY": "a-key-of-production",
+    "STRIPE_SECRET_KEY": "sk_live_of_production",
+}
+ONLY_IN_PRODUCTION = {"STRIPE_SECRET_KEY"}
+
+
+def start(*command: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command with nothing but this environment, and what a process needs to run at all."""
+    system = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, *command],
+        env={**system, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+
+def without(name: str) -> dict[str, str]:
+    return {key: value for key, value in PRODUCTION.items() if key != name}
+
+
+@pytest.mark.parametrize(
+    ("name", "debug"),
+    [
+        *((name, "0") for name in PRODUCTION),
+        *((name, "1") for name in PRODUCTION if name not in ONLY_IN_PRODUCTION),
+    ],
+)
+def test_a_missing_secret_is_named_in_a_sentence(name: str, debug: str) -> None:
+    started = start("-c", "import mana_credits.settings", DEBUG=debug, **without(name))
+
+    assert started.returncode == 1
+    *_, complaint = started.stderr.splitlines()
+    assert complaint.endswith(f": {name} is not set. The service does not start without it.")
+
+
+@pytest.mark.parametrize("name", PRODUCTION)
+def test_an_empty_secret_is_a_missing_one(name: str) -> None:
+    started = start("-c", "import mana_credits.settings", **{**PRODUCTION, name: ""})
+
+    assert started.returncode == 1
+    assert f"{name} is not set." in started.stderr
+
+
+@pytest.mark.parametrize("keys", [",", " ", " , ,"])
+def test_a_service_key_of_commas_only_is_a_missing_one(keys: str) -> None:
+    started = start("-c", "import mana_credits.settings", **PRODUCTION | {"MANA_SERVICE_KEY": keys})
+
+    assert started.returncode == 1
+    assert "MANA_SERVICE_KEY is not set. The service does not start without it." in started.stderr
+
+
+def test_the_web_server_does_not_start_without_a_secret() -> None:
+    started = start(
+        *("-W", "ignore", "-m", "gunicorn", "-c", "mana_credits/gunicorn.conf.py"),
+        **without("MANA_SERVICE_KEY"),
+        HOST="127.0.0.1",
+        PORT="0",
+    )
+
+    assert started.returncode != 0
+    assert "MANA_SERVICE_KEY is not set." in started.stderr
+
+
+def test_the_secrets_suffice_and_debug_is_off_unless_asked_for() -> None:
+    program = """
+from mana_credits import settings
+print(settings.DEBUG, settings.MANA_SERVICE_KEYS, settings.ALLOWED_HOSTS, settings.JWT_ISSUER)
+"""
+
+    started = start("-c", program, **PRODUCTION | {"MANA_SERVICE_KEY": " new, old ,"})
+
+    assert started.stdout == (
+        "False ['new', 'old'] ['localhost', '127.0.0.1', '[::1]'] http://localhost:3001\n"
+    )
+    assert started.returncode == 0
+
+
+def test_a_production_environment_passes_the_deployment_check() -> None:
+    checked = start("manage.py", "check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
+
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert "no issues" in checked.stdout

@@ -1,0 +1,53 @@
+"""A mana-notify on loopback: takes notifications over real HTTP and answers as it is told."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+
+class NotifyServer:
+    """`received` are the requests so far; `answers` the statuses of the next ones, then 200."""
+
+    def __init__(self) -> None:
+        self.received: list[dict[str, Any]] = []
+        self.answers: list[int] = []
+        self.url = ""
+
+
+@contextmanager
+def serving() -> Iterator[NotifyServer]:
+    """Serve while the context lasts."""
+    notify = NotifyServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            notify.received.append(
+                {
+                    "path": self.path,
+                    "service_key": self.headers["X-Service-Key"],
+                    "key": self.headers["Idempotency-Key"],
+                    "body": json.loads(body),
+                }
+            )
+            self.send_response(notify.answers.pop(0) if notify.answers else 200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """Keep quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    notify.url = f"http://127.0.0.1:{server.server_port}"
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield notify
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

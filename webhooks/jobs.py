@@ -1,0 +1,46 @@
+"""What the worker does for this app."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from django.db.models import Min
+
+from credits.worker import Job
+from webhooks import events
+from webhooks.models import StripeEvent
+from webhooks.reconciling import Check
+
+RECONCILED_SPAN = timedelta(days=3)
+
+
+class DoesNotReconcile(Exception):
+    """Something stands on one side only; `manage.py reconcile_stripe` says what."""
+
+
+def process_stripe_events(now: datetime) -> Iterator[str]:
+    """Apply stored events that could not be applied before."""
+    for _, error in events.process_all(now=now):
+        yield "failed" if error else "processed"
+
+
+def reconcile_stripe(now: datetime) -> Iterator[str]:
+    """Find what Stripe's events did not tell. Raises DoesNotReconcile."""
+    unexplained = 0
+    for finding in Check(since=now - RECONCILED_SPAN, now=now, dry_run=False).run():
+        unexplained += bool(finding.unexplained)
+        yield "applied" if finding.applied else "looked_at"
+    if unexplained:
+        raise DoesNotReconcile(f"{unexplained} differences are unexplained")
+
+
+def oldest_unprocessed() -> datetime | None:
+    """Return when the oldest event was received that was not processed."""
+    waiting = StripeEvent.objects.filter(processed_at__isnull=True)
+    oldest: datetime | None = waiting.aggregate(oldest=Min("received_at"))["oldest"]
+    return oldest
+
+
+JOBS = (
+    Job("process_stripe_events", process_stripe_events, next_due=oldest_unprocessed),
+    Job("reconcile_stripe", reconcile_stripe, at_hour=2),
+)
