@@ -33,3 +33,8 @@ def remember(user_id: str, request: str, *, key: str, subject_id: UUID, at: date
     IdempotencyKey.objects.create(
         user_id=user_id, key=key, request=request, subject_id=subject_id, created_at=at
     )
+
+
+def forget(user_id: str, *, subject_id: UUID) -> None:
+    """Let the key of a row that is no more be new again."""
+    IdempotencyKey.objects.filter(user_id=user_id, subject_id=subject_id).delete()

@@ -112,20 +112,30 @@ def refund(
     RefusedByStripe.
     """
     asked = _ask(purchase_id, cents, reason, origin, now)
-    if asked.state == State.REQUESTED:
-        send(asked, now=now)
-        asked.refresh_from_db()
+    send(asked, now=now)
+    asked.refresh_from_db()
     return asked
 
 
 def send(asked: Return, *, now: datetime) -> None:
-    """Ask Stripe for a requested refund, once. Raises PaymentUnavailable, RefusedByStripe."""
-    try:
-        answer = stripe_api.create_refund(asked)
-    except RefusedByStripe:
-        asked.delete()
-        raise
-    record(stripe_facts.of_refund(answer)._replace(return_id=asked.pk), now=now)
+    """Ask Stripe for a requested refund, once. Raises PaymentUnavailable, RefusedByStripe.
+
+    A refund that Stripe refused leaves nothing behind, neither its row nor its key.
+    """
+    refusal = None
+    with transaction.atomic():
+        lock_payment(asked.stripe_payment_intent_id)
+        if not Return.objects.filter(pk=asked.pk, state=State.REQUESTED).exists():
+            return
+        try:
+            answer = stripe_api.create_refund(asked)
+        except RefusedByStripe as error:
+            refusal = error
+            _withdraw(asked)
+        else:
+            record(stripe_facts.of_refund(answer)._replace(return_id=asked.pk), now=now)
+    if refusal:
+        raise refusal
 
 
 def of_purchase(purchase: Purchase) -> list[Return]:
@@ -182,6 +192,12 @@ def _ask(
     if origin.key:
         keys.remember(purchase.user_id, request, key=origin.key, subject_id=asked.pk, at=now)
     return asked
+
+
+def _withdraw(asked: Return) -> None:
+    purchase = Purchase.objects.get(stripe_payment_intent_id=asked.stripe_payment_intent_id)
+    keys.forget(purchase.user_id, subject_id=asked.pk)
+    asked.delete()
 
 
 def _refundable(purchase: Purchase, cents: int | None) -> int:

@@ -15,7 +15,7 @@ from django.db.models import Q
 from credits import buying, purchases, returns, stripe_api, stripe_facts
 from credits.errors import DomainError
 from credits.models import Purchase, Return
-from credits.stripe_api import PaymentUnavailable
+from credits.stripe_api import RefusedByStripe
 from credits.stripe_facts import MoneyBack, Payment
 
 Status = Purchase.Status
@@ -155,16 +155,17 @@ class Check:
             state=State.REQUESTED, created_at__lt=self.now - IN_FLIGHT
         ).order_by("created_at")
         for asked in left:
-            purchase = Purchase.objects.filter(
-                stripe_payment_intent_id=asked.stripe_payment_intent_id
-            ).first()
-            step = partial(self._send, asked)
-            name = f"requested refund {asked.pk}"
-            yield Finding(name, "to be sent") if self.dry_run else self._apply(name, purchase, step)
+            yield self._send(asked)
 
-    def _send(self, asked: Return) -> Purchase | None:
-        returns.send(asked, now=self.now)
-        return None
+    def _send(self, asked: Return) -> Finding:
+        name = f"requested refund {asked.pk}"
+        if self.dry_run:
+            return Finding(name, applied="to be sent")
+        try:
+            returns.send(asked, now=self.now)
+        except RefusedByStripe as refusal:
+            return Finding(name, unexplained=refusal.text)
+        return Finding(name, applied="sent")
 
     def _never_opened(self) -> Iterator[Finding]:
         for purchase in buying.never_opened(now=self.now):
@@ -180,8 +181,6 @@ class Check:
                 step()
                 after = _state_of(purchase)
                 transaction.set_rollback(self.dry_run)
-        except PaymentUnavailable:
-            raise
         except DomainError as refusal:
             return Finding(name, unexplained=refusal.text)
         return Finding(name, applied=None if after == before else f"{before} → {after}")

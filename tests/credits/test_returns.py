@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from credits import buying, ledger, purchases, returns
 from credits.ledger import IdempotencyKeyReused, Origin
-from credits.models import Package, Purchase, Return, Transaction
+from credits.models import IdempotencyKey, Package, Purchase, Return, Transaction
 from credits.returns import ExceedsPurchase, NotRefundable, PurchaseUnknown
 from credits.stripe_api import PaymentUnavailable, RefusedByStripe
 from credits.stripe_facts import MoneyBack, Payment
@@ -238,11 +238,44 @@ def test_reconciliation_sends_a_refund_that_was_forgotten(
 def test_what_stripe_refuses_leaves_nothing_behind(bought: Purchase, stripe: Stripe) -> None:
     stripe.refund(bought.stripe_payment_intent_id or "")
 
-    with pytest.raises(RefusedByStripe, match="greater than unrefunded"):
-        refund(bought)
+    for _ in range(2):
+        with pytest.raises(RefusedByStripe, match="greater than unrefunded"):
+            refund(bought, origin=OPERATOR._replace(key="r1"))
 
     assert not Return.objects.exists()
+    assert not IdempotencyKey.objects.exists()
     assert balance(bought) == 500
+
+
+def test_a_forgotten_refund_that_stripe_refuses_is_reported(
+    bought: Purchase, stripe: Stripe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (
+        patch("credits.stripe_api.create_refund", side_effect=PaymentUnavailable),
+        pytest.raises(PaymentUnavailable),
+    ):
+        refund(bought)
+    Return.objects.update(created_at=NOW.replace(year=2025))
+    stripe.refund(bought.stripe_payment_intent_id or "")
+
+    with pytest.raises(SystemExit):
+        call_command("reconcile_stripe", "--since", "1d")
+
+    assert "greater than unrefunded" in capsys.readouterr().out
+    assert [one.stripe_id for one in Return.objects.all()] != [None]
+    assert balance(bought) == 0
+
+
+def test_one_request_is_sent_once_however_often_it_is_tried_at_once(
+    committed: None, bought: Purchase, stripe: Stripe
+) -> None:
+    keyed = OPERATOR._replace(key="r1")
+
+    answers = at_once(8, lambda _: refund(bought, 100, keyed).pk)
+
+    assert len(set(answers)) == 1
+    assert len(stripe.get("refunds")["data"]) == 1
+    assert balance(bought) == Decimal("399.7996")
 
 
 def test_8_operators_at_once_refund_no_more_than_was_paid(

@@ -7,7 +7,7 @@ import pytest
 import stripe as library
 from django.core.management import CommandError, call_command
 
-from credits import ledger, stripe_api
+from credits import buying, ledger, stripe_api
 from credits.ledger import BalanceTooLarge
 from credits.models import Package, Purchase, Return
 from tests.api import Caller
@@ -251,6 +251,38 @@ def test_a_rate_limit_is_waited_for(bought: Purchase, stripe: Stripe) -> None:
     assert exit_code == 0
     assert [call.args[0] for call in sleep.call_args_list] == [1, 2]
     assert state(bought) == ("completed", 500)
+
+
+def test_a_rate_limit_without_end_is_an_error(bought: Purchase, stripe: Stripe) -> None:
+    refusal = library.RateLimitError("slow down")
+
+    with (
+        patch.object(library.PaymentIntentService, "list", side_effect=refusal),
+        patch("credits.stripe_api.time.sleep") as sleep,
+        pytest.raises(stripe_api.PaymentUnavailable),
+    ):
+        reconcile()
+
+    assert sum(call.args[0] for call in sleep.call_args_list) == 31
+
+
+def test_a_question_that_stripe_does_not_understand_is_a_defect(
+    bought: Purchase, stripe: Stripe
+) -> None:
+    refusal = library.InvalidRequestError("what?", "id", http_status=400)  # type: ignore[no-untyped-call]
+
+    with (
+        patch("credits.stripe_api.intents", return_value=[]),
+        patch.object(library.PaymentIntentService, "retrieve", side_effect=refusal),
+        pytest.raises(library.InvalidRequestError),
+    ):
+        reconcile()
+
+
+def test_a_purchase_that_was_opened_meanwhile_is_not_given_up(bought: Purchase) -> None:
+    buying.give_up(bought)
+
+    assert state(bought) == ("pending", 0)
 
 
 def test_without_stripe_it_says_so(bought: Purchase, settings: Any) -> None:

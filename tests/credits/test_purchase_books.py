@@ -1,0 +1,75 @@
+"""The check of the books sees what is wrong with purchases and with money that went back."""
+
+from decimal import Decimal
+
+import pytest
+from django.db import connection
+
+from credits import returns
+from credits.models import Purchase
+from tests.conftest import discrepancies
+from tests.credits.test_returns import NOW, paid, went_back
+
+pytestmark = [pytest.mark.django_db, pytest.mark.breaks_the_books]
+
+
+def tamper(sql: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute(sql)
+
+
+@pytest.fixture
+def purchase() -> Purchase:
+    """A purchase of 1000 credits for 5 EUR, a fifth of it refunded."""
+    purchase = paid(Decimal(1000), 500)
+    returns.record(went_back(purchase, 100, stripe_id="re_1"), now=NOW)
+    return purchase
+
+
+def test_books_with_purchases_and_refunds_close(purchase: Purchase) -> None:
+    assert discrepancies() == []
+
+
+def test_a_purchase_whose_credits_are_not_its_own_is_found(purchase: Purchase) -> None:
+    tamper("UPDATE credits.purchases SET credits = 999")
+
+    assert discrepancies() == [
+        (
+            f"{purchase.user_id}: purchase {purchase.pk} of 999.0000 credits is "
+            "partially_refunded, the ledger credited 1000.0000 "
+            "(a paid purchase has exactly its credits)"
+        )
+    ]
+
+
+def test_credits_without_a_paid_purchase_are_found(purchase: Purchase) -> None:
+    tamper(
+        "UPDATE credits.purchases "
+        "SET status = 'pending', transaction_id = NULL, completed_at = NULL"
+    )
+
+    assert [one.rpartition(" (")[2] for one in discrepancies()] == [
+        "a paid purchase has exactly its credits)",
+        "claw-backs never exceed what was credited)",
+    ]
+
+
+def test_credits_that_the_ledger_did_not_take_are_found(purchase: Purchase) -> None:
+    tamper("UPDATE credits.returns SET taken = 100")
+
+    assert discrepancies() == [
+        (
+            f"{purchase.user_id}: refund re_1 holds 100.0000, the ledger took 200.0000 "
+            "(what went back took its credits)"
+        )
+    ]
+
+
+def test_more_taken_than_credited_is_found(purchase: Purchase) -> None:
+    tamper("UPDATE credits.returns SET taken = 1001")
+
+    assert (
+        f"{purchase.user_id}: 1001.0000 was taken of purchase {purchase.pk}, which credited "
+        "1000.0000 (claw-backs never exceed what was credited)"
+    ) in discrepancies()
