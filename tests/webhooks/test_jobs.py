@@ -55,7 +55,7 @@ def test_what_stands_on_one_side_only_fails_the_nightly_run() -> None:
     foreign = Finding("payment pi_1", unexplained="no purchase here")
 
     with (
-        patch.object(jobs.Check, "run", return_value=iter([foreign])),
+        patch("webhooks.jobs.Check.run", return_value=iter([foreign])),
         pytest.raises(jobs.DoesNotReconcile, match="1 differences are unexplained"),
     ):
         worker.run(worker.jobs()["reconcile_stripe"], now=datetime.now(UTC))
