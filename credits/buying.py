@@ -137,14 +137,16 @@ def _unfinished(wanted: Purchase) -> Purchase | None:
 
 def _customer_of(user_id: str, now: datetime) -> str:
     known = StripeCustomer.objects.filter(user_id=user_id).first()
-    return (known and known.stripe_customer_id) or _make_customer(user_id, now)
+    if known is None:
+        fresh = StripeCustomer(user_id=user_id, created_at=now)
+        StripeCustomer.objects.bulk_create([fresh], ignore_conflicts=True)
+    elif known.stripe_customer_id:
+        return known.stripe_customer_id
+    return _make_customer(user_id)
 
 
 @transaction.atomic
-def _make_customer(user_id: str, now: datetime) -> str:
-    StripeCustomer.objects.bulk_create(
-        [StripeCustomer(user_id=user_id, created_at=now)], ignore_conflicts=True
-    )
+def _make_customer(user_id: str) -> str:
     customer = StripeCustomer.objects.select_for_update().get(user_id=user_id)
     if customer.stripe_customer_id is None:
         customer.stripe_customer_id = stripe_api.create_customer(user_id, customer.pk)

@@ -45,7 +45,7 @@ def find(purchase_id: UUID, *, user_id: str) -> Purchase:
     return found
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def complete(payment: Payment, *, at: datetime, now: datetime) -> Purchase | None:
     """Credit a paid purchase, once; quarantine it when the payment is not the one agreed on."""
     purchase = _locked(payment)
@@ -60,19 +60,19 @@ def complete(payment: Payment, *, at: datetime, now: datetime) -> Purchase | Non
     return purchase
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def process(payment: Payment, *, at: datetime) -> Purchase | None:
     """Note that the money is under way."""
     return _report(payment, Status.PROCESSING, at)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def fail(payment: Payment, *, at: datetime) -> Purchase | None:
     """Note that an attempt to pay failed; another one may succeed."""
     return _report(payment, Status.FAILED, at)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def cancel(payment: Payment, *, at: datetime) -> Purchase | None:
     """Note that it can no longer be paid."""
     return _report(payment, Status.CANCELLED, at)

@@ -50,7 +50,7 @@ class ExceedsPurchase(DomainError):
     message = "More than was paid, counting what went back before"
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def record(fact: MoneyBack, *, now: datetime) -> Purchase | None:
     """Take note of a refund or dispute and let the credits follow; return its purchase, if any.
 

@@ -312,6 +312,17 @@ def test_without_stripe_503_and_a_retry_with_the_key_completes_the_same_purchase
     assert Purchase.objects.count() == 1
 
 
+def test_a_customer_whose_making_failed_is_asked_for_under_the_same_key(
+    alice: Caller, starter: Package, stripe: Stripe
+) -> None:
+    with patch("credits.stripe_api.create_customer", side_effect=PaymentUnavailable) as asked:
+        buy(alice, starter)
+        buy(alice, starter)
+
+    first, second = (call.args for call in asked.call_args_list)
+    assert first == second == ("alice", StripeCustomer.objects.get().pk)
+
+
 def test_without_stripe_a_retry_without_a_key_completes_the_same_purchase(
     alice: Caller, starter: Package, stripe: Stripe, settings: Any
 ) -> None:

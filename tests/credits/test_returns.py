@@ -1,13 +1,16 @@
 """Credits follow the money that goes back: parts, sums, operators' refunds."""
 
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
+from threading import Event
 from typing import Any
 from unittest.mock import patch
 from uuid import UUID, uuid4
 
 import pytest
 from django.core.management import call_command
+from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -276,6 +279,30 @@ def test_one_request_is_sent_once_however_often_it_is_tried_at_once(
     assert len(set(answers)) == 1
     assert len(stripe.get("refunds")["data"]) == 1
     assert balance(bought) == Decimal("399.7996")
+
+
+def test_a_refund_told_of_while_its_checkout_completes_is_not_missed(
+    committed: None, stripe: Stripe, starter: Package
+) -> None:
+    pages = buying.Pages("http://localhost:5173/", "http://localhost:5173/")
+    purchase = buying.start("alice", starter.pk, pages=pages, origin=Origin("user"), now=NOW)
+    payment = Payment("pi_1", None, purchase.pk, 499, "eur", "succeeded")
+    told = Event()
+
+    def refund_comes_first(_: int) -> None:
+        with transaction.atomic():
+            returns.record(went_back(purchase, 499, intent_id="pi_1"), now=NOW)
+            told.set()
+            time.sleep(0.3)  # its transaction is still open while the payment is told of
+
+    def payment_comes_second(_: int) -> None:
+        told.wait()
+        purchases.complete(payment, at=NOW, now=NOW)
+
+    at_once(2, lambda index: (refund_comes_first, payment_comes_second)[index](index))
+
+    purchase.refresh_from_db()
+    assert (purchase.status, balance(purchase)) == ("refunded", 0)
 
 
 def test_8_operators_at_once_refund_no_more_than_was_paid(
