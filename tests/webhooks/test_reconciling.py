@@ -296,3 +296,16 @@ def test_without_stripe_it_says_so(bought: Purchase, settings: Any) -> None:
 def test_a_span_that_is_none_is_refused(db: None, since: str) -> None:
     with pytest.raises(CommandError, match="is no span"):
         call_command("reconcile_stripe", f"--since={since}")
+
+
+def test_a_refund_of_anothers_payment_takes_nothing(
+    bought: Purchase, stripe: Stripe, capsys: Output
+) -> None:
+    stripe.pay(str(bought.pk))
+    other = stripe.post("v1/payment_intents", amount=5, currency="eur")
+    stripe.pay(other["id"])
+    stripe.refund(other["id"])
+
+    assert reconcile() == 0
+    assert state(bought) == ("completed", 500)
+    assert "0 unexplained" in capsys.readouterr().out
