@@ -213,7 +213,9 @@ def _refundable(purchase: Purchase, cents: int | None) -> int:
 def _row_of(fact: MoneyBack, intent_id: str, now: datetime) -> Return:
     found = Return.objects.filter(stripe_id=fact.stripe_id).first()
     if found is None and fact.return_id:
-        found = Return.objects.filter(pk=fact.return_id, stripe_id=None).first()
+        found = Return.objects.filter(
+            pk=fact.return_id, stripe_id=None, stripe_payment_intent_id=intent_id
+        ).first()
     return found or Return(
         kind=fact.kind,
         stripe_payment_intent_id=intent_id,

@@ -12,13 +12,8 @@ from credits.models import Return
 State = Return.State
 Object = Mapping[str, Any]
 
-REFUND_STATES = {
-    "pending": State.GONE,
-    "requires_action": State.GONE,
-    "succeeded": State.GONE,
-    "failed": State.RETURNED,
-    "canceled": State.RETURNED,
-}
+RETURNED_REFUNDS = {"failed", "canceled"}
+ENDED_DISPUTES = {"won", "warning_closed", "prevented"}
 
 
 class Payment(NamedTuple):
@@ -79,7 +74,7 @@ def of_refund(refund: Object) -> MoneyBack:
         kind=Return.Kind.REFUND,
         intent_id=id_of(refund.get("payment_intent")),
         amount_cents=refund["amount"],
-        state=REFUND_STATES[refund["status"]],
+        state=State.RETURNED if refund["status"] in RETURNED_REFUNDS else State.GONE,
         status=refund["status"],
         return_id=_our_id(refund, "returnId"),
     )
@@ -115,9 +110,7 @@ def _state_of_dispute(dispute: Object) -> str:
         return State.RETURNED
     if dispute["status"] == "lost" or any(amount < 0 for amount in movements):
         return State.GONE
-    return (
-        State.CLOSED if dispute["status"] in {"won", "warning_closed", "prevented"} else State.OPEN
-    )
+    return State.CLOSED if dispute["status"] in ENDED_DISPUTES else State.OPEN
 
 
 def _our_id(found: Object, name: str) -> UUID | None:

@@ -131,6 +131,22 @@ def test_what_a_won_dispute_frees_is_taken_by_the_refund_that_stands() -> None:
     ]
 
 
+def test_a_refund_that_names_another_payments_row_does_not_take_it_over() -> None:
+    asked_of, other = paid(), paid()
+    with (
+        patch("credits.stripe_api.create_refund", side_effect=PaymentUnavailable),
+        pytest.raises(PaymentUnavailable),
+    ):
+        refund(asked_of, 100)
+    asked = Return.objects.get()
+
+    returns.record(went_back(other, 499, return_id=asked.pk), now=NOW)
+
+    asked.refresh_from_db()
+    assert (asked.state, asked.stripe_id) == ("requested", None)
+    assert (balance(asked_of), balance(other)) == (500, 0)
+
+
 @pytest.fixture
 def bought(stripe: Stripe, starter: Package) -> Purchase:
     """A purchase that was paid at the sandbox's Stripe."""
