@@ -63,7 +63,7 @@ bench: $(INSTALLED)
 # Writes the one lock file anew, with hashes and without an index's address.
 lock: $(INSTALLED)
 	$(BIN)/pip-compile --quiet --upgrade --extra dev --strip-extras --allow-unsafe \
-		--generate-hashes --no-emit-index-url --no-emit-options --no-header --no-annotate \
+		--generate-hashes --no-emit-options --no-header --no-annotate \
 		--output-file requirements.lock pyproject.toml
 
 clean:
