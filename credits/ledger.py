@@ -228,7 +228,7 @@ def reverse(transaction_id: UUID, *, memo: Memo, origin: Origin) -> Posting:
     original = Transaction.objects.filter(pk=transaction_id).first()
     if original is None:
         raise TransactionUnknown
-    if original.type in {Type.REVERSAL, Type.GIFT}:
+    if not reversible(original):
         raise NotReversible
     movement = Movement(
         Type.REVERSAL,
@@ -239,6 +239,11 @@ def reverse(transaction_id: UUID, *, memo: Memo, origin: Origin) -> Posting:
         related_id=original.pk,
     )
     return _post(original.user_id, movement, memo, origin)
+
+
+def reversible(original: Transaction) -> bool:
+    """Tell whether a transaction is of a type that can be reversed."""
+    return original.type not in {Type.REVERSAL, Type.GIFT}
 
 
 def claw_back(user_id: str, amount: Decimal, *, memo: Memo, origin: Origin, cause: str) -> Posting:

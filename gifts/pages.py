@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from django.http import HttpRequest, HttpResponse
 
 from credits import pages
+from credits.addresses import client_address
 from gifts import codes, spelling
-from gifts.addresses import client_address
 from gifts.codes import GiftUnknown
 from gifts.throttle import Guesser, TooManyMisses
 

@@ -11,10 +11,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from credits.addresses import client_address
 from credits.wire import WireSerializer, origin, user
 from gifts import codes
 from gifts import serializers as wire
-from gifts.addresses import client_address
 from gifts.throttle import Guesser
 
 

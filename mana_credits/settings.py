@@ -4,6 +4,8 @@ Secrets have no default: a missing one stops the start with a sentence that name
 """
 
 import re
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 from psycopg.conninfo import conninfo_to_dict
 
-from mana_credits import logs
+from mana_credits import logs, navigation
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -85,7 +87,16 @@ STRIPE_WEBHOOK_SECRETS = [
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="").rstrip("/")
 
 INSTALLED_APPS = [
+    "unfold.apps.BasicAppConfig",
+    "mana_credits.apps.BackOfficeConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
     "django.contrib.staticfiles",
+    "axes",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
     "corsheaders",
     "rest_framework",
     "drf_spectacular",
@@ -102,6 +113,13 @@ MIDDLEWARE = [
     "mana_credits.middleware.CorsMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    # Each of these works for the back office alone; the API has no sessions and no cookies.
+    "mana_credits.back_office.SessionMiddleware",
+    "mana_credits.back_office.CsrfViewMiddleware",
+    "mana_credits.back_office.AuthenticationMiddleware",
+    "mana_credits.back_office.OTPMiddleware",
+    "mana_credits.back_office.MessageMiddleware",
+    "mana_credits.back_office.AxesMiddleware",
 ]
 ROOT_URLCONF = "mana_credits.urls"
 WSGI_APPLICATION = "mana_credits.wsgi.application"
@@ -111,6 +129,13 @@ TEMPLATES = [
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
     }
 ]
 
@@ -137,9 +162,50 @@ SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_HSTS_PRELOAD = True
 SILENCED_SYSTEM_CHECKS = [
-    "security.W003",  # no cookies, so no CSRF middleware: every route takes a token or a key
+    "security.W003",  # the back office has its CSRF middleware; elsewhere there are no cookies
+    "axes.W002",  # its middleware is there, for the back office alone
     "security.W008",  # the redirect to HTTPS is the proxy's
 ]
+
+# The back office: sessions end after an idle hour and with the working day; five wrong passwords
+# lock a name at an address for a quarter of an hour.
+ADMIN_REQUIRE_2FA = env.bool("ADMIN_REQUIRE_2FA", default=not DEBUG)
+ADMIN_ADJUST_LIMIT = Decimal(env.str("ADMIN_ADJUST_LIMIT", default="100"))
+ADMIN_SESSION_HOURS = env.int("ADMIN_SESSION_HOURS", default=10)
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+    )
+]
+LOGIN_URL = "admin:login"
+SESSION_COOKIE_AGE = 3600
+SESSION_SAVE_EVERY_REQUEST = True
+SESSION_EXPIRE_AT_BROWSER_CLOSE = True
+SESSION_COOKIE_NAME = "back_office"
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = "/admin/"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Strict"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_TRUSTED_ORIGINS = [BASE_URL]
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_CLIENT_IP_CALLABLE = "credits.addresses.client_address"
+AXES_RESET_ON_SUCCESS = True
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+AXES_LOCKOUT_TEMPLATE = "back_office/locked_out.html"
+OTP_TOTP_ISSUER = "mana-credits"
+UNFOLD = navigation.UNFOLD
 
 # How many proxies in front add to X-Forwarded-For. With 0 the header, which anybody may send,
 # counts for nothing, and a client's address is that of the connection.

@@ -1,6 +1,8 @@
 """All routes of the service."""
 
+from django.contrib import admin
 from django.urls import include, path, re_path
+from django.views.generic import RedirectView
 
 from credits import sync_urls
 from gifts.pages import gift_page
@@ -14,6 +16,8 @@ urlpatterns = [
     path("api/v1/admin/sync/", include(sync_urls.admin_patterns)),
     path("api/v1/", include("gifts.urls")),
     path("api/v1/webhooks/", include("webhooks.urls")),
+    path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin/", admin.site.urls),
     path("g/<str:code>", gift_page),
     path("health", operations.health),
     path("ready", operations.ready),

@@ -17,6 +17,7 @@ from tests.factories import gift, give, package
 from tests.stripe import Stripe
 
 TABLES = (
+    "credits.adjustment_requests",
     "credits.balances",
     "credits.idempotency_keys",
     "credits.job_runs",
@@ -26,6 +27,7 @@ TABLES = (
     "credits.purchases",
     "credits.reservations",
     "credits.returns",
+    "credits.staff_actions",
     "credits.stripe_customers",
     "credits.stripe_events",
     "credits.transactions",
@@ -59,15 +61,25 @@ def discrepancies() -> list[str]:
     return [f"{one.user_id}: {one.sentence} ({one.rule})" for one in found]
 
 
+APPEND_ONLY = ("transactions", "staff_actions")
+
+
 @pytest.fixture
-def committed(transactional_db: None) -> Iterator[None]:
-    """Let the test commit, for threads and processes to see; empty the tables afterwards."""
-    yield
-    with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE credits.transactions DISABLE TRIGGER USER")
-        cursor.execute(f"TRUNCATE {', '.join(TABLES)}")
-        for trigger in ("transactions_are_append_only", "transactions_are_never_truncated"):
-            cursor.execute(f"ALTER TABLE credits.transactions ENABLE ALWAYS TRIGGER {trigger}")
+def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Let the test commit, for threads and processes to see; empty the tables afterwards.
+
+    Django's own flush would also empty what migrations filled, the catalogue and the roles.
+    """
+    with django_db_blocker.unblock():
+        yield
+        with connection.cursor() as cursor:
+            for name in APPEND_ONLY:
+                cursor.execute(f"ALTER TABLE credits.{name} DISABLE TRIGGER USER")
+            cursor.execute(f"TRUNCATE {', '.join(TABLES)}")
+            cursor.execute("TRUNCATE auth_user CASCADE")
+            for name in APPEND_ONLY:
+                for trigger in (f"{name}_are_append_only", f"{name}_are_never_truncated"):
+                    cursor.execute(f"ALTER TABLE credits.{name} ENABLE ALWAYS TRIGGER {trigger}")
 
 
 @pytest.fixture

@@ -9,11 +9,13 @@ from credits.models.packages import Package
 from credits.models.purchases import Purchase, StripeCustomer
 from credits.models.reservations import Reservation
 from credits.models.returns import Return
+from credits.models.staff import AdjustmentRequest, StaffAction
 from credits.models.sync import SyncSubscription
 from credits.models.transactions import Transaction
 from credits.models.usage import UsageStat
 
 __all__ = [
+    "AdjustmentRequest",
     "Balance",
     "IdempotencyKey",
     "JobRun",
@@ -24,6 +26,7 @@ __all__ = [
     "Purchase",
     "Reservation",
     "Return",
+    "StaffAction",
     "StripeCustomer",
     "SyncSubscription",
     "Transaction",

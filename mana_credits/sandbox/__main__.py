@@ -41,6 +41,9 @@ Buy credits, and pay at the sandbox's Stripe (or open {stripe}/pay/PURCHASE_ID i
   PURCHASE=$(curl -s -H 'Authorization: Bearer {token}' -d '{{"packageId":"{package}"}}' \
 {url}/api/v1/credits/purchase | cut -d'"' -f4); curl -d method=card {stripe}/pay/$PURCHASE
 
+The back office is {url}/admin/  Log in as sam (support), fiona (finance), amir (auditor) or ada
+(administrator) with the password mana-sandbox.
+
 More tokens (demo-alice, demo-bob, demo-carol, demo-admin):
   curl -d '{{"user":"demo-bob"}}' {issuer}/api/auth/token
 Commands:      . {environment_file}; .venv/bin/python manage.py check_ledger
@@ -160,7 +163,9 @@ def _prepare_database() -> str:
     django.setup()
     call_command("migrate", verbosity=0)
     from mana_credits.sandbox.seed import seed, seed_packages  # noqa: PLC0415
+    from mana_credits.sandbox.staff import seed_staff  # noqa: PLC0415
 
+    seed_staff()
     seed()
     package = seed_packages()
     connection.close_pool()  # type: ignore[attr-defined]

@@ -8,9 +8,9 @@ from django.db import connection
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 
+from credits.addresses import client_address
 from credits.models import Balance
 from gifts import codes, spelling, throttle
-from gifts.addresses import client_address
 from gifts.models import GiftMisses
 from gifts.throttle import Guesser, TooManyMisses
 from tests.api import Answer, Caller, at_once, statuses

@@ -33,6 +33,7 @@ TRANSLATORS = {
     "authentication",
     "management",
     "migrations",
+    "office",
     "pages",
     "serializers",
     "templatetags",

@@ -1,0 +1,128 @@
+"""What operators did and want to do: the audit trail, and adjustments that wait for a colleague."""
+
+from django.db import models
+from django.db.models import F, Q
+
+from credits.ids import new_id
+from credits.models.fields import amount_field, user_id_field
+from credits.models.transactions import Transaction
+
+
+class StaffAction(models.Model):
+    """One act of an operator; rows are only added.
+
+    `action` is the permission that it took, `user_id` whose account it concerned, `subject` the row
+    (`gift:ID`); `before` and `after` say what it changed. A form's `key` acts once.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    at = models.DateTimeField()
+    operator = models.CharField(max_length=150)
+    action = models.CharField(max_length=100)
+    user_id = user_id_field(null=True)
+    subject = models.CharField(max_length=400, blank=True)
+    reason = models.CharField(max_length=100, blank=True)
+    note = models.CharField(max_length=1000, blank=True)
+    ticket = models.CharField(max_length=500, blank=True)
+    before = models.JSONField(default=dict)
+    after = models.JSONField(default=dict)
+    address = models.CharField(max_length=64, blank=True)
+    request_id = models.CharField(max_length=128, blank=True)
+    key = models.UUIDField(null=True)
+
+    class Meta:
+        db_table = '"credits"."staff_actions"'
+        constraints = (
+            models.UniqueConstraint(name="staff_action_key_acts_once", fields=["key"]),
+            models.CheckConstraint(
+                name="staff_action_has_an_operator", condition=~Q(operator="") & ~Q(action="")
+            ),
+        )
+        indexes = (
+            models.Index(
+                name="staff_action_by_user_idx",
+                fields=["user_id", "-id"],
+                condition=Q(user_id__isnull=False),
+            ),
+            models.Index(name="staff_action_by_operator_idx", fields=["operator", "-id"]),
+            models.Index(name="staff_action_by_action_idx", fields=["action", "-id"]),
+        )
+        permissions = (
+            ("adjust_balance", "Can adjust a balance, up to the limit alone"),
+            ("approve_adjustment", "Can approve or reject a colleague's adjustment"),
+            ("reverse_transaction", "Can reverse a transaction"),
+            ("refund_purchase", "Can refund a purchase"),
+            ("resolve_quarantine", "Can decide about a quarantined purchase"),
+            ("release_reservation", "Can release a reservation"),
+            ("give_sync", "Can give Cloud Sync and take it back"),
+            ("change_packages", "Can offer, change and retire packages"),
+            ("change_prices", "Can change prices of operations"),
+            ("retry_message", "Can send a dead message again"),
+            ("export_rows", "Can export rows as CSV"),
+            ("manage_staff", "Can manage staff accounts"),
+        )
+
+
+class AdjustmentRequest(models.Model):
+    """An adjustment above an operator's limit: pending until a second person decides.
+
+    Nobody decides about their own. Approved, it names the `transaction` that it became.
+    """
+
+    class Reason(models.TextChoices):
+        """Why a balance is corrected."""
+
+        FAILED_OPERATION = "failed_operation", "An operation failed and was charged"
+        DOUBLE_CHARGE = "double_charge", "Charged twice"
+        MISSING_CREDITS = "missing_credits", "Credits that never arrived"
+        GOODWILL = "goodwill", "Goodwill"
+        MISUSE = "misuse", "Misuse"
+        CORRECTION = "correction", "Correction of an operator's mistake"
+
+    class Status(models.TextChoices):
+        """Pending, or decided once and for all."""
+
+        PENDING = "pending"
+        APPROVED = "approved"
+        REJECTED = "rejected"
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    user_id = user_id_field()
+    amount = amount_field()
+    reason = models.CharField(max_length=32, choices=Reason)
+    note = models.CharField(max_length=1000)
+    ticket = models.CharField(max_length=500, blank=True)
+    status = models.CharField(max_length=16, choices=Status, db_default=Status.PENDING)
+    requested_by = models.CharField(max_length=150)
+    requested_at = models.DateTimeField()
+    decided_by = models.CharField(max_length=150, null=True)  # noqa: DJ001
+    decided_at = models.DateTimeField(null=True)
+    transaction = models.OneToOneField(Transaction, on_delete=models.PROTECT, null=True)
+
+    class Meta:
+        db_table = '"credits"."adjustment_requests"'
+        constraints = (
+            models.CheckConstraint(name="adjustment_amount_not_zero", condition=~Q(amount=0)),
+            models.CheckConstraint(
+                name="adjustment_status_known",
+                condition=Q(status__in=["pending", "approved", "rejected"]),
+            ),
+            models.CheckConstraint(
+                name="adjustment_is_decided_by_a_second_person",
+                condition=Q(status="pending", decided_by__isnull=True, decided_at__isnull=True)
+                | ~Q(status="pending")
+                & Q(decided_by__isnull=False, decided_at__isnull=False)
+                & ~Q(decided_by=F("requested_by")),
+            ),
+            models.CheckConstraint(
+                name="adjustment_approved_names_its_transaction",
+                condition=Q(status="approved", transaction__isnull=False)
+                | ~Q(status="approved") & Q(transaction__isnull=True),
+            ),
+        )
+        indexes = (
+            models.Index(name="adjustment_by_user_idx", fields=["user_id", "-id"]),
+            models.Index(
+                name="adjustment_pending_idx", fields=["id"], condition=Q(status="pending")
+            ),
+        )

@@ -1,0 +1,96 @@
+"""How the back office writes amounts, moments and rows."""
+
+import json
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django import template
+
+from credits.models import AdjustmentRequest
+
+register = template.Library()
+
+
+@register.filter
+def amount(value: Decimal | int | None) -> str:
+    """Return credits with thousands separated and no needless zeros: `1,234.5`."""
+    if value is None:
+        return "–"
+    text = f"{Decimal(value):,.4f}".rstrip("0").rstrip(".")
+    return "0" if text in {"", "-0"} else text.replace("-", "−")
+
+
+@register.filter
+def signed(value: Decimal | None) -> str:
+    """Return a movement of credits with its sign: `+5`, `−0.1`."""
+    if value is None:
+        return ""
+    return amount(value) if value <= 0 else f"+{amount(value)}"
+
+
+@register.filter
+def euros(cents: int | None) -> str:
+    """Return cents as euros: `4.99 €`."""
+    return "–" if cents is None else f"{cents / 100:,.2f} €"
+
+
+@register.filter
+def moment(value: datetime | None) -> str:
+    """Return a moment as `2026-11-23 09:05:12` (UTC)."""
+    return "–" if value is None else f"{value:%Y-%m-%d %H:%M:%S}"
+
+
+@register.filter
+def pretty(value: Any) -> str:
+    """Return JSON for reading."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+@register.filter
+def words(value: str) -> str:
+    """Return a name of the code as words: `credits.adjust_balance` as `adjust balance`."""
+    return value.rpartition(".")[2].replace("_", " ")
+
+
+TONES = {
+    "good": {
+        "active",
+        "completed",
+        "purchase",
+        "grant",
+        "approved",
+        "delivered",
+        "applied",
+        "reinstatement",
+    },
+    "bad": {"failed", "clawback", "disputed", "dead", "rejected", "cancelled", "gone", "error"},
+    "warn": {
+        "pending",
+        "processing",
+        "open",
+        "paused",
+        "requested",
+        "partially_refunded",
+        "quarantined",
+    },
+    "info": {"refunded", "refund", "reversal", "adjustment", "gift", "returned", "depleted"},
+}
+
+
+@register.filter
+def tone(status: str) -> str:
+    """Return the colour of a status or type: good, bad, warn, info, or none."""
+    return next((name for name, known in TONES.items() if status in known), "")
+
+
+@register.filter
+def opposite(value: Decimal) -> Decimal:
+    """Return the amount with the other sign."""
+    return -value
+
+
+@register.filter
+def reason(name: str) -> str:
+    """Return the words of an adjustment's reason."""
+    return str(AdjustmentRequest.Reason(name).label)

@@ -1,0 +1,23 @@
+// A form of the back office is sent once: its buttons wait for the answer.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!form.matches("form[data-once]")) return;
+  if (form.dataset.sent) { event.preventDefault(); return; }
+  form.dataset.sent = "1";
+  for (const button of form.querySelectorAll("button")) {
+    // After the event, so that the pressed button's name is still sent.
+    setTimeout(() => { button.disabled = true; });
+  }
+});
+// Back in the page by the browser's back button: it can be sent again.
+window.addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  for (const form of document.querySelectorAll("form[data-sent]")) {
+    delete form.dataset.sent;
+    for (const button of form.querySelectorAll("button")) button.disabled = false;
+  }
+});
+// Filters apply as soon as they are changed.
+document.addEventListener("change", (event) => {
+  event.target.closest("form[data-live]")?.requestSubmit();
+});
