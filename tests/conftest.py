@@ -6,6 +6,7 @@ from unittest.mock import patch
 
 import pytest
 from django.db import connection
+from django.test import TransactionTestCase
 
 from credits import books
 from credits.models import Balance, Package
@@ -42,7 +43,7 @@ TABLES = (
 @pytest.fixture(autouse=True)
 def books_close(request: pytest.FixtureRequest) -> Iterator[None]:
     """Check the rules of the money after every test that touches the database."""
-    if "committed" in request.fixturenames:
+    if {"committed", "live_server"} & set(request.fixturenames):
         request.getfixturevalue("committed")
     elif "db" in request.fixturenames or request.node.get_closest_marker("django_db"):
         request.getfixturevalue("db")
@@ -64,22 +65,25 @@ def discrepancies() -> list[str]:
 APPEND_ONLY = ("transactions", "staff_actions")
 
 
-@pytest.fixture
-def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """Let the test commit, for threads and processes to see; empty the tables afterwards.
-
-    Django's own flush would also empty what migrations filled, the catalogue and the roles.
-    """
-    with django_db_blocker.unblock():
+@pytest.fixture(scope="session", autouse=True)
+def no_flush() -> Iterator[None]:
+    """Keep Django from emptying what migrations filled: the catalogue, permissions, roles."""
+    with patch.object(TransactionTestCase, "_fixture_teardown"):
         yield
-        with connection.cursor() as cursor:
-            for name in APPEND_ONLY:
-                cursor.execute(f"ALTER TABLE credits.{name} DISABLE TRIGGER USER")
-            cursor.execute(f"TRUNCATE {', '.join(TABLES)}")
-            cursor.execute("TRUNCATE auth_user CASCADE")
-            for name in APPEND_ONLY:
-                for trigger in (f"{name}_are_append_only", f"{name}_are_never_truncated"):
-                    cursor.execute(f"ALTER TABLE credits.{name} ENABLE ALWAYS TRIGGER {trigger}")
+
+
+@pytest.fixture
+def committed(transactional_db: None) -> Iterator[None]:
+    """Let the test commit, for threads and processes to see; empty the tables afterwards."""
+    yield
+    with connection.cursor() as cursor:
+        for name in APPEND_ONLY:
+            cursor.execute(f"ALTER TABLE credits.{name} DISABLE TRIGGER USER")
+        cursor.execute(f"TRUNCATE {', '.join(TABLES)}")
+        cursor.execute("TRUNCATE auth_user CASCADE")
+        for name in APPEND_ONLY:
+            for trigger in (f"{name}_are_append_only", f"{name}_are_never_truncated"):
+                cursor.execute(f"ALTER TABLE credits.{name} ENABLE ALWAYS TRIGGER {trigger}")
 
 
 @pytest.fixture
