@@ -6,7 +6,7 @@ from django.views.generic import RedirectView
 
 from credits import sync_urls
 from gifts.pages import gift_page
-from mana_credits import operations
+from mana_credits import office_errors, operations
 from mana_credits.api import errors, schema
 
 urlpatterns = [
@@ -27,5 +27,6 @@ urlpatterns = [
     re_path(r"", errors.not_found),
 ]
 handler400 = errors.bad_request
-handler404 = errors.not_found
-handler500 = errors.server_error
+handler403 = office_errors.forbidden
+handler404 = office_errors.not_found
+handler500 = office_errors.server_error
