@@ -70,8 +70,8 @@ class OwnRequest(DomainError):
 def preview(operator: Operator, user_id: str, amount: Decimal, *, now: datetime) -> Preview:
     """Return what `adjust` would do; moves nothing. Raises UserUnknown, InvalidAmount."""
     exact(amount)
-    balance = ledger.balance_of(user_id)
-    if not balance.version and not balance.last_number:
+    balance = Balance.objects.filter(pk=user_id).first()
+    if balance is None:
         raise UserUnknown
     left = max(settings.ADMIN_ADJUST_LIMIT - _moved(operator, user_id, now), Decimal(0))
     return Preview(balance, balance.available + amount, abs(amount) > left, left)

@@ -78,10 +78,11 @@ class Reservation(models.Model):
             ),
         )
         indexes = (
+            # The open ones that a balance holds, and all that no transaction tells of.
             models.Index(
-                name="reservation_open_by_user_idx",
-                fields=["user_id"],
-                condition=Q(status="open"),
+                name="reservation_by_user_idx",
+                fields=["user_id", "-id"],
+                condition=~Q(status="committed"),
             ),
             models.Index(
                 name="reservation_open_by_expiry_idx",
