@@ -367,20 +367,14 @@ def refuse(outcome: str, *, required: Decimal | None, balance: Balance | None) -
     return REFUSALS[outcome]()
 
 
-def _post(user_id: str, movement: Movement, memo: Memo, origin: Origin) -> Posting:
-    outcome, required, transaction, balance = _call(user_id, movement, memo, origin)
-    if outcome not in {"posted", "replayed"}:
-        raise refuse(outcome, required=required, balance=balance)
-    return Posting(transaction, balance, replayed=outcome == "replayed")
-
-
-def _call(
-    user_id: str, movement: Movement, memo: Memo, origin: Origin
-) -> tuple[str, Decimal | None, Any, Any]:
+def arguments(
+    subject_id: UUID, user_id: str, movement: Movement, memo: Memo, origin: Origin
+) -> tuple[Any, ...]:
+    """Return what `credits.post_transaction` is called with; `subject_id` is the entry's id."""
     amount = movement.amount
     operation, quantity = amount if isinstance(amount, Priced) else (None, None)
-    return _post_transaction(
-        new_id(),
+    return (
+        subject_id,
         user_id,
         movement.type,
         None if isinstance(amount, Priced) else amount,
@@ -406,6 +400,19 @@ def _call(
         None,
         quantity,
     )
+
+
+def _post(user_id: str, movement: Movement, memo: Memo, origin: Origin) -> Posting:
+    outcome, required, transaction, balance = _call(user_id, movement, memo, origin)
+    if outcome not in {"posted", "replayed"}:
+        raise refuse(outcome, required=required, balance=balance)
+    return Posting(transaction, balance, replayed=outcome == "replayed")
+
+
+def _call(
+    user_id: str, movement: Movement, memo: Memo, origin: Origin
+) -> tuple[str, Decimal | None, Any, Any]:
+    return _post_transaction(*arguments(new_id(), user_id, movement, memo, origin))
 
 
 def _dump(metadata: Any) -> str:

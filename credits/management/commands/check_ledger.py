@@ -1,14 +1,14 @@
 """`manage.py check_ledger`: prove that the books close."""
 
 import sys
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from tqdm import tqdm
 
 from credits import books
 from credits.books import Discrepancy
+from credits.management.progress import add_batch_size, progress
 from credits.models import Balance
 
 
@@ -24,7 +24,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take one user, and the size of a batch."""
         parser.add_argument("--user", help="the id of the one user to check")
-        parser.add_argument("--batch-size", type=_size, default=1000, help="users at a time")
+        add_batch_size(parser, default=1000, of="users")
 
     def handle(self, *, user: str | None, batch_size: int, **options: Any) -> None:
         """Print what is wrong; exit with 1 if anything is."""
@@ -40,10 +40,10 @@ class Command(BaseCommand):
     def _check_all(self, batch_size: int) -> int:
         total = Balance.objects.count()
         wrong = 0
-        with tqdm(total=total, unit=" users", disable=not sys.stderr.isatty()) as progress:
+        with progress("Checking", total=total, unit="users") as advance:
             for users, discrepancies in books.check_all(batch_size=batch_size):
                 wrong += self._report(discrepancies)
-                progress.update(users)
+                advance(users)
         self.stdout.write(f"{total} users checked.")
         return wrong
 
@@ -51,9 +51,3 @@ class Command(BaseCommand):
         for found in discrepancies:
             self.stdout.write(f"User {found.user_id}: {found.sentence} ({found.rule}).")
         return len(discrepancies)
-
-
-def _size(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise ArgumentTypeError("a whole number of at least 1 is expected")
-    return int(text)

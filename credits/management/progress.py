@@ -1,0 +1,111 @@
+"""What commands for operators share: batches, progress, a summary, the check at the end."""
+
+import sys
+import time
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from typing import Protocol, TypeVar
+
+from tqdm import tqdm
+
+from credits import books
+
+SECONDS_BETWEEN_LINES = 5.0
+USERS_PER_CHECK = 1_000
+
+T = TypeVar("T")
+Advance = Callable[[int], object]
+
+
+class Output(Protocol):
+    """Where a command writes lines: its `stdout` or `stderr`."""
+
+    def write(self, msg: str) -> object:
+        """Write a line."""
+
+
+def add_batch_size(parser: ArgumentParser, *, default: int, of: str) -> None:
+    """Take `--batch-size`, how many `of` something make one transaction."""
+    parser.add_argument(
+        "--batch-size", type=whole_number, default=default, help=f"{of} at a time ({default})"
+    )
+
+
+def add_apply(parser: ArgumentParser) -> None:
+    """Take `--apply`; without it, or with `--dry-run`, nothing is changed."""
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument("--apply", action="store_true", help="do it; without, only say what")
+    choice.add_argument(
+        "--dry-run", dest="apply", action="store_false", help="change nothing (the default)"
+    )
+
+
+def whole_number(text: str) -> int:
+    """Return the number of at least 1 that `text` says; argparse tells of the error."""
+    if not text.isdecimal() or int(text) == 0:
+        raise ArgumentTypeError("a whole number of at least 1 is expected")
+    return int(text)
+
+
+def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield the items in lists of `size`, the last one shorter, without holding more than one."""
+    remaining = iter(items)
+    while batch := list(islice(remaining, size)):
+        yield batch
+
+
+@contextmanager
+def progress(what: str, *, total: int, unit: str) -> Iterator[Advance]:
+    """Show how far `what` is on standard error; call what is yielded with how many more are done.
+
+    A bar on a terminal, else a line every 5 seconds: done, rate, time left.
+    """
+    if sys.stderr.isatty():
+        with tqdm(total=total, desc=what, unit=f" {unit}", smoothing=0.1) as bar:
+            yield bar.update
+    else:
+        yield _Lines(what, total, unit).advance
+
+
+def summarise(out: Output, counts: Mapping[str, object]) -> None:
+    """Write one line for each count, numbers with thousands separated."""
+    width = max(map(len, counts))
+    for name, count in counts.items():
+        text = f"{count:,}" if isinstance(count, int) else str(count)
+        out.write(f"{name:<{width}}  {text}")
+
+
+def check_books(users: Iterable[str], *, out: Output) -> int:
+    """Check the books of these users; write each discrepancy; return how many there are."""
+    wrong = 0
+    for batch in batches(users, USERS_PER_CHECK):
+        found = [*books.check(batch), *books.orphans(batch)]
+        for one in found:
+            out.write(f"User {one.user_id}: {one.sentence} ({one.rule}).")
+        wrong += len(found)
+    return wrong
+
+
+class _Lines:
+    """Progress in plain lines, for logs."""
+
+    def __init__(self, what: str, total: int, unit: str) -> None:
+        self._what, self._total, self._unit = what, total, unit
+        self._done = 0
+        self._began = self._written = time.monotonic()
+
+    def advance(self, count: int) -> None:
+        self._done += count
+        if time.monotonic() - self._written >= SECONDS_BETWEEN_LINES:
+            self._write()
+
+    def _write(self) -> None:
+        self._written = time.monotonic()
+        rate = self._done / max(self._written - self._began, 0.001)
+        left = max(self._total - self._done, 0) / rate if rate else 0
+        sys.stderr.write(
+            f"{self._what}: {self._done:,} of {self._total:,} {self._unit}, "
+            f"{rate:,.0f}/s, {left:,.0f} s left\n"
+        )

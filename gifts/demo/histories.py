@@ -1,0 +1,63 @@
+"""A batch of people's histories, planned to the credit, so that the ledger refuses nothing.
+
+The same people and the same chance give the same histories.
+"""
+
+from collections.abc import Sequence
+from itertools import accumulate
+from random import Random
+
+from gifts.demo import acts, presents, purchases
+from gifts.demo.account import Account, Histories, World
+from gifts.demo.people import Person
+
+NEWCOMERS_WHO_BUY = 0.2
+HOLDING = 0.03
+BUSY = 50
+
+
+def give_or_use(account: Account) -> None:
+    """Make a gift, or use something where that is not possible."""
+    if not presents.give(account):
+        acts.use(account)
+
+
+# How many of 1,000 moments of somebody who has credits go to what; the rest is use.
+HABITS = (
+    (acts.use_unpriced, 30),
+    (acts.refund, 25),
+    (give_or_use, 30),
+    (acts.grant, 8),
+    (acts.correct, 4),
+    (acts.subscribe, 10),
+    (purchases.buy, 8),
+)
+ACTS = (acts.use, *(act for act, _ in HABITS))
+WEIGHTS = (1_000 - sum(weight for _, weight in HABITS), *(weight for _, weight in HABITS))
+CUMULATIVE = tuple(accumulate(WEIGHTS))
+
+
+def of(people: Sequence[Person], world: World, chance: Random) -> Histories:
+    """Return what these people do; gifts go from one to a later one of them."""
+    made = Histories()
+    for place, person in enumerate(people):
+        account = Account(person, people[place + 1 :], world, chance, made)
+        for account.index in range(len(person.times)):
+            _act(account)
+        if person.times and chance.random() < HOLDING:
+            acts.hold(account)
+    return made
+
+
+def _act(account: Account) -> None:
+    if account.then is not None:
+        act, account.then = account.then, None
+        act(account)
+    elif gift := account.person.inbox.get(account.index):
+        presents.receive(account, gift)
+    elif account.index == 0:
+        (purchases.buy if account.chance.random() < NEWCOMERS_WHO_BUY else acts.welcome)(account)
+    elif account.available < 1 and (account.customer_id or len(account.person.times) > BUSY):
+        purchases.buy(account)
+    else:
+        account.chance.choices(ACTS, cum_weights=CUMULATIVE)[0](account)

@@ -1,0 +1,80 @@
+"""Who there is in a demonstration: many who do little, a few who do very much."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from math import log
+from random import Random
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from gifts.models import GiftCode
+
+PREFIX = "demo-"
+YEAR = timedelta(days=365)
+# The busiest user of 100,000 has about 2 % of all transactions.
+FLATNESS = 4
+BATCH_TRANSACTIONS = 5_000
+FIRST = ("Ada", "Ben", "Cem", "Dana", "Emil", "Fatma", "Greta", "Hugo", "Ines", "Jonas", "Kim")
+LAST = ("Adler", "Berg", "Conti", "Demir", "Engel", "Fuchs", "Graf", "Horn", "Ilic", "Jung")
+
+
+class Size(NamedTuple):
+    """How large the demonstration is: users, transactions, and the seed that chance grows from."""
+
+    users: int
+    transactions: int
+    seed: int
+
+
+@dataclass
+class Person:
+    """A user, the moments at which they do something, and the gifts that wait for them there."""
+
+    id: str
+    name: str
+    email: str
+    times: list[datetime]
+    inbox: "dict[int, GiftCode]" = field(default_factory=dict)
+
+
+def batches(size: Size, *, now: datetime) -> Iterator[list[Person]]:
+    """Yield all people in batches of some thousand transactions; the same for the same size.
+
+    The moments lie in the year before `now`.
+    """
+    counts = _counts(size)
+    Random(size.seed).shuffle(counts)  # noqa: S311
+    batch: list[Person] = []
+    waiting = 0
+    for number, count in enumerate(counts, start=1):
+        batch.append(_person(size.seed, number, count, now))
+        waiting += count
+        if waiting >= BATCH_TRANSACTIONS:
+            yield batch
+            batch, waiting = [], 0
+    if batch:
+        yield batch
+
+
+def _counts(size: Size) -> list[int]:
+    """Return how many transactions each user has, the busiest first: at least 1, exact in sum."""
+    scale = (size.transactions - size.users) / log((size.users + FLATNESS) / FLATNESS)
+    upto = [round(scale * log((rank + FLATNESS) / FLATNESS)) for rank in range(size.users + 1)]
+    return [1 + upto[rank] - upto[rank - 1] for rank in range(1, size.users + 1)]
+
+
+def _person(seed: int, number: int, count: int, now: datetime) -> Person:
+    user_id = f"{PREFIX}{seed}-{number:07}"
+    chance = Random(user_id)  # noqa: S311
+    name = f"{chance.choice(FIRST)} {chance.choice(LAST)}"
+    email = f"{name.lower().replace(' ', '.')}.{number}@example.test"
+    joined = now - YEAR * chance.uniform(0.01, 1) if count < 500 else now - YEAR
+    return Person(user_id, name, email, _times(chance, count, joined, now))
+
+
+def _times(chance: Random, count: int, start: datetime, end: datetime) -> list[datetime]:
+    """Return `count` ascending moments, all different, to the millisecond."""
+    room = int((end - start) / timedelta(milliseconds=1)) - 2 * count
+    offsets = sorted(chance.randrange(room) for _ in range(count))
+    return [start + timedelta(milliseconds=at + 1 + n) for n, at in enumerate(offsets)]

@@ -1,0 +1,104 @@
+"""What a person buys in a demonstration, and what becomes of the money."""
+
+from datetime import timedelta
+from functools import partial
+
+from credits.ledger import Memo, Movement, Type
+from credits.models import Package, Purchase, Return, StripeCustomer
+from gifts.demo.account import Account
+
+RETURNED = 0.06
+ABANDONED = 0.1
+DISPUTED = 0.3
+TYPING = timedelta(seconds=40)
+
+
+def buy(account: Account) -> None:
+    """Buy a package; now and then the money goes back later and takes the credits with it."""
+    if account.chance.random() < ABANDONED:
+        account.made.purchases.append(_purchase(account, Purchase.Status.CANCELLED))
+    purchase = _purchase(account, Purchase.Status.COMPLETED)
+    entry = account.post(
+        Movement(Type.PURCHASE, purchase.credits, cause=f"purchase:{purchase.pk}"),
+        purchase.credits,
+        Memo(
+            description=f"Purchase of {purchase.package.name}",
+            metadata={"purchaseId": str(purchase.pk), "packageId": str(purchase.package_id)},
+        ),
+        "stripe",
+    )
+    purchase.transaction_id = entry.id
+    purchase.reported_at = purchase.completed_at = account.at
+    account.made.purchases.append(purchase)
+    if account.following and account.chance.random() < RETURNED:
+        account.then = partial(_pay_back, purchase=purchase)
+
+
+def _pay_back(account: Account, *, purchase: Purchase) -> None:
+    """Lose a purchase's credits to a refund or a dispute of the whole payment."""
+    disputed = account.chance.random() < DISPUTED
+    kind = Return.Kind.DISPUTE if disputed else Return.Kind.REFUND
+    purchase.status = Purchase.Status.DISPUTED if disputed else Purchase.Status.REFUNDED
+    stripe_id = f"{'dp' if disputed else 're'}_demo{account.hexadecimal(20)}"
+    account.post(
+        Movement(Type.CLAWBACK, -purchase.credits, may_overdraw=True, cause=f"{kind}:{stripe_id}"),
+        -purchase.credits,
+        Memo(
+            description="Credits of a purchase that was paid back",
+            metadata={"purchaseId": str(purchase.pk), "kind": kind, "stripeId": stripe_id},
+        ),
+        "stripe",
+    )
+    account.made.returns.append(_return(account, purchase, kind, stripe_id))
+
+
+def _return(account: Account, purchase: Purchase, kind: str, stripe_id: str) -> Return:
+    return Return(
+        id=account.new_id(),
+        stripe_id=stripe_id,
+        kind=kind,
+        stripe_payment_intent_id=purchase.stripe_payment_intent_id or "",
+        amount_cents=purchase.price_euro_cents,
+        state=Return.State.GONE,
+        stripe_status="lost" if kind == Return.Kind.DISPUTE else "succeeded",
+        taken=purchase.credits,
+        takes=1,
+        given_back=False,
+        created_at=account.at,
+    )
+
+
+def _purchase(account: Account, status: Purchase.Status) -> Purchase:
+    package = _package(account)
+    return Purchase(
+        id=account.new_id(),
+        user_id=account.person.id,
+        package=package,
+        credits=package.credits,
+        price_euro_cents=package.price_euro_cents,
+        status=status,
+        stripe_customer_id=_customer(account),
+        stripe_payment_intent_id=f"pi_demo{account.hexadecimal(20)}",
+        created_at=account.at - TYPING,
+    )
+
+
+def _package(account: Account) -> Package:
+    """Choose: who does much buys much."""
+    packages = account.world.packages
+    most = len(packages) - 1
+    return packages[min(most, account.chance.randint(0, len(account.person.times) // 200))]
+
+
+def _customer(account: Account) -> str:
+    if account.customer_id is None:
+        account.customer_id = f"cus_demo{account.hexadecimal(14)}"
+        account.made.customers.append(
+            StripeCustomer(
+                id=account.new_id(),
+                user_id=account.person.id,
+                stripe_customer_id=account.customer_id,
+                created_at=account.at,
+            )
+        )
+    return account.customer_id

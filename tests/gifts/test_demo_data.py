@@ -1,0 +1,181 @@
+"""`manage.py generate_demo_data` makes a year of a community by the ledger's own rules."""
+
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from random import Random
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from credits.models import Balance, Purchase, Reservation, SyncSubscription, Transaction
+from gifts.demo import community, histories, people, writing
+from gifts.demo.people import Size
+from gifts.demo.writing import NotAsPlanned
+from gifts.models import GiftCode
+from tests.factories import give
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def trial(settings: Any) -> None:
+    """A service on somebody's desk."""
+    settings.DEBUG = True
+
+
+def generate(*options: str) -> list[str]:
+    """Return the lines of the command's summary."""
+    out = StringIO()
+    call_command("generate_demo_data", *options, stdout=out)
+    return out.getvalue().splitlines()
+
+
+def history() -> list[tuple[Any, ...]]:
+    rows = Transaction.objects.order_by("user_id", "number")
+    return list(rows.values_list("user_id", "number", "type", "amount", "app_id"))
+
+
+def test_exactly_so_many_users_have_exactly_so_many_transactions() -> None:
+    lines = generate("--users=200", "--transactions=3000")
+
+    assert lines[:2] == ["users          200", "transactions   3,000"]
+    assert lines[3] == "discrepancies  0"
+    assert (Balance.objects.count(), Transaction.objects.count()) == (200, 3000)
+
+
+def test_there_is_something_of_everything() -> None:
+    generate("--users=200", "--transactions=3000")
+
+    assert set(Transaction.objects.values_list("type", flat=True)) == {
+        "purchase",
+        "usage",
+        "refund",
+        "gift",
+        "grant",
+        "adjustment",
+        "clawback",
+    }
+    assert set(GiftCode.objects.values_list("status", flat=True)) == {
+        "active",
+        "depleted",
+        "expired",
+        "cancelled",
+    }
+    assert Transaction.objects.exclude(operation=None).values("operation").distinct().count() > 20
+    assert Purchase.objects.filter(status="refunded").exists()
+    assert Purchase.objects.filter(status="cancelled", transaction=None).exists()
+    assert Reservation.objects.filter(status="open").exists()
+    assert SyncSubscription.objects.exists()
+
+
+def test_it_happened_within_the_last_year() -> None:
+    now = datetime.now(UTC)
+
+    generate("--users=50", "--transactions=500")
+
+    moments = Transaction.objects.order_by("created_at").values_list("created_at", flat=True)
+    assert now - timedelta(days=366) < moments[0] < now - timedelta(days=300)
+    assert now - timedelta(days=30) < moments[499] < datetime.now(UTC)
+
+
+def test_the_busiest_of_many_has_a_good_part_of_it_all() -> None:
+    counts = people._counts(Size(100_000, 1_000_000, 1))
+
+    assert (sum(counts), len(counts), counts[0], min(counts)) == (1_000_000, 100_000, 19_833, 1)
+
+
+def test_the_same_seed_makes_the_same_history() -> None:
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    world = community._world(now)
+
+    first, again, other = (
+        [
+            histories.of(batch, world, Random(seed))
+            for batch in people.batches(Size(20, 200, seed), now=now)
+        ]
+        for seed in (7, 7, 8)
+    )
+
+    assert first[0].entries == again[0].entries
+    assert len(first[0].entries) == 200
+    assert first[0].entries != other[0].entries
+
+
+def test_another_seed_makes_other_users_beside_the_first() -> None:
+    generate("--users=20", "--transactions=200", "--seed=7")
+
+    generate("--users=20", "--transactions=200", "--seed=8")
+
+    assert (Balance.objects.count(), Transaction.objects.count()) == (40, 400)
+
+
+def test_a_run_that_was_stopped_is_completed_by_the_next_one() -> None:
+    write, calls = writing.write, iter(range(100))
+
+    def write_twice(made: Any) -> int:
+        if next(calls) == 2:
+            raise KeyboardInterrupt
+        return write(made)
+
+    with (
+        patch.object(people, "BATCH_TRANSACTIONS", 100),
+        patch.object(writing, "write", write_twice),
+    ):
+        with pytest.raises(KeyboardInterrupt):
+            generate("--users=50", "--transactions=500")
+        stopped_at = history()
+        generate("--users=50", "--transactions=500")
+        complete = history()
+        generate("--users=50", "--transactions=500")
+
+    assert 200 <= len(stopped_at) < 400
+    assert len(complete) == 500
+    assert set(stopped_at) < set(complete)
+    assert history() == complete
+
+
+def test_a_batch_that_the_ledger_refuses_leaves_nothing() -> None:
+    world = community._world(datetime.now(UTC))
+    (batch,) = people.batches(Size(20, 200, 1), now=world.now)
+    made = histories.of(batch, world, Random(1))
+    made.entries.pop(0)  # the first user's welcome
+
+    with pytest.raises(NotAsPlanned, match="insufficient_credits"):
+        writing.write(made)
+
+    assert not Balance.objects.exists()
+
+
+def test_it_keeps_away_from_production(settings: Any) -> None:
+    settings.DEBUG = False
+
+    with pytest.raises(CommandError, match="DEBUG is off"):
+        generate()
+
+    assert not Balance.objects.exists()
+
+
+def test_it_keeps_away_from_real_users() -> None:
+    give("alice", 10)
+
+    with pytest.raises(CommandError, match="no demonstration"):
+        generate()
+
+    assert Balance.objects.count() == 1
+
+
+def test_who_knows_better_is_let_through(settings: Any) -> None:
+    settings.DEBUG = False
+    give("alice", 10)
+
+    generate("--users=10", "--transactions=20", "--anyway")
+
+    assert Balance.objects.count() == 11
+    assert Balance.objects.get(pk="alice").posted == 10
+
+
+def test_nobody_is_without_a_transaction() -> None:
+    with pytest.raises(CommandError, match="at least one"):
+        generate("--users=10", "--transactions=9")
