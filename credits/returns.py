@@ -23,6 +23,7 @@ State = Return.State
 Status = Purchase.Status
 STRIPE = Origin("stripe")
 SMALLEST = Decimal("0.0001")
+MOVED = {State.GONE, State.RETURNED}
 
 logger = structlog.get_logger(__name__)
 
@@ -65,7 +66,7 @@ def record(fact: MoneyBack, *, now: datetime) -> Purchase | None:
     found = _row_of(fact, fact.intent_id, now)
     found.stripe_id = fact.stripe_id
     found.stripe_status = fact.status
-    found.state = stripe_facts.further(found.state, fact.state)
+    _move(found, fact.state, now)
     found.save()
     if purchase:
         settle(purchase)
@@ -90,7 +91,7 @@ def settle(purchase: Purchase) -> None:
     if not purchase.paid:
         return
     known = of_purchase(purchase)
-    moved = [one for one in known if one.state in {State.GONE, State.RETURNED}]
+    moved = [one for one in known if one.state in MOVED]
     standing = [one for one in moved if one.state == State.GONE]
     _take(purchase, [one for one in moved if not one.given_back])
     for one in moved:
@@ -226,6 +227,14 @@ def _row_of(fact: MoneyBack, intent_id: str, now: datetime) -> Return:
         takes=0,
         given_back=False,
     )
+
+
+def _move(found: Return, state: str, now: datetime) -> None:
+    found.state = stripe_facts.further(found.state, state)
+    if found.state in MOVED:
+        found.gone_at = found.gone_at or now
+    if found.state == State.RETURNED:
+        found.returned_at = found.returned_at or now
 
 
 def _take(purchase: Purchase, standing: Iterable[Return]) -> None:

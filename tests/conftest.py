@@ -18,6 +18,8 @@ from tests.stripe import Stripe
 
 TABLES = (
     "credits.balances",
+    "credits.daily_revenue",
+    "credits.daily_totals",
     "credits.idempotency_keys",
     "credits.job_runs",
     "credits.outbox",

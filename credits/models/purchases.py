@@ -120,6 +120,11 @@ class Purchase(models.Model):
                 condition=Q(status__in=["pending", "processing", "failed"]),
             ),
             models.Index(
+                name="purchase_completed_idx",
+                fields=["completed_at"],
+                condition=Q(completed_at__isnull=False),
+            ),
+            models.Index(
                 name="purchase_quarantined_idx",
                 fields=["quarantined_at"],
                 condition=Q(quarantined_at__isnull=False),
