@@ -15,7 +15,7 @@ from credits import keys, ledger, stripe_api
 from credits.errors import DomainError
 from credits.ledger import Origin
 from credits.models import Package, Purchase, StripeCustomer
-from credits.stripe_api import PaymentUnavailable
+from credits.stripe_api import CustomerGone, PaymentUnavailable
 
 OPENED_WITHIN = timedelta(hours=23)
 
@@ -62,8 +62,7 @@ def start(
     if now - purchase.created_at > OPENED_WITHIN:
         raise PurchaseTooOld
     try:
-        customer_id = _customer_of(user_id, now)
-        return _open(purchase.pk, customer_id)
+        return _open_for_buyer(purchase, now)
     except PaymentUnavailable:
         Purchase.objects.filter(pk=purchase.pk).update(unavailable_at=now)
         raise
@@ -146,12 +145,21 @@ def _customer_of(user_id: str, now: datetime) -> str:
 
 
 @transaction.atomic
-def _make_customer(user_id: str) -> str:
+def _make_customer(user_id: str, *, gone: str | None = None) -> str:
+    """Return the user's customer, made at Stripe when there is none but the one that is `gone`."""
     customer = StripeCustomer.objects.select_for_update().get(user_id=user_id)
-    if customer.stripe_customer_id is None:
-        customer.stripe_customer_id = stripe_api.create_customer(user_id, customer.pk)
+    if customer.stripe_customer_id is None or customer.stripe_customer_id == gone:
+        customer.stripe_customer_id = stripe_api.create_customer(user_id, customer.pk, after=gone)
         customer.save(update_fields=["stripe_customer_id"])
     return customer.stripe_customer_id
+
+
+def _open_for_buyer(purchase: Purchase, now: datetime) -> Purchase:
+    customer_id = _customer_of(purchase.user_id, now)
+    try:
+        return _open(purchase.pk, customer_id)
+    except CustomerGone:
+        return _open(purchase.pk, _make_customer(purchase.user_id, gone=customer_id))
 
 
 @transaction.atomic

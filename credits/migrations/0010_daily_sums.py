@@ -74,7 +74,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='transaction',
-            index=django.contrib.postgres.indexes.BrinIndex(autosummarize=True, fields=['created_at'], name='transaction_created_idx', pages_per_range=32),
+            index=django.contrib.postgres.indexes.BrinIndex(autosummarize=True, fields=['created_at'], opclasses=['timestamptz_minmax_multi_ops'], name='transaction_created_idx', pages_per_range=32),
         ),
         migrations.AddIndex(
             model_name='usagestat',
