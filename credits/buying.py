@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 
-from credits import keys, ledger, stripe_api
+from credits import ledger, stripe_api
 from credits.errors import DomainError
 from credits.ledger import Origin
 from credits.models import Package, Purchase, StripeCustomer
@@ -92,10 +92,10 @@ def give_up(purchase: Purchase) -> Purchase | None:
 def _begin(
     user_id: str, package_id: UUID, pages: Pages | None, origin: Origin, now: datetime
 ) -> Purchase:
-    request = origin.request("purchase", package_id, "checkout" if pages else "intent") or ""
-    if origin.key and (known := keys.recall(user_id, request, origin=origin)):
+    origin = origin.naming("purchase", package_id, "checkout" if pages else "intent")
+    ledger.open_balance(user_id, origin=origin)
+    if known := ledger.recall(user_id, origin):
         return Purchase.objects.get(pk=known)
-    ledger.open_balance(user_id, origin=origin._replace(key=None))
     package = Package.objects.filter(pk=package_id, active=True).first()
     if package is None:
         raise PackageUnknown
@@ -112,8 +112,7 @@ def _begin(
     purchase = _unfinished(wanted) or wanted
     purchase.unavailable_at = None
     purchase.save()
-    if origin.key:
-        keys.remember(user_id, request, key=origin.key, subject_id=purchase.pk, at=now)
+    ledger.remember(user_id, origin, subject_id=purchase.pk)
     return purchase
 
 

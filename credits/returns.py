@@ -12,7 +12,7 @@ from uuid import UUID
 import structlog
 from django.db import connection, transaction
 
-from credits import keys, ledger, stripe_api, stripe_facts
+from credits import ledger, stripe_api, stripe_facts
 from credits.errors import DomainError
 from credits.ledger import Memo, Origin
 from credits.models import Purchase, Return, Transaction
@@ -178,8 +178,9 @@ def _ask(
     payment = found.stripe_payment_intent_id
     lock_payment(payment)
     purchase = Purchase.objects.select_for_update().get(pk=purchase_id)
-    request = origin.request("refund_purchase", purchase_id, cents) or ""
-    if origin.key and (known := keys.recall(purchase.user_id, request, origin=origin)):
+    origin = origin.naming("refund_purchase", purchase_id, cents)
+    ledger.open_balance(purchase.user_id, origin=origin)
+    if known := ledger.recall(purchase.user_id, origin):
         return Return.objects.get(pk=known)
     asked = Return.objects.create(
         kind=Return.Kind.REFUND,
@@ -190,14 +191,13 @@ def _ask(
         reason=reason,
         created_at=now,
     )
-    if origin.key:
-        keys.remember(purchase.user_id, request, key=origin.key, subject_id=asked.pk, at=now)
+    ledger.remember(purchase.user_id, origin, subject_id=asked.pk)
     return asked
 
 
 def _withdraw(asked: Return) -> None:
     purchase = Purchase.objects.get(stripe_payment_intent_id=asked.stripe_payment_intent_id)
-    keys.forget(purchase.user_id, subject_id=asked.pk)
+    ledger.forget(purchase.user_id, subject_id=asked.pk)
     asked.delete()
 
 
