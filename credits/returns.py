@@ -141,20 +141,13 @@ def send(asked: Return, *, now: datetime) -> None:
 
 def of_purchase(purchase: Purchase) -> list[Return]:
     """Return what is known of a purchase's refunds and disputes, oldest first."""
-    payment = purchase.stripe_payment_intent_id
-    return list(
-        Return.objects.filter(stripe_payment_intent_id=payment).order_by("created_at", "pk")
-    )
+    known = Return.objects.filter(stripe_payment_intent_id=purchase.stripe_payment_intent_id)
+    return list(known.order_by("created_at", "pk"))
 
 
 def cents_refunded(purchase: Purchase) -> int:
     """Return how much of the price refunds have sent back, requested ones included."""
-    standing = {State.REQUESTED, State.GONE}
-    return sum(
-        one.amount_cents
-        for one in of_purchase(purchase)
-        if one.kind == Return.Kind.REFUND and one.state in standing
-    )
+    return _cents_of_refunds(of_purchase(purchase), {State.REQUESTED, State.GONE})
 
 
 def lock_payment(intent_id: str) -> None:
@@ -289,15 +282,16 @@ def _memo(purchase: Purchase, one: Return, text: str) -> Memo:
     )
 
 
+def _cents_of_refunds(known: list[Return], states: set[State]) -> int:
+    refunds = (one for one in known if one.kind == Return.Kind.REFUND)
+    return sum(one.amount_cents for one in refunds if one.state in states)
+
+
 def _status(purchase: Purchase, known: list[Return]) -> str:
     disputed = {State.OPEN, State.GONE}
     if any(one.kind == Return.Kind.DISPUTE and one.state in disputed for one in known):
         return Status.DISPUTED
-    cents = sum(
-        one.amount_cents
-        for one in known
-        if one.kind == Return.Kind.REFUND and one.state == State.GONE
-    )
+    cents = _cents_of_refunds(known, {State.GONE})
     if cents >= purchase.price_euro_cents:
         return Status.REFUNDED
     return Status.PARTIALLY_REFUNDED if cents else Status.COMPLETED

@@ -69,7 +69,8 @@ class Check:
         yield from self._requested_refunds()
         yield from self._never_opened()
         for purchase in purchases.quarantined():
-            yield Finding(f"purchase {purchase.pk}", unexplained=purchase.quarantine_reason)
+            reasons = " ".join((purchase.quarantine_reason or "").splitlines())
+            yield Finding(f"purchase {purchase.pk}", unexplained=reasons)
 
     def _intent(self, intent: Object) -> Finding:
         payment = stripe_facts.of_intent(intent)
