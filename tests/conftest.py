@@ -20,6 +20,8 @@ from tests.stripe import Stripe
 TABLES = (
     "credits.adjustment_requests",
     "credits.balances",
+    "credits.daily_revenue",
+    "credits.daily_totals",
     "credits.idempotency_keys",
     "credits.job_runs",
     "credits.outbox",

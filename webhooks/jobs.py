@@ -8,13 +8,9 @@ from django.db.models import Min
 from credits.worker import Job
 from webhooks import events
 from webhooks.models import StripeEvent
-from webhooks.reconciling import Check
+from webhooks.reconciling import Check, DoesNotReconcile
 
 RECONCILED_SPAN = timedelta(days=3)
-
-
-class DoesNotReconcile(Exception):
-    """Something stands on one side only; `manage.py reconcile_stripe` says what."""
 
 
 def process_stripe_events(now: datetime) -> Iterator[str]:
@@ -28,7 +24,7 @@ def reconcile_stripe(now: datetime) -> Iterator[str]:
     unexplained = 0
     for finding in Check(since=now - RECONCILED_SPAN, now=now, dry_run=False).run():
         unexplained += bool(finding.unexplained)
-        yield "applied" if finding.applied else "looked_at"
+        yield finding.outcome
     if unexplained:
         raise DoesNotReconcile(f"{unexplained} differences are unexplained")
 

@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
 
 
     dependencies = [
-        ('credits', '0009_job_runs'),
+        ('credits', '0011_quarantine'),
     ]
 
     operations = [

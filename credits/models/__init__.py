@@ -2,6 +2,7 @@
 
 from credits.models.balances import Balance
 from credits.models.catalogue import Operation, OperationPrice
+from credits.models.days import DailyRevenue, DailyTotal
 from credits.models.idempotency import IdempotencyKey
 from credits.models.jobs import JobRun
 from credits.models.outbox import OutboxMessage
@@ -17,6 +18,8 @@ from credits.models.usage import UsageStat
 __all__ = [
     "AdjustmentRequest",
     "Balance",
+    "DailyRevenue",
+    "DailyTotal",
     "IdempotencyKey",
     "JobRun",
     "Operation",

@@ -11,7 +11,7 @@ from tests.api import Caller
 from tests.stripe import Stripe, deliver
 from webhooks import jobs
 from webhooks.models import StripeEvent
-from webhooks.reconciling import Finding
+from webhooks.reconciling import DoesNotReconcile, Finding
 
 pytestmark = pytest.mark.django_db
 
@@ -56,7 +56,7 @@ def test_what_stands_on_one_side_only_fails_the_nightly_run() -> None:
 
     with (
         patch("webhooks.jobs.Check.run", return_value=iter([foreign])),
-        pytest.raises(jobs.DoesNotReconcile, match="1 differences are unexplained"),
+        pytest.raises(DoesNotReconcile, match="1 differences are unexplained"),
     ):
         worker.run(worker.jobs()["reconcile_stripe"], now=datetime.now(UTC))
 
