@@ -65,6 +65,7 @@ def _return(account: Account, purchase: Purchase, kind: str, stripe_id: str) -> 
         takes=1,
         given_back=False,
         created_at=account.at,
+        gone_at=account.at,
     )
 
 
