@@ -7,7 +7,7 @@ from threading import Event
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Sum
 
 from credits import daily, ledger, returns, worker
@@ -143,6 +143,24 @@ def test_money_of_payments_that_are_none_of_ours_is_not_counted() -> None:
 
     assert Return.objects.get().gone_at == NOON
     assert DailyRevenue.objects.get().gone_cents == 0
+
+
+@pytest.mark.parametrize(
+    ("constraint", "wrong"),
+    [
+        ("return_moved_says_when", {"gone_at": None}),
+        ("return_moved_says_when", {"state": "closed", "taken": 0, "takes": 0}),
+        ("return_that_came_back_says_when", {"returned_at": NOON}),
+        ("return_that_came_back_says_when", {"state": "returned"}),
+    ],
+)
+def test_a_return_without_its_moment_is_refused(constraint: str, wrong: dict[str, object]) -> None:
+    returns.record(went_back(paid(), 100), now=NOON)
+
+    with pytest.raises(IntegrityError, match=f'constraint "{constraint}"'), transaction.atomic():
+        Return.objects.update(**wrong)
+
+    assert Return.objects.get().gone_at == NOON
 
 
 def test_the_sums_of_all_days_equal_the_ledger() -> None:
