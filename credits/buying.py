@@ -11,21 +11,14 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 
-from credits import ledger, stripe_api
+from credits import ledger, packages, stripe_api
 from credits.errors import DomainError
 from credits.ledger import Origin
-from credits.models import Package, Purchase, StripeCustomer
+from credits.models import Purchase, StripeCustomer
+from credits.packages import PackageUnknown
 from credits.stripe_api import CustomerGone, PaymentUnavailable
 
 OPENED_WITHIN = timedelta(hours=23)
-
-
-class PackageUnknown(DomainError):
-    """There is no such package, or it is no longer offered."""
-
-    code = "package_not_found"
-    status = 404
-    message = "Package not found"
 
 
 class PurchaseTooOld(DomainError):
@@ -41,11 +34,6 @@ class Pages(NamedTuple):
 
     success_url: str
     cancel_url: str
-
-
-def offered() -> QuerySet[Package]:
-    """Return the packages that can be bought, in their order."""
-    return Package.objects.filter(active=True).order_by("sort_order", "pk")
 
 
 def start(
@@ -96,7 +84,7 @@ def _begin(
     ledger.open_balance(user_id, origin=origin)
     if known := ledger.recall(user_id, origin):
         return Purchase.objects.get(pk=known)
-    package = Package.objects.filter(pk=package_id, active=True).first()
+    package = packages.offered().filter(pk=package_id).first()
     if package is None:
         raise PackageUnknown
     wanted = Purchase(

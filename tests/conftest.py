@@ -26,6 +26,7 @@ TABLES = (
     "credits.job_runs",
     "credits.outbox",
     "credits.sync_subscriptions",
+    "credits.package_changes",
     "credits.packages",
     "credits.purchases",
     "credits.reservations",

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import repeat
 
+from django.conf import settings
 from django.db.models import Min
 
 from credits.worker import Job
@@ -29,6 +31,13 @@ def reconcile_stripe(now: datetime) -> Iterator[str]:
         raise DoesNotReconcile(f"{unexplained} differences are unexplained")
 
 
+def empty_event_payloads(now: datetime) -> Iterator[str]:
+    """Forget what old events said; never with STRIPE_PAYLOADS_KEPT_DAYS 0."""
+    if kept := timedelta(days=settings.STRIPE_PAYLOADS_KEPT_DAYS):
+        for count in events.empty_payloads(received_before=now - kept):
+            yield from repeat("emptied", count)
+
+
 def oldest_unprocessed() -> datetime | None:
     """Return when the oldest event was received that was not processed."""
     waiting = StripeEvent.objects.filter(processed_at__isnull=True)
@@ -39,4 +48,5 @@ def oldest_unprocessed() -> datetime | None:
 JOBS = (
     Job("process_stripe_events", process_stripe_events, next_due=oldest_unprocessed),
     Job("reconcile_stripe", reconcile_stripe, at_hour=2),
+    Job("empty_event_payloads", empty_event_payloads, at_hour=5),
 )

@@ -6,7 +6,7 @@ from credits.models.days import DailyRevenue, DailyTotal
 from credits.models.idempotency import IdempotencyKey
 from credits.models.jobs import JobRun
 from credits.models.outbox import OutboxMessage
-from credits.models.packages import Package
+from credits.models.packages import Package, PackageChange
 from credits.models.purchases import Purchase, StripeCustomer
 from credits.models.reservations import Reservation
 from credits.models.returns import Return
@@ -26,6 +26,7 @@ __all__ = [
     "OperationPrice",
     "OutboxMessage",
     "Package",
+    "PackageChange",
     "Purchase",
     "Reservation",
     "Return",

@@ -7,7 +7,7 @@ from threading import Event
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Sum
 
 from credits import daily, ledger, returns, worker
@@ -143,6 +143,49 @@ def test_money_of_payments_that_are_none_of_ours_is_not_counted() -> None:
 
     assert Return.objects.get().gone_at == NOON
     assert DailyRevenue.objects.get().gone_cents == 0
+
+
+def test_returns_of_before_say_when_their_money_moved_as_well_as_is_known() -> None:
+    gone = went_back(paid(), 100)
+    returned = went_back(paid(), 100, state="returned")
+    still_here = went_back(paid(), 100, kind="dispute", state="open")
+    for fact in (gone, returned, still_here):
+        returns.record(fact, now=NOON)
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+    call_command("migrate", "credits", "0009", verbosity=0)
+    call_command("migrate", verbosity=0)
+
+    moments = {
+        stripe_id: (gone_at, returned_at)
+        for stripe_id, gone_at, returned_at in Return.objects.values_list(
+            "stripe_id", "gone_at", "returned_at"
+        )
+    }
+    assert moments == {
+        gone.stripe_id: (NOON, None),
+        returned.stripe_id: (NOON, NOON),
+        still_here.stripe_id: (None, None),
+    }
+
+
+@pytest.mark.parametrize(
+    ("constraint", "wrong"),
+    [
+        ("return_moved_says_when", {"gone_at": None}),
+        ("return_moved_says_when", {"state": "closed", "taken": 0, "takes": 0}),
+        ("return_that_came_back_says_when", {"returned_at": NOON}),
+        ("return_that_came_back_says_when", {"state": "returned"}),
+    ],
+)
+def test_a_return_without_its_moment_is_refused(constraint: str, wrong: dict[str, object]) -> None:
+    returns.record(went_back(paid(), 100), now=NOON)
+
+    with pytest.raises(IntegrityError, match=f'constraint "{constraint}"'), transaction.atomic():
+        Return.objects.update(**wrong)
+
+    assert Return.objects.get().gone_at == NOON
 
 
 def test_the_sums_of_all_days_equal_the_ledger() -> None:

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 from django.core.management import call_command
+from django.db import IntegrityError, transaction
 
 from credits import erasure, purchases, returns
 from credits.errors import DomainError
@@ -259,6 +260,34 @@ def reconciled() -> int:
     except SystemExit as end:
         return int(str(end.code))
     return 0
+
+
+@pytest.mark.parametrize(
+    ("constraint", "wrong"),
+    [
+        ("purchase_quarantine_resolution_is_whole", {"quarantine_resolved_at": None}),
+        ("purchase_quarantine_resolution_is_whole", {"quarantine_resolution": None}),
+        ("purchase_quarantine_resolution_is_whole", {"quarantine_resolved_by": None}),
+        ("purchase_quarantine_resolution_is_whole", {"quarantine_resolved_why": None}),
+        (
+            "purchase_quarantine_resolution_is_whole",
+            {"quarantined_at": None, "quarantine_reason": None},
+        ),
+        ("purchase_quarantine_resolution_known", {"quarantine_resolution": "credited"}),
+        ("purchase_quarantine_resolution_known", {"quarantine_resolution": "forgotten"}),
+        ("purchase_quarantine_resolver_known", {"quarantine_resolved_by": "somebody"}),
+    ],
+)
+def test_a_resolution_that_breaks_a_rule_is_refused(
+    purchase: Purchase, constraint: str, wrong: dict[str, None]
+) -> None:
+    resolve(purchase, credit=False)
+
+    with pytest.raises(IntegrityError, match=f'constraint "{constraint}"'), transaction.atomic():
+        Purchase.objects.update(**wrong)
+
+    purchase.refresh_from_db()
+    assert purchase.quarantine_resolution == "left"
 
 
 def test_what_operators_wrote_is_erased_with_the_buyer(purchase: Purchase) -> None:

@@ -87,6 +87,7 @@ def test_one_round_does_all_that_is_due(stripe: Stripe) -> None:
         "expire_gifts": {"expired": 1},
         "process_stripe_events": {},
         "reconcile_stripe": {},
+        "empty_event_payloads": {},
     }
 
 
@@ -112,6 +113,7 @@ def test_every_job_is_a_command_of_its_own(stripe: Stripe) -> None:
         "expire_gifts": "0 gifts expired.",
         "process_stripe_events": "0 processed, 0 failed.",
         "reconcile_stripe": "0 looked at, 0 applied, 0 unexplained.",
+        "empty_event_payloads": "empty_event_payloads: nothing was due.",
     }
 
 
