@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
 
 
     dependencies = [
-        ('credits', '0011_quarantine'),
+        ('credits', '0012_package_changes'),
     ]
 
     operations = [
