@@ -7,18 +7,21 @@ from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 
-def _link(title: str, icon: str, name: str, permission: str, badge: str = "") -> dict[str, Any]:
-    item: dict[str, Any] = {
+def _link(title: str, icon: str, name: str, permission: str) -> dict[str, Any]:
+    return {
         "title": title,
         "icon": icon,
         "link": reverse_lazy(f"admin:{name}"),
         "permission": lambda request: request.user.has_perm(permission),
     }
-    return {**item, "badge": badge, "badge_variant": "danger"} if badge else item
 
 
 def _stylesheet(request: HttpRequest) -> str:
     return static("back-office.css")
+
+
+def _icon(request: HttpRequest) -> str:
+    return static("icon.svg")
 
 
 def _script(request: HttpRequest) -> str:
@@ -30,6 +33,7 @@ UNFOLD = {
     "SITE_HEADER": "mana-credits",
     "SITE_SUBHEADER": "Back office",
     "SITE_SYMBOL": "toll",
+    "SITE_FAVICONS": [{"rel": "icon", "href": _icon, "type": "image/svg+xml"}],
     "SITE_URL": None,
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
@@ -57,13 +61,7 @@ UNFOLD = {
                 "items": [
                     _link("Dashboard", "monitoring", "index", "credits.view_balance"),
                     _link("Find an account", "search", "search_accounts", "credits.view_balance"),
-                    _link(
-                        "Approvals",
-                        "approval",
-                        "adjustments",
-                        "credits.view_adjustmentrequest",
-                        badge="credits.office.badges.pending_approvals",
-                    ),
+                    _link("Approvals", "approval", "adjustments", "credits.view_adjustmentrequest"),
                 ]
             },
         ]

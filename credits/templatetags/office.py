@@ -13,11 +13,15 @@ register = template.Library()
 
 
 @register.filter
-def amount(value: Decimal | int | None) -> str:
-    """Return credits with thousands separated and no needless zeros: `1,234.5`."""
+def amount(value: Decimal | int | None, places: int = 4) -> str:
+    """Return credits with thousands separated and no needless zeros: `1,234.5`.
+
+    With fewer `places` than 4 it is rounded, for figures at a glance.
+    """
     if value is None:
         return "–"
-    text = f"{Decimal(value):,.4f}".rstrip("0").rstrip(".")
+    text = f"{Decimal(value):,.{places}f}"
+    text = text.rstrip("0").rstrip(".") if places else text
     return "0" if text in {"", "-0"} else text.replace("-", "−")
 
 
