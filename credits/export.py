@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import connection, transaction
 
+from credits import books
 from credits.erasure import Sections, rows_of_other_apps
 from credits.models import (
     Balance,
@@ -31,10 +31,7 @@ def document(user_id: str, *, now: datetime) -> Iterator[str]:
     Nothing is yielded about a user never seen. Memory does not grow with the rows. Amounts are
     credits, as strings, exact; times are UTC.
     """
-    outermost = not connection.in_atomic_block
-    with transaction.atomic(), connection.cursor() as cursor:
-        if outermost:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    with books.snapshot():
         sections = _sections(user_id)
         if any(rows.exists() for rows in sections.values()):
             yield f'{{\n"user_id": {_json(user_id)},\n"exported_at": {_json(now)}'
