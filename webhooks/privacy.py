@@ -62,7 +62,7 @@ def _sections(user_id: str) -> Sections:
 
 
 def _about(person: Person) -> Q:
-    about = Q(purchase__user_id=person.id)
+    about = Q(purchase__user_id=person.id) | Q(error__contains=person.id)
     for name in (person.id, *_customers(person.id)):
         for written in {json.dumps(name), json.dumps(name, ensure_ascii=False)}:
             about |= Q(payload__contains=written)
