@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, NamedTuple
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet, Value
@@ -116,6 +116,15 @@ def erase_rows(user_id: str, *, addresses: Iterable[str] = ()) -> Erased:
         stripped.update(_strip_purchases(person))
         stripped.update(_strip_ledger(person))
     return Erased(person.pseudonym, +stripped)
+
+
+def blank_request(user_id: str, *, subject_id: UUID) -> None:
+    """Blank the request of somebody's key, which names who is erased; the key is never new again.
+
+    Whoever sends it once more is refused with IdempotencyKeyReused: nothing moves twice.
+    """
+    known = IdempotencyKey.objects.filter(user_id=user_id, subject_id=subject_id)
+    known.update(request="erased")
 
 
 def _person(user_id: str, addresses: Iterable[str]) -> Person:

@@ -38,11 +38,3 @@ def remember(user_id: str, request: str, *, key: str, subject_id: UUID, at: date
 def forget(user_id: str, *, subject_id: UUID) -> None:
     """Let the key of a row that is no more be new again."""
     IdempotencyKey.objects.filter(user_id=user_id, subject_id=subject_id).delete()
-
-
-def obscure(user_id: str, *, subject_id: UUID) -> None:
-    """Blank the request of a row's key, which names somebody who is erased; it is never new again.
-
-    Whoever sends it once more is refused with IdempotencyKeyReused: nothing moves twice.
-    """
-    IdempotencyKey.objects.filter(user_id=user_id, subject_id=subject_id).update(request="erased")

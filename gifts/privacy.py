@@ -7,8 +7,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from credits import keys
-from credits.erasure import Person, Rows, Sections
+from credits.erasure import Person, Rows, Sections, blank_request
 from credits.ledger import Origin
 from gifts import settling, throttle
 from gifts.models import Campaign, GiftCode, GiftRedemption
@@ -59,7 +58,7 @@ def _strip(person: Person) -> Counter[str]:
 def _strip_addressed(person: Person) -> int:
     addressed = _addressed(person)
     for creator_id, payment_id in addressed.values_list("creator_id", "payment_id"):
-        keys.obscure(creator_id, subject_id=payment_id)  # its request names the address
+        blank_request(creator_id, subject_id=payment_id)  # its request names the address
     return addressed.update(target_email=person.pseudonym, message=None)
 
 

@@ -5,6 +5,7 @@ from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,15 @@ from django.core.management.base import BaseCommand, CommandError
 from credits import report
 from credits.errors import DomainError
 from credits.report import Moment, Report
+
+# Under which heading a section stands.
+PARTS = {
+    "opening": "What all users had",
+    "movement": "What moved",
+    "closing": "What all users have",
+    "spent": "Usage by app and operation",
+    "refunded": "Usage by app and operation",
+}
 
 Row = tuple[str, str, str, int | str, Decimal]
 
@@ -77,13 +87,12 @@ def _moment(section: str, moment: Moment) -> Iterator[Row]:
 
 def _table(made: Report) -> Iterator[str]:
     yield f"Credits of all users, {made.month:%Y-%m} (UTC)"
-    section = ""
-    for row in _rows(made):
-        if section != row[0] and row[0] != "refunded":
-            yield ""
-        section, name, operation, count, amount = row
-        number = f"{count:,}" if isinstance(count, int) else ""
-        yield f"{section:<10}{name:<22}{operation:<26}{number:>12}{amount:>22,.4f}"
+    for part, rows in groupby(_rows(made), lambda row: PARTS[row[0]]):
+        yield ""
+        yield part
+        for section, name, operation, count, amount in rows:
+            number = f"{count:,}" if isinstance(count, int) else ""
+            yield f"  {section:<10}{name:<22}{operation:<26}{number:>12}{amount:>22,.4f}"
     yield ""
 
 
