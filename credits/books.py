@@ -207,7 +207,7 @@ def check_all(*, batch_size: int) -> Iterator[tuple[int, list[Discrepancy]]]:
 
 def check(users: list[str]) -> list[Discrepancy]:
     """Return what is wrong with the books of these users, in one snapshot."""
-    with _snapshot() as cursor:
+    with snapshot() as cursor:
         return [
             Discrepancy(rule, user_id, sentence)
             for rule, query in RULES.items()
@@ -217,7 +217,7 @@ def check(users: list[str]) -> list[Discrepancy]:
 
 def orphans(users: list[str] | None = None) -> list[Discrepancy]:
     """Return the users, of these or of all, who have rows but no balance."""
-    with _snapshot() as cursor:
+    with snapshot() as cursor:
         return [
             Discrepancy("every row belongs to a balance", user_id, sentence)
             for user_id, sentence in _rows(cursor, ORPHANS, {"users": users})
@@ -225,7 +225,8 @@ def orphans(users: list[str] | None = None) -> list[Discrepancy]:
 
 
 @contextmanager
-def _snapshot() -> Iterator[CursorWrapper]:
+def snapshot() -> Iterator[CursorWrapper]:
+    """Yield a cursor that sees one moment and changes nothing, unless a transaction is open."""
     outermost = not connection.in_atomic_block
     with transaction.atomic(), connection.cursor() as cursor:
         if outermost:

@@ -70,11 +70,20 @@ def forget(now: datetime) -> None:
     GiftMisses.objects.filter(since__lte=now - WINDOW).delete()
 
 
+def forget_user(user_id: str) -> int:
+    """Remove the count of a user; return how many there were."""
+    return GiftMisses.objects.filter(pk=_bucket(user_id)).delete()[0]
+
+
+def _bucket(user_id: str) -> str:
+    return f"user:{user_id}"
+
+
 def _limits(text: str, guesser: Guesser) -> dict[str, int]:
     allowed: Mapping[str, int] = settings.GIFT_MISS_LIMITS
     limits = {f"address:{network(guesser.address)}": allowed["address"]}
     if guesser.user_id is not None:
-        limits[f"user:{guesser.user_id}"] = allowed["user"]
+        limits[_bucket(guesser.user_id)] = allowed["user"]
     code = spelling.read(text)
     if code is not None and spelling.is_short(code):
         limits["short codes"] = allowed["short codes"]

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import F
 from prometheus_client import Counter
 
-from credits import purchases, returns, stripe_facts
+from credits import erasure, purchases, returns, stripe_facts
 from credits.errors import DomainError
 from credits.models import Purchase, Return
 from webhooks.models import StripeEvent
@@ -130,6 +130,8 @@ def _apply(event: StripeEvent, now: datetime) -> None:
         news = News(json.loads(event.payload)["data"]["object"], event.created_at, now)
         event.purchase = handler(news)
         event.outcome = Outcome.APPLIED if event.purchase else Outcome.UNKNOWN
+        if event.purchase and erasure.is_erased(event.purchase.user_id):
+            event.payload = ""  # it still names whom nothing else here does
     event.processed_at = now
     event.error = None
     event.attempts += 1

@@ -71,7 +71,7 @@ class Usage(NamedTuple):
 
 @dataclass
 class Account:
-    """The account while its history is planned; `then` is what must come next, if anything."""
+    """The account while its history is planned; `plans` is what comes later, by its place."""
 
     person: Person
     friends: Sequence[Person]
@@ -80,7 +80,7 @@ class Account:
     made: Histories
     index: int = 0
     available: Decimal = Decimal(0)
-    then: Act | None = None
+    plans: dict[int, Act] = field(default_factory=dict)
     customer_id: str | None = None
     last_usage: Usage | None = None
     subscribed: bool = False
@@ -91,10 +91,17 @@ class Account:
         return self.person.times[self.index]
 
     @property
-    def following(self) -> datetime | None:
-        """The moment of the entry after the next one, if there is one that is still free."""
-        place, times = self.index + 1, self.person.times
-        return times[place] if place < len(times) and place not in self.person.inbox else None
+    def last(self) -> bool:
+        """Whether this is the person's last moment."""
+        return self.index + 1 == len(self.person.times)
+
+    def plan(self, act: Act, *, within: int) -> datetime | None:
+        """Let `act` come within so many entries; return when, or None where there is no room."""
+        place, times = self.index + self.chance.randint(1, within), self.person.times
+        if place >= len(times) or place in self.person.inbox or place in self.plans:
+            return None
+        self.plans[place] = act
+        return times[place]
 
     def new_id(self) -> UUID:
         """Return an id of this moment."""

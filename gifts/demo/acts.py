@@ -72,10 +72,13 @@ def refund(account: Account) -> None:
 
 def correct(account: Account) -> None:
     """Be corrected by an operator."""
-    amount, reason = account.chance.choice(CORRECTIONS)
-    movement = Movement(Type.ADJUSTMENT, amount, may_overdraw=True)
-    memo = Memo("admin", reason)
-    account.post(movement, amount, memo, account.chance.choice(OPERATORS))
+    _correct(account, *account.chance.choice(CORRECTIONS))
+
+
+def overdraw(account: Account) -> None:
+    """Lose more than is there to an operator's correction."""
+    amount = -max(account.available, Decimal(0)) - account.chance.randint(5, 50)
+    _correct(account, amount, "Bought with a stolen card")
 
 
 def subscribe(account: Account) -> None:
@@ -113,6 +116,12 @@ def hold(account: Account) -> None:
         what = Hold(account.person.id, operation.key, f"{operation.app}:{operation.key}", started)
         account.made.holds.append(what)
         account.available -= operation.cost
+
+
+def _correct(account: Account, amount: Decimal, reason: str) -> None:
+    movement = Movement(Type.ADJUSTMENT, amount, may_overdraw=True)
+    actor = account.chance.choice(OPERATORS)
+    account.post(movement, amount, Memo("admin", reason), actor)
 
 
 def _operation(account: Account) -> Operation:

@@ -13,6 +13,7 @@ from gifts.demo.people import Person
 
 NEWCOMERS_WHO_BUY = 0.2
 HOLDING = 0.03
+DEBTORS = 0.01
 BUSY = 50
 
 
@@ -50,13 +51,14 @@ def of(people: Sequence[Person], world: World, chance: Random) -> Histories:
 
 
 def _act(account: Account) -> None:
-    if account.then is not None:
-        act, account.then = account.then, None
-        act(account)
+    if planned := account.plans.pop(account.index, None):
+        planned(account)
     elif gift := account.person.inbox.get(account.index):
         presents.receive(account, gift)
     elif account.index == 0:
         (purchases.buy if account.chance.random() < NEWCOMERS_WHO_BUY else acts.welcome)(account)
+    elif account.last and account.chance.random() < DEBTORS:
+        acts.overdraw(account)
     elif account.available < 1 and (account.customer_id or len(account.person.times) > BUSY):
         purchases.buy(account)
     else:

@@ -16,6 +16,7 @@ WISHES = ("Happy birthday!", "Thank you for your help", "Try this", None, None)
 PERSONAL = 0.25
 RECENT = timedelta(days=60)
 TRIES = 8
+SOON = 6
 Status = GiftCode.Status
 
 
@@ -57,14 +58,13 @@ def _decide(account: Account, gift: GiftCode) -> bool:
     fate = account.chance.random()
     if fate < 0.6 and _hand_over(account, gift):
         return True
-    following = account.following
-    if following and fate < 0.9:
+    end = account.plan(partial(_take_back, gift=gift), within=SOON) if fate < 0.9 else None
+    if end:
         expires = fate < 0.75
         if expires:
-            gift.expires_at = following
+            gift.expires_at = end
         gift.status = Status.EXPIRED if expires else Status.CANCELLED
-        gift.updated_at = following
-        account.then = partial(_take_back, gift=gift)
+        gift.updated_at = end
         return True
     gift.expires_at = account.at + DEFAULT_VALIDITY
     return account.world.now - account.at < RECENT

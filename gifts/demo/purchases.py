@@ -1,7 +1,9 @@
 """What a person buys in a demonstration, and what becomes of the money."""
 
 from datetime import timedelta
+from decimal import Decimal
 from functools import partial
+from uuid import UUID
 
 from credits.ledger import Memo, Movement, Type
 from credits.models import Package, Purchase, Return, StripeCustomer
@@ -9,7 +11,8 @@ from gifts.demo.account import Account
 
 RETURNED = 0.06
 ABANDONED = 0.1
-DISPUTED = 0.3
+DISPUTED = 0.4
+WON = 0.6
 TYPING = timedelta(seconds=40)
 
 
@@ -30,8 +33,8 @@ def buy(account: Account) -> None:
     purchase.transaction_id = entry.id
     purchase.reported_at = purchase.completed_at = account.at
     account.made.purchases.append(purchase)
-    if account.following and account.chance.random() < RETURNED:
-        account.then = partial(_pay_back, purchase=purchase)
+    if account.chance.random() < RETURNED:
+        account.plan(partial(_pay_back, purchase=purchase), within=30)
 
 
 def _pay_back(account: Account, *, purchase: Purchase) -> None:
@@ -40,7 +43,7 @@ def _pay_back(account: Account, *, purchase: Purchase) -> None:
     kind = Return.Kind.DISPUTE if disputed else Return.Kind.REFUND
     purchase.status = Purchase.Status.DISPUTED if disputed else Purchase.Status.REFUNDED
     stripe_id = f"{'dp' if disputed else 're'}_demo{account.hexadecimal(20)}"
-    account.post(
+    entry = account.post(
         Movement(Type.CLAWBACK, -purchase.credits, may_overdraw=True, cause=f"{kind}:{stripe_id}"),
         -purchase.credits,
         Memo(
@@ -49,7 +52,32 @@ def _pay_back(account: Account, *, purchase: Purchase) -> None:
         ),
         "stripe",
     )
-    account.made.returns.append(_return(account, purchase, kind, stripe_id))
+    back = _return(account, purchase, kind, stripe_id)
+    account.made.returns.append(back)
+    if disputed and account.chance.random() < WON:
+        reinstate = partial(_reinstate, purchase=purchase, back=back, taken_id=entry.id)
+        account.plan(reinstate, within=10)
+
+
+def _reinstate(account: Account, *, purchase: Purchase, back: Return, taken_id: UUID) -> None:
+    """Get the credits back: the dispute was won."""
+    account.post(
+        Movement(
+            Type.REINSTATEMENT,
+            purchase.credits,
+            cause=f"reinstatement:{taken_id}",
+            related_id=taken_id,
+        ),
+        purchase.credits,
+        Memo(
+            description="Credits of a purchase whose payment came back",
+            metadata={"purchaseId": str(purchase.pk), "kind": back.kind},
+        ),
+        "stripe",
+    )
+    back.state, back.stripe_status = Return.State.RETURNED, "won"
+    back.taken, back.given_back = Decimal(0), True
+    purchase.status = Purchase.Status.COMPLETED
 
 
 def _return(account: Account, purchase: Purchase, kind: str, stripe_id: str) -> Return:

@@ -46,7 +46,7 @@ def test_exactly_so_many_users_have_exactly_so_many_transactions() -> None:
 
 
 def test_there_is_something_of_everything() -> None:
-    generate("--users=200", "--transactions=3000")
+    generate("--users=300", "--transactions=12000")
 
     assert set(Transaction.objects.values_list("type", flat=True)) == {
         "purchase",
@@ -56,6 +56,7 @@ def test_there_is_something_of_everything() -> None:
         "grant",
         "adjustment",
         "clawback",
+        "reinstatement",
     }
     assert set(GiftCode.objects.values_list("status", flat=True)) == {
         "active",
@@ -63,11 +64,17 @@ def test_there_is_something_of_everything() -> None:
         "expired",
         "cancelled",
     }
-    assert Transaction.objects.exclude(operation=None).values("operation").distinct().count() > 20
-    assert Purchase.objects.filter(status="refunded").exists()
-    assert Purchase.objects.filter(status="cancelled", transaction=None).exists()
+    assert set(Purchase.objects.values_list("status", flat=True)) == {
+        "completed",
+        "refunded",
+        "disputed",
+        "cancelled",
+    }
+    assert Transaction.objects.exclude(operation=None).values("operation").distinct().count() == 25
+    assert GiftCode.objects.filter(type="personalized", status="depleted").exists()
+    assert Balance.objects.filter(posted__lt=0).exists()
     assert Reservation.objects.filter(status="open").exists()
-    assert SyncSubscription.objects.exists()
+    assert set(SyncSubscription.objects.values_list("renews", flat=True)) == {True, False}
 
 
 def test_it_happened_within_the_last_year() -> None:

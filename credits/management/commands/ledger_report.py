@@ -1,0 +1,104 @@
+"""`manage.py ledger_report`: what a month did to all credits, and that it adds up."""
+
+import csv
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from credits import report
+from credits.errors import DomainError
+from credits.report import Moment, Report
+
+# Under which heading a section stands.
+PARTS = {
+    "opening": "What all users had",
+    "movement": "What moved",
+    "closing": "What all users have",
+    "spent": "Usage by app and operation",
+    "refunded": "Usage by app and operation",
+}
+
+Row = tuple[str, str, str, int | str, Decimal]
+
+
+class Command(BaseCommand):
+    """Prints a month's report, and writes it to a file."""
+
+    help = (
+        "Says what all users had when a month (UTC) began, what was sold, granted, spent, "
+        "refunded, clawed back and gifted in it, and what they had at its end, or have now; what "
+        "was held and in gifts; and the usage by app and operation. The opening is summed up from "
+        "the ledger, the closing is counted back from the balances: exits with 1 when opening and "
+        "movements are not the closing. Reads one snapshot and changes nothing."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take the month and the file."""
+        parser.add_argument("--month", type=month_of, required=True, help="as 2026-10")
+        parser.add_argument("--csv", type=Path, help="a file to write the same numbers to")
+
+    def handle(self, *, month: date, csv: Path | None, **options: Any) -> None:
+        """Print the report; exit with 1 if it does not add up."""
+        try:
+            made = report.of_month(month, now=datetime.now(UTC))
+        except DomainError as refusal:
+            raise CommandError(refusal.text) from refusal
+        for line in _table(made):
+            self.stdout.write(line)
+        if csv:
+            _write(made, csv)
+            self.stdout.write(f"Written to {csv}.")
+        if made.difference:
+            raise CommandError(f"Opening and movements miss the closing by {made.difference:,f}.")
+        self.stdout.write("Opening and movements are the closing.")
+
+
+def month_of(text: str) -> date:
+    """Return the first day of the month that `text` says; argparse tells of the error."""
+    try:
+        return datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC).date()
+    except ValueError as error:
+        raise ArgumentTypeError("a month is expected, as 2026-10") from error
+
+
+def _rows(made: Report) -> Iterator[Row]:
+    """Yield section, name, operation, count, credits of each number, in the order of reading."""
+    yield from _moment("opening", made.opening)
+    for name, moved in made.movements.items():
+        yield "movement", name, "", *moved
+    yield from _moment("closing", made.closing)
+    for use in made.usage:
+        operation = use.operation or ""
+        yield "spent", use.app_id, operation, *use.spent
+        if use.refunded.entries:
+            yield "refunded", use.app_id, operation, *use.refunded
+
+
+def _moment(section: str, moment: Moment) -> Iterator[Row]:
+    for name, amount in zip(("posted", "held", "in gifts"), moment, strict=True):
+        yield section, name, "", "", amount
+
+
+def _table(made: Report) -> Iterator[str]:
+    yield f"Credits of all users, {made.month:%Y-%m} (UTC)"
+    for part, rows in groupby(_rows(made), lambda row: PARTS[row[0]]):
+        yield ""
+        yield part
+        for section, name, operation, count, amount in rows:
+            number = f"{count:,}" if isinstance(count, int) else ""
+            yield f"  {section:<10}{name:<22}{operation:<26}{number:>12}{amount:>22,.4f}"
+    yield ""
+
+
+def _write(made: Report, path: Path) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        out = csv.writer(file)
+        out.writerow(["month", "section", "name", "operation", "count", "credits"])
+        for row in _rows(made):
+            out.writerow([f"{made.month:%Y-%m}", *row])

@@ -1,0 +1,66 @@
+"""A person is erased while everything goes on: nothing deadlocks, no credit is lost."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db.models import Sum
+
+from credits.models import Balance, Reservation, Transaction
+from gifts.models import GiftCode, GiftRedemption
+from tests.api import Caller, at_once, use
+from tests.conftest import gifts_of
+from tests.factories import gift, give
+
+pytestmark = pytest.mark.usefixtures("committed")
+
+
+def test_uses_reservations_and_gifts_go_on_while_somebody_is_erased(service: Caller) -> None:
+    give("judy", 100)
+    give("ivan", 50)
+    received, made = gift("ivan", 9), gift("judy", 20)
+    judy, kate = gifts_of("judy"), gifts_of("kate")
+    hold = {"userId": "judy", "amount": 3, "reason": "chat:x"}
+    acts: list[Callable[[], Any]] = [
+        lambda: service.delete("balance/judy"),
+        lambda: judy.post(f"/api/v1/gifts/{received.code}/redeem", {}),
+        lambda: kate.post(f"/api/v1/gifts/{made.code}/redeem", {}),
+        lambda: judy.post("/api/v1/gifts", {"totalCredits": 4}),
+        *[lambda: service.post("use", use(2, userId="judy"))] * 6,
+        *[lambda: service.post("reserve", hold)] * 3,
+        lambda: service.delete("balance/judy"),
+    ]
+
+    answers = at_once(len(acts), lambda index: acts[index]())
+
+    assert {answer.status_code for answer in answers} <= {200, 400, 402, 404}
+    assert (answers[0].status_code, answers[-1].status_code) == (200, 200)
+    used = -(Transaction.objects.filter(type="usage").aggregate(sum=Sum("amount"))["sum"] or 0)
+    posted = Balance.objects.aggregate(sum=Sum("posted"))["sum"]
+    waiting = GiftCode.objects.filter(status="active").aggregate(sum=Sum("total_credits"))["sum"]
+    assert posted + used + (waiting or 0) == Decimal(150)
+    assert used == 2 * sum(answer.status_code == 200 for answer in answers[4:10])
+    assert Balance.objects.filter(pk__startswith="erased:").exists()
+
+
+def test_a_gift_is_redeemed_or_comes_back_when_its_creator_is_erased(service: Caller) -> None:
+    give("ivan", 50)
+    gifts = [gift("ivan", 5) for _ in range(5)]
+    kate = gifts_of("kate")
+
+    at_once(
+        6,
+        lambda index: (
+            kate.post(f"/api/v1/gifts/{gifts[index].code}/redeem", {})
+            if index < 5
+            else service.delete("balance/ivan")
+        ),
+    )
+
+    redeemed = GiftRedemption.objects.count()
+    assert set(GiftCode.objects.values_list("status", flat=True)) <= {"depleted", "cancelled"}
+    assert Balance.objects.get(pk__startswith="erased:").posted == 50 - 5 * redeemed
+    assert sum(Balance.objects.filter(pk="kate").values_list("posted", flat=True)) == 5 * redeemed
+    assert not Balance.objects.filter(pk="ivan").exists()
+    assert not Reservation.objects.exists()

