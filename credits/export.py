@@ -10,12 +10,14 @@ from django.core.serializers.json import DjangoJSONEncoder
 from credits import books
 from credits.erasure import Sections, rows_of_other_apps
 from credits.models import (
+    AdjustmentRequest,
     Balance,
     IdempotencyKey,
     OutboxMessage,
     Purchase,
     Reservation,
     Return,
+    StaffAction,
     StripeCustomer,
     SyncSubscription,
     Transaction,
@@ -57,11 +59,20 @@ def _sections(user_id: str) -> Sections:
         "subscriptions": SyncSubscription.objects.filter(**own).values(),
         "usage_statistics": UsageStat.objects.filter(**own).order_by("date").values(),
         "idempotency_keys": IdempotencyKey.objects.filter(**own).order_by("created_at").values(),
+        "adjustments": AdjustmentRequest.objects.filter(**own)
+        .order_by("pk")
+        .values("amount", "reason", "note", "status", "requested_at", "decided_at"),
+        "staff_actions": StaffAction.objects.filter(**own).order_by("pk").values(*_impersonal()),
         "messages": OutboxMessage.objects.filter(**own).order_by("created_at").values(),
     }
     for rows in rows_of_other_apps:
         sections.update(rows.sections(user_id))
     return sections
+
+
+def _impersonal() -> list[str]:
+    """Return what a staff action says of the person, and nothing of the operator."""
+    return ["at", "action", "subject", "reason", "note", "before", "after"]
 
 
 def _without(model: type[Purchase], name: str) -> list[str]:
