@@ -8,11 +8,11 @@ CHECK_ENV := SECRET_KEY=only-for-checks-8f1c0b7e6d5a49388271605f4e3d2c1b0a99 \
 	MANA_SERVICE_KEY=only-for-checks DATABASE_URL=postgresql://localhost/unused \
 	STRIPE_SECRET_KEY=only-for-checks
 
-.PHONY: help run test test-browser check format lint types schema lock bench clean
+.PHONY: help run test test-browser test-shipping check format lint types schema lock bench clean
 
 help:
 	@echo "make run     the service on http://localhost:3061, with a database and demo users"
-	@echo "make test    the test suite, without the browser: make test-browser"
+	@echo "make test    the test suite, without test-browser, test-shipping"
 	@echo "make check   everything that CI checks"
 	@echo "make bench   what a request costs (needs wrk)"
 	@echo "make format | lint | types | schema | lock | clean"
@@ -28,6 +28,12 @@ test-browser: $(INSTALLED)
 	command -v chromium >/dev/null || { $(AS_ROOT) apt-get update --quiet --quiet && \
 		$(AS_ROOT) apt-get install --yes --quiet --quiet --no-install-recommends chromium; }
 	$(BIN)/python -m pytest -m browser tests/browser
+
+# Behind Debian's PgBouncer, installed where it is missing.
+test-shipping: $(INSTALLED)
+	test -x /usr/sbin/pgbouncer || { $(AS_ROOT) apt-get update --quiet --quiet && \
+		$(AS_ROOT) apt-get install --yes --quiet --quiet --no-install-recommends pgbouncer; }
+	$(BIN)/python -m pytest -m shipping tests/shipping
 
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 

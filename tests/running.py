@@ -43,8 +43,11 @@ class Service:
 
 
 @contextmanager
-def service(database: str = "", **environment: str) -> Iterator[Service]:
-    """Run the service on `database` (the test's own), on a free port, until the context ends."""
+def service(database: str = "", *, ready: int = 200, **environment: str) -> Iterator[Service]:
+    """Run the service on `database` (the test's own), on a free port, until the context ends.
+
+    `ready` is the status of `/ready` that it starts with.
+    """
     port = _free_port()
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-m", "gunicorn", "-c", "mana_credits/gunicorn.conf.py"],
@@ -61,7 +64,7 @@ def service(database: str = "", **environment: str) -> Iterator[Service]:
     )
     running = Service(process, port)
     try:
-        _wait_until_ready(running)
+        _wait_until_ready(running, ready)
         yield running
     finally:
         if process.poll() is None:
@@ -72,6 +75,15 @@ def service(database: str = "", **environment: str) -> Iterator[Service]:
 def database_of_the_test() -> str:
     """Return where the test's own database is."""
     return make_conninfo(os.environ["DATABASE_URL"], dbname=connection.settings_dict["NAME"])
+
+
+def call(
+    line: http.client.HTTPConnection, method: str, path: str, body: Any, **headers: str
+) -> tuple[int, Any]:
+    """Send a request with a body of JSON, if any; return the status and the answer."""
+    line.request(method, path, None if body is None else json.dumps(body), headers)
+    answer = line.getresponse()
+    return answer.status, json.loads(answer.read())
 
 
 def ask(line: http.client.HTTPConnection, path: str, body: dict[str, Any]) -> tuple[int, Any, bool]:
@@ -90,13 +102,15 @@ def _free_port() -> int:
         return port
 
 
-def _wait_until_ready(running: Service) -> None:
+def _wait_until_ready(running: Service, status: int) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         assert running.process.poll() is None, "the service did not start"
         with closing(running.connect()) as line, suppress(OSError):
             line.request("GET", "/ready")
-            if line.getresponse().read() == b'{"status": "ready"}':
+            answer = line.getresponse()
+            ready = answer.read() == b'{"status": "ready"}'
+            if answer.status == status and ready == (status == 200):
                 return
         time.sleep(0.05)
     raise AssertionError("the service is not ready")
