@@ -17,6 +17,7 @@ from psycopg.types.json import Jsonb
 
 from credits.amounts import exact, plain, positive
 from credits.catalogue import OperationUnknown
+from credits.counting import movements
 from credits.errors import DomainError
 from credits.ids import new_id
 from credits.models import Balance, IdempotencyKey, Transaction
@@ -374,7 +375,7 @@ def _call(
 ) -> tuple[str, Decimal | None, Any, Any]:
     amount = movement.amount
     operation, quantity = amount if isinstance(amount, Priced) else (None, None)
-    return _post_transaction(
+    answer = _post_transaction(
         new_id(),
         user_id,
         movement.type,
@@ -401,6 +402,9 @@ def _call(
         None,
         quantity,
     )
+    if movement.type is not None:
+        movements(movement.type, answer[0]).inc()
+    return cast("tuple[str, Decimal | None, Any, Any]", answer)
 
 
 def _dump(metadata: Any) -> str:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -43,12 +44,16 @@ class Service:
 
 
 @contextmanager
-def service(database: str = "", *, ready: int = 200, **environment: str) -> Iterator[Service]:
+def service(
+    database: str = "", *, ready: int = 200, log: Path | None = None, **environment: str
+) -> Iterator[Service]:
     """Run the service on `database` (the test's own), on a free port, until the context ends.
 
-    `ready` is the status of `/ready` that it starts with.
+    `ready` is the status of `/ready` that it starts with; what it prints is thrown away or goes
+    to `log`.
     """
     port = _free_port()
+    output = log.open("wb") if log else None
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-m", "gunicorn", "-c", "mana_credits/gunicorn.conf.py"],
         env={
@@ -60,7 +65,8 @@ def service(database: str = "", *, ready: int = 200, **environment: str) -> Iter
             "LOG_LEVEL": "CRITICAL",
             **environment,
         },
-        stdout=subprocess.DEVNULL,
+        stdout=output or subprocess.DEVNULL,
+        stderr=output,
     )
     running = Service(process, port)
     try:
@@ -70,6 +76,8 @@ def service(database: str = "", *, ready: int = 200, **environment: str) -> Iter
         if process.poll() is None:
             process.kill()
             process.wait()
+        if output:
+            output.close()
 
 
 def database_of_the_test() -> str:
