@@ -83,18 +83,21 @@ def _waiting() -> Iterator[GaugeMetricFamily]:
 
 
 def _job_runs() -> Iterator[GaugeMetricFamily]:
-    """Yield how each job of the worker went last, and what the check of the ledger found."""
+    """Yield how each job of the worker went last, and what the check of the ledger found.
+
+    Their label is not `job`, which is Prometheus' own name for what it scrapes.
+    """
     success = gauge(
         "job_last_success_timestamp_seconds",
         "When the last run of a job that went well was started.",
-        "job",
+        "name",
     )
     failure = gauge(
         "job_last_failure_timestamp_seconds",
         "When the last run of a job that failed was started.",
-        "job",
+        "name",
     )
-    steps = gauge("job_last_steps", "Steps of a job's last run, by outcome.", "job", "outcome")
+    steps = gauge("job_last_steps", "Steps of a job's last run, by outcome.", "name", "outcome")
     found = gauge("discrepancies", "What the last check of the ledger found wrong.")
     for run in JobRun.objects.all():
         for family, moment in ((success, run.succeeded_at), (failure, run.failed_at)):
@@ -111,7 +114,7 @@ def _due() -> GaugeMetricFamily:
     age = gauge(
         "job_oldest_due_age_seconds",
         "For how long the oldest row has been due that a job takes; 0 when none is.",
-        "job",
+        "name",
     )
     for job in worker.jobs().values():
         if job.next_due:

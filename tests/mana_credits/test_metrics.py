@@ -119,10 +119,10 @@ def test_discrepancies_are_those_of_the_last_check() -> None:
     after = state()
 
     assert (before["mana_credits_discrepancies"], after["mana_credits_discrepancies"]) == (0, 1)
-    assert after['mana_credits_job_last_steps{job="check_ledger",outcome="discrepancies"}'] == 1
-    success = 'mana_credits_job_last_success_timestamp_seconds{job="check_ledger"}'
+    assert after['mana_credits_job_last_steps{name="check_ledger",outcome="discrepancies"}'] == 1
+    success = 'mana_credits_job_last_success_timestamp_seconds{name="check_ledger"}'
     assert after[success] == NOW.timestamp()
-    failure = 'mana_credits_job_last_failure_timestamp_seconds{job="check_ledger"}'
+    failure = 'mana_credits_job_last_failure_timestamp_seconds{name="check_ledger"}'
     assert failure not in before
     assert after[failure] == (NOW + timedelta(days=1)).timestamp()
 
