@@ -43,7 +43,13 @@ if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
 
 
 def on_starting(server: Any) -> None:
-    """Let gunicorn's own lines join the structured log, which the settings have configured."""
+    """Stop where settings are unsafe; let gunicorn's own lines join the structured log."""
+    from mana_credits.checks import UnsafeSettings, refuse_unsafe
+
+    try:
+        refuse_unsafe()
+    except UnsafeSettings as error:
+        raise SystemExit(f"The service does not start with these settings.\n{error}") from error
     log = logging.getLogger("gunicorn.error")
     log.handlers.clear()
     log.propagate = True

@@ -79,6 +79,7 @@ INSTALLED_APPS = [
     "gifts",
     "webhooks",
     "internal_api",
+    "mana_credits.composition.CompositionRoot",
 ]
 MIDDLEWARE = [
     "mana_credits.middleware.observe",
@@ -182,5 +183,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+if LOG_LEVEL not in logs.LEVELS:
+    raise ImproperlyConfigured(f"LOG_LEVEL is {LOG_LEVEL}, not one of {', '.join(logs.LEVELS)}.")
 LOGGING_CONFIG = None
 logs.configure(LOG_LEVEL)
