@@ -69,11 +69,14 @@ schema: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python -m bench
 
-# Writes the one lock file anew, with hashes and without an index's address.
+COMPILE := $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes \
+	--no-emit-options --no-header --no-annotate
+
+# Writes the lock anew, with hashes and without an index's address, and the part of it that serves:
+# the same versions, without what is for development.
 lock: $(INSTALLED)
-	$(BIN)/pip-compile --quiet --upgrade --extra dev --strip-extras --allow-unsafe \
-		--generate-hashes --no-emit-options --no-header --no-annotate \
-		--output-file requirements.lock pyproject.toml
+	$(COMPILE) --upgrade --extra dev --output-file requirements.lock pyproject.toml
+	$(COMPILE) --constraint requirements.lock --output-file requirements-runtime.lock pyproject.toml
 
 clean:
 	rm -rf .venv .sandbox staticfiles .schema.tmp

@@ -38,7 +38,7 @@ loglevel = "warning"
 os.environ.setdefault("DATABASE_STATEMENT_TIMEOUT", "15s")
 
 # Each worker counts into files of its own here; /metrics sums them.
-if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="mana-credits-metrics-")
 
 
