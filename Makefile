@@ -3,16 +3,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
-# Any values will do for checks that start no service.
+# An environment as in production, for checks that start no service.
 CHECK_ENV := SECRET_KEY=only-for-checks-8f1c0b7e6d5a49388271605f4e3d2c1b0a99 \
-	MANA_SERVICE_KEY=only-for-checks DATABASE_URL=postgresql://localhost/unused \
-	STRIPE_SECRET_KEY=only-for-checks
+	MANA_SERVICE_KEY=only-for-checks-0a99 DATABASE_URL=postgresql://localhost/unused \
+	STRIPE_SECRET_KEY=only-for-checks STRIPE_WEBHOOK_SECRET=only-for-checks \
+	BASE_URL=https://credits.example.com ALLOWED_HOSTS=credits.example.com \
+	MANA_AUTH_URL=https://auth.example.com CORS_ORIGINS=https://app.example.com \
+	MANA_NOTIFY_URL=https://notify.example.com TRUSTED_PROXIES=1
 
-.PHONY: help run test test-browser check format lint types schema lock bench clean
+.PHONY: help run test test-browser test-shipping rehearsal check format lint types schema lock bench clean
 
 help:
 	@echo "make run     the service on http://localhost:3061, with a database and demo users"
-	@echo "make test    the test suite, without the browser: make test-browser"
+	@echo "make test    the test suite, without test-browser, test-shipping"
 	@echo "make check   everything that CI checks"
 	@echo "make bench   what a request costs (needs wrk)"
 	@echo "make format | lint | types | schema | lock | clean"
@@ -28,6 +31,17 @@ test-browser: $(INSTALLED)
 	command -v chromium >/dev/null || { $(AS_ROOT) apt-get update --quiet --quiet && \
 		$(AS_ROOT) apt-get install --yes --quiet --quiet --no-install-recommends chromium; }
 	$(BIN)/python -m pytest -m browser tests/browser
+
+# Behind Debian's PgBouncer, installed where it is missing.
+test-shipping: $(INSTALLED)
+	test -x /usr/sbin/pgbouncer || { $(AS_ROOT) apt-get update --quiet --quiet && \
+		$(AS_ROOT) apt-get install --yes --quiet --quiet --no-install-recommends pgbouncer; }
+	$(BIN)/python -m pytest -m shipping tests/shipping
+
+# Ships the committed state on this machine as docs/operations.md says, and looks at it run. It needs
+# Debian's pgbouncer, nginx and, to be looked at, prometheus; it downloads the image's packages.
+rehearsal: $(INSTALLED)
+	$(BIN)/python -m tests.shipping.rehearsal
 
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
@@ -60,11 +74,14 @@ schema: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python -m bench
 
-# Writes the one lock file anew, with hashes and without an index's address.
+COMPILE := $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes \
+	--no-emit-options --no-header --no-annotate
+
+# Writes the lock anew, with hashes and without an index's address, and the part of it that serves:
+# the same versions, without what is for development.
 lock: $(INSTALLED)
-	$(BIN)/pip-compile --quiet --upgrade --extra dev --strip-extras --allow-unsafe \
-		--generate-hashes --no-emit-options --no-header --no-annotate \
-		--output-file requirements.lock pyproject.toml
+	$(COMPILE) --upgrade --extra dev --output-file requirements.lock pyproject.toml
+	$(COMPILE) --constraint requirements.lock --output-file requirements-runtime.lock pyproject.toml
 
 clean:
 	rm -rf .venv .sandbox staticfiles .schema.tmp

@@ -38,6 +38,7 @@ def check_ledger(now: datetime) -> Iterator[str]:
     for _, found in books.check_all(batch_size=USERS_PER_BATCH):
         for one in found:
             logger.error("discrepancy", user=one.user_id, rule=one.rule, sentence=one.sentence)
+            yield "discrepancies"
         discrepancies += len(found)
         yield "batches"
     if discrepancies:

@@ -17,6 +17,7 @@ from psycopg.types.json import Jsonb
 
 from credits.amounts import exact, plain, positive
 from credits.catalogue import OperationUnknown
+from credits.counting import movements
 from credits.errors import DomainError
 from credits.ids import new_id
 from credits.models import Balance, IdempotencyKey, Transaction
@@ -425,7 +426,10 @@ def _call(
     subject_id: UUID | None = None,
 ) -> tuple[str, Decimal | None, Any, Any]:
     row_id = subject_id or new_id()
-    return _post_transaction(*arguments(row_id, user_id, movement, memo, origin))
+    answer = _post_transaction(*arguments(row_id, user_id, movement, memo, origin))
+    if movement.type is not None:
+        movements(movement.type, answer[0]).inc()
+    return cast("tuple[str, Decimal | None, Any, Any]", answer)
 
 
 def _dump(metadata: Any) -> str:

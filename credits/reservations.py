@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import Min
 
 from credits.amounts import plain, positive
+from credits.counting import movements
 from credits.errors import DomainError
 from credits.ids import new_id
 from credits.ledger import Origin, Priced, named, refuse
@@ -128,6 +129,7 @@ def reserve(
         origin.request("reserve", *named(amount), app_id),
         origin.at,
     )
+    movements("reserve", outcome).inc()
     if outcome not in {"posted", "replayed"}:
         raise refuse(outcome, required=required, balance=balance)
     return Hold(reservation, balance, replayed=outcome == "replayed")
@@ -203,6 +205,7 @@ def _settled(reservation_id: UUID, step: _Step, origin: Origin) -> Hold:
         step.request,
         origin.at,
     )
+    movements(step.status, outcome).inc()
     if outcome in REFUSALS:
         raise REFUSALS[outcome]
     if outcome not in {"posted", "replayed"}:

@@ -1,5 +1,6 @@
 """How gunicorn serves the service; every number can be set from the environment."""
 
+import logging
 import os
 import shutil
 import tempfile
@@ -11,29 +12,64 @@ worker_class = "mana_credits.draining_worker.DrainingWorker"
 workers = int(os.environ.get("WEB_CONCURRENCY", str(os.cpu_count() or 2)))
 threads = int(os.environ.get("WEB_THREADS", "4"))
 preload_app = True
+http_parser = "fast"
+
+# A worker that does not answer for `timeout` is killed; one that stops has `graceful_timeout` for
+# the requests that it has. The proxy in front keeps its connections for less than `keepalive`.
 keepalive = 75
 timeout = 30
 graceful_timeout = 30
-max_requests = int(os.environ.get("WEB_MAX_REQUESTS", "0"))
+# A worker is renewed after so many requests, each at a moment of its own, and loses none.
+max_requests = int(os.environ.get("WEB_MAX_REQUESTS", "100000"))
 max_requests_jitter = max_requests // 10
-http_parser = "fast"
+
+# A user id of 255 characters, percent-encoded, takes 3,060 bytes of the request line; a token is
+# the longest header. Bodies are limited by the application (settings.MAX_BODY_BYTES).
+limit_request_line = 4094
+limit_request_fields = 50
+limit_request_field_size = 8190
+
+# Nothing is written but in temporary folders: the root file system may be read-only.
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
+control_socket_disable = True
 errorlog = "-"
 loglevel = "warning"
 
 os.environ.setdefault("DATABASE_STATEMENT_TIMEOUT", "15s")
 
 # Each worker counts into files of its own here; /metrics sums them.
-if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="mana-credits-metrics-")
+
+
+def on_starting(server: Any) -> None:
+    """Stop where settings are unsafe; let gunicorn's own lines join the structured log."""
+    from mana_credits.checks import UnsafeSettings, refuse_unsafe
+
+    try:
+        refuse_unsafe()
+    except UnsafeSettings as error:
+        raise SystemExit(f"The service does not start with these settings.\n{error}") from error
+    log = logging.getLogger("gunicorn.error")
+    log.handlers.clear()
+    log.propagate = True
+
+
+def post_worker_init(worker: Any) -> None:
+    """Watch the pool of database connections that this worker opens for itself."""
+    from mana_credits import pool
+
+    pool.watch()
 
 
 def child_exit(server: Any, worker: Any) -> None:
     """Keep a dead worker's counts, but no longer its gauges."""
-    from prometheus_client import multiprocess
+    from mana_credits import metrics
 
-    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+    metrics.retire(worker.pid)
 
 
 def on_exit(server: Any) -> None:
-    """Remove the counts of this run."""
-    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
+    """Remove the counts of this run, unless a new master (after USR2) goes on counting there."""
+    if not server.reexec_pid:
+        shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)

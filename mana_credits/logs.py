@@ -10,6 +10,7 @@ import structlog
 
 # What PostgreSQL adds to an error's message: the row, with all its values.
 DETAIL = re.compile(r"\nDETAIL:.*?(?=\n\nThe above exception|\n\nDuring handling|\Z)", re.DOTALL)
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 Event = structlog.typing.EventDict
 
 

@@ -1,22 +1,22 @@
 """What the service counts of itself, for Prometheus; summed over all worker processes."""
 
+import fcntl
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 
-from django.db import DatabaseError
 from prometheus_client import (
     CollectorRegistry,
     Histogram,
     generate_latest,
     multiprocess,
 )
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import REGISTRY, Collector
+from prometheus_client.mmap_dict import MmapedDict
+from prometheus_client.registry import REGISTRY
 
-from credits import worker
-from credits.models import JobRun
+from mana_credits.state import StateCollector
 
 REQUESTS = Histogram(
     "mana_credits_request_duration_seconds",
@@ -26,52 +26,58 @@ REQUESTS = Histogram(
 )
 
 
+SUMMED = {"counter", "histogram"}
+
+
 @cache
 def requests(method: str, route: str, status: int) -> Histogram:
     """Return the histogram of one kind of request."""
     return REQUESTS.labels(method, route, status)
 
 
-class JobsCollector(Collector):
-    """How the worker's jobs stand, asked of the database at the moment of the scrape."""
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield nothing while the database is away: the other metrics are needed then."""
-        success = GaugeMetricFamily(
-            "mana_credits_job_last_success_timestamp_seconds",
-            "When the last run of a job that went well was started.",
-            labels=["job"],
-        )
-        age = GaugeMetricFamily(
-            "mana_credits_job_oldest_due_age_seconds",
-            "For how long the oldest row has been due that a job takes; 0 when none is.",
-            labels=["job"],
-        )
-        try:
-            for run in JobRun.objects.all():
-                if run.succeeded_at:
-                    success.add_metric([run.name], run.succeeded_at.timestamp())
-            for job in worker.jobs().values():
-                if job.next_due:
-                    age.add_metric([job.name], _age(job.next_due()))
-        except DatabaseError:
-            return
-        yield success
-        yield age
-
-
-def _age(due: datetime | None) -> float:
-    return max(0.0, (datetime.now(UTC) - due).total_seconds()) if due else 0.0
-
-
-JOBS = CollectorRegistry()
-JOBS.register(JobsCollector())
+STATE = CollectorRegistry()
+STATE.register(StateCollector())
 
 
 def exposition() -> bytes:
     """Return all metrics in Prometheus' text format."""
-    registry = REGISTRY
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        registry = CollectorRegistry()
-        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return generate_latest(registry) + generate_latest(JOBS)
+    return _of_processes() + generate_latest(STATE)
+
+
+def retire(pid: int) -> None:
+    """Add the counts of a dead process to those of all dead ones, and drop its gauges.
+
+    Else every renewed worker would leave files behind that each scrape reads.
+    """
+    folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+    with _locked(folder, fcntl.LOCK_EX):
+        for path in sorted(folder.glob(f"*_{pid}.db")):
+            kind = path.stem.removesuffix(f"_{pid}")
+            if kind in SUMMED:
+                _add(path, folder / f"{kind}_dead.db")
+            path.unlink()
+
+
+def _of_processes() -> bytes:
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if folder is None:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    with _locked(Path(folder), fcntl.LOCK_SH):
+        return generate_latest(registry)
+
+
+def _add(counts: Path, total: Path) -> None:
+    sums = MmapedDict(str(total))  # type: ignore[no-untyped-call]
+    for key, value, timestamp, _ in MmapedDict.read_all_values_from_file(str(counts)):  # type: ignore[no-untyped-call]
+        sums.write_value(key, sums.read_value(key)[0] + value, timestamp)  # type: ignore[no-untyped-call]
+    sums.close()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _locked(folder: Path, how: int) -> Iterator[None]:
+    """Keep a scrape from seeing counts twice, or not at all, while they move."""
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, how)
+        yield

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
 
+from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -57,8 +58,22 @@ def prometheus(request: HttpRequest) -> HttpResponse:
 
 def _missing() -> list[str]:
     try:
-        executor = MigrationExecutor(connection)
-        pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        return [*_pending_migrations(), *_missing_limits()]
     except DatabaseError:
         return ["database"]
+
+
+def _pending_migrations() -> list[str]:
+    executor = MigrationExecutor(connection)
+    pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
     return [f"migration {migration.app_label}.{migration.name}" for migration, _ in pending]
+
+
+def _missing_limits() -> list[str]:
+    """Return what a pooler was to set; where there is none, the settings did."""
+    if not settings.DATABASE_BEHIND_POOLER:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('lock_timeout')")
+        unlimited: bool = cursor.fetchone()[0] == "0"
+    return ["lock_timeout, which the pooler is to set"] if unlimited else []

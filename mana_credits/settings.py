@@ -12,9 +12,8 @@ from typing import Any
 import environ
 from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
-from psycopg.conninfo import conninfo_to_dict
 
-from mana_credits import logs, navigation
+from mana_credits import database, logs, navigation
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -26,30 +25,6 @@ def secret(name: str) -> str:
     if not value.strip(" ,"):
         raise ImproperlyConfigured(f"{name} is not set. The service does not start without it.")
     return value
-
-
-def database(url: str) -> dict[str, Any]:
-    """Return Django's settings of the database at the libpq URL `url`."""
-    parts = conninfo_to_dict(url)
-    options = {
-        "options": " ".join(f"-c {name}={value}" for name, value in DATABASE_SESSION.items()),
-        "prepare_threshold": 1 if DATABASE_PREPARED_STATEMENTS else None,
-        "pool": {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 3},
-        **{
-            name: value
-            for name, value in parts.items()
-            if name not in {"dbname", "user", "password", "host", "port"}
-        },
-    }
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": parts.get("dbname", ""),
-        "USER": parts.get("user", ""),
-        "PASSWORD": parts.get("password", ""),
-        "HOST": parts.get("host", ""),
-        "PORT": parts.get("port", ""),
-        "OPTIONS": options,
-    }
 
 
 DEBUG = env.bool("DEBUG", default=False)
@@ -68,7 +43,17 @@ DATABASE_SESSION = {
 # The statements of the hot path; off behind a pooler that cannot carry them (PgBouncer < 1.21).
 DATABASE_PREPARED_STATEMENTS = env.bool("DATABASE_PREPARED_STATEMENTS", default=True)
 DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=8)
-DATABASES = {"default": database(secret("DATABASE_URL"))}
+# Behind PgBouncer in transaction mode: then DATABASE_SESSION is the pooler's to set.
+DATABASE_BEHIND_POOLER = env.bool("DATABASE_BEHIND_POOLER", default=False)
+DATABASES = {
+    "default": database.settings_of(
+        secret("DATABASE_URL"),
+        session=DATABASE_SESSION,
+        pool_size=DATABASE_POOL_SIZE,
+        prepared=DATABASE_PREPARED_STATEMENTS,
+        behind_pooler=DATABASE_BEHIND_POOLER,
+    )
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 MANA_AUTH_URL = env.str("MANA_AUTH_URL", default="http://localhost:3001").rstrip("/")
@@ -107,6 +92,7 @@ INSTALLED_APPS = [
     "gifts",
     "webhooks",
     "internal_api",
+    "mana_credits.composition.CompositionRoot",
 ]
 MIDDLEWARE = [
     "mana_credits.middleware.observe",
@@ -266,5 +252,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+if LOG_LEVEL not in logs.LEVELS:
+    raise ImproperlyConfigured(f"LOG_LEVEL is {LOG_LEVEL}, not one of {', '.join(logs.LEVELS)}.")
 LOGGING_CONFIG = None
 logs.configure(LOG_LEVEL)

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -43,9 +44,16 @@ class Service:
 
 
 @contextmanager
-def service(database: str = "", **environment: str) -> Iterator[Service]:
-    """Run the service on `database` (the test's own), on a free port, until the context ends."""
+def service(
+    database: str = "", *, ready: int = 200, log: Path | None = None, **environment: str
+) -> Iterator[Service]:
+    """Run the service on `database` (the test's own), on a free port, until the context ends.
+
+    `ready` is the status of `/ready` that it starts with; what it prints is thrown away or goes
+    to `log`.
+    """
     port = _free_port()
+    output = log.open("wb") if log else None
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-m", "gunicorn", "-c", "mana_credits/gunicorn.conf.py"],
         env={
@@ -57,21 +65,33 @@ def service(database: str = "", **environment: str) -> Iterator[Service]:
             "LOG_LEVEL": "CRITICAL",
             **environment,
         },
-        stdout=subprocess.DEVNULL,
+        stdout=output or subprocess.DEVNULL,
+        stderr=output,
     )
     running = Service(process, port)
     try:
-        _wait_until_ready(running)
+        _wait_until_ready(running, ready)
         yield running
     finally:
         if process.poll() is None:
             process.kill()
             process.wait()
+        if output:
+            output.close()
 
 
 def database_of_the_test() -> str:
     """Return where the test's own database is."""
     return make_conninfo(os.environ["DATABASE_URL"], dbname=connection.settings_dict["NAME"])
+
+
+def call(
+    line: http.client.HTTPConnection, method: str, path: str, body: Any, **headers: str
+) -> tuple[int, Any]:
+    """Send a request with a body of JSON, if any; return the status and the answer."""
+    line.request(method, path, None if body is None else json.dumps(body), headers)
+    answer = line.getresponse()
+    return answer.status, json.loads(answer.read())
 
 
 def ask(line: http.client.HTTPConnection, path: str, body: dict[str, Any]) -> tuple[int, Any, bool]:
@@ -90,13 +110,15 @@ def _free_port() -> int:
         return port
 
 
-def _wait_until_ready(running: Service) -> None:
+def _wait_until_ready(running: Service, status: int) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         assert running.process.poll() is None, "the service did not start"
         with closing(running.connect()) as line, suppress(OSError):
             line.request("GET", "/ready")
-            if line.getresponse().read() == b'{"status": "ready"}':
+            answer = line.getresponse()
+            ready = answer.read() == b'{"status": "ready"}'
+            if answer.status == status and ready == (status == 200):
                 return
         time.sleep(0.05)
     raise AssertionError("the service is not ready")

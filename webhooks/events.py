@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import structlog
 from django.db import transaction
 from django.db.models import F
-from prometheus_client import Counter
+from prometheus_client import Counter, Histogram
 
 from credits import erasure, purchases, returns, stripe_facts
 from credits.errors import DomainError
@@ -24,6 +24,11 @@ State = Return.State
 Outcome = StripeEvent.Outcome
 EVENTS = Counter(
     "mana_credits_stripe_events_total", "Events of Stripe by type and outcome.", ("type", "outcome")
+)
+LAG = Histogram(
+    "mana_credits_stripe_event_lag_seconds",
+    "How long after Stripe made an event it was applied here.",
+    buckets=(1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400),
 )
 LONGEST_TRACEBACK = 10_000
 LONGEST_NAME = 255
@@ -137,6 +142,7 @@ def _apply(event: StripeEvent, now: datetime) -> None:
     event.attempts += 1
     event.save()
     EVENTS.labels(event.type if handler else "other", event.outcome).inc()
+    LAG.observe(max(0.0, (now - event.created_at).total_seconds()))
     logger.info("stripe_event", id=event.pk, type=event.type, outcome=event.outcome)
 
 

