@@ -205,6 +205,7 @@ def _strip_staff(person: Person) -> Counter[str]:
                 ),
                 note="",
                 ticket="",
+                request_id="",
                 before={},
                 after={},
             ),

@@ -37,6 +37,13 @@ class Service:
         """Return the worker processes."""
         return psutil.Process(self.process.pid).children()
 
+    def wait_for_workers(self, count: int) -> None:
+        """Return when so many worker processes are there; gunicorn forks them one by one."""
+        deadline = time.monotonic() + START_SECONDS
+        while len(self.workers()) < count:
+            assert time.monotonic() < deadline, "the workers did not start"
+            time.sleep(0.05)
+
     def stop(self) -> int:
         """Stop gracefully; return the exit code."""
         self.process.send_signal(signal.SIGTERM)

@@ -76,6 +76,7 @@ def _reinstate(account: Account, *, purchase: Purchase, back: Return, taken_id: 
         "stripe",
     )
     back.state, back.stripe_status = Return.State.RETURNED, "won"
+    back.returned_at = account.at
     back.taken, back.given_back = Decimal(0), True
     purchase.status = Purchase.Status.COMPLETED
 

@@ -144,6 +144,7 @@ def test_the_metrics_are_those_of_all_workers(tmp_path: Path) -> None:
     counts = tmp_path / "metrics"
     counts.mkdir()
     with running.service(WEB_CONCURRENCY="2", PROMETHEUS_MULTIPROC_DIR=str(counts)) as service:
+        service.wait_for_workers(2)
         for _ in range(40):
             fetch(service, "/health")
         counting = {int(path.stem.rpartition("_")[2]) for path in counts.glob("*.db")}
