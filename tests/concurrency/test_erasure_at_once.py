@@ -1,17 +1,20 @@
 """A person is erased while everything goes on: nothing deadlocks, no credit is lost."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.db.models import Sum
 
+from credits import erasure
 from credits.models import Balance, Reservation, Transaction
 from gifts.models import GiftCode, GiftRedemption
 from tests.api import Caller, at_once, use
 from tests.conftest import gifts_of
-from tests.factories import gift, give
+from tests.factories import gift, give, redeem
 
 pytestmark = pytest.mark.usefixtures("committed")
 
@@ -64,3 +67,24 @@ def test_a_gift_is_redeemed_or_comes_back_when_its_creator_is_erased(service: Ca
     assert sum(Balance.objects.filter(pk="kate").values_list("posted", flat=True)) == 5 * redeemed
     assert not Balance.objects.filter(pk="ivan").exists()
     assert not Reservation.objects.exists()
+
+
+@pytest.mark.parametrize("seen_before", [False, True])
+def test_credits_that_are_just_arriving_are_erased_too(seen_before: bool) -> None:
+    if seen_before:
+        give("judy", 1)
+    give("ivan", 10)
+    made = gift("ivan", 9)
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            redeem(made, "judy")
+            erased = pool.submit(at_once, 1, lambda _: erasure.erase("judy"))
+            with pytest.raises(TimeoutError):
+                erased.result(0.3)
+        (count,) = erased.result(5)
+
+    assert count == 3 + seen_before  # transactions, the redemption, the balance
+    assert GiftRedemption.objects.get().redeemer_id.startswith("erased:")
+    assert not Transaction.objects.filter(user_id="judy").exists()
+    assert not Balance.objects.filter(pk="judy").exists()
