@@ -182,7 +182,7 @@ def _strip_purchases(person: Person) -> Counter[str]:
     explained = Return.objects.filter(stripe_payment_intent_id__in=payments, reason__isnull=False)
     return Counter(
         {
-            "refunds": explained.update(reason=None),
+            "refunds": explained.update(reason=""),
             "purchases": purchases.update(
                 user_id=person.pseudonym,
                 stripe_customer_id=None,
