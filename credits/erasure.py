@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.db.models.functions import Concat
 
-from credits import reservations
+from credits import ledger, reservations
 from credits.ledger import Origin
 from credits.models import (
     AdjustmentRequest,
@@ -110,6 +110,7 @@ def erase_rows(user_id: str, *, addresses: Iterable[str] = ()) -> Erased:
         rows.settle(person)
     with transaction.atomic():
         _lock(person)
+        had_balance = _lock_balance(person)
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL credits.erasing = 'on'")
         stripped = _strip_what_is_told(person)
@@ -118,6 +119,9 @@ def erase_rows(user_id: str, *, addresses: Iterable[str] = ()) -> Erased:
         stripped.update(_strip_purchases(person))
         stripped.update(_strip_staff(person))
         stripped.update(_strip_ledger(person))
+        if not had_balance:
+            Balance.objects.filter(pk=person.id, version=0).delete()
+        stripped["balances"] = Balance.objects.filter(pk=person.id).update(user_id=person.pseudonym)
     return Erased(person.pseudonym, +stripped)
 
 
@@ -152,7 +156,16 @@ def _lock(person: Person) -> None:
         list(rows.order_by("pk").select_for_update().values_list("pk"))
     for rows_of_app in rows_of_other_apps:
         rows_of_app.lock(person)
-    list(Balance.objects.filter(pk=person.id).select_for_update().values_list("pk"))
+
+
+def _lock_balance(person: Person) -> bool:
+    """Lock the balance, making one where there is none; tell whether there was.
+
+    Without a row to lock, somebody's first credits would arrive in the midst of their erasure.
+    """
+    known = Balance.objects.filter(pk=person.id).exists()
+    ledger.open_balance(person.id, origin=Origin("system"))
+    return known
 
 
 def _strip_what_is_told(person: Person) -> Counter[str]:
@@ -216,7 +229,6 @@ def _strip_staff(person: Person) -> Counter[str]:
 def _strip_ledger(person: Person) -> Counter[str]:
     own, pseudonym = {"user_id": person.id}, person.pseudonym
     held = Reservation.objects.filter(**own)
-    balance = Balance.objects.filter(pk=person.id)
     return Counter(
         {
             "subscriptions": SyncSubscription.objects.filter(pk=person.id).delete()[0],
@@ -224,7 +236,6 @@ def _strip_ledger(person: Person) -> Counter[str]:
             "reservations": held.update(user_id=pseudonym, reason=F("app_id"), request_id=None),
             "usage statistics": UsageStat.objects.filter(**own).update(user_id=pseudonym),
             "idempotency keys": IdempotencyKey.objects.filter(**own).delete()[0],
-            "balances": balance.update(user_id=pseudonym),
         }
     )
 

@@ -30,8 +30,8 @@ def _settle(person: Person) -> None:
 
 @transaction.atomic
 def _return(gift_id: UUID, *, now: datetime) -> None:
-    gift = GiftCode.objects.select_for_update().get(pk=gift_id)
-    if gift.status == Status.ACTIVE:
+    still_active = GiftCode.objects.select_for_update().filter(pk=gift_id, status=Status.ACTIVE)
+    for gift in still_active:
         status = Status.CANCELLED if now < gift.expires_at else Status.EXPIRED
         settling.go_back(gift, status, origin=Origin("system"), now=now)
 

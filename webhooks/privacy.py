@@ -40,11 +40,15 @@ def _settle(person: Person) -> None:
     """
     waiting = StripeEvent.objects.filter(_about(person), processed_at=None)
     for event_id in waiting.values_list("pk", flat=True):
-        with transaction.atomic():
-            event = StripeEvent.objects.select_for_update().get(pk=event_id)
-            body = _without(json.loads(event.payload or "null"), person)
-            event.payload, event.error = json.dumps(body), None
-            event.save(update_fields=["payload", "error"])
+        _redact(event_id, person)
+
+
+@transaction.atomic
+def _redact(event_id: str, person: Person) -> None:
+    still_waiting = StripeEvent.objects.select_for_update().filter(pk=event_id, processed_at=None)
+    for event in still_waiting:
+        event.payload, event.error = json.dumps(_without(json.loads(event.payload), person)), None
+        event.save(update_fields=["payload", "error"])
 
 
 def _lock(person: Person) -> None:

@@ -183,6 +183,14 @@ def test_who_knows_better_is_let_through(settings: Any) -> None:
     assert Balance.objects.get(pk="alice").posted == 10
 
 
+def test_books_that_do_not_close_are_an_error() -> None:
+    with (
+        patch("credits.management.progress.check_books", return_value=1),
+        pytest.raises(CommandError, match="do not close"),
+    ):
+        generate("--users=10", "--transactions=20")
+
+
 def test_nobody_is_without_a_transaction() -> None:
     with pytest.raises(CommandError, match="at least one"):
         generate("--users=10", "--transactions=9")

@@ -9,7 +9,7 @@ from credits import erasure
 from credits.callers import User
 from credits.ledger import IdempotencyKeyReused, Origin
 from credits.models import Balance, IdempotencyKey
-from gifts import campaigns, codes
+from gifts import campaigns, codes, privacy
 from gifts.campaigns import Plan
 from gifts.codes import GiftNotRedeemable, GiftUnknown, NewGift
 from gifts.models import Campaign, GiftCode, GiftMisses, GiftRedemption
@@ -53,6 +53,17 @@ def test_what_was_redeemed_stays_with_the_redeemer() -> None:
     assert Balance.objects.get(pk="judy").posted == 10
     assert GiftRedemption.objects.get().redeemer_id == "judy"
     assert GiftCode.objects.get().status == "depleted"
+
+
+def test_what_was_redeemed_a_moment_before_does_not_come_back() -> None:
+    give("ivan", 20)
+    made = gift("ivan", 10)
+    redeem(made, "judy")
+
+    privacy._return(made.pk, now=NOW)
+
+    assert GiftCode.objects.get().status == "depleted"
+    assert Balance.objects.get(pk="ivan").posted == 10
 
 
 def test_a_gift_to_the_person_goes_back_to_its_creator() -> None:
