@@ -71,7 +71,7 @@ def progress(what: str, *, total: int, unit: str) -> Iterator[Advance]:
 
 def summarise(out: Output, counts: Mapping[str, object]) -> None:
     """Write one line for each count, numbers with thousands separated."""
-    width = max(map(len, counts))
+    width = max(map(len, counts), default=0)
     for name, count in counts.items():
         text = f"{count:,}" if isinstance(count, int) else str(count)
         out.write(f"{name:<{width}}  {text}")
