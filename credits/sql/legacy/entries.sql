@@ -26,7 +26,8 @@ ANALYZE legacy_purchases;
 
 
 -- Which purchase each purchase entry credited: the one it names, else the one of its place among the
--- user's purchases of so many credits. Older rows name none.
+-- user's purchases of so many credits. Older rows name none; those beyond the last purchase are
+-- second ones of the user's latest.
 CREATE TEMP TABLE legacy_credited AS
 WITH entries AS (
     SELECT id, user_id, amount, created_at, metadata ->> 'purchaseId' AS purchase,
@@ -43,7 +44,7 @@ WITH entries AS (
                PARTITION BY user_id, amount ORDER BY created_at, id) AS place
     FROM entries WHERE purchase IS NULL AND payment IS NULL
 ), unnamed AS (
-    SELECT id, user_id, credits, row_number() OVER (
+    SELECT id, user_id, credits AS amount, row_number() OVER (
                PARTITION BY user_id, credits ORDER BY coalesce(completed_at, created_at), id)
            AS place
     FROM legacy_purchases
@@ -51,8 +52,13 @@ WITH entries AS (
 )
 SELECT id, purchase_id, place FROM named
 UNION ALL
-SELECT n.id, u.id, 1 FROM nameless n JOIN unnamed u
-    ON u.user_id = n.user_id AND u.credits = n.amount AND u.place = n.place;
+SELECT n.id, coalesce(u.id, p.id), CASE WHEN u.id IS NULL THEN 2 ELSE 1 END
+FROM nameless n LEFT JOIN unnamed u USING (user_id, amount, place)
+LEFT JOIN (
+    SELECT DISTINCT ON (user_id, credits) user_id, credits AS amount, id
+    FROM legacy_purchases WHERE status = 'completed' ORDER BY user_id, credits, completed_at DESC
+) p USING (user_id, amount)
+WHERE u.id IS NOT NULL OR p.id IS NOT NULL;
 
 UPDATE legacy_entries e SET cause = 'purchase:' || c.purchase_id
 FROM legacy_credited c WHERE c.id = e.id AND c.place = 1;
