@@ -12,6 +12,8 @@ import subprocess
 import sys
 import time
 from argparse import ArgumentParser
+from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -95,7 +97,7 @@ def _live(earlier: Earlier, user: str, chance: random.Random, uses: int) -> None
     for _ in range(chance.randint(1, 2 * uses - 1)):
         earlier.use(user, chance.randint(1, 5), app_id=chance.choice(("chat", "research")))
     gift = earlier.gift(user, 10) if chance.random() < 0.3 else None
-    wrongs = {
+    wrongs: dict[float, Callable[[], object]] = {
         0.02: lambda: earlier.pay(purchase, named=named),
         0.04: lambda: earlier.lose_a_row(user, chance.choice((-7, 3, 11))),
         0.06: lambda: earlier.lose_a_total(user, 2),
@@ -160,7 +162,8 @@ def _named(report: Path) -> set[Planted]:
 def _equal(source: str, target: str) -> tuple[int, int]:
     """Return how many of the source's balances the target has, and how many there are."""
     with psycopg.connect(source) as there, psycopg.connect(target) as here:
-        ours = dict(here.execute("SELECT user_id, posted - held FROM credits.balances").fetchall())
+        held = here.execute("SELECT user_id, posted - held FROM credits.balances")
+        ours: dict[str, Decimal] = dict(held.fetchall())
         theirs = there.execute("SELECT user_id, balance FROM credits.balances").fetchall()
     return sum(ours.get(user) == balance for user, balance in theirs), len(theirs)
 

@@ -47,7 +47,7 @@ def test_a_run_that_stopped_at_any_step_is_completed_by_the_next(
 ) -> None:
     live(earlier, USERS)
     earlier.flush(source)
-    steps = 0
+    steps = left = 0
     genuine = importing._run
 
     def stopping(*arguments: Any) -> None:

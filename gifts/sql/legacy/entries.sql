@@ -88,6 +88,7 @@ UPDATE legacy_gifts SET
     payment_id = coalesce(payment_there, md5('gift-created:' || id)::uuid),
     end_id = CASE WHEN status = 'active' THEN NULL
                   ELSE coalesce(arrival_there, return_there, md5('gift:' || id)::uuid) END;
+ANALYZE legacy_gifts;
 
 
 UPDATE legacy_entries e SET cause = 'gift-created:' || g.id, type = 'gift'
