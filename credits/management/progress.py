@@ -33,12 +33,13 @@ def add_batch_size(parser: ArgumentParser, *, default: int, of: str) -> None:
     )
 
 
-def add_apply(parser: ArgumentParser) -> None:
-    """Take `--apply`; without it, or with `--dry-run`, nothing is changed."""
+def add_apply(parser: ArgumentParser, *, default: bool = False) -> None:
+    """Take `--apply` or `--dry-run`; one that moves credits has the latter as its default."""
     choice = parser.add_mutually_exclusive_group()
-    choice.add_argument("--apply", action="store_true", help="do it; without, only say what")
+    does, says = ("it does anyway", "only say what") if default else ("do it", "the default")
+    choice.add_argument("--apply", action="store_true", default=default, help=does)
     choice.add_argument(
-        "--dry-run", dest="apply", action="store_false", help="change nothing (the default)"
+        "--dry-run", dest="apply", action="store_false", help=f"change nothing ({says})"
     )
 
 

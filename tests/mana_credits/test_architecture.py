@@ -170,6 +170,8 @@ def test_only_these_scripts_write_the_ledgers_rows() -> None:
     assert writers == {
         "credits/sql/0002_ledger.sql",
         "credits/sql/0006_operations.sql",
+        "credits/sql/backfill/balances_fix.sql",
+        "credits/sql/backfill/operations_fix.sql",  # one column's worth; ADR 0051
         "credits/sql/legacy/post.sql",  # history of the earlier service; ADR 0050
         "credits/sql/legacy/rows.sql",  # what its reservations hold
     }
