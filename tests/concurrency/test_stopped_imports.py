@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -14,6 +15,7 @@ import pytest
 from credits.legacy import importing
 from credits.models import Transaction
 from gifts.models import GiftCode
+from tests.api import at_once
 from tests.importing import available, named, run
 from tests.legacy import Earlier
 from tests.running import database_of_the_test
@@ -100,3 +102,38 @@ def test_a_killed_run_is_completed_by_the_next(source: str, earlier: Earlier, re
     assert 0 < partly < Transaction.objects.count()
     assert available() == balances(earlier)
     assert named(report) == earlier.planted
+
+
+def test_two_imports_at_once_import_once(source: str, earlier: Earlier, tmp_path: Path) -> None:
+    live(earlier, USERS)
+    earlier.flush(source)
+
+    codes = at_once(
+        2, lambda index: run(source, "--apply", report=tmp_path / f"report-{index}.csv")
+    )
+
+    assert codes == [0, 0]
+    assert available() == balances(earlier)
+
+
+def test_a_live_source_is_read_as_it_stood_at_one_moment(
+    source: str, earlier: Earlier, report: Path
+) -> None:
+    live(earlier, USERS)
+    earlier.flush(source)
+    before = balances(earlier)
+    genuine = importing.copy
+
+    def meanwhile(url: str) -> Iterator[tuple[str, int]]:
+        for table, rows in genuine(url):
+            yield table, rows
+            earlier.use("user-1", 2)
+            earlier.flush(source)
+
+    with patch.object(importing, "copy", meanwhile):
+        code = run(source, "--apply", report=report)
+
+    assert code == 0
+    assert available() == before
+    assert run(source, "--apply", report=report) == 0
+    assert available() == balances(earlier) != before

@@ -148,3 +148,83 @@ def test_a_subscription_changed_there_since_is_changed_here(
     subscription = SyncSubscription.objects.get()
     assert subscription.renews is False
     assert subscription.paid_until == row["activated_at"] + timedelta(days=31)
+
+
+def test_what_was_done_there_and_here_is_named(
+    source: str, earlier: Earlier, report: Path, service: Caller
+) -> None:
+    earlier.grant("alice", 10, "first")
+    earlier.flush(source)
+    run(source, "--apply", report=report)
+    body = {"userId": "alice", "amount": 4, "reason": "feedback", "referenceId": "second"}
+    service.post("grant", body)
+    again = earlier.grant("alice", 4, "second")
+    earlier.planted.add(("double credit", "alice", again["id"]))
+    earlier.flush(source)
+
+    assert run(source, "--apply", report=report) == 0
+
+    assert available() == {"alice": 18}
+    assert named(report) == earlier.planted
+
+
+def test_packages_and_unpaid_purchases_follow_the_source(
+    source: str, earlier: Earlier, report: Path
+) -> None:
+    failing, cancelled = earlier.purchase("alice"), earlier.purchase("alice")
+    earlier.flush(source)
+    run(source, "--apply", report=report)
+    failing.update(status="failed")
+    cancelled.update(status="cancelled")
+    earlier.package().update(name="Small", active=False, updated_at=earlier.tick())
+    earlier.flush(source)
+
+    assert run(source, "--apply", report=report) == 0
+
+    statuses = {str(purchase.pk): purchase.status for purchase in Purchase.objects.all()}
+    assert statuses == {failing["id"]: "failed", cancelled["id"]: "cancelled"}
+    assert Package.objects.values_list("name", "active").get() == ("Small", False)
+    assert not Balance.objects.exists()
+
+
+def test_rows_that_no_rule_here_holds_are_named(
+    source: str, earlier: Earlier, report: Path
+) -> None:
+    earlier.grant("alice", 10)
+    empty = earlier.put(
+        "credits.packages",
+        name="Free",
+        credits=5,
+        price_euro_cents=0,
+        created_at=earlier.now,
+        updated_at=earlier.now,
+    )
+    purchase = earlier.purchase("alice")
+    purchase.update(package_id=empty["id"])
+    reservation = earlier.reserve("alice", 0)
+    earlier.planted |= {
+        ("not imported", None, empty["id"]),
+        ("not imported", "alice", purchase["id"]),
+        ("not imported", "alice", reservation["id"]),
+    }
+    earlier.flush(source)
+
+    assert run(source, "--apply", report=report) == 0
+
+    assert available() == {"alice": 10}
+    assert not Package.objects.exists()
+    assert named(report) == earlier.planted
+
+
+def test_a_user_whose_balance_is_gone_has_none_here(
+    source: str, earlier: Earlier, report: Path
+) -> None:
+    earlier.grant("alice", 10)
+    earlier.balances.clear()
+    earlier.planted |= {("difference", "alice", None), ("totals", "alice", None)}
+    earlier.flush(source)
+
+    assert run(source, "--apply", report=report) == 0
+
+    assert available() == {"alice": 0}
+    assert named(report) == earlier.planted
