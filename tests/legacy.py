@@ -202,7 +202,8 @@ class Earlier(Rows):
         )
 
     def redeem(self, gift: Row, user: str) -> Row:
-        arrival = self.move(user, "gift", gift["total_credits"], app_id="gifts")
+        text = f"Gift redeemed: {gift['total_credits']} credits from {gift['creator_name']}"
+        arrival = self.move(user, "gift", gift["total_credits"], app_id="gifts", description=text)
         gift.update(status="depleted", redeemed=1, updated_at=self.now)
         return self.put(
             "gifts.gift_redemptions",
@@ -260,6 +261,22 @@ class Earlier(Rows):
         self.grant(user, amount, reference)
         again = self.grant(user, amount, reference)
         self.planted.add(("double credit", user, again["id"]))
+
+    def fail_after_paying(self, purchase: Row) -> None:
+        """Hear of a failed attempt after the one that succeeded."""
+        purchase.update(status="failed")
+        self.planted.add(("purchase status", purchase["user_id"], purchase["id"]))
+
+    def forget_the_end(self, gift: Row) -> None:
+        """Cancel a gift whose credits never went back."""
+        gift.update(status="cancelled", updated_at=self.now)
+        self.planted.add(("gift", gift["creator_id"], gift["id"]))
+        self.planted.add(("difference", gift["creator_id"], None))
+
+    def serve_nobody(self, user: str) -> None:
+        """Give somebody without a proper id a balance."""
+        self.grant(user, 3)
+        self.planted.add(("not imported", user[:255] or None, None))
 
     def expire(self, gift: Row, status: str = "active") -> None:
         """Let a gift's time be over, its credits lost."""

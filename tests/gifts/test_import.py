@@ -54,6 +54,8 @@ def test_gifts_keep_their_codes_and_their_credits(
     assert facts(codes[over["id"]]) == ("active", -13, None)
     assert facts(codes[marked["id"]]) == ("active", -14, None)
     assert {code.creator_name for code in codes.values()} == {None}
+    text = Transaction.objects.get(pk=redemption["credit_transaction_id"]).description
+    assert text == "Gift redeemed: 11 credits from somebody"
     assert str(GiftRedemption.objects.get().pk) == redemption["id"]
     assert judy.post(f"{active['code']}/redeem", {}).json()["newBalance"] == 10
     assert judy.post(f"{over['code']}/redeem", {}).status_code == 400

@@ -2,6 +2,7 @@
 
 import csv
 import sys
+import time
 from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Iterable
@@ -50,17 +51,19 @@ class Command(BaseCommand):
 
     def handle(self, *, source: str, apply: bool, batch_size: int, **options: Any) -> None:
         """Report, and import with `apply`."""
+        began = time.monotonic()
         with importing.alone():
             self._copy(source)
             importing.prepare()
             kinds = self._report(importing.findings(), options["report"])
             counts = importing.counts()
-            wrong = self._apply(batch_size) if apply else 0
+            wrong = self._apply(batch_size, counts["users"][0]) if apply else 0
         new = "imported" if apply else "to import"
         summarise(
             self.stdout,
             {name: f"{there:,} ({missing:,} {new})" for name, (there, missing) in counts.items()}
-            | {f"found: {kind}": count for kind, count in kinds.items()},
+            | {f"found: {kind}": count for kind, count in kinds.items()}
+            | {"took": f"{time.monotonic() - began:,.0f} s"},
         )
         if wrong:
             sys.exit(1)
@@ -90,12 +93,12 @@ class Command(BaseCommand):
                     self.stdout.write(f"{whose}{one.sentence} ({one.kind}).")
         return kinds
 
-    def _apply(self, batch_size: int) -> int:
+    def _apply(self, batch_size: int, users: int) -> int:
         for work in importing.work(batch_size=batch_size, now=datetime.now(UTC)):
             with progress("Importing", total=work.total, unit=work.unit) as advance:
                 for done in work.steps:
                     advance(done)
-        wrong = check_books(importing.users(), out=self.stderr)
+        wrong = check_books(importing.users(), out=self.stderr, total=users)
         for sentence in importing.unequal():
             self.stderr.write(sentence)
             wrong += 1

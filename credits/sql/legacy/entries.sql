@@ -13,7 +13,11 @@ SELECT id, user_id,
               OR type IN ('purchase', 'refund', 'grant') AND amount > 0
             THEN type ELSE 'adjustment' END AS type,
        amount::numeric(15, 4) AS amount, left(app_id, 100) AS app_id,
-       left(description, 500) AS description, metadata,
+       -- The earlier service told redeemers the creator's e-mail address.
+       left(CASE WHEN app_id = 'gifts'
+                 THEN regexp_replace(description, '[^[:space:]]*@[^[:space:]]*', 'somebody', 'g')
+                 ELSE description END, 500) AS description,
+       metadata,
        CASE WHEN char_length(idempotency_key) BETWEEN 1 AND 255 THEN idempotency_key END AS key,
        NULL::text AS cause, NULL::uuid AS related_id, created_at, false AS made, false AS here
 FROM legacy_transactions
@@ -45,10 +49,10 @@ WITH entries AS (
     FROM entries WHERE purchase IS NULL AND payment IS NULL
 ), unnamed AS (
     SELECT id, user_id, credits AS amount, row_number() OVER (
-               PARTITION BY user_id, credits ORDER BY coalesce(completed_at, created_at), id)
-           AS place
-    FROM legacy_purchases
-    WHERE status = 'completed' AND id NOT IN (SELECT purchase_id FROM named)
+               PARTITION BY user_id, credits
+               ORDER BY status, coalesce(completed_at, created_at), id) AS place
+    FROM legacy_purchases  -- a later failed attempt may hide that it was paid
+    WHERE status IN ('completed', 'failed') AND id NOT IN (SELECT purchase_id FROM named)
 )
 SELECT id, purchase_id, place FROM named
 UNION ALL
