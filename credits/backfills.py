@@ -4,7 +4,7 @@ Each works on a list of users in one transaction, with their balances locked, so
 meanwhile. `apply` says whether it changes anything. Amounts are credits, days UTC.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -36,18 +36,6 @@ class Attributed(NamedTuple):
     operation: str
     usages: int
     credits: Decimal
-
-
-def users(batch_size: int) -> Iterator[list[str]]:
-    """Yield all users who have a balance, in lists."""
-    after = ""
-    while batch := list(
-        Balance.objects.filter(pk__gt=after)
-        .order_by("pk")
-        .values_list("pk", flat=True)[:batch_size]
-    ):
-        yield batch
-        after = batch[-1]
 
 
 def usage(

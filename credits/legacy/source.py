@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import psycopg
 from django.db import connection
+from psycopg.errors import InsufficientPrivilege
 
 from credits.errors import DomainError
 
@@ -49,13 +50,20 @@ def copy(url: str, tables: Iterable[Table]) -> Iterator[tuple[str, int]]:
     Nothing is held in memory, and nothing is locked there. Raises SourceUnreachable, SourceUnknown.
     """
     try:
-        with closing(psycopg.connect(url, client_encoding="UTF8")) as source:
+        with closing(_connected(url)) as source:
             source.read_only = True
             source.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             source.execute("SET LOCAL statement_timeout = 0")
             for table in tables:
                 yield table.name, _copy(source, table)
-    except psycopg.OperationalError as error:
+    except (psycopg.OperationalError, InsufficientPrivilege) as error:
+        raise SourceUnreachable(reason=str(error)) from error
+
+
+def _connected(url: str) -> psycopg.Connection:
+    try:
+        return psycopg.connect(url, client_encoding="UTF8")
+    except psycopg.ProgrammingError as error:  # no URL
         raise SourceUnreachable(reason=str(error)) from error
 
 
@@ -86,10 +94,14 @@ def _copy(source: psycopg.Connection, table: Table) -> int:
 
 
 def _columns(source: psycopg.Connection, table: str) -> set[str]:
-    schema, name = table.split(".")
+    """Return the table's columns, none without it; also those that may not be read.
+
+    The information schema hides the latter: a table without rights would pass for a missing one.
+    """
     found = source.execute(
-        "SELECT column_name FROM information_schema.columns"
-        " WHERE table_schema = %s AND table_name = %s",
-        [schema, name],
+        "SELECT attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = %s AND c.relname = %s AND attnum > 0 AND NOT attisdropped",
+        table.split("."),
     )
     return {column for (column,) in found}

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from django.core.management.base import BaseCommand
 
-from credits import backfills
+from credits import books
 from credits.management.progress import (
     add_apply,
     add_batch_size,
@@ -31,7 +31,7 @@ class BackfillCommand(BaseCommand):
         """Walk, report, and check the users whose rows were changed; exit with 1 if that fails."""
         wrong, users, found = 0, 0, 0
         with progress("Looking", total=Balance.objects.count(), unit="users") as advance:
-            for batch in backfills.users(batch_size):
+            for batch in books.all_users(batch_size=batch_size):
                 touched = self.repair(batch, apply=apply, **options)
                 found += len(touched)
                 if apply:

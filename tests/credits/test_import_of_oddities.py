@@ -5,6 +5,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from django.core.management import CommandError
+from psycopg.conninfo import make_conninfo
 
 from credits.models import (
     Balance,
@@ -119,6 +120,7 @@ def test_an_old_installation_without_some_tables(
     ("url", "says"),
     [
         ("postgresql://127.0.0.1:1/none", "The source cannot be read"),
+        ("nothing like a URL", "The source cannot be read"),
         (None, "This is not a database of the earlier service"),
     ],
 )
@@ -146,3 +148,24 @@ def test_whoever_was_erased_here_stays_erased(
     assert not SyncSubscription.objects.exists()
     assert not StripeCustomer.objects.filter(user_id="alice").exists()
     assert ("erased", "alice", None) in named(report)
+
+
+def test_a_table_that_may_not_be_read_is_not_taken_for_a_missing_one(
+    source: str, earlier: Earlier, report: Path
+) -> None:
+    earlier.grant("alice", 10)
+    earlier.flush(source)
+    role = "reads_credits_only"
+    with psycopg.connect(source, autocommit=True) as there:
+        there.execute(f"CREATE ROLE {role}")
+        there.execute(f"GRANT USAGE ON SCHEMA credits TO {role}")
+        there.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA credits TO {role}")
+    try:
+        with pytest.raises(CommandError, match=r"cannot be read.*permission denied.*gifts"):
+            run(make_conninfo(source, options=f"-c role={role}"), "--apply", report=report)
+    finally:
+        with psycopg.connect(source, autocommit=True) as there:
+            there.execute(f"DROP OWNED BY {role}")
+            there.execute(f"DROP ROLE {role}")
+
+    assert not Balance.objects.exists()
