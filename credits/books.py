@@ -194,15 +194,21 @@ def check_all(*, batch_size: int) -> Iterator[tuple[int, list[Discrepancy]]]:
     Memory does not grow with the ledger. Each batch is seen in one snapshot, so movements under
     way are no discrepancies.
     """
+    for users in all_users(batch_size=batch_size):
+        yield len(users), check(users)
+    yield 0, orphans()
+
+
+def all_users(*, batch_size: int) -> Iterator[list[str]]:
+    """Yield all users who have a balance, in lists of `batch_size`."""
     after = ""
     while users := list(
         Balance.objects.filter(pk__gt=after)
         .order_by("pk")
         .values_list("pk", flat=True)[:batch_size]
     ):
-        yield len(users), check(users)
+        yield users
         after = users[-1]
-    yield 0, orphans()
 
 
 def check(users: list[str]) -> list[Discrepancy]:

@@ -10,11 +10,14 @@ class GiftsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Have gifts checked with the books and erased with the rest of a person's data."""
+        """Have gifts checked with the books, erased with a person's data, and imported."""
         from credits import erasure  # noqa: PLC0415  # models are not loaded before
         from credits.books import add_rules  # noqa: PLC0415
+        from credits.legacy.parts import add_part  # noqa: PLC0415
+        from gifts import legacy  # noqa: PLC0415
         from gifts.books import RULES  # noqa: PLC0415
         from gifts.privacy import ROWS  # noqa: PLC0415
 
         add_rules(RULES)
         erasure.add_rows(ROWS)
+        add_part(legacy.PART)

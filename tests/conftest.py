@@ -1,6 +1,7 @@
 """Fixtures: callers of the API, users with credits, and the books that close after every test."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -12,9 +13,12 @@ from credits import books
 from credits.models import Balance, Package
 from gifts.models import GiftCode
 from mana_credits.sandbox import stripe as sandbox_stripe
+from tests import legacy_database
 from tests.api import Caller
 from tests.environment import PROVIDER, SERVICE_KEY
 from tests.factories import gift, give, package
+from tests.legacy import Earlier
+from tests.running import database_of_the_test
 from tests.stripe import Stripe
 
 TABLES = (
@@ -170,3 +174,23 @@ def stripe(stripe_server: str, settings: Any) -> Iterator[Stripe]:
 def starter(db: None) -> Package:
     """A package of 500 credits for 4.99 EUR."""
     return package()
+
+
+@pytest.fixture
+def source(committed: None) -> Iterator[str]:
+    """An empty database of the earlier service."""
+    name = f"{connection.settings_dict['NAME']}_legacy"
+    with legacy_database.database(database_of_the_test(), name) as url:
+        yield url
+
+
+@pytest.fixture
+def earlier() -> Earlier:
+    """The earlier service."""
+    return Earlier()
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Path:
+    """Where the report goes."""
+    return tmp_path / "report.csv"

@@ -33,12 +33,13 @@ def add_batch_size(parser: ArgumentParser, *, default: int, of: str) -> None:
     )
 
 
-def add_apply(parser: ArgumentParser) -> None:
-    """Take `--apply`; without it, or with `--dry-run`, nothing is changed."""
+def add_apply(parser: ArgumentParser, *, default: bool = False) -> None:
+    """Take `--apply` or `--dry-run`; one that moves credits has the latter as its default."""
     choice = parser.add_mutually_exclusive_group()
-    choice.add_argument("--apply", action="store_true", help="do it; without, only say what")
+    does, says = ("it does anyway", "only say what") if default else ("do it", "the default")
+    choice.add_argument("--apply", action="store_true", default=default, help=does)
     choice.add_argument(
-        "--dry-run", dest="apply", action="store_false", help="change nothing (the default)"
+        "--dry-run", dest="apply", action="store_false", help=f"change nothing ({says})"
     )
 
 
@@ -60,9 +61,9 @@ def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
 def progress(what: str, *, total: int, unit: str) -> Iterator[Advance]:
     """Show how far `what` is on standard error; call what is yielded with how many more are done.
 
-    A bar on a terminal, else a line every 5 seconds: done, rate, time left.
+    A bar on a terminal, else a line every 5 seconds: done, rate, time left. Nothing for nothing.
     """
-    if sys.stderr.isatty():
+    if total and sys.stderr.isatty():
         with tqdm(total=total, desc=what, unit=f" {unit}", smoothing=0.1) as bar:
             yield bar.update
     else:
@@ -71,20 +72,22 @@ def progress(what: str, *, total: int, unit: str) -> Iterator[Advance]:
 
 def summarise(out: Output, counts: Mapping[str, object]) -> None:
     """Write one line for each count, numbers with thousands separated."""
-    width = max(map(len, counts))
+    width = max(map(len, counts), default=0)
     for name, count in counts.items():
         text = f"{count:,}" if isinstance(count, int) else str(count)
         out.write(f"{name:<{width}}  {text}")
 
 
-def check_books(users: Iterable[str], *, out: Output) -> int:
-    """Check the books of these users; write each discrepancy; return how many there are."""
+def check_books(users: Iterable[str], *, out: Output, total: int = 0) -> int:
+    """Check the books of these users, `total` if known; write and count the discrepancies."""
     wrong = 0
-    for batch in batches(users, USERS_PER_CHECK):
-        found = [*books.check(batch), *books.orphans(batch)]
-        for one in found:
-            out.write(f"User {one.user_id}: {one.sentence} ({one.rule}).")
-        wrong += len(found)
+    with progress("Checking", total=total, unit="users") as advance:
+        for batch in batches(users, USERS_PER_CHECK):
+            found = [*books.check(batch), *books.orphans(batch)]
+            for one in found:
+                out.write(f"User {one.user_id}: {one.sentence} ({one.rule}).")
+            wrong += len(found)
+            advance(len(batch))
     return wrong
 
 
@@ -98,7 +101,7 @@ class _Lines:
 
     def advance(self, count: int) -> None:
         self._done += count
-        if time.monotonic() - self._written >= SECONDS_BETWEEN_LINES:
+        if self._total and time.monotonic() - self._written >= SECONDS_BETWEEN_LINES:
             self._write()
 
     def _write(self) -> None:

@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
 
 
     dependencies = [
-        ('credits', '0012_package_changes'),
+        ('credits', '0013_attribution'),
     ]
 
     operations = [

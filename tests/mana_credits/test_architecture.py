@@ -1,6 +1,7 @@
 """The house rules that import-linter cannot see, read from the syntax of the code."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -154,6 +155,27 @@ def test_no_module_writes_the_ledgers_rows_in_sql_of_its_own() -> None:
     }
 
     assert writers == set()
+
+
+def test_only_these_scripts_write_the_ledgers_rows() -> None:
+    tables = "balances|transactions|idempotency_keys"
+    writing = re.compile(rf"(INSERT INTO|UPDATE|DELETE FROM|TRUNCATE) credits\.({tables})\b")
+
+    writers = {
+        path.relative_to(ROOT).as_posix()
+        for app in APPS
+        for path in (ROOT / app).rglob("*.sql")
+        if writing.search(path.read_text())
+    }
+
+    assert writers == {
+        "credits/sql/0002_ledger.sql",
+        "credits/sql/0006_operations.sql",
+        "credits/sql/backfill/balances_fix.sql",
+        "credits/sql/backfill/operations_fix.sql",  # one column's worth; ADR 0051
+        "credits/sql/legacy/post.sql",  # history of the earlier service; ADR 0050
+        "credits/sql/legacy/rows.sql",  # what its reservations hold
+    }
 
 
 def test_the_domain_knows_neither_http_nor_drf() -> None:

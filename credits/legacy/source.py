@@ -1,0 +1,107 @@
+"""The earlier service's database: one snapshot of it, copied into temporary tables beside ours."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from typing import NamedTuple
+
+import psycopg
+from django.db import connection
+from psycopg.errors import InsufficientPrivilege
+
+from credits.errors import DomainError
+
+
+class Table(NamedTuple):
+    """A table there, and its columns by our names for their types.
+
+    The copy is `legacy_` and the last part of the name. Columns that an old installation lacks are
+    null, or what their DEFAULT says; a table that it lacks is empty unless it is `required`. With
+    `query`, the copy is what that answers.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    required: bool = False
+    query: str = ""
+
+    @property
+    def copy(self) -> str:
+        """The name of the copy."""
+        return f"legacy_{self.name.rpartition('.')[2]}"
+
+
+class SourceUnreachable(DomainError):
+    """The source cannot be connected to or read."""
+
+    code = "source_unreachable"
+    message = "The source cannot be read"
+
+
+class SourceUnknown(DomainError):
+    """The source is no database of the earlier service. Details: `table`."""
+
+    code = "source_unknown"
+    message = "This is not a database of the earlier service"
+
+
+def copy(url: str, tables: Iterable[Table]) -> Iterator[tuple[str, int]]:
+    """Copy the tables as they stand at one moment; yield each name and how many rows it had.
+
+    Nothing is held in memory, and nothing is locked there. Raises SourceUnreachable, SourceUnknown.
+    """
+    try:
+        with closing(_connected(url)) as source:
+            source.read_only = True
+            source.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            source.execute("SET LOCAL statement_timeout = 0")
+            for table in tables:
+                yield table.name, _copy(source, table)
+    except (psycopg.OperationalError, InsufficientPrivilege) as error:
+        raise SourceUnreachable(reason=str(error)) from error
+
+
+def _connected(url: str) -> psycopg.Connection:
+    try:
+        return psycopg.connect(url, client_encoding="UTF8")
+    except psycopg.ProgrammingError as error:  # no URL
+        raise SourceUnreachable(reason=str(error)) from error
+
+
+def _copy(source: psycopg.Connection, table: Table) -> int:
+    columns = {column.split()[0]: column.split()[1] for column in table.columns}
+    there = _columns(source, table.name)
+    if table.query and there:
+        there = set(columns)
+    if table.required and not columns.keys() <= there:
+        raise SourceUnknown(table=table.name)
+    known = {name: kind for name, kind in columns.items() if name in there}
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE TEMP TABLE {table.copy} ({', '.join(table.columns)})")
+        if not known:
+            return 0
+        casts = ", ".join(f"{name}::{kind}" for name, kind in known.items())
+        query = table.query or f"SELECT {casts} FROM {table.name}"  # noqa: S608
+        with (
+            source.cursor() as reader,
+            reader.copy(f"COPY ({query}) TO STDOUT".encode()) as rows,
+            cursor.copy(f"COPY {table.copy} ({', '.join(known)}) FROM STDIN") as into,
+        ):
+            for data in rows:
+                into.write(data)
+        copied: int = cursor.rowcount
+        cursor.execute(f"ANALYZE {table.copy}")
+    return copied
+
+
+def _columns(source: psycopg.Connection, table: str) -> set[str]:
+    """Return the table's columns, none without it; also those that may not be read.
+
+    The information schema hides the latter: a table without rights would pass for a missing one.
+    """
+    found = source.execute(
+        "SELECT attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = %s AND c.relname = %s AND attnum > 0 AND NOT attisdropped",
+        table.split("."),
+    )
+    return {column for (column,) in found}

@@ -1,0 +1,20 @@
+"""`manage.py backfill_balances`: make balances what the ledger says."""
+
+from typing import Any
+
+from credits import backfills
+from credits.management.backfill_command import BackfillCommand
+
+
+class Command(BackfillCommand):
+    """Rebuilds posted, held and lifetime totals."""
+
+    help = (
+        "Rebuilds the balances from the transactions and the open reservations: posted, held, "
+        "earned, spent and the number of the last transaction. Reports each balance that is not "
+        "what they say, and changes it with --apply. Safe to stop and to run again."
+    )
+
+    def repair(self, users: list[str], *, apply: bool, **options: Any) -> list[str]:
+        """Rebuild these users' balances."""
+        return self.say(backfills.balances(users, apply=apply))

@@ -1,0 +1,79 @@
+"""`manage.py backfill_operations`: say which operation old usages were for."""
+
+import csv
+from argparse import ArgumentParser
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from credits import backfills
+from credits.amounts import plain
+from credits.backfills import Rule
+from credits.catalogue import LARGEST_QUANTITY, OperationUnknown
+from credits.management.backfill_command import BackfillCommand
+
+COLUMNS = ("app_id", "description", "operation", "quantity")
+
+
+class Command(BackfillCommand):
+    """Attributes usages that name no operation."""
+
+    help = (
+        "Attributes usages that name no operation, such as imported ones, to operations of the "
+        "catalogue. --mapping is a CSV file with the columns app_id, description (empty: any), "
+        "operation and quantity (empty: 1); the first line that fits a usage counts. Its amount "
+        "stays: the unit cost is what it was. Once attributed, a usage is never changed again, so "
+        "nothing happens without --apply. Safe to stop and to run again."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take the mapping as well."""
+        super().add_arguments(parser)
+        parser.add_argument("--mapping", type=Path, required=True, help="the CSV file")
+
+    def handle(self, **options: Any) -> None:
+        """Read the mapping, then walk."""
+        self.rules = _rules(options["mapping"])
+        self.usages: Counter[str] = Counter()
+        self.credits: dict[str, Decimal] = {}
+        super().handle(**options)
+
+    def repair(self, users: list[str], *, apply: bool, **options: Any) -> list[str]:
+        """Attribute these users' usages."""
+        found = backfills.operations(users, self.rules, apply=apply)
+        for one in found:
+            self.usages[one.operation] += one.usages
+            self.credits[one.operation] = self.credits.get(one.operation, Decimal(0)) + one.credits
+        return users if found else []
+
+    def counts(self, found: int) -> dict[str, object]:
+        """Return usages and credits by operation."""
+        return {
+            operation: f"{usages:,} usages, {plain(self.credits[operation])} credits"
+            for operation, usages in sorted(self.usages.items())
+        }
+
+
+def _rules(path: Path) -> list[Rule]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        lines = csv.DictReader(file)
+        if tuple(lines.fieldnames or ()) != COLUMNS:
+            raise CommandError(f"The file's first line must be: {','.join(COLUMNS)}")
+        rules = [_rule(line, number=lines.line_num) for line in lines]
+    if not rules:
+        raise CommandError("The mapping has no lines")
+    try:
+        backfills.check_rules(rules)
+    except OperationUnknown as refusal:
+        raise CommandError(f"{refusal.text}: {refusal.details}") from refusal
+    return rules
+
+
+def _rule(line: dict[str, str], *, number: int) -> Rule:
+    quantity = line["quantity"] or "1"
+    if not quantity.isdecimal() or not 1 <= int(quantity) <= LARGEST_QUANTITY:
+        raise CommandError(f"Line {number}: {quantity!r} is no quantity")
+    return Rule(line["app_id"], line["description"] or None, line["operation"], int(quantity))

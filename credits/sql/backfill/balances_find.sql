@@ -1,0 +1,21 @@
+-- Whose balance of %(users)s is not what their transactions and open reservations make it.
+SELECT user_id, format(
+           'posted %%s, held %%s, earned %%s, spent %%s, last %%s should be %%s, %%s, %%s, %%s, %%s',
+           b.posted, b.held, b.total_earned, b.total_spent, b.last_number,
+           coalesce(t.posted, 0), coalesce(r.held, 0), coalesce(t.earned, 0),
+           coalesce(t.spent, 0), coalesce(t.last_number, 0))
+FROM credits.balances b
+LEFT JOIN (
+    SELECT user_id, sum(amount) AS posted, sum(amount + spent_change) AS earned,
+           sum(spent_change) AS spent, max(number) AS last_number
+    FROM credits.transactions WHERE user_id = ANY(%(users)s) GROUP BY user_id
+) t USING (user_id)
+LEFT JOIN (
+    SELECT user_id, sum(amount) AS held
+    FROM credits.reservations WHERE status = 'open' AND user_id = ANY(%(users)s) GROUP BY user_id
+) r USING (user_id)
+WHERE user_id = ANY(%(users)s)
+  AND (b.posted, b.held, b.total_earned, b.total_spent, b.last_number) IS DISTINCT FROM
+      (coalesce(t.posted, 0), coalesce(r.held, 0), coalesce(t.earned, 0), coalesce(t.spent, 0),
+       coalesce(t.last_number, 0))
+ORDER BY user_id;

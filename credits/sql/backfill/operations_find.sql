@@ -1,0 +1,14 @@
+-- How many usages of %(users)s belong to which operation, and the credits they took. The mapping is
+-- %(apps)s, %(descriptions)s (null: any), %(operations)s, %(quantities)s, line by line; the first
+-- line that fits a usage counts, if its amount divides by the quantity to 4 places.
+SELECT operation, count(*), sum(-amount) FROM (
+    SELECT DISTINCT ON (t.id) t.id, t.amount, m.operation
+    FROM credits.transactions t
+    JOIN unnest(%(apps)s::text[], %(descriptions)s::text[], %(operations)s::text[],
+                %(quantities)s::integer[])
+        WITH ORDINALITY m (app_id, description, operation, quantity, line)
+        ON m.app_id = t.app_id AND coalesce(m.description, t.description) = t.description
+       AND mod(-t.amount * 10000, m.quantity) = 0
+    WHERE t.user_id = ANY(%(users)s) AND t.type = 'usage' AND t.operation IS NULL
+    ORDER BY t.id, m.line
+) attributed GROUP BY operation ORDER BY operation;

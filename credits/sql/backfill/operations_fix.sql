@@ -1,0 +1,20 @@
+-- Attribute usages to operations; the trigger lets nothing else of them change, and this only once.
+-- See docs/decisions/0051-old-usages-and-operations.md.
+SET LOCAL credits.attributing = 'on';
+
+UPDATE credits.transactions t SET
+    operation = a.operation, quantity = a.quantity, unit_cost = -t.amount / a.quantity
+FROM (
+    SELECT DISTINCT ON (t.id) t.id, m.operation, m.quantity
+    FROM credits.transactions t
+    JOIN unnest(%(apps)s::text[], %(descriptions)s::text[], %(operations)s::text[],
+                %(quantities)s::integer[])
+        WITH ORDINALITY m (app_id, description, operation, quantity, line)
+        ON m.app_id = t.app_id AND coalesce(m.description, t.description) = t.description
+       AND mod(-t.amount * 10000, m.quantity) = 0
+    WHERE t.user_id = ANY(%(users)s) AND t.type = 'usage' AND t.operation IS NULL
+    ORDER BY t.id, m.line
+) a
+WHERE t.id = a.id;
+
+SET LOCAL credits.attributing = 'off';

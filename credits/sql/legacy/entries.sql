@@ -1,0 +1,116 @@
+CREATE OR REPLACE FUNCTION pg_temp.interval_of(billing text) RETURNS interval
+LANGUAGE sql IMMUTABLE RETURN CASE billing
+    WHEN 'yearly' THEN interval '1 year' WHEN 'quarterly' THEN interval '3 months'
+    ELSE interval '1 month' END;
+
+-- The entries to be: what moved credits there, by the rules here. `made` are those that the source
+-- lacks and the rules need; their ids are made of what they are for, so that they come once. `here`
+-- are those of earlier runs.
+
+CREATE TEMP TABLE legacy_entries AS
+SELECT id, user_id,
+       CASE WHEN type = 'gift' OR type = 'usage' AND amount < 0
+              OR type IN ('purchase', 'refund', 'grant') AND amount > 0
+            THEN type ELSE 'adjustment' END AS type,
+       amount::numeric(15, 4) AS amount, left(app_id, 100) AS app_id,
+       -- The earlier service told redeemers the creator's e-mail address.
+       left(CASE WHEN app_id = 'gifts'
+                 THEN regexp_replace(description, '[^[:space:]]*@[^[:space:]]*', 'somebody', 'g')
+                 ELSE description END, 500) AS description,
+       metadata,
+       CASE WHEN char_length(idempotency_key) BETWEEN 1 AND 255 THEN idempotency_key END AS key,
+       NULL::text AS cause, NULL::uuid AS related_id, created_at, false AS made, false AS here
+FROM legacy_transactions
+WHERE status = 'completed' AND amount <> 0;
+
+CREATE UNIQUE INDEX ON legacy_entries (id);
+CREATE INDEX ON legacy_entries (user_id, created_at, id);
+ANALYZE legacy_entries;
+ANALYZE legacy_purchases;
+
+
+-- Which purchase each purchase entry credited: the one it names, else the one of its place among the
+-- user's purchases of so many credits. Older rows name none; those beyond the last purchase are
+-- second ones of the user's latest.
+CREATE TEMP TABLE legacy_credited AS
+WITH entries AS (
+    SELECT id, user_id, amount, created_at, metadata ->> 'purchaseId' AS purchase,
+           metadata ->> 'paymentIntentId' AS payment
+    FROM legacy_entries WHERE type = 'purchase'
+), named AS (
+    SELECT e.id, p.id AS purchase_id, row_number() OVER (
+               PARTITION BY p.id ORDER BY e.created_at, e.id) AS place
+    FROM entries e JOIN legacy_purchases p ON p.user_id = e.user_id AND p.credits = e.amount
+     AND (e.purchase = p.id::text
+          OR e.purchase IS NULL AND e.payment = p.stripe_payment_intent_id)
+), nameless AS (
+    SELECT id, user_id, amount, row_number() OVER (
+               PARTITION BY user_id, amount ORDER BY created_at, id) AS place
+    FROM entries WHERE purchase IS NULL AND payment IS NULL
+), unnamed AS (
+    SELECT id, user_id, credits AS amount, row_number() OVER (
+               PARTITION BY user_id, credits
+               ORDER BY status, coalesce(completed_at, created_at), id) AS place
+    FROM legacy_purchases  -- a later failed attempt may hide that it was paid
+    WHERE status IN ('completed', 'failed') AND id NOT IN (SELECT purchase_id FROM named)
+)
+SELECT id, purchase_id, place FROM named
+UNION ALL
+SELECT n.id, coalesce(u.id, p.id), CASE WHEN u.id IS NULL THEN 2 ELSE 1 END
+FROM nameless n LEFT JOIN unnamed u USING (user_id, amount, place)
+LEFT JOIN (
+    SELECT DISTINCT ON (user_id, credits) user_id, credits AS amount, id
+    FROM legacy_purchases WHERE status = 'completed' ORDER BY user_id, credits, completed_at DESC
+) p USING (user_id, amount)
+WHERE u.id IS NOT NULL OR p.id IS NOT NULL;
+
+UPDATE legacy_entries e SET cause = 'purchase:' || c.purchase_id
+FROM legacy_credited c WHERE c.id = e.id AND c.place = 1;
+
+INSERT INTO legacy_findings (kind, user_id, row_id, sentence)
+SELECT 'double credit', e.user_id, e.id,
+       format('%s credits of purchase %s were credited again', e.amount::bigint, c.purchase_id)
+FROM legacy_credited c JOIN legacy_entries e USING (id) WHERE c.place > 1;
+
+INSERT INTO legacy_findings (kind, user_id, row_id, sentence)
+SELECT 'unexplained credit', user_id, id,
+       format('%s credits were credited for no purchase', amount::bigint)
+FROM legacy_entries
+WHERE type = 'purchase' AND id NOT IN (SELECT id FROM legacy_credited);
+
+
+-- A purchase is paid if an entry credited it, whatever status later events left it in.
+CREATE TEMP TABLE legacy_paid AS
+SELECT p.id, e.id AS entry_id, p.status,
+       coalesce(p.completed_at, e.created_at) AS completed_at
+FROM legacy_purchases p JOIN legacy_credited c ON c.purchase_id = p.id AND c.place = 1
+JOIN legacy_entries e ON e.id = c.id;
+CREATE UNIQUE INDEX ON legacy_paid (id);
+
+INSERT INTO legacy_findings (kind, user_id, row_id, sentence)
+SELECT 'purchase status', p.user_id, p.id,
+       format('purchase %s is %s and was credited; it is completed here', p.id, p.status)
+FROM legacy_purchases p JOIN legacy_paid USING (id) WHERE p.status <> 'completed';
+
+INSERT INTO legacy_findings (kind, user_id, row_id, sentence)
+SELECT 'purchase status', user_id, id,
+       format('purchase %s is completed and was never credited; it is in quarantine here', id)
+FROM legacy_purchases WHERE status = 'completed' AND id NOT IN (SELECT id FROM legacy_paid);
+
+
+-- Grants by their reference, as `ledger.grant_cause` names them.
+CREATE TEMP TABLE legacy_granted AS
+SELECT id, format('grant:%s:%s:%s', char_length(user_id), user_id, metadata ->> 'referenceId')
+               AS cause,
+       row_number() OVER (
+           PARTITION BY user_id, metadata ->> 'referenceId' ORDER BY created_at, id) AS place
+FROM legacy_entries WHERE type = 'grant' AND metadata ->> 'referenceId' <> '';
+
+UPDATE legacy_entries e SET cause = g.cause
+FROM legacy_granted g WHERE g.id = e.id AND g.place = 1 AND char_length(g.cause) <= 400;
+
+INSERT INTO legacy_findings (kind, user_id, row_id, sentence)
+SELECT 'double credit', e.user_id, e.id,
+       format('%s credits were granted again for %s', e.amount::bigint,
+              e.metadata ->> 'referenceId')
+FROM legacy_granted g JOIN legacy_entries e USING (id) WHERE g.place > 1;

@@ -1,0 +1,105 @@
+-- One batch of users, whose positions are %(first)s to %(last)s: what is new of theirs, in one
+-- transaction. The only writer of the ledger beside credits.post_transaction, and by its rules; see
+-- docs/decisions/0050-importing-history.md. The entries of earlier runs are known by their ids.
+
+-- Own rows first, balances last, in the order of users.
+SELECT FROM credits.reservations r JOIN legacy_users u USING (user_id)
+WHERE u.position BETWEEN %(first)s AND %(last)s AND r.status = 'open'
+ORDER BY r.id FOR UPDATE OF r;
+
+SELECT FROM credits.purchases p JOIN legacy_users u USING (user_id)
+WHERE u.position BETWEEN %(first)s AND %(last)s AND p.transaction_id IS NULL
+ORDER BY p.id FOR UPDATE OF p;
+
+INSERT INTO credits.balances (user_id, created_at, updated_at)
+SELECT user_id, created_at, updated_at FROM legacy_users
+WHERE position BETWEEN %(first)s AND %(last)s AND has_balance ORDER BY position
+ON CONFLICT DO NOTHING;
+
+SELECT FROM credits.balances b JOIN legacy_users u USING (user_id)
+WHERE u.position BETWEEN %(first)s AND %(last)s ORDER BY u.position FOR UPDATE OF b;
+
+
+-- What is new.
+TRUNCATE legacy_new;
+INSERT INTO legacy_new
+SELECT e.* FROM legacy_users u JOIN legacy_entries e USING (user_id)
+WHERE u.position BETWEEN %(first)s AND %(last)s AND NOT e.here;
+
+-- What all entries from there must sum up to is what the user had there and held there.
+INSERT INTO legacy_new
+SELECT md5(concat_ws(':', 'opening', u.user_id, b.last_number))::uuid, u.user_id, 'adjustment',
+       u.balance + u.open - coalesce(here.total, 0) - coalesce(new.total, 0),
+       'system', 'Opening adjustment', jsonb_build_object(
+           'reason', 'The transactions of the earlier service did not add up to its balance.',
+           'balance', u.balance, 'transactions', u.rows, 'openReservations', u.open),
+       NULL, NULL, NULL, %(now)s, true, false, true
+FROM legacy_users u JOIN credits.balances b USING (user_id)
+LEFT JOIN LATERAL (
+    SELECT sum(amount) AS total FROM credits.transactions t
+    WHERE t.user_id = u.user_id AND t.actor = 'service:legacy'
+) here ON b.last_number > 0
+LEFT JOIN (
+    SELECT user_id, sum(amount) AS total FROM legacy_new GROUP BY user_id
+) new USING (user_id)
+WHERE u.position BETWEEN %(first)s AND %(last)s
+  AND u.balance + u.open <> coalesce(here.total, 0) + coalesce(new.total, 0);
+
+
+-- Numbered and joined to what is there. `raw` is what was spent in all if the total could go below
+-- zero; it cannot: what is given back beyond it counts as earned.
+WITH running AS (
+    SELECT n.*, b.posted, b.total_spent,
+           b.last_number + row_number() OVER w AS number,
+           b.posted + sum(n.amount) OVER w AS balance_after,
+           b.total_spent + sum(CASE
+               WHEN NOT opening AND (n.amount < 0 OR type = 'refund' OR related_id IS NOT NULL)
+               THEN -n.amount ELSE 0 END) OVER w AS raw
+    FROM legacy_new n JOIN credits.balances b USING (user_id)
+    WINDOW w AS (PARTITION BY user_id ORDER BY opening, n.created_at, n.id)
+), bounded AS (
+    SELECT *, raw - least(0, min(raw) OVER w) AS spent
+    FROM running
+    WINDOW w AS (PARTITION BY user_id ORDER BY number)
+), changed AS (
+    SELECT *, CASE
+        WHEN opening THEN greatest(-amount - (balance_after - amount + spent), 0)
+        ELSE spent - lag(spent, 1, total_spent) OVER w END AS spent_change
+    FROM bounded
+    WINDOW w AS (PARTITION BY user_id ORDER BY number)
+)
+INSERT INTO credits.transactions (
+    id, user_id, number, type, amount, balance_before, balance_after, spent_change, app_id,
+    description, metadata, actor, idempotency_key, cause, related_id, created_at)
+SELECT id, user_id, number, type, amount, balance_after - amount, balance_after, spent_change,
+       app_id, description, metadata, 'service:legacy', key, cause, related_id, created_at
+FROM changed ORDER BY user_id, number;
+
+UPDATE credits.balances b SET
+    posted = b.posted + n.amount,
+    total_spent = b.total_spent + n.spent,
+    total_earned = b.total_earned + n.amount + n.spent,
+    last_number = b.last_number + n.entries,
+    version = b.version + n.entries,
+    updated_at = greatest(b.updated_at, n.newest)
+FROM (
+    SELECT t.user_id, sum(t.amount) AS amount, sum(t.spent_change) AS spent, count(*) AS entries,
+           max(t.created_at) AS newest
+    FROM legacy_new n JOIN credits.transactions t USING (id) GROUP BY t.user_id
+) n
+WHERE b.user_id = n.user_id;
+
+INSERT INTO credits.usage_stats (user_id, date, app_id, credits_used, transactions)
+SELECT user_id, (created_at AT TIME ZONE 'UTC')::date, app_id, -sum(amount), count(*)
+FROM legacy_new WHERE type = 'usage' GROUP BY 1, 2, 3
+ON CONFLICT (user_id, date, app_id) DO UPDATE SET
+    credits_used = credits.usage_stats.credits_used + excluded.credits_used,
+    transactions = credits.usage_stats.transactions + excluded.transactions;
+
+-- As `ledger.spend` would name the request of another service.
+INSERT INTO credits.idempotency_keys (user_id, key, request, subject_id, created_at)
+SELECT user_id, key,
+       concat('["service", "usage", "', trim_scale(amount), '", ', to_json(app_id), ', null, null]'),
+       id, created_at
+FROM legacy_new WHERE key IS NOT NULL
+ON CONFLICT DO NOTHING;

@@ -1,0 +1,43 @@
+"""Running the import of the earlier service's data, and looking at what came of it."""
+
+import csv
+from decimal import Decimal
+from pathlib import Path
+
+from django.core.management import call_command
+
+from credits.models import Balance, Transaction
+from tests.legacy import Planted
+
+
+def run(url: str, *options: str, report: Path) -> int:
+    """Run the command; return its exit code."""
+    try:
+        call_command("import_legacy", f"--source={url}", f"--report={report}", *options)
+    except SystemExit as end:
+        return int(str(end.code))
+    return 0
+
+
+def findings(report: Path) -> list[dict[str, str]]:
+    with report.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def named(report: Path) -> set[Planted]:
+    """Return what the report names, as `Earlier.planted` does."""
+    return {
+        (row["kind"], row["user_id"] or None, row["row_id"] or None) for row in findings(report)
+    }
+
+
+def available() -> dict[str, Decimal]:
+    return {balance.pk: balance.available for balance in Balance.objects.all()}
+
+
+def chain(user: str) -> list[tuple[int, str, int, int, int]]:
+    """Return the user's transactions: number, type, amount, before, after."""
+    return [
+        (row.number, row.type, int(row.amount), int(row.balance_before), int(row.balance_after))
+        for row in Transaction.objects.filter(user_id=user).order_by("number")
+    ]
