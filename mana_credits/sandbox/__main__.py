@@ -162,12 +162,15 @@ def _prepare_database() -> str:
 
     django.setup()
     call_command("migrate", verbosity=0)
-    from mana_credits.sandbox.seed import seed, seed_packages  # noqa: PLC0415
-    from mana_credits.sandbox.staff import seed_staff  # noqa: PLC0415
+    from mana_credits.sandbox.seed import seed, seed_community, seed_packages  # noqa: PLC0415
+    from mana_credits.sandbox.staff import seed_desk, seed_staff  # noqa: PLC0415
 
     seed_staff()
     seed()
+    seed_desk()
     package = seed_packages()
+    if seed_community():
+        print("A year of a made-up community is there too.", flush=True)
     connection.close_pool()  # type: ignore[attr-defined]
     return str(package.pk)
 

@@ -2,10 +2,13 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from io import StringIO
+
+from django.core.management import call_command
 
 from credits import ledger, packages, reservations
 from credits.ledger import Memo, Origin
-from credits.models import Package
+from credits.models import Balance, Package
 from credits.packages import Offer
 
 SPENDS = (
@@ -54,3 +57,15 @@ def seed_packages() -> Package:
             offer = Offer(name, Decimal(amount), cents, description, sort_order=order)
             packages.create(offer, actor="system", now=datetime.now(UTC))
     return Package.objects.get(name=PACKAGES[0][0])
+
+
+def seed_community() -> bool:
+    """Make a year of a small community's history, so that every page has something to show.
+
+    Returns whether it was made; it is made once.
+    """
+    if Balance.objects.filter(pk__startswith="demo-1-").exists():
+        return False
+    call_command("generate_demo_data", users=60, transactions=1_500, anyway=True, stdout=StringIO())
+    call_command("sum_days", all=True, stdout=StringIO())
+    return True
