@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from django.core.management import call_command
 
 from credits import ledger, reservations
 from credits.ledger import Memo, Origin
@@ -164,3 +165,42 @@ def test_usage_is_counted_by_utc_days(source: str, earlier: Earlier, report: Pat
     counted = UsageStat.objects.values_list("user_id", "date", "app_id", "credits_used")
     assert list(counted) == [("alice", date(2025, 6, 1), "chat", 3)]
     assert ("usage dates", None, None) in named(report)
+
+
+def test_without_a_file_the_report_is_on_the_screen(
+    source: str, earlier: Earlier, capsys: pytest.CaptureFixture[str]
+) -> None:
+    earlier.grant("alice", 100)
+    earlier.lose_a_row("alice", 3)
+    earlier.use("alice", 1)
+    earlier.flush(source)
+
+    call_command("import_legacy", f"--source={source}", "--apply")
+
+    lines = capsys.readouterr().out.splitlines()
+    assert (
+        "User alice: the balance is 102; 99 of transactions less 0 of open reservations make 99 "
+        "(difference)." in lines
+    )
+    assert any(line.endswith("counted from the transactions (usage dates).") for line in lines)
+    assert ["found:", "difference", "1"] in [line.split() for line in lines]
+    assert lines[-1] == "The books close, and every balance is the source's."
+
+
+def test_a_balance_that_is_not_the_sources_fails_the_run(
+    source: str, earlier: Earlier, report: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    earlier.grant("alice", 100)
+    earlier.flush(source)
+    run(source, "--apply", report=report)
+    Balance.objects.update(posted=101, total_earned=101)
+
+    code = run(source, "--apply", report=report)
+
+    said = capsys.readouterr().err
+    assert code == 1
+    assert "User alice: the balance is 101.0000, the source's 100." in said
+    assert "User alice: posted is 101.0000, the transactions sum up to 100.0000" in said
+    call_command("backfill_balances", "--apply")
+    assert run(source, "--apply", report=report) == 0
+    assert available() == {"alice": 100}
