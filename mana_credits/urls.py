@@ -2,8 +2,9 @@
 
 from django.urls import include, path, re_path
 
+from credits import pages as credits_pages
 from credits import sync_urls
-from gifts.pages import gift_page
+from gifts import pages as gifts_pages
 from mana_credits import operations
 from mana_credits.api import errors, schema
 
@@ -14,7 +15,12 @@ urlpatterns = [
     path("api/v1/admin/sync/", include(sync_urls.admin_patterns)),
     path("api/v1/", include("gifts.urls")),
     path("api/v1/webhooks/", include("webhooks.urls")),
-    path("g/<str:code>", gift_page),
+    path("credits", credits_pages.dashboard),
+    path("credits/sync", credits_pages.cloud_sync),
+    path("gifts", gifts_pages.gifts_page),
+    path("gifts/redeem", gifts_pages.redeem_page),
+    path("gifts/redeem/<str:code>", gifts_pages.redeem_page),
+    path("g/<str:code>", gifts_pages.gift_page),
     path("health", operations.health),
     path("ready", operations.ready),
     path("metrics", operations.prometheus),

@@ -1,0 +1,109 @@
+"""Every page, in both languages and themes, on a phone and a desktop: what holds for all of them.
+
+With SCREENSHOTS=FOLDER in the environment each page is also written there, to be looked at.
+"""
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+from pytest_django.live_server_helper import LiveServer
+
+from tests.browser.people import DESKTOP, PHONE, Person, somebody
+from tests.environment import PROVIDER
+from tests.factories import gift, give, hold, package, redeem, spend
+
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("committed")]
+
+BUDGET_BYTES = 100_000
+SIZES = {"phone": PHONE, "desktop": DESKTOP}
+LONG = "Rindfleischetikettierungsüberwachungsaufgabenübertragungsgesetz"
+
+
+def a_full_life() -> dict[str, str]:
+    """Let Alice have a bit of everything; return the pages to look at by their names."""
+    give("demo-alice", 1500)
+    give("demo-bob", 50)
+    for app, amount in {"chat": 34.5, "picture": 120, "questions": 25, "food": 3.1}.items():
+        spend("demo-alice", amount, app_id=app)
+    for _ in range(30):
+        spend("demo-alice", 0.1, app_id="chat")
+    hold("demo-alice", 25)
+    for order, (name, amount, cents) in enumerate(
+        [("Starter", 500, 499), ("Plus", 1200, 999), ("Studio", 5000, 3499)], start=1
+    ):
+        package(name=name, credits=amount, price_euro_cents=cents, sort_order=order)
+    now = datetime.now(UTC)
+    gift("demo-alice", 12.5, message="Alles Gute!\nDeine Alice")
+    gift("demo-alice", 100, target_email="kate@example.test", message=LONG)
+    gift("demo-alice", 30, at=now - timedelta(days=2), days=1)
+    redeem(gift("demo-alice", 20), "demo-carol")
+    received = gift("demo-bob", 10, message="Danke für alles!")
+    redeem(received, "demo-alice")
+    return {
+        "overview": "/credits",
+        "transactions": "/credits#transactions",
+        "packages": "/credits#packages",
+        "costs": "/credits#costs",
+    }
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("size", list(SIZES))
+def test_every_page_is_sound(
+    live_server: LiveServer,
+    browser: Browser,
+    size: str,
+    language: str,
+    scheme: Literal["light", "dark"],
+) -> None:
+    pages = a_full_life()
+    look: Any = {"language": language, "scheme": scheme, "viewport": SIZES[size]}
+
+    for user in ("demo-alice", "demo-nora", None):
+        with somebody(browser, live_server.url, user, **look) as person:
+            for name, path in pages.items():
+                check(person, path)
+                keep(person.page, f"{name}-{user}-{language}-{size}-{scheme}")
+
+
+def check(person: Person, path: str) -> None:
+    person.page.goto("about:blank")  # another tab of the same page is a visit too
+    person.responses.clear()
+    person.visit(path)
+
+    assert person.page.locator("h1:visible, h1.unseen").count() >= 1
+    assert axe_finds(person.page) == []
+    assert fits(person.page)
+    assert transferred(person) < BUDGET_BYTES
+    assert person.origins() <= {person.home, PROVIDER.issuer}
+
+
+def axe_finds(page: Page) -> list[str]:
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    return [f"{one['id']}: {node['html']}" for one in found for node in one["nodes"]]
+
+
+def fits(page: Page) -> bool:
+    """Tell whether nothing sticks out at the side."""
+    wide: bool = page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    return wide
+
+
+def transferred(person: Person) -> int:
+    """Return the bytes of all answers, without pictures."""
+    return sum(
+        len(one.body())
+        for one in person.responses
+        if one.request.resource_type != "image" and one.ok
+    )
+
+
+def keep(page: Page, name: str) -> None:
+    if folder := os.environ.get("SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
