@@ -1,7 +1,7 @@
 /* The API of this service: JSON, the user's token, one idempotency key for each intention. */
 
 import { Refusal } from "./refusal.js";
-import { renew, signedIn } from "./session.js";
+import { renewed, signedIn } from "./session.js";
 
 const intentions = new Map();
 
@@ -34,19 +34,19 @@ export async function change(method, path, body) {
   }
 }
 
-async function ask(method, path, options = {}) {
-  let answer = await send(method, path, options);
-  if (answer.status === 401 && !options.open && (await renew())) {
-    answer = await send(method, path, options); // the token had expired
-  }
-  const body = await answer.json().catch(() => ({}));
-  if (answer.ok) return { body, link: answer.headers.get("Link") };
-  throw new Refusal(answer.status, body, Number(answer.headers.get("Retry-After")));
+async function ask(method, path, { open = false, body, key } = {}) {
+  const token = open ? null : await signedIn();
+  let answer = await send(method, path, { token, body, key });
+  const other = answer.status === 401 && token && (await renewed(token)); // it had expired
+  if (other) answer = await send(method, path, { token: other, body, key });
+  const content = await answer.json().catch(() => ({}));
+  if (answer.ok) return { body: content, link: answer.headers.get("Link") };
+  throw new Refusal(answer.status, content, Number(answer.headers.get("Retry-After")));
 }
 
-async function send(method, path, { open, body, key }) {
+async function send(method, path, { token, body, key }) {
   const headers = {};
-  if (!open) headers.Authorization = `Bearer ${await signedIn()}`;
+  if (token) headers.Authorization = `Bearer ${token}`;
   if (body) headers["Content-Type"] = "application/json";
   if (key) headers["Idempotency-Key"] = key;
   try {

@@ -9,8 +9,8 @@ import { start, tabs } from "./shell.js";
 import { transactions } from "./transactions.js";
 
 start(async () => {
-  await Promise.all([showBalance(), tabs({ overview, transactions, packages, costs })]);
   addEventListener("balance-moved", showBalance);
+  await Promise.all([showBalance(), tabs({ overview, transactions, packages, costs })]);
 });
 
 async function showBalance() {

@@ -5,8 +5,8 @@ import { $, credits, day, made, number, only, price, show, text } from "./dom.js
 import { leave, onPress } from "./shell.js";
 
 const SETTLED = ["completed", "processing", "failed", "cancelled"];
-const LOOKS = 20;
-const LOOK_EVERY = 1500;
+const LOOKS = 30;
+const LOOK_EVERY = 1000;
 
 export async function packages() {
   const back = cameBack();
@@ -30,7 +30,7 @@ function card(one) {
     description: one.description,
     price: price(one.priceEuroCents),
     each: text("each", { price: price((one.priceEuroCents / one.credits) * 100) }),
-    which: `: ${one.name}`,
+    which: ` ${one.name}`,
   });
   onPress($("button", node), () => buy(one));
   return node;

@@ -11,10 +11,9 @@ export async function signedIn() {
   return token ?? renew();
 }
 
-/** Return a fresh token of mana-auth's session, or null; one question at a time. */
-export function renew() {
-  asking ??= askForToken().finally(() => { asking = null; });
-  return asking;
+/** Return another token than `expired`, or null; whoever asks at the same time asks once. */
+export async function renewed(expired) {
+  return token === expired ? renew() : token;
 }
 
 /** Return where to sign in, and then come back to this page. */
@@ -27,6 +26,11 @@ export function person() {
   const claims = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
   const bytes = Uint8Array.from(atob(claims), (letter) => letter.charCodeAt(0));
   return JSON.parse(new TextDecoder().decode(bytes));
+}
+
+function renew() {
+  asking ??= askForToken().finally(() => { asking = null; });
+  return asking;
 }
 
 async function askForToken() {

@@ -5,17 +5,22 @@ import { complain, sentence } from "./notices.js";
 import { person, signInAddress, signedIn } from "./session.js";
 
 /** Show the page to whoever is signed in, and the way in to everybody else. */
-export async function start(begin, { open = () => {} } = {}) {
-  returnToThisPage();
+export async function start(begin) {
   try {
-    await open();
-    if (!(await signedIn())) return invite();
-    greet();
+    if (!(await met())) return invite();
     $("#page").hidden = false;
     await begin();
   } catch (error) {
     trouble(error);
   }
+}
+
+/** Greet whoever is signed in, and let all links to mana-auth lead back here; tell if anybody is. */
+export async function met() {
+  returnToThisPage();
+  const anybody = Boolean(await signedIn());
+  if (anybody) greet();
+  return anybody;
 }
 
 /** Do `act` when the button is pressed or the form sent, and not again before it is done. */

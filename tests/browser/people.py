@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from playwright._impl._api_structures import SetCookieParam
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Response
 
 from mana_credits.sandbox.identity import SESSION
@@ -71,7 +72,13 @@ def somebody(
         viewport=viewport, locale={"en": "en-GB", "de": "de-DE"}[language], color_scheme=scheme
     )
     if user_id:
-        context.add_cookies([{"name": SESSION, "value": user_id, "url": PROVIDER.issuer}])
+        cookie: SetCookieParam = {
+            "name": SESSION,
+            "value": user_id,
+            "url": PROVIDER.issuer,
+            "httpOnly": True,
+        }
+        context.add_cookies([cookie])
     person = Person(context.new_page(), home)
     try:
         yield person
