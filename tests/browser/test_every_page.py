@@ -13,6 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 from pytest_django.live_server_helper import LiveServer
 
+from gifts import spelling
 from tests.browser.people import DESKTOP, PHONE, Person, somebody
 from tests.environment import PROVIDER
 from tests.factories import gift, give, hold, package, redeem, spend
@@ -44,11 +45,19 @@ def a_full_life() -> dict[str, str]:
     redeem(gift("demo-alice", 20), "demo-carol")
     received = gift("demo-bob", 10, message="Danke für alles!")
     redeem(received, "demo-alice")
+    fresh = spelling.shown(gift("demo-bob", 7, message="Für dich").code)
     return {
         "overview": "/credits",
         "transactions": "/credits#transactions",
         "packages": "/credits#packages",
         "costs": "/credits#costs",
+        "sync": "/credits/sync",
+        "received": "/gifts",
+        "created": "/gifts#created",
+        "create": "/gifts#create",
+        "redeem": "/gifts/redeem",
+        "redeem-code": f"/gifts/redeem/{fresh}",
+        "redeem-unknown": "/gifts/redeem/ABCD-EFGH-JKLM",
     }
 
 
