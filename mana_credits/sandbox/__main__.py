@@ -22,8 +22,10 @@ START_SECONDS = 60
 STOP_SECONDS = 40
 
 WELCOME = """
-mana-credits is running at {url}   (API: {url}/api/docs)
+mana-credits is running.
 
+  In a browser    {url}/credits   (sign in as any of the demo users)
+  The API         {url}/api/docs
   Alice's token   {token}
   Service key     {service_key}
 
@@ -41,7 +43,7 @@ Buy credits, and pay at the sandbox's Stripe (or open {stripe}/pay/PURCHASE_ID i
   PURCHASE=$(curl -s -H 'Authorization: Bearer {token}' -d '{{"packageId":"{package}"}}' \
 {url}/api/v1/credits/purchase | cut -d'"' -f4); curl -d method=card {stripe}/pay/$PURCHASE
 
-More tokens (demo-alice, demo-bob, demo-carol, demo-admin):
+More tokens (demo-alice, demo-bob, demo-carol, demo-nora, demo-admin):
   curl -d '{{"user":"demo-bob"}}' {issuer}/api/auth/token
 Commands:      . {environment_file}; .venv/bin/python manage.py check_ledger
 Service's log: {log}

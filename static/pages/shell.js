@@ -18,9 +18,13 @@ export async function start(begin) {
 /** Greet whoever is signed in, and let all links to mana-auth lead back here; tell if anybody is. */
 export async function met() {
   returnToThisPage();
-  const anybody = Boolean(await signedIn());
-  if (anybody) greet();
-  return anybody;
+  try {
+    const anybody = Boolean(await signedIn());
+    if (anybody) greet();
+    return anybody;
+  } finally {
+    $("#waiting").hidden = true;
+  }
 }
 
 /** Do `act` when the button is pressed or the form sent, and not again before it is done. */

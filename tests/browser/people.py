@@ -15,6 +15,19 @@ from tests.environment import PROVIDER
 PHONE = {"width": 360, "height": 740}
 DESKTOP = {"width": 1280, "height": 800}
 PATIENCE_MILLISECONDS = 8_000
+# Knows when a page has everything that it asked for, and has shown it.
+COUNTING = """
+const ask = window.fetch;
+let pending = 0;
+window.fetch = async (...request) => {
+  pending += 1;
+  try { return await ask(...request); }
+  finally { setTimeout(() => { pending -= 1; }, 60); }
+};
+window.settled = async () => {
+  while (pending) await new Promise((on) => setTimeout(on, 20));
+};
+"""
 EXPECTED = ("Failed to load resource",)  # the browser's own line for a 401, 402, 404, 429
 
 
@@ -35,7 +48,8 @@ class Person:
 
     def visit(self, path: str) -> None:
         """Open one of our pages and wait until it has what it asked for."""
-        self.page.goto(f"{self.home}{path}", wait_until="networkidle")
+        self.page.goto(f"{self.home}{path}")
+        self.page.evaluate("settled()")
 
     def said(self) -> str:
         """Return the words of the notice at the bottom, once there is one."""
@@ -79,6 +93,7 @@ def somebody(
             "httpOnly": True,
         }
         context.add_cookies([cookie])
+    context.add_init_script(COUNTING)
     person = Person(context.new_page(), home)
     try:
         yield person
