@@ -68,12 +68,11 @@ def render(
     return response
 
 
-def shell(
-    request: HttpRequest, template: str, context: Mapping[str, Any] | None = None
-) -> HttpResponse:
+def shell(request: HttpRequest, template: str) -> HttpResponse:
     """Return a page that runs our own modules and asks our API and mana-auth, nobody else."""
-    response = render(request, template, {"auth_url": settings.MANA_AUTH_URL, **(context or {})})
-    auth = urlsplit(settings.MANA_AUTH_URL)
+    url: str = settings.MANA_AUTH_PUBLIC_URL
+    response = render(request, template, {"auth_url": url})
+    auth = urlsplit(url)
     policy = SHELL_POLICY.format(auth=f"{auth.scheme}://{auth.netloc}")
     response["Content-Security-Policy"] = policy
     if not response.cookies:

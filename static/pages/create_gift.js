@@ -59,14 +59,14 @@ async function give() {
     message: message.trim() || null,
     expirationDays: Number(expirationDays),
   });
-  await present(made.shortUrl);
+  await present(made);
 }
 
-async function present(url) {
+async function present({ shortUrl: url, targetEmail: email }) {
   const panel = $("#ready");
-  show(panel, { url });
+  show(panel, { url, whom: email ? text("for-one", { email }) : text("for-anybody") });
   $("[data-field=url]", panel).href = url;
-  $(".qr", panel).replaceChildren(await draw(url, text("qr")));
+  $(".qr", panel).replaceChildren(draw(url, text("qr")));
   $("#making").hidden = true;
   panel.hidden = false;
   panel.focus();

@@ -62,9 +62,9 @@ function line(gift) {
   return node;
 }
 
-async function showCode(url, code) {
+function showCode(url, code) {
   const dialog = $("#qr");
-  $(".qr", dialog).replaceChildren(await draw(url, text("qr")));
+  $(".qr", dialog).replaceChildren(draw(url, text("qr")));
   show(dialog, { code });
   dialog.showModal();
 }
@@ -76,4 +76,5 @@ async function cancel(gift) {
   await send("DELETE", `gifts/${gift.id}`);
   announce(text("back", { amount }));
   await created();
+  $("#created-list").focus();
 }

@@ -1,15 +1,14 @@
-/* QR codes as SVG. The generator is large and rarely needed: it comes when it is. */
+/* QR codes as SVG. */
+
+import { correction, generate } from "../vendor/lean-qr.js";
 
 const EDGE = 4; // modules of quiet zone, as the standard wants
 const SVG = "http://www.w3.org/2000/svg";
 
 /** Return a QR code of `words`, an image with the name `label`. */
-export async function draw(words, label) {
-  const { qrcode } = await import("../vendor/qrcode-generator.js");
-  const code = qrcode(0, "M");
-  code.addData(words);
-  code.make();
-  const size = code.getModuleCount() + 2 * EDGE;
+export function draw(words, label) {
+  const code = generate(words, { minCorrectionLevel: correction.M });
+  const size = code.size + 2 * EDGE;
   const picture = document.createElementNS(SVG, "svg");
   picture.setAttribute("viewBox", `0 0 ${size} ${size}`);
   picture.setAttribute("role", "img");
@@ -21,6 +20,6 @@ export async function draw(words, label) {
 }
 
 function dark(code) {
-  const all = [...Array(code.getModuleCount()).keys()];
-  return all.flatMap((y) => all.filter((x) => code.isDark(y, x)).map((x) => [x, y]));
+  const all = [...Array(code.size).keys()];
+  return all.flatMap((y) => all.filter((x) => code.get(x, y)).map((x) => [x, y]));
 }

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Response
 from mana_credits.sandbox.identity import SESSION
 from tests.environment import PROVIDER
 
+BUDGET_BYTES = 100_000
 PHONE = {"width": 360, "height": 740}
 DESKTOP = {"width": 1280, "height": 800}
 PATIENCE_MILLISECONDS = 8_000
@@ -51,9 +52,10 @@ class Person:
         self.page.goto(f"{self.home}{path}")
         self.page.evaluate("settled()")
 
-    def said(self) -> str:
-        """Return the words of the notice at the bottom, once there is one."""
-        return self.page.locator("#notices .notice p").inner_text()
+    def transferred(self) -> int:
+        """Return the bytes of all answers, without pictures and as if nothing were compressed."""
+        answers = [one for one in self.responses if one.request.resource_type != "image"]
+        return sum(len(one.body()) for one in answers if one.ok)
 
     def origins(self) -> set[str]:
         """Return the origins that anything was asked of."""

@@ -52,3 +52,54 @@ def test_the_overview_says_what_there_is_and_where_it_went(
             "5 Credits",
         ]
         assert alice.page.locator("#latest li").count() == 3
+
+
+def test_the_list_of_transactions_goes_on_as_far_as_one_scrolls(
+    home: str, browser: Browser
+) -> None:
+    give("demo-alice", 500)
+    for number in range(60):
+        spend("demo-alice", 1, app_id="chat" if number % 2 else "picture")
+
+    with somebody(browser, home, "demo-alice") as alice:
+        alice.visit("/credits#transactions")
+        lines = alice.page.locator("#all li")
+        expect(lines).to_have_count(25)
+        for seen in (50, 61):
+            alice.page.mouse.wheel(0, 10_000)
+            expect(lines).to_have_count(seen)
+
+        expect(alice.page.get_by_role("button", name="Show more")).to_be_hidden()
+        amounts = alice.page.locator("#all [data-field=after]").all_inner_texts()
+        assert amounts == [f"Balance {left}" for left in range(440, 501)]
+
+
+def test_transactions_are_filtered_by_kind_app_and_day(home: str, browser: Browser) -> None:
+    give("demo-alice", 500)
+    spend("demo-alice", 5)
+    spend("demo-alice", 12.5, app_id="picture")
+
+    with somebody(browser, home, "demo-alice") as alice:
+        alice.visit("/credits#transactions")
+        lines = alice.page.locator("#all [data-field=amount]")
+        expect(lines).to_have_text(["\N{MINUS SIGN}12.5", "\N{MINUS SIGN}5", "+500"])
+        alice.page.get_by_role("combobox", name="Kind").select_option("Grant")
+        expect(lines).to_have_text(["+500"])
+        alice.page.get_by_role("combobox", name="Kind").select_option("All")
+        alice.page.get_by_role("combobox", name="App").select_option("Picture")
+        expect(lines).to_have_text(["\N{MINUS SIGN}12.5"])
+        alice.page.get_by_label("To day").fill("2020-01-01")
+
+        expect(alice.page.get_by_text("No transactions match.")).to_be_visible()
+        expect(lines).to_have_count(0)
+
+
+def test_costs_can_be_narrowed_to_premium(home: str, browser: Browser) -> None:
+    with somebody(browser, home, "demo-alice") as alice:
+        alice.visit("/credits#costs")
+        lines = alice.page.locator("#cost-list li")
+        expect(lines).to_have_count(25)
+        alice.page.get_by_role("radio", name="Premium").check()
+
+        expect(lines).to_have_count(6)
+        expect(lines.filter(has_text="PDF export")).to_contain_text("1 credit")

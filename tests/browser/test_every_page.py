@@ -13,13 +13,12 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from gifts import spelling
-from tests.browser.people import DESKTOP, PHONE, Person, somebody
+from tests.browser.people import BUDGET_BYTES, DESKTOP, PHONE, Person, somebody
 from tests.environment import PROVIDER
 from tests.factories import gift, give, hold, package, redeem, spend
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("committed")]
 
-BUDGET_BYTES = 100_000
 EMPTY = ["overview", "transactions", "received", "created"]  # for somebody who has nothing yet
 CLOSED = ["overview", "redeem-code"]  # for somebody who is not signed in
 LONG = "Rindfleischetikettierungsüberwachungsaufgabenübertragungsgesetz"
@@ -89,7 +88,7 @@ def check(person: Person, path: str) -> None:
     assert person.page.locator("h1:visible, h1.unseen").count() >= 1
     assert axe_finds(person.page) == []
     assert fits(person.page)
-    assert transferred(person) < BUDGET_BYTES
+    assert person.transferred() < BUDGET_BYTES
     assert person.origins() <= {person.home, PROVIDER.issuer}
 
 
@@ -102,15 +101,6 @@ def fits(page: Page) -> bool:
     """Tell whether nothing sticks out at the side."""
     wide: bool = page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     return wide
-
-
-def transferred(person: Person) -> int:
-    """Return the bytes of all answers, without pictures."""
-    return sum(
-        len(one.body())
-        for one in person.responses
-        if one.request.resource_type != "image" and one.ok
-    )
 
 
 def keep(page: Page, name: str) -> None:

@@ -6,7 +6,7 @@ from playwright.sync_api import Browser, expect
 from credits import ledger
 from gifts import spelling
 from gifts.models import GiftCode
-from tests.browser.people import PHONE, somebody
+from tests.browser.people import BUDGET_BYTES, PHONE, somebody
 from tests.factories import gift, give
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("committed")]
@@ -51,7 +51,7 @@ def test_a_personal_gift_is_made_once_its_address_is_whole(home: str, browser: B
 
         alice.page.get_by_role("textbox", name="E-mail address").fill("bob@example.test")
         alice.page.get_by_role("button", name="Create the gift").click()
-        expect(alice.page.get_by_role("heading", name="Your gift is ready")).to_be_visible()
+        expect(alice.page.get_by_text("Only bob@example.test can redeem")).to_be_visible()
 
     assert GiftCode.objects.get().target_email == "bob@example.test"
 
@@ -97,6 +97,7 @@ def test_a_link_and_a_qr_code_can_be_had_of_an_open_gift(home: str, browser: Bro
         copied = alice.page.evaluate("navigator.clipboard.readText()")
         alice.page.get_by_role("button", name="QR code").click()
         expect(alice.page.get_by_role("img", name="QR code")).to_be_visible()
+        assert alice.transferred() < BUDGET_BYTES
 
     assert copied == f"{home}/g/{spelling.shown(made.code)}"
 
