@@ -45,7 +45,7 @@ async function ask(method, path, { open = false, body, key } = {}) {
 }
 
 async function send(method, path, { token, body, key }) {
-  const headers = {};
+  const headers = { "Accept-Language": document.documentElement.lang };
   if (token) headers.Authorization = `Bearer ${token}`;
   if (body) headers["Content-Type"] = "application/json";
   if (key) headers["Idempotency-Key"] = key;

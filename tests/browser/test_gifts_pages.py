@@ -7,7 +7,7 @@ from credits import ledger
 from gifts import spelling
 from gifts.models import GiftCode
 from tests.browser.people import BUDGET_BYTES, PHONE, somebody
-from tests.factories import gift, give
+from tests.factories import gift, give, redeem
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("committed")]
 
@@ -141,3 +141,19 @@ def test_too_many_wrong_codes_meet_a_kind_wait(home: str, browser: Browser) -> N
 
         expect(bob.page.get_by_role("heading", name="Please wait a little")).to_be_visible()
         expect(bob.page.get_by_text("Please try again in 10 minutes.")).to_be_visible()
+
+
+def test_a_gift_that_was_redeemed_cannot_be_redeemed_again(home: str, browser: Browser) -> None:
+    give("demo-alice", 100)
+    made = gift("demo-alice", 40)
+
+    with somebody(browser, home, "demo-bob") as bob:
+        bob.visit(f"/gifts/redeem/{made.code}")
+        redeem(made, "demo-carol")
+        bob.page.get_by_role("button", name="Redeem").click()
+        expect(bob.page.get_by_role("alert")).to_contain_text("This gift was already redeemed")
+        bob.page.reload()
+
+        expect(bob.page.get_by_role("heading", name="This gift has been redeemed")).to_be_visible()
+        assert bob.page.locator("#redeem").is_hidden()
+    assert ledger.balance_of("demo-bob").available == 0
