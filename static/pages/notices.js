@@ -29,6 +29,11 @@ export function announce(words) {
   setTimeout(() => notice.remove(), SECONDS_OF_GOOD_NEWS * 1000);
 }
 
+/** Take away what was told before: something new is being tried. */
+export function clear() {
+  $("#notices").replaceChildren();
+}
+
 /** Ask before something that matters; return whether the answer is yes. */
 export function confirmed({ question, consequence, yes }) {
   const dialog = $("#confirm");

@@ -1,7 +1,7 @@
 /* What all pages do: find out who is there, then begin; buttons that cannot fire twice; tabs. */
 
 import { $, $$ } from "./dom.js";
-import { complain, sentence } from "./notices.js";
+import { clear, complain, sentence } from "./notices.js";
 import { person, signInAddress, signedIn } from "./session.js";
 
 /** Show the page to whoever is signed in, and the way in to everybody else. */
@@ -40,6 +40,7 @@ export function onPress(element, act) {
 /** Do `act` while the button shows its wait. */
 export async function once(button, act) {
   if (button.getAttribute("aria-busy") === "true") return;
+  clear();
   button.setAttribute("aria-busy", "true");
   button.setAttribute("aria-disabled", "true");
   try {

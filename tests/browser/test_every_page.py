@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from gifts import spelling
 from tests.browser.people import BUDGET_BYTES, DESKTOP, PHONE, Person, somebody
@@ -78,6 +78,41 @@ def test_every_page_is_sound(home: str, browser: Browser, user: str | None, look
         for name in names:
             check(person, pages[name])
             keep(person.page, f"{name}-{user}-{look}")
+
+
+@pytest.mark.parametrize("look", ["phone-en-light", "phone-de-dark"])
+def test_what_opens_on_a_page_is_sound_too(home: str, browser: Browser, look: str) -> None:
+    pages = a_full_life()
+    public = pages["redeem-code"].replace("/gifts/redeem/", "/g/")
+
+    with somebody(browser, home, "demo-alice", **LOOKS[look]) as alice:
+        alice.visit(pages["created"])
+        alice.page.locator(".show-qr").first.click()
+        opened(alice.page, alice.page.locator("#qr"), f"qr-{look}")
+        alice.page.keyboard.press("Escape")
+        alice.page.locator(".cancel").first.click()
+        opened(alice.page, alice.page.locator("#confirm"), f"confirm-{look}")
+        alice.page.keyboard.press("Escape")
+        alice.visit(pages["create"])
+        alice.page.locator("#totalCredits").fill("0")
+        alice.page.locator("#new-gift [type=submit]").click()
+        opened(alice.page, alice.page.locator("#totalCredits-problem"), f"problem-{look}")
+        alice.page.locator("#totalCredits").fill("9999")
+        alice.page.locator("#new-gift [type=submit]").click()
+        opened(alice.page, alice.page.get_by_role("alert"), f"alert-{look}")
+        alice.page.locator("#totalCredits").fill("2")
+        alice.page.locator("#new-gift [type=submit]").click()
+        opened(alice.page, alice.page.locator("#ready"), f"ready-{look}")
+        alice.page.goto(home + public)
+        opened(alice.page, alice.page.locator("main.card"), f"public-{look}")
+
+
+def opened(page: Page, what: Locator, name: str) -> None:
+    expect(what).to_be_visible()
+    keep(page, name)
+
+    assert axe_finds(page) == []
+    assert fits(page)
 
 
 def check(person: Person, path: str) -> None:

@@ -66,7 +66,13 @@ def test_more_than_there_is_cannot_be_given(home: str, browser: Browser) -> None
         expect(alice.page.get_by_role("alert")).to_contain_text(
             "Deine Credits reichen nicht: 10 werden gebraucht, du hast 5."
         )
-    assert GiftCode.objects.count() == 0
+        assert GiftCode.objects.count() == 0
+
+        alice.page.get_by_label("Credits", exact=True).fill("5")
+        alice.page.get_by_role("button", name="Geschenk erstellen").click()
+        expect(alice.page.get_by_role("heading", name="Dein Geschenk ist fertig")).to_be_visible()
+        expect(alice.page.get_by_role("alert")).to_be_hidden()
+    assert GiftCode.objects.count() == 1
 
 
 def test_a_gift_is_taken_back(home: str, browser: Browser) -> None:
