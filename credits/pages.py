@@ -1,8 +1,13 @@
-"""Pages for people in a browser: in their language, without scripts, nothing from elsewhere."""
+"""Pages for people in a browser: in their language, nothing inline, nothing from elsewhere.
+
+A plain page has no script. A shell is the same for everybody: its modules ask the API with the
+token of whoever sits in front of it.
+"""
 
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 from django.conf import settings
@@ -21,8 +26,14 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Robots-Tag": "noindex, nofollow",
     "Cache-Control": "no-store",
-    "Vary": "Accept-Language",
+    "Vary": "Accept-Language, Cookie",
 }
+SHELL_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self' {auth}; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+SHELL_CACHE = "public, max-age=60"
+LANGUAGE_SECONDS = 365 * 24 * 3600
 
 logger = structlog.get_logger(__name__)
 
@@ -35,11 +46,14 @@ def render(
     status: int = 200,
     retry_after: int | None = None,
 ) -> HttpResponse:
-    """Return the template as a page in the language that the browser prefers, German or English.
+    """Return the template as a page in the reader's language, German or English.
 
-    Only here a language is activated: the API has none.
+    That is what the switch says (`?language=de`, remembered in a cookie), else the browser. Only
+    here a language is activated: the API has none.
     """
-    language = translation.get_language_from_request(request)
+    chosen = request.GET.get("language")
+    switched = chosen in dict(settings.LANGUAGES)
+    language = chosen if switched and chosen else translation.get_language_from_request(request)
     with translation.override(language):
         content = render_to_string(
             template, {"language": language, "base_url": settings.BASE_URL, **(context or {})}
@@ -49,7 +63,32 @@ def render(
     )
     if retry_after is not None:
         response["Retry-After"] = str(retry_after)
+    if switched:
+        _remember(response, language, secure=request.is_secure())
     return response
+
+
+def shell(request: HttpRequest, template: str) -> HttpResponse:
+    """Return a page that runs our own modules and asks our API and mana-auth, nobody else."""
+    url: str = settings.MANA_AUTH_PUBLIC_URL
+    response = render(request, template, {"auth_url": url})
+    auth = urlsplit(url)
+    policy = SHELL_POLICY.format(auth=f"{auth.scheme}://{auth.netloc}")
+    response["Content-Security-Policy"] = policy
+    if not response.cookies:
+        response["Cache-Control"] = SHELL_CACHE
+    return response
+
+
+def _remember(response: HttpResponse, language: str, *, secure: bool) -> None:
+    response.set_cookie(
+        settings.LANGUAGE_COOKIE_NAME,
+        language,
+        max_age=LANGUAGE_SECONDS,
+        secure=secure,
+        httponly=True,
+        samesite="Lax",
+    )
 
 
 def page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -64,3 +103,15 @@ def page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
             return render(request, "unavailable.html", status=503, retry_after=RETRY_AFTER_SECONDS)
 
     return require_safe(guarded)
+
+
+@page
+def dashboard(request: HttpRequest) -> HttpResponse:
+    """`/credits`: what somebody has, where it went, what can be bought, what things cost."""
+    return shell(request, "credits/credits.html")
+
+
+@page
+def cloud_sync(request: HttpRequest) -> HttpResponse:
+    """`/credits/sync`: Cloud Sync on or off, and how it is paid."""
+    return shell(request, "credits/sync.html")

@@ -1,4 +1,4 @@
-"""The public page of a gift, `/g/CODE`: what is in it, from whom, until when."""
+"""The public page of a gift, `/g/CODE`, and the pages to give and to redeem gifts."""
 
 from datetime import UTC, datetime
 
@@ -26,3 +26,15 @@ def gift_page(request: HttpRequest, code: str) -> HttpResponse:
     return pages.render(
         request, "gifts/gift.html", {"gift": gift, "code": spelling.shown(gift.code)}
     )
+
+
+@pages.page
+def gifts_page(request: HttpRequest) -> HttpResponse:
+    """`/gifts`: gifts received and created, and a form for a new one."""
+    return pages.shell(request, "gifts/gifts.html")
+
+
+@pages.page
+def redeem_page(request: HttpRequest, code: str = "") -> HttpResponse:
+    """`/gifts/redeem/CODE`: the same page for every code; the browser reads it from the address."""
+    return pages.shell(request, "gifts/redeem.html")

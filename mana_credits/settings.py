@@ -57,6 +57,8 @@ DATABASES = {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 MANA_AUTH_URL = env.str("MANA_AUTH_URL", default="http://localhost:3001").rstrip("/")
+# Where people's browsers find it, if that is another address.
+MANA_AUTH_PUBLIC_URL = env.str("MANA_AUTH_PUBLIC_URL", default="").rstrip("/") or MANA_AUTH_URL
 JWT_ISSUER = env.str("JWT_ISSUER", default=MANA_AUTH_URL)
 JWT_AUDIENCE = env.str("JWT_AUDIENCE", default="mana")
 MANA_SERVICE_KEYS = [key.strip() for key in secret("MANA_SERVICE_KEY").split(",") if key.strip()]

@@ -4,8 +4,9 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
+from credits import pages as credits_pages
 from credits import sync_urls
-from gifts.pages import gift_page
+from gifts import pages as gifts_pages
 from mana_credits import office_errors, operations
 from mana_credits.api import errors, schema
 
@@ -18,7 +19,12 @@ urlpatterns = [
     path("api/v1/webhooks/", include("webhooks.urls")),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
-    path("g/<str:code>", gift_page),
+    path("credits", credits_pages.dashboard),
+    path("credits/sync", credits_pages.cloud_sync),
+    path("gifts", gifts_pages.gifts_page),
+    path("gifts/redeem", gifts_pages.redeem_page),
+    path("gifts/redeem/<str:code>", gifts_pages.redeem_page),
+    path("g/<str:code>", gifts_pages.gift_page),
     path("health", operations.health),
     path("ready", operations.ready),
     path("metrics", operations.prometheus),

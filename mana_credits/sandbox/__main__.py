@@ -22,8 +22,10 @@ START_SECONDS = 60
 STOP_SECONDS = 40
 
 WELCOME = """
-mana-credits is running at {url}   (API: {url}/api/docs)
+mana-credits is running.
 
+  In a browser    {url}/credits   (sign in as any of the demo users)
+  The API         {url}/api/docs
   Alice's token   {token}
   Service key     {service_key}
 
@@ -44,7 +46,7 @@ Buy credits, and pay at the sandbox's Stripe (or open {stripe}/pay/PURCHASE_ID i
 The back office is {url}/admin/  Log in as sam (support), fiona (finance), amir (auditor) or ada
 (administrator) with the password mana-sandbox.
 
-More tokens (demo-alice, demo-bob, demo-carol, demo-admin):
+More tokens (demo-alice, demo-bob, demo-carol, demo-nora, demo-admin):
   curl -d '{{"user":"demo-bob"}}' {issuer}/api/auth/token
 Commands:      . {environment_file}; .venv/bin/python manage.py check_ledger
 Service's log: {log}

@@ -1,12 +1,20 @@
-"""A stand-in for mana-auth: signs tokens with an Ed25519 key and publishes the public half."""
+"""A stand-in for mana-auth: signs tokens with an Ed25519 key and publishes the public half.
+
+In a browser it is a page of demo users to click, a session in a cookie, and a token for whoever
+has one: what the pages of the service expect of mana-auth.
+"""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import escape
+from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -23,8 +31,28 @@ PEOPLE: dict[str, dict[str, str]] = {
     "demo-alice": {"email": "alice@example.test", "name": "Alice", "role": "user"},
     "demo-bob": {"email": "bob@example.test", "name": "Bob", "role": "user"},
     "demo-carol": {"email": "carol@example.test", "name": "Carol", "role": "user"},
+    "demo-nora": {"email": "nora@example.test", "name": "Nora", "role": "user"},
     "demo-admin": {"email": "admin@example.test", "name": "Admin", "role": "admin"},
 }
+SESSION = "sandbox_session"
+LOCAL = re.compile(r"http://(localhost|127\.0\.0\.1)(:\d+)?")
+PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Sandbox sign-in</title>
+<style>
+:root {{ color-scheme: light dark; font: 1.0625rem/1.5 system-ui, sans-serif }}
+body {{ max-width: 24rem; margin: 12vh auto; padding: 0 1rem }}
+a {{ display: flex; justify-content: space-between; margin: .5rem 0; padding: .75rem 1rem;
+  border: 1px solid #8884; border-radius: .75rem; color: inherit; text-decoration: none }}
+a:hover, a:focus-visible {{ outline: 2px solid #7567ea }}
+small {{ opacity: .7 }}
+</style>
+<h1>Who are you?</h1>
+<p>This stands in for mana-auth. Pick a demo user; there is no password.</p>
+{people}"""
+PERSON = (
+    '<a href="/sign-in?user={id}&amp;redirectTo={to}"><b>{name}</b><small>{email}</small></a>\n'
+)
 
 
 class IdentityProvider:
@@ -76,8 +104,9 @@ def read_key(pem: str) -> Ed25519PrivateKey:
 def serving(key: Ed25519PrivateKey, *, port: int = 0) -> Iterator[IdentityProvider]:
     """Serve an identity provider on loopback while the context lasts.
 
-    `GET /api/auth/jwks` as mana-auth has it; `POST /api/auth/token` with `{"user": ID}` gives a
-    demo user's token without asking for a password.
+    `GET /api/auth/jwks` and, with the cookie of a session, `GET /api/auth/token` as mana-auth has
+    them; `GET /?redirectTo=ADDRESS` offers the demo users; `POST /api/auth/token` with
+    `{"user": ID}` gives a demo user's token without asking for a password.
     """
     server = ThreadingHTTPServer(("127.0.0.1", port), _Handler)
     server.daemon_threads = True
@@ -94,10 +123,19 @@ def serving(key: Ed25519PrivateKey, *, port: int = 0) -> Iterator[IdentityProvid
 
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        if self.path == "/api/auth/jwks":
-            self._answer(200, self._provider.jwks())
-        else:
-            self._answer(404, {"message": "Not found"})
+        address = urlsplit(self.path)
+        query = {name: values[0] for name, values in parse_qs(address.query).items()}
+        match address.path:
+            case "/api/auth/jwks":
+                self._answer(200, self._provider.jwks())
+            case "/api/auth/token":
+                self._token_for(self._session())
+            case "/":
+                self._offer_people(query.get("redirectTo", ""))
+            case "/sign-in" if query.get("user") in PEOPLE:
+                self._sign_in(query["user"], query.get("redirectTo", ""))
+            case _:
+                self._answer(404, {"message": "Not found"})
 
     def do_POST(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
@@ -105,20 +143,58 @@ class _Handler(BaseHTTPRequestHandler):
             user_id = json.loads(self.rfile.read(length))["user"]
         except (ValueError, KeyError, TypeError):
             user_id = None
-        if self.path == "/api/auth/token" and user_id in PEOPLE:
-            self._answer(200, {"token": self._provider.token(user_id)})
-        else:
-            self._answer(401, {"message": "Unknown user"})
+        self._token_for(user_id if self.path == "/api/auth/token" else None)
 
     @property
     def _provider(self) -> IdentityProvider:
         provider: IdentityProvider = self.server.provider  # type: ignore[attr-defined]
         return provider
 
+    def _token_for(self, user_id: Any) -> None:
+        if isinstance(user_id, str) and user_id in PEOPLE:
+            self._answer(200, {"token": self._provider.token(user_id)})
+        else:
+            self._answer(401, {"message": "Unknown user"})
+
+    def _session(self) -> str | None:
+        try:
+            found = SimpleCookie(self.headers.get("Cookie", "")).get(SESSION)
+        except CookieError:
+            return None
+        return found.value if found else None
+
+    def _offer_people(self, back: str) -> None:
+        people = "".join(
+            PERSON.format(
+                id=user_id,
+                to=quote(back, safe=""),
+                name=escape(person["name"]),
+                email=escape(person["email"]),
+            )
+            for user_id, person in PEOPLE.items()
+        )
+        self._send(200, "text/html; charset=utf-8", PAGE.format(people=people).encode())
+
+    def _sign_in(self, user_id: str, back: str) -> None:
+        address = urlsplit(back)
+        ours = LOCAL.fullmatch(f"{address.scheme}://{address.netloc}")
+        self.send_response(303)
+        self.send_header("Set-Cookie", f"{SESSION}={user_id}; Path=/; HttpOnly; SameSite=Lax")
+        self.send_header("Location", address.geturl() if ours else "/")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
     def _answer(self, status: int, body: dict[str, Any]) -> None:
-        content = json.dumps(body).encode()
+        self._send(status, "application/json", json.dumps(body).encode())
+
+    def _send(self, status: int, content_type: str, content: bytes) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        origin = self.headers.get("Origin", "")
+        if LOCAL.fullmatch(origin):  # a page of this machine may ask with its cookies
+            self.send_header("Access-Control-Allow-Origin", origin)
+            self.send_header("Access-Control-Allow-Credentials", "true")
+            self.send_header("Vary", "Origin")
+        self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)

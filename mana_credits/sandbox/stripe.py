@@ -28,9 +28,19 @@ with warnings.catch_warnings(action="ignore"):  # of its handlers that are no co
     from localstripe import server
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-PAGE = """<!doctype html><title>Sandbox Checkout</title>
-<h1>{amount}</h1><form method="post">{buttons}</form>"""
-BUTTON = '<button name="method" value="{0}">Pay: {0}</button> '
+PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Sandbox Checkout</title>
+<style>
+:root {{ color-scheme: light dark; font: 1.0625rem/1.5 system-ui, sans-serif }}
+body {{ max-width: 24rem; margin: 12vh auto; padding: 0 1rem }}
+button {{ display: block; width: 100%; margin: .5rem 0; padding: .75rem; font: inherit }}
+</style>
+<h1>{amount}</h1>
+<p>This stands in for Stripe's Checkout. No money moves.</p>
+<form method="post">{buttons}</form>{cancel}"""
+BUTTON = '<button name="method" value="{0}">Pay: {0}</button>'
+CANCEL = '<p><a href="{}">Back without paying</a></p>'
 
 
 @contextmanager
@@ -133,6 +143,7 @@ async def _page(request: web.Request) -> web.Response:
     text = PAGE.format(
         amount=escape(f"{amount / 100:.2f} EUR"),
         buttons="".join(BUTTON.format(name) for name in PAYMENT_METHODS),
+        cancel=CANCEL.format(escape(session.cancel_url)) if session else "",
     )
     return web.Response(text=text, content_type="text/html")
 

@@ -3,9 +3,15 @@
 import os
 import shutil
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
+from pytest_django.live_server_helper import LiveServer
+
+from credits.models import Package
+from mana_credits.sandbox import stripe as sandbox_stripe
+from tests.stripe import SECRET, Stripe
 
 # Playwright keeps an event loop in this thread; Django must not mind.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
@@ -21,3 +27,17 @@ def browser() -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def home(live_server: LiveServer, settings: Any) -> str:
+    """The service's address, which it knows itself by, as its links and Stripe's returns need."""
+    settings.BASE_URL = live_server.url
+    return live_server.url
+
+
+@pytest.fixture
+def shop(home: str, stripe: Stripe, starter: Package) -> Iterator[Stripe]:
+    """Stripe and a package to buy; what Stripe has to tell arrives by itself, signed."""
+    with sandbox_stripe.telling(f"{home}/api/v1/webhooks/stripe", SECRET):
+        yield stripe

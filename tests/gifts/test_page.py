@@ -228,27 +228,3 @@ def test_the_api_has_no_language(stranger: Caller, settings: Any) -> None:
     assert answer.json()["message"] == "Missing or invalid Authorization header"
     assert "Content-Language" not in answer
     assert not {name for name in settings.MIDDLEWARE if "locale" in name or "session" in name}
-
-
-def test_every_text_has_a_german_translation() -> None:
-    with translation.override("de"):
-        untranslated = [
-            text
-            for path in ("page.html", "unavailable.html", "gifts")
-            for text in texts_of(path)
-            if translation.gettext(text) == text and text != "Code"
-        ]
-
-    assert untranslated == []
-
-
-def texts_of(name: str) -> list[str]:
-    from django.conf import settings  # noqa: PLC0415
-
-    root = settings.BASE_DIR / "templates" / name
-    files = root.glob("*") if root.is_dir() else [root]
-    texts = []
-    for file in files:
-        source = file.read_text()
-        texts += re.findall(r"{% translate (?:\"([^\"]+)\"|'([^']+)') %}", source)
-    return [first or second for first, second in texts]

@@ -1,0 +1,62 @@
+/* The API of this service: JSON, the user's token, one idempotency key for each intention. */
+
+import { Refusal } from "./refusal.js";
+import { renewed, signedIn } from "./session.js";
+
+const intentions = new Map();
+
+/** Return the answer to a GET of `path` below /api/v1/; raise Refusal. */
+export async function read(path, { open = false } = {}) {
+  return (await ask("GET", path, { open })).body;
+}
+
+/** Return one page of a list, and the cursor of the next one or null. */
+export async function page(path, query) {
+  const filled = Object.entries(query).filter(([, value]) => value);
+  const { body, link } = await ask("GET", `${path}?${new URLSearchParams(filled)}`);
+  return { rows: body, next: /[?&]cursor=(\d+)/.exec(link ?? "")?.[1] ?? null };
+}
+
+/**
+ * Change something. The same wish carries the same key until its answer is certain, so that
+ * trying again after a lost answer does nothing twice.
+ */
+export async function change(method, path, body) {
+  const wish = `${method} ${path} ${JSON.stringify(body)}`;
+  if (!intentions.has(wish)) intentions.set(wish, newKey());
+  try {
+    const answer = await ask(method, path, { body, key: intentions.get(wish) });
+    intentions.delete(wish);
+    return answer.body;
+  } catch (refusal) {
+    if (!refusal.inDoubt) intentions.delete(wish);
+    throw refusal;
+  }
+}
+
+async function ask(method, path, { open = false, body, key } = {}) {
+  const token = open ? null : await signedIn();
+  let answer = await send(method, path, { token, body, key });
+  const other = answer.status === 401 && token && (await renewed(token)); // it had expired
+  if (other) answer = await send(method, path, { token: other, body, key });
+  const content = await answer.json().catch(() => ({}));
+  if (answer.ok) return { body: content, link: answer.headers.get("Link") };
+  throw new Refusal(answer.status, content, Number(answer.headers.get("Retry-After")));
+}
+
+async function send(method, path, { token, body, key }) {
+  const headers = { "Accept-Language": document.documentElement.lang };
+  if (token) headers.Authorization = `Bearer ${token}`;
+  if (body) headers["Content-Type"] = "application/json";
+  if (key) headers["Idempotency-Key"] = key;
+  try {
+    return await fetch(`/api/v1/${path}`, { method, headers, body: body && JSON.stringify(body) });
+  } catch {
+    throw new Refusal(0, { code: "offline" });
+  }
+}
+
+function newKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,39 @@
+/* What things cost, by app. */
+
+import { read } from "./api.js";
+import { $, appName, credits, found, made, text } from "./dom.js";
+
+let operations = null;
+
+export async function costs() {
+  $("#category").onchange = list;
+  operations ??= await read("credits/operations", { open: true });
+  list();
+}
+
+function list() {
+  const wanted = $("#category input:checked").value;
+  const shown = operations.filter(({ category }) => !wanted || category === wanted);
+  const apps = grouped(shown);
+  $("#cost-list").replaceChildren(...[...apps].map(([app, ofApp]) => group(app, ofApp)));
+}
+
+function grouped(rows) {
+  const groups = new Map();
+  for (const row of rows) groups.set(row.app, [...(groups.get(row.app) ?? []), row]);
+  return groups;
+}
+
+function group(app, ofApp) {
+  const node = made("cost-group", { app: text(app) ?? appName(app) });
+  $("ul", node).append(...ofApp.map(line));
+  return node;
+}
+
+function line(one) {
+  return made("cost", {
+    name: found("operation", one.operation, "operations")?.textContent ?? one.name,
+    per: one.perItems ? text("per-items", { n: one.perItems }) : null,
+    cost: credits(one.cost),
+  });
+}

@@ -1,0 +1,67 @@
+/* Small words for the document. All texts stand in its templates, in the reader's language. */
+
+const language = document.documentElement.lang;
+const region = navigator.languages.find((one) => one.split("-")[0] === language) ?? language;
+const numbers = new Intl.NumberFormat(region, { maximumFractionDigits: 4 });
+const signed = new Intl.NumberFormat(region, { maximumFractionDigits: 4, signDisplay: "exceptZero" });
+const euros = new Intl.NumberFormat(region, { style: "currency", currency: "EUR" });
+const days = new Intl.DateTimeFormat(region, { dateStyle: "medium" });
+const moments = new Intl.DateTimeFormat(region, { dateStyle: "medium", timeStyle: "short" });
+
+export const $ = (selector, inside = document) => inside.querySelector(selector);
+export const $$ = (selector, inside = document) => [...inside.querySelectorAll(selector)];
+export const number = (value) => numbers.format(value);
+export const change = (value) => signed.format(value).replace("-", "−");
+export const price = (cents) => euros.format(cents / 100);
+export const day = (text) => days.format(new Date(text));
+export const moment = (text) => moments.format(new Date(text));
+export const credits = (value) => `${number(value)} ${text(value === 1 ? "credit" : "credits")}`;
+export const appName = (id) => id.charAt(0).toUpperCase() + id.slice(1);
+
+/** Return the page's text of that name, `{field}`s filled in; null if the page has none. */
+export function text(name, values = {}) {
+  return filled(found("text", name, "texts"), values);
+}
+
+/** Return the page's text in `id`, one of `data-KIND="NAME"`, as a node of its own, or null. */
+export function found(kind, name, id) {
+  const entry = $$(`[data-${kind}]`, $(`#${id}`).content).find((one) => one.dataset[kind] === name);
+  return entry ? entry.cloneNode(true) : null;
+}
+
+/** Put values in place of `{field}` in all texts of `node`; return its text. */
+export function filled(node, values = {}) {
+  if (!node) return null;
+  const walker = document.createTreeWalker(node, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    walker.currentNode.data = walker.currentNode.data.replace(
+      /\{(\w+)\}/g,
+      (whole, field) => values[field] ?? whole,
+    );
+  }
+  return node.textContent;
+}
+
+/** Return a copy of the template's one element, its `data-field`s showing `values`. */
+export function made(id, values = {}) {
+  const node = $(`#${id}`).content.firstElementChild.cloneNode(true);
+  show(node, values);
+  return node;
+}
+
+/** Let the `data-field`s in `node` show `values`; those without a value are hidden. */
+export function show(node, values) {
+  for (const [field, value] of Object.entries(values)) {
+    for (const place of $$(`[data-field="${field}"]`, node)) {
+      place.textContent = value ?? "";
+      place.hidden = value === null || value === undefined || value === "";
+    }
+  }
+}
+
+/** Let only the elements `[data-when~=STATE]` of `node` be seen that are for `state`. */
+export function only(node, state) {
+  for (const place of $$("[data-when]", node)) {
+    place.hidden = !place.dataset.when.split(" ").includes(state);
+  }
+}

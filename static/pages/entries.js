@@ -1,0 +1,38 @@
+/* A transaction as a line of a list. */
+
+import { appName, change, made, moment, number, text } from "./dom.js";
+
+/** Return the lines of these transactions. */
+export function lines(transactions) {
+  return transactions.map(line);
+}
+
+/** Return grey lines for a list that is on its way. */
+export function waiting(count) {
+  return Array.from({ length: count }, () => {
+    const node = made("entry", { title: "…", context: "…", amount: "…", after: "…" });
+    node.classList.add("loading");
+    node.setAttribute("aria-hidden", "true");
+    return node;
+  });
+}
+
+function line(one) {
+  const ours = ourWords(one);
+  const kind = ours || one.type === "usage" || !one.description ? null : text(one.type);
+  const app = ["", "system", "gifts", "sync"].includes(one.appId) ? null : appName(one.appId);
+  const node = made("entry", {
+    title: ours ?? (one.description || text(one.type)),
+    context: [kind, app, moment(one.createdAt)].filter(Boolean).join(" · "),
+    amount: change(one.amount),
+    after: text("balance-after", { n: number(one.balanceAfter) }),
+  });
+  node.classList.add(one.amount > 0 ? "in" : "out");
+  return node;
+}
+
+/** Return what the service itself wrote in the reader's language; null for what an app wrote. */
+function ourWords({ description }) {
+  const bought = /^Purchase of (.+)$/.exec(description ?? "");
+  return bought ? text("bought", { name: bought[1] }) : text(description);
+}

@@ -1,0 +1,20 @@
+/* Forms that say beside each field what is wrong with it, in the page's language. */
+
+import { $, $$ } from "./dom.js";
+
+/** Return whether all fields are as they should be; show what is not, and go to the first. */
+export function valid(form) {
+  const fields = $$("input, textarea, select", form);
+  for (const field of fields) mark(field);
+  const wrong = fields.find((field) => !field.validity.valid);
+  wrong?.focus();
+  return !wrong;
+}
+
+function mark(field) {
+  const problem = field.id && $(`#${field.id}-problem`);
+  if (!problem) return;
+  problem.hidden = field.validity.valid;
+  field.setAttribute("aria-invalid", String(!field.validity.valid));
+  field.addEventListener("input", () => mark(field), { once: true });
+}

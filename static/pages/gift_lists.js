@@ -1,0 +1,80 @@
+/* The gifts that somebody received and created. */
+
+import { change as send, page } from "./api.js";
+import { $, change, credits, day, made, show, text } from "./dom.js";
+import { announce, confirmed } from "./notices.js";
+import { draw } from "./qr.js";
+import { onPress, once } from "./shell.js";
+
+const ROWS = 25;
+
+export const received = () => list("received", (gift) =>
+  made("received-gift", {
+    from: gift.creatorName ? text("from", { name: gift.creatorName }) : text("somebody"),
+    message: gift.message,
+    day: day(gift.redeemedAt),
+    amount: change(gift.credits),
+  }),
+);
+
+export const created = () => list("created", line);
+
+/** Copy a gift's link and say so. */
+export async function copy(url) {
+  await navigator.clipboard.writeText(url);
+  announce(text("copied"));
+}
+
+async function list(name, lineOf) {
+  const place = $(`#${name}-list`);
+  const more = $(`#tab-${name} .more`);
+  let cursor = null;
+  const fetchOn = async () => {
+    const { rows, next } = await page(`gifts/me/${name}`, { limit: ROWS, cursor });
+    if (cursor === null) place.replaceChildren();
+    place.append(...rows.map(lineOf));
+    cursor = next;
+    more.hidden = !next;
+  };
+  await fetchOn();
+  $(`#no-${name}`).hidden = place.childElementCount > 0;
+  more.onclick = () => once(more, fetchOn);
+}
+
+function line(gift) {
+  const open = gift.status === "active";
+  const code = gift.shortUrl.split("/").at(-1);
+  const node = made("created-gift", {
+    code,
+    which: ` ${code}`,
+    amount: credits(gift.totalCredits),
+    status: text(gift.status),
+    for: gift.targetEmail && text("for", { email: gift.targetEmail }),
+    until: open ? text("until", { day: day(gift.expiresAt) }) : null,
+  });
+  if (!open) {
+    $(".doings", node).remove();
+    return node;
+  }
+  onPress($(".copy", node), () => copy(gift.shortUrl));
+  onPress($(".show-qr", node), () => showCode(gift.shortUrl, code));
+  onPress($(".cancel", node), () => cancel(gift));
+  return node;
+}
+
+function showCode(url, code) {
+  const dialog = $("#qr");
+  $(".qr", dialog).replaceChildren(draw(url, text("qr")));
+  show(dialog, { code });
+  dialog.showModal();
+}
+
+async function cancel(gift) {
+  const amount = credits(gift.totalCredits);
+  const asked = { question: text("question"), consequence: text("consequence", { amount }), yes: text("yes") };
+  if (!(await confirmed(asked))) return;
+  await send("DELETE", `gifts/${gift.id}`);
+  announce(text("back", { amount }));
+  await created();
+  $("#created-list").focus();
+}

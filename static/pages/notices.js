@@ -1,0 +1,58 @@
+/* What a person is told: what went wrong and what can be done, what went well, and questions. */
+
+import { $, filled, found, made, number, text } from "./dom.js";
+
+const SECONDS_OF_GOOD_NEWS = 6;
+
+/** Return a sentence (an element, perhaps with a link) for a Refusal. */
+export function sentence(refusal) {
+  const node = found("code", refusal.code, "refusals") ?? found("code", "unknown", "refusals");
+  const details = Object.entries(refusal.details ?? {});
+  const shown = details.map(([name, value]) => [name, typeof value === "number" ? number(value) : value]);
+  filled(node, Object.fromEntries(shown));
+  if (refusal.wait > 60) node.append(` ${text("minutes", { n: Math.ceil(refusal.wait / 60) })}`);
+  else if (refusal.wait) node.append(` ${text("second")}`);
+  return node;
+}
+
+/** Tell what went wrong, until it is closed; anything but a Refusal is a defect and goes on. */
+export function complain(error) {
+  tell(sentence(error), "bad");
+  if (!error.code) throw error;
+}
+
+/** Tell good news for a moment. */
+export function announce(words) {
+  const node = document.createElement("p");
+  node.textContent = words;
+  const notice = tell(node, "good");
+  setTimeout(() => notice.remove(), SECONDS_OF_GOOD_NEWS * 1000);
+}
+
+/** Take away what was told before: something new is being tried. */
+export function clear() {
+  $("#notices").replaceChildren();
+}
+
+/** Ask before something that matters; return whether the answer is yes. */
+export function confirmed({ question, consequence, yes }) {
+  const dialog = $("#confirm");
+  $("h2", dialog).textContent = question;
+  $("p", dialog).textContent = consequence;
+  $("[value=yes]", dialog).textContent = yes;
+  dialog.returnValue = "no";
+  dialog.showModal();
+  return new Promise((answer) => {
+    dialog.addEventListener("close", () => answer(dialog.returnValue === "yes"), { once: true });
+  });
+}
+
+function tell(words, kind) {
+  const notice = made("notice");
+  notice.classList.add(kind);
+  notice.setAttribute("role", kind === "bad" ? "alert" : "status");
+  $("p", notice).replaceChildren(...words.childNodes);
+  $("button", notice).addEventListener("click", () => notice.remove());
+  $("#notices").replaceChildren(notice);
+  return notice;
+}

@@ -1,0 +1,42 @@
+/* The overview: what each app used, as bars, and the latest transactions. */
+
+import { page, read } from "./api.js";
+import { $, appName, credits, made } from "./dom.js";
+import { lines, waiting } from "./entries.js";
+
+const LATEST = 5;
+const DAY = 24 * 3600 * 1000;
+
+export async function overview() {
+  $("#span").onchange = spending;
+  $("#latest").replaceChildren(...waiting(LATEST));
+  await Promise.all([spending(), latest()]);
+}
+
+async function spending() {
+  const first = new Date(Date.now() - (Number($("#span").value) - 1) * DAY);
+  const rows = await read(`credits/usage?from=${first.toISOString().slice(0, 10)}`);
+  const apps = byApp(rows);
+  const most = Math.max(...apps.map(([, spent]) => spent));
+  $("#spending").replaceChildren(...apps.map(([app, spent]) => bar(app, spent, spent / most)));
+  $("#no-spending").hidden = apps.length > 0;
+}
+
+function byApp(rows) {
+  const sums = new Map();
+  for (const { appId, creditsUsed } of rows) sums.set(appId, (sums.get(appId) ?? 0) + creditsUsed);
+  const exact = [...sums].map(([app, sum]) => [app, Math.round(sum * 10_000) / 10_000]);
+  return exact.filter(([, sum]) => sum > 0).sort(([, one], [, other]) => other - one);
+}
+
+function bar(app, spent, share) {
+  const node = made("bar", { app: appName(app), spent: credits(spent) });
+  $(".bar", node).style.width = `${Math.max(share * 100, 1)}%`;
+  return node;
+}
+
+async function latest() {
+  const { rows } = await page("credits/transactions", { limit: LATEST });
+  $("#latest").replaceChildren(...lines(rows));
+  $("#no-latest").hidden = rows.length > 0;
+}

@@ -1,0 +1,74 @@
+/* /gifts/redeem and /gifts/redeem/CODE: look at a gift, and take it. */
+
+import { change, read } from "./api.js";
+import { $, credits, day, number, only, show, text } from "./dom.js";
+import { valid } from "./forms.js";
+import { complain, sentence } from "./notices.js";
+import { leave, met, onPress } from "./shell.js";
+
+const code = decodeURIComponent(location.pathname.split("/")[3] ?? "");
+const address = `gifts/${encodeURIComponent(code)}`;
+
+if (code) await look();
+else await askForCode();
+
+async function askForCode() {
+  const form = $("#code-form");
+  onPress(form, async () => {
+    if (!valid(form)) return;
+    await leave(`/gifts/redeem/${encodeURIComponent(form.elements.code.value.trim())}`);
+  });
+  form.hidden = false;
+  await someoneIsThere();
+}
+
+async function look() {
+  onPress($("#redeem"), take);
+  const here = someoneIsThere();
+  try {
+    const gift = await read(address, { open: true });
+    present(gift, await stateOf(gift, here));
+  } catch (refusal) {
+    refuse(refusal);
+  }
+}
+
+async function stateOf({ status }, here) {
+  if (status !== "active") return status;
+  return (await here) ? "mine" : "locked";
+}
+
+/** Tell whether somebody is signed in; while mana-auth is away nobody is. */
+function someoneIsThere() {
+  return met().catch((refusal) => complain(refusal));
+}
+
+async function take() {
+  const gift = await change("POST", `${address}/redeem`, { sourceAppId: "web" });
+  present({ ...gift, totalCredits: gift.credits }, "redeemed");
+  show($("#gift"), { balance: credits(gift.newBalance) });
+  $("#gift").focus();
+}
+
+function present(gift, state) {
+  only($("#gift"), state);
+  const { creatorName: name, totalCredits } = gift;
+  if (["mine", "locked", "redeemed"].includes(state)) {
+    show($("#gift"), {
+      headline: name ? text("headline", { name }) : text("headline-nobody"),
+      amount: number(totalCredits),
+      unit: text(totalCredits === 1 ? "credit" : "credits"),
+      message: gift.message,
+      personal: gift.isPersonalized ? text("personal") : null,
+      until: gift.expiresAt ? text("until", { day: day(gift.expiresAt) }) : null,
+    });
+  }
+  $("#gift").hidden = false;
+}
+
+function refuse(refusal) {
+  only($("#gift"), refusal.code === "gift_not_found" ? "unknown" : "refused");
+  $("#why").replaceChildren(...sentence(refusal).childNodes);
+  $("#gift").hidden = false;
+  if (!refusal.code) throw refusal;
+}

@@ -1,0 +1,117 @@
+/* What all pages do: find out who is there, then begin; buttons that cannot fire twice; tabs. */
+
+import { $, $$ } from "./dom.js";
+import { clear, complain, sentence } from "./notices.js";
+import { person, signInAddress, signedIn } from "./session.js";
+
+/** Show the page to whoever is signed in, and the way in to everybody else. */
+export async function start(begin) {
+  try {
+    if (!(await met())) return invite();
+    $("#page").hidden = false;
+    await begin();
+  } catch (error) {
+    trouble(error);
+  }
+}
+
+/** Greet whoever is signed in, and let all links to mana-auth lead back here; tell if anybody is. */
+export async function met() {
+  returnToThisPage();
+  try {
+    const anybody = Boolean(await signedIn());
+    if (anybody) greet();
+    return anybody;
+  } finally {
+    $("#waiting").hidden = true;
+  }
+}
+
+/** Do `act` when the button is pressed or the form sent, and not again before it is done. */
+export function onPress(element, act) {
+  const form = element instanceof HTMLFormElement;
+  const button = form ? $("[type=submit]", element) : element;
+  element.addEventListener(form ? "submit" : "click", (event) => {
+    if (form) event.preventDefault();
+    once(button, act);
+  });
+}
+
+/** Do `act` while the button shows its wait. */
+export async function once(button, act) {
+  if (button.getAttribute("aria-busy") === "true") return;
+  clear();
+  button.setAttribute("aria-busy", "true");
+  button.setAttribute("aria-disabled", "true");
+  try {
+    await act(button);
+  } catch (error) {
+    if (error.code === "not_authenticated") invite();
+    else complain(error);
+  } finally {
+    button.removeAttribute("aria-busy");
+    button.removeAttribute("aria-disabled");
+  }
+}
+
+/** Never come back: the browser is on its way to another page, and the button keeps its wait. */
+export function leave(address) {
+  location.assign(address);
+  return new Promise(() => {});
+}
+
+/** Show the tab that the address names, else the first; `fill[NAME]` runs whenever one is opened. */
+export function tabs(fill) {
+  const names = Object.keys(fill);
+  const open = () => {
+    const wanted = location.hash.slice(1);
+    const name = names.includes(wanted) ? wanted : names[0];
+    for (const one of names) {
+      $(`#tab-${one}`).hidden = one !== name;
+      const link = $(`.tabs [href="#${one}"]`);
+      if (one === name) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+    return Promise.resolve(fill[name]()).catch(trouble);
+  };
+  addEventListener("hashchange", open);
+  return open();
+}
+
+function invite() {
+  $("#page").hidden = true;
+  $("#sign-in").hidden = false;
+}
+
+function greet() {
+  const { name, email } = person();
+  const chip = $("#person");
+  $(".name", chip).textContent = name || email || "";
+  $(".initial", chip).textContent = (name || email || "?").charAt(0).toUpperCase();
+  chip.hidden = false;
+}
+
+function trouble(error) {
+  if (error.code === "not_authenticated") return invite();
+  $("#page").hidden = true;
+  const panel = $("#trouble");
+  $("p", panel).replaceChildren(...sentence(error).childNodes);
+  $("button", panel).onclick = () => location.reload();
+  panel.hidden = false;
+  if (!error.code) throw error;
+}
+
+function returnToThisPage() {
+  const refresh = () => {
+    for (const link of [$("#person"), ...$$("[data-sign-in]")]) link.href = signInAddress();
+    for (const link of $$(".languages a")) link.hash = location.hash;
+  };
+  const address = new URL(location);
+  if (address.searchParams.has("language")) {
+    address.searchParams.delete("language");
+    history.replaceState(null, "", address);
+  }
+  refresh();
+  addEventListener("hashchange", refresh);
+  addEventListener("pageshow", (event) => event.persisted && location.reload());
+}

@@ -1,0 +1,60 @@
+/* /credits/sync: Cloud Sync on or off, and how often it is paid. */
+
+import { change, read } from "./api.js";
+import { $, credits, day, only, show, text } from "./dom.js";
+import { announce, confirmed } from "./notices.js";
+import { onPress, start } from "./shell.js";
+
+const MONTHS = { monthly: 1, quarterly: 3, yearly: 12 };
+let status = null;
+
+start(async () => {
+  onPress($("#plan"), save);
+  onPress($("#deactivate"), deactivate);
+  const [{ operationCosts }] = await Promise.all([read("credits/pricing", { open: true }), refresh()]);
+  for (const [interval, months] of Object.entries(MONTHS)) {
+    show($("#plan"), { [interval]: credits(Math.round(operationCosts.cloud_sync * months * 1e4) / 1e4) });
+  }
+});
+
+async function refresh() {
+  const [now, balance] = await Promise.all([read("sync/status"), read("credits/balance")]);
+  status = now;
+  only($("#sync"), state());
+  show($("#sync"), {
+    next: status.nextChargeAt && day(status.nextChargeAt),
+    balance: credits(balance.balance),
+  });
+  $(`#plan [value=${status.interval}]`).checked = true;
+  $("#sync").ariaBusy = "false";
+}
+
+function state() {
+  if (status.gifted) return "gifted";
+  if (status.active) return "on";
+  return status.pausedAt ? "paused" : "off";
+}
+
+async function save() {
+  const { interval } = Object.fromEntries(new FormData($("#plan")));
+  await (status.active ? changeInterval(interval) : activate(interval));
+  await refresh();
+}
+
+async function activate(interval) {
+  const { amountCharged } = await change("POST", "sync/activate", { interval });
+  announce(amountCharged ? text("charged", { amount: credits(amountCharged) }) : text("activated"));
+}
+
+async function changeInterval(interval) {
+  const answer = await change("POST", "sync/change-interval", { interval });
+  announce(text("changed", { day: day(answer.effectiveAt), amount: credits(answer.amountCharged) }));
+}
+
+async function deactivate() {
+  const asked = { question: text("question"), consequence: text("consequence"), yes: text("yes") };
+  if (!(await confirmed(asked))) return;
+  await change("POST", "sync/deactivate");
+  announce(text("deactivated"));
+  await refresh();
+}

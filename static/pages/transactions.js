@@ -1,0 +1,63 @@
+/* All transactions: filters, and a list that goes on as far as one scrolls. */
+
+import { page, read } from "./api.js";
+import { $, appName } from "./dom.js";
+import { lines, waiting } from "./entries.js";
+import { complain } from "./notices.js";
+import { once } from "./shell.js";
+
+const ROWS = 25;
+let cursor = null;
+let round = 0;
+
+const end = new IntersectionObserver(([entry]) => entry.isIntersecting && more());
+
+export async function transactions() {
+  $("#filters").onchange = () => begin().catch(complain);
+  $("#filters").onsubmit = (event) => event.preventDefault();
+  $("#more").onclick = more;
+  end.observe($("#more"));
+  await Promise.all([offerApps(), begin()]);
+}
+
+async function begin() {
+  const mine = (round += 1);
+  $("#all").replaceChildren(...waiting(8));
+  $("#more").hidden = true;
+  const { rows, next } = await page("credits/transactions", { ...filters(), limit: ROWS });
+  if (mine !== round) return; // a newer choice overtook this one
+  $("#all").replaceChildren(...lines(rows));
+  $("#none").hidden = rows.length > 0;
+  goOn(next);
+}
+
+function more() {
+  return once($("#more"), async () => {
+    const mine = round;
+    const { rows, next } = await page("credits/transactions", { ...filters(), limit: ROWS, cursor });
+    if (mine !== round) return;
+    $("#all").append(...lines(rows));
+    goOn(next);
+  });
+}
+
+function goOn(next) {
+  cursor = next;
+  $("#more").hidden = !next;
+}
+
+function filters() {
+  const chosen = Object.fromEntries(new FormData($("#filters")));
+  const from = chosen.from && new Date(`${chosen.from}T00:00`).toISOString();
+  const to = chosen.to && new Date(`${chosen.to}T23:59:59.999`).toISOString();
+  return { ...chosen, from, to };
+}
+
+async function offerApps() {
+  const choice = $("#filters").elements.appId;
+  if (choice.options.length > 1) return;
+  const year = new Date(Date.now() - 365 * 24 * 3600 * 1000).toISOString().slice(0, 10);
+  const used = await read(`credits/usage?from=${year}`);
+  const apps = [...new Set(used.map(({ appId }) => appId))].sort();
+  choice.append(...apps.map((app) => new Option(appName(app), app)));
+}

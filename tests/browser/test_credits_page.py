@@ -1,0 +1,105 @@
+"""`/credits` in a real browser."""
+
+import pytest
+from playwright.sync_api import Browser, expect
+from pytest_django.live_server_helper import LiveServer
+
+from tests.browser.people import somebody
+from tests.factories import give, hold, spend
+
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("committed")]
+
+
+def test_whoever_is_not_signed_in_is_led_to_mana_auth_and_back(
+    live_server: LiveServer, browser: Browser
+) -> None:
+    give("demo-bob", 100)
+
+    with somebody(browser, live_server.url) as bob:
+        bob.visit("/credits#costs")
+        bob.page.get_by_role("link", name="Sign in").click()
+        bob.page.get_by_role("link", name="Bob").click()
+        bob.page.get_by_role("heading", name="What things cost").wait_for()
+
+        expect(bob.page.locator("[data-field=balance]")).to_have_text("100")
+        assert bob.page.url == f"{live_server.url}/credits#costs"
+
+
+def test_the_overview_says_what_there_is_and_where_it_went(
+    live_server: LiveServer, browser: Browser
+) -> None:
+    give("demo-alice", 500)
+    spend("demo-alice", 5)
+    spend("demo-alice", 12.5, app_id="picture")
+    hold("demo-alice", 25)
+
+    with somebody(browser, live_server.url, "demo-alice", language="de") as alice:
+        alice.visit("/credits")
+
+        assert alice.page.locator("#balance dt, #balance dd").all_inner_texts() == [
+            "Reserviert",
+            "25",
+            "Erhalten",
+            "500",
+            "Ausgegeben",
+            "17,5",
+        ]
+        assert alice.page.locator("#balance .figure").inner_text() == "457,5 Credits"
+        assert alice.page.locator("#spending").inner_text().split("\n") == [
+            "Picture",
+            "12,5 Credits",
+            "Chat",
+            "5 Credits",
+        ]
+        assert alice.page.locator("#latest li").count() == 3
+
+
+def test_the_list_of_transactions_goes_on_as_far_as_one_scrolls(
+    home: str, browser: Browser
+) -> None:
+    give("demo-alice", 500)
+    for number in range(60):
+        spend("demo-alice", 1, app_id="chat" if number % 2 else "picture")
+
+    with somebody(browser, home, "demo-alice") as alice:
+        alice.visit("/credits#transactions")
+        lines = alice.page.locator("#all li")
+        expect(lines).to_have_count(25)
+        for seen in (50, 61):
+            alice.page.mouse.wheel(0, 10_000)
+            expect(lines).to_have_count(seen)
+
+        expect(alice.page.get_by_role("button", name="Show more")).to_be_hidden()
+        amounts = alice.page.locator("#all [data-field=after]").all_inner_texts()
+        assert amounts == [f"Balance {left}" for left in range(440, 501)]
+
+
+def test_transactions_are_filtered_by_kind_app_and_day(home: str, browser: Browser) -> None:
+    give("demo-alice", 500)
+    spend("demo-alice", 5)
+    spend("demo-alice", 12.5, app_id="picture")
+
+    with somebody(browser, home, "demo-alice") as alice:
+        alice.visit("/credits#transactions")
+        lines = alice.page.locator("#all [data-field=amount]")
+        expect(lines).to_have_text(["\N{MINUS SIGN}12.5", "\N{MINUS SIGN}5", "+500"])
+        alice.page.get_by_role("combobox", name="Kind").select_option("Grant")
+        expect(lines).to_have_text(["+500"])
+        alice.page.get_by_role("combobox", name="Kind").select_option("All")
+        alice.page.get_by_role("combobox", name="App").select_option("Picture")
+        expect(lines).to_have_text(["\N{MINUS SIGN}12.5"])
+        alice.page.get_by_label("To day").fill("2020-01-01")
+
+        expect(alice.page.get_by_text("No transactions match.")).to_be_visible()
+        expect(lines).to_have_count(0)
+
+
+def test_costs_can_be_narrowed_to_premium(home: str, browser: Browser) -> None:
+    with somebody(browser, home, "demo-alice") as alice:
+        alice.visit("/credits#costs")
+        lines = alice.page.locator("#cost-list li")
+        expect(lines).to_have_count(25)
+        alice.page.get_by_role("radio", name="Premium").check()
+
+        expect(lines).to_have_count(6)
+        expect(lines.filter(has_text="PDF export")).to_contain_text("1 credit")

@@ -1,0 +1,165 @@
+"""Giving and redeeming in a real browser, each by a person of their own."""
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from credits import ledger
+from gifts import spelling
+from gifts.models import GiftCode
+from tests.browser.people import BUDGET_BYTES, PHONE, somebody
+from tests.factories import gift, give, redeem
+
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("committed")]
+
+
+def test_a_gift_goes_from_one_person_to_another(home: str, browser: Browser) -> None:
+    give("demo-alice", 100)
+
+    with somebody(browser, home, "demo-alice") as alice:
+        alice.visit("/gifts#create")
+        alice.page.get_by_label("Credits", exact=True).fill("12.5")
+        alice.page.get_by_label("Message").fill("For you!")
+        expect(alice.page.locator("#preview")).to_contain_text("Alice has a gift for you")
+        expect(alice.page.locator("#preview")).to_contain_text("12.5")
+        alice.page.get_by_role("button", name="Create the gift").click()
+        expect(alice.page.get_by_role("heading", name="Your gift is ready")).to_be_visible()
+        expect(alice.page.get_by_role("img", name="QR code of the gift's link")).to_be_visible()
+        link = alice.page.locator("#ready .link a").inner_text()
+    with somebody(browser, home, "demo-bob", language="de", viewport=PHONE) as bob:
+        bob.page.goto(link)
+        bob.page.get_by_role("link", name="Einlösen").click()
+        expect(bob.page.get_by_text("For you!")).to_be_visible()
+        bob.page.get_by_role("button", name="Einlösen").click()
+        expect(bob.page.get_by_text("Eingelöst! Du hast jetzt 12,5 Credits.")).to_be_visible()
+        bob.visit("/gifts")
+        expect(bob.page.locator("#received-list li")).to_contain_text("Von Alice")
+
+    assert ledger.balance_of("demo-alice").available == 87.5
+    assert ledger.balance_of("demo-bob").available == 12.5
+
+
+def test_a_personal_gift_is_made_once_its_address_is_whole(home: str, browser: Browser) -> None:
+    give("demo-alice", 100)
+
+    with somebody(browser, home, "demo-alice") as alice:
+        alice.visit("/gifts#create")
+        alice.page.get_by_role("radio", name="One person").check()
+        alice.page.get_by_role("button", name="Create the gift").click()
+        expect(alice.page.get_by_text("Please enter a whole e-mail address.")).to_be_visible()
+        expect(alice.page.get_by_role("textbox", name="E-mail address")).to_be_focused()
+        assert GiftCode.objects.count() == 0
+
+        alice.page.get_by_role("textbox", name="E-mail address").fill("bob@example.test")
+        alice.page.get_by_role("button", name="Create the gift").click()
+        expect(alice.page.get_by_text("Only bob@example.test can redeem")).to_be_visible()
+
+    assert GiftCode.objects.get().target_email == "bob@example.test"
+
+
+def test_more_than_there_is_cannot_be_given(home: str, browser: Browser) -> None:
+    give("demo-alice", 5)
+
+    with somebody(browser, home, "demo-alice", language="de") as alice:
+        alice.visit("/gifts#create")
+        alice.page.get_by_role("button", name="Geschenk erstellen").click()
+
+        expect(alice.page.get_by_role("alert")).to_contain_text(
+            "Deine Credits reichen nicht: 10 werden gebraucht, du hast 5."
+        )
+        assert GiftCode.objects.count() == 0
+
+        alice.page.get_by_label("Credits", exact=True).fill("5")
+        alice.page.get_by_role("button", name="Geschenk erstellen").click()
+        expect(alice.page.get_by_role("heading", name="Dein Geschenk ist fertig")).to_be_visible()
+        expect(alice.page.get_by_role("alert")).to_be_hidden()
+    assert GiftCode.objects.count() == 1
+
+
+def test_a_gift_is_taken_back(home: str, browser: Browser) -> None:
+    give("demo-alice", 100)
+    gift("demo-alice", 40)
+
+    with somebody(browser, home, "demo-alice") as alice:
+        alice.visit("/gifts#created")
+        alice.page.get_by_role("button", name="Take back").click()
+        dialog = alice.page.get_by_role("dialog")
+        expect(dialog).to_contain_text("40 credits come back to you")
+        dialog.get_by_role("button", name="Take it back").click()
+
+        expect(alice.page.locator("#created-list li")).to_contain_text("Taken back")
+        expect(alice.page.get_by_role("status")).to_contain_text("40 credits are yours again")
+    assert ledger.balance_of("demo-alice").available == 100
+
+
+def test_a_link_and_a_qr_code_can_be_had_of_an_open_gift(home: str, browser: Browser) -> None:
+    give("demo-alice", 100)
+    made = gift("demo-alice", 40)
+
+    with somebody(browser, home, "demo-alice") as alice:
+        alice.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        alice.visit("/gifts#created")
+        alice.page.get_by_role("button", name="Copy link").click()
+        expect(alice.page.get_by_role("status")).to_contain_text("Copied")
+        copied = alice.page.evaluate("navigator.clipboard.readText()")
+        alice.page.get_by_role("button", name="QR code").click()
+        expect(alice.page.get_by_role("img", name="QR code")).to_be_visible()
+        assert alice.transferred() < BUDGET_BYTES
+
+    assert copied == f"{home}/g/{spelling.shown(made.code)}"
+
+
+def test_ones_own_gift_is_refused_kindly(home: str, browser: Browser) -> None:
+    give("demo-alice", 100)
+    made = gift("demo-alice", 40)
+
+    with somebody(browser, home, "demo-alice") as alice:
+        alice.visit(f"/gifts/redeem/{made.code}")
+        alice.page.get_by_role("button", name="Redeem").click()
+
+        expect(alice.page.get_by_role("alert")).to_contain_text("This is your own gift")
+
+
+def test_a_stranger_sees_the_gift_and_signs_in_to_redeem_it(home: str, browser: Browser) -> None:
+    give("demo-alice", 100)
+    made = gift("demo-alice", 40)
+
+    with somebody(browser, home) as bob:
+        bob.visit("/gifts/redeem")
+        bob.page.get_by_label("Code of the gift").fill(spelling.shown(made.code).lower())
+        bob.page.get_by_role("button", name="Look at the gift").click()
+        bob.page.get_by_role("link", name="Sign in to redeem").click()
+        bob.page.get_by_role("link", name="Bob").click()
+        bob.page.get_by_role("button", name="Redeem").click()
+
+        expect(bob.page.get_by_text("Redeemed! You now have 40 credits.")).to_be_visible()
+    assert ledger.balance_of("demo-bob").available == 40
+
+
+def test_too_many_wrong_codes_meet_a_kind_wait(home: str, browser: Browser) -> None:
+    with somebody(browser, home, "demo-bob") as bob:
+        bob.visit("/gifts/redeem")
+        bob.page.evaluate(
+            """async () => {
+                for (let i = 0; i < 31; i += 1) await fetch('/api/v1/gifts/ABCDEFGHJKLM');
+            }"""
+        )
+        bob.visit("/gifts/redeem/ABCD-EFGH-JKLM")
+
+        expect(bob.page.get_by_role("heading", name="Please wait a little")).to_be_visible()
+        expect(bob.page.get_by_text("Please try again in 10 minutes.")).to_be_visible()
+
+
+def test_a_gift_that_was_redeemed_cannot_be_redeemed_again(home: str, browser: Browser) -> None:
+    give("demo-alice", 100)
+    made = gift("demo-alice", 40)
+
+    with somebody(browser, home, "demo-bob") as bob:
+        bob.visit(f"/gifts/redeem/{made.code}")
+        redeem(made, "demo-carol")
+        bob.page.get_by_role("button", name="Redeem").click()
+        expect(bob.page.get_by_role("alert")).to_contain_text("This gift was already redeemed")
+        bob.page.reload()
+
+        expect(bob.page.get_by_role("heading", name="This gift has been redeemed")).to_be_visible()
+        assert bob.page.locator("#redeem").is_hidden()
+    assert ledger.balance_of("demo-bob").available == 0

@@ -1,0 +1,90 @@
+"""Tokens in a real browser: asked of mana-auth, kept in memory, renewed when they expire."""
+
+import time
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Route, expect
+
+from tests.browser.people import Person, somebody
+from tests.environment import PROVIDER
+from tests.factories import give
+
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("committed")]
+
+TOKEN = f"{PROVIDER.issuer}/api/auth/token"
+
+
+def answering(person: Person, *answers: dict[str, Any]) -> list[str]:
+    """Let mana-auth give these answers first; return who asked, as it goes on."""
+    left = list(answers)
+    asked: list[str] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.url)
+        if not left:
+            route.continue_()
+            return
+        headers = {
+            "Access-Control-Allow-Origin": person.home,
+            "Access-Control-Allow-Credentials": "true",
+        }
+        route.fulfill(headers=headers, **left.pop(0))
+
+    person.page.route(TOKEN, answer)
+    return asked
+
+
+def test_an_expired_token_is_renewed_and_nobody_notices(home: str, browser: Browser) -> None:
+    give("demo-bob", 100)
+    old = PROVIDER.token("demo-bob", exp=int(time.time()) - 60)
+
+    with somebody(browser, home, "demo-bob") as bob:
+        asked = answering(bob, {"json": {"token": old}})
+        bob.visit("/credits")
+
+        expect(bob.page.locator("#balance [data-field=balance]")).to_have_text("100")
+        assert len(asked) == 2
+        assert bob.page.locator("#notices .notice").count() == 0
+
+
+def test_when_the_session_is_over_the_page_says_so(home: str, browser: Browser) -> None:
+    old = PROVIDER.token("demo-bob", exp=int(time.time()) - 60)
+
+    with somebody(browser, home, "demo-bob") as bob:
+        answering(bob, {"json": {"token": old}}, {"status": 401, "json": {}})
+        bob.visit("/credits")
+
+        expect(bob.page.get_by_role("link", name="Sign in")).to_be_visible()
+        expect(bob.page.locator("#balance")).to_be_hidden()
+
+
+def test_mana_auth_being_away_is_told_kindly(home: str, browser: Browser) -> None:
+    with somebody(browser, home, "demo-bob", language="de") as bob:
+        bob.page.route(TOKEN, lambda route: route.abort())
+        bob.visit("/credits")
+
+        expect(bob.page.get_by_role("alert")).to_contain_text(
+            "Der Anmeldedienst ist nicht erreichbar."
+        )
+        expect(bob.page.get_by_role("button", name="Noch einmal versuchen")).to_be_visible()
+
+
+def test_the_token_is_in_no_storage(home: str, browser: Browser) -> None:
+    with somebody(browser, home, "demo-bob") as bob:
+        bob.visit("/credits")
+
+        expect(bob.page.locator("#person")).to_contain_text("Bob")
+        kept = bob.page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]")
+        assert kept == [0, 0, ""]
+
+
+def test_the_switch_changes_the_language_and_is_remembered(home: str, browser: Browser) -> None:
+    with somebody(browser, home, "demo-bob") as bob:
+        bob.visit("/credits#costs")
+        bob.page.get_by_role("link", name="Deutsch").click()
+
+        expect(bob.page.get_by_role("heading", name="Was etwas kostet")).to_be_visible()
+        expect(bob.page).to_have_url(f"{home}/credits#costs")
+        bob.visit("/gifts")
+        expect(bob.page.get_by_role("heading", name="Geschenke", exact=True)).to_be_visible()
