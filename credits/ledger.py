@@ -13,7 +13,6 @@ from decimal import Decimal
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from django.db.models import Sum
 from psycopg.types.json import Jsonb
 
 from credits.amounts import exact, plain, positive
@@ -332,13 +331,6 @@ def balance_of(user_id: str) -> Balance:
         last_number=0,
         version=0,
     )
-
-
-def spent_since(entry: Transaction) -> Decimal:
-    """Return what the entry's user spent since then, less what was given back, in credits."""
-    later = Transaction.objects.filter(user_id=entry.user_id, number__gt=entry.number)
-    spent: Decimal | None = later.aggregate(spent=Sum("spent_change"))["spent"]
-    return spent or Decimal(0)
 
 
 def named(amount: Decimal | Priced) -> tuple[object, ...]:

@@ -112,43 +112,9 @@ def refund(
     PurchaseUnknown, NotRefundable, ExceedsPurchase, IdempotencyKeyReused, PaymentUnavailable,
     RefusedByStripe.
     """
-    asked = ask(purchase_id, cents=cents, reason=reason, origin=origin, now=now)
+    asked = _ask(purchase_id, cents, reason, origin, now)
     send(asked, now=now)
     asked.refresh_from_db()
-    return asked
-
-
-@transaction.atomic
-def ask(
-    purchase_id: UUID, *, cents: int | None, reason: str, origin: Origin, now: datetime
-) -> Return:
-    """Write down that money of a purchase is to go back; `send` asks Stripe for it.
-
-    `cents` of it, or all that is left. Raises PurchaseUnknown, NotRefundable, ExceedsPurchase,
-    IdempotencyKeyReused.
-    """
-    found = Purchase.objects.filter(pk=purchase_id).first()
-    if found is None:
-        raise PurchaseUnknown
-    if found.stripe_payment_intent_id is None:
-        raise NotRefundable
-    payment = found.stripe_payment_intent_id
-    lock_payment(payment)
-    purchase = Purchase.objects.select_for_update().get(pk=purchase_id)
-    origin = origin.naming("refund_purchase", purchase_id, cents)
-    ledger.open_balance(purchase.user_id, origin=origin)
-    if known := ledger.recall(purchase.user_id, origin):
-        return Return.objects.get(pk=known)
-    asked = Return.objects.create(
-        kind=Return.Kind.REFUND,
-        stripe_payment_intent_id=payment,
-        amount_cents=_refundable(purchase, cents),
-        state=State.REQUESTED,
-        actor=origin.actor,
-        reason=reason,
-        created_at=now,
-    )
-    ledger.remember(purchase.user_id, origin, subject_id=asked.pk)
     return asked
 
 
@@ -179,11 +145,6 @@ def of_purchase(purchase: Purchase) -> list[Return]:
     return list(known.order_by("created_at", "pk"))
 
 
-def share(purchase: Purchase, cents: int) -> Decimal:
-    """Return how many of its credits so many cents of a purchase are worth."""
-    return _share(purchase, cents, ROUND_DOWN)
-
-
 def cents_refunded(purchase: Purchase) -> int:
     """Return how much of the price refunds have sent back, requested ones included."""
     return _cents_of_refunds(of_purchase(purchase), {State.REQUESTED, State.GONE})
@@ -196,6 +157,35 @@ def lock_payment(intent_id: str) -> None:
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [intent_id])
+
+
+@transaction.atomic
+def _ask(
+    purchase_id: UUID, cents: int | None, reason: str, origin: Origin, now: datetime
+) -> Return:
+    found = Purchase.objects.filter(pk=purchase_id).first()
+    if found is None:
+        raise PurchaseUnknown
+    if found.stripe_payment_intent_id is None:
+        raise NotRefundable
+    payment = found.stripe_payment_intent_id
+    lock_payment(payment)
+    purchase = Purchase.objects.select_for_update().get(pk=purchase_id)
+    origin = origin.naming("refund_purchase", purchase_id, cents)
+    ledger.open_balance(purchase.user_id, origin=origin)
+    if known := ledger.recall(purchase.user_id, origin):
+        return Return.objects.get(pk=known)
+    asked = Return.objects.create(
+        kind=Return.Kind.REFUND,
+        stripe_payment_intent_id=payment,
+        amount_cents=_refundable(purchase, cents),
+        state=State.REQUESTED,
+        actor=origin.actor,
+        reason=reason,
+        created_at=now,
+    )
+    ledger.remember(purchase.user_id, origin, subject_id=asked.pk)
+    return asked
 
 
 def _withdraw(asked: Return) -> None:

@@ -10,10 +10,8 @@ class WebhooksConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Have events erased with the rest of a person's data, and shown on their timeline."""
-        from credits import erasure, timeline  # noqa: PLC0415  # models are not loaded before
-        from webhooks import history  # noqa: PLC0415
+        """Have events erased with the rest of a person's data."""
+        from credits import erasure  # noqa: PLC0415  # models are not loaded before
         from webhooks.privacy import ROWS  # noqa: PLC0415
 
         erasure.add_rows(ROWS)
-        timeline.add_source("events", history.of_account)

@@ -32,7 +32,6 @@ class StripeEvent(models.Model):
 
     class Meta:
         db_table = '"credits"."stripe_events"'
-        permissions = (("process_event", "Can process an event again"),)
         constraints = (
             models.CheckConstraint(name="stripe_event_id_not_empty", condition=~Q(id="")),
             models.CheckConstraint(
@@ -45,7 +44,6 @@ class StripeEvent(models.Model):
             ),
         )
         indexes = (
-            models.Index(name="stripe_event_by_time_idx", fields=["-created_at"]),
             models.Index(
                 name="stripe_event_unprocessed_idx",
                 fields=["created_at"],

@@ -1,8 +1,8 @@
 """Pages of the back office: who may see one, how it is rendered, and forms that act once."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import update_wrapper
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID, uuid4
 
 from django import forms
@@ -96,49 +96,3 @@ def act(
         form.add_error(None, refusal.text)
         return None
     return redirect(then)
-
-
-class Fact(NamedTuple):
-    """A line about a row: what, and what it is; with the address of its page if it has one."""
-
-    what: str
-    value: object
-    address: str = ""
-
-
-class Link(NamedTuple):
-    """A button that leads to a page."""
-
-    text: str
-    address: str
-
-
-class Table(NamedTuple):
-    """Rows that belong to a row; a cell may be a Link."""
-
-    title: str
-    heads: Sequence[str]
-    rows: Sequence[Sequence[object]]
-
-
-def row_page(request: HttpRequest, title: str, heading: str, **parts: Any) -> HttpResponse:
-    """Return the page of one row.
-
-    Its parts: `status`, `facts` (Fact), `links` (Link), `tables` (Table), `warnings` (texts),
-    `text` (as it is, in one block).
-    """
-    return render(request, "row.html", title, {"heading": heading, **parts})
-
-
-def act_page(
-    request: HttpRequest, form: forms.Form, do: Callable[[], str], *, then: str, **parts: Any
-) -> HttpResponse:
-    """Do what a valid form asks for and lead on to `then`; else return the page with the form.
-
-    Its parts: `title`, `button`, `facts` (Fact), `warnings` (texts), `danger` (for the button).
-    """
-    if form.is_valid():
-        done = act(request, form, do, then=then)
-        if done:
-            return done
-    return render(request, "act.html", parts.pop("title"), {"form": form, "then": then, **parts})
