@@ -40,7 +40,7 @@ check: $(INSTALLED) lint types
 	$(BIN)/python -m coverage report --fail-under=100 --include='$(MONEY)'
 
 # The modules through which credits move; every branch of them is tested.
-MONEY := credits/ledger.py,credits/reservations.py,credits/amounts.py,credits/routines.py,credits/erasure.py,credits/books.py,credits/catalogue.py,credits/cloud_sync.py,credits/periods.py,gifts/codes.py,gifts/settling.py,gifts/expiry.py,gifts/pending.py,gifts/campaigns.py,gifts/throttle.py,credits/keys.py,credits/buying.py,credits/purchases.py,credits/returns.py,credits/stripe_facts.py,credits/stripe_api.py,webhooks/signature.py,webhooks/events.py,webhooks/reconciling.py
+MONEY := credits/ledger.py,credits/reservations.py,credits/amounts.py,credits/routines.py,credits/erasure.py,credits/books.py,credits/catalogue.py,credits/packages.py,credits/cloud_sync.py,credits/periods.py,gifts/codes.py,gifts/settling.py,gifts/expiry.py,gifts/pending.py,gifts/campaigns.py,gifts/throttle.py,credits/buying.py,credits/purchases.py,credits/returns.py,credits/stripe_facts.py,credits/stripe_api.py,webhooks/signature.py,webhooks/events.py,webhooks/reconciling.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -24,6 +24,10 @@ class Discrepancy:
     sentence: str
 
 
+class BooksDoNotClose(Exception):
+    """A check of all users found discrepancies; each was printed or logged."""
+
+
 # Each query yields a user's id and a sentence for whatever breaks the rule, among %(users)s.
 RULES = {
     "posted is the sum of the transactions": """

@@ -11,21 +11,14 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 
-from credits import keys, ledger, stripe_api
+from credits import ledger, packages, stripe_api
 from credits.errors import DomainError
 from credits.ledger import Origin
-from credits.models import Package, Purchase, StripeCustomer
-from credits.stripe_api import PaymentUnavailable
+from credits.models import Purchase, StripeCustomer
+from credits.packages import PackageUnknown
+from credits.stripe_api import CustomerGone, PaymentUnavailable
 
 OPENED_WITHIN = timedelta(hours=23)
-
-
-class PackageUnknown(DomainError):
-    """There is no such package, or it is no longer offered."""
-
-    code = "package_not_found"
-    status = 404
-    message = "Package not found"
 
 
 class PurchaseTooOld(DomainError):
@@ -43,11 +36,6 @@ class Pages(NamedTuple):
     cancel_url: str
 
 
-def offered() -> QuerySet[Package]:
-    """Return the packages that can be bought, in their order."""
-    return Package.objects.filter(active=True).order_by("sort_order", "pk")
-
-
 def start(
     user_id: str, package_id: UUID, *, pages: Pages | None, origin: Origin, now: datetime
 ) -> Purchase:
@@ -62,8 +50,7 @@ def start(
     if now - purchase.created_at > OPENED_WITHIN:
         raise PurchaseTooOld
     try:
-        customer_id = _customer_of(user_id, now)
-        return _open(purchase.pk, customer_id)
+        return _open_for_buyer(purchase, now)
     except PaymentUnavailable:
         Purchase.objects.filter(pk=purchase.pk).update(unavailable_at=now)
         raise
@@ -93,11 +80,11 @@ def give_up(purchase: Purchase) -> Purchase | None:
 def _begin(
     user_id: str, package_id: UUID, pages: Pages | None, origin: Origin, now: datetime
 ) -> Purchase:
-    request = origin.request("purchase", package_id, "checkout" if pages else "intent") or ""
-    if origin.key and (known := keys.recall(user_id, request, origin=origin)):
+    origin = origin.naming("purchase", package_id, "checkout" if pages else "intent")
+    ledger.open_balance(user_id, origin=origin)
+    if known := ledger.recall(user_id, origin):
         return Purchase.objects.get(pk=known)
-    ledger.open_balance(user_id, origin=origin._replace(key=None))
-    package = Package.objects.filter(pk=package_id, active=True).first()
+    package = packages.offered().filter(pk=package_id).first()
     if package is None:
         raise PackageUnknown
     wanted = Purchase(
@@ -113,8 +100,7 @@ def _begin(
     purchase = _unfinished(wanted) or wanted
     purchase.unavailable_at = None
     purchase.save()
-    if origin.key:
-        keys.remember(user_id, request, key=origin.key, subject_id=purchase.pk, at=now)
+    ledger.remember(user_id, origin, subject_id=purchase.pk)
     return purchase
 
 
@@ -146,12 +132,21 @@ def _customer_of(user_id: str, now: datetime) -> str:
 
 
 @transaction.atomic
-def _make_customer(user_id: str) -> str:
+def _make_customer(user_id: str, *, gone: str | None = None) -> str:
+    """Return the user's customer, made at Stripe when there is none but the one that is `gone`."""
     customer = StripeCustomer.objects.select_for_update().get(user_id=user_id)
-    if customer.stripe_customer_id is None:
-        customer.stripe_customer_id = stripe_api.create_customer(user_id, customer.pk)
+    if customer.stripe_customer_id is None or customer.stripe_customer_id == gone:
+        customer.stripe_customer_id = stripe_api.create_customer(user_id, customer.pk, after=gone)
         customer.save(update_fields=["stripe_customer_id"])
     return customer.stripe_customer_id
+
+
+def _open_for_buyer(purchase: Purchase, now: datetime) -> Purchase:
+    customer_id = _customer_of(purchase.user_id, now)
+    try:
+        return _open(purchase.pk, customer_id)
+    except CustomerGone:
+        return _open(purchase.pk, _make_customer(purchase.user_id, gone=customer_id))
 
 
 @transaction.atomic

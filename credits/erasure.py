@@ -17,6 +17,7 @@ from credits.models import (
     OutboxMessage,
     Purchase,
     Reservation,
+    Return,
     StripeCustomer,
     SyncSubscription,
     Transaction,
@@ -104,6 +105,11 @@ def _strip_transactions(user_id: str, pseudonym: str) -> int:
 
 
 def _strip_purchases(purchases: QuerySet[Purchase], pseudonym: str) -> int:
+    # What operators wrote about a refund or a quarantine may name the person.
+    payments = purchases.values("stripe_payment_intent_id")
+    refunds = Return.objects.filter(stripe_payment_intent_id__in=payments, reason__isnull=False)
+    refunds.update(reason="")
+    purchases.filter(quarantine_resolved_at__isnull=False).update(quarantine_resolved_why="")
     return purchases.update(
         user_id=pseudonym,
         metadata=None,

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from credits import books, cloud_sync, outbox, reservations
+from credits import books, cloud_sync, daily, outbox, reservations
+from credits.books import BooksDoNotClose
 from credits.worker import Job
 
 # So many rows in one run, so that no job keeps the others waiting for long.
@@ -13,10 +14,6 @@ ROWS_PER_RUN = 5_000
 USERS_PER_BATCH = 1_000
 
 logger = structlog.get_logger(__name__)
-
-
-class BooksDoNotClose(Exception):
-    """The nightly check found discrepancies; each is in the log."""
 
 
 def expire_reservations(now: datetime) -> Iterator[str]:
@@ -53,6 +50,12 @@ def clean_up_outbox(now: datetime) -> Iterator[str]:
         yield "deleted"
 
 
+def sum_days(now: datetime) -> Iterator[str]:
+    """Sum yesterday and today, for the figures of the back office."""
+    for _ in daily.sum_due(now=now):
+        yield "summed"
+
+
 JOBS = (
     Job(
         "expire_reservations",
@@ -67,6 +70,7 @@ JOBS = (
         next_due=cloud_sync.next_due,
     ),
     Job("deliver_outbox", deliver_outbox, every=timedelta(seconds=10), next_due=outbox.next_due),
+    Job("sum_days", sum_days, every=timedelta(minutes=5)),
     Job("check_ledger", check_ledger, at_hour=3),
     Job("clean_up_outbox", clean_up_outbox, at_hour=4),
 )

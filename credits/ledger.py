@@ -313,7 +313,7 @@ def return_gift(
 
 
 def open_balance(user_id: str, *, origin: Origin) -> Balance:
-    """Return the user's balance, making the row when there is none."""
+    """Return the user's balance, making the row when there is none; locks it in a transaction."""
     unkeyed = origin._replace(key=None)
     _, _, _, balance = _call(user_id, Movement(None, Decimal(0)), Memo(), unkeyed)
     return cast("Balance", balance)
@@ -341,7 +341,7 @@ def recall(user_id: str, origin: Origin) -> UUID | None:
     """Return the id that the origin's key stands for, None when it is new or there is none.
 
     For verbs with rows of their own, whose origin is `naming` the request; to be called with the
-    row locked. Raises IdempotencyKeyReused.
+    row locked, or the balance by `open_balance`. Raises IdempotencyKeyReused.
     """
     known = IdempotencyKey.objects.filter(user_id=user_id, key=origin.key).first()
     if known is None:
@@ -351,12 +351,20 @@ def recall(user_id: str, origin: Origin) -> UUID | None:
     return known.subject_id
 
 
-def remember(user_id: str, origin: Origin) -> None:
-    """Keep the key of a request that moves nothing. Raises IdempotencyKeyReused."""
+def remember(user_id: str, origin: Origin, *, subject_id: UUID | None = None) -> None:
+    """Keep the key, if any, of a request that moves nothing, and the row that it made, if any.
+
+    Raises IdempotencyKeyReused.
+    """
     if origin.key is not None:
-        outcome, *_ = _call(user_id, Movement(None, Decimal(0)), Memo(), origin)
+        outcome, *_ = _call(user_id, Movement(None, Decimal(0)), Memo(), origin, subject_id)
         if outcome in REFUSALS:
             raise REFUSALS[outcome]
+
+
+def forget(user_id: str, *, subject_id: UUID) -> None:
+    """Let the key of a row that is no more be new again."""
+    IdempotencyKey.objects.filter(user_id=user_id, subject_id=subject_id).delete()
 
 
 def refuse(outcome: str, *, required: Decimal | None, balance: Balance | None) -> DomainError:
@@ -375,12 +383,16 @@ def _post(user_id: str, movement: Movement, memo: Memo, origin: Origin) -> Posti
 
 
 def _call(
-    user_id: str, movement: Movement, memo: Memo, origin: Origin
+    user_id: str,
+    movement: Movement,
+    memo: Memo,
+    origin: Origin,
+    subject_id: UUID | None = None,
 ) -> tuple[str, Decimal | None, Any, Any]:
     amount = movement.amount
     operation, quantity = amount if isinstance(amount, Priced) else (None, None)
     return _post_transaction(
-        new_id(),
+        subject_id or new_id(),
         user_id,
         movement.type,
         None if isinstance(amount, Priced) else amount,

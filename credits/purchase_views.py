@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from credits import buying, purchases
+from credits import buying, packages, purchases
 from credits.purchase_serializers import (
     PACKAGE,
     PURCHASE,
@@ -33,7 +33,7 @@ class PackageViewSet(GenericViewSet[Any]):
     @extend_schema(operation_id="packages", responses=PackageSerializer(many=True))
     def offered(self, request: Request) -> Response:
         """The packages that can be bought, in their order."""
-        return Response([PACKAGE.represent(row) for row in buying.offered()])
+        return Response([PACKAGE.represent(row) for row in packages.offered()])
 
 
 class PurchaseViewSet(GenericViewSet[Any]):

@@ -15,12 +15,14 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from credits import ledger, returns, stripe_api
+from credits.errors import DomainError
 from credits.ledger import Memo, Origin
 from credits.models import Purchase
 from credits.returns import PurchaseUnknown
 from credits.stripe_facts import Payment
 
 Status = Purchase.Status
+Resolution = Purchase.Resolution
 # Of two reports of one second, the one further down the way.
 RANKS: Mapping[str, int] = {
     Status.PENDING: 0,
@@ -30,6 +32,30 @@ RANKS: Mapping[str, int] = {
 }
 
 logger = structlog.get_logger(__name__)
+
+
+class NotQuarantined(DomainError):
+    """Nothing about the purchase is for an operator to resolve."""
+
+    code = "not_quarantined"
+    status = 409
+    message = "This purchase is not in quarantine"
+
+
+class QuarantineChanged(DomainError):
+    """Somebody resolved it the other way, or another payment came; it has to be looked at again."""
+
+    code = "quarantine_changed"
+    status = 409
+    message = "The quarantine of this purchase has changed; look at it again"
+
+
+class NotCreditable(DomainError):
+    """Its credits were posted before, or no payment at Stripe stands behind it."""
+
+    code = "not_creditable"
+    status = 409
+    message = "This purchase was credited before, or there is no payment to credit it for"
 
 
 def of_user(user_id: str) -> QuerySet[Purchase]:
@@ -52,10 +78,10 @@ def complete(payment: Payment, *, at: datetime, now: datetime) -> Purchase | Non
     if purchase is None:
         return None
     if fault := _fault(purchase, payment):
-        quarantine(purchase, fault, now=now)
+        quarantine(purchase, payment, fault, now=now)
     elif not purchase.paid:
         purchase.stripe_payment_intent_id = payment.intent_id
-        _credit(purchase, at=at, now=now)
+        _credit(purchase, origin=Origin("stripe"), at=at, now=now)
         returns.settle(purchase)
     return purchase
 
@@ -78,18 +104,58 @@ def cancel(payment: Payment, *, at: datetime) -> Purchase | None:
     return _report(payment, Status.CANCELLED, at)
 
 
-def quarantine(purchase: Purchase, reason: str, *, now: datetime) -> None:
-    """Keep a locked purchase for operators to look at; the first reason stays."""
+def quarantine(purchase: Purchase, payment: Payment, reason: str, *, now: datetime) -> None:
+    """Keep a locked purchase for operators to look at; a reason they know of changes nothing."""
+    known = (purchase.quarantine_reason or "").splitlines()
+    if reason in known:
+        return
     logger.error("purchase_quarantined", purchase=str(purchase.pk), reason=reason)
-    if purchase.quarantined_at is None:
+    if not known or purchase.quarantine_resolution:
         purchase.quarantined_at = now
-        purchase.quarantine_reason = reason
-        purchase.save(update_fields=["quarantined_at", "quarantine_reason"])
+    purchase.quarantine_reason = "\n".join([*known, reason])
+    purchase.quarantined_intent = payment.intent_id
+    purchase.stripe_payment_intent_id = purchase.stripe_payment_intent_id or payment.intent_id
+    purchase.quarantine_resolution = None
+    purchase.quarantine_resolved_at = None
+    purchase.quarantine_resolved_by = None
+    purchase.quarantine_resolved_why = None
+    purchase.save()
 
 
 def quarantined() -> QuerySet[Purchase]:
     """Return what operators must look at, oldest first."""
-    return Purchase.objects.filter(quarantined_at__isnull=False).order_by("quarantined_at")
+    return Purchase.objects.filter(
+        quarantined_at__isnull=False, quarantine_resolved_at__isnull=True
+    ).order_by("quarantined_at")
+
+
+@transaction.atomic
+def resolve_quarantine(
+    purchase_id: UUID, *, credit: bool, reason: str, origin: Origin, now: datetime
+) -> Purchase:
+    """Credit a quarantined purchase as if it had been paid as agreed, or leave it uncredited.
+
+    Who (the actor of `origin`), when and why (`reason`) stay with it. Credited, it is of the
+    payment that was reported last, and refunds of that take credits back by its price. The same
+    again changes nothing; another payment that does not fit opens the quarantine anew. Raises
+    PurchaseUnknown, NotQuarantined, QuarantineChanged, NotCreditable.
+    """
+    purchase = _locked_by_operator(purchase_id)
+    wanted = Resolution.CREDITED if credit else Resolution.LEFT
+    if purchase.quarantine_resolution == wanted:
+        return purchase
+    if purchase.quarantine_resolution:
+        raise QuarantineChanged
+    if credit:
+        _credit_quarantined(purchase, origin, now)
+    elif not purchase.paid:
+        purchase.status = Status.CANCELLED
+    purchase.quarantine_resolution = wanted
+    purchase.quarantine_resolved_at = now
+    purchase.quarantine_resolved_by = origin.actor
+    purchase.quarantine_resolved_why = reason
+    purchase.save()
+    return purchase
 
 
 def of_payment(payment: Payment) -> Purchase | None:
@@ -101,6 +167,28 @@ def _locked(payment: Payment) -> Purchase | None:
     if payment.intent_id:
         returns.lock_payment(payment.intent_id)
     return _find(payment, Purchase.objects.select_for_update())
+
+
+def _locked_by_operator(purchase_id: UUID) -> Purchase:
+    seen = Purchase.objects.filter(pk=purchase_id).first()
+    if seen is None:
+        raise PurchaseUnknown
+    if seen.quarantined_intent:
+        returns.lock_payment(seen.quarantined_intent)
+    purchase = Purchase.objects.select_for_update().get(pk=purchase_id)
+    if purchase.quarantined_at is None:
+        raise NotQuarantined
+    if purchase.quarantined_intent != seen.quarantined_intent:
+        raise QuarantineChanged
+    return purchase
+
+
+def _credit_quarantined(purchase: Purchase, origin: Origin, now: datetime) -> None:
+    if purchase.paid or purchase.quarantined_intent is None:
+        raise NotCreditable
+    purchase.stripe_payment_intent_id = purchase.quarantined_intent
+    _credit(purchase, origin=origin._replace(key=None), at=now, now=now)
+    returns.settle(purchase)
 
 
 def _find(payment: Payment, rows: QuerySet[Purchase]) -> Purchase | None:
@@ -142,7 +230,7 @@ def _fault(purchase: Purchase, payment: Payment) -> str | None:
     paid = (payment.amount_cents, payment.currency)
     if paid != (purchase.price_euro_cents, stripe_api.CURRENCY):
         return (
-            f"Stripe reports {payment.amount_cents} {payment.currency}, "
+            f"Stripe reports {payment.amount_cents} {payment.currency} of {payment.intent_id}, "
             f"the price is {purchase.price_euro_cents} {stripe_api.CURRENCY}."
         )
     if payment.intent_id is None or not _same_payment(purchase, payment):
@@ -151,7 +239,7 @@ def _fault(purchase: Purchase, payment: Payment) -> str | None:
     return None
 
 
-def _credit(purchase: Purchase, *, at: datetime, now: datetime) -> None:
+def _credit(purchase: Purchase, *, origin: Origin, at: datetime, now: datetime) -> None:
     posting = ledger.credit_purchase(
         purchase.user_id,
         purchase.credits,
@@ -159,7 +247,7 @@ def _credit(purchase: Purchase, *, at: datetime, now: datetime) -> None:
             description=f"Purchase of {purchase.package.name}",
             metadata={"purchaseId": str(purchase.pk), "packageId": str(purchase.package_id)},
         ),
-        origin=Origin("stripe"),
+        origin=origin,
         purchase_id=purchase.pk,
     )
     purchase.transaction = posting.transaction

@@ -12,7 +12,7 @@ from uuid import UUID
 import structlog
 from django.db import connection, transaction
 
-from credits import keys, ledger, stripe_api, stripe_facts
+from credits import ledger, stripe_api, stripe_facts
 from credits.errors import DomainError
 from credits.ledger import Memo, Origin
 from credits.models import Purchase, Return, Transaction
@@ -23,6 +23,7 @@ State = Return.State
 Status = Purchase.Status
 STRIPE = Origin("stripe")
 SMALLEST = Decimal("0.0001")
+MOVED = {State.GONE, State.RETURNED}
 
 logger = structlog.get_logger(__name__)
 
@@ -65,7 +66,7 @@ def record(fact: MoneyBack, *, now: datetime) -> Purchase | None:
     found = _row_of(fact, fact.intent_id, now)
     found.stripe_id = fact.stripe_id
     found.stripe_status = fact.status
-    found.state = stripe_facts.further(found.state, fact.state)
+    _move(found, fact.state, now)
     found.save()
     if purchase:
         settle(purchase)
@@ -90,7 +91,7 @@ def settle(purchase: Purchase) -> None:
     if not purchase.paid:
         return
     known = of_purchase(purchase)
-    moved = [one for one in known if one.state in {State.GONE, State.RETURNED}]
+    moved = [one for one in known if one.state in MOVED]
     standing = [one for one in moved if one.state == State.GONE]
     _take(purchase, [one for one in moved if not one.given_back])
     for one in moved:
@@ -140,20 +141,13 @@ def send(asked: Return, *, now: datetime) -> None:
 
 def of_purchase(purchase: Purchase) -> list[Return]:
     """Return what is known of a purchase's refunds and disputes, oldest first."""
-    payment = purchase.stripe_payment_intent_id
-    return list(
-        Return.objects.filter(stripe_payment_intent_id=payment).order_by("created_at", "pk")
-    )
+    known = Return.objects.filter(stripe_payment_intent_id=purchase.stripe_payment_intent_id)
+    return list(known.order_by("created_at", "pk"))
 
 
 def cents_refunded(purchase: Purchase) -> int:
     """Return how much of the price refunds have sent back, requested ones included."""
-    standing = {State.REQUESTED, State.GONE}
-    return sum(
-        one.amount_cents
-        for one in of_purchase(purchase)
-        if one.kind == Return.Kind.REFUND and one.state in standing
-    )
+    return _cents_of_refunds(of_purchase(purchase), {State.REQUESTED, State.GONE})
 
 
 def lock_payment(intent_id: str) -> None:
@@ -177,8 +171,9 @@ def _ask(
     payment = found.stripe_payment_intent_id
     lock_payment(payment)
     purchase = Purchase.objects.select_for_update().get(pk=purchase_id)
-    request = origin.request("refund_purchase", purchase_id, cents) or ""
-    if origin.key and (known := keys.recall(purchase.user_id, request, origin=origin)):
+    origin = origin.naming("refund_purchase", purchase_id, cents)
+    ledger.open_balance(purchase.user_id, origin=origin)
+    if known := ledger.recall(purchase.user_id, origin):
         return Return.objects.get(pk=known)
     asked = Return.objects.create(
         kind=Return.Kind.REFUND,
@@ -189,14 +184,13 @@ def _ask(
         reason=reason,
         created_at=now,
     )
-    if origin.key:
-        keys.remember(purchase.user_id, request, key=origin.key, subject_id=asked.pk, at=now)
+    ledger.remember(purchase.user_id, origin, subject_id=asked.pk)
     return asked
 
 
 def _withdraw(asked: Return) -> None:
     purchase = Purchase.objects.get(stripe_payment_intent_id=asked.stripe_payment_intent_id)
-    keys.forget(purchase.user_id, subject_id=asked.pk)
+    ledger.forget(purchase.user_id, subject_id=asked.pk)
     asked.delete()
 
 
@@ -226,6 +220,14 @@ def _row_of(fact: MoneyBack, intent_id: str, now: datetime) -> Return:
         takes=0,
         given_back=False,
     )
+
+
+def _move(found: Return, state: str, now: datetime) -> None:
+    found.state = stripe_facts.further(found.state, state)
+    if found.state in MOVED:
+        found.gone_at = found.gone_at or now
+    if found.state == State.RETURNED:
+        found.returned_at = found.returned_at or now
 
 
 def _take(purchase: Purchase, standing: Iterable[Return]) -> None:
@@ -280,15 +282,16 @@ def _memo(purchase: Purchase, one: Return, text: str) -> Memo:
     )
 
 
+def _cents_of_refunds(known: list[Return], states: set[State]) -> int:
+    refunds = (one for one in known if one.kind == Return.Kind.REFUND)
+    return sum(one.amount_cents for one in refunds if one.state in states)
+
+
 def _status(purchase: Purchase, known: list[Return]) -> str:
     disputed = {State.OPEN, State.GONE}
     if any(one.kind == Return.Kind.DISPUTE and one.state in disputed for one in known):
         return Status.DISPUTED
-    cents = sum(
-        one.amount_cents
-        for one in known
-        if one.kind == Return.Kind.REFUND and one.state == State.GONE
-    )
+    cents = _cents_of_refunds(known, {State.GONE})
     if cents >= purchase.price_euro_cents:
         return Status.REFUNDED
     return Status.PARTIALLY_REFUNDED if cents else Status.COMPLETED

@@ -42,6 +42,10 @@ class PaymentUnavailable(DomainError):
     retry_after = 5
 
 
+class CustomerGone(PaymentUnavailable):
+    """The buyer's customer was deleted at Stripe; with a new one it is worth trying again."""
+
+
 class RefusedByStripe(DomainError):
     """Stripe does not do what was asked; the message says why."""
 
@@ -69,7 +73,9 @@ def _v1() -> stripe.V1Services:
 def _asking() -> Iterator[None]:
     try:
         yield
-    except stripe.InvalidRequestError:
+    except stripe.InvalidRequestError as error:
+        if (error.code, error.param) == ("resource_missing", "customer"):
+            raise CustomerGone from error
         raise
     except stripe.StripeError as error:
         kind = type(error).__name__
@@ -77,11 +83,12 @@ def _asking() -> Iterator[None]:
         raise PaymentUnavailable from error
 
 
-def create_customer(user_id: str, row_id: UUID) -> str:
-    """Make the user's customer; return its id."""
+def create_customer(user_id: str, row_id: UUID, *, after: str | None = None) -> str:
+    """Make the user's customer, or the one `after` a customer that is gone; return its id."""
+    key = f"customer-{row_id}-{after}" if after else f"customer-{row_id}"
     with _asking():
         customer = _v1().customers.create(
-            {"metadata": {"userId": user_id}}, {"idempotency_key": f"customer-{row_id}"}
+            {"metadata": {"userId": user_id}}, {"idempotency_key": key}
         )
     return customer.id
 
@@ -97,7 +104,7 @@ def create_intent(purchase: Purchase) -> Object:
                 "allowed_payment_method_types": METHODS,
                 "metadata": _metadata(purchase),
             },
-            {"idempotency_key": f"purchase-{purchase.pk}"},
+            _opening(purchase),
         )
     return _plain(intent)
 
@@ -121,9 +128,7 @@ def create_session(purchase: Purchase) -> Object:
         "payment_intent_data": {"metadata": _metadata(purchase)},
     }
     with _asking():
-        session = _v1().checkout.sessions.create(
-            params, {"idempotency_key": f"purchase-{purchase.pk}"}
-        )
+        session = _v1().checkout.sessions.create(params, _opening(purchase))
     return _plain(session)
 
 
@@ -209,6 +214,11 @@ def _patiently(call: Any, *arguments: Any) -> Any:
             time.sleep(wait)
     with _asking():
         return call(*arguments)
+
+
+def _opening(purchase: Purchase) -> Any:
+    """Return the options of a call that opens a purchase; the key says all that may differ."""
+    return {"idempotency_key": f"purchase-{purchase.pk}-{purchase.stripe_customer_id}"}
 
 
 def _metadata(purchase: Purchase) -> dict[str, str]:

@@ -76,7 +76,11 @@ def work_once(stop: Event, *, now: datetime) -> bool:
 
 
 def run(job: Job, *, now: datetime, stop: Event | None = None) -> Counter[str]:
-    """Run a job, keep what it came to, and return how often each outcome came up."""
+    """Run a job, keep what it came to, and return how often each outcome came up.
+
+    A command may run a job of its own under the name of a nightly one: what it came to is kept
+    there, and the night's run and its claim stay as they are.
+    """
     outcomes: Counter[str] = Counter()
     try:
         for outcome in job.run(now):
@@ -94,7 +98,7 @@ def run(job: Job, *, now: datetime, stop: Event | None = None) -> Counter[str]:
 
 def _attempt(job: Job, now: datetime, stop: Event) -> bool:
     try:
-        if job.at_hour is None or _claim(job, now):
+        if not _is_nightly(job) or _claim(job, now):
             outcomes = run(job, now=now, stop=stop)
             if outcomes:
                 logger.info("job_done", job=job.name, **outcomes)
@@ -102,6 +106,10 @@ def _attempt(job: Job, now: datetime, stop: Event) -> bool:
         logger.exception("job_failed", job=job.name)
         return False
     return True
+
+
+def _is_nightly(job: Job) -> bool:
+    return job.at_hour is not None
 
 
 def _night(job: Job, now: datetime) -> date | None:
@@ -125,35 +133,34 @@ def _release(job: Job) -> None:
 
 
 def _record_success(job: Job, now: datetime, outcomes: Counter[str]) -> None:
-    _record(
-        JobRun(
-            name=job.name,
-            started_at=now,
-            succeeded_at=now,
-            result=dict(outcomes),
-            night=_night(job, now),
-        ),
-        ["started_at", "succeeded_at", "result", "error", "night", "claimed_until"],
+    row = JobRun(
+        name=job.name,
+        started_at=now,
+        succeeded_at=now,
+        result=dict(outcomes),
+        night=_night(job, now),
     )
+    _record(row, "succeeded_at", *(("night", "claimed_until") if _is_nightly(job) else ()))
 
 
 def _record_failure(job: Job, now: datetime, outcomes: Counter[str], error: Exception) -> None:
-    _record(
-        JobRun(
-            name=job.name,
-            started_at=now,
-            failed_at=now,
-            result=dict(outcomes),
-            error=f"{type(error).__name__}: {error}"[:500],
-            claimed_until=now + PAUSE_AFTER_FAILURE,
-        ),
-        ["started_at", "failed_at", "result", "error", "claimed_until"],
+    row = JobRun(
+        name=job.name,
+        started_at=now,
+        failed_at=now,
+        result=dict(outcomes),
+        error=f"{type(error).__name__}: {error}"[:500],
+        claimed_until=now + PAUSE_AFTER_FAILURE if _is_nightly(job) else None,
     )
+    _record(row, "failed_at", *(("claimed_until",) if _is_nightly(job) else ()))
 
 
-def _record(row: JobRun, fields: list[str]) -> None:
+def _record(row: JobRun, *fields: str) -> None:
     JobRun.objects.bulk_create(
-        [row], update_conflicts=True, unique_fields=["name"], update_fields=fields
+        [row],
+        update_conflicts=True,
+        unique_fields=["name"],
+        update_fields=["started_at", "result", "error", *fields],
     )
 
 

@@ -85,6 +85,8 @@ STRIPE_WEBHOOK_SECRETS = [
     one.strip() for one in env.str("STRIPE_WEBHOOK_SECRET", default="").split(",") if one.strip()
 ]
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="").rstrip("/")
+# For how long what Stripe's events said is kept after they were processed; 0: for ever.
+STRIPE_PAYLOADS_KEPT_DAYS = env.int("STRIPE_PAYLOADS_KEPT_DAYS", default=400)
 
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",

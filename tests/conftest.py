@@ -20,10 +20,13 @@ from tests.stripe import Stripe
 TABLES = (
     "credits.adjustment_requests",
     "credits.balances",
+    "credits.daily_revenue",
+    "credits.daily_totals",
     "credits.idempotency_keys",
     "credits.job_runs",
     "credits.outbox",
     "credits.sync_subscriptions",
+    "credits.package_changes",
     "credits.packages",
     "credits.purchases",
     "credits.reservations",

@@ -27,6 +27,7 @@ EVENTS = Counter(
 )
 LONGEST_TRACEBACK = 10_000
 LONGEST_NAME = 255
+EMPTIED_AT_ONCE = 1_000
 
 logger = structlog.get_logger(__name__)
 
@@ -86,6 +87,19 @@ def process_all(*, now: datetime) -> Iterator[tuple[str, Exception | None]]:
             yield event_id, error
         else:
             yield event_id, None
+
+
+def empty_payloads(*, received_before: datetime) -> Iterator[int]:
+    """Empty the payloads of processed events that were received before then; yield counts.
+
+    Ids, types, times and outcomes stay, so that an event which comes again is still known.
+    """
+    processed = StripeEvent.objects.filter(
+        processed_at__isnull=False, received_at__lt=received_before
+    )
+    old = list(processed.exclude(payload="").values_list("pk", flat=True))
+    for start in range(0, len(old), EMPTIED_AT_ONCE):
+        yield processed.filter(pk__in=old[start : start + EMPTIED_AT_ONCE]).update(payload="")
 
 
 def _event_of(payload: bytes, now: datetime) -> StripeEvent:

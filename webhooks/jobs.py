@@ -2,19 +2,17 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import repeat
 
+from django.conf import settings
 from django.db.models import Min
 
 from credits.worker import Job
 from webhooks import events
 from webhooks.models import StripeEvent
-from webhooks.reconciling import Check
+from webhooks.reconciling import Check, DoesNotReconcile
 
 RECONCILED_SPAN = timedelta(days=3)
-
-
-class DoesNotReconcile(Exception):
-    """Something stands on one side only; `manage.py reconcile_stripe` says what."""
 
 
 def process_stripe_events(now: datetime) -> Iterator[str]:
@@ -28,9 +26,16 @@ def reconcile_stripe(now: datetime) -> Iterator[str]:
     unexplained = 0
     for finding in Check(since=now - RECONCILED_SPAN, now=now, dry_run=False).run():
         unexplained += bool(finding.unexplained)
-        yield "applied" if finding.applied else "looked_at"
+        yield finding.outcome
     if unexplained:
         raise DoesNotReconcile(f"{unexplained} differences are unexplained")
+
+
+def empty_event_payloads(now: datetime) -> Iterator[str]:
+    """Forget what old events said; never with STRIPE_PAYLOADS_KEPT_DAYS 0."""
+    if kept := timedelta(days=settings.STRIPE_PAYLOADS_KEPT_DAYS):
+        for count in events.empty_payloads(received_before=now - kept):
+            yield from repeat("emptied", count)
 
 
 def oldest_unprocessed() -> datetime | None:
@@ -43,4 +48,5 @@ def oldest_unprocessed() -> datetime | None:
 JOBS = (
     Job("process_stripe_events", process_stripe_events, next_due=oldest_unprocessed),
     Job("reconcile_stripe", reconcile_stripe, at_hour=2),
+    Job("empty_event_payloads", empty_event_payloads, at_hour=5),
 )

@@ -30,12 +30,21 @@ DISPUTE_CHANGES = timedelta(days=180)
 IN_FLIGHT = timedelta(minutes=5)
 
 
+class DoesNotReconcile(Exception):
+    """Something stands on one side only; `manage.py reconcile_stripe` says what."""
+
+
 class Finding(NamedTuple):
     """What was looked at; `applied` says what changed, `unexplained` what nobody can explain."""
 
     name: str
     applied: str | None = None
     unexplained: str | None = None
+
+    @property
+    def outcome(self) -> str:
+        """What the run counts it as."""
+        return "unexplained" if self.unexplained else "applied" if self.applied else "looked_at"
 
 
 class Check:
@@ -60,7 +69,8 @@ class Check:
         yield from self._requested_refunds()
         yield from self._never_opened()
         for purchase in purchases.quarantined():
-            yield Finding(f"purchase {purchase.pk}", unexplained=purchase.quarantine_reason)
+            reasons = " ".join((purchase.quarantine_reason or "").splitlines())
+            yield Finding(f"purchase {purchase.pk}", unexplained=reasons)
 
     def _intent(self, intent: Object) -> Finding:
         payment = stripe_facts.of_intent(intent)

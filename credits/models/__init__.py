@@ -2,10 +2,11 @@
 
 from credits.models.balances import Balance
 from credits.models.catalogue import Operation, OperationPrice
+from credits.models.days import DailyRevenue, DailyTotal
 from credits.models.idempotency import IdempotencyKey
 from credits.models.jobs import JobRun
 from credits.models.outbox import OutboxMessage
-from credits.models.packages import Package
+from credits.models.packages import Package, PackageChange
 from credits.models.purchases import Purchase, StripeCustomer
 from credits.models.reservations import Reservation
 from credits.models.returns import Return
@@ -17,12 +18,15 @@ from credits.models.usage import UsageStat
 __all__ = [
     "AdjustmentRequest",
     "Balance",
+    "DailyRevenue",
+    "DailyTotal",
     "IdempotencyKey",
     "JobRun",
     "Operation",
     "OperationPrice",
     "OutboxMessage",
     "Package",
+    "PackageChange",
     "Purchase",
     "Reservation",
     "Return",

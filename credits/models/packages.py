@@ -1,17 +1,19 @@
 """Packages: what users can buy."""
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from credits.ids import new_id
 from credits.models.fields import amount_field
+from credits.models.transactions import ACTOR_PATTERN
 
 
 class Package(models.Model):
     """So many credits for so many cents (EUR); offered while `active`, by `sort_order`.
 
     `stripe_price_id` names the product at Stripe for reports; the price that is charged is ours.
+    Changed by `credits.packages` alone, so that every change has its row of history.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id)
@@ -33,5 +35,31 @@ class Package(models.Model):
             models.CheckConstraint(name="package_credits_positive", condition=Q(credits__gt=0)),
             models.CheckConstraint(
                 name="package_price_positive", condition=Q(price_euro_cents__gt=0)
+            ),
+        )
+
+
+class PackageChange(models.Model):
+    """One change of a package: who, when, which fields from what to what. Rows are only added.
+
+    Nothing before means that the package was new; credits are text, exact.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    package = models.ForeignKey(Package, on_delete=models.PROTECT, related_name="changes")
+    before = models.JSONField(null=True)
+    after = models.JSONField()
+    actor = models.CharField(max_length=255)
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        db_table = '"credits"."package_changes"'
+        constraints = (
+            models.CheckConstraint(
+                name="package_change_changes_something",
+                condition=Q(before__isnull=True) | ~Q(before=F("after")),
+            ),
+            models.CheckConstraint(
+                name="package_change_actor_known", condition=Q(actor__regex=ACTOR_PATTERN)
             ),
         )

@@ -6,7 +6,7 @@ from django.db.models import Func, Q, Value
 from credits.ids import new_id
 from credits.models.fields import amount_field, user_id_field
 from credits.models.packages import Package
-from credits.models.transactions import Transaction
+from credits.models.transactions import ACTOR_PATTERN, Transaction
 
 NEXT_NUMBER = Func(Value("credits.purchase_numbers"), function="nextval")
 PAID = ("completed", "partially_refunded", "refunded", "disputed")
@@ -36,7 +36,8 @@ class Purchase(models.Model):
     Stripe; `unavailable_at` says when Stripe could not be reached for that. `reported_at` is the
     moment (Stripe's) of the newest report that an unpaid purchase's status stands on. Paid, it
     names the `transaction` that credited it. Quarantined, Stripe reported something that does not
-    fit; an operator looks at it.
+    fit, each in a line of `quarantine_reason`; the newest was of the payment `quarantined_intent`.
+    An operator looks at it and credits it or leaves it, and then it says who, when and why.
     """
 
     class Status(models.TextChoices):
@@ -50,6 +51,12 @@ class Purchase(models.Model):
         PARTIALLY_REFUNDED = "partially_refunded"
         REFUNDED = "refunded"
         DISPUTED = "disputed"
+
+    class Resolution(models.TextChoices):
+        """What an operator did with a quarantined purchase."""
+
+        CREDITED = "credited"
+        LEFT = "left"
 
     id = models.UUIDField(primary_key=True, default=new_id)
     number = models.BigIntegerField(unique=True, db_default=NEXT_NUMBER)
@@ -78,6 +85,13 @@ class Purchase(models.Model):
     completed_at = models.DateTimeField(null=True)
     quarantined_at = models.DateTimeField(null=True)
     quarantine_reason = models.TextField(null=True)  # noqa: DJ001
+    quarantined_intent = models.CharField(max_length=255, null=True)  # noqa: DJ001
+    quarantine_resolved_at = models.DateTimeField(null=True)
+    quarantine_resolution = models.CharField(  # noqa: DJ001
+        max_length=16, choices=Resolution, null=True
+    )
+    quarantine_resolved_by = models.CharField(max_length=255, null=True)  # noqa: DJ001
+    quarantine_resolved_why = models.CharField(max_length=500, null=True)  # noqa: DJ001
 
     class Meta:
         db_table = '"credits"."purchases"'
@@ -111,6 +125,33 @@ class Purchase(models.Model):
                 condition=Q(quarantined_at__isnull=True, quarantine_reason__isnull=True)
                 | Q(quarantined_at__isnull=False, quarantine_reason__isnull=False),
             ),
+            models.CheckConstraint(
+                name="purchase_quarantine_resolution_is_whole",
+                condition=Q(
+                    quarantine_resolved_at__isnull=True,
+                    quarantine_resolution__isnull=True,
+                    quarantine_resolved_by__isnull=True,
+                    quarantine_resolved_why__isnull=True,
+                )
+                | Q(
+                    quarantined_at__isnull=False,
+                    quarantine_resolved_at__isnull=False,
+                    quarantine_resolution__isnull=False,
+                    quarantine_resolved_by__isnull=False,
+                    quarantine_resolved_why__isnull=False,
+                ),
+            ),
+            models.CheckConstraint(
+                name="purchase_quarantine_resolution_known",
+                condition=Q(quarantine_resolution__isnull=True)
+                | Q(quarantine_resolution="left")
+                | Q(quarantine_resolution="credited", transaction__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="purchase_quarantine_resolver_known",
+                condition=Q(quarantine_resolved_by__isnull=True)
+                | Q(quarantine_resolved_by__regex=ACTOR_PATTERN),
+            ),
         )
         indexes = (
             models.Index(name="purchase_by_user_idx", fields=["user_id", "-number"]),
@@ -120,9 +161,14 @@ class Purchase(models.Model):
                 condition=Q(status__in=["pending", "processing", "failed"]),
             ),
             models.Index(
+                name="purchase_completed_idx",
+                fields=["completed_at"],
+                condition=Q(completed_at__isnull=False),
+            ),
+            models.Index(
                 name="purchase_quarantined_idx",
                 fields=["quarantined_at"],
-                condition=Q(quarantined_at__isnull=False),
+                condition=Q(quarantined_at__isnull=False, quarantine_resolved_at__isnull=True),
             ),
         )
 

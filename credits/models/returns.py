@@ -13,7 +13,8 @@ class Return(models.Model):
     It may be known before its purchase is known to be paid, so it names the payment. `taken` is
     what it holds clawed back now, by `takes` transactions with the causes `refund:ID` (or
     `dispute:ID`), `refund:ID:2` …; `given_back` when the money came back and these were
-    reinstated. Only an operator's refund has `actor`, `reason` and, for a moment, no Stripe id.
+    reinstated. `gone_at` and `returned_at` are when we heard that the money went and came back.
+    Only an operator's refund has `actor`, `reason` and, for a moment, no Stripe id.
     """
 
     class Kind(models.TextChoices):
@@ -44,6 +45,8 @@ class Return(models.Model):
     actor = models.CharField(max_length=255, null=True)  # noqa: DJ001
     reason = models.CharField(max_length=500, null=True)  # noqa: DJ001
     created_at = models.DateTimeField()
+    gone_at = models.DateTimeField(null=True)
+    returned_at = models.DateTimeField(null=True)
 
     class Meta:
         db_table = '"credits"."returns"'
@@ -68,6 +71,16 @@ class Return(models.Model):
             models.CheckConstraint(
                 name="return_given_back_holds_nothing",
                 condition=Q(given_back=False) | Q(state="returned", taken=0),
+            ),
+            models.CheckConstraint(
+                name="return_moved_says_when",
+                condition=Q(state__in=["gone", "returned"], gone_at__isnull=False)
+                | ~Q(state__in=["gone", "returned"]) & Q(gone_at__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="return_that_came_back_says_when",
+                condition=Q(state="returned", returned_at__isnull=False)
+                | ~Q(state="returned") & Q(returned_at__isnull=True),
             ),
         )
         indexes = (

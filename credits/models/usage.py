@@ -27,3 +27,4 @@ class UsageStat(models.Model):
                 name="usage_transactions_positive", condition=Q(transactions__gt=0)
             ),
         )
+        indexes = (models.Index(name="usage_by_date_idx", fields=["date"]),)

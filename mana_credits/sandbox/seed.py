@@ -1,10 +1,12 @@
 """Demo users with credits and a little history, made through the ledger."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
-from credits import ledger, reservations
+from credits import ledger, packages, reservations
 from credits.ledger import Memo, Origin
 from credits.models import Package
+from credits.packages import Offer
 
 SPENDS = (
     ("5", "chat", "GPT-4 message"),
@@ -48,13 +50,7 @@ PACKAGES = (
 def seed_packages() -> Package:
     """Offer the sandbox's packages, where they are not there already; return the first one."""
     for order, (name, amount, cents, description) in enumerate(PACKAGES, start=1):
-        Package.objects.get_or_create(
-            name=name,
-            defaults={
-                "description": description,
-                "credits": amount,
-                "price_euro_cents": cents,
-                "sort_order": order,
-            },
-        )
+        if not Package.objects.filter(name=name).exists():
+            offer = Offer(name, Decimal(amount), cents, description, sort_order=order)
+            packages.create(offer, actor="system", now=datetime.now(UTC))
     return Package.objects.get(name=PACKAGES[0][0])

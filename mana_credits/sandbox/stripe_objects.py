@@ -38,6 +38,7 @@ class Session(StripeObject):
     def __init__(self, **data: Any) -> None:
         items = data["line_items"]
         price = items[0]["price_data"]
+        _require_customer(data["customer"])
         super().__init__()
         self.customer = data["customer"]
         self.mode = data["mode"]
@@ -183,7 +184,15 @@ _refund = Refund._api_create.__func__
 def _create_intent(cls: Any, /, allowed_payment_method_types: Any = None, **data: Any) -> Any:
     if "payment_method_types" in data:  # as Stripe does since 2026-08-26
         raise UserError(400, "payment_method_types is no longer supported")
+    if "customer" in data:
+        _require_customer(data["customer"])
     return _create(cls, **data)
+
+
+def _require_customer(customer: str) -> None:
+    if f"customer:{customer}" not in resources.store:
+        what = {"code": "resource_missing", "param": "customer"}
+        raise UserError(400, f"No such customer: '{customer}'", what)
 
 
 def _cancel_intent(cls: Any, /, id: str, **data: Any) -> Any:  # noqa: A002

@@ -58,6 +58,15 @@ VALID: dict[str, dict[str, Any]] = {
         "credits_used": 1,
         "transactions": 1,
     },
+    "daily_totals": {
+        "date": NOW.date(),
+        "type": "usage",
+        "app_id": "chat",
+        "operation": "",
+        "credits_out": 1,
+        "transactions": 1,
+    },
+    "daily_revenue": {"date": NOW.date(), "purchases": 1, "sold_cents": 499},
 }
 PRICED = {"operation": "ai_chat", "unit_cost": 5, "quantity": 1}
 NEGATIVE = {"amount": -5, "balance_after": -5}
@@ -123,6 +132,13 @@ BROKEN: list[tuple[str, dict[str, Any]]] = [
     ("idempotency_key_not_empty", {"key": ""}),
     ("usage_credits_positive", {"credits_used": 0}),
     ("usage_transactions_positive", {"transactions": 0}),
+    ("daily_total_credits_not_negative", {"credits_in": -1}),
+    ("daily_total_credits_not_negative", {"credits_in": 1, "credits_out": -1}),
+    ("daily_total_sums_transactions", {"transactions": 0}),
+    ("daily_total_sums_transactions", {"credits_out": 0}),
+    ("daily_revenue_not_negative", {"gone_cents": -1}),
+    ("daily_revenue_not_negative", {"recovered_cents": -1}),
+    ("daily_revenue_not_negative", {"sold_cents": 0}),
 ]
 TABLE_OF = {
     constraint.name: model._meta.db_table

@@ -30,8 +30,8 @@ NOW = datetime.now(UTC)
 OPERATOR = Origin("operator:olga")
 
 
-def paid(amount: Decimal = Decimal(500), cents: int = 499) -> Purchase:
-    """Return a purchase that was paid, without a Stripe."""
+def started(amount: Decimal = Decimal(500), cents: int = 499) -> Purchase:
+    """Return a purchase that waits to be paid, without a Stripe."""
     offer = package(credits=amount, price_euro_cents=cents)
     intent = f"pi_{uuid4().hex}"
     answer = {"id": intent, "client_secret": "secret"}
@@ -39,11 +39,26 @@ def paid(amount: Decimal = Decimal(500), cents: int = 499) -> Purchase:
         patch("credits.stripe_api.create_customer", return_value=f"cus_{uuid4().hex}"),
         patch("credits.stripe_api.create_intent", return_value=answer),
     ):
-        purchase = buying.start(
-            f"user-{uuid4()}", offer.pk, pages=None, origin=Origin("user"), now=NOW
-        )
-    payment = Payment(intent, None, purchase.pk, cents, "eur", "succeeded")
-    purchases.complete(payment, at=NOW, now=NOW)
+        return buying.start(f"user-{uuid4()}", offer.pk, pages=None, origin=Origin("user"), now=NOW)
+
+
+def payment(purchase: Purchase, **fields: Any) -> Payment:
+    """Return the payment of a purchase as it was agreed on, unless `fields` say otherwise."""
+    usual = Payment(
+        purchase.stripe_payment_intent_id,
+        None,
+        purchase.pk,
+        purchase.price_euro_cents,
+        "eur",
+        "succeeded",
+    )
+    return usual._replace(**fields)
+
+
+def paid(amount: Decimal = Decimal(500), cents: int = 499) -> Purchase:
+    """Return a purchase that was paid, without a Stripe."""
+    purchase = started(amount, cents)
+    purchases.complete(payment(purchase), at=NOW, now=NOW)
     purchase.refresh_from_db()
     return purchase
 

@@ -12,7 +12,8 @@ from django.core.management import call_command
 from django.db import DatabaseError
 
 from credits import outbox, worker
-from credits.jobs import BooksDoNotClose, check_ledger
+from credits.books import BooksDoNotClose
+from credits.jobs import check_ledger
 from credits.models import Balance, JobRun, OutboxMessage, Reservation, SyncSubscription
 from credits.worker import Job
 from gifts.models import GiftCode
@@ -80,11 +81,13 @@ def test_one_round_does_all_that_is_due(stripe: Stripe) -> None:
         "expire_reservations": {"expired": 1},
         "renew_subscriptions": {"charged": 2},
         "deliver_outbox": {},
+        "sum_days": {"summed": 1},
         "check_ledger": {"batches": 2},
         "clean_up_outbox": {},
         "expire_gifts": {"expired": 1},
         "process_stripe_events": {},
         "reconcile_stripe": {},
+        "empty_event_payloads": {},
     }
 
 
@@ -104,11 +107,13 @@ def test_every_job_is_a_command_of_its_own(stripe: Stripe) -> None:
         "expire_reservations": "0 reservations expired.",
         "renew_subscriptions": "renew_subscriptions: 1 charged.",
         "deliver_outbox": "deliver_outbox: nothing was due.",
+        "sum_days": "sum_days: 1 summed.",
         "check_ledger": "The books close.",
         "clean_up_outbox": "clean_up_outbox: 1 deleted.",
         "expire_gifts": "0 gifts expired.",
         "process_stripe_events": "0 processed, 0 failed.",
         "reconcile_stripe": "0 looked at, 0 applied, 0 unexplained.",
+        "empty_event_payloads": "empty_event_payloads: nothing was due.",
     }
 
 

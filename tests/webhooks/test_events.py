@@ -213,14 +213,16 @@ def test_a_second_payment_of_one_purchase_is_quarantined(bought: Bought, send: S
     assert "pi_other" in (purchase.quarantine_reason or "")
 
 
-def test_the_first_reason_of_a_quarantine_stays(bought: Bought, send: Sender) -> None:
+def test_every_reason_of_a_quarantine_is_kept_once(bought: Bought, send: Sender) -> None:
     purchase = bought()
 
     send("payment_intent.succeeded", intent(purchase, amount_received=1))
     send("payment_intent.succeeded", intent(purchase, amount_received=2))
+    send("payment_intent.succeeded", intent(purchase, amount_received=1))
 
     assert state(purchase) == ("pending", 0)
-    assert (purchase.quarantine_reason or "").startswith("Stripe reports 1 eur")
+    of = f"eur of {purchase.stripe_payment_intent_id}, the price is 499 eur."
+    assert purchase.quarantine_reason == f"Stripe reports 1 {of}\nStripe reports 2 {of}"
 
 
 def test_a_checkout_that_cost_nothing_is_quarantined(bought: Bought, send: Sender) -> None:

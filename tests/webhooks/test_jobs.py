@@ -1,6 +1,7 @@
 """What the worker does for Stripe's side."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -11,9 +12,11 @@ from tests.api import Caller
 from tests.stripe import Stripe, deliver
 from webhooks import jobs
 from webhooks.models import StripeEvent
-from webhooks.reconciling import Finding
+from webhooks.reconciling import DoesNotReconcile, Finding
 
 pytestmark = pytest.mark.django_db
+
+NOW = datetime.now(UTC)
 
 
 def buy(alice: Caller, starter: Package, stripe: Stripe) -> None:
@@ -56,8 +59,61 @@ def test_what_stands_on_one_side_only_fails_the_nightly_run() -> None:
 
     with (
         patch("webhooks.jobs.Check.run", return_value=iter([foreign])),
-        pytest.raises(jobs.DoesNotReconcile, match="1 differences are unexplained"),
+        pytest.raises(DoesNotReconcile, match="1 differences are unexplained"),
     ):
         worker.run(worker.jobs()["reconcile_stripe"], now=datetime.now(UTC))
 
     assert JobRun.objects.get(pk="reconcile_stripe").failed_at is not None
+
+
+def event(name: str, *, days: int, processed: bool = True) -> None:
+    """Store an event that came so many days ago."""
+    at = NOW - timedelta(days=days)
+    StripeEvent.objects.create(
+        id=name,
+        type="customer.created",
+        payload=f'{{"id": "{name}"}}',
+        created_at=at,
+        received_at=at,
+        processed_at=at if processed else None,
+        outcome="ignored" if processed else None,
+    )
+
+
+def emptied() -> list[str]:
+    """Run the job; return the events that say nothing."""
+    worker.run(worker.jobs()["empty_event_payloads"], now=NOW)
+    return sorted(StripeEvent.objects.filter(payload="").values_list("pk", flat=True))
+
+
+def test_what_old_processed_events_said_is_forgotten() -> None:
+    event("evt_1", days=401)
+    event("evt_2", days=402)
+    event("evt_waiting", days=500, processed=False)
+    event("evt_young", days=400)
+
+    with patch("webhooks.events.EMPTIED_AT_ONCE", 1):
+        first, second = emptied(), emptied()
+
+    assert first == second == ["evt_1", "evt_2"]
+    assert JobRun.objects.get().result == {}  # the second time there was nothing left
+    kept = StripeEvent.objects.get(pk="evt_1")
+    assert (kept.type, kept.outcome) == ("customer.created", "ignored")
+    assert kept.processed_at == kept.received_at == NOW - timedelta(days=401)
+
+
+def test_an_event_that_was_forgotten_is_still_known_when_it_comes_again() -> None:
+    event("evt_1", days=401)
+    emptied()
+
+    answer = deliver({"id": "evt_1", "type": "customer.created", "created": 1764000000})
+
+    assert answer.status_code == 200
+    assert StripeEvent.objects.get().payload == ""
+
+
+def test_events_may_be_kept_for_ever(settings: Any) -> None:
+    settings.STRIPE_PAYLOADS_KEPT_DAYS = 0
+    event("evt_1", days=4000)
+
+    assert emptied() == []

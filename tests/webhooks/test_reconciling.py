@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 
 from credits import buying, ledger, stripe_api
 from credits.ledger import BalanceTooLarge
-from credits.models import Package, Purchase, Return
+from credits.models import JobRun, Package, Purchase, Return
 from tests.api import Caller
 from tests.credits.test_buying import PAGES, buy, no_waiting
 from tests.stripe import Stripe, deliver
@@ -65,6 +65,23 @@ def test_a_second_run_finds_nothing_to_do(bought: Purchase, stripe: Stripe, caps
     assert state(bought) == ("completed", 500)
 
 
+def test_a_run_is_on_record_and_the_worker_still_runs_its_own(
+    bought: Purchase, stripe: Stripe
+) -> None:
+    stripe.pay(str(bought.pk))
+    reconcile()
+    good = JobRun.objects.get(pk="reconcile_stripe")
+    stripe.delete(f"payment_intents/{bought.stripe_payment_intent_id}")
+    reconcile()
+
+    bad = JobRun.objects.get(pk="reconcile_stripe")
+
+    assert (good.result, good.error) == ({"applied": 1}, "")
+    assert bad.result == {"unexplained": 1}
+    assert bad.error == "DoesNotReconcile: 1 differences are unexplained"
+    assert (bad.succeeded_at, bad.night, bad.claimed_until) == (good.started_at, None, None)
+
+
 def test_a_dry_run_says_what_it_would_do_and_does_not(
     bought: Purchase, stripe: Stripe, capsys: Output
 ) -> None:
@@ -75,6 +92,7 @@ def test_a_dry_run_says_what_it_would_do_and_does_not(
     assert "Would apply: payment" in capsys.readouterr().out
     assert state(bought) == ("pending", 0)
     assert not Return.objects.exists()
+    assert not JobRun.objects.exists()
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,18 @@
 
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Iterator
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.core.management.base import BaseCommand
 from tqdm import tqdm
 
-from credits import books
-from credits.books import Discrepancy
+from credits import books, worker
+from credits.books import BooksDoNotClose, Discrepancy
 from credits.models import Balance
+from credits.worker import Job
 
 
 class Command(BaseCommand):
@@ -28,24 +32,32 @@ class Command(BaseCommand):
 
     def handle(self, *, user: str | None, batch_size: int, **options: Any) -> None:
         """Print what is wrong; exit with 1 if anything is."""
-        wrong = self._check_one(user) if user else self._check_all(batch_size)
-        if wrong:
-            self.stderr.write(f"{wrong} discrepancies")
+        try:
+            self._check_one(user) if user else self._check_all(batch_size)
+        except BooksDoNotClose as error:
+            self.stderr.write(str(error))
             sys.exit(1)
         self.stdout.write("The books close.")
 
-    def _check_one(self, user: str) -> int:
-        return self._report([*books.check([user]), *books.orphans([user])])
+    def _check_one(self, user: str) -> None:
+        if wrong := self._report([*books.check([user]), *books.orphans([user])]):
+            raise BooksDoNotClose(f"{wrong} discrepancies")
 
-    def _check_all(self, batch_size: int) -> int:
+    def _check_all(self, batch_size: int) -> None:
+        job = Job("check_ledger", partial(self._batches, batch_size))
+        worker.run(job, now=worker.now())
+
+    def _batches(self, size: int, now: datetime) -> Iterator[str]:
         total = Balance.objects.count()
         wrong = 0
         with tqdm(total=total, unit=" users", disable=not sys.stderr.isatty()) as progress:
-            for users, discrepancies in books.check_all(batch_size=batch_size):
+            for users, discrepancies in books.check_all(batch_size=size):
                 wrong += self._report(discrepancies)
                 progress.update(users)
+                yield "batches"
         self.stdout.write(f"{total} users checked.")
-        return wrong
+        if wrong:
+            raise BooksDoNotClose(f"{wrong} discrepancies")
 
     def _report(self, discrepancies: list[Discrepancy]) -> int:
         for found in discrepancies:

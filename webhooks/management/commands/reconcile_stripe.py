@@ -3,13 +3,17 @@
 import re
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
-from datetime import UTC, datetime, timedelta
+from collections import Counter, deque
+from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand
 from tqdm import tqdm
 
-from webhooks.reconciling import Check
+from credits import worker
+from credits.worker import Job
+from webhooks.reconciling import Check, DoesNotReconcile
 
 UNITS = {"h": "hours", "d": "days"}
 
@@ -37,19 +41,30 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="change nothing")
 
     def handle(self, *, since: timedelta, dry_run: bool, **options: Any) -> None:
-        """Print each difference; exit with 1 if any is unexplained."""
-        now = datetime.now(UTC)
+        """Print each difference; exit with 1 if any is unexplained. A dry run is not kept."""
+        now = worker.now()
         check = Check(since=now - since, now=now, dry_run=dry_run)
-        looked_at = applied = unexplained = 0
+        try:
+            if dry_run:
+                deque(self._findings(check), maxlen=0)
+            else:
+                worker.run(Job("reconcile_stripe", lambda _: self._findings(check)), now=now)
+        except DoesNotReconcile:
+            sys.exit(1)
+
+    def _findings(self, check: Check) -> Iterator[str]:
+        counts: Counter[str] = Counter()
         for finding in tqdm(check.run(), unit=" objects", disable=not sys.stderr.isatty()):
-            looked_at += 1
+            counts["looked at"] += 1
             if finding.applied:
-                applied += 1
-                verb = "Would apply" if dry_run else "Applied"
+                counts["applied"] += 1
+                verb = "Would apply" if check.dry_run else "Applied"
                 self.stdout.write(f"{verb}: {finding.name}: {finding.applied}.")
             if finding.unexplained:
-                unexplained += 1
+                counts["unexplained"] += 1
                 self.stdout.write(f"Unexplained: {finding.name}: {finding.unexplained}")
-        self.stdout.write(f"{looked_at} looked at, {applied} applied, {unexplained} unexplained.")
-        if unexplained:
-            sys.exit(1)
+            yield finding.outcome
+        words = ("looked at", "applied", "unexplained")
+        self.stdout.write(", ".join(f"{counts[word]} {word}" for word in words) + ".")
+        if counts["unexplained"]:
+            raise DoesNotReconcile(f"{counts['unexplained']} differences are unexplained")

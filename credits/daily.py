@@ -1,0 +1,100 @@
+"""Sums of whole days: of the ledger by type, app and operation, and of the money.
+
+A day is summed anew as a whole, never counted up, so that nothing hot stands on the write path and
+a day can be summed any number of times. Today and yesterday are summed every few minutes; older
+days only when something wrote history into them (`manage.py sum_days`).
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+
+from django.db import connection, transaction
+from django.db.models import Max, Min
+
+from credits.models import DailyRevenue, Transaction
+
+ONE_DAY = timedelta(days=1)
+
+SUM_TRANSACTIONS = """
+    WITH fresh AS (
+        SELECT type, app_id, coalesce(operation, '') AS operation,
+               coalesce(sum(amount) FILTER (WHERE amount > 0), 0) AS credits_in,
+               coalesce(-sum(amount) FILTER (WHERE amount < 0), 0) AS credits_out,
+               count(*) AS transactions
+        FROM credits.transactions WHERE created_at >= %(start)s AND created_at < %(end)s
+        GROUP BY 1, 2, 3
+    ), vanished AS (
+        DELETE FROM credits.daily_totals
+        WHERE date = %(date)s
+          AND (type, app_id, operation) NOT IN (SELECT type, app_id, operation FROM fresh)
+    )
+    INSERT INTO credits.daily_totals AS known
+        (date, type, app_id, operation, credits_in, credits_out, transactions)
+    SELECT %(date)s, type, app_id, operation, credits_in, credits_out, transactions FROM fresh
+    ON CONFLICT (date, type, app_id, operation) DO UPDATE SET
+        credits_in = excluded.credits_in,
+        credits_out = excluded.credits_out,
+        transactions = excluded.transactions
+    WHERE (known.credits_in, known.credits_out, known.transactions)
+        <> (excluded.credits_in, excluded.credits_out, excluded.transactions)
+"""
+
+SUM_MONEY = """
+    WITH sold AS (
+        SELECT count(*) AS purchases, coalesce(sum(price_euro_cents), 0) AS cents
+        FROM credits.purchases WHERE completed_at >= %(start)s AND completed_at < %(end)s
+    ), back AS (
+        SELECT coalesce(sum(r.amount_cents) FILTER (
+                   WHERE r.gone_at >= %(start)s AND r.gone_at < %(end)s), 0) AS gone,
+               coalesce(sum(r.amount_cents) FILTER (
+                   WHERE r.returned_at >= %(start)s AND r.returned_at < %(end)s), 0) AS recovered
+        FROM credits.returns r JOIN credits.purchases p USING (stripe_payment_intent_id)
+        WHERE p.completed_at IS NOT NULL
+          AND (r.gone_at >= %(start)s AND r.gone_at < %(end)s
+               OR r.returned_at >= %(start)s AND r.returned_at < %(end)s)
+    )
+    UPDATE credits.daily_revenue SET
+        purchases = sold.purchases,
+        sold_cents = sold.cents,
+        gone_cents = back.gone,
+        recovered_cents = back.recovered
+    FROM sold, back WHERE date = %(date)s
+"""
+
+
+def sum_due(*, now: datetime) -> Iterator[date]:
+    """Sum today, the newest day that was summed, the one before it and all between; yield each.
+
+    What is committed later than a day after its moment is not seen by this.
+    """
+    today = now.astimezone(UTC).date()
+    newest = DailyRevenue.objects.aggregate(date=Max("date"))["date"]
+    first = newest - ONE_DAY if newest else first_day() or today
+    yield from sum_days(min(first, today), today)
+
+
+def sum_days(first: date, last: date) -> Iterator[date]:
+    """Sum each UTC day from `first` to `last`, in a transaction of its own; yield it."""
+    for offset in range((last - first).days + 1):
+        day = first + offset * ONE_DAY
+        _sum_day(day)
+        yield day
+
+
+def first_day() -> date | None:
+    """Return the first day that has a transaction or was summed; reads the whole ledger."""
+    moment = Transaction.objects.aggregate(first=Min("created_at"))["first"]
+    summed = DailyRevenue.objects.aggregate(first=Min("date"))["first"]
+    known = [moment and moment.astimezone(UTC).date(), summed]
+    return min((day for day in known if day), default=None)
+
+
+@transaction.atomic
+def _sum_day(day: date) -> None:
+    start = datetime.combine(day, time(), UTC)
+    values = {"date": day, "start": start, "end": start + ONE_DAY}
+    DailyRevenue.objects.bulk_create([DailyRevenue(date=day)], ignore_conflicts=True)
+    DailyRevenue.objects.select_for_update().get(pk=day)  # one process at a time sums a day
+    with connection.cursor() as cursor:
+        cursor.execute(SUM_TRANSACTIONS, values)
+        cursor.execute(SUM_MONEY, values)

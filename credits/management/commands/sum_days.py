@@ -1,0 +1,52 @@
+"""`manage.py sum_days`: sum the ledger by day, for the figures of the back office."""
+
+import sys
+from argparse import ArgumentParser
+from datetime import UTC, date, datetime
+from typing import Any
+
+from django.core.management.base import CommandError
+from tqdm import tqdm
+
+from credits import daily
+from credits.management.job_command import JobCommand
+
+
+class Command(JobCommand):
+    """Sums what is due, a span of days, or all."""
+
+    help = (
+        "Sums credits and money by UTC day for the figures of the back office: the days since the "
+        "last sum, or a span, or all days, as needed after history was imported. Safe at any time, "
+        "also under load, and to run again."
+    )
+    job = "sum_days"
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take which days."""
+        parser.add_argument("--all", action="store_true", help="every day since the first one")
+        parser.add_argument("--from", dest="first", type=date.fromisoformat, help="2026-11-01")
+        parser.add_argument("--to", dest="last", type=date.fromisoformat, help="2026-11-30")
+
+    def handle(self, **options: Any) -> None:
+        """Sum, and count the days."""
+        today = datetime.now(UTC).date()
+        first, last = options["first"], options["last"] or today
+        if options["all"] and (first or options["last"]):
+            raise CommandError("--all is every day: it takes neither --from nor --to")
+        if options["all"]:
+            self._sum(daily.first_day() or today, today)
+        elif first:
+            self._sum(first, last)
+        elif options["last"]:
+            raise CommandError("--to needs --from")
+        else:
+            super().handle()
+
+    def _sum(self, first: date, last: date) -> None:
+        days = (last - first).days + 1
+        if days < 1:
+            raise CommandError("--from must not be after --to")
+        found = daily.sum_days(first, last)
+        shown = tqdm(found, total=days, unit=" days", disable=not sys.stderr.isatty())
+        self.stdout.write(f"{sum(1 for _ in shown)} days summed, {first} to {last}.")
