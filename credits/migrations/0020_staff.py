@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
 
 
     dependencies = [
-        ('credits', '0009_job_runs'),
+        ('credits', '0012_package_changes'),
     ]
 
     operations = [
