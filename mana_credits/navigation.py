@@ -64,6 +64,12 @@ UNFOLD = {
                         "credits.view_adjustmentrequest",
                         badge="credits.office.badges.pending_approvals",
                     ),
+                    _link(
+                        "Purchases",
+                        "shopping_cart",
+                        "credits_purchase_changelist",
+                        "credits.view_purchase",
+                    ),
                 ]
             },
         ]

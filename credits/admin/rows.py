@@ -1,9 +1,14 @@
 """Lists of this app's rows."""
 
+from typing import Any
+
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 
 from credits.models import Purchase, Reservation, StaffAction, SyncSubscription
 from credits.office.lists import ReadOnlyList
+from credits.templatetags.office import euros
 
 
 @admin.register(StaffAction)
@@ -16,13 +21,58 @@ class StaffActions(ReadOnlyList):
     ordering = ("-id",)
 
 
+class Quarantined(admin.SimpleListFilter):
+    """What waits for an operator's decision."""
+
+    title = "quarantine"
+    parameter_name = "quarantined"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the choices."""
+        return [("open", "To decide"), ("decided", "Decided")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the rows of the choice."""
+        if self.value() is None:
+            return queryset
+        return queryset.filter(
+            quarantined_at__isnull=False, quarantine_resolved_at__isnull=self.value() == "open"
+        )
+
+
 @admin.register(Purchase)
 class Purchases(ReadOnlyList):
     """Purchases."""
 
-    list_display = ("number", "user_id", "package", "credits", "price_euro_cents", "status")
+    list_display = (
+        "number",
+        "user_id",
+        "package_name",
+        "credits",
+        "euros",
+        "status",
+        "quarantined_at",
+        "created_at",
+    )
+    list_filter = ("status", Quarantined)
+    search_fields = (
+        "user_id__exact",
+        "stripe_payment_intent_id__exact",
+        "stripe_checkout_session_id__exact",
+    )
     related = ("package",)
+    page = "purchase"
     ordering = ("-number",)
+
+    @admin.display(description="Package")
+    def package_name(self, purchase: Purchase) -> str:
+        """Return what was bought."""
+        return purchase.package.name
+
+    @admin.display(description="Price", ordering="price_euro_cents")
+    def euros(self, purchase: Purchase) -> str:
+        """Return the price in euros."""
+        return euros(purchase.price_euro_cents)
 
 
 @admin.register(Reservation)
