@@ -67,6 +67,14 @@ class RefundNotRequested(DomainError):
     message = "This refund does not wait to be sent"
 
 
+class SoAlready(DomainError):
+    """What the operator wants is so before they act."""
+
+    code = "so_already"
+    status = 409
+    message = "It is so already; nothing was changed"
+
+
 def refundable(purchase: Purchase) -> int:
     """Return the cents that refunds can still send back; 0 for what was never paid."""
     if not purchase.stripe_payment_intent_id:
@@ -151,11 +159,14 @@ def release_reservation(
 ) -> Reservation:
     """Let the credits of a stuck reservation go.
 
-    Raises NotPermitted, AlreadyDone, NoteMissing, and what `reservations.release` does.
+    Raises NotPermitted, AlreadyDone, NoteMissing, SoAlready, and what `reservations.release` does.
     """
     why = staff.words(why)
     with staff.acting(operator, "credits.release_reservation", why=why, key=key) as act:
-        released = reservations.release(reservation_id, origin=operator.origin()).reservation
+        hold = reservations.release(reservation_id, origin=operator.origin())
+        if hold.replayed:
+            raise SoAlready
+        released = hold.reservation
         act.user_id = released.user_id
         act.subject = f"reservation:{reservation_id}"
         act.before = {"held": released.amount}
@@ -166,11 +177,13 @@ def release_reservation(
 def give_sync(
     operator: Operator, user_id: str, *, why: Why, key: UUID, now: datetime
 ) -> SyncSubscription:
-    """Make Cloud Sync a present. Raises NotPermitted, AlreadyDone, NoteMissing."""
+    """Make Cloud Sync a present. Raises NotPermitted, AlreadyDone, NoteMissing, SoAlready."""
     why = staff.words(why)
     with staff.acting(operator, "credits.give_sync", why=why, user_id=user_id, key=key) as act:
         act.subject = f"sync:{user_id}"
-        act.before = {"gifted": cloud_sync.status(user_id).gifted}
+        if cloud_sync.status(user_id).gifted:
+            raise SoAlready
+        act.before = {"gifted": False}
         given = cloud_sync.give(user_id, by=operator.actor, now=now)
         act.after = {"gifted": given.gifted}
         return given
@@ -179,11 +192,13 @@ def give_sync(
 def revoke_sync(
     operator: Operator, user_id: str, *, why: Why, key: UUID, now: datetime
 ) -> SyncSubscription:
-    """End a present of Cloud Sync. Raises NotPermitted, AlreadyDone, NoteMissing."""
+    """End a present of Cloud Sync. Raises NotPermitted, AlreadyDone, NoteMissing, SoAlready."""
     why = staff.words(why)
     with staff.acting(operator, "credits.give_sync", why=why, user_id=user_id, key=key) as act:
         act.subject = f"sync:{user_id}"
-        act.before = {"gifted": cloud_sync.status(user_id).gifted}
+        if not cloud_sync.status(user_id).gifted:
+            raise SoAlready
+        act.before = {"gifted": True}
         left = cloud_sync.revoke(user_id, now=now)
         act.after = {"gifted": left.gifted, "active": left.active}
         return left

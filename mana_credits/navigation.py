@@ -70,6 +70,30 @@ UNFOLD = {
                         "credits_purchase_changelist",
                         "credits.view_purchase",
                     ),
+                    _link(
+                        "Reservations",
+                        "lock_clock",
+                        "credits_reservation_changelist",
+                        "credits.view_reservation",
+                    ),
+                    _link(
+                        "Cloud Sync",
+                        "cloud_sync",
+                        "credits_syncsubscription_changelist",
+                        "credits.view_syncsubscription",
+                    ),
+                    _link(
+                        "Stripe events",
+                        "webhook",
+                        "webhooks_stripeevent_changelist",
+                        "webhooks.view_stripeevent",
+                    ),
+                    _link(
+                        "Outbox",
+                        "outbox",
+                        "credits_outboxmessage_changelist",
+                        "credits.view_outboxmessage",
+                    ),
                 ]
             },
         ]

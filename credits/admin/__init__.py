@@ -1,5 +1,5 @@
 """The back office: pages by which operators look and act. No rule lives here."""
 
-from credits.admin import account, adjusting, dashboard, refunding, rows, second_factor
+from credits.admin import account, adjusting, dashboard, keeping, refunding, rows, second_factor
 
-__all__ = ["account", "adjusting", "dashboard", "refunding", "rows", "second_factor"]
+__all__ = ["account", "adjusting", "dashboard", "keeping", "refunding", "rows", "second_factor"]

@@ -3,10 +3,13 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.shortcuts import redirect
 
-from credits.models import Purchase, Reservation, StaffAction, SyncSubscription
+from credits.admin.keeping import sync_address
+from credits.models import OutboxMessage, Purchase, Reservation, StaffAction, SyncSubscription
 from credits.office.lists import ReadOnlyList
 from credits.templatetags.office import euros
 
@@ -80,7 +83,11 @@ class Reservations(ReadOnlyList):
     """Reservations."""
 
     list_display = ("user_id", "amount", "status", "reason", "created_at", "expires_at")
-    ordering = ("-id",)
+    list_filter = ("status",)
+    search_fields = ("user_id__exact",)
+    # Open ones, which are not settled, come first.
+    ordering = ("-settled_at", "-id")
+    page = "reservation"
 
 
 @admin.register(SyncSubscription)
@@ -88,4 +95,20 @@ class Subscriptions(ReadOnlyList):
     """Cloud Sync subscriptions."""
 
     list_display = ("user_id", "interval", "renews", "paid_until", "paused_at", "gifted_at")
+    search_fields = ("user_id__exact",)
     ordering = ("user_id",)
+
+    def change_view(self, request: HttpRequest, object_id: str, *more: Any, **named: Any) -> Any:
+        """Lead to the page of the user's subscription."""
+        return redirect(sync_address(unquote(object_id)))
+
+
+@admin.register(OutboxMessage)
+class Messages(ReadOnlyList):
+    """The outbox; the dead come first, as the alphabet has it."""
+
+    list_display = ("key", "user_id", "status", "attempts", "due_at", "last_error")
+    list_filter = ("status",)
+    search_fields = ("user_id__exact", "key__exact")
+    ordering = ("status", "-id")
+    page = "message"
