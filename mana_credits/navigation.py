@@ -94,6 +94,13 @@ UNFOLD = {
                         "credits_outboxmessage_changelist",
                         "credits.view_outboxmessage",
                     ),
+                    _link("Packages", "sell", "credits_package_changelist", "credits.view_package"),
+                    _link(
+                        "Prices",
+                        "price_change",
+                        "credits_operation_changelist",
+                        "credits.view_operation",
+                    ),
                 ]
             },
         ]

@@ -9,7 +9,15 @@ from django.http import HttpRequest
 from django.shortcuts import redirect
 
 from credits.admin.keeping import sync_address
-from credits.models import OutboxMessage, Purchase, Reservation, StaffAction, SyncSubscription
+from credits.models import (
+    Operation,
+    OutboxMessage,
+    Package,
+    Purchase,
+    Reservation,
+    StaffAction,
+    SyncSubscription,
+)
 from credits.office.lists import ReadOnlyList
 from credits.templatetags.office import euros
 
@@ -112,3 +120,24 @@ class Messages(ReadOnlyList):
     search_fields = ("user_id__exact", "key__exact")
     ordering = ("status", "-id")
     page = "message"
+
+
+@admin.register(Operation)
+class Operations(ReadOnlyList):
+    """Prices of operations."""
+
+    list_display = ("key", "name", "app", "cost", "per_items", "active", "updated_at")
+    list_filter = ("active",)
+    ordering = ("key",)
+    page = "operation"
+
+
+@admin.register(Package)
+class Packages(ReadOnlyList):
+    """Packages."""
+
+    list_display = ("name", "credits", "price_euro_cents", "active", "sort_order")
+    list_filter = ("active",)
+    ordering = ("sort_order", "id")
+    page = "package"
+    change_list_template = "back_office/packages.html"
