@@ -11,6 +11,7 @@ from uuid import UUID
 
 import structlog
 from django.db import connection, transaction
+from django.db.models import Q
 
 from credits import ledger, stripe_api, stripe_facts
 from credits.errors import DomainError
@@ -112,9 +113,42 @@ def refund(
     PurchaseUnknown, NotRefundable, ExceedsPurchase, IdempotencyKeyReused, PaymentUnavailable,
     RefusedByStripe.
     """
-    asked = _ask(purchase_id, cents, reason, origin, now)
+    asked = ask(purchase_id, cents=cents, reason=reason, origin=origin, now=now)
     send(asked, now=now)
     asked.refresh_from_db()
+    return asked
+
+
+@transaction.atomic
+def ask(
+    purchase_id: UUID, *, cents: int | None, reason: str, origin: Origin, now: datetime
+) -> Return:
+    """Commit the request of a refund, which `send` takes to Stripe; see `refund`.
+
+    Raises PurchaseUnknown, NotRefundable, ExceedsPurchase, IdempotencyKeyReused.
+    """
+    found = Purchase.objects.filter(pk=purchase_id).first()
+    if found is None:
+        raise PurchaseUnknown
+    if found.stripe_payment_intent_id is None:
+        raise NotRefundable
+    payment = found.stripe_payment_intent_id
+    lock_payment(payment)
+    purchase = Purchase.objects.select_for_update().get(pk=purchase_id)
+    origin = origin.naming("refund_purchase", purchase_id, cents)
+    ledger.open_balance(purchase.user_id, origin=origin)
+    if known := ledger.recall(purchase.user_id, origin):
+        return Return.objects.get(pk=known)
+    asked = Return.objects.create(
+        kind=Return.Kind.REFUND,
+        stripe_payment_intent_id=payment,
+        amount_cents=_refundable(purchase, cents),
+        state=State.REQUESTED,
+        actor=origin.actor,
+        reason=reason,
+        created_at=now,
+    )
+    ledger.remember(purchase.user_id, origin, subject_id=asked.pk)
     return asked
 
 
@@ -150,6 +184,24 @@ def cents_refunded(purchase: Purchase) -> int:
     return _cents_of_refunds(of_purchase(purchase), {State.REQUESTED, State.GONE})
 
 
+def yet_to_take(purchase: Purchase, cents: int) -> Decimal:
+    """Return the credits that leave once `cents` more and all requested refunds are confirmed."""
+    if not purchase.paid:
+        return Decimal(0)
+    known = of_purchase(purchase)
+    standing = [one for one in known if one.state in {State.REQUESTED, State.GONE}]
+    gone = sum(one.amount_cents for one in standing) + cents
+    return _share(purchase, gone, ROUND_DOWN) - sum(one.taken for one in standing)
+
+
+def transactions_of(purchase: Purchase) -> list[Transaction]:
+    """Return what moved a purchase's credits, oldest first: credited, taken, given back."""
+    causes = [cause for one in of_purchase(purchase) for cause in _causes(one)]
+    own = Q(pk=purchase.transaction_id) | Q(cause__in=causes)
+    back = Q(related__cause__in=causes, type=Transaction.Type.REINSTATEMENT)
+    return list(Transaction.objects.filter(own | back).order_by("number"))
+
+
 def lock_payment(intent_id: str) -> None:
     """Let nobody else act on this payment until the transaction ends.
 
@@ -157,35 +209,6 @@ def lock_payment(intent_id: str) -> None:
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [intent_id])
-
-
-@transaction.atomic
-def _ask(
-    purchase_id: UUID, cents: int | None, reason: str, origin: Origin, now: datetime
-) -> Return:
-    found = Purchase.objects.filter(pk=purchase_id).first()
-    if found is None:
-        raise PurchaseUnknown
-    if found.stripe_payment_intent_id is None:
-        raise NotRefundable
-    payment = found.stripe_payment_intent_id
-    lock_payment(payment)
-    purchase = Purchase.objects.select_for_update().get(pk=purchase_id)
-    origin = origin.naming("refund_purchase", purchase_id, cents)
-    ledger.open_balance(purchase.user_id, origin=origin)
-    if known := ledger.recall(purchase.user_id, origin):
-        return Return.objects.get(pk=known)
-    asked = Return.objects.create(
-        kind=Return.Kind.REFUND,
-        stripe_payment_intent_id=payment,
-        amount_cents=_refundable(purchase, cents),
-        state=State.REQUESTED,
-        actor=origin.actor,
-        reason=reason,
-        created_at=now,
-    )
-    ledger.remember(purchase.user_id, origin, subject_id=asked.pk)
-    return asked
 
 
 def _withdraw(asked: Return) -> None:

@@ -56,7 +56,9 @@ class Window(NamedTuple):
 
 
 Source = Callable[[str, Window], Iterable[Entry]]
+PurchaseSource = Callable[[Purchase], Iterable[Entry]]
 _sources: dict[str, Source] = {}
+_of_purchases: list[PurchaseSource] = []
 
 
 def add_source(kind: str, source: Source) -> None:
@@ -65,6 +67,17 @@ def add_source(kind: str, source: Source) -> None:
     `source(user_id, window)` returns the user's entries within the window, newest first.
     """
     _sources[kind] = source
+
+
+def add_to_purchases(source: PurchaseSource) -> None:
+    """Let purchases also tell of what `source(purchase)` returns."""
+    _of_purchases.append(source)
+
+
+def of_purchase(purchase: Purchase) -> list[Entry]:
+    """Return what other apps tell of a purchase, newest first."""
+    told = [entry for source in _of_purchases for entry in source(purchase)]
+    return sorted(told, key=lambda entry: entry.at, reverse=True)
 
 
 def kinds() -> list[str]:

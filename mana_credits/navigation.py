@@ -16,6 +16,11 @@ def _link(title: str, icon: str, name: str, permission: str) -> dict[str, Any]:
     }
 
 
+def _list(title: str, icon: str, model: str) -> dict[str, Any]:
+    app, name = model.split(".")
+    return _link(title, icon, f"{app}_{name}_changelist", f"{app}.view_{name}")
+
+
 def _stylesheet(request: HttpRequest) -> str:
     return static("back-office.css")
 
@@ -63,6 +68,30 @@ UNFOLD = {
                     _link("Find an account", "search", "search_accounts", "credits.view_balance"),
                     _link("Approvals", "approval", "adjustments", "credits.view_adjustmentrequest"),
                 ]
+            },
+            {
+                "title": "Money",
+                "separator": True,
+                "items": [
+                    _list("Purchases", "shopping_cart", "credits.purchase"),
+                    _list("Stripe events", "webhook", "webhooks.stripeevent"),
+                    _list("Packages", "sell", "credits.package"),
+                    _list("Prices", "price_change", "credits.operation"),
+                ],
+            },
+            {
+                "title": "Running",
+                "separator": True,
+                "items": [
+                    _list("Reservations", "lock_clock", "credits.reservation"),
+                    _list("Cloud Sync", "cloud_sync", "credits.syncsubscription"),
+                    _list("Outbox", "outbox", "credits.outboxmessage"),
+                ],
+            },
+            {
+                "title": "Staff",
+                "separator": True,
+                "items": [_list("Audit", "history", "credits.staffaction")],
             },
         ]
     },

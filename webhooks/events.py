@@ -86,12 +86,16 @@ def process_all(*, now: datetime) -> Iterator[tuple[str, Exception | None]]:
     """Try all events again that were stored and not processed; yield each with what it raised."""
     waiting = StripeEvent.objects.filter(processed_at__isnull=True).order_by("created_at", "pk")
     for event_id in waiting.values_list("pk", flat=True):
-        try:
-            process(event_id, now=now)
-        except Exception as error:  # noqa: BLE001  # one that fails must not stop the others
-            yield event_id, error
-        else:
-            yield event_id, None
+        yield event_id, attempt(event_id, now=now)
+
+
+def attempt(event_id: str, *, now: datetime) -> Exception | None:
+    """Process a stored event and return what it raised, which is also kept with it."""
+    try:
+        process(event_id, now=now)
+    except Exception as error:  # noqa: BLE001  # one that fails must not stop the others
+        return error
+    return None
 
 
 def empty_payloads(*, received_before: datetime) -> Iterator[int]:

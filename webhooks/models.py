@@ -43,6 +43,7 @@ class StripeEvent(models.Model):
                 name="stripe_event_attempts_not_negative", condition=Q(attempts__gte=0)
             ),
         )
+        permissions = (("process_event", "Can process an event of Stripe again"),)
         indexes = (
             models.Index(
                 name="stripe_event_unprocessed_idx",

@@ -1,5 +1,23 @@
 """The back office: pages by which operators look and act. No rule lives here."""
 
-from credits.admin import account, adjusting, dashboard, rows, second_factor
+from credits.admin import (
+    account,
+    adjusting,
+    dashboard,
+    keeping,
+    offering,
+    refunding,
+    rows,
+    second_factor,
+)
 
-__all__ = ["account", "adjusting", "dashboard", "rows", "second_factor"]
+__all__ = [
+    "account",
+    "adjusting",
+    "dashboard",
+    "keeping",
+    "offering",
+    "refunding",
+    "rows",
+    "second_factor",
+]

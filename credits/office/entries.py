@@ -97,9 +97,15 @@ add_look(
     "transactions",
     Look("receipt_long", lambda row: reverse("admin:transaction", args=(row.pk,)), _of_transaction),
 )
-add_look("purchases", Look("shopping_cart", change_page, _of_purchase))
+add_look(
+    "purchases",
+    Look("shopping_cart", lambda row: reverse("admin:purchase", args=(row.pk,)), _of_purchase),
+)
 add_look("returns", Look("undo", details=_of_return))
-add_look("reservations", Look("lock_clock", change_page, _of_reservation))
+add_look(
+    "reservations",
+    Look("lock_clock", lambda row: reverse("admin:reservation", args=(row.pk,)), _of_reservation),
+)
 add_look("subscription", Look("cloud_sync", change_page))
 add_look("requests", Look("approval", lambda row: reverse("admin:adjustments"), _of_request))
 add_look("staff", Look("badge", change_page, _of_staff))

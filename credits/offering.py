@@ -1,0 +1,109 @@
+"""What operators decide about offers: prices, packages, and purchases in quarantine.
+
+Every act is recorded with why, and one form acts once.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from credits import catalogue, packages, purchases, staff
+from credits.amounts import plain
+from credits.catalogue import Price
+from credits.models import Operation, Package, Purchase
+from credits.packages import Offer
+from credits.staff import Operator, Why
+
+
+def set_price(
+    operator: Operator, operation: str, new: Price, *, why: Why, key: UUID, now: datetime
+) -> Operation:
+    """Give an operation a price from now on.
+
+    Raises NotPermitted, AlreadyDone, NoteMissing, and what `catalogue.set_price` does.
+    """
+    why = staff.words(why)
+    with staff.acting(operator, "credits.change_prices", why=why, key=key) as act:
+        before = Operation.objects.select_for_update().filter(pk=operation).first()
+        act.subject = f"operation:{operation}"
+        act.before = _priced(before) if before else {}
+        changed = catalogue.set_price(operation, new, actor=operator.actor, now=now)
+        act.after = _priced(changed)
+        return changed
+
+
+def save_package(
+    operator: Operator, package_id: UUID | None, offer: Offer, *, why: Why, key: UUID, now: datetime
+) -> Package:
+    """Offer a new package, without `package_id`, or make one what `offer` says.
+
+    Raises NotPermitted, AlreadyDone, NoteMissing, and what `packages.create` and `change` do.
+    """
+    why = staff.words(why)
+    with staff.acting(operator, "credits.change_packages", why=why, key=key) as act:
+        if package_id is None:
+            saved = packages.create(offer, actor=operator.actor, now=now)
+        else:
+            act.before = _offered(Package.objects.filter(pk=package_id).first())
+            saved = packages.change(package_id, offer, actor=operator.actor, now=now)
+        act.subject = f"package:{saved.pk}"
+        act.after = _offered(saved)
+        return saved
+
+
+def put_on_offer(
+    operator: Operator, package_id: UUID, active: bool, *, why: Why, key: UUID, now: datetime
+) -> Package:
+    """Retire a package, or with `active` offer it again.
+
+    Raises NotPermitted, AlreadyDone, NoteMissing, PackageUnknown.
+    """
+    why = staff.words(why)
+    with staff.acting(operator, "credits.change_packages", why=why, key=key) as act:
+        act.before = _offered(Package.objects.filter(pk=package_id).first())
+        decide = packages.bring_back if active else packages.retire
+        changed = decide(package_id, actor=operator.actor, now=now)
+        act.subject = f"package:{package_id}"
+        act.after = _offered(changed)
+        return changed
+
+
+def resolve_quarantine(
+    operator: Operator, purchase_id: UUID, credit: bool, *, why: Why, key: UUID, now: datetime
+) -> Purchase:
+    """Credit a quarantined purchase, or leave it uncredited.
+
+    Raises NotPermitted, AlreadyDone, NoteMissing, and what `purchases.resolve_quarantine` does.
+    """
+    why = staff.words(why)
+    with staff.acting(operator, "credits.resolve_quarantine", why=why, key=key) as act:
+        done = purchases.resolve_quarantine(
+            purchase_id,
+            credit=credit,
+            reason=why.note,
+            origin=operator.origin(at=now, key=key),
+            now=now,
+        )
+        act.user_id = done.user_id
+        act.subject = f"purchase:{purchase_id}"
+        act.after = {"resolution": done.quarantine_resolution, "status": done.status}
+        return done
+
+
+def _priced(operation: Operation) -> dict[str, Any]:
+    return {
+        "cost": plain(operation.cost),
+        "per_items": operation.per_items,
+        "active": operation.active,
+    }
+
+
+def _offered(package: Package | None) -> dict[str, Any]:
+    if package is None:
+        return {}
+    return {
+        "name": package.name,
+        "credits": plain(package.credits),
+        "price_euro_cents": package.price_euro_cents,
+        "active": package.active,
+    }

@@ -1,0 +1,41 @@
+"""Operators at work: each role's browser, and the forms that they send."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.contrib.auth.models import Group, User
+from django.test import Client
+
+from credits import roles
+from credits.staff import Operator, Why
+
+ROLES = {
+    "sam": roles.SUPPORT,
+    "fiona": roles.FINANCE,
+    "amir": roles.AUDITOR,
+    "ada": roles.ADMINISTRATOR,
+}
+WHY = Why(reason="asked", note="Wrote to us")
+
+
+def operator(name: str) -> Operator:
+    """Return the demo operator of this name, with what the role may do."""
+    user, _ = User.objects.get_or_create(username=name, defaults={"is_staff": True})
+    user.groups.add(Group.objects.get(name=ROLES[name]))
+    return Operator(name, User.objects.get(pk=user.pk).has_perm)
+
+
+def browser(name: str) -> Client:
+    """Return the browser of an operator who has logged in."""
+    operator(name)
+    client = Client()
+    client.force_login(
+        User.objects.get(username=name), backend="django.contrib.auth.backends.ModelBackend"
+    )
+    return client
+
+
+def form(key: UUID | None = None, **fields: Any) -> dict[str, Any]:
+    """Return a confirmed form under `key`."""
+    usual = {"key": str(key or uuid4()), "confirmed": "1", "note": "Wrote to us", "ticket": ""}
+    return {**usual, **fields}

@@ -1,0 +1,300 @@
+"""Operators look after reservations, subscriptions, messages and Stripe's events."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from unittest.mock import patch
+from uuid import UUID, uuid4
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from credits import cloud_sync, ledger, operating, outbox
+from credits.models import OutboxMessage, StaffAction
+from credits.staff import AlreadyDone, NoteMissing, Why
+from tests.back_office.operators import WHY, browser, form, operator
+from tests.credits.test_returns import paid
+from tests.factories import give, hold, subscribe
+from webhooks import operating as events_operating
+from webhooks.models import StripeEvent
+from webhooks.operating import EventNotWaiting
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime.now(UTC)
+Given = tuple[str, str, Callable[[], bool]]
+
+
+@pytest.fixture(autouse=True)
+def one_factor(settings: Any) -> None:
+    """Let operators in without a second factor, and pages be rendered without collected files."""
+    settings.ADMIN_REQUIRE_2FA = False
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    }
+
+
+def reservation() -> Given:
+    give("alice", 10)
+    held = hold("alice", 4)
+    page = f"/admin/reservation/{held.pk}/"
+    return page, f"{page}release/", lambda: ledger.balance_of("alice").held == 0
+
+
+def gift_of_sync() -> Given:
+    give("alice", 10)
+    there = "/admin/sync/?user=alice"
+    return there, "/admin/sync/give/?user=alice", lambda: cloud_sync.status("alice").gifted
+
+
+def taking_sync_back() -> Given:
+    give("alice", 10)
+    cloud_sync.give("alice", by="operator:ada", now=NOW)
+    there = "/admin/sync/?user=alice"
+    return there, "/admin/sync/revoke/?user=alice", lambda: not cloud_sync.status("alice").gifted
+
+
+def message() -> Given:
+    give("alice", 10)
+    outbox.tell("alice", {"hello": "wörld"}, key=f"k:{uuid4()}", now=NOW)
+    OutboxMessage.objects.update(status="dead", attempts=12)
+    found = OutboxMessage.objects.get()
+    page = f"/admin/message/{found.pk}/"
+    return page, f"{page}retry/", lambda: OutboxMessage.objects.get().status == "pending"
+
+
+def stored(number: int = 1, kind: str = "nothing.of.ours", **fields: Any) -> StripeEvent:
+    return StripeEvent.objects.create(
+        id=f"evt_{number}",
+        type=kind,
+        payload=json.dumps({"id": f"evt_{number}", "data": {"object": {"hello": "world"}}}),
+        created_at=NOW,
+        received_at=NOW,
+        **fields,
+    )
+
+
+def event() -> Given:
+    stored(error="Traceback: boom", attempts=1)
+    page = "/admin/stripe-event/evt_1/"
+    return page, f"{page}process/", lambda: StripeEvent.objects.get().outcome == "ignored"
+
+
+SUPPORTED = {"sam", "fiona", "ada"}
+FINANCIAL = {"fiona", "ada"}
+ACTS = {
+    "reservation": (reservation, SUPPORTED),
+    "give": (gift_of_sync, FINANCIAL),
+    "revoke": (taking_sync_back, FINANCIAL),
+    "message": (message, FINANCIAL),
+    "event": (event, FINANCIAL),
+}
+
+
+@pytest.mark.parametrize("name", ["sam", "fiona", "amir", "ada"])
+@pytest.mark.parametrize("act", ACTS)
+def test_everybody_looks_and_only_who_may_acts(act: str, name: str) -> None:
+    make, may = ACTS[act]
+    page, address, happened = make()
+    client = browser(name)
+
+    looked = client.get(page)
+    asked = client.get(address)
+    sent = client.post(address, form())
+
+    assert looked.status_code == 200
+    assert (address.partition("?")[0] in looked.content.decode()) == (name in may)
+    assert asked.status_code == (200 if name in may else 403)
+    assert sent.status_code == (302 if name in may else 403)
+    assert happened() == (name in may)
+    assert StaffAction.objects.count() == (name in may)
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_a_form_acts_once_and_is_on_record(act: str) -> None:
+    make, _ = ACTS[act]
+    page, address, happened = make()
+    fiona, key = browser("fiona"), uuid4()
+
+    answers = [fiona.post(address, form(key), follow=True) for _ in range(2)]
+
+    assert happened()
+    assert [answer.redirect_chain[-1] for answer in answers] == [(page, 302), (page, 302)]
+    assert "it acted once" in answers[1].content.decode()
+    assert "Wrote to us" in answers[1].content.decode()
+    assert StaffAction.objects.get().operator == "fiona"
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_nothing_happens_without_a_note(act: str) -> None:
+    make, _ = ACTS[act]
+    _, address, happened = make()
+
+    answer = browser("fiona").post(address, form(note=" "))
+
+    assert answer.status_code == 200
+    assert not happened()
+    assert not StaffAction.objects.exists()
+
+
+def test_the_domain_wants_words_and_each_key_once() -> None:
+    give("alice", 10)
+    fiona, key = operator("fiona"), uuid4()
+
+    operating.give_sync(fiona, "alice", why=WHY, key=key, now=NOW)
+    with pytest.raises(AlreadyDone):
+        operating.revoke_sync(fiona, "alice", why=WHY, key=key, now=NOW)
+    with pytest.raises(NoteMissing):
+        operating.revoke_sync(fiona, "alice", why=Why(note=" "), key=uuid4(), now=NOW)
+
+    assert cloud_sync.status("alice").gifted
+
+
+@pytest.mark.parametrize("act", ["reservation", "give", "revoke"])
+def test_what_is_so_already_is_refused_and_not_recorded(act: str) -> None:
+    make, _ = ACTS[act]
+    page, address, happened = make()
+    fiona = browser("fiona")
+    fiona.post(address, form())
+
+    again = fiona.post(address, form())
+
+    assert "It is so already" in again.content.decode()
+    assert happened()
+    assert address not in fiona.get(page).content.decode()
+    assert StaffAction.objects.count() == 1
+
+
+def test_an_event_that_fails_again_says_so_and_keeps_its_traceback() -> None:
+    _, address, _ = event()
+
+    with patch("webhooks.events._apply", side_effect=ZeroDivisionError("still")):
+        answer = browser("fiona").post(address, form(), follow=True).content.decode()
+
+    assert "The event failed again." in answer
+    assert "ZeroDivisionError: still" in answer
+    found = StripeEvent.objects.get()
+    assert (found.attempts, found.processed_at) == (2, None)
+    assert StaffAction.objects.get().before == {"attempts": 1}
+
+
+def test_an_event_that_was_processed_is_not_processed_again() -> None:
+    stored(processed_at=NOW, outcome="ignored")
+
+    with pytest.raises(EventNotWaiting):
+        events_operating.process_event(operator("ada"), "evt_1", why=WHY, key=uuid4(), now=NOW)
+
+    assert not StaffAction.objects.exists()
+
+
+def test_an_events_payload_is_printed_for_reading() -> None:
+    page, _, _ = event()
+    StripeEvent.objects.update(purchase=paid())
+    shown = browser("amir").get(page).content.decode()
+    StripeEvent.objects.update(payload="")
+    emptied = browser("ada").get(page)
+
+    assert "&quot;hello&quot;: &quot;world&quot;" in shown
+    assert "Traceback: boom" in shown
+    assert "/admin/purchase/" in shown
+    assert emptied.status_code == 200
+
+
+def test_the_history_of_sync_shows_its_charges() -> None:
+    give("alice", 100)
+    subscribe("alice", at=NOW - timedelta(days=1))
+
+    shown = browser("sam").get("/admin/sync/?user=alice").content.decode()
+
+    assert "Cloud Sync (monthly)" in shown
+    assert "active" in shown
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"/admin/reservation/{UUID(int=0)}/",
+        f"/admin/message/{UUID(int=0)}/",
+        f"/admin/purchase/{UUID(int=0)}/",
+        f"/admin/return/{UUID(int=0)}/send/",
+        "/admin/stripe-event/evt_none/",
+        "/admin/sync/?user=nobody",
+        "/admin/sync/",
+    ],
+)
+def test_what_is_not_there_is_not_found(address: str) -> None:
+    assert browser("ada").get(address).status_code == 404
+
+
+def fill(name: str, number: int) -> None:
+    user = f"{name}-{number}"
+    give(user, 10)
+    match name:
+        case "credits/reservation":
+            hold(user, 1)
+        case "credits/syncsubscription":
+            cloud_sync.give(user, by="operator:ada", now=NOW)
+        case "credits/outboxmessage":
+            outbox.tell(user, {}, key=f"k:{number}", now=NOW)
+        case "webhooks/stripeevent":
+            stored(number)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "credits/reservation",
+        "credits/syncsubscription",
+        "credits/outboxmessage",
+        "webhooks/stripeevent",
+    ],
+)
+def test_a_list_costs_the_same_however_long_it_is(name: str) -> None:
+    sam = browser("sam")
+    counts = []
+
+    for numbers in (range(2), range(2, 10)):
+        for number in numbers:
+            fill(name, number)
+        sam.get(f"/admin/{name}/")
+        with CaptureQueriesContext(connection) as seen:
+            assert sam.get(f"/admin/{name}/").status_code == 200
+        counts.append(len(seen))
+
+    assert counts[0] == counts[1]
+
+
+def test_what_wants_attention_stands_first() -> None:
+    give("alice", 10)
+    held = [hold("alice", 1) for _ in range(2)]
+    operating.release_reservation(operator("ada"), held[1].pk, why=WHY, key=uuid4())
+    stored(1)
+    stored(2, processed_at=NOW, outcome="ignored")
+    for key in ("one", "two"):
+        outbox.tell("alice", {}, key=key, now=NOW)
+    OutboxMessage.objects.filter(key="one").update(status="dead")
+    sam = browser("sam")
+
+    def order(name: str, *texts: str) -> bool:
+        shown = sam.get(f"/admin/{name}/").content.decode()
+        places = [shown.index(text) for text in texts]
+        return places == sorted(places)
+
+    assert order("credits/reservation", str(held[0].pk), str(held[1].pk))
+    assert order("webhooks/stripeevent", "evt_1", "evt_2")
+    assert order("credits/outboxmessage", ">one<", ">two<")
+
+
+def test_a_rows_link_in_a_list_leads_to_its_page() -> None:
+    page, _, _ = reservation()
+    pk = page.split("/")[3]
+    sam = browser("sam")
+
+    there = sam.get(f"/admin/credits/reservation/{pk}/change/")
+    sync = sam.get("/admin/credits/syncsubscription/alice/change/")
+
+    assert (there.status_code, there["Location"]) == (302, page)
+    assert sync["Location"] == "/admin/sync/?user=alice"

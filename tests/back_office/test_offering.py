@@ -1,0 +1,172 @@
+"""Operators change prices and packages and decide about purchases in quarantine."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from credits import ledger, purchases
+from credits.models import Operation, OperationPrice, Package, PackageChange, Purchase, StaffAction
+from tests.back_office.operators import browser, form
+from tests.credits.test_returns import payment, started
+from tests.factories import package
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime.now(UTC)
+PACKAGE: dict[str, Any] = {
+    "name": "Big",
+    "description": "",
+    "credits": "2000",
+    "price_euro_cents": "1499",
+    "sort_order": "2",
+}
+Given = tuple[str, str, dict[str, Any], Callable[[], bool]]
+
+
+@pytest.fixture(autouse=True)
+def one_factor(settings: Any) -> None:
+    """Let operators in without a second factor, and pages be rendered without collected files."""
+    settings.ADMIN_REQUIRE_2FA = False
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    }
+
+
+def price() -> Given:
+    key = Operation.objects.earliest("key").pk
+    page = f"/admin/operation/{key}/"
+    fields = {"cost": "77.5", "per_items": "3"}
+    return page, f"{page}price/", fields, lambda: Operation.objects.get(pk=key).cost == 77.5
+
+
+def new_package() -> Given:
+    there = "/admin/credits/package/"
+    return there, "/admin/package/new/", PACKAGE, Package.objects.filter(name="Big").exists
+
+
+def changed_package() -> Given:
+    page = f"/admin/package/{package().pk}/"
+    return page, f"{page}change/", PACKAGE, Package.objects.filter(credits=2000).exists
+
+
+def retired_package() -> Given:
+    page = f"/admin/package/{package().pk}/"
+    return page, f"{page}offer/", {}, Package.objects.filter(active=False).exists
+
+
+def quarantined() -> Given:
+    purchase = started()
+    purchases.complete(payment(purchase, amount_cents=1), at=NOW, now=NOW)
+    page = f"/admin/purchase/{purchase.pk}/"
+    user = purchase.user_id
+    return (
+        page,
+        f"{page}quarantine/?to=credited",
+        {},
+        lambda: ledger.balance_of(user).available == 500,
+    )
+
+
+def operation_like() -> None:
+    Operation.objects.create(
+        key=f"op_{uuid4().hex}",
+        name="One more",
+        category="ai",
+        app="chat",
+        cost=1,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+
+
+ACTS = [price, new_package, changed_package, retired_package, quarantined]
+
+
+@pytest.mark.parametrize("name", ["sam", "fiona", "amir", "ada"])
+@pytest.mark.parametrize("make", ACTS)
+def test_everybody_looks_and_finance_decides(make: Callable[[], Given], name: str) -> None:
+    page, address, fields, happened = make()
+    may = name in {"fiona", "ada"}
+    client = browser(name)
+
+    looked = client.get(page)
+    sent = client.post(address, form(**fields))
+
+    assert looked.status_code == 200
+    assert sent.status_code == (302 if may else 403)
+    assert happened() == may
+    assert StaffAction.objects.count() == may
+
+
+@pytest.mark.parametrize("make", ACTS)
+def test_a_decision_is_made_once_and_is_on_record(make: Callable[[], Given]) -> None:
+    page, address, fields, happened = make()
+    fiona, key = browser("fiona"), uuid4()
+
+    answers = [fiona.post(address, form(key, **fields), follow=True) for _ in range(2)]
+
+    assert happened()
+    assert answers[1].redirect_chain == [(page, 302)]
+    assert StaffAction.objects.get().note == "Wrote to us"
+
+
+def test_a_price_and_a_package_show_their_history() -> None:
+    fiona = browser("fiona")
+    rows = [price(), changed_package()]
+    for _, address, fields, _ in rows:
+        fiona.post(address, form(**fields))
+
+    shown = [fiona.get(page).content.decode() for page, *_ in rows]
+
+    assert OperationPrice.objects.latest("pk").actor == "operator:fiona"
+    assert PackageChange.objects.get().actor == "operator:fiona"
+    assert all("operator:fiona" in text for text in shown)
+
+
+def test_a_quarantined_purchase_can_be_left_uncredited() -> None:
+    page, address, _, happened = quarantined()
+    fiona = browser("fiona")
+
+    fiona.post(address.replace("credited", "left"), form())
+
+    found = Purchase.objects.get()
+    assert (found.quarantine_resolution, found.quarantine_resolved_by) == ("left", "operator:fiona")
+    assert not happened()
+    assert "to=credited" not in fiona.get(page).content.decode()
+
+
+@pytest.mark.parametrize(("name", "make"), [("package", package), ("operation", operation_like)])
+def test_lists_cost_the_same_however_long_they_are(name: str, make: Callable[[], Any]) -> None:
+    sam, counts = browser("sam"), []
+
+    for more in (2, 8):
+        for _ in range(more):
+            make()
+        sam.get(f"/admin/credits/{name}/")
+        with CaptureQueriesContext(connection) as seen:
+            shown = sam.get(f"/admin/credits/{name}/")
+        counts.append(len(seen))
+
+    assert shown.status_code == 200
+    assert "New package" not in shown.content.decode()
+    assert counts[0] == counts[1]
+
+
+def test_finance_finds_the_way_to_a_new_package() -> None:
+    assert "/admin/package/new/" in browser("fiona").get("/admin/credits/package/").content.decode()
+
+
+def test_a_package_that_cannot_be_offered_is_refused() -> None:
+    answer = browser("fiona").post(
+        "/admin/package/new/", form(**{**PACKAGE, "price_euro_cents": "1"})
+    )
+
+    assert answer.status_code == 200
+    assert not Package.objects.exists()
+    assert not StaffAction.objects.exists()

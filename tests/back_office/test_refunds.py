@@ -1,0 +1,320 @@
+"""Operators refund purchases: who may, once, through Stripe, with the debt that it may leave."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from unittest.mock import patch
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from credits import ledger, operating, returns, timeline
+from credits.errors import DomainError
+from credits.models import Purchase, Return, StaffAction
+from credits.operating import RefundNotRequested, RefundReasonUnknown
+from credits.returns import ExceedsPurchase
+from credits.staff import AlreadyDone, NoteMissing, NotPermitted, Why
+from credits.stripe_api import PaymentUnavailable, RefusedByStripe
+from tests.api import at_once
+from tests.back_office.operators import WHY, browser, form, operator
+from tests.credits.test_returns import paid
+from tests.factories import spend
+from webhooks.models import StripeEvent
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime.now(UTC)
+MINUS = "\N{MINUS SIGN}"
+
+
+@pytest.fixture(autouse=True)
+def one_factor(settings: Any) -> None:
+    """Let operators in without a second factor, and pages be rendered without collected files."""
+    settings.ADMIN_REQUIRE_2FA = False
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    }
+
+
+def answered(asked: Return) -> dict[str, Any]:
+    """Return what Stripe says to a refund that went through."""
+    return {
+        "id": f"re_{uuid4().hex}",
+        "object": "refund",
+        "status": "succeeded",
+        "amount": asked.amount_cents,
+        "payment_intent": asked.stripe_payment_intent_id,
+        "metadata": {},
+    }
+
+
+@pytest.fixture
+def stripe_says() -> Any:
+    """A Stripe that refunds whatever it is asked for."""
+    with patch("credits.stripe_api.create_refund", side_effect=answered) as said:
+        yield said
+
+
+def page_of(purchase: Purchase) -> str:
+    return f"/admin/purchase/{purchase.pk}/"
+
+
+def available(purchase: Purchase) -> Decimal:
+    return ledger.balance_of(purchase.user_id).available
+
+
+def test_finance_refunds_a_part_and_the_credits_follow(stripe_says: Any) -> None:
+    purchase = paid(Decimal(1000), 500)
+    fiona = browser("fiona")
+
+    answer = fiona.post(
+        f"{page_of(purchase)}refund/", form(amount="1.25", reason="asked"), follow=True
+    )
+
+    assert answer.redirect_chain == [(page_of(purchase), 302)]
+    assert "1.25 € refunded; 250 credits clawed back." in answer.content.decode()
+    assert available(purchase) == 750
+    action = StaffAction.objects.get()
+    assert (action.operator, action.action) == ("fiona", "credits.refund_purchase")
+    assert (action.subject, action.user_id) == (f"purchase:{purchase.pk}", purchase.user_id)
+    assert action.after == {"requested_cents": 125}
+
+
+def test_a_preview_moves_nothing_and_tells_of_the_debt(stripe_says: Any) -> None:
+    purchase = paid(Decimal(500), 499)
+    spend(purchase.user_id, 400)
+    fiona = browser("fiona")
+
+    answer = fiona.post(
+        f"{page_of(purchase)}refund/", form(amount="4.99", reason="asked", confirmed="")
+    ).content.decode()
+
+    assert f"100 → <strong>{MINUS}400</strong>" in answer
+    assert "400 of 500 credits bought" in answer
+    assert "goes below zero" in answer
+    assert not Return.objects.exists()
+    assert not stripe_says.called
+
+
+def test_a_refund_after_spending_leaves_a_debt(stripe_says: Any) -> None:
+    purchase = paid(Decimal(500), 499)
+    spend(purchase.user_id, 400)
+
+    operating.refund_purchase(operator("fiona"), purchase, 499, why=WHY, key=uuid4(), now=NOW)
+
+    assert available(purchase) == -400
+
+
+@pytest.mark.parametrize("name", ["sam", "amir"])
+def test_support_and_auditors_look_and_do_not_refund(name: str, stripe_says: Any) -> None:
+    purchase = paid()
+    client = browser(name)
+
+    looked = client.get(page_of(purchase))
+    refused = client.post(f"{page_of(purchase)}refund/", form(amount="4.99", reason="asked"))
+    with pytest.raises(NotPermitted):
+        operating.refund_purchase(operator(name), purchase, 499, why=WHY, key=uuid4(), now=NOW)
+
+    assert (looked.status_code, refused.status_code) == (200, 403)
+    assert "Refund purchase" not in looked.content.decode()
+    assert not Return.objects.exists()
+    assert not stripe_says.called
+
+
+def test_a_form_that_is_sent_twice_refunds_once(stripe_says: Any) -> None:
+    purchase = paid(Decimal(1000), 500)
+    fiona, key = browser("fiona"), uuid4()
+
+    for _ in range(2):
+        answer = fiona.post(f"{page_of(purchase)}refund/", form(key, amount="1.00", reason="asked"))
+
+    assert answer.status_code == 302
+    assert available(purchase) == 800
+    assert stripe_says.call_count == 1
+
+
+def test_one_form_at_the_same_instant_refunds_once(committed: None, stripe_says: Any) -> None:
+    purchase, fiona, key = paid(Decimal(1000), 500), operator("fiona"), uuid4()
+
+    def refund(_: int) -> str:
+        try:
+            operating.refund_purchase(fiona, purchase, 100, why=WHY, key=key, now=NOW)
+        except AlreadyDone:
+            return "again"
+        return "done"
+
+    assert sorted(at_once(4, refund)) == ["again", "again", "again", "done"]
+    assert available(purchase) == 800
+
+
+def test_two_operators_at_once_never_refund_more_than_was_paid(
+    committed: None, stripe_says: Any
+) -> None:
+    purchase = paid(Decimal(1000), 500)
+    both = [operator("fiona"), operator("ada")]
+
+    def refund(index: int) -> str:
+        try:
+            operating.refund_purchase(both[index], purchase, 300, why=WHY, key=uuid4(), now=NOW)
+        except ExceedsPurchase:
+            return "too much"
+        return "done"
+
+    assert sorted(at_once(2, refund)) == ["done", "too much"]
+    assert available(purchase) == 400
+
+
+def test_without_stripe_a_refund_stays_requested_and_is_sent_again() -> None:
+    purchase = paid(Decimal(1000), 500)
+    fiona = browser("fiona")
+    with patch("credits.stripe_api.create_refund", side_effect=PaymentUnavailable):
+        told = fiona.post(
+            f"{page_of(purchase)}refund/", form(amount="5.00", reason="fault"), follow=True
+        ).content.decode()
+    asked = Return.objects.get()
+    assert "Stripe could not be reached: 5.00 € stay requested" in told
+    assert "Send again" in told
+    assert (asked.state, available(purchase)) == ("requested", 1000)
+
+    with patch("credits.stripe_api.create_refund", side_effect=answered):
+        sent = fiona.post(f"/admin/return/{asked.pk}/send/", {"key": str(uuid4())}, follow=True)
+
+    assert "5.00 € refunded; 1,000 credits clawed back." in sent.content.decode()
+    asked.refresh_from_db()
+    assert (asked.state, available(purchase)) == ("gone", 0)
+
+
+def test_a_refund_that_is_not_requested_cannot_be_sent_again(stripe_says: Any) -> None:
+    purchase = paid()
+    fiona = operator("fiona")
+    done = operating.refund_purchase(fiona, purchase, 499, why=WHY, key=uuid4(), now=NOW)
+
+    with pytest.raises(RefundNotRequested):
+        operating.send_refund(fiona, done.pk, key=uuid4(), now=NOW)
+
+    assert stripe_says.call_count == 1
+
+
+def test_what_stripe_refuses_leaves_no_refund_and_a_word_in_the_trail() -> None:
+    purchase = paid()
+    fiona = operator("fiona")
+
+    with (
+        patch("credits.stripe_api.create_refund", side_effect=RefusedByStripe),
+        pytest.raises(RefusedByStripe),
+    ):
+        operating.refund_purchase(fiona, purchase, 499, why=WHY, key=uuid4(), now=NOW)
+
+    assert not Return.objects.exists()
+    assert available(purchase) == 500
+    assert [one.after for one in StaffAction.objects.order_by("pk")] == [
+        {"requested_cents": 499},
+        {"refused_by_stripe": "Stripe refused", "cents": 499},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("why", "cents", "refusal"),
+    [
+        (Why(reason="asked", note=" "), 499, NoteMissing),
+        (Why(reason="whim", note="so"), 499, RefundReasonUnknown),
+        (WHY, 500, ExceedsPurchase),
+        (WHY, 0, ExceedsPurchase),
+    ],
+)
+def test_a_refund_needs_a_reason_a_note_and_money_that_is_left(
+    why: Why, cents: int, refusal: type[DomainError], stripe_says: Any
+) -> None:
+    purchase = paid()
+    fiona = operator("fiona")
+
+    with pytest.raises(refusal):
+        operating.refund_purchase(fiona, purchase, cents, why=why, key=uuid4(), now=NOW)
+
+    assert not Return.objects.exists()
+    assert not StaffAction.objects.exists()
+
+
+def test_the_preview_counts_refunds_that_are_still_requested() -> None:
+    purchase = paid(Decimal(1000), 500)
+    with patch("credits.stripe_api.create_refund", side_effect=PaymentUnavailable):
+        operating.refund_purchase(operator("fiona"), purchase, 200, why=WHY, key=uuid4(), now=NOW)
+
+    planned = operating.plan_refund(purchase, 100)
+
+    assert (planned.credits, planned.available_after) == (600, 400)
+    with pytest.raises(ExceedsPurchase):
+        operating.plan_refund(purchase, 301)
+
+
+def test_a_purchases_page_shows_its_transactions(stripe_says: Any) -> None:
+    purchase = paid(Decimal(1000), 500)
+    operating.refund_purchase(operator("fiona"), purchase, 100, why=WHY, key=uuid4(), now=NOW)
+
+    shown = browser("amir").get(page_of(purchase)).content.decode()
+
+    assert [one.amount for one in returns.transactions_of(purchase)] == [1000, -200]
+    for text in (
+        "+1,000",
+        f"{MINUS}200",
+        purchase.stripe_payment_intent_id,
+        "4.00 €",
+        "Wrote to us",
+    ):
+        assert str(text) in shown
+
+
+def test_a_list_of_purchases_costs_the_same_however_long_it_is() -> None:
+    sam = browser("sam")
+    counts = []
+
+    for more in (2, 8):
+        for _ in range(more):
+            paid()
+        sam.get("/admin/credits/purchase/")
+        with CaptureQueriesContext(connection) as seen:
+            assert sam.get("/admin/credits/purchase/").status_code == 200
+        counts.append(len(seen))
+
+    assert counts[0] == counts[1]
+
+
+def test_purchases_are_found_by_user_payment_and_state() -> None:
+    one, other = paid(), paid()
+    sam = browser("sam")
+
+    for query in (f"q={one.user_id}", f"q={one.stripe_payment_intent_id}"):
+        found = sam.get(f"/admin/credits/purchase/?{query}").content.decode()
+        assert one.user_id in found
+        assert other.user_id not in found
+    for query in ("status__exact=refunded", "quarantined=open", "quarantined=decided"):
+        assert one.user_id not in sam.get(f"/admin/credits/purchase/?{query}").content.decode()
+
+
+def test_stripes_events_stand_in_the_timeline_and_on_the_purchases_page() -> None:
+    purchase, other = paid(), paid()
+    for number in range(3):
+        StripeEvent.objects.create(
+            id=f"evt_{number}",
+            type="payment_intent.succeeded",
+            payload="{}",
+            created_at=NOW,
+            received_at=NOW,
+            processed_at=NOW,
+            outcome="applied",
+            purchase=purchase,
+        )
+
+    first = timeline.page(purchase.user_id, only=["events"], size=2)
+    rest = timeline.page(purchase.user_id, only=["events"], size=2, after=first.next)
+
+    told = [entry.row.pk for entry in (*first.entries, *rest.entries)]
+    assert told == ["evt_2", "evt_1", "evt_0"]
+    assert timeline.page(other.user_id, only=["events"]).entries == []
+    sam = browser("sam")
+    assert "evt_1" in sam.get(page_of(purchase)).content.decode()
+    assert "evt_1" in sam.get(f"/admin/account/?user={purchase.user_id}").content.decode()
+    assert "evt_1" not in sam.get(page_of(other)).content.decode()
