@@ -1,7 +1,7 @@
 """Erasure of a person's data from gifts: ids, names, texts and addresses go, the credits stay."""
 
 from credits.erasure import Rows
-from gifts.models import Campaign, GiftCode, GiftRedemption
+from gifts.models import Campaign, GiftBlock, GiftCode, GiftRedemption
 
 
 def _lock(user_id: str) -> None:
@@ -9,6 +9,7 @@ def _lock(user_id: str) -> None:
 
 
 def _strip(user_id: str, pseudonym: str) -> int:
+    GiftBlock.objects.filter(pk=user_id).delete()
     redemptions = GiftRedemption.objects.filter(redeemer_id=user_id)
     received = GiftCode.objects.filter(
         pk__in=redemptions.values("gift_code"), type=GiftCode.Type.PERSONALIZED
