@@ -10,11 +10,16 @@ class GiftsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Have gifts checked with the books and erased with the rest of a person's data."""
-        from credits import erasure  # noqa: PLC0415  # models are not loaded before
+        """Have gifts checked, erased, told and found with the rest of what an account has."""
+        from credits import erasure, searching, timeline  # noqa: PLC0415  # models are not loaded before
         from credits.books import add_rules  # noqa: PLC0415
+        from gifts import history  # noqa: PLC0415
         from gifts.books import RULES  # noqa: PLC0415
         from gifts.privacy import ROWS  # noqa: PLC0415
 
         add_rules(RULES)
         erasure.add_rows(ROWS)
+        timeline.add_source("gifts sent", history.sent)
+        timeline.add_source("gifts received", history.received)
+        searching.add_finder(history.by_code)
+        searching.add_finder(history.by_email)

@@ -66,6 +66,22 @@ UNFOLD = {
                     ),
                 ]
             },
+            {
+                "title": "Gifts",
+                "items": [
+                    _link("Gifts", "redeem", "gifts_giftcode_changelist", "gifts.view_giftcode"),
+                    _link(
+                        "Campaigns", "campaign", "gifts_campaign_changelist", "gifts.view_campaign"
+                    ),
+                    _link(
+                        "Wrong codes",
+                        "gpp_maybe",
+                        "gifts_giftmisses_changelist",
+                        "gifts.view_giftmisses",
+                    ),
+                    _link("Blocked", "block", "gifts_giftblock_changelist", "gifts.view_giftblock"),
+                ],
+            },
         ]
     },
 }
