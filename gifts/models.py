@@ -209,11 +209,13 @@ class GiftRedemption(models.Model):
 class GiftMisses(models.Model):
     """How often somebody (`bucket`) tried a code that is none, since `since`.
 
+    `refused` counts what they tried beyond their limit.
     Kept in the database so that all processes count together.
     """
 
     bucket = models.CharField(max_length=300, primary_key=True)
     misses = models.IntegerField()
+    refused = models.IntegerField(db_default=0)
     since = models.DateTimeField()
 
     class Meta:

@@ -111,5 +111,5 @@ class Blocks(ReadOnlyList):
 class Misses(ReadOnlyList):
     """Who tried codes that are none, most first."""
 
-    list_display = ("bucket", "misses", "since")
+    list_display = ("bucket", "misses", "refused", "since")
     ordering = ("-misses",)

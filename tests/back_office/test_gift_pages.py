@@ -14,7 +14,8 @@ from django.urls import reverse
 
 from credits import ledger, searching, timeline
 from credits.models import StaffAction
-from gifts.models import GiftBlock, GiftCode
+from gifts.models import GiftBlock, GiftCode, GiftMisses
+from tests.api import Caller
 from tests.factories import gift, give, redeem
 
 pytestmark = pytest.mark.django_db
@@ -189,3 +190,14 @@ def test_a_row_leads_to_the_gifts_page_and_nonsense_to_none() -> None:
 
     assert known["Location"] == reverse("admin:gift", args=(given.pk,))
     assert nonsense.status_code == 404
+
+
+def test_what_is_tried_beyond_the_limit_shows(settings: Any, judy: Caller) -> None:
+    settings.GIFT_MISS_LIMITS = {"user": 2, "address": 99, "short codes": 99}
+
+    answers = [judy.post("ABCDEFGHJKLM/redeem", {}).status_code for _ in range(5)]
+    page = staff("Auditor").get(reverse("admin:gifts_giftmisses_changelist")).content.decode()
+
+    assert answers == [404, 404, 429, 429, 429]
+    assert GiftMisses.objects.get(pk="user:judy").refused == 3
+    assert "user:judy" in page
