@@ -1,6 +1,7 @@
 """Gifts in the back office: who sees what of them, and who may act."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +15,8 @@ from django.urls import reverse
 
 from credits import ledger, searching, timeline
 from credits.models import StaffAction
+from gifts import campaigns
+from gifts.campaigns import Plan
 from gifts.models import GiftBlock, GiftCode, GiftMisses
 from tests.api import Caller
 from tests.factories import gift, give, redeem
@@ -201,3 +204,33 @@ def test_what_is_tried_beyond_the_limit_shows(settings: Any, judy: Caller) -> No
     assert answers == [404, 404, 429, 429, 429]
     assert GiftMisses.objects.get(pk="user:judy").refused == 3
     assert "user:judy" in page
+
+
+def test_a_campaign_shows_the_share_that_was_redeemed() -> None:
+    now = datetime.now(UTC)
+    plan = Plan(4, Decimal(5), now + timedelta(days=30), actor="operator:sam", reason="spring")
+    campaign = campaigns.start("spring", plan, now=now)
+    list(campaigns.make_codes(campaign, now=now))
+    redeem(campaigns.codes_of(campaign)[0], "judy")
+
+    page = staff("Support").get(reverse("admin:gifts_campaign_changelist")).content.decode()
+
+    assert "1 of 4 (25%)" in page
+
+
+def test_a_gifts_page_links_its_transactions_and_tells_what_staff_did() -> None:
+    give("ivan", 20)
+    given = gift("ivan", 10, days=5)
+    client = staff("Support")
+    end = datetime.now(UTC) + timedelta(days=30)
+    form = {"key": str(uuid4()), "note": "on holiday", "end": f"{end:%Y-%m-%dT%H:%M}"}
+    client.post(reverse("admin:extend_gift", args=(given.pk,)), form)
+    arrival = redeem(given, "judy").redemption.transaction_id
+
+    page = client.get(reverse("admin:gift", args=(given.pk,))).content.decode()
+
+    for entry in (given.payment_id, arrival):
+        assert reverse("admin:transaction", args=(entry,)) in page
+    assert "on holiday" in page
+    assert "judy" in page
+    assert reverse("admin:cancel_gift", args=(given.pk,)) not in page
