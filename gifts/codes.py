@@ -18,7 +18,7 @@ from credits.callers import User
 from credits.errors import DomainError
 from credits.ids import new_id
 from credits.ledger import Origin
-from gifts import settling, spelling, throttle
+from gifts import blocks, settling, spelling, throttle
 from gifts.models import LARGEST_GIFT, SMALLEST_GIFT, Campaign, GiftCode, GiftRedemption
 from gifts.people import mailbox, public_name
 from gifts.settling import Redeemed, Status
@@ -79,7 +79,8 @@ class InvalidExpiry(DomainError):
 def create(creator: User, new: NewGift, *, origin: Origin, now: datetime) -> GiftCode:
     """Take the credits from `creator` and put them into a gift, once per idempotency key.
 
-    Raises InvalidGiftAmount, InvalidExpiry, InsufficientCredits, IdempotencyKeyReused.
+    Raises InvalidGiftAmount, InvalidExpiry, InsufficientCredits, IdempotencyKeyReused,
+    GiftsBlocked.
     """
     if not SMALLEST_GIFT <= positive(new.total_credits) <= LARGEST_GIFT:
         raise InvalidGiftAmount
@@ -95,6 +96,7 @@ def create(creator: User, new: NewGift, *, origin: Origin, now: datetime) -> Gif
         to=gift.target_email,
     )
     if not posting.replayed:
+        blocks.refuse_blocked(creator.id)
         gift.payment = posting.transaction
         gift.save(force_insert=True)
     return GiftCode.objects.as_of(now).get(payment=posting.transaction)
@@ -120,7 +122,8 @@ def redeem(
 ) -> Redeemed:
     """Move a gift's credits to `user`, once; a replay answers the first redemption.
 
-    Raises GiftUnknown, GiftNotRedeemable, OwnGift, TooManyMisses, IdempotencyKeyReused.
+    Raises GiftUnknown, GiftNotRedeemable, OwnGift, TooManyMisses, IdempotencyKeyReused,
+    GiftsBlocked.
     """
     guesser = Guesser(address, user.id)
     with (
@@ -190,6 +193,7 @@ def _with_code(gifts: QuerySet[GiftCode], text: str) -> GiftCode:
 
 
 def _refuse_redemption(gift: GiftCode, user: User, now: datetime) -> None:
+    blocks.refuse_blocked(user.id)
     if gift.creator_id == user.id:
         raise OwnGift
     if gift.target_email is not None and gift.target_email != mailbox(user.email or ""):

@@ -172,6 +172,12 @@ class GiftCode(models.Model):
                 condition=Q(status="active", target_email__isnull=False),
             ),
         )
+        permissions = (
+            ("cancel_gift", "Can cancel anybody's active gift"),
+            ("extend_gift", "Can extend a gift and send its link again"),
+            ("view_codes", "Can see whole gift codes"),
+            ("block_user", "Can block users from gifts"),
+        )
 
 
 class GiftRedemption(models.Model):
@@ -203,13 +209,33 @@ class GiftRedemption(models.Model):
 class GiftMisses(models.Model):
     """How often somebody (`bucket`) tried a code that is none, since `since`.
 
+    `refused` counts what they tried beyond their limit.
     Kept in the database so that all processes count together.
     """
 
     bucket = models.CharField(max_length=300, primary_key=True)
     misses = models.IntegerField()
+    refused = models.IntegerField(db_default=0)
     since = models.DateTimeField()
 
     class Meta:
         db_table = '"gifts"."gift_misses"'
         indexes = (models.Index(name="gift_misses_by_age_idx", fields=["since"]),)
+
+
+class GiftBlock(models.Model):
+    """A user who may neither make nor redeem gifts: who decided it, why, and since when."""
+
+    user_id = user_id_field(primary_key=True)
+    by = models.CharField(max_length=150)
+    why = models.CharField(max_length=1000)
+    since = models.DateTimeField()
+
+    class Meta:
+        db_table = '"gifts"."gift_blocks"'
+        constraints = (
+            models.CheckConstraint(
+                name="gift_block_says_whom_by_whom_and_why",
+                condition=~Q(user_id="") & ~Q(by="") & ~Q(why=""),
+            ),
+        )

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import transaction
 
 from credits.ledger import Origin
-from gifts import settling
+from gifts import blocks, settling
 from gifts.models import GiftCode
 from gifts.people import mailbox
 from gifts.settling import Redeemed, Status
@@ -27,7 +27,9 @@ def redeem_pending(user_id: str, email: str, *, origin: Origin, now: datetime) -
     """Redeem the active gifts for this address, up to 1,000, each in its own transaction.
 
     What is gone by the time that it is its turn is not counted; the user's own gifts stay.
+    Raises GiftsBlocked.
     """
+    blocks.refuse_blocked(user_id)
     waiting = GiftCode.objects.filter(
         status=Status.ACTIVE, target_email=mailbox(email), expires_at__gt=now
     ).exclude(creator_id=user_id)

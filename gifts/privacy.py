@@ -9,8 +9,9 @@ from django.db.models import Q, QuerySet
 
 from credits.erasure import Person, Rows, Sections, blank_request
 from credits.ledger import Origin
+from credits.models import OutboxMessage
 from gifts import settling, throttle
-from gifts.models import Campaign, GiftCode, GiftRedemption
+from gifts.models import Campaign, GiftBlock, GiftCode, GiftRedemption
 from gifts.people import mailbox
 from gifts.settling import Status
 
@@ -47,10 +48,15 @@ def _strip(person: Person) -> Counter[str]:
             "redemptions": GiftRedemption.objects.filter(redeemer_id=person.id).update(
                 redeemer_id=person.pseudonym
             ),
+            "gift_blocks": GiftBlock.objects.filter(pk=user_id).values("since", "why"),
             "campaigns": Campaign.objects.filter(account_id=person.id).update(
                 account_id=person.pseudonym, creator_name=None, message=None, reason=None
             ),
             "wrong codes": throttle.forget_user(person.id),
+            "blocks": GiftBlock.objects.filter(pk=person.id).delete()[0],
+            "links sent again": OutboxMessage.objects.filter(
+                body__to__in=_mailboxes(person)
+            ).delete()[0],
         }
     )
 
@@ -81,6 +87,7 @@ def _sections(user_id: str) -> Sections:
         "gifts_addressed": addressed.order_by("created_at").values(
             "id", "total_credits", "status", "target_email", "message", "created_at", "expires_at"
         ),
+        "gift_blocks": GiftBlock.objects.filter(pk=user_id).values("since", "why"),
         "campaigns": Campaign.objects.filter(account_id=user_id).values(),
     }
 

@@ -28,6 +28,11 @@ def shown(code: str) -> str:
     return code if len(code) <= IMPORTED_LENGTH else _GROUP.sub(r"\g<0>-", code)
 
 
+def masked(code: str) -> str:
+    """Return the last four characters of `code` behind dots, for who may not see it whole."""
+    return f"••••{code[-4:]}"
+
+
 def is_short(code: str) -> bool:
     """Tell whether `code` is an imported one, of which there are only 2 ** 30."""
     return len(code) <= IMPORTED_LENGTH

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import F
 
 from credits.errors import DomainError
 from gifts import spelling
@@ -27,6 +28,7 @@ _COUNT = """
     SELECT unnest(%(buckets)s::text[]), 1, %(now)s
     ON CONFLICT (bucket) DO UPDATE SET
         misses = CASE WHEN m.since <= %(start)s THEN 1 ELSE m.misses + 1 END,
+        refused = CASE WHEN m.since <= %(start)s THEN 0 ELSE m.refused END,
         since = CASE WHEN m.since <= %(start)s THEN excluded.since ELSE m.since END
     RETURNING bucket, misses, since
 """
@@ -106,12 +108,16 @@ def network(address: str) -> str:
 def _refuse(
     limits: Mapping[str, int], counted: Mapping[str, tuple[int, datetime]], now: datetime
 ) -> None:
-    ends = [
-        since + WINDOW for bucket, (misses, since) in counted.items() if misses >= limits[bucket]
-    ]
+    ends = {
+        bucket: since + WINDOW
+        for bucket, (misses, since) in counted.items()
+        if misses >= limits[bucket]
+    }
     if ends:
+        for bucket in sorted(ends):
+            GiftMisses.objects.filter(pk=bucket).update(refused=F("refused") + 1)
         refusal = TooManyMisses()
-        refusal.retry_after = max(1, ceil((max(ends) - now).total_seconds()))
+        refusal.retry_after = max(1, ceil((max(ends.values()) - now).total_seconds()))
         raise refusal
 
 

@@ -80,6 +80,16 @@ UNFOLD = {
                 ],
             },
             {
+                "title": "Gifts",
+                "separator": True,
+                "items": [
+                    _list("Gifts", "redeem", "gifts.giftcode"),
+                    _list("Campaigns", "campaign", "gifts.campaign"),
+                    _list("Wrong codes", "gpp_maybe", "gifts.giftmisses"),
+                    _list("Blocked users", "block", "gifts.giftblock"),
+                ],
+            },
+            {
                 "title": "Running",
                 "separator": True,
                 "items": [

@@ -40,6 +40,7 @@ TABLES = (
     "credits.stripe_events",
     "credits.transactions",
     "credits.usage_stats",
+    "gifts.gift_blocks",
     "gifts.gift_campaigns",
     "gifts.gift_codes",
     "gifts.gift_misses",

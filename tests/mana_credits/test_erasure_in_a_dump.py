@@ -25,7 +25,7 @@ from credits.worker import Job
 from gifts import campaigns, codes
 from gifts.campaigns import Plan
 from gifts.codes import GiftUnknown
-from gifts.models import GiftCode
+from gifts.models import GiftBlock, GiftCode
 from gifts.throttle import Guesser
 from tests.api import Caller, use
 from tests.conftest import discrepancies, gifts_of
@@ -150,7 +150,7 @@ def give_and_receive() -> None:
 
 
 def be_helped() -> None:
-    """Let operators correct the balance, and wait for a colleague to correct it more."""
+    """Let operators correct the balance, wait for a colleague, and block from gifts."""
     olga = Operator("olga", lambda permission: True, request_id="trace-help")
     for amount in (5, 5_000):
         adjusting.adjust(
@@ -161,6 +161,7 @@ def be_helped() -> None:
             key=uuid4(),
             now=NOW,
         )
+    GiftBlock.objects.create(user_id=DORA, by="olga", why=f"{NAME} guessed codes", since=NOW)
 
 
 def fail_at_a_job() -> None:
@@ -197,6 +198,7 @@ WHERE = {
     "credits.sync_subscriptions",
     "credits.transactions",
     "credits.usage_stats",
+    "gifts.gift_blocks",
     "gifts.gift_campaigns",
     "gifts.gift_codes",
     "gifts.gift_misses",
@@ -338,6 +340,7 @@ def test_an_export_has_all_of_it(dora: str, tmp_path: Path) -> None:
         "gifts_redeemed",
         "gifts_addressed",
         "campaigns",
+        "gift_blocks",
     }
     assert min(rows.values()) == 1
     assert rows["transactions"] == Transaction.objects.filter(user_id=DORA).count()

@@ -1,0 +1,115 @@
+"""Lists of gifts, campaigns, blocked users and wrong codes; whole codes stand in none of them."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from credits.office.lists import ReadOnlyList
+from credits.searching import as_uuid
+from gifts import spelling
+from gifts.models import Campaign, GiftBlock, GiftCode, GiftMisses
+
+
+class StatusNow(admin.SimpleListFilter):
+    """The status, where a gift is expired as soon as its time is over."""
+
+    title = "status"
+    parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        """Return all states."""
+        return GiftCode.Status.choices
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep the gifts of the chosen state."""
+        return queryset.filter(status_now=self.value()) if self.value() else queryset
+
+
+@admin.register(GiftCode)
+class Gifts(ReadOnlyList):
+    """Gifts; a row leads to the gift's page."""
+
+    list_display = (
+        "number",
+        "masked_code",
+        "creator_id",
+        "total_credits",
+        "type",
+        "state",
+        "created_at",
+        "expires_at",
+    )
+    list_filter = (StatusNow, "type", "expires_at")
+    search_fields = ("creator_id__exact", "target_email__exact")
+    ordering = ("-number",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the gifts with their status as of now."""
+        rows: QuerySet[Any] = (
+            super()
+            .get_queryset(request)
+            .as_of(  # type: ignore[attr-defined]
+                datetime.now(UTC)
+            )
+        )
+        return rows
+
+    @admin.display(description="code")
+    def masked_code(self, gift: GiftCode) -> str:
+        """Return the last four characters."""
+        return spelling.masked(gift.code)
+
+    @admin.display(description="status")
+    def state(self, gift: GiftCode) -> str:
+        """Return the status as of now."""
+        return gift.status_now
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, *rest: Any, **more: Any
+    ) -> HttpResponse:
+        """Lead to the gift's own page."""
+        gift_id = as_uuid(object_id)
+        if gift_id is None:
+            raise Http404
+        return redirect(reverse("admin:gift", args=(gift_id,)))
+
+
+@admin.register(Campaign)
+class Campaigns(ReadOnlyList):
+    """Campaigns with the share of their codes that was redeemed."""
+
+    list_display = ("name", "account_id", "count", "credits", "share", "created_at", "expires_at")
+    ordering = ("-created_at",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the campaigns with the number of redeemed codes."""
+        redeemed = Count("giftcode", filter=Q(giftcode__status=GiftCode.Status.DEPLETED))
+        rows: QuerySet[Any] = super().get_queryset(request).annotate(redeemed=redeemed)
+        return rows
+
+    @admin.display(description="redeemed")
+    def share(self, campaign: Any) -> str:
+        """Return how many of the codes were redeemed."""
+        return f"{campaign.redeemed} of {campaign.count} ({campaign.redeemed / campaign.count:.0%})"
+
+
+@admin.register(GiftBlock)
+class Blocks(ReadOnlyList):
+    """Users who neither make nor redeem gifts."""
+
+    list_display = ("user_id", "by", "why", "since")
+    search_fields = ("user_id__exact",)
+    ordering = ("-since",)
+
+
+@admin.register(GiftMisses)
+class Misses(ReadOnlyList):
+    """Who tried codes that are none, most first."""
+
+    list_display = ("bucket", "misses", "refused", "since")
+    ordering = ("-misses",)

@@ -1,0 +1,18 @@
+"""Who may neither make nor redeem gifts."""
+
+from credits.errors import DomainError
+from gifts.models import GiftBlock
+
+
+class GiftsBlocked(DomainError):
+    """An operator has blocked this user from gifts."""
+
+    code = "gifts_blocked"
+    status = 403
+    message = "Gifts are blocked for this account; please contact support"
+
+
+def refuse_blocked(user_id: str) -> None:
+    """Raise GiftsBlocked if the user is blocked: one look at a primary key."""
+    if GiftBlock.objects.filter(pk=user_id).exists():
+        raise GiftsBlocked

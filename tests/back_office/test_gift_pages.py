@@ -1,0 +1,236 @@
+"""Gifts in the back office: who sees what of them, and who may act."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from credits import ledger, searching, timeline
+from credits.models import StaffAction
+from gifts import campaigns
+from gifts.campaigns import Plan
+from gifts.models import GiftBlock, GiftCode, GiftMisses
+from tests.api import Caller
+from tests.factories import gift, give, redeem
+
+pytestmark = pytest.mark.django_db
+
+ROLES = ("Support", "Finance", "Auditor", "Administrator")
+MAY_ACT = ("Support", "Finance", "Administrator")
+LISTS = ("giftcode", "campaign", "giftblock", "giftmisses")
+
+
+@pytest.fixture(autouse=True)
+def without_second_factor(settings: Any) -> None:
+    settings.ADMIN_REQUIRE_2FA = False
+
+
+def staff(role: str) -> Client:
+    user = get_user_model().objects.create_user(username=f"{role}-{uuid4()}", is_staff=True)
+    user.groups.add(Group.objects.get(name=role))
+    client = Client()
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def spellings(row: GiftCode) -> tuple[str, str]:
+    return row.code, f"{row.code[:4]}-{row.code[4:8]}-{row.code[8:]}"
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("name", LISTS)
+def test_every_role_sees_every_list(role: str, name: str) -> None:
+    assert staff(role).get(reverse(f"admin:gifts_{name}_changelist")).status_code == 200
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_whole_codes_are_for_those_who_may_see_them(role: str) -> None:
+    give("ivan", 20)
+    given = gift("ivan", 10)
+    client = staff(role)
+
+    rows = client.get(reverse("admin:gifts_giftcode_changelist")).content.decode()
+    page = client.get(reverse("admin:gift", args=(given.pk,))).content.decode()
+
+    code, shown = spellings(given)
+    assert not {code, shown} & {text for text in (code, shown) if text in rows}
+    assert f"••••{code[-4:]}" in rows
+    assert (shown in page) == (role in {"Finance", "Administrator"})
+    assert code not in page
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("name", ["cancel_gift", "extend_gift", "resend_gift"])
+def test_who_may_act_reaches_the_form(role: str, name: str) -> None:
+    give("ivan", 20)
+    given = gift("ivan", 10, target_email="kate@example.test")
+
+    answer = staff(role).get(reverse(f"admin:{name}", args=(given.pk,)))
+
+    assert answer.status_code == (200 if role in MAY_ACT else 403)
+    assert given.code not in answer.content.decode()
+
+
+def test_a_form_sent_twice_cancels_once() -> None:
+    give("ivan", 20)
+    given = gift("ivan", 10)
+    client = staff("Support")
+    form = {"key": str(uuid4()), "note": "asked for"}
+    address = reverse("admin:cancel_gift", args=(given.pk,))
+
+    answers = [client.post(address, form).status_code for _ in range(2)]
+
+    assert answers == [302, 302]
+    assert ledger.balance_of("ivan").available == 20
+    assert StaffAction.objects.count() == 1
+
+
+def test_an_auditor_cancels_nothing() -> None:
+    give("ivan", 20)
+    given = gift("ivan", 10)
+
+    form = {"key": str(uuid4()), "note": "asked for"}
+    answer = staff("Auditor").post(reverse("admin:cancel_gift", args=(given.pk,)), form)
+
+    assert answer.status_code == 403
+    assert ledger.balance_of("ivan").available == 10
+
+
+def test_a_gift_is_extended_by_its_form() -> None:
+    give("ivan", 20)
+    given = gift("ivan", 10, days=5)
+    end = (datetime.now(UTC) + timedelta(days=30)).replace(second=0, microsecond=0)
+
+    form = {"key": str(uuid4()), "note": "on holiday", "end": f"{end:%Y-%m-%dT%H:%M}"}
+    answer = staff("Support").post(reverse("admin:extend_gift", args=(given.pk,)), form)
+
+    assert answer.status_code == 302
+    assert GiftCode.objects.get().expires_at == end
+
+
+def test_a_user_is_blocked_and_unblocked() -> None:
+    client = staff("Support")
+
+    def send(name: str) -> bool:
+        form = {"key": str(uuid4()), "note": "tries codes", "user_id": "judy"}
+        assert client.post(reverse(f"admin:{name}"), form).status_code == 302
+        return GiftBlock.objects.filter(pk="judy").exists()
+
+    assert [send("block_gifts"), send("unblock_gifts")] == [True, False]
+
+
+def test_the_list_takes_as_many_queries_for_many_gifts_as_for_one() -> None:
+    give("ivan", 100)
+    gift("ivan", 1)
+    client = staff("Support")
+    address = reverse("admin:gifts_giftcode_changelist")
+    client.get(address)
+
+    with CaptureQueriesContext(connection) as few:
+        client.get(address)
+    for _ in range(20):
+        gift("ivan", 1)
+    with CaptureQueriesContext(connection) as many:
+        client.get(address)
+
+    assert len(many) == len(few)
+
+
+def test_the_account_page_tells_of_gifts_sent_and_received() -> None:
+    give("ivan", 20)
+    given = gift("ivan", 10)
+    redeem(given, "judy")
+
+    sent = timeline.page("ivan", only=["gifts sent"]).entries
+    received = timeline.page("judy", only=["gifts received"]).entries
+    answers = [
+        staff("Support").get(reverse("admin:account"), {"user": user}) for user in ("ivan", "judy")
+    ]
+
+    assert [(entry.title, entry.status) for entry in sent] == [
+        ("Gift of 10 credits made", "depleted")
+    ]
+    assert [entry.title for entry in received] == ["Gift of 10 credits redeemed"]
+    for answer in answers:
+        assert reverse("admin:gift", args=(given.pk,)) in answer.content.decode()
+
+
+def test_a_code_in_any_spelling_leads_to_creator_and_redeemer() -> None:
+    give("ivan", 20)
+    given = gift("ivan", 10)
+    redeem(given, "judy")
+
+    found = [[hit.user_id for hit in searching.find(text.lower())] for text in spellings(given)]
+
+    assert found == [["ivan", "judy"]] * 2
+
+
+def test_an_address_leads_to_redeemers_and_creators_of_its_gifts() -> None:
+    give("ivan", 20)
+    given = gift("ivan", 10, target_email="kate@example.test")
+    redeem(given, "kate", email="kate@example.test")
+
+    found = [hit.user_id for hit in searching.find("Kate@Example.test")]
+
+    assert found == ["kate", "ivan"]
+
+
+def test_a_row_leads_to_the_gifts_page_and_nonsense_to_none() -> None:
+    give("ivan", 20)
+    given = gift("ivan", 10)
+    client = staff("Support")
+
+    known = client.get(reverse("admin:gifts_giftcode_change", args=(given.pk,)))
+    nonsense = client.get(reverse("admin:gifts_giftcode_change", args=("nonsense",)))
+
+    assert known["Location"] == reverse("admin:gift", args=(given.pk,))
+    assert nonsense.status_code == 404
+
+
+def test_what_is_tried_beyond_the_limit_shows(settings: Any, judy: Caller) -> None:
+    settings.GIFT_MISS_LIMITS = {"user": 2, "address": 99, "short codes": 99}
+
+    answers = [judy.post("ABCDEFGHJKLM/redeem", {}).status_code for _ in range(5)]
+    page = staff("Auditor").get(reverse("admin:gifts_giftmisses_changelist")).content.decode()
+
+    assert answers == [404, 404, 429, 429, 429]
+    assert GiftMisses.objects.get(pk="user:judy").refused == 3
+    assert "user:judy" in page
+
+
+def test_a_campaign_shows_the_share_that_was_redeemed() -> None:
+    now = datetime.now(UTC)
+    plan = Plan(4, Decimal(5), now + timedelta(days=30), actor="operator:sam", reason="spring")
+    campaign = campaigns.start("spring", plan, now=now)
+    list(campaigns.make_codes(campaign, now=now))
+    redeem(campaigns.codes_of(campaign)[0], "judy")
+
+    page = staff("Support").get(reverse("admin:gifts_campaign_changelist")).content.decode()
+
+    assert "1 of 4 (25%)" in page
+
+
+def test_a_gifts_page_links_its_transactions_and_tells_what_staff_did() -> None:
+    give("ivan", 20)
+    given = gift("ivan", 10, days=5)
+    client = staff("Support")
+    end = datetime.now(UTC) + timedelta(days=30)
+    form = {"key": str(uuid4()), "note": "on holiday", "end": f"{end:%Y-%m-%dT%H:%M}"}
+    client.post(reverse("admin:extend_gift", args=(given.pk,)), form)
+    arrival = redeem(given, "judy").redemption.transaction_id
+
+    page = client.get(reverse("admin:gift", args=(given.pk,))).content.decode()
+
+    for entry in (given.payment_id, arrival):
+        assert reverse("admin:transaction", args=(entry,)) in page
+    assert "on holiday" in page
+    assert "judy" in page
+    assert reverse("admin:cancel_gift", args=(given.pk,)) not in page
