@@ -11,7 +11,7 @@ CHECK_ENV := SECRET_KEY=only-for-checks-8f1c0b7e6d5a49388271605f4e3d2c1b0a99 \
 	MANA_AUTH_URL=https://auth.example.com CORS_ORIGINS=https://app.example.com \
 	MANA_NOTIFY_URL=https://notify.example.com TRUSTED_PROXIES=1
 
-.PHONY: help run test test-browser test-shipping check format lint types schema lock bench clean
+.PHONY: help run test test-browser test-shipping rehearsal check format lint types schema lock bench clean
 
 help:
 	@echo "make run     the service on http://localhost:3061, with a database and demo users"
@@ -37,6 +37,11 @@ test-shipping: $(INSTALLED)
 	test -x /usr/sbin/pgbouncer || { $(AS_ROOT) apt-get update --quiet --quiet && \
 		$(AS_ROOT) apt-get install --yes --quiet --quiet --no-install-recommends pgbouncer; }
 	$(BIN)/python -m pytest -m shipping tests/shipping
+
+# Ships the committed state on this machine as docs/operations.md says, and looks at it run. It needs
+# Debian's pgbouncer, nginx and, to be looked at, prometheus; it downloads the image's packages.
+rehearsal: $(INSTALLED)
+	$(BIN)/python -m tests.shipping.rehearsal
 
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 

