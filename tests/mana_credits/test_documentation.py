@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from django.core.management import get_commands
 
 from mana_credits.sandbox.seed import seed, seed_packages
 from tests import running
@@ -50,6 +51,17 @@ def test_every_file_that_is_named_is_there(page: Path) -> None:
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_command_and_target_that_is_named_is_there(page: Path) -> None:
+    text = page.read_text()
+    targets = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text()))
+
+    commands = set(re.findall(r"manage\.py ([a-z_]+)", text))
+
+    assert commands - set(get_commands()) == set()
+    assert set(re.findall(r"`make ([a-z-]+)`", text)) - targets == set()
+
+
 class Example(NamedTuple):
     """A command, and what it is said to print; `…` stands for anything."""
 
@@ -64,7 +76,7 @@ class Example(NamedTuple):
 def examples(page: Path) -> list[Example]:
     """Return the commands of a page's blocks of shell that call the API, in their order."""
     blocks = re.findall(r"(?s)```sh\n(.*?)```", page.read_text())
-    found = []
+    found: list[Example] = []
     for block in blocks:
         if "$API" not in block and "API=" not in block:
             continue
