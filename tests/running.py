@@ -20,6 +20,8 @@ from psycopg.conninfo import make_conninfo
 from tests.environment import SERVICE_KEY
 
 START_SECONDS = 30
+# The command, and not `-m gunicorn`: a master could not start its successor (SIGUSR2) from that.
+GUNICORN = str(Path(sys.executable).with_name("gunicorn"))
 
 
 class Service:
@@ -55,7 +57,7 @@ def service(
     port = _free_port()
     output = log.open("wb") if log else None
     process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "gunicorn", "-c", "mana_credits/gunicorn.conf.py"],
+        [sys.executable, "-W", "ignore", GUNICORN, "-c", "mana_credits/gunicorn.conf.py"],
         env={
             **os.environ,
             "DATABASE_URL": database or database_of_the_test(),
