@@ -91,9 +91,21 @@ def call(
     line: http.client.HTTPConnection, method: str, path: str, body: Any, **headers: str
 ) -> tuple[int, Any]:
     """Send a request with a body of JSON, if any; return the status and the answer."""
-    line.request(method, path, None if body is None else json.dumps(body), headers)
+    status, _, text = fetch(line, method, path, None if body is None else json.dumps(body), headers)
+    return status, json.loads(text)
+
+
+def fetch(
+    line: http.client.HTTPConnection,
+    method: str,
+    path: str,
+    body: str | None,
+    headers: dict[str, str],
+) -> tuple[int, dict[str, str], str]:
+    """Send a request; return the status, the headers and the text of the answer."""
+    line.request(method, path, body, headers)
     answer = line.getresponse()
-    return answer.status, json.loads(answer.read())
+    return answer.status, dict(answer.getheaders()), answer.read().decode()
 
 
 def ask(line: http.client.HTTPConnection, path: str, body: dict[str, Any]) -> tuple[int, Any, bool]:
