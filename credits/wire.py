@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
+from math import isfinite
 from operator import attrgetter
 from typing import Any, cast
 
@@ -181,7 +182,7 @@ class Whole(serializers.IntegerField):
 
 @extend_schema_field({"type": "object", "additionalProperties": {}})
 class JsonObject(serializers.Field[Any, Any, Any, Any]):
-    """A JSON object of at most 16 KiB and 100 levels, stored and returned as it is."""
+    """A JSON object of at most 16 KiB, numbers written out, and 100 levels; stored as it is."""
 
     default_error_messages = {
         "type": "A JSON object is expected.",
@@ -197,7 +198,7 @@ class JsonObject(serializers.Field[Any, Any, Any, Any]):
         if not _nests_within(METADATA_LEVELS, data):
             self.fail("levels")
         try:
-            text = json.dumps(data, default=float, allow_nan=False, ensure_ascii=False)
+            text = json.dumps(data, default=_in_full, ensure_ascii=False, separators=(",", ":"))
             size = len(text.encode())
         except (ValueError, OverflowError):
             self.fail("text")
@@ -210,6 +211,17 @@ class JsonObject(serializers.Field[Any, Any, Any, Any]):
     def to_representation(self, value: Any) -> Any:
         """Return it as it is."""
         return value
+
+
+def _in_full(number: Decimal) -> str:
+    """Return a number as PostgreSQL writes it, without exponent; raise ValueError if it has no end.
+
+    `1e308` is sent in 5 bytes and comes back in 309: a page of such metadata would fill the memory.
+    """
+    value = float(number)
+    if not isfinite(value):
+        raise ValueError("An endless number")
+    return format(Decimal(repr(value)), "f")
 
 
 def _nests_within(levels: int, value: object) -> bool:

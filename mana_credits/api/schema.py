@@ -7,6 +7,10 @@ from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import TemplateHTMLRenderer
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from mana_credits.api.body import CompactJSONRenderer
 
 ERROR_STATUSES = {
     "400": "The request is not valid; `details` names the fields.",
@@ -43,14 +47,25 @@ class ServiceKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyp
         return {"type": "apiKey", "in": "header", "name": "X-Service-Key"}
 
 
-class SchemaView(SpectacularAPIView):
+class ErrorsInJSON(APIView):
+    """A view whose errors look like all others, whatever it renders itself."""
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Return the error as JSON."""
+        response = super().handle_exception(exc)
+        self.request.accepted_renderer = CompactJSONRenderer()
+        self.request.accepted_media_type = CompactJSONRenderer.media_type
+        return response
+
+
+class SchemaView(ErrorsInJSON, SpectacularAPIView):
     """The schema, as YAML or JSON."""
 
     content_negotiation_class = DefaultContentNegotiation
     renderer_classes = [OpenApiYamlRenderer, OpenApiJsonRenderer]
 
 
-class DocsView(SpectacularSwaggerView):
+class DocsView(ErrorsInJSON, SpectacularSwaggerView):
     """The schema as a page to read and to try out."""
 
     renderer_classes = [TemplateHTMLRenderer]

@@ -236,3 +236,16 @@ def test_metadata_nests_100_levels_deep_and_no_deeper(caller: Caller, reservatio
     assert (taken, taken + refused) == ([1, 100], list(answers))
     assert_refused(answers[101], "metadata")
     assert Transaction.objects.filter(type="usage").count() == 2
+
+
+@pytest.mark.parametrize(("count", "status"), [(50, 200), (60, 400)])
+def test_numbers_in_metadata_count_as_long_as_they_come_back(
+    caller: Caller, reservation: str, count: int, status: int
+) -> None:
+    """Sent in 5 bytes, 1e308 comes back in 309."""
+    numbers = f'{{"a": [{",".join(["1e308"] * count)}]}}'
+
+    answer = caller.post("credits/use", with_raw(use(0.1), "metadata", numbers))
+
+    assert answer.status_code == status
+    assert Transaction.objects.filter(type="usage").count() == (1 if status == 200 else 0)

@@ -44,7 +44,10 @@ def test_an_unknown_route_is_told_in_json(alice: Caller, ask: Any, path: str) ->
     assert answer["X-Request-Id"]
 
 
-@pytest.mark.parametrize("path", ["balance", "transactions", "/health", "/ready", "/metrics"])
+@pytest.mark.parametrize(
+    "path",
+    ["balance", "transactions", "/health", "/ready", "/metrics", "/api/schema", "/api/docs"],
+)
 def test_a_wrong_method_is_told_in_json(alice: Caller, path: str) -> None:
     answer = alice.post(path)
 
