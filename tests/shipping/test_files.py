@@ -20,18 +20,27 @@ def test_nginx_takes_its_file_and_hides_what_is_for_the_inside(tmp_path: Path) -
     assert answers == {"/metrics": 404, "/ready": 404, "/health": 502}
 
 
-def test_prometheus_takes_its_files() -> None:
-    """With a Prometheus that is installed: `promtool` reads every expression."""
+def promtool(*arguments: str, folder: str) -> str:
+    """Let Prometheus' own tool check something; return what it says."""
     checked = subprocess.run(
-        [servers.executable("promtool"), "check", "config", "scrape.yml"],
-        cwd=servers.ROOT / "ops/prometheus",
+        [servers.executable("promtool"), *arguments],
+        cwd=servers.ROOT / folder,
         capture_output=True,
         text=True,
         check=False,
     )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    return checked.stdout
 
-    assert checked.returncode == 0, checked.stderr
-    assert "13 rules found" in checked.stdout
+
+def test_prometheus_takes_its_files() -> None:
+    said = promtool("check", "config", "scrape.yml", folder="ops/prometheus")
+
+    assert "13 rules found" in said
+
+
+def test_alerts_fire_when_they_should_and_only_then() -> None:
+    promtool("test", "rules", "alerts.yml", folder="tests/shipping")
 
 
 def test_the_panels_of_the_dashboard_do_not_overlap() -> None:
