@@ -32,14 +32,15 @@ test-browser: $(INSTALLED)
 		$(AS_ROOT) apt-get install --yes --quiet --quiet --no-install-recommends chromium; }
 	$(BIN)/python -m pytest -m browser tests/browser
 
-# Behind Debian's PgBouncer, installed where it is missing.
+# With Debian's PgBouncer, nginx and Prometheus, installed where they are missing.
+SHIPPING := pgbouncer nginx-light prometheus
 test-shipping: $(INSTALLED)
-	test -x /usr/sbin/pgbouncer || { $(AS_ROOT) apt-get update --quiet --quiet && \
-		$(AS_ROOT) apt-get install --yes --quiet --quiet --no-install-recommends pgbouncer; }
+	dpkg --status $(SHIPPING) >/dev/null 2>&1 || { $(AS_ROOT) apt-get update --quiet --quiet && \
+		$(AS_ROOT) apt-get install --yes --quiet --quiet --no-install-recommends $(SHIPPING); }
 	$(BIN)/python -m pytest -m shipping tests/shipping
 
-# Ships the committed state on this machine as docs/operations.md says, and looks at it run. It needs
-# Debian's pgbouncer, nginx and, to be looked at, prometheus; it downloads the image's packages.
+# Ships the committed state on this machine as docs/operations.md says, and looks at it run, with the
+# same servers. It downloads the image's packages.
 rehearsal: $(INSTALLED)
 	$(BIN)/python -m tests.shipping.rehearsal
 

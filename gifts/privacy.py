@@ -48,7 +48,6 @@ def _strip(person: Person) -> Counter[str]:
             "redemptions": GiftRedemption.objects.filter(redeemer_id=person.id).update(
                 redeemer_id=person.pseudonym
             ),
-            "gift_blocks": GiftBlock.objects.filter(pk=user_id).values("since", "why"),
             "campaigns": Campaign.objects.filter(account_id=person.id).update(
                 account_id=person.pseudonym, creator_name=None, message=None, reason=None
             ),

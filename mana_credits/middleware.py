@@ -39,6 +39,8 @@ def observe(
         bind_contextvars(request_id=request_id)
         response = get_response(request)
         response["X-Request-Id"] = request_id
+        if "Cache-Control" not in response:
+            response["Cache-Control"] = "no-store"
         seconds = time.perf_counter() - started
         match = request.resolver_match
         route = match.route if match else ""

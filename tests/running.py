@@ -20,6 +20,8 @@ from psycopg.conninfo import make_conninfo
 from tests.environment import SERVICE_KEY
 
 START_SECONDS = 30
+# The command, and not `-m gunicorn`: a master could not start its successor (SIGUSR2) from that.
+GUNICORN = str(Path(sys.executable).with_name("gunicorn"))
 
 
 class Service:
@@ -62,7 +64,7 @@ def service(
     port = _free_port()
     output = log.open("wb") if log else None
     process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "gunicorn", "-c", "mana_credits/gunicorn.conf.py"],
+        [sys.executable, "-W", "ignore", GUNICORN, "-c", "mana_credits/gunicorn.conf.py"],
         env={
             **os.environ,
             "DATABASE_URL": database or database_of_the_test(),
@@ -96,9 +98,21 @@ def call(
     line: http.client.HTTPConnection, method: str, path: str, body: Any, **headers: str
 ) -> tuple[int, Any]:
     """Send a request with a body of JSON, if any; return the status and the answer."""
-    line.request(method, path, None if body is None else json.dumps(body), headers)
+    status, _, text = fetch(line, method, path, None if body is None else json.dumps(body), headers)
+    return status, json.loads(text)
+
+
+def fetch(
+    line: http.client.HTTPConnection,
+    method: str,
+    path: str,
+    body: str | None,
+    headers: dict[str, str],
+) -> tuple[int, dict[str, str], str]:
+    """Send a request; return the status, the headers and the text of the answer."""
+    line.request(method, path, body, headers)
     answer = line.getresponse()
-    return answer.status, json.loads(answer.read())
+    return answer.status, dict(answer.getheaders()), answer.read().decode()
 
 
 def ask(line: http.client.HTTPConnection, path: str, body: dict[str, Any]) -> tuple[int, Any, bool]:

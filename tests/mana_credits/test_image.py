@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from mana_credits import healthcheck
 from tests import running
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,28 +86,25 @@ def test_compose_runs_migrations_once_and_everything_read_only() -> None:
     assert [port.split(":")[0] for port in ours["web"]["ports"]] == ["127.0.0.1"]
 
 
-def healthcheck(**environment: str) -> int:
-    return subprocess.run(
-        [sys.executable, "-m", "mana_credits.healthcheck"],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        check=False,
-        timeout=30,
-    ).returncode
-
-
 @pytest.mark.usefixtures("committed")
-def test_the_health_check_asks_as_an_allowed_host() -> None:
+def test_the_health_check_asks_as_an_allowed_host(monkeypatch: pytest.MonkeyPatch) -> None:
     allowed = ".credits.example.com,other.example.com"
     with running.service(ALLOWED_HOSTS=f"{allowed},127.0.0.1", WEB_CONCURRENCY="1") as service:
-        alive = healthcheck(PORT=str(service.port), ALLOWED_HOSTS=allowed)
-        as_a_stranger = healthcheck(PORT=str(service.port), ALLOWED_HOSTS="example.com")
+        monkeypatch.setenv("PORT", str(service.port))
+        monkeypatch.setenv("ALLOWED_HOSTS", allowed)
+        alive = healthcheck.alive()
+        monkeypatch.setenv("ALLOWED_HOSTS", "example.com")
+        as_a_stranger = healthcheck.alive()
 
-    assert (alive, as_a_stranger) == (0, 1)
+    assert (alive, as_a_stranger) == (True, False)
 
 
 def test_the_health_check_fails_where_nobody_listens() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
+        environment = {**os.environ, "PORT": str(taken.getsockname()[1])}
 
-        assert healthcheck(PORT=str(taken.getsockname()[1])) == 1
+        command = [sys.executable, "-m", "mana_credits.healthcheck"]
+        asked = subprocess.run(command, cwd=ROOT, env=environment, check=False, timeout=30)
+
+    assert asked.returncode == 1

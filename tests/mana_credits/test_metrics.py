@@ -11,6 +11,7 @@ import pytest
 from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
 from prometheus_client import generate_latest
+from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.registry import CollectorRegistry
 
 from credits import outbox, reservations, worker
@@ -18,6 +19,7 @@ from credits.jobs import check_ledger
 from credits.ledger import Origin
 from credits.models import Balance, OutboxMessage
 from credits.worker import Job
+from mana_credits import metrics, pool
 from mana_credits.state import StateCollector
 from tests import running
 from tests.api import Caller, use
@@ -161,6 +163,43 @@ def counts(tmp_path: Path) -> Path:
     folder = tmp_path / "metrics"
     folder.mkdir()
     return folder
+
+
+def count(path: Path, value: float) -> None:
+    """Write what a process counted under the one key `k`."""
+    file = MmapedDict(str(path))  # type: ignore[no-untyped-call]
+    file.write_value("k", value, 0)  # type: ignore[no-untyped-call]
+    file.close()  # type: ignore[no-untyped-call]
+
+
+def test_what_dead_processes_counted_is_summed_and_their_gauges_go(
+    counts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(counts))
+    for pid, value in ((1, 5.0), (2, 7.0), (12, 100.0)):
+        for kind in ("counter", "histogram", "gauge_livesum"):
+            count(counts / f"{kind}_{pid}.db", value)
+
+    metrics.retire(1)
+    metrics.retire(2)
+
+    assert {path.name for path in counts.glob("*.db")} == {
+        *("counter_dead.db", "histogram_dead.db"),
+        *("counter_12.db", "histogram_12.db", "gauge_livesum_12.db"),
+    }
+    for kind in ("counter", "histogram"):
+        (kept,) = MmapedDict.read_all_values_from_file(str(counts / f"{kind}_dead.db"))  # type: ignore[no-untyped-call]
+        assert kept[:2] == ("k", 12.0)
+
+
+@pytest.mark.django_db
+def test_a_look_at_the_pool_counts_its_connections() -> None:
+    pool.look()
+
+    (connections,) = pool.CONNECTIONS.collect()
+    sizes = {sample.labels["state"]: sample.value for sample in connections.samples}
+    assert sizes["lent"] >= 1
+    assert sizes["idle"] >= 0
 
 
 def scrape(service: Service) -> dict[str, float]:

@@ -32,6 +32,8 @@ from credits.models.fields import amount_field
 ROOT = Path(__file__).resolve().parents[2]
 # The first release's, on empty tables: everything up to this number.
 FIRST_RELEASE = {"credits": 29, "gifts": 9, "webhooks": 9}
+# Migrations that may break rules, with these, because … (a sentence for each).
+EXCUSED: dict[str, set[str]] = {}
 BIG = r'"?credits"?\."?(balances|transactions|reservations|usage_stats|idempotency_keys|outbox)"?'
 WHOLE_TABLE = re.compile(
     rf"^\s*(LOCK\s+(TABLE\s+)?{BIG}|(UPDATE|DELETE\s+FROM)\s+{BIG}\b|TRUNCATE)",
@@ -86,7 +88,7 @@ def test_no_migration_since_the_first_release_breaks_a_rule() -> None:
         for key in later
     }
 
-    assert {key: rules for key, rules in broken.items() if rules} == {}
+    assert {key: rules for key, rules in broken.items() if rules} == EXCUSED
 
 
 def of(*operations: Any, atomic: bool = True) -> Migration:

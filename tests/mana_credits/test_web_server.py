@@ -1,12 +1,22 @@
 """What gunicorn answers and logs itself, before the application is asked."""
 
 import json
+import signal
 import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
+import psutil
 import pytest
 
+from credits.models import Transaction
 from tests import running
+from tests.api import use
+from tests.factories import give
+from tests.running import Service
 
 pytestmark = pytest.mark.usefixtures("committed")
 PLANTED = "planted-secret"
@@ -62,3 +72,57 @@ def test_every_server_header_is_one_that_says_nothing_of_versions() -> None:
         _, headers, _ = send(service.port, GET + b"\r\n")
 
     assert headers.get("Server", "") in {"", "gunicorn"}
+
+
+def test_a_new_master_on_the_same_socket_takes_over_without_a_failed_request() -> None:
+    give("alice", 100_000)
+    with running.service(WEB_CONCURRENCY="2") as service, ThreadPoolExecutor(4) as pool:
+        over = threading.Event()
+        clients = [pool.submit(spend, service, over) for _ in range(4)]
+        service.process.send_signal(signal.SIGUSR2)
+        new = wait_for_new_master(service)
+        try:
+            time.sleep(0.5)
+            ended = service.stop()
+            answered_by_the_new_one = spend_for(service, seconds=0.5)
+            over.set()
+            counted = [client.result() for client in clients]
+        finally:
+            over.set()
+            new.terminate()
+            new.wait(timeout=30)
+
+    assert ended == 0
+    assert answered_by_the_new_one > 0
+    spent = Transaction.objects.filter(type="usage").count()
+    assert spent == sum(counted) + answered_by_the_new_one
+
+
+def wait_for_new_master(service: Service) -> psutil.Process:
+    """Return the master that the old one started, as soon as it has two workers."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        for child in service.workers():
+            if len(child.children()) == 2:
+                return child
+        time.sleep(0.05)
+    raise AssertionError("there is no new master")
+
+
+def spend(service: Service, over: threading.Event) -> int:
+    """Spend until it is over; every request has to be answered with 200. Return how many were."""
+    answered = 0
+    while not over.is_set():
+        with closing(service.connect()) as line:
+            closes = False
+            while not closes and not over.is_set():
+                status, _, closes = running.ask(line, "use", use(1, userId="alice"))
+                assert status == 200
+                answered += 1
+    return answered
+
+
+def spend_for(service: Service, *, seconds: float) -> int:
+    over = threading.Event()
+    threading.Timer(seconds, over.set).start()
+    return spend(service, over)

@@ -10,14 +10,17 @@ from pathlib import Path
 
 
 def build(context: Path, *, into: Path) -> list[str]:
-    """Make `into/venv` and `into/srv` as the image has them; return the RUN steps."""
+    """Make `into/venv` and `into/srv` as the image has them; return the steps."""
     source = into / "srv"
     for name in _taken(context):
         target = source / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(context / name, target)
-    stage = (context / "Dockerfile").read_text().split("\nFROM ")[0]
+    (into / "bin").mkdir()
+    (into / "bin/python").symlink_to(_python())
+    _, stage, *_ = re.split(r"(?m)^FROM ", (context / "Dockerfile").read_text())
     steps = re.findall(r"^RUN ((?:.*\\\n)*.*)$", stage, re.MULTILINE)
+    steps = [step for step in steps if not step.startswith("apt-get ")]  # this machine has it
     for step in steps:
         subprocess.run(
             ["sh", "-eu", "-c", step],
@@ -26,12 +29,18 @@ def build(context: Path, *, into: Path) -> list[str]:
                 **{name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ},
                 **_of_package_index(),
                 "VIRTUAL_ENV": str(into / "venv"),
-                "PATH": f"{into}/venv/bin:{Path(sys.base_prefix)}/bin:/usr/bin:/bin",
+                "PATH": f"{into}/venv/bin:{into}/bin:/usr/bin:/bin",
                 "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             },
             check=True,
         )
     return steps
+
+
+def _python() -> Path:
+    """Return a Python that every user may run: the system's, where it is of our version."""
+    system = Path(f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}")
+    return system if system.exists() else Path(sys.executable).resolve()
 
 
 def _of_package_index() -> dict[str, str]:

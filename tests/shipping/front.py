@@ -5,7 +5,6 @@ import json
 import shutil
 import ssl
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -77,7 +76,7 @@ def nginx(folder: Path, ports: tuple[int, int]) -> Iterator[Front]:
     )
     (home / "nginx.conf").write_text(
         f"worker_processes 2; pid {home}/pid; error_log {home}/error.log;\n"
-        f"events {{ worker_connections 512; }}\nhttp {{\n{temporary}\n{site}\n}}\n"
+        f"events {{ worker_connections 512; }}\nhttp {{\naccess_log off;\n{temporary}\n{site}\n}}\n"
     )
     command = [servers.executable("nginx"), "-c", f"{home}/nginx.conf", "-g", "daemon off;"]
     command += ["-e", f"{home}/error.log"]
@@ -107,5 +106,4 @@ def prometheus(folder: Path, target: int) -> Iterator[Front | None]:
     command = [servers.executable("prometheus"), f"--config.file={home}/scrape.yml"]
     command += [f"--storage.tsdb.path={home}/data", f"--web.listen-address=127.0.0.1:{port}"]
     with servers.process([*command, "--log.level=error"], home, port):
-        time.sleep(4)
         yield Front("http", port)

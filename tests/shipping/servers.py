@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -136,8 +137,10 @@ def _hand_over(folder: Path, user: str) -> None:
     """Let the user have the folder, which pytest keeps to itself."""
     for path in (folder, *folder.iterdir()):
         shutil.chown(path, user)
-    for path in list(folder.parents)[:2]:
-        path.chmod(0o711)
+    for path in folder.parents:
+        if path == Path(tempfile.gettempdir()):
+            return
+        path.chmod(path.stat().st_mode | 0o011)
 
 
 def _wait_for(port: int, running: "subprocess.Popen[bytes]") -> None:

@@ -1,13 +1,16 @@
 """Behind PgBouncer in transaction mode, as `ops/pgbouncer.ini` sets it up."""
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import psycopg
 import pytest
+from django.apps import apps
 
 from tests import running
 from tests.api import use
@@ -177,3 +180,28 @@ def test_pgbouncer_refuses_what_a_direct_connection_is_told(postgres: str, tmp_p
         pytest.raises(psycopg.OperationalError, match="unsupported startup parameter: options"),
     ):
         psycopg.connect(servers.url_of(pooler), options="-c lock_timeout=5s")
+
+
+@pytest.mark.skipif(not apps.is_installed("django.contrib.sessions"), reason="no back office")
+def test_an_operator_logs_in(service: Service, postgres: str) -> None:
+    """Sessions, log-ins and their counts are rows like all others."""
+    made = servers.manage(
+        servers.url_of(postgres),
+        *("createsuperuser", "--no-input", "--username", "olga", "--email", "olga@example.test"),
+        DJANGO_SUPERUSER_PASSWORD=servers.PASSWORD,
+    )
+    assert made.returncode == 0, made.stderr
+    secure = {"X-Forwarded-Proto": "https", "Origin": f"https://127.0.0.1:{service.port}"}
+    with closing(service.connect()) as line:
+        _, headers, page = running.fetch(line, "GET", "/admin/login/", None, secure)
+        (csrf,) = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
+        form = urlencode(
+            {"csrfmiddlewaretoken": csrf, "username": "olga", "password": servers.PASSWORD}
+        )
+        with_cookie = {**secure, "Cookie": headers["Set-Cookie"].split(";")[0]}
+        with_cookie["Content-Type"] = "application/x-www-form-urlencoded"
+
+        status, headers, _ = running.fetch(line, "POST", "/admin/login/", form, with_cookie)
+
+    assert status == 302
+    assert "back_office=" in headers["Set-Cookie"]

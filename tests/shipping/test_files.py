@@ -1,0 +1,57 @@
+"""The files in `ops/`, as the programs that they are for read them."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.shipping import front, servers
+
+pytestmark = pytest.mark.shipping
+
+
+def test_nginx_takes_its_file_and_hides_what_is_for_the_inside(tmp_path: Path) -> None:
+    nobody = servers.free_port(), servers.free_port()
+
+    with front.nginx(tmp_path, nobody) as outside:
+        answers = {path: outside.ask("GET", path)[0] for path in ("/metrics", "/ready", "/health")}
+
+    assert answers == {"/metrics": 404, "/ready": 404, "/health": 502}
+
+
+def promtool(*arguments: str, folder: str) -> str:
+    """Let Prometheus' own tool check something; return what it says."""
+    checked = subprocess.run(
+        [servers.executable("promtool"), *arguments],
+        cwd=servers.ROOT / folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    return checked.stdout
+
+
+def test_prometheus_takes_its_files() -> None:
+    said = promtool("check", "config", "scrape.yml", folder="ops/prometheus")
+
+    assert "13 rules found" in said
+
+
+def test_alerts_fire_when_they_should_and_only_then() -> None:
+    promtool("test", "rules", "alerts.yml", folder="tests/shipping")
+
+
+def test_the_panels_of_the_dashboard_do_not_overlap() -> None:
+    panels = json.loads((servers.ROOT / "ops/grafana/mana-credits.json").read_text())["panels"]
+
+    places = [
+        (x, y)
+        for panel in panels
+        for x in range(panel["gridPos"]["x"], panel["gridPos"]["x"] + panel["gridPos"]["w"])
+        for y in range(panel["gridPos"]["y"], panel["gridPos"]["y"] + panel["gridPos"]["h"])
+    ]
+
+    assert len(set(places)) == len(places)
+    assert max(x for x, _ in places) < 24
