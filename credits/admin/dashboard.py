@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from credits import adjusting, figures
+from credits import adjusting, figures, purchases
 from credits.admin.account import address_of
 from credits.figures import Period
-from credits.models import Purchase
+from credits.models import OutboxMessage
 from credits.office import charts, pages
 from credits.office.charts import Chart, Series
 from credits.templatetags.office import amount, euros
@@ -104,15 +104,17 @@ def _month(period: Period) -> str:
     return f"{period.start:%b %Y}"
 
 
-add_alarm(
+for _alarm in (
     Alarm("adjustments wait for approval", adjusting.pending, "admin:adjustments"),
-)
-add_alarm(
     Alarm(
         "purchases are quarantined",
-        lambda: Purchase.objects.filter(
-            quarantined_at__isnull=False, quarantine_resolution__isnull=True
-        ).count(),
+        purchases.quarantined().count,
         "admin:credits_purchase_changelist",
-    )
-)
+    ),
+    Alarm(
+        "messages reached nobody",
+        OutboxMessage.objects.filter(status="dead").count,
+        "admin:credits_outboxmessage_changelist",
+    ),
+):
+    add_alarm(_alarm)

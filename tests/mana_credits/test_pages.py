@@ -35,16 +35,11 @@ NOT_ON_PAGES = {
     *("missing_signature", "not_refundable", "not_reversible", "refused", "reservation_committed"),
     *("reservation_expired", "reservation_not_found", "reservation_released", "user_not_found"),
     *("transaction_not_found", "webhooks_disabled"),
-    *("already_done", "already_reversed", "event_failed", "invalid_package", "month_not_begun"),
-    *(
-        "note_missing",
-        "not_creditable",
-        "not_permitted",
-        "not_quarantined",
-        "own_request",
-        "purchase_too_old",
-    ),
-    *("quarantine_changed", "reason_unknown", "request_decided", "refused_by_stripe"),
+    *("already_blocked", "already_done", "already_reversed", "event_not_waiting"),
+    *("gift_not_personalized", "invalid_package", "month_not_begun", "not_blocked"),
+    *("not_creditable", "not_permitted", "not_quarantined", "note_missing", "own_request"),
+    *("quarantine_changed", "reason_unknown", "refund_not_requested", "request_decided"),
+    *("so_already", "source_unknown", "source_unreachable"),
 }
 
 

@@ -1,5 +1,15 @@
 """The back office of Stripe's events."""
 
+from credits.admin.dashboard import Alarm, add_alarm
 from webhooks.admin import events
+from webhooks.models import StripeEvent
+
+add_alarm(
+    Alarm(
+        "events of Stripe wait or failed",
+        StripeEvent.objects.filter(processed_at__isnull=True).count,
+        "admin:webhooks_stripeevent_changelist",
+    )
+)
 
 __all__ = ["events"]
