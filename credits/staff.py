@@ -94,9 +94,9 @@ def acting(
     permission: str,
     *,
     why: Why,
+    key: UUID,
     subject: str = "",
     user_id: str | None = None,
-    key: UUID | None = None,
 ) -> Iterator[Act]:
     """Run the body as one act of the operator's, and record it with what it sets on the Act.
 
@@ -106,8 +106,7 @@ def acting(
     require(operator, permission)
     act = Act(user_id=user_id, subject=subject)
     with transaction.atomic():
-        if key:
-            _refuse_repeat(key)
+        _refuse_repeat(key)
         yield act
         record(operator, permission, act, why=why, key=key)
 

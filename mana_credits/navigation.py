@@ -101,7 +101,11 @@ UNFOLD = {
             {
                 "title": "Staff",
                 "separator": True,
-                "items": [_list("Audit", "history", "credits.staffaction")],
+                "items": [
+                    _list("Audit", "history", "credits.staffaction"),
+                    _link("Export", "download", "export", "credits.export_rows"),
+                    _link("Accounts", "badge", "people", "credits.manage_staff"),
+                ],
             },
         ]
     },

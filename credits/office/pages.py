@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -17,7 +17,7 @@ from credits.addresses import client_address
 from credits.errors import DomainError
 from credits.staff import AlreadyDone, NotPermitted, Operator
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 _pages: list[tuple[str, View, str]] = []
 
@@ -26,7 +26,7 @@ def page(route: str, *, name: str, permission: str) -> Callable[[View], View]:
     """Put a view under `/admin/` as `admin:NAME`, for operators who have the permission, if any."""
 
     def decorate(view: View) -> View:
-        def guarded(request: HttpRequest, **arguments: Any) -> HttpResponse:
+        def guarded(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
             if permission and not request.user.has_perm(permission):
                 raise PermissionDenied
             try:

@@ -1,0 +1,244 @@
+"""The account page: found by anything, told in one timeline, as quick with a long history."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from html import unescape
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from credits import adjusting, returns, searching, timeline
+from credits.models import StripeCustomer, Transaction
+from credits.staff import Why
+from credits.timeline import Entry
+from tests.back_office.operators import operator
+from tests.credits.test_returns import paid, went_back
+from tests.factories import gift, give, hold, redeem, spend, subscribe
+
+pytestmark = pytest.mark.django_db
+
+ACCOUNT = "/admin/account/?user=alice"
+
+
+def a_life(user_id: str = "alice") -> None:
+    """Let a user do a bit of everything."""
+    give(user_id, 100)
+    for amount in range(1, 6):
+        spend(user_id, amount)
+    hold(user_id, 3)
+    subscribe(user_id, at=datetime.now(UTC))
+    give("ivan", 20)
+    redeem(gift("ivan"), user_id)
+    gift(user_id, 5)
+    for amount in (1, 500):
+        adjusting.adjust(
+            operator("sam"),
+            user_id,
+            Decimal(amount),
+            why=Why("goodwill", "Hung twice"),
+            key=uuid4(),
+            now=datetime.now(UTC),
+        )
+
+
+def titles(page: Any) -> list[str]:
+    return [
+        unescape(text).strip()
+        for text in re.findall(r'class="what">(?:<a [^>]*>)?([^<]*)', page.content.decode())
+    ]
+
+
+def walk(size: int, **filters: Any) -> list[Entry]:
+    """Return all entries of alice's timeline, page by page."""
+    found: list[Entry] = []
+    after: dict[str, str] | None = None
+    while True:
+        page = timeline.page("alice", after=after, size=size, **filters)
+        found += page.entries
+        if page.next is None:
+            return found
+        after = page.next
+
+
+def test_an_account_shows_its_balance_and_that_its_books_close(sam: Client) -> None:
+    a_life()
+
+    page = sam.get(ACCOUNT).content.decode()
+
+    assert "books close, checked now" in page
+    assert "<dt>Held by reservations</dt><dd>3</dd>" in page
+
+
+@pytest.mark.breaks_the_books
+def test_books_that_do_not_close_are_told(sam: Client) -> None:
+    give("alice", 10)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE credits.balances SET held = 1 WHERE user_id = 'alice'")
+
+    page = sam.get(ACCOUNT).content.decode()
+
+    assert "The books of this account do not close" in page
+    assert "held is 1" in page
+
+
+def test_the_timeline_tells_of_everything_newest_first() -> None:
+    a_life()
+
+    entries = walk(100)
+
+    assert [entry.at for entry in entries] == sorted((one.at for one in entries), reverse=True)
+    assert {entry.kind for entry in entries} == {
+        *("transactions", "reservations", "subscription", "requests", "staff"),
+        *("gifts sent", "gifts received"),
+    }
+
+
+def test_money_that_went_back_is_told() -> None:
+    bought = paid()
+    returns.record(went_back(bought, 499), now=datetime.now(UTC))
+
+    kinds = [entry.kind for entry in timeline.page(bought.user_id).entries]
+
+    assert kinds.count("returns") == kinds.count("purchases") == 1
+    assert kinds.count("transactions") == 2
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 50])
+def test_pages_lose_nothing_and_repeat_nothing(size: int) -> None:
+    a_life()
+
+    entries = walk(size)
+
+    assert len(entries) == len({(one.kind, one.position) for one in entries}) == len(walk(500))
+    assert sum(one.amount or 0 for one in entries) == sum(
+        Transaction.objects.filter(user_id="alice").values_list("amount", flat=True)
+    )
+
+
+def test_a_timeline_is_filtered_by_kind_and_day(sam: Client) -> None:
+    give("alice", 10)
+    spend("alice", 1, at=datetime.now(UTC) - timedelta(days=3))
+    hold("alice", 2)
+    day = (datetime.now(UTC) - timedelta(days=2)).date()
+
+    holds = titles(sam.get(f"{ACCOUNT}&kind=reservations"))
+    old = titles(sam.get(f"{ACCOUNT}&until={day}"))
+
+    assert holds == ["2 credits held: research:openai"]
+    assert old == ["a spend"]
+
+
+def test_a_long_timeline_leads_on_to_older_entries(sam: Client) -> None:
+    give("alice", 100)
+    for _ in range(60):
+        spend("alice", 1)
+
+    first = sam.get(ACCOUNT)
+    older = re.search(r'href="(\?[^"]*after=[^"]*)" rel="next"', first.content.decode())
+    assert older
+    second = sam.get(f"/admin/account/{unescape(older[1])}")
+
+    assert (len(titles(first)), len(titles(second))) == (50, 11)
+    assert "Newest" in second.content.decode()
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["user=nobody", "user=a%00b", "", "user=alice&after=eyJ0cmFuc2FjdGlvbnMiOiAieCJ9"],
+)
+def test_what_is_not_there_is_404(sam: Client, query: str) -> None:
+    give("alice", 10)
+
+    assert sam.get(f"/admin/account/?{query}").status_code == 404
+
+
+@pytest.mark.parametrize("after", ["!!", "bm90IGpzb24=", "WzFd"])
+def test_a_broken_link_begins_at_the_newest(sam: Client, after: str) -> None:
+    give("alice", 10)
+
+    answer = sam.get(f"{ACCOUNT}&after={after}")
+
+    assert (answer.status_code, titles(answer)) == (200, ["for the test"])
+
+
+def test_the_page_costs_the_same_however_long_the_history_is(sam: Client) -> None:
+    give("alice", 100)
+    spend("alice", 1)
+    sam.get(ACCOUNT)
+    with CaptureQueriesContext(connection) as few:
+        sam.get(ACCOUNT)
+    for _ in range(30):
+        spend("alice", 1)
+
+    with CaptureQueriesContext(connection) as many:
+        sam.get(ACCOUNT)
+
+    assert len(many) == len(few)
+
+
+def found(text: str) -> list[str]:
+    return [hit.user_id for hit in searching.find(text)]
+
+
+def test_an_account_is_found_by_its_rows() -> None:
+    give("alice", 50)
+    entry = spend("alice", 2).transaction
+    held = hold("alice", 1)
+    sent = gift("alice", 5)
+    redeem(sent, "judy")
+    gift("alice", 5, target_email="kate@example.test")
+
+    assert found("alice") == found(" alice ") == ["alice"]
+    assert found(str(entry.pk)) == found(str(held.pk)) == ["alice"]
+    assert sorted(found(sent.code)) == sorted(found(sent.code.lower())) == ["alice", "judy"]
+    assert found("Kate@Example.test") == ["alice"]
+    assert found("ali") == ["alice"]
+    assert found(str(uuid4())) == found("nobody") == found("") == []
+
+
+def test_an_account_is_found_by_what_stripe_calls_it() -> None:
+    bought = paid()
+    StripeCustomer.objects.filter(user_id=bought.user_id).update(stripe_customer_id="cus_1")
+
+    for text in (str(bought.pk), bought.stripe_payment_intent_id or "", "cus_1"):
+        assert found(text) == [bought.user_id]
+    assert found("cs_none") == found("pi_none") == found("cus_none") == []
+
+
+def test_one_match_opens_at_once_and_several_are_listed(sam: Client) -> None:
+    give("alice", 10)
+    give("alina", 10)
+
+    one = sam.get("/admin/search-accounts/?q=alice")
+    several = sam.get("/admin/search-accounts/?q=al").content.decode()
+    none = sam.get("/admin/search-accounts/?q=zoe%00").content.decode()
+
+    assert (one.status_code, one["Location"]) == (302, "/admin/account/?user=alice")
+    assert "2 accounts" in several
+    assert "Nothing found" in none
+
+
+def test_a_transaction_opens_with_everything_about_it(sam: Client) -> None:
+    give("alice", 10)
+    usage = spend("alice", 4).transaction
+
+    page = sam.get(f"/admin/transaction/{usage.pk}/").content.decode()
+
+    for text in ("10 → 6", "a spend", str(usage.pk), "user", "chat"):
+        assert text in page
+    assert sam.get(f"/admin/transaction/{uuid4()}/").status_code == 404
+
+
+def test_the_dashboard_says_what_is_owed_and_what_waits(sam: Client) -> None:
+    a_life()
+
+    page = sam.get("/admin/").content.decode()
+
+    assert "What we owe" in page
+    assert "<strong>1</strong> adjustments wait for approval" in page
+    assert page.count("<svg") >= 4

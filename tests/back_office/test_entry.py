@@ -1,0 +1,196 @@
+"""Who gets into the back office, and under which conditions."""
+
+from datetime import timedelta
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+from django_otp.oath import totp
+from django_otp.plugins.otp_totp.models import TOTPDevice
+
+from credits.models import StaffAction
+from tests.api import Caller
+from tests.back_office.operators import browser, operator
+from tests.factories import give
+
+pytestmark = pytest.mark.django_db
+
+PASSWORD = "correct horse battery"
+
+
+def staff(name: str = "sam") -> User:
+    operator(name)
+    user = User.objects.get(username=name)
+    user.set_password(PASSWORD)
+    user.save()
+    return user
+
+
+def log_in(client: Client, password: str = PASSWORD, **more: Any) -> Any:
+    return client.post("/admin/login/", {"username": "sam", "password": password, **more})
+
+
+def code_of(device: TOTPDevice, steps: int = 0) -> str:
+    return f"{totp(device.bin_key, device.step, device.t0, device.digits, device.drift + steps):06}"
+
+
+def test_a_password_opens_the_door() -> None:
+    staff()
+    client = Client()
+
+    log_in(client, next="/admin/")
+
+    assert client.get("/admin/").status_code == 200
+
+
+def test_without_one_every_page_leads_to_the_log_in() -> None:
+    answer = Client().get("/admin/account/?user=alice")
+
+    assert answer.status_code == 302
+    assert answer["Location"] == "/admin/login/?next=/admin/account/%3Fuser%3Dalice"
+
+
+def test_who_is_no_operator_is_not_let_in() -> None:
+    User.objects.create_user("sam", password=PASSWORD)
+    client = Client()
+
+    log_in(client)
+
+    assert client.get("/admin/").status_code == 302
+
+
+def test_five_wrong_passwords_lock_a_name_at_an_address() -> None:
+    staff()
+    client = Client()
+
+    wrong = [log_in(client, "wrong").status_code for _ in range(5)]
+    right = log_in(client)
+    elsewhere = log_in(Client(REMOTE_ADDR="192.0.2.7"))
+
+    assert wrong == [200, 200, 200, 200, 429]
+    assert right.status_code == 429
+    assert "Too many wrong passwords" in right.content.decode()
+    assert elsewhere.status_code == 302
+
+
+def test_a_role_that_moves_money_sets_up_a_second_factor_first(settings: Any) -> None:
+    settings.ADMIN_REQUIRE_2FA = True
+    sam = browser("sam")
+
+    sent = sam.get("/admin/account/?user=alice")
+    page = sam.get("/admin/second-factor/").content.decode()
+    device = TOTPDevice.objects.get()
+    wrong = sam.post("/admin/second-factor/", {"code": "000000"}).content.decode()
+    TOTPDevice.objects.update(throttling_failure_count=0, throttling_failure_timestamp=None)
+    right = sam.post("/admin/second-factor/", {"code": code_of(device)})
+
+    assert (sent.status_code, sent["Location"]) == (302, "/admin/second-factor/")
+    assert "<svg" in page
+    assert "This code is wrong" in wrong
+    assert (right.status_code, right["Location"]) == (302, "/admin/")
+    assert sam.get("/admin/").status_code == 200
+    assert StaffAction.objects.get().action == "second_factor_set_up"
+
+
+def test_the_next_log_in_asks_for_a_code(settings: Any) -> None:
+    settings.ADMIN_REQUIRE_2FA = True
+    sam = browser("sam")
+    device = TOTPDevice.objects.create(user=User.objects.get(username="sam"), confirmed=True)
+
+    page = sam.get("/admin/second-factor/").content.decode()
+    before = sam.get("/admin/").status_code
+    code = code_of(device)
+    sam.post("/admin/second-factor/", {"code": code})
+    again = browser("sam").post("/admin/second-factor/", {"code": code})
+
+    assert "<svg" not in page
+    assert (before, sam.get("/admin/").status_code) == (302, 200)
+    assert "used before" in again.content.decode()
+
+
+def test_an_auditor_needs_none(settings: Any) -> None:
+    settings.ADMIN_REQUIRE_2FA = True
+
+    assert browser("amir").get("/admin/").status_code == 200
+
+
+def test_it_is_required_unless_a_developer_says_otherwise() -> None:
+    from mana_credits import settings  # noqa: PLC0415  # as the environment made them
+
+    assert settings.ADMIN_REQUIRE_2FA is True
+
+
+def test_a_session_ends_with_the_working_day(sam: Client) -> None:
+    User.objects.update(last_login=timezone.now() - timedelta(hours=10, minutes=1))
+
+    answer = sam.get("/admin/")
+
+    assert answer.status_code == 302
+    assert sam.get("/admin/").status_code == 302
+
+
+def test_a_session_ends_after_an_idle_hour(sam: Client) -> None:
+    with patch(
+        "django.contrib.sessions.backends.db.timezone.now",
+        return_value=timezone.now() + timedelta(minutes=61),
+    ):
+        answer = sam.get("/admin/")
+
+    assert answer.status_code == 302
+
+
+def test_pages_are_kept_by_nobody_and_framed_by_nobody(sam: Client) -> None:
+    answer = sam.get("/admin/")
+
+    assert "no-store" in answer["Cache-Control"]
+    assert "frame-ancestors 'none'" in answer["Content-Security-Policy"]
+    assert "default-src 'self'" in answer["Content-Security-Policy"]
+    assert answer["X-Frame-Options"] == "DENY"
+
+
+def test_cookies_are_of_the_back_office_alone(settings: Any, alice: Caller) -> None:
+    staff()
+    client = Client()
+    log_in(client)
+    cookie = client.cookies["back_office"]
+
+    assert (cookie["path"], cookie["httponly"], cookie["samesite"]) == ("/admin/", True, "Strict")
+    assert settings.SESSION_COOKIE_SECURE
+    assert alice.get("balance").cookies == {}
+    assert client.get("/health").cookies == {}
+
+
+def test_a_form_of_another_site_is_refused() -> None:
+    give("alice", 10)
+    operator("sam")
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(
+        User.objects.get(username="sam"), backend="django.contrib.auth.backends.ModelBackend"
+    )
+
+    answer = client.post("/admin/account/adjust/?user=alice", {"amount": "1"})
+
+    assert answer.status_code == 403
+    assert "This form is too old" in answer.content.decode()
+
+
+def test_errors_are_pages(sam: Client) -> None:
+    missing = sam.get("/admin/no-such-page/")
+    forbidden = sam.get("/admin/export/")
+
+    assert (missing.status_code, forbidden.status_code) == (404, 403)
+    assert "There is no such page" in missing.content.decode()
+    assert "Your role does not allow this" in forbidden.content.decode()
+
+
+def test_a_defect_is_a_page_that_names_the_request(sam: Client) -> None:
+    sam.raise_request_exception = False
+    with patch("credits.searching.find", side_effect=RuntimeError("secret")):
+        answer = sam.get("/admin/search-accounts/?q=x", HTTP_X_REQUEST_ID="req-500")
+
+    assert answer.status_code == 500
+    assert "req-500" in answer.content.decode()
+    assert "secret" not in answer.content.decode()

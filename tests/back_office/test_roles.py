@@ -1,0 +1,197 @@
+"""Every page of the back office: who sees it, and who is refused."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver
+
+from credits import adjusting, outbox
+from credits.models import AdjustmentRequest, OutboxMessage, Return, StaffAction
+from credits.staff import Why
+from gifts.models import GiftMisses
+from tests.back_office.operators import ROLES, browser, operator
+from tests.credits.test_returns import paid
+from tests.factories import gift, give, hold, package, spend, subscribe
+from webhooks.models import StripeEvent
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime.now(UTC)
+ALL = {"sam", "fiona", "amir", "ada"}
+DESK = {"sam", "fiona", "ada"}
+MONEY = {"fiona", "ada"}
+
+# Of each page, who may see it. A page that is missing here fails the test below.
+PAGES = {
+    **dict.fromkeys(
+        (
+            *("index", "search_accounts", "account", "transaction", "adjustments"),
+            *("reservation", "sync", "message", "operation", "package", "purchase"),
+            *("gift", "stripe_event", "second_factor"),
+        ),
+        ALL,
+    ),
+    **dict.fromkeys(
+        (
+            *("adjust", "release_reservation", "cancel_gift", "extend_gift", "resend_gift"),
+            *("block_gifts", "unblock_gifts"),
+        ),
+        DESK,
+    ),
+    **dict.fromkeys(
+        (
+            *("decide", "reverse", "give_sync", "revoke_sync", "retry_message", "set_price"),
+            *("new_package", "change_package", "offer_package", "quarantine"),
+            *("refund_purchase", "send_refund", "process_event"),
+        ),
+        MONEY,
+    ),
+    "export": {"fiona", "amir", "ada"},
+    **dict.fromkeys(
+        (
+            *("people", "new_operator", "operator", "operator_roles", "operator_password"),
+            *("operator_factor", "operator_off", "operator_on"),
+        ),
+        frozenset({"ada"}),
+    ),
+}
+# Django's and Unfold's own, for everybody who is let in, or for nobody.
+FRAMEWORK = {
+    *("search", "login", "logout", "password_change", "password_change_done", "autocomplete"),
+    *("jsi18n", "view_on_site", "app_list", None),
+}
+
+
+def routes(patterns: Any = None, before: str = "") -> Iterator[tuple[str, str | None]]:
+    for one in admin.site.get_urls() if patterns is None else patterns:
+        if isinstance(one, URLResolver):
+            yield from routes(one.url_patterns, before + str(one.pattern))
+        elif isinstance(one, URLPattern):
+            yield before + str(one.pattern), one.name
+
+
+def lists() -> list[str]:
+    return [route for route, name in routes() if name and name.endswith("_changelist")]
+
+
+@pytest.fixture
+def addresses(settings: Any) -> dict[str, str]:
+    """Make a row of everything; return the address of each page about one."""
+    settings.TIME_ZONE = "UTC"
+    give("alice", 100)
+    entry = spend("alice", 1).transaction
+    held = hold("alice", 1)
+    subscribe("alice", at=NOW)
+    sent = gift("alice", target_email="kate@example.test")
+    bought = paid()
+    bought.quarantined_at, bought.quarantine_reason = NOW, "another amount"
+    bought.save()
+    asked = AdjustmentRequest.objects.create(
+        user_id="alice",
+        amount=5,
+        reason="goodwill",
+        note="n",
+        status="pending",
+        requested_by="nina",
+        requested_at=NOW,
+    )
+    outbox.tell("alice", {"body": "x"}, key="k", now=NOW)
+    OutboxMessage.objects.update(status="dead")
+    money = Return.objects.create(
+        kind="refund",
+        stripe_payment_intent_id=bought.stripe_payment_intent_id or "",
+        amount_cents=1,
+        state="requested",
+        created_at=NOW,
+    )
+    event = StripeEvent.objects.create(
+        id="evt_1", type="charge.refunded", payload="{}", created_at=NOW, received_at=NOW
+    )
+    GiftMisses.objects.create(bucket="user:alice", misses=1, since=NOW)
+    adjusting.adjust(
+        operator("sam"),
+        "alice",
+        Decimal(1),
+        why=Why("goodwill", "n"),
+        key=uuid4(),
+        now=NOW,
+    )
+    keys = {
+        "transaction": entry.pk,
+        "adjustments": asked.pk,
+        "reservation": held.pk,
+        "message": OutboxMessage.objects.get().pk,
+        "operation": "ai_chat_gpt4",
+        "package": package(name="Plus").pk,
+        "purchase": bought.pk,
+        "return": money.pk,
+        "gift": sent.pk,
+        "stripe-event": event.pk,
+    }
+    return {
+        name: "/admin/"
+        + route.split("<")[0]
+        + str(keys[route.split("/")[0]])
+        + "/"
+        + route.partition(">/")[2]
+        if "<" in route
+        else f"/admin/{route}?user=alice&name=sam"
+        for route, name in routes()
+        if name in PAGES
+    }
+
+
+def test_every_page_is_in_the_table() -> None:
+    django = ("_changelist", "_add", "_history", "_delete", "_change")
+    own = {name for _, name in routes() if name not in FRAMEWORK and not str(name).endswith(django)}
+
+    assert own == set(PAGES)
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_pages_are_shown_to_their_roles_and_refused_to_others(
+    addresses: dict[str, str], name: str
+) -> None:
+    operator("sam")
+    client = browser(name)
+
+    answers = {page: client.get(address).status_code for page, address in addresses.items()}
+
+    wanted = {page: 200 if name in roles else 403 for page, roles in PAGES.items()}
+    assert answers == wanted
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_every_list_is_shown_and_nobody_edits_a_row(addresses: dict[str, str], name: str) -> None:
+    client = browser(name)
+
+    shown = {route: client.get(f"/admin/{route}").status_code for route in lists()}
+    added = {client.get(f"/admin/{route}add/").status_code for route in lists()}
+    action = StaffAction.objects.first()
+    assert action
+    kept = client.post(f"/admin/credits/staffaction/{action.pk}/change/", {"note": "x"})
+    gone = client.post(f"/admin/credits/staffaction/{action.pk}/delete/", {"post": "yes"})
+
+    assert set(shown.values()) == {200}
+    assert added <= {403, 302}  # 302: to its list, where "add" would be a row's id
+    assert (kept.status_code, gone.status_code) == (403, 403)
+
+
+def test_whoever_has_no_role_sees_nothing(addresses: dict[str, str]) -> None:
+    client = browser("sam")
+    from django.contrib.auth.models import User  # noqa: PLC0415
+
+    User.objects.get(username="sam").groups.clear()
+
+    answers = {
+        page: client.get(address).status_code
+        for page, address in addresses.items()
+        if page != "second_factor"
+    }
+
+    assert set(answers.values()) == {403}

@@ -1,0 +1,118 @@
+"""Exports: the rows that were asked for, streamed, on record, and no formula in them."""
+
+import csv
+import io
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+
+from credits import ledger, sheets
+from credits.ledger import Memo, Origin
+from credits.models import StaffAction
+from credits.sheets import Filter, SheetUnknown
+from credits.staff import AlreadyDone, NotPermitted
+from tests.back_office.operators import browser, form, operator
+from tests.factories import gift, give, spend
+
+pytestmark = pytest.mark.django_db
+
+
+def rows(answer: Any) -> list[dict[str, str]]:
+    text = b"".join(answer.streaming_content).decode()
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_the_transactions_of_an_account(fiona: Client) -> None:
+    give("alice", 10)
+    give("bob", 5)
+    spend("alice", 2)
+
+    answer = fiona.post("/admin/export/", form(what="transactions", user_id="alice"))
+
+    assert answer["Content-Type"] == "text/csv; charset=utf-8"
+    assert answer["Content-Disposition"] == 'attachment; filename="transactions.csv"'
+    assert [(row["user_id"], row["amount"], row["balance_after"]) for row in rows(answer)] == [
+        ("alice", "10.0000", "10.0000"),
+        ("alice", "-2.0000", "8.0000"),
+    ]
+    record = StaffAction.objects.get()
+    assert (record.action, record.subject) == ("credits.export_rows", "export:transactions")
+    assert (record.user_id, record.note) == ("alice", "user_id alice")
+
+
+def test_only_the_days_that_were_asked_for() -> None:
+    now = datetime.now(UTC)
+    give("alice", 10)
+    spend("alice", 1, at=now - timedelta(days=3))
+    spend("alice", 2, at=now - timedelta(days=2))
+
+    chosen = Filter(since=now - timedelta(days=2, hours=1), until=now - timedelta(days=1))
+    lines = list(sheets.export(operator("amir"), "transactions", chosen, key=uuid4()))
+
+    assert len(lines) == 2
+    assert "-2.0000" in lines[1]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_no_text_is_a_formula(text: str) -> None:
+    give("alice", 10)
+    origin = Origin("user")
+    ledger.spend("alice", Decimal(1), memo=Memo("chat", text), origin=origin)
+
+    lines = sheets.export(operator("amir"), "transactions", Filter(), key=uuid4())
+
+    cells = [row["description"] for row in csv.DictReader(io.StringIO("".join(lines), newline=""))]
+    assert cells[1] == f"'{text}"
+
+
+@pytest.mark.parametrize("what", ["transactions", "purchases", "staff-actions", "gifts"])
+def test_every_list_can_be_had(amir: Client, what: str) -> None:
+    give("ivan", 20)
+    code = gift("ivan").code
+
+    answer: Any = amir.post("/admin/export/", form(what=what))
+
+    text = b"".join(answer.streaming_content).decode()
+    assert text.splitlines()[0].count(",") > 5
+    assert code not in text
+
+
+def test_support_exports_nothing(sam: Client) -> None:
+    assert sam.get("/admin/export/").status_code == 403
+    with pytest.raises(NotPermitted):
+        sheets.export(operator("sam"), "transactions", Filter(), key=uuid4())
+
+
+def test_a_list_that_is_none_and_a_form_sent_again() -> None:
+    amir, key = operator("amir"), uuid4()
+    sheets.export(amir, "gifts", Filter(), key=key)
+
+    with pytest.raises(AlreadyDone):
+        sheets.export(amir, "gifts", Filter(), key=key)
+    with pytest.raises(SheetUnknown):
+        sheets.export(amir, "secrets", Filter(), key=uuid4())
+
+    assert StaffAction.objects.count() == 1
+
+
+def test_a_form_sent_again_says_so(fiona: Client) -> None:
+    sent = form(what="gifts")
+    fiona.post("/admin/export/", sent)
+
+    answer = fiona.post("/admin/export/", sent)
+
+    assert "it acted once" in answer.content.decode()
+
+
+def test_the_account_page_leads_there(amir: Client) -> None:
+    give("alice", 10)
+
+    page = amir.get("/admin/account/?user=alice").content.decode()
+
+    assert "/admin/export/?what=transactions&amp;user_id=alice" in page
+    assert 'value="alice"' in amir.get("/admin/export/?user_id=alice").content.decode()
+    assert browser("sam").get("/admin/account/?user=alice").content.decode().count("/export/") == 0

@@ -1,0 +1,70 @@
+"""Support corrects a balance, from the log-in to the timeline, in a few clicks."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from playwright.sync_api import Browser, Page, expect
+
+from credits import ledger, roles
+from tests.factories import give, spend
+
+pytestmark = pytest.mark.browser
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def sam(home: str, settings: Any) -> str:
+    """Support, who needs no second factor today; returns the address of the back office."""
+    settings.ADMIN_REQUIRE_2FA = False
+    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
+    settings.CSRF_TRUSTED_ORIGINS = [home]
+    user = User.objects.create_user("sam", password=PASSWORD, is_staff=True)
+    user.groups.add(Group.objects.get(name=roles.SUPPORT))
+    return f"{home}/admin/"
+
+
+def clicks(page: Page) -> list[str]:
+    """Count what is clicked from now on."""
+    counted: list[str] = []
+    page.expose_function("counted", lambda tag: counted.append(tag))  # noqa: PLW0108
+    page.add_init_script(
+        "addEventListener('click', e => counted(e.target.tagName), {capture: true})"
+    )
+    return counted
+
+
+@pytest.mark.parametrize("size", [(1280, 900), (390, 800)])
+def test_from_the_log_in_to_an_adjusted_balance(
+    sam: str, browser: Browser, size: tuple[int, int]
+) -> None:
+    give("alice", 100)
+    spend("alice", 5)
+    context = browser.new_context(viewport={"width": size[0], "height": size[1]})
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    clicked = clicks(page)
+
+    page.goto(sam)
+    page.fill("#id_username", "sam")
+    page.fill("#id_password", PASSWORD)
+    page.click("button[type=submit]")
+    page.fill("#content input[name=q]", "alice")
+    page.keyboard.press("Enter")
+    page.click("text=Adjust balance")
+    page.fill("#id_amount", "2.5")
+    page.select_option("#id_reason", "failed_operation")
+    page.fill("#id_note", "The answer never came")
+    page.click("text=Preview")
+    page.click("button:has-text('Post +2.5 credits')")
+
+    expect(page.locator(".bo-timeline")).to_contain_text("An operation failed and was charged")
+    expect(page.locator(".bo-timeline")).to_contain_text("sam: adjust balance")
+    expect(page.locator("body")).to_contain_text("97.5 available now")
+    assert ledger.balance_of("alice").available == Decimal("97.5")
+    assert len(clicked) < 10
+    assert problems == []
+    context.close()
