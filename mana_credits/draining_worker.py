@@ -1,7 +1,12 @@
-"""gunicorn's threaded worker, made to answer everybody who reached it before it stops."""
+"""gunicorn's master and threaded worker, made to answer everybody who reached them."""
 
+import ctypes
 import json
+import socket
+import struct
+import sys
 import time
+from collections.abc import Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
@@ -17,8 +22,37 @@ REFUSAL = (
     "HTTP/1.1 {0.value} {0.phrase}\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n"
     "Content-Type: application/json\r\nContent-Length: {1}\r\n\r\n{2}"
 )
-LINGER_SECONDS = 1
+LINGER_SECONDS = 2
 WAKE_SECONDS = 0.2
+
+# A program for the kernel's packet filter (bpf(4), linux/filter.h: code, jump if true, jump if
+# false, operand) that drops what asks for a new connection and lets everything else pass.
+SO_ATTACH_FILTER = 26
+DROP_SYN = (
+    (0x30, 0, 0, 13),  # load the byte of the TCP header that holds the flags
+    (0x45, 0, 1, 0x02),  # is SYN among them?
+    (0x06, 0, 0, 0),  # yes: keep nothing of the packet
+    (0x06, 0, 0, 0xFFFFFFFF),  # no: keep all of it
+)
+HANDSHAKE_SECONDS = 0.05
+
+
+def refuse_newcomers(listeners: Iterable[socket.socket]) -> None:
+    """Open no further connection to `listeners`; those that are being opened still are.
+
+    Closing a listening socket resets the connections that nobody has accepted yet, and between the
+    last `accept` and `close` the kernel goes on opening some. So it is told to stop first, which
+    Linux can. A client who asks in the meantime hears nothing, asks again after a second and is
+    refused then, or reaches another replica.
+    """
+    if sys.platform != "linux":
+        return
+    steps = b"".join(struct.pack("HBBI", *step) for step in DROP_SYN)
+    program = ctypes.create_string_buffer(steps)
+    pointer = struct.pack("HL", len(DROP_SYN), ctypes.addressof(program))
+    for listener in listeners:
+        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, pointer)
+    time.sleep(HANDSHAKE_SECONDS)
 
 
 class DrainingWorker(ThreadWorker):  # type: ignore[misc]
@@ -28,7 +62,7 @@ class DrainingWorker(ThreadWorker):  # type: ignore[misc]
     taking connections which are reset in the end; and it closes connections whose clients it had
     just promised to keep them, and who may have sent their next request. Here the waiting
     connections are taken and the socket is closed at once (later clients are refused and turn to
-    another replica), and a kept connection is closed only after it was idle for a second, its
+    another replica), and a kept connection is closed only after it was idle for a moment, its
     next answer saying `Connection: close`.
     """
 

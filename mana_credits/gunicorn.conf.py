@@ -55,6 +55,21 @@ def on_starting(server: Any) -> None:
     log.propagate = True
 
 
+def when_ready(server: Any) -> None:
+    """Let the kernel open no connection that the workers, told to stop, would not take."""
+    from mana_credits.draining_worker import refuse_newcomers
+
+    stop = server.stop
+
+    def stop_listening_first(graceful: bool = True) -> None:
+        # After USR2 another master listens at the same sockets.
+        if server.reexec_pid == server.master_pid == 0:
+            refuse_newcomers(listener.sock for listener in server.LISTENERS)
+        stop(graceful)
+
+    server.stop = stop_listening_first
+
+
 def post_worker_init(worker: Any) -> None:
     """Watch the pool of database connections that this worker opens for itself."""
     from mana_credits import pool

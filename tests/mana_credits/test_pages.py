@@ -39,6 +39,7 @@ NOT_ON_PAGES = {
     *("gift_not_personalized", "invalid_package", "month_not_begun", "not_blocked"),
     *("not_creditable", "not_permitted", "not_quarantined", "note_missing", "own_request"),
     *("quarantine_changed", "reason_unknown", "refund_not_requested", "request_decided"),
+    *("name_taken", "operator_not_found", "own_account", "sheet_not_found", "weak_password"),
     *("so_already", "source_unknown", "source_unreachable"),
 }
 

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from credits.models import Transaction
+from mana_credits.draining_worker import refuse_newcomers
 from tests import running
 from tests.api import use
 from tests.factories import give
@@ -33,6 +34,22 @@ def send(port: int, request: bytes) -> tuple[int, dict[str, str], dict[str, obje
     first, *rest = head.decode().split("\r\n")
     headers = dict(one.split(": ", 1) for one in rest)
     return int(first.split()[1]), headers, json.loads(body)
+
+
+def test_a_socket_that_is_to_be_closed_opens_no_connection_and_keeps_those_it_has() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        before = socket.create_connection(listener.getsockname(), timeout=5)
+        refuse_newcomers([listener])
+        with pytest.raises(TimeoutError):
+            socket.create_connection(listener.getsockname(), timeout=0.3)
+
+        taken, _ = listener.accept()
+        with before, taken:
+            before.sendall(b"asked before")
+            assert taken.recv(100) == b"asked before"
+            listener.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                listener.accept()
 
 
 GET = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
