@@ -6,7 +6,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test import TransactionTestCase
 
 from credits import books
@@ -22,6 +22,11 @@ from tests.running import database_of_the_test
 from tests.stripe import Stripe
 
 TABLES = (
+    "auth_user",
+    "auth_user_groups",
+    "auth_user_user_permissions",
+    "django_admin_log",
+    "otp_totp_totpdevice",
     "credits.adjustment_requests",
     "credits.balances",
     "credits.daily_revenue",
@@ -66,7 +71,7 @@ def books_close(request: pytest.FixtureRequest) -> Iterator[None]:
 def discrepancies() -> list[str]:
     """Return what is wrong with the books, in sentences."""
     users = list(Balance.objects.values_list("pk", flat=True))
-    found = [*books.check(users), *books.orphans()]
+    found = [*(books.check(users) if users else []), *books.orphans()]
     return [f"{one.user_id}: {one.sentence} ({one.rule})" for one in found]
 
 
@@ -84,11 +89,12 @@ def no_flush() -> Iterator[None]:
 def committed(transactional_db: None) -> Iterator[None]:
     """Let the test commit, for threads and processes to see; empty the tables afterwards."""
     yield
-    with connection.cursor() as cursor:
+    emptied = "".join(f"DELETE FROM {name};" for name in TABLES)
+    with transaction.atomic(), connection.cursor() as cursor:
         for name in APPEND_ONLY:
             cursor.execute(f"ALTER TABLE credits.{name} DISABLE TRIGGER USER")
-        cursor.execute(f"TRUNCATE {', '.join(TABLES)}")
-        cursor.execute("TRUNCATE auth_user CASCADE")
+        # Without the triggers of foreign keys; faster than TRUNCATE, as the tables are small.
+        cursor.execute(f"SET LOCAL session_replication_role = replica; {emptied}")
         for name in APPEND_ONLY:
             for trigger in (f"{name}_are_append_only", f"{name}_are_never_truncated"):
                 cursor.execute(f"ALTER TABLE credits.{name} ENABLE ALWAYS TRIGGER {trigger}")

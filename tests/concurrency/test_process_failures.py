@@ -57,6 +57,7 @@ class Client:
                     time.sleep(0.05)
                 if closes:
                     line.close()
+                time.sleep(0.005)  # leaves the processor to the processes that start
 
 
 def load(service: Service, disturb: Callable[[], None], *, seconds: float = 1) -> list[Client]:

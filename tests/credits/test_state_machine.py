@@ -364,7 +364,7 @@ def test_any_order_of_verbs_keeps_the_books() -> None:
     run_state_machine_as_test(
         Ledger,
         settings=settings(
-            max_examples=50,
+            max_examples=40,
             stateful_step_count=50,
             deadline=None,
             suppress_health_check=list(HealthCheck),
