@@ -9,7 +9,7 @@ import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, transaction
 
-from credits import erasure, purchases, returns
+from credits import erasure, ledger, operating, purchases, returns
 from credits.errors import DomainError
 from credits.ledger import Origin
 from credits.models import Purchase, Transaction
@@ -65,6 +65,17 @@ def test_credited_it_is_paid_and_no_longer_listed(purchase: Purchase) -> None:
         purchase.quarantine_resolved_by,
         purchase.quarantine_resolved_why,
     ) == ("credited", LATER, "operator:olga", "seen the transfer")
+
+
+def test_its_money_can_be_refunded_and_takes_no_credits(purchase: Purchase) -> None:
+    plan = operating.plan_refund(purchase, 400)
+
+    assert operating.refundable(purchase) == 499
+    assert plan == (ledger.balance_of(purchase.user_id), 400, 0, 0)
+
+
+def test_what_was_never_paid_cannot_be_refunded() -> None:
+    assert operating.refundable(started()) == 0
 
 
 def test_left_it_is_cancelled_and_no_longer_listed(purchase: Purchase) -> None:
