@@ -17,8 +17,8 @@ from django.db.models.functions import Abs
 from credits import ledger, staff
 from credits.amounts import exact
 from credits.errors import DomainError
-from credits.ledger import Memo, Posting, UserUnknown
 from credits.models import AdjustmentRequest, Balance, Transaction
+from credits.posting import Memo, Posting, UserUnknown
 from credits.staff import Operator, Why
 
 WINDOW = timedelta(hours=24)

@@ -9,8 +9,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from credits import ledger
-from credits.ledger import Memo, Movement, Origin
+from credits.posting import Memo, Movement, Origin, arguments
 
 _COLUMNS = {
     "id": "uuid",
@@ -72,6 +71,6 @@ def post_all(entries: Iterable[Entry]) -> list[tuple[UUID, str]]:
         copying: Any = cursor.cursor
         with copying.copy(_COPY) as copy:
             for entry in entries:
-                copy.write_row(ledger.arguments(*entry))
+                copy.write_row(arguments(*entry))
         cursor.execute(_POST)
         return [(entry_id, outcome) for entry_id, outcome in cursor.fetchall()]

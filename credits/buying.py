@@ -13,9 +13,9 @@ from django.db.models import QuerySet
 
 from credits import ledger, packages, stripe_api
 from credits.errors import DomainError
-from credits.ledger import Origin
 from credits.models import Purchase, StripeCustomer
 from credits.packages import PackageUnknown
+from credits.posting import Origin
 from credits.stripe_api import CustomerGone, PaymentUnavailable
 
 OPENED_WITHIN = timedelta(hours=23)

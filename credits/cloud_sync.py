@@ -16,8 +16,8 @@ from django.db.models import Min, Q
 
 from credits import catalogue, ledger, notices, outbox, periods
 from credits.errors import DomainError
-from credits.ledger import InsufficientCredits, Memo, Origin, Priced
 from credits.models import SyncSubscription, Transaction
+from credits.posting import InsufficientCredits, Memo, Origin, Priced
 
 OPERATION = "cloud_sync"
 APP_ID = "sync"

@@ -11,7 +11,6 @@ from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.db.models.functions import Concat
 
 from credits import ledger, reservations
-from credits.ledger import Origin
 from credits.models import (
     AdjustmentRequest,
     Balance,
@@ -27,6 +26,7 @@ from credits.models import (
     Transaction,
     UsageStat,
 )
+from credits.posting import Origin
 from credits.reservations import ReservationCommitted, ReservationExpired
 
 PREFIX = "erased:"

@@ -6,8 +6,8 @@ from typing import NamedTuple
 from django.db import transaction
 
 from credits import ledger
-from credits.ledger import Memo, Origin
 from credits.models import Transaction
+from credits.posting import Memo, Origin
 
 APP_ID = "campaign"
 

@@ -16,8 +16,8 @@ from django.db.models import QuerySet
 
 from credits import ledger, returns, stripe_api
 from credits.errors import DomainError
-from credits.ledger import Memo, Origin
 from credits.models import Purchase
+from credits.posting import Memo, Origin
 from credits.returns import PurchaseUnknown
 from credits.stripe_facts import Payment
 

@@ -17,8 +17,8 @@ from credits.amounts import plain, positive
 from credits.counting import movements
 from credits.errors import DomainError
 from credits.ids import new_id
-from credits.ledger import Origin, Priced, named, refuse
 from credits.models import Balance, Reservation, Transaction
+from credits.posting import Origin, Priced, named, refuse
 from credits.routines import Routine
 
 DEFAULT_TTL = timedelta(hours=24)

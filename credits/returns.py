@@ -15,8 +15,8 @@ from django.db.models import Q
 
 from credits import ledger, stripe_api, stripe_facts
 from credits.errors import DomainError
-from credits.ledger import Memo, Origin
 from credits.models import Purchase, Return, Transaction
+from credits.posting import Memo, Origin
 from credits.stripe_api import RefusedByStripe
 from credits.stripe_facts import MoneyBack
 

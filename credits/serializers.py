@@ -6,8 +6,8 @@ from typing import Any, cast
 from rest_framework import serializers
 
 from credits.catalogue import LARGEST_QUANTITY
-from credits.ledger import Posting, Priced
 from credits.models import Transaction
+from credits.posting import Posting, Priced
 from credits.wire import (
     Always,
     Amount,

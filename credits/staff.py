@@ -14,8 +14,8 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from credits.errors import DomainError
-from credits.ledger import Origin
 from credits.models import StaffAction
+from credits.posting import Origin
 
 
 class Operator(NamedTuple):

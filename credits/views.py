@@ -11,6 +11,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from credits import ledger, usage
 from credits.models import Transaction
+from credits.posting import Memo
 from credits.serializers import (
     BALANCE,
     TRANSACTION,
@@ -81,6 +82,6 @@ class CreditsViewSet(GenericViewSet[Transaction]):
         return self.get_paginated_response([TRANSACTION.represent(row) for row in page])
 
 
-def memo(body: dict[str, Any]) -> ledger.Memo:
+def memo(body: dict[str, Any]) -> Memo:
     """Return what the entry shall say, out of a validated body."""
-    return ledger.Memo(body["app_id"], body["description"], body.get("metadata"))
+    return Memo(body["app_id"], body["description"], body.get("metadata"))

@@ -24,7 +24,7 @@ from rest_framework.request import Request
 
 from credits import amounts
 from credits.callers import Service, User
-from credits.ledger import Origin
+from credits.posting import Origin
 
 METADATA_BYTES = 16 * 1024
 METADATA_LEVELS = 100

@@ -16,7 +16,7 @@ from credits import ledger
 from credits.amounts import positive
 from credits.callers import User
 from credits.errors import DomainError
-from credits.ledger import InsufficientCredits, Memo, Origin
+from credits.posting import InsufficientCredits, Memo, Origin
 from gifts import codes, settling
 from gifts.codes import NewGift
 from gifts.models import Campaign, GiftCode

@@ -9,7 +9,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Min
 
-from credits.ledger import Origin
+from credits.posting import Origin
 from gifts import settling, throttle
 from gifts.models import GiftCode
 from gifts.settling import Status

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from credits.ledger import Origin
+from credits.posting import Origin
 from gifts import blocks, settling
 from gifts.models import GiftCode
 from gifts.people import mailbox

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from credits import ledger
-from credits.ledger import Memo, Origin, Posting
 from credits.models import Balance, Transaction
+from credits.posting import Memo, Origin, Posting
 from gifts.models import GiftCode, GiftRedemption
 
 APP_ID = "gifts"

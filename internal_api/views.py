@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from credits import erasure, ledger, reservations
-from credits.ledger import Memo
+from credits.posting import Memo
 from credits.serializers import USED, UsedSerializer
 from credits.views import memo
 from credits.wire import USER, UserSerializer, named_user, origin

@@ -10,8 +10,8 @@ from django.db import transaction
 from credits import cloud_sync, ledger, reservations
 from credits.callers import User
 from credits.cloud_sync import Activation
-from credits.ledger import Memo, Origin, Posting
 from credits.models import Package, Reservation, SyncSubscription
+from credits.posting import Memo, Origin, Posting
 from gifts import codes
 from gifts.codes import NewGift
 from gifts.models import GiftCode

@@ -10,7 +10,6 @@ from uuid import UUID
 
 from credits.bulk import Entry
 from credits.ids import id_at
-from credits.ledger import Memo, Movement, Origin
 from credits.models import (
     Operation,
     Package,
@@ -19,6 +18,7 @@ from credits.models import (
     StripeCustomer,
     SyncSubscription,
 )
+from credits.posting import Memo, Movement, Origin
 from gifts.demo.people import Person
 from gifts.models import GiftCode, GiftRedemption
 

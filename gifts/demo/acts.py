@@ -6,8 +6,9 @@ from decimal import Decimal
 from credits import ledger, periods
 from credits.cloud_sync import APP_ID as SYNC_APP
 from credits.cloud_sync import OPERATION as SYNC
-from credits.ledger import Memo, Movement, Priced, Type
+from credits.ledger import Type
 from credits.models import Operation, SyncSubscription
+from credits.posting import Memo, Movement, Priced
 from gifts.demo.account import Account, Hold, Usage
 
 WELCOME = Decimal(25)

@@ -5,7 +5,8 @@ from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 
-from credits.ledger import Movement, Type
+from credits.ledger import Type
+from credits.posting import Movement
 from gifts import settling, spelling
 from gifts.codes import DEFAULT_VALIDITY
 from gifts.demo.account import Account

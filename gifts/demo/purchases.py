@@ -5,8 +5,9 @@ from decimal import Decimal
 from functools import partial
 from uuid import UUID
 
-from credits.ledger import Memo, Movement, Type
+from credits.ledger import Type
 from credits.models import Package, Purchase, Return, StripeCustomer
+from credits.posting import Memo, Movement
 from gifts.demo.account import Account
 
 RETURNED = 0.06

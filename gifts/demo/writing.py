@@ -3,8 +3,8 @@
 from django.db import transaction
 
 from credits import bulk, reservations
-from credits.ledger import Origin, Priced
 from credits.models import Purchase, Return, StripeCustomer, SyncSubscription
+from credits.posting import Origin, Priced
 from gifts.demo.account import Histories, Hold
 from gifts.models import GiftCode, GiftRedemption
 

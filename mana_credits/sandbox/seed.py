@@ -7,9 +7,9 @@ from io import StringIO
 from django.core.management import call_command
 
 from credits import ledger, packages, reservations
-from credits.ledger import Memo, Origin
 from credits.models import Balance, Package
 from credits.packages import Offer
+from credits.posting import Memo, Origin
 
 SPENDS = (
     ("5", "chat", "GPT-4 message"),

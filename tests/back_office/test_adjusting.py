@@ -12,8 +12,8 @@ from django.test import Client
 from credits import adjusting, ledger
 from credits.adjusting import AlreadyReversed, OwnRequest, ReasonUnknown, RequestDecided
 from credits.amounts import InvalidAmount
-from credits.ledger import ExceedsOriginal, UserUnknown
 from credits.models import AdjustmentRequest, StaffAction, Transaction
+from credits.posting import ExceedsOriginal, Memo, Origin, UserUnknown
 from credits.staff import AlreadyDone, NoteMissing, NotPermitted, Why
 from tests.api import at_once
 from tests.back_office.operators import browser, form, operator
@@ -334,7 +334,7 @@ def test_a_reversal_is_linked_and_happens_once(fiona: Client) -> None:
 def test_what_was_given_back_in_part_is_not_reversed(fiona: Client) -> None:
     give("alice", 10)
     usage = spend("alice", 4).transaction
-    origin, memo = ledger.Origin("service"), ledger.Memo()
+    origin, memo = Origin("service"), Memo()
     ledger.refund("alice", Decimal(1), memo=memo, origin=origin, usage_id=usage.pk)
 
     answer = fiona.post(f"/admin/transaction/{usage.pk}/reverse/", form())

@@ -11,8 +11,8 @@ import pytest
 from django.test import Client
 
 from credits import ledger, sheets
-from credits.ledger import Memo, Origin
 from credits.models import StaffAction
+from credits.posting import Memo, Origin
 from credits.sheets import Filter, SheetUnknown
 from credits.staff import AlreadyDone, NotPermitted
 from tests.back_office.operators import browser, form, operator

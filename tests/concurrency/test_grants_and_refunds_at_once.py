@@ -4,8 +4,8 @@ import pytest
 
 from credits import ledger
 from credits.errors import DomainError
-from credits.ledger import Memo, Origin
 from credits.models import Balance, Transaction
+from credits.posting import Memo, Origin
 from tests.api import Caller, at_once, statuses
 from tests.factories import SYSTEM, give, spend
 

@@ -8,8 +8,8 @@ import pytest
 
 from credits import amounts, ledger, reservations
 from credits.amounts import InvalidAmount
-from credits.ledger import Memo
 from credits.models import Balance
+from credits.posting import Memo
 from tests.factories import SYSTEM, give
 
 pytestmark = pytest.mark.django_db

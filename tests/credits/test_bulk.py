@@ -7,8 +7,9 @@ import pytest
 from credits import bulk
 from credits.bulk import Entry
 from credits.ids import new_id
-from credits.ledger import Memo, Movement, Origin, Priced, Type
+from credits.ledger import Type
 from credits.models import Balance, Transaction
+from credits.posting import Memo, Movement, Origin, Priced
 
 pytestmark = pytest.mark.django_db
 

@@ -12,8 +12,8 @@ import stripe as library
 from django.core.management import call_command
 
 from credits import buying
-from credits.ledger import Origin
 from credits.models import Balance, Package, Purchase, StripeCustomer, Transaction
+from credits.posting import Origin
 from credits.stripe_api import CustomerGone, PaymentUnavailable
 from tests.api import Caller, at_once, statuses, use
 from tests.factories import give, package

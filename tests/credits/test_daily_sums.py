@@ -11,8 +11,8 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Sum
 
 from credits import daily, ledger, returns, worker
-from credits.ledger import Memo, Origin, Priced
 from credits.models import DailyRevenue, DailyTotal, Return, Transaction
+from credits.posting import Memo, Origin, Priced
 from tests.api import at_once
 from tests.credits.test_returns import paid, went_back
 from tests.factories import gift, give, redeem, spend

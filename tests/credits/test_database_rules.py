@@ -11,8 +11,8 @@ from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 
 from credits import ledger
-from credits.ledger import Memo
 from credits.models import Transaction
+from credits.posting import Memo
 from tests.factories import SYSTEM, give, spend
 
 pytestmark = pytest.mark.django_db

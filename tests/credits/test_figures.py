@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 
 from credits import daily, figures, ledger, returns, worker
 from credits.figures import OpenReservations, Period
-from credits.ledger import Memo, Origin, Priced
 from credits.models import JobRun, Reservation
+from credits.posting import Memo, Origin, Priced
 from credits.worker import Job
 from tests.credits.test_returns import paid, went_back
 from tests.factories import gift, give, hold, redeem, spend

@@ -9,7 +9,6 @@ import pytest
 from django.core.management import call_command
 
 from credits import ledger, reservations
-from credits.ledger import Memo, Origin
 from credits.models import (
     Balance,
     Purchase,
@@ -17,6 +16,7 @@ from credits.models import (
     Transaction,
     UsageStat,
 )
+from credits.posting import Memo, Origin
 from tests.importing import available, chain, findings, named, run
 from tests.legacy import Earlier
 

@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from credits import ledger, report, reservations
-from credits.ledger import Memo, Origin, Posting, Priced
+from credits.posting import Memo, Origin, Posting, Priced
 from credits.report import Moment, MonthNotBegun, Sum, Use
 from tests.factories import gift, redeem
 

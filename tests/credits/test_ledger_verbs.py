@@ -6,18 +6,18 @@ from uuid import uuid4
 import pytest
 
 from credits import ledger, reservations
-from credits.ledger import (
+from credits.ledger import NotReversible
+from credits.models import Balance, Transaction
+from credits.posting import (
     BalanceTooLarge,
     ExceedsOriginal,
     IdempotencyKeyReused,
     InsufficientCredits,
     Memo,
-    NotReversible,
     Origin,
     Posting,
     TransactionUnknown,
 )
-from credits.models import Balance, Transaction
 from tests.factories import SYSTEM, give, hold, spend
 
 pytestmark = pytest.mark.django_db

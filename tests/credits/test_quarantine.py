@@ -11,8 +11,8 @@ from django.db import IntegrityError, transaction
 
 from credits import erasure, ledger, operating, purchases, returns
 from credits.errors import DomainError
-from credits.ledger import Origin
 from credits.models import Purchase, Transaction
+from credits.posting import Origin
 from credits.purchases import NotCreditable, NotQuarantined, QuarantineChanged
 from credits.returns import PurchaseUnknown
 from tests.api import Caller, at_once

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from credits import buying, ledger, purchases, returns
-from credits.ledger import IdempotencyKeyReused, Origin
 from credits.models import IdempotencyKey, Package, Purchase, Return, Transaction
+from credits.posting import IdempotencyKeyReused, Origin
 from credits.returns import ExceedsPurchase, NotRefundable, PurchaseUnknown
 from credits.stripe_api import PaymentUnavailable, RefusedByStripe
 from credits.stripe_facts import MoneyBack, Payment

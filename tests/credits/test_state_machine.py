@@ -20,8 +20,8 @@ from hypothesis.stateful import (
 
 from credits import books, ledger, reservations
 from credits.errors import DomainError
-from credits.ledger import Memo, Origin
 from credits.models import Balance, Transaction
+from credits.posting import Memo, Origin
 
 ZERO = Decimal(0)
 AMOUNTS = st.decimals("0.0001", "50", places=4).filter(bool)

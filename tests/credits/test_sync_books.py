@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from credits import cloud_sync, erasure, ledger, outbox
-from credits.ledger import Memo, Origin, Priced
 from credits.models import Operation, OperationPrice, OutboxMessage, SyncSubscription, Transaction
+from credits.posting import Memo, Origin, Priced
 from tests.conftest import discrepancies
 from tests.factories import give, subscribe
 

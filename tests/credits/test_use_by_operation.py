@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 
 from credits import catalogue, ledger, reservations, routines
 from credits.catalogue import Price
-from credits.ledger import Memo, Origin, Priced
 from credits.models import Balance, Reservation, Transaction, UsageStat
+from credits.posting import Memo, Origin, Priced
 from tests.api import Caller, at_once, statuses
 from tests.factories import give
 

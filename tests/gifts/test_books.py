@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 
 from credits import ledger
+from credits.posting import Memo
 from gifts.models import GiftCode, GiftRedemption
 from tests.conftest import discrepancies
 from tests.factories import SYSTEM, gift, give, redeem
@@ -74,7 +75,7 @@ def test_a_movement_without_a_gift_is_found() -> None:
     give("ivan", 10)
     gift_id = uuid4()
     ledger.receive_gift(
-        "judy", give("x", 5).transaction.amount, memo=ledger.Memo(), origin=SYSTEM, gift_id=gift_id
+        "judy", give("x", 5).transaction.amount, memo=Memo(), origin=SYSTEM, gift_id=gift_id
     )
 
     found = discrepancies()

@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 
 from credits import ledger
 from credits.models import Balance, Transaction
+from credits.posting import Memo
 from gifts.models import GiftCode, GiftRedemption
 from tests.api import Caller, at_once
 from tests.factories import SYSTEM, gift, give, redeem
@@ -121,7 +122,7 @@ def test_a_gift_is_not_reversed_behind_its_back() -> None:
     made = gift("ivan")
 
     with pytest.raises(ledger.NotReversible):
-        ledger.reverse(made.payment_id, memo=ledger.Memo(), origin=SYSTEM)
+        ledger.reverse(made.payment_id, memo=Memo(), origin=SYSTEM)
     assert Balance.objects.get(pk="ivan").posted == 0
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from credits import erasure
 from credits.callers import User
-from credits.ledger import IdempotencyKeyReused, Origin
 from credits.models import Balance, IdempotencyKey
+from credits.posting import IdempotencyKeyReused, Origin
 from gifts import campaigns, codes, privacy
 from gifts.campaigns import Plan
 from gifts.codes import GiftNotRedeemable, GiftUnknown, NewGift

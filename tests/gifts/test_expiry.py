@@ -9,8 +9,8 @@ import pytest
 from django.core.management import call_command
 
 from credits.callers import User
-from credits.ledger import Origin
 from credits.models import Balance, Transaction
+from credits.posting import Origin
 from gifts import codes, expiry
 from gifts.models import GiftCode, GiftMisses
 from tests.api import Caller, at_once

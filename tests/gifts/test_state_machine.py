@@ -23,8 +23,8 @@ from hypothesis.stateful import (
 
 from credits import ledger
 from credits.callers import User
-from credits.ledger import InsufficientCredits, Memo, Origin
 from credits.models import Balance
+from credits.posting import InsufficientCredits, Memo, Origin
 from gifts import codes, expiry, pending
 from gifts.codes import GiftNotRedeemable, GiftUnknown, NewGift, OwnGift
 from gifts.models import GiftCode

@@ -10,8 +10,8 @@ import pytest
 from django.db import IntegrityError, connection
 
 from credits import erasure, ledger, reservations
-from credits.ledger import Memo, Origin
 from credits.models import Balance, Reservation, Transaction, UsageStat
+from credits.posting import Memo, Origin
 from tests.api import Caller, use
 from tests.factories import give, hold, spend
 

@@ -135,7 +135,7 @@ def test_only_the_ledger_calls_the_function_that_posts() -> None:
         if any("post_transaction" in text for text in texts(tree))
     }
 
-    assert callers == {"credits/ledger.py", "credits/bulk.py"}  # the latter many at once
+    assert callers == {"credits/posting.py", "credits/bulk.py"}  # the latter many at once
 
 
 def test_only_erasure_writes_the_ledgers_rows_otherwise() -> None:

@@ -18,8 +18,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from credits import adjusting, outbox, returns, worker
-from credits.ledger import Origin
 from credits.models import Package, Purchase, Transaction
+from credits.posting import Origin
 from credits.staff import Operator, Why
 from credits.worker import Job
 from gifts import campaigns, codes

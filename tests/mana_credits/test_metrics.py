@@ -16,8 +16,8 @@ from prometheus_client.registry import CollectorRegistry
 
 from credits import outbox, reservations, worker
 from credits.jobs import check_ledger
-from credits.ledger import Origin
 from credits.models import Balance, OutboxMessage
+from credits.posting import Origin
 from credits.worker import Job
 from mana_credits import metrics, pool
 from mana_credits.state import StateCollector

@@ -16,8 +16,8 @@ from unittest.mock import patch
 from uuid import uuid4
 
 from credits import buying
-from credits.ledger import Origin
 from credits.models import Balance, Package, Purchase, Transaction
+from credits.posting import Origin
 from tests.api import Caller
 from tests.environment import PROVIDER
 from tests.stripe import Object, Stripe

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from credits import returns
-from credits.ledger import Origin
 from credits.models import Package, Purchase
+from credits.posting import Origin
 from mana_credits.sandbox import stripe as sandbox_stripe
 from tests.api import Caller
 from tests.credits.test_buying import PAGES, buy

@@ -8,8 +8,8 @@ import stripe as library
 from django.core.management import CommandError, call_command
 
 from credits import buying, ledger, stripe_api
-from credits.ledger import BalanceTooLarge
 from credits.models import JobRun, Package, Purchase, Return
+from credits.posting import BalanceTooLarge
 from tests.api import Caller
 from tests.credits.test_buying import PAGES, buy, no_waiting
 from tests.stripe import Stripe, deliver
