@@ -53,20 +53,7 @@ def configure(level: str) -> None:
         {
             "version": 1,
             "disable_existing_loggers": False,
-            "formatters": {
-                "json": {
-                    "()": structlog.stdlib.ProcessorFormatter,
-                    "foreign_pre_chain": [
-                        structlog.stdlib.add_logger_name,
-                        name_the_route,
-                        *PROCESSORS,
-                    ],
-                    "processors": [
-                        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                        renderer,
-                    ],
-                }
-            },
+            "formatters": {"json": _formatter(renderer)},
             "filters": {"defects": {"()": _Defects}},
             "handlers": {
                 "stdout": {
@@ -86,6 +73,15 @@ def configure(level: str) -> None:
             },
         }
     )
+
+
+def _formatter(renderer: structlog.processors.JSONRenderer) -> dict[str, Any]:
+    """Return how the standard library's lines become structlog's."""
+    return {
+        "()": structlog.stdlib.ProcessorFormatter,
+        "foreign_pre_chain": [structlog.stdlib.add_logger_name, name_the_route, *PROCESSORS],
+        "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+    }
 
 
 class _Defects(logging.Filter):

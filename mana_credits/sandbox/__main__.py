@@ -81,8 +81,27 @@ def _run(stack: ExitStack) -> None:
     provider = stack.enter_context(
         identity.serving(state.identity_key, port=_free_or(IDENTITY_PORT))
     )
+    environment = _surroundings(stack, state, provider, port)
+    state.write_environment(environment)
+    os.environ.update(environment)
+    package = _prepare_database()
+    print("Starting the service …", flush=True)
+    gunicorn = ["-m", "gunicorn", "-c", "mana_credits/gunicorn.conf.py"]
+    service = stack.enter_context(_process(gunicorn, state))
+    _wait_until_ready(service, environment["BASE_URL"], state)
+    worker = stack.enter_context(_process(["manage.py", "worker"], state))
+    _welcome(state, provider, package, environment)
+    while service.poll() is None and worker.poll() is None:
+        time.sleep(0.5)
+    raise CannotStart(f"a process of the service ended by itself; its log is {state.log}")
+
+
+def _surroundings(
+    stack: ExitStack, state: State, provider: identity.IdentityProvider, port: int
+) -> dict[str, str]:
+    """Start what the service needs around it; return the environment that leads there."""
     url = f"http://localhost:{port}"
-    environment = {
+    return {
         "DEBUG": "1",
         "PORT": str(port),
         "BASE_URL": url,
@@ -90,25 +109,20 @@ def _run(stack: ExitStack) -> None:
         "MANA_SERVICE_KEY": state.service_key,
         "MANA_AUTH_URL": provider.issuer,
         "DATABASE_URL": stack.enter_context(_database(state)),
-    }
-    environment |= {
         "STRIPE_SECRET_KEY": "sk_test_sandbox",
         "STRIPE_WEBHOOK_SECRET": state.webhook_secret,
         "STRIPE_API_BASE": stack.enter_context(
             stripe.serving(webhook=f"{url}/api/v1/webhooks/stripe", secret=state.webhook_secret)
         ),
     }
-    state.write_environment(environment)
-    os.environ.update(environment)
-    package = _prepare_database()
-    print("Starting the service …", flush=True)
-    gunicorn = ["-m", "gunicorn", "-c", "mana_credits/gunicorn.conf.py"]
-    service = stack.enter_context(_process(gunicorn, state))
-    _wait_until_ready(service, url, state)
-    worker = stack.enter_context(_process(["manage.py", "worker"], state))
+
+
+def _welcome(
+    state: State, provider: identity.IdentityProvider, package: str, environment: dict[str, str]
+) -> None:
     print(
         WELCOME.format(
-            url=url,
+            url=environment["BASE_URL"],
             token=provider.token("demo-alice"),
             service_key=state.service_key,
             issuer=provider.issuer,
@@ -119,9 +133,6 @@ def _run(stack: ExitStack) -> None:
         ),
         flush=True,
     )
-    while service.poll() is None and worker.poll() is None:
-        time.sleep(0.5)
-    raise CannotStart(f"a process of the service ended by itself; its log is {state.log}")
 
 
 def _refuse_production() -> None:
