@@ -105,14 +105,14 @@ def _month(period: Period) -> str:
 
 
 for _alarm in (
-    Alarm("adjustments wait for approval", adjusting.pending, "admin:adjustments"),
+    Alarm("Adjustments that wait for approval", adjusting.pending, "admin:adjustments"),
     Alarm(
-        "purchases are quarantined",
+        "Quarantined purchases",
         purchases.quarantined().count,
         "admin:credits_purchase_changelist",
     ),
     Alarm(
-        "messages reached nobody",
+        "Messages that reached nobody",
         OutboxMessage.objects.filter(status="dead").count,
         "admin:credits_outboxmessage_changelist",
     ),

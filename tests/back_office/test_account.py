@@ -240,5 +240,5 @@ def test_the_dashboard_says_what_is_owed_and_what_waits(sam: Client) -> None:
     page = sam.get("/admin/").content.decode()
 
     assert "What we owe" in page
-    assert "<strong>1</strong> adjustments wait for approval" in page
+    assert "Adjustments that wait for approval: <strong>1</strong>" in page
     assert page.count("<svg") >= 4

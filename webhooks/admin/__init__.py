@@ -6,7 +6,7 @@ from webhooks.models import StripeEvent
 
 add_alarm(
     Alarm(
-        "events of Stripe wait or failed",
+        "Events of Stripe that wait or failed",
         StripeEvent.objects.filter(processed_at__isnull=True).count,
         "admin:webhooks_stripeevent_changelist",
     )
