@@ -241,7 +241,8 @@ def look_at_logs(service: Path, worker: Path) -> None:
 def stop(process: "subprocess.Popen[bytes]", name: str) -> None:
     """Send SIGTERM and wait for a good end."""
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=60) == 0, f"{name} did not stop well"
+    ended = process.wait(timeout=60)
+    assert ended == 0, f"{name} ended with {ended}"
     say(f"{name} stopped by SIGTERM with 0")
 
 
