@@ -1,9 +1,7 @@
 """gunicorn's master and threaded worker, made to answer everybody who reached them."""
 
-import ctypes
 import json
 import socket
-import struct
 import sys
 import time
 from collections.abc import Iterable
@@ -25,15 +23,11 @@ REFUSAL = (
 LINGER_SECONDS = 2
 WAKE_SECONDS = 0.2
 
-# A program for the kernel's packet filter (bpf(4), linux/filter.h: code, jump if true, jump if
-# false, operand) that drops what asks for a new connection and lets everything else pass.
-SO_ATTACH_FILTER = 26
-DROP_SYN = (
-    (0x30, 0, 0, 13),  # load the byte of the TCP header that holds the flags
-    (0x45, 0, 1, 0x02),  # is SYN among them?
-    (0x06, 0, 0, 0),  # yes: keep nothing of the packet
-    (0x06, 0, 0, 0xFFFFFFFF),  # no: keep all of it
-)
+# A socket's least time to live of a packet, below which the kernel drops it (linux/in.h, in6.h);
+# those of neighbours only may have the most (RFC 5082), and hosts start with 64 or 128.
+IP_MINTTL = 21
+IPV6_MINHOPCOUNT = 73
+ALL_PACKETS, NO_PACKETS = 0, 255
 HANDSHAKE_SECONDS = 0.05
 
 
@@ -45,14 +39,17 @@ def refuse_newcomers(listeners: Iterable[socket.socket]) -> None:
     Linux can. A client who asks in the meantime hears nothing, asks again after a second and is
     refused then, or reaches another replica.
     """
-    if sys.platform != "linux":
-        return
-    steps = b"".join(struct.pack("HBBI", *step) for step in DROP_SYN)
-    program = ctypes.create_string_buffer(steps)
-    pointer = struct.pack("HL", len(DROP_SYN), ctypes.addressof(program))
     for listener in listeners:
-        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, pointer)
+        hear(listener, NO_PACKETS)
     time.sleep(HANDSHAKE_SECONDS)
+
+
+def hear(line: socket.socket, least: int) -> None:
+    """Let the kernel take packets of at least this time to live; connections inherit it."""
+    if sys.platform == "linux" and line.family in {socket.AF_INET, socket.AF_INET6}:
+        line.setsockopt(socket.IPPROTO_IP, IP_MINTTL, least)
+        if line.family == socket.AF_INET6:
+            line.setsockopt(socket.IPPROTO_IPV6, IPV6_MINHOPCOUNT, least)
 
 
 class DrainingWorker(ThreadWorker):  # type: ignore[misc]
@@ -75,6 +72,12 @@ class DrainingWorker(ThreadWorker):  # type: ignore[misc]
                 listener.close()
             for conn in self.keepalived_conns:
                 conn.timeout = time.monotonic() + LINGER_SECONDS
+
+    def handle(self, conn: Any) -> Any:
+        """Handle a connection's request; it may have been opened while there were to be no more."""
+        if not conn.initialized:
+            hear(conn.sock, ALL_PACKETS)
+        return super().handle(conn)
 
     def finish_request(self, conn: Any, fs: "Future[Any]") -> None:
         """Let a kept connection linger although the worker stops."""

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from credits.models import Transaction
-from mana_credits.draining_worker import refuse_newcomers
+from mana_credits.draining_worker import ALL_PACKETS, hear, refuse_newcomers
 from tests import running
 from tests.api import use
 from tests.factories import give
@@ -50,6 +50,26 @@ def test_a_socket_that_is_to_be_closed_opens_no_connection_and_keeps_those_it_ha
             listener.setblocking(False)
             with pytest.raises(BlockingIOError):
                 listener.accept()
+
+
+def test_a_connection_that_was_just_being_opened_is_heard() -> None:
+    """On loopback none is half open; one that sends with the most time to live stands for it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
+        refuse_newcomers([listener])
+        client.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 255)
+        client.connect(listener.getsockname())
+        client.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 64)
+        taken, _ = listener.accept()
+        with taken:
+            taken.settimeout(0.1)
+            client.sendall(b"asked")
+            with pytest.raises(TimeoutError):
+                taken.recv(100)
+
+            hear(taken, ALL_PACKETS)
+
+            taken.settimeout(10)
+            assert taken.recv(100) == b"asked"
 
 
 GET = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
