@@ -3,7 +3,9 @@
 Every act is recorded with why, and one form acts once.
 """
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -18,18 +20,23 @@ from credits.staff import Operator, Why
 def set_price(
     operator: Operator, operation: str, new: Price, *, why: Why, key: UUID, now: datetime
 ) -> Operation:
-    """Give an operation a price from now on.
+    """Give an operation a price from now on, and bring it back if it was off.
 
     Raises NotPermitted, AlreadyDone, NoteMissing, and what `catalogue.set_price` does.
     """
-    why = staff.words(why)
-    with staff.acting(operator, "credits.change_prices", why=why, key=key) as act:
-        before = Operation.objects.select_for_update().filter(pk=operation).first()
-        act.subject = f"operation:{operation}"
-        act.before = _priced(before) if before else {}
-        changed = catalogue.set_price(operation, new, actor=operator.actor, now=now)
-        act.after = _priced(changed)
-        return changed
+    change = partial(catalogue.set_price, operation, new, actor=operator.actor, now=now)
+    return _reprice(operator, operation, change, why, key)
+
+
+def take_off_offer(
+    operator: Operator, operation: str, *, why: Why, key: UUID, now: datetime
+) -> Operation:
+    """Let an operation be refused from now on, until it is given a price again.
+
+    Raises NotPermitted, AlreadyDone, NoteMissing, OperationUnknown.
+    """
+    change = partial(catalogue.deactivate, operation, actor=operator.actor, now=now)
+    return _reprice(operator, operation, change, why, key)
 
 
 def save_package(
@@ -88,6 +95,19 @@ def resolve_quarantine(
         act.subject = f"purchase:{purchase_id}"
         act.after = {"resolution": done.quarantine_resolution, "status": done.status}
         return done
+
+
+def _reprice(
+    operator: Operator, operation: str, change: Callable[[], Operation], why: Why, key: UUID
+) -> Operation:
+    why = staff.words(why)
+    with staff.acting(operator, "credits.change_prices", why=why, key=key) as act:
+        before = Operation.objects.select_for_update().filter(pk=operation).first()
+        act.subject = f"operation:{operation}"
+        act.before = _priced(before) if before else {}
+        changed = change()
+        act.after = _priced(changed)
+        return changed
 
 
 def _priced(operation: Operation) -> dict[str, Any]:

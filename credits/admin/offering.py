@@ -74,6 +74,19 @@ def set_price(request: HttpRequest, pk: str) -> HttpResponse:
     return rows.act_on(request, row, form, "Change price", do)
 
 
+@pages.page("operation/<str:pk>/off/", name="take_off_offer", permission="credits.change_prices")
+def take_off_offer(request: HttpRequest, pk: str) -> HttpResponse:
+    """Take an operation off offer; a price brings it back."""
+    row = _operation(request, pk)
+    form = WhyForm(request.POST or None)
+
+    def do() -> str:
+        offering.take_off_offer(pages.operator_of(request), pk, **_how(form))
+        return f"{pk} is off offer: who asks for it is refused."
+
+    return rows.act_on(request, row, form, "Take off offer", do)
+
+
 @pages.page("package/new/", name="new_package", permission="credits.change_packages")
 def new_package(request: HttpRequest) -> HttpResponse:
     """Offer a new package."""
@@ -191,9 +204,17 @@ def _operation(request: HttpRequest, pk: str) -> Row:
         reverse("admin:operation", args=(pk,)),
         [("Key", pk), ("App", found.app), ("For each started", found.per_items)],
         status="active" if found.active else "off",
-        acts=(("Change price", reverse("admin:set_price", args=(pk,))),) if may else (),
+        acts=_acts(found) if may else (),
         blocks=(("History", "\n".join(history)),),
     )
+
+
+def _acts(found: Operation) -> tuple[tuple[str, str], ...]:
+    price = reverse("admin:set_price", args=(found.pk,))
+    off = reverse("admin:take_off_offer", args=(found.pk,))
+    if not found.active:
+        return (("Offer again", price),)
+    return (("Change price", price), ("Take off offer", off))
 
 
 def _package(request: HttpRequest, found: Package) -> Row:

@@ -9,11 +9,12 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from credits import ledger, purchases
+from credits import catalogue, ledger, purchases
 from credits.models import Operation, OperationPrice, Package, PackageChange, Purchase, StaffAction
+from credits.posting import Memo, Origin, Posting, Priced
 from tests.back_office.operators import browser, form
 from tests.credits.test_returns import payment, started
-from tests.factories import package
+from tests.factories import give, package
 
 pytestmark = pytest.mark.django_db
 
@@ -43,6 +44,16 @@ def price() -> Given:
     page = f"/admin/operation/{key}/"
     fields = {"cost": "77.5", "per_items": "3"}
     return page, f"{page}price/", fields, lambda: Operation.objects.get(pk=key).cost == 77.5
+
+
+def off_offer() -> Given:
+    key = Operation.objects.earliest("key").pk
+    page = f"/admin/operation/{key}/"
+    return page, f"{page}off/", {}, Operation.objects.filter(pk=key, active=False).exists
+
+
+def use(operation: str) -> Posting:
+    return ledger.spend("alice", Priced(operation), memo=Memo(), origin=Origin("service"))
 
 
 def new_package() -> Given:
@@ -85,7 +96,7 @@ def operation_like() -> None:
     )
 
 
-ACTS = [price, new_package, changed_package, retired_package, quarantined]
+ACTS = [price, off_offer, new_package, changed_package, retired_package, quarantined]
 
 
 @pytest.mark.parametrize("name", ["sam", "fiona", "amir", "ada"])
@@ -114,6 +125,23 @@ def test_a_decision_is_made_once_and_is_on_record(make: Callable[[], Given]) -> 
     assert happened()
     assert answers[1].redirect_chain == [(page, 302)]
     assert StaffAction.objects.get().note == "Wrote to us"
+
+
+def test_an_operation_off_offer_is_refused_until_it_has_a_price_again() -> None:
+    page, address, _, _ = off_offer()
+    fiona, key = browser("fiona"), Operation.objects.earliest("key").pk
+    give("alice", 100)
+
+    fiona.post(address, form())
+    with pytest.raises(catalogue.OperationUnknown):
+        use(key)
+    while_off = fiona.get(page).content.decode()
+    fiona.post(f"{page}price/", form(cost="2"))
+
+    assert use(key).transaction.amount == -2
+    assert ("Offer again" in while_off, "Take off offer" in while_off) == (True, False)
+    recorded = [(act.before["active"], act.after["active"]) for act in StaffAction.objects.all()]
+    assert sorted(recorded) == [(False, True), (True, False)]
 
 
 def test_a_price_and_a_package_show_their_history() -> None:

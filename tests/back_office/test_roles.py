@@ -46,6 +46,7 @@ PAGES = {
     **dict.fromkeys(
         (
             *("decide", "reverse", "give_sync", "revoke_sync", "retry_message", "set_price"),
+            "take_off_offer",
             *("new_package", "change_package", "offer_package", "quarantine"),
             *("refund_purchase", "send_refund", "process_event"),
         ),
