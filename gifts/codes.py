@@ -17,10 +17,11 @@ from credits.amounts import positive
 from credits.callers import User
 from credits.errors import DomainError
 from credits.ids import new_id
+from credits.mailboxes import mailbox
 from credits.posting import Origin
 from gifts import blocks, settling, spelling, throttle
 from gifts.models import LARGEST_GIFT, SMALLEST_GIFT, Campaign, GiftCode, GiftRedemption
-from gifts.people import mailbox, public_name
+from gifts.people import public_name
 from gifts.settling import Redeemed, Status
 from gifts.throttle import Guesser
 

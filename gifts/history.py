@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from credits.mailboxes import mailbox
 from credits.searching import MOST, Hit
 from credits.timeline import Entry, Window, within
 from gifts import spelling
 from gifts.models import GiftCode, GiftRedemption
-from gifts.people import mailbox
 
 
 def sent(user_id: str, window: Window) -> Iterable[Entry]:

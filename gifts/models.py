@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Case, F, Func, Q, Value, When
 from django.db.models.functions import Lower
 
+from credits import mailboxes
 from credits.ids import new_id
 from credits.models import Transaction
 from credits.models.fields import amount_field, user_id_field
@@ -19,7 +20,6 @@ from gifts.spelling import ALPHABET, IMPORTED_LENGTH, LENGTH
 SMALLEST_GIFT = 1
 LARGEST_GIFT = 10_000
 MESSAGE_LENGTH = 500
-EMAIL_LENGTH = 320
 CAMPAIGN_LENGTH = 100
 
 
@@ -94,7 +94,7 @@ class GiftCode(models.Model):
     total_credits = amount_field()
     type = models.CharField(max_length=16, choices=Type)
     status = models.CharField(max_length=16, choices=Status, db_default=Status.ACTIVE)
-    target_email = models.CharField(max_length=EMAIL_LENGTH, null=True)  # noqa: DJ001
+    target_email = models.CharField(max_length=mailboxes.LENGTH, null=True)  # noqa: DJ001
     message = models.CharField(max_length=MESSAGE_LENGTH, null=True)  # noqa: DJ001
     expires_at = models.DateTimeField()
     payment = models.OneToOneField(Transaction, on_delete=models.PROTECT, related_name="+")

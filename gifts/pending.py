@@ -7,10 +7,10 @@ from uuid import UUID
 
 from django.db import transaction
 
+from credits.mailboxes import mailbox
 from credits.posting import Origin
 from gifts import blocks, settling
 from gifts.models import GiftCode
-from gifts.people import mailbox
 from gifts.settling import Redeemed, Status
 
 LARGEST_NUMBER = 1000

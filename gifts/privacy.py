@@ -8,11 +8,11 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from credits.erasure import Person, Rows, Sections, blank_request
+from credits.mailboxes import mailbox
 from credits.models import OutboxMessage
 from credits.posting import Origin
 from gifts import settling, throttle
 from gifts.models import Campaign, GiftBlock, GiftCode, GiftRedemption
-from gifts.people import mailbox
 from gifts.settling import Status
 
 

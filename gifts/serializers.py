@@ -7,6 +7,8 @@ from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from credits import mailboxes
+from credits.mailboxes import mailbox
 from credits.serializers import APP_ID_LENGTH
 from credits.wire import (
     Always,
@@ -23,8 +25,7 @@ from credits.wire import (
 )
 from gifts import spelling
 from gifts.codes import DEFAULT_VALIDITY, LONGEST_VALIDITY, NewGift
-from gifts.models import EMAIL_LENGTH, LARGEST_GIFT, MESSAGE_LENGTH, SMALLEST_GIFT, GiftCode
-from gifts.people import mailbox
+from gifts.models import LARGEST_GIFT, MESSAGE_LENGTH, SMALLEST_GIFT, GiftCode
 
 
 class GiftCredits(Credits):
@@ -44,7 +45,7 @@ class Email(serializers.EmailField):
     """An e-mail address, in the one form that is stored and compared."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"max_length": EMAIL_LENGTH, **options})
+        super().__init__(**{"max_length": mailboxes.LENGTH, **options})
 
     def to_internal_value(self, data: object) -> str:
         """Take strings only."""
