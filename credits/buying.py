@@ -8,11 +8,14 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db import transaction
 from django.db.models import QuerySet
 
 from credits import ledger, packages, stripe_api
 from credits.errors import DomainError
+from credits.mailboxes import LENGTH, mailbox
 from credits.models import Purchase, StripeCustomer
 from credits.packages import PackageUnknown
 from credits.posting import Origin
@@ -37,11 +40,18 @@ class Pages(NamedTuple):
 
 
 def start(
-    user_id: str, package_id: UUID, *, pages: Pages | None, origin: Origin, now: datetime
+    user_id: str,
+    package_id: UUID,
+    *,
+    pages: Pages | None,
+    origin: Origin,
+    now: datetime,
+    email: str | None = None,
 ) -> Purchase:
     """Return a purchase that can be paid: by its payment intent, or at Checkout with `pages`.
 
-    The same key of `origin` returns the same purchase. Raises PackageUnknown, PurchaseTooOld,
+    Stripe gets to know the user by `email`, if they have none there yet. The same key of `origin`
+    returns the same purchase. Raises PackageUnknown, PurchaseTooOld,
     IdempotencyKeyReused, PaymentUnavailable.
     """
     purchase = _begin(user_id, package_id, pages, origin, now)
@@ -50,7 +60,7 @@ def start(
     if now - purchase.created_at > OPENED_WITHIN:
         raise PurchaseTooOld
     try:
-        return _open_for_buyer(purchase, now)
+        return _open_for_buyer(purchase, email, now)
     except PaymentUnavailable:
         Purchase.objects.filter(pk=purchase.pk).update(unavailable_at=now)
         raise
@@ -121,14 +131,24 @@ def _unfinished(wanted: Purchase) -> Purchase | None:
     )
 
 
-def _customer_of(user_id: str, now: datetime) -> str:
+def _customer_of(user_id: str, email: str | None, now: datetime) -> str:
     known = StripeCustomer.objects.filter(user_id=user_id).first()
     if known is None:
-        fresh = StripeCustomer(user_id=user_id, created_at=now)
+        fresh = StripeCustomer(user_id=user_id, email=_known_by(email), created_at=now)
         StripeCustomer.objects.bulk_create([fresh], ignore_conflicts=True)
     elif known.stripe_customer_id:
         return known.stripe_customer_id
     return _make_customer(user_id)
+
+
+def _known_by(email: str | None) -> str | None:
+    """Return the address to give to Stripe: none where Stripe might refuse the customer for it."""
+    address = mailbox(email or "")
+    try:
+        validate_email(address)
+    except ValidationError:
+        return None
+    return address if address.isascii() and len(address) <= LENGTH else None
 
 
 @transaction.atomic
@@ -136,13 +156,13 @@ def _make_customer(user_id: str, *, gone: str | None = None) -> str:
     """Return the user's customer, made at Stripe when there is none but the one that is `gone`."""
     customer = StripeCustomer.objects.select_for_update().get(user_id=user_id)
     if customer.stripe_customer_id is None or customer.stripe_customer_id == gone:
-        customer.stripe_customer_id = stripe_api.create_customer(user_id, customer.pk, after=gone)
+        customer.stripe_customer_id = stripe_api.create_customer(customer, after=gone)
         customer.save(update_fields=["stripe_customer_id"])
     return customer.stripe_customer_id
 
 
-def _open_for_buyer(purchase: Purchase, now: datetime) -> Purchase:
-    customer_id = _customer_of(purchase.user_id, now)
+def _open_for_buyer(purchase: Purchase, email: str | None, now: datetime) -> Purchase:
+    customer_id = _customer_of(purchase.user_id, email, now)
     try:
         return _open(purchase.pk, customer_id)
     except CustomerGone:

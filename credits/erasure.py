@@ -135,7 +135,11 @@ def blank_request(user_id: str, *, subject_id: UUID) -> None:
 
 
 def _person(user_id: str, addresses: Iterable[str]) -> Person:
-    known = set(addresses).union(*(rows.addresses(user_id) for rows in rows_of_other_apps))
+    customers = StripeCustomer.objects.filter(user_id=user_id)
+    at_stripe = {address for address in customers.values_list("email", flat=True) if address}
+    known = {*addresses, *at_stripe}.union(
+        *(rows.addresses(user_id) for rows in rows_of_other_apps)
+    )
     return Person(user_id, f"{PREFIX}{uuid4()}", frozenset(known))
 
 

@@ -53,9 +53,11 @@ class PurchaseViewSet(GenericViewSet[Any]):
     def start(self, request: Request) -> Response:
         """Start to buy a package, once per idempotency key. 503 when Stripe is away."""
         body = START.parse(request.data)
+        buyer = user(request)
         purchase = buying.start(
-            user(request).id,
+            buyer.id,
             body["package_id"],
+            email=buyer.email,
             pages=body["pages"],
             origin=origin(request, body),
             now=datetime.now(UTC),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from credits.mailboxes import mailbox
 from credits.models import Balance, Purchase, Reservation, StripeCustomer, Transaction
 
 MOST = 20
@@ -69,6 +70,12 @@ def _by_row(text: str) -> Iterable[Hit]:
             yield Hit(row.user_id, f"{name} {row_id}")
 
 
+def _by_email(text: str) -> Iterable[Hit]:
+    if "@" in text:
+        for row in StripeCustomer.objects.filter(email=mailbox(text)):
+            yield Hit(row.user_id, f"Known at Stripe as {text}")
+
+
 def _by_stripe(text: str) -> Iterable[Hit]:
     if text.startswith("cus_"):
         customers = StripeCustomer.objects.filter(stripe_customer_id=text)
@@ -86,4 +93,5 @@ def _by_beginning(text: str) -> Iterable[Hit]:
 
 add_finder(_by_user)
 add_finder(_by_row)
+add_finder(_by_email)
 add_finder(_by_stripe)

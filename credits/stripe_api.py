@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
-from uuid import UUID
 
 import stripe
 import structlog
@@ -18,7 +17,7 @@ from django.conf import settings
 
 from credits.amounts import plain
 from credits.errors import DomainError
-from credits.models import Purchase, Return
+from credits.models import Purchase, Return, StripeCustomer
 
 API_VERSION = "2026-10-28.endive"
 TIMEOUT_SECONDS = 5
@@ -83,14 +82,14 @@ def _asking() -> Iterator[None]:
         raise PaymentUnavailable from error
 
 
-def create_customer(user_id: str, row_id: UUID, *, after: str | None = None) -> str:
-    """Make the user's customer, or the one `after` a customer that is gone; return its id."""
-    key = f"customer-{row_id}-{after}" if after else f"customer-{row_id}"
+def create_customer(row: StripeCustomer, *, after: str | None = None) -> str:
+    """Make the customer of our `row`, or the one `after` one that is gone; return its id."""
+    key = f"customer-{row.pk}-{after}" if after else f"customer-{row.pk}"
+    known: stripe.params.CustomerCreateParams = {"metadata": {"userId": row.user_id}}
+    if row.email:
+        known["email"] = row.email
     with _asking():
-        customer = _v1().customers.create(
-            {"metadata": {"userId": user_id}}, {"idempotency_key": key}
-        )
-    return customer.id
+        return _v1().customers.create(known, {"idempotency_key": key}).id
 
 
 def create_intent(purchase: Purchase) -> Object:

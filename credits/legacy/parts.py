@@ -82,7 +82,12 @@ TABLES = (
     ),
     Table(
         "credits.stripe_customers",
-        ("user_id text", "stripe_customer_id text", "created_at timestamptz"),
+        (
+            "user_id text",
+            "stripe_customer_id text",
+            "email text",
+            "created_at timestamptz",
+        ),
     ),
     Table(
         "credits.sync_subscriptions",

@@ -2,7 +2,9 @@
 
 from django.db import models
 from django.db.models import Func, Q, Value
+from django.db.models.functions import Lower
 
+from credits import mailboxes
 from credits.ids import new_id
 from credits.models.fields import amount_field, user_id_field
 from credits.models.packages import Package
@@ -13,11 +15,15 @@ PAID = ("completed", "partially_refunded", "refunded", "disputed")
 
 
 class StripeCustomer(models.Model):
-    """The one customer at Stripe of a user; its row is locked while the customer is made."""
+    """The one customer at Stripe of a user; its row is locked while the customer is made.
+
+    `email` is the address that Stripe was given with it: the token's, of the first purchase.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id)
     user_id = user_id_field(unique=True)
     stripe_customer_id = models.CharField(max_length=255, unique=True, null=True)  # noqa: DJ001
+    email = models.CharField(max_length=mailboxes.LENGTH, null=True)  # noqa: DJ001
     created_at = models.DateTimeField()
 
     class Meta:
@@ -26,7 +32,16 @@ class StripeCustomer(models.Model):
             models.CheckConstraint(
                 name="stripe_customer_user_id_not_empty", condition=~Q(user_id="")
             ),
+            models.CheckConstraint(
+                name="stripe_customer_email_in_lower_case",
+                condition=Q(email__isnull=True) | Q(email=Lower("email")),
+            ),
+            models.CheckConstraint(
+                name="stripe_customer_email_not_empty",
+                condition=Q(email__isnull=True) | ~Q(email=""),
+            ),
         )
+        indexes = (models.Index(name="stripe_customer_by_email_idx", fields=["email"]),)
 
 
 class Purchase(models.Model):

@@ -203,9 +203,12 @@ def test_an_account_is_found_by_its_rows() -> None:
 
 def test_an_account_is_found_by_what_stripe_calls_it() -> None:
     bought = paid()
-    StripeCustomer.objects.filter(user_id=bought.user_id).update(stripe_customer_id="cus_1")
+    StripeCustomer.objects.filter(user_id=bought.user_id).update(
+        stripe_customer_id="cus_1", email="carol@example.test"
+    )
+    address = " Carol@Example.test"
 
-    for text in (str(bought.pk), bought.stripe_payment_intent_id or "", "cus_1"):
+    for text in (str(bought.pk), bought.stripe_payment_intent_id or "", "cus_1", address):
         assert found(text) == [bought.user_id]
     assert found("cs_none") == found("pi_none") == found("cus_none") == []
 

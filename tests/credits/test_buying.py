@@ -16,6 +16,7 @@ from credits.models import Balance, Package, Purchase, StripeCustomer, Transacti
 from credits.posting import Origin
 from credits.stripe_api import CustomerGone, PaymentUnavailable
 from tests.api import Caller, at_once, statuses, use
+from tests.environment import PROVIDER
 from tests.factories import give, package
 from tests.stripe import Stripe, deliver
 from webhooks.models import StripeEvent
@@ -388,7 +389,28 @@ def test_a_customer_whose_making_failed_is_asked_for_under_the_same_key(
         buy(alice, starter)
 
     first, second = (call.args for call in asked.call_args_list)
-    assert first == second == ("alice", StripeCustomer.objects.get().pk)
+    assert first == second == (StripeCustomer.objects.get(),)
+
+
+@pytest.mark.parametrize(
+    ("claimed", "known"),
+    [
+        (" Alice@Example.test", "alice@example.test"),
+        (None, None),
+        ("nobody", None),
+        ("alice@m\u00fcll.test", None),
+        ("\u212aate@example.test", None),
+        (f"alice@{'x' * 60}.{'y' * 300}.test", None),
+    ],
+)
+def test_stripe_knows_the_buyer_by_the_address_of_their_token(
+    starter: Package, stripe: Stripe, claimed: str | None, known: str | None
+) -> None:
+    answer = buy(Caller.with_token(PROVIDER.token("alice", email=claimed)), starter)
+
+    assert answer.status_code == 200
+    assert stripe.get("customers")["data"][0]["email"] == known
+    assert StripeCustomer.objects.get().email == known
 
 
 def test_without_stripe_a_retry_without_a_key_completes_the_same_purchase(

@@ -60,8 +60,10 @@ def test_purchases_are_credited_once_and_doubles_are_named(
     assert (str(quarantined.pk), quarantined.status) == (lost["id"], "pending")
     assert not Balance.objects.filter(pk="bob").exists()
     assert Package.objects.get().name == "Starter"
-    customers = dict(StripeCustomer.objects.values_list("user_id", "stripe_customer_id"))
-    assert customers == {user: f"cus_{user}" for user in ("alice", "bob", "carol", "dora")}
+    customers = StripeCustomer.objects.values_list("user_id", "stripe_customer_id", "email")
+    assert set(customers) == {
+        (user, f"cus_{user}", f"{user}@example.test") for user in ("alice", "bob", "carol", "dora")
+    }
     assert named(report) == earlier.planted
 
 

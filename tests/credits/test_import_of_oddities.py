@@ -21,6 +21,36 @@ from tests.running import database_of_the_test
 pytestmark = pytest.mark.usefixtures("committed")
 
 
+@pytest.mark.parametrize(
+    ("there", "here"),
+    [
+        (" Alice@Example.test", "alice@example.test"),
+        ("  ", None),
+        (None, None),
+        ("\u212aate@example.test", None),
+        ("x" * 321, None),
+    ],
+)
+def test_the_address_that_stripe_knew_is_kept_if_it_is_one(
+    source: str, earlier: Earlier, report: Path, there: str | None, here: str | None
+) -> None:
+    earlier.put(
+        "credits.stripe_customers",
+        key="alice",
+        user_id="alice",
+        stripe_customer_id="cus_1",
+        email=there,
+        created_at=earlier.now,
+        updated_at=earlier.now,
+    )
+    earlier.grant("alice", 10)
+    earlier.flush(source)
+
+    assert run(source, "--apply", report=report) == 0
+
+    assert StripeCustomer.objects.get().email == here
+
+
 def test_what_is_not_completed_moved_nothing(source: str, earlier: Earlier, report: Path) -> None:
     earlier.grant("alice", 10)
     earlier.put(

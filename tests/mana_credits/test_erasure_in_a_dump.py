@@ -18,7 +18,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from credits import adjusting, outbox, returns, worker
-from credits.models import Package, Purchase, Transaction
+from credits.models import Package, Purchase, StripeCustomer, Transaction
 from credits.posting import Origin
 from credits.staff import Operator, Why
 from credits.worker import Job
@@ -84,7 +84,7 @@ def spend_and_hold(service: Caller) -> None:
 
 def buy_and_be_refunded(stripe: Stripe, starter: Package) -> None:
     """Buy at Checkout; Stripe tells of all of it, also of what nobody here acts upon."""
-    dora = Caller.with_token(PROVIDER.token(DORA))
+    dora = Caller.with_token(PROVIDER.token(DORA, email=EMAIL))
     pages = {"successUrl": f"http://localhost:5173/{DORA}", "cancelUrl": "http://localhost:5173/no"}
     bought = dora.post("purchase", {"packageId": str(starter.pk), **pages}).json()
     stripe.pay(bought["purchaseId"])
@@ -257,6 +257,15 @@ def test_addresses_can_be_named(dora: str) -> None:
     assert set(GiftCode.objects.exclude(campaign=None).values_list("status", flat=True)) == {
         "cancelled"
     }
+
+
+def test_an_address_that_stripe_knows_is_the_persons(dora: str) -> None:
+    StripeCustomer.objects.filter(user_id=dora).update(email="unmistakable@other.test")
+    gift("frank", 3, target_email="Unmistakable@other.test")
+
+    call_command("erase_user", dora, "--apply", stdout=StringIO())
+
+    assert tables_with_traces() == set()
 
 
 @pytest.mark.breaks_the_books

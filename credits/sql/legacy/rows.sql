@@ -75,8 +75,12 @@ WHERE u.position BETWEEN %(first)s AND %(last)s AND p.id = l.id AND p.status = '
   AND l.status IN ('failed', 'cancelled');
 
 
-INSERT INTO credits.stripe_customers (id, user_id, stripe_customer_id, created_at)
-SELECT gen_random_uuid(), c.user_id, c.stripe_customer_id, c.created_at
+-- As an address of a gift's (gifts/sql/legacy/rows.sql): one that only looks like ASCII is nobody's.
+INSERT INTO credits.stripe_customers (id, user_id, stripe_customer_id, email, created_at)
+SELECT gen_random_uuid(), c.user_id, c.stripe_customer_id,
+       CASE WHEN c.email !~ '[\u037e\u1fef\u212a]' AND char_length(c.email) <= 320
+            THEN nullif(lower(normalize(btrim(c.email), NFC)), '') END,
+       c.created_at
 FROM legacy_users u JOIN legacy_stripe_customers c USING (user_id)
 WHERE u.position BETWEEN %(first)s AND %(last)s
 ON CONFLICT DO NOTHING;
