@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 
 from credits import ledger
 from credits.amounts import positive
@@ -19,7 +20,7 @@ from credits.errors import DomainError
 from credits.posting import InsufficientCredits, Memo, Origin
 from gifts import codes, settling
 from gifts.codes import NewGift
-from gifts.models import Campaign, GiftCode
+from gifts.models import Campaign, GiftCode, GiftQuerySet
 
 BATCH = 100
 
@@ -84,9 +85,16 @@ def make_codes(campaign: Campaign, *, now: datetime) -> Iterator[int]:
         yield made
 
 
-def codes_of(campaign: Campaign) -> QuerySet[GiftCode]:
+def codes_of(campaign: Campaign) -> GiftQuerySet:
     """Return the campaign's gifts in the order of their numbers."""
     return GiftCode.objects.filter(campaign=campaign).order_by("campaign_number")
+
+
+def codes_by_status(campaign: Campaign, *, now: datetime) -> dict[str, int]:
+    """Return how many of the campaign's gifts are in each status at the moment `now`."""
+    gifts: QuerySet[Any] = codes_of(campaign).as_of(now)
+    counted = gifts.values("status_now").annotate(count=Count("*")).order_by()
+    return {row["status_now"]: row["count"] for row in counted}
 
 
 def _provide(campaign: Campaign, *, granted: bool) -> None:

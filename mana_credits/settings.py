@@ -77,6 +77,7 @@ STRIPE_PAYLOADS_KEPT_DAYS = env.int("STRIPE_PAYLOADS_KEPT_DAYS", default=400)
 
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
+    "unfold.contrib.filters",
     "mana_credits.apps.BackOfficeConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -4,7 +4,7 @@ from django.urls import reverse
 
 from credits import sheets
 from credits.office import entries
-from gifts.admin import acting, lists
+from gifts.admin import acting, campaigns, lists
 from gifts.models import GiftCode
 
 entries.add_look(
@@ -28,4 +28,4 @@ sheets.add_sheet(
     ),
 )
 
-__all__ = ["acting", "lists"]
+__all__ = ["acting", "campaigns", "lists"]

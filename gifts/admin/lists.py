@@ -8,6 +8,7 @@ from django.db.models import Count, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from unfold.contrib.filters.admin import TextFilter
 
 from credits.office.lists import ReadOnlyList
 from credits.searching import as_uuid
@@ -30,6 +31,28 @@ class StatusNow(admin.SimpleListFilter):
         return queryset.filter(status_now=self.value()) if self.value() else queryset
 
 
+class Creator(TextFilter):  # type: ignore[misc]
+    """Whose gifts."""
+
+    title = "creator"
+    parameter_name = "creator"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep the gifts that the user with this id made."""
+        return queryset.filter(creator_id=self.value().strip()) if self.value() else queryset
+
+
+class OfCampaign(TextFilter):  # type: ignore[misc]
+    """Which campaign's gifts."""
+
+    title = "campaign"
+    parameter_name = "campaign"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep the gifts of the campaign of this name."""
+        return queryset.filter(campaign_id=self.value().strip()) if self.value() else queryset
+
+
 @admin.register(GiftCode)
 class Gifts(ReadOnlyList):
     """Gifts; a row leads to the gift's page."""
@@ -44,7 +67,7 @@ class Gifts(ReadOnlyList):
         "created_at",
         "expires_at",
     )
-    list_filter = (StatusNow, "type", "expires_at")
+    list_filter = (StatusNow, "type", Creator, OfCampaign, "expires_at")
     search_fields = ("creator_id__exact", "target_email__exact")
     ordering = ("-number",)
 
@@ -85,6 +108,7 @@ class Campaigns(ReadOnlyList):
 
     list_display = ("name", "account_id", "count", "credits", "share", "created_at", "expires_at")
     ordering = ("-created_at",)
+    page = "campaign"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the campaigns with the number of redeemed codes."""

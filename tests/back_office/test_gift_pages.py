@@ -218,6 +218,30 @@ def test_a_campaign_shows_the_share_that_was_redeemed() -> None:
     assert "1 of 4 (25%)" in page
 
 
+def test_a_campaigns_page_leads_to_its_gifts_by_status() -> None:
+    now = datetime.now(UTC)
+    plan = Plan(4, Decimal(5), now + timedelta(days=30), actor="operator:sam", reason="spring")
+    campaign = campaigns.start("spring/2026", plan, now=now)
+    list(campaigns.make_codes(campaign, now=now))
+    made = list(campaigns.codes_of(campaign))
+    redeem(made[0], "judy")
+    give("ivan", 5)
+    other = gift("ivan", 5)
+    sam = staff("Support")
+
+    page = sam.get(reverse("admin:campaign", args=("spring/2026",))).content.decode()
+    lists = [
+        sam.get(reverse("admin:gifts_giftcode_changelist") + query).content.decode()
+        for query in ("?campaign=spring/2026&status=active", "?creator=ivan", "?campaign=none")
+    ]
+
+    assert "Redeemed: 1 of 4" in page
+    assert "?campaign=spring%2F2026&amp;status=active" in page
+    shown = [[one.code[-4:] in text for one in (*made, other)] for text in lists]
+    assert shown == [[False, True, True, True, False], [False] * 4 + [True], [False] * 5]
+    assert sam.get(reverse("admin:campaign", args=("none",))).status_code == 404
+
+
 def test_a_gifts_page_links_its_transactions_and_tells_what_staff_did() -> None:
     give("ivan", 20)
     given = gift("ivan", 10, days=5)

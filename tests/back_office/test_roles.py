@@ -1,7 +1,7 @@
 """Every page of the back office: who sees it, and who is refused."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -13,6 +13,8 @@ from django.urls import URLPattern, URLResolver
 from credits import adjusting, outbox
 from credits.models import AdjustmentRequest, OutboxMessage, Return, StaffAction
 from credits.staff import Why
+from gifts import campaigns
+from gifts.campaigns import Plan
 from gifts.models import GiftMisses
 from tests.back_office.operators import ROLES, browser, operator
 from tests.credits.test_returns import paid
@@ -32,7 +34,7 @@ PAGES = {
         (
             *("index", "search_accounts", "account", "transaction", "adjustments"),
             *("reservation", "sync", "message", "operation", "package", "purchase"),
-            *("gift", "stripe_event", "second_factor"),
+            *("gift", "campaign", "stripe_event", "second_factor"),
         ),
         ALL,
     ),
@@ -122,6 +124,8 @@ def addresses(settings: Any) -> dict[str, str]:
         key=uuid4(),
         now=NOW,
     )
+    plan = Plan(1, Decimal(5), NOW + timedelta(days=30), actor="operator:sam", reason="spring")
+    campaigns.start("spring", plan, now=NOW)
     keys = {
         "transaction": entry.pk,
         "adjustments": asked.pk,
@@ -132,6 +136,7 @@ def addresses(settings: Any) -> dict[str, str]:
         "purchase": bought.pk,
         "return": money.pk,
         "gift": sent.pk,
+        "campaign": "spring",
         "stripe-event": event.pk,
     }
     return {
