@@ -220,6 +220,7 @@ class GiftMisses(models.Model):
 
     class Meta:
         db_table = '"gifts"."gift_misses"'
+        verbose_name_plural = "wrong codes"
         indexes = (models.Index(name="gift_misses_by_age_idx", fields=["since"]),)
 
 

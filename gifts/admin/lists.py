@@ -4,13 +4,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.db.models import Count, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from unfold.contrib.filters.admin import TextFilter
 
-from credits.office.lists import ReadOnlyList
+from credits.admin.account import address_of
+from credits.office.lists import ReadOnlyList, pill
 from credits.searching import as_uuid
 from gifts import spelling
 from gifts.models import Campaign, GiftBlock, GiftCode, GiftMisses
@@ -90,7 +92,7 @@ class Gifts(ReadOnlyList):
     @admin.display(description="status")
     def state(self, gift: GiftCode) -> str:
         """Return the status as of now."""
-        return gift.status_now
+        return pill(gift.status_now)
 
     def change_view(
         self, request: HttpRequest, object_id: str, *rest: Any, **more: Any
@@ -133,7 +135,14 @@ class Blocks(ReadOnlyList):
 
 @admin.register(GiftMisses)
 class Misses(ReadOnlyList):
-    """Who tried codes that are none, most first."""
+    """Who tried codes that are none, on the last day; a user's row leads to the account."""
 
     list_display = ("bucket", "misses", "refused", "since")
     ordering = ("-misses",)
+
+    def change_view(self, request: HttpRequest, object_id: str, *more: Any, **named: Any) -> Any:
+        """Lead to the account of a user; an address has none."""
+        kind, _, user_id = unquote(object_id).partition(":")
+        if kind != "user":
+            raise Http404
+        return redirect(address_of(user_id))

@@ -1,15 +1,20 @@
 """Demo users with credits and a little history, made through the ledger."""
 
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from io import StringIO
 
 from django.core.management import call_command
 
 from credits import ledger, packages, reservations
+from credits.callers import User
 from credits.models import Balance, Package
 from credits.packages import Offer
 from credits.posting import Memo, Origin
+from gifts import campaigns, codes
+from gifts.campaigns import Plan
+from gifts.codes import GiftUnknown
 
 SPENDS = (
     ("5", "chat", "GPT-4 message"),
@@ -67,5 +72,30 @@ def seed_community() -> bool:
     if Balance.objects.filter(pk__startswith="demo-1-").exists():
         return False
     call_command("generate_demo_data", users=60, transactions=1_500, anyway=True, stdout=StringIO())
+    _seed_campaign()
     call_command("sum_days", all=True, stdout=StringIO())
     return True
+
+
+def _seed_campaign() -> None:
+    """Give codes away to whoever comes, and let some come, and one guess."""
+    now = datetime.now(UTC)
+    plan = Plan(
+        25,
+        Decimal(10),
+        now + timedelta(days=60),
+        actor="operator:fiona",
+        reason="The app's birthday",
+    )
+    campaign = campaigns.start("Birthday", plan, now=now)
+    list(campaigns.make_codes(campaign, now=now))
+    users = Balance.objects.filter(pk__startswith="demo-1-").values_list("pk", flat=True)
+    for gift, user_id in zip(campaigns.codes_of(campaign), users[:9], strict=False):
+        _redeem(gift.code, user_id, now)
+    with suppress(GiftUnknown):
+        _redeem("ABCDEFGHJKLM", users[9], now)
+
+
+def _redeem(code: str, user_id: str, now: datetime) -> None:
+    origin = Origin("user")
+    codes.redeem(code, user=User(user_id), address="203.0.113.7", origin=origin, now=now)

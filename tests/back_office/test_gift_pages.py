@@ -204,6 +204,12 @@ def test_what_is_tried_beyond_the_limit_shows(settings: Any, judy: Caller) -> No
     assert answers == [404, 404, 429, 429, 429]
     assert GiftMisses.objects.get(pk="user:judy").refused == 3
     assert "user:judy" in page
+    rows = [
+        staff("Support").get(reverse("admin:gifts_giftmisses_change", args=(bucket,)))
+        for bucket in GiftMisses.objects.order_by("bucket").values_list("pk", flat=True)
+    ]
+    assert [row.status_code for row in rows] == [404, 302]
+    assert "/account/?user=judy" in rows[1]["Location"]
 
 
 def test_a_campaign_shows_the_share_that_was_redeemed() -> None:

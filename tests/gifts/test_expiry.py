@@ -85,8 +85,12 @@ def test_the_limit_holds_and_the_next_run_goes_on(monkeypatch: pytest.MonkeyPatc
 def test_the_command_expires_what_is_due_and_forgets_old_misses() -> None:
     give("ivan", 10)
     gift("ivan", at=datetime.now(UTC) - timedelta(days=2), days=1)
-    GiftMisses.objects.create(bucket="user:x", misses=3, since=NOW - timedelta(days=400))
-    GiftMisses.objects.create(bucket="user:y", misses=3, since=datetime.now(UTC))
+    GiftMisses.objects.create(
+        bucket="user:x", misses=3, since=datetime.now(UTC) - timedelta(hours=25)
+    )
+    GiftMisses.objects.create(
+        bucket="user:y", misses=3, since=datetime.now(UTC) - timedelta(hours=23)
+    )
     out = StringIO()
 
     call_command("expire_gifts", stdout=out)
