@@ -11,7 +11,7 @@ CHECK_ENV := SECRET_KEY=only-for-checks-8f1c0b7e6d5a49388271605f4e3d2c1b0a99 \
 	MANA_AUTH_URL=https://auth.example.com CORS_ORIGINS=https://app.example.com \
 	MANA_NOTIFY_URL=https://notify.example.com TRUSTED_PROXIES=1
 
-.PHONY: help run test test-browser test-shipping rehearsal check format lint types schema lock bench clean
+.PHONY: help run test test-browser pictures test-shipping rehearsal check format lint types schema lock bench clean
 
 help:
 	@echo "make run     the service on http://localhost:3061, with a database and demo users"
@@ -31,6 +31,10 @@ test-browser: $(INSTALLED)
 	command -v chromium >/dev/null || { $(AS_ROOT) apt-get update --quiet --quiet && \
 		$(AS_ROOT) apt-get install --yes --quiet --quiet --no-install-recommends chromium; }
 	$(BIN)/python -m pytest -m browser tests/browser
+
+# The documentation's pictures anew, from a sandbox of its own; look at them afterwards.
+pictures: $(INSTALLED)
+	$(BIN)/python -m tests.browser.pictures
 
 # With Debian's PgBouncer, nginx and Prometheus, installed where they are missing.
 SHIPPING := pgbouncer nginx-light prometheus
@@ -87,8 +91,11 @@ lock: $(INSTALLED)
 clean:
 	rm -rf .venv .sandbox staticfiles .schema.tmp
 
+# gunicorn's fast parser has no wheel for Linux; where nothing compiles it, gunicorn has a slower one.
+SPARE := $(if $(shell command -v cc),-n p,'/^gunicorn-h1c==/,/[^\\]$$/d')
 $(INSTALLED): requirements.lock
 	@echo "Installing into .venv …"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@sed $(SPARE) requirements.lock > .venv/requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .venv/requirements.lock
 	@touch $@

@@ -12,7 +12,7 @@ worker_class = "mana_credits.draining_worker.DrainingWorker"
 workers = int(os.environ.get("WEB_CONCURRENCY", str(os.cpu_count() or 2)))
 threads = int(os.environ.get("WEB_THREADS", "4"))
 preload_app = True
-http_parser = "fast"
+http_parser = "auto"  # the fast one where it is installed
 
 # A worker that does not answer for `timeout` is killed; one that stops has `graceful_timeout` for
 # the requests that it has. The proxy in front keeps its connections for less than `keepalive`.

@@ -42,6 +42,18 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(found), link
 
 
+def test_every_picture_is_shown_with_words_for_those_who_do_not_see_it() -> None:
+    shown = {
+        (page.parent / target).resolve(): words
+        for page in PAGES
+        for words, target in re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", page.read_text())
+    }
+
+    assert set(shown) == set((ROOT / "docs" / "pictures").iterdir())
+    assert all(shown.values())
+    assert sum(picture.stat().st_size for picture in shown) < 1_500_000
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_file_that_is_named_is_there(page: Path) -> None:
     text = re.sub(r"(?s)```.*?```", "", page.read_text())

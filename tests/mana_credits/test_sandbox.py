@@ -45,9 +45,12 @@ def running(folder: Path, port: int) -> Iterator[tuple[str, list[psutil.Process]
             assert line, process.stderr.read()
             printed += line
         started = psutil.Process(process.pid).children(recursive=True)
-        yield printed, started
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 0
+        try:
+            yield printed, started
+        finally:
+            process.send_signal(signal.SIGINT)
+            ended = process.wait(timeout=60)
+        assert ended == 0
     gone, alive = psutil.wait_procs(started, timeout=5)
     assert (len(gone) > 0, alive) == (True, [])
     assert (folder / "postgres" / "PG_VERSION").exists()

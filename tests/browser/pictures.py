@@ -1,0 +1,121 @@
+"""`make pictures`: makes the documentation's pictures anew, from a sandbox of its own.
+
+Look at each of them afterwards: a picture of an error is a picture too.
+"""
+
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import quote
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.mana_credits.test_sandbox import free_port, running
+
+PASSWORD = "mana-sandbox"  # as the sandbox prints it
+PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures"
+Going = Callable[[Page], None]
+
+
+def found(text: str) -> Going:
+    """Search for an account; one match opens at once."""
+
+    def go(page: Page) -> None:
+        page.fill("#content input[name=q]", text)
+        page.keyboard.press("Enter")
+        page.wait_for_load_state()
+
+    return go
+
+
+def adjusted(page: Page) -> None:
+    """Fill in an adjustment and ask for its preview."""
+    found("demo-bob")(page)
+    page.click("text=Adjust balance")
+    page.fill("#id_amount", "2.5")
+    page.select_option("#id_reason", "failed_operation")
+    page.fill("#id_note", "The answer never came, see the ticket")
+    page.click("text=Preview")
+
+
+def refunded(page: Page) -> None:
+    """Fill in the refund of the newest purchase that can be refunded."""
+    page.goto("credits/purchase/?status__exact=completed")
+    page.click("#result_list a[href*='/purchase/']")
+    page.click("text=Refund purchase")
+    page.select_option("#id_reason", index=1)
+    page.fill("#id_note", "Bought twice by mistake")
+    page.click("text=Preview")
+
+
+def at(path: str) -> Going:
+    """Open a page of the back office."""
+
+    def go(page: Page) -> None:
+        page.goto(path)
+
+    return go
+
+
+# Of each picture: whose it is, and the way there from the dashboard.
+BACK_OFFICE: dict[str, tuple[str, Going]] = {
+    "dashboard": ("fiona", at("")),
+    "account": ("sam", found("demo-carol")),
+    "adjust": ("sam", adjusted),
+    "refund": ("fiona", refunded),
+    "gifts": ("sam", at("gifts/giftcode/")),
+    "campaign": ("sam", at("campaign/Birthday/")),
+    "audit": ("amir", at("credits/staffaction/")),
+}
+
+
+def main() -> None:
+    """Write all pictures."""
+    with TemporaryDirectory(prefix="mana-credits-pictures-") as folder, sync_playwright() as play:
+        chromium = play.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        port = free_port()
+        with running(Path(folder) / "state", port) as (printed, _):
+            (identity,) = re.findall(r"(http://\S+)/api/auth/token", printed)
+            address = f"http://localhost:{port}"
+            for name, (operator, go) in BACK_OFFICE.items():
+                page = logged_in(chromium, f"{address}/admin/", operator)
+                go(page)
+                keep(page, name)
+            keep(signed_in(chromium, f"{address}/credits", identity), "credits")
+        chromium.close()
+
+
+def logged_in(browser: Browser, address: str, operator: str) -> Page:
+    """Log an operator in; return the dashboard."""
+    page = browser.new_context(base_url=address, viewport={"width": 1300, "height": 720}).new_page()
+    page.goto("")
+    page.fill("#id_username", operator)
+    page.fill("#id_password", PASSWORD)
+    page.click("button[type=submit]")
+    page.wait_for_load_state()
+    return page
+
+
+def signed_in(browser: Browser, address: str, identity: str) -> Page:
+    """Let Alice sign in; return her credits."""
+    page = browser.new_context(locale="en", viewport={"width": 1120, "height": 800}).new_page()
+    page.goto(f"{identity}/sign-in?user=demo-alice&redirectTo={quote(address)}")
+    page.wait_for_selector("text=484.9")
+    return page
+
+
+def keep(page: Page, name: str) -> None:
+    """Write a picture, and say so."""
+    page.wait_for_timeout(500)
+    page.screenshot(path=PICTURES / f"{name}.png")
+    page.context.close()
+    print(PICTURES / f"{name}.png", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
