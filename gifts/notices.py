@@ -8,8 +8,13 @@ from credits.amounts import plain
 from gifts import spelling
 from gifts.models import GiftCode
 
+# In both languages: nobody knows which one an address reads.
 _BODY = """\
-{name} schenkt dir {credits} Credits. Löse sie hier ein:
+{giver} schenkt dir {credits} Credits. Löse sie hier ein:
+
+{link}
+
+{giver_in_english} gives you {credits} credits. Redeem them here:
 
 {link}
 """
@@ -21,14 +26,20 @@ def link(gift: GiftCode) -> str:
 
 
 def gift_link(gift: GiftCode) -> dict[str, Any]:
-    """Return the message that sends a personalised gift's link to its address."""
+    """Return the message that sends a personalised gift's link to its address, `to`.
+
+    It names no user: whoever has the address may not be one yet.
+    """
     return {
         "channel": "email",
         "appId": "gifts",
         "to": gift.target_email,
-        "subject": "Dein Geschenk",
+        "subject": "Dein Geschenk / Your gift",
         "body": _BODY.format(
-            name=gift.creator_name or "Jemand", credits=plain(gift.total_credits), link=link(gift)
+            giver=gift.creator_name or "Jemand",
+            giver_in_english=gift.creator_name or "Somebody",
+            credits=plain(gift.total_credits),
+            link=link(gift),
         ),
         "data": {"type": "gift_link", "giftCodeId": str(gift.pk)},
     }
