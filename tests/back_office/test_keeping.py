@@ -8,8 +8,6 @@ from unittest.mock import patch
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from credits import cloud_sync, ledger, operating, outbox
 from credits.models import OutboxMessage, StaffAction
@@ -227,44 +225,6 @@ def test_the_history_of_sync_shows_its_charges() -> None:
 )
 def test_what_is_not_there_is_not_found(address: str) -> None:
     assert browser("ada").get(address).status_code == 404
-
-
-def fill(name: str, number: int) -> None:
-    user = f"{name}-{number}"
-    give(user, 10)
-    match name:
-        case "credits/reservation":
-            hold(user, 1)
-        case "credits/syncsubscription":
-            cloud_sync.give(user, by="operator:ada", now=NOW)
-        case "credits/outboxmessage":
-            outbox.tell(user, {}, key=f"k:{number}", now=NOW)
-        case "webhooks/stripeevent":
-            stored(number)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "credits/reservation",
-        "credits/syncsubscription",
-        "credits/outboxmessage",
-        "webhooks/stripeevent",
-    ],
-)
-def test_a_list_costs_the_same_however_long_it_is(name: str) -> None:
-    sam = browser("sam")
-    counts = []
-
-    for numbers in (range(2), range(2, 10)):
-        for number in numbers:
-            fill(name, number)
-        sam.get(f"/admin/{name}/")
-        with CaptureQueriesContext(connection) as seen:
-            assert sam.get(f"/admin/{name}/").status_code == 200
-        counts.append(len(seen))
-
-    assert counts[0] == counts[1]
 
 
 def test_what_wants_attention_stands_first() -> None:
