@@ -115,8 +115,7 @@ def test_a_list_asks_as_much_for_many_rows_as_for_few(name: str) -> None:
 
 def test_no_list_is_left_out() -> None:
     registered = {
-        f"{model._meta.app_label}/{model._meta.model_name}"
-        for model in admin.site._registry
+        f"{model._meta.app_label}/{model._meta.model_name}" for model in admin.site._registry
     }
 
     assert registered == {name for name in LISTS if "/" in name}
