@@ -49,12 +49,12 @@ def running(folder: Path, port: int) -> Iterator[tuple[str, list[psutil.Process]
             yield printed, started
         finally:
             process.send_signal(signal.SIGINT)
-            ended = process.wait(timeout=60)
-        assert ended == 0
+            last_words = "".join(process.communicate(timeout=60))
+        assert process.returncode == 0, last_words
     gone, alive = psutil.wait_procs(started, timeout=5)
     assert (len(gone) > 0, alive) == (True, [])
     assert (folder / "postgres" / "PG_VERSION").exists()
-    assert not (folder / "postgres" / "postmaster.pid").exists()
+    assert not (folder / "postgres" / "postmaster.pid").exists(), last_words
 
 
 def free_port() -> int:
