@@ -59,7 +59,7 @@ check: $(INSTALLED) lint types
 	$(BIN)/python -m coverage report --fail-under=100 --include='$(MONEY)'
 
 # The modules through which credits move; every branch of them is tested.
-MONEY := credits/staff.py,credits/adjusting.py,credits/people.py,credits/sheets.py,credits/timeline.py,credits/searching.py,credits/ledger.py,credits/posting.py,credits/reservations.py,credits/amounts.py,credits/routines.py,credits/erasure.py,credits/books.py,credits/catalogue.py,credits/packages.py,credits/cloud_sync.py,credits/periods.py,gifts/codes.py,gifts/settling.py,gifts/expiry.py,gifts/pending.py,gifts/campaigns.py,gifts/throttle.py,credits/buying.py,credits/purchases.py,credits/returns.py,credits/stripe_facts.py,credits/stripe_api.py,webhooks/signature.py,webhooks/events.py,webhooks/reconciling.py,credits/bulk.py,credits/report.py,gifts/privacy.py,webhooks/privacy.py,credits/granting.py,credits/backfills.py,credits/legacy/*.py,gifts/legacy.py
+MONEY := credits/staff.py,credits/adjusting.py,credits/people.py,credits/sheets.py,credits/timeline.py,credits/searching.py,credits/ledger.py,credits/posting.py,credits/reservations.py,credits/amounts.py,credits/routines.py,credits/erasure.py,credits/books.py,credits/catalogue.py,credits/packages.py,credits/cloud_sync.py,credits/periods.py,gifts/codes.py,gifts/settling.py,gifts/expiry.py,gifts/pending.py,gifts/campaigns.py,gifts/throttle.py,credits/buying.py,credits/purchases.py,credits/returns.py,credits/refunds.py,credits/stripe_facts.py,credits/stripe_api.py,webhooks/signature.py,webhooks/events.py,webhooks/reconciling.py,credits/bulk.py,credits/report.py,gifts/privacy.py,webhooks/privacy.py,credits/granting.py,credits/backfills.py,credits/legacy/*.py,gifts/legacy.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

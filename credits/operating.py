@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db.models import Sum, TextChoices
 
-from credits import cloud_sync, ledger, outbox, reservations, returns, staff
+from credits import cloud_sync, ledger, outbox, refunds, reservations, returns, staff
 from credits.errors import DomainError
 from credits.models import (
     Balance,
@@ -88,7 +88,7 @@ def plan_refund(purchase: Purchase, cents: int) -> RefundPlan:
     """Return what `refund_purchase` would do; moves nothing. Raises ExceedsPurchase."""
     left = refundable(purchase)
     if not 0 < cents <= left:
-        raise returns.ExceedsPurchase(refundable=left)
+        raise refunds.ExceedsPurchase(refundable=left)
     return RefundPlan(
         ledger.balance_of(purchase.user_id),
         cents,
@@ -115,7 +115,7 @@ def refund_purchase(
 
     When Stripe cannot be reached the refund stays requested, to be sent again. Raises
     NotPermitted, AlreadyDone, NoteMissing, RefundReasonUnknown, RefusedByStripe, and what
-    `returns.ask` does.
+    `refunds.ask` does.
     """
     if why.reason not in RefundReason.values:
         raise RefundReasonUnknown
@@ -123,7 +123,7 @@ def refund_purchase(
     with staff.acting(
         operator, "credits.refund_purchase", why=why, user_id=purchase.user_id, key=key
     ) as act:
-        asked = returns.ask(
+        asked = refunds.ask(
             purchase.pk,
             cents=cents,
             reason=str(RefundReason(why.reason).label),
@@ -220,7 +220,7 @@ def retry_message(
 
 def _send(operator: Operator, asked: Return, purchase: Purchase, why: Why, now: datetime) -> Return:
     try:
-        returns.send(asked, now=now)
+        refunds.send(asked, now=now)
     except PaymentUnavailable:
         return asked
     except RefusedByStripe as refusal:

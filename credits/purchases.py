@@ -18,7 +18,6 @@ from credits import ledger, returns, stripe_api
 from credits.errors import DomainError
 from credits.models import Purchase
 from credits.posting import Memo, Origin
-from credits.returns import PurchaseUnknown
 from credits.stripe_facts import Payment
 
 Status = Purchase.Status
@@ -32,6 +31,14 @@ RANKS: Mapping[str, int] = {
 }
 
 logger = structlog.get_logger(__name__)
+
+
+class PurchaseUnknown(DomainError):
+    """There is no such purchase, or it is somebody else's."""
+
+    code = "purchase_not_found"
+    status = 404
+    message = "Purchase not found"
 
 
 class NotQuarantined(DomainError):

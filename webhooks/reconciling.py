@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from django.db import transaction
 from django.db.models import Q
 
-from credits import buying, purchases, returns, stripe_api, stripe_facts
+from credits import buying, purchases, refunds, returns, stripe_api, stripe_facts
 from credits.errors import DomainError
 from credits.models import Purchase, Return
 from credits.stripe_api import RefusedByStripe
@@ -172,7 +172,7 @@ class Check:
         if self.dry_run:
             return Finding(name, applied="to be sent")
         try:
-            returns.send(asked, now=self.now)
+            refunds.send(asked, now=self.now)
         except RefusedByStripe as refusal:
             return Finding(name, unexplained=refusal.text)
         return Finding(name, applied="sent")

@@ -12,7 +12,7 @@ from credits import ledger, operating, returns, timeline
 from credits.errors import DomainError
 from credits.models import Purchase, Return, StaffAction
 from credits.operating import RefundNotRequested, RefundReasonUnknown
-from credits.returns import ExceedsPurchase
+from credits.refunds import ExceedsPurchase
 from credits.staff import AlreadyDone, NoteMissing, NotPermitted, Why
 from credits.stripe_api import PaymentUnavailable, RefusedByStripe
 from tests.api import at_once

@@ -9,12 +9,11 @@ import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, transaction
 
-from credits import erasure, ledger, operating, purchases, returns
+from credits import erasure, ledger, operating, purchases, refunds, returns
 from credits.errors import DomainError
 from credits.models import Purchase, Transaction
 from credits.posting import Origin
-from credits.purchases import NotCreditable, NotQuarantined, QuarantineChanged
-from credits.returns import PurchaseUnknown
+from credits.purchases import NotCreditable, NotQuarantined, PurchaseUnknown, QuarantineChanged
 from tests.api import Caller, at_once
 from tests.credits.test_buying import PAGES
 from tests.credits.test_returns import NOW, balance, paid, payment, started, went_back
@@ -253,7 +252,7 @@ def test_a_checkout_paid_wrong_can_be_refunded_and_left(
     Purchase.objects.update(price_euro_cents=999)
     intent = stripe.pay(str(purchase.pk))
     before = reconciled()
-    returns.refund(purchase.pk, cents=499, reason="paid wrong", origin=OPERATOR, now=NOW)
+    refunds.refund(purchase.pk, cents=499, reason="paid wrong", origin=OPERATOR, now=NOW)
 
     resolve(purchase, credit=False)
 
@@ -314,7 +313,7 @@ def test_what_operators_wrote_is_erased_with_the_buyer(purchase: Purchase) -> No
             "metadata": {"returnId": str(asked.pk)},
         },
     ):
-        asked = returns.refund(purchase.pk, cents=100, reason="for Jane", origin=OPERATOR, now=NOW)
+        asked = refunds.refund(purchase.pk, cents=100, reason="for Jane", origin=OPERATOR, now=NOW)
 
     erasure.erase(user_id)
 

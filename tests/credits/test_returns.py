@@ -14,10 +14,11 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from credits import buying, ledger, purchases, returns
+from credits import buying, ledger, purchases, refunds, returns
 from credits.models import IdempotencyKey, Package, Purchase, Return, Transaction
 from credits.posting import IdempotencyKeyReused, Origin
-from credits.returns import ExceedsPurchase, NotRefundable, PurchaseUnknown
+from credits.purchases import PurchaseUnknown
+from credits.refunds import ExceedsPurchase, NotRefundable
 from credits.stripe_api import PaymentUnavailable, RefusedByStripe
 from credits.stripe_facts import MoneyBack, Payment
 from tests.api import at_once
@@ -173,7 +174,7 @@ def bought(stripe: Stripe, starter: Package) -> Purchase:
 
 
 def refund(purchase: Purchase, cents: int | None = None, origin: Origin = OPERATOR) -> Return:
-    return returns.refund(purchase.pk, cents=cents, reason="by mistake", origin=origin, now=NOW)
+    return refunds.refund(purchase.pk, cents=cents, reason="by mistake", origin=origin, now=NOW)
 
 
 def test_an_operator_refunds_a_part_and_then_the_rest(bought: Purchase, stripe: Stripe) -> None:
@@ -219,7 +220,7 @@ def test_what_was_not_paid_is_not_refunded(stripe: Stripe, starter: Package) -> 
         with pytest.raises(NotRefundable):
             refund(purchase)
     with pytest.raises(PurchaseUnknown):
-        returns.refund(UUID(int=0), cents=None, reason="", origin=OPERATOR, now=NOW)
+        refunds.refund(UUID(int=0), cents=None, reason="", origin=OPERATOR, now=NOW)
 
 
 def test_the_same_key_refunds_once(bought: Purchase, stripe: Stripe) -> None:

@@ -17,7 +17,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from credits import adjusting, outbox, returns, worker
+from credits import adjusting, outbox, refunds, worker
 from credits.models import Package, Purchase, StripeCustomer, Transaction
 from credits.posting import Origin
 from credits.staff import Operator, Why
@@ -98,7 +98,7 @@ def buy_and_be_refunded(stripe: Stripe, starter: Package) -> None:
         deliver(
             event_of("evt_late", "payment_intent.succeeded", {**intent, "receipt_email": EMAIL})
         )
-    returns.refund(
+    refunds.refund(
         purchase.pk,
         cents=100,
         reason=f"trace-reason {NAME}",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from credits import returns
+from credits import refunds
 from credits.models import Package, Purchase
 from credits.posting import Origin
 from mana_credits.sandbox import stripe as sandbox_stripe
@@ -55,7 +55,7 @@ def test_a_card_that_is_declined_then_accepted_then_refunded(
     stripe.pay(str(purchase.pk))
     ends_as(purchase, "completed", 500, alice)
 
-    returns.refund(purchase.pk, cents=None, reason="test", origin=Origin("operator:olga"), now=NOW)
+    refunds.refund(purchase.pk, cents=None, reason="test", origin=Origin("operator:olga"), now=NOW)
     ends_as(purchase, "refunded", 0, alice)
 
 
