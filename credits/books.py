@@ -161,13 +161,18 @@ RULES = {
         ) t USING (user_id, kind, stripe_id)
         WHERE p.user_id = ANY(%(users)s) AND r.taken <> coalesce(t.taken, 0)
     """,
-    "claw-backs never exceed what was credited": """
-        SELECT p.user_id, format('%%s was taken of purchase %%s, which credited %%s',
-                                 sum(r.taken), p.id, p.credits)
-        FROM credits.purchases p JOIN credits.returns r USING (stripe_payment_intent_id)
-        WHERE p.user_id = ANY(%(users)s)
-        GROUP BY p.id
-        HAVING sum(r.taken) > CASE WHEN p.transaction_id IS NULL THEN 0 ELSE p.credits END
+    "claw-backs follow the money that went back": """
+        SELECT user_id, format('%%s was taken of purchase %%s, %%s of its %%s cents went back',
+                               taken, id, cents, price)
+        FROM (
+            SELECT p.user_id, p.id, p.price_euro_cents AS price, sum(r.taken) AS taken,
+                   coalesce(sum(r.amount_cents) FILTER (WHERE r.state = 'gone'), 0) AS cents,
+                   CASE WHEN p.transaction_id IS NULL THEN 0 ELSE p.credits END AS credits
+            FROM credits.purchases p JOIN credits.returns r USING (stripe_payment_intent_id)
+            WHERE p.user_id = ANY(%(users)s)
+            GROUP BY p.id
+        ) went
+        WHERE taken <> trunc(credits * least(cents, price) / price, 4)
     """,
 }
 

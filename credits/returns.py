@@ -71,7 +71,9 @@ def settle(purchase: Purchase) -> None:
     _take(purchase, [one for one in moved if not one.given_back])
     for one in moved:
         if one.state == State.RETURNED and not one.given_back:
-            _give_back(purchase, one)
+            one.given_back = True
+            _give_back(purchase, one, "Credits of a purchase whose payment came back")
+    _give_back_excess(purchase, standing)
     _take(purchase, standing)
     purchase.status = _status(purchase, known)
     purchase.save(update_fields=["status"])
@@ -143,14 +145,17 @@ def _move(found: Return, state: str, now: datetime) -> None:
 
 def _take(purchase: Purchase, standing: Iterable[Return]) -> None:
     """Claw back what these have not taken yet: of each cent once, and never more than all."""
-    standing = sorted(standing, key=lambda one: one.takes)  # what rounding left is the newest's
-    cents = sum(one.amount_cents for one in standing)
-    missing = _share(purchase, cents, ROUND_DOWN) - sum(one.taken for one in standing)
+    standing = sorted(standing, key=lambda one: one.taken)  # what rounding left is the newest's
+    missing = _due(purchase, standing) - sum(one.taken for one in standing)
     for one in standing:
         part = min(missing, _share(purchase, one.amount_cents, ROUND_UP) - one.taken)
         if part > 0:
             _claw_back(purchase, one, part)
             missing -= part
+
+
+def _due(purchase: Purchase, standing: Iterable[Return]) -> Decimal:
+    return _share(purchase, sum(one.amount_cents for one in standing), ROUND_DOWN)
 
 
 def _share(purchase: Purchase, cents: int, rounding: str) -> Decimal:
@@ -172,12 +177,23 @@ def _claw_back(purchase: Purchase, one: Return, amount: Decimal) -> None:
     one.save(update_fields=["takes", "taken"])
 
 
-def _give_back(purchase: Purchase, one: Return) -> None:
+def _give_back_excess(purchase: Purchase, standing: list[Return]) -> None:
+    """Give back what carries more than its own share, to be taken anew without the excess.
+
+    It got what rounding left of the refunds beside it, and one of those has failed since.
+    """
+    whole = _due(purchase, standing)
+    for one in standing:
+        if sum(each.taken for each in standing) <= whole:
+            return
+        if one.taken > _share(purchase, one.amount_cents, ROUND_DOWN):
+            _give_back(purchase, one, "Credits of a purchase, counted anew without a refund")
+
+
+def _give_back(purchase: Purchase, one: Return, text: str) -> None:
     for entry in Transaction.objects.filter(cause__in=_causes(one)).order_by("number"):
-        memo = _memo(purchase, one, "Credits of a purchase whose payment came back")
-        ledger.reinstate(entry.pk, memo=memo, origin=STRIPE)
+        ledger.reinstate(entry.pk, memo=_memo(purchase, one, text), origin=STRIPE)
     one.taken = Decimal(0)
-    one.given_back = True
     one.save(update_fields=["taken", "given_back"])
 
 

@@ -32,7 +32,7 @@ TRIED_ELSEWHERE = {
     "the newest charge of Cloud Sync is the period that is paid",
     "a paid purchase has exactly its credits",
     "what went back took its credits",
-    "claw-backs never exceed what was credited",
+    "claw-backs follow the money that went back",
     *gifts.books.RULES,
 }
 

@@ -2,7 +2,7 @@
 
 import time
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from threading import Event
 from typing import Any
 from unittest.mock import patch
@@ -103,31 +103,55 @@ def test_parts_are_proportional_and_sum_up_to_the_whole(amount: Decimal, parts: 
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(data=st.data())
-def test_any_refunds_and_disputes_never_take_more_than_was_credited(
-    data: st.DataObject,
+@given(
+    amount=st.decimals("0.0001", "1000", places=4),
+    cents=st.integers(3, 999),
+    data=st.data(),
+)
+def test_the_balance_follows_the_money_in_every_order(
+    amount: Decimal, cents: int, data: st.DataObject
 ) -> None:
-    purchase = paid(Decimal(1000), 500)
+    purchase = paid(amount, cents)
     facts = [
         went_back(
             purchase,
-            data.draw(st.sampled_from([100, 250, 500])),
+            data.draw(st.integers(1, cents)),
             kind=data.draw(st.sampled_from(["refund", "dispute"])),
         )
-        for _ in range(data.draw(st.integers(1, 4)))
+        for _ in range(data.draw(st.integers(1, 5)))
     ]
-    fates = [
-        fact._replace(state=data.draw(st.sampled_from(["gone", "returned"]))) for fact in facts
-    ]
+    ends = [fact._replace(state="returned") for fact in facts if data.draw(st.booleans())]
+    gone: dict[str, int] = {}
 
-    for fact in data.draw(st.permutations(facts + fates)):
+    for fact in data.draw(st.permutations(facts + ends)):
         returns.record(fact, now=NOW)
-        assert 0 <= balance(purchase) <= 1000
 
-    standing = sum(fate.amount_cents for fate in fates if fate.state == "gone")
-    assert balance(purchase) == 1000 - 2 * min(500, standing)
+        if fact.state == "returned":
+            gone[fact.stripe_id] = 0
+        gone.setdefault(fact.stripe_id, fact.amount_cents)
+        taken = Decimal(min(cents, sum(gone.values()))) * amount / cents
+        assert balance(purchase) == amount - taken.quantize(Decimal("0.0001"), ROUND_DOWN)
+
+
+def test_what_rounding_took_too_much_goes_back_when_another_refund_fails() -> None:
+    purchase = paid(Decimal(1), 3)
+    thirds = [went_back(purchase, 1, stripe_id=f"re_{name}") for name in "abc"]
+    for third in thirds:
+        returns.record(third, now=NOW)
+
+    returns.record(thirds[0]._replace(state="returned"), now=NOW)
+
+    moved = Transaction.objects.filter(user_id=purchase.user_id).order_by("number")
+    assert [(entry.cause or "", entry.amount) for entry in moved][1:] == [
+        ("refund:re_a", Decimal("-0.3333")),
+        ("refund:re_b", Decimal("-0.3333")),
+        ("refund:re_c", Decimal("-0.3334")),
+        (f"reinstatement:{moved[1].pk}", Decimal("0.3333")),
+        (f"reinstatement:{moved[3].pk}", Decimal("0.3334")),
+        ("refund:re_c:2", Decimal("-0.3333")),
+    ]
 
 
 def test_what_a_won_dispute_frees_is_taken_by_the_refund_that_stands() -> None:
