@@ -5,8 +5,9 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from credits.fields import Amount, Text, Timestamp, number
 from credits.models import Operation
-from credits.wire import Amount, Text, Timestamp, WireSerializer, number
+from credits.wire import WireSerializer
 
 
 class OperationSerializer(WireSerializer):

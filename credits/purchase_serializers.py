@@ -7,18 +7,9 @@ from django.conf import settings
 from rest_framework import serializers
 
 from credits.buying import Pages
+from credits.fields import Amount, JsonObject, Label, Text, Timestamp, UserId, Uuid
 from credits.models import Purchase
-from credits.wire import (
-    Amount,
-    JsonObject,
-    KeyedSerializer,
-    Label,
-    Text,
-    Timestamp,
-    UserId,
-    Uuid,
-    WireSerializer,
-)
+from credits.wire import KeyedSerializer, WireSerializer
 
 
 class PageUrl(Label):

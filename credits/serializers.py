@@ -6,23 +6,22 @@ from typing import Any, cast
 from rest_framework import serializers
 
 from credits.catalogue import LARGEST_QUANTITY
-from credits.models import Transaction
-from credits.posting import Posting, Priced
-from credits.wire import (
+from credits.fields import (
     Always,
     Amount,
     Credits,
     EndTimestamp,
     JsonObject,
-    KeyedSerializer,
     Label,
     Text,
     Timestamp,
     UserId,
     Uuid,
     Whole,
-    WireSerializer,
 )
+from credits.models import Transaction
+from credits.posting import Posting, Priced
+from credits.wire import KeyedSerializer, WireSerializer
 
 APP_ID_LENGTH = 100
 DESCRIPTION_LENGTH = 500

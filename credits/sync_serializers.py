@@ -2,8 +2,9 @@
 
 from rest_framework import serializers
 
+from credits.fields import Always, Amount, Timestamp, UserId
 from credits.models import SyncSubscription
-from credits.wire import Always, Amount, KeyedSerializer, Timestamp, UserId, WireSerializer
+from credits.wire import KeyedSerializer, WireSerializer
 
 INTERVALS = SyncSubscription.Interval.choices
 

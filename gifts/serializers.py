@@ -8,21 +8,10 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from credits import mailboxes
+from credits.fields import Always, Amount, Credits, Label, Text, Timestamp, UserId, Uuid, Whole
 from credits.mailboxes import mailbox
 from credits.serializers import APP_ID_LENGTH
-from credits.wire import (
-    Always,
-    Amount,
-    Credits,
-    KeyedSerializer,
-    Label,
-    Text,
-    Timestamp,
-    UserId,
-    Uuid,
-    Whole,
-    WireSerializer,
-)
+from credits.wire import KeyedSerializer, WireSerializer
 from gifts import spelling
 from gifts.codes import DEFAULT_VALIDITY, LONGEST_VALIDITY, NewGift
 from gifts.models import LARGEST_GIFT, MESSAGE_LENGTH, SMALLEST_GIFT, GiftCode

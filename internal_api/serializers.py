@@ -6,6 +6,18 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from credits import reservations
+from credits.fields import (
+    Always,
+    Amount,
+    Credits,
+    JsonObject,
+    Label,
+    Text,
+    Timestamp,
+    UserId,
+    Uuid,
+    Whole,
+)
 from credits.serializers import (
     APP_ID_LENGTH,
     DESCRIPTION_LENGTH,
@@ -14,20 +26,7 @@ from credits.serializers import (
     TransactionSerializer,
     UseSerializer,
 )
-from credits.wire import (
-    Always,
-    Amount,
-    Credits,
-    JsonObject,
-    KeyedSerializer,
-    Label,
-    Text,
-    Timestamp,
-    UserId,
-    Uuid,
-    Whole,
-    WireSerializer,
-)
+from credits.wire import KeyedSerializer, WireSerializer
 from gifts.serializers import Email
 
 

@@ -8,7 +8,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from credits.wire import Always, WireSerializer
+from credits.fields import Always
+from credits.wire import WireSerializer
 from webhooks import events, signature
 
 

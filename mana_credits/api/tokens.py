@@ -12,7 +12,7 @@ from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, Va
 from rest_framework.request import Request
 
 from credits.callers import User
-from credits.wire import UserId
+from credits.fields import UserId
 from mana_credits.api.errors import ServiceUnavailable
 
 ALGORITHMS = ["EdDSA"]

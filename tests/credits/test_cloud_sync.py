@@ -9,9 +9,9 @@ import pytest
 from credits import catalogue, cloud_sync, ledger, periods
 from credits.catalogue import Price
 from credits.cloud_sync import SyncActive
+from credits.fields import Timestamp
 from credits.models import Balance, IdempotencyKey, SyncSubscription, Transaction
 from credits.posting import IdempotencyKeyReused, Memo, Origin
-from credits.wire import Timestamp
 from tests.api import Caller, use
 from tests.environment import PROVIDER
 from tests.factories import give, subscribe

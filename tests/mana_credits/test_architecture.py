@@ -32,6 +32,7 @@ TRANSLATORS = {
     "admin",
     "apps",
     "authentication",
+    "fields",
     "management",
     "migrations",
     "office",
