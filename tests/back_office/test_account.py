@@ -12,8 +12,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from credits import adjusting, returns, searching, timeline
-from credits.models import StripeCustomer, Transaction
+from credits import adjusting, ledger, returns, searching, timeline
+from credits.models import AdjustmentRequest, Purchase, Return, StripeCustomer, Transaction
+from credits.posting import Memo, Origin, Priced
 from credits.staff import Why
 from credits.timeline import Entry
 from tests.back_office.operators import operator
@@ -106,6 +107,51 @@ def test_money_that_went_back_is_told() -> None:
 
     assert kinds.count("returns") == kinds.count("purchases") == 1
     assert kinds.count("transactions") == 2
+
+
+def details(page: Any) -> dict[str, list[str]]:
+    """Return what an account's page says beside each entry, by the entry's title."""
+    beside = re.findall(r'class="more"><time[^>]*>[^<]*</time>(.*)</span>', page.content.decode())
+    said = [unescape(text).removeprefix("<span>").removesuffix("</span>") for text in beside]
+    return dict(zip(titles(page), [text.split("</span><span>") for text in said], strict=True))
+
+
+def test_the_timeline_says_in_words_what_happened(sam: Client) -> None:
+    bought = paid()
+    returns.record(went_back(bought, 499, stripe_id="re_1"), now=datetime.now(UTC))
+    Return.objects.update(reason="Bought twice")
+    Purchase.objects.update(quarantined_at=datetime.now(UTC), quarantine_reason="paid twice")
+    give(bought.user_id, 100)
+    ledger.spend(bought.user_id, Priced("ai_chat_gpt4", 2), memo=Memo(), origin=Origin("user"))
+    asked = adjusting.adjust(
+        operator("sam"),
+        bought.user_id,
+        Decimal(5000),
+        why=Why("goodwill", "Hung twice"),
+        key=uuid4(),
+        now=datetime.now(UTC),
+    )
+    assert isinstance(asked, AdjustmentRequest)
+    adjusting.reject(
+        operator("fiona"), asked.pk, note="Too much", key=uuid4(), now=datetime.now(UTC)
+    )
+
+    said = details(sam.get(f"/admin/account/?user={bought.user_id}"))
+
+    assert said == {
+        "fiona: approve adjustment": ["Too much"],
+        "sam: adjust balance": ["goodwill", "Hung twice"],
+        "sam asked for +5000 credits": ["Goodwill", "Hung twice", "decided by fiona"],
+        "Usage": ["system", "2 of ai_chat_gpt4", "by user"],
+        "for the test": ["system", "by system"],
+        "Credits of a purchase that was paid back": ["system", "by stripe"],
+        "Refund of 4.99 EUR": ["re_1", "500 credits clawed back", "Bought twice"],
+        "Purchase of Starter": ["system", "by stripe"],
+        "Starter: 500 credits for 4.99 EUR": [
+            bought.stripe_payment_intent_id,
+            "quarantined: paid twice",
+        ],
+    }
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 50])

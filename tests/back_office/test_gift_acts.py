@@ -11,7 +11,7 @@ from credits.errors import DomainError
 from credits.models import OutboxMessage, StaffAction
 from credits.staff import AlreadyDone, NoteMissing, NotPermitted, Operator, Why
 from gifts import expiry, operating
-from gifts.codes import GiftNotRedeemable, InvalidExpiry
+from gifts.codes import GiftNotRedeemable, GiftUnknown, InvalidExpiry
 from gifts.models import GiftBlock, GiftCode, GiftRedemption
 from gifts.operating import AlreadyBlocked, GiftNotPersonalized, NotBlocked
 from tests.api import Caller, at_once
@@ -176,6 +176,20 @@ def test_a_gift_for_anybody_has_nobody_to_send_its_link_to() -> None:
         operating.resend(SAM, given.pk, why=WHY, key=uuid4(), now=NOW)
 
     assert not OutboxMessage.objects.exists()
+
+
+def test_nobody_is_sent_the_link_of_a_gift_that_has_ended_or_never_was() -> None:
+    give("ivan", 30)
+    late = gift("ivan", 10, target_email="kate@example.test", at=NOW - timedelta(days=9), days=5)
+
+    with pytest.raises(GiftNotRedeemable) as refusal:
+        operating.resend(SAM, late.pk, why=WHY, key=uuid4(), now=NOW)
+    with pytest.raises(GiftUnknown):
+        operating.resend(SAM, uuid4(), why=WHY, key=uuid4(), now=NOW)
+
+    assert refusal.value.details == {"status": "expired"}
+    assert not OutboxMessage.objects.exists()
+    assert not StaffAction.objects.exists()
 
 
 def test_a_blocked_user_neither_makes_nor_redeems_gifts(ivan: Caller, judy: Caller) -> None:

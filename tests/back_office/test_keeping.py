@@ -25,16 +25,6 @@ NOW = datetime.now(UTC)
 Given = tuple[str, str, Callable[[], bool]]
 
 
-@pytest.fixture(autouse=True)
-def one_factor(settings: Any) -> None:
-    """Let operators in without a second factor, and pages be rendered without collected files."""
-    settings.ADMIN_REQUIRE_2FA = False
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-    }
-
-
 def reservation() -> Given:
     give("alice", 10)
     held = hold("alice", 4)

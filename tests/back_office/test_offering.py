@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from credits import catalogue, ledger, purchases
+from credits import catalogue, ledger, offering, purchases
 from credits.models import Operation, OperationPrice, Package, PackageChange, Purchase, StaffAction
+from credits.packages import Offer, PackageUnknown
 from credits.posting import Memo, Origin, Posting, Priced
-from tests.back_office.operators import browser, form
+from tests.back_office.operators import WHY, browser, form, operator
 from tests.credits.test_returns import payment, started
 from tests.factories import give, package
 
@@ -25,16 +27,6 @@ PACKAGE: dict[str, Any] = {
     "sort_order": "2",
 }
 Given = tuple[str, str, dict[str, Any], Callable[[], bool]]
-
-
-@pytest.fixture(autouse=True)
-def one_factor(settings: Any) -> None:
-    """Let operators in without a second factor, and pages be rendered without collected files."""
-    settings.ADMIN_REQUIRE_2FA = False
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-    }
 
 
 def price() -> Given:
@@ -160,6 +152,15 @@ def test_finance_finds_the_way_to_a_new_package(name: str, may: bool) -> None:
     shown = browser(name).get("/admin/credits/package/").content.decode()
 
     assert ("/admin/package/new/" in shown) == may
+
+
+def test_a_package_that_is_not_there_is_not_changed() -> None:
+    offer = Offer("Starter", Decimal(500), 499)
+
+    with pytest.raises(PackageUnknown):
+        offering.save_package(operator("fiona"), uuid4(), offer, why=WHY, key=uuid4(), now=NOW)
+
+    assert not StaffAction.objects.exists()
 
 
 def test_a_package_that_cannot_be_offered_is_refused() -> None:

@@ -27,16 +27,6 @@ NOW = datetime.now(UTC)
 MINUS = "\N{MINUS SIGN}"
 
 
-@pytest.fixture(autouse=True)
-def one_factor(settings: Any) -> None:
-    """Let operators in without a second factor, and pages be rendered without collected files."""
-    settings.ADMIN_REQUIRE_2FA = False
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-    }
-
-
 def answered(asked: Return) -> dict[str, Any]:
     """Return what Stripe says to a refund that went through."""
     return {

@@ -1,13 +1,15 @@
 """Every page of the back office: who sees it, and who is refused."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.contrib import admin
+from django.test import Client
 from django.urls import URLPattern, URLResolver
 
 from credits import adjusting, outbox
@@ -170,6 +172,20 @@ def test_pages_are_shown_to_their_roles_and_refused_to_others(
 
     wanted = {page: 200 if name in roles else 403 for page, roles in PAGES.items()}
     assert answers == wanted
+
+
+def test_what_is_not_there_is_404_on_every_page(ada: Client) -> None:
+    unknown = {"uuid": str(UUID(int=0)), "str": "nothing", "path": "nothing"}
+    about_one = {
+        name: "/admin/" + re.sub(r"<(\w+):\w+>", lambda key: unknown[key[1]], route)
+        for route, name in routes()
+        if name in PAGES and "<" in route
+    }
+
+    answers = {name: ada.get(address).status_code for name, address in about_one.items()}
+
+    assert len(answers) >= 24
+    assert set(answers.values()) == {404}
 
 
 @pytest.mark.parametrize("name", ROLES)

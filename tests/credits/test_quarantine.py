@@ -74,7 +74,11 @@ def test_its_money_can_be_refunded_and_takes_no_credits(purchase: Purchase) -> N
 
 
 def test_what_was_never_paid_cannot_be_refunded() -> None:
-    assert operating.refundable(started()) == 0
+    waiting, at_checkout = started(), started()
+    Purchase.objects.filter(pk=at_checkout.pk).update(stripe_payment_intent_id=None)
+    at_checkout.refresh_from_db()
+
+    assert operating.refundable(waiting) == operating.refundable(at_checkout) == 0
 
 
 def test_left_it_is_cancelled_and_no_longer_listed(purchase: Purchase) -> None:
