@@ -46,7 +46,7 @@ def serving(database_url: str, provider: IdentityProvider, *, log: Path) -> Iter
                 "-W",
                 "ignore",
                 "-m",
-                "gunicorn",
+                "bench.production",
                 "-c",
                 CONFIGURATION,
             ],
