@@ -1,7 +1,9 @@
 """Every call to Stripe, and no other module makes one.
 
-Calls carry idempotency keys made of our rows' ids, a timeout and bounded retries. What comes back
-is read as plain JSON by `credits.stripe_facts`. Any function may raise PaymentUnavailable.
+Calls carry idempotency keys made of our rows' ids, a timeout and bounded retries. While one of
+them waits in vain no other is begun: buyers must not take all the threads that serve spends. What
+comes back is read as plain JSON by `credits.stripe_facts`. Any function may raise
+PaymentUnavailable.
 """
 
 import time
@@ -22,6 +24,7 @@ from credits.models import Purchase, Return, StripeCustomer
 API_VERSION = "2026-10-28.endive"
 TIMEOUT_SECONDS = 5
 RETRIES = 2
+PATIENCE_SECONDS = TIMEOUT_SECONDS  # then a first try was in vain
 CURRENCY = "eur"
 METHODS: Any = ["card", "sepa_debit"]
 SESSION_LIFETIME = timedelta(hours=24) - timedelta(minutes=1)  # Stripe's longest, and our clock's
@@ -29,6 +32,7 @@ PAGE = 100
 WAITS_FOR_RATE_LIMIT = (1, 2, 4, 8, 16)  # seconds
 
 Object = dict[str, Any]
+_begun: list[float] = []  # when each call of this process that is under way began
 logger = structlog.get_logger(__name__)
 
 
@@ -70,6 +74,11 @@ def _v1() -> stripe.V1Services:
 
 @contextmanager
 def _asking() -> Iterator[None]:
+    now = time.monotonic()
+    if now - min(_begun, default=now) > PATIENCE_SECONDS:
+        logger.warning("payment_unavailable", error="another call waits in vain")
+        raise PaymentUnavailable
+    _begun.append(now)
     try:
         yield
     except stripe.InvalidRequestError as error:
@@ -80,6 +89,8 @@ def _asking() -> Iterator[None]:
         kind = type(error).__name__
         logger.warning("payment_unavailable", error=kind, status=error.http_status)
         raise PaymentUnavailable from error
+    finally:
+        _begun.remove(now)
 
 
 def create_customer(row: StripeCustomer, *, after: str | None = None) -> str:

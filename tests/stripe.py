@@ -4,16 +4,20 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import requests
 
+from credits.models import Package
 from tests.api import Answer, Caller
 
 SECRET = "whsec_the_tests"
 NEXT_SECRET = "whsec_the_next_one"
 WEBHOOK = "/api/v1/webhooks/stripe"
+PAGES = {"successUrl": "http://localhost:5173/ok", "cancelUrl": "http://localhost:5173/no"}
 Object = dict[str, Any]
 
 
@@ -53,6 +57,18 @@ class Stripe:
         """Return all events about payments, oldest first."""
         found: list[Object] = self.get("events", limit=1000)["data"]
         return [event for event in found if not event["type"].startswith("customer.")]
+
+
+def buy(who: Caller, offer: Package, **fields: Any) -> Answer:
+    """Start a purchase over the API."""
+    return who.post("purchase", {"packageId": str(offer.pk), **fields})
+
+
+@contextmanager
+def no_waiting() -> Iterator[None]:
+    """Let the library retry at once."""
+    with patch("stripe._http_client.time.sleep"):
+        yield
 
 
 def deliver(

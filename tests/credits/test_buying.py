@@ -1,33 +1,17 @@
 """A user buys credits: packages, purchases, Stripe's part of it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from typing import Any
-from unittest.mock import patch
 from uuid import uuid4
 
 import pytest
-import stripe as library
-from django.core.management import call_command
 
-from credits import buying
 from credits.models import Balance, Package, Purchase, StripeCustomer, Transaction
-from credits.posting import Origin
-from credits.stripe_api import CustomerGone, PaymentUnavailable
 from tests.api import Caller, at_once, statuses, use
-from tests.environment import PROVIDER
 from tests.factories import give, package
-from tests.stripe import Stripe, deliver
+from tests.stripe import PAGES, Stripe, buy, deliver
 from webhooks.models import StripeEvent
 
 pytestmark = pytest.mark.django_db
-
-PAGES = {"successUrl": "http://localhost:5173/ok", "cancelUrl": "http://localhost:5173/no"}
-
-
-def buy(who: Caller, offer: Package, **fields: Any) -> Any:
-    return who.post("purchase", {"packageId": str(offer.pk), **fields})
 
 
 def test_the_packages_on_offer_are_public_and_in_order(anonymous: Caller, starter: Package) -> None:
@@ -280,184 +264,6 @@ def test_8_concurrent_requests_with_one_key_start_one_purchase(
     assert len(stripe.get("payment_intents")["data"]) == 1
 
 
-def test_5_concurrent_first_purchases_make_one_customer(
-    committed: None, alice: Caller, starter: Package, stripe: Stripe
-) -> None:
-    answers = at_once(5, lambda _: buy(alice, starter))
-
-    assert statuses(answers) == {200: 5}
-    assert len(stripe.get("customers")["data"]) == 1
-    assert StripeCustomer.objects.get().user_id == "alice"
-    intents = stripe.get("payment_intents")["data"]
-    assert len(intents) == 5
-    assert len({intent["customer"] for intent in intents}) == 1
-
-
-@pytest.mark.parametrize("pages", [{}, PAGES])
-def test_a_customer_who_was_deleted_at_stripe_is_made_anew(
-    alice: Caller, starter: Package, stripe: Stripe, pages: dict[str, str]
-) -> None:
-    buy(alice, starter)
-    deleted = StripeCustomer.objects.get().stripe_customer_id or ""
-    stripe.delete(f"customers/{deleted}")
-
-    answers = [buy(alice, starter, **pages), buy(alice, starter, **pages)]
-
-    assert [answer.status_code for answer in answers] == [200, 200]
-    (customer,) = stripe.get("customers")["data"]
-    assert customer["metadata"] == {"userId": "alice"}
-    assert StripeCustomer.objects.get().stripe_customer_id == customer["id"] != deleted
-    of_purchases = Purchase.objects.order_by("number").values_list("stripe_customer_id", flat=True)
-    assert list(of_purchases) == [deleted, customer["id"], customer["id"]]
-
-
-def test_5_concurrent_purchases_of_a_deleted_customer_make_one_new_customer(
-    committed: None, alice: Caller, starter: Package, stripe: Stripe
-) -> None:
-    buy(alice, starter)
-    stripe.delete(f"customers/{StripeCustomer.objects.get().stripe_customer_id}")
-
-    answers = at_once(5, lambda _: buy(alice, starter))
-
-    assert statuses(answers) == {200: 5}
-    assert len(stripe.get("customers")["data"]) == 1
-
-
-def test_a_new_customer_is_asked_for_under_another_key(
-    alice: Caller, starter: Package, stripe: Stripe
-) -> None:
-    seen = []
-    real = library.RequestsClient.request
-
-    def request(client: Any, method: str, url: str, headers: Any, *rest: Any, **more: Any) -> Any:
-        seen.append(headers.get("Idempotency-Key"))
-        return real(client, method, url, headers, *rest, **more)
-
-    with patch.object(library.RequestsClient, "request", request):
-        buy(alice, starter)
-        row = StripeCustomer.objects.get()
-        stripe.delete(f"customers/{row.stripe_customer_id}")
-        buy(alice, starter)
-
-    first, second = Purchase.objects.order_by("number")
-    assert seen == [
-        f"customer-{row.pk}",
-        f"purchase-{first.pk}-{row.stripe_customer_id}",
-        f"purchase-{second.pk}-{row.stripe_customer_id}",
-        f"customer-{row.pk}-{row.stripe_customer_id}",
-        f"purchase-{second.pk}-{second.stripe_customer_id}",
-    ]
-
-
-def test_a_customer_who_is_gone_again_at_once_is_503(
-    alice: Caller, starter: Package, stripe: Stripe
-) -> None:
-    with patch("credits.stripe_api.create_intent", side_effect=CustomerGone) as asked:
-        answer = buy(alice, starter)
-
-    assert (answer.status_code, answer.json()["code"]) == (503, "payment_unavailable")
-    assert asked.call_count == 2
-    assert Purchase.objects.get().unavailable_at is not None
-
-
-def test_without_stripe_503_and_a_retry_with_the_key_completes_the_same_purchase(
-    alice: Caller, starter: Package, stripe: Stripe, settings: Any
-) -> None:
-    working = settings.STRIPE_API_BASE
-    settings.STRIPE_API_BASE = "http://127.0.0.1:9"
-    with no_waiting():
-        refused = buy(alice, starter, idempotencyKey="k1")
-    waiting = Purchase.objects.get()
-    settings.STRIPE_API_BASE = working
-
-    answer = buy(alice, starter, idempotencyKey="k1")
-
-    assert refused.status_code == 503
-    assert refused["Retry-After"] == "5"
-    assert refused.json()["code"] == "payment_unavailable"
-    assert (waiting.status, waiting.stripe_payment_intent_id) == ("pending", None)
-    assert answer.status_code == 200
-    assert answer.json()["purchaseId"] == str(waiting.pk)
-    assert Purchase.objects.count() == 1
-
-
-def test_a_customer_whose_making_failed_is_asked_for_under_the_same_key(
-    alice: Caller, starter: Package, stripe: Stripe
-) -> None:
-    with patch("credits.stripe_api.create_customer", side_effect=PaymentUnavailable) as asked:
-        buy(alice, starter)
-        buy(alice, starter)
-
-    first, second = (call.args for call in asked.call_args_list)
-    assert first == second == (StripeCustomer.objects.get(),)
-
-
-@pytest.mark.parametrize(
-    ("claimed", "known"),
-    [
-        (" Alice@Example.test", "alice@example.test"),
-        (None, None),
-        ("nobody", None),
-        ("alice@m\u00fcll.test", None),
-        ("\u212aate@example.test", None),
-        (f"alice@{'x' * 60}.{'y' * 300}.test", None),
-    ],
-)
-def test_stripe_knows_the_buyer_by_the_address_of_their_token(
-    starter: Package, stripe: Stripe, claimed: str | None, known: str | None
-) -> None:
-    answer = buy(Caller.with_token(PROVIDER.token("alice", email=claimed)), starter)
-
-    assert answer.status_code == 200
-    assert stripe.get("customers")["data"][0]["email"] == known
-    assert StripeCustomer.objects.get().email == known
-
-
-def test_without_stripe_a_retry_without_a_key_completes_the_same_purchase(
-    alice: Caller, starter: Package, stripe: Stripe, settings: Any
-) -> None:
-    working = settings.STRIPE_API_BASE
-    settings.STRIPE_API_BASE = "http://127.0.0.1:9"
-    with no_waiting():
-        buy(alice, starter)
-        buy(alice, starter)
-    waiting = Purchase.objects.get()
-    settings.STRIPE_API_BASE = working
-
-    answers = [buy(alice, starter), buy(alice, starter)]
-
-    assert answers[0].json()["purchaseId"] == str(waiting.pk)
-    assert answers[1].json()["purchaseId"] != str(waiting.pk)
-
-
-def test_a_purchase_that_never_reached_stripe_is_given_up_after_a_day(
-    alice: Caller, starter: Package, stripe: Stripe
-) -> None:
-    old = datetime.now(UTC) - timedelta(hours=25)
-    with (
-        patch("credits.stripe_api.create_intent", side_effect=PaymentUnavailable),
-        pytest.raises(PaymentUnavailable),
-    ):
-        buying.start("alice", starter.pk, pages=None, origin=Origin("user", key="k1"), now=old)
-
-    call_command("reconcile_stripe", "--since", "1d")
-    answer = buy(alice, starter, idempotencyKey="k1")
-
-    assert Purchase.objects.get().status == "cancelled"
-    assert (answer.status_code, answer.json()["code"]) == (409, "purchase_too_old")
-    assert stripe.get("payment_intents")["data"] == []
-
-
-def test_a_wrong_key_at_stripe_is_no_error_of_the_users(
-    alice: Caller, starter: Package, stripe: Stripe, settings: Any
-) -> None:
-    settings.STRIPE_SECRET_KEY = "nonsense"
-
-    answer = buy(alice, starter)
-
-    assert answer.status_code == 503
-
-
 def test_what_erased_people_bought_stays_in_the_books(
     alice: Caller, service: Caller, starter: Package, stripe: Stripe
 ) -> None:
@@ -477,10 +283,3 @@ def test_what_erased_people_bought_stays_in_the_books(
     assert not StripeCustomer.objects.filter(user_id="alice").exists()
     assert StripeEvent.objects.get(type="payment_intent.succeeded").payload == ""
     assert Balance.objects.get(pk=purchase.user_id).posted == 500
-
-
-@contextmanager
-def no_waiting() -> Iterator[None]:
-    """Let the library retry at once."""
-    with patch("stripe._http_client.time.sleep"):
-        yield

@@ -15,9 +15,8 @@ from credits.models import Purchase, Transaction
 from credits.posting import Origin
 from credits.purchases import NotCreditable, NotQuarantined, PurchaseUnknown, QuarantineChanged
 from tests.api import Caller, at_once
-from tests.credits.test_buying import PAGES
 from tests.credits.test_returns import NOW, balance, paid, payment, started, went_back
-from tests.stripe import Stripe
+from tests.stripe import PAGES, Stripe
 
 pytestmark = pytest.mark.django_db
 

@@ -8,8 +8,7 @@ import requests
 from credits.models import Package, Purchase
 from mana_credits.sandbox.seed import seed_packages
 from tests.api import Caller
-from tests.credits.test_buying import PAGES, buy
-from tests.stripe import Stripe, deliver
+from tests.stripe import PAGES, Stripe, buy, deliver
 
 pytestmark = pytest.mark.django_db
 

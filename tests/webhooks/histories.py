@@ -20,9 +20,8 @@ from credits.models import Balance, Package, Purchase, Transaction
 from credits.posting import Origin
 from tests.api import Caller
 from tests.environment import PROVIDER
-from tests.stripe import Object, Stripe
+from tests.stripe import PAGES, Object, Stripe
 
-PAGES = {"successUrl": "http://localhost:5173/ok", "cancelUrl": "http://localhost:5173/no"}
 _numbers = count()
 
 

@@ -14,9 +14,8 @@ from credits.models import Package, Purchase
 from credits.posting import Origin
 from mana_credits.sandbox import stripe as sandbox_stripe
 from tests.api import Caller
-from tests.credits.test_buying import PAGES, buy
 from tests.credits.test_returns import NOW
-from tests.stripe import SECRET, WEBHOOK, Stripe
+from tests.stripe import PAGES, SECRET, WEBHOOK, Stripe, buy
 
 
 @pytest.fixture

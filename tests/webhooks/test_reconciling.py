@@ -11,8 +11,7 @@ from credits import buying, ledger, stripe_api
 from credits.models import JobRun, Package, Purchase, Return
 from credits.posting import BalanceTooLarge
 from tests.api import Caller
-from tests.credits.test_buying import PAGES, buy, no_waiting
-from tests.stripe import Stripe, deliver
+from tests.stripe import PAGES, Stripe, buy, deliver, no_waiting
 
 pytestmark = pytest.mark.django_db
 

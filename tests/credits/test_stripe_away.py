@@ -1,0 +1,133 @@
+"""Stripe cannot be reached, or does not answer: nothing is lost, and spends go on."""
+
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from select import select
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from django.core.management import call_command
+
+from credits import buying
+from credits.models import Package, Purchase
+from credits.posting import Origin
+from credits.stripe_api import PaymentUnavailable
+from tests.api import Caller, at_once, statuses
+from tests.stripe import Stripe, buy, no_waiting
+
+pytestmark = pytest.mark.django_db
+
+
+def test_without_stripe_503_and_a_retry_with_the_key_completes_the_same_purchase(
+    alice: Caller, starter: Package, stripe: Stripe, settings: Any
+) -> None:
+    working = settings.STRIPE_API_BASE
+    settings.STRIPE_API_BASE = "http://127.0.0.1:9"
+    with no_waiting():
+        refused = buy(alice, starter, idempotencyKey="k1")
+    waiting = Purchase.objects.get()
+    settings.STRIPE_API_BASE = working
+
+    answer = buy(alice, starter, idempotencyKey="k1")
+
+    assert refused.status_code == 503
+    assert refused["Retry-After"] == "5"
+    assert refused.json()["code"] == "payment_unavailable"
+    assert (waiting.status, waiting.stripe_payment_intent_id) == ("pending", None)
+    assert answer.status_code == 200
+    assert answer.json()["purchaseId"] == str(waiting.pk)
+    assert Purchase.objects.count() == 1
+
+
+def test_without_stripe_a_retry_without_a_key_completes_the_same_purchase(
+    alice: Caller, starter: Package, stripe: Stripe, settings: Any
+) -> None:
+    working = settings.STRIPE_API_BASE
+    settings.STRIPE_API_BASE = "http://127.0.0.1:9"
+    with no_waiting():
+        buy(alice, starter)
+        buy(alice, starter)
+    waiting = Purchase.objects.get()
+    settings.STRIPE_API_BASE = working
+
+    answers = [buy(alice, starter), buy(alice, starter)]
+
+    assert answers[0].json()["purchaseId"] == str(waiting.pk)
+    assert answers[1].json()["purchaseId"] != str(waiting.pk)
+
+
+def test_a_purchase_that_never_reached_stripe_is_given_up_after_a_day(
+    alice: Caller, starter: Package, stripe: Stripe
+) -> None:
+    old = datetime.now(UTC) - timedelta(hours=25)
+    with (
+        patch("credits.stripe_api.create_intent", side_effect=PaymentUnavailable),
+        pytest.raises(PaymentUnavailable),
+    ):
+        buying.start("alice", starter.pk, pages=None, origin=Origin("user", key="k1"), now=old)
+
+    call_command("reconcile_stripe", "--since", "1d")
+    answer = buy(alice, starter, idempotencyKey="k1")
+
+    assert Purchase.objects.get().status == "cancelled"
+    assert (answer.status_code, answer.json()["code"]) == (409, "purchase_too_old")
+    assert stripe.get("payment_intents")["data"] == []
+
+
+def test_a_wrong_key_at_stripe_is_no_error_of_the_users(
+    alice: Caller, starter: Package, stripe: Stripe, settings: Any
+) -> None:
+    settings.STRIPE_SECRET_KEY = "nonsense"
+
+    answer = buy(alice, starter)
+
+    assert answer.status_code == 503
+
+
+@pytest.fixture
+def silent_stripe(settings: Any) -> Iterator[socket.socket]:
+    """A Stripe that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        settings.STRIPE_API_BASE = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        yield listening
+
+
+def test_while_one_call_waits_in_vain_no_other_is_begun(
+    committed: None, alice: Caller, bob: Caller, starter: Package, silent_stripe: socket.socket
+) -> None:
+    others: list[socket.socket] = []
+
+    def wait_in_vain() -> Any:
+        return buy(alice, starter)
+
+    def come_meanwhile() -> Any:
+        called, _ = silent_stripe.accept()
+        refused = buy(bob, starter)
+        others.extend(select([silent_stripe], [], [], 0)[0])
+        silent_stripe.close()
+        called.close()
+        return refused
+
+    with patch("credits.stripe_api.PATIENCE_SECONDS", 0), no_waiting():
+        answers = at_once(2, lambda index: (wait_in_vain, come_meanwhile)[index]())
+
+    assert statuses(answers) == {503: 2}
+    assert answers[1]["Retry-After"] == "5"
+    assert others == []
+
+
+def test_once_the_call_has_ended_the_next_one_is_made(
+    alice: Caller, bob: Caller, starter: Package, stripe: Stripe, settings: Any
+) -> None:
+    working = settings.STRIPE_API_BASE
+    settings.STRIPE_API_BASE = "http://127.0.0.1:9"
+    with no_waiting():
+        refused = buy(alice, starter)
+    settings.STRIPE_API_BASE = working
+
+    with patch("credits.stripe_api.PATIENCE_SECONDS", 0):
+        answer = buy(bob, starter)
+
+    assert (refused.status_code, answer.status_code) == (503, 200)
