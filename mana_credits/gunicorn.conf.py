@@ -49,6 +49,7 @@ def on_starting(server: Any) -> None:
     try:
         refuse_unsafe()
     except UnsafeSettings as error:
+        _forget_counts()
         raise SystemExit(f"The service does not start with these settings.\n{error}") from error
     log = logging.getLogger("gunicorn.error")
     log.handlers.clear()
@@ -87,4 +88,8 @@ def child_exit(server: Any, worker: Any) -> None:
 def on_exit(server: Any) -> None:
     """Remove the counts of this run, unless a new master (after USR2) goes on counting there."""
     if not server.reexec_pid:
-        shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
+        _forget_counts()
+
+
+def _forget_counts() -> None:
+    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
@@ -63,6 +64,7 @@ def service(
     """
     port = _free_port()
     output = log.open("wb") if log else None
+    counts = TemporaryDirectory(prefix="mana-credits-")  # it may be killed, and not tidy up
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", GUNICORN, "-c", "mana_credits/gunicorn.conf.py"],
         env={
@@ -72,6 +74,7 @@ def service(
             "HOST": "127.0.0.1",
             "PORT": str(port),
             "LOG_LEVEL": "CRITICAL",
+            "PROMETHEUS_MULTIPROC_DIR": counts.name,
             **environment,
         },
         stdout=output or subprocess.DEVNULL,
@@ -85,6 +88,7 @@ def service(
         if process.poll() is None:
             process.kill()
             process.wait()
+        counts.cleanup()
         if output:
             output.close()
 
