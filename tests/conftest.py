@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 import pytest
 from django.db import connection, transaction
-from django.test import TransactionTestCase
+from django.test import TransactionTestCase, override_settings
 
 from credits import books
 from credits.models import Balance, Package
@@ -82,6 +82,13 @@ APPEND_ONLY = ("transactions", "staff_actions")
 def no_flush() -> Iterator[None]:
     """Keep Django from emptying what migrations filled: the catalogue, permissions, roles."""
     with patch.object(TransactionTestCase, "_fixture_teardown"):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords() -> Iterator[None]:
+    """Hash passwords at once: the real hasher is slow on purpose."""
+    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
         yield
 
 

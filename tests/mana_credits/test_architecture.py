@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -45,10 +46,16 @@ TRANSLATORS = {
 }
 
 
+@cache
+def syntax(path: Path) -> ast.Module:
+    """Return what a module's text parses to."""
+    return ast.parse(path.read_text())
+
+
 def modules(*apps: str) -> dict[str, ast.Module]:
     """Return the syntax of all modules of these apps by their paths in the repository."""
     return {
-        path.relative_to(ROOT).as_posix(): ast.parse(path.read_text())
+        path.relative_to(ROOT).as_posix(): syntax(path)
         for app in apps
         for path in sorted((ROOT / app).rglob("*.py"))
     }
