@@ -190,12 +190,19 @@ def starter(db: None) -> Package:
     return package()
 
 
-@pytest.fixture
-def source(committed: None) -> Iterator[str]:
-    """An empty database of the earlier service."""
+@pytest.fixture(scope="session")
+def legacy(django_db_setup: None) -> Iterator[str]:
+    """A database for the earlier service."""
     name = f"{connection.settings_dict['NAME']}_legacy"
     with legacy_database.database(database_of_the_test(), name) as url:
         yield url
+
+
+@pytest.fixture
+def source(legacy: str, committed: None) -> str:
+    """An empty database of the earlier service."""
+    legacy_database.empty(legacy)
+    return legacy
 
 
 @pytest.fixture

@@ -23,11 +23,22 @@ def database(server: str, name: str) -> Iterator[str]:
         connection.execute(f'CREATE DATABASE "{name}"'.encode())
         try:
             url = make_conninfo(server, dbname=name)
-            with psycopg.connect(url) as source:
-                source.execute(SCHEMA.encode())
+            empty(url)
             yield url
         finally:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+
+def empty(url: str) -> None:
+    """Leave nothing in a database but the earlier service's tables, without rows."""
+    with psycopg.connect(url) as source:
+        for (schema,) in source.execute(
+            "SELECT quote_ident(nspname) FROM pg_namespace"
+            " WHERE nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema'"
+        ).fetchall():
+            source.execute(f"DROP SCHEMA {schema} CASCADE".encode())
+        source.execute(b"CREATE SCHEMA public")
+        source.execute(SCHEMA.encode())
 
 
 class Rows:
