@@ -2,13 +2,15 @@
 
 import logging
 import os
+import select
 import shutil
 import tempfile
 from typing import Any
 
 bind = f"{os.environ.get('HOST', '0.0.0.0')}:{os.environ.get('PORT', '3061')}"
 wsgi_app = "mana_credits.wsgi"
-worker_class = "mana_credits.draining_worker.DrainingWorker"
+# Elsewhere than on Linux, where only developers are, gunicorn's own.
+worker_class = "mana_credits.web_worker.WebWorker" if hasattr(select, "epoll") else "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", str(os.cpu_count() or 2)))
 threads = int(os.environ.get("WEB_THREADS", "4"))
 preload_app = True
@@ -58,7 +60,7 @@ def on_starting(server: Any) -> None:
 
 def when_ready(server: Any) -> None:
     """Let the kernel open no connection that the workers, told to stop, would not take."""
-    from mana_credits.draining_worker import refuse_newcomers
+    from mana_credits.listening import refuse_newcomers
 
     stop = server.stop
 

@@ -6,14 +6,15 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection
 from pathlib import Path
 
 import psutil
 import pytest
 
 from credits.models import Transaction
-from mana_credits.draining_worker import ALL_PACKETS, hear, refuse_newcomers
+from mana_credits.listening import ALL_PACKETS, hear, refuse_newcomers
 from tests import running
 from tests.api import use
 from tests.factories import give
@@ -164,3 +165,99 @@ def spend_for(service: Service, *, seconds: float) -> int:
     over = threading.Event()
     threading.Timer(seconds, over.set).start()
     return spend(service, over)
+
+
+def test_connections_opened_at_once_are_shared_by_the_workers() -> None:
+    """One worker took all of them, and the other processors had nothing to do."""
+    with running.service(WEB_CONCURRENCY="2") as service:
+        service.wait_for_workers(2)
+        shares = [share_of_the_second(service) for _ in range(5)]
+
+    assert sum(shares) / len(shares) > 0.25
+
+
+def share_of_the_second(service: Service) -> float:
+    """Open 16 connections at once; return which part of them the worker with fewer has."""
+    with ExitStack() as stack, ThreadPoolExecutor(16) as pool:
+        lines = [stack.enter_context(closing(service.connect())) for _ in range(16)]
+        for line in lines:
+            line.connect()
+        list(pool.map(healthy, lines))
+        return min(connections(service)) / len(lines)
+
+
+def connections(service: Service) -> list[int]:
+    """Return how many connections each worker has."""
+    return [
+        sum(one.status == psutil.CONN_ESTABLISHED for one in worker.net_connections("tcp4"))
+        for worker in service.workers()
+    ]
+
+
+def healthy(line: HTTPConnection) -> bool:
+    line.request("GET", "/health")
+    answer = line.getresponse()
+    answer.read()
+    return answer.status == 200
+
+
+def test_connections_that_ask_for_nothing_keep_no_thread() -> None:
+    with running.service(WEB_CONCURRENCY="1", WEB_THREADS="2") as service, ExitStack() as stack:
+        began = time.monotonic()
+        for number in range(10):
+            line = stack.enter_context(closing(service.connect()))
+            line.connect()
+            if number % 2:
+                assert healthy(line)
+
+        assert healthy(stack.enter_context(closing(service.connect())))
+
+        assert time.monotonic() - began < 4  # gunicorn's own worker waits 5 s for each
+
+
+def test_a_worker_has_so_many_connections_at_most_and_takes_the_next_when_one_ends() -> None:
+    limit = "--worker-connections 3"
+    with (
+        running.service(WEB_CONCURRENCY="1", WEB_THREADS="2", GUNICORN_CMD_ARGS=limit) as service,
+        ExitStack() as stack,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        first, *others = [stack.enter_context(closing(service.connect())) for _ in range(3)]
+        assert all(healthy(line) for line in (first, *others))
+
+        fourth = pool.submit(healthy, stack.enter_context(closing(service.connect())))
+        with pytest.raises(TimeoutError):
+            fourth.result(timeout=1)
+        first.close()
+
+        assert fourth.result(timeout=10)
+        assert all(healthy(line) for line in others)
+
+
+def test_an_idle_connection_is_closed_and_one_in_use_is_not() -> None:
+    with (
+        running.service(WEB_CONCURRENCY="1", GUNICORN_CMD_ARGS="--keep-alive 1") as service,
+        closing(service.connect()) as idle,
+        closing(service.connect()) as used,
+    ):
+        assert healthy(idle)
+        for _ in range(8):
+            assert healthy(used)
+            time.sleep(0.25)
+
+        idle.sock.settimeout(5)
+        assert idle.sock.recv(1) == b""
+
+
+def test_a_renewed_worker_loses_no_request() -> None:
+    give("alice", 100_000)
+    with (
+        running.service(WEB_CONCURRENCY="1", WEB_MAX_REQUESTS="40") as service,
+        ThreadPoolExecutor(4) as pool,
+    ):
+        [first] = service.workers()
+        counted = sum(pool.map(lambda _: spend_for(service, seconds=3), range(4)))
+        workers = service.workers()
+
+    assert first not in workers
+    assert Transaction.objects.filter(type="usage").count() == counted > 80
