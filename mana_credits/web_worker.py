@@ -155,12 +155,15 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
         self.events.modify(fd, ONCE)
 
     def _answer(self, fd: int) -> None:
-        """Answer a request, if the main thread has not just closed the connection."""
+        """Answer what was asked, if the main thread has not just closed the connection."""
         with self.changing:
             conn = self.idle.pop(fd, None)
         if conn is None:
             return
-        if self.handle(conn):
+        stays = self.handle(conn)
+        while stays and _asked_ahead(conn):
+            stays = self.handle(conn)
+        if stays:
             self._watch(conn)
         else:
             conn.close(graceful=True)
@@ -175,6 +178,13 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
         end: float = conn.timeout
         idle_since: float = end - self.cfg.keepalive
         return end if self.alive else max(idle_since, self.stopped) + LINGER_SECONDS
+
+
+def _asked_ahead(conn: TConn) -> bool:
+    """Tell whether a next request was read with the last one (pipelining): no event tells of it."""
+    ahead = conn.parser.unreader.take_buffered()
+    conn.parser.unreader.unread(ahead)
+    return bool(ahead)
 
 
 def _refusal(error: Exception) -> tuple[int, str, str]:

@@ -201,6 +201,18 @@ def healthy(line: HTTPConnection) -> bool:
     return answer.status == 200
 
 
+def test_requests_sent_before_the_first_is_answered_are_answered_in_turn() -> None:
+    asked = GET.replace(b"Connection: close\r\n", b"") + b"\r\n"
+    with (
+        running.service(WEB_CONCURRENCY="1") as service,
+        socket.create_connection(("127.0.0.1", service.port), timeout=10) as line,
+    ):
+        line.sendall(asked * 3 + GET + b"\r\n")
+        answers = b"".join(iter(lambda: line.recv(65536), b""))
+
+    assert answers.count(b"HTTP/1.1 200 OK") == 4
+
+
 def test_connections_that_ask_for_nothing_keep_no_thread() -> None:
     with running.service(WEB_CONCURRENCY="1", WEB_THREADS="2") as service, ExitStack() as stack:
         began = time.monotonic()
