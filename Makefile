@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+# Compiled modules are kept, whatever the caller's environment says: the tests start fifty processes.
+export PYTHONDONTWRITEBYTECODE :=
 # An environment as in production, for checks that start no service.
 CHECK_ENV := SECRET_KEY=only-for-checks-8f1c0b7e6d5a49388271605f4e3d2c1b0a99 \
 	MANA_SERVICE_KEY=only-for-checks-0a99 DATABASE_URL=postgresql://localhost/unused \

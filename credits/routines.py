@@ -2,10 +2,12 @@
 
 `Routine` calls a function that `credits/sql/` installs. `Lookup` reads one row by its primary key,
 for a third of what it costs to have the ORM write the same statement anew on each request.
+`server_cursor` runs any other long statement that is written once.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar, cast
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
@@ -58,8 +60,9 @@ class Lookup(Generic[Row]):
         return None if values is None else cast("Row", self._reader.read(values))
 
 
-def _fetch(sql: str, arguments: Sequence[Any]) -> Any:
-    """Return the first row, by psycopg's own cursor on Django's connection.
+@contextmanager
+def server_cursor() -> Iterator["Cursor[Any]"]:
+    """Yield psycopg's own cursor on Django's connection.
 
     Unlike Django's it leaves it to the server to bind the arguments, and so may prepare the
     statement where the connection allows it (settings, DATABASE_PREPARED_STATEMENTS).
@@ -68,6 +71,11 @@ def _fetch(sql: str, arguments: Sequence[Any]) -> Any:
     database.ensure_connection()
     database.validate_no_broken_transaction()
     with database.wrap_database_errors, Cursor(database.connection) as cursor:
+        yield cursor
+
+
+def _fetch(sql: str, arguments: Sequence[Any]) -> Any:
+    with server_cursor() as cursor:
         cursor.execute(sql, arguments)
         return cursor.fetchone()
 

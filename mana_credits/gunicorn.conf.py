@@ -1,5 +1,6 @@
 """How gunicorn serves the service; every number can be set from the environment."""
 
+import gc
 import logging
 import os
 import select
@@ -59,8 +60,15 @@ def on_starting(server: Any) -> None:
 
 
 def when_ready(server: Any) -> None:
-    """Let the kernel open no connection that the workers, told to stop, would not take."""
+    """Leave what is loaded to no collector; open no connection that no worker would take.
+
+    The workers share that memory with the master as long as nobody touches it, and the
+    interpreter's end would look through all of it: half a second for each process.
+    """
     from mana_credits.listening import refuse_newcomers
+
+    gc.collect()
+    gc.freeze()
 
     stop = server.stop
 

@@ -1,5 +1,6 @@
 """Fixtures: callers of the API, users with credits, and the books that close after every test."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,12 @@ TABLES = (
     "gifts.gift_misses",
     "gifts.gift_redemptions",
 )
+
+
+def pytest_collection_finish() -> None:
+    """Leave modules and tests, which stay to the end, to no collector."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

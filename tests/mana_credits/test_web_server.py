@@ -5,6 +5,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from http.client import HTTPConnection
@@ -22,6 +23,21 @@ from tests.running import Service
 
 pytestmark = pytest.mark.usefixtures("committed")
 PLANTED = "planted-secret"
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `plain` writes its log."""
+    return tmp_path_factory.mktemp("web-server") / "log"
+
+
+@pytest.fixture(scope="module")
+def plain(django_db_setup: None, log: Path) -> Iterator[Service]:
+    """A service of one worker with two threads, for tests that leave nothing behind."""
+    with running.service(
+        log=log, LOG_LEVEL="INFO", WEB_CONCURRENCY="1", WEB_THREADS="2"
+    ) as service:
+        yield service
 
 
 def send(port: int, request: bytes) -> tuple[int, dict[str, str], dict[str, object]]:
@@ -83,11 +99,11 @@ REFUSED = [
 ]
 
 
-def test_what_is_no_request_is_refused_in_the_envelope_and_quoted_nowhere(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    with running.service(WEB_CONCURRENCY="1", log=log, LOG_LEVEL="INFO") as service:
-        answers = [send(service.port, request) for request, _, _ in REFUSED]
-        healthy = send(service.port, GET + b"\r\n")
+def test_what_is_no_request_is_refused_in_the_envelope_and_quoted_nowhere(
+    plain: Service, log: Path
+) -> None:
+    answers = [send(plain.port, request) for request, _, _ in REFUSED]
+    good = send(plain.port, GET + b"\r\n")
 
     assert [(status, body["code"]) for status, _, body in answers] == [
         (status, code) for _, status, code in REFUSED
@@ -97,7 +113,7 @@ def test_what_is_no_request_is_refused_in_the_envelope_and_quoted_nowhere(tmp_pa
         assert (headers["Connection"], headers["X-Content-Type-Options"]) == ("close", "nosniff")
         assert set(body) == {"statusCode", "message", "code"}
         assert PLANTED not in json.dumps(body)
-    assert healthy[0] == 200
+    assert good[0] == 200
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     refusals = [one for one in lines if one["event"].startswith("Refused what is no request")]
     assert len(refusals) == len(REFUSED)
@@ -105,9 +121,8 @@ def test_what_is_no_request_is_refused_in_the_envelope_and_quoted_nowhere(tmp_pa
     assert PLANTED not in log.read_text()
 
 
-def test_every_server_header_is_one_that_says_nothing_of_versions() -> None:
-    with running.service(WEB_CONCURRENCY="1") as service:
-        _, headers, _ = send(service.port, GET + b"\r\n")
+def test_every_server_header_is_one_that_says_nothing_of_versions(plain: Service) -> None:
+    _, headers, _ = send(plain.port, GET + b"\r\n")
 
     assert headers.get("Server", "") in {"", "gunicorn"}
 
@@ -201,28 +216,25 @@ def healthy(line: HTTPConnection) -> bool:
     return answer.status == 200
 
 
-def test_requests_sent_before_the_first_is_answered_are_answered_in_turn() -> None:
+def test_requests_sent_before_the_first_is_answered_are_answered_in_turn(plain: Service) -> None:
     asked = GET.replace(b"Connection: close\r\n", b"") + b"\r\n"
-    with (
-        running.service(WEB_CONCURRENCY="1") as service,
-        socket.create_connection(("127.0.0.1", service.port), timeout=10) as line,
-    ):
+    with socket.create_connection(("127.0.0.1", plain.port), timeout=10) as line:
         line.sendall(asked * 3 + GET + b"\r\n")
         answers = b"".join(iter(lambda: line.recv(65536), b""))
 
     assert answers.count(b"HTTP/1.1 200 OK") == 4
 
 
-def test_connections_that_ask_for_nothing_keep_no_thread() -> None:
-    with running.service(WEB_CONCURRENCY="1", WEB_THREADS="2") as service, ExitStack() as stack:
+def test_connections_that_ask_for_nothing_keep_no_thread(plain: Service) -> None:
+    with ExitStack() as stack:
         began = time.monotonic()
         for number in range(10):
-            line = stack.enter_context(closing(service.connect()))
+            line = stack.enter_context(closing(plain.connect()))
             line.connect()
             if number % 2:
                 assert healthy(line)
 
-        assert healthy(stack.enter_context(closing(service.connect())))
+        assert healthy(stack.enter_context(closing(plain.connect())))
 
         assert time.monotonic() - began < 4  # gunicorn's own worker waits 5 s for each
 
@@ -268,7 +280,7 @@ def test_a_renewed_worker_loses_no_request() -> None:
         ThreadPoolExecutor(4) as pool,
     ):
         [first] = service.workers()
-        counted = sum(pool.map(lambda _: spend_for(service, seconds=3), range(4)))
+        counted = sum(pool.map(lambda _: spend_for(service, seconds=2), range(4)))
         workers = service.workers()
 
     assert first not in workers
