@@ -72,7 +72,8 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
             for listener in self.sockets:
                 while self._take(listener):
                     pass
-                listener.close()
+                with self.changing:
+                    listener.close()
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """Wake up often enough to see that the worker stops, or that nobody is left."""
@@ -86,7 +87,7 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
             connections = [self.idle.pop(fd) for fd in expired]
         for conn in connections:
             conn.close()
-            self._count(-1)
+            self._forget()
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         """Answer what is no request in the API's envelope, as the base class does in HTML.
@@ -131,17 +132,21 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
                 self._accepting = False  # until the main thread finds that there is room
 
     def _take(self, listener: socket.socket) -> bool:
-        """Take a connection that waits; tell whether there was one."""
+        """Take a connection that waits; tell whether there was one.
+
+        It is counted before anybody else can look: the worker ends when it counts none.
+        """
         try:
-            line, client = listener.accept()
+            with self.changing:
+                line, client = listener.accept()
+                self.nr_conns += 1
         except OSError as error:
             if error.errno in NOBODY:
                 return False
             raise
         hear(line, ALL_PACKETS)  # it may have been opened while there were to be no more
-        conn = TConn(self.cfg, line, client, listener.getsockname())
+        conn = TConn(self.cfg, line, client, line.getsockname())
         conn.data_ready = True
-        self._count(+1)
         self.events.register(line, 0)
         self._watch(conn)
         return True
@@ -167,11 +172,11 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
             self._watch(conn)
         else:
             conn.close(graceful=True)
-            self._count(-1)
+            self._forget()
 
-    def _count(self, change: int) -> None:
+    def _forget(self) -> None:
         with self.changing:
-            self.nr_conns += change
+            self.nr_conns -= 1
 
     def _end(self, conn: TConn) -> float:
         """Return until when a connection may be idle: not for long when the worker stops."""

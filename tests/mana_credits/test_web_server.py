@@ -276,7 +276,7 @@ def test_an_idle_connection_is_closed_and_one_in_use_is_not() -> None:
 def test_a_renewed_worker_loses_no_request() -> None:
     give("alice", 100_000)
     with (
-        running.service(WEB_CONCURRENCY="1", WEB_MAX_REQUESTS="40") as service,
+        running.service(WEB_CONCURRENCY="1", WEB_MAX_REQUESTS="10") as service,
         ThreadPoolExecutor(4) as pool,
     ):
         [first] = service.workers()
