@@ -218,7 +218,7 @@ def all_users(*, batch_size: int) -> Iterator[list[str]]:
 
 
 def check(users: list[str]) -> list[Discrepancy]:
-    """Return what is wrong with the books of these users: all rules in one statement."""
+    """Return what is wrong with the books of these users: one statement, hence one snapshot."""
     rules = [f"SELECT {quote(rule)}, r.* FROM ({query}) r" for rule, query in RULES.items()]  # noqa: S608
     return _discrepancies(" UNION ALL ".join(rules), users)
 

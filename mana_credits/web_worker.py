@@ -144,11 +144,16 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
             if error.errno in NOBODY:
                 return False
             raise
-        hear(line, ALL_PACKETS)  # it may have been opened while there were to be no more
-        conn = TConn(self.cfg, line, client, line.getsockname())
-        conn.data_ready = True
-        self.events.register(line, 0)
-        self._watch(conn)
+        try:
+            hear(line, ALL_PACKETS)  # it may have been opened while there were to be no more
+            conn = TConn(self.cfg, line, client, line.getsockname())
+            conn.data_ready = True
+            self.events.register(line, 0)
+            self._watch(conn)
+        except OSError:
+            line.close()
+            self._forget()
+            raise
         return True
 
     def _watch(self, conn: TConn) -> None:

@@ -262,7 +262,7 @@ def test_a_batch_has_at_least_one_user(size: str) -> None:
 
 
 @pytest.mark.usefixtures("committed")
-def test_a_check_sees_one_snapshot_and_changes_nothing(alice: str) -> None:
+def test_a_snapshot_is_of_one_moment_and_changes_nothing(alice: str) -> None:
     with books.snapshot() as cursor:
         cursor.execute("SHOW transaction_isolation")
         (isolation,) = cursor.fetchone()
