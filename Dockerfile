@@ -11,8 +11,9 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 COPY requirements-runtime.lock ./
 RUN python -m venv "$VIRTUAL_ENV" \
-    && pip install --quiet --require-hashes --only-binary :all: --no-binary gunicorn-h1c \
-        --requirement requirements-runtime.lock
+    && pip install --quiet --no-deps --require-hashes --only-binary :all: --no-binary gunicorn-h1c \
+        --requirement requirements-runtime.lock \
+    && pip check
 COPY . .
 # Values that nobody uses: collecting files needs settings, and no secret may be in an image.
 RUN SECRET_KEY=unused MANA_SERVICE_KEY=unused STRIPE_SECRET_KEY=unused \

@@ -103,9 +103,12 @@ clean:
 
 # gunicorn's fast parser has no wheel for Linux; where nothing compiles it, gunicorn has a slower one.
 SPARE := $(if $(shell command -v cc),-n p,'/^gunicorn-h1c==/,/[^\\]$$/d')
+# The lock names every package, so pip resolves nothing (--no-deps): a new release cannot break the
+# installation. pip check then refuses a lock with a hole and names the missing package.
 $(INSTALLED): requirements.lock
 	@echo "Installing into .venv …"
 	@$(PYTHON) -m venv .venv
 	@sed $(SPARE) requirements.lock > .venv/requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .venv/requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement .venv/requirements.lock
+	@$(BIN)/python -m pip check
 	@touch $@
