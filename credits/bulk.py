@@ -9,43 +9,23 @@ from uuid import UUID
 
 from django.db import connection
 
-from credits.posting import Memo, Movement, Origin, arguments
+from credits.atomicity import transaction_required
+from credits.posting import PARAMETERS, Memo, Movement, Origin, sql_arguments
 
-_COLUMNS = {
-    "id": "uuid",
-    "user_id": "text",
-    "type": "text",
-    "amount": "numeric",
-    "held": "numeric",
-    "side": "text",
-    "may_overdraw": "boolean",
-    "app_id": "text",
-    "description": "text",
-    "metadata": "jsonb",
-    "actor": "text",
-    "request_id": "text",
-    "key": "text",
-    "request": "text",
-    "cause": "text",
-    "related_id": "uuid",
-    "at": "timestamptz",
-    "operation": "text",
-    "unit_cost": "numeric",
-    "quantity": "integer",
-}
-_DECLARED = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
-_NAMED = ", ".join(_COLUMNS)
+_DECLARED = ", ".join(f"{name} {kind}" for name, kind in PARAMETERS.items())
 _STAGE = f"""
     CREATE TEMPORARY TABLE IF NOT EXISTS movements (
         n bigint GENERATED ALWAYS AS IDENTITY, {_DECLARED}
     ) ON COMMIT DELETE ROWS;
     TRUNCATE movements
 """
-_COPY = f"COPY movements ({_NAMED}) FROM STDIN"
+_COPY = f"COPY movements ({', '.join(PARAMETERS)}) FROM STDIN"
 _POST = f"""
-    SELECT m.id, p.outcome
+    SELECT m.subject_id, p.outcome
     FROM (SELECT * FROM movements ORDER BY n) m
-    CROSS JOIN LATERAL credits.post_transaction({", ".join(f"m.{name}" for name in _COLUMNS)}) p
+    CROSS JOIN LATERAL credits.post_transaction({
+    ", ".join(f"p_{name} => m.{name}" for name in PARAMETERS)
+}) p
     WHERE p.outcome <> 'posted'
 """  # noqa: S608
 
@@ -60,6 +40,7 @@ class Entry(NamedTuple):
     origin: Origin
 
 
+@transaction_required
 def post_all(entries: Iterable[Entry]) -> list[tuple[UUID, str]]:
     """Post the entries in their order, in the caller's transaction.
 
@@ -71,6 +52,6 @@ def post_all(entries: Iterable[Entry]) -> list[tuple[UUID, str]]:
         copying: Any = cursor.cursor
         with copying.copy(_COPY) as copy:
             for entry in entries:
-                copy.write_row(arguments(*entry))
+                copy.write_row(tuple(sql_arguments(*entry).values()))
         cursor.execute(_POST)
         return [(entry_id, outcome) for entry_id, outcome in cursor.fetchall()]

@@ -13,7 +13,7 @@ from django.core.validators import validate_email
 from django.db import transaction
 from django.db.models import QuerySet
 
-from credits import ledger, packages, stripe_api
+from credits import idempotency, ledger, packages, stripe_api
 from credits.errors import DomainError
 from credits.mailboxes import LENGTH, mailbox
 from credits.models import Purchase, StripeCustomer
@@ -91,8 +91,8 @@ def _begin(
     user_id: str, package_id: UUID, pages: Pages | None, origin: Origin, now: datetime
 ) -> Purchase:
     origin = origin.naming("purchase", package_id, "checkout" if pages else "intent")
-    ledger.open_balance(user_id, origin=origin)
-    if known := ledger.recall(user_id, origin):
+    ledger.ensure_balance(user_id, origin=origin)
+    if known := idempotency.find(user_id, origin):
         return Purchase.objects.get(pk=known)
     package = packages.offered().filter(pk=package_id).first()
     if package is None:
@@ -110,7 +110,7 @@ def _begin(
     purchase = _unfinished(wanted) or wanted
     purchase.unavailable_at = None
     purchase.save()
-    ledger.remember(user_id, origin, subject_id=purchase.pk)
+    idempotency.record(user_id, origin, subject_id=purchase.pk)
     return purchase
 
 

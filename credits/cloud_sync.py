@@ -14,7 +14,7 @@ import structlog
 from django.db import transaction
 from django.db.models import Min, Q
 
-from credits import catalogue, ledger, notices, outbox, periods
+from credits import catalogue, idempotency, ledger, notices, outbox, periods
 from credits.errors import DomainError
 from credits.models import SyncSubscription, Transaction
 from credits.posting import InsufficientCredits, Memo, Origin, Priced
@@ -80,7 +80,7 @@ def activate(
     """
     origin = origin.naming("sync.activate", interval)
     subscription = _made(user_id, now)
-    if known := ledger.recall(user_id, origin):
+    if known := idempotency.find(user_id, origin):
         return _replayed(subscription, known)
     if subscription.gifted:
         raise SyncGifted
@@ -90,7 +90,7 @@ def activate(
     subscription.language = language if language in LANGUAGES else ""
     charged = Decimal(0)
     if subscription.paid_until and subscription.paid_until > now:
-        ledger.remember(user_id, origin)
+        idempotency.record(user_id, origin)
     else:
         subscription.anchor_day = now.day
         charged = -_charge(subscription, now, origin).amount

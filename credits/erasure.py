@@ -125,13 +125,13 @@ def erase_rows(user_id: str, *, addresses: Iterable[str] = ()) -> Erased:
     return Erased(person.pseudonym, +stripped)
 
 
-def blank_request(user_id: str, *, subject_id: UUID) -> None:
-    """Blank the request of somebody's key, which names who is erased; the key is never new again.
+def blank_fingerprint(user_id: str, *, subject_id: UUID) -> None:
+    """Blank the fingerprint of somebody's key, which names who is erased; the key stays used.
 
     Whoever sends it once more is refused with IdempotencyKeyReused: nothing moves twice.
     """
     known = IdempotencyKey.objects.filter(user_id=user_id, subject_id=subject_id)
-    known.update(request="erased")
+    known.update(fingerprint="erased")
 
 
 def _person(user_id: str, addresses: Iterable[str]) -> Person:
@@ -168,7 +168,7 @@ def _lock_balance(person: Person) -> bool:
     Without a row to lock, somebody's first credits would arrive in the midst of their erasure.
     """
     known = Balance.objects.filter(pk=person.id).exists()
-    ledger.open_balance(person.id, origin=Origin("system"))
+    ledger.ensure_balance(person.id, origin=Origin("system"))
     return known
 
 

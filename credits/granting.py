@@ -38,7 +38,9 @@ class Granted(NamedTuple):
 def plan(campaign: Campaign, grants: list[Grant]) -> list[Granted]:
     """Return what `give` would do, and change nothing."""
     causes = [_cause(campaign, grant) for grant in grants]
-    known = dict(Transaction.objects.filter(cause__in=causes).values_list("cause", "amount"))
+    users = {grant.user_id for grant in grants}
+    rows = Transaction.objects.filter(user_id__in=users, cause__in=causes)
+    known = dict(rows.values_list("cause", "amount"))
     planned = []
     for grant in sorted(grants):
         before = known.get(_cause(campaign, grant))

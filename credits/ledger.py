@@ -6,33 +6,39 @@ IdempotencyKeyReused and BalanceTooLarge, which any of them may.
 """
 
 from decimal import Decimal
-from typing import cast
+from typing import NamedTuple, cast
 from uuid import UUID
 
 from credits.amounts import exact, positive
 from credits.errors import DomainError
-from credits.models import Balance, IdempotencyKey, Transaction
+from credits.ids import new_id
+from credits.models import Balance, Transaction
 from credits.posting import (
-    REFUSALS,
-    IdempotencyKeyReused,
     Memo,
     Movement,
     Origin,
     Posting,
     Priced,
     TransactionUnknown,
-    call,
     post,
 )
-from credits.routines import Lookup
+from credits.routines import Lookup, Routine
 
 Type = Transaction.Type
 
+
+class _Ensured(NamedTuple):
+    balance: Balance | None
+
+
 _balance = Lookup(Balance)
+_ensure_balance = Routine(
+    "credits.post_transaction", _Ensured, ("subject_id", "user_id", "actor", "request_id", "at")
+)
 
 
 class NotReversible(DomainError):
-    """A reversal is not reversed, its original is posted anew; a gift is not, it is cancelled."""
+    """Reversals and gifts cannot be reversed. Post the original again, or cancel the gift."""
 
     code = "not_reversible"
     message = "A reversal or a gift cannot be reversed"
@@ -50,8 +56,13 @@ def spend(
 
     Raises InsufficientCredits, and OperationUnknown for a price that the catalogue does not have.
     """
+    return post(user_id, usage(amount, cause=cause), memo, origin)
+
+
+def usage(amount: Decimal | Priced, *, cause: str | None = None) -> Movement:
+    """Return the movement of a spend. Raises InvalidAmount."""
     taken = amount if isinstance(amount, Priced) else -positive(amount)
-    return post(user_id, Movement(Type.USAGE, taken, side="spent", cause=cause), memo, origin)
+    return Movement(Type.USAGE, taken, counts_as="spent", cause=cause)
 
 
 def refund(
@@ -62,7 +73,7 @@ def refund(
     Lowers the lifetime total spent; what exceeds that counts as earned. Raises UserUnknown,
     TransactionUnknown, ExceedsOriginal.
     """
-    movement = Movement(Type.REFUND, positive(amount), side="spent", related_id=usage_id)
+    movement = Movement(Type.REFUND, positive(amount), counts_as="spent", related_id=usage_id)
     return post(user_id, movement, memo, origin)
 
 
@@ -108,7 +119,7 @@ def reverse(transaction_id: UUID, *, memo: Memo, origin: Origin) -> Posting:
     movement = Movement(
         Type.REVERSAL,
         -original.amount,
-        side="spent" if original.type in {Type.USAGE, Type.REFUND} else "earned",
+        counts_as="spent" if original.type in {Type.USAGE, Type.REFUND} else "earned",
         may_overdraw=True,
         cause=f"reversal:{original.pk}",
         related_id=original.pk,
@@ -152,9 +163,9 @@ def send_gift(
     movement = Movement(
         Type.GIFT,
         -positive(amount),
-        side="spent",
+        counts_as="spent",
         cause=f"gift-created:{gift_id}",
-        request=("create", to),
+        fingerprint=("create", to),
     )
     return post(user_id, movement, memo, origin)
 
@@ -164,7 +175,7 @@ def receive_gift(
 ) -> Posting:
     """Give the user what is in a gift; its credits arrive once, here or by `return_gift`."""
     movement = Movement(
-        Type.GIFT, positive(amount), cause=f"gift:{gift_id}", request=("redeem", gift_id)
+        Type.GIFT, positive(amount), cause=f"gift:{gift_id}", fingerprint=("redeem", gift_id)
     )
     return post(user_id, movement, memo, origin)
 
@@ -179,19 +190,24 @@ def return_gift(
     movement = Movement(
         Type.GIFT,
         positive(amount),
-        side="spent",
+        counts_as="spent",
         cause=f"gift:{gift_id}",
         related_id=payment_id,
-        request=("return", gift_id),
+        fingerprint=("return", gift_id),
     )
     return post(user_id, movement, memo, origin)
 
 
-def open_balance(user_id: str, *, origin: Origin) -> Balance:
-    """Return the user's balance, making the row when there is none; locks it in a transaction."""
-    unkeyed = origin._replace(key=None)
-    _, _, _, balance = call(user_id, Movement(None, Decimal(0)), Memo(), unkeyed)
-    return cast("Balance", balance)
+def ensure_balance(user_id: str, *, origin: Origin) -> Balance:
+    """Return the user's balance; create the row if it is missing. Locks it in a transaction."""
+    answer = _ensure_balance(
+        subject_id=new_id(),
+        user_id=user_id,
+        actor=origin.actor,
+        request_id=origin.request_id,
+        at=origin.at,
+    )
+    return cast("Balance", answer.balance)
 
 
 def balance_of(user_id: str) -> Balance:
@@ -205,33 +221,3 @@ def balance_of(user_id: str) -> Balance:
         last_number=0,
         version=0,
     )
-
-
-def recall(user_id: str, origin: Origin) -> UUID | None:
-    """Return the id that the origin's key stands for, None when it is new or there is none.
-
-    For verbs with rows of their own, whose origin is `naming` the request; to be called with the
-    row locked, or the balance by `open_balance`. Raises IdempotencyKeyReused.
-    """
-    known = IdempotencyKey.objects.filter(user_id=user_id, key=origin.key).first()
-    if known is None:
-        return None
-    if known.request != origin.request():
-        raise IdempotencyKeyReused
-    return known.subject_id
-
-
-def remember(user_id: str, origin: Origin, *, subject_id: UUID | None = None) -> None:
-    """Keep the key, if any, of a request that moves nothing, and the row that it made, if any.
-
-    Raises IdempotencyKeyReused.
-    """
-    if origin.key is not None:
-        outcome, *_ = call(user_id, Movement(None, Decimal(0)), Memo(), origin, subject_id)
-        if outcome in REFUSALS:
-            raise REFUSALS[outcome]
-
-
-def forget(user_id: str, *, subject_id: UUID) -> None:
-    """Let the key of a row that is no more be new again."""
-    IdempotencyKey.objects.filter(user_id=user_id, subject_id=subject_id).delete()

@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import Min, QuerySet
 
 from credits import notify
+from credits.atomicity import transaction_required
 from credits.errors import DomainError
 from credits.models import OutboxMessage
 from credits.notify import NotifyRefused, NotifyUnavailable
@@ -36,6 +37,7 @@ class MessageNotDead(DomainError):
     message = "There is no such message among the dead"
 
 
+@transaction_required
 def tell(user_id: str, body: Mapping[str, Any], *, key: str, now: datetime) -> None:
     """Write down a notification in the caller's transaction; the same `key` is told once."""
     message = OutboxMessage(key=key, user_id=user_id, body=body, due_at=now, created_at=now)

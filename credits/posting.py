@@ -8,22 +8,41 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, cast
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
+from credits import catalogue  # noqa: F401  # defines the error for unknown_operation
 from credits.amounts import plain
-from credits.catalogue import OperationUnknown
 from credits.counting import movements
 from credits.errors import DomainError
 from credits.ids import new_id
 from credits.models import Balance, Transaction
 from credits.routines import Routine
 
-_post_transaction = Routine(
-    "credits.post_transaction", arity=20, entry=Transaction, balance=Balance
-)
+DONE = frozenset({"posted", "replayed"})
+# The arguments of `credits.post_transaction` that a movement gives, and their types.
+PARAMETERS = {
+    "subject_id": "uuid",
+    "user_id": "text",
+    "actor": "text",
+    "type": "text",
+    "amount": "numeric",
+    "counts_as": "text",
+    "may_overdraw": "boolean",
+    "app_id": "text",
+    "description": "text",
+    "metadata": "jsonb",
+    "request_id": "text",
+    "key": "text",
+    "fingerprint": "text",
+    "cause": "text",
+    "related_id": "uuid",
+    "at": "timestamptz",
+    "operation": "text",
+    "quantity": "integer",
+}
 
 
 class Memo(NamedTuple):
@@ -46,7 +65,7 @@ class Origin(NamedTuple):
 
     `actor` is `user`, `service`, `service:NAME`, `operator:NAME`, `stripe` or `system`; `key` the
     idempotency key, unique per user; `at` the moment (UTC), None for the database's clock. `names`
-    is what the key stands for when that is not the movement itself.
+    describe the request that the key stands for when that is not the movement itself.
     """
 
     actor: str
@@ -59,13 +78,13 @@ class Origin(NamedTuple):
         """Return the same origin of a request that `names` describe, whatever it moves."""
         return self._replace(names=names)
 
-    def request(self, *parts: object) -> str | None:
+    def fingerprint(self, *parts: object) -> str | None:
         """Return what a replay of this request must equal, or None without a key."""
         if self.key is None:
             return None
         kind = self.actor.partition(":")[0]
-        named = self.names or parts
-        return json.dumps([kind, *(None if part is None else str(part) for part in named)])
+        described = self.names or parts
+        return json.dumps([kind, *(None if part is None else str(part) for part in described)])
 
 
 class Posting(NamedTuple):
@@ -126,104 +145,100 @@ class BalanceTooLarge(DomainError):
     message = "The balance would become too large"
 
 
-REFUSALS: Mapping[str, type[DomainError]] = {
-    "idempotency_key_reused": IdempotencyKeyReused,
-    "unknown_user": UserUnknown,
-    "unknown_transaction": TransactionUnknown,
-    "exceeds_original": ExceedsOriginal,
-    "balance_too_large": BalanceTooLarge,
-    "unknown_operation": OperationUnknown,
-}
-
-
 class Movement(NamedTuple):
     """What `credits.post_transaction` is asked to do; see there.
 
-    A replay must equal it in type, amount, app, and in `request` where that is given, else in
+    A replay must equal it in type, amount, app, and in `fingerprint` where that is given, else in
     cause and related.
     """
 
-    type: str | None
+    type: str
     amount: Decimal | Priced
-    side: str = "earned"
+    counts_as: str = "earned"
     may_overdraw: bool = False
     cause: str | None = None
     related_id: UUID | None = None
-    request: tuple[object, ...] | None = None
+    fingerprint: tuple[object, ...] | None = None
 
 
-def named(amount: Decimal | Priced) -> tuple[object, ...]:
-    """Return what a request says of an amount: itself, or the operation, whatever its price."""
-    return amount if isinstance(amount, Priced) else (plain(amount),)
+class HasAvailable(Protocol):
+    """A balance, or its state after an item of a batch."""
+
+    @property
+    def available(self) -> Decimal:
+        """What can be spent, in credits."""
 
 
-def refuse(outcome: str, *, required: Decimal | None, balance: Balance | None) -> DomainError:
-    """Return the error for an `outcome` of the database's functions that moved nothing."""
-    if outcome == "insufficient_credits":
-        available = balance.available if balance else Decimal(0)
-        return InsufficientCredits(required=required or Decimal(0), available=available)
-    return REFUSALS[outcome]()
+class _Answer(NamedTuple):
+    outcome: str
+    required: Decimal | None
+    entry: Transaction | None
+    balance: Balance | None
 
 
-def arguments(
-    subject_id: UUID, user_id: str, movement: Movement, memo: Memo, origin: Origin
-) -> tuple[Any, ...]:
-    """Return what `credits.post_transaction` is called with; `subject_id` is the entry's id."""
-    amount = movement.amount
-    operation, quantity = amount if isinstance(amount, Priced) else (None, None)
-    return (
-        subject_id,
-        user_id,
-        movement.type,
-        None if isinstance(amount, Priced) else amount,
-        Decimal(0),
-        movement.side,
-        movement.may_overdraw,
-        memo.app_id,
-        memo.description,
-        None if memo.metadata is None else Jsonb(memo.metadata, dumps=_dump),
-        origin.actor,
-        origin.request_id,
-        origin.key,
-        origin.request(
-            movement.type,
-            *named(amount),
-            memo.app_id,
-            *(movement.request or (movement.cause, movement.related_id)),
-        ),
-        movement.cause,
-        movement.related_id,
-        origin.at,
-        operation,
-        None,
-        quantity,
-    )
+_post_transaction = Routine("credits.post_transaction", _Answer, tuple(PARAMETERS))
 
 
 def post(user_id: str, movement: Movement, memo: Memo, origin: Origin) -> Posting:
-    """Make the movement, or answer what the same request made before; raise what refuses it."""
-    outcome, required, transaction, balance = call(user_id, movement, memo, origin)
-    if outcome not in {"posted", "replayed"}:
-        raise refuse(outcome, required=required, balance=balance)
-    return Posting(transaction, balance, replayed=outcome == "replayed")
+    """Make the movement, or return what the same request made before; raise what refuses it."""
+    answer = _post_transaction(**sql_arguments(new_id(), user_id, movement, memo, origin))
+    movements(movement.type, answer.outcome).inc()
+    if answer.outcome not in DONE:
+        raise error_for(answer.outcome, required=answer.required, balance=answer.balance)
+    entry, balance = cast("Transaction", answer.entry), cast("Balance", answer.balance)
+    return Posting(entry, balance, replayed=answer.outcome == "replayed")
 
 
-def call(
-    user_id: str,
-    movement: Movement,
-    memo: Memo,
-    origin: Origin,
-    subject_id: UUID | None = None,
-) -> tuple[str, Decimal | None, Any, Any]:
-    """Return the outcome, the credits required, the entry and the balance (None: there is none).
+def sql_arguments(
+    subject_id: UUID, user_id: str, movement: Movement, memo: Memo, origin: Origin
+) -> dict[str, Any]:
+    """Return the PARAMETERS of `credits.post_transaction`; `subject_id` is the entry's id."""
+    amount = movement.amount
+    priced = amount if isinstance(amount, Priced) else None
+    return {
+        "subject_id": subject_id,
+        "user_id": user_id,
+        "actor": origin.actor,
+        "type": movement.type,
+        "amount": None if priced else amount,
+        "counts_as": movement.counts_as,
+        "may_overdraw": movement.may_overdraw,
+        "app_id": memo.app_id,
+        "description": memo.description,
+        "metadata": None if memo.metadata is None else Jsonb(memo.metadata, dumps=_dump),
+        "request_id": origin.request_id,
+        "key": origin.key,
+        "fingerprint": movement_fingerprint(movement, memo, origin),
+        "cause": movement.cause,
+        "related_id": movement.related_id,
+        "at": origin.at,
+        "operation": priced and priced.operation,
+        "quantity": priced and priced.quantity,
+    }
 
-    Without a type nothing moves: the balance is made, and the key kept for `subject_id`.
-    """
-    row_id = subject_id or new_id()
-    answer = _post_transaction(*arguments(row_id, user_id, movement, memo, origin))
-    if movement.type is not None:
-        movements(movement.type, answer[0]).inc()
-    return cast("tuple[str, Decimal | None, Any, Any]", answer)
+
+def amount_fingerprint(amount: Decimal | Priced) -> tuple[object, ...]:
+    """Return an amount's part of a fingerprint: itself, or the operation, whatever its price."""
+    return amount if isinstance(amount, Priced) else (plain(amount),)
+
+
+def error_for(
+    outcome: str, *, required: Decimal | None = None, balance: HasAvailable | None = None
+) -> DomainError:
+    """Return the error whose code a function of the database gave as its `outcome`."""
+    if outcome == InsufficientCredits.code:
+        available = balance.available if balance else Decimal(0)
+        return InsufficientCredits(required=required or Decimal(0), available=available)
+    return DomainError.by_code[outcome]()
+
+
+def movement_fingerprint(movement: Movement, memo: Memo, origin: Origin) -> str | None:
+    """Return what a replay of the movement under the origin's key must equal, None without one."""
+    if origin.key is None:
+        return None
+    described = movement.fingerprint or (movement.cause, movement.related_id)
+    parts = (*amount_fingerprint(movement.amount), memo.app_id, *described)
+    return origin.fingerprint(movement.type, *parts)
 
 
 def _dump(metadata: Any) -> str:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from credits import ledger, returns, stripe_api, stripe_facts
+from credits import idempotency, ledger, returns, stripe_api, stripe_facts
 from credits.errors import DomainError
 from credits.models import Purchase, Return
 from credits.posting import Origin
@@ -63,8 +63,8 @@ def ask(
     returns.lock_payment(payment)
     purchase = Purchase.objects.select_for_update().get(pk=purchase_id)
     origin = origin.naming("refund_purchase", purchase_id, cents)
-    ledger.open_balance(purchase.user_id, origin=origin)
-    if known := ledger.recall(purchase.user_id, origin):
+    ledger.ensure_balance(purchase.user_id, origin=origin)
+    if known := idempotency.find(purchase.user_id, origin):
         return Return.objects.get(pk=known)
     asked = Return.objects.create(
         kind=Return.Kind.REFUND,
@@ -75,7 +75,7 @@ def ask(
         reason=reason,
         created_at=now,
     )
-    ledger.remember(purchase.user_id, origin, subject_id=asked.pk)
+    idempotency.record(purchase.user_id, origin, subject_id=asked.pk)
     return asked
 
 
@@ -102,7 +102,7 @@ def send(asked: Return, *, now: datetime) -> None:
 
 def _withdraw(asked: Return) -> None:
     purchase = Purchase.objects.get(stripe_payment_intent_id=asked.stripe_payment_intent_id)
-    ledger.forget(purchase.user_id, subject_id=asked.pk)
+    idempotency.delete(purchase.user_id, subject_id=asked.pk)
     asked.delete()
 
 

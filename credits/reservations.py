@@ -7,7 +7,7 @@ Each step is one call of a function in `credits/sql/`, which moves the balance t
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from uuid import UUID
 
 from django.db import transaction
@@ -18,21 +18,12 @@ from credits.counting import movements
 from credits.errors import DomainError
 from credits.ids import new_id
 from credits.models import Balance, Reservation, Transaction
-from credits.posting import Origin, Priced, named, refuse
+from credits.posting import DONE, Origin, Priced, amount_fingerprint, error_for
 from credits.routines import Routine
 
 DEFAULT_TTL = timedelta(hours=24)
 SHORTEST_TTL = timedelta(seconds=1)
 LONGEST_TTL = timedelta(days=7)
-
-_reserve = Routine("credits.reserve", arity=13, reservation=Reservation, balance=Balance)
-_settle = Routine(
-    "credits.settle_reservation",
-    arity=10,
-    reservation=Reservation,
-    balance=Balance,
-    entry=Transaction,
-)
 
 
 class Hold(NamedTuple):
@@ -89,13 +80,56 @@ class InvalidTtl(DomainError):
     message = "A reservation lives from 1 second to 7 days"
 
 
-REFUSALS: dict[str, type[DomainError]] = {
-    "unknown_reservation": ReservationUnknown,
-    "reservation_committed": ReservationCommitted,
-    "reservation_released": ReservationReleased,
-    "reservation_expired": ReservationExpired,
-    "exceeds_reservation": ExceedsReservation,
-}
+class _Answer(NamedTuple):
+    outcome: str
+    required: Decimal | None
+    reservation: Reservation | None
+    balance: Balance | None
+
+
+class _Settlement(NamedTuple):
+    outcome: str
+    required: Decimal | None
+    reservation: Reservation | None
+    balance: Balance | None
+    entry: Transaction | None
+
+
+_reserve = Routine(
+    "credits.reserve",
+    _Answer,
+    (
+        "reservation_id",
+        "user_id",
+        "amount",
+        "operation",
+        "quantity",
+        "app_id",
+        "reason",
+        "ttl",
+        "actor",
+        "request_id",
+        "key",
+        "fingerprint",
+        "at",
+    ),
+)
+_settle = Routine(
+    "credits.settle_reservation",
+    _Settlement,
+    (
+        "reservation_id",
+        "status",
+        "amount",
+        "transaction_id",
+        "description",
+        "actor",
+        "request_id",
+        "key",
+        "fingerprint",
+        "at",
+    ),
+)
 
 
 def reserve(
@@ -112,27 +146,25 @@ def reserve(
     """
     if not SHORTEST_TTL <= ttl <= LONGEST_TTL:
         raise InvalidTtl
-    operation, quantity = amount if isinstance(amount, Priced) else (None, None)
+    priced = amount if isinstance(amount, Priced) else None
     app_id = reason.partition(":")[0]
-    outcome, required, reservation, balance = _reserve(
-        new_id(),
-        user_id,
-        None if isinstance(amount, Priced) else positive(amount),
-        operation,
-        quantity,
-        app_id,
-        reason,
-        ttl,
-        origin.actor,
-        origin.request_id,
-        origin.key,
-        origin.request("reserve", *named(amount), app_id),
-        origin.at,
+    answer = _reserve(
+        reservation_id=new_id(),
+        user_id=user_id,
+        amount=None if isinstance(amount, Priced) else positive(amount),
+        operation=priced and priced.operation,
+        quantity=priced and priced.quantity,
+        app_id=app_id,
+        reason=reason,
+        ttl=ttl,
+        actor=origin.actor,
+        request_id=origin.request_id,
+        key=origin.key,
+        fingerprint=origin.fingerprint("reserve", *amount_fingerprint(amount), app_id),
+        at=origin.at,
     )
-    movements("reserve", outcome).inc()
-    if outcome not in {"posted", "replayed"}:
-        raise refuse(outcome, required=required, balance=balance)
-    return Hold(reservation, balance, replayed=outcome == "replayed")
+    movements("reserve", answer.outcome).inc()
+    return _hold(answer)
 
 
 def commit(
@@ -148,14 +180,14 @@ def commit(
     another amount), ExceedsReservation.
     """
     taken = None if amount is None else positive(amount)
-    request = origin.request("commit", reservation_id, taken and plain(taken))
-    return _settled(reservation_id, _Step("committed", request, taken, description), origin)
+    fingerprint = origin.fingerprint("commit", reservation_id, taken and plain(taken))
+    return _settled(reservation_id, _Step("committed", fingerprint, taken, description), origin)
 
 
 def release(reservation_id: UUID, *, origin: Origin) -> Hold:
     """Let the held credits go. Raises ReservationUnknown, -Committed, -Expired."""
-    request = origin.request("release", reservation_id)
-    return _settled(reservation_id, _Step("released", request), origin)
+    fingerprint = origin.fingerprint("release", reservation_id)
+    return _settled(reservation_id, _Step("released", fingerprint), origin)
 
 
 def expire_due(*, now: datetime, limit: int) -> Iterator[Reservation]:
@@ -187,28 +219,33 @@ def next_due() -> datetime | None:
 
 class _Step(NamedTuple):
     status: str
-    request: str | None = None
+    fingerprint: str | None = None
     amount: Decimal | None = None
     description: str | None = None
 
 
 def _settled(reservation_id: UUID, step: _Step, origin: Origin) -> Hold:
-    outcome, required, reservation, balance, entry = _settle(
-        reservation_id,
-        step.status,
-        step.amount,
-        new_id(),
-        step.description,
-        origin.actor,
-        origin.request_id,
-        origin.key,
-        step.request,
-        origin.at,
+    settlement = _settle(
+        reservation_id=reservation_id,
+        status=step.status,
+        amount=step.amount,
+        transaction_id=new_id(),
+        description=step.description,
+        actor=origin.actor,
+        request_id=origin.request_id,
+        key=origin.key,
+        fingerprint=step.fingerprint,
+        at=origin.at,
     )
-    movements(step.status, outcome).inc()
-    if outcome in REFUSALS:
-        raise REFUSALS[outcome]
-    if outcome not in {"posted", "replayed"}:
-        raise refuse(outcome, required=required, balance=balance)
-    reservation.transaction = entry
-    return Hold(reservation, balance, replayed=outcome == "replayed")
+    movements(step.status, settlement.outcome).inc()
+    hold = _hold(settlement)
+    hold.reservation.transaction = settlement.entry
+    return hold
+
+
+def _hold(answer: _Answer | _Settlement) -> Hold:
+    if answer.outcome not in DONE:
+        raise error_for(answer.outcome, required=answer.required, balance=answer.balance)
+    reservation = cast("Reservation", answer.reservation)
+    balance = cast("Balance", answer.balance)
+    return Hold(reservation, balance, replayed=answer.outcome == "replayed")

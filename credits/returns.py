@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from credits import ledger, stripe_facts
+from credits.atomicity import transaction_required
 from credits.models import Purchase, Return, Transaction
 from credits.posting import Memo, Origin
 from credits.stripe_facts import MoneyBack
@@ -61,6 +62,7 @@ def cross_check(intent_id: str | None, *, refunded_cents: int) -> Purchase | Non
     return purchase
 
 
+@transaction_required
 def settle(purchase: Purchase) -> None:
     """Bring claw-backs and status of a locked purchase in line with what is known of its money."""
     if not purchase.paid:
@@ -105,9 +107,11 @@ def transactions_of(purchase: Purchase) -> list[Transaction]:
     causes = [cause for one in of_purchase(purchase) for cause in _causes(one)]
     own = Q(pk=purchase.transaction_id) | Q(cause__in=causes)
     back = Q(related__cause__in=causes, type=Transaction.Type.REINSTATEMENT)
-    return list(Transaction.objects.filter(own | back).order_by("number"))
+    rows = Transaction.objects.filter(own | back, user_id=purchase.user_id)
+    return list(rows.order_by("number"))
 
 
+@transaction_required
 def lock_payment(intent_id: str) -> None:
     """Let nobody else act on this payment until the transaction ends.
 
@@ -191,7 +195,8 @@ def _give_back_excess(purchase: Purchase, standing: list[Return]) -> None:
 
 
 def _give_back(purchase: Purchase, one: Return, text: str) -> None:
-    for entry in Transaction.objects.filter(cause__in=_causes(one)).order_by("number"):
+    taken = Transaction.objects.filter(user_id=purchase.user_id, cause__in=_causes(one))
+    for entry in taken.order_by("number"):
         ledger.reinstate(entry.pk, memo=_memo(purchase, one, text), origin=STRIPE)
     one.taken = Decimal(0)
     one.save(update_fields=["taken", "given_back"])

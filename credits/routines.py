@@ -1,47 +1,73 @@
 """Calls of the database on the hot path: written once, one round trip, rows back as models.
 
 `Routine` calls a function that `credits/sql/` installs. `Lookup` reads one row by its primary key,
-for a third of what it costs to have the ORM write the same statement anew on each request.
+for a third of what the ORM costs, which writes the same statement again on each request.
 `server_cursor` runs any other long statement that is written once.
 """
 
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast, get_args, get_type_hints
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
 from psycopg import Cursor
 
 Row = TypeVar("Row", bound=models.Model)
+Answer = TypeVar("Answer", bound=tuple[Any, ...])
 
 
-class Routine:
-    """A database function that answers an outcome, what was required, and a row of each model.
+class Routine(Generic[Answer]):
+    """A database function whose arguments are named and whose answer is a NamedTuple.
 
-    `arity` is the number of its arguments; `rows` maps fields of its composite result to models.
+    `answer` names the function's OUT parameters that are read; one annotated with a model (or None)
+    comes back as an instance of it. `parameters` are the arguments that every call gives, without
+    their prefix `p_`.
     """
 
-    def __init__(self, name: str, *, arity: int, **rows: type[models.Model]) -> None:
-        self._readers = [_Reader(model) for model in rows.values()]
-        columns = ", ".join(
-            f'(r.{field})."{column}"'
-            for field, reader in zip(rows, self._readers, strict=True)
-            for column in reader.columns
-        )
-        markers = ", ".join(["%s"] * arity)
-        self._sql = f"SELECT r.outcome, r.required, {columns} FROM {name}({markers}) r"  # noqa: S608
+    def __init__(self, name: str, answer: type[Answer], parameters: Sequence[str]) -> None:
+        self._answer = answer
+        self._readers = [_reader(hint) for hint in get_type_hints(answer).values()]
+        fields = zip(get_type_hints(answer), self._readers, strict=True)
+        columns = ", ".join(_columns(field, reader) for field, reader in fields)
+        named = ", ".join(f"p_{parameter} => %s" for parameter in parameters)
+        self._sql = f"SELECT {columns} FROM {name}({named}) r"  # noqa: S608
+        self._parameters = tuple(parameters)
 
-    def __call__(self, *arguments: Any) -> tuple[Any, ...]:
-        """Return the outcome, the credits it lacked, and for each model an instance or None."""
-        values = _fetch(self._sql, arguments)
-        answer: list[Any] = list(values[:2])
-        start = 2
+    def __call__(self, **arguments: Any) -> Answer:
+        """Call the function with these arguments, by the names of `parameters`."""
+        values = _fetch(self._sql, [arguments[name] for name in self._parameters])
+        return self._read(values)
+
+    def rows(self, **arguments: Any) -> list[Answer]:
+        """Call a function that answers any number of rows and return them, in their order."""
+        with server_cursor() as cursor:
+            cursor.execute(self._sql, [arguments[name] for name in self._parameters])
+            return [self._read(values) for values in cursor]
+
+    def _read(self, values: Sequence[Any]) -> Answer:
+        answer: list[Any] = []
+        start = 0
         for reader in self._readers:
-            end = start + len(reader.columns)
-            answer.append(reader.read(values[start:end]))
+            end = start + (len(reader.columns) if reader else 1)
+            answer.append(reader.read(values[start:end]) if reader else values[start])
             start = end
-        return tuple(answer)
+        return self._answer(*answer)
+
+
+def _reader(hint: Any) -> "_Reader | None":
+    model = next((one for one in (hint, *get_args(hint)) if _is_model(one)), None)
+    return _Reader(model) if model else None
+
+
+def _is_model(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, models.Model)
+
+
+def _columns(field: str, reader: "_Reader | None") -> str:
+    if reader is None:
+        return f"r.{field}"
+    return ", ".join(f'(r.{field})."{column}"' for column in reader.columns)
 
 
 class Lookup(Generic[Row]):

@@ -114,7 +114,7 @@ def acting(
 def record(
     operator: Operator, action: str, act: Act, *, why: Why, key: UUID | None = None
 ) -> StaffAction:
-    """Write down what the operator did, in the caller's transaction."""
+    """Record what the operator did; commits with the caller's transaction if there is one."""
     return StaffAction.objects.create(
         at=datetime.now(UTC),
         operator=operator.name,

@@ -8,9 +8,9 @@ RULES = {
     "a gift was paid for by its creator": """
         SELECT g.creator_id, format('gift %%s of %%s was paid by %%s of %%s (%%s)',
                                     g.id, g.total_credits, t.amount, t.user_id, t.cause)
-        FROM gifts.gift_codes g JOIN credits.transactions t ON t.id = g.payment_id
-        WHERE g.creator_id = ANY(%(users)s)
-          AND (t.user_id, t.amount, t.type) <> (g.creator_id, -g.total_credits, 'gift')
+        FROM gifts.gift_codes g
+        JOIN credits.transactions t ON t.user_id = g.creator_id AND t.id = g.payment_id
+        WHERE g.creator_id = ANY(%(users)s) AND (t.amount, t.type) <> (-g.total_credits, 'gift')
     """,
     "a gift's credits arrived once, where its status says": """
         SELECT g.creator_id, format('gift %%s of %%s is %%s, %%s arrived at %%s',
@@ -18,7 +18,8 @@ RULES = {
                                     coalesce(t.amount, 0), coalesce(t.user_id, 'nobody'))
         FROM gifts.gift_codes g
         LEFT JOIN gifts.gift_redemptions r ON r.gift_code_id = g.id
-        LEFT JOIN credits.transactions t ON t.cause = 'gift:' || g.id
+        LEFT JOIN credits.transactions t
+            ON t.user_id = ANY (ARRAY[g.creator_id, r.redeemer_id]) AND t.cause = 'gift:' || g.id
         WHERE g.creator_id = ANY(%(users)s) AND NOT CASE g.status
             WHEN 'active' THEN r.id IS NULL AND t.id IS NULL
             WHEN 'depleted' THEN (t.id, t.user_id, t.amount) IS NOT DISTINCT FROM
@@ -33,8 +34,10 @@ RULES = {
         FROM credits.transactions t
         WHERE t.user_id = ANY(%(users)s) AND t.cause ~ '^gift(-created)?:' AND NOT EXISTS (
             SELECT FROM gifts.gift_codes g
+            LEFT JOIN gifts.gift_redemptions r ON r.gift_code_id = g.id
             WHERE g.id = split_part(t.cause, ':', 2)::uuid
-              AND (g.payment_id = t.id OR t.cause = 'gift:' || g.id)
+              AND (t.id IN (g.payment_id, r.transaction_id)
+                   OR (t.cause, t.user_id) = ('gift:' || g.id, g.creator_id))
         )
     """,
 }

@@ -97,7 +97,9 @@ class GiftCode(models.Model):
     target_email = models.CharField(max_length=mailboxes.LENGTH, null=True)  # noqa: DJ001
     message = models.CharField(max_length=MESSAGE_LENGTH, null=True)  # noqa: DJ001
     expires_at = models.DateTimeField()
-    payment = models.OneToOneField(Transaction, on_delete=models.PROTECT, related_name="+")
+    payment = models.OneToOneField(
+        Transaction, on_delete=models.PROTECT, related_name="+", db_constraint=False
+    )
     campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, null=True, db_index=False)
     campaign_number = models.IntegerField(null=True)
     created_at = models.DateTimeField()
@@ -189,7 +191,9 @@ class GiftRedemption(models.Model):
         GiftCode, on_delete=models.PROTECT, related_name="+", db_index=False
     )
     redeemer_id = user_id_field()
-    transaction = models.OneToOneField(Transaction, on_delete=models.PROTECT, related_name="+")
+    transaction = models.OneToOneField(
+        Transaction, on_delete=models.PROTECT, related_name="+", db_constraint=False
+    )
     source_app_id = models.CharField(max_length=100, null=True)  # noqa: DJ001
     created_at = models.DateTimeField()
 

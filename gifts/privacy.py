@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from credits.erasure import Person, Rows, Sections, blank_request
+from credits.erasure import Person, Rows, Sections, blank_fingerprint
 from credits.mailboxes import mailbox
 from credits.models import OutboxMessage
 from credits.posting import Origin
@@ -63,7 +63,7 @@ def _strip(person: Person) -> Counter[str]:
 def _strip_addressed(person: Person) -> int:
     addressed = _addressed(person)
     for creator_id, payment_id in addressed.values_list("creator_id", "payment_id"):
-        blank_request(creator_id, subject_id=payment_id)  # its request names the address
+        blank_fingerprint(creator_id, subject_id=payment_id)  # its fingerprint names the address
     return addressed.update(target_email=person.pseudonym, message=None)
 
 

@@ -1,13 +1,15 @@
 """The last step of a gift: its credits arrive at the redeemer, or go back to the creator.
 
 Callers hold the lock of the gift's row. Both ways share one cause in the ledger, `gift:ID`, which
-moves credits once.
+moves credits once per user. They arrive at one user only because the gift's state changes in the
+same transaction, and a trigger lets it change once.
 """
 
 from datetime import datetime
 from typing import NamedTuple
 
 from credits import ledger
+from credits.atomicity import transaction_required
 from credits.models import Balance, Transaction
 from credits.posting import Memo, Origin, Posting
 from gifts.models import GiftCode, GiftRedemption
@@ -24,6 +26,7 @@ class Redeemed(NamedTuple):
     balance: Balance
 
 
+@transaction_required
 def arrive(
     gift: GiftCode, user_id: str, *, origin: Origin, now: datetime, source_app_id: str | None = None
 ) -> Redeemed:
@@ -50,6 +53,7 @@ def arrive(
     return Redeemed(redemption, posting.balance)
 
 
+@transaction_required
 def go_back(gift: GiftCode, status: Status, *, origin: Origin, now: datetime) -> Posting:
     """Give what is in the gift back to its creator; `status` says why, cancelled or expired."""
     posting = ledger.return_gift(
@@ -63,6 +67,12 @@ def go_back(gift: GiftCode, status: Status, *, origin: Origin, now: datetime) ->
     if not posting.replayed:
         _settle(gift, status, now)
     return posting
+
+
+def arrival(gift: GiftCode, redemption: GiftRedemption | None) -> Transaction | None:
+    """Return the transaction by which the gift's credits left it, None while they are in it."""
+    user_id = redemption.redeemer_id if redemption else gift.creator_id
+    return Transaction.objects.filter(user_id=user_id, cause=f"gift:{gift.pk}").first()
 
 
 def was_settled(gift: GiftCode, *, by: str, key: str | None) -> bool:

@@ -45,7 +45,7 @@ class BalanceViewSet(ServiceViewSet):
     def init(self, request: Request) -> Response:
         """Return the user's balance row, made when there was none."""
         body = USER.parse(request.data)
-        balance = ledger.open_balance(body["user_id"], origin=origin(request))
+        balance = ledger.ensure_balance(body["user_id"], origin=origin(request))
         return Response(wire.BALANCE_ROW.represent(balance))
 
     @extend_schema(

@@ -1,12 +1,12 @@
 -- :users users with credits to spend; :user has 100 usages, so that pages of transactions are full.
 -- Through the function that writes the ledger: the books close.
-CREATE FUNCTION pg_temp.post(user_id text, type text, amount numeric) RETURNS credits.posting
+CREATE FUNCTION pg_temp.post(user_id text, type text, amount numeric) RETURNS text
 LANGUAGE sql AS $$
-    SELECT credits.post_transaction(
-        gen_random_uuid(), user_id, type, amount, 0,
-        CASE type WHEN 'usage' THEN 'spent' ELSE 'earned' END, false,
-        'chat', 'GPT-4 message', '{"model": "gpt-4"}', 'service', NULL, NULL, NULL, NULL, NULL,
-        NULL, NULL, NULL, NULL);
+    SELECT outcome FROM credits.post_transaction(
+        p_subject_id => gen_random_uuid(), p_user_id => user_id, p_type => type,
+        p_amount => amount, p_counts_as => CASE type WHEN 'usage' THEN 'spent' ELSE 'earned' END,
+        p_app_id => 'chat', p_description => 'GPT-4 message',
+        p_metadata => '{"model": "gpt-4"}', p_actor => 'service');
 $$;
 
 SELECT count(pg_temp.post('user-' || i, 'grant', 1000000000)) FROM generate_series(1, :users) i;

@@ -1,21 +1,102 @@
+import csv
+from datetime import datetime, timezone
+from decimal import Decimal
+from pathlib import Path
+
 import credits.ids
+import django.contrib.postgres.indexes
 import django.db.models.deletion
 import django.db.models.expressions
+import django.db.models.functions.comparison
+import django.db.models.functions.datetime
+import django.db.models.functions.text
+import django.db.models.lookups
 from django.db import migrations, models
+
+from credits import roles
+from credits.roles import ADMINISTRATOR, ALL, AUDITOR, FINANCE, SUPPORT
+from credits.sql_files import install
+
+PRICE_LIST = Path(__file__).resolve().parent.parent / "operations.csv"
+
+
+def load(apps, schema_editor):
+    """Load the price list, with the first row of each price's history."""
+    operations = apps.get_model("credits", "Operation")
+    prices = apps.get_model("credits", "OperationPrice")
+    now = datetime.now(timezone.utc)
+    with PRICE_LIST.open(encoding="utf-8", newline="") as lines:
+        for row in csv.DictReader(lines):
+            operation = operations.objects.create(
+                key=row["operation"],
+                name=row["name"],
+                category=row["category"],
+                app=row["app"],
+                cost=Decimal(row["cost"]),
+                per_items=int(row["per_items"]) if row["per_items"] else None,
+                created_at=now,
+                updated_at=now,
+            )
+            prices.objects.create(
+                operation=operation,
+                cost_after=operation.cost,
+                per_items_after=operation.per_items,
+                actor="system",
+                changed_at=now,
+            )
+
+
+LOOK = (
+    "adjustmentrequest",
+    "balance",
+    "jobrun",
+    "operation",
+    "operationprice",
+    "outboxmessage",
+    "package",
+    "purchase",
+    "reservation",
+    "return",
+    "staffaction",
+    "stripecustomer",
+    "syncsubscription",
+    "transaction",
+    "usagestat",
+)
+MAY = {
+    **{f"view_{model}": ALL for model in LOOK},
+    "adjust_balance": (SUPPORT, FINANCE, ADMINISTRATOR),
+    "release_reservation": (SUPPORT, FINANCE, ADMINISTRATOR),
+    "approve_adjustment": (FINANCE, ADMINISTRATOR),
+    "reverse_transaction": (FINANCE, ADMINISTRATOR),
+    "refund_purchase": (FINANCE, ADMINISTRATOR),
+    "resolve_quarantine": (FINANCE, ADMINISTRATOR),
+    "give_sync": (FINANCE, ADMINISTRATOR),
+    "change_packages": (FINANCE, ADMINISTRATOR),
+    "change_prices": (FINANCE, ADMINISTRATOR),
+    "retry_message": (FINANCE, ADMINISTRATOR),
+    "export_rows": (FINANCE, AUDITOR, ADMINISTRATOR),
+    "manage_staff": (ADMINISTRATOR,),
+}
+
+
+def make_roles(apps, schema_editor):
+    roles.give(apps, "credits", MAY)
 
 
 class Migration(migrations.Migration):
-    """The tables of balances, transactions, reservations, usage and idempotency keys."""
+    """The schema `credits`: tables, the functions that write the ledger, the price list, the roles."""
 
     initial = True
 
     dependencies = [
+        ("auth", "0012_alter_user_first_name_max_length"),
+        ("contenttypes", "0002_remove_content_type_name"),
     ]
 
     operations = [
-        migrations.RunSQL(
-            sql="CREATE SCHEMA IF NOT EXISTS credits", reverse_sql="DROP SCHEMA credits"
-        ),
+        migrations.RunSQL("CREATE SCHEMA credits", "DROP SCHEMA credits CASCADE"),
+        migrations.RunSQL("CREATE SEQUENCE credits.purchase_numbers", migrations.RunSQL.noop),
         migrations.CreateModel(
             name='Balance',
             fields=[
@@ -35,18 +116,190 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='DailyRevenue',
+            fields=[
+                ('date', models.DateField(primary_key=True, serialize=False)),
+                ('purchases', models.BigIntegerField(db_default=0)),
+                ('sold_cents', models.BigIntegerField(db_default=0)),
+                ('gone_cents', models.BigIntegerField(db_default=0)),
+                ('recovered_cents', models.BigIntegerField(db_default=0)),
+            ],
+            options={
+                'db_table': '"credits"."daily_revenue"',
+                'constraints': [models.CheckConstraint(condition=models.Q(('gone_cents__gte', 0), ('recovered_cents__gte', 0), ('sold_cents__gte', models.F('purchases'))), name='daily_revenue_not_negative')],
+            },
+        ),
+        migrations.CreateModel(
+            name='DailyTotal',
+            fields=[
+                ('pk', models.CompositePrimaryKey('date', 'type', 'app_id', 'operation', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('date', models.DateField()),
+                ('type', models.CharField(max_length=16)),
+                ('app_id', models.CharField(max_length=100)),
+                ('operation', models.CharField(blank=True, max_length=64)),
+                ('credits_in', models.DecimalField(db_default=0, decimal_places=4, max_digits=20)),
+                ('credits_out', models.DecimalField(db_default=0, decimal_places=4, max_digits=20)),
+                ('transactions', models.BigIntegerField()),
+            ],
+            options={
+                'db_table': '"credits"."daily_totals"',
+                'constraints': [models.CheckConstraint(condition=models.Q(('credits_in__gte', 0), ('credits_out__gte', 0)), name='daily_total_credits_not_negative'), models.CheckConstraint(condition=models.Q(('transactions__gt', 0), models.Q(('credits_in__gt', 0), ('credits_out__gt', 0), _connector='OR')), name='daily_total_sums_transactions')],
+            },
+        ),
+        migrations.CreateModel(
             name='IdempotencyKey',
             fields=[
                 ('pk', models.CompositePrimaryKey('user_id', 'key', blank=True, editable=False, primary_key=True, serialize=False)),
                 ('user_id', models.CharField(max_length=255)),
                 ('key', models.CharField(max_length=255)),
-                ('request', models.TextField()),
+                ('fingerprint', models.TextField()),
                 ('subject_id', models.UUIDField()),
                 ('created_at', models.DateTimeField()),
             ],
             options={
                 'db_table': '"credits"."idempotency_keys"',
                 'constraints': [models.CheckConstraint(condition=models.Q(('key', ''), _negated=True), name='idempotency_key_not_empty')],
+            },
+        ),
+        migrations.CreateModel(
+            name='JobRun',
+            fields=[
+                ('name', models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ('started_at', models.DateTimeField(null=True)),
+                ('succeeded_at', models.DateTimeField(null=True)),
+                ('failed_at', models.DateTimeField(null=True)),
+                ('result', models.JSONField(default=dict)),
+                ('error', models.CharField(blank=True, db_default='', max_length=500)),
+                ('night', models.DateField(null=True)),
+                ('claimed_until', models.DateTimeField(null=True)),
+            ],
+            options={
+                'db_table': '"credits"."job_runs"',
+                'constraints': [models.CheckConstraint(condition=models.Q(('error', ''), ('failed_at__isnull', False), _connector='OR'), name='job_failure_has_its_error')],
+            },
+        ),
+        migrations.CreateModel(
+            name='Operation',
+            fields=[
+                ('key', models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ('name', models.CharField(max_length=100)),
+                ('description', models.CharField(blank=True, max_length=500)),
+                ('category', models.CharField(choices=[('ai', 'Ai'), ('premium', 'Premium')], max_length=16)),
+                ('app', models.CharField(max_length=100)),
+                ('cost', models.DecimalField(decimal_places=4, max_digits=15)),
+                ('per_items', models.IntegerField(null=True)),
+                ('active', models.BooleanField(db_default=True)),
+                ('created_at', models.DateTimeField()),
+                ('updated_at', models.DateTimeField()),
+            ],
+            options={
+                'db_table': '"credits"."operations"',
+                'constraints': [models.CheckConstraint(condition=models.Q(('key__regex', '^[a-z][a-z0-9_]*$')), name='operation_key_is_snake_case'), models.CheckConstraint(condition=models.Q(('category__in', ['ai', 'premium'])), name='operation_category_known'), models.CheckConstraint(condition=models.Q(('cost__gt', 0)), name='operation_cost_positive'), models.CheckConstraint(condition=models.Q(('per_items__isnull', True), ('per_items__gt', 0), _connector='OR'), name='operation_batch_positive')],
+            },
+        ),
+        migrations.CreateModel(
+            name='OutboxMessage',
+            fields=[
+                ('id', models.UUIDField(default=credits.ids.new_id, primary_key=True, serialize=False)),
+                ('key', models.CharField(max_length=400)),
+                ('user_id', models.CharField(max_length=255)),
+                ('body', models.JSONField()),
+                ('status', models.CharField(choices=[('pending', 'Pending'), ('delivered', 'Delivered'), ('dead', 'Dead')], db_default='pending', max_length=16)),
+                ('attempts', models.IntegerField(db_default=0)),
+                ('due_at', models.DateTimeField()),
+                ('last_error', models.CharField(blank=True, db_default='', max_length=500)),
+                ('created_at', models.DateTimeField()),
+                ('delivered_at', models.DateTimeField(null=True)),
+            ],
+            options={
+                'db_table': '"credits"."outbox"',
+                'indexes': [models.Index(fields=['user_id'], name='outbox_user_idx'), models.Index(condition=models.Q(('status', 'pending')), fields=['due_at'], name='outbox_pending_idx'), models.Index(condition=models.Q(('status', 'delivered')), fields=['delivered_at'], name='outbox_delivered_idx')],
+                'constraints': [models.UniqueConstraint(fields=('key',), name='outbox_key_tells_once'), models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'delivered', 'dead'])), name='outbox_status_known'), models.CheckConstraint(condition=models.Q(models.Q(('delivered_at__isnull', False), ('status', 'delivered')), models.Q(models.Q(('status', 'delivered'), _negated=True), ('delivered_at__isnull', True)), _connector='OR'), name='outbox_delivered_says_when'), models.CheckConstraint(condition=models.Q(('attempts__gte', 0)), name='outbox_attempts_not_negative')],
+            },
+        ),
+        migrations.CreateModel(
+            name='Package',
+            fields=[
+                ('id', models.UUIDField(default=credits.ids.new_id, primary_key=True, serialize=False)),
+                ('name', models.CharField(max_length=100)),
+                ('description', models.CharField(max_length=500, null=True)),
+                ('credits', models.DecimalField(decimal_places=4, max_digits=15)),
+                ('price_euro_cents', models.IntegerField()),
+                ('stripe_price_id', models.CharField(max_length=255, null=True)),
+                ('active', models.BooleanField(db_default=True)),
+                ('sort_order', models.IntegerField(db_default=0)),
+                ('metadata', models.JSONField(null=True)),
+                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ('updated_at', models.DateTimeField(auto_now=True)),
+            ],
+            options={
+                'db_table': '"credits"."packages"',
+                'constraints': [models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='package_name_not_empty'), models.CheckConstraint(condition=models.Q(('credits__gt', 0)), name='package_credits_positive'), models.CheckConstraint(condition=models.Q(('price_euro_cents__gt', 0)), name='package_price_positive')],
+            },
+        ),
+        migrations.CreateModel(
+            name='Return',
+            fields=[
+                ('id', models.UUIDField(default=credits.ids.new_id, primary_key=True, serialize=False)),
+                ('stripe_id', models.CharField(max_length=255, null=True, unique=True)),
+                ('kind', models.CharField(choices=[('refund', 'Refund'), ('dispute', 'Dispute')], max_length=16)),
+                ('stripe_payment_intent_id', models.CharField(max_length=255)),
+                ('amount_cents', models.IntegerField()),
+                ('state', models.CharField(choices=[('requested', 'Requested'), ('open', 'Open'), ('closed', 'Closed'), ('gone', 'Gone'), ('returned', 'Returned')], max_length=16)),
+                ('stripe_status', models.CharField(max_length=64, null=True)),
+                ('taken', models.DecimalField(db_default=0, decimal_places=4, max_digits=15)),
+                ('takes', models.IntegerField(db_default=0)),
+                ('given_back', models.BooleanField(db_default=False)),
+                ('actor', models.CharField(max_length=255, null=True)),
+                ('reason', models.CharField(max_length=500, null=True)),
+                ('created_at', models.DateTimeField()),
+                ('gone_at', models.DateTimeField(null=True)),
+                ('returned_at', models.DateTimeField(null=True)),
+            ],
+            options={
+                'db_table': '"credits"."returns"',
+                'indexes': [models.Index(fields=['stripe_payment_intent_id'], name='return_by_payment_idx'), models.Index(condition=models.Q(('state', 'requested')), fields=['created_at'], name='return_requested_idx')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('kind__in', ['refund', 'dispute'])), name='return_kind_known'), models.CheckConstraint(condition=models.Q(('state__in', ['requested', 'open', 'closed', 'gone', 'returned'])), name='return_state_known'), models.CheckConstraint(condition=models.Q(('amount_cents__gt', 0)), name='return_amount_positive'), models.CheckConstraint(condition=models.Q(('taken__gte', 0)), name='return_taken_not_negative'), models.CheckConstraint(condition=models.Q(('state', 'requested'), ('stripe_id__isnull', False), _connector='OR'), name='return_known_to_stripe_unless_requested'), models.CheckConstraint(condition=models.Q(('state__in', ['gone', 'returned']), models.Q(('taken', 0), ('takes', 0)), _connector='OR'), name='return_takes_only_what_went_back'), models.CheckConstraint(condition=models.Q(('given_back', False), models.Q(('state', 'returned'), ('taken', 0)), _connector='OR'), name='return_given_back_holds_nothing'), models.CheckConstraint(condition=models.Q(models.Q(('gone_at__isnull', False), ('state__in', ['gone', 'returned'])), models.Q(models.Q(('state__in', ['gone', 'returned']), _negated=True), ('gone_at__isnull', True)), _connector='OR'), name='return_moved_says_when'), models.CheckConstraint(condition=models.Q(models.Q(('returned_at__isnull', False), ('state', 'returned')), models.Q(models.Q(('state', 'returned'), _negated=True), ('returned_at__isnull', True)), _connector='OR'), name='return_that_came_back_says_when')],
+            },
+        ),
+        migrations.CreateModel(
+            name='StaffAction',
+            fields=[
+                ('id', models.UUIDField(default=credits.ids.new_id, primary_key=True, serialize=False)),
+                ('at', models.DateTimeField()),
+                ('operator', models.CharField(max_length=150)),
+                ('action', models.CharField(max_length=100)),
+                ('user_id', models.CharField(max_length=255, null=True)),
+                ('subject', models.CharField(blank=True, max_length=400)),
+                ('reason', models.CharField(blank=True, max_length=100)),
+                ('note', models.CharField(blank=True, max_length=1000)),
+                ('ticket', models.CharField(blank=True, max_length=500)),
+                ('before', models.JSONField(default=dict)),
+                ('after', models.JSONField(default=dict)),
+                ('address', models.CharField(blank=True, max_length=64)),
+                ('request_id', models.CharField(blank=True, max_length=128)),
+                ('key', models.UUIDField(null=True)),
+            ],
+            options={
+                'db_table': '"credits"."staff_actions"',
+                'permissions': (('adjust_balance', 'Can adjust a balance, up to the limit alone'), ('approve_adjustment', "Can approve or reject a colleague's adjustment"), ('reverse_transaction', 'Can reverse a transaction'), ('refund_purchase', 'Can refund a purchase'), ('resolve_quarantine', 'Can decide about a quarantined purchase'), ('release_reservation', 'Can release a reservation'), ('give_sync', 'Can give Cloud Sync and take it back'), ('change_packages', 'Can offer, change and retire packages'), ('change_prices', 'Can change prices of operations'), ('retry_message', 'Can send a dead message again'), ('export_rows', 'Can export rows as CSV'), ('manage_staff', 'Can manage staff accounts')),
+                'indexes': [models.Index(condition=models.Q(('user_id__isnull', False)), fields=['user_id', '-id'], name='staff_action_by_user_idx'), models.Index(fields=['operator', '-id'], name='staff_action_by_operator_idx'), models.Index(fields=['action', '-id'], name='staff_action_by_action_idx')],
+                'constraints': [models.UniqueConstraint(fields=('key',), name='staff_action_key_acts_once'), models.CheckConstraint(condition=models.Q(models.Q(('operator', ''), _negated=True), models.Q(('action', ''), _negated=True)), name='staff_action_has_an_operator')],
+            },
+        ),
+        migrations.CreateModel(
+            name='StripeCustomer',
+            fields=[
+                ('id', models.UUIDField(default=credits.ids.new_id, primary_key=True, serialize=False)),
+                ('user_id', models.CharField(max_length=255, unique=True)),
+                ('stripe_customer_id', models.CharField(max_length=255, null=True, unique=True)),
+                ('email', models.CharField(max_length=320, null=True)),
+                ('created_at', models.DateTimeField()),
+            ],
+            options={
+                'db_table': '"credits"."stripe_customers"',
+                'indexes': [models.Index(fields=['email'], name='stripe_customer_by_email_idx')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('user_id', ''), _negated=True), name='stripe_customer_user_id_not_empty'), models.CheckConstraint(condition=models.Q(('email__isnull', True), ('email', django.db.models.functions.text.Lower('email')), _connector='OR'), name='stripe_customer_email_in_lower_case'), models.CheckConstraint(condition=models.Q(('email__isnull', True), models.Q(('email', ''), _negated=True), _connector='OR'), name='stripe_customer_email_not_empty')],
             },
         ),
         migrations.CreateModel(
@@ -60,6 +313,9 @@ class Migration(migrations.Migration):
                 ('balance_before', models.DecimalField(decimal_places=4, max_digits=15)),
                 ('balance_after', models.DecimalField(decimal_places=4, max_digits=15)),
                 ('spent_change', models.DecimalField(decimal_places=4, max_digits=15)),
+                ('operation', models.CharField(max_length=64, null=True)),
+                ('unit_cost', models.DecimalField(decimal_places=4, max_digits=15, null=True)),
+                ('quantity', models.IntegerField(null=True)),
                 ('app_id', models.CharField(max_length=100)),
                 ('description', models.CharField(max_length=500)),
                 ('metadata', models.JSONField(null=True)),
@@ -68,10 +324,31 @@ class Migration(migrations.Migration):
                 ('idempotency_key', models.CharField(max_length=255, null=True)),
                 ('cause', models.CharField(max_length=400, null=True)),
                 ('created_at', models.DateTimeField()),
-                ('related', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, to='credits.transaction')),
+                ('related', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, to='credits.transaction')),
             ],
             options={
                 'db_table': '"credits"."transactions"',
+            },
+        ),
+        migrations.CreateModel(
+            name='SyncSubscription',
+            fields=[
+                ('user_id', models.CharField(max_length=255, primary_key=True, serialize=False)),
+                ('interval', models.CharField(choices=[('monthly', 'Monthly'), ('quarterly', 'Quarterly'), ('yearly', 'Yearly')], db_default='monthly', max_length=16)),
+                ('renews', models.BooleanField(db_default=False)),
+                ('anchor_day', models.SmallIntegerField(null=True)),
+                ('paid_from', models.DateTimeField(null=True)),
+                ('paid_until', models.DateTimeField(null=True)),
+                ('paused_at', models.DateTimeField(null=True)),
+                ('gifted_at', models.DateTimeField(null=True)),
+                ('gifted_by', models.CharField(max_length=264, null=True)),
+                ('language', models.CharField(blank=True, db_default='', max_length=2)),
+                ('created_at', models.DateTimeField()),
+                ('updated_at', models.DateTimeField()),
+                ('charge', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, to='credits.transaction')),
+            ],
+            options={
+                'db_table': '"credits"."sync_subscriptions"',
             },
         ),
         migrations.CreateModel(
@@ -80,6 +357,9 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(default=credits.ids.new_id, primary_key=True, serialize=False)),
                 ('user_id', models.CharField(max_length=255)),
                 ('amount', models.DecimalField(decimal_places=4, max_digits=15)),
+                ('operation', models.CharField(max_length=64, null=True)),
+                ('unit_cost', models.DecimalField(decimal_places=4, max_digits=15, null=True)),
+                ('quantity', models.IntegerField(null=True)),
                 ('app_id', models.CharField(max_length=100)),
                 ('reason', models.CharField(max_length=200)),
                 ('status', models.CharField(choices=[('open', 'Open'), ('committed', 'Committed'), ('released', 'Released'), ('expired', 'Expired')], db_default='open', max_length=16)),
@@ -89,10 +369,66 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField()),
                 ('expires_at', models.DateTimeField()),
                 ('settled_at', models.DateTimeField(null=True)),
-                ('transaction', models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, to='credits.transaction')),
+                ('transaction', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, to='credits.transaction')),
             ],
             options={
                 'db_table': '"credits"."reservations"',
+            },
+        ),
+        migrations.CreateModel(
+            name='Purchase',
+            fields=[
+                ('id', models.UUIDField(default=credits.ids.new_id, primary_key=True, serialize=False)),
+                ('number', models.BigIntegerField(db_default=models.Func(models.Value('credits.purchase_numbers'), function='nextval'), unique=True)),
+                ('user_id', models.CharField(max_length=255)),
+                ('credits', models.DecimalField(decimal_places=4, max_digits=15)),
+                ('price_euro_cents', models.IntegerField()),
+                ('status', models.CharField(choices=[('pending', 'Pending'), ('processing', 'Processing'), ('failed', 'Failed'), ('cancelled', 'Cancelled'), ('completed', 'Completed'), ('partially_refunded', 'Partially Refunded'), ('refunded', 'Refunded'), ('disputed', 'Disputed')], db_default='pending', max_length=32)),
+                ('stripe_customer_id', models.CharField(max_length=255, null=True)),
+                ('stripe_payment_intent_id', models.CharField(max_length=255, null=True, unique=True)),
+                ('stripe_checkout_session_id', models.CharField(max_length=255, null=True, unique=True)),
+                ('client_secret', models.CharField(max_length=500, null=True)),
+                ('success_url', models.CharField(max_length=2048, null=True)),
+                ('cancel_url', models.CharField(max_length=2048, null=True)),
+                ('checkout_url', models.TextField(null=True)),
+                ('metadata', models.JSONField(null=True)),
+                ('request_id', models.CharField(max_length=128, null=True)),
+                ('created_at', models.DateTimeField()),
+                ('unavailable_at', models.DateTimeField(null=True)),
+                ('reported_at', models.DateTimeField(null=True)),
+                ('completed_at', models.DateTimeField(null=True)),
+                ('quarantined_at', models.DateTimeField(null=True)),
+                ('quarantine_reason', models.TextField(null=True)),
+                ('quarantined_intent', models.CharField(max_length=255, null=True)),
+                ('quarantine_resolved_at', models.DateTimeField(null=True)),
+                ('quarantine_resolution', models.CharField(choices=[('credited', 'Credited'), ('left', 'Left')], max_length=16, null=True)),
+                ('quarantine_resolved_by', models.CharField(max_length=255, null=True)),
+                ('quarantine_resolved_why', models.CharField(max_length=500, null=True)),
+                ('package', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='credits.package')),
+                ('transaction', models.OneToOneField(db_constraint=False, null=True, on_delete=django.db.models.deletion.PROTECT, to='credits.transaction')),
+            ],
+            options={
+                'db_table': '"credits"."purchases"',
+            },
+        ),
+        migrations.CreateModel(
+            name='AdjustmentRequest',
+            fields=[
+                ('id', models.UUIDField(default=credits.ids.new_id, primary_key=True, serialize=False)),
+                ('user_id', models.CharField(max_length=255)),
+                ('amount', models.DecimalField(decimal_places=4, max_digits=15)),
+                ('reason', models.CharField(choices=[('failed_operation', 'An operation failed and was charged'), ('double_charge', 'Charged twice'), ('missing_credits', 'Credits that never arrived'), ('goodwill', 'Goodwill'), ('misuse', 'Misuse'), ('correction', "Correction of an operator's mistake")], max_length=32)),
+                ('note', models.CharField(max_length=1000)),
+                ('ticket', models.CharField(blank=True, max_length=500)),
+                ('status', models.CharField(choices=[('pending', 'Pending'), ('approved', 'Approved'), ('rejected', 'Rejected')], db_default='pending', max_length=16)),
+                ('requested_by', models.CharField(max_length=150)),
+                ('requested_at', models.DateTimeField()),
+                ('decided_by', models.CharField(max_length=150, null=True)),
+                ('decided_at', models.DateTimeField(null=True)),
+                ('transaction', models.OneToOneField(db_constraint=False, null=True, on_delete=django.db.models.deletion.PROTECT, to='credits.transaction')),
+            ],
+            options={
+                'db_table': '"credits"."adjustment_requests"',
             },
         ),
         migrations.CreateModel(
@@ -107,12 +443,53 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': '"credits"."usage_stats"',
+                'indexes': [models.Index(fields=['date'], name='usage_by_date_idx')],
                 'constraints': [models.CheckConstraint(condition=models.Q(('credits_used__gt', 0)), name='usage_credits_positive'), models.CheckConstraint(condition=models.Q(('transactions__gt', 0)), name='usage_transactions_positive')],
+            },
+        ),
+        migrations.CreateModel(
+            name='OperationPrice',
+            fields=[
+                ('id', models.UUIDField(default=credits.ids.new_id, primary_key=True, serialize=False)),
+                ('cost_before', models.DecimalField(decimal_places=4, max_digits=15, null=True)),
+                ('per_items_before', models.IntegerField(null=True)),
+                ('cost_after', models.DecimalField(decimal_places=4, max_digits=15, null=True)),
+                ('per_items_after', models.IntegerField(null=True)),
+                ('actor', models.CharField(max_length=255)),
+                ('changed_at', models.DateTimeField()),
+                ('operation', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='prices', to='credits.operation')),
+            ],
+            options={
+                'db_table': '"credits"."operation_prices"',
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('cost_before__isnull', True), ('cost_before__gt', 0), _connector='OR'), models.Q(('cost_after__isnull', True), ('cost_after__gt', 0), _connector='OR')), name='price_costs_positive'), models.CheckConstraint(condition=models.Q(models.Q(django.db.models.lookups.Exact(django.db.models.functions.comparison.Coalesce(models.F('cost_before'), 0, output_field=models.DecimalField()), django.db.models.functions.comparison.Coalesce(models.F('cost_after'), 0, output_field=models.DecimalField())), _negated=True), models.Q(django.db.models.lookups.Exact(django.db.models.functions.comparison.Coalesce(models.F('per_items_before'), 0, output_field=models.DecimalField()), django.db.models.functions.comparison.Coalesce(models.F('per_items_after'), 0, output_field=models.DecimalField())), _negated=True), _connector='OR'), name='price_change_changes_the_price'), models.CheckConstraint(condition=models.Q(('actor__regex', '^(user|service|stripe|system|(service|operator):.+)$')), name='price_actor_known')],
+            },
+        ),
+        migrations.CreateModel(
+            name='PackageChange',
+            fields=[
+                ('id', models.UUIDField(default=credits.ids.new_id, primary_key=True, serialize=False)),
+                ('before', models.JSONField(null=True)),
+                ('after', models.JSONField()),
+                ('actor', models.CharField(max_length=255)),
+                ('changed_at', models.DateTimeField()),
+                ('package', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='changes', to='credits.package')),
+            ],
+            options={
+                'db_table': '"credits"."package_changes"',
+                'constraints': [models.CheckConstraint(condition=models.Q(('before__isnull', True), models.Q(('before', models.F('after')), _negated=True), _connector='OR'), name='package_change_changes_something'), models.CheckConstraint(condition=models.Q(('actor__regex', '^(user|service|stripe|system|(service|operator):.+)$')), name='package_change_actor_known')],
             },
         ),
         migrations.AddIndex(
             model_name='transaction',
+            index=models.Index(fields=['id'], name='transaction_by_id_idx'),
+        ),
+        migrations.AddIndex(
+            model_name='transaction',
             index=models.Index(condition=models.Q(('related__isnull', False)), fields=['related'], name='transaction_related_idx'),
+        ),
+        migrations.AddIndex(
+            model_name='transaction',
+            index=django.contrib.postgres.indexes.BrinIndex(autosummarize=True, fields=['created_at'], name='transaction_created_idx', opclasses=['timestamptz_minmax_multi_ops'], pages_per_range=32),
         ),
         migrations.AddConstraint(
             model_name='transaction',
@@ -120,7 +497,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='transaction',
-            constraint=models.UniqueConstraint(condition=models.Q(('cause__isnull', False)), fields=('cause',), name='transaction_cause_moves_once'),
+            constraint=models.UniqueConstraint(condition=models.Q(('cause__isnull', False)), fields=('user_id', 'cause'), name='transaction_cause_moves_once'),
         ),
         migrations.AddConstraint(
             model_name='transaction',
@@ -156,6 +533,14 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='transaction',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('operation__isnull', True), ('quantity__isnull', True), ('unit_cost__isnull', True)), models.Q(('operation__isnull', False), ('quantity__gt', 0), ('quantity__isnull', False), ('unit_cost__gt', 0), ('unit_cost__isnull', False)), _connector='OR'), name='transaction_operation_has_its_price'),
+        ),
+        migrations.AddConstraint(
+            model_name='transaction',
+            constraint=models.CheckConstraint(condition=models.Q(('operation__isnull', True), ('type', 'usage'), _connector='OR'), name='transaction_operation_is_a_usage'),
+        ),
+        migrations.AddConstraint(
+            model_name='transaction',
             constraint=models.CheckConstraint(condition=models.Q(('actor__regex', '^(user|service|stripe|system|(service|operator):.+)$')), name='transaction_actor_known'),
         ),
         migrations.AddConstraint(
@@ -163,12 +548,48 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(condition=models.Q(('idempotency_key', ''), _negated=True), name='transaction_key_not_empty'),
         ),
         migrations.AddIndex(
+            model_name='syncsubscription',
+            index=models.Index(condition=models.Q(('gifted_at__isnull', True), ('renews', True)), fields=['paid_until', 'user_id'], name='sync_due_idx'),
+        ),
+        migrations.AddConstraint(
+            model_name='syncsubscription',
+            constraint=models.CheckConstraint(condition=models.Q(('user_id', ''), _negated=True), name='sync_user_id_not_empty'),
+        ),
+        migrations.AddConstraint(
+            model_name='syncsubscription',
+            constraint=models.CheckConstraint(condition=models.Q(('interval__in', ['monthly', 'quarterly', 'yearly'])), name='sync_interval_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='syncsubscription',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('anchor_day__isnull', True), ('paid_from__isnull', True), ('paid_until__isnull', True)), models.Q(('anchor_day__isnull', False), ('anchor_day__range', (1, 31)), ('paid_from__isnull', False), ('paid_until__gt', models.F('paid_from')), ('paid_until__isnull', False)), _connector='OR'), name='sync_paid_period_is_whole'),
+        ),
+        migrations.AddConstraint(
+            model_name='syncsubscription',
+            constraint=models.CheckConstraint(condition=models.Q(('renews', False), ('paid_until__isnull', False), _connector='OR'), name='sync_renews_what_was_paid'),
+        ),
+        migrations.AddConstraint(
+            model_name='syncsubscription',
+            constraint=models.CheckConstraint(condition=models.Q(('paused_at__isnull', True), models.Q(('gifted_at__isnull', True), ('renews', False)), _connector='OR'), name='sync_paused_does_not_renew'),
+        ),
+        migrations.AddConstraint(
+            model_name='syncsubscription',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('gifted_at__isnull', True), ('gifted_by__isnull', True)), models.Q(('gifted_at__isnull', False), ('gifted_by__isnull', False)), _connector='OR'), name='sync_gift_has_a_giver'),
+        ),
+        migrations.AddIndex(
             model_name='reservation',
-            index=models.Index(condition=models.Q(('status', 'open')), fields=['user_id'], name='reservation_open_by_user_idx'),
+            index=models.Index(fields=['id'], name='reservation_by_id_idx'),
+        ),
+        migrations.AddIndex(
+            model_name='reservation',
+            index=models.Index(condition=models.Q(('status', 'committed'), _negated=True), fields=['user_id', '-id'], name='reservation_by_user_idx'),
         ),
         migrations.AddIndex(
             model_name='reservation',
             index=models.Index(condition=models.Q(('status', 'open')), fields=['expires_at'], name='reservation_open_by_expiry_idx'),
+        ),
+        migrations.AddConstraint(
+            model_name='reservation',
+            constraint=models.UniqueConstraint(condition=models.Q(('transaction__isnull', False)), fields=('user_id', 'transaction'), name='reservation_transaction_commits_one'),
         ),
         migrations.AddConstraint(
             model_name='reservation',
@@ -196,6 +617,103 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='reservation',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('operation__isnull', True), ('quantity__isnull', True), ('unit_cost__isnull', True)), models.Q(('operation__isnull', False), ('quantity__gt', 0), ('quantity__isnull', False), ('unit_cost__gt', 0), ('unit_cost__isnull', False)), _connector='OR'), name='reservation_operation_has_its_price'),
+        ),
+        migrations.AddConstraint(
+            model_name='reservation',
             constraint=models.CheckConstraint(condition=models.Q(('actor__regex', '^(user|service|stripe|system|(service|operator):.+)$')), name='reservation_actor_known'),
         ),
+        migrations.AddIndex(
+            model_name='purchase',
+            index=models.Index(fields=['user_id', '-number'], name='purchase_by_user_idx'),
+        ),
+        migrations.AddIndex(
+            model_name='purchase',
+            index=models.Index(condition=models.Q(('status__in', ['pending', 'processing', 'failed'])), fields=['created_at'], name='purchase_unpaid_idx'),
+        ),
+        migrations.AddIndex(
+            model_name='purchase',
+            index=models.Index(condition=models.Q(('completed_at__isnull', False)), fields=['completed_at'], name='purchase_completed_idx'),
+        ),
+        migrations.AddIndex(
+            model_name='purchase',
+            index=models.Index(condition=models.Q(('quarantine_resolved_at__isnull', True), ('quarantined_at__isnull', False)), fields=['quarantined_at'], name='purchase_quarantined_idx'),
+        ),
+        migrations.AddConstraint(
+            model_name='purchase',
+            constraint=models.CheckConstraint(condition=models.Q(('user_id', ''), _negated=True), name='purchase_user_id_not_empty'),
+        ),
+        migrations.AddConstraint(
+            model_name='purchase',
+            constraint=models.CheckConstraint(condition=models.Q(('credits__gt', 0)), name='purchase_credits_positive'),
+        ),
+        migrations.AddConstraint(
+            model_name='purchase',
+            constraint=models.CheckConstraint(condition=models.Q(('price_euro_cents__gt', 0)), name='purchase_price_positive'),
+        ),
+        migrations.AddConstraint(
+            model_name='purchase',
+            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'processing', 'failed', 'cancelled', 'completed', 'partially_refunded', 'refunded', 'disputed'])), name='purchase_status_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='purchase',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('completed_at__isnull', False), ('status__in', ('completed', 'partially_refunded', 'refunded', 'disputed')), ('stripe_payment_intent_id__isnull', False), ('transaction__isnull', False)), models.Q(models.Q(('status__in', ('completed', 'partially_refunded', 'refunded', 'disputed')), _negated=True), ('completed_at__isnull', True), ('transaction__isnull', True)), _connector='OR'), name='purchase_paid_names_its_transaction'),
+        ),
+        migrations.AddConstraint(
+            model_name='purchase',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('cancel_url__isnull', True), ('success_url__isnull', True)), models.Q(('cancel_url__isnull', False), ('success_url__isnull', False)), _connector='OR'), name='purchase_checkout_has_both_urls'),
+        ),
+        migrations.AddConstraint(
+            model_name='purchase',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('quarantine_reason__isnull', True), ('quarantined_at__isnull', True)), models.Q(('quarantine_reason__isnull', False), ('quarantined_at__isnull', False)), _connector='OR'), name='purchase_quarantine_has_a_reason'),
+        ),
+        migrations.AddConstraint(
+            model_name='purchase',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('quarantine_resolution__isnull', True), ('quarantine_resolved_at__isnull', True), ('quarantine_resolved_by__isnull', True), ('quarantine_resolved_why__isnull', True)), models.Q(('quarantine_resolution__isnull', False), ('quarantine_resolved_at__isnull', False), ('quarantine_resolved_by__isnull', False), ('quarantine_resolved_why__isnull', False), ('quarantined_at__isnull', False)), _connector='OR'), name='purchase_quarantine_resolution_is_whole'),
+        ),
+        migrations.AddConstraint(
+            model_name='purchase',
+            constraint=models.CheckConstraint(condition=models.Q(('quarantine_resolution__isnull', True), ('quarantine_resolution', 'left'), models.Q(('quarantine_resolution', 'credited'), ('transaction__isnull', False)), _connector='OR'), name='purchase_quarantine_resolution_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='purchase',
+            constraint=models.CheckConstraint(condition=models.Q(('quarantine_resolved_by__isnull', True), ('quarantine_resolved_by__regex', '^(user|service|stripe|system|(service|operator):.+)$'), _connector='OR'), name='purchase_quarantine_resolver_known'),
+        ),
+        migrations.AddIndex(
+            model_name='adjustmentrequest',
+            index=models.Index(fields=['user_id', '-id'], name='adjustment_by_user_idx'),
+        ),
+        migrations.AddIndex(
+            model_name='adjustmentrequest',
+            index=models.Index(condition=models.Q(('status', 'pending')), fields=['id'], name='adjustment_pending_idx'),
+        ),
+        migrations.AddConstraint(
+            model_name='adjustmentrequest',
+            constraint=models.CheckConstraint(condition=models.Q(('amount', 0), _negated=True), name='adjustment_amount_not_zero'),
+        ),
+        migrations.AddConstraint(
+            model_name='adjustmentrequest',
+            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'approved', 'rejected'])), name='adjustment_status_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='adjustmentrequest',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('decided_at__isnull', True), ('decided_by__isnull', True), ('status', 'pending')), models.Q(models.Q(('status', 'pending'), _negated=True), ('decided_at__isnull', False), ('decided_by__isnull', False), models.Q(('decided_by', models.F('requested_by')), _negated=True)), _connector='OR'), name='adjustment_is_decided_by_a_second_person'),
+        ),
+        migrations.AddConstraint(
+            model_name='adjustmentrequest',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'approved'), ('transaction__isnull', False)), models.Q(models.Q(('status', 'approved'), _negated=True), ('transaction__isnull', True)), _connector='OR'), name='adjustment_approved_names_its_transaction'),
+        ),
+        *install(
+            "credits",
+            "storage",
+            "keys",
+            "refuse_change_of_history",
+            "refuse_change_of_audit",
+            "price",
+            "post_transaction",
+            "reserve",
+            "settle_reservation",
+        ),
+        migrations.RunPython(load, migrations.RunPython.noop),
+        migrations.RunPython(make_roles, migrations.RunPython.noop),
     ]

@@ -7,16 +7,16 @@ from credits.models.fields import user_id_field
 
 
 class IdempotencyKey(models.Model):
-    """A key, the request it named first, and the row which that request made.
+    """A key, the fingerprint of the request that used it first, and the row of that request.
 
-    Unique per user over every kind of request. `subject_id` is the id of the transaction or
-    reservation that a replay answers with.
+    Unique per user over every kind of request. A replay has the same fingerprint; `subject_id` is
+    the id of the transaction or reservation that it answers with.
     """
 
     pk = models.CompositePrimaryKey("user_id", "key")
     user_id = user_id_field()
     key = models.CharField(max_length=255)
-    request = models.TextField()
+    fingerprint = models.TextField()
     subject_id = models.UUIDField()
     created_at = models.DateTimeField()
 

@@ -92,7 +92,9 @@ class Purchase(models.Model):
     cancel_url = models.CharField(max_length=2048, null=True)  # noqa: DJ001
     checkout_url = models.TextField(null=True)  # noqa: DJ001
     metadata = models.JSONField(null=True)
-    transaction = models.OneToOneField(Transaction, on_delete=models.PROTECT, null=True)
+    transaction = models.OneToOneField(
+        Transaction, on_delete=models.PROTECT, null=True, db_constraint=False
+    )
     request_id = models.CharField(max_length=128, null=True)  # noqa: DJ001
     created_at = models.DateTimeField()
     unavailable_at = models.DateTimeField(null=True)

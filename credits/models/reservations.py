@@ -33,7 +33,9 @@ class Reservation(models.Model):
     reason = models.CharField(max_length=200)
     status = models.CharField(max_length=16, choices=Status, db_default=Status.OPEN)
     committed_amount = amount_field(null=True)
-    transaction = models.OneToOneField(Transaction, on_delete=models.PROTECT, null=True)
+    transaction = models.ForeignKey(
+        Transaction, on_delete=models.PROTECT, null=True, db_index=False, db_constraint=False
+    )
     actor = models.CharField(max_length=255)
     request_id = models.CharField(max_length=128, null=True)  # noqa: DJ001
     created_at = models.DateTimeField()
@@ -43,6 +45,11 @@ class Reservation(models.Model):
     class Meta:
         db_table = '"credits"."reservations"'
         constraints = (
+            models.UniqueConstraint(
+                name="reservation_transaction_commits_one",
+                fields=["user_id", "transaction"],
+                condition=Q(transaction__isnull=False),
+            ),
             models.CheckConstraint(name="reservation_user_id_not_empty", condition=~Q(user_id="")),
             models.CheckConstraint(name="reservation_amount_positive", condition=Q(amount__gt=0)),
             models.CheckConstraint(
@@ -78,6 +85,8 @@ class Reservation(models.Model):
             ),
         )
         indexes = (
+            # Not unique: the primary key in the database is (user_id, id), see `sql/keys.sql`.
+            models.Index(name="reservation_by_id_idx", fields=["id"]),
             # The open ones that a balance holds, and all that no transaction tells of.
             models.Index(
                 name="reservation_by_user_idx",

@@ -97,7 +97,9 @@ class AdjustmentRequest(models.Model):
     requested_at = models.DateTimeField()
     decided_by = models.CharField(max_length=150, null=True)  # noqa: DJ001
     decided_at = models.DateTimeField(null=True)
-    transaction = models.OneToOneField(Transaction, on_delete=models.PROTECT, null=True)
+    transaction = models.OneToOneField(
+        Transaction, on_delete=models.PROTECT, null=True, db_constraint=False
+    )
 
     class Meta:
         db_table = '"credits"."adjustment_requests"'

@@ -30,7 +30,9 @@ class SyncSubscription(models.Model):
     anchor_day = models.SmallIntegerField(null=True)
     paid_from = models.DateTimeField(null=True)
     paid_until = models.DateTimeField(null=True)
-    charge = models.OneToOneField(Transaction, on_delete=models.PROTECT, null=True)
+    charge = models.ForeignKey(
+        Transaction, on_delete=models.PROTECT, null=True, db_index=False, db_constraint=False
+    )
     paused_at = models.DateTimeField(null=True)
     gifted_at = models.DateTimeField(null=True)
     gifted_by = models.CharField(max_length=264, null=True)  # noqa: DJ001

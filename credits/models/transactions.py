@@ -15,7 +15,7 @@ class Transaction(models.Model):
 
     `number` counts a user's transactions 1, 2, 3 … without gaps. `spent_change` is what the entry
     did to the user's lifetime `total_spent`; `amount + spent_change` is what it did to
-    `total_earned`. `cause` names the thing that may move credits only once (`grant:…`,
+    `total_earned`. `cause` names the thing that may move the user's credits only once (`grant:…`,
     `reservation:…`); `related` is the transaction that this one refunds or reverses. A spend by
     operation says its price at that moment: `unit_cost` for one (or a batch), `quantity` of them.
     """
@@ -51,7 +51,9 @@ class Transaction(models.Model):
     request_id = models.CharField(max_length=128, null=True)  # noqa: DJ001
     idempotency_key = models.CharField(max_length=255, null=True)  # noqa: DJ001
     cause = models.CharField(max_length=400, null=True)  # noqa: DJ001
-    related = models.ForeignKey("self", on_delete=models.PROTECT, null=True, db_index=False)
+    related = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, db_index=False, db_constraint=False
+    )
     created_at = models.DateTimeField()
 
     class Meta:
@@ -62,7 +64,7 @@ class Transaction(models.Model):
             ),
             models.UniqueConstraint(
                 name="transaction_cause_moves_once",
-                fields=["cause"],
+                fields=["user_id", "cause"],
                 condition=Q(cause__isnull=False),
             ),
             models.CheckConstraint(name="transaction_user_id_not_empty", condition=~Q(user_id="")),
@@ -117,6 +119,8 @@ class Transaction(models.Model):
             ),
         )
         indexes = (
+            # Not unique: the primary key in the database is (user_id, id), see `sql/keys.sql`.
+            models.Index(name="transaction_by_id_idx", fields=["id"]),
             models.Index(
                 name="transaction_related_idx",
                 fields=["related"],

@@ -11,9 +11,9 @@ from django.urls import reverse
 
 from credits.admin.account import address_of
 from credits.admin.adjusting import WhyForm
-from credits.models import StaffAction, Transaction
+from credits.models import StaffAction
 from credits.office import pages
-from gifts import operating
+from gifts import operating, settling
 from gifts.models import GiftBlock, GiftCode, GiftRedemption
 
 
@@ -45,7 +45,7 @@ def gift(request: HttpRequest, pk: UUID) -> HttpResponse:
         "creator": address_of(row.creator_id),
         "redemption": redemption,
         "redeemer": address_of(redemption.redeemer_id) if redemption else "",
-        "arrival": Transaction.objects.filter(cause=f"gift:{row.pk}").first(),
+        "arrival": settling.arrival(row, redemption),
         "actions": StaffAction.objects.filter(
             user_id=row.creator_id, subject=f"gift:{row.pk}"
         ).order_by("-pk"),

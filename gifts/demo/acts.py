@@ -33,7 +33,7 @@ def use(account: Account) -> None:
         return
     app = operation.app
     memo = Memo(app, operation.name, {"model": account.chance.choice(MODELS)})
-    movement = Movement(Type.USAGE, Priced(operation.key, quantity), side="spent")
+    movement = Movement(Type.USAGE, Priced(operation.key, quantity), counts_as="spent")
     entry = account.post(movement, -cost, memo, f"service:{app}")
     account.last_usage = Usage(entry.id, cost, app)
 
@@ -45,7 +45,7 @@ def use_unpriced(account: Account) -> None:
         grant(account)
         return
     memo = Memo("manacore", "Custom request")
-    account.post(Movement(Type.USAGE, -amount, side="spent"), -amount, memo, "user")
+    account.post(Movement(Type.USAGE, -amount, counts_as="spent"), -amount, memo, "user")
 
 
 def welcome(account: Account) -> None:
@@ -67,7 +67,7 @@ def refund(account: Account) -> None:
     usage_id, cost, app = account.last_usage
     account.last_usage = None
     amount = cost / account.chance.choice((1, 2))
-    movement = Movement(Type.REFUND, amount, side="spent", related_id=usage_id)
+    movement = Movement(Type.REFUND, amount, counts_as="spent", related_id=usage_id)
     account.post(movement, amount, Memo(app, "The request failed"), f"service:{app}")
 
 
@@ -93,7 +93,7 @@ def subscribe(account: Account) -> None:
     until = periods.end(start, "monthly", anchor_day=start.day)
     said = {"interval": "monthly", "from": start.isoformat(), "until": until.isoformat()}
     cause = f"sync:{user_id}:{start.isoformat()}"
-    movement = Movement(Type.USAGE, Priced(SYNC, 1), side="spent", cause=cause)
+    movement = Movement(Type.USAGE, Priced(SYNC, 1), counts_as="spent", cause=cause)
     entry = account.post(movement, -cost, Memo(SYNC_APP, "Cloud Sync (monthly)", said), "user")
     account.made.subscriptions.append(
         SyncSubscription(

@@ -30,7 +30,7 @@ def give(account: Account) -> bool:
     if not _decide(account, gift):
         return False
     movement = Movement(
-        Type.GIFT, -gift.total_credits, side="spent", cause=f"gift-created:{gift.pk}"
+        Type.GIFT, -gift.total_credits, counts_as="spent", cause=f"gift-created:{gift.pk}"
     )
     memo = settling.memo(gift, "Gift created")
     gift.payment_id = account.post(movement, -gift.total_credits, memo, "user").id
@@ -75,7 +75,7 @@ def _take_back(account: Account, *, gift: GiftCode) -> None:
     movement = Movement(
         Type.GIFT,
         gift.total_credits,
-        side="spent",
+        counts_as="spent",
         cause=f"gift:{gift.pk}",
         related_id=gift.payment_id,
     )

@@ -3,29 +3,37 @@ import django.db.models.deletion
 import django.db.models.functions.text
 from django.db import migrations, models
 
+from credits import roles
+from credits.roles import ADMINISTRATOR, ALL, FINANCE, SUPPORT
+from credits.sql_files import install
+
+LOOK = ("campaign", "giftblock", "giftcode", "giftmisses", "giftredemption")
+MAY = {
+    **{f"view_{model}": ALL for model in LOOK},
+    "cancel_gift": (SUPPORT, FINANCE, ADMINISTRATOR),
+    "extend_gift": (SUPPORT, FINANCE, ADMINISTRATOR),
+    "block_user": (SUPPORT, FINANCE, ADMINISTRATOR),
+    "view_codes": (FINANCE, ADMINISTRATOR),
+}
+
+
+def make_roles(apps, schema_editor):
+    roles.give(apps, "gifts", MAY)
+
 
 class Migration(migrations.Migration):
-    """The tables of gift codes, redemptions, campaigns and misses."""
+    """The schema `gifts`: codes, redemptions, campaigns, misses, blocks, and what roles may do."""
 
     initial = True
 
     dependencies = [
-        ('credits', '0002_ledger'),
+        ('credits', '0001_initial'),
     ]
 
     operations = [
-        migrations.RunSQL(
-            sql="""
-                CREATE SCHEMA IF NOT EXISTS gifts;
-                CREATE SEQUENCE gifts.gift_code_numbers;
-                CREATE SEQUENCE gifts.gift_redemption_numbers;
-            """,
-            reverse_sql="""
-                DROP SEQUENCE gifts.gift_redemption_numbers;
-                DROP SEQUENCE gifts.gift_code_numbers;
-                DROP SCHEMA gifts;
-            """,
-        ),
+        migrations.RunSQL("CREATE SCHEMA gifts", "DROP SCHEMA gifts CASCADE"),
+        migrations.RunSQL("CREATE SEQUENCE gifts.gift_code_numbers", migrations.RunSQL.noop),
+        migrations.RunSQL("CREATE SEQUENCE gifts.gift_redemption_numbers", migrations.RunSQL.noop),
         migrations.CreateModel(
             name='Campaign',
             fields=[
@@ -46,6 +54,19 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='GiftBlock',
+            fields=[
+                ('user_id', models.CharField(max_length=255, primary_key=True, serialize=False)),
+                ('by', models.CharField(max_length=150)),
+                ('why', models.CharField(max_length=1000)),
+                ('since', models.DateTimeField()),
+            ],
+            options={
+                'db_table': '"gifts"."gift_blocks"',
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('user_id', ''), _negated=True), models.Q(('by', ''), _negated=True), models.Q(('why', ''), _negated=True)), name='gift_block_says_whom_by_whom_and_why')],
+            },
+        ),
+        migrations.CreateModel(
             name='GiftCode',
             fields=[
                 ('id', models.UUIDField(default=credits.ids.new_id, primary_key=True, serialize=False)),
@@ -63,10 +84,11 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField()),
                 ('updated_at', models.DateTimeField()),
                 ('campaign', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, to='gifts.campaign')),
-                ('payment', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='credits.transaction')),
+                ('payment', models.OneToOneField(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='credits.transaction')),
             ],
             options={
                 'db_table': '"gifts"."gift_codes"',
+                'permissions': (('cancel_gift', "Can cancel anybody's active gift"), ('extend_gift', 'Can extend a gift and send its link again'), ('view_codes', 'Can see whole gift codes'), ('block_user', 'Can block users from gifts')),
             },
         ),
         migrations.CreateModel(
@@ -74,9 +96,11 @@ class Migration(migrations.Migration):
             fields=[
                 ('bucket', models.CharField(max_length=300, primary_key=True, serialize=False)),
                 ('misses', models.IntegerField()),
+                ('refused', models.IntegerField(db_default=0)),
                 ('since', models.DateTimeField()),
             ],
             options={
+                'verbose_name_plural': 'wrong codes',
                 'db_table': '"gifts"."gift_misses"',
                 'indexes': [models.Index(fields=['since'], name='gift_misses_by_age_idx')],
             },
@@ -90,7 +114,7 @@ class Migration(migrations.Migration):
                 ('source_app_id', models.CharField(max_length=100, null=True)),
                 ('created_at', models.DateTimeField()),
                 ('gift_code', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='gifts.giftcode')),
-                ('transaction', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='credits.transaction')),
+                ('transaction', models.OneToOneField(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='credits.transaction')),
             ],
             options={
                 'db_table': '"gifts"."gift_redemptions"',
@@ -172,4 +196,8 @@ class Migration(migrations.Migration):
             model_name='giftredemption',
             constraint=models.CheckConstraint(condition=models.Q(('redeemer_id', ''), _negated=True), name='redemption_redeemer_not_empty'),
         ),
+        *install(
+            "gifts", "storage", "keys", "refuse_change_of_gift", "refuse_change_of_redemption"
+        ),
+        migrations.RunPython(make_roles, migrations.RunPython.noop),
     ]

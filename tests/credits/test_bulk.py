@@ -22,7 +22,7 @@ def grant(user_id: str, amount: int, cause: str | None = None) -> Entry:
 
 
 def spend(user_id: str, amount: Decimal | Priced) -> Entry:
-    movement = Movement(Type.USAGE, amount, side="spent")
+    movement = Movement(Type.USAGE, amount, counts_as="spent")
     return Entry(new_id(), user_id, movement, Memo("chat", "a spend", {"n": 1}), SERVICE)
 
 

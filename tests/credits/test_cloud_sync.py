@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from credits import catalogue, cloud_sync, ledger, periods
+from credits import catalogue, cloud_sync, idempotency, ledger, periods
 from credits.catalogue import Price
 from credits.cloud_sync import SyncActive
 from credits.fields import Timestamp
@@ -287,7 +287,7 @@ def test_a_key_that_another_request_takes_meanwhile_is_not_remembered() -> None:
     ledger.spend("alice", Decimal(1), memo=Memo(), origin=origin)
 
     with pytest.raises(IdempotencyKeyReused):
-        ledger.remember("alice", origin.naming("sync.activate", "monthly"))
+        idempotency.record("alice", origin.naming("sync.activate", "monthly"))
 
 
 def test_a_refused_activation_leaves_its_key_free(syncer: Caller) -> None:

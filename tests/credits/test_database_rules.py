@@ -10,10 +10,10 @@ from django.apps import apps
 from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 
-from credits import ledger
+from credits import ledger, reservations
 from credits.models import Transaction
 from credits.posting import Memo
-from tests.factories import SYSTEM, give, spend
+from tests.factories import SYSTEM, give, hold, spend
 
 pytestmark = pytest.mark.django_db
 
@@ -47,7 +47,7 @@ VALID: dict[str, dict[str, Any]] = {
     "idempotency_keys": {
         "user_id": "bob",
         "key": "k",
-        "request": "[]",
+        "fingerprint": "[]",
         "subject_id": uuid4(),
         "created_at": NOW,
     },
@@ -82,7 +82,7 @@ BROKEN: list[tuple[str, dict[str, Any]]] = [
     ("balance_posted_is_earned_minus_spent", {"posted": 1}),
     ("balance_number_not_negative", {"last_number": -1}),
     ("transaction_number_unique_per_user", {"user_id": "alice"}),
-    ("transaction_cause_moves_once", {"cause": "the-cause"}),
+    ("transaction_cause_moves_once", {"user_id": "alice", "number": 2, "cause": "the-cause"}),
     ("transaction_user_id_not_empty", {"user_id": ""}),
     ("transaction_operation_has_its_price", {**SPENT, "operation": "pdf_export", "quantity": 1}),
     ("transaction_operation_is_a_usage", PRICED),
@@ -162,7 +162,8 @@ def insert(table: str, row: dict[str, Any]) -> None:
 def test_every_constraint_of_these_tables_is_tried() -> None:
     of_these = {name for name, table in TABLE_OF.items() if table in TABLES}
 
-    assert {name for name, _ in BROKEN} == of_these
+    tried_below = {"reservation_transaction_commits_one"}
+    assert {name for name, _ in BROKEN} | tried_below == of_these
 
 
 @pytest.mark.parametrize("table", VALID)
@@ -182,6 +183,50 @@ def test_a_row_that_breaks_a_rule_is_refused(constraint: str, wrong: dict[str, A
 
     with pytest.raises(IntegrityError, match=f'constraint "{constraint}"'):
         insert(table, {**VALID[table], **wrong})
+
+
+def test_a_transaction_commits_one_reservation() -> None:
+    give("alice", 10)
+    taken = reservations.commit(hold("alice", 5).pk, origin=SYSTEM).reservation
+    same = {**COMMITTED, "user_id": "alice", "transaction_id": taken.transaction_id}
+
+    with pytest.raises(IntegrityError, match='constraint "reservation_transaction_commits_one"'):
+        insert("reservations", {**VALID["reservations"], **same})
+
+
+def test_two_users_may_have_one_cause() -> None:
+    for user_id in ("alice", "bob"):
+        ledger.grant(user_id, Decimal(5), memo=Memo(), origin=SYSTEM, cause="the-cause")
+
+    causes = Transaction.objects.order_by("user_id").values_list("user_id", "cause")
+    assert list(causes) == [("alice", "the-cause"), ("bob", "the-cause")]
+
+
+@pytest.mark.parametrize(
+    ("constraint", "statement"),
+    [
+        (
+            "transaction_related_is_of_the_same_user",
+            "UPDATE credits.transactions SET related_id = %(theirs)s WHERE id = %(own)s",
+        ),
+        (
+            "reservation_transaction_is_of_the_same_user",
+            "UPDATE credits.reservations SET transaction_id = %(theirs)s WHERE status='committed'",
+        ),
+    ],
+)
+def test_a_row_refers_to_transactions_of_its_own_user_only(constraint: str, statement: str) -> None:
+    theirs = give("bob", 5).transaction.pk
+    give("alice", 10)
+    own = reservations.commit(hold("alice", 5).pk, origin=SYSTEM).reservation.transaction_id
+    run("SET CONSTRAINTS ALL IMMEDIATE")
+    run("ALTER TABLE credits.transactions DISABLE TRIGGER USER")
+
+    with pytest.raises(IntegrityError, match=f'constraint "{constraint}"'):
+        run(statement, {"theirs": theirs, "own": own})
+
+    run("ALTER TABLE credits.transactions ENABLE ALWAYS TRIGGER transactions_are_append_only")
+    run("ALTER TABLE credits.transactions ENABLE ALWAYS TRIGGER transactions_are_never_truncated")
 
 
 @pytest.mark.parametrize("role", ["origin", "replica", "local"])

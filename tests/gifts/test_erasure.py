@@ -90,7 +90,7 @@ def test_the_request_that_named_the_address_is_never_new_again() -> None:
 
     erasure.erase_rows("judy", addresses=["Judy@example.test"])
 
-    assert IdempotencyKey.objects.get(key="key-1").request == "erased"
+    assert IdempotencyKey.objects.get(key="key-1").fingerprint == "erased"
     with pytest.raises(IdempotencyKeyReused):
         codes.create(User("ivan"), wanted, origin=origin, now=datetime.now(UTC))
     assert Balance.objects.get(pk="ivan").posted == 20

@@ -97,7 +97,7 @@ ON CONFLICT (user_id, date, app_id) DO UPDATE SET
     transactions = credits.usage_stats.transactions + excluded.transactions;
 
 -- As `ledger.spend` would name the request of another service.
-INSERT INTO credits.idempotency_keys (user_id, key, request, subject_id, created_at)
+INSERT INTO credits.idempotency_keys (user_id, key, fingerprint, subject_id, created_at)
 SELECT user_id, key,
        concat('["service", "usage", "', trim_scale(amount), '", ', to_json(app_id), ', null, null]'),
        id, created_at

@@ -1,14 +1,23 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
+from credits import roles
+from credits.roles import ADMINISTRATOR, ALL, FINANCE
+
+MAY = {"view_stripeevent": ALL, "process_event": (FINANCE, ADMINISTRATOR)}
+
+
+def make_roles(apps, schema_editor):
+    roles.give(apps, "webhooks", MAY)
+
 
 class Migration(migrations.Migration):
-    """The table of Stripe's events."""
+    """The table of Stripe's events, and what roles may do with them."""
 
     initial = True
 
     dependencies = [
-        ('credits', '0003_purchases'),
+        ('credits', '0001_initial'),
     ]
 
     operations = [
@@ -28,8 +37,10 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': '"credits"."stripe_events"',
+                'permissions': (('process_event', 'Can process an event of Stripe again'),),
                 'indexes': [models.Index(condition=models.Q(('processed_at__isnull', True)), fields=['created_at'], name='stripe_event_unprocessed_idx')],
                 'constraints': [models.CheckConstraint(condition=models.Q(('id', ''), _negated=True), name='stripe_event_id_not_empty'), models.CheckConstraint(condition=models.Q(models.Q(('outcome__isnull', True), ('processed_at__isnull', True)), models.Q(('outcome__in', ['applied', 'unknown', 'ignored']), ('processed_at__isnull', False)), _connector='OR'), name='stripe_event_processed_has_an_outcome'), models.CheckConstraint(condition=models.Q(('attempts__gte', 0)), name='stripe_event_attempts_not_negative')],
             },
         ),
+        migrations.RunPython(make_roles, migrations.RunPython.noop),
     ]

@@ -1,4 +1,8 @@
--- As in 0002_final.sql, but an active gift may get a later end, and stays active as it does.
+-- A gift's credits, code and payment are fixed when it is made, and a final state is final: the
+-- credits of a gift arrive once, at the redeemer or back at the creator, because their transaction
+-- commits together with the one change of state. An active gift may get a later end.
+-- The single exception is the erasure of a person's data (credits.erasing = 'on'): names, texts and
+-- e-mail addresses may change, but no number, time, state or link.
 CREATE OR REPLACE FUNCTION gifts.refuse_change_of_gift() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -28,3 +32,7 @@ BEGIN
     RAISE EXCEPTION 'a gift is fixed, and its final state is final: % refused', TG_OP
         USING ERRCODE = 'integrity_constraint_violation';
 END $$;
+
+CREATE OR REPLACE TRIGGER gift_final_states_are_final
+    BEFORE UPDATE OR DELETE ON gifts.gift_codes
+    FOR EACH ROW EXECUTE FUNCTION gifts.refuse_change_of_gift();

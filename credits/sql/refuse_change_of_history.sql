@@ -1,6 +1,4 @@
--- An old usage may be attributed to an operation, once. Frozen with its migration.
-
--- History is only added to, for every role, also one that replays a replication stream (ALWAYS).
+-- Transactions are only added to, for every role, also one that replays a replication stream (ALWAYS).
 -- Two exceptions, each only where a setting of the transaction asks for it:
 -- * credits.erasing: names and texts may change, but no number, time, type or link;
 -- * credits.attributing: a usage without an operation may get one, with a price that makes up its
@@ -30,3 +28,12 @@ BEGIN
     RAISE EXCEPTION 'transactions are only added to: % refused', TG_OP
         USING ERRCODE = 'integrity_constraint_violation';
 END $$;
+
+CREATE OR REPLACE TRIGGER transactions_are_append_only
+    BEFORE UPDATE OR DELETE ON credits.transactions
+    FOR EACH ROW EXECUTE FUNCTION credits.refuse_change_of_history();
+CREATE OR REPLACE TRIGGER transactions_are_never_truncated
+    BEFORE TRUNCATE ON credits.transactions
+    FOR EACH STATEMENT EXECUTE FUNCTION credits.refuse_change_of_history();
+ALTER TABLE credits.transactions ENABLE ALWAYS TRIGGER transactions_are_append_only;
+ALTER TABLE credits.transactions ENABLE ALWAYS TRIGGER transactions_are_never_truncated;

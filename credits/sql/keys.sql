@@ -1,0 +1,24 @@
+-- Keys and foreign keys of a user's rows begin with the user, so that the same schema can be sharded
+-- by user_id, and a row can only refer to a transaction of the same user. Django's models know `id`
+-- as the primary key and no foreign key: see docs/decisions/0006-keys-begin-with-the-user.md.
+ALTER TABLE credits.transactions DROP CONSTRAINT transactions_pkey;
+ALTER TABLE credits.transactions ADD CONSTRAINT transactions_pkey PRIMARY KEY (user_id, id);
+ALTER TABLE credits.reservations DROP CONSTRAINT reservations_pkey;
+ALTER TABLE credits.reservations ADD CONSTRAINT reservations_pkey PRIMARY KEY (user_id, id);
+
+-- Checked when the transaction commits: erasure renames the user in one table after the other.
+ALTER TABLE credits.transactions ADD CONSTRAINT transaction_related_is_of_the_same_user
+    FOREIGN KEY (user_id, related_id) REFERENCES credits.transactions (user_id, id)
+    DEFERRABLE INITIALLY DEFERRED;
+ALTER TABLE credits.reservations ADD CONSTRAINT reservation_transaction_is_of_the_same_user
+    FOREIGN KEY (user_id, transaction_id) REFERENCES credits.transactions (user_id, id)
+    DEFERRABLE INITIALLY DEFERRED;
+ALTER TABLE credits.purchases ADD CONSTRAINT purchase_transaction_is_of_the_same_user
+    FOREIGN KEY (user_id, transaction_id) REFERENCES credits.transactions (user_id, id)
+    DEFERRABLE INITIALLY DEFERRED;
+ALTER TABLE credits.sync_subscriptions ADD CONSTRAINT sync_charge_is_of_the_same_user
+    FOREIGN KEY (user_id, charge_id) REFERENCES credits.transactions (user_id, id)
+    DEFERRABLE INITIALLY DEFERRED;
+ALTER TABLE credits.adjustment_requests ADD CONSTRAINT adjustment_transaction_is_of_the_same_user
+    FOREIGN KEY (user_id, transaction_id) REFERENCES credits.transactions (user_id, id)
+    DEFERRABLE INITIALLY DEFERRED;

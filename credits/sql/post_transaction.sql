@@ -1,0 +1,187 @@
+-- Move a user's balance and write the transaction: both or neither, in one round trip.
+--
+-- p_amount is the signed movement of the posted balance, p_held that of the held credits; with
+-- p_amount 0 no transaction is written, with both 0 the balance row is ensured and the key recorded.
+-- p_operation, p_unit_cost and p_quantity say what the amount pays for. A null p_amount is the price
+-- of that quantity of the operation at this moment; a null p_held a price that was not found.
+-- p_counts_as says which lifetime total the amount changes: 'spent' (spends, and what gives them
+-- back) or 'earned'. A total never goes below zero: what exceeds it counts in the other total.
+-- p_fingerprint is what a replay of p_key must equal.
+--
+-- outcome: 'posted', 'replayed', or the code of the error that nothing was moved for. required: the
+-- amount that the available credits did not suffice for. subject_id: the row that the key stands for.
+--
+-- The balance row is locked first, so every later statement sees the newest rows (READ COMMITTED)
+-- and replay, missing funds and success are plain IFs. A replay is looked for before a missing price
+-- is reported: it answers as it did, whatever became of the operation.
+CREATE OR REPLACE FUNCTION credits.post_transaction(
+    p_subject_id uuid,
+    p_user_id text,
+    p_actor text,
+    p_type text DEFAULT NULL,
+    p_amount numeric DEFAULT 0,
+    p_held numeric DEFAULT 0,
+    p_counts_as text DEFAULT 'earned',
+    p_may_overdraw boolean DEFAULT false,
+    p_app_id text DEFAULT NULL,
+    p_description text DEFAULT NULL,
+    p_metadata jsonb DEFAULT NULL,
+    p_request_id text DEFAULT NULL,
+    p_key text DEFAULT NULL,
+    p_fingerprint text DEFAULT NULL,
+    p_cause text DEFAULT NULL,
+    p_related_id uuid DEFAULT NULL,
+    p_at timestamptz DEFAULT NULL,
+    p_operation text DEFAULT NULL,
+    p_unit_cost numeric DEFAULT NULL,
+    p_quantity integer DEFAULT NULL,
+    OUT outcome text,
+    OUT entry credits.transactions,
+    OUT balance credits.balances,
+    OUT subject_id uuid,
+    OUT required numeric
+)
+LANGUAGE plpgsql AS $$
+DECLARE
+    largest CONSTANT numeric := 99999999999.9999;
+    change numeric := p_amount;
+    unit_cost numeric := p_unit_cost;
+    available_change numeric;
+    spent_change numeric;
+    known_fingerprint text;
+    original credits.transactions;
+    now timestamptz;
+BEGIN
+    SELECT * INTO balance FROM credits.balances b WHERE b.user_id = p_user_id FOR UPDATE;
+    now := coalesce(p_at, date_trunc('milliseconds', clock_timestamp()));
+    IF p_amount IS NULL THEN
+        SELECT p.unit_cost, -p.amount INTO unit_cost, change
+            FROM credits.price(p_operation, p_quantity) p;
+    END IF;
+    available_change := change - p_held;
+
+    IF balance.user_id IS NULL THEN
+        IF p_type = 'refund' THEN
+            outcome := 'user_not_found';
+            RETURN;
+        ELSIF available_change IS NULL THEN
+            outcome := 'unknown_operation';
+            RETURN;
+        ELSIF available_change < 0 AND NOT p_may_overdraw THEN
+            outcome := 'insufficient_credits';
+            required := -available_change;
+            RETURN;
+        END IF;
+        INSERT INTO credits.balances (user_id, created_at, updated_at)
+            VALUES (p_user_id, now, now) ON CONFLICT DO NOTHING;
+        SELECT * INTO STRICT balance FROM credits.balances b
+            WHERE b.user_id = p_user_id FOR UPDATE;
+    END IF;
+
+    IF p_key IS NOT NULL THEN
+        SELECT k.fingerprint, k.subject_id INTO known_fingerprint, subject_id
+            FROM credits.idempotency_keys k WHERE k.user_id = p_user_id AND k.key = p_key;
+        IF FOUND THEN
+            IF known_fingerprint = p_fingerprint THEN
+                SELECT * INTO entry FROM credits.transactions t
+                    WHERE t.user_id = p_user_id AND t.id = subject_id;
+                outcome := 'replayed';
+            ELSE
+                outcome := 'idempotency_key_reused';
+            END IF;
+            RETURN;
+        END IF;
+    END IF;
+
+    IF p_cause IS NOT NULL THEN
+        SELECT * INTO entry FROM credits.transactions t
+            WHERE t.user_id = p_user_id AND t.cause = p_cause;
+        IF FOUND THEN
+            outcome := 'replayed';
+            RETURN;
+        END IF;
+    END IF;
+
+    IF available_change IS NULL THEN
+        outcome := 'unknown_operation';
+        RETURN;
+    END IF;
+
+    IF p_related_id IS NOT NULL THEN
+        SELECT * INTO original FROM credits.transactions t
+            WHERE t.user_id = p_user_id AND t.id = p_related_id
+              AND (p_type <> 'refund' OR t.type = 'usage');
+        IF NOT FOUND THEN
+            outcome := 'transaction_not_found';
+            RETURN;
+        END IF;
+        IF sign(change) = sign(original.amount) OR abs(original.amount) < (
+            SELECT abs(coalesce(sum(t.amount), 0) + change) FROM credits.transactions t
+            WHERE t.user_id = p_user_id AND t.related_id = p_related_id
+        ) THEN
+            outcome := 'exceeds_original';
+            RETURN;
+        END IF;
+    END IF;
+
+    IF available_change < 0 AND NOT p_may_overdraw
+       AND balance.posted - balance.held + available_change < 0 THEN
+        outcome := 'insufficient_credits';
+        required := -available_change;
+        RETURN;
+    END IF;
+
+    IF p_counts_as = 'spent' THEN
+        spent_change := greatest(-change, -balance.total_spent);
+    ELSE
+        spent_change := greatest(-change - balance.total_earned, 0);
+    END IF;
+    IF abs(balance.posted + change) > largest OR balance.held + p_held > largest
+       OR balance.total_spent + spent_change > largest
+       OR balance.total_earned + change + spent_change > largest THEN
+        outcome := 'balance_too_large';
+        RETURN;
+    END IF;
+
+    IF p_key IS NOT NULL THEN
+        INSERT INTO credits.idempotency_keys (user_id, key, fingerprint, subject_id, created_at)
+            VALUES (p_user_id, p_key, p_fingerprint, p_subject_id, now);
+    END IF;
+
+    outcome := 'posted';
+    IF change = 0 AND p_held = 0 THEN
+        RETURN;
+    END IF;
+    subject_id := p_subject_id;
+
+    UPDATE credits.balances b SET
+        posted = b.posted + change,
+        held = b.held + p_held,
+        total_earned = b.total_earned + change + spent_change,
+        total_spent = b.total_spent + spent_change,
+        last_number = b.last_number + CASE WHEN change = 0 THEN 0 ELSE 1 END,
+        version = b.version + 1,
+        updated_at = now
+        WHERE b.user_id = p_user_id RETURNING b.* INTO balance;
+
+    IF change <> 0 THEN
+        INSERT INTO credits.transactions AS t (
+            id, user_id, number, type, amount, balance_before, balance_after, spent_change,
+            app_id, description, metadata, actor, request_id, idempotency_key, cause, related_id,
+            operation, unit_cost, quantity, created_at
+        ) VALUES (
+            p_subject_id, p_user_id, balance.last_number, p_type, change,
+            balance.posted - change, balance.posted, spent_change,
+            p_app_id, p_description, p_metadata, p_actor, p_request_id, p_key, p_cause,
+            p_related_id, p_operation, unit_cost, p_quantity, now
+        ) RETURNING t.* INTO entry;
+    END IF;
+
+    IF p_type = 'usage' THEN
+        INSERT INTO credits.usage_stats AS s (user_id, date, app_id, credits_used, transactions)
+            VALUES (p_user_id, (now AT TIME ZONE 'UTC')::date, p_app_id, -change, 1)
+            ON CONFLICT (user_id, date, app_id) DO UPDATE SET
+                credits_used = s.credits_used + excluded.credits_used,
+                transactions = s.transactions + 1;
+    END IF;
+END $$;

@@ -1,0 +1,11 @@
+-- Return what p_quantity of an operation costs now: started batches times the cost of one. Nulls when
+-- the catalogue does not offer the operation.
+CREATE OR REPLACE FUNCTION credits.price(
+    p_operation text, p_quantity integer, OUT unit_cost numeric, OUT amount numeric
+)
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    SELECT o.cost, o.cost * ((p_quantity - 1) / coalesce(o.per_items, 1) + 1)
+        INTO unit_cost, amount
+        FROM credits.operations o WHERE o.key = p_operation AND o.active;
+END $$;

@@ -1,0 +1,53 @@
+-- Hold credits for a spend under way: the reservation row and the held credits, both or neither. A
+-- null p_amount is the price of p_quantity of p_operation at this moment. Outcome, balance and
+-- required are those of credits.post_transaction.
+CREATE OR REPLACE FUNCTION credits.reserve(
+    p_reservation_id uuid,
+    p_user_id text,
+    p_amount numeric,
+    p_operation text,
+    p_quantity integer,
+    p_app_id text,
+    p_reason text,
+    p_ttl interval,
+    p_actor text,
+    p_request_id text,
+    p_key text,
+    p_fingerprint text,
+    p_at timestamptz,
+    OUT outcome text,
+    OUT reservation credits.reservations,
+    OUT balance credits.balances,
+    OUT required numeric
+)
+LANGUAGE plpgsql AS $$
+DECLARE
+    now CONSTANT timestamptz := coalesce(p_at, date_trunc('milliseconds', clock_timestamp()));
+    held numeric := p_amount;
+    unit_cost numeric;
+    posting record;
+BEGIN
+    IF p_amount IS NULL THEN
+        SELECT p.unit_cost, p.amount INTO unit_cost, held
+            FROM credits.price(p_operation, p_quantity) p;
+    END IF;
+    posting := credits.post_transaction(
+        p_subject_id => p_reservation_id, p_user_id => p_user_id, p_held => held,
+        p_counts_as => 'spent', p_actor => p_actor, p_request_id => p_request_id, p_key => p_key,
+        p_fingerprint => p_fingerprint, p_at => p_at);
+    outcome := posting.outcome;
+    required := posting.required;
+    balance := posting.balance;
+    IF outcome = 'posted' THEN
+        INSERT INTO credits.reservations AS r (
+            id, user_id, amount, operation, unit_cost, quantity, app_id, reason, actor, request_id,
+            created_at, expires_at
+        ) VALUES (
+            p_reservation_id, p_user_id, held, p_operation, unit_cost, p_quantity, p_app_id,
+            p_reason, p_actor, p_request_id, now, now + p_ttl
+        ) RETURNING r.* INTO reservation;
+    ELSIF outcome = 'replayed' THEN
+        SELECT * INTO STRICT reservation FROM credits.reservations r
+            WHERE r.user_id = p_user_id AND r.id = posting.subject_id;
+    END IF;
+END $$;

@@ -1,0 +1,95 @@
+-- Settle a reservation: commit it (whole, or p_amount of it), release it, or let it expire.
+--
+-- Own row first, balance last. A reservation whose time is over expires here, whoever asks; one
+-- that was settled in the requested way before is a replay; in another way, outcome says which.
+-- A caller names the reservation alone, so its row is found by the index on id and then says whose
+-- it is. Outcome, balance, entry and required are those of credits.post_transaction.
+CREATE OR REPLACE FUNCTION credits.settle_reservation(
+    p_reservation_id uuid,
+    p_status text,
+    p_amount numeric,
+    p_transaction_id uuid,
+    p_description text,
+    p_actor text,
+    p_request_id text,
+    p_key text,
+    p_fingerprint text,
+    p_at timestamptz,
+    OUT outcome text,
+    OUT reservation credits.reservations,
+    OUT balance credits.balances,
+    OUT entry credits.transactions,
+    OUT required numeric
+)
+LANGUAGE plpgsql AS $$
+DECLARE
+    now CONSTANT timestamptz := coalesce(p_at, date_trunc('milliseconds', clock_timestamp()));
+    posting record;
+    expires boolean;
+    taken numeric;
+BEGIN
+    SELECT * INTO reservation FROM credits.reservations r
+        WHERE r.id = p_reservation_id FOR UPDATE;
+    IF NOT FOUND THEN
+        outcome := 'reservation_not_found';
+        RETURN;
+    END IF;
+    taken := coalesce(p_amount, reservation.amount);
+
+    IF reservation.status <> 'open' THEN
+        IF reservation.status = p_status
+           AND (p_status <> 'committed' OR reservation.committed_amount = taken) THEN
+            SELECT * INTO balance FROM credits.balances b WHERE b.user_id = reservation.user_id;
+            SELECT * INTO entry FROM credits.transactions t
+                WHERE t.user_id = reservation.user_id AND t.id = reservation.transaction_id;
+            outcome := 'replayed';
+        ELSE
+            outcome := 'reservation_' || reservation.status;
+        END IF;
+        RETURN;
+    END IF;
+
+    expires := reservation.expires_at <= now;
+    IF p_status = 'expired' AND NOT expires THEN
+        outcome := 'reservation_open';
+        RETURN;
+    ELSIF p_status = 'committed' AND taken > reservation.amount AND NOT expires THEN
+        outcome := 'exceeds_reservation';
+        RETURN;
+    END IF;
+
+    IF p_status = 'committed' AND NOT expires THEN
+        posting := credits.post_transaction(
+            p_subject_id => p_transaction_id, p_user_id => reservation.user_id,
+            p_type => 'usage', p_amount => -taken, p_held => -reservation.amount,
+            p_counts_as => 'spent', p_app_id => reservation.app_id,
+            p_description => coalesce(p_description, reservation.reason),
+            p_actor => p_actor, p_request_id => p_request_id, p_key => p_key,
+            p_fingerprint => p_fingerprint, p_cause => 'reservation:' || reservation.id,
+            p_at => p_at, p_operation => reservation.operation,
+            p_unit_cost => reservation.unit_cost, p_quantity => reservation.quantity);
+    ELSE
+        posting := credits.post_transaction(
+            p_subject_id => reservation.id, p_user_id => reservation.user_id,
+            p_held => -reservation.amount, p_counts_as => 'spent',
+            p_actor => p_actor, p_request_id => p_request_id,
+            p_key => CASE WHEN NOT expires THEN p_key END, p_fingerprint => p_fingerprint,
+            p_at => p_at);
+    END IF;
+    IF posting.outcome <> 'posted' THEN
+        outcome := posting.outcome;
+        RETURN;
+    END IF;
+
+    entry := posting.entry;
+    balance := posting.balance;
+    UPDATE credits.reservations r SET
+        status = CASE WHEN expires THEN 'expired' ELSE p_status END,
+        committed_amount = -entry.amount,
+        transaction_id = entry.id,
+        settled_at = now
+        WHERE r.user_id = reservation.user_id AND r.id = reservation.id
+        RETURNING r.* INTO reservation;
+    outcome := CASE WHEN expires AND p_status <> 'expired'
+        THEN 'reservation_expired' ELSE 'posted' END;
+END $$;

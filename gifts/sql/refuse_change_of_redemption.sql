@@ -1,0 +1,18 @@
+-- Redemptions are only added to; erasure may blank whose they are.
+CREATE OR REPLACE FUNCTION gifts.refuse_change_of_redemption() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' AND current_setting('credits.erasing', true) = 'on'
+       AND (NEW.id, NEW.number, NEW.gift_code_id, NEW.transaction_id, NEW.created_at)
+           IS NOT DISTINCT FROM
+           (OLD.id, OLD.number, OLD.gift_code_id, OLD.transaction_id, OLD.created_at)
+    THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'redemptions are only added to: % refused', TG_OP
+        USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+
+CREATE OR REPLACE TRIGGER gift_redemptions_are_append_only
+    BEFORE UPDATE OR DELETE ON gifts.gift_redemptions
+    FOR EACH ROW EXECUTE FUNCTION gifts.refuse_change_of_redemption();
