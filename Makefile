@@ -67,8 +67,8 @@ COMMAS = $(subst $(SPACE),$(COMMA),$(strip $(1)))
 MONEY := $(patsubst %,credits/%.py,adjusting amounts atomicity backfills books bulk buying catalogue \
 	cloud_sync erasure granting idempotency ledger legacy/* offering operating packages people \
 	periods posting purchases refunds report reservations returns routines searching sheets \
-	staff stripe_api stripe_facts timeline) \
-	$(patsubst %,gifts/%.py,campaigns codes expiry legacy operating pending privacy settling throttle) \
+	spend_batches staff stripe_api stripe_facts timeline) \
+	$(patsubst %,gifts/%.py,campaigns codes expiry legacy operating pending privacy redemptions settling throttle) \
 	$(patsubst %,webhooks/%.py,events privacy reconciling signature)
 
 lint: $(INSTALLED)

@@ -152,34 +152,6 @@ def reinstate(claw_back_id: UUID, *, memo: Memo, origin: Origin) -> Posting:
     return post(taken.user_id, movement, memo, origin)
 
 
-def send_gift(
-    user_id: str, amount: Decimal, *, memo: Memo, origin: Origin, gift_id: UUID, to: str | None
-) -> Posting:
-    """Take `amount` that the user puts into a gift, once. Raises InsufficientCredits.
-
-    With the origin's key known, the posting is that of the gift which was made first: `gift_id` is
-    a new one at each attempt and no part of the request, `to` (whom the gift is for) is.
-    """
-    movement = Movement(
-        Type.GIFT,
-        -positive(amount),
-        counts_as="spent",
-        cause=f"gift-created:{gift_id}",
-        fingerprint=("create", to),
-    )
-    return post(user_id, movement, memo, origin)
-
-
-def receive_gift(
-    user_id: str, amount: Decimal, *, memo: Memo, origin: Origin, gift_id: UUID
-) -> Posting:
-    """Give the user what is in a gift; its credits arrive once, here or by `return_gift`."""
-    movement = Movement(
-        Type.GIFT, positive(amount), cause=f"gift:{gift_id}", fingerprint=("redeem", gift_id)
-    )
-    return post(user_id, movement, memo, origin)
-
-
 def return_gift(
     user_id: str, amount: Decimal, *, memo: Memo, origin: Origin, gift_id: UUID, payment_id: UUID
 ) -> Posting:

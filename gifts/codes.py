@@ -6,24 +6,28 @@ register in `pending`, sets of codes in `campaigns`.
 
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import QuerySet
 
-from credits import ledger
-from credits.amounts import positive
+from credits.amounts import plain, positive
 from credits.callers import User
+from credits.counting import movements
 from credits.errors import DomainError
 from credits.ids import new_id
 from credits.mailboxes import mailbox
-from credits.posting import Origin
-from gifts import blocks, settling, spelling, throttle
+from credits.models import Balance
+from credits.posting import DONE, Origin, error_for
+from credits.routines import Routine
+from gifts import redemptions, settling, spelling, throttle
 from gifts.models import LARGEST_GIFT, SMALLEST_GIFT, Campaign, GiftCode, GiftRedemption
+from gifts.moments import stored
 from gifts.people import public_name
-from gifts.settling import Redeemed, Status
-from gifts.throttle import Guesser
+from gifts.redemptions import Named, Redeemed
+from gifts.settling import Status
+from gifts.throttle import Guesser, TooManyMisses
 
 DEFAULT_VALIDITY = timedelta(days=90)
 LONGEST_VALIDITY = timedelta(days=365)
@@ -76,7 +80,40 @@ class InvalidExpiry(DomainError):
     message = "A gift expires in the future, after at most 365 days"
 
 
-@transaction.atomic
+class _Created(NamedTuple):
+    outcome: str
+    required: Decimal | None
+    gift: GiftCode | None
+    balance: Balance | None
+
+
+_create_gift = Routine(
+    "gifts.create_gift",
+    _Created,
+    (
+        "gift_id",
+        "code",
+        "creator_id",
+        "creator_name",
+        "total_credits",
+        "type",
+        "target_email",
+        "message",
+        "expires_at",
+        "campaign_id",
+        "campaign_number",
+        "created_at",
+        "transaction_id",
+        "app_id",
+        "actor",
+        "request_id",
+        "key",
+        "fingerprint",
+        "at",
+    ),
+)
+
+
 def create(creator: User, new: NewGift, *, origin: Origin, now: datetime) -> GiftCode:
     """Take the credits from `creator` and put them into a gift, once per idempotency key.
 
@@ -87,20 +124,13 @@ def create(creator: User, new: NewGift, *, origin: Origin, now: datetime) -> Gif
         raise InvalidGiftAmount
     if not now < new.expires_at <= now + LONGEST_VALIDITY:
         raise InvalidExpiry
-    gift = _drawn(creator, new, now)
-    posting = ledger.send_gift(
-        creator.id,
-        gift.total_credits,
-        memo=settling.memo(gift, "Gift created", new.source_app_id),
-        origin=origin,
-        gift_id=gift.pk,
-        to=gift.target_email,
-    )
-    if not posting.replayed:
-        blocks.refuse_blocked(creator.id)
-        gift.payment = posting.transaction
-        gift.save(force_insert=True)
-    return GiftCode.objects.as_of(now).get(payment=posting.transaction)
+    answer = _create_gift(**_sql_gift(creator, new, now), **_sql_payment(new, origin))
+    movements("gift", answer.outcome).inc()
+    if answer.outcome not in DONE:
+        raise error_for(answer.outcome, required=answer.required, balance=answer.balance)
+    gift = cast("GiftCode", answer.gift)
+    gift.status_now = gift.status_at(now)
+    return gift
 
 
 def find(text: str, *, guesser: Guesser, now: datetime) -> GiftCode:
@@ -126,17 +156,23 @@ def redeem(
     Raises GiftUnknown, GiftNotRedeemable, OwnGift, TooManyMisses, IdempotencyKeyReused,
     GiftsBlocked.
     """
-    guesser = Guesser(address, user.id)
-    with (
-        throttle.counting(GiftUnknown, text=text, guesser=guesser, now=now),
-        transaction.atomic(),
-    ):
-        gift = _with_code(GiftCode.objects.select_for_update(), text)
-        if not settling.was_settled(gift, by=user.id, key=origin.key):
-            _refuse_redemption(gift, user, now)
-        return settling.arrive(
-            gift, user.id, origin=origin, now=_stored(now), source_app_id=source_app_id
-        )
+    allowance = throttle.allowance(text, Guesser(address, user.id), now=now)
+    answer = redemptions.redeem(
+        Named(spelling.read(text)),
+        user=user,
+        origin=origin,
+        now=now,
+        source_app_id=source_app_id,
+        allowance=allowance,
+    )
+    match answer.outcome:
+        case TooManyMisses.code:
+            raise throttle.error_until(answer.throttled_since, now=now)
+        case GiftUnknown.code:
+            throttle.count_miss(allowance, now=now)
+        case GiftNotRedeemable.code:
+            raise GiftNotRedeemable(status=cast("GiftCode", answer.gift).status_at(now))
+    return answer.redeemed()
 
 
 @transaction.atomic
@@ -151,7 +187,7 @@ def cancel(gift_id: UUID, *, user: User, origin: Origin, now: datetime) -> GiftC
         raise GiftUnknown("Gift not found")
     if gift.status != Status.ACTIVE and not settling.was_settled(gift, by=user.id, key=origin.key):
         raise GiftNotRedeemable(status=gift.status)
-    settling.go_back(gift, Status.CANCELLED, origin=origin, now=_stored(now))
+    settling.go_back(gift, Status.CANCELLED, origin=origin, now=stored(now))
     return gift
 
 
@@ -166,23 +202,40 @@ def received_by(user_id: str) -> QuerySet[GiftRedemption]:
     return own.select_related("gift_code").order_by("-number")
 
 
-def _drawn(creator: User, new: NewGift, now: datetime) -> GiftCode:
+def _sql_gift(creator: User, new: NewGift, now: datetime) -> dict[str, Any]:
     campaign, number = new.place or (None, None)
-    return GiftCode(
-        id=new_id(),
-        code=spelling.new_code(),
-        creator_id=creator.id,
-        creator_name=public_name(creator.name),
-        total_credits=new.total_credits,
-        type=GiftCode.Type.PERSONALIZED if new.target_email else GiftCode.Type.SIMPLE,
-        target_email=mailbox(new.target_email) if new.target_email else None,
-        message=new.message or None,
-        expires_at=_stored(new.expires_at),
-        campaign=campaign,
-        campaign_number=number,
-        created_at=_stored(now),
-        updated_at=_stored(now),
-    )
+    return {
+        "gift_id": new_id(),
+        "code": spelling.new_code(),
+        "creator_id": creator.id,
+        "creator_name": public_name(creator.name),
+        "total_credits": new.total_credits,
+        "type": GiftCode.Type.PERSONALIZED if new.target_email else GiftCode.Type.SIMPLE,
+        "target_email": _target(new),
+        "message": new.message or None,
+        "expires_at": stored(new.expires_at),
+        "campaign_id": campaign and campaign.pk,
+        "campaign_number": number,
+        "created_at": stored(now),
+    }
+
+
+def _sql_payment(new: NewGift, origin: Origin) -> dict[str, Any]:
+    app_id = new.source_app_id or settling.APP_ID
+    amount = plain(new.total_credits)
+    return {
+        "transaction_id": new_id(),
+        "app_id": app_id,
+        "actor": origin.actor,
+        "request_id": origin.request_id,
+        "key": origin.key,
+        "fingerprint": origin.fingerprint("gift", "create", amount, app_id, _target(new)),
+        "at": origin.at,
+    }
+
+
+def _target(new: NewGift) -> str | None:
+    return mailbox(new.target_email) if new.target_email else None
 
 
 def _with_code(gifts: QuerySet[GiftCode], text: str) -> GiftCode:
@@ -191,20 +244,3 @@ def _with_code(gifts: QuerySet[GiftCode], text: str) -> GiftCode:
     if gift is None:
         raise GiftUnknown
     return gift
-
-
-def _refuse_redemption(gift: GiftCode, user: User, now: datetime) -> None:
-    blocks.refuse_blocked(user.id)
-    if gift.creator_id == user.id:
-        raise OwnGift
-    if gift.target_email is not None and gift.target_email != mailbox(user.email or ""):
-        raise GiftUnknown
-    if gift.status != Status.ACTIVE:
-        raise GiftNotRedeemable(status=gift.status)
-    if gift.expires_at <= now:
-        raise GiftNotRedeemable(status=Status.EXPIRED)
-
-
-def _stored(moment: datetime) -> datetime:
-    """Return the moment to the millisecond, as the wire shows it."""
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

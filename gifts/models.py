@@ -181,6 +181,11 @@ class GiftCode(models.Model):
             ("block_user", "Can block users from gifts"),
         )
 
+    def status_at(self, now: datetime) -> str:
+        """Return the status at a moment: expired as soon as the gift's time is over."""
+        over = self.status == self.Status.ACTIVE and self.expires_at <= now
+        return self.Status.EXPIRED.value if over else str(self.status)
+
 
 class GiftRedemption(models.Model):
     """Who got a gift's credits, and the `transaction` by which they arrived."""

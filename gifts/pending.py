@@ -3,17 +3,18 @@
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
-from uuid import UUID
 
-from django.db import transaction
-
+from credits.callers import User
 from credits.mailboxes import mailbox
 from credits.posting import Origin
-from gifts import blocks, settling
+from gifts import blocks, redemptions
 from gifts.models import GiftCode
-from gifts.settling import Redeemed, Status
+from gifts.redemptions import Answer, Named
+from gifts.settling import Status
 
 LARGEST_NUMBER = 1000
+# What may have happened to a gift since it was found.
+GONE = {"gift_not_found", "gift_not_redeemable"}
 
 
 class Arrived(NamedTuple):
@@ -30,18 +31,18 @@ def redeem_pending(user_id: str, email: str, *, origin: Origin, now: datetime) -
     Raises GiftsBlocked.
     """
     blocks.refuse_blocked(user_id)
+    user = User(user_id, email=email)
     waiting = GiftCode.objects.filter(
         status=Status.ACTIVE, target_email=mailbox(email), expires_at__gt=now
     ).exclude(creator_id=user_id)
     gift_ids = waiting.order_by("number").values_list("pk", flat=True)[:LARGEST_NUMBER]
-    tries = [_redeem(gift_id, user_id, origin, now) for gift_id in gift_ids]
-    arrived = [one.redemption.gift_code.total_credits for one in tries if one]
+    answers = [
+        redemptions.redeem(Named(gift_id=gift_id), user=user, origin=origin, now=now)
+        for gift_id in gift_ids
+    ]
+    arrived = [_arrived(answer) for answer in answers if answer.outcome not in GONE]
     return Arrived(len(arrived), sum(arrived, Decimal(0)))
 
 
-@transaction.atomic
-def _redeem(gift_id: UUID, user_id: str, origin: Origin, now: datetime) -> Redeemed | None:
-    gift = GiftCode.objects.select_for_update().filter(pk=gift_id, status=Status.ACTIVE).first()
-    if gift is None:
-        return None
-    return settling.arrive(gift, user_id, origin=origin, now=now)
+def _arrived(answer: Answer) -> Decimal:
+    return answer.redeemed().redemption.gift_code.total_credits

@@ -1,4 +1,4 @@
-"""The last step of a gift: its credits arrive at the redeemer, or go back to the creator.
+"""The way back of a gift: its credits return to the creator. `redemptions` is the other way out.
 
 Callers hold the lock of the gift's row. Both ways share one cause in the ledger, `gift:ID`, which
 moves credits once per user. They arrive at one user only because the gift's state changes in the
@@ -6,51 +6,16 @@ same transaction, and a trigger lets it change once.
 """
 
 from datetime import datetime
-from typing import NamedTuple
 
 from credits import ledger
 from credits.atomicity import transaction_required
-from credits.models import Balance, Transaction
+from credits.models import Transaction
 from credits.posting import Memo, Origin, Posting
 from gifts.models import GiftCode, GiftRedemption
 
 APP_ID = "gifts"
 
 Status = GiftCode.Status
-
-
-class Redeemed(NamedTuple):
-    """The redemption and the redeemer's balance as it stands now."""
-
-    redemption: GiftRedemption
-    balance: Balance
-
-
-@transaction_required
-def arrive(
-    gift: GiftCode, user_id: str, *, origin: Origin, now: datetime, source_app_id: str | None = None
-) -> Redeemed:
-    """Give what is in the gift to the user; with a known key, answer the first redemption."""
-    posting = ledger.receive_gift(
-        user_id,
-        gift.total_credits,
-        memo=memo(gift, "Gift redeemed", source_app_id),
-        origin=origin,
-        gift_id=gift.pk,
-    )
-    if posting.replayed:
-        redemption = GiftRedemption.objects.get(transaction=posting.transaction)
-    else:
-        _settle(gift, Status.DEPLETED, now)
-        redemption = GiftRedemption.objects.create(
-            gift_code=gift,
-            redeemer_id=user_id,
-            transaction=posting.transaction,
-            source_app_id=source_app_id,
-            created_at=now,
-        )
-    redemption.gift_code = gift
-    return Redeemed(redemption, posting.balance)
 
 
 @transaction_required

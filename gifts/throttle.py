@@ -42,6 +42,13 @@ class Guesser(NamedTuple):
     user_id: str | None = None
 
 
+class Allowance(NamedTuple):
+    """How many misses each of some buckets may have since a moment."""
+
+    limits: Mapping[str, int]
+    since: datetime
+
+
 class TooManyMisses(DomainError):
     """Too many codes were tried that are none. `retry_after` says when it is worth trying again."""
 
@@ -59,13 +66,39 @@ def counting(
     `text` is the code as it was typed. The count is kept whatever becomes of the block's own
     transaction. Raises TooManyMisses, also in place of a `miss` that is one too many.
     """
-    limits = _limits(text, guesser)
-    _refuse(limits, _counted(limits, now), now)
+    allowed = allowance(text, guesser, now=now)
+    _refuse(allowed.limits, _counted(allowed), now)
     try:
         yield
     except miss:
-        _refuse({bucket: limit + 1 for bucket, limit in limits.items()}, _count(limits, now), now)
+        count_miss(allowed, now=now)
         raise
+
+
+def allowance(text: str, guesser: Guesser, *, now: datetime) -> Allowance:
+    """Return how many misses are allowed to whoever tries the code `text`."""
+    allowed: Mapping[str, int] = settings.GIFT_MISS_LIMITS
+    limits = {f"address:{network(guesser.address)}": allowed["address"]}
+    if guesser.user_id is not None:
+        limits[_bucket(guesser.user_id)] = allowed["user"]
+    code = spelling.read(text)
+    if code is not None and spelling.is_short(code):
+        limits["short codes"] = allowed["short codes"]
+    return Allowance(limits, now - WINDOW)
+
+
+def count_miss(allowed: Allowance, *, now: datetime) -> None:
+    """Count a wrong code. Raises TooManyMisses if it is one too many."""
+    beyond = {bucket: limit + 1 for bucket, limit in allowed.limits.items()}
+    _refuse(beyond, _count(allowed, now), now)
+
+
+def error_until(since: datetime | None, *, now: datetime) -> TooManyMisses:
+    """Return the error for a count that began at `since`; it says when to try again."""
+    refusal = TooManyMisses()
+    end = (since or now) + WINDOW
+    refusal.retry_after = max(1, ceil((end - now).total_seconds()))
+    return refusal
 
 
 def forget(now: datetime) -> None:
@@ -80,17 +113,6 @@ def forget_user(user_id: str) -> int:
 
 def _bucket(user_id: str) -> str:
     return f"user:{user_id}"
-
-
-def _limits(text: str, guesser: Guesser) -> dict[str, int]:
-    allowed: Mapping[str, int] = settings.GIFT_MISS_LIMITS
-    limits = {f"address:{network(guesser.address)}": allowed["address"]}
-    if guesser.user_id is not None:
-        limits[_bucket(guesser.user_id)] = allowed["user"]
-    code = spelling.read(text)
-    if code is not None and spelling.is_short(code):
-        limits["short codes"] = allowed["short codes"]
-    return limits
 
 
 def network(address: str) -> str:
@@ -109,29 +131,29 @@ def network(address: str) -> str:
 def _refuse(
     limits: Mapping[str, int], counted: Mapping[str, tuple[int, datetime]], now: datetime
 ) -> None:
-    ends = {
-        bucket: since + WINDOW
-        for bucket, (misses, since) in counted.items()
-        if misses >= limits[bucket]
+    starts = {
+        bucket: since for bucket, (misses, since) in counted.items() if misses >= limits[bucket]
     }
-    if ends:
-        for bucket in sorted(ends):
+    if starts:
+        for bucket in sorted(starts):
             GiftMisses.objects.filter(pk=bucket).update(refused=F("refused") + 1)
-        refusal = TooManyMisses()
-        refusal.retry_after = max(1, ceil((max(ends.values()) - now).total_seconds()))
-        raise refusal
+        raise error_until(max(starts.values()), now=now)
 
 
-def _counted(limits: Mapping[str, int], now: datetime) -> dict[str, tuple[int, datetime]]:
-    rows = GiftMisses.objects.filter(bucket__in=list(limits), since__gt=now - WINDOW)
+def _counted(allowed: Allowance) -> dict[str, tuple[int, datetime]]:
+    rows = GiftMisses.objects.filter(bucket__in=list(allowed.limits), since__gt=allowed.since)
     return {
         bucket: (n, since) for bucket, n, since in rows.values_list("bucket", "misses", "since")
     }
 
 
-def _count(limits: Mapping[str, int], now: datetime) -> dict[str, tuple[int, datetime]]:
+def _count(allowed: Allowance, now: datetime) -> dict[str, tuple[int, datetime]]:
     # In one order always, so that two who miss at once do not wait for each other.
-    values: dict[str, Any] = {"buckets": sorted(limits), "now": now, "start": now - WINDOW}
+    values: dict[str, Any] = {
+        "buckets": sorted(allowed.limits),
+        "now": now,
+        "start": allowed.since,
+    }
     with connection.cursor() as cursor:
         cursor.execute(_COUNT, values)
         return {bucket: (misses, since) for bucket, misses, since in cursor.fetchall()}

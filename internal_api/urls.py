@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from internal_api.batch_views import BatchViewSet
 from internal_api.sync_views import SyncViewSet
 from internal_api.views import BalanceViewSet, GiftViewSet, ReservationViewSet
 
@@ -12,6 +13,7 @@ urlpatterns = [
     ),
     path("credits/init", BalanceViewSet.as_view({"post": "init"})),
     path("credits/use", BalanceViewSet.as_view({"post": "use"})),
+    path("credits/use/batch", BatchViewSet.as_view({"post": "use"})),
     path("credits/refund", BalanceViewSet.as_view({"post": "refund"})),
     path("credits/grant", BalanceViewSet.as_view({"post": "grant"})),
     path("credits/reserve", ReservationViewSet.as_view({"post": "reserve"})),

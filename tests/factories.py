@@ -15,7 +15,7 @@ from credits.posting import Memo, Origin, Posting
 from gifts import codes
 from gifts.codes import NewGift
 from gifts.models import GiftCode
-from gifts.settling import Redeemed
+from gifts.redemptions import Redeemed
 
 SYSTEM = Origin("system")
 

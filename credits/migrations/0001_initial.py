@@ -713,6 +713,7 @@ class Migration(migrations.Migration):
             "post_transaction",
             "reserve",
             "settle_reservation",
+            "spend_batch",
         ),
         migrations.RunPython(load, migrations.RunPython.noop),
         migrations.RunPython(make_roles, migrations.RunPython.noop),

@@ -197,7 +197,13 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(condition=models.Q(('redeemer_id', ''), _negated=True), name='redemption_redeemer_not_empty'),
         ),
         *install(
-            "gifts", "storage", "keys", "refuse_change_of_gift", "refuse_change_of_redemption"
+            "gifts",
+            "storage",
+            "keys",
+            "refuse_change_of_gift",
+            "refuse_change_of_redemption",
+            "create_gift",
+            "redeem_gift",
         ),
         migrations.RunPython(make_roles, migrations.RunPython.noop),
     ]

@@ -18,10 +18,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from credits import books, ledger, reservations
+from credits import books, ledger, reservations, spend_batches
 from credits.errors import DomainError
 from credits.models import Balance
-from credits.posting import Memo, Origin
+from credits.posting import IdempotencyKeyReused, InsufficientCredits, Memo, Origin
+from credits.spend_batches import Spend
 
 ZERO = Decimal(0)
 AMOUNTS = st.decimals("0.0001", "50", places=4).filter(bool)
@@ -158,6 +159,36 @@ class Ledger(RuleBasedStateMachine):
         elif posting:
             self.post(user, posting, "usage", -amount, spends=True)
             self.remember(user, key, request)
+
+    @rule(
+        items=st.lists(
+            st.tuples(USERS, AMOUNTS, KEYS, st.sampled_from(["chat", "todo"])),
+            min_size=1,
+            max_size=6,
+        )
+    )
+    def spend_in_a_batch(self, items: list[tuple[int, Decimal, str | None, str]]) -> None:
+        spends = [
+            Spend(self.ids[user], amount, Memo(app, "spend"), key)
+            for user, amount, key, app in items
+        ]
+        results = spend_batches.spend_all(spends, origin=self.origin())
+
+        for (user, amount, key, app), result in zip(items, results, strict=True):
+            account, request = self.accounts[user], ("spend", amount, app)
+            known = self.known(user, key, request)
+            if known == "replay":
+                assert result.replayed  # type: ignore[union-attr]
+            elif known == "conflict":
+                assert isinstance(result, IdempotencyKeyReused)
+            elif account.posted - account.held < amount:
+                assert isinstance(result, InsufficientCredits)
+            else:
+                self.post(user, result, "usage", -amount, spends=True)
+                self.remember(user, key, request)
+            if not isinstance(result, DomainError):
+                assert result.balance.available == account.posted - account.held
+                assert result.balance.total_spent == account.spent
 
     @rule(user=USERS, amount=AMOUNTS)
     def refund(self, user: int, amount: Decimal) -> None:

@@ -1,12 +1,14 @@
 """The check of the books sees what is wrong with gifts."""
 
+from decimal import Decimal
 from uuid import uuid4
 
 import pytest
 from django.db import connection
 
-from credits import ledger
-from credits.posting import Memo
+from credits import posting
+from credits.models import Transaction
+from credits.posting import Memo, Movement
 from gifts.models import GiftCode, GiftRedemption
 from tests.conftest import discrepancies
 from tests.factories import SYSTEM, gift, give, redeem
@@ -74,9 +76,8 @@ def test_a_gift_that_lives_after_its_credits_arrived_is_found() -> None:
 def test_a_movement_without_a_gift_is_found() -> None:
     give("ivan", 10)
     gift_id = uuid4()
-    ledger.receive_gift(
-        "judy", give("x", 5).transaction.amount, memo=Memo(), origin=SYSTEM, gift_id=gift_id
-    )
+    movement = Movement(Transaction.Type.GIFT, Decimal(5), cause=f"gift:{gift_id}")
+    posting.post("judy", movement, Memo(), SYSTEM)
 
     found = discrepancies()
 

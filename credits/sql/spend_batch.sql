@@ -1,0 +1,175 @@
+-- Spend for up to a thousand items of any users in one call: what credits.post_transaction would do for
+-- one item after the other, each user's in the order of the batch. A refusal stops no other item.
+--
+-- p_items is a JSON array of objects: subject_id, user_id, amount or operation and quantity, app_id,
+-- description, metadata, key, fingerprint. An item's answer has its place in the array, from 1;
+-- outcome, entry and required are those of credits.post_transaction; posted, held, total_earned and
+-- total_spent are the balance after the item. All items have p_actor, p_request_id and p_at.
+--
+-- The balances are locked first, in the order of user ids, so each later statement sees the newest
+-- rows. A loop over variables then decides on each item, because an item's funds depend on the
+-- items before it; the rows are written by one statement for each table. No total can become too
+-- large: what is spent was earned, and what was earned has its place.
+CREATE OR REPLACE FUNCTION credits.spend_batch(
+    p_items json, p_actor text, p_request_id text DEFAULT NULL, p_at timestamptz DEFAULT NULL
+) RETURNS TABLE (
+    place integer,
+    outcome text,
+    entry credits.transactions,
+    required numeric,
+    posted numeric,
+    held numeric,
+    total_earned numeric,
+    total_spent numeric
+)
+LANGUAGE plpgsql AS $$
+DECLARE
+    now timestamptz;
+    size CONSTANT integer := json_array_length(p_items);
+    -- The items, one array for each field, and what was decided about them.
+    users text[];
+    asked numeric[];
+    operations text[];
+    quantities integer[];
+    app_ids text[];
+    descriptions text[];
+    metadatas jsonb[];
+    keys text[];
+    fingerprints text[];
+    subjects uuid[];
+    outcomes text[] := array_fill(NULL::text, ARRAY[size]);
+    entries uuid[] := array_fill(NULL::uuid, ARRAY[size]);
+    numbers bigint[] := array_fill(NULL::bigint, ARRAY[size]);
+    amounts numeric[] := array_fill(NULL::numeric, ARRAY[size]);
+    unit_costs numeric[] := array_fill(NULL::numeric, ARRAY[size]);
+    posteds numeric[] := array_fill(NULL::numeric, ARRAY[size]);
+    spents numeric[] := array_fill(NULL::numeric, ARRAY[size]);
+    -- The item in hand, and its user's balance and keys as the items before it left them.
+    item record;
+    of_user text;
+    balance credits.balances;
+    keys_of_user jsonb;
+    earlier jsonb;
+    change numeric;
+    result text;
+BEGIN
+    SELECT array_agg(i.user_id), array_agg(i.amount), array_agg(i.operation),
+           array_agg(i.quantity), array_agg(i.app_id), array_agg(i.description),
+           array_agg(i.metadata), array_agg(i.key), array_agg(i.fingerprint),
+           array_agg(i.subject_id)
+        INTO users, asked, operations, quantities, app_ids, descriptions, metadatas, keys,
+             fingerprints, subjects
+        FROM json_to_recordset(p_items) AS i (
+            user_id text, amount numeric, operation text, quantity integer, app_id text,
+            description text, metadata jsonb, key text, fingerprint text, subject_id uuid);
+
+    PERFORM FROM credits.balances b WHERE b.user_id = ANY (users)
+        ORDER BY b.user_id COLLATE "C" FOR UPDATE;
+    now := coalesce(p_at, date_trunc('milliseconds', clock_timestamp()));
+
+    FOR item IN
+        SELECT i.*, b AS balance, k.fingerprint AS known_fingerprint, k.subject_id AS known_id,
+               o.cost AS unit_cost,
+               coalesce(i.amount, o.cost * ((i.quantity - 1) / coalesce(o.per_items, 1) + 1))
+                   AS price,
+               count(*) OVER (PARTITION BY i.user_id COLLATE "C") > 1 AS has_siblings
+        FROM unnest(users, asked, operations, quantities, keys, fingerprints, subjects)
+            WITH ORDINALITY
+            AS i (user_id, amount, operation, quantity, key, fingerprint, subject_id, place)
+        LEFT JOIN credits.balances b ON b.user_id = i.user_id
+        LEFT JOIN credits.idempotency_keys k ON k.user_id = i.user_id AND k.key = i.key
+        LEFT JOIN credits.operations o ON o.key = i.operation AND o.active
+        ORDER BY i.user_id COLLATE "C", i.place
+    LOOP
+        IF of_user IS DISTINCT FROM item.user_id THEN
+            of_user := item.user_id;
+            balance := item.balance;
+            keys_of_user := '{}';
+        END IF;
+        change := -item.price;
+        earlier := CASE WHEN item.has_siblings THEN keys_of_user -> item.key END;
+
+        IF item.known_fingerprint IS NOT NULL OR earlier IS NOT NULL THEN
+            IF coalesce(item.known_fingerprint, earlier ->> 0) = item.fingerprint THEN
+                result := 'replayed';
+                entries[item.place] := coalesce(item.known_id, (earlier ->> 1)::uuid);
+            ELSE
+                result := 'idempotency_key_reused';
+            END IF;
+        ELSIF change IS NULL THEN
+            result := 'unknown_operation';
+        ELSIF balance.user_id IS NULL OR balance.posted - balance.held + change < 0 THEN
+            result := 'insufficient_credits';
+            amounts[item.place] := item.price;
+        ELSE
+            result := 'posted';
+            balance.posted := balance.posted + change;
+            balance.total_spent := balance.total_spent - change;
+            balance.last_number := balance.last_number + 1;
+            entries[item.place] := item.subject_id;
+            numbers[item.place] := balance.last_number;
+            amounts[item.place] := item.price;
+            unit_costs[item.place] := item.unit_cost;
+            IF item.has_siblings AND item.key IS NOT NULL THEN
+                keys_of_user := keys_of_user || jsonb_build_object(
+                    item.key, jsonb_build_array(item.fingerprint, item.subject_id));
+            END IF;
+        END IF;
+        outcomes[item.place] := result;
+        posteds[item.place] := balance.posted;
+        spents[item.place] := balance.total_spent;
+    END LOOP;
+
+    INSERT INTO credits.idempotency_keys (user_id, key, fingerprint, subject_id, created_at)
+        SELECT i.user_id, i.key, i.fingerprint, i.subject_id, now
+        FROM unnest(outcomes, users, keys, fingerprints, subjects)
+            AS i (outcome, user_id, key, fingerprint, subject_id)
+        WHERE i.outcome = 'posted' AND i.key IS NOT NULL;
+
+    UPDATE credits.balances b SET
+        posted = b.posted - i.taken,
+        total_spent = b.total_spent + i.taken,
+        last_number = b.last_number + i.entries,
+        version = b.version + i.entries,
+        updated_at = now
+        FROM (
+            SELECT i.user_id, sum(i.amount) AS taken, count(*) AS entries
+            FROM unnest(outcomes, users, amounts) AS i (outcome, user_id, amount)
+            WHERE i.outcome = 'posted' GROUP BY i.user_id
+        ) i WHERE b.user_id = i.user_id;
+
+    INSERT INTO credits.transactions (
+        id, user_id, number, type, amount, balance_before, balance_after, spent_change,
+        app_id, description, metadata, actor, request_id, idempotency_key,
+        operation, unit_cost, quantity, created_at
+    )
+        SELECT i.subject_id, i.user_id, i.number, 'usage', -i.amount,
+               i.posted + i.amount, i.posted, i.amount,
+               i.app_id, i.description, i.metadata, p_actor, p_request_id, i.key,
+               i.operation, i.unit_cost, i.quantity, now
+        FROM unnest(
+            outcomes, subjects, users, numbers, amounts, posteds, app_ids, descriptions, metadatas,
+            keys, operations, unit_costs, quantities
+        ) AS i (
+            outcome, subject_id, user_id, number, amount, posted, app_id, description, metadata,
+            key, operation, unit_cost, quantity
+        ) WHERE i.outcome = 'posted';
+
+    INSERT INTO credits.usage_stats AS s (user_id, date, app_id, credits_used, transactions)
+        SELECT i.user_id, (now AT TIME ZONE 'UTC')::date, i.app_id, sum(i.amount), count(*)
+        FROM unnest(outcomes, users, app_ids, amounts) AS i (outcome, user_id, app_id, amount)
+        WHERE i.outcome = 'posted' GROUP BY i.user_id, i.app_id
+        ON CONFLICT (user_id, date, app_id) DO UPDATE SET
+            credits_used = s.credits_used + excluded.credits_used,
+            transactions = s.transactions + excluded.transactions;
+
+    RETURN QUERY
+        SELECT i.place::integer, i.outcome, t,
+               CASE i.outcome WHEN 'insufficient_credits' THEN i.amount END,
+               i.posted, b.held, b.total_earned, i.spent
+        FROM unnest(outcomes, users, entries, amounts, posteds, spents) WITH ORDINALITY
+            AS i (outcome, user_id, entry_id, amount, posted, spent, place)
+        LEFT JOIN credits.balances b ON b.user_id = i.user_id
+        LEFT JOIN credits.transactions t ON t.user_id = i.user_id AND t.id = i.entry_id
+        ORDER BY i.place;
+END $$;

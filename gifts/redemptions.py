@@ -1,0 +1,119 @@
+"""A gift's credits arrive at whoever redeems it: one call of `gifts.redeem_gift` (`gifts/sql/`).
+
+The function locks the gift, says who may redeem it, and writes the transaction, the redemption and
+the gift's last state. Amounts are credits, times UTC.
+"""
+
+from datetime import datetime
+from typing import NamedTuple, cast
+from uuid import UUID
+
+from credits.callers import User
+from credits.counting import movements
+from credits.ids import new_id
+from credits.mailboxes import mailbox
+from credits.models import Balance
+from credits.posting import DONE, Origin, error_for
+from credits.routines import Routine
+from gifts import blocks, settling  # noqa: F401  # blocks defines the error for gifts_blocked
+from gifts.models import GiftCode, GiftRedemption
+from gifts.moments import stored
+from gifts.throttle import Allowance
+
+
+class Named(NamedTuple):
+    """The gift that is to be redeemed: by its code (None: the text spells none), or by its id."""
+
+    code: str | None = None
+    gift_id: UUID | None = None
+
+
+class Redeemed(NamedTuple):
+    """The redemption and the redeemer's balance as it stands now."""
+
+    redemption: GiftRedemption
+    balance: Balance
+
+
+class Answer(NamedTuple):
+    """What the database answered: `outcome` is posted, replayed, or the code of an error."""
+
+    outcome: str
+    throttled_since: datetime | None
+    gift: GiftCode | None
+    redemption: GiftRedemption | None
+    balance: Balance | None
+
+    def redeemed(self) -> Redeemed:
+        """Return the redemption with its gift; raise what refused it."""
+        if self.outcome not in DONE:
+            raise error_for(self.outcome, balance=self.balance)
+        redemption = cast("GiftRedemption", self.redemption)
+        redemption.gift_code = cast("GiftCode", self.gift)
+        return Redeemed(redemption, cast("Balance", self.balance))
+
+
+_redeem_gift = Routine(
+    "gifts.redeem_gift",
+    Answer,
+    (
+        "code",
+        "gift_id",
+        "user_id",
+        "email",
+        "now",
+        "redemption_id",
+        "transaction_id",
+        "source_app_id",
+        "app_id",
+        "actor",
+        "request_id",
+        "key",
+        "fingerprint",
+        "at",
+        "buckets",
+        "limits",
+        "since",
+    ),
+)
+
+
+def redeem(
+    named: Named,
+    *,
+    user: User,
+    origin: Origin,
+    now: datetime,
+    source_app_id: str | None = None,
+    allowance: Allowance | None = None,
+) -> Answer:
+    """Ask the database to move the gift's credits to `user`; with `allowance` misses count."""
+    app_id = source_app_id or settling.APP_ID
+    limits = allowance.limits if allowance else {}
+    answer = _redeem_gift(
+        code=named.code,
+        gift_id=named.gift_id,
+        user_id=user.id,
+        email=_comparable(user.email),
+        now=stored(now),
+        redemption_id=new_id(),
+        transaction_id=new_id(),
+        source_app_id=source_app_id,
+        app_id=app_id,
+        actor=origin.actor,
+        request_id=origin.request_id,
+        key=origin.key,
+        fingerprint=origin.fingerprint("gift", "redeem", app_id),
+        at=origin.at,
+        buckets=list(limits),
+        limits=list(limits.values()),
+        since=allowance.since if allowance else now,
+    )
+    movements("gift", answer.outcome).inc()
+    return answer
+
+
+def _comparable(email: str | None) -> str:
+    """Return the address as gifts are addressed; none for text that PostgreSQL cannot hold."""
+    address = mailbox(email or "")
+    return "" if "\x00" in address else address

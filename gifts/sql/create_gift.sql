@@ -1,0 +1,63 @@
+-- Take credits from a creator and put them into a gift, once per key: the transaction, the gift's row
+-- and the key, all or none.
+--
+-- outcome: 'posted', 'replayed' (gift is then the one that was made first) or the code of the error;
+-- balance and required are those of credits.post_transaction. That the creator is blocked is found
+-- after the funds and the key were checked, so it undoes what was posted.
+CREATE OR REPLACE FUNCTION gifts.create_gift(
+    p_gift_id uuid,
+    p_code text,
+    p_creator_id text,
+    p_creator_name text,
+    p_total_credits numeric,
+    p_type text,
+    p_target_email text,
+    p_message text,
+    p_expires_at timestamptz,
+    p_campaign_id text,
+    p_campaign_number integer,
+    p_created_at timestamptz,
+    p_transaction_id uuid,
+    p_app_id text,
+    p_actor text,
+    p_request_id text,
+    p_key text,
+    p_fingerprint text,
+    p_at timestamptz,
+    OUT outcome text,
+    OUT gift gifts.gift_codes,
+    OUT balance credits.balances,
+    OUT required numeric
+)
+LANGUAGE plpgsql AS $$
+DECLARE
+    posting record;
+BEGIN
+    posting := credits.post_transaction(
+        p_subject_id => p_transaction_id, p_user_id => p_creator_id, p_type => 'gift',
+        p_amount => -p_total_credits, p_counts_as => 'spent', p_app_id => p_app_id,
+        p_description => 'Gift created',
+        p_metadata => jsonb_build_object('giftCodeId', p_gift_id),
+        p_actor => p_actor, p_request_id => p_request_id, p_key => p_key,
+        p_fingerprint => p_fingerprint, p_cause => 'gift-created:' || p_gift_id, p_at => p_at);
+    outcome := posting.outcome;
+    balance := posting.balance;
+    required := posting.required;
+    IF outcome = 'replayed' THEN
+        SELECT * INTO STRICT gift FROM gifts.gift_codes g WHERE g.payment_id = posting.subject_id;
+    ELSIF outcome = 'posted' THEN
+        IF EXISTS (SELECT FROM gifts.gift_blocks b WHERE b.user_id = p_creator_id) THEN
+            RAISE EXCEPTION 'this user is blocked from gifts' USING ERRCODE = 'MC001';
+        END IF;
+        INSERT INTO gifts.gift_codes AS g (
+            id, code, creator_id, creator_name, total_credits, type, target_email, message,
+            expires_at, payment_id, campaign_id, campaign_number, created_at, updated_at
+        ) VALUES (
+            p_gift_id, p_code, p_creator_id, p_creator_name, p_total_credits, p_type,
+            p_target_email, p_message, p_expires_at, p_transaction_id, p_campaign_id,
+            p_campaign_number, p_created_at, p_created_at
+        ) RETURNING g.* INTO gift;
+    END IF;
+EXCEPTION WHEN SQLSTATE 'MC001' THEN
+    outcome := 'gifts_blocked';
+END $$;

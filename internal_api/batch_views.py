@@ -1,0 +1,47 @@
+"""Spends of many users in one request (`/api/v1/internal/credits/use/batch`, service key)."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import ValidationError
+
+from credits import spend_batches
+from credits.spend_batches import Spend
+from credits.views import memo
+from credits.wire import origin
+from internal_api import batch_serializers as wire
+from internal_api.serializers import SERVICE_USE
+from internal_api.views import ServiceViewSet
+
+
+class BatchViewSet(ServiceViewSet):
+    """Batches of spends."""
+
+    @extend_schema(
+        operation_id="internal_use_batch",
+        request=wire.UseBatchSerializer,
+        responses=wire.UsedBatchSerializer,
+    )
+    def use(self, request: Request) -> Response:
+        """Spend for up to 1,000 items, each as `use` would; a refused one does not stop the others.
+
+        The items of one user are spent in their order. A batch can be sent again: items whose keys
+        are known are replayed. The header `Idempotency-Key` is refused, each item has its own key.
+        """
+        if request.META.get("HTTP_IDEMPOTENCY_KEY"):
+            raise ValidationError({"Idempotency-Key": ["Each item has its own idempotencyKey."]})
+        parsed = [_parsed(item) for item in wire.USE_BATCH.parse(request.data)["items"]]
+        spends = [item for item in parsed if isinstance(item, Spend)]
+        results = iter(spend_batches.spend_all(spends, origin=origin(request)))
+        outcomes = [next(results) if isinstance(item, Spend) else item for item in parsed]
+        return Response({"items": [wire.outcome(result) for result in outcomes]})
+
+
+def _parsed(item: Any) -> Spend | ValidationError:
+    try:
+        body = SERVICE_USE.parse(item)
+    except ValidationError as error:
+        return error
+    return Spend(body["user_id"], body["amount"], memo(body), body.get("key") or None)

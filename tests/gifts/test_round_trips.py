@@ -1,0 +1,51 @@
+"""A gift is created and redeemed in one statement each; a wrong code takes two."""
+
+from collections.abc import Callable
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from credits import routines
+from gifts.models import GiftCode
+from tests.api import Caller
+from tests.factories import gift, give
+
+pytestmark = pytest.mark.usefixtures("committed")
+
+
+def statements(act: Callable[[], Any]) -> tuple[int, Any]:
+    """Return how many statements `act` sends, by Django's cursor or psycopg's own."""
+    with (
+        patch.object(routines, "_fetch", wraps=routines._fetch) as called,
+        CaptureQueriesContext(connection) as queries,
+    ):
+        answer = act()
+    return called.call_count + len(queries), answer
+
+
+def test_creating_a_gift_is_one_statement(alice: Caller) -> None:
+    give("alice", 10)
+
+    count, answer = statements(lambda: alice.post("/api/v1/gifts", {"totalCredits": 5}))
+
+    assert (count, answer.status_code) == (1, 201)
+    assert GiftCode.objects.get().status == "active"
+
+
+def test_redeeming_a_gift_is_one_statement(bob: Caller) -> None:
+    give("alice", 10)
+    made = gift("alice", 5)
+
+    count, answer = statements(lambda: bob.post(f"/api/v1/gifts/{made.code}/redeem", {}))
+
+    assert (count, answer.status_code) == (1, 200)
+    assert answer.json()["newBalance"] == 5
+
+
+def test_a_wrong_code_is_counted_by_a_second_statement(bob: Caller) -> None:
+    count, answer = statements(lambda: bob.post("/api/v1/gifts/ABCDEFGHJKLM/redeem", {}))
+
+    assert (count, answer.status_code) == (2, 404)

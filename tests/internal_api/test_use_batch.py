@@ -1,0 +1,365 @@
+"""A service spends for many users in one request: each item as `use` would, none stops another."""
+
+import random
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from credits import catalogue, ledger, spend_batches
+from credits.amounts import LARGEST
+from credits.catalogue import Price
+from credits.errors import DomainError
+from credits.models import Balance, IdempotencyKey, Transaction, UsageStat
+from credits.posting import Memo, Origin, Priced
+from credits.spend_batches import Spend
+from tests.api import Caller, use
+from tests.factories import give, hold
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2027, 1, 31, 12, tzinfo=UTC)
+REUSED = {
+    "outcome": "refused",
+    "success": False,
+    "statusCode": 409,
+    "message": "This idempotency key was used for another request",
+    "code": "idempotency_key_reused",
+}
+
+
+def of(user_id: str, amount: float = 1, **fields: Any) -> dict[str, Any]:
+    return use(amount, userId=user_id, **fields)
+
+
+def by(user_id: str, operation: str, quantity: int | None = None) -> dict[str, Any]:
+    item = of(user_id, operation=operation)
+    del item["amount"]
+    return {**item, **({"quantity": quantity} if quantity else {})}
+
+
+def send(service: Caller, *items: Any) -> list[dict[str, Any]]:
+    answer = service.post("use/batch", {"items": list(items)})
+    assert answer.status_code == 200, answer.content
+    outcomes: list[dict[str, Any]] = answer.json()["items"]
+    assert len(outcomes) == len(items)
+    return outcomes
+
+
+def insufficient(required: float, available: float) -> dict[str, Any]:
+    return {
+        "outcome": "refused",
+        "success": False,
+        "statusCode": 402,
+        "message": "Insufficient credits",
+        "code": "insufficient_credits",
+        "details": {"required": required, "available": available},
+    }
+
+
+def test_each_item_is_answered_as_use_answers_it(service: Caller) -> None:
+    give("alice", 10)
+    give("bob", 5)
+
+    first, second = send(
+        service, of("alice", 2.5, metadata={"n": 1.5}, idempotencyKey="k1"), of("bob", 5)
+    )
+
+    row = Transaction.objects.get(pk=first["transaction"].pop("id"))
+    at = row.created_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    assert first == {
+        "outcome": "posted",
+        "success": True,
+        "transaction": {
+            "userId": "alice",
+            "type": "usage",
+            "status": "completed",
+            "amount": -2.5,
+            "balanceBefore": 10,
+            "balanceAfter": 7.5,
+            "appId": "chat",
+            "description": "GPT-4 message",
+            "metadata": {"n": 1.5},
+            "idempotencyKey": "k1",
+            "createdAt": at,
+            "completedAt": at,
+        },
+        "newBalance": {"balance": 7.5, "totalEarned": 10, "totalSpent": 2.5},
+    }
+    assert second["newBalance"] == {"balance": 0, "totalEarned": 5, "totalSpent": 5}
+    assert row.actor == "service"
+    assert Balance.objects.get(pk="bob").posted == 0
+
+
+def test_a_refusal_stops_no_other_item(service: Caller) -> None:
+    give("alice", 3)
+
+    outcomes = send(
+        service, of("alice", 2), of("alice", 2), of("nobody", 1), of("alice", 1), of("alice", 0.5)
+    )
+
+    assert [one["outcome"] for one in outcomes] == [
+        "posted",
+        "refused",
+        "refused",
+        "posted",
+        "refused",
+    ]
+    assert outcomes[1] == insufficient(2, 1)
+    assert outcomes[2] == insufficient(1, 0)
+    assert outcomes[4] == insufficient(0.5, 0)
+    assert outcomes[3]["transaction"]["balanceBefore"] == 1
+    balance = Balance.objects.get(pk="alice")
+    assert (balance.posted, balance.total_spent, balance.last_number) == (0, 3, 3)
+    assert not Balance.objects.filter(pk="nobody").exists()
+
+
+def test_what_is_held_is_not_spent(service: Caller) -> None:
+    give("alice", 10)
+    hold("alice", 8)
+
+    first, second = send(service, of("alice", 3), of("alice", 2))
+
+    assert first == insufficient(3, 2)
+    assert second["newBalance"] == {"balance": 0, "totalEarned": 10, "totalSpent": 2}
+    balance = Balance.objects.get(pk="alice")
+    assert (balance.posted, balance.held) == (8, 8)
+
+
+def test_a_batch_that_is_sent_again_moves_nothing(service: Caller) -> None:
+    give("alice", 10)
+    items = [of("alice", 1, idempotencyKey=f"k{number}") for number in range(3)]
+    first = send(service, *items)
+
+    again = send(service, *items, of("alice", 2, idempotencyKey="k0"))
+
+    assert [one["outcome"] for one in again] == ["replayed"] * 3 + ["refused"]
+    assert [one["message"] for one in again[:3]] == ["Transaction already processed"] * 3
+    assert [one["transaction"] for one in again[:3]] == [one["transaction"] for one in first]
+    assert [one["newBalance"]["balance"] for one in again[:3]] == [7, 7, 7]
+    assert again[3] == REUSED
+    assert Balance.objects.get(pk="alice").posted == 7
+
+
+def test_a_key_is_that_of_use(service: Caller) -> None:
+    give("alice", 10)
+    single = service.post("use", of("alice", 2, idempotencyKey="k1")).json()
+
+    (outcome,) = send(service, of("alice", 2, idempotencyKey="k1"))
+    send(service, of("alice", 3, idempotencyKey="k2"))
+    after = service.post("use", of("alice", 3, idempotencyKey="k2")).json()
+
+    assert outcome == {"outcome": "replayed", **single, "message": after["message"]}
+    assert after["message"] == "Transaction already processed"
+    assert Balance.objects.get(pk="alice").posted == 5
+
+
+def test_one_key_twice_in_a_batch_spends_once(service: Caller) -> None:
+    give("alice", 10)
+    give("bob", 10)
+
+    outcomes = send(
+        service,
+        of("alice", 2, idempotencyKey="k1"),
+        of("alice", 2, idempotencyKey="k1"),
+        of("alice", 3, idempotencyKey="k1"),
+        of("bob", 2, idempotencyKey="k1"),
+    )
+
+    assert [one["outcome"] for one in outcomes] == ["posted", "replayed", "refused", "posted"]
+    assert outcomes[1]["transaction"] == outcomes[0]["transaction"]
+    assert outcomes[2] == REUSED
+    assert Balance.objects.get(pk="alice").posted == 8
+    assert IdempotencyKey.objects.count() == 2
+
+
+def test_a_refused_item_leaves_its_key_to_the_next(service: Caller) -> None:
+    give("alice", 2)
+
+    first, second = send(
+        service,
+        of("alice", 3, idempotencyKey="k1"),
+        of("alice", 2, idempotencyKey="k1"),
+    )
+
+    assert (first["code"], second["outcome"]) == ("insufficient_credits", "posted")
+    assert Balance.objects.get(pk="alice").posted == 0
+
+
+def test_operations_have_the_price_of_the_catalogue(service: Caller) -> None:
+    give("alice", 100)
+    catalogue.set_price("ai_chat_gpt4", Price(Decimal("0.1"), 10), actor="operator:anna", now=NOW)
+
+    outcomes = send(
+        service, by("alice", "ai_chat_gpt4", 21), by("alice", "teleport"), by("eve", "x")
+    )
+
+    assert outcomes[0]["transaction"]["amount"] == -0.3
+    row = Transaction.objects.get(type="usage")
+    assert (row.operation, row.unit_cost, row.quantity) == ("ai_chat_gpt4", Decimal("0.1"), 21)
+    assert [one["code"] for one in outcomes[1:]] == ["unknown_operation"] * 2
+    assert [one["statusCode"] for one in outcomes[1:]] == [400, 400]
+
+
+def test_an_invalid_item_is_refused_alone(service: Caller) -> None:
+    give("alice", 10)
+
+    outcomes = send(service, of("", 1), 7, of("alice", 0.12345), of("alice", 1), {"userId": "a"})
+
+    assert [one["outcome"] for one in outcomes] == ["refused"] * 3 + ["posted", "refused"]
+    assert outcomes[0] == {
+        "outcome": "refused",
+        "success": False,
+        "statusCode": 400,
+        "message": "Validation failed",
+        "code": "validation_failed",
+        "details": {"userId": ["This field may not be blank."]},
+    }
+    assert set(outcomes[4]["details"]) == {"amount", "appId", "description"}
+    assert Balance.objects.get(pk="alice").posted == 9
+
+
+@pytest.mark.parametrize("items", [None, {}, [], "x", [of("alice")] * 1001])
+def test_a_batch_has_one_to_a_thousand_items(service: Caller, items: Any) -> None:
+    give("alice", 10)
+
+    answer = service.post("use/batch", {"items": items})
+
+    assert answer.status_code == 400
+    assert set(answer.json()["details"]) == {"items"}
+    assert Balance.objects.get(pk="alice").posted == 10
+
+
+def test_a_key_for_the_whole_batch_is_refused(service: Caller) -> None:
+    answer = service.post("use/batch", {"items": [of("alice")]}, {"Idempotency-Key": "k1"})
+
+    assert answer.status_code == 400
+    assert set(answer.json()["details"]) == {"Idempotency-Key"}
+
+
+def test_users_have_no_batch(alice: Caller) -> None:
+    answer = alice.post("/api/v1/internal/credits/use/batch", {"items": [of("alice")]})
+
+    assert answer.status_code == 401
+
+
+def test_a_thousand_items_are_one_statement(service: Caller) -> None:
+    for number in range(10):
+        give(f"user-{number}", 1000)
+
+    with CaptureQueriesContext(connection) as queries:
+        connection.force_debug_cursor = False
+        outcomes = send(service, *(of(f"user-{number % 10}", 1) for number in range(1000)))
+
+    assert {one["outcome"] for one in outcomes} == {"posted"}
+    assert len(queries) == 0  # psycopg's own cursor, once; Django's wrote nothing
+    assert {row.posted for row in Balance.objects.all()} == {900}
+    assert {row.transactions for row in UsageStat.objects.all()} == {100}
+
+
+def test_totals_of_fifteen_digits_are_the_end(service: Caller) -> None:
+    give("alice", LARGEST)
+    ledger.spend("alice", LARGEST, memo=Memo(), origin=Origin("user"))
+    give("bob", LARGEST)
+
+    outcomes = send(service, of("bob", 99999999999.9999), of("alice", 1))
+
+    assert outcomes[0]["newBalance"]["totalSpent"] == 99999999999.9999
+    assert outcomes[1]["code"] == "insufficient_credits"
+    assert {row.posted for row in Balance.objects.all()} == {0}
+
+
+ITEMS = 40
+OPERATIONS = ["ai_chat_gpt4", "teleport", "ai_chat_ollama"]
+
+
+def twins(seed: int) -> list[tuple[int, Decimal | Priced, str | None, str]]:
+    """Return items of three users: some keys twice, some amounts too large, some unknown prices."""
+    chance = random.Random(seed)
+
+    def amount() -> Decimal | Priced:
+        if chance.random() < 0.3:
+            return Priced(chance.choice(OPERATIONS), chance.randint(1, 30))
+        return Decimal(chance.randint(1, 400_000)) / 10_000
+
+    def key() -> str | None:
+        return chance.choice([None, "k1", "k2", f"k{chance.randint(3, 30)}"])
+
+    return [
+        (chance.randrange(4), amount(), key(), chance.choice(["chat", "todo"]))
+        for _ in range(ITEMS)
+    ]
+
+
+def rows_of(side: str) -> list[Any]:
+    """Return what the database has of one side's users, without ids."""
+    hidden = {"id", "user_id", "subject_id", "related_id", "request_id"}
+    return [
+        {name: value for name, value in row.items() if name not in hidden}
+        for model, order in (
+            (Balance, ("user_id",)),
+            (Transaction, ("user_id", "number")),
+            (IdempotencyKey, ("user_id", "key")),
+            (UsageStat, ("user_id", "app_id")),
+        )
+        for row in model.objects.filter(user_id__startswith=side).order_by(*order).values()
+    ]
+
+
+def told(result: Any) -> tuple[Any, ...]:
+    if isinstance(result, DomainError):
+        return result.code, result.details
+    entry, balance = result.transaction, result.balance
+    shown = (balance.available, balance.total_earned, balance.total_spent)
+    return result.replayed, entry.number, entry.amount, entry.balance_after, shown
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_batch_writes_the_same_rows_as_the_single_verb(seed: int) -> None:
+    origin = Origin("service:test", at=NOW)
+    for side in ("one", "all"):
+        for user in range(3):
+            ledger.grant(
+                f"{side}-{user}", Decimal(150), memo=Memo(), origin=origin, cause=f"grant:{side}"
+            )
+        ledger.spend(
+            f"{side}-0", Decimal(1), memo=Memo("chat", "x"), origin=origin._replace(key="k2")
+        )
+    items = twins(seed)
+
+    singly: list[Any] = []
+    for user, amount, key, app in items:
+        try:
+            singly.append(
+                ledger.spend(
+                    f"one-{user}", amount, memo=Memo(app, "x"), origin=origin._replace(key=key)
+                )
+            )
+        except DomainError as refusal:
+            singly.append(refusal)
+    together = spend_batches.spend_all(
+        [Spend(f"all-{user}", amount, Memo(app, "x"), key) for user, amount, key, app in items],
+        origin=origin,
+    )
+
+    assert [told(result) for result in together] == [told(result) for result in singly]
+    causes = [{**row, "cause": None} if "cause" in row else row for row in rows_of("one")]
+    assert [{**row, "cause": None} if "cause" in row else row for row in rows_of("all")] == causes
+    assert len(causes) > 10
+
+
+def test_an_invalid_amount_is_refused_in_its_place() -> None:
+    give("alice", 10)
+    amounts = (Decimal(1), Decimal(-1), Decimal("0.00001"), Decimal(2))
+
+    results = spend_batches.spend_all(
+        [Spend("alice", amount, Memo()) for amount in amounts], origin=Origin("service")
+    )
+    none = spend_batches.spend_all([Spend("alice", Decimal(0), Memo())], origin=Origin("service"))
+
+    codes = [getattr(result, "code", "posted") for result in (*results, *none)]
+    assert codes == ["posted", "invalid_amount", "invalid_amount", "posted", "invalid_amount"]
+    assert Balance.objects.get(pk="alice").posted == 7
