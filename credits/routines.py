@@ -45,7 +45,7 @@ class Routine(Generic[Answer]):
             cursor.execute(self._sql, [arguments[name] for name in self._parameters])
             return [self._read(values) for values in cursor]
 
-    def _read(self, values: Sequence[Any]) -> Answer:
+    def _read(self, values: tuple[Any, ...]) -> Answer:
         answer: list[Any] = []
         start = 0
         for reader in self._readers:
