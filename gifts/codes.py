@@ -13,21 +13,21 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from credits.amounts import plain, positive
-from credits.callers import User
-from credits.counting import movements
+from credits.email_addresses import mailbox
 from credits.errors import DomainError
 from credits.ids import new_id
-from credits.mailboxes import mailbox
+from credits.ledger.db_functions import Routine
+from credits.ledger.movement_counters import movements
+from credits.ledger.posting import DONE, Origin, error_for
 from credits.models import Balance
-from credits.posting import DONE, Origin, error_for
-from credits.routines import Routine
-from gifts import redemptions, settling, spelling, throttle
+from credits.principals import User
+from gifts import code_format, redemptions, throttle, transitions
+from gifts.display_name import public_name
 from gifts.models import LARGEST_GIFT, SMALLEST_GIFT, Campaign, GiftCode, GiftRedemption
 from gifts.moments import stored
-from gifts.people import public_name
 from gifts.redemptions import Named, Redeemed
-from gifts.settling import Status
 from gifts.throttle import Guesser, TooManyMisses
+from gifts.transitions import Status
 
 DEFAULT_VALIDITY = timedelta(days=90)
 LONGEST_VALIDITY = timedelta(days=365)
@@ -158,7 +158,7 @@ def redeem(
     """
     allowance = throttle.allowance(text, Guesser(address, user.id), now=now)
     answer = redemptions.redeem(
-        Named(spelling.read(text)),
+        Named(code_format.read(text)),
         user=user,
         origin=origin,
         now=now,
@@ -185,9 +185,11 @@ def cancel(gift_id: UUID, *, user: User, origin: Origin, now: datetime) -> GiftC
     gift = own.first()
     if gift is None:
         raise GiftUnknown("Gift not found")
-    if gift.status != Status.ACTIVE and not settling.was_settled(gift, by=user.id, key=origin.key):
+    if gift.status != Status.ACTIVE and not transitions.was_settled(
+        gift, by=user.id, key=origin.key
+    ):
         raise GiftNotRedeemable(status=gift.status)
-    settling.go_back(gift, Status.CANCELLED, origin=origin, now=stored(now))
+    transitions.go_back(gift, Status.CANCELLED, origin=origin, now=stored(now))
     return gift
 
 
@@ -206,7 +208,7 @@ def _sql_gift(creator: User, new: NewGift, now: datetime) -> dict[str, Any]:
     campaign, number = new.place or (None, None)
     return {
         "gift_id": new_id(),
-        "code": spelling.new_code(),
+        "code": code_format.new_code(),
         "creator_id": creator.id,
         "creator_name": public_name(creator.name),
         "total_credits": new.total_credits,
@@ -221,7 +223,7 @@ def _sql_gift(creator: User, new: NewGift, now: datetime) -> dict[str, Any]:
 
 
 def _sql_payment(new: NewGift, origin: Origin) -> dict[str, Any]:
-    app_id = new.source_app_id or settling.APP_ID
+    app_id = new.source_app_id or transitions.APP_ID
     amount = plain(new.total_credits)
     return {
         "transaction_id": new_id(),
@@ -239,7 +241,7 @@ def _target(new: NewGift) -> str | None:
 
 
 def _with_code(gifts: QuerySet[GiftCode], text: str) -> GiftCode:
-    code = spelling.read(text)
+    code = code_format.read(text)
     gift = gifts.filter(code=code).first() if code else None
     if gift is None:
         raise GiftUnknown

@@ -4,13 +4,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from credits.callers import User
-from credits.mailboxes import mailbox
-from credits.posting import Origin
+from credits.email_addresses import mailbox
+from credits.ledger.posting import Origin
+from credits.principals import User
 from gifts import blocks, redemptions
 from gifts.models import GiftCode
 from gifts.redemptions import Answer, Named
-from gifts.settling import Status
+from gifts.transitions import Status
 
 LARGEST_NUMBER = 1000
 # What may have happened to a gift since it was found.

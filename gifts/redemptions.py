@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import NamedTuple, cast
 from uuid import UUID
 
-from credits.callers import User
-from credits.counting import movements
+from credits.email_addresses import mailbox
 from credits.ids import new_id
-from credits.mailboxes import mailbox
+from credits.ledger.db_functions import Routine
+from credits.ledger.movement_counters import movements
+from credits.ledger.posting import DONE, Origin, error_for
 from credits.models import Balance
-from credits.posting import DONE, Origin, error_for
-from credits.routines import Routine
-from gifts import blocks, settling  # noqa: F401  # blocks defines the error for gifts_blocked
+from credits.principals import User
+from gifts import blocks, transitions  # noqa: F401  # blocks defines the error for gifts_blocked
 from gifts.models import GiftCode, GiftRedemption
 from gifts.moments import stored
 from gifts.throttle import Allowance
@@ -88,7 +88,7 @@ def redeem(
     allowance: Allowance | None = None,
 ) -> Answer:
     """Ask the database to move the gift's credits to `user`; with `allowance` misses count."""
-    app_id = source_app_id or settling.APP_ID
+    app_id = source_app_id or transitions.APP_ID
     limits = allowance.limits if allowance else {}
     answer = _redeem_gift(
         code=named.code,

@@ -5,11 +5,11 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from credits.api.serializers import USED, NewBalanceSerializer, TransactionSerializer
+from credits.api.wire_fields import JsonObject, Text
+from credits.api.wire_serializers import WireSerializer
 from credits.errors import DomainError
-from credits.fields import JsonObject, Text
-from credits.serializers import USED, NewBalanceSerializer, TransactionSerializer
-from credits.spend_batches import LARGEST_BATCH, Spent
-from credits.wire import WireSerializer
+from credits.ledger.spend_batches import LARGEST_BATCH, Spent
 
 
 # Any item is taken, for an invalid one is refused alone; a valid one is a ServiceUse.

@@ -7,10 +7,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import ValidationError
 
-from credits import spend_batches
-from credits.spend_batches import Spend
-from credits.views import memo
-from credits.wire import origin
+from credits.api.views import memo
+from credits.api.wire_serializers import origin
+from credits.ledger import spend_batches
+from credits.ledger.spend_batches import Spend
 from internal_api import batch_serializers as wire
 from internal_api.serializers import SERVICE_USE
 from internal_api.views import ServiceViewSet

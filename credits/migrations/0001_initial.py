@@ -15,7 +15,7 @@ from django.db import migrations, models
 
 from credits import roles
 from credits.roles import ADMINISTRATOR, ALL, AUDITOR, FINANCE, SUPPORT
-from credits.sql_files import install
+from credits.ledger.sql_files import install
 
 PRICE_LIST = Path(__file__).resolve().parent.parent / "operations.csv"
 

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 from credits import roles
 from credits.roles import ADMINISTRATOR, ALL, FINANCE, SUPPORT
-from credits.sql_files import install
+from credits.ledger.sql_files import install
 
 LOOK = ("campaign", "giftblock", "giftcode", "giftmisses", "giftredemption")
 MAY = {

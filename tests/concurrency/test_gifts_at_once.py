@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 
-from credits.callers import User
+from credits.ledger.posting import Origin
 from credits.models import Balance
-from credits.posting import Origin
-from gifts import codes, settling
+from credits.principals import User
+from gifts import codes, transitions
 from gifts.codes import GiftNotRedeemable
 from gifts.models import GiftCode, GiftRedemption
 from tests.api import at_once
@@ -58,7 +58,7 @@ def test_without_the_lock_the_database_lets_one_of_them_arrive() -> None:
                 user = User(f"judy-{index}")
                 return codes.redeem(made.code, user=user, address="::1", origin=ORIGIN, now=NOW)
             with transaction.atomic():
-                return settling.go_back(
+                return transitions.go_back(
                     seen[index], GiftCode.Status.CANCELLED, origin=ORIGIN, now=NOW
                 )
         except (IntegrityError, GiftNotRedeemable) as refusal:

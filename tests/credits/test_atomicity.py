@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from credits import bulk, idempotency, outbox, returns
 from credits.atomicity import TransactionRequired
+from credits.ledger import bulk_posting, idempotency
+from credits.ledger.posting import Origin
 from credits.models import IdempotencyKey, OutboxMessage
-from credits.posting import Origin
+from credits.outbox import outbox
+from credits.payments import money_back
 
 pytestmark = pytest.mark.usefixtures("committed")
 
@@ -23,9 +25,9 @@ ORIGIN = Origin("user", key="k1").naming("test")
     [
         lambda: idempotency.find("alice", ORIGIN),
         lambda: idempotency.record("alice", ORIGIN),
-        lambda: bulk.post_all([]),
+        lambda: bulk_posting.post_all([]),
         lambda: outbox.tell("alice", {}, key="k", now=NOW),
-        lambda: returns.lock_payment("pi_1"),
+        lambda: money_back.lock_payment("pi_1"),
     ],
 )
 def test_without_a_transaction_nothing_is_done(act: Callable[[], Any]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, transaction
 
 from credits.errors import DomainError
-from credits.posting import DONE
+from credits.ledger.posting import DONE
 
 pytestmark = pytest.mark.django_db
 

@@ -18,11 +18,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from credits import books, ledger, reservations, spend_batches
 from credits.errors import DomainError
+from credits.ledger import books, ledger, reservations, spend_batches
+from credits.ledger.posting import IdempotencyKeyReused, InsufficientCredits, Memo, Origin
+from credits.ledger.spend_batches import Spend
 from credits.models import Balance
-from credits.posting import IdempotencyKeyReused, InsufficientCredits, Memo, Origin
-from credits.spend_batches import Spend
 
 ZERO = Decimal(0)
 AMOUNTS = st.decimals("0.0001", "50", places=4).filter(bool)

@@ -6,9 +6,9 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
-from credits import posting
+from credits.ledger import posting
+from credits.ledger.posting import Memo, Movement
 from credits.models import Transaction
-from credits.posting import Memo, Movement
 from gifts.models import GiftCode, GiftRedemption
 from tests.conftest import discrepancies
 from tests.factories import SYSTEM, gift, give, redeem

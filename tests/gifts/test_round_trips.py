@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from credits import routines
+from credits.ledger import db_functions
 from gifts.models import GiftCode
 from tests.api import Caller
 from tests.factories import gift, give
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("committed")
 def statements(act: Callable[[], Any]) -> tuple[int, Any]:
     """Return how many statements `act` sends, by Django's cursor or psycopg's own."""
     with (
-        patch.object(routines, "_fetch", wraps=routines._fetch) as called,
+        patch.object(db_functions, "_fetch", wraps=db_functions._fetch) as called,
         CaptureQueriesContext(connection) as queries,
     ):
         answer = act()

@@ -9,13 +9,14 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from credits import catalogue, ledger, spend_batches
+from credits import catalogue
 from credits.amounts import LARGEST
 from credits.catalogue import Price
 from credits.errors import DomainError
+from credits.ledger import ledger, spend_batches
+from credits.ledger.posting import Memo, Origin, Priced
+from credits.ledger.spend_batches import Spend
 from credits.models import Balance, IdempotencyKey, Transaction, UsageStat
-from credits.posting import Memo, Origin, Priced
-from credits.spend_batches import Spend
 from tests.api import Caller, use
 from tests.factories import give, hold
 

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 APPS = ("credits", "gifts", "webhooks", "internal_api", "mana_credits")
-SANDBOX = ("mana_credits/sandbox/", "mana_credits/embedded_postgres.py")
+SANDBOX = ("mana_credits/sandbox/", "mana_credits/dev/embedded_postgres.py")
 
 WRITTEN_BY_THE_DATABASE = {"Balance", "Transaction", "IdempotencyKey", "UsageStat"}
 WRITES = {
@@ -144,17 +144,20 @@ def test_only_the_ledger_calls_the_function_that_posts() -> None:
     }
 
     assert callers == {
-        "credits/posting.py",
-        "credits/bulk.py",  # many movements at once
-        "credits/idempotency.py",  # a key without a movement
-        "credits/ledger.py",  # a balance without a movement
+        "credits/ledger/posting.py",
+        "credits/ledger/bulk_posting.py",  # many movements at once
+        "credits/ledger/idempotency.py",  # a key without a movement
+        "credits/ledger/ledger.py",  # a balance without a movement
     }
 
 
 def test_only_erasure_writes_the_ledgers_rows_otherwise() -> None:
     writers = {path for path, tree in modules(*APPS).items() if rows_written(tree)}
 
-    assert writers == {"credits/erasure.py", "credits/idempotency.py"}  # the latter deletes keys
+    assert writers == {
+        "mana_credits/privacy/erasure.py",
+        "credits/ledger/idempotency.py",
+    }  # the latter deletes keys
 
 
 def test_no_module_writes_the_ledgers_rows_in_sql_of_its_own() -> None:
@@ -201,7 +204,9 @@ def test_the_domain_knows_neither_http_nor_drf() -> None:
         if name.startswith(("django.http", "rest_framework", "drf_spectacular"))
     }
 
-    assert {"credits/ledger.py", "credits/erasure.py", "gifts/codes.py"} <= set(domain)
+    assert {"credits/ledger/ledger.py", "mana_credits/privacy/erasure.py", "gifts/codes.py"} <= set(
+        domain
+    )
     assert translating == set()
 
 
@@ -212,7 +217,7 @@ def test_the_service_knows_neither_its_sandbox_nor_an_embedded_database() -> Non
         path
         for path, tree in service.items()
         for name in imports(tree)
-        if name.startswith(("mana_credits.sandbox", "mana_credits.embedded_postgres"))
+        if name.startswith(("mana_credits.dev.sandbox", "mana_credits.dev.embedded_postgres"))
     }
 
     assert "mana_credits/settings.py" in service

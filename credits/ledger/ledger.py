@@ -1,0 +1,187 @@
+"""The write path: every movement of credits is one verb here, and one call of the database.
+
+Amounts are credits. Each verb takes `memo`, what the entry says, and `origin`, who asked; each
+returns a Posting and raises the DomainErrors it names, besides InvalidAmount,
+IdempotencyKeyReused and BalanceTooLarge, which any of them may.
+"""
+
+from decimal import Decimal
+from typing import NamedTuple, cast
+from uuid import UUID
+
+from credits.amounts import exact, positive
+from credits.errors import DomainError
+from credits.ids import new_id
+from credits.ledger.db_functions import Lookup, Routine
+from credits.ledger.posting import Memo, Movement, Origin, Posting, Priced, TransactionUnknown, post
+from credits.models import Balance, Transaction
+
+Type = Transaction.Type
+
+
+class _Ensured(NamedTuple):
+    balance: Balance | None
+
+
+_balance = Lookup(Balance)
+_ensure_balance = Routine(
+    "credits.post_transaction", _Ensured, ("subject_id", "user_id", "actor", "request_id", "at")
+)
+
+
+class NotReversible(DomainError):
+    """Reversals and gifts cannot be reversed. Post the original again, or cancel the gift."""
+
+    code = "not_reversible"
+    message = "A reversal or a gift cannot be reversed"
+
+
+def spend(
+    user_id: str,
+    amount: Decimal | Priced,
+    *,
+    memo: Memo,
+    origin: Origin,
+    cause: str | None = None,
+) -> Posting:
+    """Take what the user used, once per `cause` if there is one.
+
+    Raises InsufficientCredits, and OperationUnknown for a price that the catalogue does not have.
+    """
+    return post(user_id, usage(amount, cause=cause), memo, origin)
+
+
+def usage(amount: Decimal | Priced, *, cause: str | None = None) -> Movement:
+    """Return the movement of a spend. Raises InvalidAmount."""
+    taken = amount if isinstance(amount, Priced) else -positive(amount)
+    return Movement(Type.USAGE, taken, counts_as="spent", cause=cause)
+
+
+def refund(
+    user_id: str, amount: Decimal, *, memo: Memo, origin: Origin, usage_id: UUID | None = None
+) -> Posting:
+    """Give back used credits; of one usage at most what it took, in sum, when it is named.
+
+    Lowers the lifetime total spent; what exceeds that counts as earned. Raises UserUnknown,
+    TransactionUnknown, ExceedsOriginal.
+    """
+    movement = Movement(Type.REFUND, positive(amount), counts_as="spent", related_id=usage_id)
+    return post(user_id, movement, memo, origin)
+
+
+def grant(user_id: str, amount: Decimal, *, memo: Memo, origin: Origin, cause: str) -> Posting:
+    """Give credits without payment, once per `cause`."""
+    movement = Movement(Type.GRANT, positive(amount), cause=cause)
+    return post(user_id, movement, memo, origin)
+
+
+def grant_cause(user_id: str, reference: str) -> str:
+    """Return the cause of the grant that a caller names `reference`, unique per user.
+
+    The length says where the id ends: ids and references may hold colons.
+    """
+    return f"grant:{len(user_id)}:{user_id}:{reference}"
+
+
+def credit_purchase(
+    user_id: str, amount: Decimal, *, memo: Memo, origin: Origin, purchase_id: UUID
+) -> Posting:
+    """Give the credits of a paid purchase, once."""
+    movement = Movement(Type.PURCHASE, positive(amount), cause=f"purchase:{purchase_id}")
+    return post(user_id, movement, memo, origin)
+
+
+def adjust(user_id: str, amount: Decimal, *, memo: Memo, origin: Origin) -> Posting:
+    """Post an operator's signed correction; may take available below zero."""
+    movement = Movement(Type.ADJUSTMENT, exact(amount), may_overdraw=True)
+    return post(user_id, movement, memo, origin)
+
+
+def reverse(transaction_id: UUID, *, memo: Memo, origin: Origin) -> Posting:
+    """Post the opposite of a transaction, once; may take available below zero.
+
+    Raises TransactionUnknown, NotReversible, and ExceedsOriginal when a part was given back
+    already.
+    """
+    original = Transaction.objects.filter(pk=transaction_id).first()
+    if original is None:
+        raise TransactionUnknown
+    if not reversible(original):
+        raise NotReversible
+    movement = Movement(
+        Type.REVERSAL,
+        -original.amount,
+        counts_as="spent" if original.type in {Type.USAGE, Type.REFUND} else "earned",
+        may_overdraw=True,
+        cause=f"reversal:{original.pk}",
+        related_id=original.pk,
+    )
+    return post(original.user_id, movement, memo, origin)
+
+
+def reversible(original: Transaction) -> bool:
+    """Tell whether a transaction is of a type that can be reversed."""
+    return original.type not in {Type.REVERSAL, Type.GIFT}
+
+
+def claw_back(user_id: str, amount: Decimal, *, memo: Memo, origin: Origin, cause: str) -> Posting:
+    """Take credits because their money went back, once per `cause`; may leave a debt."""
+    movement = Movement(Type.CLAWBACK, -positive(amount), may_overdraw=True, cause=cause)
+    return post(user_id, movement, memo, origin)
+
+
+def reinstate(claw_back_id: UUID, *, memo: Memo, origin: Origin) -> Posting:
+    """Give exactly a claw-back's credits back, once. Raises TransactionUnknown."""
+    taken = Transaction.objects.filter(pk=claw_back_id, type=Type.CLAWBACK).first()
+    if taken is None:
+        raise TransactionUnknown
+    movement = Movement(
+        Type.REINSTATEMENT,
+        -taken.amount,
+        cause=f"reinstatement:{taken.pk}",
+        related_id=taken.pk,
+    )
+    return post(taken.user_id, movement, memo, origin)
+
+
+def return_gift(
+    user_id: str, amount: Decimal, *, memo: Memo, origin: Origin, gift_id: UUID, payment_id: UUID
+) -> Posting:
+    """Give a gift's creator back what the transaction `payment_id` put into it.
+
+    Lowers the lifetime total spent. Raises TransactionUnknown, ExceedsOriginal.
+    """
+    movement = Movement(
+        Type.GIFT,
+        positive(amount),
+        counts_as="spent",
+        cause=f"gift:{gift_id}",
+        related_id=payment_id,
+        fingerprint=("return", gift_id),
+    )
+    return post(user_id, movement, memo, origin)
+
+
+def ensure_balance(user_id: str, *, origin: Origin) -> Balance:
+    """Return the user's balance; create the row if it is missing. Locks it in a transaction."""
+    answer = _ensure_balance(
+        subject_id=new_id(),
+        user_id=user_id,
+        actor=origin.actor,
+        request_id=origin.request_id,
+        at=origin.at,
+    )
+    return cast("Balance", answer.balance)
+
+
+def balance_of(user_id: str) -> Balance:
+    """Return the user's balance, zeros for a user never seen. Makes no row."""
+    return _balance(user_id) or Balance(
+        user_id=user_id,
+        posted=Decimal(0),
+        held=Decimal(0),
+        total_earned=Decimal(0),
+        total_spent=Decimal(0),
+        last_number=0,
+        version=0,
+    )

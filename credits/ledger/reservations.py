@@ -1,0 +1,251 @@
+"""Reservations: hold credits, then commit all or part of them, release them, or let them expire.
+
+Each step is one call of a function in `credits/sql/`, which moves the balance through
+`credits.post_transaction`. Amounts are credits, times UTC.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple, cast
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Min
+
+from credits.amounts import plain, positive
+from credits.errors import DomainError
+from credits.ids import new_id
+from credits.ledger.db_functions import Routine
+from credits.ledger.movement_counters import movements
+from credits.ledger.posting import DONE, Origin, Priced, amount_fingerprint, error_for
+from credits.models import Balance, Reservation, Transaction
+
+DEFAULT_TTL = timedelta(hours=24)
+SHORTEST_TTL = timedelta(seconds=1)
+LONGEST_TTL = timedelta(days=7)
+
+
+class Hold(NamedTuple):
+    """A reservation and the balance as it stands now; `replayed` when nothing moved."""
+
+    reservation: Reservation
+    balance: Balance
+    replayed: bool
+
+
+class ReservationUnknown(DomainError):
+    """There is no such reservation."""
+
+    code = "reservation_not_found"
+    status = 404
+    message = "Reservation not found"
+
+
+class ReservationCommitted(DomainError):
+    """The reservation was committed, or committed with another amount."""
+
+    code = "reservation_committed"
+    status = 409
+    message = "This reservation was committed"
+
+
+class ReservationReleased(DomainError):
+    """The reservation was released."""
+
+    code = "reservation_released"
+    status = 409
+    message = "This reservation was released"
+
+
+class ReservationExpired(DomainError):
+    """The reservation's time is over and its credits are free again."""
+
+    code = "reservation_expired"
+    status = 409
+    message = "This reservation has expired"
+
+
+class ExceedsReservation(DomainError):
+    """More would be committed than was reserved."""
+
+    code = "exceeds_reservation"
+    message = "More than was reserved"
+
+
+class InvalidTtl(DomainError):
+    """A reservation lives 1 second to 7 days."""
+
+    code = "invalid_ttl"
+    message = "A reservation lives from 1 second to 7 days"
+
+
+class _Answer(NamedTuple):
+    outcome: str
+    required: Decimal | None
+    reservation: Reservation | None
+    balance: Balance | None
+
+
+class _Settlement(NamedTuple):
+    outcome: str
+    required: Decimal | None
+    reservation: Reservation | None
+    balance: Balance | None
+    entry: Transaction | None
+
+
+_reserve = Routine(
+    "credits.reserve",
+    _Answer,
+    (
+        "reservation_id",
+        "user_id",
+        "amount",
+        "operation",
+        "quantity",
+        "app_id",
+        "reason",
+        "ttl",
+        "actor",
+        "request_id",
+        "key",
+        "fingerprint",
+        "at",
+    ),
+)
+_settle = Routine(
+    "credits.settle_reservation",
+    _Settlement,
+    (
+        "reservation_id",
+        "status",
+        "amount",
+        "transaction_id",
+        "description",
+        "actor",
+        "request_id",
+        "key",
+        "fingerprint",
+        "at",
+    ),
+)
+
+
+def reserve(
+    user_id: str,
+    amount: Decimal | Priced,
+    *,
+    reason: str,
+    origin: Origin,
+    ttl: timedelta = DEFAULT_TTL,
+) -> Hold:
+    """Hold `amount` for `ttl`; `reason` is `APP` or `APP:WHAT`.
+
+    Raises InsufficientCredits, OperationUnknown, InvalidTtl, and what any verb of the ledger may.
+    """
+    if not SHORTEST_TTL <= ttl <= LONGEST_TTL:
+        raise InvalidTtl
+    priced = amount if isinstance(amount, Priced) else None
+    app_id = reason.partition(":")[0]
+    answer = _reserve(
+        reservation_id=new_id(),
+        user_id=user_id,
+        amount=None if isinstance(amount, Priced) else positive(amount),
+        operation=priced and priced.operation,
+        quantity=priced and priced.quantity,
+        app_id=app_id,
+        reason=reason,
+        ttl=ttl,
+        actor=origin.actor,
+        request_id=origin.request_id,
+        key=origin.key,
+        fingerprint=origin.fingerprint("reserve", *amount_fingerprint(amount), app_id),
+        at=origin.at,
+    )
+    movements("reserve", answer.outcome).inc()
+    return _hold(answer)
+
+
+def commit(
+    reservation_id: UUID,
+    *,
+    origin: Origin,
+    amount: Decimal | None = None,
+    description: str | None = None,
+) -> Hold:
+    """Spend what was reserved, or `amount` of it and let the rest go.
+
+    Raises ReservationUnknown, ReservationReleased, ReservationExpired, ReservationCommitted (with
+    another amount), ExceedsReservation.
+    """
+    taken = None if amount is None else positive(amount)
+    fingerprint = origin.fingerprint("commit", reservation_id, taken and plain(taken))
+    return _settled(reservation_id, _Step("committed", fingerprint, taken, description), origin)
+
+
+def release(reservation_id: UUID, *, origin: Origin) -> Hold:
+    """Let the held credits go. Raises ReservationUnknown, -Committed, -Expired."""
+    fingerprint = origin.fingerprint("release", reservation_id)
+    return _settled(reservation_id, _Step("released", fingerprint), origin)
+
+
+def expire_due(*, now: datetime, limit: int) -> Iterator[Reservation]:
+    """Expire up to `limit` open reservations whose time is over, each in its own transaction.
+
+    Any number of processes may do so at once: each takes rows that no other one holds.
+    """
+    origin = Origin("system", at=now)
+    for _ in range(limit):
+        with transaction.atomic():
+            due = (
+                Reservation.objects.filter(status="open", expires_at__lte=now)
+                .order_by("expires_at")
+                .select_for_update(skip_locked=True)
+                .first()
+            )
+            if due is None:
+                return
+            expired = _settled(due.pk, _Step("expired"), origin).reservation
+        yield expired
+
+
+def next_due() -> datetime | None:
+    """Return when the first open reservation expires or should have, None without any."""
+    still_open = Reservation.objects.filter(status="open")
+    due: datetime | None = still_open.aggregate(due=Min("expires_at"))["due"]
+    return due
+
+
+class _Step(NamedTuple):
+    status: str
+    fingerprint: str | None = None
+    amount: Decimal | None = None
+    description: str | None = None
+
+
+def _settled(reservation_id: UUID, step: _Step, origin: Origin) -> Hold:
+    settlement = _settle(
+        reservation_id=reservation_id,
+        status=step.status,
+        amount=step.amount,
+        transaction_id=new_id(),
+        description=step.description,
+        actor=origin.actor,
+        request_id=origin.request_id,
+        key=origin.key,
+        fingerprint=step.fingerprint,
+        at=origin.at,
+    )
+    movements(step.status, settlement.outcome).inc()
+    hold = _hold(settlement)
+    hold.reservation.transaction = settlement.entry
+    return hold
+
+
+def _hold(answer: _Answer | _Settlement) -> Hold:
+    if answer.outcome not in DONE:
+        raise error_for(answer.outcome, required=answer.required, balance=answer.balance)
+    reservation = cast("Reservation", answer.reservation)
+    balance = cast("Balance", answer.balance)
+    return Hold(reservation, balance, replayed=answer.outcome == "replayed")

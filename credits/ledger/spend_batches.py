@@ -1,0 +1,131 @@
+"""Spends of any users in one call of the database: each as `ledger.spend` would post it, in order.
+
+An item that is refused does not stop the others. With their keys a whole batch can be sent again.
+"""
+
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from credits.amounts import InvalidAmount
+from credits.errors import DomainError
+from credits.ids import new_id
+from credits.ledger import ledger
+from credits.ledger.db_functions import Routine
+from credits.ledger.movement_counters import movements
+from credits.ledger.posting import (
+    DONE,
+    Memo,
+    Movement,
+    Origin,
+    Priced,
+    error_for,
+    movement_fingerprint,
+)
+from credits.models import Transaction
+
+LARGEST_BATCH = 1000
+
+
+class Spend(NamedTuple):
+    """One item of a batch; `key` is the user's idempotency key for it."""
+
+    user_id: str
+    amount: Decimal | Priced
+    memo: Memo
+    key: str | None = None
+
+
+class BalanceAfter(NamedTuple):
+    """A balance as one item left it, in credits."""
+
+    posted: Decimal
+    held: Decimal
+    total_earned: Decimal
+    total_spent: Decimal
+
+    @property
+    def available(self) -> Decimal:
+        """What can be spent: posted minus held."""
+        return self.posted - self.held
+
+
+class Spent(NamedTuple):
+    """The transaction of an item and the balance after it; `replayed` when nothing moved."""
+
+    transaction: Transaction
+    balance: BalanceAfter
+    replayed: bool
+
+
+class _Answer(NamedTuple):
+    place: int
+    outcome: str
+    required: Decimal | None
+    posted: Decimal
+    held: Decimal
+    total_earned: Decimal
+    total_spent: Decimal
+    entry: Transaction | None
+
+
+_spend_batch = Routine("credits.spend_batch", _Answer, ("items", "actor", "request_id", "at"))
+
+
+def spend_all(items: Sequence[Spend], *, origin: Origin) -> list[Spent | DomainError]:
+    """Post the items as `ledger.spend` would, one after the other; return each item's outcome.
+
+    The origin's own key is not used. What is refused is returned, not raised.
+    """
+    outcomes: list[Spent | DomainError | None] = [None] * len(items)
+    sent, places = [], []
+    for place, item in enumerate(items):
+        try:
+            sent.append(_sql_item(item, ledger.usage(item.amount), origin))
+        except InvalidAmount as refusal:
+            outcomes[place] = refusal
+        else:
+            places.append(place)
+    for place, outcome in zip(places, _post(sent, origin), strict=True):
+        outcomes[place] = outcome
+    return [outcome for outcome in outcomes if outcome is not None]
+
+
+def _post(items: list[dict[str, Any]], origin: Origin) -> list[Spent | DomainError]:
+    if not items:
+        return []
+    answers = _spend_batch.rows(
+        items=json.dumps(items, default=float),
+        actor=origin.actor,
+        request_id=origin.request_id,
+        at=origin.at,
+    )
+    return [_outcome(answer) for answer in answers]
+
+
+def _outcome(answer: _Answer) -> Spent | DomainError:
+    movements(Transaction.Type.USAGE, answer.outcome).inc()
+    balance = BalanceAfter(answer.posted, answer.held, answer.total_earned, answer.total_spent)
+    if answer.outcome in DONE and answer.entry is not None:
+        return Spent(answer.entry, balance, replayed=answer.outcome == "replayed")
+    known = None if answer.posted is None else balance
+    return error_for(answer.outcome, required=answer.required, balance=known)
+
+
+def _sql_item(item: Spend, movement: Movement, origin: Origin) -> dict[str, Any]:
+    amount, memo = movement.amount, item.memo
+    priced = amount if isinstance(amount, Priced) else None
+    keyed = origin._replace(key=item.key)
+    return {
+        "subject_id": str(new_id()),
+        "user_id": item.user_id,
+        "amount": None if priced else str(-amount),  # type: ignore[operator]
+        "operation": priced and priced.operation,
+        "quantity": priced and priced.quantity,
+        "app_id": memo.app_id,
+        "description": memo.description,
+        "metadata": memo.metadata,
+        "key": item.key,
+        "fingerprint": movement_fingerprint(movement, memo, keyed),
+    }
