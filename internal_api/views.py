@@ -8,11 +8,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from credits import erasure, ledger, reservations
-from credits.posting import Memo
-from credits.serializers import USED, UsedSerializer
-from credits.views import memo
-from credits.wire import USER, UserSerializer, named_user, origin
+from credits.api.serializers import USED, UsedSerializer
+from credits.api.views import memo
+from credits.api.wire_serializers import USER, UserSerializer, named_user, origin
+from credits.ledger import ledger, reservations
+from credits.ledger.posting import Memo
 from gifts import pending
 from internal_api import serializers as wire
 from internal_api.authentication import ServiceKeyAuthentication
@@ -31,11 +31,6 @@ class BalanceViewSet(ServiceViewSet):
     def balance(self, request: Request, user_id: str) -> Response:
         """What the user has; makes no row."""
         return Response(wire.SERVICE_BALANCE.represent(ledger.balance_of(named_user(user_id))))
-
-    @extend_schema(operation_id="internal_erase", responses={200: wire.ErasedSerializer})
-    def erase(self, request: Request, user_id: str) -> Response:
-        """Erase the person's data; the numbers of the ledger stay, under a new, random id."""
-        return Response(wire.ERASED.represent(erasure.erase(named_user(user_id))))
 
     @extend_schema(
         operation_id="internal_init",

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from credits.wire import WireSerializer
+from credits.api.wire_serializers import WireSerializer
 
 DEFAULT_LIMIT = 50
 LARGEST_LIMIT = 200
