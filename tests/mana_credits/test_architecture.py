@@ -187,7 +187,7 @@ def test_only_these_scripts_write_the_ledgers_rows() -> None:
             "credits/ledger/sql/0006_operations.sql",
             "credits/ledger/sql/backfill/balances_fix.sql",
             "credits/ledger/sql/backfill/operations_fix.sql",  # one column's worth; ADR 0051
-            "mana_credits/legacy_import/sql/credits/post.sql",  # history of the earlier service; ADR 0050
+            "mana_credits/legacy_import/sql/credits/post.sql",  # old history; ADR 0050
             "mana_credits/legacy_import/sql/credits/rows.sql",  # what its reservations hold
         }
     )
