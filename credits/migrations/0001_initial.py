@@ -684,7 +684,7 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'approved'), ('transaction__isnull', False)), models.Q(models.Q(('status', 'approved'), _negated=True), ('transaction__isnull', True)), _connector='OR'), name='adjustment_approved_names_its_transaction'),
         ),
         *install(
-            "credits",
+            "credits.ledger",
             "storage",
             "keys",
             "refuse_change_of_history",

@@ -13,7 +13,8 @@ from credits.ledger.posting import DONE
 pytestmark = pytest.mark.django_db
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = sorted(path for app in ("credits", "gifts") for path in (ROOT / app / "sql").glob("*.sql"))
+FOLDERS = ("credits/ledger/sql", "gifts/sql")
+FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.sql"))
 FUNCTION = re.compile(r"^CREATE OR REPLACE FUNCTION (\w+\.\w+)\(", re.MULTILINE)
 TRIGGER = re.compile(r"^CREATE OR REPLACE TRIGGER (\w+)", re.MULTILINE)
 KINDS = (FUNCTION, TRIGGER)
