@@ -32,8 +32,8 @@ class Experiment:
     it saw, in a few words; it raises AssertionError when what it saw is wrong. `neighbours` are
     started before the service and yield what they add to its environment. With `own_server` the
     experiment has a PostgreSQL of its own, which it may stop, freeze or break.
-    `outage`: the disturbance takes the service itself away, so the waits of others are shown and
-    not judged.
+    `outage`: everybody needs what the disturbance takes away (PostgreSQL), so what others waited
+    is shown and not judged; `/health` is. `restart`: the service itself is away; neither is judged.
     """
 
     number: str
@@ -42,6 +42,7 @@ class Experiment:
     neighbours: Callable[[], AbstractContextManager[dict[str, str]]] = nobody
     own_server: bool = False
     outage: bool = False
+    restart: bool = False
 
 
 @dataclass
@@ -63,16 +64,19 @@ class Outcome:
         """Write down everything that is not as it has to be."""
         if self.lost or self.doubled:
             self.faults.append(f"{self.lost} lost, {self.doubled} doubled")
-        if self.experiment.outage:
-            return
+        experiment = self.experiment
+        if not (experiment.outage or experiment.restart):
+            self._judge_waits()
+        limit = max(HEALTH_SECONDS, percentile(self.health_quiet, 100))
+        if percentile(self.health, 100) > limit and not experiment.restart:
+            self.faults.append(f"/health over {limit * 1000:.0f} ms")
+
+    def _judge_waits(self) -> None:
         if self.unanswered:
             self.faults.append(f"{self.unanswered} of others never answered")
         limit = max(TIMES_QUIET * percentile(self.quiet, 95), NOISE_SECONDS)
         if percentile(self.during, 95) > limit:
             self.faults.append(f"others waited, p95 over {limit * 1000:.0f} ms")
-        limit = max(HEALTH_SECONDS, percentile(self.health_quiet, 100))
-        if percentile(self.health, 100) > limit:
-            self.faults.append(f"/health over {limit * 1000:.0f} ms")
 
 
 def percentile(ordered: Sequence[float], part: int) -> float:

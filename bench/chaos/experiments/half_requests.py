@@ -18,7 +18,7 @@ CHUNKED = (
     b"POST /api/v1/internal/credits/use HTTP/1.1\r\nHost: localhost\r\n"
     b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 )
-SCHEMA = b"GET /api/schema HTTP/1.1\r\nHost: localhost\r\n\r\n"
+PAGE = b"GET /credits HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def half_heads(site: Site) -> str:
@@ -54,14 +54,14 @@ def drips(site: Site) -> str:
 def no_reader(site: Site) -> str:
     """Pipeline requests with large answers, and read none of them."""
     with ExitStack() as stack:
-        for _ in range(CLIENTS):
+        for _ in range(CLIENTS // 2):
             line = stack.enter_context(site.connect())
             line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             line.settimeout(0.2)
             with suppress(OSError):
-                line.sendall(SCHEMA * 200)
-        time.sleep(STAY_SECONDS)
-        return f"{CLIENTS} clients"
+                line.sendall(PAGE * 300)
+        time.sleep(2 * STAY_SECONDS)
+        return f"{CLIENTS // 2} clients, who are answered until nobody takes their answers"
 
 
 def _stay(site: Site, half: bytes) -> str:
