@@ -9,6 +9,21 @@ from mana_credits.web_server import refusals
 from mana_credits.web_server.connection import ClientGone, Connection
 
 
+class Answer(wsgi.Response):  # type: ignore[misc]
+    """gunicorn's answer, which says `Connection: close` when the worker has begun to stop."""
+
+    def __init__(self, request: Any, connection: Connection, cfg: Any, worker: Any) -> None:
+        super().__init__(request, connection, cfg)
+        self._worker = worker
+
+    def default_headers(self) -> list[str]:
+        """Return the server's own headers, decided on as late as possible."""
+        if not self._worker.alive:
+            self.force_close()
+        headers: list[str] = super().default_headers()
+        return headers
+
+
 def respond(worker: Any, connection: Connection) -> None:
     """Have the application answer the connection's request; the connection keeps what is unsent.
 
@@ -18,11 +33,16 @@ def respond(worker: Any, connection: Connection) -> None:
     # A client that asked for the end sends nothing more, if it could send the whole request.
     connection.may_send_more = body_too_large or not request.should_close()
     answer, environ = wsgi.create(
-        request, connection, connection.peer, connection.server, worker.cfg
+        request,
+        connection,
+        connection.peer,
+        connection.server,
+        worker.cfg,
+        response_class=Answer,
+        response_args=(worker,),
     )
     environ["wsgi.multithread"] = True
-    if not worker.goes_on():
-        answer.force_close()
+    worker.count_request()
     try:
         _write(worker.wsgi(environ, answer.start_response), answer, connection)
     except ClientGone:

@@ -14,7 +14,8 @@ COLLECT_BYTES = 64 * 1024
 # A thread that makes a longer answer waits for its client, who has to take half of it in this time.
 UNSENT_BYTES = 1024 * 1024
 DRAIN_SECONDS = 10
-# A client whose request waited this long for a thread may have given up.
+# A client whose request waited this long for a thread may have given up; one that sent nothing for
+# this long makes room where places are short.
 PATIENCE_SECONDS = 1
 # What a client still sends after an answer that ends the connection, and does not want read.
 DISCARD_BYTES = 16 * 1024 * 1024
@@ -77,6 +78,17 @@ class Connection:
         """Begin a phase, unless the connection is in it: its deadline is not renewed."""
         if phase is not self.phase:
             self.enter(phase)
+
+    def is_dispensable(self, now: float) -> bool:
+        """Tell whether it takes a place without having asked for anything, for a second now.
+
+        A connection that was answered is kept: its client was told so.
+        """
+        begun = self.deadline - self.seconds
+        asks_nothing = self.phase is Phase.IDLE and not self.reader.count
+        return now - begun > PATIENCE_SECONDS and (
+            asks_nothing or self.phase in {Phase.HEAD, Phase.BODY}
+        )
 
     def receive(self) -> bool:
         """Read what has arrived; tell whether a request is whole, which `take_request` returns.

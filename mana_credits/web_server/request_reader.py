@@ -46,7 +46,7 @@ class RequestReader:
         self._body_limit = body_limit
         self._buffer = bytearray()
         self._scanned = 0
-        self._count = 0
+        self.count = 0  # of requests whose heads were complete
         self._request: Any = None
         self._body: Body | None = None
 
@@ -119,8 +119,8 @@ class RequestReader:
         self._scanned = 0
         if AMBIGUOUS.search(head):
             raise MalformedRequest("line ends")
-        self._count += 1
-        self._request = Request(self._cfg, _Head(head), self._peer, self._count)
+        self.count += 1
+        self._request = Request(self._cfg, _Head(head), self._peer, self.count)
         self._body = self._expected_body()
         return True
 

@@ -70,12 +70,11 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
     def nr_conns(self, count: int) -> None:
         """Ignore what the base class counts: it starts with 0."""
 
-    def goes_on(self) -> bool:
-        """Count a request; return whether this worker answers another one after it."""
+    def count_request(self) -> None:
+        """Count a request, and begin to stop with the last one of this worker's life."""
         self.nr += 1
         if self.nr >= self.max_requests:
             self.alive = False
-        return bool(self.alive)
 
     def is_parent_alive(self) -> bool:
         """Stop when the master died: its successor needs the address, and nobody else says so."""
@@ -104,7 +103,10 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
     def murder_keepalived(self) -> None:
         """End the connections that waited for too long: for their clients, or for a thread."""
         now = time.monotonic()
-        for connection in self.connections.claim_overdue(lambda one: self._deadline(one) < now):
+        is_full = self.nr_conns >= self.worker_connections
+        for connection in self.connections.claim_overdue(
+            lambda one: self._deadline(one) < now or (is_full and one.is_dispensable(now))
+        ):
             self.serving.end(connection)
         for connection in self.connections.claim_largest(HELD_BYTES):
             self.serving.end(connection)

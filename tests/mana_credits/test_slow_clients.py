@@ -127,6 +127,23 @@ def test_clients_that_read_nothing_keep_nobody_waiting(service: Service) -> None
         assert spends(service)
 
 
+@pytest.mark.parametrize("sent", [b"", USE])
+def test_clients_that_ask_for_nothing_make_room_where_places_are_short(sent: bytes) -> None:
+    limit = "--worker-connections 4"
+    with (
+        running.service(WEB_CONCURRENCY="1", WEB_THREADS="1", GUNICORN_CMD_ARGS=limit) as service,
+        ExitStack() as stack,
+    ):
+        kept = stack.enter_context(closing(service.connect()))
+        assert running.fetch(kept, "GET", "/health", None, {})[0] == 200
+        for _ in range(4):
+            open_line(stack, service).sendall(sent)
+
+        line = stack.enter_context(closing(service.connect()))
+        assert running.fetch(line, "GET", "/health", None, {})[0] == 200
+        assert running.fetch(kept, "GET", "/health", None, {})[0] == 200
+
+
 def test_an_answer_that_is_read_late_is_whole(service: Service) -> None:
     with ExitStack() as stack:
         line = open_line(stack, service)
