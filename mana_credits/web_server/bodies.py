@@ -107,7 +107,7 @@ class ChunkedBody:
         self._missing -= len(data)
         del buffer[: len(data)]
         if self._missing or len(buffer) < len(b"\r\n"):
-            if buffer not in (b"", b"\r"):
+            if bytes(buffer) not in (b"", b"\r"):
                 raise MalformedRequest("chunk end")
             return False
         if not buffer.startswith(b"\r\n"):
