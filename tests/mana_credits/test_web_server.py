@@ -137,20 +137,18 @@ def test_a_new_master_on_the_same_socket_takes_over_without_a_failed_request() -
     ):
         at_the_end.callback(over.set)  # the clients end even when no new master comes
         clients = [pool.submit(spend, service, over) for _ in range(4)]
+        service.process.send_signal(signal.SIGUSR2)
+        new = wait_for_new_master(service)
         try:
-            service.process.send_signal(signal.SIGUSR2)
-            new = wait_for_new_master(service)
-            try:
-                time.sleep(0.5)
-                ended = service.stop()
-                answered_by_the_new_one = spend_for(service, seconds=0.5)
-                over.set()
-                counted = [client.result() for client in clients]
-            finally:
-                new.terminate()
-                new.wait(timeout=30)
+            time.sleep(0.5)
+            ended = service.stop()
+            answered_by_the_new_one = spend_for(service, seconds=0.5)
+            over.set()
+            counted = [client.result() for client in clients]
         finally:
             over.set()
+            new.terminate()
+            new.wait(timeout=30)
 
     assert ended == 0
     assert answered_by_the_new_one > 0
