@@ -104,6 +104,11 @@ class Connections:
         connection.sock.close()
         self._forget()
 
+    def abandon(self, connection: Connection) -> None:
+        """Close a connection after a defect, whether it is watched or claimed."""
+        self.claim(connection.fd)
+        self.close(connection)
+
     def _forget(self) -> None:
         with self._changing:
             self.count -= 1

@@ -33,10 +33,15 @@ class Serving:
     def carry_on(self, connection: Connection) -> None:
         """Do what can be done for a claimed connection whose client sent or took something."""
         try:
-            if self._has_request(connection):
-                self._answer_in_turn(connection)
+            has_request = self._has_request(connection)
         except ClientGone:
             self._connections.close(connection)
+        except Exception:  # a defect ends one connection, and nothing else
+            self._worker.log.exception("Error reading a request")
+            self._connections.abandon(connection)
+        else:
+            if has_request:
+                self._answer_in_turn(connection)
 
     def end(self, connection: Connection) -> None:
         """End a claimed connection that waited for its client for too long.
@@ -108,9 +113,12 @@ class Serving:
             if not connection.is_abandoned():
                 respond(self._worker, connection)
                 return self._send(connection)
+            self._connections.close(connection)
         except ClientGone:
-            pass
-        self._connections.close(connection)
+            self._connections.close(connection)
+        except Exception:  # the thread goes on with the next one's turn
+            self._worker.log.exception("Error answering a request")
+            self._connections.abandon(connection)
         return False
 
     def _send(self, connection: Connection) -> bool:
