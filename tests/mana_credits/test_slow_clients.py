@@ -27,7 +27,6 @@ USE = (
     b"X-Service-Key: " + SERVICE_KEY.encode() + b"\r\n"
 )
 PAGE = b"GET /credits HTTP/1.1\r\nHost: localhost\r\n\r\n"
-LAST_PAGE = b"GET /credits HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -158,28 +157,35 @@ def test_an_answer_that_is_read_late_is_whole(service: Service) -> None:
 
 
 def test_a_client_that_asks_ahead_takes_turns_with_others(service: Service) -> None:
-    """Each answer gives its thread back: the last of 60 is not waited for."""
-    with ExitStack() as stack, ThreadPoolExecutor(CLIENTS) as pool:
-        lines = [open_line(stack, service) for _ in range(CLIENTS)]
-        seen = [0] * CLIENTS
+    """Each answer gives its thread back: of 30 requests sent ahead a few come before another's."""
+    for name in ("alice", "bob", "carol"):
+        give(name, 100)
+    with ExitStack() as stack, ThreadPoolExecutor(THREADS) as pool:
+        ahead, other = open_line(stack, service), open_line(stack, service)
+        with transaction.atomic():
+            Balance.objects.select_for_update().get(pk="alice")
+            waiting = [pool.submit(spends, service) for _ in range(THREADS)]
+            wait_for_lock_waiters(THREADS)
+            ahead.sendall(spend_of("carol") * 30)
+            time.sleep(0.3)
+            other.sendall(spend_of("bob"))
+            time.sleep(0.3)
+        assert all(one.result() for one in waiting)
+        assert status_of(other) == 200
+        answers = 0
+        while answers < 30:
+            answers += ahead.recv(65536).count(b"HTTP/1.1 200 OK")
 
-        def ask_ahead(number: int) -> None:
-            lines[number].sendall(
-                PAGE * 299 + PAGE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
-            )
-            while chunk := lines[number].recv(65536):
-                seen[number] += chunk.count(b"HTTP/1.1 200 OK")
+    usages = Transaction.objects.filter(type="usage")
+    of_bob = usages.get(user_id="bob")
+    assert usages.filter(user_id="carol").count() == 30
+    assert usages.filter(user_id="carol", created_at__lt=of_bob.created_at).count() < 10
 
-        runs = [pool.submit(ask_ahead, number) for number in range(CLIENTS)]
-        with closing(service.connect()) as line:
-            line.request("GET", "/gifts")
-            assert line.getresponse().status == 200
-        answered_before = sum(seen)
-        for run in runs:
-            run.result()
 
-    assert answered_before < CLIENTS * 60 * 0.9
-    assert sum(seen) == CLIENTS * 60
+def spend_of(user_id: str) -> bytes:
+    """Return a whole request."""
+    body = json.dumps(use(1, userId=user_id)).encode()
+    return USE + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
 def test_health_is_answered_while_every_thread_waits_for_the_database(service: Service) -> None:
