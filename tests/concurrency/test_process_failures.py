@@ -137,8 +137,10 @@ def test_a_killed_backend_of_postgresql_loses_and_doubles_nothing() -> None:
 def test_workers_of_a_killed_master_free_its_address_and_answer_what_is_open() -> None:
     """They went on accepting for half a minute, and the next master could not listen."""
     give("alice", 100)
-    patient = {"WEB_CONCURRENCY": "2", "DATABASE_LOCK_TIMEOUT": "14s"}
-    with running.service(**patient) as service, ExitStack() as stack:
+    with (
+        running.service(WEB_CONCURRENCY="2", DATABASE_LOCK_TIMEOUT="14s") as service,
+        ExitStack() as stack,
+    ):
         workers = service.workers()
         line = stack.enter_context(closing(service.connect()))
         pool = stack.enter_context(ThreadPoolExecutor(1))
