@@ -11,7 +11,7 @@ from typing import Any
 bind = f"{os.environ.get('HOST', '0.0.0.0')}:{os.environ.get('PORT', '3061')}"
 wsgi_app = "mana_credits.wsgi"
 # Elsewhere than on Linux, where only developers are, gunicorn's own.
-worker_class = "mana_credits.web_worker.WebWorker" if hasattr(select, "epoll") else "gthread"
+worker_class = "mana_credits.web_server.worker.WebWorker" if hasattr(select, "epoll") else "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", str(os.cpu_count() or 2)))
 threads = int(os.environ.get("WEB_THREADS", "4"))
 preload_app = True
@@ -27,7 +27,8 @@ max_requests = int(os.environ.get("WEB_MAX_REQUESTS", "100000"))
 max_requests_jitter = max_requests // 10
 
 # A user id of 255 characters, percent-encoded, takes 3,060 bytes of the request line; a token is
-# the longest header. Bodies are limited by the application (settings.MAX_BODY_BYTES).
+# the longest header. Bodies are limited too (settings.MAX_BODY_BYTES,
+# MAX_WEBHOOK_BYTES).
 limit_request_line = 4094
 limit_request_fields = 50
 limit_request_field_size = 8190

@@ -43,6 +43,8 @@ class JSONBodyParser(BaseParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         """Return the parsed body; raise BodyTooLarge or InvalidJSON."""
+        if _announced(parser_context) > settings.MAX_BODY_BYTES:
+            raise BodyTooLarge  # the web server does not read it at all
         try:
             body = stream.read(settings.MAX_BODY_BYTES + 1)
         except UnreadablePostError as error:
@@ -55,6 +57,12 @@ class JSONBodyParser(BaseParser):
             return json.loads(body.decode(), parse_float=Decimal, parse_constant=_refuse_constant)
         except (ValueError, InvalidOperation, RecursionError) as error:
             raise InvalidJSON from error
+
+
+def _announced(parser_context: Mapping[str, Any] | None) -> int:
+    """Return the Content-Length of the request."""
+    meta = parser_context["request"].META if parser_context else {}
+    return int(meta.get("CONTENT_LENGTH") or 0)
 
 
 def _refuse_constant(name: str) -> Never:

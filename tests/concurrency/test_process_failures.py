@@ -3,6 +3,7 @@
 import http.client
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 
+import psutil
 import psycopg
 import pytest
 from django.db import transaction
@@ -130,6 +132,47 @@ def test_a_killed_backend_of_postgresql_loses_and_doubles_nothing() -> None:
 
     assert sum(client.refused for client in clients) > 0
     assert (check.returncode, check.stdout) == (0, "16 users checked.\nThe books close.\n")
+
+
+def test_workers_of_a_killed_master_free_its_address_and_answer_what_is_open() -> None:
+    """They went on accepting for half a minute, and the next master could not listen."""
+    give("alice", 100)
+    with (
+        running.service(WEB_CONCURRENCY="2", DATABASE_LOCK_TIMEOUT="14s") as service,
+        ExitStack() as stack,
+    ):
+        workers = service.workers()
+        line = stack.enter_context(closing(service.connect()))
+        pool = stack.enter_context(ThreadPoolExecutor(1))
+        with transaction.atomic():
+            Balance.objects.select_for_update().get(pk="alice")
+            asked = pool.submit(running.ask, line, "use", use(1, userId="alice"))
+            _wait_for_lock_waiters(1)
+
+            service.process.kill()
+            service.process.wait()
+            _wait_until_free(service.port)
+
+            assert not asked.done()
+        status, _, closes = asked.result()
+        _, alive = psutil.wait_procs(workers, timeout=20)
+
+    assert (status, closes) == (200, True)
+    assert alive == []
+    assert Balance.objects.get(pk="alice").posted == 99
+
+
+def _wait_until_free(port: int) -> None:
+    """Return when another process could listen there; gunicorn tries for five seconds."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            assert time.monotonic() < deadline, "the address is in use"
+            time.sleep(0.05)
+        else:
+            return
 
 
 def test_sigterm_answers_every_open_request() -> None:

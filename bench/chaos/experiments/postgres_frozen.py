@@ -1,0 +1,46 @@
+"""PostgreSQL is there and does nothing."""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import psutil
+
+from bench.chaos.experiment import Experiment
+from bench.chaos.site import Site
+
+FROZEN_SECONDS = 12
+CLIENTS = 12  # more than there are threads
+
+
+def frozen(site: Site) -> str:
+    """Freeze all of PostgreSQL's processes while more clients ask than there are threads."""
+    lines = [site.connect() for _ in range(CLIENTS)]
+    with _stopped(site.postgres):
+        for line in lines:
+            line.sendall(b"GET /api/v1/credits/packages HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        time.sleep(FROZEN_SECONDS)
+    for line in lines:
+        line.close()
+    return f"{CLIENTS} clients asked in vain for {FROZEN_SECONDS} s"
+
+
+@contextmanager
+def _stopped(root: psutil.Process) -> Iterator[None]:
+    """Keep a process and its children from running."""
+    processes = [root, *root.children(recursive=True)]
+    try:
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGSTOP)
+        yield
+    finally:
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGCONT)
+
+
+EXPERIMENTS = (
+    Experiment("6a", "/health with PostgreSQL frozen", frozen, own_server=True, outage=True),
+)

@@ -1,0 +1,74 @@
+"""The application's answer to one request."""
+
+from typing import Any
+from uuid import uuid4
+
+from gunicorn.http import wsgi
+
+from mana_credits.web_server import refusals
+from mana_credits.web_server.connection import ClientGone, Connection
+
+
+class Answer(wsgi.Response):  # type: ignore[misc]
+    """gunicorn's answer, which says `Connection: close` when the worker has begun to stop."""
+
+    def __init__(self, request: Any, connection: Connection, cfg: Any, worker: Any) -> None:
+        super().__init__(request, connection, cfg)
+        self._worker = worker
+
+    def default_headers(self) -> list[str]:
+        """Return the server's own headers, decided on as late as possible."""
+        if not self._worker.alive:
+            self.force_close()
+        headers: list[str] = super().default_headers()
+        return headers
+
+
+def respond(worker: Any, connection: Connection) -> None:
+    """Have the application answer the connection's request; the connection keeps what is unsent.
+
+    Raise ClientGone when the client does not take the answer, or gets no more of it.
+    """
+    request, body_too_large = connection.take_request()
+    # A client that asked for the end sends nothing more, if it could send the whole request.
+    connection.may_send_more = body_too_large or not request.should_close()
+    answer, environ = wsgi.create(
+        request,
+        connection,
+        connection.peer,
+        connection.server,
+        worker.cfg,
+        response_class=Answer,
+        response_args=(worker,),
+    )
+    environ["wsgi.multithread"] = True
+    worker.count_request()
+    try:
+        _write(worker.wsgi(environ, answer.start_response), answer, connection)
+    except ClientGone:
+        raise
+    except Exception as error:  # noqa: BLE001  # of the application or of its answer
+        _fail(worker, connection, answer, error)
+    else:
+        connection.closes = answer.should_close()
+
+
+def _write(parts: Any, answer: Any, connection: Connection) -> None:
+    """Send the parts of the answer; the end of a long one is sent before it is cleaned up after."""
+    try:
+        for part in parts:
+            answer.write(part)
+        answer.close()
+        connection.flush()
+    finally:
+        if hasattr(parts, "close"):
+            parts.close()
+
+
+def _fail(worker: Any, connection: Connection, answer: Any, error: Exception) -> None:
+    """Answer 500; an answer that has begun is cut off, so that nobody takes it for whole."""
+    worker.log.error("Error handling request", exc_info=error)
+    if answer.headers_sent:
+        raise ClientGone from error
+    connection.closes = connection.may_send_more = True
+    connection.sendall(refusals.answer(error, uuid4().hex))

@@ -1,0 +1,171 @@
+"""What the threads of a worker do: read, answer, send, without waiting for any client."""
+
+import time
+from typing import Any
+from uuid import uuid4
+
+from gunicorn.http.errors import ParseException
+
+from mana_credits.web_server import refusals
+from mana_credits.web_server.answering import respond
+from mana_credits.web_server.connection import CONTINUE, ClientGone, Connection, Phase
+from mana_credits.web_server.connections import Connections
+from mana_credits.web_server.malformed import Overloaded, RequestTimeout
+from mana_credits.web_server.turns import Turns
+
+# Answered by the thread that reads them, whatever the others wait for: they ask nothing of anybody.
+URGENT = frozenset({"/health"})
+
+
+class Serving:
+    """Carries connections on, from one thing that they wait for to the next.
+
+    There is one thread more than may answer at once (`turns`). So one of them always reads: a
+    request that is not whole waits at the epoll, and a whole one waits for its turn. While threads
+    are free, the one that reads a request also answers it.
+    """
+
+    def __init__(self, worker: Any, connections: Connections) -> None:
+        self._worker = worker
+        self._connections = connections
+        self._turns: Turns[Connection] = Turns(worker.cfg.threads)
+
+    def carry_on(self, connection: Connection) -> None:
+        """Do what can be done for a claimed connection whose client sent or took something."""
+        try:
+            has_request = self._has_request(connection)
+        except ClientGone:
+            self._connections.close(connection)
+        except Exception:  # a defect ends one connection, and nothing else
+            self._worker.log.exception("Error reading a request")
+            self._connections.abandon(connection)
+        else:
+            if has_request:
+                self._answer_in_turn(connection)
+
+    def end(self, connection: Connection) -> None:
+        """End a claimed connection that waited for its client for too long.
+
+        Half a request is answered with 408.
+        """
+        try:
+            if connection.phase in {Phase.HEAD, Phase.BODY}:
+                self._refuse(connection, RequestTimeout())
+            else:
+                self._connections.close(connection)
+        except ClientGone:
+            self._connections.close(connection)
+
+    def refuse_overdue(self) -> None:
+        """Answer 503 to the requests that waited for a thread for too long."""
+        now = time.monotonic()
+        for connection in self._turns.take_while(lambda one: one.deadline < now):
+            try:
+                self._refuse(connection, Overloaded())
+            except ClientGone:
+                self._connections.close(connection)
+
+    def _has_request(self, connection: Connection) -> bool:
+        """Receive or send; return whether a request is whole then."""
+        if connection.phase is Phase.SENDING:
+            return self._send(connection)
+        if connection.phase is Phase.LINGERING:
+            self._linger(connection)
+            return False
+        try:
+            if connection.receive():
+                return True
+        except ParseException as error:
+            self._refuse(connection, error)
+            return False
+        self._await_rest(connection)
+        return False
+
+    def _await_rest(self, connection: Connection) -> None:
+        """Wait for the rest of a request, or for the first byte of one."""
+        if connection.reader.wants_continue():
+            connection.sendall(CONTINUE)
+            connection.flush()
+        if connection.reader.in_body:
+            connection.remain_in(Phase.BODY)
+        elif connection.reader.held:
+            connection.remain_in(Phase.HEAD)
+        self._connections.watch(connection)
+
+    def _answer_in_turn(self, connection: Connection) -> None:
+        """Answer the request, and then those that wait for a thread, each in its turn.
+
+        A client that sends requests ahead goes to the end of the queue after each answer.
+        """
+        connection.enter(Phase.TURN)
+        if connection.path in URGENT and not self._answer(connection):
+            return
+        mine = self._turns.enter(connection)
+        while mine:
+            has_next = self._answer(mine)
+            if has_next:
+                mine.enter(Phase.TURN)
+            mine = self._turns.next(mine if has_next else None)
+
+    def _answer(self, connection: Connection) -> bool:
+        """Answer the request; return whether the connection's next one is whole already."""
+        try:
+            if not connection.is_abandoned():
+                respond(self._worker, connection)
+                return self._send(connection)
+            self._connections.close(connection)
+        except ClientGone:
+            self._connections.close(connection)
+        except Exception:  # the thread goes on with the next one's turn
+            self._worker.log.exception("Error answering a request")
+            self._connections.abandon(connection)
+        return False
+
+    def _send(self, connection: Connection) -> bool:
+        """Send what the client takes; return whether that is all and its next request is whole."""
+        if not connection.flush():
+            connection.remain_in(Phase.SENDING)
+            self._connections.watch(connection)
+            return False
+        if connection.closes:
+            self._close(connection)
+            return False
+        try:
+            if connection.next_request():
+                return True
+        except ParseException as error:
+            self._refuse(connection, error)
+            return False
+        if connection.reader.is_empty:
+            self._connections.watch_idle(connection)
+        else:
+            self._await_rest(connection)
+        return False
+
+    def _refuse(self, connection: Connection, error: Exception) -> None:
+        """Answer what never reaches the application.
+
+        Neither the answer nor the log quotes it: it may hold a token or a gift's code.
+        """
+        request_id = uuid4().hex
+        self._worker.log.warning(
+            "Refused what is no request: %s (%s)", refusals.reason(error), request_id
+        )
+        connection.closes = connection.may_send_more = True
+        connection.sendall(refusals.answer(error, request_id))
+        self._send(connection)
+
+    def _close(self, connection: Connection) -> None:
+        """Close the connection, after its client if that may still be sending."""
+        if connection.has_input():
+            connection.linger()
+            self._connections.watch(connection)
+        else:
+            self._connections.close(connection)
+
+    def _linger(self, connection: Connection) -> None:
+        """Drop what the client sends until it closes its end."""
+        if connection.discard():
+            self._connections.close(connection)
+        else:
+            self._connections.watch(connection)

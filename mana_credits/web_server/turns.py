@@ -1,0 +1,47 @@
+"""Whose request is answered next: so many at once, the others in the order in which they came."""
+
+from collections import deque
+from collections.abc import Callable
+from threading import Lock
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Turns(Generic[T]):
+    """Lets `count` threads answer at once and keeps whatever else is whole waiting, in order."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._waiting: deque[T] = deque()
+        self._lock = Lock()
+
+    def enter(self, one: T) -> T | None:
+        """Return `one` when the calling thread may answer it; else queue it and return None."""
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return one
+            self._waiting.append(one)
+            return None
+
+    def next(self, again: T | None = None) -> T | None:
+        """Queue `again`, if there is one; return what the calling thread answers next.
+
+        None ends its turn.
+        """
+        with self._lock:
+            if again is not None:
+                self._waiting.append(again)
+            if self._waiting:
+                return self._waiting.popleft()
+            self._free += 1
+            return None
+
+    def take_while(self, overdue: Callable[[T], bool]) -> list[T]:
+        """Remove and return those that have waited longest, as long as they are overdue."""
+        with self._lock:
+            taken = []
+            while self._waiting and overdue(self._waiting[0]):
+                taken.append(self._waiting.popleft())
+            return taken
