@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import structlog
-from django.db import DatabaseError, InterfaceError, connection, models, transaction
+from django.db import DatabaseError, connection, models, transaction
 from django.db.models import Q, QuerySet
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 
@@ -74,8 +74,8 @@ class _Locked(Exception):
 def settle_each(work: Work[Row], *, now: datetime, limit: int) -> Iterator[Settled]:
     """Settle up to `limit` due rows, the free ones first; yield what became of each.
 
-    Postponed rows wait for their time. Any number of processes may do so at once. Raises what the
-    database raises when the connection is lost.
+    Postponed rows wait for their time. Any number of processes may do so at once. Raises
+    DatabaseError while the database is away.
     """
     run = _Run(work, now)
     rows = islice(run.waiting_rows(), limit)
@@ -83,7 +83,7 @@ def settle_each(work: Work[Row], *, now: datetime, limit: int) -> Iterator[Settl
     for row in rows:
         yield from run.settle_or_keep(row, locked, NO_PATIENCE)
     skipped: list[_DueRow] = []
-    run.busy_users.clear()
+    run.wait_for_locks()
     for row in locked:
         yield from run.settle_or_keep(row, skipped, run.patience())
     for row in skipped:
@@ -115,12 +115,6 @@ def change_free(rows: QuerySet[Row], change: Callable[[QuerySet[Row]], int]) -> 
 def is_locked(error: Exception) -> bool:
     """Tell whether the database gave up waiting for a lock."""
     return isinstance(error.__cause__, LockNotAvailable | DeadlockDetected)
-
-
-def raise_if_disconnected(error: Exception) -> None:
-    """Raise `error` if the database's connection was lost with it."""
-    if isinstance(error, DatabaseError | InterfaceError) and not connection.is_usable():
-        raise error
 
 
 @transaction.atomic
@@ -163,6 +157,11 @@ class _Run(Generic[Row]):
             due = due.filter(later | Q(**{moment: last.moment, "pk__gt": last.key}))
         listed = due.order_by(moment, "pk").values_list(moment, "pk", *([owner] if owner else []))
         return [_DueRow(row[0], row[1], row[2] if owner else "") for row in listed[:LISTED_AT_ONCE]]
+
+    def wait_for_locks(self) -> None:
+        """Begin the second round, in which each user's balance is worth a wait."""
+        self.busy_users.clear()
+        self.waited = 0.0
 
     def patience(self) -> timedelta:
         """Return how long the next lock is worth waiting for."""
@@ -218,8 +217,7 @@ class _Run(Generic[Row]):
             _failures(self.work.job, row).delete()
 
     def _postpone(self, row: _DueRow, error: Exception) -> None:
-        """Keep what a row raised and when it is tried again; raise it if the connection is lost."""
-        raise_if_disconnected(error)
+        """Record what the row raised and when it is due again. Raises without a database."""
         attempts = self.attempts.get(str(row.key), 0) + 1
         pause = min(FIRST_PAUSE * 2 ** min(attempts - 1, 10), LONGEST_PAUSE)
         logger.error(

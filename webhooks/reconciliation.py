@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import structlog
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import Q
 
 from credits import due_rows
@@ -226,10 +226,11 @@ def _guarded(name: str, look: Callable[[], Finding]) -> Finding:
         return look()
     except PaymentUnavailable:
         raise
+    except OperationalError as error:
+        if not due_rows.is_locked(error):  # the database is away
+            raise
+        return Finding(name, locked=True)
     except Exception as error:
-        if due_rows.is_locked(error):
-            return Finding(name, locked=True)
-        due_rows.raise_if_disconnected(error)
         logger.exception("reconciliation_failed", object=name)
         return Finding(name, failed=f"{type(error).__name__}: {error}")
 

@@ -19,7 +19,7 @@ from django.db import connection
 
 from credits import worker
 from credits.ledger.posting import Origin
-from credits.models import Package, Purchase, StripeCustomer, Transaction
+from credits.models import Package, PostponedRow, Purchase, StripeCustomer, Transaction
 from credits.outbox import outbox
 from credits.payments import refund_requests
 from credits.worker import Job
