@@ -13,7 +13,7 @@ CHECK_ENV := SECRET_KEY=only-for-checks-8f1c0b7e6d5a49388271605f4e3d2c1b0a99 \
 	MANA_AUTH_URL=https://auth.example.com CORS_ORIGINS=https://app.example.com \
 	MANA_NOTIFY_URL=https://notify.example.com TRUSTED_PROXIES=1
 
-.PHONY: help run test test-browser pictures test-shipping rehearsal check format lint types schema lock bench chaos clean
+.PHONY: help run test test-browser pictures test-shipping rehearsal rehearsal-failover check format lint types schema lock bench chaos clean
 
 help:
 	@echo "make run     the service on http://localhost:3061, with a database and demo users"
@@ -50,6 +50,10 @@ test-shipping: $(INSTALLED)
 # same servers. It downloads the image's packages.
 rehearsal: $(INSTALLED)
 	$(BIN)/python -m tests.shipping.rehearsal
+
+# Kills the primary of three PostgreSQL servers under load, and restores a backup to a moment.
+rehearsal-failover: $(INSTALLED)
+	$(BIN)/python -m bench.failover
 
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
