@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from bench.failover.cluster import Cluster
-from bench.failover.node import DATABASE, Node, free_port, run
+from bench.failover.node import DATABASE, Node, free_port, own, run
 
 WAIT_SECONDS = 60
 RESTORED_SECONDS = 2
@@ -22,6 +22,8 @@ class Recovery:
         self.servers = servers
         self.backup = servers.folder / "backup"
         self.moment = ""
+        self.backup.mkdir()
+        own(self.backup)
         run("pg_basebackup", "-d", servers.primary.dsn("postgres"), "-D", str(self.backup))
 
     def mark(self) -> None:
