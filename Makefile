@@ -13,7 +13,7 @@ CHECK_ENV := SECRET_KEY=only-for-checks-8f1c0b7e6d5a49388271605f4e3d2c1b0a99 \
 	MANA_AUTH_URL=https://auth.example.com CORS_ORIGINS=https://app.example.com \
 	MANA_NOTIFY_URL=https://notify.example.com TRUSTED_PROXIES=1
 
-.PHONY: help run test test-browser pictures test-shipping rehearsal rehearsal-failover check format lint types schema lock bench chaos clean
+.PHONY: help run test test-browser pictures test-shipping rehearsal rehearsal-standby rehearsal-failover check format lint types schema lock bench chaos clean
 
 help:
 	@echo "make run     the service on http://localhost:3061, with a database and demo users"
@@ -52,8 +52,15 @@ rehearsal: $(INSTALLED)
 	$(BIN)/python -m tests.shipping.rehearsal
 
 # Kills the primary of three PostgreSQL servers under load, and restores a backup to a moment.
-rehearsal-failover: $(INSTALLED)
+rehearsal-standby: $(INSTALLED)
 	$(BIN)/python -m bench.failover
+
+# The same ten times under Debian's Patroni and etcd, installed where they are missing.
+AVAILABILITY := postgresql patroni python3-etcd etcd-server
+rehearsal-failover: $(INSTALLED)
+	dpkg --status $(AVAILABILITY) >/dev/null 2>&1 || { $(AS_ROOT) apt-get update --quiet --quiet && \
+		$(AS_ROOT) apt-get install --yes --quiet --quiet --no-install-recommends $(AVAILABILITY); }
+	$(BIN)/python -m bench.failover --patroni --failovers 10
 
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 

