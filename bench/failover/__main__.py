@@ -125,10 +125,8 @@ def judge(servers: Cluster, crowd: Crowd, done: list[Failover]) -> list[str]:
     if gap > GAP_SECONDS:
         faults.append(f"the 95th percentile of the gaps is {gap:.1f} s")
     servers.wait_until_equal()
-    for node in servers.nodes:
-        if discrepancies(node.dsn(DATABASE)):
-            faults.append(f"the books on {node.name} do not close")
-    return faults
+    open_books = [node for node in servers.nodes if discrepancies(node.dsn(DATABASE))]
+    return faults + [f"the books on {node.name} do not close" for node in open_books]
 
 
 def discrepancies(url: str) -> int:
@@ -164,7 +162,8 @@ def table(
         "| | killed | promoted | after | longest wait of a client |",
         "|---|---|---|---:|---:|",
         *(
-            f"| {number} | {one.killed} | {one.promoted} | {one.promoted_after:.1f} s | {one.gap:.1f} s |"
+            f"| {number} | {one.killed} | {one.promoted} | "
+            f"{one.promoted_after:.1f} s | {one.gap:.1f} s |"
             for number, one in enumerate(done, 1)
         ),
         f"| both standbys away for {AWAY_SECONDS} s | | | | {alone:.1f} s |",
