@@ -17,6 +17,7 @@ class Command(LimitedJobCommand):
     )
     job = reservations.EXPIRE_JOB
 
-    def handle(self, *, limit: int, **options: Any) -> None:
+    def handle(self, **options: Any) -> None:
         """Expire and count."""
+        limit: int = options["limit"]
         self.run_job(Job(self.job, lambda now: reservations.expire_due(now=now, limit=limit)))

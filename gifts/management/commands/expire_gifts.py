@@ -18,6 +18,7 @@ class Command(LimitedJobCommand):
     )
     job = expiry.JOB
 
-    def handle(self, *, limit: int, **options: Any) -> None:
+    def handle(self, **options: Any) -> None:
         """Expire and count."""
+        limit: int = options["limit"]
         self.run_job(Job(self.job, lambda now: expiry.expire_due(now=now, limit=limit)))

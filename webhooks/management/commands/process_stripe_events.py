@@ -20,8 +20,9 @@ class Command(LimitedJobCommand):
     )
     job = events.PROCESS_JOB
 
-    def handle(self, *, limit: int, **options: Any) -> None:
+    def handle(self, **options: Any) -> None:
         """Apply and count; print what fails."""
+        limit: int = options["limit"]
         self.run_job(Job(self.job, lambda now: self._outcomes(now, limit)))
 
     def _outcomes(self, now: datetime, limit: int) -> Iterator[str]:
