@@ -13,7 +13,7 @@ CHECK_ENV := SECRET_KEY=only-for-checks-8f1c0b7e6d5a49388271605f4e3d2c1b0a99 \
 	MANA_AUTH_URL=https://auth.example.com CORS_ORIGINS=https://app.example.com \
 	MANA_NOTIFY_URL=https://notify.example.com TRUSTED_PROXIES=1
 
-.PHONY: help run test test-browser pictures test-shipping rehearsal check format lint types schema lock bench chaos clean
+.PHONY: help run test test-browser pictures test-shipping rehearsal rehearsal-standby rehearsal-failover check format lint types schema lock bench chaos clean
 
 help:
 	@echo "make run     the service on http://localhost:3061, with a database and demo users"
@@ -51,6 +51,17 @@ test-shipping: $(INSTALLED)
 rehearsal: $(INSTALLED)
 	$(BIN)/python -m tests.shipping.rehearsal
 
+# Kills the primary of three PostgreSQL servers under load, and restores a backup to a moment.
+rehearsal-standby: $(INSTALLED)
+	$(BIN)/python -m bench.failover
+
+# The same ten times under Debian's Patroni and etcd, installed where they are missing.
+AVAILABILITY := postgresql patroni python3-etcd etcd-server
+rehearsal-failover: $(INSTALLED)
+	dpkg --status $(AVAILABILITY) >/dev/null 2>&1 || { $(AS_ROOT) apt-get update --quiet --quiet && \
+		$(AS_ROOT) apt-get install --yes --quiet --quiet --no-install-recommends $(AVAILABILITY); }
+	$(BIN)/python -m bench.failover --patroni --failovers 10
+
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
 check: $(INSTALLED) lint types
@@ -65,8 +76,8 @@ SPACE := $(subst ,, )
 COMMA := ,
 COMMAS = $(subst $(SPACE),$(COMMA),$(strip $(1)))
 # The modules through which credits move; every branch of them is tested.
-MONEY := $(patsubst %,credits/%.py,amounts atomicity catalogue ledger/* payments/* reporting/ledger_report \
-	sync/billing_periods sync/cloud_sync) \
+MONEY := $(patsubst %,credits/%.py,amounts atomicity catalogue due_rows ledger/* payments/* \
+	reporting/ledger_report sync/billing_periods sync/cloud_sync) \
 	$(patsubst %,gifts/%.py,campaigns codes expiry pending redemptions throttle transitions) \
 	$(patsubst %,webhooks/%.py,events reconciliation signature) \
 	$(patsubst %,mana_credits/%.py,back_office/account/* back_office/acts/* legacy_import/* \

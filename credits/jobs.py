@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import repeat
 
 import structlog
 
+from credits.due_rows import SKIPPED
 from credits.ledger import books, reservations
 from credits.ledger.books import BooksDoNotClose
 from credits.outbox import outbox
@@ -21,8 +23,7 @@ logger = structlog.get_logger(__name__)
 
 def expire_reservations(now: datetime) -> Iterator[str]:
     """Free the credits of reservations whose time is over."""
-    for _ in reservations.expire_due(now=now, limit=ROWS_PER_RUN):
-        yield "expired"
+    return reservations.expire_due(now=now, limit=ROWS_PER_RUN)
 
 
 def renew_subscriptions(now: datetime) -> Iterator[str]:
@@ -50,25 +51,25 @@ def check_ledger(now: datetime) -> Iterator[str]:
 
 def clean_up_outbox(now: datetime) -> Iterator[str]:
     """Delete messages that were delivered long ago."""
-    for _ in range(outbox.clean_up(now=now)):
-        yield "deleted"
+    for count in outbox.clean_up(now=now):
+        yield from repeat("deleted", count)
 
 
 def sum_days(now: datetime) -> Iterator[str]:
     """Sum yesterday and today, for the figures of the back office."""
-    for _ in daily_totals.sum_due(now=now):
-        yield "summed"
+    for _, summed in daily_totals.sum_due(now=now):
+        yield "summed" if summed else SKIPPED
 
 
 JOBS = (
     Job(
-        "expire_reservations",
+        reservations.EXPIRE_JOB,
         expire_reservations,
         every=timedelta(seconds=10),
         next_due=reservations.next_due,
     ),
     Job(
-        "renew_subscriptions",
+        cloud_sync.RENEW_JOB,
         renew_subscriptions,
         every=timedelta(seconds=30),
         next_due=cloud_sync.next_due,

@@ -4,9 +4,12 @@ A job is a generator of committed steps, which takes only rows that no other pro
 that recur every few seconds run in every process and share the work; nightly ones are claimed, once
 per night, by their row in `credits.job_runs`. Stopping waits for the current step, no longer.
 
+The time by which rows are due is the database's: a host whose clock is wrong expires nothing early.
+
 An app brings its jobs as `JOBS` in its module `jobs`.
 """
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -18,10 +21,11 @@ from threading import Event
 
 import structlog
 from django.apps import apps
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, close_old_connections, connection
 from django.db.models import Q
 from django.utils.module_loading import module_has_submodule
 
+from credits.due_rows import FAILED
 from credits.models import JobRun
 
 LONGEST_NIGHTLY = timedelta(hours=3)
@@ -36,14 +40,15 @@ class Job:
 
     `run(now)` yields a word for each step, after it is committed. It recurs `every` so often;
     with `at_hour` (UTC) once per night, and `every` is how often that is looked at. `next_due`
-    returns when its oldest row is or will be due, for the metrics.
+    returns when its oldest row is or will be due, for the metrics. A step whose word is `failed`
+    makes the run count as failed.
     """
 
     name: str
     run: Callable[[datetime], Iterable[str]]
     every: timedelta = timedelta(minutes=1)
     at_hour: int | None = None
-    next_due: Callable[[], datetime | None] | None = None
+    next_due: Callable[[datetime], datetime | None] | None = None
 
 
 @cache
@@ -57,29 +62,46 @@ def jobs() -> dict[str, Job]:
     return {job.name: job for module in modules for job in module.JOBS}
 
 
-def work(stop: Event, *, clock: Callable[[], datetime]) -> None:
-    """Run what is due until `stop` is set. A job that fails is logged and tried again later."""
-    next_at = dict.fromkeys(jobs(), clock())
+def now() -> datetime:
+    """Return the present moment by the database's clock, in UTC."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        moment: datetime = cursor.fetchone()[0]
+    return moment.astimezone(UTC)
+
+
+def work(
+    stop: Event,
+    *,
+    clock: Callable[[], datetime] = now,
+    pace: Callable[[], float] = time.monotonic,
+) -> None:
+    """Run what is due until `stop` is set. A job that fails is logged and tried again later.
+
+    `clock` says what is due; `pace` counts the seconds between two runs of a job.
+    """
+    next_at = dict.fromkeys(jobs(), pace())
     while not stop.is_set():
         for name, job in jobs().items():
-            if next_at[name] <= clock() and not stop.is_set():
+            if next_at[name] <= pace() and not stop.is_set():
                 close_old_connections()  # one that broke is replaced, as between requests
-                _attempt(job, clock(), stop)
-                next_at[name] = clock() + job.every
-        stop.wait(max(0.0, (min(next_at.values()) - clock()).total_seconds()))
+                _attempt(job, clock, stop)
+                next_at[name] = pace() + job.every.total_seconds()
+        stop.wait(max(0.0, min(next_at.values()) - pace()))
 
 
-def work_once(stop: Event, *, now: datetime) -> bool:
+def work_once(stop: Event, *, clock: Callable[[], datetime] = now) -> bool:
     """Run each job that is due, once; return whether all went well."""
-    results = [_attempt(job, now, stop) for job in jobs().values() if not stop.is_set()]
+    results = [_attempt(job, clock, stop) for job in jobs().values() if not stop.is_set()]
     return all(results)
 
 
 def run(job: Job, *, now: datetime, stop: Event | None = None) -> Counter[str]:
     """Run a job, keep what it came to, and return how often each outcome came up.
 
-    A command may run a job of its own under the name of a nightly one: what it came to is kept
-    there, and the night's run and its claim stay as they are.
+    A run with failed rows is recorded as failed. A command may run a job of its own under the name
+    of a nightly one: what it came to is kept there, and the night's run and its claim stay as they
+    are.
     """
     outcomes: Counter[str] = Counter()
     try:
@@ -90,14 +112,19 @@ def run(job: Job, *, now: datetime, stop: Event | None = None) -> Counter[str]:
                 return outcomes
     except Exception as error:
         with suppress(DatabaseError):  # the database may be what failed
-            _record_failure(job, now, outcomes, error)
+            _record_failure(job, now, outcomes, f"{type(error).__name__}: {error}")
         raise
-    _record_success(job, now, outcomes)
+    if failed := outcomes[FAILED]:
+        _record_failure(job, now, outcomes, f"{failed} of {outcomes.total()} steps failed")
+    else:
+        _record_success(job, now, outcomes)
     return outcomes
 
 
-def _attempt(job: Job, now: datetime, stop: Event) -> bool:
+def _attempt(job: Job, clock: Callable[[], datetime], stop: Event) -> bool:
+    outcomes: Counter[str] = Counter()
     try:
+        now = clock()
         if not _is_nightly(job) or _claim(job, now):
             outcomes = run(job, now=now, stop=stop)
             if outcomes:
@@ -105,26 +132,29 @@ def _attempt(job: Job, now: datetime, stop: Event) -> bool:
     except Exception:  # one job's defect must not stop the others
         logger.exception("job_failed", job=job.name)
         return False
-    return True
+    return not outcomes[FAILED]
 
 
 def _is_nightly(job: Job) -> bool:
     return job.at_hour is not None
 
 
-def _night(job: Job, now: datetime) -> date | None:
-    return None if job.at_hour is None else (now - timedelta(hours=job.at_hour)).date()
+def _night(job: Job, now: datetime) -> date:
+    return (now - timedelta(hours=job.at_hour or 0)).date()
 
 
 def _claim(job: Job, now: datetime) -> bool:
-    """Take tonight's run, unless it is done or another process is at it."""
+    """Claim tonight's run, unless it is done or another process is at it.
+
+    A night or a claim of the future was recorded while a clock was wrong, and does not count.
+    """
     JobRun.objects.bulk_create([JobRun(name=job.name)], ignore_conflicts=True)
-    not_done = Q(night=None) | Q(night__lt=_night(job, now))
-    unclaimed = Q(claimed_until=None) | Q(claimed_until__lte=now)
+    tonight = _night(job, now)
+    not_done = Q(night=None) | Q(night__lt=tonight) | Q(night__gt=tonight + timedelta(days=1))
+    longest = now + LONGEST_NIGHTLY
+    unclaimed = Q(claimed_until=None) | Q(claimed_until__lte=now) | Q(claimed_until__gt=longest)
     return bool(
-        JobRun.objects.filter(not_done, unclaimed, pk=job.name).update(
-            claimed_until=now + LONGEST_NIGHTLY
-        )
+        JobRun.objects.filter(not_done, unclaimed, pk=job.name).update(claimed_until=longest)
     )
 
 
@@ -138,18 +168,18 @@ def _record_success(job: Job, now: datetime, outcomes: Counter[str]) -> None:
         started_at=now,
         succeeded_at=now,
         result=dict(outcomes),
-        night=_night(job, now),
+        night=_night(job, now) if _is_nightly(job) else None,
     )
     _record(row, "succeeded_at", *(("night", "claimed_until") if _is_nightly(job) else ()))
 
 
-def _record_failure(job: Job, now: datetime, outcomes: Counter[str], error: Exception) -> None:
+def _record_failure(job: Job, now: datetime, outcomes: Counter[str], error: str) -> None:
     row = JobRun(
         name=job.name,
         started_at=now,
         failed_at=now,
         result=dict(outcomes),
-        error=f"{type(error).__name__}: {error}"[:500],
+        error=error[:500],
         claimed_until=now + PAUSE_AFTER_FAILURE if _is_nightly(job) else None,
     )
     _record(row, "failed_at", *(("claimed_until",) if _is_nightly(job) else ()))
@@ -162,8 +192,3 @@ def _record(row: JobRun, *fields: str) -> None:
         unique_fields=["name"],
         update_fields=["started_at", "result", "error", *fields],
     )
-
-
-def now() -> datetime:
-    """Return the present moment, in UTC."""
-    return datetime.now(UTC)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from itertools import repeat
 
 from credits.worker import Job
 from gifts import expiry
@@ -12,8 +11,7 @@ GIFTS_PER_RUN = 5_000
 
 def expire_gifts(now: datetime) -> Iterator[str]:
     """Give the credits of gifts whose time is over back to their creators."""
-    for count in expiry.expire_due(now=now, limit=GIFTS_PER_RUN):
-        yield from repeat("expired", count)
+    return expiry.expire_due(now=now, limit=GIFTS_PER_RUN)
 
 
-JOBS = (Job("expire_gifts", expire_gifts, every=timedelta(seconds=30), next_due=expiry.next_due),)
+JOBS = (Job(expiry.JOB, expire_gifts, every=timedelta(seconds=30), next_due=expiry.next_due),)

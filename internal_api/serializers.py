@@ -187,8 +187,8 @@ class RenewalsSerializer(WireSerializer):
         return {
             "charged": Count("charged"),
             "paused": Count("paused"),
-            "errors": Count("error"),
-            "total": Count("charged", "paused", "error"),
+            "errors": Count("failed", "skipped"),
+            "total": Count("charged", "paused", "failed", "skipped"),
         }
 
 

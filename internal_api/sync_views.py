@@ -1,12 +1,12 @@
 """Cloud Sync for services (`/api/v1/internal/sync`, service key)."""
 
 from collections import Counter
-from datetime import UTC, datetime
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from credits import due_rows, worker
 from credits.api.sync_serializers import SYNC_STATUS, SyncStatusSerializer
 from credits.api.wire_serializers import named_user
 from credits.sync import cloud_sync
@@ -31,5 +31,7 @@ class SyncViewSet(ServiceViewSet):
     )
     def charge_recurring(self, request: Request) -> Response:
         """Renew what is due, up to 5,000 subscriptions; safe to call at any time, many times."""
-        outcomes = Counter(cloud_sync.renew_due(now=datetime.now(UTC), limit=RENEWALS_PER_REQUEST))
+        now = worker.now()
+        due_rows.retry_postponed(cloud_sync.RENEW_JOB, now=now)
+        outcomes = Counter(cloud_sync.renew_due(now=now, limit=RENEWALS_PER_REQUEST))
         return Response(wire.RENEWALS.represent(outcomes))

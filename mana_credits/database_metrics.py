@@ -6,7 +6,7 @@ partial indexes.
 
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -16,7 +16,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from credits import worker
-from credits.models import Balance, JobRun, OutboxMessage, Reservation
+from credits.models import Balance, JobRun, OutboxMessage, PostponedRow, Reservation
 from webhooks.models import StripeEvent
 
 STOCK_SECONDS = 300
@@ -38,7 +38,7 @@ class StateCollector(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield the gauges."""
         try:
-            yield from [*self._stocks(), *_reservations(), *_waiting(), *_job_runs(), _due()]
+            yield from [*self._stocks(), *_reservations(), *_waiting(), *_jobs()]
         except DatabaseError:
             return
 
@@ -110,17 +110,33 @@ def _job_runs() -> Iterator[GaugeMetricFamily]:
     yield from (success, failure, steps, found)
 
 
+def _jobs() -> Iterator[GaugeMetricFamily]:
+    yield from _job_runs()
+    yield _due()
+    yield _postponed()
+
+
 def _due() -> GaugeMetricFamily:
     age = gauge(
         "job_oldest_due_age_seconds",
         "For how long the oldest row has been due that a job takes; 0 when none is.",
         "name",
     )
+    now = worker.now()
     for job in worker.jobs().values():
         if job.next_due:
-            age.add_metric([job.name], _age(job.next_due()))
+            age.add_metric([job.name], _age(job.next_due(now), now))
     return age
 
 
-def _age(due: datetime | None) -> float:
-    return max(0.0, (datetime.now(UTC) - due).total_seconds()) if due else 0.0
+def _postponed() -> GaugeMetricFamily:
+    """Return how many rows of each job failed and wait to be tried again."""
+    postponed = gauge("job_postponed_rows", "Rows that a job failed at and tries again.", "name")
+    found = PostponedRow.objects.values_list("job").annotate(rows=Count("row_id")).order_by("job")
+    for job, rows in found:
+        postponed.add_metric([job], rows)
+    return postponed
+
+
+def _age(due: datetime | None, now: datetime) -> float:
+    return max(0.0, (now - due).total_seconds()) if due else 0.0

@@ -41,6 +41,8 @@ DATABASE_SESSION = {
     "search_path": "public,credits,gifts",
     "lock_timeout": env.str("DATABASE_LOCK_TIMEOUT", default="5s"),
     "statement_timeout": env.str("DATABASE_STATEMENT_TIMEOUT", default="0"),
+    # A process that stopped amid a transaction keeps its locks no longer than this.
+    "idle_in_transaction_session_timeout": env.str("DATABASE_IDLE_TIMEOUT", default="60s"),
 }
 # The statements of the hot path; off behind a pooler that cannot carry them (PgBouncer < 1.21).
 DATABASE_PREPARED_STATEMENTS = env.bool("DATABASE_PREPARED_STATEMENTS", default=True)

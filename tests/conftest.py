@@ -38,6 +38,7 @@ TABLES = (
     "credits.sync_subscriptions",
     "credits.package_changes",
     "credits.packages",
+    "credits.postponed_rows",
     "credits.purchases",
     "credits.reservations",
     "credits.returns",

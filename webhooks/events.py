@@ -15,7 +15,8 @@ from django.db import transaction
 from django.db.models import F
 from prometheus_client import Counter, Histogram
 
-from credits import pseudonyms
+from credits import due_rows, pseudonyms
+from credits.due_rows import Settled, Work
 from credits.errors import DomainError
 from credits.models import Purchase, Return
 from credits.payments import money_back, purchases, stripe_facts
@@ -33,7 +34,7 @@ LAG = Histogram(
 )
 LONGEST_TRACEBACK = 10_000
 LONGEST_NAME = 255
-EMPTIED_AT_ONCE = 1_000
+PROCESS_JOB = "process_stripe_events"
 
 logger = structlog.get_logger(__name__)
 
@@ -60,7 +61,7 @@ Handler = Callable[[News], Purchase | None]
 def receive(payload: bytes, *, now: datetime) -> StripeEvent:
     """Store an event whose signature was verified, apply it, and return it. Raises InvalidEvent.
 
-    When applying fails the event stays, with the traceback, for the next delivery or `process_all`.
+    When applying fails the event stays, with the traceback, for the next delivery or `process_due`.
     """
     event = _event_of(payload, now)
     StripeEvent.objects.bulk_create([event], ignore_conflicts=True)
@@ -75,19 +76,31 @@ def process(event_id: str, *, now: datetime) -> None:
             event = StripeEvent.objects.select_for_update().get(pk=event_id)
             if event.processed_at is None:
                 _apply(event, now)
-    except Exception:
-        waiting = StripeEvent.objects.filter(pk=event_id, processed_at__isnull=True)
-        error = traceback.format_exc()[-LONGEST_TRACEBACK:]
-        waiting.update(attempts=F("attempts") + 1, error=error)
-        EVENTS.labels("", "failed").inc()
+    except Exception as error:
+        _keep_error(event_id, error)
         raise
 
 
-def process_all(*, now: datetime) -> Iterator[tuple[str, Exception | None]]:
-    """Try all events again that were stored and not processed; yield each with what it raised."""
-    waiting = StripeEvent.objects.filter(processed_at__isnull=True).order_by("created_at", "pk")
-    for event_id in waiting.values_list("pk", flat=True):
-        yield event_id, attempt(event_id, now=now)
+def process_due(*, now: datetime, limit: int) -> Iterator[Settled]:
+    """Apply up to `limit` stored events that were not processed, oldest first; yield each.
+
+    Each in its own transaction, as `due_rows.settle_each` says; what an event raises is kept with
+    it. Any number of processes may do so at once.
+    """
+
+    def apply(event: StripeEvent) -> str:
+        _apply(event, now)
+        return "processed"
+
+    work = Work(
+        PROCESS_JOB,
+        StripeEvent.objects.filter(processed_at__isnull=True),
+        "created_at",
+        apply,
+        owner=None,
+        on_failure=_keep_error,
+    )
+    return due_rows.settle_each(work, now=now, limit=limit)
 
 
 def attempt(event_id: str, *, now: datetime) -> Exception | None:
@@ -107,9 +120,16 @@ def empty_payloads(*, received_before: datetime) -> Iterator[int]:
     processed = StripeEvent.objects.filter(
         processed_at__isnull=False, received_at__lt=received_before
     )
-    old = list(processed.exclude(payload="").values_list("pk", flat=True))
-    for start in range(0, len(old), EMPTIED_AT_ONCE):
-        yield processed.filter(pk__in=old[start : start + EMPTIED_AT_ONCE]).update(payload="")
+    return due_rows.change_free(
+        processed.exclude(payload=""), lambda events: events.update(payload="")
+    )
+
+
+def _keep_error(event_id: str, error: Exception) -> None:
+    waiting = StripeEvent.objects.filter(pk=event_id, processed_at__isnull=True)
+    text = "".join(traceback.format_exception(error))[-LONGEST_TRACEBACK:]
+    waiting.update(attempts=F("attempts") + 1, error=text)
+    EVENTS.labels("", "failed").inc()
 
 
 def _event_of(payload: bytes, now: datetime) -> StripeEvent:

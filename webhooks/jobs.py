@@ -13,12 +13,13 @@ from webhooks.models import StripeEvent
 from webhooks.reconciliation import Check, DoesNotReconcile
 
 RECONCILED_SPAN = timedelta(days=3)
+EVENTS_PER_RUN = 5_000
 
 
 def process_stripe_events(now: datetime) -> Iterator[str]:
     """Apply stored events that could not be applied before."""
-    for _, error in events.process_all(now=now):
-        yield "failed" if error else "processed"
+    for settled in events.process_due(now=now, limit=EVENTS_PER_RUN):
+        yield settled.outcome
 
 
 def reconcile_stripe(now: datetime) -> Iterator[str]:
@@ -38,7 +39,7 @@ def empty_event_payloads(now: datetime) -> Iterator[str]:
             yield from repeat("emptied", count)
 
 
-def oldest_unprocessed() -> datetime | None:
+def oldest_unprocessed(now: datetime) -> datetime | None:
     """Return when the oldest event was received that was not processed."""
     waiting = StripeEvent.objects.filter(processed_at__isnull=True)
     oldest: datetime | None = waiting.aggregate(oldest=Min("received_at"))["oldest"]
@@ -46,7 +47,7 @@ def oldest_unprocessed() -> datetime | None:
 
 
 JOBS = (
-    Job("process_stripe_events", process_stripe_events, next_due=oldest_unprocessed),
+    Job(events.PROCESS_JOB, process_stripe_events, next_due=oldest_unprocessed),
     Job("reconcile_stripe", reconcile_stripe, at_hour=2),
     Job("empty_event_payloads", empty_event_payloads, at_hour=5),
 )

@@ -9,9 +9,12 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
-from django.db import transaction
+import structlog
+from django.db import OperationalError, transaction
 from django.db.models import Q
 
+from credits import due_rows
+from credits.due_rows import FAILED, SKIPPED
 from credits.errors import DomainError
 from credits.models import Purchase, Return
 from credits.payments import (
@@ -22,7 +25,7 @@ from credits.payments import (
     stripe_api,
     stripe_facts,
 )
-from credits.payments.stripe_api import RefusedByStripe
+from credits.payments.stripe_api import PaymentUnavailable, RefusedByStripe
 from credits.payments.stripe_facts import MoneyBack, Payment
 
 Status = Purchase.Status
@@ -36,21 +39,32 @@ REFUND_CHANGES = timedelta(days=35)
 DISPUTE_CHANGES = timedelta(days=180)
 IN_FLIGHT = timedelta(minutes=5)
 
+logger = structlog.get_logger(__name__)
+
 
 class DoesNotReconcile(Exception):
     """Something stands on one side only; `manage.py reconcile_stripe` says what."""
 
 
 class Finding(NamedTuple):
-    """What was looked at; `applied` says what changed, `unexplained` what nobody can explain."""
+    """What was looked at; `applied` says what changed, `unexplained` what nobody can explain.
+
+    `failed` says what looking at it raised; a `locked` one was not looked at.
+    """
 
     name: str
     applied: str | None = None
     unexplained: str | None = None
+    failed: str | None = None
+    locked: bool = False
 
     @property
     def outcome(self) -> str:
         """What the run counts it as."""
+        if self.failed:
+            return FAILED
+        if self.locked:
+            return SKIPPED
         return "unexplained" if self.unexplained else "applied" if self.applied else "looked_at"
 
 
@@ -66,11 +80,11 @@ class Check:
     def run(self) -> Iterator[Finding]:
         """Yield a finding for every object looked at. Raises PaymentUnavailable."""
         for intent in stripe_api.intents(self.since):
-            yield self._intent(intent)
+            yield _guarded(f"payment {intent['id']}", partial(self._intent, intent))
         for refund in stripe_api.refunds(self.since):
-            yield self._return(stripe_facts.of_refund(refund))
+            yield _guarded(f"refund {refund['id']}", partial(self._refund, refund))
         for dispute in stripe_api.disputes(self.since):
-            yield self._return(stripe_facts.of_dispute(dispute))
+            yield _guarded(f"dispute {dispute['id']}", partial(self._dispute, dispute))
         yield from self._purchases_here()
         yield from self._returns_here()
         yield from self._requested_refunds()
@@ -131,11 +145,18 @@ class Check:
             | Q(created_at__gte=self.since)
         )
         for purchase in concerned.order_by("number").iterator():
-            if purchase.stripe_payment_intent_id:
-                if purchase.stripe_payment_intent_id not in self._seen:
-                    yield self._intent_by_id(purchase.stripe_payment_intent_id)
+            name = f"purchase {purchase.pk}"
+            if intent_id := purchase.stripe_payment_intent_id:
+                if intent_id not in self._seen:
+                    yield _guarded(name, partial(self._intent_by_id, intent_id))
             elif purchase.stripe_checkout_session_id:
-                yield self._session(purchase)
+                yield _guarded(name, partial(self._session, purchase))
+
+    def _refund(self, refund: Object) -> Finding:
+        return self._return(stripe_facts.of_refund(refund))
+
+    def _dispute(self, dispute: Object) -> Finding:
+        return self._return(stripe_facts.of_dispute(dispute))
 
     def _return(self, fact: MoneyBack) -> Finding:
         self._seen.add(fact.stripe_id)
@@ -147,10 +168,10 @@ class Check:
 
     def _returns_here(self) -> Iterator[Finding]:
         kinds = (
-            (Return.Kind.REFUND, REFUND_CHANGES, stripe_api.refund, stripe_facts.of_refund),
-            (Return.Kind.DISPUTE, DISPUTE_CHANGES, stripe_api.dispute, stripe_facts.of_dispute),
+            (Return.Kind.REFUND, REFUND_CHANGES, stripe_api.refund, self._refund),
+            (Return.Kind.DISPUTE, DISPUTE_CHANGES, stripe_api.dispute, self._dispute),
         )
-        for kind, changes, ask, read in kinds:
+        for kind, changes, ask, look in kinds:
             concerned = Return.objects.filter(
                 Q(created_at__gte=self.since)
                 | Q(created_at__gte=self.now - changes)
@@ -159,20 +180,15 @@ class Check:
                 stripe_id__isnull=False,
             ).exclude(given_back=True)
             for stripe_id in concerned.values_list("stripe_id", flat=True):
-                if stripe_id is None or stripe_id in self._seen:
-                    continue
-                found = ask(stripe_id)
-                if found is None:
-                    yield Finding(f"{kind} {stripe_id}", unexplained="is not at Stripe")
-                else:
-                    yield self._return(read(found))
+                if stripe_id is not None and stripe_id not in self._seen:
+                    name = f"{kind} {stripe_id}"
+                    yield _guarded(name, partial(_look_up, name, partial(ask, stripe_id), look))
 
     def _requested_refunds(self) -> Iterator[Finding]:
-        left = Return.objects.filter(
-            state=State.REQUESTED, created_at__lt=self.now - IN_FLIGHT
-        ).order_by("created_at")
-        for asked in left:
-            yield self._send(asked)
+        # A request from the future was made while a clock was wrong: nobody is sending that one.
+        idle = Q(created_at__lt=self.now - IN_FLIGHT) | Q(created_at__gt=self.now + IN_FLIGHT)
+        for asked in Return.objects.filter(idle, state=State.REQUESTED).order_by("created_at"):
+            yield _guarded(f"requested refund {asked.pk}", partial(self._send, asked))
 
     def _send(self, asked: Return) -> Finding:
         name = f"requested refund {asked.pk}"
@@ -186,8 +202,8 @@ class Check:
 
     def _never_opened(self) -> Iterator[Finding]:
         for purchase in checkout.never_opened(now=self.now):
-            step = partial(checkout.give_up, purchase)
-            yield self._apply(f"purchase {purchase.pk}", purchase, step)
+            name, step = f"purchase {purchase.pk}", partial(checkout.give_up, purchase)
+            yield _guarded(name, partial(self._apply, name, purchase, step))
 
     def _apply(self, name: str, purchase: Purchase | None, step: Step | None) -> Finding:
         if step is None:
@@ -195,12 +211,35 @@ class Check:
         before = _state_of(purchase)
         try:
             with transaction.atomic():
+                due_rows.wait_at_most(due_rows.LOCK_PATIENCE)
                 step()
                 after = _state_of(purchase)
                 transaction.set_rollback(self.dry_run)
         except DomainError as refusal:
             return Finding(name, unexplained=refusal.text)
         return Finding(name, applied=None if after == before else f"{before} → {after}")
+
+
+def _guarded(name: str, look: Callable[[], Finding]) -> Finding:
+    """Return what `look` finds; one object that cannot be looked at does not stop the others."""
+    try:
+        return look()
+    except PaymentUnavailable:
+        raise
+    except OperationalError as error:
+        if not due_rows.is_locked(error):  # the database is away
+            raise
+        return Finding(name, locked=True)
+    except Exception as error:
+        logger.exception("reconciliation_failed", object=name)
+        return Finding(name, failed=f"{type(error).__name__}: {error}")
+
+
+def _look_up(
+    name: str, ask: Callable[[], Object | None], look: Callable[[Object], Finding]
+) -> Finding:
+    found = ask()
+    return Finding(name, unexplained="is not at Stripe") if found is None else look(found)
 
 
 def _state_of(purchase: Purchase | None) -> str:

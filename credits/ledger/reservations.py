@@ -10,10 +10,11 @@ from decimal import Decimal
 from typing import NamedTuple, cast
 from uuid import UUID
 
-from django.db import transaction
-from django.db.models import Min
+from django.db.models import Min, QuerySet
 
+from credits import due_rows
 from credits.amounts import plain, positive
+from credits.due_rows import Work
 from credits.errors import DomainError
 from credits.ids import new_id
 from credits.ledger.db_functions import Routine
@@ -24,6 +25,7 @@ from credits.models import Balance, Reservation, Transaction
 DEFAULT_TTL = timedelta(hours=24)
 SHORTEST_TTL = timedelta(seconds=1)
 LONGEST_TTL = timedelta(days=7)
+EXPIRE_JOB = "expire_reservations"
 
 
 class Hold(NamedTuple):
@@ -190,31 +192,34 @@ def release(reservation_id: UUID, *, origin: Origin) -> Hold:
     return _settled(reservation_id, _Step("released", fingerprint), origin)
 
 
-def expire_due(*, now: datetime, limit: int) -> Iterator[Reservation]:
-    """Expire up to `limit` open reservations whose time is over, each in its own transaction.
+def expire_due(*, now: datetime, limit: int) -> Iterator[str]:
+    """Expire up to `limit` open reservations whose time is over; yield `expired` for each.
 
-    Any number of processes may do so at once: each takes rows that no other one holds.
+    Each one in its own transaction; `skipped` and `failed` as `due_rows.settle_each` says. Any
+    number of processes may do so at once.
     """
     origin = Origin("system", at=now)
-    for _ in range(limit):
-        with transaction.atomic():
-            due = (
-                Reservation.objects.filter(status="open", expires_at__lte=now)
-                .order_by("expires_at")
-                .select_for_update(skip_locked=True)
-                .first()
-            )
-            if due is None:
-                return
-            expired = _settled(due.pk, _Step("expired"), origin).reservation
-        yield expired
+
+    def expire(reservation: Reservation) -> str:
+        return _settled(reservation.pk, _Step("expired"), origin).reservation.status
+
+    due = _open().filter(expires_at__lte=now)
+    work = Work(EXPIRE_JOB, due, "expires_at", expire)
+    return (settled.outcome for settled in due_rows.settle_each(work, now=now, limit=limit))
 
 
-def next_due() -> datetime | None:
-    """Return when the first open reservation expires or should have, None without any."""
-    still_open = Reservation.objects.filter(status="open")
-    due: datetime | None = still_open.aggregate(due=Min("expires_at"))["due"]
+def next_due(now: datetime) -> datetime | None:
+    """Return when the first open reservation expires or should have, None without any.
+
+    Reservations that failed to expire and are not tried again yet do not count.
+    """
+    waiting = _open().exclude(pk__in=due_rows.postponed_keys(EXPIRE_JOB, now=now))
+    due: datetime | None = waiting.aggregate(due=Min("expires_at"))["due"]
     return due
+
+
+def _open() -> QuerySet[Reservation]:
+    return Reservation.objects.filter(status=Reservation.Status.OPEN)
 
 
 class _Step(NamedTuple):

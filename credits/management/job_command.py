@@ -1,19 +1,50 @@
 """The base of commands that run one of the worker's jobs."""
 
+import os
+import sys
+from argparse import ArgumentParser
+from collections import Counter
 from typing import Any, ClassVar
 
 from django.core.management.base import BaseCommand
 
-from credits import worker
+from credits import due_rows, worker
+from credits.due_rows import FAILED, SKIPPED
+from credits.worker import Job
 
 
 class JobCommand(BaseCommand):
-    """Runs the job named `job`, as the worker does, and prints what it came to."""
+    """Runs the job named `job`, as the worker does, and prints what it came to.
+
+    Rows that failed before are tried again at once. The exit code is 1 if a row failed, else 75
+    (EX_TEMPFAIL of sysexits.h: try again later) if a row was skipped because it is locked.
+    """
 
     job: ClassVar[str]
 
     def handle(self, **options: Any) -> None:
         """Run once and count."""
-        outcomes = worker.run(worker.jobs()[self.job], now=worker.now())
+        self.run_job(worker.jobs()[self.job])
+
+    def run_job(self, job: Job) -> None:
+        """Run `job`, print how often each outcome came up, and exit unless all went well."""
+        now = worker.now()
+        due_rows.retry_postponed(job.name, now=now)
+        outcomes = worker.run(job, now=now)
         counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
-        self.stdout.write(f"{self.job}: {counts or 'nothing was due'}.")
+        self.stdout.write(f"{job.name}: {counts or 'nothing was due'}.")
+        if code := exit_code(outcomes):
+            sys.exit(code)
+
+
+class LimitedJobCommand(JobCommand):
+    """Runs a job that takes rows, up to `--limit` of them."""
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take how many at most."""
+        parser.add_argument("--limit", type=int, default=100_000, help="at most so many rows")
+
+
+def exit_code(outcomes: Counter[str]) -> int:
+    """Return the exit code of a run: 0, 1 with failed rows, 75 with locked ones."""
+    return 1 if outcomes[FAILED] else os.EX_TEMPFAIL if outcomes[SKIPPED] else 0

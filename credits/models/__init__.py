@@ -5,7 +5,7 @@ from credits.models.balances import Balance
 from credits.models.catalogue import Operation, OperationPrice
 from credits.models.daily_totals import DailyRevenue, DailyTotal
 from credits.models.idempotency import IdempotencyKey
-from credits.models.jobs import JobRun
+from credits.models.jobs import JobRun, PostponedRow
 from credits.models.money_back import Return
 from credits.models.outbox import OutboxMessage
 from credits.models.packages import Package, PackageChange
@@ -27,6 +27,7 @@ __all__ = [
     "OutboxMessage",
     "Package",
     "PackageChange",
+    "PostponedRow",
     "Purchase",
     "Reservation",
     "Return",

@@ -1,7 +1,9 @@
-"""Runs of the worker's jobs: what the metrics and the back office say of them."""
+"""Runs of the worker's jobs, and the rows that failed in them."""
 
 from django.db import models
 from django.db.models import Q
+
+from credits.models.fields import user_id_field
 
 
 class JobRun(models.Model):
@@ -28,4 +30,26 @@ class JobRun(models.Model):
                 name="job_failure_has_its_error",
                 condition=Q(error="") | Q(failed_at__isnull=False),
             ),
+        )
+
+
+class PostponedRow(models.Model):
+    """A row that a job could not settle: `error` is what it raised last.
+
+    The job tries the row again at `due_at`, and deletes this record when the row is settled.
+    `user_id` is empty for a row that belongs to no user.
+    """
+
+    pk = models.CompositePrimaryKey("user_id", "job", "row_id")
+    user_id = user_id_field()
+    job = models.CharField(max_length=64)
+    row_id = models.CharField(max_length=255)
+    attempts = models.IntegerField()
+    due_at = models.DateTimeField()
+    error = models.CharField(max_length=500)
+
+    class Meta:
+        db_table = '"credits"."postponed_rows"'
+        constraints = (
+            models.CheckConstraint(name="postponed_row_was_attempted", condition=Q(attempts__gt=0)),
         )

@@ -12,8 +12,9 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
-from django.db.models import Min, QuerySet
+from django.db.models import Min, Q, QuerySet
 
+from credits import due_rows
 from credits.atomicity import transaction_required
 from credits.errors import DomainError
 from credits.models import OutboxMessage
@@ -48,7 +49,8 @@ def deliver_due(*, now: datetime) -> Iterator[str]:
     """Deliver what is due, one after the other; yield `delivered`, `failed` or `dead` for each.
 
     Any number of processes may do so at once. Ends early when mana-notify cannot be reached: there
-    is no point in letting every message wait for it. Without MANA_NOTIFY_URL messages wait.
+    is no point in letting every message wait for it. Without MANA_NOTIFY_URL messages wait. A
+    message that raises anything else counts as failed and does not stop the others.
     """
     while mana_notify.configured() and (message := _claim(now)):
         try:
@@ -58,12 +60,15 @@ def deliver_due(*, now: datetime) -> Iterator[str]:
         except NotifyUnavailable as error:
             yield _failed(message, error)
             return
+        except Exception as error:
+            logger.exception("notification_not_sent", message=str(message.pk))
+            yield _failed(message, error)
         else:
             _open(message).update(status=Status.DELIVERED, delivered_at=now, last_error="")
             yield Status.DELIVERED.value
 
 
-def next_due() -> datetime | None:
+def next_due(now: datetime) -> datetime | None:
     """Return when the first pending message is or was due, None without any."""
     pending = OutboxMessage.objects.filter(status=Status.PENDING)
     due: datetime | None = pending.aggregate(due=Min("due_at"))["due"]
@@ -78,26 +83,28 @@ def revive(message_id: UUID, *, now: datetime) -> OutboxMessage:
     return OutboxMessage.objects.get(pk=message_id)
 
 
-def clean_up(*, now: datetime) -> int:
-    """Delete what was delivered more than 30 days ago; return how many."""
-    return OutboxMessage.objects.filter(
-        status=Status.DELIVERED, delivered_at__lt=now - KEPT
-    ).delete()[0]
+def clean_up(*, now: datetime) -> Iterator[int]:
+    """Delete what was delivered more than 30 days ago, in batches; yield how many."""
+    old = OutboxMessage.objects.filter(status=Status.DELIVERED, delivered_at__lt=now - KEPT)
+    return due_rows.change_free(old, lambda rows: rows.delete()[0])
 
 
 @transaction.atomic
 def _claim(now: datetime) -> OutboxMessage | None:
-    message = (
-        OutboxMessage.objects.filter(status=Status.PENDING, due_at__lte=now)
-        .order_by("due_at")
-        .select_for_update(skip_locked=True)
-        .first()
-    )
+    message = _due(now).order_by("due_at").select_for_update(skip_locked=True).first()
     if message:
         message.attempts += 1
         message.due_at = now + min(FIRST_PAUSE * 2 ** (message.attempts - 1), LONGEST_PAUSE)
         message.save(update_fields=["attempts", "due_at"])
     return message
+
+
+def _due(now: datetime) -> QuerySet[OutboxMessage]:
+    # No pause is as long as this: a message due later was written by a clock that was wrong.
+    too_late = now + 2 * LONGEST_PAUSE
+    return OutboxMessage.objects.filter(
+        Q(due_at__lte=now) | Q(due_at__gt=too_late), status=Status.PENDING
+    )
 
 
 def _failed(message: OutboxMessage, error: Exception) -> str:

@@ -62,22 +62,24 @@ SUM_MONEY = """
 """
 
 
-def sum_due(*, now: datetime) -> Iterator[date]:
-    """Sum today, the newest day that was summed, the one before it and all between; yield each.
+def sum_due(*, now: datetime) -> Iterator[tuple[date, bool]]:
+    """Sum today, the newest day that was summed, the one before it and all between.
 
-    What is committed later than a day after its moment is not seen by this.
+    Yields each with whether it was summed: another process may be at it. What is committed later
+    than a day after its moment is not seen by this.
     """
     today = now.astimezone(UTC).date()
-    newest = DailyRevenue.objects.aggregate(date=Max("date"))["date"]
+    known = DailyRevenue.objects.filter(date__lte=today)  # later ones are of a clock that ran ahead
+    newest = known.aggregate(date=Max("date"))["date"]
     first = newest - ONE_DAY if newest else first_day() or today
-    yield from sum_days(min(first, today), today)
+    for day in _days(min(first, today), today):
+        yield day, _sum_day(day, wait=False)
 
 
 def sum_days(first: date, last: date) -> Iterator[date]:
     """Sum each UTC day from `first` to `last`, in a transaction of its own; yield it."""
-    for offset in range((last - first).days + 1):
-        day = first + offset * ONE_DAY
-        _sum_day(day)
+    for day in _days(first, last):
+        _sum_day(day, wait=True)
         yield day
 
 
@@ -89,12 +91,20 @@ def first_day() -> date | None:
     return min((day for day in known if day), default=None)
 
 
+def _days(first: date, last: date) -> Iterator[date]:
+    return (first + offset * ONE_DAY for offset in range((last - first).days + 1))
+
+
 @transaction.atomic
-def _sum_day(day: date) -> None:
+def _sum_day(day: date, *, wait: bool) -> bool:
+    """Return whether the day was summed: one process at a time does so, others may `wait`."""
     start = datetime.combine(day, time(), UTC)
     values = {"date": day, "start": start, "end": start + ONE_DAY}
     DailyRevenue.objects.bulk_create([DailyRevenue(date=day)], ignore_conflicts=True)
-    DailyRevenue.objects.select_for_update().get(pk=day)  # one process at a time sums a day
+    row = DailyRevenue.objects.filter(pk=day).select_for_update(skip_locked=not wait)
+    if row.first() is None:
+        return False
     with connection.cursor() as cursor:
         cursor.execute(SUM_TRANSACTIONS, values)
         cursor.execute(SUM_MONEY, values)
+    return True

@@ -7,14 +7,15 @@ with the subscription's new period. The subscription's row is locked first, the 
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import NamedTuple, cast
 from uuid import UUID
 
-import structlog
 from django.db import transaction
-from django.db.models import Min, Q
+from django.db.models import Min, QuerySet
 
-from credits import catalogue
+from credits import catalogue, due_rows
+from credits.due_rows import Work
 from credits.errors import DomainError
 from credits.ledger import idempotency, ledger
 from credits.ledger.posting import InsufficientCredits, Memo, Origin, Priced
@@ -24,9 +25,8 @@ from credits.sync import billing_periods, notification_texts
 
 OPERATION = "cloud_sync"
 APP_ID = "sync"
+RENEW_JOB = "renew_subscriptions"
 LANGUAGES = frozenset({"de", "en"})
-
-logger = structlog.get_logger(__name__)
 
 
 class SyncActive(DomainError):
@@ -157,39 +157,35 @@ def revoke(user_id: str, *, now: datetime) -> SyncSubscription:
 
 
 def renew_due(*, now: datetime, limit: int) -> Iterator[str]:
-    """Renew up to `limit` subscriptions that are due; yield `charged`, `paused` or `error` each.
+    """Renew up to `limit` subscriptions that are due; yield `charged` or `paused` for each.
 
-    Charges the current period, or pauses when the credits are missing, each in its own transaction.
-    Any number of processes may do so at once: each takes rows that no other one holds. What is
-    refused for another reason stays due and does not hold up the others.
+    Charges the current period, or pauses when the credits are missing, each in its own transaction;
+    `skipped` and `failed` as `due_rows.settle_each` says. Any number of processes may do so at
+    once.
     """
-    seen: tuple[datetime, str] | None = None
-    for _ in range(limit):
-        with transaction.atomic():
-            subscription = _next_due(now, seen)
-            if subscription is None:
-                return
-            seen = _end(subscription), subscription.pk
-            outcome = _renew(subscription, now)
-        yield outcome
+    work = Work(RENEW_JOB, _due(now), "paid_until", partial(_renew, now=now))
+    return (settled.outcome for settled in due_rows.settle_each(work, now=now, limit=limit))
 
 
-def next_due() -> datetime | None:
-    """Return when the first subscription is or was due, None without any."""
-    renewing = SyncSubscription.objects.filter(renews=True, gifted_at=None)
-    due: datetime | None = renewing.aggregate(due=Min("paid_until"))["due"]
+def next_due(now: datetime) -> datetime | None:
+    """Return when the first subscription is or was due, None without any.
+
+    Subscriptions that failed to renew and are not tried again yet do not count.
+    """
+    waiting = _renewing().exclude(pk__in=due_rows.postponed_keys(RENEW_JOB, now=now))
+    due: datetime | None = waiting.aggregate(due=Min("paid_until"))["due"]
     return due
 
 
-def _next_due(now: datetime, seen: tuple[datetime, str] | None) -> SyncSubscription | None:
-    due = SyncSubscription.objects.filter(renews=True, gifted_at=None, paid_until__lte=now)
-    if seen:
-        moment, user_id = seen
-        due = due.filter(Q(paid_until=moment, pk__gt=user_id) | Q(paid_until__gt=moment))
-    return due.order_by("paid_until", "pk").select_for_update(skip_locked=True).first()
+def _renewing() -> QuerySet[SyncSubscription]:
+    return SyncSubscription.objects.filter(renews=True, gifted_at=None)
 
 
-def _renew(subscription: SyncSubscription, now: datetime) -> str:
+def _due(now: datetime) -> QuerySet[SyncSubscription]:
+    return _renewing().filter(paid_until__lte=now)
+
+
+def _renew(subscription: SyncSubscription, *, now: datetime) -> str:
     start = billing_periods.current_start(
         _end(subscription), subscription.interval, anchor_day=_anchor(subscription), now=now
     )
@@ -198,9 +194,6 @@ def _renew(subscription: SyncSubscription, now: datetime) -> str:
     except InsufficientCredits as lack:
         _pause(subscription, lack, now)
         return "paused"
-    except DomainError as error:
-        logger.error("renewal_failed", user=subscription.pk, code=error.code)  # noqa: TRY400
-        return "error"
     _save(subscription, now)
     return "charged"
 

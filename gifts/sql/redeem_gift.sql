@@ -40,13 +40,15 @@ BEGIN
     SELECT max(m.since) INTO throttled_since
         FROM unnest(p_buckets, p_limits) AS l (bucket, allowed)
         JOIN gifts.gift_misses m ON m.bucket = l.bucket
-        WHERE m.since > p_since AND m.misses >= l.allowed;
+        WHERE m.since > p_since AND m.since <= p_since + interval '20 minutes'
+            AND m.misses >= l.allowed;
     IF throttled_since IS NOT NULL THEN
         UPDATE gifts.gift_misses m SET refused = m.refused + 1
             WHERE m.bucket IN (
                 SELECT o.bucket FROM gifts.gift_misses o
                 JOIN unnest(p_buckets, p_limits) AS l (bucket, allowed) ON o.bucket = l.bucket
-                WHERE o.since > p_since AND o.misses >= l.allowed
+                WHERE o.since > p_since AND o.since <= p_since + interval '20 minutes'
+                    AND o.misses >= l.allowed
                 ORDER BY o.bucket FOR UPDATE OF o);
         outcome := 'too_many_attempts';
         RETURN;

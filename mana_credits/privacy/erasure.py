@@ -19,6 +19,7 @@ from credits.models import (
     IdempotencyKey,
     JobRun,
     OutboxMessage,
+    PostponedRow,
     Purchase,
     Reservation,
     Return,
@@ -173,7 +174,8 @@ def _strip_what_is_told(person: Person) -> Counter[str]:
     return Counter(
         {
             "messages": OutboxMessage.objects.filter(user_id=person.id).delete()[0],
-            "errors of jobs": quoting.update(error="erased"),
+            "errors of jobs": quoting.update(error="erased")
+            + PostponedRow.objects.filter(user_id=person.id).delete()[0],
         }
     )
 

@@ -2,21 +2,28 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
-from django.db import connection
-from psycopg.conninfo import make_conninfo
+import psutil
+import psycopg
+from django.db.models import Count
 
 from credits import worker
 from credits.models import Balance, SyncSubscription, Transaction
-from tests.factories import due_subscribers
+from credits.outbox import outbox
+from gifts import expiry
+from gifts.models import GiftCode
+from mana_credits.dev.embedded_postgres import temporary_server
+from tests.factories import due_subscribers, gift, give
+from tests.running import database_of_the_test
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,15 +33,12 @@ def charges() -> int:
 
 
 @contextmanager
-def worker_process() -> Iterator[subprocess.Popen[bytes]]:
+def worker_process(database: str = "", **environment: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run `manage.py worker` on the test's database; leave no process behind."""
-    parts = connection.get_connection_params()
-    names = ("dbname", "user", "password", "host", "port")
-    database = make_conninfo(**{name: parts[name] for name in names if parts.get(name)})
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "manage.py", "worker"],
         cwd=ROOT,
-        env={**os.environ, "DATABASE_URL": database},
+        env={**os.environ, "DATABASE_URL": database or database_of_the_test(), **environment},
         stdout=subprocess.DEVNULL,
     )
     try:
@@ -45,8 +49,12 @@ def worker_process() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def wait_for(count: int) -> None:
-    deadline = time.monotonic() + 30
-    while charges() < count:
+    wait_until(lambda: charges() >= count)
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -67,10 +75,128 @@ def test_a_worker_killed_and_one_stopped_amid_1000_renewals_leave_1000_charges(
         process.send_signal(signal.SIGTERM)
         exit_code = process.wait(timeout=10)
     after_stop = charges()
-    worker.work_once(Event(), now=datetime.now(UTC))
+    worker.work_once(Event())
 
     assert exit_code == 0
     assert 100 <= after_kill < after_stop < 1000
     assert charges() == 1000
     assert SyncSubscription.objects.filter(paid_until__gt=now).count() == 1000
     assert set(Balance.objects.values_list("posted", flat=True)) == {0}
+
+
+def test_a_worker_stopped_amid_its_work_keeps_one_row_from_the_others(committed: None) -> None:
+    """It held a batch of gifts and their creators' balances, and nobody else could expire them."""
+    now = datetime.now(UTC)
+    for number in range(200):
+        give(f"creator-{number}", 3)
+        gift(f"creator-{number}", 3, at=now - timedelta(days=2), days=1)
+    active = GiftCode.objects.filter(status="active")
+
+    with worker_process() as process:
+        wait_until(lambda: active.count() < 190)
+        process.send_signal(signal.SIGSTOP)
+        left = active.count()
+        outcomes = list(expiry.expire_due(now=now, limit=1000))
+        skipped = active.count()
+        process.send_signal(signal.SIGCONT)
+        wait_until(lambda: active.count() == 0)
+
+    assert left > 1
+    assert outcomes.count("expired") in {left, left - 1}
+    assert outcomes.count("skipped") == skipped <= 1
+    returned = Transaction.objects.filter(cause__startswith="gift:")
+    assert returned.count() == 200
+    assert not returned.values("cause").annotate(times=Count("id")).filter(times__gt=1).exists()
+    assert set(Balance.objects.values_list("posted", flat=True)) == {3}
+
+
+def test_sigterm_ends_a_worker_whose_receiver_drips(committed: None) -> None:
+    """A byte a second is no time-out for a socket."""
+    outbox.tell("alice", {}, key="k", now=datetime.now(UTC))
+    with dripping() as (url, called), worker_process(MANA_NOTIFY_URL=url) as process:
+        assert called.wait(30)
+
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(timeout=20)
+
+    assert code in {0, 1}
+    assert outbox.next_due(datetime.now(UTC)) is not None  # it is delivered by the next one
+
+
+@contextmanager
+def dripping() -> Iterator[tuple[str, Event]]:
+    """Serve answers that come byte by byte and never end."""
+    called, over = Event(), Event()
+
+    def drip(line: socket.socket) -> None:
+        with line, suppress(OSError):
+            line.sendall(b"HTTP/1.1 200 OK\r\nX-Drip: ")
+            called.set()
+            while not over.wait(1):
+                line.sendall(b"x")
+
+    def accept(listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                Thread(target=drip, args=(listener.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        Thread(target=accept, args=(listener,), daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}", called
+        finally:
+            over.set()
+            listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_sigterm_ends_a_worker_whose_database_is_frozen() -> None:
+    with temporary_server() as database:
+        environment = {**os.environ, "DATABASE_URL": database}
+        subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], env=environment, check=True)
+        with (
+            psycopg.connect(database, autocommit=True) as observer,
+            frozen_later(database) as ice,
+            worker_process(database) as process,
+        ):
+            wait_until(lambda: _succeeded(observer) >= 5)
+            ice.freeze()
+            time.sleep(11)  # the next round of jobs begins within ten seconds
+
+            process.send_signal(signal.SIGTERM)
+            code = process.wait(timeout=20)
+
+    assert code == 1
+
+
+def _succeeded(observer: "psycopg.Connection[tuple[int]]") -> int:
+    row = observer.execute("SELECT count(*) FROM credits.job_runs WHERE succeeded_at IS NOT NULL")
+    return (row.fetchone() or (0,))[0]
+
+
+class Ice:
+    """Freezes all processes of a server, and thaws them."""
+
+    def __init__(self, database: str) -> None:
+        with psycopg.connect(database) as line:
+            backend = psutil.Process(line.info.backend_pid)
+        self.postmaster = backend.parent()
+        self.frozen: list[psutil.Process] = []
+
+    def freeze(self) -> None:
+        assert self.postmaster
+        self.frozen = [self.postmaster, *self.postmaster.children()]
+        for process in self.frozen:
+            process.suspend()
+
+    def thaw(self) -> None:
+        for process in self.frozen:
+            process.resume()
+
+
+@contextmanager
+def frozen_later(database: str) -> Iterator[Ice]:
+    ice = Ice(database)
+    try:
+        yield ice
+    finally:
+        ice.thaw()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
+from credits import due_rows
 from credits.ledger.posting import Origin
 from credits.models import Balance, Transaction
 from credits.principals import User
@@ -21,7 +22,7 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def expire(now: datetime = NOW, limit: int = 1000) -> int:
-    return sum(expiry.expire_due(now=now, limit=limit))
+    return list(expiry.expire_due(now=now, limit=limit)).count("expired")
 
 
 def test_the_credits_come_back_to_the_last_ten_thousandth() -> None:
@@ -72,7 +73,7 @@ def test_an_expired_gift_can_be_cancelled_while_its_credits_are_in_it(ivan: Call
 
 
 def test_the_limit_holds_and_the_next_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(expiry, "BATCH", 2)
+    monkeypatch.setattr(due_rows, "LISTED_AT_ONCE", 2)
     give("ivan", 10)
     for _ in range(5):
         gift("ivan", 1, at=NOW - timedelta(days=7), days=1)
@@ -95,13 +96,13 @@ def test_the_command_expires_what_is_due_and_forgets_old_misses() -> None:
 
     call_command("expire_gifts", stdout=out)
 
-    assert out.getvalue() == "1 gifts expired.\n"
+    assert out.getvalue() == "expire_gifts: 1 expired.\n"
     assert [row.bucket for row in GiftMisses.objects.all()] == ["user:y"]
 
 
 @pytest.mark.usefixtures("committed")
 def test_two_expiry_jobs_at_once_return_each_gift_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(expiry, "BATCH", 3)
+    monkeypatch.setattr(due_rows, "LISTED_AT_ONCE", 3)
     for creator in ("ivan", "judy", "kate"):
         give(creator, 100)
         for _ in range(10):

@@ -299,7 +299,7 @@ def test_expiry_frees_what_is_due_and_nothing_else(capsys: pytest.CaptureFixture
 
     call_command("expire_reservations")
 
-    assert capsys.readouterr().out == "1 reservations expired.\n"
+    assert capsys.readouterr().out == "expire_reservations: 1 expired.\n"
     due.refresh_from_db()
     still_good.refresh_from_db()
     assert (due.status, still_good.status) == ("expired", "open")
@@ -316,6 +316,6 @@ def test_expiry_stops_at_its_limit(capsys: pytest.CaptureFixture[str]) -> None:
     call_command("expire_reservations")
     call_command("expire_reservations")
 
-    counts = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-    assert counts == ["2", "1", "0"]
+    counts = [line.split(": ")[1] for line in capsys.readouterr().out.splitlines()]
+    assert counts == ["2 expired.", "1 expired.", "nothing was due."]
     assert totals() == (100, 0, 0)

@@ -19,7 +19,7 @@ from django.db import connection
 
 from credits import worker
 from credits.ledger.posting import Origin
-from credits.models import Package, Purchase, StripeCustomer, Transaction
+from credits.models import Package, PostponedRow, Purchase, StripeCustomer, Transaction
 from credits.outbox import outbox
 from credits.payments import refund_requests
 from credits.worker import Job
@@ -173,6 +173,9 @@ def fail_at_a_job() -> None:
 
     with pytest.raises(RuntimeError):
         worker.run(Job("some_job", job), now=NOW)
+    PostponedRow.objects.create(
+        user_id=DORA, job="some_job", row_id=DORA, attempts=1, due_at=NOW, error=f"({DORA})"
+    )
 
 
 @pytest.fixture
@@ -192,6 +195,7 @@ WHERE = {
     "credits.idempotency_keys",
     "credits.job_runs",
     "credits.outbox",
+    "credits.postponed_rows",
     "credits.purchases",
     "credits.reservations",
     "credits.returns",

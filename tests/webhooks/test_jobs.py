@@ -44,13 +44,13 @@ def test_an_event_that_failed_is_applied_again(
         for event in stripe.events():
             deliver(event)
     received = StripeEvent.objects.filter(processed_at=None).earliest("received_at").received_at
-    oldest = jobs.oldest_unprocessed()
+    oldest = jobs.oldest_unprocessed(NOW)
 
     outcomes = worker.run(worker.jobs()["process_stripe_events"], now=datetime.now(UTC))
 
     assert oldest == received
     assert outcomes == {"processed": 1}
-    assert jobs.oldest_unprocessed() is None
+    assert jobs.oldest_unprocessed(NOW) is None
     assert Balance.objects.get(pk="alice").posted == 500
 
 
@@ -92,7 +92,7 @@ def test_what_old_processed_events_said_is_forgotten() -> None:
     event("evt_waiting", days=500, processed=False)
     event("evt_young", days=400)
 
-    with patch("webhooks.events.EMPTIED_AT_ONCE", 1):
+    with patch("credits.due_rows.CHANGED_AT_ONCE", 1):
         first, second = emptied(), emptied()
 
     assert first == second == ["evt_1", "evt_2"]

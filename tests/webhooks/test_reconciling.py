@@ -286,17 +286,27 @@ def test_a_rate_limit_without_end_is_an_error(bought: Purchase, stripe: Stripe) 
     assert sum(call.args[0] for call in sleep.call_args_list) == 31
 
 
-def test_a_question_that_stripe_does_not_understand_is_a_defect(
-    bought: Purchase, stripe: Stripe
+def test_an_object_that_cannot_be_looked_at_fails_the_run_and_stops_nobody(
+    bought: Purchase, stripe: Stripe, capsys: Output
 ) -> None:
     refusal = library.InvalidRequestError("what?", "id", http_status=400)  # type: ignore[no-untyped-call]
 
     with (
         patch("credits.payments.stripe_api.intents", return_value=[]),
         patch.object(library.PaymentIntentService, "retrieve", side_effect=refusal),
-        pytest.raises(library.InvalidRequestError),
+        patch("credits.payments.stripe_api.refunds", return_value=[{"id": "re_broken"}]),
     ):
-        reconcile()
+        code = reconcile()
+
+    assert code == 1
+    printed = [line for line in capsys.readouterr().out.splitlines() if line[0] != "{"]
+    assert printed == [
+        "Failed: refund re_broken: KeyError: 'amount'",
+        f"Failed: purchase {bought.pk}: InvalidRequestError: what?",
+        "2 looked at, 0 applied, 0 unexplained, 2 failed.",
+    ]
+    assert JobRun.objects.get(pk="reconcile_stripe").error == "2 of 2 steps failed"
+    assert state(bought) == ("pending", 0)
 
 
 def test_a_purchase_that_was_opened_meanwhile_is_not_given_up(bought: Purchase) -> None:

@@ -1,27 +1,24 @@
 """`manage.py expire_gifts`: give the credits of expired gifts back to their creators."""
 
-from argparse import ArgumentParser
-from datetime import UTC, datetime
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from credits.management.job_command import LimitedJobCommand
+from credits.worker import Job
 from gifts import expiry
 
 
-class Command(BaseCommand):
+class Command(LimitedJobCommand):
     """Expires what is due; any number of these may run at once."""
 
     help = (
-        "Gives the credits of gifts whose time is over back to their creators, in batches. Safe to "
-        "stop, to run again, and to run many times at once. Also forgets old counts of wrong codes."
+        "Gives the credits of gifts whose time is over back to their creators, each in its own "
+        "transaction. Safe to stop, to run again, and to run many times at once. Also forgets old "
+        "counts of wrong codes. Exits with 1 if a gift failed, with 75 if one was skipped because "
+        "somebody else has locked it or its creator's balance."
     )
+    job = expiry.JOB
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take how many at most."""
-        parser.add_argument("--limit", type=int, default=100_000, help="expire at most so many")
-
-    def handle(self, *, limit: int, **options: Any) -> None:
+    def handle(self, **options: Any) -> None:
         """Expire and count."""
-        expired = sum(expiry.expire_due(now=datetime.now(UTC), limit=limit))
-        self.stdout.write(f"{expired} gifts expired.")
+        limit: int = options["limit"]
+        self.run_job(Job(self.job, lambda now: expiry.expire_due(now=now, limit=limit)))

@@ -3,7 +3,7 @@
 import re
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -12,6 +12,8 @@ from django.core.management.base import BaseCommand
 from tqdm import tqdm
 
 from credits import worker
+from credits.due_rows import FAILED, SKIPPED
+from credits.management.job_command import exit_code
 from credits.worker import Job
 from webhooks.reconciliation import Check, DoesNotReconcile
 
@@ -32,7 +34,8 @@ class Command(BaseCommand):
     help = (
         "Lists payments, refunds and disputes at Stripe, asks for what is unfinished here, and "
         "applies what is missing. Prints what it applied and what stands on one side only; exits "
-        "with 1 if there is anything that it cannot explain. Safe at any time, and to run again."
+        "with 1 if there is anything that it cannot explain or that failed, with 75 if it skipped "
+        "something that is locked. Safe at any time, and to run again."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -41,16 +44,19 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="change nothing")
 
     def handle(self, *, since: timedelta, dry_run: bool, **options: Any) -> None:
-        """Print each difference; exit with 1 if any is unexplained. A dry run is not kept."""
+        """Print each difference; exit unless all is explained. A dry run is not kept."""
         now = worker.now()
         check = Check(since=now - since, now=now, dry_run=dry_run)
         try:
             if dry_run:
-                deque(self._findings(check), maxlen=0)
+                outcomes = Counter(self._findings(check))
             else:
-                worker.run(Job("reconcile_stripe", lambda _: self._findings(check)), now=now)
+                job = Job("reconcile_stripe", lambda _: self._findings(check))
+                outcomes = worker.run(job, now=now)
         except DoesNotReconcile:
             sys.exit(1)
+        if code := exit_code(outcomes):
+            sys.exit(code)
 
     def _findings(self, check: Check) -> Iterator[str]:
         counts: Counter[str] = Counter()
@@ -63,8 +69,13 @@ class Command(BaseCommand):
             if finding.unexplained:
                 counts["unexplained"] += 1
                 self.stdout.write(f"Unexplained: {finding.name}: {finding.unexplained}")
+            if finding.failed:
+                counts[FAILED] += 1
+                self.stdout.write(f"Failed: {finding.name}: {finding.failed}")
+            counts[SKIPPED] += finding.locked
             yield finding.outcome
-        words = ("looked at", "applied", "unexplained")
+        words = ["looked at", "applied", "unexplained"]
+        words += [word for word in (FAILED, SKIPPED) if counts[word]]
         self.stdout.write(", ".join(f"{counts[word]} {word}" for word in words) + ".")
         if counts["unexplained"]:
             raise DoesNotReconcile(f"{counts['unexplained']} differences are unexplained")

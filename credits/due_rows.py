@@ -1,0 +1,251 @@
+"""Rows that are due: each one is locked, settled and committed in its own transaction.
+
+A run settles everything that nobody else has locked, and then waits a little for the rest: for the
+rows themselves and for the balances that they move. A row that stays locked is skipped and due
+again in the next run. A row that raises is rolled back, logged and postponed; the others go on.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import structlog
+from django.db import DatabaseError, connection, models, transaction
+from django.db.models import Q, QuerySet
+from psycopg.errors import DeadlockDetected, LockNotAvailable
+
+from credits.models import PostponedRow
+
+FAILED = "failed"
+SKIPPED = "skipped"
+
+LISTED_AT_ONCE = 500
+CHANGED_AT_ONCE = 1_000
+FIRST_PAUSE = timedelta(minutes=1)
+LONGEST_PAUSE = timedelta(minutes=15)
+# How long a run waits for one lock, when nothing else is left to do, and for all of them together.
+LOCK_PATIENCE = timedelta(milliseconds=250)
+RUN_PATIENCE = timedelta(seconds=5)
+# What is free is locked within this time; PostgreSQL has no zero here.
+NO_PATIENCE = timedelta(milliseconds=10)
+
+Row = TypeVar("Row", bound=models.Model)
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Work(Generic[Row]):
+    """What a job does with its rows.
+
+    `due` are the rows that are due, the oldest by the field `moment` first. `settle` receives each
+    one locked and returns a word for what became of it; it may lock the balance of the user in the
+    field `owner`. `on_failure` receives the key of a row that raised, and what it raised.
+    """
+
+    job: str
+    due: QuerySet[Row]
+    moment: str
+    settle: Callable[[Row], str]
+    owner: str | None = "user_id"
+    on_failure: Callable[[Any, Exception], None] = lambda key, error: None
+
+
+class Settled(NamedTuple):
+    """A row and the word for what became of it; `error` is what it raised if it failed."""
+
+    key: Any
+    outcome: str
+    error: Exception | None = None
+
+
+class _DueRow(NamedTuple):
+    moment: datetime
+    key: Any
+    user_id: str
+
+
+class _Locked(Exception):
+    """Another transaction has locked the row or its balance."""
+
+
+def settle_each(work: Work[Row], *, now: datetime, limit: int) -> Iterator[Settled]:
+    """Settle up to `limit` due rows, the free ones first; yield what became of each.
+
+    Postponed rows wait for their time. Any number of processes may do so at once. Raises
+    DatabaseError while the database is away.
+    """
+    run = _Run(work, now)
+    rows = islice(run.waiting_rows(), limit)
+    locked: list[_DueRow] = []
+    for row in rows:
+        yield from run.settle_or_keep(row, locked, NO_PATIENCE)
+    skipped: list[_DueRow] = []
+    run.wait_for_locks()
+    for row in locked:
+        yield from run.settle_or_keep(row, skipped, run.patience())
+    for row in skipped:
+        yield Settled(row.key, SKIPPED)
+    if skipped:
+        some = [str(row.key) for row in skipped[:10]]
+        logger.warning("rows_skipped", job=work.job, count=len(skipped), rows=some)
+
+
+def retry_postponed(job: str, *, now: datetime) -> None:
+    """Make the postponed rows of a job due at once, for a run that somebody asks for."""
+    PostponedRow.objects.filter(job=job).update(due_at=now)
+
+
+def postponed_keys(job: str, *, now: datetime) -> list[str]:
+    """Return the keys of the job's rows that failed and are not tried again yet."""
+    return list(_postponed(job, now).values_list("row_id", flat=True))
+
+
+def change_free(rows: QuerySet[Row], change: Callable[[QuerySet[Row]], int]) -> Iterator[int]:
+    """Apply `change` to the rows in batches, each its own transaction; yield how many it changed.
+
+    A changed row must not be among `rows` any more. Rows that are locked are left for another time.
+    """
+    while changed := _change_batch(rows, change):
+        yield changed
+
+
+def is_locked(error: Exception) -> bool:
+    """Tell whether the database gave up waiting for a lock."""
+    return isinstance(error.__cause__, LockNotAvailable | DeadlockDetected)
+
+
+@transaction.atomic
+def _change_batch(rows: QuerySet[Row], change: Callable[[QuerySet[Row]], int]) -> int:
+    free = rows.select_for_update(skip_locked=True).values_list("pk", flat=True)
+    keys = list(free[:CHANGED_AT_ONCE])
+    return change(rows.model._default_manager.filter(pk__in=keys)) if keys else 0  # noqa: SLF001
+
+
+def _postponed(job: str, now: datetime) -> QuerySet[PostponedRow]:
+    # A time further ahead than any pause is of a clock that was wrong.
+    return PostponedRow.objects.filter(job=job, due_at__gt=now, due_at__lte=now + LONGEST_PAUSE)
+
+
+@dataclass
+class _Run(Generic[Row]):
+    work: Work[Row]
+    now: datetime
+    busy_users: set[str] = field(default_factory=set)
+    waited: float = 0.0
+
+    def __post_init__(self) -> None:
+        known = PostponedRow.objects.filter(job=self.work.job)
+        known.filter(due_at__lt=self.now - timedelta(days=1)).delete()  # settled otherwise
+        self.attempts = dict(known.values_list("row_id", "attempts"))
+        self.not_yet = set(postponed_keys(self.work.job, now=self.now))
+
+    def waiting_rows(self) -> Iterator[_DueRow]:
+        """Yield what is due and not postponed, each row once."""
+        found: list[_DueRow] = self._after(None)
+        while found:
+            yield from (row for row in found if str(row.key) not in self.not_yet)
+            found = self._after(found[-1])
+
+    def _after(self, last: _DueRow | None) -> list[_DueRow]:
+        moment, owner = self.work.moment, self.work.owner
+        due = self.work.due
+        if last:
+            later = Q(**{f"{moment}__gt": last.moment})
+            due = due.filter(later | Q(**{moment: last.moment, "pk__gt": last.key}))
+        listed = due.order_by(moment, "pk").values_list(moment, "pk", *([owner] if owner else []))
+        return [_DueRow(row[0], row[1], row[2] if owner else "") for row in listed[:LISTED_AT_ONCE]]
+
+    def wait_for_locks(self) -> None:
+        """Begin the second round, in which each user's balance is worth a wait."""
+        self.busy_users.clear()
+        self.waited = 0.0
+
+    def patience(self) -> timedelta:
+        """Return how long the next lock is worth waiting for."""
+        return LOCK_PATIENCE if self.waited < RUN_PATIENCE.total_seconds() else NO_PATIENCE
+
+    def settle_or_keep(
+        self, row: _DueRow, locked: list[_DueRow], patience: timedelta
+    ) -> Iterator[Settled]:
+        """Settle the row and yield what became of it; add it to `locked` if it cannot be had."""
+        if row.user_id in self.busy_users:
+            locked.append(row)
+            return
+        started = time.monotonic()
+        try:
+            outcome = self._settle(row, patience)
+        except _Locked:
+            self.waited += time.monotonic() - started
+            locked.append(row)
+        except Exception as error:  # noqa: BLE001  # one bad row must not stop the others
+            self._postpone(row, error)
+            yield Settled(row.key, FAILED, error)
+        else:
+            if outcome:
+                yield Settled(row.key, outcome)
+
+    def _settle(self, row: _DueRow, patience: timedelta) -> str | None:
+        """Return the outcome, None if the row is no longer due. Raises _Locked."""
+        try:
+            with transaction.atomic():
+                wait_at_most(patience)
+                found = self._lock(row, wait=patience > NO_PATIENCE)
+                outcome = self.work.settle(found) if found else None
+                self._forget_failures(row)
+        except DatabaseError as error:
+            if not is_locked(error):
+                raise
+            if row.user_id:
+                self.busy_users.add(row.user_id)
+            raise _Locked from error
+        return outcome
+
+    def _lock(self, row: _DueRow, *, wait: bool) -> Row | None:
+        due = self.work.due.filter(pk=row.key)
+        if self.work.owner:
+            due = due.filter(**{self.work.owner: row.user_id})
+        found = due.select_for_update(skip_locked=not wait).first()
+        if found is None and not wait:
+            raise _Locked
+        return found
+
+    def _forget_failures(self, row: _DueRow) -> None:
+        if str(row.key) in self.attempts:
+            _failures(self.work.job, row).delete()
+
+    def _postpone(self, row: _DueRow, error: Exception) -> None:
+        """Record what the row raised and when it is due again. Raises without a database."""
+        attempts = self.attempts.get(str(row.key), 0) + 1
+        pause = min(FIRST_PAUSE * 2 ** min(attempts - 1, 10), LONGEST_PAUSE)
+        logger.error(
+            "row_failed", job=self.work.job, row=str(row.key), attempts=attempts, exc_info=error
+        )
+        self.work.on_failure(row.key, error)
+        failed = PostponedRow(
+            job=self.work.job,
+            row_id=str(row.key),
+            user_id=row.user_id,
+            attempts=attempts,
+            due_at=self.now + pause,
+            error=f"{type(error).__name__}: {error}"[:500],
+        )
+        PostponedRow.objects.bulk_create(
+            [failed],
+            update_conflicts=True,
+            unique_fields=["user_id", "job", "row_id"],
+            update_fields=["attempts", "due_at", "error"],
+        )
+
+
+def _failures(job: str, row: _DueRow) -> QuerySet[PostponedRow]:
+    return PostponedRow.objects.filter(user_id=row.user_id, job=job, row_id=str(row.key))
+
+
+def wait_at_most(patience: timedelta) -> None:
+    """Let the current transaction wait so long for each lock, and no longer."""
+    milliseconds = int(patience.total_seconds() * 1000)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{milliseconds}ms"])

@@ -1,0 +1,66 @@
+"""How a long command ends: after its current step, and in any case within seconds."""
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from threading import Event, Thread
+from types import FrameType
+
+import structlog
+
+# Supervisors wait ten seconds before they kill; the rest is for the log.
+GRACE_SECONDS = 8.0
+LOG_SECONDS = 1.0
+
+logger = structlog.get_logger(__name__)
+
+
+@contextmanager
+def stopped_by(*signals: signal.Signals, grace_seconds: float = GRACE_SECONDS) -> Iterator[Event]:
+    """Yield an event that any of `signals` sets; end the process if the block goes on after that.
+
+    The main thread may be stuck where no signal handler runs: in a socket, a lock, a name lookup.
+    So a second thread hears of the signal and ends the process with 1 after `grace_seconds`.
+    PostgreSQL then rolls back the open transaction. To be used in the main thread.
+    """
+    stop, finished = Event(), Event()
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    watchdog = Thread(target=_watch, args=(reader, stop, finished, grace_seconds), daemon=True)
+    wakeup_before = signal.set_wakeup_fd(writer)
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in signals}
+    watchdog.start()
+    try:
+        yield stop
+    finally:
+        finished.set()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(wakeup_before)
+        os.close(writer)  # the watchdog reads the end of the pipe
+        watchdog.join()
+        os.close(reader)
+
+
+def _watch(reader: int, stop: Event, finished: Event, grace_seconds: float) -> None:
+    if not os.read(reader, 1):
+        return
+    stop.set()
+    if not finished.wait(grace_seconds):
+        stuck = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001
+        log = Thread(target=_log_stuck, args=(stuck, grace_seconds), daemon=True)
+        log.start()  # in a thread of its own: the log may be what the process waits for
+        log.join(LOG_SECONDS)
+        os._exit(1)
+
+
+def _log_stuck(frame: FrameType | None, seconds: float) -> None:
+    steps = traceback.extract_stack(frame)[-8:]
+    where = [f"{step.filename}:{step.lineno} {step.name}" for step in steps]
+    logger.error("stopped_amid_a_step", after_seconds=seconds, at=where)
+    with suppress(OSError):
+        sys.stdout.flush()
