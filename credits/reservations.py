@@ -79,6 +79,7 @@ class ExceedsReservation(DomainError):
     """More would be committed than was reserved."""
 
     code = "exceeds_reservation"
+    field = "amount"
     message = "More than was reserved"
 
 
@@ -86,6 +87,7 @@ class InvalidTtl(DomainError):
     """A reservation lives 1 second to 7 days."""
 
     code = "invalid_ttl"
+    field = "ttl_seconds"
     message = "A reservation lives from 1 second to 7 days"
 
 

@@ -10,6 +10,7 @@ from credits.fields import (
     Always,
     Amount,
     Credits,
+    Day,
     EndTimestamp,
     JsonObject,
     Label,
@@ -21,11 +22,14 @@ from credits.fields import (
 )
 from credits.models import Transaction
 from credits.posting import Posting, Priced
+from credits.usage import InvalidSpan
 from credits.wire import KeyedSerializer, WireSerializer
+
+Field = serializers.Field[Any, Any, Any, Any]
 
 APP_ID_LENGTH = 100
 DESCRIPTION_LENGTH = 500
-MISSING_AMOUNT = {"amount": ["This field is required."]}
+MISSING_AMOUNT = {"amount": ["This field is required, unless there is an operation."]}
 
 
 class NewBalanceSerializer(WireSerializer):
@@ -115,27 +119,38 @@ class UsedSerializer(WireSerializer):
         return answer
 
 
-class TransactionQuerySerializer(WireSerializer):
+class SpanSerializer(WireSerializer):
+    """A span of time, `from` and `to` included."""
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Raise InvalidSpan for a span that ends before it begins."""
+        first, last = (attrs.get(str(self.fields[end].source)) for end in ("from", "to"))
+        if first and last and first > last:
+            raise InvalidSpan
+        return attrs
+
+
+class TransactionQuerySerializer(SpanSerializer):
     """Filters of the list of transactions."""
 
     type = serializers.ChoiceField(choices=Transaction.Type.choices, required=False)
     appId = Label(source="app_id", max_length=APP_ID_LENGTH, required=False)
     to = EndTimestamp(source="created_at__lte", required=False)
 
-    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        """Add `from`, which Python keeps for itself."""
+    def get_fields(self) -> dict[str, Field]:
+        """Add `from`, a keyword of Python."""
         start = Timestamp(source="created_at__gte", required=False)
         return {**super().get_fields(), "from": start}
 
 
-class UsageQuerySerializer(WireSerializer):
+class UsageQuerySerializer(SpanSerializer):
     """The span of UTC days that usage is asked for, both included."""
 
-    to = serializers.DateField(required=False)
+    to = Day(required=False)
 
-    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        """Add `from`, which Python keeps for itself."""
-        return {**super().get_fields(), "from": serializers.DateField(required=False)}
+    def get_fields(self) -> dict[str, Field]:
+        """Add `from`, a keyword of Python."""
+        return {**super().get_fields(), "from": Day(required=False)}
 
 
 class UsageStatSerializer(WireSerializer):

@@ -28,7 +28,7 @@ from credits.serializers import (
     UsedSerializer,
     UseSerializer,
 )
-from credits.wire import origin, user
+from credits.wire import origin, query, user
 
 
 class CreditsViewSet(GenericViewSet[Transaction]):
@@ -57,7 +57,7 @@ class CreditsViewSet(GenericViewSet[Transaction]):
     )
     def transactions(self, request: Request) -> Response:
         """The user's transactions, newest first."""
-        filters = TRANSACTION_QUERY.parse(request.query_params.dict())
+        filters = TRANSACTION_QUERY.parse(query(request))
         rows = Transaction.objects.filter(user_id=user(request).id, **filters).order_by("-number")
         return self._page(rows)
 
@@ -68,7 +68,7 @@ class CreditsViewSet(GenericViewSet[Transaction]):
     )
     def usage(self, request: Request) -> Response:
         """What the user spent, by app and UTC day; the last 30 days when no span is given."""
-        span = USAGE_QUERY.parse(request.query_params.dict())
+        span = USAGE_QUERY.parse(query(request))
         rows = usage.of_user(
             user(request).id,
             first=span.get("from"),

@@ -95,15 +95,55 @@ USER = UserSerializer()
 
 
 def origin(request: Request, body: Mapping[str, Any] | None = None) -> Origin:
-    """Return who asked and under which key: the header `Idempotency-Key`, else the body's."""
-    header = request.META.get("HTTP_IDEMPOTENCY_KEY")
-    key = IDEMPOTENCY_HEADER.parse({"idempotencyKey": header})["key"] if header else None
+    """Return who asked, and the idempotency key of the request, if any.
+
+    The key is the header `Idempotency-Key` or the body's field. Raises DRF's ValidationError when
+    they differ.
+    """
     caller = cast("User | Service", request.user)
     return Origin(
         actor=caller.actor,
-        key=key or (body or {}).get("key") or None,
+        key=_idempotency_key(request, (body or {}).get("key") or None),
         request_id=request.META.get("HTTP_X_REQUEST_ID"),
     )
+
+
+def _idempotency_key(request: Request, in_body: str | None) -> str | None:
+    header = header_text(request, "HTTP_IDEMPOTENCY_KEY", field="idempotencyKey")
+    if not header:
+        return in_body
+    in_header = cast("str", IDEMPOTENCY_HEADER.parse({"idempotencyKey": header})["key"])
+    if in_body not in {None, in_header}:
+        raise serializers.ValidationError(
+            {"idempotencyKey": ["The header Idempotency-Key has another value."]}
+        )
+    return in_header
+
+
+def header_text(request: Request, name: str, *, field: str) -> str:
+    """Return a header of the WSGI environment as text, empty without the header.
+
+    WSGI hands over the bytes as Latin-1, but clients send UTF-8, as in bodies. Raises DRF's
+    ValidationError, which names `field`.
+    """
+    value: str = request.META.get(name, "")
+    if value.isascii():
+        return value
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        raise serializers.ValidationError({field: ["The header is not UTF-8."]}) from None
+
+
+def query(request: Request) -> dict[str, str]:
+    """Return the query's parameters; raise DRF's ValidationError when one is repeated."""
+    values = request.query_params
+    repeated = {
+        name: ["This parameter is repeated."] for name, all_ in values.lists() if len(all_) > 1
+    }
+    if repeated:
+        raise serializers.ValidationError(repeated)
+    return values.dict()
 
 
 def language(request: Request) -> str:

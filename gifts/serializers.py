@@ -108,7 +108,10 @@ class CreateSerializer(KeyedSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Settle which alias counts; a target e-mail belongs to a personalised gift."""
-        total = attrs.get("total_credits") or attrs.get("credits")
+        total, alias = attrs.get("total_credits"), attrs.get("credits")
+        if total is not None and alias not in {None, total}:
+            raise serializers.ValidationError({"credits": ["totalCredits has another value."]})
+        total = alias if total is None else total
         if total is None:
             raise serializers.ValidationError({"totalCredits": ["This field is required."]})
         personalized = attrs["type"] == GiftCode.Type.PERSONALIZED

@@ -99,6 +99,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "mana_credits.middleware.observe",
+    "mana_credits.middleware.require_utf8",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "mana_credits.middleware.CorsMiddleware",

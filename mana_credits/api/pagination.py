@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from credits.wire import WireSerializer
+from credits.fields import QueryInteger
+from credits.wire import WireSerializer, query
 
 DEFAULT_LIMIT = 50
 LARGEST_LIMIT = 200
@@ -20,9 +20,9 @@ LARGEST_CURSOR = 2**63 - 1
 class PageSerializer(WireSerializer):
     """Which rows of a list are wanted."""
 
-    limit = serializers.IntegerField(min_value=1, default=DEFAULT_LIMIT)
-    offset = serializers.IntegerField(min_value=0, max_value=LARGEST_OFFSET, default=0)
-    cursor = serializers.IntegerField(
+    limit = QueryInteger(min_value=1, default=DEFAULT_LIMIT)
+    offset = QueryInteger(min_value=0, max_value=LARGEST_OFFSET, default=0)
+    cursor = QueryInteger(
         min_value=1, max_value=LARGEST_CURSOR, required=False, help_text="From the header Link."
     )
 
@@ -41,7 +41,7 @@ class Pages(BasePagination):
         self, queryset: Any, request: Request, view: APIView | None = None
     ) -> list[Any]:
         """Return the rows of the wanted page; raise ValidationError."""
-        page = PAGE.parse(request.query_params.dict())
+        page = PAGE.parse(query(request))
         limit = min(page["limit"], LARGEST_LIMIT)
         keyset: str = view.keyset  # type: ignore[union-attr]
         if cursor := page.get("cursor"):
@@ -80,8 +80,8 @@ class Pages(BasePagination):
         ]
 
     def _link(self, request: Request, cursor: int, limit: int) -> str:
-        query = request.query_params.copy()
-        query.pop("offset", None)
-        query["cursor"] = str(cursor)
-        query["limit"] = str(limit)
-        return f"{request.build_absolute_uri(request.path)}?{query.urlencode()}"
+        parameters = request.query_params.copy()
+        parameters.pop("offset", None)
+        parameters["cursor"] = str(cursor)
+        parameters["limit"] = str(limit)
+        return f"{request.build_absolute_uri(request.path)}?{parameters.urlencode()}"
