@@ -37,7 +37,12 @@ def number(amount: Decimal) -> int | float:
 
 
 @extend_schema_field(
-    {"type": "number", "exclusiveMinimum": 0, "maximum": float(amounts.LARGEST), "example": 0.5}
+    {
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "maximum": float(amounts.LARGEST),
+        "multipleOf": 0.0001,
+    }
 )
 class Credits(serializers.Field[Decimal, Any, int | float, Any]):
     """A positive amount in; any amount out. More than 4 decimal places is an error."""
@@ -61,7 +66,7 @@ class Credits(serializers.Field[Decimal, Any, int | float, Any]):
         return number(value)
 
 
-@extend_schema_field({"type": "number", "example": -2})
+@extend_schema_field({"type": "number"})
 class Amount(Credits):
     """A signed amount, only sent."""
 
@@ -104,7 +109,7 @@ class UserId(Label):
     """A user's id: 1 to 255 printable characters."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"max_length": 255, **options})
+        super().__init__(**{"max_length": 255, "help_text": "The user's id.", **options})
 
 
 class Uuid(serializers.UUIDField):
@@ -202,7 +207,6 @@ def _nests_within(levels: int, value: object) -> bool:
     return levels > 0 and all(_nests_within(levels - 1, one) for one in value)
 
 
-@extend_schema_field({"type": "string", "format": "date-time"})
 class Timestamp(serializers.Field[Any, Any, str, Any]):
     """A moment: UTC with 3 decimals out; ISO 8601 in, where a date means its first moment."""
 
@@ -241,9 +245,10 @@ class EndTimestamp(Timestamp):
 class Always(serializers.Field[Any, Any, Any, Any]):
     """A field that says the same in every answer."""
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: Any, *, optional: bool = False, **options: Any) -> None:
         self.value = value
-        super().__init__(source="*", read_only=True)
+        presence = {"required": False} if optional else {"read_only": True}
+        super().__init__(source="*", **presence, **options)
         kind = "boolean" if isinstance(value, bool) else "string"
         extend_schema_field({"type": kind, "enum": [value]})(self)  # type: ignore[type-var]
 

@@ -4,14 +4,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from credits import ledger, usage
+from credits.catalogue import OperationUnknown
 from credits.models import Transaction
-from credits.posting import Memo
+from credits.openapi import operation
+from credits.posting import BalanceTooLarge, InsufficientCredits, Memo
 from credits.serializers import (
     BALANCE,
     TRANSACTION,
@@ -25,9 +26,10 @@ from credits.serializers import (
     TransactionSerializer,
     UsageQuerySerializer,
     UsageStatSerializer,
-    UsedSerializer,
-    UseSerializer,
+    UseCreditsResponseSerializer,
+    UseCreditsSerializer,
 )
+from credits.usage import InvalidSpan
 from credits.wire import origin, query, user
 
 
@@ -36,12 +38,17 @@ class CreditsViewSet(GenericViewSet[Transaction]):
 
     keyset = "number"
 
-    @extend_schema(operation_id="balance", responses=BalanceSerializer)
+    @operation("balance", response=BalanceSerializer)
     def balance(self, request: Request) -> Response:
         """What the user has: zeros for a user never seen."""
         return Response(BALANCE.represent(ledger.balance_of(user(request).id)))
 
-    @extend_schema(operation_id="use", request=UseSerializer, responses=UsedSerializer)
+    @operation(
+        "use",
+        request=UseCreditsSerializer,
+        response=UseCreditsResponseSerializer,
+        refuses=(InsufficientCredits, OperationUnknown, BalanceTooLarge),
+    )
     def use(self, request: Request) -> Response:
         """Spend credits, once per idempotency key. 402 when they do not suffice."""
         body = USE.parse(request.data)
@@ -50,10 +57,11 @@ class CreditsViewSet(GenericViewSet[Transaction]):
         )
         return Response(USED.represent(posting))
 
-    @extend_schema(
-        operation_id="transactions",
+    @operation(
+        "transactions",
         parameters=[TransactionQuerySerializer],
-        responses=TransactionSerializer(many=True),
+        response=TransactionSerializer(many=True),
+        refuses=(InvalidSpan,),
     )
     def transactions(self, request: Request) -> Response:
         """The user's transactions, newest first."""
@@ -61,10 +69,11 @@ class CreditsViewSet(GenericViewSet[Transaction]):
         rows = Transaction.objects.filter(user_id=user(request).id, **filters).order_by("-number")
         return self._page(rows)
 
-    @extend_schema(
-        operation_id="usage",
+    @operation(
+        "usage",
         parameters=[UsageQuerySerializer],
-        responses=UsageStatSerializer(many=True),
+        response=UsageStatSerializer(many=True),
+        refuses=(InvalidSpan,),
     )
     def usage(self, request: Request) -> Response:
         """What the user spent, by app and UTC day; the last 30 days when no span is given."""

@@ -8,7 +8,7 @@ everything else that a view does.
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from operator import attrgetter
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from django.utils.translation.trans_real import parse_accept_lang_header
 from rest_framework import serializers
@@ -17,11 +17,19 @@ from rest_framework.request import Request
 
 from credits.callers import Service, User
 from credits.fields import Label, UserId
+from credits.openapi import Variant
 from credits.posting import Origin
 
 
 class WireSerializer(serializers.Serializer[Any]):
-    """A serializer whose one instance serves every request."""
+    """A serializer whose one instance serves every request.
+
+    For the API's schema, `variants` are the forms of a body that has several, by their names, and
+    `aliases` the fields that are read for old clients but not described.
+    """
+
+    variants: ClassVar[Mapping[str, Variant]] = {}
+    aliases: ClassVar[tuple[str, ...]] = ()
 
     def parse(self, data: object) -> dict[str, Any]:
         """Return the validated fields of a JSON object; raise DRF's ValidationError."""
@@ -76,18 +84,26 @@ def _itself(subject: Any) -> Any:
     return subject
 
 
+KEY_LENGTH = 255
+
+
 class KeyedSerializer(WireSerializer):
     """A body that may carry the caller's idempotency key; an empty string counts as none."""
 
     idempotencyKey = Label(
-        source="key", max_length=255, required=False, allow_null=True, allow_blank=True
+        source="key",
+        max_length=KEY_LENGTH,
+        required=False,
+        allow_null=True,
+        allow_blank=True,
+        help_text="The caller's name for the request, unique per user. Empty counts as none.",
     )
 
 
 class UserSerializer(WireSerializer):
     """A body, or a path, that names a user."""
 
-    userId = UserId(source="user_id")
+    userId = UserId(source="user_id", help_text="The user.")
 
 
 IDEMPOTENCY_HEADER = KeyedSerializer()

@@ -3,17 +3,33 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from credits import erasure, ledger, reservations
-from credits.posting import Memo
-from credits.serializers import USED, UsedSerializer
+from credits.catalogue import OperationUnknown
+from credits.openapi import operation
+from credits.posting import (
+    BalanceTooLarge,
+    ExceedsOriginal,
+    InsufficientCredits,
+    Memo,
+    TransactionUnknown,
+    UserUnknown,
+)
+from credits.reservations import (
+    ExceedsReservation,
+    ReservationCommitted,
+    ReservationExpired,
+    ReservationReleased,
+    ReservationUnknown,
+)
+from credits.serializers import USED, UseCreditsResponseSerializer
 from credits.views import memo
-from credits.wire import USER, UserSerializer, named_user, origin
+from credits.wire import USER, named_user, origin
 from gifts import pending
+from gifts.blocks import GiftsBlocked
 from internal_api import serializers as wire
 from internal_api.authentication import ServiceKeyAuthentication
 
@@ -27,20 +43,18 @@ class ServiceViewSet(GenericViewSet[Any]):
 class BalanceViewSet(ServiceViewSet):
     """A user's balance, seen and moved by services."""
 
-    @extend_schema(operation_id="internal_balance", responses=wire.ServiceBalanceSerializer)
+    @operation("internal_balance", response=wire.ServiceBalanceSerializer)
     def balance(self, request: Request, user_id: str) -> Response:
         """What the user has; makes no row."""
         return Response(wire.SERVICE_BALANCE.represent(ledger.balance_of(named_user(user_id))))
 
-    @extend_schema(operation_id="internal_erase", responses={200: wire.ErasedSerializer})
+    @operation("internal_erase", response={200: wire.EraseUserResponseSerializer})
     def erase(self, request: Request, user_id: str) -> Response:
         """Erase the person's data; the numbers of the ledger stay, under a new, random id."""
         return Response(wire.ERASED.represent(erasure.erase(named_user(user_id))))
 
-    @extend_schema(
-        operation_id="internal_init",
-        request=UserSerializer,
-        responses=wire.BalanceRowSerializer,
+    @operation(
+        "internal_init", request=wire.InitBalanceSerializer, response=wire.BalanceRowSerializer
     )
     def init(self, request: Request) -> Response:
         """Return the user's balance row, made when there was none."""
@@ -48,8 +62,11 @@ class BalanceViewSet(ServiceViewSet):
         balance = ledger.open_balance(body["user_id"], origin=origin(request))
         return Response(wire.BALANCE_ROW.represent(balance))
 
-    @extend_schema(
-        operation_id="internal_use", request=wire.ServiceUseSerializer, responses=UsedSerializer
+    @operation(
+        "internal_use",
+        request=wire.ServiceUseCreditsSerializer,
+        response=UseCreditsResponseSerializer,
+        refuses=(InsufficientCredits, OperationUnknown, BalanceTooLarge),
     )
     def use(self, request: Request) -> Response:
         """Spend a user's credits, once per idempotency key. 402 when they do not suffice."""
@@ -59,10 +76,11 @@ class BalanceViewSet(ServiceViewSet):
         )
         return Response(USED.represent(posting))
 
-    @extend_schema(
-        operation_id="internal_refund",
+    @operation(
+        "internal_refund",
         request=wire.RefundSerializer,
-        responses=wire.RefundedSerializer,
+        response=wire.RefundResponseSerializer,
+        refuses=(UserUnknown, TransactionUnknown, ExceedsOriginal, BalanceTooLarge),
     )
     def refund(self, request: Request) -> Response:
         """Give used credits back; of a named usage at most what it took, in sum."""
@@ -76,10 +94,11 @@ class BalanceViewSet(ServiceViewSet):
         )
         return Response(wire.REFUNDED.represent(posting))
 
-    @extend_schema(
-        operation_id="internal_grant",
+    @operation(
+        "internal_grant",
         request=wire.GrantSerializer,
-        responses=wire.GrantedSerializer,
+        response=wire.GrantResponseSerializer,
+        refuses=(BalanceTooLarge,),
     )
     def grant(self, request: Request) -> Response:
         """Give credits without payment, once per user and `referenceId`."""
@@ -97,10 +116,11 @@ class BalanceViewSet(ServiceViewSet):
 class ReservationViewSet(ServiceViewSet):
     """Two-phase spends: reserve, then commit or release."""
 
-    @extend_schema(
-        operation_id="internal_reserve",
+    @operation(
+        "internal_reserve",
         request=wire.ReserveSerializer,
-        responses=wire.ReservedSerializer,
+        response=wire.ReserveResponseSerializer,
+        refuses=(InsufficientCredits, OperationUnknown, BalanceTooLarge),
     )
     def reserve(self, request: Request) -> Response:
         """Hold credits for a spend under way. 402 when they do not suffice."""
@@ -114,10 +134,18 @@ class ReservationViewSet(ServiceViewSet):
         )
         return Response(wire.RESERVED.represent(hold))
 
-    @extend_schema(
-        operation_id="internal_commit",
-        request=wire.CommitSerializer,
-        responses=wire.CommittedSerializer,
+    @operation(
+        "internal_commit",
+        request=wire.CommitReservationSerializer,
+        response=wire.CommitReservationResponseSerializer,
+        refuses=(
+            ReservationUnknown,
+            ReservationCommitted,
+            ReservationReleased,
+            ReservationExpired,
+            ExceedsReservation,
+            BalanceTooLarge,
+        ),
     )
     def commit(self, request: Request) -> Response:
         """Spend what was reserved, or `amount` of it; the rest is released."""
@@ -130,10 +158,11 @@ class ReservationViewSet(ServiceViewSet):
         )
         return Response(wire.COMMITTED.represent(hold))
 
-    @extend_schema(
-        operation_id="internal_release",
-        request=wire.ReleaseSerializer,
-        responses=wire.ReleasedSerializer,
+    @operation(
+        "internal_release",
+        request=wire.ReleaseReservationSerializer,
+        response=wire.ReleaseReservationResponseSerializer,
+        refuses=(ReservationUnknown, ReservationCommitted, ReservationExpired),
     )
     def release(self, request: Request) -> Response:
         """Let the reserved credits go."""
@@ -145,10 +174,11 @@ class ReservationViewSet(ServiceViewSet):
 class GiftViewSet(ServiceViewSet):
     """Gifts that wait for somebody to register."""
 
-    @extend_schema(
-        operation_id="internal_redeem_pending",
-        request=wire.RedeemPendingSerializer,
-        responses=wire.ArrivedSerializer,
+    @operation(
+        "internal_redeem_pending",
+        request=wire.RedeemPendingGiftsSerializer,
+        response=wire.RedeemPendingGiftsResponseSerializer,
+        refuses=(GiftsBlocked, BalanceTooLarge),
     )
     def redeem_pending(self, request: Request) -> Response:
         """Redeem the gifts that wait for the user's e-mail address, at most 1,000 of them."""

@@ -44,7 +44,7 @@ def envelope(
     if status == HTTPStatus.FORBIDDEN:
         body["error"] = "Forbidden"
     if status == HTTPStatus.BAD_REQUEST and not details:
-        details = {_camel_case(field): [message]}
+        details = {camel_case(field): [message]}
     if details:
         body["details"] = details
     return body
@@ -68,7 +68,8 @@ def answer(error: Exception, context: dict[str, Any]) -> Response | None:
     return None
 
 
-def _camel_case(name: str) -> str:
+def camel_case(name: str) -> str:
+    """Return the wire's spelling of a name of ours: `expires_at` is `expiresAt`."""
     first, *others = name.split("_")
     return first + "".join(map(str.capitalize, others))
 
