@@ -92,7 +92,7 @@ def _narrowed(schema: dict[str, Any], variant: Variant, serializer: Any) -> dict
         blank = getattr(serializer.fields[name], "allow_blank", False)
         properties[name] = {
             "description": "Not in this form of the request.",
-            **({"type": ["string", "null"], "enum": ["", None]} if blank else {"type": "null"}),
+            **({"type": ["string", "null"], "maxLength": 0} if blank else {"type": "null"}),
         }
     for name, value in variant.constants.items():
         properties[name]["enum"] = [value]

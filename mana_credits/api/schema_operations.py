@@ -27,17 +27,20 @@ PATH_FIELDS: dict[str, Field] = {
 }
 REQUEST_ID = OpenApiParameter(
     "X-Request-Id",
-    {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,128}$"},
+    {"type": "string"},
     OpenApiParameter.HEADER,
-    description="The caller's name for the request, for the logs of both sides.",
+    description="The caller's name for the request, for the logs of both sides: up to 128 letters,"
+    " digits and `._:-`. Any other is replaced.",
 )
 IDEMPOTENCY_KEY = Label(
     max_length=KEY_LENGTH,
+    allow_blank=True,
     help_text="The caller's name for the request, unique per user: with the same key the request"
     " takes effect once. The body's `idempotencyKey` is the same; two different ones are refused.",
 )
 APP_ID = Label(
     max_length=APP_ID_LENGTH,
+    allow_blank=True,
     help_text="The calling service's name for itself. It is recorded as the actor,"
     " `service:NAME`; it is not the `appId` of a transaction.",
 )

@@ -19,7 +19,25 @@ from mana_credits.wsgi import application
 from tests.environment import PROVIDER, SERVICE_KEY
 from tests.mana_credits.test_bad_input import POSTS, complete
 
+# What a schema cannot say: of metadata its size and depth, of Checkout which apps are ours, and
+# that of two parameters only one is allowed.
+INEXPRESSIBLE = {"metadata", "successUrl", "cancelUrl", "cursor"}
+
+
+def takes_what_the_schema_allows(_: object, response: Any, case: Case[Any]) -> bool | None:
+    """What the schema allows is not refused for what it is, only for the state of things."""
+    if case.meta is None or not case.meta.generation.mode.is_positive:
+        return None
+    if response.status_code != 400:
+        return None
+    body = response.json()
+    if body["code"] in {"validation_failed", "invalid_json", "bad_request"}:
+        assert set(body["details"]) <= INEXPRESSIBLE, body
+    return None
+
+
 CHECKS = [
+    takes_what_the_schema_allows,
     not_a_server_error,
     status_code_conformance,
     content_type_conformance,
@@ -44,6 +62,9 @@ schema = schemathesis.openapi.from_wsgi("/api/schema", application)
     suppress_health_check=list(HealthCheck),
 )
 def test_every_answer_is_one_that_the_schema_describes(case: Case[Any]) -> None:
+    if case.meta and case.meta.generation.mode.is_positive:
+        case.body = _in_short(case.body)
+
     case.call_and_validate(headers=HEADERS, checks=CHECKS)
 
 
@@ -58,3 +79,15 @@ def test_what_succeeds_is_answered_as_the_schema_says(path: str, reservation: st
     answer = case.call_and_validate(headers=HEADERS, checks=CHECKS)
 
     assert answer.status_code == 200
+
+
+def _in_short(value: Any) -> Any:
+    """Return the same numbers as people write them: 3 * 0.0001 is 0.00030000000000000003."""
+    match value:
+        case float():
+            return round(value, 4)
+        case dict():
+            return {key: _in_short(one) for key, one in value.items()}
+        case list():
+            return [_in_short(one) for one in value]
+    return value
