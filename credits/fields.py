@@ -19,8 +19,9 @@ _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # U+FEFF is white space in JavaScript, whose patterns the API's schema has.
 _VISIBLE = re.compile(r"[^\s\ufeff]")
-_NO_CONTROL = r"[^\u0000-\u001f\u007f-\u009f]*"
-LABEL = rf"^{_NO_CONTROL}[^\s\u0000-\u001f\u007f-\u009f]{_NO_CONTROL}$"
+_CONTROLS = r"\u0000-\u001f\u007f-\u009f"
+LABEL = rf"^[^{_CONTROLS}]*[^\s{_CONTROLS}][^{_CONTROLS}]*$"
+REASON = rf"^[^\s:{_CONTROLS}][^:{_CONTROLS}]{{0,99}}(:[^{_CONTROLS}]*)?$"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _DIGITS = re.compile(r"\d+", re.ASCII)
@@ -103,6 +104,20 @@ class Label(Text):
         if text and not _VISIBLE.search(text):
             self.fail("blank")
         return text
+
+
+class Reason(Label):
+    """Why credits are held: `APP` or `APP:WHAT`, with an app of 1 to 100 characters."""
+
+    default_error_messages = {"app": "The part before ':' names the app."}
+    pattern = REASON
+
+    def to_internal_value(self, data: object) -> str:
+        """Take strings that begin with an app."""
+        reason = super().to_internal_value(data)
+        if not re.match(REASON, reason):
+            self.fail("app")
+        return reason
 
 
 class UserId(Label):

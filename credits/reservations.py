@@ -5,7 +5,7 @@ Each step is one call of a function in `credits/sql/`, which moves the balance t
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
@@ -110,7 +110,9 @@ def reserve(
 ) -> Hold:
     """Hold `amount` for `ttl`; `reason` is `APP` or `APP:WHAT`.
 
-    Raises InsufficientCredits, OperationUnknown, InvalidTtl, and what any verb of the ledger may.
+    A known key returns its reservation, unless that holds nothing any more: work that begins with
+    it could not be committed. Raises InsufficientCredits, OperationUnknown, InvalidTtl,
+    ReservationReleased, ReservationExpired, and what any verb of the ledger may.
     """
     if not SHORTEST_TTL <= ttl <= LONGEST_TTL:
         raise InvalidTtl
@@ -134,6 +136,8 @@ def reserve(
     movements("reserve", outcome).inc()
     if outcome not in {"posted", "replayed"}:
         raise refuse(outcome, required=required, balance=balance)
+    if outcome == "replayed":
+        _require_usable(reservation, origin.at or datetime.now(UTC))
     return Hold(reservation, balance, replayed=outcome == "replayed")
 
 
@@ -185,6 +189,14 @@ def next_due() -> datetime | None:
     still_open = Reservation.objects.filter(status="open")
     due: datetime | None = still_open.aggregate(due=Min("expires_at"))["due"]
     return due
+
+
+def _require_usable(reservation: Reservation, now: datetime) -> None:
+    if reservation.status == "released":
+        raise ReservationReleased
+    lapsed = reservation.status == "open" and reservation.expires_at <= now
+    if reservation.status == "expired" or lapsed:
+        raise ReservationExpired
 
 
 class _Step(NamedTuple):

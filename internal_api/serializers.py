@@ -12,6 +12,7 @@ from credits.fields import (
     Credits,
     JsonObject,
     Label,
+    Reason,
     Text,
     Timestamp,
     UserId,
@@ -27,7 +28,7 @@ from credits.serializers import (
     UseCreditsSerializer,
 )
 from credits.wire import KeyedSerializer, UserSerializer, WireSerializer
-from gifts.serializers import Email
+from gifts.wire_fields import Email
 
 
 @extend_schema_field({"type": "integer", "minimum": 0})
@@ -168,7 +169,7 @@ class ReserveSerializer(PricedSerializer):
     """Credits to hold for a while; `reason` is `APP` or `APP:WHAT`."""
 
     userId = UserId(source="user_id", help_text="The user whose credits are held.")
-    reason = Label(
+    reason = Reason(
         max_length=200,
         help_text="`APP` or `APP:WHAT`; the part before the colon is the transaction's `appId`.",
     )
@@ -179,12 +180,6 @@ class ReserveSerializer(PricedSerializer):
         default=int(reservations.DEFAULT_TTL.total_seconds()),
         help_text="After how many seconds the reservation expires.",
     )
-
-    def validate_reason(self, reason: str) -> str:
-        """Refuse a reason whose app is missing or too long for a transaction."""
-        if not 1 <= len(reason.partition(":")[0]) <= APP_ID_LENGTH:
-            raise serializers.ValidationError("The part before ':' names the app.")
-        return reason
 
 
 class ReserveResponseSerializer(WireSerializer):

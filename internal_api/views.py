@@ -120,7 +120,13 @@ class ReservationViewSet(ServiceViewSet):
         "internal_reserve",
         request=wire.ReserveSerializer,
         response=wire.ReserveResponseSerializer,
-        refuses=(InsufficientCredits, OperationUnknown, BalanceTooLarge),
+        refuses=(
+            InsufficientCredits,
+            OperationUnknown,
+            BalanceTooLarge,
+            ReservationReleased,
+            ReservationExpired,
+        ),
     )
     def reserve(self, request: Request) -> Response:
         """Hold credits for a spend under way. 402 when they do not suffice."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 from rest_framework.exceptions import ValidationError
+from rest_framework.fields import empty
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,10 +21,22 @@ LARGEST_CURSOR = 2**63 - 1
 class PageSerializer(WireSerializer):
     """Which rows of a list are wanted."""
 
-    limit = QueryInteger(min_value=1, default=DEFAULT_LIMIT)
-    offset = QueryInteger(min_value=0, max_value=LARGEST_OFFSET, default=0)
+    limit = QueryInteger(
+        min_value=1,
+        default=DEFAULT_LIMIT,
+        help_text=f"How many rows: up to {LARGEST_LIMIT}; more counts as {LARGEST_LIMIT}.",
+    )
+    offset = QueryInteger(
+        min_value=0,
+        max_value=LARGEST_OFFSET,
+        default=0,
+        help_text="How many rows to skip. Not together with `cursor`.",
+    )
     cursor = QueryInteger(
-        min_value=1, max_value=LARGEST_CURSOR, required=False, help_text="From the header Link."
+        min_value=1,
+        max_value=LARGEST_CURSOR,
+        required=False,
+        help_text="Where the page begins, from the header `Link` of the page before.",
     )
 
 
@@ -64,19 +77,14 @@ class Pages(BasePagination):
 
     def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
         """Describe the parameters for the API's schema."""
-        parameters = (
-            ("limit", 1, f"How many rows: up to {LARGEST_LIMIT}; more counts as {LARGEST_LIMIT}."),
-            ("offset", 0, "How many rows to pass over."),
-            ("cursor", 1, "Where to go on, as the header Link said."),
-        )
         return [
             {
                 "name": name,
                 "in": "query",
-                "description": text,
-                "schema": {"type": "integer", "minimum": least},
+                "description": field.help_text,
+                "schema": {"type": "integer", **_bounds(field)},
             }
-            for name, least, text in parameters
+            for name, field in PAGE.fields.items()
         ]
 
     def _link(self, request: Request, cursor: int, limit: int) -> str:
@@ -85,3 +93,9 @@ class Pages(BasePagination):
         parameters["cursor"] = str(cursor)
         parameters["limit"] = str(limit)
         return f"{request.build_absolute_uri(request.path)}?{parameters.urlencode()}"
+
+
+def _bounds(field: Any) -> dict[str, int]:
+    bounds = {"minimum": field.min_value, "maximum": field.max_value}
+    bounds |= {} if field.default is empty else {"default": field.default}
+    return {name: bound for name, bound in bounds.items() if bound is not None}

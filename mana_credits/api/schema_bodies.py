@@ -109,10 +109,10 @@ def _present(schema: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of a field that must have a value."""
     found = dict(schema)
     found.pop("default", None)
-    if isinstance(found.get("type"), list):
-        (found["type"],) = [one for one in found["type"] if one != "null"]
     for union in ("oneOf", "anyOf"):
         if union in found:
             kept = [one for one in found.pop(union) if one not in EMPTY]
             found = {**found, **kept[0]} if len(kept) == 1 else {**found, union: kept}
+    if isinstance(found.get("type"), list):
+        (found["type"],) = [one for one in found["type"] if one != "null"]
     return found

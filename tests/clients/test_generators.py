@@ -4,19 +4,25 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.clients.conftest import FOLDER, ROOT, Run
 from tests.declared import operations
-from tests.mana_credits.test_sandbox import free_port, running
+from tests.mana_credits.test_sandbox import free_port, sandbox
 
 pytestmark = pytest.mark.clients
 
 DESCRIPTION = ROOT / "docs" / "openapi.yaml"
-COMPILER = ["--noEmit", "--strict", "--skipLibCheck", "--target", "es2022", "--module", "esnext"]
+COMPILER = (
+    *("--noEmit", "--strict", "--skipLibCheck", "--target", "es2022", "--module", "esnext"),
+    *("--moduleResolution", "bundler", "--lib", "es2022,dom,dom.iterable"),
+)
 RULES = 'extends: ["spectral:oas"]\n'
 
 
@@ -37,13 +43,29 @@ def test_spectral_has_no_complaint(run: Run, tmp_path: Path) -> None:
 
 def test_the_typescript_client_has_every_operation_and_compiles(run: Run, tmp_path: Path) -> None:
     run("openapi-ts", "-i", str(DESCRIPTION), "-o", "client")
-    run("tsc", *COMPILER, "--moduleResolution", "bundler", "--lib", "es2022,dom", "client/index.ts")
+    run("tsc", *COMPILER, "client/index.ts")
 
     code = (tmp_path / "client" / "sdk.gen.ts").read_text()
     bodies = [one for *_, one in operations().values() if "requestBody" in one]
     assert len(re.findall("^export const ", code, re.MULTILINE)) == len(operations())
     assert code.count("'Content-Type': 'application/json'") == len(bodies)
     assert "*/*" not in code
+
+
+@contextmanager
+def running_sandbox(folder: Path) -> Iterator[dict[str, str]]:
+    """Run `make run`'s service; yield the environment that it runs with."""
+    process = sandbox(folder, PORT=str(free_port()))
+    assert process.stdout
+    with process:
+        try:
+            assert any("Ctrl-C" in line for line in process.stdout)
+            lines = (folder / "env").read_text().splitlines()
+            exported = (line.removeprefix("export ").partition("=") for line in lines)
+            yield {name: shlex.split(value)[0] for name, _, value in exported}
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=120)
 
 
 @pytest.fixture
@@ -64,22 +86,16 @@ def test_the_python_client_has_every_operation(python_client: Path) -> None:
 def test_the_python_client_does_every_operation_with_the_running_sandbox(
     python_client: Path,
 ) -> None:
-    state = python_client / "state"
-    with running(state, free_port()) as (_, _):
-        exported = dict(
-            line.removeprefix("export ").split("=", 1)
-            for line in (state / "env").read_text().splitlines()
-        )
-        sandbox = {name: shlex.split(value)[0] for name, value in exported.items()}
+    with running_sandbox(python_client / "state") as settings:
         journey = subprocess.run(
             [FOLDER / "python" / "bin" / "python", Path(__file__).with_name("journey.py")],
             env={
                 "PATH": os.environ["PATH"],
                 "PYTHONPATH": str(python_client),
-                "URL": sandbox["BASE_URL"],
-                "ISSUER": sandbox["MANA_AUTH_URL"],
-                "SERVICE_KEY": sandbox["MANA_SERVICE_KEY"],
-                "WEBHOOK_SECRET": sandbox["STRIPE_WEBHOOK_SECRET"],
+                "URL": settings["BASE_URL"],
+                "ISSUER": settings["MANA_AUTH_URL"],
+                "SERVICE_KEY": settings["MANA_SERVICE_KEY"],
+                "WEBHOOK_SECRET": settings["STRIPE_WEBHOOK_SECRET"],
             },
             capture_output=True,
             text=True,

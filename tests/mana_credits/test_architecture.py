@@ -37,12 +37,14 @@ TRANSLATORS = {
     "management",
     "migrations",
     "office",
+    "openapi",
     "pages",
     "serializers",
     "templatetags",
     "urls",
     "views",
     "wire",
+    "wire_fields",
 }
 
 
