@@ -1,6 +1,7 @@
 """Bodies: JSON whatever the Content-Type says, in and out, without negotiation."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import IO, Any, Never
@@ -83,15 +84,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return the object. Reject a repeated key: of two values, one reader takes the first."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        repeated = _first_repeated(key for key, _ in pairs)
+        counts = Counter(key for key, _ in pairs)
+        repeated = next(key for key, count in counts.items() if count > 1)
         name = repeated if repeated.isprintable() and len(repeated) <= LONGEST_NAME else "body"
         raise ValidationError({name: ["This key is repeated in its object."]})
     return found
-
-
-def _first_repeated(keys: Iterable[str]) -> str:
-    seen: set[str] = set()
-    return next(key for key in keys if key in seen or seen.add(key))  # type: ignore[func-returns-value]
 
 
 class CompactJSONRenderer(BaseRenderer):

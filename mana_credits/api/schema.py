@@ -11,13 +11,13 @@ from rest_framework.renderers import TemplateHTMLRenderer
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from mana_credits.api import schema_bodies, schema_operations
+from mana_credits.api import schema_bodies
 from mana_credits.api.body import CompactJSONRenderer
 from mana_credits.api.errors import camel_case
 from mana_credits.api.schema_refusals import HEADERS
 
 # Loaded for its extensions, which the library finds by itself.
-__all__ = ["DocsView", "SchemaView", "complete", "schema_bodies", "schema_operations"]
+__all__ = ["DocsView", "SchemaView", "complete", "schema_bodies"]
 
 
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
