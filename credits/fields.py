@@ -262,7 +262,7 @@ class Always(serializers.Field[Any, Any, Any, Any]):
 
     def __init__(self, value: Any, *, optional: bool = False, **options: Any) -> None:
         self.value = value
-        presence = {"required": False} if optional else {"read_only": True}
+        presence: dict[str, Any] = {"required": False} if optional else {"read_only": True}
         super().__init__(source="*", **presence, **options)
         kind = "boolean" if isinstance(value, bool) else "string"
         extend_schema_field({"type": kind, "enum": [value]})(self)  # type: ignore[type-var]

@@ -73,7 +73,8 @@ class OperationSchema(AutoSchema):
 
     @property
     def _described(self) -> Description:
-        return getattr(self._action, "described", Description())
+        described: Description = getattr(self._action, "described", Description())
+        return described
 
     def get_summary(self) -> str:
         """Return the first sentence of the view's docstring."""

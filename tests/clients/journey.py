@@ -150,9 +150,9 @@ def synchronize(alice: AuthenticatedClient, boss: AuthenticatedClient) -> None:
 
 
 def hear_from_stripe() -> None:
-    event = {"id": "evt_journey", "object": "event", "type": "journey.made", "data": {}}
-    payload = json.dumps(event, separators=(",", ":"))
     moment = int(time.time())
+    event = {"id": "evt_journey", "object": "event", "type": "journey.made", "created": moment}
+    payload = json.dumps(event, separators=(",", ":"))
     digest = hmac.new(
         os.environ["WEBHOOK_SECRET"].encode(), f"{moment}.{payload}".encode(), hashlib.sha256
     ).hexdigest()
