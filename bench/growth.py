@@ -8,7 +8,7 @@ from typing import NamedTuple
 from bench import database, load
 from bench.load import SCENARIOS, Run
 from bench.service import serving
-from mana_credits.sandbox.identity import IdentityProvider
+from mana_credits.dev.sandbox.identity import IdentityProvider
 
 CONNECTIONS = 16
 ROUNDS = 3

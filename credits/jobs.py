@@ -5,8 +5,11 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from credits import books, cloud_sync, daily, outbox, reservations
-from credits.books import BooksDoNotClose
+from credits.ledger import books, reservations
+from credits.ledger.books import BooksDoNotClose
+from credits.outbox import outbox
+from credits.reporting import daily_totals
+from credits.sync import cloud_sync
 from credits.worker import Job
 
 # So many rows in one run, so that no job keeps the others waiting for long.
@@ -53,7 +56,7 @@ def clean_up_outbox(now: datetime) -> Iterator[str]:
 
 def sum_days(now: datetime) -> Iterator[str]:
     """Sum yesterday and today, for the figures of the back office."""
-    for _ in daily.sum_due(now=now):
+    for _ in daily_totals.sum_due(now=now):
         yield "summed"
 
 

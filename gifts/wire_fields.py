@@ -6,10 +6,10 @@ from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from credits import mailboxes
-from credits.fields import Credits
-from credits.mailboxes import mailbox
-from gifts import spelling
+from credits import email_addresses
+from credits.api.wire_fields import Credits
+from credits.email_addresses import mailbox
+from gifts import code_format
 from gifts.models import LARGEST_GIFT, SMALLEST_GIFT
 
 
@@ -38,7 +38,7 @@ class Email(serializers.EmailField):
     """An e-mail address, in the one form that is stored and compared."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"max_length": mailboxes.LENGTH, **options})
+        super().__init__(**{"max_length": email_addresses.LENGTH, **options})
 
     def to_internal_value(self, data: object) -> str:
         """Take strings only."""
@@ -53,7 +53,7 @@ class Code(serializers.Field[Any, Any, str, Any]):
 
     def to_representation(self, value: str) -> str:
         """Return ABCD-EFGH-JKLM."""
-        return spelling.shown(value)
+        return code_format.shown(value)
 
 
 @extend_schema_field({"type": "string", "format": "uri"})
@@ -62,7 +62,7 @@ class GiftUrl(Code):
 
     def to_representation(self, value: str) -> str:
         """Return `{BASE_URL}/g/ABCD-EFGH-JKLM`."""
-        return f"{settings.BASE_URL}/g/{spelling.shown(value)}"
+        return f"{settings.BASE_URL}/g/{code_format.shown(value)}"
 
 
 class Is(serializers.BooleanField):

@@ -7,8 +7,8 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from credits.callers import Service
-from credits.wire import header_text
+from credits.api.wire_serializers import header_text
+from credits.principals import Service
 from internal_api.serializers import APP_ID
 
 

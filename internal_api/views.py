@@ -7,10 +7,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from credits import erasure, ledger, reservations
+from credits.api.serializers import USED, UseCreditsResponseSerializer
+from credits.api.views import memo
+from credits.api.wire_serializers import USER, named_user, origin
 from credits.catalogue import OperationUnknown
-from credits.openapi import operation
-from credits.posting import (
+from credits.ledger import ledger, reservations
+from credits.ledger.posting import (
     BalanceTooLarge,
     ExceedsOriginal,
     InsufficientCredits,
@@ -18,16 +20,14 @@ from credits.posting import (
     TransactionUnknown,
     UserUnknown,
 )
-from credits.reservations import (
+from credits.ledger.reservations import (
     ExceedsReservation,
     ReservationCommitted,
     ReservationExpired,
     ReservationReleased,
     ReservationUnknown,
 )
-from credits.serializers import USED, UseCreditsResponseSerializer
-from credits.views import memo
-from credits.wire import USER, named_user, origin
+from credits.openapi import operation
 from gifts import pending
 from gifts.blocks import GiftsBlocked
 from internal_api import serializers as wire

@@ -13,7 +13,7 @@ from credits.openapi import Variant
 class TextSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
     """Strings: what a body may hold, and what the field's pattern allows."""
 
-    target_class = "credits.fields.Text"
+    target_class = "credits.api.wire_fields.Text"
     match_subclasses = True
 
     def map_serializer_field(self, auto_schema: AutoSchema, direction: Any) -> dict[str, Any]:
@@ -29,7 +29,7 @@ class TextSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-ca
 class TimestampSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
     """Moments: dates count too where they are taken."""
 
-    target_class = "credits.fields.Timestamp"
+    target_class = "credits.api.wire_fields.Timestamp"
     match_subclasses = True
 
     def map_serializer_field(self, auto_schema: AutoSchema, direction: Any) -> dict[str, Any]:
@@ -43,7 +43,7 @@ class TimestampSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyp
 class WireSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
     """Serializers of the wire, one component for each variant of a body that has several."""
 
-    target_class = "credits.wire.WireSerializer"
+    target_class = "credits.api.wire_serializers.WireSerializer"
     match_subclasses = True
 
     def map_serializer(self, auto_schema: AutoSchema, direction: Any) -> dict[str, Any]:

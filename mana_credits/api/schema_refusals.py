@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from credits.errors import DomainError
+from credits.ledger.posting import IdempotencyKeyReused
 from credits.openapi import Description
-from credits.posting import IdempotencyKeyReused
 from mana_credits.api.errors import envelope
 
 HEADERS: dict[str, dict[str, Any]] = {

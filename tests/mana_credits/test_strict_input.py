@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from credits import ledger
+from credits.ledger import ledger
 from gifts.models import GiftCode
 from tests.api import Caller, use
 from tests.factories import gift, give

@@ -1,0 +1,96 @@
+"""What a user's apps ask about the user's own credits (`/api/v1/credits`, user token)."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from credits.api.serializers import (
+    BALANCE,
+    TRANSACTION,
+    TRANSACTION_QUERY,
+    USAGE_QUERY,
+    USAGE_STAT,
+    USE,
+    USED,
+    BalanceSerializer,
+    TransactionQuerySerializer,
+    TransactionSerializer,
+    UsageQuerySerializer,
+    UsageStatSerializer,
+    UseCreditsResponseSerializer,
+    UseCreditsSerializer,
+)
+from credits.api.wire_serializers import origin, query, user
+from credits.catalogue import OperationUnknown
+from credits.ledger import ledger, usage
+from credits.ledger.posting import BalanceTooLarge, InsufficientCredits, Memo
+from credits.ledger.usage import InvalidSpan
+from credits.models import Transaction
+from credits.openapi import operation
+
+
+class CreditsViewSet(GenericViewSet[Transaction]):
+    """The user's balance, spends, transactions and usage."""
+
+    keyset = "number"
+
+    @operation("balance", response=BalanceSerializer)
+    def balance(self, request: Request) -> Response:
+        """What the user has: zeros for a user never seen."""
+        return Response(BALANCE.represent(ledger.balance_of(user(request).id)))
+
+    @operation(
+        "use",
+        request=UseCreditsSerializer,
+        response=UseCreditsResponseSerializer,
+        refuses=(InsufficientCredits, OperationUnknown, BalanceTooLarge),
+    )
+    def use(self, request: Request) -> Response:
+        """Spend credits, once per idempotency key. 402 when they do not suffice."""
+        body = USE.parse(request.data)
+        posting = ledger.spend(
+            user(request).id, body["amount"], memo=memo(body), origin=origin(request, body)
+        )
+        return Response(USED.represent(posting))
+
+    @operation(
+        "transactions",
+        parameters=[TransactionQuerySerializer],
+        response=TransactionSerializer(many=True),
+        refuses=(InvalidSpan,),
+    )
+    def transactions(self, request: Request) -> Response:
+        """The user's transactions, newest first."""
+        filters = TRANSACTION_QUERY.parse(query(request))
+        rows = Transaction.objects.filter(user_id=user(request).id, **filters).order_by("-number")
+        return self._page(rows)
+
+    @operation(
+        "usage",
+        parameters=[UsageQuerySerializer],
+        response=UsageStatSerializer(many=True),
+        refuses=(InvalidSpan,),
+    )
+    def usage(self, request: Request) -> Response:
+        """What the user spent, by app and UTC day; the last 30 days when no span is given."""
+        span = USAGE_QUERY.parse(query(request))
+        rows = usage.of_user(
+            user(request).id,
+            first=span.get("from"),
+            last=span.get("to"),
+            today=datetime.now(UTC).date(),
+        )
+        return Response([USAGE_STAT.represent(row) for row in rows])
+
+    def _page(self, rows: QuerySet[Transaction]) -> Response:
+        page = self.paginate_queryset(rows) or []
+        return self.get_paginated_response([TRANSACTION.represent(row) for row in page])
+
+
+def memo(body: dict[str, Any]) -> Memo:
+    """Return what the entry shall say, out of a validated body."""
+    return Memo(body["app_id"], body["description"], body.get("metadata"))
