@@ -5,10 +5,10 @@ from typing import Any
 
 from rest_framework import serializers
 
+from credits.api.openapi import Variant
 from credits.api.serializers import APP_ID_LENGTH
 from credits.api.wire_fields import Always, Amount, Label, Text, Timestamp, UserId, Uuid, Whole
 from credits.api.wire_serializers import KeyedSerializer, WireSerializer
-from credits.openapi import Variant
 from gifts.codes import DEFAULT_VALIDITY, LONGEST_VALIDITY, NewGift
 from gifts.models import MESSAGE_LENGTH, GiftCode
 from gifts.wire_fields import Code, Count, Email, GiftCredits, GiftUrl, Is

@@ -10,11 +10,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from credits.api.openapi import operation
 from credits.api.wire_fields import Text, Uuid
 from credits.api.wire_serializers import WireSerializer, origin, user
 from credits.client_ip import client_address
 from credits.ledger.posting import BalanceTooLarge, InsufficientCredits
-from credits.openapi import operation
 from gifts import codes
 from gifts import serializers as wire
 from gifts.blocks import GiftsBlocked

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from credits.api.openapi import operation
 from credits.api.sync_serializers import SYNC_STATUS, SyncStatusSerializer
 from credits.api.wire_serializers import named_user
-from credits.openapi import operation
 from credits.sync import cloud_sync
 from internal_api import serializers as wire
 from internal_api.views import ServiceViewSet

@@ -7,6 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from credits.api.openapi import operation
 from credits.api.serializers import USED, UseCreditsResponseSerializer
 from credits.api.views import memo
 from credits.api.wire_serializers import USER, named_user, origin
@@ -27,7 +28,6 @@ from credits.ledger.reservations import (
     ReservationReleased,
     ReservationUnknown,
 )
-from credits.openapi import operation
 from gifts import pending
 from gifts.blocks import GiftsBlocked
 from internal_api import serializers as wire
@@ -47,11 +47,6 @@ class BalanceViewSet(ServiceViewSet):
     def balance(self, request: Request, user_id: str) -> Response:
         """What the user has; makes no row."""
         return Response(wire.SERVICE_BALANCE.represent(ledger.balance_of(named_user(user_id))))
-
-    @operation("internal_erase", response={200: wire.EraseUserResponseSerializer})
-    def erase(self, request: Request, user_id: str) -> Response:
-        """Erase the person's data; the numbers of the ledger stay, under a new, random id."""
-        return Response(wire.ERASED.represent(erasure.erase(named_user(user_id))))
 
     @operation(
         "internal_init", request=wire.InitBalanceSerializer, response=wire.BalanceRowSerializer

@@ -8,9 +8,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from credits.api.openapi import operation
 from credits.api.wire_fields import Always
 from credits.api.wire_serializers import WireSerializer
-from credits.openapi import operation
 from webhooks import events, signature
 from webhooks.events import InvalidEvent
 from webhooks.signature import InvalidSignature, MissingSignature, WebhooksDisabled

@@ -17,8 +17,8 @@ from credits.api.catalogue_serializers import (
     OperationSerializer,
     PricingSerializer,
 )
+from credits.api.openapi import operation
 from credits.models import Operation
-from credits.openapi import operation
 
 CACHE_CONTROL = "public, max-age=60"
 

@@ -6,10 +6,10 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from rest_framework import serializers
 
+from credits.api.openapi import Variant
 from credits.api.wire_fields import Amount, JsonObject, Label, Text, Timestamp, UserId, Uuid
 from credits.api.wire_serializers import KeyedSerializer, WireSerializer
 from credits.models import Purchase
-from credits.openapi import Variant
 from credits.payments.checkout import Pages
 
 

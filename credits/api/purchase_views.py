@@ -7,6 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from credits.api.openapi import operation
 from credits.api.purchase_serializers import (
     PACKAGE,
     PURCHASE,
@@ -19,7 +20,6 @@ from credits.api.purchase_serializers import (
     StartPurchaseSerializer,
 )
 from credits.api.wire_serializers import origin, user
-from credits.openapi import operation
 from credits.payments import checkout, packages, purchases
 from credits.payments.checkout import PurchaseTooOld
 from credits.payments.packages import PackageUnknown

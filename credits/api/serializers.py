@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from rest_framework import serializers
 
+from credits.api.openapi import Variant
 from credits.api.wire_fields import (
     Always,
     Amount,
@@ -24,7 +25,6 @@ from credits.catalogue import LARGEST_QUANTITY
 from credits.ledger.posting import Posting, Priced
 from credits.ledger.usage import InvalidSpan
 from credits.models import Transaction
-from credits.openapi import Variant
 
 Field = serializers.Field[Any, Any, Any, Any]
 

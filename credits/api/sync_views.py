@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from credits.api.openapi import operation
 from credits.api.sync_serializers import (
     ACTIVATE,
     ACTIVATED,
@@ -28,7 +29,6 @@ from credits.api.wire_serializers import language, named_user, origin, user
 from credits.catalogue import OperationUnknown
 from credits.ledger.posting import BalanceTooLarge, InsufficientCredits
 from credits.models import SyncSubscription
-from credits.openapi import operation
 from credits.sync import cloud_sync
 from credits.sync.cloud_sync import SyncActive, SyncGifted, SyncInactive
 

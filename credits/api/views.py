@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from credits.api.openapi import operation
 from credits.api.serializers import (
     BALANCE,
     TRANSACTION,
@@ -30,7 +31,6 @@ from credits.ledger import ledger, usage
 from credits.ledger.posting import BalanceTooLarge, InsufficientCredits, Memo
 from credits.ledger.usage import InvalidSpan
 from credits.models import Transaction
-from credits.openapi import operation
 
 
 class CreditsViewSet(GenericViewSet[Transaction]):

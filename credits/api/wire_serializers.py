@@ -15,9 +15,9 @@ from rest_framework import serializers
 from rest_framework.fields import SkipField, empty
 from rest_framework.request import Request
 
+from credits.api.openapi import Variant
 from credits.api.wire_fields import Label, UserId
 from credits.ledger.posting import Origin
-from credits.openapi import Variant
 from credits.principals import Service, User
 
 

@@ -7,10 +7,10 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 from rest_framework.permissions import IsAuthenticated
 
+from credits.api.openapi import Description
 from credits.api.serializers import APP_ID_LENGTH
 from credits.api.wire_fields import Label, Text, UserId, Uuid
 from credits.api.wire_serializers import KEY_LENGTH, KeyedSerializer
-from credits.openapi import Description
 from mana_credits.api import schema_refusals
 from mana_credits.api.examples import EXAMPLES
 from mana_credits.api.schema_refusals import Facts, headers

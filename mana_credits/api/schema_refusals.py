@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from credits.api.openapi import Description
 from credits.errors import DomainError
 from credits.ledger.posting import IdempotencyKeyReused
-from credits.openapi import Description
 from mana_credits.api.errors import envelope
 
 HEADERS: dict[str, dict[str, Any]] = {

@@ -13,7 +13,7 @@ from tests.declared import operations
 from tests.mana_credits.test_architecture import APPS
 
 ROOT = Path(__file__).resolve().parents[2]
-ELSEWHERE = re.compile(r"\.(migrations|sandbox|embedded_postgres|gunicorn|web_worker|wsgi)\b")
+ELSEWHERE = re.compile(r"\.(migrations|dev|gunicorn|web_worker|wsgi)\b")
 Codes = set[tuple[str, int]]
 
 
