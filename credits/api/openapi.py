@@ -43,7 +43,7 @@ def operation(
     *,
     response: Any,
     request: Any = None,
-    parameters: Sequence[type[serializers.BaseSerializer[Any]] | OpenApiParameter] = (),
+    parameters: Sequence[type[serializers.Serializer[Any]] | OpenApiParameter] = (),
     **described: Any,
 ) -> Callable[[View], View]:
     """Describe a view. `response` is a serializer, or one by status; see Description."""

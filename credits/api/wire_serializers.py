@@ -159,7 +159,7 @@ def query(request: Request) -> dict[str, str]:
     }
     if repeated:
         raise serializers.ValidationError(repeated)
-    return cast("dict[str, str]", values.dict())
+    return values.dict()
 
 
 def language(request: Request) -> str:

@@ -48,8 +48,7 @@ class WireSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
 
     def map_serializer(self, auto_schema: AutoSchema, direction: Any) -> dict[str, Any]:
         """Return the schema of the serializer."""
-        # The extension may be looked up for a class.
-        schema: dict[str, Any] = auto_schema._map_serializer(  # noqa: SLF001
+        schema: dict[str, Any] = auto_schema._map_serializer(  # type: ignore[no-untyped-call]  # noqa: SLF001
             self.target, direction, bypass_extensions=True
         )
         schema["description"] = " ".join(schema.get("description", "").split("\n\n")[0].split())
@@ -72,7 +71,7 @@ class WireSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
         full = auto_schema._get_serializer_name(  # noqa: SLF001
             self.target, "request", bypass_extensions=True
         )
-        component = ResolvedComponent(
+        component = ResolvedComponent(  # type: ignore[no-untyped-call]
             name=f"{full.removesuffix('Request')}{name}Request",
             type=ResolvedComponent.SCHEMA,
             schema=_narrowed(schema, variant, self.target),

@@ -100,7 +100,7 @@ class OperationSchema(AutoSchema):
         ]
 
     def _parameter(self, name: str, field: Field, location: str = "header") -> OpenApiParameter:
-        schema = self._map_serializer_field(field, "request")
+        schema = self._map_serializer_field(field, "request")  # type: ignore[no-untyped-call]
         self._insert_field_validators(field, schema)
         schema.pop("description", None)
         return OpenApiParameter(
@@ -126,7 +126,7 @@ class OperationSchema(AutoSchema):
         ]
 
     def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
-        super()._insert_field_validators(field, schema)
+        super()._insert_field_validators(field, schema)  # type: ignore[no-untyped-call]
         if isinstance(field, Text) and field.allow_blank and "oneOf" in schema:
             inner = schema.pop("oneOf")[0]
             schema |= inner | {"pattern": f"^$|{inner['pattern']}"}
@@ -157,7 +157,7 @@ class OperationSchema(AutoSchema):
         )
 
     def _get_request_body(self, direction: Any = "request") -> Any:
-        body = super()._get_request_body(direction)
+        body = super()._get_request_body(direction)  # type: ignore[no-untyped-call]
         if body:
             (media,) = body["content"].values()
             component = media["schema"].get("$ref", "").rpartition("/")[2]
@@ -169,7 +169,7 @@ class OperationSchema(AutoSchema):
         return body
 
     def _get_response_for_code(self, *args: Any, **options: Any) -> Any:
-        response = super()._get_response_for_code(*args, **options)
+        response = super()._get_response_for_code(*args, **options)  # type: ignore[no-untyped-call]
         serializer = args[0]
         kind = getattr(serializer, "child", serializer)
         kind = kind if isinstance(kind, type) else type(kind)
@@ -177,9 +177,10 @@ class OperationSchema(AutoSchema):
         return response
 
     def _get_response_headers_for_code(self, *args: Any, **options: Any) -> dict[str, Any]:
+        paginator = self._get_paginator()  # type: ignore[no-untyped-call]
         return headers(
             "X-Request-Id",
-            *(["Link"] if self._get_paginator() and self._is_list_view() else []),
+            *(["Link"] if paginator and self._is_list_view() else []),
             *(["ETag", "Cache-Control"] if self._described.cacheable else []),
         )
 
