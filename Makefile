@@ -13,11 +13,11 @@ CHECK_ENV := SECRET_KEY=only-for-checks-8f1c0b7e6d5a49388271605f4e3d2c1b0a99 \
 	MANA_AUTH_URL=https://auth.example.com CORS_ORIGINS=https://app.example.com \
 	MANA_NOTIFY_URL=https://notify.example.com TRUSTED_PROXIES=1
 
-.PHONY: help run test test-browser pictures test-shipping rehearsal rehearsal-standby rehearsal-failover check format lint types schema lock bench chaos clean
+.PHONY: help run test test-browser test-clients pictures test-shipping rehearsal rehearsal-standby rehearsal-failover check format lint types examples schema lock bench chaos clean
 
 help:
 	@echo "make run     the service on http://localhost:3061, with a database and demo users"
-	@echo "make test    the test suite, without test-browser, test-shipping"
+	@echo "make test    the test suite, without test-browser, test-clients, test-shipping"
 	@echo "make check   everything that CI checks"
 	@echo "make bench   what a request costs (needs wrk)"
 	@echo "make chaos   how the service stands slow, stuck and dying neighbours (minutes)"
@@ -45,6 +45,17 @@ test-shipping: $(INSTALLED)
 	dpkg --status $(SHIPPING) >/dev/null 2>&1 || { $(AS_ROOT) apt-get update --quiet --quiet && \
 		$(AS_ROOT) apt-get install --yes --quiet --quiet --no-install-recommends $(SHIPPING); }
 	$(BIN)/python -m pytest -m shipping tests/shipping
+
+# What generators and linters make of docs/openapi.yaml. They go into a folder of their own; without
+# npm its part is skipped.
+test-clients: $(INSTALLED)
+	test -x .clients/python/bin/python || $(PYTHON) -m venv .clients/python
+	.clients/python/bin/python -m pip install --quiet --disable-pip-version-check \
+		--requirement tests/clients/requirements.txt
+	command -v npm >/dev/null || echo "npm is not installed: its tests are skipped"
+	command -v npm >/dev/null && mkdir -p .clients/npm && cp tests/clients/package.json .clients/npm/ && \
+		cd .clients/npm && npm install --silent --no-audit --no-fund --no-package-lock --ignore-scripts; true
+	$(BIN)/python -m pytest -m clients tests/clients
 
 # Ships the committed state on this machine as docs/operations.md says, and looks at it run, with the
 # same servers. It downloads the image's packages.
@@ -98,6 +109,11 @@ format: $(INSTALLED)
 schema: $(INSTALLED)
 	$(CHECK_ENV) $(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 
+# Records the examples of the API's description from a test, then writes the description.
+examples: $(INSTALLED)
+	RECORD_EXAMPLES=1 $(BIN)/python -m pytest -q -n 0 tests/mana_credits/test_api_examples.py; true
+	$(MAKE) schema
+
 bench: $(INSTALLED)
 	$(BIN)/python -m bench
 
@@ -115,7 +131,7 @@ lock: $(INSTALLED)
 	$(COMPILE) --constraint requirements.lock --output-file requirements-runtime.lock pyproject.toml
 
 clean:
-	rm -rf .venv .sandbox staticfiles .schema.tmp
+	rm -rf .venv .sandbox .clients staticfiles .schema.tmp
 
 # gunicorn's fast parser has no wheel for Linux; where nothing compiles it, gunicorn has a slower one.
 SPARE := $(if $(shell command -v cc),-n p,'/^gunicorn-h1c==/,/[^\\]$$/d')

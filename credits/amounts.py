@@ -13,6 +13,7 @@ class InvalidAmount(DomainError):
     """The amount is zero, not positive, has more than 4 decimal places or more than 15 digits."""
 
     code = "invalid_amount"
+    field = "amount"
     message = "The amount must be a positive number of credits with at most 4 decimal places"
 
 

@@ -22,6 +22,7 @@ class OperationUnknown(DomainError):
     """The catalogue has no such operation, or no longer offers it."""
 
     code = "unknown_operation"
+    field = "operation"
     message = "There is no such operation in the catalogue"
 
 

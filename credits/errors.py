@@ -9,6 +9,7 @@ class DomainError(Exception):
     `code` is stable and snake_case, `status` the HTTP status that the API answers with, `details` a
     mapping of plain values (Decimal allowed), or None; `retry_after` the whole seconds after which
     it is worth trying again, or None. With `says_error` the answer repeats the message as `error`.
+    `field` names what a refusal of status 400 is about, in snake_case; `body` is the whole request.
     Subclasses stand beside the function that raises them; `by_code` finds the class of a code, by
     which the database's functions say why they moved nothing.
     """
@@ -19,6 +20,7 @@ class DomainError(Exception):
     status: ClassVar[int] = 400
     message: ClassVar[str] = "Refused"
     says_error: ClassVar[bool] = False
+    field: ClassVar[str] = "body"
 
     retry_after: int | None = None
 

@@ -63,6 +63,7 @@ class OwnGift(DomainError):
     """Nobody redeems their own gift."""
 
     code = "own_gift"
+    field = "code"
     message = "You cannot redeem your own gift; you can cancel it"
 
 
@@ -70,6 +71,7 @@ class InvalidGiftAmount(DomainError):
     """A gift holds 1 to 10,000 credits."""
 
     code = "invalid_gift_amount"
+    field = "total_credits"
     message = "A gift holds 1 to 10,000 credits"
 
 
@@ -77,6 +79,7 @@ class InvalidExpiry(DomainError):
     """A gift's end lies in the future, at most 365 days ahead."""
 
     code = "invalid_expiry"
+    field = "expires_at"
     message = "A gift expires in the future, after at most 365 days"
 
 

@@ -3,122 +3,90 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from credits import email_addresses
+from credits.api.openapi import Variant
 from credits.api.serializers import APP_ID_LENGTH
-from credits.api.wire_fields import (
-    Always,
-    Amount,
-    Credits,
-    Label,
-    Text,
-    Timestamp,
-    UserId,
-    Uuid,
-    Whole,
-)
+from credits.api.wire_fields import Always, Amount, Label, Text, Timestamp, UserId, Uuid, Whole
 from credits.api.wire_serializers import KeyedSerializer, WireSerializer
-from credits.email_addresses import mailbox
-from gifts import code_format
 from gifts.codes import DEFAULT_VALIDITY, LONGEST_VALIDITY, NewGift
-from gifts.models import LARGEST_GIFT, MESSAGE_LENGTH, SMALLEST_GIFT, GiftCode
+from gifts.models import MESSAGE_LENGTH, GiftCode
+from gifts.wire_fields import Code, Count, Email, GiftCredits, GiftUrl, Is
 
 
-class GiftCredits(Credits):
-    """What a gift may hold: 1 to 10,000 credits."""
-
-    default_error_messages = {"gift": "A gift holds 1 to 10,000 credits."}
-
-    def to_internal_value(self, data: object) -> Any:
-        """Take amounts that a gift may hold."""
-        amount = super().to_internal_value(data)
-        if not SMALLEST_GIFT <= amount <= LARGEST_GIFT:
-            self.fail("gift")
-        return amount
-
-
-class Email(serializers.EmailField):
-    """An e-mail address, in the one form that is stored and compared."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**{"max_length": email_addresses.LENGTH, **options})
-
-    def to_internal_value(self, data: object) -> str:
-        """Take strings only."""
-        if not isinstance(data, str):
-            self.fail("invalid")
-        return mailbox(super().to_internal_value(data)) or self.fail("invalid")
-
-
-@extend_schema_field({"type": "string", "example": "ABCD-EFGH-JKLM"})
-class Code(serializers.Field[Any, Any, str, Any]):
-    """A gift's code as people read it."""
-
-    def to_representation(self, value: str) -> str:
-        """Return ABCD-EFGH-JKLM."""
-        return code_format.shown(value)
-
-
-@extend_schema_field({"type": "string", "format": "uri"})
-class GiftUrl(Code):
-    """The address of a gift's public page."""
-
-    def to_representation(self, value: str) -> str:
-        """Return `{BASE_URL}/g/ABCD-EFGH-JKLM`."""
-        return f"{settings.BASE_URL}/g/{code_format.shown(value)}"
-
-
-class Is(serializers.BooleanField):
-    """Whether something has this value."""
-
-    def __init__(self, value: str, **options: Any) -> None:
-        self.value = value
-        super().__init__(read_only=True, **options)
-
-    def to_representation(self, value: object) -> bool:
-        """Compare."""
-        return value == self.value
-
-
-@extend_schema_field({"type": "integer", "enum": [0, 1]})
-class Count(Is):
-    """The same as a number, 0 or 1."""
-
-    def to_representation(self, value: object) -> int:  # type: ignore[override]
-        """Count."""
-        return int(super().to_representation(value))
-
-
-class CreateSerializer(KeyedSerializer):
+class CreateGiftSerializer(KeyedSerializer):
     """A gift to make; the web client says `credits` for `totalCredits`."""
 
-    totalCredits = GiftCredits(source="total_credits", required=False, allow_null=True)
+    aliases = ("credits",)
+    variants = {
+        "Simple": Variant(
+            "A gift for anybody who has the code.",
+            required=("totalCredits",),
+            without=("targetEmail",),
+            constants={"type": "simple"},
+        ),
+        "Personalized": Variant(
+            "A gift for one e-mail address.",
+            required=("totalCredits", "type", "targetEmail"),
+            constants={"type": "personalized"},
+        ),
+    }
+
+    totalCredits = GiftCredits(
+        source="total_credits",
+        required=False,
+        allow_null=True,
+        help_text="Credits to put into the gift.",
+    )
     credits = GiftCredits(required=False, allow_null=True)
-    type = serializers.ChoiceField(choices=GiftCode.Type.choices, default=GiftCode.Type.SIMPLE)
-    targetEmail = Email(source="target_email", required=False, allow_null=True, allow_blank=True)
-    message = Text(max_length=MESSAGE_LENGTH, required=False, allow_null=True, allow_blank=True)
+    type = serializers.ChoiceField(
+        choices=GiftCode.Type.choices,
+        default=GiftCode.Type.SIMPLE,
+        help_text="`simple`: for anybody with the code. `personalized`: for one e-mail address.",
+    )
+    targetEmail = Email(
+        source="target_email",
+        required=False,
+        allow_null=True,
+        allow_blank=True,
+        help_text="The e-mail address that the gift is for.",
+    )
+    message = Text(
+        max_length=MESSAGE_LENGTH,
+        required=False,
+        allow_null=True,
+        allow_blank=True,
+        help_text="A text for whoever receives the gift.",
+    )
     expirationDays = Whole(
         source="days",
         min_value=1,
         max_value=LONGEST_VALIDITY.days,
         required=False,
         allow_null=True,
+        help_text="How many days the code is valid, 90 by default. Counts before `expiresAt`.",
     )
-    expiresAt = Timestamp(source="expires_at", required=False, allow_null=True)
+    expiresAt = Timestamp(
+        source="expires_at",
+        required=False,
+        allow_null=True,
+        help_text="Until when the code is valid: at most 365 days ahead.",
+    )
     sourceAppId = Label(
         source="source_app_id",
         max_length=APP_ID_LENGTH,
         required=False,
         allow_null=True,
         allow_blank=True,
+        help_text="The app in which the gift is made.",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Settle which alias counts; a target e-mail belongs to a personalised gift."""
-        total = attrs.get("total_credits") or attrs.get("credits")
+        total, alias = attrs.get("total_credits"), attrs.get("credits")
+        if total is not None and alias not in {None, total}:
+            raise serializers.ValidationError({"credits": ["totalCredits has another value."]})
+        total = alias if total is None else total
         if total is None:
             raise serializers.ValidationError({"totalCredits": ["This field is required."]})
         personalized = attrs["type"] == GiftCode.Type.PERSONALIZED
@@ -146,57 +114,87 @@ class CreateSerializer(KeyedSerializer):
 class GiftSerializer(WireSerializer):
     """A gift, as its creator sees it."""
 
-    id = Uuid()
-    code = Code()
-    shortUrl = GiftUrl(source="code")
-    url = GiftUrl(source="code")
-    creatorId = UserId(source="creator_id")
-    creatorName = Text(source="creator_name", allow_null=True)
-    totalCredits = Amount(source="total_credits")
-    redeemed = Count("depleted", source="status")
-    type = serializers.ChoiceField(choices=GiftCode.Type.choices)
-    status = serializers.ChoiceField(choices=GiftCode.Status.choices, source="status_now")
-    targetEmail = Text(source="target_email", allow_null=True)
-    message = Text(allow_null=True)
-    expiresAt = Timestamp(source="expires_at")
-    reservationTransactionId = Uuid(source="payment_id")
-    createdAt = Timestamp(source="created_at")
-    updatedAt = Timestamp(source="updated_at")
+    id = Uuid(help_text="The gift's id, by which its creator cancels it.")
+    code = Code(help_text="The code to hand on.")
+    shortUrl = GiftUrl(source="code", help_text="The gift's public page.")
+    url = GiftUrl(source="code", help_text="The same as `shortUrl`.")
+    creatorId = UserId(source="creator_id", help_text="The user who made the gift.")
+    creatorName = Text(
+        source="creator_name", allow_null=True, help_text="The name that the receiver sees."
+    )
+    totalCredits = Amount(source="total_credits", help_text="Credits in the gift.")
+    redeemed = Count("depleted", source="status", help_text="1 when it was redeemed, else 0.")
+    type = serializers.ChoiceField(
+        choices=GiftCode.Type.choices,
+        help_text="Whom the gift is for: anybody with the code, or one e-mail address.",
+    )
+    status = serializers.ChoiceField(
+        choices=GiftCode.Status.choices,
+        source="status_now",
+        help_text="`depleted` means redeemed; `refunded` that an operator returned the credits.",
+    )
+    targetEmail = Text(
+        source="target_email",
+        allow_null=True,
+        help_text="The e-mail address that a personalized gift is for.",
+    )
+    message = Text(allow_null=True, help_text="The creator's text.")
+    expiresAt = Timestamp(source="expires_at", help_text="Until when the code is valid.")
+    reservationTransactionId = Uuid(
+        source="payment_id", help_text="The transaction that took the credits from the creator."
+    )
+    createdAt = Timestamp(source="created_at", help_text="When the gift was made.")
+    updatedAt = Timestamp(source="updated_at", help_text="When the gift last changed.")
 
 
 class PublicGiftSerializer(WireSerializer):
     """A gift, as anybody sees it who has the code."""
 
-    code = Code()
-    type = serializers.ChoiceField(choices=GiftCode.Type.choices)
-    status = serializers.ChoiceField(choices=GiftCode.Status.choices, source="status_now")
-    totalCredits = Amount(source="total_credits")
-    redeemed = Is("depleted", source="status")
-    message = Text(allow_null=True)
-    creatorName = Text(source="creator_name", allow_null=True)
-    expiresAt = Timestamp(source="expires_at")
-    isPersonalized = Is("personalized", source="type")
+    code = Code(help_text="The gift's code.")
+    type = serializers.ChoiceField(
+        choices=GiftCode.Type.choices,
+        help_text="Whom the gift is for: anybody with the code, or one e-mail address.",
+    )
+    status = serializers.ChoiceField(
+        choices=GiftCode.Status.choices,
+        source="status_now",
+        help_text="`active` when it can be redeemed.",
+    )
+    totalCredits = Amount(source="total_credits", help_text="Credits in the gift.")
+    redeemed = Is("depleted", source="status", help_text="Whether it was redeemed.")
+    message = Text(allow_null=True, help_text="The creator's text.")
+    creatorName = Text(source="creator_name", allow_null=True, help_text="The creator's name.")
+    expiresAt = Timestamp(source="expires_at", help_text="Until when the code is valid.")
+    isPersonalized = Is(
+        "personalized", source="type", help_text="Whether it is for one e-mail address."
+    )
 
 
-class RedemptionSerializer(WireSerializer):
+class GiftRedemptionSerializer(WireSerializer):
     """A gift that the user received."""
 
-    id = Uuid()
-    giftCodeId = Uuid(source="gift_code_id")
-    redeemerUserId = UserId(source="redeemer_id")
-    status = Always("success")
-    creditsReceived = Amount(source="gift_code.total_credits")
-    creditTransactionId = Uuid(source="transaction_id")
-    sourceAppId = Text(source="source_app_id", allow_null=True)
-    createdAt = Timestamp(source="created_at")
-    code = Code(source="gift_code.code")
-    credits = Amount(source="gift_code.total_credits")
-    message = Text(source="gift_code.message", allow_null=True)
-    creatorName = Text(source="gift_code.creator_name", allow_null=True)
-    redeemedAt = Timestamp(source="created_at")
+    id = Uuid(help_text="The redemption's id.")
+    giftCodeId = Uuid(source="gift_code_id", help_text="The gift's id.")
+    redeemerUserId = UserId(source="redeemer_id", help_text="The user who redeemed it.")
+    status = Always("success", help_text="Always `success`.")
+    creditsReceived = Amount(source="gift_code.total_credits", help_text="Credits that arrived.")
+    creditTransactionId = Uuid(
+        source="transaction_id", help_text="The transaction that brought them."
+    )
+    sourceAppId = Text(
+        source="source_app_id", allow_null=True, help_text="The app in which it was redeemed."
+    )
+    createdAt = Timestamp(source="created_at", help_text="When it was redeemed.")
+    code = Code(source="gift_code.code", help_text="The gift's code.")
+    credits = Amount(source="gift_code.total_credits", help_text="The same as `creditsReceived`.")
+    message = Text(source="gift_code.message", allow_null=True, help_text="The creator's text.")
+    creatorName = Text(
+        source="gift_code.creator_name", allow_null=True, help_text="The creator's name."
+    )
+    redeemedAt = Timestamp(source="created_at", help_text="The same as `createdAt`.")
 
 
-class RedeemSerializer(KeyedSerializer):
+class RedeemGiftSerializer(KeyedSerializer):
     """Where a gift is redeemed."""
 
     sourceAppId = Label(
@@ -205,18 +203,27 @@ class RedeemSerializer(KeyedSerializer):
         required=False,
         allow_null=True,
         allow_blank=True,
+        help_text="The app in which the gift is redeemed.",
     )
 
 
-class RedeemedSerializer(WireSerializer):
+class RedeemGiftResponseSerializer(WireSerializer):
     """The answer to redeeming."""
 
-    success = Always(True)
-    creditsReceived = Amount(source="redemption.gift_code.total_credits")
-    message = Text(source="redemption.gift_code.message", allow_null=True)
-    creatorName = Text(source="redemption.gift_code.creator_name", allow_null=True)
-    credits = Amount(source="redemption.gift_code.total_credits")
-    newBalance = Amount(source="balance.available")
+    success = Always(True, help_text="Always true.")
+    creditsReceived = Amount(
+        source="redemption.gift_code.total_credits", help_text="Credits that arrived."
+    )
+    message = Text(
+        source="redemption.gift_code.message", allow_null=True, help_text="The creator's text."
+    )
+    creatorName = Text(
+        source="redemption.gift_code.creator_name", allow_null=True, help_text="The creator's name."
+    )
+    credits = Amount(
+        source="redemption.gift_code.total_credits", help_text="The same as `creditsReceived`."
+    )
+    newBalance = Amount(source="balance.available", help_text="Credits that can be spent now.")
 
 
 class GiftIdSerializer(WireSerializer):
@@ -225,18 +232,20 @@ class GiftIdSerializer(WireSerializer):
     id = Uuid(source="gift_id")
 
 
-class CancelledSerializer(WireSerializer):
+class CancelGiftResponseSerializer(WireSerializer):
     """The answer to a cancellation."""
 
-    success = Always(True)
-    refundedCredits = Amount(source="total_credits")
+    success = Always(True, help_text="Always true.")
+    refundedCredits = Amount(
+        source="total_credits", help_text="Credits that went back to the creator."
+    )
 
 
-CREATE = CreateSerializer()
+CREATE = CreateGiftSerializer()
 GIFT = GiftSerializer()
 PUBLIC_GIFT = PublicGiftSerializer()
-REDEMPTION = RedemptionSerializer()
-REDEEM = RedeemSerializer()
-REDEEMED = RedeemedSerializer()
+REDEMPTION = GiftRedemptionSerializer()
+REDEEM = RedeemGiftSerializer()
+REDEEMED = RedeemGiftResponseSerializer()
 GIFT_ID = GiftIdSerializer()
-CANCELLED = CancelledSerializer()
+CANCELLED = CancelGiftResponseSerializer()

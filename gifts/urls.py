@@ -9,5 +9,5 @@ urlpatterns = [
     path("gifts/me/created", GiftsViewSet.as_view({"get": "created"})),
     path("gifts/me/received", GiftsViewSet.as_view({"get": "received"})),
     path("gifts/<str:code>/redeem", GiftsViewSet.as_view({"post": "redeem"})),
-    path("gifts/<str:code>", GiftsViewSet.as_view({"get": "show", "delete": "cancel"})),
+    path("gifts/<str:code_or_id>", GiftsViewSet.as_view({"get": "show", "delete": "cancel"})),
 ]

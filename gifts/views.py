@@ -5,17 +5,26 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from credits.api.openapi import operation
+from credits.api.wire_fields import Text, Uuid
 from credits.api.wire_serializers import WireSerializer, origin, user
 from credits.client_ip import client_address
+from credits.ledger.posting import BalanceTooLarge, InsufficientCredits
 from gifts import codes
 from gifts import serializers as wire
-from gifts.throttle import Guesser
+from gifts.blocks import GiftsBlocked
+from gifts.codes import GiftNotRedeemable, GiftUnknown, InvalidExpiry, OwnGift
+from gifts.throttle import Guesser, TooManyMisses
+
+CODE = Text(
+    max_length=100,
+    help_text="The gift's code, in upper or lower case; what is no letter or digit is ignored.",
+)
 
 
 class GiftsViewSet(GenericViewSet[Any]):
@@ -23,10 +32,11 @@ class GiftsViewSet(GenericViewSet[Any]):
 
     keyset = "number"
 
-    @extend_schema(
-        operation_id="create_gift",
-        request=wire.CreateSerializer,
-        responses={201: wire.GiftSerializer},
+    @operation(
+        "create_gift",
+        request=wire.CreateGiftSerializer,
+        response={201: wire.GiftSerializer},
+        refuses=(InvalidExpiry, InsufficientCredits, GiftsBlocked, BalanceTooLarge),
     )
     def create(self, request: Request) -> Response:
         """Put credits into a gift, once per idempotency key. 402 when they do not suffice."""
@@ -37,21 +47,30 @@ class GiftsViewSet(GenericViewSet[Any]):
         )
         return Response(wire.GIFT.represent(gift), status=201)
 
-    @extend_schema(operation_id="created_gifts", responses=wire.GiftSerializer(many=True))
+    @operation("created_gifts", response=wire.GiftSerializer(many=True))
     def created(self, request: Request) -> Response:
         """The gifts that the user made, newest first."""
         rows = codes.created_by(user(request).id, now=datetime.now(UTC))
         return self._page(rows, wire.GIFT)
 
-    @extend_schema(operation_id="received_gifts", responses=wire.RedemptionSerializer(many=True))
+    @operation("received_gifts", response=wire.GiftRedemptionSerializer(many=True))
     def received(self, request: Request) -> Response:
         """The gifts that the user redeemed, newest first."""
         return self._page(codes.received_by(user(request).id), wire.REDEMPTION)
 
-    @extend_schema(
-        operation_id="redeem_gift",
-        request=wire.RedeemSerializer,
-        responses=wire.RedeemedSerializer,
+    @operation(
+        "redeem_gift",
+        request=wire.RedeemGiftSerializer,
+        response=wire.RedeemGiftResponseSerializer,
+        path={"code": CODE},
+        refuses=(
+            GiftUnknown,
+            GiftNotRedeemable,
+            OwnGift,
+            TooManyMisses,
+            GiftsBlocked,
+            BalanceTooLarge,
+        ),
     )
     def redeem(self, request: Request, code: str) -> Response:
         """Move a gift's credits to the user, once. 404 for every code that is not for them."""
@@ -66,20 +85,31 @@ class GiftsViewSet(GenericViewSet[Any]):
         )
         return Response(wire.REDEEMED.represent(redeemed))
 
-    @extend_schema(operation_id="cancel_gift", responses=wire.CancelledSerializer)
-    def cancel(self, request: Request, code: str) -> Response:
+    @operation(
+        "cancel_gift",
+        response={200: wire.CancelGiftResponseSerializer},
+        path={"code_or_id": Uuid(help_text="The gift's `id`, not its code.")},
+        keyed=True,
+        refuses=(GiftUnknown, GiftNotRedeemable),
+    )
+    def cancel(self, request: Request, code_or_id: str) -> Response:
         """Take back a gift of one's own, named by its id, as long as nobody has redeemed it."""
-        named = wire.GIFT_ID.parse({"id": code})
+        named = wire.GIFT_ID.parse({"id": code_or_id})
         gift = codes.cancel(
             **named, user=user(request), origin=origin(request), now=datetime.now(UTC)
         )
         return Response(wire.CANCELLED.represent(gift))
 
-    @extend_schema(operation_id="gift", auth=[], responses=wire.PublicGiftSerializer)
-    def show(self, request: Request, code: str) -> Response:
+    @operation(
+        "gift",
+        response=wire.PublicGiftSerializer,
+        path={"code_or_id": CODE},
+        refuses=(GiftUnknown, TooManyMisses),
+    )
+    def show(self, request: Request, code_or_id: str) -> Response:
         """What is in a gift, for anybody who has its code."""
         guesser = Guesser(client_address(request))
-        gift = codes.find(code, guesser=guesser, now=datetime.now(UTC))
+        gift = codes.find(code_or_id, guesser=guesser, now=datetime.now(UTC))
         return Response(wire.PUBLIC_GIFT.represent(gift))
 
     def get_authenticators(self) -> list[BaseAuthentication]:

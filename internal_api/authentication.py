@@ -7,6 +7,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from credits.api.wire_serializers import header_text
 from credits.principals import Service
 from internal_api.serializers import APP_ID
 
@@ -20,7 +21,7 @@ class ServiceKeyAuthentication(BaseAuthentication):
         matches = [hmac.compare_digest(given, key.encode()) for key in settings.MANA_SERVICE_KEYS]
         if not any(matches):
             raise AuthenticationFailed("Invalid or missing service key")
-        name = request.META.get("HTTP_X_APP_ID")
+        name = header_text(request, "HTTP_X_APP_ID", field="appId")
         return Service(APP_ID.parse({"appId": name})["name"] if name else None), None
 
     def authenticate_header(self, request: Request) -> str:

@@ -5,20 +5,20 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from credits.api.serializers import USED, NewBalanceSerializer, TransactionSerializer
+from credits.api.serializers import USED, BalanceAfterwardsSerializer, TransactionSerializer
 from credits.api.wire_fields import JsonObject, Text
 from credits.api.wire_serializers import WireSerializer
 from credits.errors import DomainError
 from credits.ledger.spend_batches import LARGEST_BATCH, Spent
 
 
-# Any item is taken, for an invalid one is refused alone; a valid one is a ServiceUse.
+# Any item is taken, for an invalid one is refused alone; a valid one is a ServiceUseCreditsRequest.
 @extend_schema_field(
     {
         "type": "array",
         "minItems": 1,
         "maxItems": LARGEST_BATCH,
-        "items": {"anyOf": [{"$ref": "#/components/schemas/ServiceUse"}, {}]},
+        "items": {"anyOf": [{"$ref": "#/components/schemas/ServiceUseCreditsRequest"}, {}]},
     }
 )
 class BatchItems(serializers.Field[Any, Any, Any, Any]):
@@ -36,26 +36,32 @@ class BatchItems(serializers.Field[Any, Any, Any, Any]):
 class UseBatchSerializer(WireSerializer):
     """Spends on behalf of any users, each with its own `idempotencyKey`."""
 
-    items = BatchItems()
+    items = BatchItems(help_text="1 to 1,000 items, each as `use` takes it.")
 
 
 class BatchOutcomeSerializer(WireSerializer):
     """What became of an item: the answer of `use` with `outcome`, or the error that `use` gives."""
 
-    outcome = serializers.ChoiceField(choices=("posted", "replayed", "refused"))
-    success = serializers.BooleanField()
-    transaction = TransactionSerializer(required=False)
-    newBalance = NewBalanceSerializer(required=False)
-    message = Text(required=False)
-    statusCode = serializers.IntegerField(required=False)
-    code = Text(required=False)
-    details = JsonObject(required=False)
+    outcome = serializers.ChoiceField(
+        choices=("posted", "replayed", "refused"), help_text="What became of the item."
+    )
+    success = serializers.BooleanField(help_text="False for a refused item.")
+    transaction = TransactionSerializer(required=False, help_text="The usage; not if refused.")
+    newBalance = BalanceAfterwardsSerializer(
+        required=False, help_text="The user's balance after the item; not if refused."
+    )
+    message = Text(required=False, help_text="Why the item was refused, or that it is a replay.")
+    statusCode = serializers.IntegerField(
+        required=False, help_text="The status that `use` answers with; only if refused."
+    )
+    code = Text(required=False, help_text="The stable code of the refusal.")
+    details = JsonObject(required=False, help_text="What is wrong, as `use` says it.")
 
 
-class UsedBatchSerializer(WireSerializer):
+class UseBatchResponseSerializer(WireSerializer):
     """The outcomes of a batch, in the order of its items."""
 
-    items = BatchOutcomeSerializer(many=True)
+    items = BatchOutcomeSerializer(many=True, help_text="An outcome for each item, in order.")
 
 
 USE_BATCH = UseBatchSerializer()

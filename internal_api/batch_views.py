@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import ValidationError
 
+from credits.api.openapi import operation
 from credits.api.views import memo
 from credits.api.wire_serializers import origin
 from credits.ledger import spend_batches
@@ -19,10 +19,10 @@ from internal_api.views import ServiceViewSet
 class BatchViewSet(ServiceViewSet):
     """Batches of spends."""
 
-    @extend_schema(
-        operation_id="internal_use_batch",
+    @operation(
+        "internal_use_batch",
         request=wire.UseBatchSerializer,
-        responses=wire.UsedBatchSerializer,
+        response=wire.UseBatchResponseSerializer,
     )
     def use(self, request: Request) -> Response:
         """Spend for up to 1,000 items, each as `use` would; a refused one does not stop the others.

@@ -11,7 +11,7 @@ from credits.api.serializers import (
     BalanceSerializer,
     PricedSerializer,
     TransactionSerializer,
-    UseSerializer,
+    UseCreditsSerializer,
 )
 from credits.api.wire_fields import (
     Always,
@@ -19,24 +19,25 @@ from credits.api.wire_fields import (
     Credits,
     JsonObject,
     Label,
+    Reason,
     Text,
     Timestamp,
     UserId,
     Uuid,
     Whole,
 )
-from credits.api.wire_serializers import KeyedSerializer, WireSerializer
+from credits.api.wire_serializers import KeyedSerializer, UserSerializer, WireSerializer
 from credits.ledger import reservations
-from gifts.serializers import Email
+from gifts.wire_fields import Email
 
 
 @extend_schema_field({"type": "integer", "minimum": 0})
 class Count(serializers.Field[Any, Any, Any, Any]):
     """How often some outcomes came up, out of a Counter; only sent."""
 
-    def __init__(self, *outcomes: str) -> None:
+    def __init__(self, *outcomes: str, **options: Any) -> None:
         self.outcomes = outcomes
-        super().__init__(source="*", read_only=True)
+        super().__init__(source="*", read_only=True, **options)
 
     def to_representation(self, value: Any) -> int:
         """Return the sum."""
@@ -52,175 +53,233 @@ class AppIdSerializer(WireSerializer):
 class ServiceBalanceSerializer(BalanceSerializer):
     """A user's balance with the number of their transactions."""
 
-    transactionsCount = serializers.IntegerField(source="last_number")
+    transactionsCount = serializers.IntegerField(
+        source="last_number", help_text="How many transactions the user has."
+    )
 
 
-class ErasedSerializer(WireSerializer):
+class EraseUserResponseSerializer(WireSerializer):
     """How many rows were stripped of what told whose they were."""
 
-    deletedCount = serializers.IntegerField(source="*")
+    deletedCount = serializers.IntegerField(
+        source="*", help_text="How many rows were deleted or stripped of personal data."
+    )
+
+
+class InitBalanceSerializer(UserSerializer):
+    """The user whose balance's row is wanted."""
 
 
 class BalanceRowSerializer(WireSerializer):
     """The balance's row as `init` shows it."""
 
-    userId = UserId(source="user_id")
-    balance = Amount(source="available")
-    totalEarned = Amount(source="total_earned")
-    totalSpent = Amount(source="total_spent")
-    version = serializers.IntegerField()
-    createdAt = Timestamp(source="created_at")
-    updatedAt = Timestamp(source="updated_at")
+    userId = UserId(source="user_id", help_text="The user.")
+    balance = Amount(source="available", help_text="Credits that can be spent now.")
+    totalEarned = Amount(source="total_earned", help_text="Credits received since the beginning.")
+    totalSpent = Amount(
+        source="total_spent", help_text="Credits spent since the beginning, less what was refunded."
+    )
+    version = serializers.IntegerField(help_text="How often the row has changed.")
+    createdAt = Timestamp(source="created_at", help_text="When the row was created.")
+    updatedAt = Timestamp(source="updated_at", help_text="When the row last changed.")
 
 
-class ServiceUseSerializer(UseSerializer):
+class ServiceUseCreditsSerializer(UseCreditsSerializer):
     """A spend on behalf of a user."""
 
-    userId = UserId(source="user_id")
+    userId = UserId(source="user_id", help_text="The user whose credits are spent.")
 
 
 class RefundSerializer(KeyedSerializer):
     """Used credits to give back; `transactionId` names the usage that they were taken by."""
 
-    userId = UserId(source="user_id")
-    amount = Credits()
-    description = Text(max_length=DESCRIPTION_LENGTH)
-    appId = Label(source="app_id", max_length=APP_ID_LENGTH, default="system")
-    metadata = JsonObject(required=False, allow_null=True)
-    transactionId = Uuid(source="usage_id", required=False, allow_null=True, default=None)
+    userId = UserId(source="user_id", help_text="The user who gets credits back.")
+    amount = Credits(help_text="Credits, with at most 4 decimal places.")
+    description = Text(max_length=DESCRIPTION_LENGTH, help_text="A text for the user.")
+    appId = Label(
+        source="app_id",
+        max_length=APP_ID_LENGTH,
+        default="system",
+        help_text="The app of the refund's transaction. The header `X-App-Id` does not change it.",
+    )
+    metadata = JsonObject(
+        required=False,
+        allow_null=True,
+        help_text="Any JSON object of at most 16 KiB, kept with the transaction.",
+    )
+    transactionId = Uuid(
+        source="usage_id",
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="The usage to refund: in sum at most what it took.",
+    )
 
 
-class AvailableSerializer(WireSerializer):
+class AvailableBalanceSerializer(WireSerializer):
     """A balance reduced to what can be spent."""
 
-    balance = Amount(source="available")
+    balance = Amount(source="available", help_text="Credits that can be spent now.")
 
 
-class RefundedSerializer(WireSerializer):
+class RefundResponseSerializer(WireSerializer):
     """The answer to a refund."""
 
-    success = Always(True)
-    transaction = TransactionSerializer()
-    newBalance = AvailableSerializer(source="balance")
+    success = Always(True, help_text="Always true.")
+    transaction = TransactionSerializer(
+        help_text="The refund's transaction; with a known key the first one."
+    )
+    newBalance = AvailableBalanceSerializer(source="balance", help_text="The balance as it is now.")
 
 
 class GrantSerializer(KeyedSerializer):
     """Credits given without payment, once per user and `referenceId`."""
 
-    userId = UserId(source="user_id")
-    amount = Credits()
-    reason = Label(max_length=64)
-    referenceId = Label(source="reference_id", max_length=128)
-    description = Text(max_length=DESCRIPTION_LENGTH, required=False, allow_null=True)
+    userId = UserId(source="user_id", help_text="The user who receives the credits.")
+    amount = Credits(help_text="Credits, with at most 4 decimal places.")
+    reason = Label(max_length=64, help_text="Why, in a short form for machines.")
+    referenceId = Label(
+        source="reference_id",
+        max_length=128,
+        help_text="What is rewarded: the same reference gives once per user.",
+    )
+    description = Text(
+        max_length=DESCRIPTION_LENGTH,
+        required=False,
+        allow_null=True,
+        help_text="A text for the user, the reason by default.",
+    )
 
 
-class GrantedSerializer(WireSerializer):
+class GrantResponseSerializer(WireSerializer):
     """The answer to a grant."""
 
-    ok = Always(True)
-    alreadyGranted = serializers.BooleanField(source="replayed")
-    newBalance = Amount(source="balance.available")
-    transactionId = Uuid(source="transaction.id")
+    ok = Always(True, help_text="Always true.")
+    alreadyGranted = serializers.BooleanField(
+        source="replayed", help_text="Whether the reference was used before, so nothing moved."
+    )
+    newBalance = Amount(source="balance.available", help_text="Credits that can be spent now.")
+    transactionId = Uuid(
+        source="transaction.id",
+        help_text="The grant's transaction; with a known reference the first one.",
+    )
 
 
 class ReserveSerializer(PricedSerializer):
     """Credits to hold for a while; `reason` is `APP` or `APP:WHAT`."""
 
-    userId = UserId(source="user_id")
-    reason = Label(max_length=200)
+    userId = UserId(source="user_id", help_text="The user whose credits are held.")
+    reason = Reason(
+        max_length=200,
+        help_text="`APP` or `APP:WHAT`; the part before the colon is the transaction's `appId`.",
+    )
     ttlSeconds = Whole(
         source="ttl_seconds",
         min_value=int(reservations.SHORTEST_TTL.total_seconds()),
         max_value=int(reservations.LONGEST_TTL.total_seconds()),
         default=int(reservations.DEFAULT_TTL.total_seconds()),
+        help_text="After how many seconds the reservation expires.",
     )
 
-    def validate_reason(self, reason: str) -> str:
-        """Refuse a reason whose app is missing or too long for a transaction."""
-        if not 1 <= len(reason.partition(":")[0]) <= APP_ID_LENGTH:
-            raise serializers.ValidationError("The part before ':' names the app.")
-        return reason
 
-
-class ReservedSerializer(WireSerializer):
+class ReserveResponseSerializer(WireSerializer):
     """The answer to a reservation."""
 
-    reservationId = Uuid(source="reservation.id")
-    balance = Amount(source="balance.available")
-    expiresAt = Timestamp(source="reservation.expires_at")
+    reservationId = Uuid(source="reservation.id", help_text="What to commit or release.")
+    balance = Amount(source="balance.available", help_text="Credits that can be spent now.")
+    expiresAt = Timestamp(
+        source="reservation.expires_at", help_text="When the reservation expires."
+    )
 
 
-class ReleaseSerializer(KeyedSerializer):
+class ReleaseReservationSerializer(KeyedSerializer):
     """A reservation to let go."""
 
-    reservationId = Uuid(source="reservation_id")
+    reservationId = Uuid(source="reservation_id", help_text="The reservation.")
 
 
-class CommitSerializer(ReleaseSerializer):
+class CommitReservationSerializer(ReleaseReservationSerializer):
     """A reservation to spend, whole or `amount` of it."""
 
-    amount = Credits(required=False, allow_null=True, default=None)
-    description = Text(max_length=DESCRIPTION_LENGTH, required=False, allow_null=True, default=None)
+    amount = Credits(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Credits to spend, at most what is held; all of it by default.",
+    )
+    description = Text(
+        max_length=DESCRIPTION_LENGTH,
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="A text for the user, the reason by default.",
+    )
 
 
-class CommittedSerializer(WireSerializer):
+class CommitReservationResponseSerializer(WireSerializer):
     """The answer to a commit."""
 
-    success = Always(True)
-    transactionId = Uuid(source="reservation.transaction_id")
-    amount = Amount(source="reservation.committed_amount")
-    balance = Amount(source="balance.available")
+    success = Always(True, help_text="Always true.")
+    transactionId = Uuid(
+        source="reservation.transaction_id", help_text="The transaction that spent the credits."
+    )
+    amount = Amount(source="reservation.committed_amount", help_text="Credits that were spent.")
+    balance = Amount(source="balance.available", help_text="Credits that can be spent now.")
 
 
-class ReleasedSerializer(WireSerializer):
+class ReleaseReservationResponseSerializer(WireSerializer):
     """The answer to a release."""
 
-    success = Always(True)
-    balance = Amount(source="balance.available")
+    success = Always(True, help_text="Always true.")
+    balance = Amount(source="balance.available", help_text="Credits that can be spent now.")
 
 
-class RenewalsSerializer(WireSerializer):
+class RenewSubscriptionsResponseSerializer(WireSerializer):
     """How many subscriptions this call charged, paused, or could not renew."""
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """Name the fields here: `errors` as an attribute is DRF's own."""
         return {
-            "charged": Count("charged"),
-            "paused": Count("paused"),
-            "errors": Count("failed", "skipped"),
-            "total": Count("charged", "paused", "failed", "skipped"),
+            "charged": Count("charged", help_text="How many periods were charged."),
+            "paused": Count("paused", help_text="How many were paused for lack of credits."),
+            "errors": Count(
+                *("failed", "skipped"), help_text="How many failed or were locked; they stay due."
+            ),
+            "total": Count(
+                *("charged", "paused", "failed", "skipped"), help_text="How many were due."
+            ),
         }
 
 
-class RedeemPendingSerializer(WireSerializer):
+class RedeemPendingGiftsSerializer(WireSerializer):
     """Somebody who has registered, and the address that gifts may wait for."""
 
-    userId = UserId(source="user_id")
-    email = Email()
+    userId = UserId(source="user_id", help_text="The user who has registered.")
+    email = Email(help_text="The user's e-mail address, which gifts may wait for.")
 
 
-class ArrivedSerializer(WireSerializer):
+class RedeemPendingGiftsResponseSerializer(WireSerializer):
     """How many gifts arrived, and how many credits in all."""
 
-    redeemed = serializers.IntegerField()
-    totalCredits = Amount(source="total_credits")
+    redeemed = serializers.IntegerField(help_text="How many gifts arrived.")
+    totalCredits = Amount(source="total_credits", help_text="Credits that arrived in all.")
 
 
 APP_ID = AppIdSerializer()
 SERVICE_BALANCE = ServiceBalanceSerializer()
-ERASED = ErasedSerializer()
+ERASED = EraseUserResponseSerializer()
 BALANCE_ROW = BalanceRowSerializer()
-SERVICE_USE = ServiceUseSerializer()
+SERVICE_USE = ServiceUseCreditsSerializer()
 REFUND = RefundSerializer()
-REFUNDED = RefundedSerializer()
+REFUNDED = RefundResponseSerializer()
 GRANT = GrantSerializer()
-GRANTED = GrantedSerializer()
+GRANTED = GrantResponseSerializer()
 RESERVE = ReserveSerializer()
-RESERVED = ReservedSerializer()
-COMMIT = CommitSerializer()
-COMMITTED = CommittedSerializer()
-RELEASE = ReleaseSerializer()
-RENEWALS = RenewalsSerializer()
-RELEASED = ReleasedSerializer()
-REDEEM_PENDING = RedeemPendingSerializer()
-ARRIVED = ArrivedSerializer()
+RESERVED = ReserveResponseSerializer()
+COMMIT = CommitReservationSerializer()
+COMMITTED = CommitReservationResponseSerializer()
+RELEASE = ReleaseReservationSerializer()
+RENEWALS = RenewSubscriptionsResponseSerializer()
+RELEASED = ReleaseReservationResponseSerializer()
+REDEEM_PENDING = RedeemPendingGiftsSerializer()
+ARRIVED = RedeemPendingGiftsResponseSerializer()

@@ -3,17 +3,33 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from credits.api.serializers import USED, UsedSerializer
+from credits.api.openapi import operation
+from credits.api.serializers import USED, UseCreditsResponseSerializer
 from credits.api.views import memo
-from credits.api.wire_serializers import USER, UserSerializer, named_user, origin
+from credits.api.wire_serializers import USER, named_user, origin
+from credits.catalogue import OperationUnknown
 from credits.ledger import ledger, reservations
-from credits.ledger.posting import Memo
+from credits.ledger.posting import (
+    BalanceTooLarge,
+    ExceedsOriginal,
+    InsufficientCredits,
+    Memo,
+    TransactionUnknown,
+    UserUnknown,
+)
+from credits.ledger.reservations import (
+    ExceedsReservation,
+    ReservationCommitted,
+    ReservationExpired,
+    ReservationReleased,
+    ReservationUnknown,
+)
 from gifts import pending
+from gifts.blocks import GiftsBlocked
 from internal_api import serializers as wire
 from internal_api.authentication import ServiceKeyAuthentication
 
@@ -27,15 +43,13 @@ class ServiceViewSet(GenericViewSet[Any]):
 class BalanceViewSet(ServiceViewSet):
     """A user's balance, seen and moved by services."""
 
-    @extend_schema(operation_id="internal_balance", responses=wire.ServiceBalanceSerializer)
+    @operation("internal_balance", response=wire.ServiceBalanceSerializer)
     def balance(self, request: Request, user_id: str) -> Response:
         """What the user has; makes no row."""
         return Response(wire.SERVICE_BALANCE.represent(ledger.balance_of(named_user(user_id))))
 
-    @extend_schema(
-        operation_id="internal_init",
-        request=UserSerializer,
-        responses=wire.BalanceRowSerializer,
+    @operation(
+        "internal_init", request=wire.InitBalanceSerializer, response=wire.BalanceRowSerializer
     )
     def init(self, request: Request) -> Response:
         """Return the user's balance row, made when there was none."""
@@ -43,8 +57,11 @@ class BalanceViewSet(ServiceViewSet):
         balance = ledger.ensure_balance(body["user_id"], origin=origin(request))
         return Response(wire.BALANCE_ROW.represent(balance))
 
-    @extend_schema(
-        operation_id="internal_use", request=wire.ServiceUseSerializer, responses=UsedSerializer
+    @operation(
+        "internal_use",
+        request=wire.ServiceUseCreditsSerializer,
+        response=UseCreditsResponseSerializer,
+        refuses=(InsufficientCredits, OperationUnknown, BalanceTooLarge),
     )
     def use(self, request: Request) -> Response:
         """Spend a user's credits, once per idempotency key. 402 when they do not suffice."""
@@ -54,10 +71,11 @@ class BalanceViewSet(ServiceViewSet):
         )
         return Response(USED.represent(posting))
 
-    @extend_schema(
-        operation_id="internal_refund",
+    @operation(
+        "internal_refund",
         request=wire.RefundSerializer,
-        responses=wire.RefundedSerializer,
+        response=wire.RefundResponseSerializer,
+        refuses=(UserUnknown, TransactionUnknown, ExceedsOriginal, BalanceTooLarge),
     )
     def refund(self, request: Request) -> Response:
         """Give used credits back; of a named usage at most what it took, in sum."""
@@ -71,10 +89,11 @@ class BalanceViewSet(ServiceViewSet):
         )
         return Response(wire.REFUNDED.represent(posting))
 
-    @extend_schema(
-        operation_id="internal_grant",
+    @operation(
+        "internal_grant",
         request=wire.GrantSerializer,
-        responses=wire.GrantedSerializer,
+        response=wire.GrantResponseSerializer,
+        refuses=(BalanceTooLarge,),
     )
     def grant(self, request: Request) -> Response:
         """Give credits without payment, once per user and `referenceId`."""
@@ -92,10 +111,17 @@ class BalanceViewSet(ServiceViewSet):
 class ReservationViewSet(ServiceViewSet):
     """Two-phase spends: reserve, then commit or release."""
 
-    @extend_schema(
-        operation_id="internal_reserve",
+    @operation(
+        "internal_reserve",
         request=wire.ReserveSerializer,
-        responses=wire.ReservedSerializer,
+        response=wire.ReserveResponseSerializer,
+        refuses=(
+            InsufficientCredits,
+            OperationUnknown,
+            BalanceTooLarge,
+            ReservationReleased,
+            ReservationExpired,
+        ),
     )
     def reserve(self, request: Request) -> Response:
         """Hold credits for a spend under way. 402 when they do not suffice."""
@@ -109,10 +135,18 @@ class ReservationViewSet(ServiceViewSet):
         )
         return Response(wire.RESERVED.represent(hold))
 
-    @extend_schema(
-        operation_id="internal_commit",
-        request=wire.CommitSerializer,
-        responses=wire.CommittedSerializer,
+    @operation(
+        "internal_commit",
+        request=wire.CommitReservationSerializer,
+        response=wire.CommitReservationResponseSerializer,
+        refuses=(
+            ReservationUnknown,
+            ReservationCommitted,
+            ReservationReleased,
+            ReservationExpired,
+            ExceedsReservation,
+            BalanceTooLarge,
+        ),
     )
     def commit(self, request: Request) -> Response:
         """Spend what was reserved, or `amount` of it; the rest is released."""
@@ -125,10 +159,11 @@ class ReservationViewSet(ServiceViewSet):
         )
         return Response(wire.COMMITTED.represent(hold))
 
-    @extend_schema(
-        operation_id="internal_release",
-        request=wire.ReleaseSerializer,
-        responses=wire.ReleasedSerializer,
+    @operation(
+        "internal_release",
+        request=wire.ReleaseReservationSerializer,
+        response=wire.ReleaseReservationResponseSerializer,
+        refuses=(ReservationUnknown, ReservationCommitted, ReservationExpired),
     )
     def release(self, request: Request) -> Response:
         """Let the reserved credits go."""
@@ -140,15 +175,18 @@ class ReservationViewSet(ServiceViewSet):
 class GiftViewSet(ServiceViewSet):
     """Gifts that wait for somebody to register."""
 
-    @extend_schema(
-        operation_id="internal_redeem_pending",
-        request=wire.RedeemPendingSerializer,
-        responses=wire.ArrivedSerializer,
+    @operation(
+        "internal_redeem_pending",
+        request=wire.RedeemPendingGiftsSerializer,
+        response=wire.RedeemPendingGiftsResponseSerializer,
+        refuses=(GiftsBlocked, BalanceTooLarge),
     )
     def redeem_pending(self, request: Request) -> Response:
         """Redeem the gifts that wait for the user's e-mail address, at most 1,000 of them."""
         body = wire.REDEEM_PENDING.parse(request.data)
-        arrived = pending.redeem_pending(**body, origin=origin(request), now=datetime.now(UTC))
+        # Each gift arrives once in any case. One key cannot stand for the movements of several.
+        unkeyed = origin(request)._replace(key=None)
+        arrived = pending.redeem_pending(**body, origin=unkeyed, now=datetime.now(UTC))
         return Response(wire.ARRIVED.represent(arrived))
 
 

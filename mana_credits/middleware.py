@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import cast
+from urllib.parse import unquote_to_bytes
 from uuid import uuid4
 
 import structlog
@@ -14,8 +15,10 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from credits.principals import Service, User
 from mana_credits import metrics
+from mana_credits.api import errors
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+BROKEN_BYTE = re.compile(r"%[89A-F][0-9A-F]")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 logger = structlog.get_logger("access")
@@ -57,6 +60,34 @@ def observe(
         return response
 
     return middleware
+
+
+def require_utf8(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Answer 400 to a path or a query that is not UTF-8.
+
+    Django turns a broken byte of a path into the text `%FF`, and replaces one of a query. So a
+    path with that text (sent as `%25FF`) is refused, too: nothing tells the two apart.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        parameters = request.META.get("QUERY_STRING", "")
+        if "%" in request.path_info and BROKEN_BYTE.search(request.path_info):
+            return errors.malformed({"path": ["The path is not UTF-8."]})
+        if parameters and not _is_utf8(unquote_to_bytes(parameters.encode("latin-1"))):
+            return errors.malformed({"query": ["The query is not UTF-8."]})
+        return get_response(request)
+
+    return middleware
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _caller(request: HttpRequest) -> dict[str, str]:

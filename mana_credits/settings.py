@@ -14,7 +14,7 @@ import environ
 from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 
-from mana_credits import database, logs
+from mana_credits import __version__, database, logs
 from mana_credits.back_office import unfold_settings
 
 env = environ.Env()
@@ -107,6 +107,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "mana_credits.middleware.observe",
+    "mana_credits.middleware.require_utf8",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "mana_credits.middleware.CorsMiddleware",
@@ -239,7 +240,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_RENDERER_CLASSES": ["mana_credits.api.body.CompactJSONRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "mana_credits.api.body.OnlyJSON",
     "DEFAULT_PAGINATION_CLASS": "mana_credits.api.pagination.Pages",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "mana_credits.api.schema_operations.OperationSchema",
     "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "mana_credits.api.errors.answer",
     "NON_FIELD_ERRORS_KEY": "body",
@@ -248,20 +249,30 @@ REST_FRAMEWORK: dict[str, Any] = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "mana-credits",
-    "DESCRIPTION": "Credits of the Mana ecosystem: balances, an immutable ledger, reservations.",
-    "VERSION": "1.0.0",
+    "DESCRIPTION": "Credits of the Mana ecosystem: balances, an immutable ledger, reservations,"
+    " purchases, gifts. The guide is docs/api.md.",
+    "VERSION": __version__,
     "OAS_VERSION": "3.1.0",
+    "CONTACT": {"name": "The maintainers of mana-credits"},
+    "LICENSE": {"name": "MIT", "identifier": "MIT"},
+    "SERVERS": [{"url": "/", "description": "The service that serves this document."}],
+    "TAGS": [
+        {"name": "credits", "description": "A user's own credits: balance, spending, buying."},
+        {"name": "gifts", "description": "Credits that users give to each other."},
+        {"name": "sync", "description": "A user's own Cloud Sync, which is paid with credits."},
+        {"name": "admin", "description": "Anybody's Cloud Sync, for users who are admins."},
+        {"name": "internal", "description": "Any user's credits, for other services."},
+        {"name": "webhooks", "description": "What Stripe calls."},
+    ],
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": [],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "POSTPROCESSING_HOOKS": ["mana_credits.api.schema.describe_errors"],
-    "ENUM_NAME_OVERRIDES": {
-        "TransactionType": "credits.models.Transaction.Type",
-        "PurchaseStatus": "credits.models.Purchase.Status",
-    },
+    "POSTPROCESSING_HOOKS": ["mana_credits.api.schema.complete"],
 }
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 from django.db import connection
 from django.test import Client
 
+from tests.declared import assert_declared
+
 Answer = Any
 T = TypeVar("T")
 
@@ -28,24 +30,30 @@ class Caller:
 
     def get(self, path: str, **headers: str) -> Answer:
         """Send a GET."""
-        return self._client.get(self._url(path), headers={**self.headers, **headers})
+        return _declared(self._client.get(self._url(path), headers={**self.headers, **headers}))
 
     def delete(self, path: str) -> Answer:
         """Send a DELETE."""
-        return self._client.delete(self._url(path), headers=self.headers)
+        return _declared(self._client.delete(self._url(path), headers=self.headers))
 
     def post(self, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
         """Send `body` as JSON; bytes go as they are."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self._client.post(
+        answer = self._client.post(
             self._url(path),
             content,
             content_type="application/json",
             headers={**self.headers, **(headers or {})},
         )
+        return _declared(answer)
 
     def _url(self, path: str) -> str:
         return path if path.startswith("/") else self.prefix + path
+
+
+def _declared(answer: Answer) -> Answer:
+    assert_declared(answer)
+    return answer
 
 
 def use(amount: float = 1, **fields: Any) -> dict[str, Any]:

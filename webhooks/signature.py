@@ -30,6 +30,7 @@ class MissingSignature(DomainError):
     """There is no header `Stripe-Signature`."""
 
     code = "missing_signature"
+    field = "Stripe-Signature"
     message = "Missing signature"
     says_error = True
 
@@ -38,6 +39,7 @@ class InvalidSignature(DomainError):
     """No secret made this signature of this body in the last 300 seconds."""
 
     code = "invalid_signature"
+    field = "Stripe-Signature"
     message = "Invalid signature"
     says_error = True
 

@@ -3,23 +3,34 @@
 from datetime import UTC, datetime
 
 from django.conf import settings
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from credits.api.openapi import operation
 from credits.api.wire_fields import Always
 from credits.api.wire_serializers import WireSerializer
 from webhooks import events, signature
+from webhooks.events import InvalidEvent
+from webhooks.signature import InvalidSignature, MissingSignature, WebhooksDisabled
 
 
-class ReceivedSerializer(WireSerializer):
+class EventReceivedSerializer(WireSerializer):
     """The answer to an event that is stored and applied."""
 
-    received = Always(True)
+    received = Always(True, help_text="Always true.")
 
 
-RECEIVED = ReceivedSerializer()
+RECEIVED = EventReceivedSerializer()
+EVENT = {"type": "object", "description": "An event, as Stripe describes it."}
+SIGNATURE = OpenApiParameter(
+    "Stripe-Signature",
+    {"type": "string"},
+    OpenApiParameter.HEADER,
+    required=True,
+    description="Stripe's signature over the body.",
+)
 
 
 class StripeView(APIView):
@@ -28,7 +39,13 @@ class StripeView(APIView):
     authentication_classes = ()
     permission_classes = ()
 
-    @extend_schema(operation_id="stripe_webhook", request=None, responses=ReceivedSerializer)
+    @operation(
+        "stripe_webhook",
+        request={"application/json": EVENT},
+        response=EventReceivedSerializer,
+        parameters=[SIGNATURE],
+        refuses=(MissingSignature, InvalidSignature, InvalidEvent, WebhooksDisabled),
+    )
     def post(self, request: Request) -> Response:
         """Store an event and apply it, however often it comes. 5xx when it must come again."""
         payload = request.body

@@ -13,13 +13,19 @@ from credits.models import Operation
 class OperationSerializer(WireSerializer):
     """An operation and its price: `cost` credits, for each started `perItems` items if given."""
 
-    operation = Text(source="key")
-    name = Text()
-    description = Text()
-    category = serializers.ChoiceField(choices=Operation.Category.choices)
-    app = Text()
-    cost = Amount()
-    perItems = serializers.IntegerField(source="per_items", allow_null=True)
+    operation = Text(source="key", help_text="The operation's key, for `use` and `reserve`.")
+    name = Text(help_text="A name for people.")
+    description = Text(help_text="What it is.")
+    category = serializers.ChoiceField(
+        choices=Operation.Category.choices, help_text="The kind of operation."
+    )
+    app = Text(help_text="The app that offers it.")
+    cost = Amount(help_text="Credits for one, or for each started batch of `perItems`.")
+    perItems = serializers.IntegerField(
+        source="per_items",
+        allow_null=True,
+        help_text="How many items one batch has; null when each one costs.",
+    )
 
 
 @extend_schema_field({"type": "object", "additionalProperties": {"type": "number"}})
@@ -34,8 +40,10 @@ class Costs(serializers.Field[Any, Any, Any, Any]):
 class PricingSerializer(WireSerializer):
     """All prices at a glance; those per batch say so in the list of operations only."""
 
-    operationCosts = Costs(source="operations")
-    lastUpdated = Timestamp(source="updated_at", allow_null=True)
+    operationCosts = Costs(source="operations", help_text="Credits by the key of the operation.")
+    lastUpdated = Timestamp(
+        source="updated_at", allow_null=True, help_text="When a price last changed."
+    )
 
 
 OPERATION = OperationSerializer()

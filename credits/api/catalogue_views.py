@@ -6,7 +6,6 @@ from typing import Any, cast
 
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.cache import get_conditional_response
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
@@ -18,6 +17,7 @@ from credits.api.catalogue_serializers import (
     OperationSerializer,
     PricingSerializer,
 )
+from credits.api.openapi import operation
 from credits.models import Operation
 
 CACHE_CONTROL = "public, max-age=60"
@@ -30,12 +30,12 @@ class CatalogueViewSet(GenericViewSet[Operation]):
     permission_classes = ()
     pagination_class = None
 
-    @extend_schema(operation_id="operations", responses=OperationSerializer(many=True))
+    @operation("operations", response=OperationSerializer(many=True), cacheable=True)
     def operations(self, request: Request) -> HttpResponseBase:
         """What costs credits, by key; everything else is free."""
         return _cacheable(request, [OPERATION.represent(row) for row in catalogue.on_offer()])
 
-    @extend_schema(operation_id="pricing", responses=PricingSerializer)
+    @operation("pricing", response=PricingSerializer, cacheable=True)
     def pricing(self, request: Request) -> HttpResponseBase:
         """What each operation costs, in credits."""
         return _cacheable(request, PRICING.represent(catalogue.pricing()))

@@ -3,11 +3,11 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from credits.api.openapi import operation
 from credits.api.purchase_serializers import (
     PACKAGE,
     PURCHASE,
@@ -16,11 +16,15 @@ from credits.api.purchase_serializers import (
     STARTED,
     PackageSerializer,
     PurchaseSerializer,
-    StartedSerializer,
-    StartSerializer,
+    StartPurchaseResponseSerializer,
+    StartPurchaseSerializer,
 )
 from credits.api.wire_serializers import origin, user
 from credits.payments import checkout, packages, purchases
+from credits.payments.checkout import PurchaseTooOld
+from credits.payments.packages import PackageUnknown
+from credits.payments.purchases import PurchaseUnknown
+from credits.payments.stripe_api import PaymentUnavailable
 
 
 class PackageViewSet(GenericViewSet[Any]):
@@ -30,7 +34,7 @@ class PackageViewSet(GenericViewSet[Any]):
     permission_classes = ()
     pagination_class = None
 
-    @extend_schema(operation_id="packages", responses=PackageSerializer(many=True))
+    @operation("packages", response=PackageSerializer(many=True))
     def offered(self, request: Request) -> Response:
         """The packages that can be bought, in their order."""
         return Response([PACKAGE.represent(row) for row in packages.offered()])
@@ -41,14 +45,17 @@ class PurchaseViewSet(GenericViewSet[Any]):
 
     keyset = "number"
 
-    @extend_schema(operation_id="purchases", responses=PurchaseSerializer(many=True))
+    @operation("purchases", response=PurchaseSerializer(many=True))
     def purchases(self, request: Request) -> Response:
         """The user's purchases, newest first."""
         page = self.paginate_queryset(purchases.of_user(user(request).id)) or []
         return self.get_paginated_response([PURCHASE.represent(row) for row in page])
 
-    @extend_schema(
-        operation_id="start_purchase", request=StartSerializer, responses=StartedSerializer
+    @operation(
+        "start_purchase",
+        request=StartPurchaseSerializer,
+        response=StartPurchaseResponseSerializer,
+        refuses=(PackageUnknown, PurchaseTooOld, PaymentUnavailable),
     )
     def start(self, request: Request) -> Response:
         """Start to buy a package, once per idempotency key. 503 when Stripe is away."""
@@ -64,7 +71,7 @@ class PurchaseViewSet(GenericViewSet[Any]):
         )
         return Response(STARTED.represent(purchase))
 
-    @extend_schema(operation_id="purchase", responses=PurchaseSerializer)
+    @operation("purchase", response=PurchaseSerializer, refuses=(PurchaseUnknown,))
     def purchase(self, request: Request, purchase_id: str) -> Response:
         """One of the user's purchases; 404 for anybody else's."""
         named = PURCHASE_ID.parse({"id": purchase_id})

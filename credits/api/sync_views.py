@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from credits.api.openapi import operation
 from credits.api.sync_serializers import (
     ACTIVATE,
     ACTIVATED,
@@ -17,29 +17,35 @@ from credits.api.sync_serializers import (
     INTERVAL_CHANGED,
     SYNC_GIFT,
     SYNC_STATUS,
-    ActivatedSerializer,
-    ActivateSerializer,
-    ChangeIntervalSerializer,
-    DeactivatedSerializer,
-    IntervalChangedSerializer,
-    SyncGiftSerializer,
+    ActivateSyncResponseSerializer,
+    ActivateSyncSerializer,
+    ChangeSyncIntervalResponseSerializer,
+    ChangeSyncIntervalSerializer,
+    DeactivateSyncResponseSerializer,
+    SyncGiftResponseSerializer,
     SyncStatusSerializer,
 )
 from credits.api.wire_serializers import language, named_user, origin, user
+from credits.catalogue import OperationUnknown
+from credits.ledger.posting import BalanceTooLarge, InsufficientCredits
 from credits.models import SyncSubscription
 from credits.sync import cloud_sync
+from credits.sync.cloud_sync import SyncActive, SyncGifted, SyncInactive
 
 
 class SyncViewSet(GenericViewSet[SyncSubscription]):
     """The user's own Cloud Sync."""
 
-    @extend_schema(operation_id="sync_status", responses=SyncStatusSerializer)
+    @operation("sync_status", response=SyncStatusSerializer)
     def status(self, request: Request) -> Response:
         """Whether sync is on, and when the next charge is due."""
         return Response(SYNC_STATUS.represent(cloud_sync.status(user(request).id)))
 
-    @extend_schema(
-        operation_id="sync_activate", request=ActivateSerializer, responses=ActivatedSerializer
+    @operation(
+        "sync_activate",
+        request=ActivateSyncSerializer,
+        response=ActivateSyncResponseSerializer,
+        refuses=(SyncActive, SyncGifted, InsufficientCredits, OperationUnknown, BalanceTooLarge),
     )
     def activate(self, request: Request) -> Response:
         """Turn sync on, charging the first period; 402 when the credits do not suffice."""
@@ -53,16 +59,17 @@ class SyncViewSet(GenericViewSet[SyncSubscription]):
         )
         return Response(ACTIVATED.represent(activation))
 
-    @extend_schema(operation_id="sync_deactivate", request=None, responses=DeactivatedSerializer)
+    @operation("sync_deactivate", response=DeactivateSyncResponseSerializer, refuses=(SyncGifted,))
     def deactivate(self, request: Request) -> Response:
         """Turn sync off at once; what was paid for is remembered."""
         subscription = cloud_sync.deactivate(user(request).id, now=datetime.now(UTC))
         return Response(DEACTIVATED.represent(subscription))
 
-    @extend_schema(
-        operation_id="sync_change_interval",
-        request=ChangeIntervalSerializer,
-        responses=IntervalChangedSerializer,
+    @operation(
+        "sync_change_interval",
+        request=ChangeSyncIntervalSerializer,
+        response=ChangeSyncIntervalResponseSerializer,
+        refuses=(SyncInactive, SyncGifted, OperationUnknown),
     )
     def change_interval(self, request: Request) -> Response:
         """Pay at another interval from the next renewal on."""
@@ -86,12 +93,12 @@ class AdminSyncViewSet(GenericViewSet[SyncSubscription]):
 
     permission_classes = (HasAdminRole,)
 
-    @extend_schema(operation_id="admin_sync_status", responses=SyncStatusSerializer)
+    @operation("admin_sync_status", response=SyncStatusSerializer)
     def status(self, request: Request, user_id: str) -> Response:
         """Whether the user's sync is on, and when the next charge is due."""
         return Response(SYNC_STATUS.represent(cloud_sync.status(named_user(user_id))))
 
-    @extend_schema(operation_id="admin_sync_give", request=None, responses=SyncGiftSerializer)
+    @operation("admin_sync_give", response=SyncGiftResponseSerializer)
     def give(self, request: Request, user_id: str) -> Response:
         """Make sync a present to the user."""
         subscription = cloud_sync.give(
@@ -99,7 +106,7 @@ class AdminSyncViewSet(GenericViewSet[SyncSubscription]):
         )
         return Response(SYNC_GIFT.represent(subscription))
 
-    @extend_schema(operation_id="admin_sync_revoke", responses=SyncGiftSerializer)
+    @operation("admin_sync_revoke", response={200: SyncGiftResponseSerializer})
     def revoke(self, request: Request, user_id: str) -> Response:
         """End the present: back to the paid period if one is left, else off."""
         subscription = cloud_sync.revoke(named_user(user_id), now=datetime.now(UTC))

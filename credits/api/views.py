@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from credits.api.openapi import operation
 from credits.api.serializers import (
     BALANCE,
     TRANSACTION,
@@ -22,12 +22,14 @@ from credits.api.serializers import (
     TransactionSerializer,
     UsageQuerySerializer,
     UsageStatSerializer,
-    UsedSerializer,
-    UseSerializer,
+    UseCreditsResponseSerializer,
+    UseCreditsSerializer,
 )
-from credits.api.wire_serializers import origin, user
+from credits.api.wire_serializers import origin, query, user
+from credits.catalogue import OperationUnknown
 from credits.ledger import ledger, usage
-from credits.ledger.posting import Memo
+from credits.ledger.posting import BalanceTooLarge, InsufficientCredits, Memo
+from credits.ledger.usage import InvalidSpan
 from credits.models import Transaction
 
 
@@ -36,12 +38,17 @@ class CreditsViewSet(GenericViewSet[Transaction]):
 
     keyset = "number"
 
-    @extend_schema(operation_id="balance", responses=BalanceSerializer)
+    @operation("balance", response=BalanceSerializer)
     def balance(self, request: Request) -> Response:
         """What the user has: zeros for a user never seen."""
         return Response(BALANCE.represent(ledger.balance_of(user(request).id)))
 
-    @extend_schema(operation_id="use", request=UseSerializer, responses=UsedSerializer)
+    @operation(
+        "use",
+        request=UseCreditsSerializer,
+        response=UseCreditsResponseSerializer,
+        refuses=(InsufficientCredits, OperationUnknown, BalanceTooLarge),
+    )
     def use(self, request: Request) -> Response:
         """Spend credits, once per idempotency key. 402 when they do not suffice."""
         body = USE.parse(request.data)
@@ -50,25 +57,27 @@ class CreditsViewSet(GenericViewSet[Transaction]):
         )
         return Response(USED.represent(posting))
 
-    @extend_schema(
-        operation_id="transactions",
+    @operation(
+        "transactions",
         parameters=[TransactionQuerySerializer],
-        responses=TransactionSerializer(many=True),
+        response=TransactionSerializer(many=True),
+        refuses=(InvalidSpan,),
     )
     def transactions(self, request: Request) -> Response:
         """The user's transactions, newest first."""
-        filters = TRANSACTION_QUERY.parse(request.query_params.dict())
+        filters = TRANSACTION_QUERY.parse(query(request))
         rows = Transaction.objects.filter(user_id=user(request).id, **filters).order_by("-number")
         return self._page(rows)
 
-    @extend_schema(
-        operation_id="usage",
+    @operation(
+        "usage",
         parameters=[UsageQuerySerializer],
-        responses=UsageStatSerializer(many=True),
+        response=UsageStatSerializer(many=True),
+        refuses=(InvalidSpan,),
     )
     def usage(self, request: Request) -> Response:
         """What the user spent, by app and UTC day; the last 30 days when no span is given."""
-        span = USAGE_QUERY.parse(request.query_params.dict())
+        span = USAGE_QUERY.parse(query(request))
         rows = usage.of_user(
             user(request).id,
             first=span.get("from"),

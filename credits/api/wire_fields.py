@@ -17,6 +17,15 @@ METADATA_BYTES = 16 * 1024
 METADATA_LEVELS = 100
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# U+FEFF is white space in JavaScript, whose patterns the API's schema has.
+_VISIBLE = re.compile(r"[^\s\ufeff]")
+_CONTROLS = r"\u0000-\u001f\u007f-\u009f"
+LABEL = rf"^[^{_CONTROLS}]*[^\s{_CONTROLS}][^{_CONTROLS}]*$"
+REASON = rf"^[^\s:{_CONTROLS}][^:{_CONTROLS}]{{0,99}}(:[^{_CONTROLS}]*)?$"
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_DIGITS = re.compile(r"\d+", re.ASCII)
+_LARGEST_INTEGER = 2**63 - 1
 
 
 def number(amount: Decimal) -> int | float:
@@ -29,7 +38,12 @@ def number(amount: Decimal) -> int | float:
 
 
 @extend_schema_field(
-    {"type": "number", "exclusiveMinimum": 0, "maximum": float(amounts.LARGEST), "example": 0.5}
+    {
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "maximum": float(amounts.LARGEST),
+        "multipleOf": 0.0001,
+    }
 )
 class Credits(serializers.Field[Decimal, Any, int | float, Any]):
     """A positive amount in; any amount out. More than 4 decimal places is an error."""
@@ -53,13 +67,18 @@ class Credits(serializers.Field[Decimal, Any, int | float, Any]):
         return number(value)
 
 
-@extend_schema_field({"type": "number", "example": -2})
+@extend_schema_field({"type": "number"})
 class Amount(Credits):
     """A signed amount, only sent."""
 
 
 class Text(serializers.CharField):
-    """A string as it was sent: a number is not a string, and nothing is trimmed."""
+    """A string as it was sent: a number is not a string, and nothing is trimmed.
+
+    `pattern` is the regular expression of the strings that are taken, for the API's schema.
+    """
+
+    pattern = r"^[^\u0000]*$"
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"trim_whitespace": False, **options})
@@ -75,40 +94,79 @@ class Label(Text):
     """A short string without control characters: an id, a key, a name of an app."""
 
     default_error_messages = {"control": "Control characters are not allowed."}
+    pattern = LABEL
 
     def to_internal_value(self, data: object) -> str:
-        """Take strings without control characters."""
+        """Take strings that a person can read."""
         text = super().to_internal_value(data)
         if _CONTROL.search(text):
             self.fail("control")
+        if text and not _VISIBLE.search(text):
+            self.fail("blank")
         return text
+
+
+class Reason(Label):
+    """Why credits are held: `APP` or `APP:WHAT`, with an app of 1 to 100 characters."""
+
+    default_error_messages = {"app": "The part before ':' names the app."}
+    pattern = REASON
+
+    def to_internal_value(self, data: object) -> str:
+        """Take strings that begin with an app."""
+        reason = super().to_internal_value(data)
+        if not re.match(REASON, reason):
+            self.fail("app")
+        return reason
 
 
 class UserId(Label):
     """A user's id: 1 to 255 printable characters."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"max_length": 255, **options})
+        super().__init__(**{"max_length": 255, "help_text": "The user's id.", **options})
 
 
 class Uuid(serializers.UUIDField):
     """A UUID in its usual form, as a string."""
 
     def to_internal_value(self, data: object) -> Any:
-        """Take strings only."""
-        if not isinstance(data, str):
+        """Take strings only, and of all ways to write a UUID the one with hyphens."""
+        if not isinstance(data, str) or not _UUID.fullmatch(data):
             self.fail("invalid", value=data)
         return super().to_internal_value(data)
 
 
 class Whole(serializers.IntegerField):
-    """A whole number, written as a JSON number."""
+    """A whole number, written as a JSON number: `5` or, which is the same in JSON, `5.0`."""
 
     def to_internal_value(self, data: object) -> int:
         """Take integers only: no booleans, no strings."""
-        if isinstance(data, bool) or not isinstance(data, int):
+        if isinstance(data, bool) or not isinstance(data, int | Decimal):
             self.fail("invalid")
-        return data
+        if not -_LARGEST_INTEGER <= data <= _LARGEST_INTEGER or data != int(data):
+            self.fail("invalid")
+        return int(data)
+
+
+class QueryInteger(serializers.IntegerField):
+    """A whole number in a query, in ASCII digits: Python reads `1_0` and other scripts too."""
+
+    def to_internal_value(self, data: object) -> int:
+        """Take digits only."""
+        if not isinstance(data, str) or not _DIGITS.fullmatch(data):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class Day(serializers.DateField):
+    """A date, written `2026-11-22`; ISO 8601 has other ways, such as `20261122`."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Take the usual form only."""
+        if not isinstance(data, str) or not _DATE.fullmatch(data):
+            self.fail("invalid", format="YYYY-MM-DD")
+        return super().to_internal_value(data)
 
 
 @extend_schema_field({"type": "object", "additionalProperties": {}})
@@ -164,7 +222,6 @@ def _nests_within(levels: int, value: object) -> bool:
     return levels > 0 and all(_nests_within(levels - 1, one) for one in value)
 
 
-@extend_schema_field({"type": "string", "format": "date-time"})
 class Timestamp(serializers.Field[Any, Any, str, Any]):
     """A moment: UTC with 3 decimals out; ISO 8601 in, where a date means its first moment."""
 
@@ -172,10 +229,12 @@ class Timestamp(serializers.Field[Any, Any, str, Any]):
 
     def to_internal_value(self, data: object) -> datetime:
         """Take a date or a moment; without an offset it is UTC."""
+        if not isinstance(data, str) or not _DATE.match(data):
+            return self.fail("invalid")
         try:
-            if day := parse_date(str(data)):
+            if day := parse_date(data):
                 return self.of_day(datetime(day.year, day.month, day.day, tzinfo=UTC))
-            if moment := parse_datetime(str(data)):
+            if moment := parse_datetime(data):
                 return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
         except (ValueError, OverflowError):
             return self.fail("invalid")
@@ -201,9 +260,10 @@ class EndTimestamp(Timestamp):
 class Always(serializers.Field[Any, Any, Any, Any]):
     """A field that says the same in every answer."""
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: Any, *, optional: bool = False, **options: Any) -> None:
         self.value = value
-        super().__init__(source="*", read_only=True)
+        presence: dict[str, Any] = {"required": False} if optional else {"read_only": True}
+        super().__init__(source="*", **presence, **options)
         kind = "boolean" if isinstance(value, bool) else "string"
         extend_schema_field({"type": kind, "enum": [value]})(self)  # type: ignore[type-var]
 

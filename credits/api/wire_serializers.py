@@ -8,20 +8,28 @@ everything else that a view does.
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from operator import attrgetter
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from django.utils.translation.trans_real import parse_accept_lang_header
 from rest_framework import serializers
 from rest_framework.fields import SkipField, empty
 from rest_framework.request import Request
 
+from credits.api.openapi import Variant
 from credits.api.wire_fields import Label, UserId
 from credits.ledger.posting import Origin
 from credits.principals import Service, User
 
 
 class WireSerializer(serializers.Serializer[Any]):
-    """A serializer whose one instance serves every request."""
+    """A serializer whose one instance serves every request.
+
+    For the API's schema, `variants` are the forms of a body that has several, by their names, and
+    `aliases` the fields that are read for old clients but not described.
+    """
+
+    variants: ClassVar[Mapping[str, Variant]] = {}
+    aliases: ClassVar[tuple[str, ...]] = ()
 
     def parse(self, data: object) -> dict[str, Any]:
         """Return the validated fields of a JSON object; raise DRF's ValidationError."""
@@ -76,18 +84,26 @@ def _itself(subject: Any) -> Any:
     return subject
 
 
+KEY_LENGTH = 255
+
+
 class KeyedSerializer(WireSerializer):
     """A body that may carry the caller's idempotency key; an empty string counts as none."""
 
     idempotencyKey = Label(
-        source="key", max_length=255, required=False, allow_null=True, allow_blank=True
+        source="key",
+        max_length=KEY_LENGTH,
+        required=False,
+        allow_null=True,
+        allow_blank=True,
+        help_text="The caller's name for the request, unique per user. Empty counts as none.",
     )
 
 
 class UserSerializer(WireSerializer):
     """A body, or a path, that names a user."""
 
-    userId = UserId(source="user_id")
+    userId = UserId(source="user_id", help_text="The user.")
 
 
 IDEMPOTENCY_HEADER = KeyedSerializer()
@@ -95,15 +111,55 @@ USER = UserSerializer()
 
 
 def origin(request: Request, body: Mapping[str, Any] | None = None) -> Origin:
-    """Return who asked and under which key: the header `Idempotency-Key`, else the body's."""
-    header = request.META.get("HTTP_IDEMPOTENCY_KEY")
-    key = IDEMPOTENCY_HEADER.parse({"idempotencyKey": header})["key"] if header else None
+    """Return who asked, and the idempotency key of the request, if any.
+
+    The key is the header `Idempotency-Key` or the body's field. Raises DRF's ValidationError when
+    they differ.
+    """
     caller = cast("User | Service", request.user)
     return Origin(
         actor=caller.actor,
-        key=key or (body or {}).get("key") or None,
+        key=_idempotency_key(request, (body or {}).get("key") or None),
         request_id=request.META.get("HTTP_X_REQUEST_ID"),
     )
+
+
+def _idempotency_key(request: Request, in_body: str | None) -> str | None:
+    header = header_text(request, "HTTP_IDEMPOTENCY_KEY", field="idempotencyKey")
+    if not header:
+        return in_body
+    in_header = cast("str", IDEMPOTENCY_HEADER.parse({"idempotencyKey": header})["key"])
+    if in_body not in {None, in_header}:
+        raise serializers.ValidationError(
+            {"idempotencyKey": ["The header Idempotency-Key has another value."]}
+        )
+    return in_header
+
+
+def header_text(request: Request, name: str, *, field: str) -> str:
+    """Return a header of the WSGI environment as text, empty without the header.
+
+    WSGI hands over the bytes as Latin-1, but clients send UTF-8, as in bodies. Raises DRF's
+    ValidationError, which names `field`.
+    """
+    value: str = request.META.get(name, "")
+    if value.isascii():
+        return value
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        raise serializers.ValidationError({field: ["The header is not UTF-8."]}) from None
+
+
+def query(request: Request) -> dict[str, str]:
+    """Return the query's parameters; raise DRF's ValidationError when one is repeated."""
+    values = request.query_params
+    repeated = {
+        name: ["This parameter is repeated."] for name, all_ in values.lists() if len(all_) > 1
+    }
+    if repeated:
+        raise serializers.ValidationError(repeated)
+    return values.dict()
 
 
 def language(request: Request) -> str:

@@ -135,6 +135,7 @@ class ExceedsOriginal(DomainError):
     """More would be given back, in sum, than the original transaction moved."""
 
     code = "exceeds_original"
+    field = "amount"
     message = "More than the original transaction moved, counting what was given back before"
 
 
@@ -142,6 +143,7 @@ class BalanceTooLarge(DomainError):
     """A total of the balance would have more than 15 digits."""
 
     code = "balance_too_large"
+    field = "amount"
     message = "The balance would become too large"
 
 

@@ -5,7 +5,7 @@ Each step is one call of a function in `credits/sql/`, which moves the balance t
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple, cast
 from uuid import UUID
@@ -72,6 +72,7 @@ class ExceedsReservation(DomainError):
     """More would be committed than was reserved."""
 
     code = "exceeds_reservation"
+    field = "amount"
     message = "More than was reserved"
 
 
@@ -79,6 +80,7 @@ class InvalidTtl(DomainError):
     """A reservation lives 1 second to 7 days."""
 
     code = "invalid_ttl"
+    field = "ttl_seconds"
     message = "A reservation lives from 1 second to 7 days"
 
 
@@ -144,7 +146,9 @@ def reserve(
 ) -> Hold:
     """Hold `amount` for `ttl`; `reason` is `APP` or `APP:WHAT`.
 
-    Raises InsufficientCredits, OperationUnknown, InvalidTtl, and what any verb of the ledger may.
+    A known key returns its reservation, unless that holds nothing any more: work that begins with
+    it could not be committed. Raises InsufficientCredits, OperationUnknown, InvalidTtl,
+    ReservationReleased, ReservationExpired, and what any verb of the ledger may.
     """
     if not SHORTEST_TTL <= ttl <= LONGEST_TTL:
         raise InvalidTtl
@@ -166,7 +170,10 @@ def reserve(
         at=origin.at,
     )
     movements("reserve", answer.outcome).inc()
-    return _hold(answer)
+    hold = _hold(answer)
+    if hold.replayed:
+        _require_usable(hold.reservation, origin.at or datetime.now(UTC))
+    return hold
 
 
 def commit(
@@ -220,6 +227,14 @@ def next_due(now: datetime) -> datetime | None:
 
 def _open() -> QuerySet[Reservation]:
     return Reservation.objects.filter(status=Reservation.Status.OPEN)
+
+
+def _require_usable(reservation: Reservation, now: datetime) -> None:
+    if reservation.status == "released":
+        raise ReservationReleased
+    lapsed = reservation.status == "open" and reservation.expires_at <= now
+    if reservation.status == "expired" or lapsed:
+        raise ReservationExpired
 
 
 class _Step(NamedTuple):

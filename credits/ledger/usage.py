@@ -15,6 +15,7 @@ class InvalidSpan(DomainError):
     """The first day is after the last one, or more than 366 days before it."""
 
     code = "invalid_span"
+    field = "from"
     message = "from must not be after to, and at most 366 days before it"
 
 
@@ -25,7 +26,7 @@ def of_user(
 
     Without `last` up to `today`, without `first` the 30 days before `last`. Raises InvalidSpan.
     """
-    last = last or today
+    last = last or max(today, first or today)
     first = first or last - min(USUAL_SPAN, last - date.min)
     if not timedelta(0) <= last - first <= LONGEST_SPAN:
         raise InvalidSpan

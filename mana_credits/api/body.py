@@ -1,19 +1,22 @@
 """Bodies: JSON whatever the Content-Type says, in and out, without negotiation."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import IO, Any, Never
 
 from django.conf import settings
 from django.http import UnreadablePostError
-from rest_framework.exceptions import APIException, ParseError
+from rest_framework.exceptions import APIException, ParseError, ValidationError
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 from credits.api.wire_fields import number
+
+LONGEST_NAME = 64  # of a key that an error quotes
 
 
 class BodyTooLarge(APIException):
@@ -25,10 +28,12 @@ class BodyTooLarge(APIException):
 
 
 class InvalidJSON(ParseError):
-    """The body is not JSON in UTF-8, or nests too deep, or holds a number without measure."""
+    """The body is not JSON in UTF-8, nests too deeply, or holds a number out of range."""
 
-    default_detail = "The body is not valid JSON"
     default_code = "invalid_json"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The body is not valid JSON: {reason}")
 
 
 class JSONBodyParser(BaseParser):
@@ -42,21 +47,16 @@ class JSONBodyParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Return the parsed body; raise BodyTooLarge or InvalidJSON."""
+        """Return the parsed body; raise BodyTooLarge, InvalidJSON or ValidationError."""
         if _announced(parser_context) > settings.MAX_BODY_BYTES:
             raise BodyTooLarge  # the web server does not read it at all
         try:
             body = stream.read(settings.MAX_BODY_BYTES + 1)
         except UnreadablePostError as error:
-            raise InvalidJSON from error
+            raise InvalidJSON("it ended early") from error
         if len(body) > settings.MAX_BODY_BYTES:
             raise BodyTooLarge
-        if not body.strip():
-            return {}
-        try:
-            return json.loads(body.decode(), parse_float=Decimal, parse_constant=_refuse_constant)
-        except (ValueError, InvalidOperation, RecursionError) as error:
-            raise InvalidJSON from error
+        return _parse(body) if body.strip() else {}
 
 
 def _announced(parser_context: Mapping[str, Any] | None) -> int:
@@ -65,8 +65,38 @@ def _announced(parser_context: Mapping[str, Any] | None) -> int:
     return int(meta.get("CONTENT_LENGTH") or 0)
 
 
-def _refuse_constant(name: str) -> Never:
-    raise ValueError(f"{name} is not JSON")
+def _parse(body: bytes) -> Any:
+    try:
+        return json.loads(
+            body.decode(),
+            parse_float=Decimal,
+            parse_constant=_reject_constant,
+            object_pairs_hook=_object,
+        )
+    except UnicodeDecodeError as error:
+        raise InvalidJSON(f"byte {error.start + 1} is not UTF-8") from error
+    except RecursionError as error:
+        raise InvalidJSON("it is nested too deeply") from error
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise InvalidJSON(f"syntax error at {where}: {error.msg}") from error
+    except (ValueError, InvalidOperation) as error:
+        raise InvalidJSON("a number is out of range") from error
+
+
+def _reject_constant(name: str) -> Never:
+    raise InvalidJSON(f"{name} is not a JSON number")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object. Reject a repeated key: of two values, one reader takes the first."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        counts = Counter(key for key, _ in pairs)
+        repeated = next(key for key, count in counts.items() if count > 1)
+        name = repeated if repeated.isprintable() and len(repeated) <= LONGEST_NAME else "body"
+        raise ValidationError({name: ["This key is repeated in its object."]})
+    return found
 
 
 class CompactJSONRenderer(BaseRenderer):

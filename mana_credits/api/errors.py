@@ -4,6 +4,7 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
+from django.core.exceptions import DisallowedHost
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions
@@ -31,12 +32,19 @@ class ServiceUnavailable(exceptions.APIException):
 
 
 def envelope(
-    status: int, message: str, code: str, details: dict[str, Any] | None = None
+    status: int,
+    message: str,
+    code: str,
+    details: dict[str, Any] | None = None,
+    *,
+    field: str = "body",
 ) -> dict[str, Any]:
-    """Return the body of an error."""
+    """Return the body of an error. One with status 400 always has details: at least its `field`."""
     body: dict[str, Any] = {"statusCode": status, "message": message, "code": code}
     if status == HTTPStatus.FORBIDDEN:
         body["error"] = "Forbidden"
+    if status == HTTPStatus.BAD_REQUEST and not details:
+        details = {camel_case(field): [message]}
     if details:
         body["details"] = details
     return body
@@ -60,9 +68,15 @@ def answer(error: Exception, context: dict[str, Any]) -> Response | None:
     return None
 
 
+def camel_case(name: str) -> str:
+    """Return the wire's spelling of a name of ours: `expires_at` is `expiresAt`."""
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
+
+
 def _of_domain(error: DomainError) -> Response:
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-    body = envelope(error.status, error.text, error.code, error.details)
+    body = envelope(error.status, error.text, error.code, error.details, field=error.field)
     if error.says_error:
         body["error"] = error.text
     return Response(body, status=error.status, headers=headers)
@@ -94,15 +108,26 @@ def _details(error: exceptions.ValidationError) -> dict[str, Any]:
     return detail
 
 
-def plain(status: int, message: str, code: str) -> HttpResponse:
+def plain(
+    status: int, message: str, code: str, details: dict[str, Any] | None = None
+) -> HttpResponse:
     """Return an error from outside DRF's views."""
-    compact = {"separators": (",", ":")}
-    return JsonResponse(envelope(status, message, code), status=status, json_dumps_params=compact)
+    body = envelope(status, message, code, details)
+    return JsonResponse(body, status=status, json_dumps_params={"separators": (",", ":")})
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer what Django itself refuses: a foreign host, a malformed request."""
-    return plain(400, "Bad request", "bad_request")
+    """Answer what Django itself refuses: a host that is not allowed, a malformed request."""
+    return malformed(
+        {"Host": ["This host is not allowed."]}
+        if isinstance(exception, DisallowedHost)
+        else {"request": ["The request is malformed."]}
+    )
+
+
+def malformed(details: dict[str, list[str]]) -> HttpResponse:
+    """Return the answer to a request that no view can read."""
+    return plain(400, "Bad request", "bad_request", details)
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

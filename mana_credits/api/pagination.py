@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
+from rest_framework.fields import empty
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from credits.api.wire_serializers import WireSerializer
+from credits.api.wire_fields import QueryInteger
+from credits.api.wire_serializers import WireSerializer, query
 
 DEFAULT_LIMIT = 50
 LARGEST_LIMIT = 200
@@ -20,10 +21,22 @@ LARGEST_CURSOR = 2**63 - 1
 class PageSerializer(WireSerializer):
     """Which rows of a list are wanted."""
 
-    limit = serializers.IntegerField(min_value=1, default=DEFAULT_LIMIT)
-    offset = serializers.IntegerField(min_value=0, max_value=LARGEST_OFFSET, default=0)
-    cursor = serializers.IntegerField(
-        min_value=1, max_value=LARGEST_CURSOR, required=False, help_text="From the header Link."
+    limit = QueryInteger(
+        min_value=1,
+        default=DEFAULT_LIMIT,
+        help_text=f"How many rows: up to {LARGEST_LIMIT}; more counts as {LARGEST_LIMIT}.",
+    )
+    offset = QueryInteger(
+        min_value=0,
+        max_value=LARGEST_OFFSET,
+        default=0,
+        help_text="How many rows to skip. Not together with `cursor`.",
+    )
+    cursor = QueryInteger(
+        min_value=1,
+        max_value=LARGEST_CURSOR,
+        required=False,
+        help_text="Where the page begins, from the header `Link` of the page before.",
     )
 
 
@@ -41,7 +54,7 @@ class Pages(BasePagination):
         self, queryset: Any, request: Request, view: APIView | None = None
     ) -> list[Any]:
         """Return the rows of the wanted page; raise ValidationError."""
-        page = PAGE.parse(request.query_params.dict())
+        page = PAGE.parse(query(request))
         limit = min(page["limit"], LARGEST_LIMIT)
         keyset: str = view.keyset  # type: ignore[union-attr]
         if cursor := page.get("cursor"):
@@ -64,24 +77,25 @@ class Pages(BasePagination):
 
     def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
         """Describe the parameters for the API's schema."""
-        parameters = (
-            ("limit", 1, f"How many rows: up to {LARGEST_LIMIT}; more counts as {LARGEST_LIMIT}."),
-            ("offset", 0, "How many rows to pass over."),
-            ("cursor", 1, "Where to go on, as the header Link said."),
-        )
         return [
             {
                 "name": name,
                 "in": "query",
-                "description": text,
-                "schema": {"type": "integer", "minimum": least},
+                "description": field.help_text,
+                "schema": {"type": "integer", **_bounds(field)},
             }
-            for name, least, text in parameters
+            for name, field in PAGE.fields.items()
         ]
 
     def _link(self, request: Request, cursor: int, limit: int) -> str:
-        query = request.query_params.copy()
-        query.pop("offset", None)
-        query["cursor"] = str(cursor)
-        query["limit"] = str(limit)
-        return f"{request.build_absolute_uri(request.path)}?{query.urlencode()}"
+        parameters = request.query_params.copy()
+        parameters.pop("offset", None)
+        parameters["cursor"] = str(cursor)
+        parameters["limit"] = str(limit)
+        return f"{request.build_absolute_uri(request.path)}?{parameters.urlencode()}"
+
+
+def _bounds(field: Any) -> dict[str, int]:
+    bounds = {"minimum": field.min_value, "maximum": field.max_value}
+    bounds |= {} if field.default is empty else {"default": field.default}
+    return {name: bound for name, bound in bounds.items() if bound is not None}

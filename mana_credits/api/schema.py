@@ -1,5 +1,6 @@
 """The API's OpenAPI schema, its page, and how they describe what is the same everywhere."""
 
+import re
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -10,19 +11,13 @@ from rest_framework.renderers import TemplateHTMLRenderer
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from mana_credits.api import schema_bodies
 from mana_credits.api.body import CompactJSONRenderer
+from mana_credits.api.errors import camel_case
+from mana_credits.api.schema_refusals import HEADERS
 
-ERROR_STATUSES = {
-    "400": "The request is not valid; `details` names the fields.",
-    "401": "Not authenticated.",
-    "402": "The credits do not suffice; `details` has `required` and `available`.",
-    "403": "Not allowed.",
-    "404": "Not found.",
-    "409": "In conflict with an earlier request.",
-    "413": "The body is too large.",
-    "429": "Too many attempts; try again after `Retry-After` seconds.",
-    "503": "Unavailable for a moment; try again after `Retry-After` seconds.",
-}
+# Loaded for its extensions, which the library finds by itself.
+__all__ = ["DocsView", "SchemaView", "complete", "schema_bodies"]
 
 
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -33,7 +28,12 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
         """Describe the header."""
-        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "The user's token from mana-auth: the request acts for that user only.",
+        }
 
 
 class ServiceKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -44,7 +44,12 @@ class ServiceKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyp
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
         """Describe the header."""
-        return {"type": "apiKey", "in": "header", "name": "X-Service-Key"}
+        return {
+            "type": "apiKey",
+            "in": "header",
+            "name": "X-Service-Key",
+            "description": "The key that the services of the ecosystem share.",
+        }
 
 
 class ErrorsInJSON(APIView):
@@ -73,24 +78,47 @@ class DocsView(ErrorsInJSON, SpectacularSwaggerView):
 
 ERROR_SCHEMA = {
     "type": "object",
+    "description": "Why a request was refused.",
     "required": ["statusCode", "message", "code"],
     "properties": {
-        "statusCode": {"type": "integer"},
-        "message": {"type": "string"},
-        "code": {"type": "string"},
-        "error": {"type": "string"},
-        "details": {"type": "object", "additionalProperties": {}},
+        "statusCode": {"type": "integer", "description": "The HTTP status."},
+        "message": {"type": "string", "description": "A sentence for people. It may change."},
+        "code": {"type": "string", "description": "What happened, for programs. It is stable."},
+        "error": {"type": "string", "description": "As the earlier service had it, where it did."},
+        "details": {
+            "type": "object",
+            "description": "By field what is wrong with it (400), or facts such as `required`.",
+            "additionalProperties": {},
+        },
     },
 }
+VARIABLE = re.compile(r"\{(\w+)\}")
 
 
-def describe_errors(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Add the error envelope to every operation of the schema."""
-    schemas = result.setdefault("components", {}).setdefault("schemas", {})
-    schemas["Error"] = ERROR_SCHEMA
-    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Add the components that operations refer to; name the variables of paths as on the wire."""
+    components = result.setdefault("components", {})
+    components.setdefault("schemas", {})["Error"] = ERROR_SCHEMA
+    components["headers"] = HEADERS
+    result["paths"] = {
+        VARIABLE.sub(lambda match: f"{{{camel_case(match[1])}}}", path): operations
+        for path, operations in result["paths"].items()
+    }
+    _strip_marks(result)
     for operations in result["paths"].values():
         for operation in operations.values():
-            for status, text in ERROR_STATUSES.items():
-                operation["responses"].setdefault(status, {"description": text, "content": content})
+            for parameter in operation["parameters"]:
+                if parameter["in"] == "path":
+                    parameter["name"] = camel_case(parameter["name"])
     return result
+
+
+def _strip_marks(schema: Any) -> None:
+    """Remove what the library marks enumerations with for a step that is not taken here."""
+    if isinstance(schema, dict):
+        schema.pop("x-spec-enum-id", None)
+        for value in schema.values():
+            _strip_marks(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            _strip_marks(value)

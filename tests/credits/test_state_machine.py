@@ -72,6 +72,7 @@ class Held:
     expires: datetime
     status: str = "open"
     taken: Decimal = ZERO
+    key: str | None = None
 
 
 class Ledger(RuleBasedStateMachine):
@@ -289,7 +290,7 @@ class Ledger(RuleBasedStateMachine):
     def reserve(self, user: int, amount: Decimal, key: str | None, hours: int) -> None:
         account, request = self.accounts[user], ("reserve", amount)
         known = self.known(user, key, request)
-        refusal = {"conflict": "idempotency_key_reused", "replay": None}.get(
+        refusal = {"conflict": "idempotency_key_reused", "replay": self.dead(user, key)}.get(
             known or "",
             "insufficient_credits" if account.posted - account.held < amount else None,
         )
@@ -304,11 +305,20 @@ class Ledger(RuleBasedStateMachine):
             ttl=ttl,
         )
         if known == "replay":
-            assert hold.replayed
+            assert refusal or hold.replayed
         elif hold:
             account.held += amount
-            self.held.append(Held(hold.reservation.pk, user, amount, self.now + ttl))
+            self.held.append(Held(hold.reservation.pk, user, amount, self.now + ttl, key=key))
             self.remember(user, key, request)
+
+    def dead(self, user: int, key: str | None) -> str | None:
+        """Return why the reservation that a key names cannot be worked with, None if it can."""
+        for held in self.held:
+            if key is not None and (held.user, held.key) == (user, key):
+                lapsed = held.status == "open" and held.expires <= self.now
+                status = "expired" if lapsed else held.status
+                return f"reservation_{status}" if status in {"released", "expired"} else None
+        return None
 
     @rule(pick=PICKS, share=st.sampled_from([None, "0.0001", "0.5", "1", "1.5"]))
     def commit(self, pick: int, share: str | None) -> None:

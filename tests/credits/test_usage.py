@@ -140,6 +140,7 @@ def test_both_ends_of_a_span_belong_to_it(
         "from=0001-01-01&to=0001-01-02",
         "to=0001-01-02",
         "from=9999-12-31&to=9999-12-31",
+        "from=2999-01-01",
     ],
 )
 def test_a_span_may_be_as_long_as_a_leap_year(alice: Caller, query: str) -> None:
@@ -150,7 +151,7 @@ def test_a_span_may_be_as_long_as_a_leap_year(alice: Caller, query: str) -> None
 
 @pytest.mark.parametrize(
     "query",
-    ["from=2025-11-21&to=2026-11-23", "from=2026-11-23&to=2026-11-22", "from=2999-01-01"],
+    ["from=2025-11-21&to=2026-11-23", "from=2026-11-23&to=2026-11-22"],
 )
 def test_a_longer_or_backward_span_is_refused(alice: Caller, query: str) -> None:
     answer = alice.get(f"usage?{query}")
@@ -160,6 +161,7 @@ def test_a_longer_or_backward_span_is_refused(alice: Caller, query: str) -> None
         "statusCode": 400,
         "message": "from must not be after to, and at most 366 days before it",
         "code": "invalid_span",
+        "details": {"from": ["from must not be after to, and at most 366 days before it"]},
     }
 
 

@@ -100,11 +100,11 @@ def test_a_path_that_names_nobody_is_unknown(service: Caller, user_id: str) -> N
     assert not Balance.objects.exists()
 
 
-def test_bytes_that_are_no_text_name_nobody(service: Caller) -> None:
+def test_bytes_that_are_not_text_are_refused(service: Caller) -> None:
     answer = service.get("balance/%FF%FE")
 
-    assert answer.status_code == 200
-    assert answer.json()["transactionsCount"] == 0
+    assert answer.status_code == 400
+    assert answer.json()["details"] == {"path": ["The path is not UTF-8."]}
 
 
 @pytest.fixture

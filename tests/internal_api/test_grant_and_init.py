@@ -102,6 +102,7 @@ def test_a_grant_that_makes_a_balance_too_large_is_refused(service: Caller) -> N
         "statusCode": 400,
         "message": "The balance would become too large",
         "code": "balance_too_large",
+        "details": {"amount": ["The balance would become too large"]},
     }
     assert Balance.objects.get().posted == 99_999_999_999
 

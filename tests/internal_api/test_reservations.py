@@ -29,7 +29,8 @@ def settle(reservation: Reservation, **fields: Any) -> dict[str, Any]:
 
 def refused(answer: Answer) -> tuple[int, str, str]:
     body = answer.json()
-    assert body.keys() == {"statusCode", "message", "code"}
+    assert body.keys() - {"details"} == {"statusCode", "message", "code"}
+    assert ("details" in body) == (answer.status_code == 400)
     return answer.status_code, body["code"], body["message"]
 
 
@@ -128,6 +129,52 @@ def test_the_same_key_reserves_once(service: Caller) -> None:
 
     assert again == first
     assert totals() == (10, 4, 0)
+
+
+def test_the_key_of_a_committed_reservation_answers_as_before(service: Caller) -> None:
+    """A job that starts over reserves and commits again, and pays once."""
+    give("alice", 10)
+    body = reserve(4, idempotencyKey="r1")
+    first = service.post("reserve", body).json()
+    committed = service.post("commit", {"reservationId": first["reservationId"]}).json()
+
+    again = service.post("reserve", body).json()
+    settled = service.post("commit", {"reservationId": again["reservationId"]}).json()
+
+    assert again == {**first, "balance": 6}
+    assert settled == committed
+    assert totals() == (6, 0, 4)
+
+
+def test_the_key_of_a_released_reservation_is_refused(service: Caller) -> None:
+    give("alice", 10)
+    body = reserve(4, idempotencyKey="r1")
+    first = service.post("reserve", body).json()
+    service.post("refund-reservation", {"reservationId": first["reservationId"]})
+
+    answer = service.post("reserve", body)
+
+    assert refused(answer)[:2] == (409, "reservation_released")
+    assert totals() == (10, 0, 0)
+    assert Reservation.objects.count() == 1
+
+
+@pytest.mark.parametrize("worker_came", [True, False])
+def test_the_key_of_an_expired_reservation_is_refused(service: Caller, worker_came: bool) -> None:
+    give("alice", 10)
+    origin = Origin("service", key="r1", at=NOW)
+    held = reservations.reserve(
+        "alice", Decimal(4), reason="research:openai", origin=origin, ttl=timedelta(minutes=15)
+    ).reservation
+    if worker_came:
+        list(reservations.expire_due(now=NOW + timedelta(hours=1), limit=1))
+
+    answer = service.post("reserve", reserve(4, idempotencyKey="r1"))
+
+    assert refused(answer)[:2] == (409, "reservation_expired")
+    held.refresh_from_db()
+    assert held.status == ("expired" if worker_came else "open")
+    assert Reservation.objects.count() == 1
 
 
 def test_a_key_names_one_reservation_only(service: Caller) -> None:

@@ -41,6 +41,7 @@ TRANSLATORS = {
     "templatetags",
     "urls",
     "views",
+    "wire_fields",
 }
 
 

@@ -38,8 +38,12 @@ POSTS: dict[str, tuple[set[str], dict[str, Any]]] = {
 
 # As they stand in the body: JSON that some writer of JSON may send.
 NO_TEXT = ["5", "true", "[]", "{}", '["a"]', r'"a\u0000b"', r'"\ud800"']
-NO_LABEL = [*NO_TEXT, r'"a\nb"', r'"a\u001bb"', r'"a\u0085b"']
-NO_UUID = ["5", "true", "[]", "{}", '""', '"1"', '"not-a-uuid"', r'"\u0000"', r'"\ud800"']
+NO_LABEL = [*NO_TEXT, r'"a\nb"', r'"a\u001bb"', r'"a\u0085b"', '"  "', r'"\u00a0\ufeff\u3000"']
+UUID = "f91aed79-86e2-4a3c-9d53-0d7c1a2b3c4d"
+NO_UUID = [
+    *("5", "true", "[]", "{}", '""', '"1"', '"not-a-uuid"', r'"\u0000"', r'"\ud800"'),
+    *(f'"{UUID.replace("-", "")}"', f'"{{{UUID}}}"', f'"urn:uuid:{UUID}"', f'" {UUID}"'),
+]
 
 
 def too_long(length: int) -> str:
@@ -66,23 +70,25 @@ ILL: dict[str, list[str]] = {
     "reservationId": NO_UUID,
     "ttlSeconds": ["0", "-1", "604801", "1.5", '"60"', "true", "[]", "null", "9" * 400],
 }
+# Bodies that are not JSON, and what the message says is wrong with them.
 NO_JSON = {
-    "an open brace": b"{",
-    "a word": b"balance",
-    "single quotes": b"{'amount':1}",
-    "a form": b"amount=1&appId=chat",
-    "two objects": b"{}{}",
-    "NaN": b'{"amount":NaN}',
-    "Infinity": b'{"amount":Infinity}',
-    "-Infinity": b'{"amount":-Infinity}',
-    "5,000 digits": b'{"amount":' + b"9" * 5000 + b"}",
-    "an exponent of 20 digits": b'{"amount":1e99999999999999999999}',
-    "Latin-1": '{"description":"é"}'.encode("latin-1"),
-    "UTF-16": '{"amount":1}'.encode("utf-16"),
-    "a NUL": b"\x00",
-    "a raw control character": b'{"description":"a\nb"}',
-    "brackets 100,000 deep": b"[" * 100_000,
-    "objects 40,000 deep": b'{"a":' * 40_000,
+    "an open brace": (b"{", "syntax error at line 1, column 2: "),
+    "a word": (b"balance", "syntax error at line 1, column 1: "),
+    "single quotes": (b"{'amount':1}", "syntax error at line 1, column 2: "),
+    "a form": (b"amount=1&appId=chat", "syntax error at line 1, column 1: "),
+    "two objects": (b"{}\n{}", "syntax error at line 2, column 1: "),
+    "NaN": (b'{"amount":NaN}', "NaN is not a JSON number"),
+    "Infinity": (b'{"amount":Infinity}', "Infinity is not a JSON number"),
+    "-Infinity": (b'{"amount":-Infinity}', "-Infinity is not a JSON number"),
+    "5,000 digits": (b'{"amount":' + b"9" * 5000 + b"}", "a number is out of range"),
+    "an exponent of 20 digits": (b'{"amount":1e99999999999999999999}', "a number is out of range"),
+    "Latin-1": ('{"description":"é"}'.encode("latin-1"), "byte 17 is not UTF-8"),
+    "UTF-16": ('{"amount":1}'.encode("utf-16"), "byte 1 is not UTF-8"),
+    "a byte order mark": (b"\xef\xbb\xbf{}", "syntax error at line 1, column 1: "),
+    "a NUL": (b"\x00", "syntax error at line 1, column 1: "),
+    "a raw control character": (b'{"description":"a\nb"}', "syntax error at line 1, column 18: "),
+    "brackets 100,000 deep": (b"[" * 100_000, "it is nested too deeply"),
+    "objects 40,000 deep": (b'{"a":' * 40_000, "it is nested too deeply"),
 }
 NO_OBJECT = [b"null", b"[]", b'[{"amount":1}]', b'"amount"', b"5", b"true"]
 
@@ -110,12 +116,15 @@ def test_the_complete_body_is_taken(caller: Caller, reservation: str, path: str)
 
 @refusing
 @every_post
-@pytest.mark.parametrize("body", NO_JSON.values(), ids=NO_JSON)
-def test_what_is_not_json_is_refused(caller: Caller, path: str, body: bytes) -> None:
+@pytest.mark.parametrize(("body", "reason"), NO_JSON.values(), ids=NO_JSON)
+def test_what_is_not_json_is_refused_with_the_reason(
+    caller: Caller, path: str, body: bytes, reason: str
+) -> None:
     answer = caller.post(path, body)
 
     assert_refused(answer, code="invalid_json")
-    assert answer.json()["message"] == "The body is not valid JSON"
+    assert answer.json()["message"].startswith(f"The body is not valid JSON: {reason}")
+    assert answer.json()["details"] == {"body": [answer.json()["message"]]}
 
 
 @refusing
@@ -134,7 +143,11 @@ def test_an_empty_body_lacks_every_required_field(caller: Caller, path: str, bod
     answer = caller.post(path, body)
 
     assert_refused(answer, *POSTS[path][0])
-    assert all(texts == ["This field is required."] for texts in answer.json()["details"].values())
+    texts = {text for texts in answer.json()["details"].values() for text in texts}
+    assert texts <= {
+        "This field is required.",
+        "This field is required, unless there is an operation.",
+    }
 
 
 @refusing

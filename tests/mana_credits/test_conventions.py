@@ -228,7 +228,12 @@ def test_a_foreign_host_is_refused_in_json(host: str) -> None:
     status, headers, body = call("GET", BALANCE, HTTP_HOST=host, SERVER_NAME="evil.example")
 
     assert status == 400
-    assert body == {"statusCode": 400, "message": "Bad request", "code": "bad_request"}
+    assert body == {
+        "statusCode": 400,
+        "message": "Bad request",
+        "code": "bad_request",
+        "details": {"Host": ["This host is not allowed."]},
+    }
     assert headers["X-Request-Id"]
 
 

@@ -19,7 +19,7 @@ OPEN = {
     ("GET", "/api/v1/credits/operations"),
     ("GET", "/api/v1/credits/packages"),
     ("GET", "/api/v1/credits/pricing"),
-    ("GET", "/api/v1/gifts/{code}"),
+    ("GET", "/api/v1/gifts/{codeOrId}"),
     ("POST", "/api/v1/webhooks/stripe"),  # whose key is the signature
 }
 USER = {"Authorization": f"Bearer {PROVIDER.token('alice')}"}

@@ -1,0 +1,8 @@
+"""One request and its answer for each operation, as a test recorded them (`make examples`)."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+FILE = Path(__file__).with_name("examples.json")
+EXAMPLES: dict[str, Any] = json.loads(FILE.read_text()) if FILE.exists() else {}

@@ -1,0 +1,117 @@
+"""The components of the OpenAPI schema: what the serializers and fields of the wire refuse."""
+
+import copy
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiSerializerExtension, OpenApiSerializerFieldExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import ResolvedComponent
+
+from credits.api.openapi import Variant
+
+
+class TextSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    """Strings: what a body may hold, and what the field's pattern allows."""
+
+    target_class = "credits.api.wire_fields.Text"
+    match_subclasses = True
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: Any) -> dict[str, Any]:
+        """Return the schema of the field; answers hold what was taken before, or by others."""
+        schema: dict[str, Any] = {"type": "string"}
+        if self.target.max_length is not None:
+            schema["maxLength"] = self.target.max_length
+        if direction == "request":
+            schema["pattern"] = self.target.pattern
+        return schema
+
+
+class TimestampSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    """Moments: dates count too where they are taken."""
+
+    target_class = "credits.api.wire_fields.Timestamp"
+    match_subclasses = True
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: Any) -> dict[str, Any]:
+        """Return the schema of the field."""
+        moment = {"type": "string", "format": "date-time"}
+        if direction == "response":
+            return moment
+        return {"anyOf": [moment, {"type": "string", "format": "date"}]}
+
+
+class WireSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
+    """Serializers of the wire, one component for each variant of a body that has several."""
+
+    target_class = "credits.api.wire_serializers.WireSerializer"
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: AutoSchema, direction: Any) -> dict[str, Any]:
+        """Return the schema of the serializer."""
+        schema: dict[str, Any] = auto_schema._map_serializer(  # type: ignore[no-untyped-call]  # noqa: SLF001
+            self.target, direction, bypass_extensions=True
+        )
+        schema["description"] = " ".join(schema.get("description", "").split("\n\n")[0].split())
+        for name in self.target.aliases:
+            schema["properties"].pop(name, None)
+        for field in schema["properties"].values():
+            field.pop("readOnly", None)
+        variants: dict[str, Variant] = self.target.variants
+        if direction == "response" or not variants:
+            return schema
+        references = [
+            self._component(auto_schema, name, variant, schema)
+            for name, variant in variants.items()
+        ]
+        return {"anyOf": references, "description": schema["description"]}
+
+    def _component(
+        self, auto_schema: AutoSchema, name: str, variant: Variant, schema: dict[str, Any]
+    ) -> Any:
+        full = auto_schema._get_serializer_name(  # noqa: SLF001
+            self.target, "request", bypass_extensions=True
+        )
+        component = ResolvedComponent(  # type: ignore[no-untyped-call]
+            name=f"{full.removesuffix('Request')}{name}Request",
+            type=ResolvedComponent.SCHEMA,
+            schema=_narrowed(schema, variant, self.target),
+            object=(type(self.target), name),
+        )
+        auto_schema.registry.register_on_missing(component)
+        return component.ref
+
+
+def _narrowed(schema: dict[str, Any], variant: Variant, serializer: Any) -> dict[str, Any]:
+    narrowed = copy.deepcopy(schema)
+    narrowed["description"] = variant.description
+    properties = narrowed["properties"]
+    for name in variant.required:
+        properties[name] = _present(properties[name])
+    for name in variant.without:
+        blank = getattr(serializer.fields[name], "allow_blank", False)
+        properties[name] = {
+            "description": "Not in this form of the request.",
+            **({"type": ["string", "null"], "maxLength": 0} if blank else {"type": "null"}),
+        }
+    for name, value in variant.constants.items():
+        properties[name]["enum"] = [value]
+        if "default" in properties[name]:
+            properties[name]["default"] = value
+    narrowed["required"] = sorted({*narrowed.get("required", []), *variant.required})
+    return narrowed
+
+
+EMPTY = ({"type": "null"}, {"type": "string", "maxLength": 0})
+
+
+def _present(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a field that must have a value."""
+    found = dict(schema)
+    found.pop("default", None)
+    for union in ("oneOf", "anyOf"):
+        if union in found:
+            kept = [one for one in found.pop(union) if one not in EMPTY]
+            found = {**found, **kept[0]} if len(kept) == 1 else {**found, union: kept}
+    if isinstance(found.get("type"), list):
+        (found["type"],) = [one for one in found["type"] if one != "null"]
+    return found

@@ -1,0 +1,57 @@
+"""Every answer of the API that a test gets is one that docs/openapi.yaml declares."""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mana_credits.api.errors import camel_case
+
+DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "openapi.yaml"
+VARIABLE = re.compile(r"<\w+:(\w+)>")
+# What does not depend on the operation: an unknown host, a wrong method, a defect.
+OF_ALL = {(400, "bad_request"), (405, "method_not_allowed"), (500, "internal_error")}
+
+
+@cache
+def document() -> Any:
+    """Return the API's description."""
+    return yaml.load(DOCUMENT.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def operations() -> dict[str, tuple[str, str, Any]]:
+    """Return the path, method and description of each operation, by its id."""
+    return {
+        operation["operationId"]: (path, method, operation)
+        for path, methods in document()["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def assert_declared(answer: Any) -> None:
+    """The operation has this status and, if it is a refusal, this code."""
+    operation = _operation(answer)
+    if operation is None:
+        return
+    status = answer.status_code
+    declared = operation["responses"].get(str(status))
+    if status < 400:
+        assert declared, f"{operation['operationId']} does not declare {status}"
+        return
+    code = answer.json()["code"]
+    examples = declared["content"]["application/json"]["examples"] if declared else {}
+    assert code in examples or (status, code) in OF_ALL, (
+        f"{operation['operationId']} does not declare {status} {code}: name the error in its"
+        " view's `refuses` and run `make schema`"
+    )
+
+
+def _operation(answer: Any) -> Any:
+    try:
+        route = answer.resolver_match.route
+    except Exception:  # noqa: BLE001  # nothing is at that path
+        return None
+    path = "/" + VARIABLE.sub(lambda match: f"{{{camel_case(match[1])}}}", route)
+    return document()["paths"].get(path, {}).get(answer.request["REQUEST_METHOD"].lower())

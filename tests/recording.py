@@ -1,0 +1,51 @@
+"""Requests and answers as examples: what differs from run to run gets values that do not."""
+
+import re
+from typing import Any
+
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+MOMENT = re.compile(r"20\d\d-\d\d-\d\dT[\d:.]+Z")
+STRIPE = re.compile(r"\b(pi|cus|cs|price)_\w+")
+SOON, LATER = "2026-11-22T22:25:48.962Z", "2026-12-22T22:25:48.962Z"
+FUTURE = {"expiresAt", "nextChargeAt", "effectiveAt"}
+CODE = "MANAGIFTCARD"
+ROWS = 2
+
+
+class Normalizer:
+    """Replaces ids, moments and codes; the same id is the same in all examples."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str, str] = {}
+        self._codes: dict[str, str] = {}
+
+    def learn(self, code: str) -> None:
+        """Take `code` for a gift's code from now on."""
+        self._codes[code] = re.sub("[A-Z0-9]", "?", code)
+        for letter in CODE:
+            self._codes[code] = self._codes[code].replace("?", letter, 1)
+
+    def __call__(self, value: Any, name: str = "") -> Any:
+        """Return the value of a field `name`; of lists and mappings only the beginning."""
+        match value:
+            case dict():
+                kept = list(value.items())[: 3 if name == "operationCosts" else None]
+                return {key: self(one, key) for key, one in kept}
+            case list():
+                return [self(one, name) for one in value[:ROWS]]
+            case str():
+                return self._text(value, name)
+        return value
+
+    def _text(self, value: str, name: str) -> str:
+        if name == "date":
+            return SOON[:10]
+        for code, shown in self._codes.items():
+            value = value.replace(code, shown)
+        value = MOMENT.sub(LATER if name in FUTURE else SOON, value)
+        value = STRIPE.sub(r"\1_example", value)
+        return UUID.sub(lambda found: self._id(found[0]), value)
+
+    def _id(self, value: str) -> str:
+        number = len(self._ids) + 1
+        return self._ids.setdefault(value, f"{number:08x}-86e2-4a3c-9d53-0d7c1a2b3c4d")
