@@ -5,13 +5,12 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from credits import books, cloud_sync, daily, outbox, reservations
+from credits import cloud_sync, daily, ledger_checks, outbox, reservations
 from credits.books import BooksDoNotClose
 from credits.worker import Job
 
 # So many rows in one run, so that no job keeps the others waiting for long.
 ROWS_PER_RUN = 5_000
-USERS_PER_BATCH = 1_000
 
 logger = structlog.get_logger(__name__)
 
@@ -33,13 +32,13 @@ def deliver_outbox(now: datetime) -> Iterator[str]:
 
 
 def check_ledger(now: datetime) -> Iterator[str]:
-    """Check the rules of the money over all users. Raises BooksDoNotClose."""
+    """Check what changed since the last check, or once a week everything. Raises BooksDoNotClose."""
     discrepancies = 0
-    for _, found in books.check_all(batch_size=USERS_PER_BATCH):
-        for one in found:
+    for batch in ledger_checks.check(ledger_checks.due(now=now), now=now):
+        for one in batch.discrepancies:
             logger.error("discrepancy", user=one.user_id, rule=one.rule, sentence=one.sentence)
             yield "discrepancies"
-        discrepancies += len(found)
+        discrepancies += len(batch.discrepancies)
         yield "batches"
     if discrepancies:
         raise BooksDoNotClose(f"{discrepancies} discrepancies")

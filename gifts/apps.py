@@ -12,7 +12,7 @@ class GiftsConfig(AppConfig):
     def ready(self) -> None:
         """Have gifts checked, erased, imported, told and found with the rest of an account."""
         from credits import erasure, searching, timeline  # noqa: PLC0415  # models come first
-        from credits.books import add_rules  # noqa: PLC0415
+        from credits.book_rules import add_rules  # noqa: PLC0415
         from credits.legacy.parts import add_part  # noqa: PLC0415
         from gifts import history, legacy  # noqa: PLC0415
         from gifts.books import RULES  # noqa: PLC0415

@@ -2,6 +2,7 @@
 
 from credits.models.balances import Balance
 from credits.models.catalogue import Operation, OperationPrice
+from credits.models.checks import CheckedBalance, LedgerCheck
 from credits.models.days import DailyRevenue, DailyTotal
 from credits.models.idempotency import IdempotencyKey
 from credits.models.jobs import JobRun
@@ -18,10 +19,12 @@ from credits.models.usage import UsageStat
 __all__ = [
     "AdjustmentRequest",
     "Balance",
+    "CheckedBalance",
     "DailyRevenue",
     "DailyTotal",
     "IdempotencyKey",
     "JobRun",
+    "LedgerCheck",
     "Operation",
     "OperationPrice",
     "OutboxMessage",
