@@ -63,7 +63,7 @@ SOURCES = """
         SELECT t.* FROM accounts a CROSS JOIN LATERAL (
             SELECT id, user_id, number, type, amount, cause, related_id FROM credits.transactions
             WHERE user_id = a.user_id AND number > a.checked
-              AND (cause IS NOT NULL OR related_id IS NOT NULL)
+              AND coalesce(cause, related_id::text) IS NOT NULL  -- never by the index of causes
             OFFSET 0
         ) t
     )
@@ -119,6 +119,7 @@ RULES = {
             ) r
             WHERE t.user_id = a.user_id AND t.number > a.checked
               AND (t.amount <> -r.committed_amount OR t.user_id <> r.user_id)
+            OFFSET 0
         ) r
     """,
     "a priced entry names an operation of the catalogue": """
@@ -138,6 +139,7 @@ RULES = {
                     ) t
                     WHERE s.user_id = a.user_id AND t.user_id = a.user_id
                       AND t.number <= a.checked AND t.cause LIKE 'sync:%%'
+                    OFFSET 0
                 ) t
             ) charges
             ORDER BY user_id, number DESC

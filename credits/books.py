@@ -38,10 +38,10 @@ _MARKED = """
     marked AS (
         INSERT INTO credits.checked_balances AS c (
             user_id, version, last_number, posted, held, total_earned, total_spent, used, usages,
-            full_check_at
+            full_check
         )
         SELECT user_id, version, last_number, posted, held, total_earned, total_spent, used, usages,
-               %(now)s
+               %(full_check)s::bigint
         FROM walks w
         WHERE NOT EXISTS (SELECT FROM found f WHERE f.user_id = w.user_id)
           AND NOT EXISTS (
@@ -52,11 +52,11 @@ _MARKED = """
             posted = excluded.posted, held = excluded.held,
             total_earned = excluded.total_earned, total_spent = excluded.total_spent,
             used = excluded.used, usages = excluded.usages,
-            full_check_at = CASE WHEN %(since_last)s::boolean THEN c.full_check_at
-                                 ELSE excluded.full_check_at END
+            full_check = coalesce(excluded.full_check, c.full_check)
     ),
     unmarked AS (
-        DELETE FROM credits.checked_balances WHERE user_id IN (SELECT user_id FROM found)
+        DELETE FROM credits.checked_balances
+        WHERE user_id = ANY (ARRAY(SELECT DISTINCT user_id FROM found))
     )
 """
 
@@ -93,12 +93,13 @@ def check(users: list[str]) -> list[Discrepancy]:
     return discrepancies(statement(), {"users": users, "since_last": False})
 
 
-def check_and_mark(users: list[str], *, since_last: bool, now: Any) -> list[Discrepancy]:
+def check_and_mark(users: list[str], *, full_check: int | None) -> list[Discrepancy]:
     """Check these users like `check`, and mark whoever has no discrepancy as verified.
 
-    With `since_last` only the entries after each user's last verified one are read.
+    `full_check` is the id of the full check that this is part of. Without one only the entries
+    after each user's last verified one are read.
     """
-    values = {"users": users, "since_last": since_last, "now": now}
+    values = {"users": users, "since_last": full_check is None, "full_check": full_check}
     return discrepancies(statement(marks=True), values)
 
 

@@ -1,19 +1,21 @@
 """Erasure of a person's data: names and texts go, the numbers of the ledger stay."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 from django.db import connection, transaction
-from django.db.models import Case, F, Q, QuerySet, Value, When
-from django.db.models.functions import Concat
+from django.db.models import Case, CharField, F, Max, Q, QuerySet, Value, When
+from django.db.models.functions import Cast, Concat
 
 from credits import ledger, reservations
 from credits.models import (
     AdjustmentRequest,
     Balance,
+    CheckedBalance,
+    ErasureRequest,
     IdempotencyKey,
     JobRun,
     OutboxMessage,
@@ -30,6 +32,8 @@ from credits.posting import Origin
 from credits.reservations import ReservationCommitted, ReservationExpired
 
 PREFIX = "erased:"
+# One statement rewrites so many transactions: a second or two, whatever the length of the history.
+ENTRIES_PER_STATEMENT = 20_000
 # Causes that are made of the ids of rows and of Stripe's; all others may name the user.
 IMPERSONAL = (
     r"^(purchase|reservation|gift|gift-created|reversal|reinstatement|refund|dispute|erased):"
@@ -97,12 +101,28 @@ def erase(user_id: str) -> int:
 
 
 def erase_rows(user_id: str, *, addresses: Iterable[str] = ()) -> Erased:
+    """Move everything the user has to a random id, without texts. See `erasing`."""
+    steps = erasing(user_id, addresses=addresses)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            erased: Erased = end.value
+            return erased
+
+
+def erasing(
+    user_id: str, *, addresses: Iterable[str] = (), count_only: bool = False
+) -> Generator[int, None, Erased]:
     """Move everything the user has to a random id, without texts.
 
-    `addresses` are e-mail addresses of theirs besides those that are known here. Open reservations
-    are released and gifts by or to the person returned first; the subscription, the link to Stripe
-    and what was to be told are deleted. The chain of transactions and all sums stay as they are. A
-    user never seen is 0 rows; the same id seen later is a new user.
+    Yields how many transactions each statement moved; closing the generator before its end undoes
+    what is not committed. `addresses` are e-mail addresses of theirs besides those that are known
+    here. Open reservations are released and gifts by or to the person returned first; the
+    subscription, the link to Stripe and undelivered messages are deleted. The chain of transactions
+    and all sums stay as they are. A user never seen is 0 rows; the same id seen later is a new
+    user. With `count_only` the transactions, keys and usage statistics are counted instead of
+    moved, and the caller must roll back.
     """
     person = _person(user_id, addresses)
     _release_all(user_id)
@@ -119,6 +139,10 @@ def erase_rows(user_id: str, *, addresses: Iterable[str] = ()) -> Erased:
         stripped.update(_strip_purchases(person))
         stripped.update(_strip_staff(person))
         stripped.update(_strip_ledger(person))
+        if count_only:
+            stripped.update({name: rows.count() for name, rows in _history(person).items()})
+        else:
+            stripped.update((yield from _move_history(person)))
         if not had_balance:
             Balance.objects.filter(pk=person.id, version=0).delete()
         stripped["balances"] = Balance.objects.filter(pk=person.id).update(user_id=person.pseudonym)
@@ -153,6 +177,7 @@ def _release_all(user_id: str) -> None:
 
 def _lock(person: Person) -> None:
     for rows in (
+        ErasureRequest.objects.filter(pk=person.id),
         Reservation.objects.filter(user_id=person.id),
         SyncSubscription.objects.filter(pk=person.id),
         Purchase.objects.filter(user_id=person.id),
@@ -231,27 +256,51 @@ def _strip_staff(person: Person) -> Counter[str]:
 
 
 def _strip_ledger(person: Person) -> Counter[str]:
-    own, pseudonym = {"user_id": person.id}, person.pseudonym
-    held = Reservation.objects.filter(**own)
+    CheckedBalance.objects.filter(pk=person.id).delete()
+    ErasureRequest.objects.filter(pk=person.id).delete()
+    held = Reservation.objects.filter(user_id=person.id)
     return Counter(
         {
             "subscriptions": SyncSubscription.objects.filter(pk=person.id).delete()[0],
-            "transactions": _strip_transactions(person),
-            "reservations": held.update(user_id=pseudonym, reason=F("app_id"), request_id=None),
-            "usage statistics": UsageStat.objects.filter(**own).update(user_id=pseudonym),
-            "idempotency keys": IdempotencyKey.objects.filter(**own).delete()[0],
+            "reservations": held.update(
+                user_id=person.pseudonym, reason=F("app_id"), request_id=None
+            ),
         }
     )
 
 
-def _strip_transactions(person: Person) -> int:
-    rows = Transaction.objects.filter(user_id=person.id)
-    naming = rows.filter(Q(cause__isnull=False) & ~Q(cause__regex=IMPERSONAL))
-    naming.update(cause=Concat(Value(PREFIX), F("id")))
-    return rows.update(
-        user_id=person.pseudonym,
-        description="",
-        metadata=None,
-        request_id=None,
-        idempotency_key=None,
-    )
+def _history(person: Person) -> dict[str, QuerySet[Any]]:
+    """Return the rows that there may be a million of."""
+    own = {"user_id": person.id}
+    return {
+        "transactions": Transaction.objects.filter(**own),
+        "usage statistics": UsageStat.objects.filter(**own),
+        "idempotency keys": IdempotencyKey.objects.filter(**own),
+    }
+
+
+def _move_history(person: Person) -> Generator[int, None, Counter[str]]:
+    history = _history(person)
+    moved: Counter[str] = Counter()
+    for count in _move_transactions(person, history["transactions"]):
+        moved["transactions"] += count
+        yield count
+    moved["usage statistics"] = history["usage statistics"].update(user_id=person.pseudonym)
+    moved["idempotency keys"] = history["idempotency keys"].delete()[0]
+    return moved
+
+
+def _move_transactions(person: Person, rows: QuerySet[Transaction]) -> Generator[int, None, None]:
+    """Move the transactions by ranges of their numbers; yield how many each statement moved."""
+    last = rows.aggregate(last=Max("number"))["last"] or 0
+    names = Q(cause__isnull=False) & ~Q(cause__regex=IMPERSONAL)
+    anonymous = Concat(Value(PREFIX), Cast("id", CharField()))
+    for first in range(1, last + 1, ENTRIES_PER_STATEMENT):
+        yield rows.filter(number__range=(first, first + ENTRIES_PER_STATEMENT - 1)).update(
+            user_id=person.pseudonym,
+            cause=Case(When(names, then=anonymous), default="cause"),
+            description="",
+            metadata=None,
+            request_id=None,
+            idempotency_key=None,
+        )

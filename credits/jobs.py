@@ -2,10 +2,20 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import repeat
 
 import structlog
+from django.conf import settings
 
-from credits import cloud_sync, daily, ledger_checks, outbox, reservations
+from credits import (
+    cloud_sync,
+    daily,
+    erasure_requests,
+    key_retention,
+    ledger_checks,
+    outbox,
+    reservations,
+)
 from credits.books import BooksDoNotClose
 from credits.worker import Job
 
@@ -34,7 +44,7 @@ def deliver_outbox(now: datetime) -> Iterator[str]:
 def check_ledger(now: datetime) -> Iterator[str]:
     """Check what changed since the last check, or once a week everything. Raises BooksDoNotClose."""
     discrepancies = 0
-    for batch in ledger_checks.check(ledger_checks.due(now=now), now=now):
+    for batch in ledger_checks.check(ledger_checks.due(now=now)):
         for one in batch.discrepancies:
             logger.error("discrepancy", user=one.user_id, rule=one.rule, sentence=one.sentence)
             yield "discrepancies"
@@ -48,6 +58,18 @@ def clean_up_outbox(now: datetime) -> Iterator[str]:
     """Delete messages that were delivered long ago."""
     for _ in range(outbox.clean_up(now=now)):
         yield "deleted"
+
+
+def erase_people(now: datetime) -> Iterator[str]:
+    """Erase the people whose histories were too long for the request that asked for it."""
+    return erasure_requests.complete_due()
+
+
+def clean_up_keys(now: datetime) -> Iterator[str]:
+    """Delete idempotency keys that are old; never with IDEMPOTENCY_KEYS_KEPT_DAYS 0."""
+    if kept := timedelta(days=settings.IDEMPOTENCY_KEYS_KEPT_DAYS):
+        for count in key_retention.delete_older(now - kept):
+            yield from repeat("deleted", count)
 
 
 def sum_days(now: datetime) -> Iterator[str]:
@@ -70,7 +92,14 @@ JOBS = (
         next_due=cloud_sync.next_due,
     ),
     Job("deliver_outbox", deliver_outbox, every=timedelta(seconds=10), next_due=outbox.next_due),
+    Job(
+        "erase_people",
+        erase_people,
+        every=timedelta(seconds=10),
+        next_due=erasure_requests.next_due,
+    ),
     Job("sum_days", sum_days, every=timedelta(minutes=5)),
     Job("check_ledger", check_ledger, at_hour=3),
     Job("clean_up_outbox", clean_up_outbox, at_hour=4),
+    Job("clean_up_keys", clean_up_keys, at_hour=4),
 )

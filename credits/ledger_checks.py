@@ -64,7 +64,7 @@ class Batch:
 _VERIFIED = {
     True: """(b.version, b.last_number, b.posted, b.held, b.total_earned, b.total_spent)
         = (c.version, c.last_number, c.posted, c.held, c.total_earned, c.total_spent)""",
-    False: "c.full_check_at >= %(started_at)s",
+    False: "c.full_check = %(full_check)s",
 }
 _DUE = """
     FROM credits.balances b LEFT JOIN LATERAL (
@@ -112,9 +112,7 @@ def work(scope: Scope) -> Work:
     return Work(int(row[0]), max(int(row[1]), 0), int(row[2]))
 
 
-def check(
-    scope: Scope, *, now: datetime, batch_size: int = USERS_PER_BATCH
-) -> Iterator[Batch]:
+def check(scope: Scope, *, batch_size: int = USERS_PER_BATCH) -> Iterator[Batch]:
     """Check what `scope` has to read, batch by batch, and mark what is clean.
 
     Memory does not grow with the ledger. Each batch is seen in one snapshot, so concurrent
@@ -125,7 +123,7 @@ def check(
     wrong = 0
     for users, entries in _batches(scope, batch_size):
         found = (
-            books.check_and_mark(users, since_last=scope.changes, now=_started_at(scope, now))
+            books.check_and_mark(users, full_check=scope.full.pk if scope.full else None)
             if marks
             else books.check(users)
         )
@@ -165,11 +163,7 @@ def _next(scope: Scope, after: str, size: int) -> list[tuple[str, int]]:
 
 
 def _values(scope: Scope) -> dict[str, Any]:
-    return {"started_at": scope.full.started_at} if scope.full else {}
-
-
-def _started_at(scope: Scope, now: datetime) -> datetime:
-    return scope.full.started_at if scope.full else now
+    return {"full_check": scope.full.pk} if scope.full else {}
 
 
 def _finish(scope: Scope, wrong: int) -> None:

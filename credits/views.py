@@ -3,13 +3,13 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from credits import ledger, usage
+from credits.history import History
 from credits.models import Transaction
 from credits.posting import Memo
 from credits.serializers import (
@@ -58,8 +58,7 @@ class CreditsViewSet(GenericViewSet[Transaction]):
     def transactions(self, request: Request) -> Response:
         """The user's transactions, newest first."""
         filters = TRANSACTION_QUERY.parse(request.query_params.dict())
-        rows = Transaction.objects.filter(user_id=user(request).id, **filters).order_by("-number")
-        return self._page(rows)
+        return self._page(History(user(request).id, filters))
 
     @extend_schema(
         operation_id="usage",
@@ -77,8 +76,8 @@ class CreditsViewSet(GenericViewSet[Transaction]):
         )
         return Response([USAGE_STAT.represent(row) for row in rows])
 
-    def _page(self, rows: QuerySet[Transaction]) -> Response:
-        page = self.paginate_queryset(rows) or []
+    def _page(self, rows: History) -> Response:
+        page: Any = self.paginate_queryset(rows) or []  # type: ignore[arg-type]
         return self.get_paginated_response([TRANSACTION.represent(row) for row in page])
 
 

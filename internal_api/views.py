@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from credits import erasure, ledger, reservations
+from credits import erasure_requests, ledger, reservations
 from credits.posting import Memo
 from credits.serializers import USED, UsedSerializer
 from credits.views import memo
@@ -34,8 +34,15 @@ class BalanceViewSet(ServiceViewSet):
 
     @extend_schema(operation_id="internal_erase", responses={200: wire.ErasedSerializer})
     def erase(self, request: Request, user_id: str) -> Response:
-        """Erase the person's data; the numbers of the ledger stay, under a new, random id."""
-        return Response(wire.ERASED.represent(erasure.erase(named_user(user_id))))
+        """Erase the person's data; the numbers of the ledger stay, under a new, random id.
+
+        A history of more than 2,000 movements and reservations is erased by the worker within
+        minutes. `deletedCount` is then the number of its transactions and the balance, also when
+        the request is sent again. Until then the account can be read and used as before, and what
+        is added to it is erased too.
+        """
+        count = erasure_requests.erase_or_record(named_user(user_id), now=datetime.now(UTC))
+        return Response(wire.ERASED.represent(count))
 
     @extend_schema(
         operation_id="internal_init",

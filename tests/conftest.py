@@ -33,6 +33,7 @@ TABLES = (
     "credits.checked_balances",
     "credits.daily_revenue",
     "credits.daily_totals",
+    "credits.erasure_requests",
     "credits.idempotency_keys",
     "credits.job_runs",
     "credits.ledger_checks",

@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
                 ('total_spent', models.DecimalField(decimal_places=4, max_digits=15)),
                 ('used', models.DecimalField(decimal_places=4, max_digits=24)),
                 ('usages', models.BigIntegerField()),
-                ('full_check_at', models.DateTimeField()),
+                ('full_check', models.BigIntegerField(null=True)),
             ],
             options={
                 'db_table': '"credits"."checked_balances"',

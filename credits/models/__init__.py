@@ -4,6 +4,7 @@ from credits.models.balances import Balance
 from credits.models.catalogue import Operation, OperationPrice
 from credits.models.checks import CheckedBalance, LedgerCheck
 from credits.models.days import DailyRevenue, DailyTotal
+from credits.models.erasure import ErasureRequest
 from credits.models.idempotency import IdempotencyKey
 from credits.models.jobs import JobRun
 from credits.models.outbox import OutboxMessage
@@ -22,6 +23,7 @@ __all__ = [
     "CheckedBalance",
     "DailyRevenue",
     "DailyTotal",
+    "ErasureRequest",
     "IdempotencyKey",
     "JobRun",
     "LedgerCheck",

@@ -9,7 +9,7 @@ class CheckedBalance(models.Model):
     """What the last clean check of a user's books verified: the balance as it was then.
 
     The next check of changes starts after transaction `last_number`. `used` and `usages` are the
-    sum and number of all usages up to there. `full_check_at` is the start of the last full check
+    sum and number of all usages up to there. `full_check` is the id of the last full check
     that found the user's books clean. A user with a discrepancy has no row. Derived data: deleting
     a row costs no more than a full check of that user.
     """
@@ -23,7 +23,7 @@ class CheckedBalance(models.Model):
     total_spent = amount_field()
     used = models.DecimalField(max_digits=24, decimal_places=4)
     usages = models.BigIntegerField()
-    full_check_at = models.DateTimeField()
+    full_check = models.BigIntegerField(null=True)
 
     class Meta:
         db_table = '"credits"."checked_balances"'

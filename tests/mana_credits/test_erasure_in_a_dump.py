@@ -17,8 +17,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from credits import adjusting, outbox, refunds, worker
-from credits.models import Package, Purchase, StripeCustomer, Transaction
+from credits import adjusting, ledger_checks, outbox, refunds, worker
+from credits.models import ErasureRequest, Package, Purchase, StripeCustomer, Transaction
 from credits.posting import Origin
 from credits.staff import Operator, Why
 from credits.worker import Job
@@ -172,6 +172,13 @@ def fail_at_a_job() -> None:
         worker.run(Job("some_job", job), now=NOW)
 
 
+def be_checked() -> None:
+    assert all(
+        not batch.discrepancies
+        for batch in ledger_checks.check(ledger_checks.full_check(now=NOW))
+    )
+
+
 @pytest.fixture
 def dora(service: Caller, starter: Package, stripe: Stripe) -> str:
     """Return the id of a user who did everything."""
@@ -180,12 +187,16 @@ def dora(service: Caller, starter: Package, stripe: Stripe) -> str:
     give_and_receive()
     be_helped()
     fail_at_a_job()
+    be_checked()
+    ErasureRequest.objects.create(pk=DORA, known_rows=1, requested_at=NOW)
     return DORA
 
 
 WHERE = {
     "credits.adjustment_requests",
     "credits.balances",
+    "credits.checked_balances",
+    "credits.erasure_requests",
     "credits.idempotency_keys",
     "credits.job_runs",
     "credits.outbox",
@@ -210,6 +221,7 @@ WHERE = {
 NOT_ABOUT_PEOPLE = {
     "credits.daily_revenue",
     "credits.daily_totals",
+    "credits.ledger_checks",
     "credits.operation_prices",
     "credits.operations",
     "credits.package_changes",

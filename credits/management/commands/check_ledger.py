@@ -71,7 +71,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{work.verified} users are verified already.")
         wrong = users = 0
         with progress("Checking", total=work.entries, unit="transactions") as advance:
-            for batch in ledger_checks.check(scope, now=now, batch_size=size):
+            for batch in ledger_checks.check(scope, batch_size=size):
                 wrong += self._report(batch.discrepancies)
                 users += batch.users
                 advance(batch.entries)
