@@ -42,7 +42,7 @@ class History:
     def page(self, *, limit: int, offset: int = 0, cursor: int | None = None) -> list[Transaction]:
         """Return up to `limit` transactions, before the one numbered `cursor` if there is one."""
         if self._by_time():
-            rows = self._in_order_of_time(cursor)
+            rows = self._in_order_of_time(cursor, most=offset + limit)
         else:
             rows = self._in_order_of_numbers(cursor)
             if offset and not self.filters:
@@ -69,15 +69,16 @@ class History:
             number__lte=Subquery(last) - Value(offset, output_field=BigIntegerField())
         )
 
-    def _in_order_of_time(self, cursor: int | None) -> QuerySet[Transaction]:
-        """Merge the rows of each app: each is read from the index in the order wanted."""
+    def _in_order_of_time(self, cursor: int | None, *, most: int) -> QuerySet[Transaction]:
+        """Merge up to `most` rows of each app, read from the index in the order wanted."""
         apps = [self.filters["app_id"]] if "app_id" in self.filters else self._apps()
         if not 0 < len(apps) <= MOST_APPS:
             return self._in_order_of_numbers(cursor)
-        rows = self._rows().filter(self._before(cursor))
-        first, *others = (rows.filter(app_id=app) for app in apps)
-        merged = first.union(*others, all=True) if others else first
-        return merged.order_by("-created_at", "-number")
+        rows = self._rows().filter(self._before(cursor)).order_by("-created_at", "-number")
+        if len(apps) == 1:
+            return rows.filter(app_id=apps[0])
+        first, *others = (rows.filter(app_id=app)[:most] for app in apps)
+        return first.union(*others, all=True).order_by("-created_at", "-number")
 
     def _before(self, cursor: int | None) -> Q:
         """Return that a row comes after the one numbered `cursor` in a list, newest first."""
