@@ -64,8 +64,8 @@ SPACE := $(subst ,, )
 COMMA := ,
 COMMAS = $(subst $(SPACE),$(COMMA),$(strip $(1)))
 # The modules through which credits move; every branch of them is tested.
-MONEY := $(patsubst %,credits/%.py,adjusting amounts backfills books bulk buying catalogue \
-	cloud_sync erasure granting ledger legacy/* offering operating packages people periods posting \
+MONEY := $(patsubst %,credits/%.py,adjusting amounts backfills book_rules books bulk buying catalogue \
+	cloud_sync erasure erasure_requests granting ledger ledger_checks legacy/* offering operating packages people periods posting \
 	purchases refunds report reservations returns routines searching sheets staff stripe_api \
 	stripe_facts timeline) \
 	$(patsubst %,gifts/%.py,campaigns codes expiry legacy operating pending privacy settling throttle) \

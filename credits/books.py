@@ -88,9 +88,12 @@ _ORPHANS = """
 """
 
 
-def check(users: list[str]) -> list[Discrepancy]:
-    """Return what is wrong with the books of these users: one statement, hence one snapshot."""
-    return discrepancies(statement(), {"users": users, "since_last": False})
+def check(users: list[str], *, since_last: bool = False) -> list[Discrepancy]:
+    """Return what is wrong with the books of these users: one statement, hence one snapshot.
+
+    With `since_last` only the entries after each user's last verified one are read.
+    """
+    return discrepancies(statement(), {"users": users, "since_last": since_last})
 
 
 def check_and_mark(users: list[str], *, full_check: int | None) -> list[Discrepancy]:
@@ -120,7 +123,7 @@ def orphans(users: list[str] | None = None) -> list[Discrepancy]:
         rows = [_USERS_OF.format(table=name, condition=which) for name, which in _OWNED.items()]
         return discrepancies(_ORPHANS.format(users=" UNION ALL ".join(rows)), {})
     exist = " OR ".join(
-        f"EXISTS (SELECT FROM {name} t WHERE t.user_id = u.user_id AND {which})"  # noqa: S608
+        f"EXISTS (SELECT FROM {name} t WHERE t.user_id = u.user_id AND {which})"
         for name, which in _OWNED.items()
     )
     named = f"SELECT u.user_id FROM unnest(%(users)s::text[]) AS u(user_id) WHERE {exist}"  # noqa: S608

@@ -1,7 +1,7 @@
 """A user's transactions, newest first, filtered: always by an index that begins with the user.
 
-Which index fits depends on the filter, and with a generic ORDER BY PostgreSQL may read a million rows
-of one user to return fifty.
+Which index fits depends on the filter, and with a generic ORDER BY PostgreSQL may read a million
+rows of one user to return fifty.
 """
 
 from dataclasses import dataclass, field

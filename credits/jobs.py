@@ -42,7 +42,7 @@ def deliver_outbox(now: datetime) -> Iterator[str]:
 
 
 def check_ledger(now: datetime) -> Iterator[str]:
-    """Check what changed since the last check, or once a week everything. Raises BooksDoNotClose."""
+    """Check what changed, or once a week everything. Raises BooksDoNotClose."""
     discrepancies = 0
     for batch in ledger_checks.check(ledger_checks.due(now=now)):
         for one in batch.discrepancies:

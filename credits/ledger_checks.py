@@ -1,9 +1,9 @@
 """Checks of the whole ledger, batch by batch: everything, or what changed since the last one.
 
 A full check reads every entry. A check of changes reads the entries that came after each user's
-last verified one, so it cannot see that an older entry was altered: that takes the full check, which
-is due every week. Both mark each user whose books are clean in `credits.checked_balances`. That is
-also how an interrupted full check is resumed: users that it has marked are not read again.
+last verified one, so it cannot see that an older entry was altered: that takes the full check,
+which is due every week. Both mark each user whose books are clean in `credits.checked_balances`.
+An interrupted full check is resumed by these marks: users that it has marked are not read again.
 """
 
 from collections.abc import Iterator
@@ -60,12 +60,13 @@ class Batch:
     discrepancies: list[Discrepancy]
 
 
-# A correlated subquery per balance: always one step in the primary key, whatever the statistics say.
+# Which balances need not be read again, compared with their marks `c`.
 _VERIFIED = {
     True: """(b.version, b.last_number, b.posted, b.held, b.total_earned, b.total_spent)
         = (c.version, c.last_number, c.posted, c.held, c.total_earned, c.total_spent)""",
     False: "c.full_check = %(full_check)s",
 }
+# The mark of each balance is found by one step in the primary key, whatever the statistics say.
 _DUE = """
     FROM credits.balances b LEFT JOIN LATERAL (
         SELECT * FROM credits.checked_balances WHERE user_id = b.user_id OFFSET 0
@@ -105,7 +106,7 @@ def work(scope: Scope) -> Work:
         cursor.execute(
             f"""SELECT count(*) FILTER (WHERE NOT {verified}),
                        coalesce(sum({_ENTRIES[scope.changes]}) FILTER (WHERE NOT {verified}), 0),
-                       count(*) FILTER (WHERE {verified}) {_DUE}""",  # noqa: S608
+                       count(*) FILTER (WHERE {verified}) {_DUE}""",
             _values(scope),
         )
         row: Any = cursor.fetchone()
@@ -156,7 +157,7 @@ def _next(scope: Scope, after: str, size: int) -> list[tuple[str, int]]:
         cursor.execute(
             f"""SELECT b.user_id, {_ENTRIES[scope.changes]} {_DUE}
                 WHERE b.user_id > %(after)s AND NOT coalesce({_VERIFIED[scope.changes]}, false)
-                ORDER BY b.user_id LIMIT %(size)s""",  # noqa: S608
+                ORDER BY b.user_id LIMIT %(size)s""",
             {**_values(scope), "after": after, "size": size},
         )
         return [(user_id, int(entries)) for user_id, entries in cursor.fetchall()]
@@ -167,7 +168,7 @@ def _values(scope: Scope) -> dict[str, Any]:
 
 
 def _finish(scope: Scope, wrong: int) -> None:
-    """Delete the marks of users who were erased during the check, and note the end of a full one."""
+    """Delete the marks of users who were erased meanwhile; record the end of a full check."""
     with server_cursor() as cursor:
         cursor.execute(
             """DELETE FROM credits.checked_balances c

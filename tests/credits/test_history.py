@@ -117,9 +117,7 @@ def long() -> datetime:
     at = datetime.now(UTC) - timedelta(days=200)
     with connection.cursor() as cursor:
         cursor.execute(GROW.read_text().replace(":users", "true").replace(":each", str(ROWS)))
-        damage(
-            "UPDATE credits.transactions SET app_id = 'rare' WHERE number IN (1001, 2002, 3003)"
-        )
+        damage("UPDATE credits.transactions SET app_id = 'rare' WHERE number IN (1001, 2002, 3003)")
         cursor.execute("ANALYZE")
     return at
 

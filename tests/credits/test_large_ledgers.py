@@ -1,7 +1,6 @@
 """The check of a large ledger: the same plan for every batch, resumable, and only what changed."""
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -53,11 +52,10 @@ def marked() -> dict[str, int]:
 
 
 @pytest.fixture
-def planned_as_in_production() -> Iterator[None]:
+def planned_as_in_production() -> None:
     """Let PostgreSQL choose between custom and generic plans; the tests' server has only one."""
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL plan_cache_mode = auto")
-    yield
 
 
 @pytest.mark.breaks_the_books
@@ -168,8 +166,7 @@ def test_a_hold_is_a_change() -> None:
     ("statement", "rules"),
     [
         (
-            "UPDATE credits.transactions SET balance_before = 8, balance_after = 6 "
-            "WHERE number = 3",
+            "UPDATE credits.transactions SET balance_before = 8, balance_after = 6 WHERE number=3",
             [CHAIN],
         ),
         ("UPDATE credits.balances SET posted = 8, total_earned = 11", [POSTED]),

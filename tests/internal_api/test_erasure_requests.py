@@ -46,9 +46,7 @@ def owners() -> set[str]:
     }
 
 
-def test_a_long_history_is_answered_at_once_with_what_is_known(
-    service: Caller, dora: str
-) -> None:
+def test_a_long_history_is_answered_at_once_with_what_is_known(service: Caller, dora: str) -> None:
     with CaptureQueriesContext(connection) as queries:
         answer = service.delete("balance/dora")
 

@@ -174,8 +174,7 @@ def fail_at_a_job() -> None:
 
 def be_checked() -> None:
     assert all(
-        not batch.discrepancies
-        for batch in ledger_checks.check(ledger_checks.full_check(now=NOW))
+        not batch.discrepancies for batch in ledger_checks.check(ledger_checks.full_check(now=NOW))
     )
 
 
