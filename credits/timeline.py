@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import Q, QuerySet
 
+from credits.history import History
 from credits.models import (
     AdjustmentRequest,
     Purchase,
@@ -20,7 +21,6 @@ from credits.models import (
     Return,
     StaffAction,
     SyncSubscription,
-    Transaction,
 )
 
 
@@ -120,8 +120,9 @@ def within(
 
 
 def _transactions(user_id: str, window: Window) -> Iterable[Entry]:
-    rows = Transaction.objects.filter(user_id=user_id)
-    for row in within(rows, window, column="number"):
+    filters = {"created_at__lt": window.until} if window.until else {}
+    cursor = None if window.after is None else int(window.after)
+    for row in History(user_id, filters).page(limit=window.limit, cursor=cursor):
         title = row.description or row.get_type_display()
         yield Entry(
             row.created_at, "transactions", str(row.number), title, row, row.amount, row.type
