@@ -23,7 +23,7 @@ help:
 	@echo "make format | lint | types | schema | lock | clean"
 
 run: $(INSTALLED)
-	@$(BIN)/python -m mana_credits.sandbox
+	@$(BIN)/python -m mana_credits.dev.sandbox
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n auto

@@ -14,8 +14,8 @@ from bench import database, floor, growth, load, report
 from bench.floor import Floor
 from bench.load import SCENARIOS, Run
 from bench.service import serving
-from mana_credits.sandbox import identity
-from mana_credits.sandbox.identity import IdentityProvider
+from mana_credits.dev.sandbox import identity
+from mana_credits.dev.sandbox.identity import IdentityProvider
 
 CONNECTIONS = (1, 16, 64)
 RESULTS = Path(__file__).parent / "results" / "latest.md"

@@ -12,7 +12,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from bench.environment import ENVIRONMENT
-from mana_credits.embedded_postgres import temporary_server
+from mana_credits.dev.embedded_postgres import temporary_server
 
 SQL = Path(__file__).parent / "sql"
 USERS = 10_000

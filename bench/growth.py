@@ -9,7 +9,7 @@ from bench import chores, database, load
 from bench.chores import Chore, Size
 from bench.load import SCENARIOS, Run
 from bench.service import serving
-from mana_credits.sandbox.identity import IdentityProvider
+from mana_credits.dev.sandbox.identity import IdentityProvider
 
 CONNECTIONS = 16
 ROUNDS = 3

@@ -17,7 +17,7 @@ import psutil
 
 from bench import database
 from bench.environment import ENVIRONMENT
-from mana_credits.sandbox.identity import IdentityProvider
+from mana_credits.dev.sandbox.identity import IdentityProvider
 
 CONFIGURATION = "mana_credits/gunicorn.conf.py"
 START_SECONDS = 30

@@ -8,8 +8,8 @@ from django.db import OperationalError
 from django.db.models import Min
 from psycopg.errors import LockNotAvailable
 
-from credits import erasure
 from credits.models import Balance, ErasureRequest
+from mana_credits.privacy import erasure
 
 # Every movement and every reservation counts the balance's version up. Up to so many the rows are
 # erased within a fraction of a second.

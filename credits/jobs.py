@@ -7,16 +7,12 @@ from itertools import repeat
 import structlog
 from django.conf import settings
 
-from credits import (
-    cloud_sync,
-    daily,
-    erasure_requests,
-    key_retention,
-    ledger_checks,
-    outbox,
-    reservations,
-)
-from credits.books import BooksDoNotClose
+from credits import erasure_requests, key_retention, ledger_checks
+from credits.ledger import reservations
+from credits.ledger.books import BooksDoNotClose
+from credits.outbox import outbox
+from credits.reporting import daily_totals
+from credits.sync import cloud_sync
 from credits.worker import Job
 
 # So many rows in one run, so that no job keeps the others waiting for long.
@@ -74,7 +70,7 @@ def clean_up_keys(now: datetime) -> Iterator[str]:
 
 def sum_days(now: datetime) -> Iterator[str]:
     """Sum yesterday and today, for the figures of the back office."""
-    for _ in daily.sum_due(now=now):
+    for _ in daily_totals.sum_due(now=now):
         yield "summed"
 
 

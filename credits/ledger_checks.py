@@ -14,10 +14,10 @@ from typing import Any
 from django.db.models import F
 from django.db.models.functions import Greatest, Now
 
-from credits import books
-from credits.books import Discrepancy
+from credits.ledger import books
+from credits.ledger.books import Discrepancy
+from credits.ledger.db_functions import server_cursor
 from credits.models import LedgerCheck
-from credits.routines import server_cursor
 
 FULL_CHECK_EVERY = timedelta(days=7)
 # A nightly run a few minutes earlier than last week's is a week later all the same.

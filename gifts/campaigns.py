@@ -13,12 +13,12 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Count, QuerySet
 
-from credits import ledger
 from credits.amounts import positive
-from credits.callers import User
 from credits.errors import DomainError
-from credits.posting import InsufficientCredits, Memo, Origin
-from gifts import codes, settling
+from credits.ledger import ledger
+from credits.ledger.posting import InsufficientCredits, Memo, Origin
+from credits.principals import User
+from gifts import codes, transitions
 from gifts.codes import NewGift
 from gifts.models import Campaign, GiftCode, GiftQuerySet
 
@@ -103,7 +103,7 @@ def _provide(campaign: Campaign, *, granted: bool) -> None:
         ledger.grant(
             campaign.account_id,
             total,
-            memo=Memo(settling.APP_ID, campaign.reason or "", {"campaign": campaign.name}),
+            memo=Memo(transitions.APP_ID, campaign.reason or "", {"campaign": campaign.name}),
             origin=Origin(campaign.actor),
             cause=f"grant:campaign:{campaign.name}",
         )

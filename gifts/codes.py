@@ -12,18 +12,18 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 
-from credits import ledger
 from credits.amounts import positive
-from credits.callers import User
+from credits.email_addresses import mailbox
 from credits.errors import DomainError
 from credits.ids import new_id
-from credits.mailboxes import mailbox
-from credits.posting import Origin
-from gifts import blocks, settling, spelling, throttle
+from credits.ledger import ledger
+from credits.ledger.posting import Origin
+from credits.principals import User
+from gifts import blocks, code_format, throttle, transitions
+from gifts.display_name import public_name
 from gifts.models import LARGEST_GIFT, SMALLEST_GIFT, Campaign, GiftCode, GiftRedemption
-from gifts.people import public_name
-from gifts.settling import Redeemed, Status
 from gifts.throttle import Guesser
+from gifts.transitions import Redeemed, Status
 
 DEFAULT_VALIDITY = timedelta(days=90)
 LONGEST_VALIDITY = timedelta(days=365)
@@ -91,7 +91,7 @@ def create(creator: User, new: NewGift, *, origin: Origin, now: datetime) -> Gif
     posting = ledger.send_gift(
         creator.id,
         gift.total_credits,
-        memo=settling.memo(gift, "Gift created", new.source_app_id),
+        memo=transitions.memo(gift, "Gift created", new.source_app_id),
         origin=origin,
         gift_id=gift.pk,
         to=gift.target_email,
@@ -132,9 +132,9 @@ def redeem(
         transaction.atomic(),
     ):
         gift = _with_code(GiftCode.objects.select_for_update(), text)
-        if not settling.was_settled(gift, by=user.id, key=origin.key):
+        if not transitions.was_settled(gift, by=user.id, key=origin.key):
             _refuse_redemption(gift, user, now)
-        return settling.arrive(
+        return transitions.arrive(
             gift, user.id, origin=origin, now=_stored(now), source_app_id=source_app_id
         )
 
@@ -149,9 +149,11 @@ def cancel(gift_id: UUID, *, user: User, origin: Origin, now: datetime) -> GiftC
     gift = own.first()
     if gift is None:
         raise GiftUnknown("Gift not found")
-    if gift.status != Status.ACTIVE and not settling.was_settled(gift, by=user.id, key=origin.key):
+    if gift.status != Status.ACTIVE and not transitions.was_settled(
+        gift, by=user.id, key=origin.key
+    ):
         raise GiftNotRedeemable(status=gift.status)
-    settling.go_back(gift, Status.CANCELLED, origin=origin, now=_stored(now))
+    transitions.go_back(gift, Status.CANCELLED, origin=origin, now=_stored(now))
     return gift
 
 
@@ -170,7 +172,7 @@ def _drawn(creator: User, new: NewGift, now: datetime) -> GiftCode:
     campaign, number = new.place or (None, None)
     return GiftCode(
         id=new_id(),
-        code=spelling.new_code(),
+        code=code_format.new_code(),
         creator_id=creator.id,
         creator_name=public_name(creator.name),
         total_credits=new.total_credits,
@@ -186,7 +188,7 @@ def _drawn(creator: User, new: NewGift, now: datetime) -> GiftCode:
 
 
 def _with_code(gifts: QuerySet[GiftCode], text: str) -> GiftCode:
-    code = spelling.read(text)
+    code = code_format.read(text)
     gift = gifts.filter(code=code).first() if code else None
     if gift is None:
         raise GiftUnknown

@@ -9,10 +9,10 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Min
 
-from credits.posting import Origin
-from gifts import settling, throttle
+from credits.ledger.posting import Origin
+from gifts import throttle, transitions
 from gifts.models import GiftCode
-from gifts.settling import Status
+from gifts.transitions import Status
 
 BATCH = 100
 
@@ -41,5 +41,5 @@ def _expire_batch(now: datetime, size: int) -> int:
     due = GiftCode.objects.filter(status=Status.ACTIVE, expires_at__lte=now)
     gifts = list(due.order_by("expires_at").select_for_update(skip_locked=True)[:size])
     for gift in sorted(gifts, key=lambda gift: gift.creator_id):
-        settling.go_back(gift, Status.EXPIRED, origin=Origin("system", at=now), now=now)
+        transitions.go_back(gift, Status.EXPIRED, origin=Origin("system", at=now), now=now)
     return len(gifts)

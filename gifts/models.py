@@ -10,12 +10,12 @@ from django.db import models
 from django.db.models import Case, F, Func, Q, Value, When
 from django.db.models.functions import Lower
 
-from credits import mailboxes
+from credits import email_addresses
 from credits.ids import new_id
 from credits.models import Transaction
 from credits.models.fields import amount_field, user_id_field
-from gifts.people import NAME_LENGTH
-from gifts.spelling import ALPHABET, IMPORTED_LENGTH, LENGTH
+from gifts.code_format import ALPHABET, IMPORTED_LENGTH, LENGTH
+from gifts.display_name import NAME_LENGTH
 
 SMALLEST_GIFT = 1
 LARGEST_GIFT = 10_000
@@ -94,7 +94,7 @@ class GiftCode(models.Model):
     total_credits = amount_field()
     type = models.CharField(max_length=16, choices=Type)
     status = models.CharField(max_length=16, choices=Status, db_default=Status.ACTIVE)
-    target_email = models.CharField(max_length=mailboxes.LENGTH, null=True)  # noqa: DJ001
+    target_email = models.CharField(max_length=email_addresses.LENGTH, null=True)  # noqa: DJ001
     message = models.CharField(max_length=MESSAGE_LENGTH, null=True)  # noqa: DJ001
     expires_at = models.DateTimeField()
     payment = models.OneToOneField(Transaction, on_delete=models.PROTECT, related_name="+")

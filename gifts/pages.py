@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 from django.http import HttpRequest, HttpResponse
 
-from credits import pages
-from credits.addresses import client_address
-from gifts import codes, spelling
+from credits.api import pages
+from credits.client_ip import client_address
+from gifts import code_format, codes
 from gifts.codes import GiftUnknown
 from gifts.throttle import Guesser, TooManyMisses
 
@@ -24,7 +24,7 @@ def gift_page(request: HttpRequest, code: str) -> HttpResponse:
             request, "gifts/too_many.html", status=429, retry_after=refusal.retry_after
         )
     return pages.render(
-        request, "gifts/gift.html", {"gift": gift, "code": spelling.shown(gift.code)}
+        request, "gifts/gift.html", {"gift": gift, "code": code_format.shown(gift.code)}
     )
 
 

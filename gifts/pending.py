@@ -7,11 +7,11 @@ from uuid import UUID
 
 from django.db import transaction
 
-from credits.mailboxes import mailbox
-from credits.posting import Origin
-from gifts import blocks, settling
+from credits.email_addresses import mailbox
+from credits.ledger.posting import Origin
+from gifts import blocks, transitions
 from gifts.models import GiftCode
-from gifts.settling import Redeemed, Status
+from gifts.transitions import Redeemed, Status
 
 LARGEST_NUMBER = 1000
 
@@ -44,4 +44,4 @@ def _redeem(gift_id: UUID, user_id: str, origin: Origin, now: datetime) -> Redee
     gift = GiftCode.objects.select_for_update().filter(pk=gift_id, status=Status.ACTIVE).first()
     if gift is None:
         return None
-    return settling.arrive(gift, user_id, origin=origin, now=now)
+    return transitions.arrive(gift, user_id, origin=origin, now=now)

@@ -7,12 +7,22 @@ from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from credits import mailboxes
-from credits.fields import Always, Amount, Credits, Label, Text, Timestamp, UserId, Uuid, Whole
-from credits.mailboxes import mailbox
-from credits.serializers import APP_ID_LENGTH
-from credits.wire import KeyedSerializer, WireSerializer
-from gifts import spelling
+from credits import email_addresses
+from credits.api.serializers import APP_ID_LENGTH
+from credits.api.wire_fields import (
+    Always,
+    Amount,
+    Credits,
+    Label,
+    Text,
+    Timestamp,
+    UserId,
+    Uuid,
+    Whole,
+)
+from credits.api.wire_serializers import KeyedSerializer, WireSerializer
+from credits.email_addresses import mailbox
+from gifts import code_format
 from gifts.codes import DEFAULT_VALIDITY, LONGEST_VALIDITY, NewGift
 from gifts.models import LARGEST_GIFT, MESSAGE_LENGTH, SMALLEST_GIFT, GiftCode
 
@@ -34,7 +44,7 @@ class Email(serializers.EmailField):
     """An e-mail address, in the one form that is stored and compared."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"max_length": mailboxes.LENGTH, **options})
+        super().__init__(**{"max_length": email_addresses.LENGTH, **options})
 
     def to_internal_value(self, data: object) -> str:
         """Take strings only."""
@@ -49,7 +59,7 @@ class Code(serializers.Field[Any, Any, str, Any]):
 
     def to_representation(self, value: str) -> str:
         """Return ABCD-EFGH-JKLM."""
-        return spelling.shown(value)
+        return code_format.shown(value)
 
 
 @extend_schema_field({"type": "string", "format": "uri"})
@@ -58,7 +68,7 @@ class GiftUrl(Code):
 
     def to_representation(self, value: str) -> str:
         """Return `{BASE_URL}/g/ABCD-EFGH-JKLM`."""
-        return f"{settings.BASE_URL}/g/{spelling.shown(value)}"
+        return f"{settings.BASE_URL}/g/{code_format.shown(value)}"
 
 
 class Is(serializers.BooleanField):

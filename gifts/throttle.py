@@ -17,7 +17,7 @@ from django.db import connection
 from django.db.models import F
 
 from credits.errors import DomainError
-from gifts import spelling
+from gifts import code_format
 from gifts.models import GiftMisses
 
 WINDOW = timedelta(minutes=10)
@@ -87,8 +87,8 @@ def _limits(text: str, guesser: Guesser) -> dict[str, int]:
     limits = {f"address:{network(guesser.address)}": allowed["address"]}
     if guesser.user_id is not None:
         limits[_bucket(guesser.user_id)] = allowed["user"]
-    code = spelling.read(text)
-    if code is not None and spelling.is_short(code):
+    code = code_format.read(text)
+    if code is not None and code_format.is_short(code):
         limits["short codes"] = allowed["short codes"]
     return limits
 

@@ -11,8 +11,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from credits.addresses import client_address
-from credits.wire import WireSerializer, origin, user
+from credits.api.wire_serializers import WireSerializer, origin, user
+from credits.client_ip import client_address
 from gifts import codes
 from gifts import serializers as wire
 from gifts.throttle import Guesser

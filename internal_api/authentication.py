@@ -7,7 +7,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from credits.callers import Service
+from credits.principals import Service
 from internal_api.serializers import APP_ID
 
 

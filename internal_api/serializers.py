@@ -5,8 +5,15 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from credits import reservations
-from credits.fields import (
+from credits.api.serializers import (
+    APP_ID_LENGTH,
+    DESCRIPTION_LENGTH,
+    BalanceSerializer,
+    PricedSerializer,
+    TransactionSerializer,
+    UseSerializer,
+)
+from credits.api.wire_fields import (
     Always,
     Amount,
     Credits,
@@ -18,15 +25,8 @@ from credits.fields import (
     Uuid,
     Whole,
 )
-from credits.serializers import (
-    APP_ID_LENGTH,
-    DESCRIPTION_LENGTH,
-    BalanceSerializer,
-    PricedSerializer,
-    TransactionSerializer,
-    UseSerializer,
-)
-from credits.wire import KeyedSerializer, WireSerializer
+from credits.api.wire_serializers import KeyedSerializer, WireSerializer
+from credits.ledger import reservations
 from gifts.serializers import Email
 
 

@@ -7,9 +7,9 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from credits import cloud_sync
-from credits.sync_serializers import SYNC_STATUS, SyncStatusSerializer
-from credits.wire import named_user
+from credits.api.sync_serializers import SYNC_STATUS, SyncStatusSerializer
+from credits.api.wire_serializers import named_user
+from credits.sync import cloud_sync
 from internal_api import serializers as wire
 from internal_api.views import ServiceViewSet
 

@@ -1,4 +1,7 @@
-"""Routes under `/api/v1/internal`; a user's id may hold a slash, so it ends its route."""
+"""Routes under `/api/v1/internal`; a user's id may hold a slash, so it ends its route.
+
+The route of a balance, which also erases its user, is in `mana_credits.urls`.
+"""
 
 from django.urls import path
 
@@ -6,10 +9,6 @@ from internal_api.sync_views import SyncViewSet
 from internal_api.views import BalanceViewSet, GiftViewSet, ReservationViewSet
 
 urlpatterns = [
-    path(
-        "credits/balance/<path:user_id>",
-        BalanceViewSet.as_view({"get": "balance", "delete": "erase"}),
-    ),
     path("credits/init", BalanceViewSet.as_view({"post": "init"})),
     path("credits/use", BalanceViewSet.as_view({"post": "use"})),
     path("credits/refund", BalanceViewSet.as_view({"post": "refund"})),

@@ -8,11 +8,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from credits import erasure_requests, ledger, reservations
-from credits.posting import Memo
-from credits.serializers import USED, UsedSerializer
-from credits.views import memo
-from credits.wire import USER, UserSerializer, named_user, origin
+from credits import erasure_requests
+from credits.api.serializers import USED, UsedSerializer
+from credits.api.views import memo
+from credits.api.wire_serializers import USER, UserSerializer, named_user, origin
+from credits.ledger import ledger, reservations
+from credits.ledger.posting import Memo
 from gifts import pending
 from internal_api import serializers as wire
 from internal_api.authentication import ServiceKeyAuthentication

@@ -65,7 +65,7 @@ def when_ready(server: Any) -> None:
     The workers share that memory with the master as long as nobody touches it, and the
     interpreter's end would look through all of it: half a second for each process.
     """
-    from mana_credits.listening import refuse_newcomers
+    from mana_credits.listeners import refuse_newcomers
 
     gc.collect()
     gc.freeze()
@@ -83,9 +83,9 @@ def when_ready(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Watch the pool of database connections that this worker opens for itself."""
-    from mana_credits import pool
+    from mana_credits import pool_metrics
 
-    pool.watch()
+    pool_metrics.watch()
 
 
 def child_exit(server: Any, worker: Any) -> None:

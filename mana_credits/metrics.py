@@ -16,7 +16,7 @@ from prometheus_client import (
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.registry import REGISTRY
 
-from mana_credits.state import StateCollector
+from mana_credits.database_metrics import StateCollector
 
 REQUESTS = Histogram(
     "mana_credits_request_duration_seconds",

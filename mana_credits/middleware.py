@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils.cache import patch_vary_headers
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from credits.callers import Service, User
+from credits.principals import Service, User
 from mana_credits import metrics
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")

@@ -6,6 +6,7 @@ Secrets have no default: a missing one stops the start with a sentence that name
 import re
 from datetime import timedelta
 from decimal import Decimal
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import environ
 from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 
-from mana_credits import database, logs, navigation
+from mana_credits import database, logs
+from mana_credits.back_office import unfold_settings
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -83,7 +85,7 @@ IDEMPOTENCY_KEYS_KEPT_DAYS = env.int("IDEMPOTENCY_KEYS_KEPT_DAYS", default=365)
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
-    "mana_credits.apps.BackOfficeConfig",
+    "mana_credits.back_office.apps.BackOfficeConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -100,7 +102,11 @@ INSTALLED_APPS = [
     "gifts",
     "webhooks",
     "internal_api",
-    "mana_credits.composition.CompositionRoot",
+    "mana_credits.apps.CompositionRoot",
+    "mana_credits.back_office.apps.BackOfficePages",
+    "mana_credits.privacy",
+    "mana_credits.legacy_import",
+    *(["mana_credits.dev"] if find_spec("mana_credits.dev") else []),  # not in the image
 ]
 MIDDLEWARE = [
     "mana_credits.middleware.observe",
@@ -110,12 +116,12 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     # Each of these works for the back office alone; the API has no sessions and no cookies.
-    "mana_credits.back_office.SessionMiddleware",
-    "mana_credits.back_office.CsrfViewMiddleware",
-    "mana_credits.back_office.AuthenticationMiddleware",
-    "mana_credits.back_office.OTPMiddleware",
-    "mana_credits.back_office.MessageMiddleware",
-    "mana_credits.back_office.AxesMiddleware",
+    "mana_credits.back_office.middleware.SessionMiddleware",
+    "mana_credits.back_office.middleware.CsrfViewMiddleware",
+    "mana_credits.back_office.middleware.AuthenticationMiddleware",
+    "mana_credits.back_office.middleware.OTPMiddleware",
+    "mana_credits.back_office.middleware.MessageMiddleware",
+    "mana_credits.back_office.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "mana_credits.urls"
 WSGI_APPLICATION = "mana_credits.wsgi.application"
@@ -135,7 +141,7 @@ TEMPLATES = [
     }
 ]
 
-# Pages speak the browser's language, activated by `credits.pages`; the API has no locale at all.
+# Pages speak the browser's language, activated by `credits.api.pages`; the API has no locale.
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("de", "Deutsch")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
@@ -189,20 +195,20 @@ SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = "/admin/"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Strict"
 CSRF_COOKIE_HTTPONLY = True
-CSRF_FAILURE_VIEW = "mana_credits.office_errors.form_too_old"
+CSRF_FAILURE_VIEW = "mana_credits.back_office.error_pages.form_too_old"
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_CLIENT_IP_CALLABLE = "credits.addresses.client_address"
+AXES_CLIENT_IP_CALLABLE = "credits.client_ip.client_address"
 AXES_RESET_ON_SUCCESS = True
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 AXES_LOCKOUT_TEMPLATE = "back_office/locked_out.html"
 OTP_TOTP_ISSUER = "mana-credits"
-UNFOLD = navigation.UNFOLD
+UNFOLD = unfold_settings.UNFOLD
 
 # How many proxies in front add to X-Forwarded-For. With 0 the header, which anybody may send,
 # counts for nothing, and a client's address is that of the connection.

@@ -4,15 +4,21 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from credits import pages as credits_pages
-from credits import sync_urls
+from credits.api import pages as credits_pages
+from credits.api import sync_urls
 from gifts import pages as gifts_pages
-from mana_credits import office_errors, operations
+from mana_credits import probes
 from mana_credits.api import errors, schema
+from mana_credits.back_office import error_pages
+from mana_credits.privacy.views import PersonViewSet
 
 urlpatterns = [
+    path(
+        "api/v1/internal/credits/balance/<path:user_id>",
+        PersonViewSet.as_view({"get": "balance", "delete": "erase"}),
+    ),
     path("api/v1/internal/", include("internal_api.urls")),
-    path("api/v1/credits/", include("credits.urls")),
+    path("api/v1/credits/", include("credits.api.urls")),
     path("api/v1/sync/", include(sync_urls.user_patterns)),
     path("api/v1/admin/sync/", include(sync_urls.admin_patterns)),
     path("api/v1/", include("gifts.urls")),
@@ -25,14 +31,14 @@ urlpatterns = [
     path("gifts/redeem", gifts_pages.redeem_page),
     path("gifts/redeem/<str:code>", gifts_pages.redeem_page),
     path("g/<str:code>", gifts_pages.gift_page),
-    path("health", operations.health),
-    path("ready", operations.ready),
-    path("metrics", operations.prometheus),
+    path("health", probes.health),
+    path("ready", probes.ready),
+    path("metrics", probes.prometheus),
     path("api/schema", schema.SchemaView.as_view(), name="schema"),
     path("api/docs", schema.DocsView.as_view(url_name="schema")),
     re_path(r"", errors.not_found),
 ]
 handler400 = errors.bad_request
-handler403 = office_errors.forbidden
-handler404 = office_errors.not_found
-handler500 = office_errors.server_error
+handler403 = error_pages.forbidden
+handler404 = error_pages.not_found
+handler500 = error_pages.server_error

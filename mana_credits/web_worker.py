@@ -15,7 +15,7 @@ from gunicorn.http.errors import ExpectationFailed, LimitRequestHeaders, ParseEx
 from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from mana_credits.listening import ALL_PACKETS, hear
+from mana_credits.listeners import ALL_PACKETS, hear
 
 REFUSAL = (
     "HTTP/1.1 {0.value} {0.phrase}\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n"

@@ -10,10 +10,10 @@ import pytest
 from django.db import connection, transaction
 from django.test import TransactionTestCase, override_settings
 
-from credits import books
+from credits.ledger import books
 from credits.models import Balance, Package
 from gifts.models import GiftCode
-from mana_credits.sandbox import stripe as sandbox_stripe
+from mana_credits.dev.sandbox import stripe as sandbox_stripe
 from tests import legacy_database
 from tests.api import Caller
 from tests.environment import PROVIDER, SERVICE_KEY
@@ -169,7 +169,7 @@ def kate() -> Caller:
 def imported(db: None) -> GiftCode:
     """A gift of 10 credits with a code of the earlier service: RVZ5JG."""
     give("ivan", 10)
-    with patch("gifts.spelling.new_code", return_value="RVZ5JG"):
+    with patch("gifts.code_format.new_code", return_value="RVZ5JG"):
         return gift("ivan", 10)
 
 

@@ -8,8 +8,8 @@ import os
 from contextlib import ExitStack
 from typing import Any
 
-from mana_credits.embedded_postgres import FOR_TESTS, temporary_server
-from mana_credits.sandbox import identity
+from mana_credits.dev.embedded_postgres import FOR_TESTS, temporary_server
+from mana_credits.dev.sandbox import identity
 
 SERVICE_KEY = "test-service-key"
 IDENTITY_KEY = identity.read_key(identity.new_key())

@@ -7,15 +7,16 @@ from uuid import uuid4
 
 from django.db import transaction
 
-from credits import cloud_sync, ledger, reservations
-from credits.callers import User
-from credits.cloud_sync import Activation
+from credits.ledger import ledger, reservations
+from credits.ledger.posting import Memo, Origin, Posting
 from credits.models import Package, Reservation, SyncSubscription
-from credits.posting import Memo, Origin, Posting
+from credits.principals import User
+from credits.sync import cloud_sync
+from credits.sync.cloud_sync import Activation
 from gifts import codes
 from gifts.codes import NewGift
 from gifts.models import GiftCode
-from gifts.settling import Redeemed
+from gifts.transitions import Redeemed
 
 SYSTEM = Origin("system")
 

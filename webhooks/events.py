@@ -15,9 +15,10 @@ from django.db import transaction
 from django.db.models import F
 from prometheus_client import Counter, Histogram
 
-from credits import erasure, purchases, returns, stripe_facts
+from credits import pseudonyms
 from credits.errors import DomainError
 from credits.models import Purchase, Return
+from credits.payments import money_back, purchases, stripe_facts
 from webhooks.models import StripeEvent
 
 State = Return.State
@@ -139,7 +140,7 @@ def _apply(event: StripeEvent, now: datetime) -> None:
         news = News(json.loads(event.payload)["data"]["object"], event.created_at, now)
         event.purchase = handler(news)
         event.outcome = Outcome.APPLIED if event.purchase else Outcome.UNKNOWN
-        if event.purchase and erasure.is_erased(event.purchase.user_id):
+        if event.purchase and pseudonyms.is_erased(event.purchase.user_id):
             event.payload = ""  # it still names whom nothing else here does
     event.processed_at = now
     event.error = None
@@ -182,11 +183,11 @@ def _session_expired(news: News) -> Purchase | None:
 
 
 def _refund(news: News) -> Purchase | None:
-    return returns.record(stripe_facts.of_refund(news.object), now=news.now)
+    return money_back.record(stripe_facts.of_refund(news.object), now=news.now)
 
 
 def _charge_refunded(news: News) -> Purchase | None:
-    return returns.cross_check(
+    return money_back.cross_check(
         stripe_facts.id_of(news.object.get("payment_intent")),
         refunded_cents=news.object["amount_refunded"],
     )
@@ -195,7 +196,7 @@ def _charge_refunded(news: News) -> Purchase | None:
 def _dispute(at_least: str) -> Handler:
     def handler(news: News) -> Purchase | None:
         fact = stripe_facts.of_dispute(news.object, at_least=at_least)
-        return returns.record(fact, now=news.now)
+        return money_back.record(fact, now=news.now)
 
     return handler
 

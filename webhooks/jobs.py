@@ -10,7 +10,7 @@ from django.db.models import Min
 from credits.worker import Job
 from webhooks import events
 from webhooks.models import StripeEvent
-from webhooks.reconciling import Check, DoesNotReconcile
+from webhooks.reconciliation import Check, DoesNotReconcile
 
 RECONCILED_SPAN = timedelta(days=3)
 

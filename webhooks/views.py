@@ -8,8 +8,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from credits.fields import Always
-from credits.wire import WireSerializer
+from credits.api.wire_fields import Always
+from credits.api.wire_serializers import WireSerializer
 from webhooks import events, signature
 
 

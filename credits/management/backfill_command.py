@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from django.core.management.base import BaseCommand
 
-from credits import books
+from credits.ledger import books
 from credits.management.progress import (
     add_apply,
     add_batch_size,

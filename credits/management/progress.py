@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from tqdm import tqdm
 
-from credits import books
+from credits.ledger import books
 
 SECONDS_BETWEEN_LINES = 5.0
 USERS_PER_CHECK = 1_000

@@ -3,7 +3,7 @@ from pathlib import Path
 from django.db import migrations, models
 
 
-SQL = Path(__file__).resolve().parent.parent / "sql"
+SQL = Path(__file__).resolve().parent.parent / "ledger" / "sql"
 LEDGER = (SQL / "0002_ledger.sql").read_text()
 FUNCTIONS_BEFORE = LEDGER[LEDGER.index("-- What a movement came to"):]
 TRIGGER_BEFORE = LEDGER[

@@ -2,7 +2,7 @@ from pathlib import Path
 
 from django.db import migrations
 
-SQL = Path(__file__).resolve().parent.parent / "sql"
+SQL = Path(__file__).resolve().parent.parent / "ledger" / "sql"
 BEFORE = (SQL / "0006_operations.sql").read_text()
 TRIGGER_BEFORE = BEFORE[
     BEFORE.index("CREATE OR REPLACE FUNCTION credits.refuse"):BEFORE.index("-- What p_quantity")

@@ -5,7 +5,7 @@ import django.db.models.deletion
 from django.db import migrations, models
 
 
-SQL = Path(__file__).resolve().parent.parent / "sql" / "0020_staff.sql"
+SQL = Path(__file__).resolve().parent.parent / "ledger" / "sql" / "0020_staff.sql"
 
 
 class Migration(migrations.Migration):

@@ -1,18 +1,18 @@
 """What may exist in the schema `credits`: fields and named constraints, no behaviour."""
 
+from credits.models.audit import AdjustmentRequest, StaffAction
 from credits.models.balances import Balance
 from credits.models.catalogue import Operation, OperationPrice
 from credits.models.checks import CheckedBalance, LedgerCheck
-from credits.models.days import DailyRevenue, DailyTotal
+from credits.models.daily_totals import DailyRevenue, DailyTotal
 from credits.models.erasure import ErasureRequest
 from credits.models.idempotency import IdempotencyKey
 from credits.models.jobs import JobRun
+from credits.models.money_back import Return
 from credits.models.outbox import OutboxMessage
 from credits.models.packages import Package, PackageChange
 from credits.models.purchases import Purchase, StripeCustomer
 from credits.models.reservations import Reservation
-from credits.models.returns import Return
-from credits.models.staff import AdjustmentRequest, StaffAction
 from credits.models.sync import SyncSubscription
 from credits.models.transactions import Transaction
 from credits.models.usage import UsageStat

@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models import Func, Q, Value
 from django.db.models.functions import Lower
 
-from credits import mailboxes
+from credits import email_addresses
 from credits.ids import new_id
 from credits.models.fields import amount_field, user_id_field
 from credits.models.packages import Package
@@ -23,7 +23,7 @@ class StripeCustomer(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id)
     user_id = user_id_field(unique=True)
     stripe_customer_id = models.CharField(max_length=255, unique=True, null=True)  # noqa: DJ001
-    email = models.CharField(max_length=mailboxes.LENGTH, null=True)  # noqa: DJ001
+    email = models.CharField(max_length=email_addresses.LENGTH, null=True)  # noqa: DJ001
     created_at = models.DateTimeField()
 
     class Meta:

@@ -13,7 +13,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
-from credits.fields import number
+from credits.api.wire_fields import number
 
 
 class BodyTooLarge(APIException):

@@ -9,8 +9,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from credits.api.wire_serializers import WireSerializer
 from credits.history import History
-from credits.wire import WireSerializer
 
 DEFAULT_LIMIT = 50
 LARGEST_LIMIT = 200

@@ -11,8 +11,8 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, ValidationError
 from rest_framework.request import Request
 
-from credits.callers import User
-from credits.fields import UserId
+from credits.api.wire_fields import UserId
+from credits.principals import User
 from mana_credits.api.errors import ServiceUnavailable
 
 ALGORITHMS = ["EdDSA"]

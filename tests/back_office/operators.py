@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from credits import roles
-from credits.staff import Operator, Why
+from mana_credits.back_office.acts.audit import Operator, Why
 
 ROLES = {
     "sam": roles.SUPPORT,

@@ -12,11 +12,14 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from credits import adjusting, ledger, returns, searching, timeline
+from credits.ledger import ledger
+from credits.ledger.posting import Memo, Origin, Priced
 from credits.models import AdjustmentRequest, Purchase, Return, StripeCustomer, Transaction
-from credits.posting import Memo, Origin, Priced
-from credits.staff import Why
-from credits.timeline import Entry
+from credits.payments import money_back
+from mana_credits.back_office.account import account_search, timeline
+from mana_credits.back_office.account.timeline import Entry
+from mana_credits.back_office.acts import balance_adjustments
+from mana_credits.back_office.acts.audit import Why
 from tests.back_office.operators import operator
 from tests.credits.test_returns import paid, went_back
 from tests.factories import gift, give, hold, redeem, spend, subscribe
@@ -37,7 +40,7 @@ def a_life(user_id: str = "alice") -> None:
     redeem(gift("ivan"), user_id)
     gift(user_id, 5)
     for amount in (1, 500):
-        adjusting.adjust(
+        balance_adjustments.adjust(
             operator("sam"),
             user_id,
             Decimal(amount),
@@ -101,7 +104,7 @@ def test_the_timeline_tells_of_everything_newest_first() -> None:
 
 def test_money_that_went_back_is_told() -> None:
     bought = paid()
-    returns.record(went_back(bought, 499), now=datetime.now(UTC))
+    money_back.record(went_back(bought, 499), now=datetime.now(UTC))
 
     kinds = [entry.kind for entry in timeline.page(bought.user_id).entries]
 
@@ -118,12 +121,12 @@ def details(page: Any) -> dict[str, list[str]]:
 
 def test_the_timeline_says_in_words_what_happened(sam: Client) -> None:
     bought = paid()
-    returns.record(went_back(bought, 499, stripe_id="re_1"), now=datetime.now(UTC))
+    money_back.record(went_back(bought, 499, stripe_id="re_1"), now=datetime.now(UTC))
     Return.objects.update(reason="Bought twice")
     Purchase.objects.update(quarantined_at=datetime.now(UTC), quarantine_reason="paid twice")
     give(bought.user_id, 100)
     ledger.spend(bought.user_id, Priced("ai_chat_gpt4", 2), memo=Memo(), origin=Origin("user"))
-    asked = adjusting.adjust(
+    asked = balance_adjustments.adjust(
         operator("sam"),
         bought.user_id,
         Decimal(5000),
@@ -132,7 +135,7 @@ def test_the_timeline_says_in_words_what_happened(sam: Client) -> None:
         now=datetime.now(UTC),
     )
     assert isinstance(asked, AdjustmentRequest)
-    adjusting.reject(
+    balance_adjustments.reject(
         operator("fiona"), asked.pk, note="Too much", key=uuid4(), now=datetime.now(UTC)
     )
 
@@ -228,7 +231,7 @@ def test_the_page_costs_the_same_however_long_the_history_is(sam: Client) -> Non
 
 
 def found(text: str) -> list[str]:
-    return [hit.user_id for hit in searching.find(text)]
+    return [hit.user_id for hit in account_search.find(text)]
 
 
 def test_an_account_is_found_by_its_rows() -> None:

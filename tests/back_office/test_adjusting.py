@@ -9,12 +9,18 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
 
-from credits import adjusting, ledger
-from credits.adjusting import AlreadyReversed, OwnRequest, ReasonUnknown, RequestDecided
 from credits.amounts import InvalidAmount
+from credits.ledger import ledger
+from credits.ledger.posting import ExceedsOriginal, Memo, Origin, UserUnknown
 from credits.models import AdjustmentRequest, StaffAction, Transaction
-from credits.posting import ExceedsOriginal, Memo, Origin, UserUnknown
-from credits.staff import AlreadyDone, NoteMissing, NotPermitted, Why
+from mana_credits.back_office.acts import balance_adjustments
+from mana_credits.back_office.acts.audit import AlreadyDone, NoteMissing, NotPermitted, Why
+from mana_credits.back_office.acts.balance_adjustments import (
+    AlreadyReversed,
+    OwnRequest,
+    ReasonUnknown,
+    RequestDecided,
+)
 from tests.api import at_once
 from tests.back_office.operators import browser, form, operator
 from tests.factories import give, hold, spend
@@ -29,7 +35,7 @@ def adjust(name: str, amount: float | str, **more: Any) -> Any:
     now = more.pop("now", datetime.now(UTC))
     key = more.pop("key", uuid4())
     why = more.pop("why", WHY)
-    return adjusting.adjust(
+    return balance_adjustments.adjust(
         operator(name), "alice", Decimal(str(amount)), why=why, key=key, now=now
     )
 
@@ -207,7 +213,7 @@ def test_the_domain_refuses_by_itself() -> None:
     with pytest.raises(InvalidAmount):
         adjust("sam", 0)
     with pytest.raises(UserUnknown):
-        adjusting.adjust(
+        balance_adjustments.adjust(
             operator("sam"), "nobody", Decimal(1), why=WHY, key=uuid4(), now=datetime.now(UTC)
         )
 
@@ -257,7 +263,9 @@ def test_nobody_decides_about_their_own(fiona: Client) -> None:
     assert "your own request" in answer.content.decode()
     assert available() == 10
     with pytest.raises(OwnRequest):
-        adjusting.approve(operator("fiona"), asked.pk, note="", key=uuid4(), now=datetime.now(UTC))
+        balance_adjustments.approve(
+            operator("fiona"), asked.pk, note="", key=uuid4(), now=datetime.now(UTC)
+        )
     with (
         pytest.raises(IntegrityError, match="adjustment_is_decided_by_a_second_person"),
         transaction.atomic(),
@@ -280,14 +288,14 @@ def test_a_request_is_decided_once() -> None:
     give("alice", 10)
     asked = request_of()
     fiona, now = operator("fiona"), datetime.now(UTC)
-    adjusting.approve(fiona, asked.pk, note="", key=uuid4(), now=now)
+    balance_adjustments.approve(fiona, asked.pk, note="", key=uuid4(), now=now)
 
     with pytest.raises(RequestDecided):
-        adjusting.approve(fiona, asked.pk, note="", key=uuid4(), now=now)
+        balance_adjustments.approve(fiona, asked.pk, note="", key=uuid4(), now=now)
     with pytest.raises(RequestDecided):
-        adjusting.reject(fiona, asked.pk, note="late", key=uuid4(), now=now)
+        balance_adjustments.reject(fiona, asked.pk, note="late", key=uuid4(), now=now)
     with pytest.raises(RequestDecided):
-        adjusting.reject(fiona, uuid4(), note="none", key=uuid4(), now=now)
+        balance_adjustments.reject(fiona, uuid4(), note="none", key=uuid4(), now=now)
 
     assert available() == 510
 
@@ -300,7 +308,7 @@ def test_two_colleagues_at_once_post_once() -> None:
 
     def decide(index: int) -> str:
         try:
-            adjusting.approve(
+            balance_adjustments.approve(
                 people[index % 2], asked.pk, note="", key=uuid4(), now=datetime.now(UTC)
             )
         except RequestDecided:

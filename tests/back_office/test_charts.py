@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from credits.office import charts
-from credits.office.charts import BOTTOM, HEIGHT, TOP, WIDTH, Chart, Series
+from mana_credits.back_office.frame import charts
+from mana_credits.back_office.frame.charts import BOTTOM, HEIGHT, TOP, WIDTH, Chart, Series
 
 GROUND = HEIGHT - BOTTOM
 

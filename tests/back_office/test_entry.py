@@ -188,7 +188,9 @@ def test_errors_are_pages(sam: Client) -> None:
 
 def test_a_defect_is_a_page_that_names_the_request(sam: Client) -> None:
     sam.raise_request_exception = False
-    with patch("credits.searching.find", side_effect=RuntimeError("secret")):
+    with patch(
+        "mana_credits.back_office.account.account_search.find", side_effect=RuntimeError("secret")
+    ):
         answer = sam.get("/admin/search-accounts/?q=x", HTTP_X_REQUEST_ID="req-500")
 
     assert answer.status_code == 500

@@ -6,14 +6,26 @@ from uuid import uuid4
 
 import pytest
 
-from credits import erasure, ledger
 from credits.errors import DomainError
+from credits.ledger import ledger
 from credits.models import OutboxMessage, StaffAction
-from credits.staff import AlreadyDone, NoteMissing, NotPermitted, Operator, Why
-from gifts import expiry, operating
+from gifts import expiry
 from gifts.codes import GiftNotRedeemable, GiftUnknown, InvalidExpiry
 from gifts.models import GiftBlock, GiftCode, GiftRedemption
-from gifts.operating import AlreadyBlocked, GiftNotPersonalized, NotBlocked
+from mana_credits.back_office.acts import gift_interventions
+from mana_credits.back_office.acts.audit import (
+    AlreadyDone,
+    NoteMissing,
+    NotPermitted,
+    Operator,
+    Why,
+)
+from mana_credits.back_office.acts.gift_interventions import (
+    AlreadyBlocked,
+    GiftNotPersonalized,
+    NotBlocked,
+)
+from mana_credits.privacy import erasure
 from tests.api import Caller, at_once
 from tests.factories import gift, give, redeem
 
@@ -37,7 +49,7 @@ def test_a_cancelled_gift_goes_back_to_its_creator() -> None:
     give("ivan", 30)
     given = gift("ivan", 10)
 
-    operating.cancel(SAM, given.pk, why=WHY, key=uuid4(), now=NOW)
+    gift_interventions.cancel(SAM, given.pk, why=WHY, key=uuid4(), now=NOW)
 
     assert available("ivan") == 30
     assert status(given) == "cancelled"
@@ -50,10 +62,10 @@ def test_the_same_form_cancels_once() -> None:
     give("ivan", 30)
     given = gift("ivan", 10)
     key = uuid4()
-    operating.cancel(SAM, given.pk, why=WHY, key=key, now=NOW)
+    gift_interventions.cancel(SAM, given.pk, why=WHY, key=key, now=NOW)
 
     with pytest.raises(AlreadyDone):
-        operating.cancel(SAM, given.pk, why=WHY, key=key, now=NOW)
+        gift_interventions.cancel(SAM, given.pk, why=WHY, key=key, now=NOW)
 
     assert available("ivan") == 30
     assert StaffAction.objects.count() == 1
@@ -66,9 +78,9 @@ def test_a_redeemed_gift_is_neither_cancelled_nor_extended() -> None:
     end = NOW + timedelta(days=200)
 
     with pytest.raises(GiftNotRedeemable):
-        operating.cancel(SAM, given.pk, why=WHY, key=uuid4(), now=NOW)
+        gift_interventions.cancel(SAM, given.pk, why=WHY, key=uuid4(), now=NOW)
     with pytest.raises(GiftNotRedeemable):
-        operating.extend(SAM, given.pk, end, why=WHY, key=uuid4(), now=NOW)
+        gift_interventions.extend(SAM, given.pk, end, why=WHY, key=uuid4(), now=NOW)
 
     assert (available("ivan"), available("judy")) == (20, 10)
     assert not StaffAction.objects.exists()
@@ -79,9 +91,9 @@ def test_nothing_happens_without_permission_or_reason() -> None:
     given = gift("ivan", 10)
 
     with pytest.raises(NotPermitted):
-        operating.cancel(AMIR, given.pk, why=WHY, key=uuid4(), now=NOW)
+        gift_interventions.cancel(AMIR, given.pk, why=WHY, key=uuid4(), now=NOW)
     with pytest.raises(NoteMissing):
-        operating.cancel(SAM, given.pk, why=Why(note=" "), key=uuid4(), now=NOW)
+        gift_interventions.cancel(SAM, given.pk, why=Why(note=" "), key=uuid4(), now=NOW)
 
     assert available("ivan") == 20
     assert status(given) == "active"
@@ -94,7 +106,7 @@ def test_of_cancel_and_redeem_at_once_one_wins() -> None:
 
     def cancel() -> str:
         try:
-            operating.cancel(SAM, given.pk, why=WHY, key=uuid4(), now=datetime.now(UTC))
+            gift_interventions.cancel(SAM, given.pk, why=WHY, key=uuid4(), now=datetime.now(UTC))
         except DomainError as refusal:
             return refusal.code
         return "done"
@@ -118,7 +130,7 @@ def test_a_gift_gets_a_later_end() -> None:
     given = gift("ivan", 10, days=5)
     end = NOW + timedelta(days=300)
 
-    operating.extend(SAM, given.pk, end, why=WHY, key=uuid4(), now=NOW)
+    gift_interventions.extend(SAM, given.pk, end, why=WHY, key=uuid4(), now=NOW)
 
     assert GiftCode.objects.get(pk=given.pk).expires_at == end
     assert available("ivan") == 20
@@ -131,7 +143,7 @@ def test_an_end_that_is_earlier_or_too_far_is_refused(days: int) -> None:
     end = NOW + timedelta(days=days)
 
     with pytest.raises(InvalidExpiry):
-        operating.extend(SAM, given.pk, end, why=WHY, key=uuid4(), now=NOW)
+        gift_interventions.extend(SAM, given.pk, end, why=WHY, key=uuid4(), now=NOW)
 
     assert GiftCode.objects.get(pk=given.pk).expires_at == given.expires_at
 
@@ -141,11 +153,11 @@ def test_an_expired_gift_lives_again_until_its_credits_went_back() -> None:
     late = gift("ivan", 10, at=NOW - timedelta(days=9), days=5)
     end = NOW + timedelta(days=30)
 
-    operating.extend(SAM, late.pk, end, why=WHY, key=uuid4(), now=NOW)
+    gift_interventions.extend(SAM, late.pk, end, why=WHY, key=uuid4(), now=NOW)
     gone = gift("ivan", 10, at=NOW - timedelta(days=9), days=5)
     list(expiry.expire_due(now=NOW, limit=10))
     with pytest.raises(GiftNotRedeemable):
-        operating.extend(SAM, gone.pk, end, why=WHY, key=uuid4(), now=NOW)
+        gift_interventions.extend(SAM, gone.pk, end, why=WHY, key=uuid4(), now=NOW)
 
     assert (status(late), status(gone)) == ("active", "expired")
 
@@ -155,9 +167,9 @@ def test_a_link_is_sent_again_once_per_form() -> None:
     given = gift("ivan", 10, target_email="Kate@example.test")
     key = uuid4()
 
-    operating.resend(SAM, given.pk, why=WHY, key=key, now=NOW)
+    gift_interventions.resend(SAM, given.pk, why=WHY, key=key, now=NOW)
     with pytest.raises(AlreadyDone):
-        operating.resend(SAM, given.pk, why=WHY, key=key, now=NOW)
+        gift_interventions.resend(SAM, given.pk, why=WHY, key=key, now=NOW)
 
     message = OutboxMessage.objects.get()
     code = f"{given.code[:4]}-{given.code[4:8]}-{given.code[8:]}"
@@ -173,7 +185,7 @@ def test_a_gift_for_anybody_has_nobody_to_send_its_link_to() -> None:
     given = gift("ivan", 10)
 
     with pytest.raises(GiftNotPersonalized):
-        operating.resend(SAM, given.pk, why=WHY, key=uuid4(), now=NOW)
+        gift_interventions.resend(SAM, given.pk, why=WHY, key=uuid4(), now=NOW)
 
     assert not OutboxMessage.objects.exists()
 
@@ -183,9 +195,9 @@ def test_nobody_is_sent_the_link_of_a_gift_that_has_ended_or_never_was() -> None
     late = gift("ivan", 10, target_email="kate@example.test", at=NOW - timedelta(days=9), days=5)
 
     with pytest.raises(GiftNotRedeemable) as refusal:
-        operating.resend(SAM, late.pk, why=WHY, key=uuid4(), now=NOW)
+        gift_interventions.resend(SAM, late.pk, why=WHY, key=uuid4(), now=NOW)
     with pytest.raises(GiftUnknown):
-        operating.resend(SAM, uuid4(), why=WHY, key=uuid4(), now=NOW)
+        gift_interventions.resend(SAM, uuid4(), why=WHY, key=uuid4(), now=NOW)
 
     assert refusal.value.details == {"status": "expired"}
     assert not OutboxMessage.objects.exists()
@@ -196,7 +208,7 @@ def test_a_blocked_user_neither_makes_nor_redeems_gifts(ivan: Caller, judy: Call
     give("ivan", 30)
     give("judy", 30)
     given = gift("ivan", 10)
-    operating.block(SAM, "judy", why=WHY, key=uuid4(), now=NOW)
+    gift_interventions.block(SAM, "judy", why=WHY, key=uuid4(), now=NOW)
 
     made = judy.post("/api/v1/gifts", {"credits": 5})
     redeemed = judy.post(f"{given.code}/redeem", {})
@@ -210,9 +222,9 @@ def test_a_blocked_user_neither_makes_nor_redeems_gifts(ivan: Caller, judy: Call
 def test_an_unblocked_user_redeems_again() -> None:
     give("ivan", 30)
     given = gift("ivan", 10)
-    operating.block(SAM, "judy", why=WHY, key=uuid4(), now=NOW)
+    gift_interventions.block(SAM, "judy", why=WHY, key=uuid4(), now=NOW)
 
-    operating.unblock(SAM, "judy", why=WHY, key=uuid4())
+    gift_interventions.unblock(SAM, "judy", why=WHY, key=uuid4())
     redeem(given, "judy")
 
     assert available("judy") == 10
@@ -221,11 +233,11 @@ def test_an_unblocked_user_redeems_again() -> None:
 
 def test_nobody_is_blocked_twice_or_unblocked_unblocked() -> None:
     with pytest.raises(NotBlocked):
-        operating.unblock(SAM, "judy", why=WHY, key=uuid4())
-    operating.block(SAM, "judy", why=WHY, key=uuid4(), now=NOW)
+        gift_interventions.unblock(SAM, "judy", why=WHY, key=uuid4())
+    gift_interventions.block(SAM, "judy", why=WHY, key=uuid4(), now=NOW)
 
     with pytest.raises(AlreadyBlocked):
-        operating.block(SAM, "judy", why=WHY, key=uuid4(), now=NOW)
+        gift_interventions.block(SAM, "judy", why=WHY, key=uuid4(), now=NOW)
 
     assert GiftBlock.objects.get().by == "sam"
 
@@ -233,7 +245,7 @@ def test_nobody_is_blocked_twice_or_unblocked_unblocked() -> None:
 def test_gifts_that_wait_for_a_blocked_user_stay(service: Caller) -> None:
     give("ivan", 30)
     given = gift("ivan", 10, target_email="kate@example.test")
-    operating.block(SAM, "kate", why=WHY, key=uuid4(), now=NOW)
+    gift_interventions.block(SAM, "kate", why=WHY, key=uuid4(), now=NOW)
 
     body = {"userId": "kate", "email": "kate@example.test"}
     answer = Caller(service.headers, prefix="/api/v1/internal/gifts/").post("redeem-pending", body)
@@ -244,7 +256,7 @@ def test_gifts_that_wait_for_a_blocked_user_stay(service: Caller) -> None:
 
 def test_erasure_forgets_a_block() -> None:
     give("judy", 1)
-    operating.block(SAM, "judy", why=WHY, key=uuid4(), now=NOW)
+    gift_interventions.block(SAM, "judy", why=WHY, key=uuid4(), now=NOW)
 
     erasure.erase("judy")
 
@@ -255,8 +267,8 @@ def test_only_who_may_see_codes_sees_them_whole() -> None:
     give("ivan", 30)
     given = gift("ivan", 10)
 
-    masked = operating.code_for(SAM, given)
-    whole = operating.code_for(Operator("fiona", lambda permission: True), given)
+    masked = gift_interventions.code_for(SAM, given)
+    whole = gift_interventions.code_for(Operator("fiona", lambda permission: True), given)
 
     assert masked == f"••••{given.code[-4:]}"
     assert whole.replace("-", "") == given.code

@@ -11,11 +11,12 @@ from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 
-from credits import ledger, searching, timeline
+from credits.ledger import ledger
 from credits.models import StaffAction
 from gifts import campaigns
 from gifts.campaigns import Plan
 from gifts.models import GiftBlock, GiftCode, GiftMisses
+from mana_credits.back_office.account import account_search, timeline
 from tests.api import Caller
 from tests.factories import gift, give, redeem
 
@@ -149,7 +150,9 @@ def test_a_code_in_any_spelling_leads_to_creator_and_redeemer() -> None:
     given = gift("ivan", 10)
     redeem(given, "judy")
 
-    found = [[hit.user_id for hit in searching.find(text.lower())] for text in spellings(given)]
+    found = [
+        [hit.user_id for hit in account_search.find(text.lower())] for text in spellings(given)
+    ]
 
     assert found == [["ivan", "judy"]] * 2
 
@@ -159,7 +162,7 @@ def test_an_address_leads_to_redeemers_and_creators_of_its_gifts() -> None:
     given = gift("ivan", 10, target_email="kate@example.test")
     redeem(given, "kate", email="kate@example.test")
 
-    found = [hit.user_id for hit in searching.find("Kate@Example.test")]
+    found = [hit.user_id for hit in account_search.find("Kate@Example.test")]
 
     assert found == ["kate", "ivan"]
 

@@ -9,15 +9,18 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from credits import cloud_sync, ledger, operating, outbox
+from credits.ledger import ledger
 from credits.models import OutboxMessage, StaffAction
-from credits.staff import AlreadyDone, NoteMissing, Why
+from credits.outbox import outbox
+from credits.sync import cloud_sync
+from mana_credits.back_office.acts import event_retries as events_operating
+from mana_credits.back_office.acts import interventions
+from mana_credits.back_office.acts.audit import AlreadyDone, NoteMissing, Why
+from mana_credits.back_office.acts.event_retries import EventNotWaiting
 from tests.back_office.operators import WHY, browser, form, operator
 from tests.credits.test_returns import paid
 from tests.factories import give, hold, subscribe
-from webhooks import operating as events_operating
 from webhooks.models import StripeEvent
-from webhooks.operating import EventNotWaiting
 
 pytestmark = pytest.mark.django_db
 
@@ -132,11 +135,11 @@ def test_the_domain_wants_words_and_each_key_once() -> None:
     give("alice", 10)
     fiona, key = operator("fiona"), uuid4()
 
-    operating.give_sync(fiona, "alice", why=WHY, key=key, now=NOW)
+    interventions.give_sync(fiona, "alice", why=WHY, key=key, now=NOW)
     with pytest.raises(AlreadyDone):
-        operating.revoke_sync(fiona, "alice", why=WHY, key=key, now=NOW)
+        interventions.revoke_sync(fiona, "alice", why=WHY, key=key, now=NOW)
     with pytest.raises(NoteMissing):
-        operating.revoke_sync(fiona, "alice", why=Why(note=" "), key=uuid4(), now=NOW)
+        interventions.revoke_sync(fiona, "alice", why=Why(note=" "), key=uuid4(), now=NOW)
 
     assert cloud_sync.status("alice").gifted
 
@@ -220,7 +223,7 @@ def test_what_is_not_there_is_not_found(address: str) -> None:
 def test_what_wants_attention_stands_first() -> None:
     give("alice", 10)
     held = [hold("alice", 1) for _ in range(2)]
-    operating.release_reservation(operator("ada"), held[1].pk, why=WHY, key=uuid4())
+    interventions.release_reservation(operator("ada"), held[1].pk, why=WHY, key=uuid4())
     stored(1)
     stored(2, processed_at=NOW, outcome="ignored")
     for key in ("one", "two"):

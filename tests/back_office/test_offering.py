@@ -8,10 +8,13 @@ from uuid import uuid4
 
 import pytest
 
-from credits import catalogue, ledger, offering, purchases
+from credits import catalogue
+from credits.ledger import ledger
+from credits.ledger.posting import Memo, Origin, Posting, Priced
 from credits.models import Operation, OperationPrice, Package, PackageChange, Purchase, StaffAction
-from credits.packages import Offer, PackageUnknown
-from credits.posting import Memo, Origin, Posting, Priced
+from credits.payments import purchases
+from credits.payments.packages import Offer, PackageUnknown
+from mana_credits.back_office.acts import catalogue_changes
 from tests.back_office.operators import WHY, browser, form, operator
 from tests.credits.test_returns import payment, started
 from tests.factories import give, package
@@ -158,7 +161,9 @@ def test_a_package_that_is_not_there_is_not_changed() -> None:
     offer = Offer("Starter", Decimal(500), 499)
 
     with pytest.raises(PackageUnknown):
-        offering.save_package(operator("fiona"), uuid4(), offer, why=WHY, key=uuid4(), now=NOW)
+        catalogue_changes.save_package(
+            operator("fiona"), uuid4(), offer, why=WHY, key=uuid4(), now=NOW
+        )
 
     assert not StaffAction.objects.exists()
 

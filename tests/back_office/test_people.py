@@ -8,10 +8,15 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from credits import people
 from credits.models import StaffAction
-from credits.people import NameTaken, OperatorUnknown, OwnAccount, WeakPassword
-from credits.staff import AlreadyDone, NotPermitted
+from mana_credits.back_office.acts import operator_accounts
+from mana_credits.back_office.acts.audit import AlreadyDone, NotPermitted
+from mana_credits.back_office.acts.operator_accounts import (
+    NameTaken,
+    OperatorUnknown,
+    OwnAccount,
+    WeakPassword,
+)
 from tests.back_office.operators import browser, form, operator
 
 pytestmark = pytest.mark.django_db
@@ -31,7 +36,11 @@ def test_a_new_operator_logs_in_with_just_the_roles(ada: Client) -> None:
 
     nina = User.objects.get(username="nina")
     assert (answer.status_code, answer["Location"]) == (302, "/admin/staff/")
-    assert (nina.is_staff, nina.is_superuser, people.roles_of(nina)) == (True, False, ["Support"])
+    assert (nina.is_staff, nina.is_superuser, operator_accounts.roles_of(nina)) == (
+        True,
+        False,
+        ["Support"],
+    )
     assert list(nina.user_permissions.all()) == []
     door = Client().post("/admin/login/", {"username": "nina", "password": PASSWORD})
     assert (door.status_code, door["Location"]) == (302, "/accounts/profile/")
@@ -62,7 +71,7 @@ def test_roles_change_and_say_from_what_to_what(ada: Client, sam: Client) -> Non
     ada.post("/admin/staff/roles/?name=sam", form(roles=["Finance", "Auditor"]))
 
     record = StaffAction.objects.get()
-    assert people.roles_of(User.objects.get(username="sam")) == ["Auditor", "Finance"]
+    assert operator_accounts.roles_of(User.objects.get(username="sam")) == ["Auditor", "Finance"]
     assert (record.before, record.after) == ({"roles": "Support"}, {"roles": "Auditor, Finance"})
 
 
@@ -115,15 +124,15 @@ def test_only_administrators_may(name: str) -> None:
 
     assert answers == [403, 403]
     with pytest.raises(NotPermitted):
-        people.set_active(operator(name), "ada", False, key=uuid4())
+        operator_accounts.set_active(operator(name), "ada", False, key=uuid4())
 
 
 def test_the_same_form_acts_once(sam: Client) -> None:
     ada, key = operator("ada"), uuid4()
-    people.set_active(ada, "sam", False, key=key)
+    operator_accounts.set_active(ada, "sam", False, key=key)
 
     with pytest.raises(AlreadyDone):
-        people.set_active(ada, "sam", False, key=key)
+        operator_accounts.set_active(ada, "sam", False, key=key)
 
     assert len(acts()) == 1
 
@@ -132,21 +141,21 @@ def test_refusals_have_names(sam: Client) -> None:
     ada = operator("ada")
 
     with pytest.raises(OperatorUnknown):
-        people.find("nobody")
+        operator_accounts.find("nobody")
     with pytest.raises(OperatorUnknown):
-        people.set_active(ada, "nobody", False, key=uuid4())
+        operator_accounts.set_active(ada, "nobody", False, key=uuid4())
     with pytest.raises(NameTaken):
-        people.create(ada, "sam", email="", chosen=[], password=PASSWORD, key=uuid4())
+        operator_accounts.create(ada, "sam", email="", chosen=[], password=PASSWORD, key=uuid4())
     with pytest.raises(WeakPassword):
-        people.set_password(ada, "sam", "sam", key=uuid4())
+        operator_accounts.set_password(ada, "sam", "sam", key=uuid4())
 
 
 def test_unknown_roles_are_none() -> None:
-    made = people.create(
+    made = operator_accounts.create(
         operator("ada"), "nina", email="", chosen=["Root"], password=PASSWORD, key=uuid4()
     )
 
-    assert people.roles_of(made) == []
+    assert operator_accounts.roles_of(made) == []
 
 
 def test_an_operators_page_offers_what_may_be_done(ada: Client, sam: Client) -> None:

@@ -10,12 +10,14 @@ from django.contrib import admin
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from credits import adjusting, cloud_sync, outbox
 from credits.models import AdjustmentRequest, Operation
-from credits.staff import Why
+from credits.outbox import outbox
+from credits.sync import cloud_sync
 from gifts import campaigns
 from gifts.campaigns import Plan
 from gifts.models import GiftBlock, GiftMisses
+from mana_credits.back_office.acts import balance_adjustments
+from mana_credits.back_office.acts.audit import Why
 from tests.back_office.operators import browser, operator
 from tests.credits.test_returns import paid
 from tests.factories import gift, give, hold, package
@@ -28,7 +30,7 @@ NOW = datetime.now(UTC)
 
 def adjustment(user_id: str) -> None:
     why = Why("goodwill", "n")
-    adjusting.adjust(operator("sam"), user_id, Decimal(1), why=why, key=uuid4(), now=NOW)
+    balance_adjustments.adjust(operator("sam"), user_id, Decimal(1), why=why, key=uuid4(), now=NOW)
 
 
 def asked(user_id: str) -> None:

@@ -8,13 +8,16 @@ from uuid import uuid4
 
 import pytest
 
-from credits import ledger, operating, returns, timeline
 from credits.errors import DomainError
+from credits.ledger import ledger
 from credits.models import Purchase, Return, StaffAction
-from credits.operating import RefundNotRequested, RefundReasonUnknown
-from credits.refunds import ExceedsPurchase
-from credits.staff import AlreadyDone, NoteMissing, NotPermitted, Why
-from credits.stripe_api import PaymentUnavailable, RefusedByStripe
+from credits.payments import money_back
+from credits.payments.refund_requests import ExceedsPurchase
+from credits.payments.stripe_api import PaymentUnavailable, RefusedByStripe
+from mana_credits.back_office.account import timeline
+from mana_credits.back_office.acts import interventions
+from mana_credits.back_office.acts.audit import AlreadyDone, NoteMissing, NotPermitted, Why
+from mana_credits.back_office.acts.interventions import RefundNotRequested, RefundReasonUnknown
 from tests.api import at_once
 from tests.back_office.operators import WHY, browser, form, operator
 from tests.credits.test_returns import paid
@@ -42,7 +45,7 @@ def answered(asked: Return) -> dict[str, Any]:
 @pytest.fixture
 def stripe_says() -> Any:
     """A Stripe that refunds whatever it is asked for."""
-    with patch("credits.stripe_api.create_refund", side_effect=answered) as said:
+    with patch("credits.payments.stripe_api.create_refund", side_effect=answered) as said:
         yield said
 
 
@@ -91,7 +94,7 @@ def test_a_refund_after_spending_leaves_a_debt(stripe_says: Any) -> None:
     purchase = paid(Decimal(500), 499)
     spend(purchase.user_id, 400)
 
-    operating.refund_purchase(operator("fiona"), purchase, 499, why=WHY, key=uuid4(), now=NOW)
+    interventions.refund_purchase(operator("fiona"), purchase, 499, why=WHY, key=uuid4(), now=NOW)
 
     assert available(purchase) == -400
 
@@ -104,7 +107,7 @@ def test_support_and_auditors_look_and_do_not_refund(name: str, stripe_says: Any
     looked = client.get(page_of(purchase))
     refused = client.post(f"{page_of(purchase)}refund/", form(amount="4.99", reason="asked"))
     with pytest.raises(NotPermitted):
-        operating.refund_purchase(operator(name), purchase, 499, why=WHY, key=uuid4(), now=NOW)
+        interventions.refund_purchase(operator(name), purchase, 499, why=WHY, key=uuid4(), now=NOW)
 
     assert (looked.status_code, refused.status_code) == (200, 403)
     assert "Refund purchase" not in looked.content.decode()
@@ -129,7 +132,7 @@ def test_one_form_at_the_same_instant_refunds_once(committed: None, stripe_says:
 
     def refund(_: int) -> str:
         try:
-            operating.refund_purchase(fiona, purchase, 100, why=WHY, key=key, now=NOW)
+            interventions.refund_purchase(fiona, purchase, 100, why=WHY, key=key, now=NOW)
         except AlreadyDone:
             return "again"
         return "done"
@@ -146,7 +149,7 @@ def test_two_operators_at_once_never_refund_more_than_was_paid(
 
     def refund(index: int) -> str:
         try:
-            operating.refund_purchase(both[index], purchase, 300, why=WHY, key=uuid4(), now=NOW)
+            interventions.refund_purchase(both[index], purchase, 300, why=WHY, key=uuid4(), now=NOW)
         except ExceedsPurchase:
             return "too much"
         return "done"
@@ -158,7 +161,7 @@ def test_two_operators_at_once_never_refund_more_than_was_paid(
 def test_without_stripe_a_refund_stays_requested_and_is_sent_again() -> None:
     purchase = paid(Decimal(1000), 500)
     fiona = browser("fiona")
-    with patch("credits.stripe_api.create_refund", side_effect=PaymentUnavailable):
+    with patch("credits.payments.stripe_api.create_refund", side_effect=PaymentUnavailable):
         told = fiona.post(
             f"{page_of(purchase)}refund/", form(amount="5.00", reason="fault"), follow=True
         ).content.decode()
@@ -167,7 +170,7 @@ def test_without_stripe_a_refund_stays_requested_and_is_sent_again() -> None:
     assert "Send again" in told
     assert (asked.state, available(purchase)) == ("requested", 1000)
 
-    with patch("credits.stripe_api.create_refund", side_effect=answered):
+    with patch("credits.payments.stripe_api.create_refund", side_effect=answered):
         sent = fiona.post(f"/admin/return/{asked.pk}/send/", {"key": str(uuid4())}, follow=True)
 
     assert "5.00 € refunded; 1,000 credits clawed back." in sent.content.decode()
@@ -178,10 +181,10 @@ def test_without_stripe_a_refund_stays_requested_and_is_sent_again() -> None:
 def test_a_refund_that_is_not_requested_cannot_be_sent_again(stripe_says: Any) -> None:
     purchase = paid()
     fiona = operator("fiona")
-    done = operating.refund_purchase(fiona, purchase, 499, why=WHY, key=uuid4(), now=NOW)
+    done = interventions.refund_purchase(fiona, purchase, 499, why=WHY, key=uuid4(), now=NOW)
 
     with pytest.raises(RefundNotRequested):
-        operating.send_refund(fiona, done.pk, key=uuid4(), now=NOW)
+        interventions.send_refund(fiona, done.pk, key=uuid4(), now=NOW)
 
     assert stripe_says.call_count == 1
 
@@ -191,10 +194,10 @@ def test_what_stripe_refuses_leaves_no_refund_and_a_word_in_the_trail() -> None:
     fiona = operator("fiona")
 
     with (
-        patch("credits.stripe_api.create_refund", side_effect=RefusedByStripe),
+        patch("credits.payments.stripe_api.create_refund", side_effect=RefusedByStripe),
         pytest.raises(RefusedByStripe),
     ):
-        operating.refund_purchase(fiona, purchase, 499, why=WHY, key=uuid4(), now=NOW)
+        interventions.refund_purchase(fiona, purchase, 499, why=WHY, key=uuid4(), now=NOW)
 
     assert not Return.objects.exists()
     assert available(purchase) == 500
@@ -220,7 +223,7 @@ def test_a_refund_needs_a_reason_a_note_and_money_that_is_left(
     fiona = operator("fiona")
 
     with pytest.raises(refusal):
-        operating.refund_purchase(fiona, purchase, cents, why=why, key=uuid4(), now=NOW)
+        interventions.refund_purchase(fiona, purchase, cents, why=why, key=uuid4(), now=NOW)
 
     assert not Return.objects.exists()
     assert not StaffAction.objects.exists()
@@ -228,23 +231,25 @@ def test_a_refund_needs_a_reason_a_note_and_money_that_is_left(
 
 def test_the_preview_counts_refunds_that_are_still_requested() -> None:
     purchase = paid(Decimal(1000), 500)
-    with patch("credits.stripe_api.create_refund", side_effect=PaymentUnavailable):
-        operating.refund_purchase(operator("fiona"), purchase, 200, why=WHY, key=uuid4(), now=NOW)
+    with patch("credits.payments.stripe_api.create_refund", side_effect=PaymentUnavailable):
+        interventions.refund_purchase(
+            operator("fiona"), purchase, 200, why=WHY, key=uuid4(), now=NOW
+        )
 
-    planned = operating.plan_refund(purchase, 100)
+    planned = interventions.plan_refund(purchase, 100)
 
     assert (planned.credits, planned.available_after) == (600, 400)
     with pytest.raises(ExceedsPurchase):
-        operating.plan_refund(purchase, 301)
+        interventions.plan_refund(purchase, 301)
 
 
 def test_a_purchases_page_shows_its_transactions(stripe_says: Any) -> None:
     purchase = paid(Decimal(1000), 500)
-    operating.refund_purchase(operator("fiona"), purchase, 100, why=WHY, key=uuid4(), now=NOW)
+    interventions.refund_purchase(operator("fiona"), purchase, 100, why=WHY, key=uuid4(), now=NOW)
 
     shown = browser("amir").get(page_of(purchase)).content.decode()
 
-    assert [one.amount for one in returns.transactions_of(purchase)] == [1000, -200]
+    assert [one.amount for one in money_back.transactions_of(purchase)] == [1000, -200]
     for text in (
         "+1,000",
         f"{MINUS}200",

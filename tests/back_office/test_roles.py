@@ -12,12 +12,13 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import URLPattern, URLResolver
 
-from credits import adjusting, outbox
 from credits.models import AdjustmentRequest, OutboxMessage, Return, StaffAction
-from credits.staff import Why
+from credits.outbox import outbox
 from gifts import campaigns
 from gifts.campaigns import Plan
 from gifts.models import GiftMisses
+from mana_credits.back_office.acts import balance_adjustments
+from mana_credits.back_office.acts.audit import Why
 from tests.back_office.operators import ROLES, browser, operator
 from tests.credits.test_returns import paid
 from tests.factories import gift, give, hold, package, spend, subscribe
@@ -118,7 +119,7 @@ def addresses(settings: Any) -> dict[str, str]:
         id="evt_1", type="charge.refunded", payload="{}", created_at=NOW, received_at=NOW
     )
     GiftMisses.objects.create(bucket="user:alice", misses=1, since=NOW)
-    adjusting.adjust(
+    balance_adjustments.adjust(
         operator("sam"),
         "alice",
         Decimal(1),

@@ -10,11 +10,12 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 
-from credits import ledger, sheets
+from credits.ledger import ledger
+from credits.ledger.posting import Memo, Origin
 from credits.models import StaffAction
-from credits.posting import Memo, Origin
-from credits.sheets import Filter, SheetUnknown
-from credits.staff import AlreadyDone, NotPermitted
+from mana_credits.back_office.acts import csv_exports
+from mana_credits.back_office.acts.audit import AlreadyDone, NotPermitted
+from mana_credits.back_office.acts.csv_exports import Filter, SheetUnknown
 from tests.back_office.operators import browser, form, operator
 from tests.factories import gift, give, spend
 
@@ -51,7 +52,7 @@ def test_only_the_days_that_were_asked_for() -> None:
     spend("alice", 2, at=now - timedelta(days=2))
 
     chosen = Filter(since=now - timedelta(days=2, hours=1), until=now - timedelta(days=1))
-    lines = list(sheets.export(operator("amir"), "transactions", chosen, key=uuid4()))
+    lines = list(csv_exports.export(operator("amir"), "transactions", chosen, key=uuid4()))
 
     assert len(lines) == 2
     assert "-2.0000" in lines[1]
@@ -63,7 +64,7 @@ def test_no_text_is_a_formula(text: str) -> None:
     origin = Origin("user")
     ledger.spend("alice", Decimal(1), memo=Memo("chat", text), origin=origin)
 
-    lines = sheets.export(operator("amir"), "transactions", Filter(), key=uuid4())
+    lines = csv_exports.export(operator("amir"), "transactions", Filter(), key=uuid4())
 
     cells = [row["description"] for row in csv.DictReader(io.StringIO("".join(lines), newline=""))]
     assert cells[1] == f"'{text}"
@@ -84,17 +85,17 @@ def test_every_list_can_be_had(amir: Client, what: str) -> None:
 def test_support_exports_nothing(sam: Client) -> None:
     assert sam.get("/admin/export/").status_code == 403
     with pytest.raises(NotPermitted):
-        sheets.export(operator("sam"), "transactions", Filter(), key=uuid4())
+        csv_exports.export(operator("sam"), "transactions", Filter(), key=uuid4())
 
 
 def test_a_list_that_is_none_and_a_form_sent_again() -> None:
     amir, key = operator("amir"), uuid4()
-    sheets.export(amir, "gifts", Filter(), key=key)
+    csv_exports.export(amir, "gifts", Filter(), key=key)
 
     with pytest.raises(AlreadyDone):
-        sheets.export(amir, "gifts", Filter(), key=key)
+        csv_exports.export(amir, "gifts", Filter(), key=key)
     with pytest.raises(SheetUnknown):
-        sheets.export(amir, "secrets", Filter(), key=uuid4())
+        csv_exports.export(amir, "secrets", Filter(), key=uuid4())
 
     assert StaffAction.objects.count() == 1
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from credits.models import Package
-from mana_credits.sandbox import stripe as sandbox_stripe
+from mana_credits.dev.sandbox import stripe as sandbox_stripe
 from tests.stripe import SECRET, Stripe
 
 # Playwright keeps an event loop in this thread; Django must not mind.

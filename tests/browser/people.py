@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from playwright._impl._api_structures import SetCookieParam
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Response
 
-from mana_credits.sandbox.identity import SESSION
+from mana_credits.dev.sandbox.identity import SESSION
 from tests.environment import PROVIDER
 
 BUDGET_BYTES = 100_000

@@ -7,7 +7,8 @@ import pytest
 from django.contrib.auth.models import Group, User
 from playwright.sync_api import Browser, Page, expect
 
-from credits import ledger, roles
+from credits import roles
+from credits.ledger import ledger
 from tests.factories import give, spend
 
 pytestmark = pytest.mark.browser

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
-from credits import ledger
+from credits.ledger import ledger
 from credits.models import Package, Purchase, Transaction
 from tests.browser.people import Person, somebody
 from tests.factories import give

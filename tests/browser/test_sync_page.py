@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Browser, expect
 
-from credits import cloud_sync, ledger
+from credits.ledger import ledger
 from credits.models import SyncSubscription
+from credits.sync import cloud_sync
 from tests.browser.people import somebody
 from tests.factories import give, subscribe
 

@@ -9,9 +9,9 @@ import pytest
 from django.db import transaction
 from django.db.models import Sum
 
-from credits import erasure
 from credits.models import Balance, Reservation, Transaction
 from gifts.models import GiftCode, GiftRedemption
+from mana_credits.privacy import erasure
 from tests.api import Caller, at_once, use
 from tests.conftest import gifts_of
 from tests.factories import gift, give, redeem

@@ -2,10 +2,10 @@
 
 import pytest
 
-from credits import ledger
 from credits.errors import DomainError
+from credits.ledger import ledger
+from credits.ledger.posting import Memo, Origin
 from credits.models import Balance, Transaction
-from credits.posting import Memo, Origin
 from tests.api import Caller, at_once, statuses
 from tests.factories import SYSTEM, give, spend
 

@@ -16,7 +16,7 @@ import pytest
 from django.db import transaction
 
 from credits.models import Balance, Transaction
-from mana_credits.embedded_postgres import temporary_server
+from mana_credits.dev.embedded_postgres import temporary_server
 from tests import running
 from tests.api import use
 from tests.factories import give

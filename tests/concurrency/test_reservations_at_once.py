@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from credits import reservations
+from credits.ledger import reservations
 from credits.models import Balance, Reservation, Transaction
 from tests.api import Caller, at_once, statuses, use
 from tests.factories import give, hold

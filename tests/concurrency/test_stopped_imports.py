@@ -12,9 +12,9 @@ from unittest.mock import patch
 
 import pytest
 
-from credits.legacy import importing
 from credits.models import Transaction
 from gifts.models import GiftCode
+from mana_credits.legacy_import import importer
 from tests.api import at_once
 from tests.importing import available, named, run
 from tests.legacy import Earlier
@@ -50,7 +50,7 @@ def test_a_run_that_stopped_at_any_step_is_completed_by_the_next(
     live(earlier, USERS)
     earlier.flush(source)
     steps = left = 0
-    genuine = importing._run
+    genuine = importer._run
 
     def stopping(*arguments: Any) -> None:
         nonlocal left
@@ -59,7 +59,7 @@ def test_a_run_that_stopped_at_any_step_is_completed_by_the_next(
             raise Stopped
         genuine(*arguments)
 
-    with patch.object(importing, "_run", stopping):
+    with patch.object(importer, "_run", stopping):
         while True:
             left = steps
             try:
@@ -122,7 +122,7 @@ def test_a_live_source_is_read_as_it_stood_at_one_moment(
     live(earlier, USERS)
     earlier.flush(source)
     before = balances(earlier)
-    genuine = importing.copy
+    genuine = importer.copy
 
     def meanwhile(url: str) -> Iterator[tuple[str, int]]:
         for table, rows in genuine(url):
@@ -130,7 +130,7 @@ def test_a_live_source_is_read_as_it_stood_at_one_moment(
             earlier.use("user-1", 2)
             earlier.flush(source)
 
-    with patch.object(importing, "copy", meanwhile):
+    with patch.object(importer, "copy", meanwhile):
         code = run(source, "--apply", report=report)
 
     assert code == 0

@@ -4,8 +4,8 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from credits import cloud_sync
 from credits.models import Balance, SyncSubscription, Transaction
+from credits.sync import cloud_sync
 from tests.api import Answer, Caller, at_once, statuses
 from tests.environment import PROVIDER
 from tests.factories import due_subscribers, give, subscribe

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from credits import amounts, ledger, reservations
+from credits import amounts
 from credits.amounts import InvalidAmount
+from credits.ledger import ledger, reservations
+from credits.ledger.posting import Memo
 from credits.models import Balance
-from credits.posting import Memo
 from tests.factories import SYSTEM, give
 
 pytestmark = pytest.mark.django_db

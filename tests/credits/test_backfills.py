@@ -9,9 +9,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 
-from credits import ledger
+from credits.ledger import ledger
+from credits.ledger.posting import Memo, Origin, Priced
 from credits.models import Balance, Transaction, UsageStat
-from credits.posting import Memo, Origin, Priced
 from tests.factories import give, hold, spend
 
 pytestmark = pytest.mark.django_db

@@ -4,12 +4,12 @@ from decimal import Decimal
 
 import pytest
 
-from credits import bulk
-from credits.bulk import Entry
 from credits.ids import new_id
-from credits.ledger import Type
+from credits.ledger import bulk_posting
+from credits.ledger.bulk_posting import Entry
+from credits.ledger.ledger import Type
+from credits.ledger.posting import Memo, Movement, Origin, Priced
 from credits.models import Balance, Transaction
-from credits.posting import Memo, Movement, Origin, Priced
 
 pytestmark = pytest.mark.django_db
 
@@ -35,7 +35,7 @@ def test_entries_are_posted_in_their_order() -> None:
         spend("bob", Priced("ai_chat_gpt4")),
     ]
 
-    refused = bulk.post_all(entries)
+    refused = bulk_posting.post_all(entries)
 
     assert refused == []
     rows = Transaction.objects.filter(user_id="alice").order_by("number")
@@ -55,19 +55,19 @@ def test_what_is_refused_is_told_and_moves_nothing() -> None:
         grant("alice", 10, "once"),
     )
 
-    refused = bulk.post_all([paid, too_much, again])
+    refused = bulk_posting.post_all([paid, too_much, again])
 
     assert refused == [(too_much.id, "insufficient_credits"), (again.id, "replayed")]
     assert Balance.objects.get().posted == 10
 
 
 def test_a_second_batch_does_not_repeat_the_first() -> None:
-    bulk.post_all([grant("alice", 10)])
+    bulk_posting.post_all([grant("alice", 10)])
 
-    bulk.post_all([grant("alice", 5)])
+    bulk_posting.post_all([grant("alice", 5)])
 
     assert Balance.objects.get().posted == 15
 
 
 def test_nothing_is_nothing() -> None:
-    assert bulk.post_all([]) == []
+    assert bulk_posting.post_all([]) == []

@@ -8,9 +8,9 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 import gifts.books
-from credits import books, ledger, reservations
+from credits.ledger import books, ledger, reservations
+from credits.ledger.posting import Memo
 from credits.models import Reservation, Transaction
-from credits.posting import Memo
 from tests.factories import SYSTEM, give, hold, spend
 
 pytestmark = pytest.mark.django_db

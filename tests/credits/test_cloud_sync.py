@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
-from credits import catalogue, cloud_sync, ledger, periods
+from credits import catalogue
+from credits.api.wire_fields import Timestamp
 from credits.catalogue import Price
-from credits.cloud_sync import SyncActive
-from credits.fields import Timestamp
+from credits.ledger import ledger
+from credits.ledger.posting import IdempotencyKeyReused, Memo, Origin
 from credits.models import Balance, IdempotencyKey, SyncSubscription, Transaction
-from credits.posting import IdempotencyKeyReused, Memo, Origin
+from credits.sync import billing_periods, cloud_sync
+from credits.sync.cloud_sync import SyncActive
 from tests.api import Caller, use
 from tests.environment import PROVIDER
 from tests.factories import give, subscribe
@@ -68,7 +70,7 @@ def test_activation_charges_the_first_period(
     subscription = SyncSubscription.objects.get()
     start = subscription.paid_from
     assert start is not None
-    ends = periods.end(start, interval, anchor_day=start.day)
+    ends = billing_periods.end(start, interval, anchor_day=start.day)
     assert answer.json() == {
         "success": True,
         "active": True,
@@ -222,7 +224,9 @@ def test_a_new_interval_counts_from_the_next_renewal(syncer: Caller) -> None:
     assert list(cloud_sync.renew_due(now=due, limit=10)) == ["charged"]
     renewed = SyncSubscription.objects.get()
     assert posted() == 35
-    assert renewed.paid_until == periods.end(due, "yearly", anchor_day=renewed.anchor_day or 0)
+    assert renewed.paid_until == billing_periods.end(
+        due, "yearly", anchor_day=renewed.anchor_day or 0
+    )
 
 
 def test_there_is_no_interval_to_change_while_sync_is_off(syncer: Caller) -> None:

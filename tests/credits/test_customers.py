@@ -7,7 +7,7 @@ import pytest
 import stripe as library
 
 from credits.models import Package, Purchase, StripeCustomer
-from credits.stripe_api import CustomerGone, PaymentUnavailable
+from credits.payments.stripe_api import CustomerGone, PaymentUnavailable
 from tests.api import Caller, at_once, statuses
 from tests.environment import PROVIDER
 from tests.stripe import PAGES, Stripe, buy
@@ -87,7 +87,7 @@ def test_a_new_customer_is_asked_for_under_another_key(
 def test_a_customer_who_is_gone_again_at_once_is_503(
     alice: Caller, starter: Package, stripe: Stripe
 ) -> None:
-    with patch("credits.stripe_api.create_intent", side_effect=CustomerGone) as asked:
+    with patch("credits.payments.stripe_api.create_intent", side_effect=CustomerGone) as asked:
         answer = buy(alice, starter)
 
     assert (answer.status_code, answer.json()["code"]) == (503, "payment_unavailable")
@@ -98,7 +98,9 @@ def test_a_customer_who_is_gone_again_at_once_is_503(
 def test_a_customer_whose_making_failed_is_asked_for_under_the_same_key(
     alice: Caller, starter: Package, stripe: Stripe
 ) -> None:
-    with patch("credits.stripe_api.create_customer", side_effect=PaymentUnavailable) as asked:
+    with patch(
+        "credits.payments.stripe_api.create_customer", side_effect=PaymentUnavailable
+    ) as asked:
         buy(alice, starter)
         buy(alice, starter)
 

@@ -10,9 +10,12 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Sum
 
-from credits import daily, ledger, returns, worker
+from credits import worker
+from credits.ledger import ledger
+from credits.ledger.posting import Memo, Origin, Priced
 from credits.models import DailyRevenue, DailyTotal, Return, Transaction
-from credits.posting import Memo, Origin, Priced
+from credits.payments import money_back
+from credits.reporting import daily_totals
 from tests.api import at_once
 from tests.credits.test_returns import paid, went_back
 from tests.factories import gift, give, redeem, spend
@@ -37,7 +40,7 @@ def totals(day: date = TODAY) -> dict[tuple[str, str, str], tuple[float, float, 
 
 
 def sum_today() -> None:
-    assert list(daily.sum_days(TODAY, TODAY)) == [TODAY]
+    assert list(daily_totals.sum_days(TODAY, TODAY)) == [TODAY]
 
 
 def sum_days(*options: str) -> str:
@@ -91,7 +94,7 @@ def test_days_are_those_of_utc() -> None:
     for at in (midnight - timedelta(milliseconds=1), midnight, midnight + ONE_DAY):
         spend("alice", 1, at=at)
 
-    days = list(daily.sum_days(date(2026, 11, 1), date(2026, 11, 3)))
+    days = list(daily_totals.sum_days(date(2026, 11, 1), date(2026, 11, 3)))
 
     assert days == [date(2026, 11, day) for day in (1, 2, 3)]
     assert [totals(day) for day in days] == [{("usage", "chat", ""): (0, 1, 1)}] * 3
@@ -120,13 +123,13 @@ def test_a_group_that_is_no_more_vanishes() -> None:
 def test_the_money_is_summed_by_the_day_it_moved() -> None:
     first, second = paid(cents=499), paid(cents=1000)
     fact = went_back(first, 100)
-    returns.record(fact, now=NOON - 2 * ONE_DAY)
-    returns.record(fact._replace(state="returned", status="failed"), now=NOON - ONE_DAY)
-    returns.record(fact._replace(state="returned", status="failed"), now=NOON)
-    returns.record(went_back(second, 1000, kind="dispute", state="open"), now=NOON)
-    returns.record(went_back(second, 400), now=NOON)
+    money_back.record(fact, now=NOON - 2 * ONE_DAY)
+    money_back.record(fact._replace(state="returned", status="failed"), now=NOON - ONE_DAY)
+    money_back.record(fact._replace(state="returned", status="failed"), now=NOON)
+    money_back.record(went_back(second, 1000, kind="dispute", state="open"), now=NOON)
+    money_back.record(went_back(second, 400), now=NOON)
 
-    list(daily.sum_days(TODAY - 2 * ONE_DAY, TODAY))
+    list(daily_totals.sum_days(TODAY - 2 * ONE_DAY, TODAY))
 
     assert list(DailyRevenue.objects.order_by("date").values_list()) == [
         (TODAY - 2 * ONE_DAY, 0, 0, 100, 0),
@@ -137,7 +140,7 @@ def test_the_money_is_summed_by_the_day_it_moved() -> None:
 
 def test_money_of_payments_that_are_none_of_ours_is_not_counted() -> None:
     foreign = went_back(paid(), 100, intent_id="pi_foreign")
-    returns.record(foreign, now=NOON)
+    money_back.record(foreign, now=NOON)
 
     sum_today()
 
@@ -150,7 +153,7 @@ def test_returns_of_before_say_when_their_money_moved_as_well_as_is_known() -> N
     returned = went_back(paid(), 100, state="returned")
     still_here = went_back(paid(), 100, kind="dispute", state="open")
     for fact in (gone, returned, still_here):
-        returns.record(fact, now=NOON)
+        money_back.record(fact, now=NOON)
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
@@ -180,7 +183,7 @@ def test_returns_of_before_say_when_their_money_moved_as_well_as_is_known() -> N
     ],
 )
 def test_a_return_without_its_moment_is_refused(constraint: str, wrong: dict[str, object]) -> None:
-    returns.record(went_back(paid(), 100), now=NOON)
+    money_back.record(went_back(paid(), 100), now=NOON)
 
     with pytest.raises(IntegrityError, match=f'constraint "{constraint}"'), transaction.atomic():
         Return.objects.update(**wrong)
@@ -194,7 +197,7 @@ def test_the_sums_of_all_days_equal_the_ledger() -> None:
     for days in (40, 3, 1):
         spend("alice", "1.0001", at=NOON - days * ONE_DAY)
     redeem(gift("alice", 10), "bob")
-    returns.record(went_back(paid(), 100), now=NOON)
+    money_back.record(went_back(paid(), 100), now=NOON)
 
     printed = sum_days("--all")
 
@@ -209,11 +212,11 @@ def test_the_job_sums_from_the_day_before_the_newest_sum() -> None:
     give("alice", 100)
     for days in (5, 3, 2):
         spend("alice", 1, at=NOON - days * ONE_DAY)
-    first_time = list(daily.sum_due(now=NOON))
+    first_time = list(daily_totals.sum_due(now=NOON))
     spend("alice", 1, at=NOON + ONE_DAY)
     spend("alice", 1, at=NOON - ONE_DAY)
 
-    second_time = list(daily.sum_due(now=NOON + ONE_DAY))
+    second_time = list(daily_totals.sum_due(now=NOON + ONE_DAY))
 
     assert first_time == [TODAY - days * ONE_DAY for days in (5, 4, 3, 2, 1, 0)]
     assert second_time == [TODAY - ONE_DAY, TODAY, TODAY + ONE_DAY]
@@ -221,9 +224,9 @@ def test_the_job_sums_from_the_day_before_the_newest_sum() -> None:
 
 
 def test_without_a_ledger_there_is_today_and_nothing_in_it() -> None:
-    assert list(daily.sum_due(now=NOON)) == [TODAY]
-    assert list(daily.sum_due(now=NOON)) == [TODAY - ONE_DAY, TODAY]
-    assert list(daily.sum_due(now=NOON - 9 * ONE_DAY)) == [TODAY - 9 * ONE_DAY]
+    assert list(daily_totals.sum_due(now=NOON)) == [TODAY]
+    assert list(daily_totals.sum_due(now=NOON)) == [TODAY - ONE_DAY, TODAY]
+    assert list(daily_totals.sum_due(now=NOON - 9 * ONE_DAY)) == [TODAY - 9 * ONE_DAY]
     assert not DailyTotal.objects.exists()
 
 

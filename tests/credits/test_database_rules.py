@@ -10,9 +10,9 @@ from django.apps import apps
 from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 
-from credits import ledger
+from credits.ledger import ledger
+from credits.ledger.posting import Memo
 from credits.models import Transaction
-from credits.posting import Memo
 from tests.factories import SYSTEM, give, spend
 
 pytestmark = pytest.mark.django_db

@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from credits import export
+from mana_credits.privacy import export
 from tests.factories import gift, give, redeem, spend
 
 pytestmark = pytest.mark.django_db

@@ -9,10 +9,13 @@ from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from credits import daily, figures, ledger, returns, worker
-from credits.figures import OpenReservations, Period
+from credits import worker
+from credits.ledger import ledger
+from credits.ledger.posting import Memo, Origin, Priced
 from credits.models import JobRun, Reservation
-from credits.posting import Memo, Origin, Priced
+from credits.payments import money_back
+from credits.reporting import daily_totals, dashboard_figures
+from credits.reporting.dashboard_figures import OpenReservations, Period
 from credits.worker import Job
 from tests.credits.test_returns import paid, went_back
 from tests.factories import gift, give, hold, redeem, spend
@@ -26,7 +29,7 @@ NOTHING = (0,) * (len(Period._fields) - 1)
 
 
 def summed(first: date = TODAY, last: date = TODAY) -> None:
-    list(daily.sum_days(first, last))
+    list(daily_totals.sum_days(first, last))
 
 
 def test_what_is_owed_is_what_users_have_and_what_is_in_gifts() -> None:
@@ -38,7 +41,7 @@ def test_what_is_owed_is_what_users_have_and_what_is_in_gifts() -> None:
     ledger.adjust("carol", Decimal(-3), memo=Memo(), origin=Origin("operator:olga"))
     summed()
 
-    owed = figures.outstanding()
+    owed = dashboard_figures.outstanding()
 
     assert owed._asdict() == {
         "accounts": 3,
@@ -50,7 +53,7 @@ def test_what_is_owed_is_what_users_have_and_what_is_in_gifts() -> None:
 
 
 def test_without_anybody_nothing_is_owed() -> None:
-    assert figures.outstanding() == (0, 0, 0, 0, 0)
+    assert dashboard_figures.outstanding() == (0, 0, 0, 0, 0)
 
 
 def test_a_day_says_what_was_sold_spent_refunded_gifted_and_earned() -> None:
@@ -60,12 +63,12 @@ def test_a_day_says_what_was_sold_spent_refunded_gifted_and_earned() -> None:
     redeem(gift("alice", 10), "bob")
     purchase = paid(Decimal(500), 500)
     fact = went_back(purchase, 100)
-    returns.record(fact, now=NOW)
-    returns.record(went_back(purchase, 50), now=NOW)
-    returns.record(fact._replace(state="returned", status="failed"), now=NOW)
+    money_back.record(fact, now=NOW)
+    money_back.record(went_back(purchase, 50), now=NOW)
+    money_back.record(fact._replace(state="returned", status="failed"), now=NOW)
     summed()
 
-    yesterday, day = figures.per_day(2, today=TODAY)
+    yesterday, day = dashboard_figures.per_day(2, today=TODAY)
 
     assert yesterday == (TODAY - ONE_DAY, *NOTHING)
     assert day._asdict() == {
@@ -85,7 +88,7 @@ def test_a_day_says_what_was_sold_spent_refunded_gifted_and_earned() -> None:
 
 
 def test_days_without_anything_are_zeros() -> None:
-    days = figures.per_day(30, today=date(2026, 3, 1))
+    days = dashboard_figures.per_day(30, today=date(2026, 3, 1))
 
     assert len(days) == 30
     assert days[0] == (date(2026, 1, 31), *NOTHING)
@@ -99,7 +102,7 @@ def test_months_are_calendar_months() -> None:
         spend("alice", 1, at=datetime(*moment, 23, 59, tzinfo=UTC))
         summed(date(*moment), date(*moment))
 
-    months = figures.per_month(12, today=date(2026, 2, 28))
+    months = dashboard_figures.per_month(12, today=date(2026, 2, 28))
 
     assert [month.start for month in months] == [
         *(date(2025, month, 1) for month in range(3, 13)),
@@ -107,7 +110,7 @@ def test_months_are_calendar_months() -> None:
         date(2026, 2, 1),
     ]
     assert [int(month.spent) for month in months] == [2, 1, *[0] * 9, 1]
-    assert figures.per_month(1, today=date(2026, 12, 31))[0].start == date(2026, 12, 1)
+    assert dashboard_figures.per_month(1, today=date(2026, 12, 31))[0].start == date(2026, 12, 1)
 
 
 def test_apps_and_operations_by_what_was_spent() -> None:
@@ -118,12 +121,12 @@ def test_apps_and_operations_by_what_was_spent() -> None:
     spend("alice", 50, app_id="old", at=NOW - 30 * ONE_DAY)
     summed(TODAY - 30 * ONE_DAY)
 
-    apps = figures.by_app(30, today=TODAY)
-    operations = figures.by_operation(30, today=TODAY)
+    apps = dashboard_figures.by_app(30, today=TODAY)
+    operations = dashboard_figures.by_operation(30, today=TODAY)
 
     assert apps == [("picture", 9, 1), ("chat", 7, 2)]
     assert operations == [("", 11, 2), ("ai_chat_gpt4", 5, 1)]
-    assert figures.by_app(31, today=TODAY, limit=1) == [("old", 50, 1)]
+    assert dashboard_figures.by_app(31, today=TODAY, limit=1) == [("old", 50, 1)]
 
 
 def test_top_spenders_are_those_of_the_span() -> None:
@@ -133,21 +136,21 @@ def test_top_spenders_are_those_of_the_span() -> None:
     spend("alice", 3, app_id="picture")
     spend("carol", 90, at=NOW - 30 * ONE_DAY)
 
-    top = figures.top_spenders(30, today=TODAY, limit=2)
+    top = dashboard_figures.top_spenders(30, today=TODAY, limit=2)
 
     assert top == [("bob", 20, 1), ("alice", 8, 2)]
 
 
 def test_open_reservations_are_counted_with_what_they_hold() -> None:
     give("alice", 100)
-    none = figures.open_reservations(now=NOW)
+    none = dashboard_figures.open_reservations(now=NOW)
     oldest = hold("alice", 4)
     hold("alice", 6)
     Reservation.objects.filter(pk=oldest.pk).update(
         created_at=NOW - ONE_DAY, expires_at=NOW - timedelta(hours=1)
     )
 
-    found = figures.open_reservations(now=NOW)
+    found = dashboard_figures.open_reservations(now=NOW)
 
     assert none == OpenReservations(0, Decimal(0), None, 0)
     assert found == OpenReservations(2, Decimal(10), NOW - ONE_DAY, 1)
@@ -162,7 +165,7 @@ def test_jobs_say_how_their_last_run_went() -> None:
         worker.run(Job("broken", broken), now=NOW)
     worker.run(Job("sound", lambda _: ["done", "done"]), now=NOW)
 
-    results = figures.job_results()
+    results = dashboard_figures.job_results()
 
     assert set(results) == {"broken", "sound"}
     assert results["broken"] == (
@@ -181,14 +184,14 @@ def test_each_figure_is_one_query() -> None:
     with CaptureQueriesContext(
         connection,
     ) as queries:
-        figures.outstanding()
-        figures.per_day(30, today=TODAY)
-        figures.per_month(12, today=TODAY)
-        figures.by_app(30, today=TODAY)
-        figures.by_operation(30, today=TODAY)
-        figures.top_spenders(30, today=TODAY)
-        figures.open_reservations(now=NOW)
-        figures.job_results()
+        dashboard_figures.outstanding()
+        dashboard_figures.per_day(30, today=TODAY)
+        dashboard_figures.per_month(12, today=TODAY)
+        dashboard_figures.by_app(30, today=TODAY)
+        dashboard_figures.by_operation(30, today=TODAY)
+        dashboard_figures.top_spenders(30, today=TODAY)
+        dashboard_figures.open_reservations(now=NOW)
+        dashboard_figures.job_results()
 
     assert len(queries) == 8
     assert not any("credits.transactions" in query["sql"].replace('"', "") for query in queries)

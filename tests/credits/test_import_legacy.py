@@ -8,7 +8,8 @@ import psycopg
 import pytest
 from django.core.management import call_command
 
-from credits import ledger, reservations
+from credits.ledger import ledger, reservations
+from credits.ledger.posting import Memo, Origin
 from credits.models import (
     Balance,
     Purchase,
@@ -16,7 +17,6 @@ from credits.models import (
     Transaction,
     UsageStat,
 )
-from credits.posting import Memo, Origin
 from tests.importing import available, chain, findings, named, run
 from tests.legacy import Earlier
 

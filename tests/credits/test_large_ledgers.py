@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from django.db import connection, transaction
 
-from credits import books, erasure, jobs, ledger_checks
-from credits.books import BooksDoNotClose, Discrepancy
+from credits import jobs, ledger_checks
+from credits.ledger import books
+from credits.ledger.books import BooksDoNotClose, Discrepancy
 from credits.ledger_checks import Scope
 from credits.models import CheckedBalance, LedgerCheck
+from mana_credits.privacy import erasure
 from tests.credits.test_check_ledger import CHAIN, POSTED, USAGE, check, damage
 from tests.factories import give, hold, spend
 

@@ -11,9 +11,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from credits import ledger, report, reservations
-from credits.posting import Memo, Origin, Posting, Priced
-from credits.report import Moment, MonthNotBegun, Sum, Use
+from credits.ledger import ledger, reservations
+from credits.ledger.posting import Memo, Origin, Posting, Priced
+from credits.reporting import ledger_report
+from credits.reporting.ledger_report import Moment, MonthNotBegun, Sum, Use
 from tests.factories import gift, redeem
 
 pytestmark = pytest.mark.django_db
@@ -68,7 +69,7 @@ def alice() -> str:
 
 @pytest.mark.breaks_the_books  # a purchase and a refund without their rows
 def test_a_month_has_what_happened_in_it(alice: str) -> None:
-    made = report.of_month(OCTOBER.date(), now=NOW)
+    made = ledger_report.of_month(OCTOBER.date(), now=NOW)
 
     assert made.opening == Moment(Decimal("98.5"), Decimal(0), Decimal(0))
     assert {name: moved for name, moved in made.movements.items() if moved.entries} == {
@@ -90,7 +91,7 @@ def test_a_month_has_what_happened_in_it(alice: str) -> None:
 @pytest.mark.breaks_the_books
 def test_a_month_begins_with_what_the_last_one_ended_with(alice: str) -> None:
     september, october, november = (
-        report.of_month(moment.date(), now=NOW) for moment in (SEPTEMBER, OCTOBER, NOVEMBER)
+        ledger_report.of_month(moment.date(), now=NOW) for moment in (SEPTEMBER, OCTOBER, NOVEMBER)
     )
 
     assert september.opening == Moment(Decimal(0), Decimal(0), Decimal(0))
@@ -113,7 +114,7 @@ def test_what_was_held_is_that_of_the_moment() -> None:
         if settled:
             reservations.release(hold.reservation.pk, origin=at(settled))
 
-    made_of = report.of_month(OCTOBER.date(), now=NOW)
+    made_of = ledger_report.of_month(OCTOBER.date(), now=NOW)
 
     assert (made_of.opening.held, made_of.closing.held) == (9, 12)
 
@@ -124,7 +125,7 @@ def test_gifts_are_on_their_way_between_two_balances() -> None:
     redeem(gift("alice", 10), "bob")
     gift("alice", 5)
 
-    made = report.of_month(now.date(), now=now)
+    made = ledger_report.of_month(now.date(), now=now)
 
     assert made.movements["put into gifts"] == Sum(2, Decimal(-15))
     assert made.movements["out of gifts"] == Sum(1, Decimal(10))
@@ -135,7 +136,7 @@ def test_december_ends_with_the_year() -> None:
     grant("alice", "1", datetime(2025, 12, 31, 23, 59, tzinfo=UTC))
     grant("alice", "2", datetime(2026, 1, 1, tzinfo=UTC))
 
-    made = report.of_month(datetime(2025, 12, 1, tzinfo=UTC).date(), now=NOW)
+    made = ledger_report.of_month(datetime(2025, 12, 1, tzinfo=UTC).date(), now=NOW)
 
     assert made.movements["granted"] == Sum(1, Decimal(1))
     assert made.closing.posted == 1
@@ -143,13 +144,13 @@ def test_december_ends_with_the_year() -> None:
 
 def test_a_month_that_has_not_begun_has_no_report() -> None:
     with pytest.raises(MonthNotBegun):
-        report.of_month(datetime(2026, 12, 1, tzinfo=UTC).date(), now=NOW)
+        ledger_report.of_month(datetime(2026, 12, 1, tzinfo=UTC).date(), now=NOW)
     with pytest.raises(CommandError, match="has not begun"):
         call_command("ledger_report", "--month=2999-01")
 
 
 def test_every_movement_has_a_name() -> None:
-    assert {kind for kind, _ in report.NAMES} == set(ledger.Type)
+    assert {kind for kind, _ in ledger_report.NAMES} == set(ledger.Type)
 
 
 @pytest.mark.breaks_the_books

@@ -5,10 +5,9 @@ from uuid import uuid4
 
 import pytest
 
-from credits import ledger, reservations
-from credits.ledger import NotReversible
-from credits.models import Balance, Transaction
-from credits.posting import (
+from credits.ledger import ledger, reservations
+from credits.ledger.ledger import NotReversible
+from credits.ledger.posting import (
     BalanceTooLarge,
     ExceedsOriginal,
     IdempotencyKeyReused,
@@ -18,6 +17,7 @@ from credits.posting import (
     Posting,
     TransactionUnknown,
 )
+from credits.models import Balance, Transaction
 from tests.factories import SYSTEM, give, hold, spend
 
 pytestmark = pytest.mark.django_db

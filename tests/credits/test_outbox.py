@@ -10,10 +10,10 @@ import pytest
 from django.db import transaction
 from pytest_django import Settings
 
-from credits import notify as client
-from credits import outbox
 from credits.models import OutboxMessage
-from credits.outbox import MessageNotDead
+from credits.outbox import mana_notify as client
+from credits.outbox import outbox
+from credits.outbox.outbox import MessageNotDead
 from tests.api import at_once
 from tests.environment import SERVICE_KEY
 from tests.notify_server import NotifyServer, serving

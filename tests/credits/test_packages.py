@@ -8,10 +8,10 @@ from uuid import uuid4
 import pytest
 from django.db import IntegrityError, transaction
 
-from credits import packages
 from credits.amounts import InvalidAmount
 from credits.models import Package, PackageChange
-from credits.packages import InvalidPackage, Offer, PackageUnknown
+from credits.payments import packages
+from credits.payments.packages import InvalidPackage, Offer, PackageUnknown
 from tests.api import Caller, at_once
 
 pytestmark = pytest.mark.django_db

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from credits import periods
+from credits.sync import billing_periods
 
 
 def utc(year: int, month: int, day: int) -> datetime:
@@ -31,7 +31,7 @@ def test_fault_7_month_ends_do_not_drift(interval: str, ends: list[tuple[int, in
     found = []
     moment = start
     for _ in expected:
-        moment = periods.end(moment, interval, anchor_day=start.day)
+        moment = billing_periods.end(moment, interval, anchor_day=start.day)
         found.append(moment)
 
     assert found == expected
@@ -48,8 +48,8 @@ def test_the_current_period_holds_the_moment_and_ends_on_the_anchor_day(
     start = utc(2020, 1, 1) + timedelta(days=days)
     now = start + late
 
-    begins = periods.current_start(start, interval, anchor_day=start.day, now=now)
-    ends = periods.end(begins, interval, anchor_day=start.day)
+    begins = billing_periods.current_start(start, interval, anchor_day=start.day, now=now)
+    ends = billing_periods.end(begins, interval, anchor_day=start.day)
 
     assert begins <= now < ends
     assert ends.day == min(start.day, monthrange(ends.year, ends.month)[1])

@@ -5,8 +5,8 @@ from decimal import Decimal
 import pytest
 from django.db import connection
 
-from credits import returns
 from credits.models import Purchase
+from credits.payments import money_back
 from tests.conftest import discrepancies
 from tests.credits.test_returns import NOW, paid, went_back
 
@@ -30,7 +30,7 @@ def disagreeing(purchase: Purchase, *, taken: str, cents: int) -> str:
 def purchase() -> Purchase:
     """A purchase of 1000 credits for 5 EUR, a fifth of it refunded."""
     purchase = paid(Decimal(1000), 500)
-    returns.record(went_back(purchase, 100, stripe_id="re_1"), now=NOW)
+    money_back.record(went_back(purchase, 100, stripe_id="re_1"), now=NOW)
     return purchase
 
 

@@ -9,11 +9,19 @@ import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, transaction
 
-from credits import erasure, ledger, operating, purchases, refunds, returns
 from credits.errors import DomainError
+from credits.ledger import ledger
+from credits.ledger.posting import Origin
 from credits.models import Purchase, Transaction
-from credits.posting import Origin
-from credits.purchases import NotCreditable, NotQuarantined, PurchaseUnknown, QuarantineChanged
+from credits.payments import money_back, purchases, refund_requests
+from credits.payments.purchases import (
+    NotCreditable,
+    NotQuarantined,
+    PurchaseUnknown,
+    QuarantineChanged,
+)
+from mana_credits.back_office.acts import interventions
+from mana_credits.privacy import erasure
 from tests.api import Caller, at_once
 from tests.credits.test_returns import NOW, balance, paid, payment, started, went_back
 from tests.stripe import PAGES, Stripe
@@ -66,9 +74,9 @@ def test_credited_it_is_paid_and_no_longer_listed(purchase: Purchase) -> None:
 
 
 def test_its_money_can_be_refunded_and_takes_no_credits(purchase: Purchase) -> None:
-    plan = operating.plan_refund(purchase, 400)
+    plan = interventions.plan_refund(purchase, 400)
 
-    assert operating.refundable(purchase) == 499
+    assert interventions.refundable(purchase) == 499
     assert plan == (ledger.balance_of(purchase.user_id), 400, 0, 0)
 
 
@@ -77,7 +85,7 @@ def test_what_was_never_paid_cannot_be_refunded() -> None:
     Purchase.objects.filter(pk=at_checkout.pk).update(stripe_payment_intent_id=None)
     at_checkout.refresh_from_db()
 
-    assert operating.refundable(waiting) == operating.refundable(at_checkout) == 0
+    assert interventions.refundable(waiting) == interventions.refundable(at_checkout) == 0
 
 
 def test_left_it_is_cancelled_and_no_longer_listed(purchase: Purchase) -> None:
@@ -132,7 +140,7 @@ def test_another_payment_opens_it_anew_and_the_first_does_not_after_that(
 def test_credited_for_another_payment_it_is_of_that_one() -> None:
     purchase = started()
     complete(purchase, intent_id="pi_other")
-    returns.record(went_back(purchase, 499, intent_id="pi_other"), now=NOW)
+    money_back.record(went_back(purchase, 499, intent_id="pi_other"), now=NOW)
 
     resolve(purchase, credit=True)
 
@@ -202,7 +210,7 @@ def test_a_payment_that_came_meanwhile_has_to_be_looked_at(purchase: Purchase) -
         Purchase.objects.update(quarantined_intent="pi_other")
 
     with (
-        patch("credits.returns.lock_payment", side_effect=other),
+        patch("credits.payments.money_back.lock_payment", side_effect=other),
         pytest.raises(QuarantineChanged),
     ):
         resolve(purchase, credit=True)
@@ -255,7 +263,7 @@ def test_a_checkout_paid_wrong_can_be_refunded_and_left(
     Purchase.objects.update(price_euro_cents=999)
     intent = stripe.pay(str(purchase.pk))
     before = reconciled()
-    refunds.refund(purchase.pk, cents=499, reason="paid wrong", origin=OPERATOR, now=NOW)
+    refund_requests.refund(purchase.pk, cents=499, reason="paid wrong", origin=OPERATOR, now=NOW)
 
     resolve(purchase, credit=False)
 
@@ -307,7 +315,7 @@ def test_what_operators_wrote_is_erased_with_the_buyer(purchase: Purchase) -> No
     user_id = purchase.user_id
     resolve(purchase, credit=True)
     with patch(
-        "credits.stripe_api.create_refund",
+        "credits.payments.stripe_api.create_refund",
         side_effect=lambda asked: {
             "id": "re_1",
             "payment_intent": asked.stripe_payment_intent_id,
@@ -316,7 +324,9 @@ def test_what_operators_wrote_is_erased_with_the_buyer(purchase: Purchase) -> No
             "metadata": {"returnId": str(asked.pk)},
         },
     ):
-        asked = refunds.refund(purchase.pk, cents=100, reason="for Jane", origin=OPERATOR, now=NOW)
+        asked = refund_requests.refund(
+            purchase.pk, cents=100, reason="for Jane", origin=OPERATOR, now=NOW
+        )
 
     erasure.erase(user_id)
 

@@ -14,13 +14,14 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from credits import buying, ledger, purchases, refunds, returns
+from credits.ledger import ledger
+from credits.ledger.posting import IdempotencyKeyReused, Origin
 from credits.models import IdempotencyKey, Package, Purchase, Return, Transaction
-from credits.posting import IdempotencyKeyReused, Origin
-from credits.purchases import PurchaseUnknown
-from credits.refunds import ExceedsPurchase, NotRefundable
-from credits.stripe_api import PaymentUnavailable, RefusedByStripe
-from credits.stripe_facts import MoneyBack, Payment
+from credits.payments import checkout, money_back, purchases, refund_requests
+from credits.payments.purchases import PurchaseUnknown
+from credits.payments.refund_requests import ExceedsPurchase, NotRefundable
+from credits.payments.stripe_api import PaymentUnavailable, RefusedByStripe
+from credits.payments.stripe_facts import MoneyBack, Payment
 from tests.api import at_once
 from tests.factories import package
 from tests.stripe import Stripe, deliver
@@ -37,10 +38,12 @@ def started(amount: Decimal = Decimal(500), cents: int = 499) -> Purchase:
     intent = f"pi_{uuid4().hex}"
     answer = {"id": intent, "client_secret": "secret"}
     with (
-        patch("credits.stripe_api.create_customer", return_value=f"cus_{uuid4().hex}"),
-        patch("credits.stripe_api.create_intent", return_value=answer),
+        patch("credits.payments.stripe_api.create_customer", return_value=f"cus_{uuid4().hex}"),
+        patch("credits.payments.stripe_api.create_intent", return_value=answer),
     ):
-        return buying.start(f"user-{uuid4()}", offer.pk, pages=None, origin=Origin("user"), now=NOW)
+        return checkout.start(
+            f"user-{uuid4()}", offer.pk, pages=None, origin=Origin("user"), now=NOW
+        )
 
 
 def payment(purchase: Purchase, **fields: Any) -> Payment:
@@ -94,7 +97,7 @@ def test_parts_are_proportional_and_sum_up_to_the_whole(amount: Decimal, parts: 
 
     for part in parts:
         gone += part
-        returns.record(went_back(purchase, part), now=NOW)
+        money_back.record(went_back(purchase, part), now=NOW)
         left = balance(purchase)
         exact = amount * (cents - gone) / cents
         assert 0 <= left - exact < Decimal("0.0001")
@@ -126,7 +129,7 @@ def test_the_balance_follows_the_money_in_every_order(
     gone: dict[str, int] = {}
 
     for fact in data.draw(st.permutations(facts + ends)):
-        returns.record(fact, now=NOW)
+        money_back.record(fact, now=NOW)
 
         if fact.state == "returned":
             gone[fact.stripe_id] = 0
@@ -139,9 +142,9 @@ def test_what_rounding_took_too_much_goes_back_when_another_refund_fails() -> No
     purchase = paid(Decimal(1), 3)
     thirds = [went_back(purchase, 1, stripe_id=f"re_{name}") for name in "abc"]
     for third in thirds:
-        returns.record(third, now=NOW)
+        money_back.record(third, now=NOW)
 
-    returns.record(thirds[0]._replace(state="returned"), now=NOW)
+    money_back.record(thirds[0]._replace(state="returned"), now=NOW)
 
     moved = Transaction.objects.filter(user_id=purchase.user_id).order_by("number")
     assert [(entry.cause or "", entry.amount) for entry in moved][1:] == [
@@ -157,10 +160,10 @@ def test_what_rounding_took_too_much_goes_back_when_another_refund_fails() -> No
 def test_what_a_won_dispute_frees_is_taken_by_the_refund_that_stands() -> None:
     purchase = paid(Decimal(1000), 500)
     dispute = went_back(purchase, 300, kind="dispute", stripe_id="dp_1")
-    returns.record(dispute, now=NOW)
-    returns.record(went_back(purchase, 500, stripe_id="re_1"), now=NOW)
+    money_back.record(dispute, now=NOW)
+    money_back.record(went_back(purchase, 500, stripe_id="re_1"), now=NOW)
 
-    returns.record(dispute._replace(state="returned"), now=NOW)
+    money_back.record(dispute._replace(state="returned"), now=NOW)
 
     moved = Transaction.objects.filter(user_id=purchase.user_id).order_by("number")
     assert [(entry.cause or "", int(entry.amount)) for entry in moved][1:] == [
@@ -174,13 +177,13 @@ def test_what_a_won_dispute_frees_is_taken_by_the_refund_that_stands() -> None:
 def test_a_refund_that_names_another_payments_row_does_not_take_it_over() -> None:
     asked_of, other = paid(), paid()
     with (
-        patch("credits.stripe_api.create_refund", side_effect=PaymentUnavailable),
+        patch("credits.payments.stripe_api.create_refund", side_effect=PaymentUnavailable),
         pytest.raises(PaymentUnavailable),
     ):
         refund(asked_of, 100)
     asked = Return.objects.get()
 
-    returns.record(went_back(other, 499, return_id=asked.pk), now=NOW)
+    money_back.record(went_back(other, 499, return_id=asked.pk), now=NOW)
 
     asked.refresh_from_db()
     assert (asked.state, asked.stripe_id) == ("requested", None)
@@ -190,7 +193,7 @@ def test_a_refund_that_names_another_payments_row_does_not_take_it_over() -> Non
 @pytest.fixture
 def bought(stripe: Stripe, starter: Package) -> Purchase:
     """A purchase that was paid at the sandbox's Stripe."""
-    purchase = buying.start("alice", starter.pk, pages=None, origin=Origin("user"), now=NOW)
+    purchase = checkout.start("alice", starter.pk, pages=None, origin=Origin("user"), now=NOW)
     stripe.pay(str(purchase.pk))
     for event in stripe.events():
         deliver(event)
@@ -198,7 +201,9 @@ def bought(stripe: Stripe, starter: Package) -> Purchase:
 
 
 def refund(purchase: Purchase, cents: int | None = None, origin: Origin = OPERATOR) -> Return:
-    return refunds.refund(purchase.pk, cents=cents, reason="by mistake", origin=origin, now=NOW)
+    return refund_requests.refund(
+        purchase.pk, cents=cents, reason="by mistake", origin=origin, now=NOW
+    )
 
 
 def test_an_operator_refunds_a_part_and_then_the_rest(bought: Purchase, stripe: Stripe) -> None:
@@ -231,11 +236,11 @@ def test_no_more_is_refunded_than_was_paid(bought: Purchase, stripe: Stripe) -> 
 
 
 def test_what_was_not_paid_is_not_refunded(stripe: Stripe, starter: Package) -> None:
-    unpaid = buying.start("alice", starter.pk, pages=None, origin=Origin("user"), now=NOW)
-    at_checkout = buying.start(
+    unpaid = checkout.start("alice", starter.pk, pages=None, origin=Origin("user"), now=NOW)
+    at_checkout = checkout.start(
         "alice",
         starter.pk,
-        pages=buying.Pages("http://localhost:5173/", "http://localhost:5173/"),
+        pages=checkout.Pages("http://localhost:5173/", "http://localhost:5173/"),
         origin=Origin("user"),
         now=NOW,
     )
@@ -244,7 +249,7 @@ def test_what_was_not_paid_is_not_refunded(stripe: Stripe, starter: Package) -> 
         with pytest.raises(NotRefundable):
             refund(purchase)
     with pytest.raises(PurchaseUnknown):
-        refunds.refund(UUID(int=0), cents=None, reason="", origin=OPERATOR, now=NOW)
+        refund_requests.refund(UUID(int=0), cents=None, reason="", origin=OPERATOR, now=NOW)
 
 
 def test_the_same_key_refunds_once(bought: Purchase, stripe: Stripe) -> None:
@@ -263,7 +268,7 @@ def test_a_refund_that_stripe_did_not_hear_of_is_sent_again(
 ) -> None:
     keyed = OPERATOR._replace(key="r1")
     with (
-        patch("credits.stripe_api.create_refund", side_effect=PaymentUnavailable),
+        patch("credits.payments.stripe_api.create_refund", side_effect=PaymentUnavailable),
         pytest.raises(PaymentUnavailable),
     ):
         refund(bought, 100, keyed)
@@ -280,7 +285,7 @@ def test_reconciliation_sends_a_refund_that_was_forgotten(
     bought: Purchase, stripe: Stripe, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with (
-        patch("credits.stripe_api.create_refund", side_effect=PaymentUnavailable),
+        patch("credits.payments.stripe_api.create_refund", side_effect=PaymentUnavailable),
         pytest.raises(PaymentUnavailable),
     ):
         refund(bought, 100)
@@ -310,7 +315,7 @@ def test_a_forgotten_refund_that_stripe_refuses_is_reported(
     bought: Purchase, stripe: Stripe, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with (
-        patch("credits.stripe_api.create_refund", side_effect=PaymentUnavailable),
+        patch("credits.payments.stripe_api.create_refund", side_effect=PaymentUnavailable),
         pytest.raises(PaymentUnavailable),
     ):
         refund(bought)
@@ -340,14 +345,14 @@ def test_one_request_is_sent_once_however_often_it_is_tried_at_once(
 def test_a_refund_told_of_while_its_checkout_completes_is_not_missed(
     committed: None, stripe: Stripe, starter: Package
 ) -> None:
-    pages = buying.Pages("http://localhost:5173/", "http://localhost:5173/")
-    purchase = buying.start("alice", starter.pk, pages=pages, origin=Origin("user"), now=NOW)
+    pages = checkout.Pages("http://localhost:5173/", "http://localhost:5173/")
+    purchase = checkout.start("alice", starter.pk, pages=pages, origin=Origin("user"), now=NOW)
     payment = Payment("pi_1", None, purchase.pk, 499, "eur", "succeeded")
     told = Event()
 
     def refund_comes_first(_: int) -> None:
         with transaction.atomic():
-            returns.record(went_back(purchase, 499, intent_id="pi_1"), now=NOW)
+            money_back.record(went_back(purchase, 499, intent_id="pi_1"), now=NOW)
             told.set()
             time.sleep(0.3)  # its transaction is still open while the payment is told of
 

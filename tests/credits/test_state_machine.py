@@ -18,10 +18,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from credits import books, ledger, reservations
 from credits.errors import DomainError
+from credits.ledger import books, ledger, reservations
+from credits.ledger.posting import Memo, Origin
 from credits.models import Balance
-from credits.posting import Memo, Origin
 
 ZERO = Decimal(0)
 AMOUNTS = st.decimals("0.0001", "50", places=4).filter(bool)

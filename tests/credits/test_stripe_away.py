@@ -10,10 +10,10 @@ from unittest.mock import patch
 import pytest
 from django.core.management import call_command
 
-from credits import buying
+from credits.ledger.posting import Origin
 from credits.models import Package, Purchase
-from credits.posting import Origin
-from credits.stripe_api import PaymentUnavailable
+from credits.payments import checkout
+from credits.payments.stripe_api import PaymentUnavailable
 from tests.api import Caller, at_once, statuses
 from tests.stripe import Stripe, buy, no_waiting
 
@@ -63,10 +63,10 @@ def test_a_purchase_that_never_reached_stripe_is_given_up_after_a_day(
 ) -> None:
     old = datetime.now(UTC) - timedelta(hours=25)
     with (
-        patch("credits.stripe_api.create_intent", side_effect=PaymentUnavailable),
+        patch("credits.payments.stripe_api.create_intent", side_effect=PaymentUnavailable),
         pytest.raises(PaymentUnavailable),
     ):
-        buying.start("alice", starter.pk, pages=None, origin=Origin("user", key="k1"), now=old)
+        checkout.start("alice", starter.pk, pages=None, origin=Origin("user", key="k1"), now=old)
 
     call_command("reconcile_stripe", "--since", "1d")
     answer = buy(alice, starter, idempotencyKey="k1")
@@ -110,7 +110,7 @@ def test_while_one_call_waits_in_vain_no_other_is_begun(
         called.close()
         return refused
 
-    with patch("credits.stripe_api.PATIENCE_SECONDS", 0), no_waiting():
+    with patch("credits.payments.stripe_api.PATIENCE_SECONDS", 0), no_waiting():
         answers = at_once(2, lambda index: (wait_in_vain, come_meanwhile)[index]())
 
     assert statuses(answers) == {503: 2}
@@ -127,7 +127,7 @@ def test_once_the_call_has_ended_the_next_one_is_made(
         refused = buy(alice, starter)
     settings.STRIPE_API_BASE = working
 
-    with patch("credits.stripe_api.PATIENCE_SECONDS", 0):
+    with patch("credits.payments.stripe_api.PATIENCE_SECONDS", 0):
         answer = buy(bob, starter)
 
     assert (refused.status_code, answer.status_code) == (503, 200)

@@ -4,9 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from credits import cloud_sync, erasure, ledger, outbox
+from credits.ledger import ledger
+from credits.ledger.posting import Memo, Origin, Priced
 from credits.models import Operation, OperationPrice, OutboxMessage, SyncSubscription, Transaction
-from credits.posting import Memo, Origin, Priced
+from credits.outbox import outbox
+from credits.sync import cloud_sync
+from mana_credits.privacy import erasure
 from tests.conftest import discrepancies
 from tests.factories import give, subscribe
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from credits import cloud_sync
 from credits.models import Balance, SyncSubscription, Transaction
+from credits.sync import cloud_sync
 from tests.api import Caller
 from tests.environment import PROVIDER
 from tests.factories import give, subscribe

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from credits import catalogue, cloud_sync, ledger
+from credits import catalogue
 from credits.catalogue import Price
+from credits.ledger import ledger
 from credits.models import Balance, OutboxMessage, SyncSubscription, Transaction
+from credits.sync import cloud_sync
 from tests.api import Caller
 from tests.factories import due_subscribers, give, subscribe
 

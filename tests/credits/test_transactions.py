@@ -9,9 +9,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from credits import ledger
+from credits.ledger import ledger
+from credits.ledger.posting import Memo, Origin
 from credits.models import Transaction
-from credits.posting import Memo, Origin
 from tests.api import Answer, Caller
 from tests.factories import give, hold, spend
 

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from credits import ledger, reservations, usage
+from credits.ledger import ledger, reservations, usage
+from credits.ledger.posting import Memo, Origin
 from credits.models import UsageStat
-from credits.posting import Memo, Origin
 from tests.api import Caller, use
 from tests.factories import give, hold, spend
 

@@ -9,10 +9,11 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from credits import catalogue, ledger, reservations, routines
+from credits import catalogue
 from credits.catalogue import Price
+from credits.ledger import db_functions, ledger, reservations
+from credits.ledger.posting import Memo, Origin, Priced
 from credits.models import Balance, Reservation, Transaction, UsageStat
-from credits.posting import Memo, Origin, Priced
 from tests.api import Caller, at_once, statuses
 from tests.factories import give
 
@@ -195,13 +196,13 @@ def test_a_spend_by_operation_is_one_round_trip(
 ) -> None:
     give("alice", 10)
     calls: list[str] = []
-    fetch = routines._fetch
+    fetch = db_functions._fetch
 
     def counted(sql: str, arguments: Sequence[Any]) -> Any:
         calls.append(sql)
         return fetch(sql, arguments)
 
-    monkeypatch.setattr(routines, "_fetch", counted)
+    monkeypatch.setattr(db_functions, "_fetch", counted)
     with CaptureQueriesContext(connection) as others:
         service.post("use", {**by("ai_food_analysis"), "userId": "alice"})
 

@@ -11,10 +11,11 @@ import pytest
 from django.core.management import call_command
 from django.db import DatabaseError
 
-from credits import outbox, worker
-from credits.books import BooksDoNotClose
+from credits import worker
 from credits.jobs import check_ledger
+from credits.ledger.books import BooksDoNotClose
 from credits.models import Balance, JobRun, OutboxMessage, Reservation, SyncSubscription
+from credits.outbox import outbox
 from credits.worker import Job
 from gifts.models import GiftCode
 from tests.api import Caller, at_once

@@ -5,8 +5,8 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
-from credits import ledger
-from credits.posting import Memo
+from credits.ledger import ledger
+from credits.ledger.posting import Memo
 from gifts.models import GiftCode, GiftRedemption
 from tests.conftest import discrepancies
 from tests.factories import SYSTEM, gift, give, redeem

@@ -7,9 +7,9 @@ from uuid import uuid4
 import pytest
 from django.db import IntegrityError, transaction
 
-from credits import ledger
+from credits.ledger import ledger
+from credits.ledger.posting import Memo
 from credits.models import Balance, Transaction
-from credits.posting import Memo
 from gifts.models import GiftCode, GiftRedemption
 from tests.api import Caller, at_once
 from tests.factories import SYSTEM, gift, give, redeem

@@ -9,7 +9,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from credits.models import Balance, Transaction
-from gifts import codes, spelling
+from gifts import code_format, codes
 from gifts.models import GiftCode
 from tests.api import Answer, Caller, at_once, statuses
 from tests.conftest import gifts_of
@@ -42,7 +42,7 @@ def test_the_credits_leave_the_creator_and_the_answer_is_the_gift(ivan: Caller) 
     assert answer.status_code == 201
     body = answer.json()
     row = GiftCode.objects.get()
-    code = spelling.shown(row.code)
+    code = code_format.shown(row.code)
     entry = Transaction.objects.get(type="gift")
     created = row.created_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     expires = row.expires_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -117,7 +117,7 @@ def test_codes_are_12_characters_of_the_alphabet_from_a_cryptographic_source(
 
 
 def test_codes_differ() -> None:
-    codes_made = {spelling.new_code() for _ in range(1000)}
+    codes_made = {code_format.new_code() for _ in range(1000)}
 
     assert len(codes_made) == 1000
     assert all(re.fullmatch("[A-HJ-NP-Z2-9]{12}", code) for code in codes_made)

@@ -10,10 +10,10 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from credits.models import Balance, Purchase, Reservation, SyncSubscription, Transaction
-from gifts.demo import community, histories, people, writing
-from gifts.demo.people import Size
-from gifts.demo.writing import NotAsPlanned
 from gifts.models import GiftCode
+from mana_credits.dev.demo import batch_writer, community, demo_users, histories
+from mana_credits.dev.demo.batch_writer import NotAsPlanned
+from mana_credits.dev.demo.demo_users import Size
 from tests.factories import give
 
 pytestmark = pytest.mark.django_db
@@ -88,7 +88,7 @@ def test_it_happened_within_the_last_year() -> None:
 
 
 def test_the_busiest_of_many_has_a_good_part_of_it_all() -> None:
-    counts = people._counts(Size(100_000, 1_000_000, 1))
+    counts = demo_users._counts(Size(100_000, 1_000_000, 1))
 
     assert (sum(counts), len(counts), counts[0], min(counts)) == (1_000_000, 100_000, 19_833, 1)
 
@@ -100,7 +100,7 @@ def test_the_same_seed_makes_the_same_history() -> None:
     first, again, other = (
         [
             histories.of(batch, world, Random(seed))
-            for batch in people.batches(Size(20, 200, seed), now=now)
+            for batch in demo_users.batches(Size(20, 200, seed), now=now)
         ]
         for seed in (7, 7, 8)
     )
@@ -119,7 +119,7 @@ def test_another_seed_makes_other_users_beside_the_first() -> None:
 
 
 def test_a_run_that_was_stopped_is_completed_by_the_next_one() -> None:
-    write, calls = writing.write, iter(range(100))
+    write, calls = batch_writer.write, iter(range(100))
 
     def write_twice(made: Any) -> int:
         if next(calls) == 2:
@@ -127,8 +127,8 @@ def test_a_run_that_was_stopped_is_completed_by_the_next_one() -> None:
         return write(made)
 
     with (
-        patch.object(people, "BATCH_TRANSACTIONS", 100),
-        patch.object(writing, "write", write_twice),
+        patch.object(demo_users, "BATCH_TRANSACTIONS", 100),
+        patch.object(batch_writer, "write", write_twice),
     ):
         with pytest.raises(KeyboardInterrupt):
             generate("--users=50", "--transactions=500")
@@ -145,12 +145,12 @@ def test_a_run_that_was_stopped_is_completed_by_the_next_one() -> None:
 
 def test_a_batch_that_the_ledger_refuses_leaves_nothing() -> None:
     world = community._world(datetime.now(UTC))
-    (batch,) = people.batches(Size(20, 200, 1), now=world.now)
+    (batch,) = demo_users.batches(Size(20, 200, 1), now=world.now)
     made = histories.of(batch, world, Random(1))
     made.entries.pop(0)  # the first user's welcome
 
     with pytest.raises(NotAsPlanned, match="insufficient_credits"):
-        writing.write(made)
+        batch_writer.write(made)
 
     assert not Balance.objects.exists()
 

@@ -5,15 +5,15 @@ from decimal import Decimal
 
 import pytest
 
-from credits import erasure
-from credits.callers import User
+from credits.ledger.posting import IdempotencyKeyReused, Origin
 from credits.models import Balance, IdempotencyKey
-from credits.posting import IdempotencyKeyReused, Origin
-from gifts import campaigns, codes, privacy
+from credits.principals import User
+from gifts import campaigns, codes
 from gifts.campaigns import Plan
 from gifts.codes import GiftNotRedeemable, GiftUnknown, NewGift
 from gifts.models import Campaign, GiftCode, GiftMisses, GiftRedemption
 from gifts.throttle import Guesser
+from mana_credits.privacy import erasure, gift_erasure
 from tests.factories import gift, give, redeem
 
 NOW = datetime.now(UTC)
@@ -60,7 +60,7 @@ def test_what_was_redeemed_a_moment_before_does_not_come_back() -> None:
     made = gift("ivan", 10)
     redeem(made, "judy")
 
-    privacy._return(made.pk, now=NOW)
+    gift_erasure._return(made.pk, now=NOW)
 
     assert GiftCode.objects.get().status == "depleted"
     assert Balance.objects.get(pk="ivan").posted == 10

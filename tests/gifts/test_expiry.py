@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from credits.callers import User
+from credits.ledger.posting import Origin
 from credits.models import Balance, Transaction
-from credits.posting import Origin
+from credits.principals import User
 from gifts import codes, expiry
 from gifts.models import GiftCode, GiftMisses
 from tests.api import Caller, at_once

@@ -11,7 +11,7 @@ from django.db import OperationalError
 from django.test import Client
 from django.utils import translation
 
-from gifts import spelling
+from gifts import code_format
 from gifts.models import GiftCode
 from tests.api import Answer, Caller, statuses
 from tests.conftest import gifts_of
@@ -36,7 +36,7 @@ def test_the_page_says_what_is_in_the_gift_from_whom_and_until_when() -> None:
 
     answer = page(made.code)
 
-    code = spelling.shown(made.code)
+    code = code_format.shown(made.code)
     html = answer.content.decode()
     assert answer.status_code == 200
     assert answer["Content-Language"] == "en"
@@ -198,7 +198,7 @@ def test_an_unknown_code_meets_a_friendly_page(code: str, language: str, headlin
 
 def test_a_machine_that_tries_codes_meets_a_friendly_429(imported: GiftCode) -> None:
     """Fault 24."""
-    answers = [page(spelling.new_code()) for _ in range(31)]
+    answers = [page(code_format.new_code()) for _ in range(31)]
     hit = page("RVZ5JG", "de")
 
     assert statuses(answers) == {404: 30, 429: 1}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from credits import mailboxes
+from credits import email_addresses
 from credits.models import Balance
 from gifts.models import GiftCode
 from tests.api import Answer, Caller, at_once
@@ -57,7 +57,9 @@ def test_no_other_address_passes_for_it(email: str | None) -> None:
 
 
 def test_composed_and_decomposed_letters_are_the_same_address() -> None:
-    assert mailboxes.mailbox("A@MU\u0308LL.test") == mailboxes.mailbox("a@m\u00fcll.test")
+    assert email_addresses.mailbox("A@MU\u0308LL.test") == email_addresses.mailbox(
+        "a@m\u00fcll.test"
+    )
 
 
 def test_somebody_else_learns_nothing_of_what_became_of_it(judy: Caller) -> None:

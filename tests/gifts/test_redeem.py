@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from credits.models import Balance, Transaction
-from gifts import spelling
+from gifts import code_format
 from gifts.models import GiftCode, GiftRedemption
 from tests.api import Caller, at_once, statuses
 from tests.conftest import gifts_of
@@ -48,7 +48,7 @@ def test_an_empty_body_redeems(judy: Caller) -> None:
 
 
 @pytest.mark.parametrize(
-    "typed", [str.lower, spelling.shown, lambda code: spelling.shown(code).lower()]
+    "typed", [str.lower, code_format.shown, lambda code: code_format.shown(code).lower()]
 )
 def test_dashes_and_case_do_not_matter(judy: Caller, typed: "type[str]") -> None:
     give("ivan", 10)
@@ -132,7 +132,7 @@ def test_a_redeemed_gift_is_in_the_list_of_received_ones(judy: Caller) -> None:
             "creditTransactionId": str(Transaction.objects.get(user_id="judy").pk),
             "sourceAppId": "web",
             "createdAt": at,
-            "code": spelling.shown(made.code),
+            "code": code_format.shown(made.code),
             "credits": 2.5,
             "message": "Hi",
             "creatorName": "Ivan",

@@ -21,10 +21,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from credits import ledger
-from credits.callers import User
+from credits.ledger import ledger
+from credits.ledger.posting import InsufficientCredits, Memo, Origin
 from credits.models import Balance
-from credits.posting import InsufficientCredits, Memo, Origin
+from credits.principals import User
 from gifts import codes, expiry, pending
 from gifts.codes import GiftNotRedeemable, GiftUnknown, NewGift, OwnGift
 from gifts.models import GiftCode

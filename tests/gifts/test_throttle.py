@@ -8,9 +8,9 @@ from django.db import connection
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 
-from credits.addresses import client_address
+from credits.client_ip import client_address
 from credits.models import Balance
-from gifts import codes, spelling, throttle
+from gifts import code_format, codes, throttle
 from gifts.models import GiftMisses
 from gifts.throttle import Guesser, TooManyMisses
 from tests.api import Answer, Caller, at_once, statuses
@@ -29,7 +29,7 @@ def limits(settings: Any) -> dict[str, int]:
 
 
 def guess(caller: Caller, code: str | None = None) -> Answer:
-    return caller.post(f"{code or spelling.new_code()}/redeem", {})
+    return caller.post(f"{code or code_format.new_code()}/redeem", {})
 
 
 def miss(address: str, code: str = "ABCDEFGHJKLM", now: datetime = NOW) -> None:
@@ -48,7 +48,7 @@ def test_a_guessing_attack_on_look_ups_meets_429(stranger: Caller) -> None:
     give("ivan", 10)
     made = gift("ivan")
 
-    answers = [stranger.get(spelling.new_code()) for _ in range(40)]
+    answers = [stranger.get(code_format.new_code()) for _ in range(40)]
     hit = stranger.get(made.code)
 
     assert statuses(answers) == {404: 30, 429: 10}
@@ -195,7 +195,8 @@ def test_the_look_at_the_counts_is_one_query(stranger: Caller) -> None:
 
 def test_a_forwarded_address_counts_for_nothing_by_default(stranger: Caller) -> None:
     answers = [
-        stranger.get(spelling.new_code(), **{"X-Forwarded-For": f"192.0.2.{n}"}) for n in range(31)
+        stranger.get(code_format.new_code(), **{"X-Forwarded-For": f"192.0.2.{n}"})
+        for n in range(31)
     ]
 
     assert statuses(answers) == {404: 30, 429: 1}

@@ -9,9 +9,10 @@ from urllib.parse import quote
 import pytest
 from django.db import IntegrityError, connection
 
-from credits import erasure, ledger, reservations
+from credits.ledger import ledger, reservations
+from credits.ledger.posting import Memo, Origin
 from credits.models import Balance, Reservation, Transaction, UsageStat
-from credits.posting import Memo, Origin
+from mana_credits.privacy import erasure
 from tests.api import Caller, use
 from tests.factories import give, hold, spend
 

@@ -12,8 +12,9 @@ from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from psycopg.errors import LockNotAvailable
 
-from credits import erasure, erasure_requests, worker
+from credits import erasure_requests, worker
 from credits.models import Balance, ErasureRequest, IdempotencyKey, Transaction, UsageStat
+from mana_credits.privacy import erasure
 from tests.api import Caller, use
 from tests.factories import give, hold, spend
 
@@ -137,7 +138,7 @@ def test_a_person_whose_rows_are_locked_is_left_for_later(service: Caller, dora:
             raise OperationalError from LockNotAvailable()
         return (yield from real(user_id))
 
-    with patch("credits.erasure.erasing", erasing):
+    with patch("mana_credits.privacy.erasure.erasing", erasing):
         outcomes = complete()
 
     assert outcomes == {"locked": 1, "statements": 2, "erased": 1}
@@ -148,7 +149,7 @@ def test_any_other_failure_of_the_database_is_the_jobs(service: Caller, dora: st
     service.delete("balance/dora")
 
     with (
-        patch("credits.erasure.erasing", side_effect=OperationalError),
+        patch("mana_credits.privacy.erasure.erasing", side_effect=OperationalError),
         pytest.raises(OperationalError),
     ):
         complete()

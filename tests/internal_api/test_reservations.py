@@ -8,9 +8,9 @@ from uuid import uuid4
 import pytest
 from django.core.management import call_command
 
-from credits import reservations
+from credits.ledger import reservations
+from credits.ledger.posting import Origin
 from credits.models import Balance, Reservation, Transaction
-from credits.posting import Origin
 from tests.api import Answer, Caller
 from tests.factories import give, hold, spend
 

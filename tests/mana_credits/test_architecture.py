@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 APPS = ("credits", "gifts", "webhooks", "internal_api", "mana_credits")
-SANDBOX = ("mana_credits/sandbox/", "mana_credits/embedded_postgres.py")
+SANDBOX = ("mana_credits/sandbox/", "mana_credits/dev/embedded_postgres.py")
 
 WRITTEN_BY_THE_DATABASE = {"Balance", "Transaction", "IdempotencyKey", "UsageStat"}
 WRITES = {
@@ -143,14 +143,21 @@ def test_only_the_ledger_calls_the_function_that_posts() -> None:
         if any("post_transaction" in text for text in texts(tree))
     }
 
-    assert callers == {"credits/posting.py", "credits/bulk.py"}  # the latter many at once
+    assert callers == {
+        "credits/ledger/posting.py",
+        "credits/ledger/bulk_posting.py",
+    }  # the latter many at once
 
 
 def test_only_erasure_writes_the_ledgers_rows_otherwise() -> None:
     writers = {path for path, tree in modules(*APPS).items() if rows_written(tree)}
 
     # The latter two delete keys.
-    assert writers == {"credits/erasure.py", "credits/key_retention.py", "credits/ledger.py"}
+    assert writers == {
+        "mana_credits/privacy/erasure.py",
+        "credits/key_retention.py",
+        "credits/ledger/ledger.py",
+    }
 
 
 def test_no_module_writes_the_ledgers_rows_in_sql_of_its_own() -> None:
@@ -198,7 +205,9 @@ def test_the_domain_knows_neither_http_nor_drf() -> None:
         if name.startswith(("django.http", "rest_framework", "drf_spectacular"))
     }
 
-    assert {"credits/ledger.py", "credits/erasure.py", "gifts/codes.py"} <= set(domain)
+    assert {"credits/ledger/ledger.py", "mana_credits/privacy/erasure.py", "gifts/codes.py"} <= set(
+        domain
+    )
     assert translating == set()
 
 
@@ -209,7 +218,7 @@ def test_the_service_knows_neither_its_sandbox_nor_an_embedded_database() -> Non
         path
         for path, tree in service.items()
         for name in imports(tree)
-        if name.startswith(("mana_credits.sandbox", "mana_credits.embedded_postgres"))
+        if name.startswith(("mana_credits.dev.sandbox", "mana_credits.dev.embedded_postgres"))
     }
 
     assert "mana_credits/settings.py" in service

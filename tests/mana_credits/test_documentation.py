@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 from django.core.management import get_commands
 
-from mana_credits.sandbox.seed import seed, seed_packages
+from mana_credits.dev.sandbox.seed import seed, seed_packages
 from tests import running
 from tests.environment import PROVIDER, SERVICE_KEY
 

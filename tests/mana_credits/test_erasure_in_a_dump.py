@@ -17,16 +17,19 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from credits import adjusting, ledger_checks, outbox, refunds, worker
+from credits import ledger_checks, worker
+from credits.ledger.posting import Origin
 from credits.models import ErasureRequest, Package, Purchase, StripeCustomer, Transaction
-from credits.posting import Origin
-from credits.staff import Operator, Why
+from credits.outbox import outbox
+from credits.payments import refund_requests
 from credits.worker import Job
 from gifts import campaigns, codes
 from gifts.campaigns import Plan
 from gifts.codes import GiftUnknown
 from gifts.models import GiftBlock, GiftCode
 from gifts.throttle import Guesser
+from mana_credits.back_office.acts import balance_adjustments
+from mana_credits.back_office.acts.audit import Operator, Why
 from tests.api import Caller, use
 from tests.conftest import discrepancies, gifts_of
 from tests.environment import PROVIDER
@@ -98,7 +101,7 @@ def buy_and_be_refunded(stripe: Stripe, starter: Package) -> None:
         deliver(
             event_of("evt_late", "payment_intent.succeeded", {**intent, "receipt_email": EMAIL})
         )
-    refunds.refund(
+    refund_requests.refund(
         purchase.pk,
         cents=100,
         reason=f"trace-reason {NAME}",
@@ -153,7 +156,7 @@ def be_helped() -> None:
     """Let operators correct the balance, wait for a colleague, and block from gifts."""
     olga = Operator("olga", lambda permission: True, request_id="trace-help")
     for amount in (5, 5_000):
-        adjusting.adjust(
+        balance_adjustments.adjust(
             olga,
             DORA,
             Decimal(amount),

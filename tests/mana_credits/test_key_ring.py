@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from mana_credits.api import tokens
 from mana_credits.api.errors import ServiceUnavailable
 from mana_credits.api.tokens import KeyRing
-from mana_credits.sandbox.identity import IdentityProvider
+from mana_credits.dev.sandbox.identity import IdentityProvider
 from tests.api import Caller, at_once
 from tests.environment import PROVIDER
 

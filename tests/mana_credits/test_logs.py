@@ -11,7 +11,7 @@ import structlog
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 
-from credits import ledger
+from credits.ledger import ledger
 from mana_credits import logs, middleware
 from mana_credits.api import errors, tokens
 from tests.api import Caller, use

@@ -14,13 +14,15 @@ from prometheus_client import generate_latest
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.registry import CollectorRegistry
 
-from credits import outbox, reservations, worker
+from credits import worker
 from credits.jobs import check_ledger
+from credits.ledger import reservations
+from credits.ledger.posting import Origin
 from credits.models import Balance, OutboxMessage
-from credits.posting import Origin
+from credits.outbox import outbox
 from credits.worker import Job
-from mana_credits import metrics, pool
-from mana_credits.state import StateCollector
+from mana_credits import metrics, pool_metrics
+from mana_credits.database_metrics import StateCollector
 from tests import running
 from tests.api import Caller, use
 from tests.factories import give, hold
@@ -194,9 +196,9 @@ def test_what_dead_processes_counted_is_summed_and_their_gauges_go(
 
 @pytest.mark.django_db
 def test_a_look_at_the_pool_counts_its_connections() -> None:
-    pool.look()
+    pool_metrics.look()
 
-    (connections,) = pool.CONNECTIONS.collect()
+    (connections,) = pool_metrics.CONNECTIONS.collect()
     sizes = {sample.labels["state"]: sample.value for sample in connections.samples}
     assert sizes["lent"] >= 1
     assert sizes["idle"] >= 0

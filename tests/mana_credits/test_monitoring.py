@@ -24,7 +24,7 @@ SUFFIXES = {
 }
 OF_PROMETHEUS = {"le", "instance", "job"}
 
-for module in ("mana_credits.urls", "mana_credits.pool"):
+for module in ("mana_credits.urls", "mana_credits.pool_metrics"):
     import_module(module)  # whatever counts
 
 pytestmark = pytest.mark.django_db

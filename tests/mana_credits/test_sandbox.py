@@ -17,8 +17,8 @@ import psutil
 import psycopg
 import pytest
 
-from mana_credits import embedded_postgres
-from mana_credits.sandbox.state import State
+from mana_credits.dev import embedded_postgres
+from mana_credits.dev.sandbox.state import State
 
 START_SECONDS = 60
 SECRETS = ("SECRET_KEY", "MANA_SERVICE_KEY", "DATABASE_URL", "DEBUG", "MANA_AUTH_URL", "JWT_ISSUER")
@@ -28,7 +28,7 @@ def sandbox(folder: Path, **environment: str) -> "subprocess.Popen[str]":
     """Start the sandbox with a newcomer's environment."""
     inherited = {name: value for name, value in os.environ.items() if name not in SECRETS}
     return subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "mana_credits.sandbox"],
+        [sys.executable, "-W", "ignore", "-m", "mana_credits.dev.sandbox"],
         env={**inherited, "SANDBOX_DIR": str(folder), **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -131,7 +131,7 @@ def test_what_a_killed_sandbox_left_is_taken_over_and_stopped(folder: Path) -> N
     database = folder / "postgres"
     killed = (
         "import os, pathlib, signal, sys\n"
-        "from mana_credits.embedded_postgres import server\n"
+        "from mana_credits.dev.embedded_postgres import server\n"
         "with server(pathlib.Path(sys.argv[1])):\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )

@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from credits.models import Package, Purchase
-from mana_credits.sandbox.seed import seed_packages
+from mana_credits.dev.sandbox.seed import seed_packages
 from tests.api import Caller
 from tests.stripe import PAGES, Stripe, buy, deliver
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from django.test import Client
 
-from credits import ledger
+from credits.ledger import ledger
 from tests.api import Caller, use
 from tests.environment import PROVIDER, SERVICE_KEY
 from tests.factories import give

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from mana_credits.api.tokens import verify
-from mana_credits.sandbox.identity import IdentityProvider
+from mana_credits.dev.sandbox.identity import IdentityProvider
 from tests.api import Answer, Caller
 from tests.environment import IDENTITY_KEY, PROVIDER
 from tests.factories import give

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from credits.models import Transaction
-from mana_credits.listening import ALL_PACKETS, hear, refuse_newcomers
+from mana_credits.listeners import ALL_PACKETS, hear, refuse_newcomers
 from tests import running
 from tests.api import use
 from tests.factories import give

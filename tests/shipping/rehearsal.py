@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
-from mana_credits.sandbox import identity
-from mana_credits.sandbox.identity import IdentityProvider
+from mana_credits.dev.sandbox import identity
+from mana_credits.dev.sandbox.identity import IdentityProvider
 from tests.shipping import dockerfile, servers
 from tests.shipping.front import Front, nginx, prometheus
 from tests.shipping.load import Load

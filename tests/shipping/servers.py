@@ -17,7 +17,7 @@ from urllib.parse import quote
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from mana_credits.embedded_postgres import FOR_TESTS, temporary_server
+from mana_credits.dev.embedded_postgres import FOR_TESTS, temporary_server
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "for-the-test"

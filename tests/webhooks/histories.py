@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 from uuid import uuid4
 
-from credits import buying
+from credits.ledger.posting import Origin
 from credits.models import Balance, Package, Purchase, Transaction
-from credits.posting import Origin
+from credits.payments import checkout as buying
 from tests.api import Caller
 from tests.environment import PROVIDER
 from tests.stripe import PAGES, Object, Stripe
@@ -168,9 +168,9 @@ def start_unheard(offer: Package, *, checkout: bool) -> Purchase:
     intent = {"id": f"pi_{name}", "client_secret": "secret"}
     session = {"id": f"cs_{name}", "url": "http://localhost/pay"}
     with (
-        patch("credits.stripe_api.create_customer", return_value=f"cus_{name}"),
-        patch("credits.stripe_api.create_intent", return_value=intent),
-        patch("credits.stripe_api.create_session", return_value=session),
+        patch("credits.payments.stripe_api.create_customer", return_value=f"cus_{name}"),
+        patch("credits.payments.stripe_api.create_intent", return_value=intent),
+        patch("credits.payments.stripe_api.create_session", return_value=session),
     ):
         return buying.start(
             f"user-{name}",

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from credits import refunds
+from credits.ledger.posting import Origin
 from credits.models import Package, Purchase
-from credits.posting import Origin
-from mana_credits.sandbox import stripe as sandbox_stripe
+from credits.payments import refund_requests
+from mana_credits.dev.sandbox import stripe as sandbox_stripe
 from tests.api import Caller
 from tests.credits.test_returns import NOW
 from tests.stripe import PAGES, SECRET, WEBHOOK, Stripe, buy
@@ -54,7 +54,9 @@ def test_a_card_that_is_declined_then_accepted_then_refunded(
     stripe.pay(str(purchase.pk))
     ends_as(purchase, "completed", 500, alice)
 
-    refunds.refund(purchase.pk, cents=None, reason="test", origin=Origin("operator:olga"), now=NOW)
+    refund_requests.refund(
+        purchase.pk, cents=None, reason="test", origin=Origin("operator:olga"), now=NOW
+    )
     ends_as(purchase, "refunded", 0, alice)
 
 

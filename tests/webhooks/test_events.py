@@ -7,7 +7,7 @@ from unittest.mock import patch
 import pytest
 from django.core.management import call_command
 
-from credits import ledger
+from credits.ledger import ledger
 from credits.models import Balance, Package, Purchase, Return, Transaction
 from tests.api import Caller, at_once, statuses
 from tests.factories import spend
@@ -373,7 +373,7 @@ def test_a_charge_whose_refund_is_missing_is_told_of(bought: Bought, send: Sende
     send("payment_intent.succeeded", intent(purchase))
     charge = {"payment_intent": purchase.stripe_payment_intent_id, "amount_refunded": 100}
 
-    with patch("credits.returns.logger") as logger:
+    with patch("credits.payments.money_back.logger") as logger:
         answer = send("charge.refunded", charge)
 
     assert answer.status_code == 200
@@ -389,7 +389,7 @@ def test_an_event_that_cannot_be_applied_stays_and_is_applied_when_it_comes_agai
     purchase = bought()
     stripe.pay(str(purchase.pk))
     (event,) = stripe.events()
-    with patch("credits.returns.settle", side_effect=RuntimeError("a defect")):
+    with patch("credits.payments.money_back.settle", side_effect=RuntimeError("a defect")):
         broken = deliver(event)
         half = state(purchase)
     kept = StripeEvent.objects.get()
@@ -410,7 +410,7 @@ def test_the_worker_applies_what_could_not_be_applied(
     purchase = bought()
     stripe.pay(str(purchase.pk))
     (event,) = stripe.events()
-    with patch("credits.returns.settle", side_effect=RuntimeError("a defect")):
+    with patch("credits.payments.money_back.settle", side_effect=RuntimeError("a defect")):
         deliver(event)
         with pytest.raises(SystemExit):
             call_command("process_stripe_events")

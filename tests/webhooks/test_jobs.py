@@ -12,7 +12,7 @@ from tests.api import Caller
 from tests.stripe import Stripe, deliver
 from webhooks import jobs
 from webhooks.models import StripeEvent
-from webhooks.reconciling import DoesNotReconcile, Finding
+from webhooks.reconciliation import DoesNotReconcile, Finding
 
 pytestmark = pytest.mark.django_db
 
@@ -40,7 +40,7 @@ def test_an_event_that_failed_is_applied_again(
     alice: Caller, starter: Package, stripe: Stripe
 ) -> None:
     buy(alice, starter, stripe)
-    with patch("credits.purchases.complete", side_effect=RuntimeError("a defect")):
+    with patch("credits.payments.purchases.complete", side_effect=RuntimeError("a defect")):
         for event in stripe.events():
             deliver(event)
     received = StripeEvent.objects.filter(processed_at=None).earliest("received_at").received_at

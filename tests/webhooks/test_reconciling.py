@@ -7,9 +7,10 @@ import pytest
 import stripe as library
 from django.core.management import CommandError, call_command
 
-from credits import buying, ledger, stripe_api
+from credits.ledger import ledger
+from credits.ledger.posting import BalanceTooLarge
 from credits.models import JobRun, Package, Purchase, Return
-from credits.posting import BalanceTooLarge
+from credits.payments import checkout, stripe_api
 from tests.api import Caller
 from tests.stripe import PAGES, Stripe, buy, deliver, no_waiting
 
@@ -134,7 +135,7 @@ def test_an_old_payment_that_is_unfinished_here_is_asked_for(
 ) -> None:
     stripe.pay(str(bought.pk))
 
-    with patch("credits.stripe_api.intents", return_value=iter([])):
+    with patch("credits.payments.stripe_api.intents", return_value=iter([])):
         exit_code = reconcile()
 
     assert exit_code == 0
@@ -153,8 +154,8 @@ def test_old_refunds_and_disputes_that_are_unfinished_here_are_asked_for(
     stripe.post(f"disputes/{dispute['id']}/won")
 
     with (
-        patch("credits.stripe_api.refunds", return_value=iter([])),
-        patch("credits.stripe_api.disputes", return_value=iter([])),
+        patch("credits.payments.stripe_api.refunds", return_value=iter([])),
+        patch("credits.payments.stripe_api.disputes", return_value=iter([])),
     ):
         exit_code = reconcile()
 
@@ -208,7 +209,9 @@ def test_what_was_credited_and_is_not_paid_is_reported(
     reconcile()
 
     unpaid = {**stripe.get(f"payment_intents/{bought.stripe_payment_intent_id}")}
-    with patch("credits.stripe_api.intents", return_value=[{**unpaid, "status": "canceled"}]):
+    with patch(
+        "credits.payments.stripe_api.intents", return_value=[{**unpaid, "status": "canceled"}]
+    ):
         exit_code = reconcile()
 
     assert exit_code == 1
@@ -228,7 +231,7 @@ def test_what_cannot_be_applied_is_reported_and_the_rest_applied(
             raise BalanceTooLarge
         return real(*arguments, **options)
 
-    with patch("credits.ledger.credit_purchase", side_effect=credit):
+    with patch("credits.ledger.ledger.credit_purchase", side_effect=credit):
         exit_code = reconcile()
 
     assert exit_code == 1
@@ -242,7 +245,7 @@ def test_long_lists_are_read_page_by_page(alice: Caller, starter: Package, strip
     for name in names:
         stripe.pay(name)
 
-    with patch("credits.stripe_api.PAGE", 2):
+    with patch("credits.payments.stripe_api.PAGE", 2):
         exit_code = reconcile()
 
     assert exit_code == 0
@@ -261,7 +264,7 @@ def test_a_rate_limit_is_waited_for(bought: Purchase, stripe: Stripe) -> None:
 
     with (
         patch.object(library.PaymentIntentService, "list", listed),
-        patch("credits.stripe_api.time.sleep") as sleep,
+        patch("credits.payments.stripe_api.time.sleep") as sleep,
     ):
         exit_code = reconcile()
 
@@ -275,7 +278,7 @@ def test_a_rate_limit_without_end_is_an_error(bought: Purchase, stripe: Stripe) 
 
     with (
         patch.object(library.PaymentIntentService, "list", side_effect=refusal),
-        patch("credits.stripe_api.time.sleep") as sleep,
+        patch("credits.payments.stripe_api.time.sleep") as sleep,
         pytest.raises(stripe_api.PaymentUnavailable),
     ):
         reconcile()
@@ -289,7 +292,7 @@ def test_a_question_that_stripe_does_not_understand_is_a_defect(
     refusal = library.InvalidRequestError("what?", "id", http_status=400)  # type: ignore[no-untyped-call]
 
     with (
-        patch("credits.stripe_api.intents", return_value=[]),
+        patch("credits.payments.stripe_api.intents", return_value=[]),
         patch.object(library.PaymentIntentService, "retrieve", side_effect=refusal),
         pytest.raises(library.InvalidRequestError),
     ):
@@ -297,7 +300,7 @@ def test_a_question_that_stripe_does_not_understand_is_a_defect(
 
 
 def test_a_purchase_that_was_opened_meanwhile_is_not_given_up(bought: Purchase) -> None:
-    buying.give_up(bought)
+    checkout.give_up(bought)
 
     assert state(bought) == ("pending", 0)
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from credits import backfills
+from credits.ledger import backfills
 from credits.management.backfill_command import BackfillCommand
 
 

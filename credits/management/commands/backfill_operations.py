@@ -9,10 +9,10 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from credits import backfills
 from credits.amounts import plain
-from credits.backfills import Rule
 from credits.catalogue import LARGEST_QUANTITY, OperationUnknown
+from credits.ledger import backfills
+from credits.ledger.backfills import Rule
 from credits.management.backfill_command import BackfillCommand
 
 COLUMNS = ("app_id", "description", "operation", "quantity")

@@ -4,7 +4,7 @@ from argparse import ArgumentParser, ArgumentTypeError
 from datetime import date
 from typing import Any, ClassVar
 
-from credits import backfills
+from credits.ledger import backfills
 from credits.management.backfill_command import BackfillCommand
 
 

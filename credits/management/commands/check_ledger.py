@@ -9,8 +9,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from credits import books, ledger_checks, worker
-from credits.books import BooksDoNotClose, Discrepancy
+from credits import ledger_checks, worker
+from credits.ledger import books
+from credits.ledger.books import BooksDoNotClose, Discrepancy
 from credits.ledger_checks import Scope
 from credits.management.progress import add_batch_size, progress
 from credits.worker import Job

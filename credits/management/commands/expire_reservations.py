@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from credits import reservations
+from credits.ledger import reservations
 
 
 class Command(BaseCommand):

@@ -12,9 +12,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from credits import granting
 from credits.amounts import InvalidAmount, plain, positive
-from credits.granting import Campaign, Grant, Granted
+from credits.ledger import campaign_grants
+from credits.ledger.campaign_grants import Campaign, Grant, Granted
 from credits.management.progress import (
     add_apply,
     add_batch_size,
@@ -56,7 +56,7 @@ class Command(BaseCommand):
         campaign = _campaign(options)
         path: Path = options["csv"]
         total = sum(1 for _ in _grants(path))
-        step = granting.give if apply else granting.plan
+        step = campaign_grants.give if apply else campaign_grants.plan
         counts, total_credits = (
             Counter({"granted": 0, "had theirs": 0, "had another amount": 0}),
             Decimal(0),

@@ -11,9 +11,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from credits import report
 from credits.errors import DomainError
-from credits.report import Moment, Report
+from credits.reporting import ledger_report
+from credits.reporting.ledger_report import Moment, Report
 
 # Under which heading a section stands.
 PARTS = {
@@ -46,7 +46,7 @@ class Command(BaseCommand):
     def handle(self, *, month: date, csv: Path | None, **options: Any) -> None:
         """Print the report; exit with 1 if it does not add up."""
         try:
-            made = report.of_month(month, now=datetime.now(UTC))
+            made = ledger_report.of_month(month, now=datetime.now(UTC))
         except DomainError as refusal:
             raise CommandError(refusal.text) from refusal
         for line in _table(made):

@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management.base import CommandError
 from tqdm import tqdm
 
-from credits import daily
 from credits.management.job_command import JobCommand
+from credits.reporting import daily_totals
 
 
 class Command(JobCommand):
@@ -35,7 +35,7 @@ class Command(JobCommand):
         if options["all"] and (first or options["last"]):
             raise CommandError("--all is every day: it takes neither --from nor --to")
         if options["all"]:
-            self._sum(daily.first_day() or today, today)
+            self._sum(daily_totals.first_day() or today, today)
         elif first:
             self._sum(first, last)
         elif options["last"]:
@@ -47,6 +47,6 @@ class Command(JobCommand):
         days = (last - first).days + 1
         if days < 1:
             raise CommandError("--from must not be after --to")
-        found = daily.sum_days(first, last)
+        found = daily_totals.sum_days(first, last)
         shown = tqdm(found, total=days, unit=" days", disable=not sys.stderr.isatty())
         self.stdout.write(f"{sum(1 for _ in shown)} days summed, {first} to {last}.")

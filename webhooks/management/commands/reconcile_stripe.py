@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from credits import worker
 from credits.worker import Job
-from webhooks.reconciling import Check, DoesNotReconcile
+from webhooks.reconciliation import Check, DoesNotReconcile
 
 UNITS = {"h": "hours", "d": "days"}
 

@@ -1,0 +1,1 @@
+"""The API of credits: views, serializers, routes and pages."""

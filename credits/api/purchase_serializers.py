@@ -1,0 +1,115 @@
+"""What users send and read about packages and purchases; the wire's names stand only here."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from rest_framework import serializers
+
+from credits.api.wire_fields import Amount, JsonObject, Label, Text, Timestamp, UserId, Uuid
+from credits.api.wire_serializers import KeyedSerializer, WireSerializer
+from credits.models import Purchase
+from credits.payments.checkout import Pages
+
+
+class PageUrl(Label):
+    """The address of one of our own pages: at `BASE_URL` or an origin of `CORS_ORIGINS`."""
+
+    default_error_messages = {"origin": "Only addresses of the ecosystem's own apps are allowed."}
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"max_length": 2048, **options})
+
+    def to_internal_value(self, data: object) -> str:
+        """Take addresses that Stripe may lead a buyer to."""
+        url = super().to_internal_value(data)
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            self.fail("origin")
+        if f"{parts.scheme}://{parts.netloc}" not in _origins():
+            self.fail("origin")
+        return url
+
+
+def _origins() -> set[str]:
+    base = urlsplit(settings.BASE_URL)
+    return {f"{base.scheme}://{base.netloc}", *settings.CORS_ALLOWED_ORIGINS}
+
+
+class PackageSerializer(WireSerializer):
+    """Credits that can be bought."""
+
+    id = Uuid()
+    name = Text()
+    description = Text(allow_null=True)
+    credits = Amount()
+    priceEuroCents = serializers.IntegerField(source="price_euro_cents")
+    stripePriceId = Text(source="stripe_price_id", allow_null=True)
+    active = serializers.BooleanField()
+    sortOrder = serializers.IntegerField(source="sort_order")
+    metadata = JsonObject(allow_null=True)
+    createdAt = Timestamp(source="created_at")
+    updatedAt = Timestamp(source="updated_at")
+
+
+class PurchaseSerializer(WireSerializer):
+    """A purchase, at the price and for the credits of its start."""
+
+    id = Uuid()
+    userId = UserId(source="user_id")
+    packageId = Uuid(source="package_id")
+    credits = Amount()
+    priceEuroCents = serializers.IntegerField(source="price_euro_cents")
+    stripePaymentIntentId = Text(source="stripe_payment_intent_id", allow_null=True)
+    stripeCustomerId = Text(source="stripe_customer_id", allow_null=True)
+    status = serializers.ChoiceField(choices=Purchase.Status.choices)
+    metadata = JsonObject(allow_null=True)
+    createdAt = Timestamp(source="created_at")
+    completedAt = Timestamp(source="completed_at", allow_null=True)
+
+
+class StartSerializer(KeyedSerializer):
+    """The package to buy; with both addresses the purchase is paid at Stripe's Checkout."""
+
+    packageId = Uuid(source="package_id")
+    successUrl = PageUrl(source="success_url", required=False, allow_null=True)
+    cancelUrl = PageUrl(source="cancel_url", required=False, allow_null=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Return the package and its `pages`, None without Checkout."""
+        success, cancel = attrs.get("success_url"), attrs.get("cancel_url")
+        if bool(success) != bool(cancel):
+            missing = "cancelUrl" if success else "successUrl"
+            raise serializers.ValidationError({missing: ["Checkout needs both addresses."]})
+        return {**attrs, "pages": Pages(success, cancel) if success and cancel else None}
+
+
+class PurchaseIdSerializer(WireSerializer):
+    """A path that names a purchase."""
+
+    id = Uuid(source="purchase_id")
+
+
+class StartedSerializer(WireSerializer):
+    """How to pay: with the client secret, or at `checkoutUrl`, which only Checkout has."""
+
+    purchaseId = Uuid(source="id")
+    clientSecret = Text(source="client_secret", allow_null=True)
+    amount = serializers.IntegerField(source="price_euro_cents", help_text="In cents (EUR).")
+    credits = Amount()
+    checkoutUrl = serializers.URLField(source="checkout_url", required=False)
+
+    def represent(self, subject: object) -> dict[str, Any]:
+        """Leave out the address that a payment intent has not."""
+        answer = super().represent(subject)
+        if answer["checkoutUrl"] is None:
+            del answer["checkoutUrl"]
+        return answer
+
+
+PACKAGE = PackageSerializer()
+PURCHASE = PurchaseSerializer()
+PURCHASE_ID = PurchaseIdSerializer()
+START = StartSerializer()
+STARTED = StartedSerializer()

@@ -1,0 +1,72 @@
+"""What a user's apps ask about buying credits (`/api/v1/credits`)."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from credits.api.purchase_serializers import (
+    PACKAGE,
+    PURCHASE,
+    PURCHASE_ID,
+    START,
+    STARTED,
+    PackageSerializer,
+    PurchaseSerializer,
+    StartedSerializer,
+    StartSerializer,
+)
+from credits.api.wire_serializers import origin, user
+from credits.payments import checkout, packages, purchases
+
+
+class PackageViewSet(GenericViewSet[Any]):
+    """What can be bought; open to everybody."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    pagination_class = None
+
+    @extend_schema(operation_id="packages", responses=PackageSerializer(many=True))
+    def offered(self, request: Request) -> Response:
+        """The packages that can be bought, in their order."""
+        return Response([PACKAGE.represent(row) for row in packages.offered()])
+
+
+class PurchaseViewSet(GenericViewSet[Any]):
+    """A user's purchases."""
+
+    keyset = "number"
+
+    @extend_schema(operation_id="purchases", responses=PurchaseSerializer(many=True))
+    def purchases(self, request: Request) -> Response:
+        """The user's purchases, newest first."""
+        page = self.paginate_queryset(purchases.of_user(user(request).id)) or []
+        return self.get_paginated_response([PURCHASE.represent(row) for row in page])
+
+    @extend_schema(
+        operation_id="start_purchase", request=StartSerializer, responses=StartedSerializer
+    )
+    def start(self, request: Request) -> Response:
+        """Start to buy a package, once per idempotency key. 503 when Stripe is away."""
+        body = START.parse(request.data)
+        buyer = user(request)
+        purchase = checkout.start(
+            buyer.id,
+            body["package_id"],
+            email=buyer.email,
+            pages=body["pages"],
+            origin=origin(request, body),
+            now=datetime.now(UTC),
+        )
+        return Response(STARTED.represent(purchase))
+
+    @extend_schema(operation_id="purchase", responses=PurchaseSerializer)
+    def purchase(self, request: Request, purchase_id: str) -> Response:
+        """One of the user's purchases; 404 for anybody else's."""
+        named = PURCHASE_ID.parse({"id": purchase_id})
+        found = purchases.find(**named, user_id=user(request).id)
+        return Response(PURCHASE.represent(found))

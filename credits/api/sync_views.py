@@ -1,0 +1,106 @@
+"""Cloud Sync for users (`/api/v1/sync`) and for admins (`/api/v1/admin/sync`)."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from credits.api.sync_serializers import (
+    ACTIVATE,
+    ACTIVATED,
+    CHANGE_INTERVAL,
+    DEACTIVATED,
+    INTERVAL_CHANGED,
+    SYNC_GIFT,
+    SYNC_STATUS,
+    ActivatedSerializer,
+    ActivateSerializer,
+    ChangeIntervalSerializer,
+    DeactivatedSerializer,
+    IntervalChangedSerializer,
+    SyncGiftSerializer,
+    SyncStatusSerializer,
+)
+from credits.api.wire_serializers import language, named_user, origin, user
+from credits.models import SyncSubscription
+from credits.sync import cloud_sync
+
+
+class SyncViewSet(GenericViewSet[SyncSubscription]):
+    """The user's own Cloud Sync."""
+
+    @extend_schema(operation_id="sync_status", responses=SyncStatusSerializer)
+    def status(self, request: Request) -> Response:
+        """Whether sync is on, and when the next charge is due."""
+        return Response(SYNC_STATUS.represent(cloud_sync.status(user(request).id)))
+
+    @extend_schema(
+        operation_id="sync_activate", request=ActivateSerializer, responses=ActivatedSerializer
+    )
+    def activate(self, request: Request) -> Response:
+        """Turn sync on, charging the first period; 402 when the credits do not suffice."""
+        body = ACTIVATE.parse(request.data)
+        activation = cloud_sync.activate(
+            user(request).id,
+            interval=body["interval"],
+            origin=origin(request, body),
+            now=datetime.now(UTC),
+            language=language(request),
+        )
+        return Response(ACTIVATED.represent(activation))
+
+    @extend_schema(operation_id="sync_deactivate", request=None, responses=DeactivatedSerializer)
+    def deactivate(self, request: Request) -> Response:
+        """Turn sync off at once; what was paid for is remembered."""
+        subscription = cloud_sync.deactivate(user(request).id, now=datetime.now(UTC))
+        return Response(DEACTIVATED.represent(subscription))
+
+    @extend_schema(
+        operation_id="sync_change_interval",
+        request=ChangeIntervalSerializer,
+        responses=IntervalChangedSerializer,
+    )
+    def change_interval(self, request: Request) -> Response:
+        """Pay at another interval from the next renewal on."""
+        body = CHANGE_INTERVAL.parse(request.data)
+        change = cloud_sync.change_interval(
+            user(request).id, interval=body["interval"], now=datetime.now(UTC)
+        )
+        return Response(INTERVAL_CHANGED.represent(change))
+
+
+class HasAdminRole(BasePermission):
+    """Lets users pass whose token says that they are admins."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        """Return whether the caller is one."""
+        return user(request).role == "admin"
+
+
+class AdminSyncViewSet(GenericViewSet[SyncSubscription]):
+    """Any user's Cloud Sync, for admins."""
+
+    permission_classes = (HasAdminRole,)
+
+    @extend_schema(operation_id="admin_sync_status", responses=SyncStatusSerializer)
+    def status(self, request: Request, user_id: str) -> Response:
+        """Whether the user's sync is on, and when the next charge is due."""
+        return Response(SYNC_STATUS.represent(cloud_sync.status(named_user(user_id))))
+
+    @extend_schema(operation_id="admin_sync_give", request=None, responses=SyncGiftSerializer)
+    def give(self, request: Request, user_id: str) -> Response:
+        """Make sync a present to the user."""
+        subscription = cloud_sync.give(
+            named_user(user_id), by=f"operator:{user(request).id}", now=datetime.now(UTC)
+        )
+        return Response(SYNC_GIFT.represent(subscription))
+
+    @extend_schema(operation_id="admin_sync_revoke", responses=SyncGiftSerializer)
+    def revoke(self, request: Request, user_id: str) -> Response:
+        """End the present: back to the paid period if one is left, else off."""
+        subscription = cloud_sync.revoke(named_user(user_id), now=datetime.now(UTC))
+        return Response(SYNC_GIFT.represent(subscription))

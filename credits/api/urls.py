@@ -1,0 +1,20 @@
+"""Routes under `/api/v1/credits`."""
+
+from django.urls import path
+
+from credits.api.catalogue_views import CatalogueViewSet
+from credits.api.purchase_views import PackageViewSet, PurchaseViewSet
+from credits.api.views import CreditsViewSet
+
+urlpatterns = [
+    path("balance", CreditsViewSet.as_view({"get": "balance"})),
+    path("use", CreditsViewSet.as_view({"post": "use"})),
+    path("transactions", CreditsViewSet.as_view({"get": "transactions"})),
+    path("operations", CatalogueViewSet.as_view({"get": "operations"})),
+    path("pricing", CatalogueViewSet.as_view({"get": "pricing"})),
+    path("usage", CreditsViewSet.as_view({"get": "usage"}, pagination_class=None)),
+    path("packages", PackageViewSet.as_view({"get": "offered"})),
+    path("purchases", PurchaseViewSet.as_view({"get": "purchases"})),
+    path("purchase", PurchaseViewSet.as_view({"post": "start"})),
+    path("purchase/<str:purchase_id>", PurchaseViewSet.as_view({"get": "purchase"})),
+]

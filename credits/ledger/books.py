@@ -1,0 +1,159 @@
+"""The rules of the money, checked: what is wrong with the books, each thing in a sentence.
+
+`credits.book_rules` has the rules; `credits.ledger_checks` walks through a whole ledger.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
+from psycopg.sql import quote
+
+from credits.book_rules import RULES, SOURCES, add_rules
+from credits.ledger.db_functions import server_cursor
+from credits.models import Balance
+
+__all__ = ["RULES", "BooksDoNotClose", "Discrepancy", "add_rules", "check", "orphans"]
+
+
+@dataclass(frozen=True, slots=True)
+class Discrepancy:
+    """One thing that the books do not explain: the rule, the user and a sentence."""
+
+    rule: str
+    user_id: str
+    sentence: str
+
+
+class BooksDoNotClose(Exception):
+    """A check of all users found discrepancies; each was printed or logged."""
+
+
+# Marks what `found` has nothing against as verified. If it names somebody outside the batch, whose
+# row this user's row refers to, no one in the batch is marked: the next check finds it again.
+_MARKED = """
+    marked AS (
+        INSERT INTO credits.checked_balances AS c (
+            user_id, version, last_number, posted, held, total_earned, total_spent, used, usages,
+            full_check
+        )
+        SELECT user_id, version, last_number, posted, held, total_earned, total_spent, used, usages,
+               %(full_check)s::bigint
+        FROM walks w
+        WHERE NOT EXISTS (SELECT FROM found f WHERE f.user_id = w.user_id)
+          AND NOT EXISTS (
+              SELECT FROM found f WHERE f.user_id NOT IN (SELECT user_id FROM accounts)
+          )
+        ON CONFLICT (user_id) DO UPDATE SET
+            version = excluded.version, last_number = excluded.last_number,
+            posted = excluded.posted, held = excluded.held,
+            total_earned = excluded.total_earned, total_spent = excluded.total_spent,
+            used = excluded.used, usages = excluded.usages,
+            full_check = coalesce(excluded.full_check, c.full_check)
+    ),
+    unmarked AS (
+        DELETE FROM credits.checked_balances
+        WHERE user_id = ANY (ARRAY(SELECT DISTINCT user_id FROM found))
+    )
+"""
+
+# Finds each user of a table by one step in the index that begins with user_id.
+_USERS_OF = """
+    (
+        WITH RECURSIVE users AS (
+            (SELECT user_id FROM {table} WHERE {condition} ORDER BY user_id LIMIT 1)
+            UNION ALL
+            SELECT (
+                SELECT t.user_id FROM {table} t
+                WHERE t.user_id > users.user_id AND {condition} ORDER BY t.user_id LIMIT 1
+            ) FROM users WHERE users.user_id IS NOT NULL
+        )
+        SELECT user_id FROM users WHERE user_id IS NOT NULL
+    )
+"""
+# Committed reservations have a transaction, which tells of their user.
+_OWNED = {
+    "credits.transactions": "true",
+    "credits.reservations": "status <> 'committed'",
+    "credits.usage_stats": "true",
+    "credits.sync_subscriptions": "charge_id IS NOT NULL",
+}
+_ORPHANS = """
+    SELECT 'every row belongs to a balance', user_id, 'has rows, but no balance' FROM ({users}) r
+    WHERE NOT EXISTS (SELECT FROM credits.balances b WHERE b.user_id = r.user_id)
+    GROUP BY user_id ORDER BY user_id
+"""
+
+
+def check(users: list[str], *, since_last: bool = False) -> list[Discrepancy]:
+    """Return what is wrong with the books of these users: one statement, hence one snapshot.
+
+    With `since_last` only the entries after each user's last verified one are read.
+    """
+    return discrepancies(statement(), {"users": users, "since_last": since_last})
+
+
+def check_and_mark(users: list[str], *, full_check: int | None) -> list[Discrepancy]:
+    """Check these users like `check`, and mark whoever has no discrepancy as verified.
+
+    `full_check` is the id of the full check that this is part of. Without one only the entries
+    after each user's last verified one are read.
+    """
+    values = {"users": users, "since_last": full_check is None, "full_check": full_check}
+    return discrepancies(statement(marks=True), values)
+
+
+def statement(*, marks: bool = False) -> str:
+    """Return the SQL that checks the users %(users)s, optionally marking the verified ones."""
+    rules = " UNION ALL ".join(
+        f"SELECT {quote(rule)}, r.* FROM ({query}) r"  # noqa: S608
+        for rule, query in RULES.items()
+    )
+    found = f"found (rule, user_id, sentence) AS MATERIALIZED ({rules})"
+    parts = ", ".join([SOURCES, found, *([_MARKED] if marks else [])])
+    return f"WITH {parts} SELECT rule, user_id, sentence FROM found"  # noqa: S608
+
+
+def orphans(users: list[str] | None = None) -> list[Discrepancy]:
+    """Return the users, of these or of all, who have rows but no balance."""
+    if users is None:
+        rows = [_USERS_OF.format(table=name, condition=which) for name, which in _OWNED.items()]
+        return discrepancies(_ORPHANS.format(users=" UNION ALL ".join(rows)), {})
+    exist = " OR ".join(
+        f"EXISTS (SELECT FROM {name} t WHERE t.user_id = u.user_id AND {which})"
+        for name, which in _OWNED.items()
+    )
+    named = f"SELECT u.user_id FROM unnest(%(users)s::text[]) AS u(user_id) WHERE {exist}"  # noqa: S608
+    return discrepancies(_ORPHANS.format(users=named), {"users": users})
+
+
+def all_users(*, batch_size: int) -> Iterator[list[str]]:
+    """Yield all users who have a balance, in lists of `batch_size`."""
+    after = ""
+    while users := list(
+        Balance.objects.filter(pk__gt=after)
+        .order_by("pk")
+        .values_list("pk", flat=True)[:batch_size]
+    ):
+        yield users
+        after = users[-1]
+
+
+@contextmanager
+def snapshot() -> Iterator[CursorWrapper]:
+    """Yield a cursor that sees one moment and changes nothing, unless a transaction is open."""
+    outermost = not connection.in_atomic_block
+    with transaction.atomic(), connection.cursor() as cursor:
+        if outermost:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield cursor
+
+
+def discrepancies(query: str, values: Mapping[str, Any]) -> list[Discrepancy]:
+    """Run a query that yields rules, users and sentences."""
+    with server_cursor() as cursor:
+        cursor.execute(query, values)
+        return [Discrepancy(*row) for row in cursor.fetchall()]

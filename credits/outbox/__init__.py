@@ -1,0 +1,1 @@
+"""Messages to other services, written with the change that they announce."""

@@ -1,0 +1,1 @@
+"""Credits for money: packages, checkout, purchases, refunds and disputes."""

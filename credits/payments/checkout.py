@@ -1,0 +1,188 @@
+"""Buying a package: the purchase's row first, then its payment at Stripe.
+
+The row commits before Stripe is called. When that fails, the next request of the same wish goes on
+with the same row, under the idempotency keys made of its id.
+"""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
+from django.db.models import QuerySet
+
+from credits.email_addresses import LENGTH, mailbox
+from credits.errors import DomainError
+from credits.ledger import ledger
+from credits.ledger.posting import Origin
+from credits.models import Purchase, StripeCustomer
+from credits.payments import packages, stripe_api
+from credits.payments.packages import PackageUnknown
+from credits.payments.stripe_api import CustomerGone, PaymentUnavailable
+
+OPENED_WITHIN = timedelta(hours=23)
+
+
+class PurchaseTooOld(DomainError):
+    """The purchase never reached Stripe and is too old to be opened there; a new one is needed."""
+
+    code = "purchase_too_old"
+    status = 409
+    message = "This purchase was never opened; start a new one"
+
+
+class Pages(NamedTuple):
+    """Where a Checkout Session leads afterwards."""
+
+    success_url: str
+    cancel_url: str
+
+
+def start(
+    user_id: str,
+    package_id: UUID,
+    *,
+    pages: Pages | None,
+    origin: Origin,
+    now: datetime,
+    email: str | None = None,
+) -> Purchase:
+    """Return a purchase that can be paid: by its payment intent, or at Checkout with `pages`.
+
+    Stripe gets to know the user by `email`, if they have none there yet. The same key of `origin`
+    returns the same purchase. Raises PackageUnknown, PurchaseTooOld,
+    IdempotencyKeyReused, PaymentUnavailable.
+    """
+    purchase = _begin(user_id, package_id, pages, origin, now)
+    if purchase.opened:
+        return purchase
+    if now - purchase.created_at > OPENED_WITHIN:
+        raise PurchaseTooOld
+    try:
+        return _open_for_buyer(purchase, email, now)
+    except PaymentUnavailable:
+        Purchase.objects.filter(pk=purchase.pk).update(unavailable_at=now)
+        raise
+
+
+def never_opened(*, now: datetime) -> QuerySet[Purchase]:
+    """Return the pending purchases that never reached Stripe and no longer will."""
+    return Purchase.objects.filter(
+        status=Purchase.Status.PENDING,
+        stripe_payment_intent_id=None,
+        stripe_checkout_session_id=None,
+        created_at__lt=now - OPENED_WITHIN - timedelta(hours=1),
+    ).order_by("number")
+
+
+@transaction.atomic
+def give_up(purchase: Purchase) -> Purchase | None:
+    """Cancel a purchase that never reached Stripe."""
+    left = Purchase.objects.select_for_update().get(pk=purchase.pk)
+    if not left.opened:
+        left.status = Purchase.Status.CANCELLED
+        left.save(update_fields=["status"])
+    return left
+
+
+@transaction.atomic
+def _begin(
+    user_id: str, package_id: UUID, pages: Pages | None, origin: Origin, now: datetime
+) -> Purchase:
+    origin = origin.naming("purchase", package_id, "checkout" if pages else "intent")
+    ledger.open_balance(user_id, origin=origin)
+    if known := ledger.recall(user_id, origin):
+        return Purchase.objects.get(pk=known)
+    package = packages.offered().filter(pk=package_id).first()
+    if package is None:
+        raise PackageUnknown
+    wanted = Purchase(
+        user_id=user_id,
+        package=package,
+        credits=package.credits,
+        price_euro_cents=package.price_euro_cents,
+        success_url=pages and pages.success_url,
+        cancel_url=pages and pages.cancel_url,
+        request_id=origin.request_id,
+        created_at=now,
+    )
+    purchase = _unfinished(wanted) or wanted
+    purchase.unavailable_at = None
+    purchase.save()
+    ledger.remember(user_id, origin, subject_id=purchase.pk)
+    return purchase
+
+
+def _unfinished(wanted: Purchase) -> Purchase | None:
+    """Return a purchase like this one that Stripe could not be reached for."""
+    same = ("user_id", "package", "credits", "price_euro_cents", "success_url", "cancel_url")
+    return (
+        Purchase.objects.filter(
+            **{name: getattr(wanted, name) for name in same},
+            status=Purchase.Status.PENDING,
+            stripe_payment_intent_id=None,
+            stripe_checkout_session_id=None,
+            unavailable_at__isnull=False,
+            created_at__gt=wanted.created_at - OPENED_WITHIN,
+        )
+        .select_for_update(skip_locked=True)
+        .first()
+    )
+
+
+def _customer_of(user_id: str, email: str | None, now: datetime) -> str:
+    known = StripeCustomer.objects.filter(user_id=user_id).first()
+    if known is None:
+        fresh = StripeCustomer(user_id=user_id, email=_known_by(email), created_at=now)
+        StripeCustomer.objects.bulk_create([fresh], ignore_conflicts=True)
+    elif known.stripe_customer_id:
+        return known.stripe_customer_id
+    return _make_customer(user_id)
+
+
+def _known_by(email: str | None) -> str | None:
+    """Return the address to give to Stripe: none where Stripe might refuse the customer for it."""
+    address = mailbox(email or "")
+    try:
+        validate_email(address)
+    except ValidationError:
+        return None
+    return address if address.isascii() and len(address) <= LENGTH else None
+
+
+@transaction.atomic
+def _make_customer(user_id: str, *, gone: str | None = None) -> str:
+    """Return the user's customer, made at Stripe when there is none but the one that is `gone`."""
+    customer = StripeCustomer.objects.select_for_update().get(user_id=user_id)
+    if customer.stripe_customer_id is None or customer.stripe_customer_id == gone:
+        customer.stripe_customer_id = stripe_api.create_customer(customer, after=gone)
+        customer.save(update_fields=["stripe_customer_id"])
+    return customer.stripe_customer_id
+
+
+def _open_for_buyer(purchase: Purchase, email: str | None, now: datetime) -> Purchase:
+    customer_id = _customer_of(purchase.user_id, email, now)
+    try:
+        return _open(purchase.pk, customer_id)
+    except CustomerGone:
+        return _open(purchase.pk, _make_customer(purchase.user_id, gone=customer_id))
+
+
+@transaction.atomic
+def _open(purchase_id: UUID, customer_id: str) -> Purchase:
+    purchase = Purchase.objects.select_for_update().get(pk=purchase_id)
+    if purchase.opened:
+        return purchase
+    purchase.stripe_customer_id = customer_id
+    if purchase.success_url:
+        session = stripe_api.create_session(purchase)
+        purchase.stripe_checkout_session_id = session["id"]
+        purchase.checkout_url = session["url"]
+    else:
+        intent = stripe_api.create_intent(purchase)
+        purchase.stripe_payment_intent_id = intent["id"]
+        purchase.client_secret = intent["client_secret"]
+    purchase.save()
+    return purchase

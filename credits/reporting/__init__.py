@@ -1,0 +1,1 @@
+"""Sums over all users: by day, by month, for the dashboard."""

@@ -1,0 +1,184 @@
+"""What a month did to all credits together: opening, movements, closing; usage by operation.
+
+The opening is summed up from the ledger, the closing counted back from the balances: that they meet
+proves the month. All of it is read in one snapshot. Amounts are credits, months are UTC.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from credits.errors import DomainError
+from credits.ledger import books
+from credits.models import Transaction
+
+Type = Transaction.Type
+NOTHING = Decimal(0)
+
+# What a movement is called, by its type and whether it takes.
+NAMES = {
+    (Type.PURCHASE, False): "sold",
+    (Type.GRANT, False): "granted",
+    (Type.USAGE, True): "spent",
+    (Type.REFUND, False): "refunded",
+    (Type.CLAWBACK, True): "clawed back",
+    (Type.REINSTATEMENT, False): "reinstated",
+    (Type.GIFT, True): "put into gifts",
+    (Type.GIFT, False): "out of gifts",
+    (Type.ADJUSTMENT, False): "adjusted upwards",
+    (Type.ADJUSTMENT, True): "adjusted downwards",
+    (Type.REVERSAL, False): "reversed upwards",
+    (Type.REVERSAL, True): "reversed downwards",
+}
+
+_MOVEMENTS = """
+    SELECT CASE WHEN created_at < %(start)s THEN 'before'
+                WHEN created_at < %(end)s THEN 'within' ELSE 'after' END,
+           type, amount < 0, app_id, operation, count(*), sum(amount)
+    FROM credits.transactions GROUP BY 1, 2, 3, 4, 5
+"""
+_REFUNDS = """
+    SELECT r.app_id, u.operation, count(*), sum(r.amount)
+    FROM credits.transactions r LEFT JOIN credits.transactions u ON u.id = r.related_id
+    WHERE r.type = 'refund' AND r.created_at >= %(start)s AND r.created_at < %(end)s
+    GROUP BY 1, 2
+"""
+# What is posted now, what was held when the month began and when it ended.
+_STANDING = """
+    SELECT (SELECT coalesce(sum(posted), 0) FROM credits.balances),
+           coalesce(sum(amount) FILTER (
+               WHERE created_at < %(start)s AND (settled_at >= %(start)s OR settled_at IS NULL)
+           ), 0),
+           coalesce(sum(amount) FILTER (
+               WHERE created_at < %(end)s AND (settled_at >= %(end)s OR settled_at IS NULL)
+           ), 0)
+    FROM credits.reservations
+"""
+
+
+class MonthNotBegun(DomainError):
+    """The month lies in the future."""
+
+    code = "month_not_begun"
+    message = "This month has not begun"
+
+
+class Sum(NamedTuple):
+    """So many entries that moved so many credits together."""
+
+    entries: int = 0
+    credits: Decimal = NOTHING
+
+    def plus(self, other: "Sum") -> "Sum":
+        """Return both together."""
+        return Sum(self.entries + other.entries, self.credits + other.credits)
+
+
+class Moment(NamedTuple):
+    """What all users have, what of it is held, and what is on its way in gifts."""
+
+    posted: Decimal
+    held: Decimal
+    in_gifts: Decimal
+
+
+class Use(NamedTuple):
+    """What was spent on an app's operation (None: at a price of the app's own), and given back."""
+
+    app_id: str
+    operation: str | None
+    spent: Sum
+    refunded: Sum
+
+
+class Report(NamedTuple):
+    """A month: what it began with, the movements by name, what it ended with, and the usage."""
+
+    month: date
+    opening: Moment
+    movements: dict[str, Sum]
+    closing: Moment
+    usage: list[Use]
+
+    @property
+    def difference(self) -> Decimal:
+        """What opening and movements together lack of the closing: 0 when the books close."""
+        moved = sum((one.credits for one in self.movements.values()), NOTHING)
+        return self.closing.posted - (self.opening.posted + moved)
+
+
+class _Row(NamedTuple):
+    type: str
+    takes: bool
+    app_id: str
+    operation: str | None
+    moved: Sum
+
+
+class _Facts(NamedTuple):
+    before: list[_Row]
+    within: list[_Row]
+    after: list[_Row]
+    refunds: dict[tuple[str, str | None], Sum]
+    posted: Decimal
+    held: tuple[Decimal, Decimal]
+
+
+def of_month(month: date, *, now: datetime) -> Report:
+    """Return the report of the month that `month` lies in, up to now. Raises MonthNotBegun."""
+    start = datetime(month.year, month.month, 1, tzinfo=UTC)
+    end = datetime(month.year + month.month // 12, month.month % 12 + 1, 1, tzinfo=UTC)
+    if now < start:
+        raise MonthNotBegun
+    facts = _facts(start, end)
+    held_before, held_now = facts.held
+    in_gifts = _in_gifts(facts.before)
+    return Report(
+        start.date(),
+        Moment(_credits(facts.before), held_before, in_gifts),
+        _movements(facts.within),
+        Moment(facts.posted - _credits(facts.after), held_now, in_gifts + _in_gifts(facts.within)),
+        _usage(facts.within, facts.refunds),
+    )
+
+
+def _facts(start: datetime, end: datetime) -> _Facts:
+    span = {"start": start, "end": end}
+    rows: dict[str, list[_Row]] = {"before": [], "within": [], "after": []}
+    with books.snapshot() as cursor:
+        cursor.execute(_MOVEMENTS, span)
+        for when, kind, takes, app_id, operation, *moved in cursor.fetchall():
+            rows[when].append(_Row(kind, takes, app_id, operation, Sum(*moved)))
+        cursor.execute(_REFUNDS, span)
+        refunds = {(app_id, name): Sum(*moved) for app_id, name, *moved in cursor.fetchall()}
+        cursor.execute(_STANDING, span)
+        posted, *held = cursor.fetchone()
+    return _Facts(**rows, refunds=refunds, posted=posted, held=(held[0], held[1]))
+
+
+def _credits(rows: Iterable[_Row]) -> Decimal:
+    return sum((row.moved.credits for row in rows), NOTHING)
+
+
+def _in_gifts(rows: Iterable[_Row]) -> Decimal:
+    """Return what went into gifts and did not come out again."""
+    return -_credits(row for row in rows if row.type == Type.GIFT)
+
+
+def _movements(rows: Iterable[_Row]) -> dict[str, Sum]:
+    movements = dict.fromkeys(NAMES.values(), Sum())
+    for row in rows:
+        name = NAMES[Type(row.type), row.takes]
+        movements[name] = movements[name].plus(row.moved)
+    return movements
+
+
+def _usage(rows: Iterable[_Row], refunded: dict[tuple[str, str | None], Sum]) -> list[Use]:
+    spent: defaultdict[tuple[str, str | None], Sum] = defaultdict(Sum)
+    for row in rows:
+        if row.type == Type.USAGE:
+            spent[row.app_id, row.operation] = row.moved
+    keys = sorted({*spent, *refunded}, key=lambda key: (key[0], key[1] or ""))
+    return [Use(*key, spent[key], refunded.get(key, Sum())) for key in keys]

@@ -1,0 +1,1 @@
+"""Cloud Sync: subscriptions that are paid with credits."""

@@ -1,0 +1,1 @@
+"""The back office of all apps: frame, account page, lists, acts of operators."""

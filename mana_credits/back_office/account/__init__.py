@@ -1,0 +1,1 @@
+"""The account page's content: the search, and timelines out of many tables."""

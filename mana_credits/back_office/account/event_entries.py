@@ -1,0 +1,37 @@
+"""What timelines tell of Stripe's events: of a user's purchases, of one purchase."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db.models import Q, QuerySet
+
+from credits.models import Purchase
+from mana_credits.back_office.account.timeline import Entry, Window
+from webhooks.models import StripeEvent
+
+KIND = "events"
+MOST = 100
+
+
+def of_user(user_id: str, window: Window) -> Iterable[Entry]:
+    """Return the events of the user's purchases within the window, newest first."""
+    rows = StripeEvent.objects.filter(purchase__user_id=user_id)
+    if window.after is not None:
+        moment, _, event_id = window.after.partition(" ")
+        at = datetime.fromisoformat(moment)
+        rows = rows.filter(Q(received_at__lt=at) | Q(received_at=at, pk__lt=event_id))
+    if window.until is not None:
+        rows = rows.filter(received_at__lt=window.until)
+    return _entries(rows, window.limit)
+
+
+def of_purchase(purchase: Purchase) -> Iterable[Entry]:
+    """Return the newest 100 events of a purchase, newest first."""
+    return _entries(StripeEvent.objects.filter(purchase=purchase), MOST)
+
+
+def _entries(rows: QuerySet[StripeEvent], limit: int) -> Iterable[Entry]:
+    for row in rows.defer("payload").order_by("-received_at", "-pk")[:limit]:
+        position = f"{row.received_at.isoformat()} {row.pk}"
+        status = row.outcome or ("failed" if row.error else "pending")
+        yield Entry(row.received_at, KIND, position, row.type, row, status=status)

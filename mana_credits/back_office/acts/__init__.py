@@ -1,0 +1,1 @@
+"""What operators do: one domain call each, recorded in the audit."""

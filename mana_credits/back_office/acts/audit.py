@@ -1,0 +1,152 @@
+"""What operators do: permission, audit trail and act in one transaction.
+
+Every act of the back office goes through `acting`. A form's key acts once, however often the form
+is sent.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from credits.errors import DomainError
+from credits.ledger.posting import Origin
+from credits.models import StaffAction
+
+
+class Operator(NamedTuple):
+    """A member of staff at work: the name, what they may do, and where the request came from."""
+
+    name: str
+    may: Callable[[str], bool]
+    address: str = ""
+    request_id: str = ""
+
+    @property
+    def actor(self) -> str:
+        """The actor that their transactions carry."""
+        return f"operator:{self.name}"
+
+    def origin(self, *, at: datetime | None = None, key: UUID | None = None) -> Origin:
+        """Return the origin of what they move, under the form's `key`."""
+        return Origin(
+            self.actor,
+            key=f"staff:{key}" if key else None,
+            request_id=self.request_id or None,
+            at=at,
+        )
+
+
+class Why(NamedTuple):
+    """Why an operator acts: a reason from a list, words, and the ticket's link if there is one."""
+
+    reason: str = ""
+    note: str = ""
+    ticket: str = ""
+
+
+@dataclass
+class Act:
+    """What an act changes, for the audit trail: plain values `before` and `after`."""
+
+    before: dict[str, Any] = field(default_factory=dict)
+    after: dict[str, Any] = field(default_factory=dict)
+    user_id: str | None = None
+    subject: str = ""
+
+
+class NotPermitted(DomainError):
+    """The operator lacks the permission. Details: `permission`."""
+
+    code = "not_permitted"
+    status = 403
+    message = "You do not have the permission for this"
+
+
+class AlreadyDone(DomainError):
+    """This form was sent before and has acted."""
+
+    code = "already_done"
+    status = 409
+    message = "This form was sent before; it acted once"
+
+
+class NoteMissing(DomainError):
+    """An act that needs words has none."""
+
+    code = "note_missing"
+    message = "Say why: the note is empty"
+
+
+def require(operator: Operator, permission: str) -> None:
+    """Raise NotPermitted unless the operator has the permission."""
+    if not operator.may(permission):
+        raise NotPermitted(permission=permission)
+
+
+@contextmanager
+def acting(
+    operator: Operator,
+    permission: str,
+    *,
+    why: Why,
+    key: UUID,
+    subject: str = "",
+    user_id: str | None = None,
+) -> Iterator[Act]:
+    """Run the body as one act of the operator's, and record it with what it sets on the Act.
+
+    The record commits with the body's effects. Raises NotPermitted, AlreadyDone, and what the body
+    raises, of which nothing stays.
+    """
+    require(operator, permission)
+    act = Act(user_id=user_id, subject=subject)
+    with transaction.atomic():
+        _refuse_repeat(key)
+        yield act
+        record(operator, permission, act, why=why, key=key)
+
+
+def record(
+    operator: Operator, action: str, act: Act, *, why: Why, key: UUID | None = None
+) -> StaffAction:
+    """Write down what the operator did, in the caller's transaction."""
+    return StaffAction.objects.create(
+        at=datetime.now(UTC),
+        operator=operator.name,
+        action=action,
+        user_id=act.user_id,
+        subject=act.subject,
+        reason=why.reason,
+        note=why.note,
+        ticket=why.ticket,
+        before={name: _plain(value) for name, value in act.before.items()},
+        after={name: _plain(value) for name, value in act.after.items()},
+        address=operator.address,
+        request_id=operator.request_id,
+        key=key,
+    )
+
+
+def words(why: Why) -> Why:
+    """Return `why` without spaces around its words; raise NoteMissing when there are none."""
+    note = why.note.strip()
+    if not note:
+        raise NoteMissing
+    return why._replace(note=note, ticket=why.ticket.strip())
+
+
+def _refuse_repeat(key: UUID) -> None:
+    # Two requests of one form may come at once: the second waits here for the first to commit.
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))", [str(key)])
+    if StaffAction.objects.filter(key=key).exists():
+        raise AlreadyDone
+
+
+def _plain(value: object) -> object:
+    return value if value is None or isinstance(value, bool | int) else str(value)

@@ -1,0 +1,143 @@
+"""What operators do about gifts: cancel, extend, send the link again, block a user.
+
+Each act has a permission, is written down with its reason, and happens once per form.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from credits.errors import DomainError
+from credits.outbox import outbox
+from gifts import code_format, notification_texts, transitions
+from gifts.codes import LONGEST_VALIDITY, GiftNotRedeemable, GiftUnknown, InvalidExpiry
+from gifts.models import GiftBlock, GiftCode
+from gifts.transitions import Status
+from mana_credits.back_office.acts import audit
+from mana_credits.back_office.acts.audit import Act, Operator, Why
+
+
+class GiftNotPersonalized(DomainError):
+    """A gift for anybody has no address to send its link to."""
+
+    code = "gift_not_personalized"
+    message = "This gift is for nobody in particular: there is no address to send it to"
+
+
+class AlreadyBlocked(DomainError):
+    """The user is blocked from gifts already."""
+
+    code = "already_blocked"
+    status = 409
+    message = "This user is blocked from gifts already"
+
+
+class NotBlocked(DomainError):
+    """The user is not blocked from gifts."""
+
+    code = "not_blocked"
+    status = 409
+    message = "This user is not blocked from gifts"
+
+
+def cancel(operator: Operator, gift_id: UUID, *, why: Why, key: UUID, now: datetime) -> GiftCode:
+    """Give the credits of anybody's active gift back to its creator.
+
+    Raises NotPermitted, AlreadyDone, NoteMissing, GiftUnknown, GiftNotRedeemable.
+    """
+    why = audit.words(why)
+    with audit.acting(operator, "gifts.cancel_gift", why=why, key=key) as act:
+        gift = _active(gift_id, act)
+        posting = transitions.go_back(
+            gift, Status.CANCELLED, origin=operator.origin(at=now, key=key), now=now
+        )
+        act.after = {"status": gift.status, "returned": posting.transaction.amount}
+        return gift
+
+
+def extend(
+    operator: Operator, gift_id: UUID, end: datetime, *, why: Why, key: UUID, now: datetime
+) -> GiftCode:
+    """Give an active gift a later end, at most 365 days from now.
+
+    One whose time is over but whose credits did not go back yet lives again. Raises NotPermitted,
+    AlreadyDone, NoteMissing, GiftUnknown, GiftNotRedeemable, InvalidExpiry.
+    """
+    why = audit.words(why)
+    with audit.acting(operator, "gifts.extend_gift", why=why, key=key) as act:
+        gift = _active(gift_id, act)
+        if not max(now, gift.expires_at) < end <= now + LONGEST_VALIDITY:
+            raise InvalidExpiry("The new end is later than the old one, at most 365 days ahead")
+        act.before["expires_at"] = gift.expires_at
+        gift.expires_at = end
+        gift.updated_at = now
+        gift.save(update_fields=["expires_at", "updated_at"])
+        act.after = {"status": gift.status, "expires_at": end}
+        return gift
+
+
+def resend(operator: Operator, gift_id: UUID, *, why: Why, key: UUID, now: datetime) -> GiftCode:
+    """Send the link of a personalised gift to its address again, once per form.
+
+    Raises NotPermitted, AlreadyDone, NoteMissing, GiftUnknown, GiftNotRedeemable,
+    GiftNotPersonalized.
+    """
+    why = audit.words(why)
+    with audit.acting(operator, "gifts.extend_gift", why=why, key=key) as act:
+        gift = _active(gift_id, act)
+        if gift.expires_at <= now:
+            raise GiftNotRedeemable(status=Status.EXPIRED)
+        if gift.target_email is None:
+            raise GiftNotPersonalized
+        outbox.tell(
+            gift.creator_id, notification_texts.gift_link(gift), key=f"gift-link:{key}", now=now
+        )
+        act.before = {}
+        act.after = {"link": "sent again"}
+        return gift
+
+
+def block(operator: Operator, user_id: str, *, why: Why, key: UUID, now: datetime) -> GiftBlock:
+    """Keep a user from making and redeeming gifts.
+
+    Raises NotPermitted, AlreadyDone, NoteMissing, AlreadyBlocked.
+    """
+    why = audit.words(why)
+    with audit.acting(operator, "gifts.block_user", why=why, user_id=user_id, key=key) as act:
+        row, is_new = GiftBlock.objects.get_or_create(
+            user_id=user_id, defaults={"by": operator.name, "why": why.note, "since": now}
+        )
+        if not is_new:
+            raise AlreadyBlocked
+        act.before, act.after = {"blocked": False}, {"blocked": True}
+        return row
+
+
+def unblock(operator: Operator, user_id: str, *, why: Why, key: UUID) -> None:
+    """Let a user make and redeem gifts again.
+
+    Raises NotPermitted, AlreadyDone, NoteMissing, NotBlocked.
+    """
+    why = audit.words(why)
+    with audit.acting(operator, "gifts.block_user", why=why, user_id=user_id, key=key) as act:
+        if not GiftBlock.objects.filter(pk=user_id).delete()[0]:
+            raise NotBlocked
+        act.before, act.after = {"blocked": True}, {"blocked": False}
+
+
+def code_for(operator: Operator, gift: GiftCode) -> str:
+    """Return the gift's code as this operator may see it: whole, or its last four."""
+    if operator.may("gifts.view_codes"):
+        return code_format.shown(gift.code)
+    return code_format.masked(gift.code)
+
+
+def _active(gift_id: UUID, act: Act) -> GiftCode:
+    gift = GiftCode.objects.select_for_update().filter(pk=gift_id).first()
+    if gift is None:
+        raise GiftUnknown("Gift not found")
+    if gift.status != Status.ACTIVE:
+        raise GiftNotRedeemable(status=gift.status)
+    act.user_id = gift.creator_id
+    act.subject = f"gift:{gift.pk}"
+    act.before = {"status": gift.status}
+    return gift

@@ -1,0 +1,239 @@
+"""What operators do with purchases, reservations, subscriptions and messages.
+
+Every act is recorded with why, and one form acts once. Stripe is called after the act committed.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+from uuid import UUID
+
+from django.db.models import Sum, TextChoices
+
+from credits.errors import DomainError
+from credits.ledger import ledger, reservations
+from credits.models import (
+    Balance,
+    OutboxMessage,
+    Purchase,
+    Reservation,
+    Return,
+    SyncSubscription,
+    Transaction,
+)
+from credits.outbox import outbox
+from credits.payments import money_back, refund_requests
+from credits.payments.stripe_api import PaymentUnavailable, RefusedByStripe
+from credits.sync import cloud_sync
+from mana_credits.back_office.acts import audit
+from mana_credits.back_office.acts.audit import Operator, Why
+
+
+class RefundReason(TextChoices):
+    """Why money is sent back."""
+
+    ASKED = "asked", "The buyer asked for it"
+    TWICE = "twice", "Bought twice"
+    FAULT = "fault", "A fault of ours"
+    FRAUD = "fraud", "Fraud"
+    OTHER = "other", "Something else"
+
+
+class RefundPlan(NamedTuple):
+    """What a refund would come to: `cents` back, `credits` taken, together with what is requested.
+
+    `spent` is what the user spent since the purchase.
+    """
+
+    balance: Balance
+    cents: int
+    credits: Decimal
+    spent: Decimal
+
+    @property
+    def available_after(self) -> Decimal:
+        """What is available once Stripe confirmed; below zero it is a debt."""
+        return self.balance.available - self.credits
+
+
+class RefundReasonUnknown(DomainError):
+    """The reason is none of the list."""
+
+    code = "reason_unknown"
+    message = "Choose a reason from the list"
+
+
+class RefundNotRequested(DomainError):
+    """The refund was sent before, or there is none."""
+
+    code = "refund_not_requested"
+    status = 409
+    message = "This refund does not wait to be sent"
+
+
+class SoAlready(DomainError):
+    """What the operator wants is so before they act."""
+
+    code = "so_already"
+    status = 409
+    message = "It is so already; nothing was changed"
+
+
+def refundable(purchase: Purchase) -> int:
+    """Return the cents that refunds can still send back; 0 for what was never paid."""
+    if not purchase.stripe_payment_intent_id:
+        return 0
+    if not purchase.paid and purchase.quarantined_at is None:
+        return 0
+    return max(purchase.price_euro_cents - money_back.cents_refunded(purchase), 0)
+
+
+def plan_refund(purchase: Purchase, cents: int) -> RefundPlan:
+    """Return what `refund_purchase` would do; moves nothing. Raises ExceedsPurchase."""
+    left = refundable(purchase)
+    if not 0 < cents <= left:
+        raise refund_requests.ExceedsPurchase(refundable=left)
+    return RefundPlan(
+        ledger.balance_of(purchase.user_id),
+        cents,
+        money_back.yet_to_take(purchase, cents),
+        spent_since(purchase),
+    )
+
+
+def spent_since(purchase: Purchase) -> Decimal:
+    """Return what the user spent, less what was refunded of it, since the purchase was credited."""
+    if purchase.transaction is None:
+        return Decimal(0)
+    later = Transaction.objects.filter(
+        user_id=purchase.user_id, number__gt=purchase.transaction.number
+    )
+    spent: Decimal | None = later.aggregate(spent=Sum("spent_change"))["spent"]
+    return spent or Decimal(0)
+
+
+def refund_purchase(
+    operator: Operator, purchase: Purchase, cents: int, *, why: Why, key: UUID, now: datetime
+) -> Return:
+    """Send `cents` of a purchase back; the credits follow when Stripe confirms.
+
+    When Stripe cannot be reached the refund stays requested, to be sent again. Raises
+    NotPermitted, AlreadyDone, NoteMissing, RefundReasonUnknown, RefusedByStripe, and what
+    `refunds.ask` does.
+    """
+    if why.reason not in RefundReason.values:
+        raise RefundReasonUnknown
+    why = audit.words(why)
+    with audit.acting(
+        operator, "credits.refund_purchase", why=why, user_id=purchase.user_id, key=key
+    ) as act:
+        asked = refund_requests.ask(
+            purchase.pk,
+            cents=cents,
+            reason=str(RefundReason(why.reason).label),
+            origin=operator.origin(at=now, key=key),
+            now=now,
+        )
+        act.subject = f"purchase:{purchase.pk}"
+        act.before = {"status": purchase.status}
+        act.after = {"requested_cents": cents}
+    return _send(operator, asked, purchase, why, now)
+
+
+def send_refund(operator: Operator, return_id: UUID, *, key: UUID, now: datetime) -> Return:
+    """Send a requested refund to Stripe again.
+
+    Raises NotPermitted, AlreadyDone, RefundNotRequested, RefusedByStripe.
+    """
+    why = Why(reason="sent_again")
+    with audit.acting(operator, "credits.refund_purchase", why=why, key=key) as act:
+        asked = Return.objects.filter(pk=return_id, state=Return.State.REQUESTED).first()
+        if asked is None:
+            raise RefundNotRequested
+        payment = asked.stripe_payment_intent_id
+        purchase = Purchase.objects.get(stripe_payment_intent_id=payment)
+        act.user_id = purchase.user_id
+        act.subject = f"purchase:{purchase.pk}"
+        act.after = {"sent_again_cents": asked.amount_cents}
+    return _send(operator, asked, purchase, why, now)
+
+
+def release_reservation(
+    operator: Operator, reservation_id: UUID, *, why: Why, key: UUID
+) -> Reservation:
+    """Let the credits of a stuck reservation go.
+
+    Raises NotPermitted, AlreadyDone, NoteMissing, SoAlready, and what `reservations.release` does.
+    """
+    why = audit.words(why)
+    with audit.acting(operator, "credits.release_reservation", why=why, key=key) as act:
+        hold = reservations.release(reservation_id, origin=operator.origin())
+        if hold.replayed:
+            raise SoAlready
+        released = hold.reservation
+        act.user_id = released.user_id
+        act.subject = f"reservation:{reservation_id}"
+        act.before = {"held": released.amount}
+        act.after = {"status": released.status}
+        return released
+
+
+def give_sync(
+    operator: Operator, user_id: str, *, why: Why, key: UUID, now: datetime
+) -> SyncSubscription:
+    """Make Cloud Sync a present. Raises NotPermitted, AlreadyDone, NoteMissing, SoAlready."""
+    why = audit.words(why)
+    with audit.acting(operator, "credits.give_sync", why=why, user_id=user_id, key=key) as act:
+        act.subject = f"sync:{user_id}"
+        if cloud_sync.status(user_id).gifted:
+            raise SoAlready
+        act.before = {"gifted": False}
+        given = cloud_sync.give(user_id, by=operator.actor, now=now)
+        act.after = {"gifted": given.gifted}
+        return given
+
+
+def revoke_sync(
+    operator: Operator, user_id: str, *, why: Why, key: UUID, now: datetime
+) -> SyncSubscription:
+    """End a present of Cloud Sync. Raises NotPermitted, AlreadyDone, NoteMissing, SoAlready."""
+    why = audit.words(why)
+    with audit.acting(operator, "credits.give_sync", why=why, user_id=user_id, key=key) as act:
+        act.subject = f"sync:{user_id}"
+        if not cloud_sync.status(user_id).gifted:
+            raise SoAlready
+        act.before = {"gifted": True}
+        left = cloud_sync.revoke(user_id, now=now)
+        act.after = {"gifted": left.gifted, "active": left.active}
+        return left
+
+
+def retry_message(
+    operator: Operator, message_id: UUID, *, why: Why, key: UUID, now: datetime
+) -> OutboxMessage:
+    """Send a dead message again. Raises NotPermitted, AlreadyDone, NoteMissing, MessageNotDead."""
+    why = audit.words(why)
+    with audit.acting(operator, "credits.retry_message", why=why, key=key) as act:
+        revived = outbox.revive(message_id, now=now)
+        act.user_id = revived.user_id
+        act.subject = f"message:{message_id}"
+        act.before = {"status": OutboxMessage.Status.DEAD.value}
+        act.after = {"status": revived.status}
+        return revived
+
+
+def _send(operator: Operator, asked: Return, purchase: Purchase, why: Why, now: datetime) -> Return:
+    try:
+        refund_requests.send(asked, now=now)
+    except PaymentUnavailable:
+        return asked
+    except RefusedByStripe as refusal:
+        act = audit.Act(
+            user_id=purchase.user_id,
+            subject=f"purchase:{purchase.pk}",
+            after={"refused_by_stripe": refusal.text, "cents": asked.amount_cents},
+        )
+        audit.record(operator, "credits.refund_purchase", act, why=why)
+        raise
+    asked.refresh_from_db()
+    return asked

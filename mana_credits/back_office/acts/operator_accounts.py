@@ -1,0 +1,151 @@
+"""Staff accounts: who works in the back office, in which roles.
+
+Administrators make and end accounts, choose roles and reset a lost second factor. Nobody gets
+rights besides those of the roles, and nobody changes their own.
+"""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.models import Group, User
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from django_otp.plugins.otp_totp.models import TOTPDevice
+
+from credits import roles
+from credits.errors import DomainError
+from mana_credits.back_office.acts import audit
+from mana_credits.back_office.acts.audit import Act, Operator, Why
+
+PERMISSION = "credits.manage_staff"
+
+
+class OperatorUnknown(DomainError):
+    """There is no such operator."""
+
+    code = "operator_not_found"
+    status = 404
+    message = "There is no such operator"
+
+
+class OwnAccount(DomainError):
+    """Nobody changes their own account here."""
+
+    code = "own_account"
+    status = 403
+    message = "Somebody else has to change your account"
+
+
+class NameTaken(DomainError):
+    """An operator of this name exists, or the name is none."""
+
+    code = "name_taken"
+    status = 409
+    message = "Choose another name: letters and digits, and nobody else's"
+
+
+class WeakPassword(DomainError):
+    """The password is too easy to guess. Details: `reasons`."""
+
+    code = "weak_password"
+    message = "Choose another password"
+
+
+def operators() -> QuerySet[User]:
+    """Return all operators with their roles, by name."""
+    return User.objects.filter(is_staff=True).prefetch_related("groups").order_by("username")
+
+
+def find(name: str) -> User:
+    """Return an operator. Raises OperatorUnknown."""
+    found = operators().filter(username=name).first()
+    if found is None:
+        raise OperatorUnknown
+    return found
+
+
+def roles_of(user: User) -> list[str]:
+    """Return the names of an operator's roles."""
+    return sorted(group.name for group in user.groups.all())
+
+
+def create(
+    operator: Operator, name: str, *, email: str, chosen: Collection[str], password: str, key: UUID
+) -> User:
+    """Make an account. Raises NotPermitted, AlreadyDone, NameTaken, WeakPassword."""
+    user = User(username=name, email=email, is_staff=True)
+    _check(password, user)
+    subject = f"operator:{name}"
+    with audit.acting(operator, PERMISSION, why=Why(), subject=subject, key=key) as act:
+        try:
+            user.username_validator(name)
+            user.set_password(password)
+            with transaction.atomic():
+                user.save()
+        except (IntegrityError, ValidationError) as error:
+            raise NameTaken from error
+        user.groups.set(_groups(chosen))
+        act.after = {"roles": ", ".join(sorted(chosen))}
+        return user
+
+
+def set_roles(operator: Operator, name: str, chosen: Collection[str], *, key: UUID) -> User:
+    """Give an operator exactly these roles. Raises OwnAccount, OperatorUnknown and what acts do."""
+    with _acting_on(operator, name, key) as (user, act):
+        act.before = {"roles": ", ".join(roles_of(user))}
+        user.groups.set(_groups(chosen))
+        act.after = {"roles": ", ".join(sorted(chosen))}
+        return user
+
+
+def set_active(operator: Operator, name: str, active: bool, *, key: UUID) -> User:
+    """Let an operator in or not; sessions of one who is out end at once."""
+    with _acting_on(operator, name, key) as (user, act):
+        act.before, act.after = {"active": user.is_active}, {"active": active}
+        user.is_active = active
+        user.save(update_fields=["is_active"])
+        return user
+
+
+def set_password(operator: Operator, name: str, password: str, *, key: UUID) -> User:
+    """Give an operator a new password, which ends their sessions. Raises WeakPassword."""
+    with _acting_on(operator, name, key) as (user, act):
+        _check(password, user)
+        act.after = {"password": "changed"}
+        user.set_password(password)
+        user.save(update_fields=["password"])
+        return user
+
+
+def reset_second_factor(operator: Operator, name: str, *, key: UUID) -> User:
+    """Forget an operator's authenticator; the next log-in sets a new one up."""
+    with _acting_on(operator, name, key) as (user, act):
+        devices, _ = TOTPDevice.objects.filter(user=user).delete()
+        act.before, act.after = {"devices": devices}, {"devices": 0}
+        return user
+
+
+@contextmanager
+def _acting_on(operator: Operator, name: str, key: UUID) -> Iterator[tuple[User, Act]]:
+    with audit.acting(operator, PERMISSION, why=Why(), subject=f"operator:{name}", key=key) as act:
+        if operator.name == name:
+            raise OwnAccount
+        found = User.objects.select_for_update().filter(username=name, is_staff=True).first()
+        if found is None:
+            raise OperatorUnknown
+        yield found, act
+
+
+def _groups(chosen: Collection[str]) -> QuerySet[Group]:
+    return Group.objects.filter(name__in=set(chosen) & set(roles.ALL))
+
+
+def _check(password: str, user: Any) -> None:
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise WeakPassword(" ".join(error.messages)) from error

@@ -1,0 +1,130 @@
+"""The account page: search, an account with its timeline, and a transaction with all about it."""
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as NotBase64
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.http import urlencode
+
+from credits.ledger import books, ledger
+from credits.models import AdjustmentRequest, Balance, StaffAction, Transaction
+from mana_credits.back_office.account import account_search, timeline
+from mana_credits.back_office.frame import operator_pages, timeline_styles
+
+
+def address_of(user_id: str) -> str:
+    """Return the address of an account's page."""
+    return f"{reverse('admin:account')}?{urlencode({'user': user_id})}"
+
+
+class FilterForm(forms.Form):
+    """Which part of a timeline: kinds, and the last day to start from."""
+
+    kind = forms.MultipleChoiceField(required=False)
+    until = forms.DateField(required=False, widget=forms.DateInput(attrs={"type": "date"}))
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        field = self.fields["kind"]
+        field.choices = [(kind, kind) for kind in timeline.kinds()]  # type: ignore[attr-defined]
+
+
+@operator_pages.page("search-accounts/", name="search_accounts", permission="credits.view_balance")
+def search(request: HttpRequest) -> HttpResponse:
+    """Lead to the account that the text means, or list those it may mean."""
+    text = request.GET.get("q", "").replace("\0", "").strip()
+    hits = account_search.find(text)
+    if len(hits) == 1:
+        return redirect(address_of(hits[0].user_id))
+    found = [(hit, address_of(hit.user_id)) for hit in hits]
+    return operator_pages.render(
+        request, "search.html", "Find an account", {"text": text, "hits": found}
+    )
+
+
+@operator_pages.page("account/", name="account", permission="credits.view_balance")
+def account(request: HttpRequest) -> HttpResponse:
+    """Show one user's balance, books and timeline."""
+    user_id = request.GET.get("user", "").replace("\0", "")
+    balance = Balance.objects.filter(pk=user_id).first()
+    if balance is None:
+        raise Http404
+    form = FilterForm(request.GET)
+    chosen = form.cleaned_data if form.is_valid() else {"kind": [], "until": None}
+    try:
+        found = timeline.page(
+            user_id,
+            after=_position(request.GET.get("after", "")),
+            only=chosen["kind"],
+            until=_end_of(chosen["until"]),
+        )
+    except (ValueError, ValidationError) as error:  # a link that somebody changed by hand
+        raise Http404 from error
+    context = {
+        "balance": balance,
+        "user_id": user_id,
+        "discrepancies": books.check([user_id], since_last=True),
+        "entries": [timeline_styles.shown(entry) for entry in found.entries],
+        "kinds": [(kind, kind in chosen["kind"]) for kind in timeline.kinds()],
+        "until": chosen["until"],
+        "next": _query(request, after=_text(found.next)) if found.next else None,
+        "newest": _query(request, after="") if request.GET.get("after") else None,
+        "pending": AdjustmentRequest.objects.filter(user_id=user_id, status="pending").count(),
+    }
+    return operator_pages.render(request, "account.html", "Account", context)
+
+
+@operator_pages.page(
+    "transaction/<uuid:pk>/", name="transaction", permission="credits.view_transaction"
+)
+def transaction(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Show one transaction and what hangs on it."""
+    found = Transaction.objects.select_related("related").filter(pk=pk).first()
+    if found is None:
+        raise Http404
+    followers = list(Transaction.objects.filter(related=found).order_by("number"))
+    context = {
+        "entry": found,
+        "followers": followers,
+        "account": address_of(found.user_id),
+        "actions": StaffAction.objects.filter(subject=f"transaction:{pk}").order_by("-pk")[:20],
+        "reversible": ledger.reversible(found)
+        and not any(one.type == Transaction.Type.REVERSAL for one in followers),
+    }
+    return operator_pages.render(
+        request, "transaction.html", f"Transaction {found.number}", context
+    )
+
+
+def _end_of(day: Any) -> datetime | None:
+    return datetime.combine(day + timedelta(days=1), time(), UTC) if day else None
+
+
+def _text(positions: dict[str, str]) -> str:
+    return urlsafe_b64encode(json.dumps(positions).encode()).decode()
+
+
+def _position(text: str) -> dict[str, str] | None:
+    """Return the positions that a link carries; from the newest on for a link that was broken."""
+    try:
+        found = json.loads(urlsafe_b64decode(text.encode()))
+    except (NotBase64, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _query(request: HttpRequest, **changes: str) -> str:
+    query = request.GET.copy()
+    for name, value in changes.items():
+        query[name] = value
+        if not value:
+            del query[name]
+    return f"?{query.urlencode()}"

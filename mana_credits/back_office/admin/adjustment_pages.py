@@ -1,0 +1,200 @@
+"""Pages by which balances are corrected: adjust, approve or reject, reverse."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from uuid import UUID
+
+from django import forms
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+
+from credits.amounts import DIGITS, PLACES
+from credits.errors import DomainError
+from credits.ledger import ledger
+from credits.models import AdjustmentRequest, Transaction
+from mana_credits.back_office.acts import balance_adjustments
+from mana_credits.back_office.acts.audit import Why
+from mana_credits.back_office.admin.account_pages import address_of
+from mana_credits.back_office.frame import operator_pages
+from mana_credits.back_office.templatetags.office import amount as written
+from mana_credits.back_office.templatetags.office import signed
+
+
+class WhyForm(operator_pages.ActForm):
+    """Why an operator acts."""
+
+    note = forms.CharField(
+        max_length=1000,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="For your colleagues; the user never sees it.",
+    )
+    ticket = forms.CharField(max_length=500, required=False, help_text="A link, if there is one.")
+
+    @property
+    def why(self) -> Why:
+        """What a valid form says."""
+        data = self.cleaned_data
+        return Why(data.get("reason", ""), data["note"], data["ticket"])
+
+
+class AdjustForm(WhyForm):
+    """A signed correction."""
+
+    amount = forms.DecimalField(
+        max_digits=DIGITS,
+        decimal_places=PLACES,
+        help_text="Credits to add; with a minus, to take.",
+        widget=forms.NumberInput(attrs={"autofocus": True, "step": "any"}),
+    )
+    reason = forms.ChoiceField(choices=[("", "Choose …"), *balance_adjustments.Reason.choices])
+    field_order = ("amount", "reason", "note", "ticket")
+
+
+class DecisionForm(operator_pages.ActForm):
+    """A word about a colleague's request."""
+
+    note = forms.CharField(
+        max_length=1000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Needed to reject.",
+    )
+
+
+@operator_pages.page("account/adjust/", name="adjust", permission="credits.adjust_balance")
+def adjust(request: HttpRequest) -> HttpResponse:
+    """Correct a balance: fill in, look at what it comes to, confirm."""
+    user_id = request.GET.get("user", "")
+    form = AdjustForm(request.POST or None)
+    planned = None
+    if form.is_valid():
+        planned = _preview(request, user_id, form)
+        if planned and form.cleaned_data["confirmed"]:
+            done = operator_pages.act(
+                request, form, lambda: _adjust(request, user_id, form), then=address_of(user_id)
+            )
+            if done:
+                return done
+            planned = None
+    context = {
+        "form": form,
+        "user_id": user_id,
+        "balance": ledger.balance_of(user_id),
+        "planned": planned,
+        "account": address_of(user_id),
+    }
+    return operator_pages.render(request, "adjust.html", "Adjust balance", context)
+
+
+@operator_pages.page(
+    "adjustments/", name="adjustments", permission="credits.view_adjustmentrequest"
+)
+def adjustments(request: HttpRequest) -> HttpResponse:
+    """List the requests that wait, and the last ones that were decided."""
+    rows = AdjustmentRequest.objects.order_by("-pk")
+    pending = [(row, address_of(row.user_id)) for row in rows.filter(status="pending")[:100]]
+    decided = [(row, address_of(row.user_id)) for row in rows.exclude(status="pending")[:50]]
+    context = {"waiting": pending, "decided": decided}
+    return operator_pages.render(request, "adjustments.html", "Approvals", context)
+
+
+@operator_pages.page(
+    "adjustments/<uuid:pk>/", name="decide", permission="credits.approve_adjustment"
+)
+def decide(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Approve or reject a colleague's request."""
+    asked = AdjustmentRequest.objects.filter(pk=pk).first()
+    if asked is None:
+        raise Http404
+    form = DecisionForm(request.POST or None)
+    if form.is_valid():
+        done = operator_pages.act(
+            request, form, lambda: _decide(request, asked, form), then=reverse("admin:adjustments")
+        )
+        if done:
+            return done
+    balance = ledger.balance_of(asked.user_id)
+    context = {
+        "form": form,
+        "asked": asked,
+        "balance": balance,
+        "after": balance.available + asked.amount,
+        "account": address_of(asked.user_id),
+        "own": asked.requested_by == request.user.get_username(),
+    }
+    return operator_pages.render(request, "decide.html", "Approve an adjustment", context)
+
+
+@operator_pages.page(
+    "transaction/<uuid:pk>/reverse/", name="reverse", permission="credits.reverse_transaction"
+)
+def reverse_transaction(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Post the opposite of a transaction."""
+    original = Transaction.objects.filter(pk=pk).first()
+    if original is None:
+        raise Http404
+    form = WhyForm(request.POST or None)
+    if form.is_valid():
+        there = reverse("admin:transaction", args=(pk,))
+        done = operator_pages.act(request, form, lambda: _reverse(request, pk, form), then=there)
+        if done:
+            return done
+    balance = ledger.balance_of(original.user_id)
+    context = {
+        "form": form,
+        "entry": original,
+        "balance": balance,
+        "after": balance.available - original.amount,
+        "account": address_of(original.user_id),
+    }
+    return operator_pages.render(request, "reverse.html", "Reverse a transaction", context)
+
+
+def _preview(
+    request: HttpRequest, user_id: str, form: AdjustForm
+) -> balance_adjustments.Preview | None:
+    operator = operator_pages.operator_of(request)
+    try:
+        return balance_adjustments.preview(
+            operator, user_id, form.cleaned_data["amount"], now=datetime.now(UTC)
+        )
+    except DomainError as refusal:
+        form.add_error(None, refusal.text)
+        return None
+
+
+def _adjust(request: HttpRequest, user_id: str, form: AdjustForm) -> str:
+    amount: Decimal = form.cleaned_data["amount"]
+    outcome = balance_adjustments.adjust(
+        operator_pages.operator_of(request),
+        user_id,
+        amount,
+        why=form.why,
+        key=form.act_key,
+        now=datetime.now(UTC),
+    )
+    if isinstance(outcome, AdjustmentRequest):
+        return f"{signed(amount)} credits wait for a colleague's approval."
+    return f"{signed(amount)} credits posted; {written(outcome.balance.available)} available now."
+
+
+def _decide(request: HttpRequest, asked: AdjustmentRequest, form: DecisionForm) -> str:
+    decision = (
+        balance_adjustments.approve if "approve" in request.POST else balance_adjustments.reject
+    )
+    decision(
+        operator_pages.operator_of(request),
+        asked.pk,
+        note=form.cleaned_data["note"],
+        key=form.act_key,
+        now=datetime.now(UTC),
+    )
+    verb = "approved and posted" if "approve" in request.POST else "rejected"
+    return f"{signed(asked.amount)} credits for {asked.user_id}: {verb}."
+
+
+def _reverse(request: HttpRequest, pk: UUID, form: WhyForm) -> str:
+    posting = balance_adjustments.reverse(
+        operator_pages.operator_of(request), pk, why=form.why, key=form.act_key
+    )
+    return f"Reversed: {signed(posting.transaction.amount)} credits."

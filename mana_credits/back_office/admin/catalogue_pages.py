@@ -1,0 +1,248 @@
+"""Pages of prices and packages with their history, and of the decision about a quarantine."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+
+from credits.amounts import DIGITS, PLACES
+from credits.catalogue import Price
+from credits.models import Operation, Package, Purchase
+from credits.payments.packages import Offer
+from mana_credits.back_office.acts import catalogue_changes
+from mana_credits.back_office.admin.account_pages import address_of
+from mana_credits.back_office.admin.adjustment_pages import WhyForm
+from mana_credits.back_office.frame import operator_pages, row_pages
+from mana_credits.back_office.frame.row_pages import Row
+from mana_credits.back_office.templatetags.office import amount, euros, moment
+
+CHANGES_SHOWN = 50
+
+
+class PriceForm(WhyForm):
+    """A price of an operation."""
+
+    cost = forms.DecimalField(label="Credits", max_digits=DIGITS, decimal_places=PLACES)
+    per_items = forms.IntegerField(
+        label="For each started", required=False, help_text="Items of a batch; empty for each one."
+    )
+    field_order = ("cost", "per_items", "note", "ticket")
+
+
+class PackageForm(WhyForm):
+    """A package as buyers see it."""
+
+    name = forms.CharField(max_length=100)
+    description = forms.CharField(max_length=500, required=False)
+    credits = forms.DecimalField(max_digits=DIGITS, decimal_places=PLACES)
+    price_euro_cents = forms.IntegerField(label="Price in cents (EUR)")
+    sort_order = forms.IntegerField(initial=0)
+    field_order = (
+        "name",
+        "description",
+        "credits",
+        "price_euro_cents",
+        "sort_order",
+        "note",
+        "ticket",
+    )
+
+
+@operator_pages.page("operation/<str:pk>/", name="operation", permission="credits.view_operation")
+def operation(request: HttpRequest, pk: str) -> HttpResponse:
+    """Show an operation with the history of its price."""
+    return row_pages.show(request, _operation(request, pk))
+
+
+@operator_pages.page(
+    "operation/<str:pk>/price/", name="set_price", permission="credits.change_prices"
+)
+def set_price(request: HttpRequest, pk: str) -> HttpResponse:
+    """Change an operation's price."""
+    row = _operation(request, pk)
+    now = Operation.objects.get(pk=pk)
+    form = PriceForm(
+        request.POST or None, initial={"cost": amount(now.cost), "per_items": now.per_items}
+    )
+
+    def do() -> str:
+        new = Price(form.cleaned_data["cost"], form.cleaned_data["per_items"])
+        catalogue_changes.set_price(operator_pages.operator_of(request), pk, new, **_how(form))
+        return f"{pk} costs {amount(new.cost)} credits from now on."
+
+    return row_pages.act_on(request, row, form, "Change price", do)
+
+
+@operator_pages.page(
+    "operation/<str:pk>/off/", name="take_off_offer", permission="credits.change_prices"
+)
+def take_off_offer(request: HttpRequest, pk: str) -> HttpResponse:
+    """Take an operation off offer; a price brings it back."""
+    row = _operation(request, pk)
+    form = WhyForm(request.POST or None)
+
+    def do() -> str:
+        catalogue_changes.take_off_offer(operator_pages.operator_of(request), pk, **_how(form))
+        return f"{pk} is off offer: who asks for it is refused."
+
+    return row_pages.act_on(request, row, form, "Take off offer", do)
+
+
+@operator_pages.page("package/new/", name="new_package", permission="credits.change_packages")
+def new_package(request: HttpRequest) -> HttpResponse:
+    """Offer a new package."""
+    row = Row("A new package", "", reverse("admin:credits_package_changelist"), [])
+    return _package_form(request, row, None, PackageForm(request.POST or None))
+
+
+@operator_pages.page("package/<uuid:pk>/", name="package", permission="credits.view_package")
+def package(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Show a package with its history."""
+    return row_pages.show(request, _package(request, _found(pk)))
+
+
+@operator_pages.page(
+    "package/<uuid:pk>/change/", name="change_package", permission="credits.change_packages"
+)
+def change_package(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Change a package for those who buy later."""
+    found = _found(pk)
+    initial = {name: getattr(found, name) for name in Offer._fields}
+    form = PackageForm(request.POST or None, initial=initial)
+    return _package_form(request, _package(request, found), found, form)
+
+
+@operator_pages.page(
+    "package/<uuid:pk>/offer/", name="offer_package", permission="credits.change_packages"
+)
+def offer_package(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Retire a package, or bring it back."""
+    found = _found(pk)
+    form = WhyForm(request.POST or None)
+    # What the button said decides, not what became of the package since.
+    active = request.GET.get("to", "retired") == "offered"
+
+    def do() -> str:
+        catalogue_changes.put_on_offer(
+            operator_pages.operator_of(request), pk, active, **_how(form)
+        )
+        return f"{found.name} is {'on offer' if active else 'retired'}."
+
+    verb = "Offer again" if active else "Retire"
+    return row_pages.act_on(request, _package(request, found), form, verb, do)
+
+
+@operator_pages.page(
+    "purchase/<uuid:pk>/quarantine/", name="quarantine", permission="credits.resolve_quarantine"
+)
+def quarantine(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Decide about a quarantined purchase: credit it, or leave it."""
+    found = Purchase.objects.select_related("package").filter(pk=pk).first()
+    if found is None or found.quarantined_at is None:
+        raise Http404
+    form = WhyForm(request.POST or None)
+    credit = request.GET.get("to") == "credited"
+
+    def do() -> str:
+        catalogue_changes.resolve_quarantine(
+            operator_pages.operator_of(request), pk, credit, **_how(form)
+        )
+        return f"{amount(found.credits)} credits posted." if credit else "Left uncredited."
+
+    row = Row(
+        f"{found.package.name}: {amount(found.credits)} credits for "
+        f"{euros(found.price_euro_cents)}",
+        f"purchase:{pk}",
+        reverse("admin:purchase", args=(pk,)),
+        [("Quarantined", moment(found.quarantined_at)), ("Because", found.quarantine_reason)],
+        status=found.status,
+        links=((found.user_id, address_of(found.user_id)),),
+    )
+    return row_pages.act_on(request, row, form, "Credit it" if credit else "Leave uncredited", do)
+
+
+def _how(form: WhyForm) -> dict[str, Any]:
+    return {"why": form.why, "key": form.act_key, "now": datetime.now(UTC)}
+
+
+def _package_form(
+    request: HttpRequest, row: Row, found: Package | None, form: PackageForm
+) -> HttpResponse:
+    def do() -> str:
+        data = form.cleaned_data
+        offer = Offer(
+            data["name"],
+            data["credits"],
+            data["price_euro_cents"],
+            description=data["description"] or None,
+            stripe_price_id=found.stripe_price_id if found else None,
+            sort_order=data["sort_order"],
+            metadata=found.metadata if found else None,
+        )
+        saved = catalogue_changes.save_package(
+            operator_pages.operator_of(request), found.pk if found else None, offer, **_how(form)
+        )
+        return f"{saved.name} is saved."
+
+    return row_pages.act_on(request, row, form, "Save package", do)
+
+
+def _found(pk: UUID) -> Package:
+    found = Package.objects.filter(pk=pk).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def _operation(request: HttpRequest, pk: str) -> Row:
+    found = Operation.objects.filter(pk=pk).first()
+    if found is None:
+        raise Http404
+    may = request.user.has_perm("credits.change_prices")
+    changes = found.prices.order_by("-pk")[:CHANGES_SHOWN]
+    history = [
+        f"{moment(one.changed_at)}  {amount(one.cost_before)} → {amount(one.cost_after)}"
+        f"  {one.actor}"
+        for one in changes
+    ]
+    return Row(
+        f"{found.name}: {amount(found.cost)} credits",
+        f"operation:{pk}",
+        reverse("admin:operation", args=(pk,)),
+        [("Key", pk), ("App", found.app), ("For each started", found.per_items)],
+        status="active" if found.active else "off",
+        acts=_acts(found) if may else (),
+        blocks=(("History", "\n".join(history)),),
+    )
+
+
+def _acts(found: Operation) -> tuple[tuple[str, str], ...]:
+    price = reverse("admin:set_price", args=(found.pk,))
+    off = reverse("admin:take_off_offer", args=(found.pk,))
+    if not found.active:
+        return (("Offer again", price),)
+    return (("Change price", price), ("Take off offer", off))
+
+
+def _package(request: HttpRequest, found: Package) -> Row:
+    offer = reverse("admin:offer_package", args=(found.pk,))
+    toggle = ("Retire", offer) if found.active else ("Offer again", f"{offer}?to=offered")
+    change = ("Change", reverse("admin:change_package", args=(found.pk,)))
+    may = request.user.has_perm("credits.change_packages")
+    changes = found.changes.order_by("-pk")[:CHANGES_SHOWN]
+    history = [
+        f"{moment(one.changed_at)}  {one.before or 'new'} → {one.after}  {one.actor}"
+        for one in changes
+    ]
+    return Row(
+        f"{found.name}: {amount(found.credits)} credits for {euros(found.price_euro_cents)}",
+        f"package:{found.pk}",
+        reverse("admin:package", args=(found.pk,)),
+        [("Description", found.description), ("Order", found.sort_order), ("Id", found.pk)],
+        status="active" if found.active else "off",
+        acts=(change, toggle) if may else (),
+        blocks=(("History", "\n".join(history)),),
+    )

@@ -1,0 +1,122 @@
+"""The dashboard: what the service owes, sold and spent, and what wants attention."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from credits.models import OutboxMessage
+from credits.payments import purchases
+from credits.reporting import dashboard_figures
+from credits.reporting.dashboard_figures import Period
+from mana_credits.back_office.acts import balance_adjustments
+from mana_credits.back_office.admin.account_pages import address_of
+from mana_credits.back_office.frame import charts, operator_pages
+from mana_credits.back_office.frame.charts import Chart, Series
+from mana_credits.back_office.templatetags.office import amount, euros
+
+DAYS = 30
+MONTHS = 12
+CHECKS = ("check_ledger", "reconcile_stripe")
+
+
+class Alarm(NamedTuple):
+    """Something that waits for an operator: what, how many of them, and where they are."""
+
+    what: str
+    number: Callable[[], int]
+    page: str
+
+
+_alarms: list[Alarm] = []
+
+
+def add_alarm(alarm: Alarm) -> None:
+    """Let the dashboard also tell of `alarm` while there are any."""
+    _alarms.append(alarm)
+
+
+@operator_pages.page("", name="index", permission="credits.view_balance")
+def dashboard(request: HttpRequest) -> HttpResponse:
+    """Show the figures."""
+    now = datetime.now(UTC)
+    today = now.date()
+    days = dashboard_figures.per_day(DAYS, today=today)
+    months = dashboard_figures.per_month(MONTHS, today=today)
+    jobs = dashboard_figures.job_results()
+    context = {
+        "alarms": _standing(),
+        "checks": [(name, jobs.get(name)) for name in CHECKS],
+        "outstanding": dashboard_figures.outstanding(),
+        "reservations": dashboard_figures.open_reservations(now=now),
+        "sums": _sums(days),
+        "as_of": getattr(jobs.get("sum_days"), "succeeded_at", None),
+        "charts": [*_of_credits("Credits per day", days, _day), *_of_money(days, months)],
+        "apps": dashboard_figures.by_app(DAYS, today=today),
+        "operations": dashboard_figures.by_operation(DAYS, today=today),
+        "spenders": [
+            (one, address_of(one.name)) for one in dashboard_figures.top_spenders(DAYS, today=today)
+        ],
+    }
+    return operator_pages.render(request, "dashboard.html", "Dashboard", context)
+
+
+def _standing() -> list[tuple[str, int, str]]:
+    counted = ((alarm, alarm.number()) for alarm in _alarms)
+    return [(alarm.what, count, reverse(alarm.page)) for alarm, count in counted if count]
+
+
+def _sums(periods: list[Period]) -> dict[str, Any]:
+    names = ("sold", "spent", "refunded", "gifted", "granted", "clawed_back", "revenue_cents")
+    return {name: sum(getattr(one, name) for one in periods) for name in names}
+
+
+def _of_credits(title: str, periods: list[Period], label: Callable[[Period], str]) -> list[Chart]:
+    series = (
+        Series("sold", "a", lambda one: one.sold),
+        Series("spent", "b", lambda one: one.spent),
+        Series("given in gifts", "c", lambda one: one.gifted),
+        Series("refunded", "d", lambda one: one.refunded),
+    )
+    return [charts.bars(title, periods, series, label=label, written=amount)]
+
+
+def _of_money(days: list[Period], months: list[Period]) -> list[Chart]:
+    series = (Series("revenue", "e", lambda one: Decimal(one.revenue_cents) / 100),)
+    return [
+        charts.bars("Revenue per day, €", days, series, label=_day, written=_money),
+        *_of_credits("Credits per month", months, _month),
+        charts.bars("Revenue per month, €", months, series, label=_month, written=_money),
+    ]
+
+
+def _money(value: Decimal) -> str:
+    return euros(int(value * 100))
+
+
+def _day(period: Period) -> str:
+    start: date = period.start
+    return f"{start.day} {start:%b}"
+
+
+def _month(period: Period) -> str:
+    return f"{period.start:%b %Y}"
+
+
+for _alarm in (
+    Alarm("Adjustments that wait for approval", balance_adjustments.pending, "admin:adjustments"),
+    Alarm(
+        "Quarantined purchases",
+        purchases.quarantined().count,
+        "admin:credits_purchase_changelist",
+    ),
+    Alarm(
+        "Messages that reached nobody",
+        OutboxMessage.objects.filter(status="dead").count,
+        "admin:credits_outboxmessage_changelist",
+    ),
+):
+    add_alarm(_alarm)

@@ -1,0 +1,103 @@
+"""Stripe's events: their list, the failed first, and one event with its payload."""
+
+import json
+from datetime import UTC, datetime
+
+from django.contrib import admin
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+
+from mana_credits.back_office.account import event_entries
+from mana_credits.back_office.acts import event_retries
+from mana_credits.back_office.admin.account_pages import address_of
+from mana_credits.back_office.admin.adjustment_pages import WhyForm
+from mana_credits.back_office.frame import operator_pages, row_pages, timeline_styles
+from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
+from mana_credits.back_office.frame.row_pages import Row
+from mana_credits.back_office.frame.timeline_styles import Look
+from mana_credits.back_office.templatetags.office import moment, pretty
+from webhooks.models import StripeEvent
+
+timeline_styles.add_look(
+    event_entries.KIND,
+    Look(
+        "webhook",
+        lambda row: reverse("admin:stripe_event", args=(row.pk,)),
+        lambda row: iter((row.pk,)),
+    ),
+)
+
+
+@admin.register(StripeEvent)
+class StripeEvents(ReadOnlyList):
+    """Stripe's events; those that were not processed come first."""
+
+    list_display = ("id", "type", "outcome", "attempts", "received_at", "processed_at")
+    list_filter = ("outcome",)
+    search_fields = ("id__exact", "type__exact", "purchase__user_id__exact")
+    ordering = ("-processed_at", "-received_at")
+    page = "stripe_event"
+
+
+@operator_pages.page(
+    "stripe-event/<str:pk>/", name="stripe_event", permission="webhooks.view_stripeevent"
+)
+def event(request: HttpRequest, pk: str) -> HttpResponse:
+    """Show an event with its payload."""
+    return row_pages.show(request, _event(request, pk))
+
+
+@operator_pages.page(
+    "stripe-event/<str:pk>/process/", name="process_event", permission="webhooks.process_event"
+)
+def process(request: HttpRequest, pk: str) -> HttpResponse:
+    """Process an event again."""
+    form = WhyForm(request.POST or None)
+
+    def do() -> str:
+        done = event_retries.process_event(
+            operator_pages.operator_of(request),
+            pk,
+            why=form.why,
+            key=form.act_key,
+            now=datetime.now(UTC),
+        )
+        return f"Processed: {done.outcome}." if done.processed_at else "The event failed again."
+
+    return row_pages.act_on(request, _event(request, pk), form, "Process again", do)
+
+
+def _event(request: HttpRequest, pk: str) -> Row:
+    found = StripeEvent.objects.select_related("purchase").filter(pk=pk).first()
+    if found is None:
+        raise Http404
+    links: tuple[tuple[str, str], ...] = ()
+    if purchase := found.purchase:
+        links = (
+            (f"purchase {purchase.number}", reverse("admin:purchase", args=(purchase.pk,))),
+            (purchase.user_id, address_of(purchase.user_id)),
+        )
+    waits = found.processed_at is None and request.user.has_perm("webhooks.process_event")
+    return Row(
+        found.type,
+        f"event:{pk}",
+        reverse("admin:stripe_event", args=(pk,)),
+        [
+            ("Id", pk),
+            ("Made at Stripe", moment(found.created_at)),
+            ("Received", moment(found.received_at)),
+            ("Processed", moment(found.processed_at)),
+            ("Attempts", found.attempts),
+        ],
+        status=found.outcome or ("failed" if found.error else "pending"),
+        links=links,
+        acts=(("Process again", reverse("admin:process_event", args=(pk,))),) if waits else (),
+        blocks=(("Error", found.error or ""), ("Payload", _readable(found.payload))),
+    )
+
+
+def _readable(payload: str) -> str:
+    try:
+        return pretty(json.loads(payload))
+    except ValueError:  # forgotten, or never JSON
+        return payload

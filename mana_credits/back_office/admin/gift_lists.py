@@ -1,0 +1,148 @@
+"""Lists of gifts, campaigns, blocked users and wrong codes; whole codes stand in none of them."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.db.models import Count, Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from unfold.contrib.filters.admin import TextFilter
+
+from gifts import code_format
+from gifts.models import Campaign, GiftBlock, GiftCode, GiftMisses
+from mana_credits.back_office.account.account_search import as_uuid
+from mana_credits.back_office.admin.account_pages import address_of
+from mana_credits.back_office.frame.read_only_lists import ReadOnlyList, pill
+
+
+class StatusNow(admin.SimpleListFilter):
+    """The status, where a gift is expired as soon as its time is over."""
+
+    title = "status"
+    parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        """Return all states."""
+        return GiftCode.Status.choices
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep the gifts of the chosen state."""
+        return queryset.filter(status_now=self.value()) if self.value() else queryset
+
+
+class Creator(TextFilter):  # type: ignore[misc]
+    """Whose gifts."""
+
+    title = "creator"
+    parameter_name = "creator"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep the gifts that the user with this id made."""
+        return queryset.filter(creator_id=self.value().strip()) if self.value() else queryset
+
+
+class OfCampaign(TextFilter):  # type: ignore[misc]
+    """Which campaign's gifts."""
+
+    title = "campaign"
+    parameter_name = "campaign"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep the gifts of the campaign of this name."""
+        return queryset.filter(campaign_id=self.value().strip()) if self.value() else queryset
+
+
+@admin.register(GiftCode)
+class Gifts(ReadOnlyList):
+    """Gifts; a row leads to the gift's page."""
+
+    list_display = (
+        "number",
+        "masked_code",
+        "creator_id",
+        "total_credits",
+        "type",
+        "state",
+        "created_at",
+        "expires_at",
+    )
+    list_filter = (StatusNow, "type", Creator, OfCampaign, "expires_at")
+    search_fields = ("creator_id__exact", "target_email__exact")
+    ordering = ("-number",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the gifts with their status as of now."""
+        rows: QuerySet[Any] = (
+            super()
+            .get_queryset(request)
+            .as_of(  # type: ignore[attr-defined]
+                datetime.now(UTC)
+            )
+        )
+        return rows
+
+    @admin.display(description="code")
+    def masked_code(self, gift: GiftCode) -> str:
+        """Return the last four characters."""
+        return code_format.masked(gift.code)
+
+    @admin.display(description="status")
+    def state(self, gift: GiftCode) -> str:
+        """Return the status as of now."""
+        return pill(gift.status_now)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, *rest: Any, **more: Any
+    ) -> HttpResponse:
+        """Lead to the gift's own page."""
+        gift_id = as_uuid(object_id)
+        if gift_id is None:
+            raise Http404
+        return redirect(reverse("admin:gift", args=(gift_id,)))
+
+
+@admin.register(Campaign)
+class Campaigns(ReadOnlyList):
+    """Campaigns with the share of their codes that was redeemed."""
+
+    list_display = ("name", "account_id", "count", "credits", "share", "created_at", "expires_at")
+    ordering = ("-created_at",)
+    page = "campaign"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the campaigns with the number of redeemed codes."""
+        redeemed = Count("giftcode", filter=Q(giftcode__status=GiftCode.Status.DEPLETED))
+        rows: QuerySet[Any] = super().get_queryset(request).annotate(redeemed=redeemed)
+        return rows
+
+    @admin.display(description="redeemed")
+    def share(self, campaign: Any) -> str:
+        """Return how many of the codes were redeemed."""
+        return f"{campaign.redeemed} of {campaign.count} ({campaign.redeemed / campaign.count:.0%})"
+
+
+@admin.register(GiftBlock)
+class Blocks(ReadOnlyList):
+    """Users who neither make nor redeem gifts."""
+
+    list_display = ("user_id", "by", "why", "since")
+    search_fields = ("user_id__exact",)
+    ordering = ("-since",)
+
+
+@admin.register(GiftMisses)
+class Misses(ReadOnlyList):
+    """Who tried codes that are none, on the last day; a user's row leads to the account."""
+
+    list_display = ("bucket", "misses", "refused", "since")
+    ordering = ("-misses",)
+
+    def change_view(self, request: HttpRequest, object_id: str, *more: Any, **named: Any) -> Any:
+        """Lead to the account of a user; an address has none."""
+        kind, _, user_id = unquote(object_id).partition(":")
+        if kind != "user":
+            raise Http404
+        return redirect(address_of(user_id))

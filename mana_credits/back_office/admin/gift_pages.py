@@ -1,0 +1,146 @@
+"""A gift's page, and the pages by which operators act on gifts and on who may have them."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+
+from credits.models import StaffAction, Transaction
+from gifts.models import GiftBlock, GiftCode, GiftRedemption
+from mana_credits.back_office.acts import gift_interventions
+from mana_credits.back_office.admin.account_pages import address_of
+from mana_credits.back_office.admin.adjustment_pages import WhyForm
+from mana_credits.back_office.frame import operator_pages
+
+
+class ExtendForm(WhyForm):
+    """A later end."""
+
+    end = forms.DateTimeField(
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
+        help_text="UTC; later than now and at most 365 days ahead.",
+    )
+    field_order = ("end", "note", "ticket")
+
+
+class UserForm(WhyForm):
+    """Which user."""
+
+    user_id = forms.CharField(max_length=255, label="User id")
+    field_order = ("user_id", "note", "ticket")
+
+
+@operator_pages.page("gift/<uuid:pk>/", name="gift", permission="gifts.view_giftcode")
+def gift(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Show everything about a gift."""
+    row = _gift(pk)
+    redemption = GiftRedemption.objects.filter(gift_code=row).first()
+    context = {
+        "gift": row,
+        "code": gift_interventions.code_for(operator_pages.operator_of(request), row),
+        "creator": address_of(row.creator_id),
+        "redemption": redemption,
+        "redeemer": address_of(redemption.redeemer_id) if redemption else "",
+        "arrival": Transaction.objects.filter(cause=f"gift:{row.pk}").first(),
+        "actions": StaffAction.objects.filter(
+            user_id=row.creator_id, subject=f"gift:{row.pk}"
+        ).order_by("-pk"),
+        "blocked": GiftBlock.objects.filter(pk=row.creator_id).exists(),
+    }
+    return operator_pages.render(request, "gift.html", "Gift", context)
+
+
+@operator_pages.page("gift/<uuid:pk>/cancel/", name="cancel_gift", permission="gifts.cancel_gift")
+def cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Give a gift's credits back to its creator."""
+    return _on_gift(request, pk, WhyForm, gift_interventions.cancel, "Cancel gift")
+
+
+@operator_pages.page("gift/<uuid:pk>/extend/", name="extend_gift", permission="gifts.extend_gift")
+def extend(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Give a gift a later end."""
+    return _on_gift(request, pk, ExtendForm, gift_interventions.extend, "Extend gift")
+
+
+@operator_pages.page("gift/<uuid:pk>/resend/", name="resend_gift", permission="gifts.extend_gift")
+def resend(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Send a personalised gift's link again."""
+    return _on_gift(request, pk, WhyForm, gift_interventions.resend, "Send link again")
+
+
+@operator_pages.page("gifts/block/", name="block_gifts", permission="gifts.block_user")
+def block(request: HttpRequest) -> HttpResponse:
+    """Keep a user from gifts."""
+    form = UserForm(request.POST or None, initial={"user_id": request.GET.get("user", "")})
+
+    def do() -> str:
+        user_id = form.cleaned_data["user_id"]
+        operator = operator_pages.operator_of(request)
+        now = datetime.now(UTC)
+        gift_interventions.block(operator, user_id, why=form.why, key=form.act_key, now=now)
+        return f"{user_id} neither makes nor redeems gifts now."
+
+    return _with_form(request, form, do, "Block from gifts", _blocks())
+
+
+@operator_pages.page("gifts/unblock/", name="unblock_gifts", permission="gifts.block_user")
+def unblock(request: HttpRequest) -> HttpResponse:
+    """Let a user have gifts again."""
+    form = UserForm(request.POST or None, initial={"user_id": request.GET.get("user", "")})
+
+    def do() -> str:
+        user_id = form.cleaned_data["user_id"]
+        gift_interventions.unblock(
+            operator_pages.operator_of(request), user_id, why=form.why, key=form.act_key
+        )
+        return f"{user_id} may make and redeem gifts again."
+
+    return _with_form(request, form, do, "Unblock", _blocks())
+
+
+def _on_gift(
+    request: HttpRequest,
+    pk: UUID,
+    form_class: type[WhyForm],
+    act: Callable[..., GiftCode],
+    title: str,
+) -> HttpResponse:
+    row = _gift(pk)
+    form = form_class(request.POST or None)
+
+    def do() -> str:
+        more: tuple[Any, ...] = (form.cleaned_data["end"],) if "end" in form.cleaned_data else ()
+        operator = operator_pages.operator_of(request)
+        act(operator, pk, *more, why=form.why, key=form.act_key, now=datetime.now(UTC))
+        return f"{title}: done."
+
+    there = reverse("admin:gift", args=(row.pk,))
+    return _with_form(request, form, do, title, there, gift=row)
+
+
+def _with_form(
+    request: HttpRequest,
+    form: WhyForm,
+    do: Callable[[], str],
+    title: str,
+    then: str,
+    **context: Any,
+) -> HttpResponse:
+    done = operator_pages.act(request, form, do, then=then) if form.is_valid() else None
+    shown = {"form": form, "back": then, **context}
+    return done or operator_pages.render(request, "gift_act.html", title, shown)
+
+
+def _gift(pk: UUID) -> GiftCode:
+    row = GiftCode.objects.as_of(datetime.now(UTC)).select_related("payment").filter(pk=pk).first()
+    if row is None:
+        raise Http404
+    return row
+
+
+def _blocks() -> str:
+    return reverse("admin:gifts_giftblock_changelist")

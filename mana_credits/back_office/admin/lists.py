@@ -1,0 +1,143 @@
+"""Lists of this app's rows."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.shortcuts import redirect
+
+from credits.models import (
+    Operation,
+    OutboxMessage,
+    Package,
+    Purchase,
+    Reservation,
+    StaffAction,
+    SyncSubscription,
+)
+from mana_credits.back_office.admin.intervention_pages import sync_address
+from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
+from mana_credits.back_office.templatetags.office import euros
+
+
+@admin.register(StaffAction)
+class StaffActions(ReadOnlyList):
+    """The audit trail."""
+
+    list_display = ("at", "operator", "action", "user_id", "subject", "reason", "note", "address")
+    list_filter = ("action", "operator")
+    search_fields = ("user_id__exact", "operator__exact", "subject__exact")
+    ordering = ("-id",)
+
+
+class Quarantined(admin.SimpleListFilter):
+    """What waits for an operator's decision."""
+
+    title = "quarantine"
+    parameter_name = "quarantined"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the choices."""
+        return [("open", "To decide"), ("decided", "Decided")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the rows of the choice."""
+        if self.value() is None:
+            return queryset
+        return queryset.filter(
+            quarantined_at__isnull=False, quarantine_resolved_at__isnull=self.value() == "open"
+        )
+
+
+@admin.register(Purchase)
+class Purchases(ReadOnlyList):
+    """Purchases."""
+
+    list_display = (
+        "number",
+        "user_id",
+        "package_name",
+        "credits",
+        "euros",
+        "status",
+        "quarantined_at",
+        "created_at",
+    )
+    list_filter = ("status", Quarantined)
+    search_fields = (
+        "user_id__exact",
+        "stripe_payment_intent_id__exact",
+        "stripe_checkout_session_id__exact",
+    )
+    related = ("package",)
+    page = "purchase"
+    ordering = ("-number",)
+
+    @admin.display(description="Package")
+    def package_name(self, purchase: Purchase) -> str:
+        """Return what was bought."""
+        return purchase.package.name
+
+    @admin.display(description="Price", ordering="price_euro_cents")
+    def euros(self, purchase: Purchase) -> str:
+        """Return the price in euros."""
+        return euros(purchase.price_euro_cents)
+
+
+@admin.register(Reservation)
+class Reservations(ReadOnlyList):
+    """Reservations."""
+
+    list_display = ("user_id", "amount", "status", "reason", "created_at", "expires_at")
+    list_filter = ("status",)
+    search_fields = ("user_id__exact",)
+    # Open ones, which are not settled, come first.
+    ordering = ("-settled_at", "-id")
+    page = "reservation"
+
+
+@admin.register(SyncSubscription)
+class Subscriptions(ReadOnlyList):
+    """Cloud Sync subscriptions."""
+
+    list_display = ("user_id", "interval", "renews", "paid_until", "paused_at", "gifted_at")
+    search_fields = ("user_id__exact",)
+    ordering = ("user_id",)
+
+    def change_view(self, request: HttpRequest, object_id: str, *more: Any, **named: Any) -> Any:
+        """Lead to the page of the user's subscription."""
+        return redirect(sync_address(unquote(object_id)))
+
+
+@admin.register(OutboxMessage)
+class Messages(ReadOnlyList):
+    """The outbox; the dead come first, as the alphabet has it."""
+
+    list_display = ("key", "user_id", "status", "attempts", "due_at", "last_error")
+    list_filter = ("status",)
+    search_fields = ("user_id__exact", "key__exact")
+    ordering = ("status", "-id")
+    page = "message"
+
+
+@admin.register(Operation)
+class Operations(ReadOnlyList):
+    """Prices of operations."""
+
+    list_display = ("key", "name", "app", "cost", "per_items", "active", "updated_at")
+    list_filter = ("active",)
+    ordering = ("key",)
+    page = "operation"
+
+
+@admin.register(Package)
+class Packages(ReadOnlyList):
+    """Packages."""
+
+    list_display = ("name", "credits", "price_euro_cents", "active", "sort_order")
+    list_filter = ("active",)
+    ordering = ("sort_order", "id")
+    page = "package"
+    change_list_template = "back_office/packages.html"

@@ -1,0 +1,162 @@
+"""Pages of purchases: one purchase with all about it, refund it, send a requested refund again."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+
+from credits.errors import DomainError
+from credits.models import Purchase, Return, StaffAction
+from credits.payments import money_back
+from mana_credits.back_office.account import timeline
+from mana_credits.back_office.acts import interventions
+from mana_credits.back_office.admin.account_pages import address_of
+from mana_credits.back_office.admin.adjustment_pages import WhyForm
+from mana_credits.back_office.frame import operator_pages, timeline_styles
+from mana_credits.back_office.templatetags.office import amount as written
+from mana_credits.back_office.templatetags.office import euros
+
+LARGEST_DIGITS = 9
+
+
+class RefundForm(WhyForm):
+    """How much goes back, and why."""
+
+    amount = forms.DecimalField(
+        label="Euros",
+        max_digits=LARGEST_DIGITS,
+        decimal_places=2,
+        help_text="What goes back to the buyer, in euros and cents.",
+        widget=forms.NumberInput(attrs={"autofocus": True, "step": "0.01"}),
+    )
+    reason = forms.ChoiceField(choices=[("", "Choose …"), *interventions.RefundReason.choices])
+    field_order = ("amount", "reason", "note", "ticket")
+
+    @property
+    def cents(self) -> int:
+        """The amount of a valid form, in cents."""
+        return int(self.cleaned_data["amount"] * 100)
+
+
+@operator_pages.page("purchase/<uuid:pk>/", name="purchase", permission="credits.view_purchase")
+def purchase(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Show a purchase: its facts, its money, its credits, and what happened."""
+    found = _purchase(pk)
+    known = money_back.of_purchase(found)
+    context = {
+        "purchase": found,
+        "account": address_of(found.user_id),
+        "returns": [(one, operator_pages.ActForm()) for one in known],
+        "transactions": money_back.transactions_of(found),
+        "entries": [timeline_styles.shown(entry) for entry in timeline.of_purchase(found)],
+        "actions": StaffAction.objects.filter(
+            user_id=found.user_id, subject=f"purchase:{pk}"
+        ).order_by("-pk")[:20],
+        "spent": interventions.spent_since(found),
+        "refundable": interventions.refundable(found),
+    }
+    return operator_pages.render(request, "purchase.html", f"Purchase {found.number}", context)
+
+
+@operator_pages.page(
+    "purchase/<uuid:pk>/refund/", name="refund_purchase", permission="credits.refund_purchase"
+)
+def refund(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Refund a purchase: fill in, look at what it comes to, confirm."""
+    found = _purchase(pk)
+    left = interventions.refundable(found)
+    form = RefundForm(request.POST or None, initial={"amount": f"{left / 100:.2f}"})
+    planned = None
+    if form.is_valid():
+        if form.cleaned_data["confirmed"]:
+            there = reverse("admin:purchase", args=(pk,))
+            done = operator_pages.act(
+                request, form, lambda: _refund(request, found, form), then=there
+            )
+            if done:
+                return done
+        else:
+            planned = _plan(found, form)
+    context: dict[str, Any] = {
+        "form": form,
+        "purchase": found,
+        "planned": planned,
+        "account": address_of(found.user_id),
+        "refundable": left,
+        "spent": interventions.spent_since(found),
+        "waiting": _requested(money_back.of_purchase(found)),
+    }
+    return operator_pages.render(request, "refund.html", "Refund a purchase", context)
+
+
+@operator_pages.page(
+    "return/<uuid:pk>/send/", name="send_refund", permission="credits.refund_purchase"
+)
+def send(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Send a requested refund to Stripe again."""
+    asked = Return.objects.filter(pk=pk).first()
+    payment = asked.stripe_payment_intent_id if asked else ""
+    found = Purchase.objects.filter(stripe_payment_intent_id=payment).first()
+    if asked is None or found is None:
+        raise Http404
+    form = operator_pages.ActForm(request.POST or None)
+    there = reverse("admin:purchase", args=(found.pk,))
+    if form.is_valid():
+        done = operator_pages.act(request, form, lambda: _send(request, asked, form), then=there)
+        if done:
+            return done
+    context = {"form": form, "asked": asked, "purchase": found}
+    return operator_pages.render(request, "send_refund.html", "Send a refund again", context)
+
+
+def _purchase(pk: UUID) -> Purchase:
+    found = Purchase.objects.select_related("package", "transaction").filter(pk=pk).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def _requested(known: Iterable[Return]) -> int:
+    """Return how many cents wait for Stripe."""
+    return sum(one.amount_cents for one in known if one.state == Return.State.REQUESTED)
+
+
+def _plan(found: Purchase, form: RefundForm) -> interventions.RefundPlan | None:
+    try:
+        return interventions.plan_refund(found, form.cents)
+    except DomainError as refusal:
+        form.add_error("amount", refusal.text)
+        return None
+
+
+def _refund(request: HttpRequest, found: Purchase, form: RefundForm) -> str:
+    asked = interventions.refund_purchase(
+        operator_pages.operator_of(request),
+        found,
+        form.cents,
+        why=form.why,
+        key=form.act_key,
+        now=datetime.now(UTC),
+    )
+    return _told(asked)
+
+
+def _send(request: HttpRequest, asked: Return, form: operator_pages.ActForm) -> str:
+    return _told(
+        interventions.send_refund(
+            operator_pages.operator_of(request), asked.pk, key=form.act_key, now=datetime.now(UTC)
+        )
+    )
+
+
+def _told(asked: Return) -> str:
+    money = euros(asked.amount_cents)
+    if asked.stripe_id is None:
+        return f"Stripe could not be reached: {money} stay requested and will be sent again."
+    if asked.state == Return.State.GONE:
+        return f"{money} refunded; {written(asked.taken)} credits clawed back."
+    return f"{money} sent to Stripe ({asked.stripe_status}); the credits follow its confirmation."

@@ -1,0 +1,98 @@
+"""Pages of the back office: who may see one, how it is rendered, and forms that act once."""
+
+from collections.abc import Callable, Mapping
+from functools import update_wrapper
+from typing import Any
+from uuid import UUID, uuid4
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+
+from credits.client_ip import client_address
+from credits.errors import DomainError
+from mana_credits.back_office.acts.audit import AlreadyDone, NotPermitted, Operator
+
+View = Callable[..., HttpResponseBase]
+
+_pages: list[tuple[str, View, str]] = []
+
+
+def page(route: str, *, name: str, permission: str) -> Callable[[View], View]:
+    """Put a view under `/admin/` as `admin:NAME`, for operators who have the permission, if any."""
+
+    def decorate(view: View) -> View:
+        def guarded(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
+            if permission and not request.user.has_perm(permission):
+                raise PermissionDenied
+            try:
+                return view(request, **arguments)
+            except NotPermitted as error:
+                raise PermissionDenied(error.text) from error
+
+        _pages.append((route, update_wrapper(guarded, view), name))
+        return guarded
+
+    return decorate
+
+
+def urls(site: admin.AdminSite) -> list[URLPattern]:
+    """Return the routes of all pages."""
+    return [path(route, site.admin_view(view), name=name) for route, view, name in _pages]
+
+
+def render(
+    request: HttpRequest, template: str, title: str, context: Mapping[str, Any] | None = None
+) -> HttpResponse:
+    """Return the template within the frame of the back office."""
+    frame = admin.site.each_context(request)
+    return TemplateResponse(
+        request, f"back_office/{template}", {**frame, "title": title, **(context or {})}
+    )
+
+
+def operator_of(request: HttpRequest) -> Operator:
+    """Return the member of staff whose request this is."""
+    return Operator(
+        request.user.get_username(),
+        request.user.has_perm,
+        address=client_address(request)[:64],
+        request_id=request.META.get("HTTP_X_REQUEST_ID", ""),
+    )
+
+
+class ActForm(forms.Form):
+    """A form by which an operator acts; its `key` acts once."""
+
+    key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid4)
+    confirmed = forms.BooleanField(required=False, widget=forms.HiddenInput)
+
+    @property
+    def act_key(self) -> UUID:
+        """The key of a valid form."""
+        key: UUID = self.cleaned_data["key"]
+        return key
+
+
+def act(
+    request: HttpRequest, form: forms.Form, do: Callable[[], str], *, then: str
+) -> HttpResponse | None:
+    """Do what the form asks for, tell the operator, and lead on to `then`.
+
+    `do` returns the sentence that tells it. A repeat of the form leads on as the first one did. A
+    refusal stays on the form: None.
+    """
+    try:
+        messages.success(request, do())
+    except AlreadyDone as repeat:
+        messages.info(request, repeat.text)
+    except NotPermitted:
+        raise
+    except DomainError as refusal:
+        form.add_error(None, refusal.text)
+        return None
+    return redirect(then)

@@ -1,0 +1,87 @@
+"""Lists of rows that nobody edits: the base of every list in the back office."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.admin import AdminSite, display
+from django.contrib.admin.utils import unquote
+from django.db.models import DateTimeField, DecimalField, Model, QuerySet
+from django.http import HttpRequest
+from django.shortcuts import redirect
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin
+from unfold.paginator import InfinitePaginator
+
+from mana_credits.back_office.templatetags.office import amount, moment, tone, words
+
+
+def pill(status: str) -> SafeString:
+    """Return a status as it stands on every page."""
+    return format_html('<span class="bo-pill {}">{}</span>', tone(status), words(status))
+
+
+Writer = Callable[[Any], str]
+WRITERS: dict[type, Writer] = {DecimalField: amount, DateTimeField: moment}
+
+
+class ReadOnlyList(ModelAdmin):  # type: ignore[misc]
+    """Shows rows and lets nobody add, change or delete one; operators act through pages.
+
+    `related` are the foreign keys that the list shows, `page` names the page of a row, if not the
+    form without fields to fill in. Amounts, moments and statuses are written as on the pages.
+    Nothing is counted: at a million rows that
+    alone would take longer than the page.
+    """
+
+    related: tuple[str, ...] = ()
+    page = ""
+    list_per_page = 50
+    paginator = InfinitePaginator
+    show_full_result_count = False
+    list_fullwidth = True
+    actions = None
+
+    def __init__(self, model: type[Model], admin_site: AdminSite) -> None:
+        super().__init__(model, admin_site)
+        self._columns = [_column(model, name) for name in self.list_display]
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Return the columns."""
+        return self._columns
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the rows with what the list shows of others, in one query."""
+        rows: QuerySet[Any] = super().get_queryset(request)
+        return rows.select_related(*self.related) if self.related else rows
+
+    def change_view(self, request: HttpRequest, object_id: str, *more: Any, **named: Any) -> Any:
+        """Lead to the row's own page where it has one."""
+        if self.page:
+            return redirect(f"admin:{self.page}", unquote(object_id))
+        return super().change_view(request, object_id, *more, **named)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody adds rows by hand."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody changes rows by hand."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody deletes rows by hand."""
+        return False
+
+
+def _column(model: type[Model], name: str) -> Any:
+    field = next((one for one in model._meta.fields if one.name == name), None)  # noqa: SLF001
+    write = pill if name == "status" else WRITERS.get(type(field))
+    if field is None or write is None:
+        return name
+
+    @display(description=field.verbose_name, ordering=name)
+    def column(row: Model) -> str:
+        return write(getattr(row, name))
+
+    return column

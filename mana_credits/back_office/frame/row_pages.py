@@ -1,0 +1,48 @@
+"""The page of a row, and of an act on it: facts, what may be done, and a form that says why."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from django.http import HttpRequest, HttpResponse
+
+from credits.models import StaffAction
+from mana_credits.back_office.frame import operator_pages
+
+STAFF_SHOWN = 20
+
+
+class Row(NamedTuple):
+    """A row as operators see it.
+
+    `facts` are names and texts, `links` what the row belongs to (text, address), `acts` what may be
+    done (verb, address); `blocks` are long texts under their titles. `subject` is the row's name in
+    the audit trail.
+    """
+
+    title: str
+    subject: str
+    address: str
+    facts: list[tuple[str, Any]]
+    status: str = ""
+    links: tuple[tuple[str, str], ...] = ()
+    acts: tuple[tuple[str, str], ...] = ()
+    blocks: tuple[tuple[str, str], ...] = ()
+
+
+def show(request: HttpRequest, row: Row, **more: Any) -> HttpResponse:
+    """Return the row's page, with what operators did to it."""
+    actions = StaffAction.objects.filter(subject=row.subject).order_by("-pk")[:STAFF_SHOWN]
+    return operator_pages.render(
+        request, "row.html", row.title, {"row": row, "actions": actions, **more}
+    )
+
+
+def act_on(
+    request: HttpRequest, row: Row, form: operator_pages.ActForm, verb: str, do: Callable[[], str]
+) -> HttpResponse:
+    """Show the form of an act on the row; do it once the form is filled in."""
+    if form.is_valid() and (done := operator_pages.act(request, form, do, then=row.address)):
+        return done
+    return operator_pages.render(
+        request, "act.html", verb, {"row": row, "form": form, "verb": verb}
+    )

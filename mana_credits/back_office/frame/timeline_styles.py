@@ -1,0 +1,111 @@
+"""How the timeline shows what it tells of: an icon, where it leads to, and details.
+
+Other apps add the looks of their own kinds.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from django.urls import reverse
+
+from credits.models import (
+    AdjustmentRequest,
+    Purchase,
+    Reservation,
+    Return,
+    StaffAction,
+    Transaction,
+)
+from mana_credits.back_office.account.timeline import Entry
+
+
+class Look(NamedTuple):
+    """The icon's name (Material Symbols), the page of a row or "", and what is said beside it."""
+
+    icon: str
+    address: Callable[[Any], str] = lambda row: ""
+    details: Callable[[Any], Iterator[str]] = lambda row: iter(())
+
+
+_looks: dict[str, Look] = {}
+
+
+def add_look(kind: str, look: Look) -> None:
+    """Let timelines show entries of `kind` so."""
+    _looks[kind] = look
+
+
+def shown(entry: Entry) -> dict[str, Any]:
+    """Return the entry as its template wants it."""
+    look = _looks[entry.kind]
+    return {
+        **entry._asdict(),
+        "icon": look.icon,
+        "address": look.address(entry.row),
+        "details": list(look.details(entry.row)),
+    }
+
+
+def change_page(row: Any) -> str:
+    """Return the address of a row's page in the admin."""
+    name = f"{row._meta.app_label}_{row._meta.model_name}"  # noqa: SLF001
+    return reverse(f"admin:{name}_change", args=(row.pk,))
+
+
+def _of_transaction(row: Transaction) -> Iterator[str]:
+    yield row.app_id
+    if row.operation:
+        yield f"{row.quantity} of {row.operation}"
+    yield f"by {row.actor}"
+
+
+def _of_purchase(row: Purchase) -> Iterator[str]:
+    if row.stripe_payment_intent_id:
+        yield row.stripe_payment_intent_id
+    if row.quarantine_reason:
+        yield f"quarantined: {row.quarantine_reason}"
+
+
+def _of_return(row: Return) -> Iterator[str]:
+    if row.stripe_id:
+        yield row.stripe_id
+    if row.taken:
+        yield f"{row.taken.normalize():f} credits clawed back"
+    if row.reason:
+        yield row.reason
+
+
+def _of_reservation(row: Reservation) -> Iterator[str]:
+    yield row.app_id
+    yield f"until {row.expires_at:%Y-%m-%d %H:%M}"
+
+
+def _of_staff(row: StaffAction) -> Iterator[str]:
+    for text in (row.reason.replace("_", " "), row.note, row.ticket):
+        if text:
+            yield text
+
+
+def _of_request(row: AdjustmentRequest) -> Iterator[str]:
+    yield row.get_reason_display()
+    yield row.note
+    if row.decided_by:
+        yield f"decided by {row.decided_by}"
+
+
+add_look(
+    "transactions",
+    Look("receipt_long", lambda row: reverse("admin:transaction", args=(row.pk,)), _of_transaction),
+)
+add_look(
+    "purchases",
+    Look("shopping_cart", lambda row: reverse("admin:purchase", args=(row.pk,)), _of_purchase),
+)
+add_look("returns", Look("undo", details=_of_return))
+add_look(
+    "reservations",
+    Look("lock_clock", lambda row: reverse("admin:reservation", args=(row.pk,)), _of_reservation),
+)
+add_look("subscription", Look("cloud_sync", change_page))
+add_look("requests", Look("approval", lambda row: reverse("admin:adjustments"), _of_request))
+add_look("staff", Look("badge", change_page, _of_staff))

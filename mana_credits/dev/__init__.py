@@ -1,0 +1,1 @@
+"""Development only, never in the image: sandbox, demo data, embedded PostgreSQL."""

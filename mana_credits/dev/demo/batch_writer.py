@@ -1,0 +1,44 @@
+"""Put a batch of histories into the database: one transaction, the rules for each entry."""
+
+from django.db import transaction
+
+from credits.ledger import bulk_posting, reservations
+from credits.ledger.posting import Origin, Priced
+from credits.models import Purchase, Return, StripeCustomer, SyncSubscription
+from gifts.models import GiftCode, GiftRedemption
+from mana_credits.dev.demo.planned_account import Histories, Hold
+
+ROWS_AT_ONCE = 1_000
+
+
+class NotAsPlanned(Exception):
+    """The ledger refused an entry: prices changed meanwhile, or somebody else used the ids."""
+
+
+@transaction.atomic
+def write(made: Histories) -> int:
+    """Post the entries and make the rows that explain them; return how many entries there are.
+
+    Raises NotAsPlanned.
+    """
+    refused = bulk_posting.post_all(made.entries)
+    if refused:
+        raise NotAsPlanned(f"{len(refused)} entries were not posted, the first: {refused[0]}")
+    StripeCustomer.objects.bulk_create(made.customers, ROWS_AT_ONCE)
+    Purchase.objects.bulk_create(made.purchases, ROWS_AT_ONCE)
+    Return.objects.bulk_create(made.returns, ROWS_AT_ONCE)
+    GiftCode.objects.bulk_create(made.gifts, ROWS_AT_ONCE)
+    GiftRedemption.objects.bulk_create(made.redemptions, ROWS_AT_ONCE)
+    SyncSubscription.objects.bulk_create(made.subscriptions, ROWS_AT_ONCE)
+    for hold in made.holds:
+        _reserve(hold)
+    return len(made.entries)
+
+
+def _reserve(hold: Hold) -> None:
+    reservations.reserve(
+        hold.user_id,
+        Priced(hold.operation),
+        reason=hold.reason,
+        origin=Origin(f"service:{hold.reason.partition(':')[0]}", at=hold.at),
+    )

@@ -1,0 +1,49 @@
+"""A whole demonstration: batch after batch, what is there already stays as it is."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from random import Random
+
+from credits import catalogue
+from credits.models import Balance, Package
+from credits.sync.cloud_sync import OPERATION as SYNC
+from mana_credits.dev.demo import batch_writer, demo_users, histories
+from mana_credits.dev.demo.demo_users import Person, Size
+from mana_credits.dev.demo.planned_account import World
+
+PACKAGES = (("Starter", 500, 499), ("Plus", 1_200, 999), ("Studio", 5_000, 3_499))
+
+
+def has_real_users() -> bool:
+    """Tell whether anybody here is no user of a demonstration."""
+    return Balance.objects.exclude(pk__startswith=demo_users.PREFIX).exists()
+
+
+def make(size: Size, *, now: datetime) -> Iterator[tuple[list[Person], int]]:
+    """Make what is missing of a demonstration; yield each batch of people with their transactions.
+
+    Each batch is one transaction, so that a run that was stopped is completed by the next one.
+    Raises NotAsPlanned.
+    """
+    world = _world(now)
+    for number, batch in enumerate(demo_users.batches(size, now=now)):
+        if not Balance.objects.filter(pk__in=[person.id for person in batch]).exists():
+            chance = Random(f"{size.seed}:{number}")  # noqa: S311
+            batch_writer.write(histories.of(batch, world, chance))
+        yield batch, sum(len(person.times) for person in batch)
+
+
+def _world(now: datetime) -> World:
+    offered = list(catalogue.on_offer())
+    sync = next((one.cost for one in offered if one.key == SYNC), None)
+    return World(now, [one for one in offered if one.key != SYNC], sync, _packages())
+
+
+def _packages() -> list[Package]:
+    if not Package.objects.filter(active=True).exists():
+        Package.objects.bulk_create(
+            Package(name=name, credits=Decimal(amount), price_euro_cents=cents, sort_order=order)
+            for order, (name, amount, cents) in enumerate(PACKAGES, start=1)
+        )
+    return list(Package.objects.filter(active=True).order_by("price_euro_cents"))

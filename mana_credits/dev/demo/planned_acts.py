@@ -1,0 +1,140 @@
+"""What a person does at a moment: use, be granted, be refunded, be corrected, hold, subscribe."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+from credits.ledger import ledger
+from credits.ledger.ledger import Type
+from credits.ledger.posting import Memo, Movement, Priced
+from credits.models import Operation, SyncSubscription
+from credits.sync import billing_periods
+from credits.sync.cloud_sync import APP_ID as SYNC_APP
+from credits.sync.cloud_sync import OPERATION as SYNC
+from mana_credits.dev.demo.planned_account import Account, Hold, Usage
+
+WELCOME = Decimal(25)
+CHEAP = Decimal(4)
+MODELS = ("fast", "large", "local")
+OPERATORS = ("operator:anna", "operator:boris")
+CORRECTIONS = (
+    (Decimal(10), "Goodwill after an outage"),
+    (Decimal(25), "An answer was cut off; credits returned by support"),
+    (Decimal(-50), "A bonus was granted twice"),
+)
+CAMPAIGNS = ("Spring campaign", "Feedback reward", "Beta tester bonus")
+
+
+def use(account: Account) -> None:
+    """Use an operation of the catalogue; without the credits for one, get some."""
+    operation = _operation(account)
+    quantity = account.chance.randint(1, 60) if operation.per_items else 1
+    cost = operation.cost * -(-quantity // (operation.per_items or 1))
+    if cost > account.available:
+        grant(account)
+        return
+    app = operation.app
+    memo = Memo(app, operation.name, {"model": account.chance.choice(MODELS)})
+    movement = Movement(Type.USAGE, Priced(operation.key, quantity), side="spent")
+    entry = account.post(movement, -cost, memo, f"service:{app}")
+    account.last_usage = Usage(entry.id, cost, app)
+
+
+def use_unpriced(account: Account) -> None:
+    """Use credits at a price of the app's own."""
+    amount = Decimal(account.chance.randint(1, 80)) / 10
+    if amount > account.available:
+        grant(account)
+        return
+    memo = Memo("manacore", "Custom request")
+    account.post(Movement(Type.USAGE, -amount, side="spent"), -amount, memo, "user")
+
+
+def welcome(account: Account) -> None:
+    """Be given the credits that every new user gets."""
+    _grant(account, WELCOME, "Welcome to Mana", "welcome")
+
+
+def grant(account: Account) -> None:
+    """Be given some credits without payment."""
+    amount = Decimal(account.chance.choice((20, 50, 100)))
+    _grant(account, amount, account.chance.choice(CAMPAIGNS), f"campaign-{account.hexadecimal(8)}")
+
+
+def refund(account: Account) -> None:
+    """Get the newest usage back, or half of it."""
+    if account.last_usage is None:
+        use(account)
+        return
+    usage_id, cost, app = account.last_usage
+    account.last_usage = None
+    amount = cost / account.chance.choice((1, 2))
+    movement = Movement(Type.REFUND, amount, side="spent", related_id=usage_id)
+    account.post(movement, amount, Memo(app, "The request failed"), f"service:{app}")
+
+
+def correct(account: Account) -> None:
+    """Be corrected by an operator."""
+    _correct(account, *account.chance.choice(CORRECTIONS))
+
+
+def overdraw(account: Account) -> None:
+    """Lose more than is there to an operator's correction."""
+    amount = -max(account.available, Decimal(0)) - account.chance.randint(5, 50)
+    _correct(account, amount, "Bought with a stolen card")
+
+
+def subscribe(account: Account) -> None:
+    """Turn Cloud Sync on for a month, once; a month that is over by now was not renewed."""
+    cost = account.world.sync_cost
+    if account.subscribed or cost is None or cost > account.available:
+        use(account)
+        return
+    account.subscribed = True
+    start, user_id = account.at, account.person.id
+    until = billing_periods.end(start, "monthly", anchor_day=start.day)
+    said = {"interval": "monthly", "from": start.isoformat(), "until": until.isoformat()}
+    cause = f"sync:{user_id}:{start.isoformat()}"
+    movement = Movement(Type.USAGE, Priced(SYNC, 1), side="spent", cause=cause)
+    entry = account.post(movement, -cost, Memo(SYNC_APP, "Cloud Sync (monthly)", said), "user")
+    account.made.subscriptions.append(
+        SyncSubscription(
+            user_id=user_id,
+            renews=until > account.world.now,
+            anchor_day=start.day,
+            paid_from=start,
+            paid_until=until,
+            charge_id=entry.id,
+            created_at=start,
+            updated_at=start,
+        )
+    )
+
+
+def hold(account: Account) -> None:
+    """Leave credits reserved for a request that is still running."""
+    operation = _operation(account)
+    if operation.cost <= account.available and not operation.per_items:
+        started = account.world.now - timedelta(minutes=account.chance.randint(1, 90))
+        what = Hold(account.person.id, operation.key, f"{operation.app}:{operation.key}", started)
+        account.made.holds.append(what)
+        account.available -= operation.cost
+
+
+def _correct(account: Account, amount: Decimal, reason: str) -> None:
+    movement = Movement(Type.ADJUSTMENT, amount, may_overdraw=True)
+    actor = account.chance.choice(OPERATORS)
+    account.post(movement, amount, Memo("admin", reason), actor)
+
+
+def _operation(account: Account) -> Operation:
+    operations = account.world.operations
+    chosen = account.chance.choice(operations)
+    # What is cheap is used more often.
+    return chosen if chosen.cost < CHEAP else account.chance.choice(operations)
+
+
+def _grant(account: Account, amount: Decimal, text: str, reference: str) -> None:
+    cause = ledger.grant_cause(account.person.id, reference)
+    account.post(
+        Movement(Type.GRANT, amount, cause=cause), amount, Memo(description=text), "system"
+    )

@@ -1,0 +1,124 @@
+"""What people give each other in a demonstration: redeemed, taken back, or still waiting."""
+
+from bisect import bisect_right
+from datetime import timedelta
+from decimal import Decimal
+from functools import partial
+
+from credits.ledger.ledger import Type
+from credits.ledger.posting import Movement
+from gifts import code_format, transitions
+from gifts.codes import DEFAULT_VALIDITY
+from gifts.models import SMALLEST_GIFT, GiftCode, GiftRedemption
+from mana_credits.dev.demo.demo_users import Person
+from mana_credits.dev.demo.planned_account import Account
+
+WISHES = ("Happy birthday!", "Thank you for your help", "Try this", None, None)
+PERSONAL = 0.25
+RECENT = timedelta(days=60)
+TRIES = 8
+SOON = 6
+Status = GiftCode.Status
+
+
+def give(account: Account) -> bool:
+    """Put credits into a gift, if there are any and the gift can have an end; tell whether."""
+    largest = min(int(account.available), 200)
+    if largest < SMALLEST_GIFT:
+        return False
+    gift = _gift(account, Decimal(account.chance.randint(SMALLEST_GIFT, largest)))
+    if not _decide(account, gift):
+        return False
+    movement = Movement(
+        Type.GIFT, -gift.total_credits, side="spent", cause=f"gift-created:{gift.pk}"
+    )
+    memo = transitions.memo(gift, "Gift created")
+    gift.payment_id = account.post(movement, -gift.total_credits, memo, "user").id
+    account.made.gifts.append(gift)
+    return True
+
+
+def receive(account: Account, gift: GiftCode) -> None:
+    """Redeem a gift that somebody made before."""
+    movement = Movement(Type.GIFT, gift.total_credits, cause=f"gift:{gift.pk}")
+    memo = transitions.memo(gift, "Gift redeemed")
+    entry = account.post(movement, gift.total_credits, memo, "user")
+    account.made.redemptions.append(
+        GiftRedemption(
+            id=account.new_id(),
+            gift_code_id=gift.pk,
+            redeemer_id=account.person.id,
+            transaction_id=entry.id,
+            created_at=account.at,
+        )
+    )
+
+
+def _decide(account: Account, gift: GiftCode) -> bool:
+    """Decide what becomes of the gift; tell whether anything could."""
+    fate = account.chance.random()
+    if fate < 0.6 and _hand_over(account, gift):
+        return True
+    end = account.plan(partial(_take_back, gift=gift), within=SOON) if fate < 0.9 else None
+    if end:
+        expires = fate < 0.75
+        if expires:
+            gift.expires_at = end
+        gift.status = Status.EXPIRED if expires else Status.CANCELLED
+        gift.updated_at = end
+        return True
+    gift.expires_at = account.at + DEFAULT_VALIDITY
+    return account.world.now - account.at < RECENT
+
+
+def _take_back(account: Account, *, gift: GiftCode) -> None:
+    movement = Movement(
+        Type.GIFT,
+        gift.total_credits,
+        side="spent",
+        cause=f"gift:{gift.pk}",
+        related_id=gift.payment_id,
+    )
+    actor = "system" if gift.status == Status.EXPIRED else "user"
+    memo = transitions.memo(gift, f"Gift {gift.status}")
+    account.post(movement, gift.total_credits, memo, actor)
+
+
+def _hand_over(account: Account, gift: GiftCode) -> bool:
+    """Let a friend whose history is yet to come find the gift at one of their moments."""
+    if not account.friends:
+        return False
+    for friend in account.chance.choices(account.friends, k=TRIES):
+        place = bisect_right(friend.times, account.at)
+        if place < len(friend.times) and place not in friend.inbox:
+            moment = friend.times[place]
+            if moment < gift.expires_at:
+                friend.inbox[place] = gift
+                gift.status = Status.DEPLETED
+                gift.updated_at = moment
+                _address(account, gift, friend)
+                return True
+    return False
+
+
+def _address(account: Account, gift: GiftCode, friend: Person) -> None:
+    if account.chance.random() < PERSONAL:
+        gift.type = GiftCode.Type.PERSONALIZED
+        gift.target_email = friend.email
+
+
+def _gift(account: Account, amount: Decimal) -> GiftCode:
+    alphabet = code_format.ALPHABET
+    return GiftCode(
+        id=account.new_id(),
+        code="".join(account.chance.choices(alphabet, k=code_format.LENGTH)),
+        creator_id=account.person.id,
+        creator_name=account.person.name,
+        total_credits=amount,
+        type=GiftCode.Type.SIMPLE,
+        status=Status.ACTIVE,
+        message=account.chance.choice(WISHES),
+        expires_at=account.at + DEFAULT_VALIDITY,
+        created_at=account.at,
+        updated_at=account.at,
+    )

@@ -1,0 +1,92 @@
+"""`manage.py generate_demo_data`: a year of a made-up community, for trials and measurements."""
+
+import time
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from credits.management import progress
+from mana_credits.dev.demo import community
+from mana_credits.dev.demo.demo_users import Size
+
+
+class Command(BaseCommand):
+    """Fills a database that has no real users."""
+
+    help = (
+        "Makes users with a year of history before now: purchases and what became of them, usage "
+        "by operation, grants, refunds, gifts, open reservations, Cloud Sync, corrections. All of "
+        "it is posted by the ledger's own rules, and the books of all that was made are checked "
+        "at the end. A few users do very much, most do little. The same --seed gives the same "
+        "users; a run that was stopped is completed by the same call. Refuses to run where DEBUG "
+        "is off or where there are real users, unless --anyway is given."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take the size, the seed, and that it is to be done anyway."""
+        number = progress.whole_number
+        parser.add_argument("--users", type=number, default=1_000, help="how many (1,000)")
+        parser.add_argument(
+            "--transactions", type=number, default=10_000, help="of all of them together (10,000)"
+        )
+        parser.add_argument("--seed", type=number, default=1, help="what chance grows from (1)")
+        parser.add_argument(
+            "--anyway", action="store_true", help="also with DEBUG off or beside real users"
+        )
+
+    def handle(self, *, anyway: bool, **options: Any) -> None:
+        """Make the data and check its books; exit with 1 if they do not close."""
+        if not anyway:
+            _refuse()
+        size = Size(options["users"], options["transactions"], options["seed"])
+        if size.transactions < size.users:
+            raise CommandError("--transactions are at least one for each of --users")
+        began = time.monotonic()
+        users = self._make(size)
+        seconds = time.monotonic() - began
+        wrong = self._check(users)
+        progress.summarise(
+            self.stdout,
+            {
+                "users": len(users),
+                "transactions": size.transactions,
+                "seconds": round(seconds),
+                "discrepancies": wrong,
+            },
+        )
+        if wrong:
+            raise CommandError("The books do not close.")
+
+    def _make(self, size: Size) -> list[str]:
+        users: list[str] = []
+        with progress.progress("Made", total=size.transactions, unit="transactions") as advance:
+            for batch, transactions in community.make(size, now=_now()):
+                users.extend(person.id for person in batch)
+                advance(transactions)
+        return users
+
+    def _check(self, users: list[str]) -> int:
+        with progress.progress("Checked", total=len(users), unit="users") as advance:
+            return progress.check_books(_counted(users, advance), out=self.stdout)
+
+
+def _counted(users: list[str], advance: progress.Advance) -> Iterator[str]:
+    for user_id in users:
+        advance(1)
+        yield user_id
+
+
+def _refuse() -> None:
+    if not settings.DEBUG:
+        raise CommandError("DEBUG is off: this may be production. --anyway if it is not.")
+    if community.has_real_users():
+        raise CommandError("There are users here who are no demonstration. --anyway beside them.")
+
+
+def _now() -> datetime:
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)

@@ -1,0 +1,239 @@
+"""`make run`: the whole service on this machine, with a database, users and tokens of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+from urllib.error import URLError
+
+from mana_credits.dev import embedded_postgres
+from mana_credits.dev.sandbox import identity, stripe
+from mana_credits.dev.sandbox.state import State
+
+IDENTITY_PORT = 3001
+START_SECONDS = 60
+STOP_SECONDS = 40
+
+WELCOME = """
+mana-credits is running.
+
+  In a browser    {url}/credits   (sign in as any of the demo users)
+  The API         {url}/api/docs
+  Alice's token   {token}
+  Service key     {service_key}
+
+Try it:
+
+  curl -H 'Authorization: Bearer {token}' {url}/api/v1/credits/balance
+
+  curl -H 'X-Service-Key: {service_key}' -d '{{"userId":"demo-alice","amount":2,"appId":"chat",\
+"description":"GPT-4 message"}}' {url}/api/v1/internal/credits/use
+
+  curl -H 'Authorization: Bearer {token}' {url}/api/v1/credits/transactions
+
+Buy credits, and pay at the sandbox's Stripe (or open {stripe}/pay/PURCHASE_ID in a browser):
+
+  PURCHASE=$(curl -s -H 'Authorization: Bearer {token}' -d '{{"packageId":"{package}"}}' \
+{url}/api/v1/credits/purchase | cut -d'"' -f4); curl -d method=card {stripe}/pay/$PURCHASE
+
+The back office is {url}/admin/  Log in as sam (support), fiona (finance), amir (auditor) or ada
+(administrator) with the password mana-sandbox.
+
+More tokens (demo-alice, demo-bob, demo-carol, demo-nora, demo-admin):
+  curl -d '{{"user":"demo-bob"}}' {issuer}/api/auth/token
+Commands:      . {environment_file}; .venv/bin/python manage.py check_ledger
+Service's log: {log}
+Ctrl-C stops everything.
+"""
+
+
+class CannotStart(Exception):
+    """A sentence that says why."""
+
+
+def main() -> int:
+    """Run until Ctrl-C, SIGTERM or the service's end; return the exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    try:
+        with ExitStack() as stack:
+            _run(stack)
+    except CannotStart as reason:
+        print(f"mana-credits cannot start: {reason}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped.")
+    return 0
+
+
+def _run(stack: ExitStack) -> None:
+    port = int(os.environ.get("PORT", "3061"))
+    _refuse_production()
+    _refuse_busy(port)
+    state = State(Path(os.environ.get("SANDBOX_DIR", ".sandbox")).resolve())
+    _lock(stack, state)
+    provider = stack.enter_context(
+        identity.serving(state.identity_key, port=_free_or(IDENTITY_PORT))
+    )
+    environment = _surroundings(stack, state, provider, port)
+    state.write_environment(environment)
+    os.environ.update(environment)
+    package = _prepare_database()
+    print("Starting the service …", flush=True)
+    gunicorn = ["-m", "gunicorn", "-c", "mana_credits/gunicorn.conf.py"]
+    service = stack.enter_context(_process(gunicorn, state))
+    _wait_until_ready(service, environment["BASE_URL"], state)
+    worker = stack.enter_context(_process(["manage.py", "worker"], state))
+    _welcome(state, provider, package, environment)
+    while service.poll() is None and worker.poll() is None:
+        time.sleep(0.5)
+    raise CannotStart(f"a process of the service ended by itself; its log is {state.log}")
+
+
+def _surroundings(
+    stack: ExitStack, state: State, provider: identity.IdentityProvider, port: int
+) -> dict[str, str]:
+    """Start what the service needs around it; return the environment that leads there."""
+    url = f"http://localhost:{port}"
+    return {
+        "DEBUG": "1",
+        "PORT": str(port),
+        "BASE_URL": url,
+        "SECRET_KEY": state.secret_key,
+        "MANA_SERVICE_KEY": state.service_key,
+        "MANA_AUTH_URL": provider.issuer,
+        "DATABASE_URL": stack.enter_context(_database(state)),
+        "STRIPE_SECRET_KEY": "sk_test_sandbox",
+        "STRIPE_WEBHOOK_SECRET": state.webhook_secret,
+        "STRIPE_API_BASE": stack.enter_context(
+            stripe.serving(webhook=f"{url}/api/v1/webhooks/stripe", secret=state.webhook_secret)
+        ),
+    }
+
+
+def _welcome(
+    state: State, provider: identity.IdentityProvider, package: str, environment: dict[str, str]
+) -> None:
+    print(
+        WELCOME.format(
+            url=environment["BASE_URL"],
+            token=provider.token("demo-alice"),
+            service_key=state.service_key,
+            issuer=provider.issuer,
+            package=package,
+            stripe=environment["STRIPE_API_BASE"],
+            environment_file=state.environment_file,
+            log=state.log,
+        ),
+        flush=True,
+    )
+
+
+def _refuse_production() -> None:
+    if os.environ.get("DEBUG", "1").strip().lower() not in {"1", "true", "yes", "on"}:
+        raise CannotStart("DEBUG is off, and the sandbox with its open doors is for development.")
+
+
+def _refuse_busy(port: int) -> None:
+    if _free_or(port) != port:
+        raise CannotStart(f"port {port} is in use; stop what uses it, or set PORT.")
+
+
+def _lock(stack: ExitStack, state: State) -> None:
+    try:
+        stack.enter_context(state.lock())
+    except BlockingIOError:
+        raise CannotStart(
+            f"another sandbox uses {state.folder}; stop it, or set SANDBOX_DIR."
+        ) from None
+
+
+def _free_or(port: int) -> int:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return 0
+    return port
+
+
+@contextmanager
+def _database(state: State) -> Iterator[str]:
+    if url := os.environ.get("DATABASE_URL"):
+        yield url
+        return
+    print("Starting PostgreSQL …", flush=True)
+    with embedded_postgres.server(state.database) as url:
+        yield url
+
+
+def _prepare_database() -> str:
+    """Return the id of a package to buy."""
+    print("Migrating and seeding …", flush=True)
+    os.environ["DJANGO_SETTINGS_MODULE"] = "mana_credits.settings"
+    import django  # noqa: PLC0415  # its settings need the environment that stands only now
+    from django.core.management import call_command  # noqa: PLC0415
+    from django.db import connection  # noqa: PLC0415
+
+    django.setup()
+    call_command("migrate", verbosity=0)
+    from mana_credits.dev.sandbox.demo_operators import seed_desk, seed_staff  # noqa: PLC0415
+    from mana_credits.dev.sandbox.seed import seed, seed_community, seed_packages  # noqa: PLC0415
+
+    seed_staff()
+    seed()
+    seed_desk()
+    package = seed_packages()
+    if seed_community():
+        print("A year of a made-up community is there too.", flush=True)
+    connection.close_pool()  # type: ignore[attr-defined]
+    return str(package.pk)
+
+
+@contextmanager
+def _process(arguments: list[str], state: State) -> Iterator["subprocess.Popen[bytes]"]:
+    with state.log.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            env={**os.environ, "HOST": "127.0.0.1"},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C in the terminal is for us; we stop it gracefully
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_ready(process: "subprocess.Popen[bytes]", url: str, state: State) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"{url}/ready", timeout=2):
+                return
+        except (URLError, OSError):
+            time.sleep(0.1)
+    raise CannotStart(f"the service does not become ready; its log is {state.log}")
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not cut the stopping short
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""Demo operators, one of each role, all with one password."""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from decimal import Decimal
+from uuid import NAMESPACE_DNS, uuid5
+
+from django.contrib.auth.models import Group, User
+
+from credits import roles
+from mana_credits.back_office.acts import balance_adjustments
+from mana_credits.back_office.acts.audit import AlreadyDone, Operator, Why
+
+PASSWORD = "mana-sandbox"
+OPERATORS = {
+    "sam": roles.SUPPORT,
+    "fiona": roles.FINANCE,
+    "amir": roles.AUDITOR,
+    "ada": roles.ADMINISTRATOR,
+}
+
+
+def seed_staff() -> None:
+    """Make the demo operators, where they are not there already."""
+    for name, role in OPERATORS.items():
+        user, is_new = User.objects.get_or_create(
+            username=name,
+            defaults={
+                "is_staff": True,
+                "email": f"{name}@example.test",
+                "first_name": name.title(),
+            },
+        )
+        if is_new:
+            user.set_password(PASSWORD)
+            user.save()
+            user.groups.add(Group.objects.get(name=role))
+
+
+def seed_desk() -> None:
+    """Let support correct a balance, and ask a colleague for more, once."""
+    sam = Operator("sam", lambda permission: True, address="127.0.0.1")
+    why = Why("failed_operation", "The answer never came, see the ticket", "SUP-1041")
+    for user_id, amount in (("demo-bob", 5), ("demo-carol", 250)):
+        with suppress(AlreadyDone):
+            balance_adjustments.adjust(
+                sam,
+                user_id,
+                Decimal(amount),
+                why=why,
+                key=uuid5(NAMESPACE_DNS, f"{user_id}.sandbox"),
+                now=datetime.now(UTC),
+            )

@@ -1,0 +1,102 @@
+"""Demo users with credits and a little history, made through the ledger."""
+
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from io import StringIO
+
+from django.core.management import call_command
+
+from credits.ledger import ledger, reservations
+from credits.ledger.posting import Memo, Origin
+from credits.models import Balance, Package
+from credits.payments import packages
+from credits.payments.packages import Offer
+from credits.principals import User
+from gifts import campaigns, codes
+from gifts.campaigns import Plan
+from gifts.codes import GiftUnknown
+
+SPENDS = (
+    ("5", "chat", "GPT-4 message"),
+    ("0.1", "chat", "Ollama message (local model)"),
+    ("10", "picture", "Image generation"),
+)
+
+
+def seed() -> None:
+    """Give the demo users their credits; what is there already stays as it is."""
+    for user_id, welcome in (("demo-alice", 500), ("demo-bob", 100), ("demo-carol", 10)):
+        ledger.grant(
+            user_id,
+            Decimal(welcome),
+            memo=Memo(description="Welcome to the sandbox"),
+            origin=Origin("system"),
+            cause=f"grant:{user_id}:sandbox",
+        )
+    for index, (amount, app_id, description) in enumerate(SPENDS):
+        ledger.spend(
+            "demo-alice",
+            Decimal(amount),
+            memo=Memo(app_id, description),
+            origin=Origin("user", key=f"sandbox-{index}"),
+        )
+    reservations.reserve(
+        "demo-bob",
+        Decimal(25),
+        reason="questions:deep-research",
+        origin=Origin("service:sandbox", key="sandbox-reservation"),
+    )
+
+
+PACKAGES = (
+    ("Starter", 500, 499, "A month of chat"),
+    ("Plus", 1_200, 999, None),
+    ("Studio", 5_000, 3_499, "For those who make pictures"),
+)
+
+
+def seed_packages() -> Package:
+    """Offer the sandbox's packages, where they are not there already; return the first one."""
+    for order, (name, amount, cents, description) in enumerate(PACKAGES, start=1):
+        if not Package.objects.filter(name=name).exists():
+            offer = Offer(name, Decimal(amount), cents, description, sort_order=order)
+            packages.create(offer, actor="system", now=datetime.now(UTC))
+    return Package.objects.get(name=PACKAGES[0][0])
+
+
+def seed_community() -> bool:
+    """Make a year of a small community's history, so that every page has something to show.
+
+    Returns whether it was made; it is made once.
+    """
+    if Balance.objects.filter(pk__startswith="demo-1-").exists():
+        return False
+    call_command("generate_demo_data", users=60, transactions=1_500, anyway=True, stdout=StringIO())
+    _seed_campaign()
+    call_command("sum_days", all=True, stdout=StringIO())
+    return True
+
+
+def _seed_campaign() -> None:
+    """Give codes away to whoever comes, and let some come, and one guess."""
+    now = datetime.now(UTC)
+    plan = Plan(
+        25,
+        Decimal(10),
+        now + timedelta(days=60),
+        actor="operator:fiona",
+        reason="The app's birthday",
+    )
+    campaign = campaigns.start("Birthday", plan, now=now)
+    list(campaigns.make_codes(campaign, now=now))
+    users = Balance.objects.filter(pk__startswith="demo-1-").values_list("pk", flat=True)
+    for gift, user_id in zip(campaigns.codes_of(campaign), users[:9], strict=False):
+        _redeem(gift.code, user_id, now)
+    with suppress(GiftUnknown):
+        _redeem("ABCDEFGHJKLM", users[9], now)
+
+
+def _redeem(code: str, user_id: str, now: datetime) -> None:
+    origin = Origin("user")
+    codes.redeem(code, user=User(user_id), address="203.0.113.7", origin=origin, now=now)

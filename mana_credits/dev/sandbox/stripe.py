@@ -1,0 +1,197 @@
+"""A Stripe on loopback: localstripe with what it lacks, and a page to pay at.
+
+`/v1/…` is Stripe's API. What a buyer or a bank would do:
+- `GET /pay/ID`, a page; `POST /pay/ID` with `method=card` (declined-card, sepa, declined-sepa)
+  pays a payment intent, a Checkout Session or a purchase of ours, named by its id;
+- `POST /disputes/ID` opens a dispute of a payment and takes the money; `inquiry=1` only asks, with
+  `amount` about a part; `POST /disputes/ID/won` (lost, warning_closed) ends it;
+- `POST /refunds/ID/failed` lets a refund fail.
+"""
+
+import asyncio
+import warnings
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from html import escape
+from threading import Thread
+from typing import Any
+
+from aiohttp import web
+from localstripe import resources, webhooks
+from localstripe.errors import UserError
+from localstripe.resources import PaymentIntent, Refund
+
+from mana_credits.dev.sandbox import stripe_objects
+from mana_credits.dev.sandbox.stripe_objects import PAYMENT_METHODS, Dispute, Session
+
+with warnings.catch_warnings(action="ignore"):  # of its handlers that are no coroutines
+    from localstripe import server
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Sandbox Checkout</title>
+<style>
+:root {{ color-scheme: light dark; font: 1.0625rem/1.5 system-ui, sans-serif }}
+body {{ max-width: 24rem; margin: 12vh auto; padding: 0 1rem }}
+button {{ display: block; width: 100%; margin: .5rem 0; padding: .75rem; font: inherit }}
+</style>
+<h1>{amount}</h1>
+<p>This stands in for Stripe's Checkout. No money moves.</p>
+<form method="post">{buttons}</form>{cancel}"""
+BUTTON = '<button name="method" value="{0}">Pay: {0}</button>'
+CANCEL = '<p><a href="{}">Back without paying</a></p>'
+
+
+@contextmanager
+def serving(*, port: int = 0, webhook: str = "", secret: str = "") -> Iterator[str]:
+    """Serve a Stripe on loopback while the context lasts; yield its address.
+
+    Events go to the address `webhook`, signed with `secret`; without one they are only listed.
+    """
+    stripe_objects.extend()
+    loop = asyncio.new_event_loop()
+    thread = Thread(target=loop.run_forever, name="sandbox-stripe", daemon=True)
+    thread.start()
+    runner = web.AppRunner(_application(), access_log=None, shutdown_timeout=1)
+    try:
+        url = asyncio.run_coroutine_threadsafe(_start(runner, port), loop).result()
+        Session._pay_at = url
+        with telling(webhook, secret):
+            yield url
+    finally:
+        asyncio.run_coroutine_threadsafe(_stop(runner), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+        forget()
+
+
+@contextmanager
+def telling(webhook: str, secret: str) -> Iterator[None]:
+    """Send the events, signed, to the address `webhook` while the context lasts; none if empty."""
+    if webhook:
+        webhooks.register_webhook("sandbox", webhook, secret, None)
+    try:
+        yield
+    finally:
+        webhooks._webhooks.clear()
+
+
+def forget() -> None:
+    """Forget all customers, payments and events."""
+    resources.store.clear()
+
+
+async def _start(runner: web.AppRunner, port: int) -> str:
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    return f"http://localhost:{runner.addresses[0][1]}"
+
+
+async def _stop(runner: web.AppRunner) -> None:
+    await runner.cleanup()
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+
+
+def _application() -> web.Application:
+    app = web.Application(middlewares=[server.error_middleware, _authorize])
+    app.router.add_get("/pay/{id}", _page)
+    app.router.add_post("/pay/{id}", _pay)
+    app.router.add_post("/disputes/{id}", _dispute)
+    app.router.add_post("/disputes/{id}/{status}", _close)
+    app.router.add_post("/refunds/{id}/failed", _fail_refund)
+    sessions = "/v1/checkout/sessions"
+    app.router.add_post(sessions, server.api_create(Session, sessions))
+    app.router.add_get(f"{sessions}/{{id}}", _plainly(server.api_retrieve(Session, sessions)))
+    app.router.add_post(
+        f"{sessions}/{{id}}/expire", server.api_extra(Session._api_expire, sessions)
+    )
+    app.router.add_get("/v1/disputes/{id}", _plainly(server.api_retrieve(Dispute, "/v1/disputes")))
+    app.router.add_get("/v1/disputes", _plainly(server.api_list_all(Dispute, "/v1/disputes")))
+    for route in server.app.router.routes():
+        if route.resource.canonical.startswith("/v1/"):
+            handler = route.handler
+            app.router.add_route(route.method, route.resource.canonical, _plainly(handler))
+    return app
+
+
+def _plainly(handler: Any) -> Handler:
+    """Return localstripe's handler as a coroutine; some of them are plain functions."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        found = handler(request)
+        response: web.StreamResponse = await found if asyncio.iscoroutine(found) else found
+        return response
+
+    return answer
+
+
+@web.middleware
+async def _authorize(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if request.path.startswith("/v1/") and server.get_api_key(request) is None:
+        raise UserError(401, "Unauthorized")
+    return await handler(request)
+
+
+async def _page(request: web.Request) -> web.Response:
+    session, intent = _find(request.match_info["id"])
+    amount = session.amount_total if session else intent.amount
+    text = PAGE.format(
+        amount=escape(f"{amount / 100:.2f} EUR"),
+        buttons="".join(BUTTON.format(name) for name in PAYMENT_METHODS),
+        cancel=CANCEL.format(escape(session.cancel_url)) if session else "",
+    )
+    return web.Response(text=text, content_type="text/html")
+
+
+async def _pay(request: web.Request) -> web.StreamResponse:
+    session, intent = _find(request.match_info["id"])
+    form = await request.post()
+    if session:
+        intent = session._intent()
+    stripe_objects.pay(intent, str(form.get("method", "card")))
+    if session and "text/html" in request.headers.get("Accept", ""):
+        raise web.HTTPSeeOther(session.success_url)
+    return server.json_response({"id": intent.id, "status": intent.status})  # type: ignore[no-any-return]
+
+
+async def _dispute(request: web.Request) -> web.StreamResponse:
+    _, intent = _find(request.match_info["id"])
+    form = await request.post()
+    dispute = Dispute(intent, int(str(form.get("amount", 0))), inquiry="inquiry" in form)
+    if "inquiry" not in form:
+        dispute._withdraw()
+    return server.json_response(dispute._export())  # type: ignore[no-any-return]
+
+
+async def _close(request: web.Request) -> web.StreamResponse:
+    dispute: Any = Dispute._api_retrieve(request.match_info["id"])
+    dispute._close(request.match_info["status"])
+    return server.json_response(dispute._export())  # type: ignore[no-any-return]
+
+
+async def _fail_refund(request: web.Request) -> web.StreamResponse:
+    refund = Refund._api_retrieve(request.match_info["id"])
+    stripe_objects.fail_refund(refund)
+    return server.json_response(refund._export())  # type: ignore[no-any-return]
+
+
+def _find(name: str) -> tuple[Session | None, Any]:
+    """Return the session, if any, and the intent, if there is one yet."""
+    for one in resources.store.values():
+        if name in {getattr(one, "id", None), _purchase_of(one)}:
+            if isinstance(one, Session):
+                intent = one.payment_intent and PaymentIntent._api_retrieve(one.payment_intent)
+                return one, intent
+            if isinstance(one, PaymentIntent):
+                return None, one
+    raise UserError(404, "Not Found")
+
+
+def _purchase_of(one: Any) -> str | None:
+    found: str | None = (getattr(one, "metadata", None) or {}).get("purchaseId")
+    return found

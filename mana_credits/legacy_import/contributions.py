@@ -1,0 +1,141 @@
+"""What the import consists of: the tables of credits, and what other apps add."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from mana_credits.legacy_import.source import Table
+
+TABLES = (
+    Table(
+        "credits.balances",
+        (
+            "user_id text",
+            "balance bigint",
+            "total_earned bigint",
+            "total_spent bigint",
+            "created_at timestamptz",
+            "updated_at timestamptz",
+        ),
+        required=True,
+    ),
+    Table(
+        "credits.transactions",
+        (
+            "id uuid",
+            "user_id text",
+            "type text",
+            "status text",
+            "amount bigint",
+            "balance_before bigint",
+            "balance_after bigint",
+            "app_id text",
+            "description text",
+            "metadata jsonb",
+            "idempotency_key text",
+            "created_at timestamptz",
+        ),
+        required=True,
+    ),
+    Table(
+        "credits.reservations",
+        (
+            "id uuid",
+            "user_id text",
+            "amount bigint",
+            "reason text",
+            "status text",
+            "created_at timestamptz",
+            "resolved_at timestamptz",
+        ),
+    ),
+    Table(
+        "credits.packages",
+        (
+            "id uuid",
+            "name text",
+            "description text",
+            "credits bigint",
+            "price_euro_cents integer",
+            "stripe_price_id text",
+            "active boolean DEFAULT true",
+            "sort_order integer DEFAULT 0",
+            "metadata jsonb",
+            "created_at timestamptz",
+            "updated_at timestamptz",
+        ),
+    ),
+    Table(
+        "credits.purchases",
+        (
+            "id uuid",
+            "user_id text",
+            "package_id uuid",
+            "credits bigint",
+            "price_euro_cents integer",
+            "stripe_payment_intent_id text",
+            "stripe_customer_id text",
+            "status text",
+            "metadata jsonb",
+            "created_at timestamptz",
+            "completed_at timestamptz",
+        ),
+    ),
+    Table(
+        "credits.stripe_customers",
+        (
+            "user_id text",
+            "stripe_customer_id text",
+            "email text",
+            "created_at timestamptz",
+        ),
+    ),
+    Table(
+        "credits.sync_subscriptions",
+        (
+            "user_id text",
+            "active boolean DEFAULT false",
+            "billing_interval text DEFAULT 'monthly'",
+            "activated_at timestamptz",
+            "next_charge_at timestamptz",
+            "paused_at timestamptz",
+            "is_gifted boolean DEFAULT false",
+            "gifted_by text",
+            "gifted_at timestamptz",
+            "created_at timestamptz",
+            "updated_at timestamptz",
+        ),
+    ),
+    # Its days are counted anew; only how many are wrong is of interest.
+    Table(
+        "credits.usage_stats",
+        ("rows bigint", "local bigint"),
+        query="""
+            SELECT count(*), count(*) FILTER (WHERE (date AT TIME ZONE 'UTC')::time <> '00:00')
+            FROM credits.usage_stats
+        """,
+    ),
+)
+
+
+class Part(NamedTuple):
+    """What an app adds to the import of credits.
+
+    `entries` is SQL that runs once, when the entries are known and before they are posted; `rows`
+    runs for each batch of the positions in the temporary table `numbered`, after they were posted.
+    `unit` is what such a row is.
+    """
+
+    tables: tuple[Table, ...]
+    entries: Path
+    rows: Path
+    numbered: str
+    unit: str
+    counts: dict[str, str]
+
+
+parts: list[Part] = []
+
+
+def add_part(part: Part) -> None:
+    """Let the import also bring another app's rows."""
+    parts.append(part)

@@ -1,0 +1,1 @@
+"""A person's data over all apps: erasure and export."""

@@ -1,0 +1,301 @@
+"""Erasure of a person's data: names and texts go, the numbers of the ledger stay."""
+
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+from django.db import connection, transaction
+from django.db.models import Case, CharField, F, Max, Q, QuerySet, Value, When
+from django.db.models.functions import Cast, Concat
+
+from credits.ledger import ledger, reservations
+from credits.ledger.posting import Origin
+from credits.ledger.reservations import ReservationCommitted, ReservationExpired
+from credits.models import (
+    AdjustmentRequest,
+    Balance,
+    CheckedBalance,
+    ErasureRequest,
+    IdempotencyKey,
+    JobRun,
+    OutboxMessage,
+    Purchase,
+    Reservation,
+    Return,
+    StaffAction,
+    StripeCustomer,
+    SyncSubscription,
+    Transaction,
+    UsageStat,
+)
+from credits.pseudonyms import PREFIX
+
+# One statement rewrites so many transactions: a second or two, whatever the length of the history.
+ENTRIES_PER_STATEMENT = 20_000
+# Causes that are made of the ids of rows and of Stripe's; all others may name the user.
+IMPERSONAL = (
+    r"^(purchase|reservation|gift|gift-created|reversal|reinstatement|refund|dispute|erased):"
+)
+
+
+class Person(NamedTuple):
+    """Whose data goes: the user id, the pseudonym in its place, and their e-mail addresses."""
+
+    id: str
+    pseudonym: str
+    addresses: frozenset[str] = frozenset()
+
+
+class Erased(NamedTuple):
+    """What became of a person: the pseudonym of their numbers, and how many rows of what went."""
+
+    pseudonym: str
+    rows: Counter[str]
+
+
+Sections = dict[str, QuerySet[Any, Any]]
+
+
+def _no_addresses(user_id: str) -> set[str]:
+    return set()
+
+
+def _nothing(person: Person) -> None:
+    """Have nothing to do."""
+
+
+class Rows(NamedTuple):
+    """What an app keeps about people.
+
+    `lock` locks a person's rows; `strip` moves them to the pseudonym, without texts, and returns
+    how many rows it touched, by what they are. `sections` returns the rows about a user, for
+    themselves to read (see `credits.export`). `addresses` returns the e-mail addresses that are
+    known to be a user's. `settle` ends what is under way, in transactions of its own.
+    """
+
+    lock: Callable[[Person], None]
+    strip: Callable[[Person], Counter[str]]
+    sections: Callable[[str], Sections]
+    addresses: Callable[[str], set[str]] = _no_addresses
+    settle: Callable[[Person], None] = _nothing
+
+
+rows_of_other_apps: list[Rows] = []
+
+
+def add_rows(rows: Rows) -> None:
+    """Let `erase` also take care of another app's `rows`."""
+    rows_of_other_apps.append(rows)
+
+
+def erase(user_id: str) -> int:
+    """Erase the person; return the number of rows. See `erase_rows`."""
+    return erase_rows(user_id).rows.total()
+
+
+def erase_rows(user_id: str, *, addresses: Iterable[str] = ()) -> Erased:
+    """Move everything the user has to a random id, without texts. See `erasing`."""
+    steps = erasing(user_id, addresses=addresses)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            erased: Erased = end.value
+            return erased
+
+
+def erasing(
+    user_id: str, *, addresses: Iterable[str] = (), count_only: bool = False
+) -> Generator[int, None, Erased]:
+    """Move everything the user has to a random id, without texts.
+
+    Yields how many transactions each statement moved; closing the generator before its end undoes
+    what is not committed. `addresses` are e-mail addresses of theirs besides those that are known
+    here. Open reservations are released and gifts by or to the person returned first; the
+    subscription, the link to Stripe and undelivered messages are deleted. The chain of transactions
+    and all sums stay as they are. A user never seen is 0 rows; the same id seen later is a new
+    user. With `count_only` the transactions, keys and usage statistics are counted instead of
+    moved, and the caller must roll back.
+    """
+    person = _person(user_id, addresses)
+    _release_all(user_id)
+    for rows in rows_of_other_apps:
+        rows.settle(person)
+    with transaction.atomic():
+        _lock(person)
+        had_balance = _lock_balance(person)
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL credits.erasing = 'on'")
+        stripped = _strip_what_is_told(person)
+        for rows in rows_of_other_apps:
+            stripped.update(rows.strip(person))
+        stripped.update(_strip_purchases(person))
+        stripped.update(_strip_staff(person))
+        stripped.update(_strip_ledger(person))
+        if count_only:
+            stripped.update({name: rows.count() for name, rows in _history(person).items()})
+        else:
+            stripped.update((yield from _move_history(person)))
+        if not had_balance:
+            Balance.objects.filter(pk=person.id, version=0).delete()
+        stripped["balances"] = Balance.objects.filter(pk=person.id).update(user_id=person.pseudonym)
+    return Erased(person.pseudonym, +stripped)
+
+
+def blank_request(user_id: str, *, subject_id: UUID) -> None:
+    """Blank the request of somebody's key, which names who is erased; the key is never new again.
+
+    Whoever sends it once more is refused with IdempotencyKeyReused: nothing moves twice.
+    """
+    known = IdempotencyKey.objects.filter(user_id=user_id, subject_id=subject_id)
+    known.update(request="erased")
+
+
+def _person(user_id: str, addresses: Iterable[str]) -> Person:
+    customers = StripeCustomer.objects.filter(user_id=user_id)
+    at_stripe = {address for address in customers.values_list("email", flat=True) if address}
+    known = {*addresses, *at_stripe}.union(
+        *(rows.addresses(user_id) for rows in rows_of_other_apps)
+    )
+    return Person(user_id, f"{PREFIX}{uuid4()}", frozenset(known))
+
+
+def _release_all(user_id: str) -> None:
+    origin = Origin("system")
+    still_open = Reservation.objects.filter(user_id=user_id, status="open")
+    for reservation_id in still_open.values_list("pk", flat=True):
+        with suppress(ReservationCommitted, ReservationExpired):
+            reservations.release(reservation_id, origin=origin)
+
+
+def _lock(person: Person) -> None:
+    for rows in (
+        ErasureRequest.objects.filter(pk=person.id),
+        Reservation.objects.filter(user_id=person.id),
+        SyncSubscription.objects.filter(pk=person.id),
+        Purchase.objects.filter(user_id=person.id),
+    ):
+        list(rows.order_by("pk").select_for_update().values_list("pk"))
+    for rows_of_app in rows_of_other_apps:
+        rows_of_app.lock(person)
+
+
+def _lock_balance(person: Person) -> bool:
+    """Lock the balance, making one where there is none; tell whether there was.
+
+    Without a row to lock, somebody's first credits would arrive in the midst of their erasure.
+    """
+    known = Balance.objects.filter(pk=person.id).exists()
+    ledger.open_balance(person.id, origin=Origin("system"))
+    return known
+
+
+def _strip_what_is_told(person: Person) -> Counter[str]:
+    # What a job failed at may quote a row.
+    quoting = JobRun.objects.filter(error__contains=person.id)
+    return Counter(
+        {
+            "messages": OutboxMessage.objects.filter(user_id=person.id).delete()[0],
+            "errors of jobs": quoting.update(error="erased"),
+        }
+    )
+
+
+def _strip_purchases(person: Person) -> Counter[str]:
+    purchases = Purchase.objects.filter(user_id=person.id)
+    payments = purchases.values("stripe_payment_intent_id")
+    explained = Return.objects.filter(stripe_payment_intent_id__in=payments, reason__isnull=False)
+    return Counter(
+        {
+            "refunds": explained.update(reason=""),
+            "quarantines": purchases.filter(quarantine_resolved_at__isnull=False).update(
+                quarantine_resolved_why=""
+            ),
+            "purchases": purchases.update(
+                user_id=person.pseudonym,
+                stripe_customer_id=None,
+                metadata=None,
+                client_secret=None,
+                success_url=None,
+                cancel_url=None,
+                checkout_url=None,
+                request_id=None,
+            ),
+            "customers at Stripe": StripeCustomer.objects.filter(user_id=person.id).delete()[0],
+        }
+    )
+
+
+def _strip_staff(person: Person) -> Counter[str]:
+    """Blank what operators did and wrote about the person; who did what and when stays."""
+    asked = AdjustmentRequest.objects.filter(user_id=person.id)
+    acts = StaffAction.objects.filter(Q(user_id=person.id) | Q(note__contains=person.id))
+    return Counter(
+        {
+            "adjustments that waited": asked.filter(status="pending").delete()[0],
+            "adjustments": asked.update(user_id=person.pseudonym, note="", ticket=""),
+            "staff actions": acts.update(
+                user_id=Case(
+                    When(user_id=person.id, then=Value(person.pseudonym)), default="user_id"
+                ),
+                note="",
+                ticket="",
+                request_id="",
+                before={},
+                after={},
+            ),
+        }
+    )
+
+
+def _strip_ledger(person: Person) -> Counter[str]:
+    CheckedBalance.objects.filter(pk=person.id).delete()
+    ErasureRequest.objects.filter(pk=person.id).delete()
+    held = Reservation.objects.filter(user_id=person.id)
+    return Counter(
+        {
+            "subscriptions": SyncSubscription.objects.filter(pk=person.id).delete()[0],
+            "reservations": held.update(
+                user_id=person.pseudonym, reason=F("app_id"), request_id=None
+            ),
+        }
+    )
+
+
+def _history(person: Person) -> dict[str, QuerySet[Any]]:
+    """Return the rows that there may be a million of."""
+    own = {"user_id": person.id}
+    return {
+        "transactions": Transaction.objects.filter(**own),
+        "usage statistics": UsageStat.objects.filter(**own),
+        "idempotency keys": IdempotencyKey.objects.filter(**own),
+    }
+
+
+def _move_history(person: Person) -> Generator[int, None, Counter[str]]:
+    history = _history(person)
+    moved: Counter[str] = Counter()
+    for count in _move_transactions(person, history["transactions"]):
+        moved["transactions"] += count
+        yield count
+    moved["usage statistics"] = history["usage statistics"].update(user_id=person.pseudonym)
+    moved["idempotency keys"] = history["idempotency keys"].delete()[0]
+    return moved
+
+
+def _move_transactions(person: Person, rows: QuerySet[Transaction]) -> Generator[int, None, None]:
+    """Move the transactions by ranges of their numbers; yield how many each statement moved."""
+    last = rows.aggregate(last=Max("number"))["last"] or 0
+    names = Q(cause__isnull=False) & ~Q(cause__regex=IMPERSONAL)
+    anonymous = Concat(Value(PREFIX), Cast("id", CharField()))
+    for first in range(1, last + 1, ENTRIES_PER_STATEMENT):
+        yield rows.filter(number__range=(first, first + ENTRIES_PER_STATEMENT - 1)).update(
+            user_id=person.pseudonym,
+            cause=Case(When(names, then=anonymous), default="cause"),
+            description="",
+            metadata=None,
+            request_id=None,
+            idempotency_key=None,
+        )

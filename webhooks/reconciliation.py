@@ -1,0 +1,211 @@
+"""Reconciliation with Stripe: what it knows, applied where no event told us.
+
+Whatever was made there since a moment is listed, and what is unfinished here is asked for. All of
+it goes through the functions that events go through, which find most of it applied already.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, NamedTuple
+
+from django.db import transaction
+from django.db.models import Q
+
+from credits.errors import DomainError
+from credits.models import Purchase, Return
+from credits.payments import (
+    checkout,
+    money_back,
+    purchases,
+    refund_requests,
+    stripe_api,
+    stripe_facts,
+)
+from credits.payments.stripe_api import RefusedByStripe
+from credits.payments.stripe_facts import MoneyBack, Payment
+
+Status = Purchase.Status
+State = Return.State
+Object = dict[str, Any]
+Step = Callable[[], Purchase | None]
+
+# How long after it was made a payment, refund or dispute may still change.
+PAYMENT_CHANGES = timedelta(days=30)
+REFUND_CHANGES = timedelta(days=35)
+DISPUTE_CHANGES = timedelta(days=180)
+IN_FLIGHT = timedelta(minutes=5)
+
+
+class DoesNotReconcile(Exception):
+    """Something stands on one side only; `manage.py reconcile_stripe` says what."""
+
+
+class Finding(NamedTuple):
+    """What was looked at; `applied` says what changed, `unexplained` what nobody can explain."""
+
+    name: str
+    applied: str | None = None
+    unexplained: str | None = None
+
+    @property
+    def outcome(self) -> str:
+        """What the run counts it as."""
+        return "unexplained" if self.unexplained else "applied" if self.applied else "looked_at"
+
+
+class Check:
+    """One reconciliation of everything since a moment; with `dry_run` nothing changes."""
+
+    def __init__(self, *, since: datetime, now: datetime, dry_run: bool) -> None:
+        self.since = since
+        self.now = now
+        self.dry_run = dry_run
+        self._seen: set[str] = set()
+
+    def run(self) -> Iterator[Finding]:
+        """Yield a finding for every object looked at. Raises PaymentUnavailable."""
+        for intent in stripe_api.intents(self.since):
+            yield self._intent(intent)
+        for refund in stripe_api.refunds(self.since):
+            yield self._return(stripe_facts.of_refund(refund))
+        for dispute in stripe_api.disputes(self.since):
+            yield self._return(stripe_facts.of_dispute(dispute))
+        yield from self._purchases_here()
+        yield from self._returns_here()
+        yield from self._requested_refunds()
+        yield from self._never_opened()
+        for purchase in purchases.quarantined():
+            reasons = " ".join((purchase.quarantine_reason or "").splitlines())
+            yield Finding(f"purchase {purchase.pk}", unexplained=reasons)
+
+    def _intent(self, intent: Object) -> Finding:
+        payment = stripe_facts.of_intent(intent)
+        self._seen.add(intent["id"])
+        name = f"payment {payment.intent_id}"
+        purchase = purchases.of_payment(payment)
+        if purchase is None:
+            lost = f"is of the purchase {payment.purchase_id}, which is not here"
+            return Finding(name, unexplained=lost if payment.purchase_id else None)
+        paid_by_it = purchase.paid and purchase.stripe_payment_intent_id == payment.intent_id
+        if paid_by_it and payment.status != "succeeded":
+            return Finding(name, unexplained=f"is {payment.status}, but credited here")
+        step = self._step(payment, failed=bool(intent.get("last_payment_error")))
+        return self._apply(name, purchase, step)
+
+    def _step(self, payment: Payment, *, failed: bool) -> Step | None:
+        match payment.status:
+            case "succeeded":
+                return partial(purchases.complete, payment, at=self.now, now=self.now)
+            case "processing":
+                return partial(purchases.process, payment, at=self.now)
+            case "canceled":
+                return partial(purchases.cancel, payment, at=self.now)
+            case "requires_payment_method" if failed:
+                return partial(purchases.fail, payment, at=self.now)
+        return None
+
+    def _session(self, purchase: Purchase) -> Finding:
+        name = f"session {purchase.stripe_checkout_session_id}"
+        session = stripe_api.session(purchase.stripe_checkout_session_id or "")
+        if session is None:
+            return Finding(name, unexplained=f"of the purchase {purchase.pk} is not at Stripe")
+        payment = stripe_facts.of_session(session)
+        if payment.intent_id:
+            return self._intent_by_id(payment.intent_id)
+        if session["status"] == "expired":
+            step = partial(purchases.cancel, payment, at=self.now)
+            return self._apply(name, purchase, step)
+        return Finding(name)
+
+    def _intent_by_id(self, intent_id: str) -> Finding:
+        intent = stripe_api.intent(intent_id)
+        if intent is None:
+            return Finding(f"payment {intent_id}", unexplained="is not at Stripe")
+        return self._intent(intent)
+
+    def _purchases_here(self) -> Iterator[Finding]:
+        unpaid = [Status.PENDING, Status.PROCESSING, Status.FAILED]
+        concerned = Purchase.objects.filter(
+            Q(status__in=unpaid, created_at__gte=self.now - PAYMENT_CHANGES)
+            | Q(created_at__gte=self.since)
+        )
+        for purchase in concerned.order_by("number").iterator():
+            if purchase.stripe_payment_intent_id:
+                if purchase.stripe_payment_intent_id not in self._seen:
+                    yield self._intent_by_id(purchase.stripe_payment_intent_id)
+            elif purchase.stripe_checkout_session_id:
+                yield self._session(purchase)
+
+    def _return(self, fact: MoneyBack) -> Finding:
+        self._seen.add(fact.stripe_id)
+        purchase = Purchase.objects.filter(
+            stripe_payment_intent_id=fact.intent_id or fact.stripe_id
+        ).first()
+        step = partial(money_back.record, fact, now=self.now)
+        return self._apply(f"{fact.kind} {fact.stripe_id}", purchase, step)
+
+    def _returns_here(self) -> Iterator[Finding]:
+        kinds = (
+            (Return.Kind.REFUND, REFUND_CHANGES, stripe_api.refund, stripe_facts.of_refund),
+            (Return.Kind.DISPUTE, DISPUTE_CHANGES, stripe_api.dispute, stripe_facts.of_dispute),
+        )
+        for kind, changes, ask, read in kinds:
+            concerned = Return.objects.filter(
+                Q(created_at__gte=self.since)
+                | Q(created_at__gte=self.now - changes)
+                & ~Q(stripe_status__in=["succeeded", "failed", "canceled", "warning_closed"]),
+                kind=kind,
+                stripe_id__isnull=False,
+            ).exclude(given_back=True)
+            for stripe_id in concerned.values_list("stripe_id", flat=True):
+                if stripe_id is None or stripe_id in self._seen:
+                    continue
+                found = ask(stripe_id)
+                if found is None:
+                    yield Finding(f"{kind} {stripe_id}", unexplained="is not at Stripe")
+                else:
+                    yield self._return(read(found))
+
+    def _requested_refunds(self) -> Iterator[Finding]:
+        left = Return.objects.filter(
+            state=State.REQUESTED, created_at__lt=self.now - IN_FLIGHT
+        ).order_by("created_at")
+        for asked in left:
+            yield self._send(asked)
+
+    def _send(self, asked: Return) -> Finding:
+        name = f"requested refund {asked.pk}"
+        if self.dry_run:
+            return Finding(name, applied="to be sent")
+        try:
+            refund_requests.send(asked, now=self.now)
+        except RefusedByStripe as refusal:
+            return Finding(name, unexplained=refusal.text)
+        return Finding(name, applied="sent")
+
+    def _never_opened(self) -> Iterator[Finding]:
+        for purchase in checkout.never_opened(now=self.now):
+            step = partial(checkout.give_up, purchase)
+            yield self._apply(f"purchase {purchase.pk}", purchase, step)
+
+    def _apply(self, name: str, purchase: Purchase | None, step: Step | None) -> Finding:
+        if step is None:
+            return Finding(name)
+        before = _state_of(purchase)
+        try:
+            with transaction.atomic():
+                step()
+                after = _state_of(purchase)
+                transaction.set_rollback(self.dry_run)
+        except DomainError as refusal:
+            return Finding(name, unexplained=refusal.text)
+        return Finding(name, applied=None if after == before else f"{before} → {after}")
+
+
+def _state_of(purchase: Purchase | None) -> str:
+    if purchase is None:
+        return ""
+    purchase.refresh_from_db()
+    taken = sum(one.taken for one in money_back.of_purchase(purchase))
+    return f"{purchase.status}, {taken.normalize():f} taken" if taken else purchase.status
