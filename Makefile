@@ -64,12 +64,12 @@ SPACE := $(subst ,, )
 COMMA := ,
 COMMAS = $(subst $(SPACE),$(COMMA),$(strip $(1)))
 # The modules through which credits move; every branch of them is tested.
-MONEY := $(patsubst %,credits/%.py,adjusting amounts backfills book_rules books bulk buying catalogue \
-	cloud_sync erasure erasure_requests granting ledger ledger_checks legacy/* offering operating packages people periods posting \
-	purchases refunds report reservations returns routines searching sheets staff stripe_api \
-	stripe_facts timeline) \
-	$(patsubst %,gifts/%.py,campaigns codes expiry legacy operating pending privacy settling throttle) \
-	$(patsubst %,webhooks/%.py,events privacy reconciling signature)
+MONEY := $(patsubst %,credits/%.py,amounts catalogue ledger/* payments/* reporting/ledger_report \
+	sync/billing_periods sync/cloud_sync) \
+	$(patsubst %,gifts/%.py,campaigns codes expiry pending throttle transitions) \
+	$(patsubst %,webhooks/%.py,events reconciliation signature) \
+	$(patsubst %,mana_credits/%.py,back_office/account/* back_office/acts/* legacy_import/* \
+	privacy/erasure privacy/erasure_requests privacy/event_erasure privacy/gift_erasure)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

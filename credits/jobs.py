@@ -7,8 +7,7 @@ from itertools import repeat
 import structlog
 from django.conf import settings
 
-from credits import erasure_requests, key_retention, ledger_checks
-from credits.ledger import reservations
+from credits.ledger import key_retention, ledger_checks, reservations
 from credits.ledger.books import BooksDoNotClose
 from credits.outbox import outbox
 from credits.reporting import daily_totals
@@ -56,11 +55,6 @@ def clean_up_outbox(now: datetime) -> Iterator[str]:
         yield "deleted"
 
 
-def erase_people(now: datetime) -> Iterator[str]:
-    """Erase the people whose histories were too long for the request that asked for it."""
-    return erasure_requests.complete_due()
-
-
 def clean_up_keys(now: datetime) -> Iterator[str]:
     """Delete idempotency keys that are old; never with IDEMPOTENCY_KEYS_KEPT_DAYS 0."""
     if kept := timedelta(days=settings.IDEMPOTENCY_KEYS_KEPT_DAYS):
@@ -88,12 +82,6 @@ JOBS = (
         next_due=cloud_sync.next_due,
     ),
     Job("deliver_outbox", deliver_outbox, every=timedelta(seconds=10), next_due=outbox.next_due),
-    Job(
-        "erase_people",
-        erase_people,
-        every=timedelta(seconds=10),
-        next_due=erasure_requests.next_due,
-    ),
     Job("sum_days", sum_days, every=timedelta(minutes=5)),
     Job("check_ledger", check_ledger, at_hour=3),
     Job("clean_up_outbox", clean_up_outbox, at_hour=4),

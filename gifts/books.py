@@ -1,4 +1,4 @@
-"""The rules of gifts as queries, run with those of the ledger (see `credits.book_rules`).
+"""The rules of gifts as queries, run with those of the ledger (see `credits.ledger.book_rules`).
 
 *Credits in live gifts and balances together change only by what the other movements are*: whatever
 left a creator is in an active gift, or arrived exactly once.

@@ -8,7 +8,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from credits import erasure_requests
 from credits.api.serializers import USED, UsedSerializer
 from credits.api.views import memo
 from credits.api.wire_serializers import USER, UserSerializer, named_user, origin
@@ -32,18 +31,6 @@ class BalanceViewSet(ServiceViewSet):
     def balance(self, request: Request, user_id: str) -> Response:
         """What the user has; makes no row."""
         return Response(wire.SERVICE_BALANCE.represent(ledger.balance_of(named_user(user_id))))
-
-    @extend_schema(operation_id="internal_erase", responses={200: wire.ErasedSerializer})
-    def erase(self, request: Request, user_id: str) -> Response:
-        """Erase the person's data; the numbers of the ledger stay, under a new, random id.
-
-        A history of more than 2,000 movements and reservations is erased by the worker within
-        minutes. `deletedCount` is then the number of its transactions and the balance, also when
-        the request is sent again. Until then the account can be read and used as before, and what
-        is added to it is erased too.
-        """
-        count = erasure_requests.erase_or_record(named_user(user_id), now=datetime.now(UTC))
-        return Response(wire.ERASED.represent(count))
 
     @extend_schema(
         operation_id="internal_init",

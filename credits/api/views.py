@@ -25,8 +25,8 @@ from credits.api.serializers import (
     UseSerializer,
 )
 from credits.api.wire_serializers import origin, user
-from credits.history import History
 from credits.ledger import ledger, usage
+from credits.ledger.history import History
 from credits.ledger.posting import Memo
 from credits.models import Transaction
 

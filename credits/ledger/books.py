@@ -1,6 +1,6 @@
 """The rules of the money, checked: what is wrong with the books, each thing in a sentence.
 
-`credits.book_rules` has the rules; `credits.ledger_checks` walks through a whole ledger.
+`credits.ledger.book_rules` has the rules, `credits.ledger.ledger_checks` the walk over all users.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 from psycopg.sql import quote
 
-from credits.book_rules import RULES, SOURCES, add_rules
+from credits.ledger.book_rules import RULES, SOURCES, add_rules
 from credits.ledger.db_functions import server_cursor
 from credits.models import Balance
 

@@ -122,7 +122,7 @@ class Transaction(models.Model):
                 fields=["related"],
                 condition=Q(related__isnull=False),
             ),
-            # What a user lists by app or by time (see credits/history.py).
+            # What a user lists by app or by time (see credits/ledger/history.py).
             models.Index(
                 name="transaction_by_app_idx", fields=["user_id", "app_id", "created_at", "number"]
             ),

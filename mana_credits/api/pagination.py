@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from credits.api.wire_serializers import WireSerializer
-from credits.history import History
+from credits.ledger.history import History
 
 DEFAULT_LIMIT = 50
 LARGEST_LIMIT = 200

@@ -10,8 +10,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from credits import history
-from credits.history import History
+from credits.ledger import history
+from credits.ledger.history import History
 from credits.models import Transaction
 from tests.credits.test_check_ledger import damage
 from tests.factories import give, spend

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from credits import jobs, key_retention
+from credits import jobs
+from credits.ledger import key_retention
 from credits.models import IdempotencyKey
 from tests.api import Caller, use
 from tests.factories import give

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from django.db import connection, transaction
 
-from credits import jobs, ledger_checks
-from credits.ledger import books
+from credits import jobs
+from credits.ledger import books, ledger_checks
 from credits.ledger.books import BooksDoNotClose, Discrepancy
-from credits.ledger_checks import Scope
+from credits.ledger.ledger_checks import Scope
 from credits.models import CheckedBalance, LedgerCheck
 from mana_credits.privacy import erasure
 from tests.credits.test_check_ledger import CHAIN, POSTED, USAGE, check, damage

@@ -12,9 +12,9 @@ from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from psycopg.errors import LockNotAvailable
 
-from credits import erasure_requests, worker
+from credits import worker
 from credits.models import Balance, ErasureRequest, IdempotencyKey, Transaction, UsageStat
-from mana_credits.privacy import erasure
+from mana_credits.privacy import erasure, erasure_requests
 from tests.api import Caller, use
 from tests.factories import give, hold, spend
 

@@ -17,7 +17,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from credits import ledger_checks, worker
+from credits import worker
+from credits.ledger import ledger_checks
 from credits.ledger.posting import Origin
 from credits.models import ErasureRequest, Package, Purchase, StripeCustomer, Transaction
 from credits.outbox import outbox
@@ -223,7 +224,7 @@ WHERE = {
 NOT_ABOUT_PEOPLE = {
     "credits.daily_revenue",
     "credits.daily_totals",
-    "credits.ledger_checks",
+    "credits.ledger.ledger_checks",
     "credits.operation_prices",
     "credits.operations",
     "credits.package_changes",

@@ -9,10 +9,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from credits import ledger_checks, worker
-from credits.ledger import books
+from credits import worker
+from credits.ledger import books, ledger_checks
 from credits.ledger.books import BooksDoNotClose, Discrepancy
-from credits.ledger_checks import Scope
+from credits.ledger.ledger_checks import Scope
 from credits.management.progress import add_batch_size, progress
 from credits.worker import Job
 
