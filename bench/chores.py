@@ -9,7 +9,7 @@ import psycopg
 
 from bench import database
 
-TABLES = ("transactions", "usage_stats", "idempotency_keys", "balances")
+TABLES = ("transactions", "usage_stats", "balances")
 _SIZES = """
     SELECT pg_table_size(c.oid)::float8 / greatest(c.reltuples, 1),
            pg_indexes_size(c.oid)::float8 / greatest(c.reltuples, 1)

@@ -36,7 +36,7 @@ TABLES = (
     "credits.erasure_requests",
     "credits.idempotency_keys",
     "credits.job_runs",
-    "credits.ledger.ledger_checks",
+    "credits.ledger_checks",
     "credits.outbox",
     "credits.sync_subscriptions",
     "credits.package_changes",

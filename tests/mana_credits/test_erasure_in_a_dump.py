@@ -224,7 +224,7 @@ WHERE = {
 NOT_ABOUT_PEOPLE = {
     "credits.daily_revenue",
     "credits.daily_totals",
-    "credits.ledger.ledger_checks",
+    "credits.ledger_checks",
     "credits.operation_prices",
     "credits.operations",
     "credits.package_changes",
