@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID, uuid4
 
 from django.db import connection, transaction
@@ -32,8 +32,7 @@ from credits.models import (
 )
 from credits.pseudonyms import PREFIX
 
-# One statement rewrites so many transactions: a second or two, whatever the length of the history.
-ENTRIES_PER_STATEMENT = 20_000
+ENTRIES_PER_STATEMENT = 20_000  # rewritten in a second or two
 # Causes that are made of the ids of rows and of Stripe's; all others may name the user.
 IMPERSONAL = (
     r"^(purchase|reservation|gift|gift-created|reversal|reinstatement|refund|dispute|erased):"
@@ -70,9 +69,9 @@ class Rows(NamedTuple):
     """What an app keeps about people.
 
     `lock` locks a person's rows; `strip` moves them to the pseudonym, without texts, and returns
-    how many rows it touched, by what they are. `sections` returns the rows about a user, for
-    themselves to read (see `credits.export`). `addresses` returns the e-mail addresses that are
-    known to be a user's. `settle` ends what is under way, in transactions of its own.
+    how many rows it touched, by what they are. `sections` returns the rows about a user, for the
+    export. `addresses` returns the user's known e-mail addresses. `settle` ends what is under way,
+    in transactions of its own.
     """
 
     lock: Callable[[Person], None]
@@ -91,7 +90,7 @@ def add_rows(rows: Rows) -> None:
 
 
 def erase(user_id: str) -> int:
-    """Erase the person; return the number of rows. See `erase_rows`."""
+    """Erase the person; return the number of rows. See `erasing`."""
     return erase_rows(user_id).rows.total()
 
 
@@ -102,8 +101,7 @@ def erase_rows(user_id: str, *, addresses: Iterable[str] = ()) -> Erased:
         try:
             next(steps)
         except StopIteration as end:
-            erased: Erased = end.value
-            return erased
+            return cast("Erased", end.value)
 
 
 def erasing(
@@ -111,13 +109,11 @@ def erasing(
 ) -> Generator[int, None, Erased]:
     """Move everything the user has to a random id, without texts.
 
-    Yields how many transactions each statement moved; closing the generator before its end undoes
-    what is not committed. `addresses` are e-mail addresses of theirs besides those that are known
-    here. Open reservations are released and gifts by or to the person returned first; the
-    subscription, the link to Stripe and undelivered messages are deleted. The chain of transactions
-    and all sums stay as they are. A user never seen is 0 rows; the same id seen later is a new
-    user. With `count_only` the transactions, keys and usage statistics are counted instead of
-    moved, and the caller must roll back.
+    Yields how many transactions each statement moved; closed early, it rolls back. `addresses` are
+    e-mail addresses besides those known here. Open reservations are released and gifts by or to
+    the person returned first; the subscription, the link to Stripe and undelivered messages are
+    deleted. The chain and all sums stay. A user never seen is 0 rows; the same id later is a new
+    user. With `count_only` the history is counted instead of moved; the caller must roll back.
     """
     person = _person(user_id, addresses)
     _release_all(user_id)
@@ -128,12 +124,7 @@ def erasing(
         had_balance = _lock_balance(person)
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL credits.erasing = 'on'")
-        stripped = _strip_what_is_told(person)
-        for rows in rows_of_other_apps:
-            stripped.update(rows.strip(person))
-        stripped.update(_strip_purchases(person))
-        stripped.update(_strip_staff(person))
-        stripped.update(_strip_ledger(person))
+        stripped = _strip(person)
         if count_only:
             stripped.update({name: rows.count() for name, rows in _history(person).items()})
         else:
@@ -190,6 +181,15 @@ def _lock_balance(person: Person) -> bool:
     known = Balance.objects.filter(pk=person.id).exists()
     ledger.open_balance(person.id, origin=Origin("system"))
     return known
+
+
+def _strip(person: Person) -> Counter[str]:
+    stripped = _strip_what_is_told(person)
+    for rows in rows_of_other_apps:
+        stripped.update(rows.strip(person))
+    for strip in (_strip_purchases, _strip_staff, _strip_ledger):
+        stripped.update(strip(person))
+    return stripped
 
 
 def _strip_what_is_told(person: Person) -> Counter[str]:
@@ -254,14 +254,9 @@ def _strip_ledger(person: Person) -> Counter[str]:
     CheckedBalance.objects.filter(pk=person.id).delete()
     ErasureRequest.objects.filter(pk=person.id).delete()
     held = Reservation.objects.filter(user_id=person.id)
-    return Counter(
-        {
-            "subscriptions": SyncSubscription.objects.filter(pk=person.id).delete()[0],
-            "reservations": held.update(
-                user_id=person.pseudonym, reason=F("app_id"), request_id=None
-            ),
-        }
-    )
+    moved = held.update(user_id=person.pseudonym, reason=F("app_id"), request_id=None)
+    ended, _ = SyncSubscription.objects.filter(pk=person.id).delete()
+    return Counter({"subscriptions": ended, "reservations": moved})
 
 
 def _history(person: Person) -> dict[str, QuerySet[Any]]:
