@@ -92,7 +92,7 @@ MONEY := $(patsubst %,credits/%.py,amounts atomicity catalogue due_rows ledger/*
 	$(patsubst %,gifts/%.py,campaigns codes expiry pending redemptions throttle transitions) \
 	$(patsubst %,webhooks/%.py,events reconciliation signature) \
 	$(patsubst %,mana_credits/%.py,back_office/account/* back_office/acts/* legacy_import/* \
-	privacy/erasure privacy/event_erasure privacy/gift_erasure)
+	privacy/erasure privacy/erasure_requests privacy/event_erasure privacy/gift_erasure)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

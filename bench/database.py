@@ -36,7 +36,7 @@ def database(server_url: str, name: str) -> Iterator[str]:
     _administer(server_url, f'CREATE DATABASE "{name}"')
     url = make_conninfo(server_url, dbname=name)
     try:
-        _manage(url, "migrate", "-v0")
+        manage(url, "migrate", "-v0")
         _run(url, "seed.sql", users=USERS, user=USER)
         yield url
     finally:
@@ -60,7 +60,7 @@ def vacuum(url: str) -> None:
 
 def books_close(url: str) -> bool:
     """Tell whether `check_ledger` finds nothing; it prints what it finds."""
-    return _manage(url, "check_ledger", check=False) == 0
+    return manage(url, "check_ledger", check=False) == 0
 
 
 def version(url: str) -> str:
@@ -79,6 +79,15 @@ def process(url: str) -> psutil.Process | None:
     return found if found and found.name().startswith("postgres") else None
 
 
+def manage(url: str, *command: str, check: bool = True) -> int:
+    """Run `manage.py` on the database at `url`; return its exit code."""
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "manage.py", *command],
+        env={**ENVIRONMENT, "DATABASE_URL": url},
+        check=check,
+    ).returncode
+
+
 def _administer(server_url: str, statement: str) -> None:
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(statement.encode())
@@ -90,11 +99,3 @@ def _run(url: str, script: str, **values: object) -> None:
         statements = statements.replace(f":{name}", str(value))
     with psycopg.connect(url) as connection:
         connection.execute(statements.encode())
-
-
-def _manage(url: str, *command: str, check: bool = True) -> int:
-    return subprocess.run(
-        [sys.executable, "-W", "ignore", "manage.py", *command],
-        env={**ENVIRONMENT, "DATABASE_URL": url},
-        check=check,
-    ).returncode

@@ -5,7 +5,8 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from bench import database, load
+from bench import chores, database, load
+from bench.chores import Chore, Size
 from bench.load import SCENARIOS, Run
 from bench.service import serving
 from mana_credits.dev.sandbox.identity import IdentityProvider
@@ -14,6 +15,14 @@ CONNECTIONS = 16
 ROUNDS = 3
 OF_ONE_USER = 100_000
 COMPARED = ("use", "use-hot", "balance", "balance-token", "transactions")
+
+
+class Growth(NamedTuple):
+    """What was found: scenarios on both ledgers, and chores and sizes of the large one."""
+
+    comparisons: list["Comparison"]
+    chores: list[Chore]
+    sizes: list[Size]
 
 
 class Comparison(NamedTuple):
@@ -36,7 +45,7 @@ class Comparison(NamedTuple):
 
 def compare(
     server_url: str, provider: IdentityProvider, *, transactions: int, seconds: float, logs: Path
-) -> list[Comparison]:
+) -> Growth:
     """Fill one of two databases with so many transactions and load both in turn, 3 rounds.
 
     On a machine whose speed varies, only neighbours in time can be compared.
@@ -67,4 +76,4 @@ def compare(
         for url in (small, large):
             if not database.books_close(url):
                 raise SystemExit("The books do not close.")
-    return found
+        return Growth(found, chores.measure(large), chores.sizes(large))

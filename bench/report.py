@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from bench.floor import CLIENTS, Floor
-from bench.growth import Comparison
+from bench.growth import Comparison, Growth
 from bench.load import Run
 from bench.service import workers_and_threads
 
@@ -106,10 +106,18 @@ def floors(measured: Sequence[Floor]) -> str:
     return title + table(FLOOR_HEADER, rows)
 
 
-def growth(found: Sequence[Comparison], transactions: int) -> str:
-    """Return the table of a small ledger against a large one."""
+def growth(found: Growth, transactions: int) -> str:
+    """Return the tables of a small ledger against a large one, and of the large one alone."""
     title = f"A small ledger, and one with {transactions:,} transactions more (medians):\n\n"
-    return title + table(GROWTH_HEADER, [_growth_row(one) for one in found])
+    chores = [(one.command, f"{one.seconds:,.1f}") for one in found.chores]
+    sizes = [(one.table, f"{one.heap:.0f}", f"{one.indexes:.0f}") for one in found.sizes]
+    return "\n".join(
+        (
+            title + table(GROWTH_HEADER, [_growth_row(one) for one in found.comparisons]),
+            table(("on the large one", "s"), chores),
+            table(("bytes a row", "table", "indexes"), sizes),
+        )
+    )
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 from itertools import repeat
 
 import structlog
+from django.conf import settings
 
 from credits.due_rows import SKIPPED
-from credits.ledger import books, reservations
+from credits.ledger import key_retention, ledger_checks, reservations
 from credits.ledger.books import BooksDoNotClose
 from credits.outbox import outbox
 from credits.reporting import daily_totals
@@ -16,7 +17,6 @@ from credits.worker import Job
 
 # So many rows in one run, so that no job keeps the others waiting for long.
 ROWS_PER_RUN = 5_000
-USERS_PER_BATCH = 1_000
 
 logger = structlog.get_logger(__name__)
 
@@ -37,13 +37,13 @@ def deliver_outbox(now: datetime) -> Iterator[str]:
 
 
 def check_ledger(now: datetime) -> Iterator[str]:
-    """Check the rules of the money over all users. Raises BooksDoNotClose."""
+    """Check what changed, or once a week everything. Raises BooksDoNotClose."""
     discrepancies = 0
-    for _, found in books.check_all(batch_size=USERS_PER_BATCH):
-        for one in found:
+    for batch in ledger_checks.check(ledger_checks.due(now=now)):
+        for one in batch.discrepancies:
             logger.error("discrepancy", user=one.user_id, rule=one.rule, sentence=one.sentence)
             yield "discrepancies"
-        discrepancies += len(found)
+        discrepancies += len(batch.discrepancies)
         yield "batches"
     if discrepancies:
         raise BooksDoNotClose(f"{discrepancies} discrepancies")
@@ -53,6 +53,13 @@ def clean_up_outbox(now: datetime) -> Iterator[str]:
     """Delete messages that were delivered long ago."""
     for count in outbox.clean_up(now=now):
         yield from repeat("deleted", count)
+
+
+def clean_up_keys(now: datetime) -> Iterator[str]:
+    """Delete idempotency keys that are old; never with IDEMPOTENCY_KEYS_KEPT_DAYS 0."""
+    if kept := timedelta(days=settings.IDEMPOTENCY_KEYS_KEPT_DAYS):
+        for count in key_retention.delete_older(now - kept):
+            yield from repeat("deleted", count)
 
 
 def sum_days(now: datetime) -> Iterator[str]:
@@ -78,4 +85,5 @@ JOBS = (
     Job("sum_days", sum_days, every=timedelta(minutes=5)),
     Job("check_ledger", check_ledger, at_hour=3),
     Job("clean_up_outbox", clean_up_outbox, at_hour=4),
+    Job("clean_up_keys", clean_up_keys, at_hour=4),
 )

@@ -43,6 +43,8 @@ DATABASE_SESSION = {
     "statement_timeout": env.str("DATABASE_STATEMENT_TIMEOUT", default="0"),
     # A process that stopped amid a transaction keeps its locks no longer than this.
     "idle_in_transaction_session_timeout": env.str("DATABASE_IDLE_TIMEOUT", default="60s"),
+    # Compiling a statement of all rules takes longer than running it.
+    "jit": "off",
 }
 # The statements of the hot path; off behind a pooler that cannot carry them (PgBouncer < 1.21).
 DATABASE_PREPARED_STATEMENTS = env.bool("DATABASE_PREPARED_STATEMENTS", default=True)
@@ -78,6 +80,9 @@ STRIPE_WEBHOOK_SECRETS = [
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="").rstrip("/")
 # For how long what Stripe's events said is kept after they were processed; 0: for ever.
 STRIPE_PAYLOADS_KEPT_DAYS = env.int("STRIPE_PAYLOADS_KEPT_DAYS", default=400)
+
+# For how long a request that is sent again with its idempotency key is a replay; 0: for ever.
+IDEMPOTENCY_KEYS_KEPT_DAYS = env.int("IDEMPOTENCY_KEYS_KEPT_DAYS", default=365)
 
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",

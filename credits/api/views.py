@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
@@ -28,6 +27,7 @@ from credits.api.serializers import (
 from credits.api.wire_serializers import origin, query, user
 from credits.catalogue import OperationUnknown
 from credits.ledger import ledger, usage
+from credits.ledger.history import History
 from credits.ledger.posting import BalanceTooLarge, InsufficientCredits, Memo
 from credits.ledger.usage import InvalidSpan
 from credits.models import Transaction
@@ -66,8 +66,7 @@ class CreditsViewSet(GenericViewSet[Transaction]):
     def transactions(self, request: Request) -> Response:
         """The user's transactions, newest first."""
         filters = TRANSACTION_QUERY.parse(query(request))
-        rows = Transaction.objects.filter(user_id=user(request).id, **filters).order_by("-number")
-        return self._page(rows)
+        return self._page(History(user(request).id, filters))
 
     @operation(
         "usage",
@@ -86,8 +85,8 @@ class CreditsViewSet(GenericViewSet[Transaction]):
         )
         return Response([USAGE_STAT.represent(row) for row in rows])
 
-    def _page(self, rows: QuerySet[Transaction]) -> Response:
-        page = self.paginate_queryset(rows) or []
+    def _page(self, rows: History) -> Response:
+        page: Any = self.paginate_queryset(rows) or []  # type: ignore[arg-type]
         return self.get_paginated_response([TRANSACTION.represent(row) for row in page])
 
 

@@ -3,7 +3,9 @@
 from credits.models.audit import AdjustmentRequest, StaffAction
 from credits.models.balances import Balance
 from credits.models.catalogue import Operation, OperationPrice
+from credits.models.checks import CheckedBalance, LedgerCheck
 from credits.models.daily_totals import DailyRevenue, DailyTotal
+from credits.models.erasure import ErasureRequest
 from credits.models.idempotency import IdempotencyKey
 from credits.models.jobs import JobRun, PostponedRow
 from credits.models.money_back import Return
@@ -18,10 +20,13 @@ from credits.models.usage import UsageStat
 __all__ = [
     "AdjustmentRequest",
     "Balance",
+    "CheckedBalance",
     "DailyRevenue",
     "DailyTotal",
+    "ErasureRequest",
     "IdempotencyKey",
     "JobRun",
+    "LedgerCheck",
     "Operation",
     "OperationPrice",
     "OutboxMessage",

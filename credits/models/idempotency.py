@@ -1,5 +1,6 @@
 """Idempotency keys: which request each of a user's keys stands for."""
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Q
 
@@ -24,4 +25,14 @@ class IdempotencyKey(models.Model):
         db_table = '"credits"."idempotency_keys"'
         constraints = (
             models.CheckConstraint(name="idempotency_key_not_empty", condition=~Q(key="")),
+        )
+        indexes = (
+            # Old keys are found by it, at next to no cost per key.
+            BrinIndex(
+                name="idempotency_key_created_idx",
+                fields=["created_at"],
+                opclasses=["timestamptz_minmax_multi_ops"],
+                autosummarize=True,
+                pages_per_range=32,
+            ),
         )

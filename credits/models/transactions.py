@@ -118,6 +118,16 @@ class Transaction(models.Model):
                 fields=["related"],
                 condition=Q(related__isnull=False),
             ),
+            # What a user lists by app or by time (see credits/ledger/history.py).
+            models.Index(
+                name="transaction_by_app_idx", fields=["user_id", "app_id", "created_at", "number"]
+            ),
+            # What a user lists by type. Most rows are usages: they are not in it.
+            models.Index(
+                name="transaction_by_type_idx",
+                fields=["user_id", "type", "number"],
+                condition=~Q(type="usage"),
+            ),
             # A day of the ledger is found by it, at next to no cost per entry. Several intervals
             # for each range of pages: erasure writes rows of all times to the table's end.
             BrinIndex(

@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 
 from credits.api.wire_fields import QueryInteger
 from credits.api.wire_serializers import WireSerializer, query
+from credits.ledger.history import History
 
 DEFAULT_LIMIT = 50
 LARGEST_LIMIT = 200
@@ -57,12 +58,15 @@ class Pages(BasePagination):
         page = PAGE.parse(query(request))
         limit = min(page["limit"], LARGEST_LIMIT)
         keyset: str = view.keyset  # type: ignore[union-attr]
-        if cursor := page.get("cursor"):
-            if page["offset"]:
-                raise ValidationError({"cursor": ["A cursor and an offset exclude each other."]})
-            queryset = queryset.filter(**{f"{keyset}__lt": cursor})
-        start = page["offset"]
-        rows = list(queryset[start : start + limit + 1])
+        start, cursor = page["offset"], page.get("cursor")
+        if start and cursor:
+            raise ValidationError({"cursor": ["A cursor and an offset exclude each other."]})
+        if isinstance(queryset, History):
+            rows = queryset.page(limit=limit + 1, offset=start, cursor=cursor)
+        else:
+            if cursor:
+                queryset = queryset.filter(**{f"{keyset}__lt": cursor})
+            rows = list(queryset[start : start + limit + 1])
         self._next = (
             self._link(request, getattr(rows[limit - 1], keyset), limit)
             if (len(rows) > limit)

@@ -1,14 +1,14 @@
 """Erasure of a person's data: names and texts go, the numbers of the ledger stay."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID, uuid4
 
 from django.db import connection, transaction
-from django.db.models import Case, F, Q, QuerySet, Value, When
-from django.db.models.functions import Concat
+from django.db.models import Case, CharField, F, Max, Q, QuerySet, Value, When
+from django.db.models.functions import Cast, Concat
 
 from credits.ledger import ledger, reservations
 from credits.ledger.posting import Origin
@@ -16,6 +16,8 @@ from credits.ledger.reservations import ReservationCommitted, ReservationExpired
 from credits.models import (
     AdjustmentRequest,
     Balance,
+    CheckedBalance,
+    ErasureRequest,
     IdempotencyKey,
     JobRun,
     OutboxMessage,
@@ -31,6 +33,7 @@ from credits.models import (
 )
 from credits.pseudonyms import PREFIX
 
+ENTRIES_PER_STATEMENT = 20_000  # rewritten in a second or two
 # Causes that are made of the ids of rows and of Stripe's; all others may name the user.
 IMPERSONAL = (
     r"^(purchase|reservation|gift|gift-created|reversal|reinstatement|refund|dispute|erased):"
@@ -67,9 +70,9 @@ class Rows(NamedTuple):
     """What an app keeps about people.
 
     `lock` locks a person's rows; `strip` moves them to the pseudonym, without texts, and returns
-    how many rows it touched, by what they are. `sections` returns the rows about a user, for
-    themselves to read (see `credits.export`). `addresses` returns the e-mail addresses that are
-    known to be a user's. `settle` ends what is under way, in transactions of its own.
+    how many rows it touched, by what they are. `sections` returns the rows about a user, for the
+    export. `addresses` returns the user's known e-mail addresses. `settle` ends what is under way,
+    in transactions of its own.
     """
 
     lock: Callable[[Person], None]
@@ -88,17 +91,30 @@ def add_rows(rows: Rows) -> None:
 
 
 def erase(user_id: str) -> int:
-    """Erase the person; return the number of rows. See `erase_rows`."""
+    """Erase the person; return the number of rows. See `erasing`."""
     return erase_rows(user_id).rows.total()
 
 
 def erase_rows(user_id: str, *, addresses: Iterable[str] = ()) -> Erased:
+    """Move everything the user has to a random id, without texts. See `erasing`."""
+    steps = erasing(user_id, addresses=addresses)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return cast("Erased", end.value)
+
+
+def erasing(
+    user_id: str, *, addresses: Iterable[str] = (), count_only: bool = False
+) -> Generator[int, None, Erased]:
     """Move everything the user has to a random id, without texts.
 
-    `addresses` are e-mail addresses of theirs besides those that are known here. Open reservations
-    are released and gifts by or to the person returned first; the subscription, the link to Stripe
-    and what was to be told are deleted. The chain of transactions and all sums stay as they are. A
-    user never seen is 0 rows; the same id seen later is a new user.
+    Yields how many transactions each statement moved; closed early, it rolls back. `addresses` are
+    e-mail addresses besides those known here. Open reservations are released and gifts by or to
+    the person returned first; the subscription, the link to Stripe and undelivered messages are
+    deleted. The chain and all sums stay. A user never seen is 0 rows; the same id later is a new
+    user. With `count_only` the history is counted instead of moved; the caller must roll back.
     """
     person = _person(user_id, addresses)
     _release_all(user_id)
@@ -109,12 +125,11 @@ def erase_rows(user_id: str, *, addresses: Iterable[str] = ()) -> Erased:
         had_balance = _lock_balance(person)
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL credits.erasing = 'on'")
-        stripped = _strip_what_is_told(person)
-        for rows in rows_of_other_apps:
-            stripped.update(rows.strip(person))
-        stripped.update(_strip_purchases(person))
-        stripped.update(_strip_staff(person))
-        stripped.update(_strip_ledger(person))
+        stripped = _strip(person)
+        if count_only:
+            stripped.update({name: rows.count() for name, rows in _history(person).items()})
+        else:
+            stripped.update((yield from _move_history(person)))
         if not had_balance:
             Balance.objects.filter(pk=person.id, version=0).delete()
         stripped["balances"] = Balance.objects.filter(pk=person.id).update(user_id=person.pseudonym)
@@ -149,6 +164,7 @@ def _release_all(user_id: str) -> None:
 
 def _lock(person: Person) -> None:
     for rows in (
+        ErasureRequest.objects.filter(pk=person.id),
         Reservation.objects.filter(user_id=person.id),
         SyncSubscription.objects.filter(pk=person.id),
         Purchase.objects.filter(user_id=person.id),
@@ -166,6 +182,15 @@ def _lock_balance(person: Person) -> bool:
     known = Balance.objects.filter(pk=person.id).exists()
     ledger.ensure_balance(person.id, origin=Origin("system"))
     return known
+
+
+def _strip(person: Person) -> Counter[str]:
+    stripped = _strip_what_is_told(person)
+    for rows in rows_of_other_apps:
+        stripped.update(rows.strip(person))
+    for strip in (_strip_purchases, _strip_staff, _strip_ledger):
+        stripped.update(strip(person))
+    return stripped
 
 
 def _strip_what_is_told(person: Person) -> Counter[str]:
@@ -228,27 +253,46 @@ def _strip_staff(person: Person) -> Counter[str]:
 
 
 def _strip_ledger(person: Person) -> Counter[str]:
-    own, pseudonym = {"user_id": person.id}, person.pseudonym
-    held = Reservation.objects.filter(**own)
-    return Counter(
-        {
-            "subscriptions": SyncSubscription.objects.filter(pk=person.id).delete()[0],
-            "transactions": _strip_transactions(person),
-            "reservations": held.update(user_id=pseudonym, reason=F("app_id"), request_id=None),
-            "usage statistics": UsageStat.objects.filter(**own).update(user_id=pseudonym),
-            "idempotency keys": IdempotencyKey.objects.filter(**own).delete()[0],
-        }
-    )
+    CheckedBalance.objects.filter(pk=person.id).delete()
+    ErasureRequest.objects.filter(pk=person.id).delete()
+    held = Reservation.objects.filter(user_id=person.id)
+    moved = held.update(user_id=person.pseudonym, reason=F("app_id"), request_id=None)
+    ended, _ = SyncSubscription.objects.filter(pk=person.id).delete()
+    return Counter({"subscriptions": ended, "reservations": moved})
 
 
-def _strip_transactions(person: Person) -> int:
-    rows = Transaction.objects.filter(user_id=person.id)
-    naming = rows.filter(Q(cause__isnull=False) & ~Q(cause__regex=IMPERSONAL))
-    naming.update(cause=Concat(Value(PREFIX), F("id")))
-    return rows.update(
-        user_id=person.pseudonym,
-        description="",
-        metadata=None,
-        request_id=None,
-        idempotency_key=None,
-    )
+def _history(person: Person) -> dict[str, QuerySet[Any]]:
+    """Return the rows that there may be a million of."""
+    own = {"user_id": person.id}
+    return {
+        "transactions": Transaction.objects.filter(**own),
+        "usage statistics": UsageStat.objects.filter(**own),
+        "idempotency keys": IdempotencyKey.objects.filter(**own),
+    }
+
+
+def _move_history(person: Person) -> Generator[int, None, Counter[str]]:
+    history = _history(person)
+    moved: Counter[str] = Counter()
+    for count in _move_transactions(person, history["transactions"]):
+        moved["transactions"] += count
+        yield count
+    moved["usage statistics"] = history["usage statistics"].update(user_id=person.pseudonym)
+    moved["idempotency keys"] = history["idempotency keys"].delete()[0]
+    return moved
+
+
+def _move_transactions(person: Person, rows: QuerySet[Transaction]) -> Generator[int, None, None]:
+    """Move the transactions by ranges of their numbers; yield how many each statement moved."""
+    last = rows.aggregate(last=Max("number"))["last"] or 0
+    names = Q(cause__isnull=False) & ~Q(cause__regex=IMPERSONAL)
+    anonymous = Concat(Value(PREFIX), Cast("id", CharField()))
+    for first in range(1, last + 1, ENTRIES_PER_STATEMENT):
+        yield rows.filter(number__range=(first, first + ENTRIES_PER_STATEMENT - 1)).update(
+            user_id=person.pseudonym,
+            cause=Case(When(names, then=anonymous), default="cause"),
+            description="",
+            metadata=None,
+            request_id=None,
+            idempotency_key=None,
+        )

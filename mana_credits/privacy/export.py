@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.core.serializers.json import DjangoJSONEncoder
+from django.db import connection
+from django.db.models import QuerySet
 
 from credits.ledger import books
 from credits.models import (
@@ -25,13 +28,19 @@ from credits.models import (
 from mana_credits.privacy.erasure import Sections, rows_of_other_apps
 
 ROWS_AT_ONCE = 2_000
+# How PostgreSQL writes its types, by their ids, where JSON has no exact one: amounts, moments.
+WRITTEN = {
+    1700: "{}::text",
+    1184: """to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')""",
+}
 
 
 def document(user_id: str, *, now: datetime) -> Iterator[str]:
     """Yield the parts of a JSON document with all rows about a user, as of one moment.
 
-    Nothing is yielded about a user never seen. Memory does not grow with the rows. Amounts are
-    credits, as strings, exact; times are UTC.
+    Nothing is yielded about a user never seen. Memory does not grow with the rows: a part has up
+    to ROWS_AT_ONCE of them, each on a line of its own. Amounts are credits, as strings, exact;
+    times are UTC.
     """
     with books.snapshot():
         sections = _sections(user_id)
@@ -39,7 +48,7 @@ def document(user_id: str, *, now: datetime) -> Iterator[str]:
             yield f'{{\n"user_id": {_json(user_id)},\n"exported_at": {_json(now)}'
             for name, rows in sections.items():
                 yield f",\n{_json(name)}: ["
-                yield from _lines(rows.iterator(ROWS_AT_ONCE))
+                yield from _lines(rows)
                 yield "\n]"
             yield "\n}\n"
 
@@ -80,11 +89,32 @@ def _without(model: type[Purchase], name: str) -> list[str]:
     return [field.attname for field in fields if field.attname != name]
 
 
-def _lines(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
+def _lines(rows: QuerySet[Any]) -> Iterator[str]:
+    """Yield the rows as JSON objects, one a line, up to ROWS_AT_ONCE at a time.
+
+    The server writes them: reading a row into Python and writing it again takes ten times as long.
+    """
+    names = list(rows.query.values_select)
+    try:
+        query, values = rows.query.sql_with_params()
+    except EmptyResultSet:  # a condition that no row can meet, such as IN ()
+        return
+    columns = [f"c{index}" for index in range(len(names))]
+    found = f"({query}) AS q ({', '.join(columns)})"
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {found} LIMIT 0", values)  # noqa: S608
+        types = [column.type_code for column in cursor.description]
+    selected = ", ".join(
+        f'{WRITTEN.get(kind, "{}").format(column)} AS "{name}"'
+        for name, column, kind in zip(names, columns, types, strict=True)
+    )
     separator = "\n"
-    for row in rows:
-        yield separator + _json(row)
-        separator = ",\n"
+    with connection.chunked_cursor() as cursor:
+        written = f"SELECT row_to_json(r)::text FROM (SELECT {selected} FROM {found}) r"  # noqa: S608
+        cursor.execute(written, values)
+        while chunk := cursor.fetchmany(ROWS_AT_ONCE):
+            yield separator + ",\n".join(line for (line,) in chunk)
+            separator = ",\n"
 
 
 def _json(value: object) -> str:

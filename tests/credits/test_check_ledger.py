@@ -28,6 +28,7 @@ USAGE = "usage statistics count every usage"
 OWNED = "every row belongs to a balance"
 # By test_sync_books.py and the tests of gifts.
 TRIED_ELSEWHERE = {
+    "usage statistics add up to all usages",
     "a priced entry names an operation of the catalogue",
     "the newest charge of Cloud Sync is the period that is paid",
     "a paid purchase has exactly its credits",

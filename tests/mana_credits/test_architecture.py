@@ -156,7 +156,8 @@ def test_only_erasure_writes_the_ledgers_rows_otherwise() -> None:
     assert writers == {
         "mana_credits/privacy/erasure.py",
         "credits/ledger/idempotency.py",
-    }  # the latter forgets keys
+        "credits/ledger/key_retention.py",
+    }  # the latter two delete keys
 
 
 def test_no_module_writes_the_ledgers_rows_in_sql_of_its_own() -> None:

@@ -18,8 +18,16 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from credits import worker
+from credits.ledger import ledger_checks
 from credits.ledger.posting import Origin
-from credits.models import Package, PostponedRow, Purchase, StripeCustomer, Transaction
+from credits.models import (
+    ErasureRequest,
+    Package,
+    PostponedRow,
+    Purchase,
+    StripeCustomer,
+    Transaction,
+)
 from credits.outbox import outbox
 from credits.payments import refund_requests
 from credits.worker import Job
@@ -178,6 +186,12 @@ def fail_at_a_job() -> None:
     )
 
 
+def be_checked() -> None:
+    assert all(
+        not batch.discrepancies for batch in ledger_checks.check(ledger_checks.full_check(now=NOW))
+    )
+
+
 @pytest.fixture
 def dora(service: Caller, starter: Package, stripe: Stripe) -> str:
     """Return the id of a user who did everything."""
@@ -186,12 +200,16 @@ def dora(service: Caller, starter: Package, stripe: Stripe) -> str:
     give_and_receive()
     be_helped()
     fail_at_a_job()
+    be_checked()
+    ErasureRequest.objects.create(pk=DORA, known_rows=1, requested_at=NOW)
     return DORA
 
 
 WHERE = {
     "credits.adjustment_requests",
     "credits.balances",
+    "credits.checked_balances",
+    "credits.erasure_requests",
     "credits.idempotency_keys",
     "credits.job_runs",
     "credits.outbox",
@@ -217,6 +235,7 @@ WHERE = {
 NOT_ABOUT_PEOPLE = {
     "credits.daily_revenue",
     "credits.daily_totals",
+    "credits.ledger_checks",
     "credits.operation_prices",
     "credits.operations",
     "credits.package_changes",

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from django.db.models import Q
 
+from credits.ledger.history import History
 from credits.models import (
     AdjustmentRequest,
     Purchase,
@@ -11,15 +12,15 @@ from credits.models import (
     Return,
     StaffAction,
     SyncSubscription,
-    Transaction,
 )
 from mana_credits.back_office.account.entry import Entry, Window, within
 
 
 def transactions(user_id: str, window: Window) -> Iterable[Entry]:
     """Return the user's transactions, newest first."""
-    rows = Transaction.objects.filter(user_id=user_id)
-    for row in within(rows, window, column="number"):
+    filters = {"created_at__lt": window.until} if window.until else {}
+    cursor = None if window.after is None else int(window.after)
+    for row in History(user_id, filters).page(limit=window.limit, cursor=cursor):
         title = row.description or row.get_type_display()
         yield Entry(
             row.created_at, "transactions", str(row.number), title, row, row.amount, row.type

@@ -71,7 +71,7 @@ def account(request: HttpRequest) -> HttpResponse:
     context = {
         "balance": balance,
         "user_id": user_id,
-        "discrepancies": books.check([user_id]),
+        "discrepancies": books.check([user_id], since_last=True),
         "entries": [timeline_styles.shown(entry) for entry in found.entries],
         "kinds": [(kind, kind in chosen["kind"]) for kind in timeline.kinds()],
         "until": chosen["until"],

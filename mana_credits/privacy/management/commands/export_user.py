@@ -1,6 +1,7 @@
 """`manage.py export_user`: everything about a person, for a data request."""
 
 from argparse import ArgumentParser
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from credits.management.progress import Advance, progress
+from credits.models import Balance
 from mana_credits.privacy import export
 
 
@@ -37,11 +40,20 @@ class Command(BaseCommand):
             for part in whole:
                 self.stdout.write(part, ending="")
             return
-        _save(whole, output)
+        entries = Balance.objects.filter(pk=user_id).values_list("last_number", flat=True)
+        with progress("Exporting", total=sum(entries), unit="rows") as advance:
+            _save(_counted(whole, advance), output)
         self.stdout.write(f"{output}: {output.stat().st_size:,} bytes")
 
 
-def _save(parts: chain[str], path: Path) -> None:
+def _counted(parts: Iterable[str], advance: Advance) -> Iterator[str]:
+    """Yield the parts; report the rows in each, which are its lines."""
+    for part in parts:
+        yield part
+        advance(part.count("\n"))
+
+
+def _save(parts: Iterable[str], path: Path) -> None:
     """Write the whole file beside its place first: no run leaves half of one there."""
     draft = path.with_name(f".{path.name}.part")
     draft.touch(mode=0o600)

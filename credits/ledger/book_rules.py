@@ -1,0 +1,257 @@
+"""The rules of the money as queries: each yields a user's id and a sentence per discrepancy.
+
+A rule reads from the common table expressions of `SOURCES`, and reaches other tables per user or
+per row, through LATERAL subqueries with OFFSET 0: PostgreSQL then cannot turn them into joins of
+whole tables. So the plan is the same for every batch, prepared or not, whatever PostgreSQL believes
+about the number of users in it, and the work is proportional to the rows that are checked.
+"""
+
+from collections.abc import Mapping
+
+# accounts: the balances of the users %(users)s, with what the last check verified of each. With
+# %(since_last)s false nothing counts as verified, and everything is checked from the first entry.
+# walks: accounts with what the entries after `checked` add up to, and where their chain breaks.
+# keyed: the entries after `checked` that have a cause or an original.
+SOURCES = """
+    accounts AS MATERIALIZED (
+        SELECT b.*, coalesce(c.last_number, 0) AS checked,
+               coalesce(c.posted, 0) AS checked_posted,
+               coalesce(c.total_earned, 0) AS checked_earned,
+               coalesce(c.total_spent, 0) AS checked_spent,
+               coalesce(c.used, 0) AS checked_used, coalesce(c.usages, 0) AS checked_usages
+        FROM (SELECT DISTINCT unnest(%(users)s::text[]) AS user_id) u
+        CROSS JOIN LATERAL (
+            SELECT * FROM credits.balances WHERE user_id = u.user_id OFFSET 0
+        ) b
+        LEFT JOIN LATERAL (
+            SELECT * FROM credits.checked_balances
+            WHERE user_id = u.user_id AND %(since_last)s::boolean OFFSET 0
+        ) c ON true
+        ORDER BY b.user_id
+    ),
+    walks AS MATERIALIZED (
+        SELECT a.*, e.* FROM accounts a CROSS JOIN LATERAL (
+            SELECT a.checked_posted + coalesce(sum(amount), 0) AS walked_posted,
+                   a.checked_earned + coalesce(sum(amount + spent_change), 0) AS walked_earned,
+                   a.checked_spent + coalesce(sum(spent_change), 0) AS walked_spent,
+                   coalesce(max(number), a.checked) AS walked_to,
+                   a.checked_used - coalesce(sum(amount) FILTER (WHERE type = 'usage'), 0) AS used,
+                   a.checked_usages + count(*) FILTER (WHERE type = 'usage') AS usages,
+                   array_agg(
+                       format('transaction %%s follows %%s: balance %%s after %%s',
+                              number, previous_number, balance_before, previous_after)
+                   ) FILTER (
+                       WHERE number <> previous_number + 1 OR balance_before <> previous_after
+                   ) AS breaks,
+                   array_agg(
+                       format('transaction %%s is for %%s, which the catalogue does not have',
+                              number, operation)
+                   ) FILTER (
+                       WHERE operation <> ALL (ARRAY(SELECT key FROM credits.operations))
+                   ) AS unpriced
+            FROM (
+                SELECT number, type, amount, spent_change, balance_before, operation,
+                       lag(number, 1, a.checked) OVER w AS previous_number,
+                       lag(balance_after, 1, a.checked_posted) OVER w AS previous_after
+                FROM credits.transactions
+                WHERE user_id = a.user_id AND number > a.checked
+                WINDOW w AS (ORDER BY number)
+            ) chain
+        ) e
+    ),
+    keyed AS MATERIALIZED (
+        SELECT t.* FROM accounts a CROSS JOIN LATERAL (
+            SELECT id, user_id, number, type, amount, cause, related_id FROM credits.transactions
+            WHERE user_id = a.user_id AND number > a.checked
+              AND coalesce(cause, related_id::text) IS NOT NULL  -- never by the index of causes
+            OFFSET 0
+        ) t
+    )
+"""
+
+RULES = {
+    "posted is the sum of the transactions": """
+        SELECT user_id, format('posted is %%s, the transactions sum up to %%s',
+                               posted, walked_posted)
+        FROM walks WHERE posted <> walked_posted
+    """,
+    "held is the sum of the open reservations": """
+        SELECT a.user_id, format('held is %%s, the open reservations sum up to %%s',
+                                 a.held, r.total)
+        FROM accounts a CROSS JOIN LATERAL (
+            SELECT coalesce(sum(amount), 0) AS total FROM credits.reservations
+            WHERE user_id = a.user_id AND status = 'open'
+        ) r
+        WHERE a.held <> r.total
+    """,
+    "the lifetime totals are what the transactions made them": """
+        SELECT user_id, format('earned is %%s and spent %%s, not %%s and %%s',
+                               total_earned, total_spent, walked_earned, walked_spent)
+        FROM walks WHERE (total_earned, total_spent) <> (walked_earned, walked_spent)
+    """,
+    "the chain of transactions has no gap": """
+        SELECT w.user_id, b.sentence FROM walks w CROSS JOIN unnest(w.breaks) AS b(sentence)
+    """,
+    "the balance counts its transactions": """
+        SELECT user_id, format('the last transaction is %%s, the balance says %%s',
+                               walked_to, last_number)
+        FROM walks WHERE last_number <> walked_to
+    """,
+    "what is given back does not exceed its original": """
+        SELECT o.user_id, format('%%s came back of transaction %%s, which moved %%s',
+                                 r.total, o.number, o.amount)
+        FROM (SELECT DISTINCT user_id, related_id FROM keyed WHERE related_id IS NOT NULL) k
+        CROSS JOIN LATERAL (
+            SELECT * FROM credits.transactions
+            WHERE user_id = k.user_id AND id = k.related_id OFFSET 0
+        ) o
+        CROSS JOIN LATERAL (
+            SELECT sum(amount) AS total FROM credits.transactions
+            WHERE user_id = o.user_id AND related_id = o.id
+        ) r
+        WHERE abs(r.total) > abs(o.amount) OR sign(r.total) = sign(o.amount)
+    """,
+    "a committed reservation took what its transaction says": """
+        SELECT r.* FROM accounts a CROSS JOIN LATERAL (
+            SELECT r.user_id, format('reservation %%s took %%s, its transaction %%s',
+                                     r.id, r.committed_amount, t.amount)
+            FROM credits.transactions t CROSS JOIN LATERAL (
+                SELECT * FROM credits.reservations
+                WHERE user_id = t.user_id AND transaction_id = t.id OFFSET 0
+            ) r
+            WHERE t.user_id = a.user_id AND t.number > a.checked
+              AND t.amount <> -r.committed_amount
+            OFFSET 0
+        ) r
+    """,
+    "a priced entry names an operation of the catalogue": """
+        SELECT w.user_id, u.sentence FROM walks w CROSS JOIN unnest(w.unpriced) AS u(sentence)
+    """,
+    # Of the entries that were checked before, only the charge that was the newest then can matter.
+    "the newest charge of Cloud Sync is the period that is paid": """
+        SELECT user_id, format('charged for %%s, the subscription says %%s', t.cause, s.charge)
+        FROM (
+            SELECT DISTINCT ON (user_id) user_id, id, cause FROM (
+                SELECT user_id, number, id, cause FROM keyed WHERE cause LIKE 'sync:%%'
+                UNION ALL
+                SELECT t.user_id, t.number, t.id, t.cause FROM accounts a CROSS JOIN LATERAL (
+                    SELECT t.* FROM credits.sync_subscriptions s
+                    CROSS JOIN LATERAL (
+                        SELECT * FROM credits.transactions
+                        WHERE user_id = s.user_id AND id = s.charge_id OFFSET 0
+                    ) t
+                    WHERE s.user_id = a.user_id
+                      AND t.number <= a.checked AND t.cause LIKE 'sync:%%'
+                    OFFSET 0
+                ) t
+            ) charges
+            ORDER BY user_id, number DESC
+        ) t FULL JOIN (
+            SELECT s.* FROM accounts a CROSS JOIN LATERAL (
+                SELECT user_id, charge_id, 'sync:' || user_id || ':' || to_char(
+                    paid_from AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"') AS charge
+                FROM credits.sync_subscriptions
+                WHERE user_id = a.user_id AND charge_id IS NOT NULL
+                OFFSET 0
+            ) s
+        ) s USING (user_id)
+        WHERE (t.id, replace(t.cause, '.000000+', '+'))
+            IS DISTINCT FROM (s.charge_id, replace(s.charge, '.000000+', '+'))
+    """,
+    "usage statistics count every usage": """
+        SELECT a.user_id, u.sentence FROM accounts a CROSS JOIN LATERAL (
+            SELECT format('%%s in %%s: counted %%s in %%s usages, the ledger has %%s in %%s',
+                          date, app_id, s.credits_used, s.transactions, t.used, t.count)
+                AS sentence
+            FROM (
+                SELECT * FROM credits.usage_stats WHERE user_id = a.user_id
+            ) s FULL JOIN (
+                SELECT (created_at AT TIME ZONE 'UTC')::date AS date, app_id,
+                       -sum(amount) AS used, count(*) AS count
+                FROM credits.transactions
+                WHERE user_id = a.user_id AND type = 'usage'
+                GROUP BY 1, 2
+            ) t USING (date, app_id)
+            WHERE (s.credits_used, s.transactions) IS DISTINCT FROM (t.used, t.count)
+            OFFSET 0
+        ) u
+        WHERE a.checked = 0
+    """,
+    "usage statistics add up to all usages": """
+        SELECT w.user_id, format('counted %%s in %%s usages, the ledger has %%s in %%s',
+                                 s.used, s.usages, w.used, w.usages)
+        FROM walks w CROSS JOIN LATERAL (
+            SELECT coalesce(sum(credits_used), 0) AS used,
+                   coalesce(sum(transactions), 0) AS usages
+            FROM credits.usage_stats WHERE user_id = w.user_id
+        ) s
+        WHERE w.checked > 0 AND (s.used, s.usages) <> (w.used, w.usages)
+    """,
+    "a paid purchase has exactly its credits": """
+        SELECT p.* FROM accounts a CROSS JOIN LATERAL (
+            SELECT p.user_id, format('purchase %%s of %%s credits is %%s, the ledger credited %%s',
+                                     p.id, p.credits, p.status, coalesce(t.amount, 0))
+            FROM credits.purchases p LEFT JOIN LATERAL (
+                SELECT id, amount FROM credits.transactions
+                WHERE cause = 'purchase:' || p.id AND user_id = p.user_id AND type = 'purchase'
+                OFFSET 0
+            ) t ON true
+            WHERE p.user_id = a.user_id AND (
+                t.id IS DISTINCT FROM p.transaction_id
+                OR (t.id IS NOT NULL AND t.amount <> p.credits)
+            )
+            OFFSET 0
+        ) p
+        UNION ALL
+        SELECT k.user_id, format('purchase  of  credits is , the ledger credited %%s', k.amount)
+        FROM keyed k
+        WHERE k.type = 'purchase' AND k.cause LIKE 'purchase:%%' AND (
+            SELECT count(*) FROM credits.purchases
+            WHERE id = split_part(k.cause, ':', 2)::uuid AND user_id = k.user_id
+        ) = 0
+    """,
+    # The causes of what one return took are KIND:ID, KIND:ID:2, and so on up to `takes`. The one
+    # after those must not exist.
+    "what went back took its credits": """
+        SELECT r.* FROM accounts a CROSS JOIN LATERAL (
+            SELECT p.user_id, format('%%s %%s holds %%s, the ledger took %%s',
+                                     r.kind, r.stripe_id, r.taken, coalesce(t.taken, 0))
+            FROM credits.purchases p JOIN credits.returns r USING (stripe_payment_intent_id)
+            CROSS JOIN LATERAL (
+                SELECT -sum(c.amount + coalesce(b.amount, 0)) AS taken
+                FROM generate_series(1, r.takes + 1) AS n
+                CROSS JOIN LATERAL (
+                    SELECT * FROM credits.transactions
+                    WHERE user_id = p.user_id AND type = 'clawback' AND cause =
+                        r.kind || ':' || r.stripe_id || CASE n WHEN 1 THEN '' ELSE ':' || n END
+                    OFFSET 0
+                ) c
+                LEFT JOIN LATERAL (
+                    SELECT amount FROM credits.transactions
+                    WHERE user_id = c.user_id AND related_id = c.id
+                      AND type = 'reinstatement' OFFSET 0
+                ) b ON true
+            ) t
+            WHERE p.user_id = a.user_id AND r.taken <> coalesce(t.taken, 0)
+            OFFSET 0
+        ) r
+    """,
+    "claw-backs follow the money that went back": """
+        SELECT went.user_id, format('%%s was taken of purchase %%s, %%s of its %%s cents went back',
+                                    taken, id, cents, price)
+        FROM accounts a CROSS JOIN LATERAL (
+            SELECT p.user_id, p.id, p.price_euro_cents AS price, sum(r.taken) AS taken,
+                   coalesce(sum(r.amount_cents) FILTER (WHERE r.state = 'gone'), 0) AS cents,
+                   CASE WHEN p.transaction_id IS NULL THEN 0 ELSE p.credits END AS credits
+            FROM credits.purchases p JOIN credits.returns r USING (stripe_payment_intent_id)
+            WHERE p.user_id = a.user_id
+            GROUP BY p.id
+        ) went
+        WHERE taken <> trunc(credits * least(cents, price) / price, 4)
+    """,
+}
+
+
+def add_rules(rules: Mapping[str, str]) -> None:
+    """Add another app's rules to every check."""
+    RULES.update(rules)

@@ -1,0 +1,101 @@
+"""A user's transactions, newest first, filtered: always by an index that begins with the user.
+
+Which index fits depends on the filter, and with a generic ORDER BY PostgreSQL may read a million
+rows of one user to return fifty.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+from django.db.models import BigIntegerField, Q, QuerySet, Subquery, Value
+
+from credits.models import Balance, Transaction
+
+USAGE = Transaction.Type.USAGE
+# Lists of one user's rows in more apps than this are read in the order of numbers.
+MOST_APPS = 50
+
+# One step in the index per app.
+_APPS = """
+    WITH RECURSIVE apps AS (
+        (SELECT app_id FROM credits.transactions WHERE user_id = %(user)s
+         ORDER BY app_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT t.app_id FROM credits.transactions t
+                WHERE t.user_id = %(user)s AND t.app_id > apps.app_id
+                ORDER BY t.app_id LIMIT 1)
+        FROM apps WHERE apps.app_id IS NOT NULL
+    )
+    SELECT app_id FROM apps WHERE app_id IS NOT NULL LIMIT %(most)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """One user's transactions; `filters` are lookups of `type`, `app_id` and `created_at`."""
+
+    user_id: str
+    filters: dict[str, Any] = field(default_factory=dict)
+
+    def page(self, *, limit: int, offset: int = 0, cursor: int | None = None) -> list[Transaction]:
+        """Return up to `limit` transactions, before the one numbered `cursor` if there is one."""
+        if self._by_time():
+            rows = self._in_order_of_time(cursor, most=offset + limit)
+        else:
+            rows = self._in_order_of_numbers(cursor)
+            if offset and not self.filters:
+                rows, offset = self._skip(rows, offset), 0
+        return list(rows[offset : offset + limit])
+
+    def _by_time(self) -> bool:
+        """Tell whether the index by app and time fits: few rows are of other types than usage."""
+        kind = self.filters.get("type", USAGE)
+        return kind == USAGE and bool(self.filters.keys() - {"type"})
+
+    def _in_order_of_numbers(self, cursor: int | None) -> QuerySet[Transaction]:
+        rows = self._rows()
+        if self.filters.get("type", USAGE) != USAGE:
+            rows = rows.filter(~Q(type=USAGE))  # the condition of the index by type
+        if cursor is not None:
+            rows = rows.filter(number__lt=cursor)
+        return rows.order_by("-number")
+
+    def _skip(self, rows: QuerySet[Transaction], offset: int) -> QuerySet[Transaction]:
+        """Skip `offset` rows by arithmetic: a user's numbers have no gaps."""
+        last = Balance.objects.filter(pk=self.user_id).values("last_number")
+        return rows.filter(
+            number__lte=Subquery(last) - Value(offset, output_field=BigIntegerField())
+        )
+
+    def _in_order_of_time(self, cursor: int | None, *, most: int) -> QuerySet[Transaction]:
+        """Merge up to `most` rows of each app, read from the index in the order wanted."""
+        apps = [self.filters["app_id"]] if "app_id" in self.filters else self._apps()
+        if not 0 < len(apps) <= MOST_APPS:
+            return self._in_order_of_numbers(cursor)
+        rows = self._rows().filter(self._before(cursor)).order_by("-created_at", "-number")
+        if len(apps) == 1:
+            return rows.filter(app_id=apps[0])
+        first, *others = (rows.filter(app_id=app)[:most] for app in apps)
+        return first.union(*others, all=True).order_by("-created_at", "-number")
+
+    def _before(self, cursor: int | None) -> Q:
+        """Return that a row comes after the one numbered `cursor` in a list, newest first."""
+        at = None if cursor is None else self._created_at(cursor)
+        if cursor is None or at is None:
+            return Q()
+        return Q(created_at__lte=at) & (Q(created_at__lt=at) | Q(number__lt=cursor))
+
+    def _created_at(self, number: int) -> datetime | None:
+        """Return when that transaction was made; None for a number beyond the newest."""
+        found = Transaction.objects.filter(user_id=self.user_id, number=number)
+        return found.values_list("created_at", flat=True).first()
+
+    def _rows(self) -> QuerySet[Transaction]:
+        return Transaction.objects.filter(user_id=self.user_id, **self.filters)
+
+    def _apps(self) -> list[str]:
+        with connection.cursor() as cursor:
+            cursor.execute(_APPS, {"user": self.user_id, "most": MOST_APPS + 1})
+            return [app for (app,) in cursor.fetchall()]

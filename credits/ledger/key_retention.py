@@ -1,0 +1,31 @@
+"""How long idempotency keys are kept: old ones are deleted, in batches."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from django.db.models import BooleanField
+from django.db.models.expressions import RawSQL
+
+from credits.models import IdempotencyKey
+
+KEYS_PER_STATEMENT = 5_000
+
+# By their places in the table: a batch is found once, by the index on the time.
+_PLACES = """
+    ctid = ANY (ARRAY(
+        SELECT ctid FROM credits.idempotency_keys WHERE created_at < %s
+        LIMIT %s FOR UPDATE SKIP LOCKED
+    ))
+"""
+
+
+def delete_older(than: datetime) -> Iterator[int]:
+    """Delete the keys that were recorded before `than`; yield how many each statement deleted.
+
+    Each statement is a transaction of its own, so that no key is locked for long.
+    """
+    deleted = KEYS_PER_STATEMENT
+    while deleted == KEYS_PER_STATEMENT:
+        batch = RawSQL(_PLACES, [than, KEYS_PER_STATEMENT], output_field=BooleanField())  # noqa: S611
+        deleted, _ = IdempotencyKey.objects.filter(batch).delete()
+        yield deleted

@@ -1,0 +1,22 @@
+"""What the worker does about people's data."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from credits.worker import Job
+from mana_credits.privacy import erasure_requests
+
+
+def erase_people(now: datetime) -> Iterator[str]:
+    """Erase the people whose histories were too long for the request that asked for it."""
+    return erasure_requests.complete_due()
+
+
+JOBS = (
+    Job(
+        "erase_people",
+        erase_people,
+        every=timedelta(seconds=10),
+        next_due=erasure_requests.next_due,
+    ),
+)

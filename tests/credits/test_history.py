@@ -1,0 +1,168 @@
+"""Lists of a user's transactions are read by index, whatever the filter and however deep."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from credits.ledger import history
+from credits.ledger.history import History
+from credits.models import Transaction
+from tests.credits.test_check_ledger import damage
+from tests.factories import give, spend
+
+pytestmark = pytest.mark.django_db
+
+GROW = Path(__file__).resolve().parents[2] / "bench" / "sql" / "grow.sql"
+ROWS = 6_000
+# Rows that a page of 50 may touch: its own, one more, and a few steps to find the apps.
+MOST_READ = 150
+
+
+@pytest.fixture
+def mixed() -> list[Transaction]:
+    """30 transactions of alice in 3 apps, some out of the order of time; newest number first."""
+    give("alice", 1000)
+    start = datetime(2027, 1, 1, tzinfo=UTC)
+    for index in range(28):
+        app = ("chat", "picture", "research")[index % 3]
+        spend("alice", 1 + index, app_id=app, at=start + timedelta(hours=index - 5 * (index == 20)))
+    give("alice", 5)
+    give("bob", 5)
+    return list(Transaction.objects.filter(user_id="alice").order_by("-number"))
+
+
+FILTERS: list[dict[str, Any]] = [
+    {},
+    {"type": "usage"},
+    {"type": "grant"},
+    {"type": "refund"},
+    {"app_id": "chat"},
+    {"app_id": "nothing"},
+    {"app_id": "picture", "type": "usage"},
+    {"app_id": "chat", "type": "grant"},
+    {"created_at__gte": datetime(2027, 1, 1, 7, tzinfo=UTC)},
+    {"created_at__lte": datetime(2027, 1, 1, 20, tzinfo=UTC)},
+    {
+        "created_at__gte": datetime(2027, 1, 1, 7, tzinfo=UTC),
+        "created_at__lte": datetime(2027, 1, 1, 20, tzinfo=UTC),
+        "app_id": "research",
+    },
+    {"created_at__gte": datetime(2027, 1, 1, 7, tzinfo=UTC), "type": "usage"},
+    {"created_at__gte": datetime(2027, 1, 1, 7, tzinfo=UTC), "type": "grant"},
+]
+
+
+def expected(rows: list[Transaction], filters: dict[str, Any]) -> list[int]:
+    """Return the numbers that fit, by brute force."""
+    names = {"type", "app_id"}
+    fitting = [
+        row
+        for row in rows
+        if all(getattr(row, name) == filters[name] for name in names & filters.keys())
+        and row.created_at >= filters.get("created_at__gte", row.created_at)
+        and row.created_at <= filters.get("created_at__lte", row.created_at)
+    ]
+    if filters.keys() - {"type"} and filters.get("type", "usage") == "usage":
+        fitting.sort(key=lambda row: (row.created_at, row.number), reverse=True)
+    return [row.number for row in fitting]
+
+
+@pytest.mark.parametrize("filters", FILTERS)
+@pytest.mark.parametrize("most_apps", [50, 2])
+def test_every_page_is_what_the_filter_says(
+    mixed: list[Transaction],
+    filters: dict[str, Any],
+    most_apps: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(history, "MOST_APPS", most_apps)
+    listed = History("alice", filters)
+    wanted = expected(mixed, filters)
+    if most_apps == 2 and "app_id" not in filters:
+        wanted.sort(reverse=True)  # too many apps to merge
+
+    everything = [row.number for row in listed.page(limit=100)]
+    second = [row.number for row in listed.page(limit=4, offset=3)]
+    walked = list(walk(listed, by=4))
+
+    assert everything == wanted
+    assert second == wanted[3:7]
+    assert walked == wanted
+
+
+def walk(listed: History, *, by: int) -> Iterator[int]:
+    """Yield the numbers of all pages, each found by the last number of the one before."""
+    cursor = None
+    while rows := listed.page(limit=by, cursor=cursor):
+        yield from (row.number for row in rows)
+        cursor = rows[-1].number
+
+
+def test_a_cursor_beyond_the_newest_is_the_first_page(mixed: list[Transaction]) -> None:
+    rows = History("alice", {"app_id": "chat"}).page(limit=2, cursor=10**6)
+
+    assert [row.number for row in rows] == expected(mixed, {"app_id": "chat"})[:2]
+
+
+@pytest.fixture
+def long() -> datetime:
+    """A year of usages of alice in one app, and 4 other rows in the midst; return their time."""
+    give("alice", 10**6)
+    at = datetime.now(UTC) - timedelta(days=200)
+    with connection.cursor() as cursor:
+        cursor.execute(GROW.read_text().replace(":users", "true").replace(":each", str(ROWS)))
+        damage("UPDATE credits.transactions SET app_id = 'rare' WHERE number IN (1001, 2002, 3003)")
+        cursor.execute("ANALYZE")
+    return at
+
+
+@pytest.mark.breaks_the_books
+@pytest.mark.parametrize(
+    ("filters", "offset", "count"),
+    [
+        ({}, ROWS - 40, 41),
+        ({}, 0, 50),
+        ({"type": "grant"}, 0, 1),
+        ({"type": "usage"}, 0, 50),
+        ({"app_id": "rare"}, 0, 3),
+        ({"app_id": "rare", "type": "usage"}, 0, 3),
+        ({"app_id": "nothing"}, 0, 0),
+        ({"created_at__lte": "AT"}, 0, 50),
+        ({"created_at__gte": "AT", "created_at__lte": "DAY AFTER"}, 0, 16),
+    ],
+)
+def test_a_page_reads_no_more_rows_than_it_returns(
+    long: datetime, filters: dict[str, Any], offset: int, count: int
+) -> None:
+    times = {"AT": long, "DAY AFTER": long + timedelta(days=1)}
+    filters = {name: times.get(value, value) for name, value in filters.items()}
+
+    with CaptureQueriesContext(connection) as queries:
+        rows = History("alice", filters).page(limit=50, offset=offset)
+
+    assert len(rows) == pytest.approx(count, abs=2 if "created_at__gte" in filters else 0)
+    read = sum(rows_read(one["sql"]) for one in queries.captured_queries)
+    assert read <= MOST_READ
+
+
+def rows_read(sql: str) -> int:
+    """Return how many rows the scans of a statement touch."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}")
+        (found,) = cursor.fetchone()
+    document = json.loads(found) if isinstance(found, str) else found
+    return touched(document[0]["Plan"])
+
+
+def touched(node: dict[str, Any]) -> int:
+    below = sum(touched(child) for child in node.get("Plans", []))
+    if "Scan" not in node["Node Type"]:
+        return below
+    each = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+    return below + int(each * node["Actual Loops"])
