@@ -82,10 +82,12 @@ def when_ready(server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Watch the pool of database connections that this worker opens for itself."""
+    """Watch the pool of database connections; fetch the keys of tokens before the first request."""
     from mana_credits import pool_metrics
+    from mana_credits.api.tokens import key_ring
 
     pool_metrics.watch()
+    key_ring.fetch_when_due()
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -217,6 +217,20 @@ GIFT_MISS_LIMITS = {
     "short codes": env.int("GIFT_MISSES_OF_SHORT_CODES", default=500),
 }
 
+# How many threads of a process may wait for one thing (credits/bulkheads.py): a fetch of the auth
+# server's keys, Stripe, the rows of one user, settlements of reservations, all writes together, the
+# hash of a password, exports. WEB_THREADS has to be greater than each of them.
+BULKHEADS = {
+    "auth": 1,
+    "stripe": 2,
+    "account": 2,
+    "settlements": 2,
+    "writes": 3,
+    "log_in": 1,
+    "exports": 1,
+    **{name: int(places) for name, places in env.dict("BULKHEADS", default={}).items()},
+}
+
 MAX_BODY_BYTES = 256 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 

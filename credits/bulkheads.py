@@ -1,0 +1,81 @@
+"""Bulkheads: one slow neighbour never takes all threads of a process.
+
+Each thing that a request may wait for (the auth server, Stripe, one user's rows, a password hash)
+has a bulkhead with a few places per process. A request without a place is refused at once, so the
+other threads stay free. Places are counted per process and cost no round trip.
+"""
+
+import time
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from threading import Condition, get_ident
+
+from django.conf import settings
+from prometheus_client import Counter
+
+from credits.errors import DomainError
+
+REFUSED = Counter(
+    "mana_credits_bulkhead_refusals_total",
+    "Requests refused because too many others wait for the same thing.",
+    ("bulkhead",),
+)
+
+
+class Busy(DomainError):
+    """Too many requests wait for the same rows, or a row stayed locked; nothing was changed."""
+
+    code = "busy"
+    status = 503
+    message = "Other requests are waiting for the same data; nothing was changed"
+    retry_after = 1
+
+
+class Bulkhead:
+    """Places for the threads of this process that wait for one thing.
+
+    `limits[name]` of settings.BULKHEADS is the number of places, for each key where keys are used.
+    A thread without a place waits until the oldest holder is `patience` seconds old (0: not at
+    all), then `refusal` is raised. A thread that already holds a place gets no second one.
+    """
+
+    def __init__(
+        self, name: str, *, refusal: Callable[[], Exception] = Busy, patience: float = 0
+    ) -> None:
+        self.name = name
+        self.patience = patience
+        self._refusal = refusal
+        self._changed = Condition()
+        self._held: dict[Hashable, dict[int, float]] = {}
+
+    @contextmanager
+    def place(self, key: Hashable = None) -> Iterator[None]:
+        """Hold a place for the length of the block; raise the refusal without one."""
+        thread = get_ident()
+        if thread in self._held.get(key, ()):
+            yield
+            return
+        self._take(key, thread)
+        try:
+            yield
+        finally:
+            self._give_back(key, thread)
+
+    def _take(self, key: Hashable, thread: int) -> None:
+        limit = settings.BULKHEADS[self.name]
+        with self._changed:
+            while len(held := self._held.setdefault(key, {})) >= limit:
+                left = next(iter(held.values())) + self.patience - time.monotonic()
+                if left <= 0:
+                    REFUSED.labels(self.name).inc()
+                    raise self._refusal()
+                self._changed.wait(left)
+            held[thread] = time.monotonic()
+
+    def _give_back(self, key: Hashable, thread: int) -> None:
+        with self._changed:
+            held = self._held[key]
+            del held[thread]
+            if not held:
+                del self._held[key]
+            self._changed.notify_all()
