@@ -15,6 +15,8 @@ from prometheus_client import Counter
 
 from credits.errors import DomainError
 
+SLOW_KEYS = 10_000  # that are remembered at most
+
 REFUSED = Counter(
     "mana_credits_bulkhead_refusals_total",
     "Requests refused because too many others wait for the same thing.",
@@ -35,8 +37,9 @@ class Bulkhead:
     """Places for the threads of this process that wait for one thing.
 
     `limits[name]` of settings.BULKHEADS is the number of places, for each key where keys are used.
-    A thread without a place waits until the oldest holder is `patience` seconds old (0: not at
-    all), then `refusal` is raised. A thread that already holds a place gets no second one.
+    A thread without a place waits for `patience` seconds (0: not at all), but not when all places
+    have been held for longer than that, nor when the last holder was that slow; then `refusal` is
+    raised. A thread that already holds a place gets no second one.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Bulkhead:
         self._refusal = refusal
         self._changed = Condition()
         self._held: dict[Hashable, dict[int, float]] = {}
+        self._slow: set[Hashable] = set()
 
     @contextmanager
     def place(self, key: Hashable = None) -> Iterator[None]:
@@ -63,10 +67,12 @@ class Bulkhead:
 
     def _take(self, key: Hashable, thread: int) -> None:
         limit = settings.BULKHEADS[self.name]
+        now = time.monotonic()
         with self._changed:
             while len(held := self._held.setdefault(key, {})) >= limit:
-                left = next(iter(held.values())) + self.patience - time.monotonic()
-                if left <= 0:
+                youngest = next(reversed(held.values()))
+                left = min(youngest, now) + self.patience - time.monotonic()
+                if left <= 0 or key in self._slow:
                     REFUSED.labels(self.name).inc()
                     raise self._refusal()
                 self._changed.wait(left)
@@ -75,7 +81,13 @@ class Bulkhead:
     def _give_back(self, key: Hashable, thread: int) -> None:
         with self._changed:
             held = self._held[key]
-            del held[thread]
+            self._judge(key, time.monotonic() - held.pop(thread))
             if not held:
                 del self._held[key]
             self._changed.notify_all()
+
+    def _judge(self, key: Hashable, seconds: float) -> None:
+        if seconds <= self.patience:
+            self._slow.discard(key)
+        elif len(self._slow) < SLOW_KEYS:
+            self._slow.add(key)

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from credits.account_places import ChangesAccount
 from credits.api.wire_serializers import WireSerializer, origin, user
 from credits.client_ip import client_address
 from gifts import codes
@@ -18,7 +19,7 @@ from gifts import serializers as wire
 from gifts.throttle import Guesser
 
 
-class GiftsViewSet(GenericViewSet[Any]):
+class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
     """A user's gifts: made, received, redeemed, cancelled."""
 
     keyset = "number"

@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from credits.account_places import ChangesNamedAccount
 from credits.api.serializers import USED, UsedSerializer
 from credits.api.views import memo
 from credits.api.wire_serializers import USER, UserSerializer, named_user, origin
@@ -24,7 +25,7 @@ class ServiceViewSet(GenericViewSet[Any]):
     authentication_classes = (ServiceKeyAuthentication,)
 
 
-class BalanceViewSet(ServiceViewSet):
+class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
     """A user's balance, seen and moved by services."""
 
     @extend_schema(operation_id="internal_balance", responses=wire.ServiceBalanceSerializer)
@@ -89,7 +90,7 @@ class BalanceViewSet(ServiceViewSet):
         return Response(wire.GRANTED.represent(posting))
 
 
-class ReservationViewSet(ServiceViewSet):
+class ReservationViewSet(ChangesNamedAccount, ServiceViewSet):
     """Two-phase spends: reserve, then commit or release."""
 
     @extend_schema(
@@ -137,7 +138,7 @@ class ReservationViewSet(ServiceViewSet):
         return Response(wire.RELEASED.represent(hold))
 
 
-class GiftViewSet(ServiceViewSet):
+class GiftViewSet(ChangesNamedAccount, ServiceViewSet):
     """Gifts that wait for somebody to register."""
 
     @extend_schema(

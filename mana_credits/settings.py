@@ -36,7 +36,7 @@ PORT = env.int("PORT", default=3061)
 BASE_URL = env.str("BASE_URL", default=f"http://localhost:{PORT}").rstrip("/")
 
 # Nobody waits for ever for a row that somebody else holds: 503 after LOCK_TIMEOUT. The web server
-# sets a limit for whole statements too (gunicorn.conf.py); commands may take their time.
+# has shorter limits, also for whole statements (gunicorn.conf.py); commands may take their time.
 DATABASE_SESSION = {
     "search_path": "public,credits,gifts",
     "lock_timeout": env.str("DATABASE_LOCK_TIMEOUT", default="5s"),
@@ -54,6 +54,7 @@ DATABASES = {
         pool_size=DATABASE_POOL_SIZE,
         prepared=DATABASE_PREPARED_STATEMENTS,
         behind_pooler=DATABASE_BEHIND_POOLER,
+        answer_seconds=env.float("DATABASE_ANSWER_SECONDS", default=0),
     )
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

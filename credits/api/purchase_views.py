@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from credits.account_places import ChangesAccount
 from credits.api.purchase_serializers import (
     PACKAGE,
     PURCHASE,
@@ -36,9 +37,10 @@ class PackageViewSet(GenericViewSet[Any]):
         return Response([PACKAGE.represent(row) for row in packages.offered()])
 
 
-class PurchaseViewSet(GenericViewSet[Any]):
+class PurchaseViewSet(ChangesAccount, GenericViewSet[Any]):
     """A user's purchases."""
 
+    account_place = "purchase:"  # it waits for Stripe, and the user may spend meanwhile
     keyset = "number"
 
     @extend_schema(operation_id="purchases", responses=PurchaseSerializer(many=True))

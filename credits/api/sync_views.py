@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from credits.account_places import ChangesAccount
 from credits.api.sync_serializers import (
     ACTIVATE,
     ACTIVATED,
@@ -30,7 +31,7 @@ from credits.models import SyncSubscription
 from credits.sync import cloud_sync
 
 
-class SyncViewSet(GenericViewSet[SyncSubscription]):
+class SyncViewSet(ChangesAccount, GenericViewSet[SyncSubscription]):
     """The user's own Cloud Sync."""
 
     @extend_schema(operation_id="sync_status", responses=SyncStatusSerializer)
@@ -81,7 +82,7 @@ class HasAdminRole(BasePermission):
         return user(request).role == "admin"
 
 
-class AdminSyncViewSet(GenericViewSet[SyncSubscription]):
+class AdminSyncViewSet(ChangesAccount, GenericViewSet[SyncSubscription]):
     """Any user's Cloud Sync, for admins."""
 
     permission_classes = (HasAdminRole,)

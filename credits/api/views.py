@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from credits.account_places import ChangesAccount
 from credits.api.serializers import (
     BALANCE,
     TRANSACTION,
@@ -31,7 +32,7 @@ from credits.ledger.posting import Memo
 from credits.models import Transaction
 
 
-class CreditsViewSet(GenericViewSet[Transaction]):
+class CreditsViewSet(ChangesAccount, GenericViewSet[Transaction]):
     """The user's balance, spends, transactions and usage."""
 
     keyset = "number"

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from credits import bulkheads
 from credits.bulkheads import Bulkhead, Busy
 
 
@@ -110,13 +112,45 @@ def test_with_patience_a_thread_waits_for_a_place_that_is_soon_left(holders: Hol
         assert waiting.result(60)
 
 
-def test_patience_is_measured_from_the_oldest_holder(holders: Holders) -> None:
+def test_patience_ends(holders: Holders) -> None:
     things = Bulkhead("things", patience=0.05)
     holders.hold(things)
     holders.hold(things)
 
     with pytest.raises(Busy), things.place():
         pytest.fail("there was no place")
+
+
+def test_nobody_waits_for_places_that_were_held_too_long_already(
+    holders: Holders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(bulkheads, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    things = Bulkhead("things", patience=60)
+    holders.hold(things)
+    holders.hold(things)
+    clock.now += 61
+
+    with pytest.raises(Busy), things.place():
+        pytest.fail("there was no place")
+
+
+def test_after_a_slow_holder_nobody_waits_until_one_was_quick(
+    holders: Holders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(bulkheads, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    things = Bulkhead("things", patience=60)
+    slow = things.place()
+    slow.__enter__()
+    clock.now += 61
+    slow.__exit__(None, None, None)
+    holders.hold(things)
+    holders.hold(things)
+
+    with pytest.raises(Busy), things.place():
+        pytest.fail("there was no place")
+    holders.let_go.set()
 
 
 def test_the_refusal_is_the_bulkheads_own_and_says_when_to_try_again(holders: Holders) -> None:
