@@ -8,7 +8,7 @@ other threads stay free. Places are counted per process and cost no round trip.
 import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from threading import Condition, get_ident
+from threading import Condition, local
 
 from django.conf import settings
 from prometheus_client import Counter
@@ -49,23 +49,26 @@ class Bulkhead:
         self.patience = patience
         self._refusal = refusal
         self._changed = Condition()
-        self._held: dict[Hashable, dict[int, float]] = {}
+        self._thread = local()
+        self._held: dict[Hashable, dict[object, float]] = {}
         self._slow: set[Hashable] = set()
 
     @contextmanager
     def place(self, key: Hashable = None) -> Iterator[None]:
         """Hold a place for the length of the block; raise the refusal without one."""
-        thread = get_ident()
-        if thread in self._held.get(key, ()):
+        mine: set[Hashable] = self._thread.__dict__.setdefault("keys", set())
+        if key in mine:
             yield
             return
-        self._take(key, thread)
+        taken = self._take(key)
+        mine.add(key)
         try:
             yield
         finally:
-            self._give_back(key, thread)
+            mine.discard(key)
+            self._give_back(key, taken)
 
-    def _take(self, key: Hashable, thread: int) -> None:
+    def _take(self, key: Hashable) -> object:
         limit = settings.BULKHEADS[self.name]
         now = time.monotonic()
         with self._changed:
@@ -76,12 +79,14 @@ class Bulkhead:
                     REFUSED.labels(self.name).inc()
                     raise self._refusal()
                 self._changed.wait(left)
-            held[thread] = time.monotonic()
+            taken = object()
+            held[taken] = time.monotonic()
+            return taken
 
-    def _give_back(self, key: Hashable, thread: int) -> None:
+    def _give_back(self, key: Hashable, taken: object) -> None:
         with self._changed:
             held = self._held[key]
-            self._judge(key, time.monotonic() - held.pop(thread))
+            self._judge(key, time.monotonic() - held.pop(taken))
             if not held:
                 del self._held[key]
             self._changed.notify_all()

@@ -118,6 +118,7 @@ MIDDLEWARE = [
     "mana_credits.back_office.middleware.OTPMiddleware",
     "mana_credits.back_office.middleware.MessageMiddleware",
     "mana_credits.back_office.middleware.AxesMiddleware",
+    "mana_credits.back_office.error_pages.RefusalMiddleware",
 ]
 ROOT_URLCONF = "mana_credits.urls"
 WSGI_APPLICATION = "mana_credits.wsgi.application"
@@ -166,7 +167,7 @@ SILENCED_SYSTEM_CHECKS = [
 ]
 
 # The back office: sessions end after an idle hour and with the working day; five wrong passwords
-# lock a name at an address for a quarter of an hour.
+# lock a name at an address for a quarter of an hour (more in mana_credits.back_office.frame.log_in.py).
 ADMIN_REQUIRE_2FA = env.bool("ADMIN_REQUIRE_2FA", default=not DEBUG)
 ADMIN_ADJUST_LIMIT = Decimal(env.str("ADMIN_ADJUST_LIMIT", default="100"))
 ADMIN_SESSION_HOURS = env.int("ADMIN_SESSION_HOURS", default=10)
@@ -197,9 +198,8 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_CLIENT_IP_CALLABLE = "credits.client_ip.client_address"
+AXES_CLIENT_IP_CALLABLE = "credits.client_ip.client_network"
 AXES_RESET_ON_SUCCESS = True
-AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 AXES_LOCKOUT_TEMPLATE = "back_office/locked_out.html"
