@@ -13,13 +13,14 @@ CHECK_ENV := SECRET_KEY=only-for-checks-8f1c0b7e6d5a49388271605f4e3d2c1b0a99 \
 	MANA_AUTH_URL=https://auth.example.com CORS_ORIGINS=https://app.example.com \
 	MANA_NOTIFY_URL=https://notify.example.com TRUSTED_PROXIES=1
 
-.PHONY: help run test test-browser pictures test-shipping rehearsal check format lint types schema lock bench clean
+.PHONY: help run test test-browser pictures test-shipping rehearsal check format lint types schema lock bench chaos clean
 
 help:
 	@echo "make run     the service on http://localhost:3061, with a database and demo users"
 	@echo "make test    the test suite, without test-browser, test-shipping"
 	@echo "make check   everything that CI checks"
 	@echo "make bench   what a request costs (needs wrk)"
+	@echo "make chaos   how the service stands slow, stuck and dying neighbours (minutes)"
 	@echo "make format | lint | types | schema | lock | clean"
 
 run: $(INSTALLED)
@@ -88,6 +89,10 @@ schema: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m bench
+
+# ONLY="1 8" runs some of the experiments.
+chaos: $(INSTALLED)
+	$(BIN)/python -m bench.chaos $(if $(ONLY),--only $(ONLY))
 
 COMPILE := $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes \
 	--no-emit-options --no-header --no-annotate

@@ -42,15 +42,22 @@ GROWTH_HEADER = (
 
 
 def facts(postgres_version: str, seconds: float) -> str:
-    """Return on what it was measured."""
+    """Return on what it was measured, and how."""
+    return (
+        f"{machine(postgres_version)} · gunicorn with {workers_and_threads()} · "
+        f"{seconds:g} s per run · wrk on the same machine, its CPU not counted"
+    )
+
+
+def machine(postgres_version: str) -> str:
+    """Return when and on what it was measured."""
     commit = _git("rev-parse", "--short", "HEAD") or "unknown"
     changed = " with changes" if _git("status", "--porcelain", "--untracked-files=no") else ""
     return (
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC · commit {commit}{changed} · "
         f"{os.cpu_count()} cores ({_processor()}), load {os.getloadavg()[0]:.1f} before · "
         f"Python {platform.python_version()} · "
-        f"PostgreSQL {postgres_version} · gunicorn with {workers_and_threads()} · "
-        f"{seconds:g} s per run · wrk on the same machine, its CPU not counted"
+        f"PostgreSQL {postgres_version}"
     )
 
 

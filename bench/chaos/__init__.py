@@ -1,0 +1,1 @@
+"""Experiments with slow, stuck and dying neighbours: `make chaos`."""

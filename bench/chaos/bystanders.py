@@ -1,0 +1,166 @@
+"""Clients that have nothing to do with the disturbance: what they wait for is what is measured."""
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from http.client import HTTPConnection, HTTPException
+from typing import Any
+
+from bench.chaos.site import Site
+from bench.environment import SERVICE_KEY
+
+PACE_SECONDS = 0.05
+HEALTH_PACE_SECONDS = 0.1
+ATTEMPT_SECONDS = 10
+GIVE_UP_SECONDS = 60
+USE = "/api/v1/internal/credits/use"
+
+
+class Samples:
+    """How long each request took, by the moment in which it was sent."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[float, float]] = []
+
+    def add(self, sent: float, seconds: float, pace: float) -> None:
+        """Add a request, and those that its client could not send while it waited.
+
+        Without them one request that hangs for a minute would be one sample among hundreds.
+        """
+        while seconds > 0:
+            self.taken.append((sent, seconds))
+            sent += pace
+            seconds -= pace
+
+    def between(self, begin: float, end: float) -> list[float]:
+        """Return the times of what was sent in this interval, the shortest first."""
+        return sorted(seconds for sent, seconds in self.taken if begin <= sent < end)
+
+
+class Bystander(threading.Thread):
+    """Spends a credit again and again with a key each, and repeats a key until it is answered."""
+
+    def __init__(self, site: Site, over: threading.Event) -> None:
+        super().__init__(daemon=True)
+        self.site = site
+        self.over = over
+        self.samples = Samples()
+        self.user_id = f"bystander-{uuid.uuid4().hex[:12]}"
+        self.keys = 0
+        self.answered: dict[str, set[str]] = {}
+        self.failed_attempts = 0
+        self.line = HTTPConnection("127.0.0.1", site.port, timeout=ATTEMPT_SECONDS)
+
+    def run(self) -> None:
+        """Spend until it is over; the last key too is repeated until it is answered."""
+        while not self.over.is_set():
+            self.keys += 1
+            sent = time.monotonic()
+            self._spend(f"key-{self.keys}", sent + GIVE_UP_SECONDS)
+            self.samples.add(sent, time.monotonic() - sent, PACE_SECONDS)
+            self.over.wait(PACE_SECONDS)
+        self.line.close()
+
+    def _spend(self, key: str, deadline: float) -> None:
+        while time.monotonic() < deadline:
+            try:
+                transaction_id = self._attempt(key)
+            except (OSError, HTTPException, ValueError):
+                self.failed_attempts += 1
+                self.line.close()
+                time.sleep(PACE_SECONDS)
+            else:
+                self.answered.setdefault(key, set()).add(transaction_id)
+                return
+
+    def _attempt(self, key: str) -> str:
+        """Ask once; return the transaction's id, raise when there is none."""
+        body = {"userId": self.user_id, "amount": 1, "appId": "chaos", "description": "a spend"}
+        content = json.dumps({**body, "idempotencyKey": key})
+        headers = {"X-Service-Key": SERVICE_KEY, "Content-Type": "application/json"}
+        self.line.request("POST", USE, content, headers)
+        answer = self.line.getresponse()
+        read = answer.read()
+        if answer.status != 200:
+            raise ValueError(f"{answer.status} {read.decode()}")
+        found: dict[str, Any] = json.loads(read)
+        return str(found["transaction"]["id"])
+
+
+class Orchestrator(threading.Thread):
+    """Asks `/health` ten times a second, on a new connection each time, as a probe does."""
+
+    def __init__(self, site: Site, over: threading.Event) -> None:
+        super().__init__(daemon=True)
+        self.site = site
+        self.over = over
+        self.samples = Samples()
+        self.failed = 0
+
+    def run(self) -> None:
+        """Probe until it is over; a probe without an answer counts with the time it took."""
+        while not self.over.wait(HEALTH_PACE_SECONDS):
+            sent = time.monotonic()
+            try:
+                healthy = self.site.ask("GET", "/health", timeout=ATTEMPT_SECONDS)[0] == 200
+            except (OSError, HTTPException):
+                healthy = False
+            self.failed += not healthy
+            self.samples.add(sent, time.monotonic() - sent, HEALTH_PACE_SECONDS)
+
+
+class Crowd:
+    """Some bystanders and one orchestrator."""
+
+    def __init__(self, site: Site, size: int) -> None:
+        self.site = site
+        self.over = threading.Event()
+        self.bystanders = [Bystander(site, self.over) for _ in range(size)]
+        self.orchestrator = Orchestrator(site, self.over)
+
+    def start(self) -> None:
+        """Give everybody credits and let them begin."""
+        for bystander in self.bystanders:
+            self.site.grant(bystander.user_id)
+        for thread in (*self.bystanders, self.orchestrator):
+            thread.start()
+
+    def stop(self) -> None:
+        """End, when the last keys are answered."""
+        self.over.set()
+        for thread in (*self.bystanders, self.orchestrator):
+            thread.join()
+
+    def waited(self, begin: float, end: float) -> list[float]:
+        """Return how long the spends of this interval took, the shortest first."""
+        return self._sorted(lambda one: one.samples.between(begin, end))
+
+    def unanswered(self) -> int:
+        """Return how many keys were never answered."""
+        return sum(one.keys - len(one.answered) for one in self.bystanders)
+
+    def lost(self) -> int:
+        """Return how many acknowledged spends are not in the ledger."""
+        return sum(len(_ids(one) - self._booked(one)) for one in self.bystanders)
+
+    def doubled(self) -> int:
+        """Return how many spends are in the ledger beyond one per key, or were answered so."""
+        booked = sum(max(len(self._booked(one)) - one.keys, 0) for one in self.bystanders)
+        return booked + sum(
+            len(ids) > 1 for one in self.bystanders for ids in one.answered.values()
+        )
+
+    def _booked(self, one: Bystander) -> set[str]:
+        statement = (
+            "SELECT id::text FROM credits.transactions WHERE user_id = %s AND type = 'usage'"
+        )
+        return {row[0] for row in self.site.sql(statement, one.user_id)}
+
+    def _sorted(self, of: Callable[[Bystander], list[float]]) -> list[float]:
+        return sorted(seconds for one in self.bystanders for seconds in of(one))
+
+
+def _ids(one: Bystander) -> set[str]:
+    return {found for ids in one.answered.values() for found in ids}

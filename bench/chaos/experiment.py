@@ -1,0 +1,117 @@
+"""What an experiment is, how it is run, and what its outcome has to be."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+
+from bench.chaos.bystanders import Crowd
+from bench.chaos.site import Site
+from mana_credits.dev.sandbox.identity import IdentityProvider
+
+CROWD = 4
+QUIET_SECONDS = 4
+TIMES_QUIET = 3  # the 95th percentile during the disturbance may be so many times the quiet one
+HEALTH_SECONDS = 0.1
+# On a busy machine a wait below this says nothing about the service.
+NOISE_SECONDS = 0.1
+
+
+@contextmanager
+def nobody() -> Iterator[dict[str, str]]:
+    """No neighbour is needed: yields an environment that adds nothing."""
+    yield {}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A disturbance, and what it needs.
+
+    `disturb` makes the disturbance, takes as long as it lasts (at most a minute), and returns what
+    it saw, in a few words; it raises AssertionError when what it saw is wrong. `neighbours` are
+    started before the service and yield what they add to its environment. With `own_server` the
+    experiment has a PostgreSQL of its own, which it may stop, freeze or break.
+    `outage`: the disturbance takes the service itself away, so the waits of others are shown and
+    not judged.
+    """
+
+    number: str
+    name: str
+    disturb: Callable[[Site], str]
+    neighbours: Callable[[], AbstractContextManager[dict[str, str]]] = nobody
+    own_server: bool = False
+    outage: bool = False
+
+
+@dataclass
+class Outcome:
+    """What one experiment showed; waits in seconds."""
+
+    experiment: Experiment
+    quiet: Sequence[float] = ()
+    during: Sequence[float] = ()
+    health_quiet: Sequence[float] = ()
+    health: Sequence[float] = ()
+    unanswered: int = 0
+    lost: int = 0
+    doubled: int = 0
+    seen: str = ""
+    faults: list[str] = field(default_factory=list)
+
+    def judge(self) -> None:
+        """Write down everything that is not as it has to be."""
+        if self.lost or self.doubled:
+            self.faults.append(f"{self.lost} lost, {self.doubled} doubled")
+        if self.experiment.outage:
+            return
+        if self.unanswered:
+            self.faults.append(f"{self.unanswered} of others never answered")
+        limit = max(TIMES_QUIET * percentile(self.quiet, 95), NOISE_SECONDS)
+        if percentile(self.during, 95) > limit:
+            self.faults.append(f"others waited, p95 over {limit * 1000:.0f} ms")
+        limit = max(HEALTH_SECONDS, percentile(self.health_quiet, 100))
+        if percentile(self.health, 100) > limit:
+            self.faults.append(f"/health over {limit * 1000:.0f} ms")
+
+
+def percentile(ordered: Sequence[float], part: int) -> float:
+    """Return the percentile of sorted numbers, NaN of none."""
+    if not ordered:
+        return math.nan
+    return ordered[min(len(ordered) * part // 100, len(ordered) - 1)]
+
+
+def run(experiment: Experiment, database_url: str, provider: IdentityProvider) -> Outcome:
+    """Run the experiment on a new service, and return its outcome."""
+    with experiment.neighbours() as environment:
+        site = Site(database_url, provider, **environment)
+        try:
+            site.start()
+            return _observe(experiment, site)
+        finally:
+            site.stop()
+
+
+def _observe(experiment: Experiment, site: Site) -> Outcome:
+    outcome = Outcome(experiment)
+    crowd = Crowd(site, CROWD)
+    crowd.start()
+    time.sleep(1)  # first requests open connections and load what is loaded late
+    begin = time.monotonic()
+    time.sleep(QUIET_SECONDS)
+    disturbed = time.monotonic()
+    try:
+        outcome.seen = experiment.disturb(site)
+    except AssertionError as error:
+        outcome.faults.append(str(error))
+    end = time.monotonic()
+    crowd.stop()
+    outcome.quiet = crowd.waited(begin, disturbed)
+    outcome.during = crowd.waited(disturbed, end)
+    outcome.health_quiet = crowd.orchestrator.samples.between(begin, disturbed)
+    outcome.health = crowd.orchestrator.samples.between(disturbed, end)
+    outcome.unanswered, outcome.lost = crowd.unanswered(), crowd.lost()
+    outcome.doubled = crowd.doubled()
+    outcome.judge()
+    return outcome

@@ -1,0 +1,14 @@
+"""One module per kind of neighbour; each has a tuple `EXPERIMENTS`."""
+
+import pkgutil
+from importlib import import_module
+
+from bench.chaos.experiment import Experiment
+
+
+def load() -> list[Experiment]:
+    """Return the experiments of all modules in this folder, in the order of their numbers."""
+    found: list[Experiment] = []
+    for module in pkgutil.iter_modules(__path__):
+        found += import_module(f"{__name__}.{module.name}").EXPERIMENTS
+    return sorted(found, key=lambda one: (int(one.number.rstrip("abcdefgh")), one.number))

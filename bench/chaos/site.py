@@ -1,0 +1,150 @@
+"""The service under test: gunicorn on loopback, its database, and ways to disturb both."""
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psutil
+import psycopg
+
+from bench import database
+from bench.environment import ENVIRONMENT, SERVICE_KEY
+from mana_credits.dev.sandbox.identity import IdentityProvider
+
+START_SECONDS = 60
+STOP_SECONDS = 40
+COMMAND = [sys.executable, "-W", "ignore", "-m", "bench.production"]
+CONFIGURATION = ["-c", "mana_credits/gunicorn.conf.py"]
+
+
+class Site:
+    """A service of two workers with four threads each, on a free port.
+
+    `environment` is what the experiment adds to that of production.
+    """
+
+    def __init__(self, database_url: str, provider: IdentityProvider, **environment: str) -> None:
+        self.database_url = database_url
+        self.provider = provider
+        self.port = _free_port()
+        self._counts = TemporaryDirectory(prefix="mana-credits-chaos-")
+        self.log = Path(self._counts.name, "service.log")
+        self.environment = {
+            **ENVIRONMENT,
+            "DATABASE_URL": database_url,
+            "HOST": "127.0.0.1",
+            "PORT": str(self.port),
+            "WEB_CONCURRENCY": "2",
+            "WEB_THREADS": "4",
+            "MANA_AUTH_URL": provider.issuer,
+            "JWT_ISSUER": provider.issuer,
+            **environment,
+        }
+        self.masters: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def master(self) -> psutil.Process:
+        """The gunicorn master that was started last."""
+        return psutil.Process(self.masters[-1].pid)
+
+    @property
+    def postgres(self) -> psutil.Process:
+        """PostgreSQL's first process."""
+        found = database.process(self.database_url)
+        assert found, "PostgreSQL runs on another machine"
+        return found
+
+    def start(self) -> None:
+        """Start gunicorn, and return when it is ready."""
+        self.launch()
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self.masters[-1].poll() is None:
+            with suppress(OSError, HTTPException):
+                if self.ask("GET", "/ready")[0] == 200:
+                    return
+            time.sleep(0.1)
+        raise RuntimeError(f"The service did not start:\n{self.log.read_text()[-4000:]}")
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Start gunicorn without waiting for it."""
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                [*COMMAND, *CONFIGURATION],
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.masters.append(process)
+        return process
+
+    def stop(self) -> None:
+        """Stop what was started; kill what does not end."""
+        for process in self.masters:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for process in self.masters:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=STOP_SECONDS)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        self._counts.cleanup()
+
+    def connect(self, timeout: float = 10) -> socket.socket:
+        """Open a bare connection to the service."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout)
+
+    def ask(
+        self, method: str, path: str, body: Any = None, *, timeout: float = 10, **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Send one request as a service on a connection of its own; return the whole answer."""
+        line = HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        content = None if body is None else json.dumps(body)
+        try:
+            line.request(method, path, content, {"X-Service-Key": SERVICE_KEY, **headers})
+            answer = line.getresponse()
+            return answer.status, dict(answer.getheaders()), answer.read()
+        finally:
+            line.close()
+
+    def grant(self, user_id: str, amount: int = 1_000_000) -> None:
+        """Give a user credits."""
+        body = {"userId": user_id, "amount": amount, "reason": "chaos"}
+        body["referenceId"] = secrets.token_hex(8)
+        status, _, content = self.ask("POST", "/api/v1/internal/credits/grant", body)
+        assert status == 200, content
+
+    def manage(self, *command: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        """Run a command of `manage.py`; `shell -c CODE` runs code with the project's models."""
+        return subprocess.run(
+            [sys.executable, "-W", "ignore", "manage.py", *command],
+            env=self.environment,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Run a statement on the service's database and return its rows, if any."""
+        with psycopg.connect(self.database_url) as connection:
+            cursor = connection.execute(statement.encode(), values)
+            return cursor.fetchall() if cursor.description else []
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
