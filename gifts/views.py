@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from credits.account_views import ChangesAccount
+from credits.api.account_views import ChangesAccount
 from credits.api.wire_serializers import WireSerializer, origin, user
 from credits.client_ip import client_address
 from gifts import codes

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from credits.account_views import ChangesNamedAccount
+from credits.api.account_views import ChangesNamedAccount
 from credits.api.serializers import USED, UsedSerializer
 from credits.api.views import memo
 from credits.api.wire_serializers import USER, UserSerializer, named_user, origin

@@ -167,7 +167,7 @@ SILENCED_SYSTEM_CHECKS = [
 ]
 
 # The back office: sessions end after an idle hour and with the working day; five wrong passwords
-# lock a name at an address for a quarter of an hour (more in mana_credits.back_office.frame.log_in.py).
+# lock a name at an address for a quarter of an hour (more in back_office/frame/log_in.py).
 ADMIN_REQUIRE_2FA = env.bool("ADMIN_REQUIRE_2FA", default=not DEBUG)
 ADMIN_ADJUST_LIMIT = Decimal(env.str("ADMIN_ADJUST_LIMIT", default="100"))
 ADMIN_SESSION_HOURS = env.int("ADMIN_SESSION_HOURS", default=10)

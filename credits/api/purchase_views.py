@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from credits.account_views import ChangesAccount
+from credits.api.account_views import ChangesAccount
 from credits.api.purchase_serializers import (
     PACKAGE,
     PURCHASE,

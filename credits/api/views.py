@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from credits.account_views import ChangesAccount
+from credits.api.account_views import ChangesAccount
 from credits.api.serializers import (
     BALANCE,
     TRANSACTION,

@@ -94,7 +94,7 @@ def test_while_no_write_ends_others_are_refused_and_reads_go_on(
             return service.post("use", use(1, userId="alice"))
         return service.post("use", use(1, userId="bob"))
 
-    with patch("credits.account_views.WRITES.patience", 0.2), transaction.atomic():
+    with patch("credits.api.account_views.WRITES.patience", 0.2), transaction.atomic():
         Balance.objects.select_for_update().get(pk="alice")
         with ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(at_once, 1, ask)

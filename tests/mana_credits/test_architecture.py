@@ -180,17 +180,14 @@ def test_only_these_scripts_write_the_ledgers_rows() -> None:
         if writing.search(path.read_text())
     }
 
-    assert (
-        writers
-        == {
-            "credits/ledger/sql/0002_ledger.sql",
-            "credits/ledger/sql/0006_operations.sql",
-            "credits/ledger/sql/backfill/balances_fix.sql",
-            "credits/ledger/sql/backfill/operations_fix.sql",  # one column's worth; ADR 0051
-            "mana_credits/legacy_import/sql/credits/post.sql",  # old history; ADR 0050
-            "mana_credits/legacy_import/sql/credits/rows.sql",  # what its reservations hold
-        }
-    )
+    assert writers == {
+        "credits/ledger/sql/0002_ledger.sql",
+        "credits/ledger/sql/0006_operations.sql",
+        "credits/ledger/sql/backfill/balances_fix.sql",
+        "credits/ledger/sql/backfill/operations_fix.sql",  # one column's worth; ADR 0051
+        "mana_credits/legacy_import/sql/credits/post.sql",  # old history; ADR 0050
+        "mana_credits/legacy_import/sql/credits/rows.sql",  # what its reservations hold
+    }
 
 
 def test_the_domain_knows_neither_http_nor_drf() -> None:
