@@ -22,6 +22,7 @@ ISSUER = "https://auth.chaos.test"
 SIGNER = IdentityProvider(ISSUER, Ed25519PrivateKey.generate(), "warm")
 LOCKED_SECONDS = 20
 PATIENCE = 60
+REFETCH_SECONDS = 30
 auth: list[SlowServer] = []
 
 
@@ -60,6 +61,7 @@ def unknown_keys(site: Site) -> str:
     for _ in range(20):
         _status(site, "GET", "balance", known)
     auth[0].behave = slow_server.drip_body
+    time.sleep(REFETCH_SECONDS)  # before that an unknown key is refused without a fetch
     forged = [
         IdentityProvider(ISSUER, Ed25519PrivateKey.generate(), secrets.token_hex(4)).token("eve")
         for _ in range(60)
