@@ -1,8 +1,26 @@
 """From which address a request comes, where proxies stand in front."""
 
+from ipaddress import ip_address, ip_network
+
 from django.conf import settings
 from django.http import HttpRequest
 from rest_framework.request import Request
+
+IPV6_NETWORK_BITS = 64
+UNKNOWN = "0.0.0.0"  # noqa: S104  # not a socket to listen at
+
+
+def client_network(request: HttpRequest | Request) -> str:
+    """Return what counts as one client: its address, of IPv6 the network that one customer gets."""
+    try:
+        ip = ip_address(client_address(request))
+    except ValueError:
+        return UNKNOWN
+    if ip.version == 4:
+        return str(ip)
+    if ip.ipv4_mapped:
+        return str(ip.ipv4_mapped)
+    return str(ip_network((ip, IPV6_NETWORK_BITS), strict=False).network_address)
 
 
 def client_address(request: HttpRequest | Request) -> str:

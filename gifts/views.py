@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from credits.api.account_views import ChangesAccount
 from credits.api.openapi import operation
 from credits.api.wire_fields import Text, Uuid
 from credits.api.wire_serializers import WireSerializer, origin, user
@@ -27,7 +28,7 @@ CODE = Text(
 )
 
 
-class GiftsViewSet(GenericViewSet[Any]):
+class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
     """A user's gifts: made, received, redeemed, cancelled."""
 
     keyset = "number"

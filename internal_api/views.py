@@ -7,6 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from credits.api.account_views import ChangesNamedAccount
 from credits.api.openapi import operation
 from credits.api.serializers import USED, UseCreditsResponseSerializer
 from credits.api.views import memo
@@ -40,7 +41,7 @@ class ServiceViewSet(GenericViewSet[Any]):
     authentication_classes = (ServiceKeyAuthentication,)
 
 
-class BalanceViewSet(ServiceViewSet):
+class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
     """A user's balance, seen and moved by services."""
 
     @operation("internal_balance", response=wire.ServiceBalanceSerializer)
@@ -108,7 +109,7 @@ class BalanceViewSet(ServiceViewSet):
         return Response(wire.GRANTED.represent(posting))
 
 
-class ReservationViewSet(ServiceViewSet):
+class ReservationViewSet(ChangesNamedAccount, ServiceViewSet):
     """Two-phase spends: reserve, then commit or release."""
 
     @operation(
@@ -172,7 +173,7 @@ class ReservationViewSet(ServiceViewSet):
         return Response(wire.RELEASED.represent(hold))
 
 
-class GiftViewSet(ServiceViewSet):
+class GiftViewSet(ChangesNamedAccount, ServiceViewSet):
     """Gifts that wait for somebody to register."""
 
     @operation(

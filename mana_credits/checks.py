@@ -51,6 +51,7 @@ def numbers(app_configs: Iterable[AppConfig] | None, **_: Any) -> list[CheckMess
     at_least = {
         "DATABASE_POOL_SIZE": (settings.DATABASE_POOL_SIZE, 1),
         "TRUSTED_PROXIES": (settings.TRUSTED_PROXIES, 0),
+        **{f"BULKHEADS, {name},": (places, 1) for name, places in settings.BULKHEADS.items()},
         **{f"The limit of misses per {of}": (n, 1) for of, n in settings.GIFT_MISS_LIMITS.items()},
     }
     return [

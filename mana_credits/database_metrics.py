@@ -15,11 +15,12 @@ from django.db.models import Count, Sum
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from credits import worker
+from credits import bounded_connection, worker
 from credits.models import Balance, JobRun, OutboxMessage, PostponedRow, Reservation
 from webhooks.models import StripeEvent
 
 STOCK_SECONDS = 300
+SCRAPE_SECONDS = 5
 
 
 def gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
@@ -38,9 +39,11 @@ class StateCollector(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield the gauges."""
         try:
-            yield from [*self._stocks(), *_reservations(), *_waiting(), *_jobs()]
+            with bounded_connection.within(SCRAPE_SECONDS):
+                gauges = [*self._stocks(), *_reservations(), *_waiting(), *_jobs()]
         except DatabaseError:
             return
+        yield from gauges
 
     def _stocks(self) -> Iterator[GaugeMetricFamily]:
         """Yield what is counted over whole tables."""

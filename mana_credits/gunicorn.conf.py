@@ -39,7 +39,12 @@ control_socket_disable = True
 errorlog = "-"
 loglevel = "warning"
 
-os.environ.setdefault("DATABASE_STATEMENT_TIMEOUT", "15s")
+# A request waits for a locked row for a second, and for the end of a statement not longer than
+# somebody waits for the answer. The limit on the client's side holds when the server is frozen or
+# waits for a standby, which `statement_timeout` does not end.
+os.environ.setdefault("DATABASE_LOCK_TIMEOUT", "1s")
+os.environ.setdefault("DATABASE_STATEMENT_TIMEOUT", "10s")
+os.environ.setdefault("DATABASE_ANSWER_SECONDS", "12")
 
 # Each worker counts into files of its own here; /metrics sums them.
 if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
@@ -83,10 +88,12 @@ def when_ready(server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Watch the pool of database connections that this worker opens for itself."""
+    """Watch the pool of database connections; fetch the keys of tokens before the first request."""
     from mana_credits import pool_metrics
+    from mana_credits.api.tokens import key_ring
 
     pool_metrics.watch()
+    key_ring.fetch_when_due()
 
 
 def child_exit(server: Any, worker: Any) -> None:

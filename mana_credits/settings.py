@@ -36,7 +36,7 @@ PORT = env.int("PORT", default=3061)
 BASE_URL = env.str("BASE_URL", default=f"http://localhost:{PORT}").rstrip("/")
 
 # Nobody waits for ever for a row that somebody else holds: 503 after LOCK_TIMEOUT. The web server
-# sets a limit for whole statements too (gunicorn.conf.py); commands may take their time.
+# has shorter limits, also for whole statements (gunicorn.conf.py); commands may take their time.
 DATABASE_SESSION = {
     "search_path": "public,credits,gifts",
     "lock_timeout": env.str("DATABASE_LOCK_TIMEOUT", default="5s"),
@@ -58,6 +58,7 @@ DATABASES = {
         pool_size=DATABASE_POOL_SIZE,
         prepared=DATABASE_PREPARED_STATEMENTS,
         behind_pooler=DATABASE_BEHIND_POOLER,
+        answer_seconds=env.float("DATABASE_ANSWER_SECONDS", default=0),
     )
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -125,6 +126,7 @@ MIDDLEWARE = [
     "mana_credits.back_office.middleware.OTPMiddleware",
     "mana_credits.back_office.middleware.MessageMiddleware",
     "mana_credits.back_office.middleware.AxesMiddleware",
+    "mana_credits.back_office.error_pages.RefusalMiddleware",
 ]
 ROOT_URLCONF = "mana_credits.urls"
 WSGI_APPLICATION = "mana_credits.wsgi.application"
@@ -173,7 +175,7 @@ SILENCED_SYSTEM_CHECKS = [
 ]
 
 # The back office: sessions end after an idle hour and with the working day; five wrong passwords
-# lock a name at an address for a quarter of an hour.
+# lock a name at an address for a quarter of an hour (more in back_office/frame/log_in.py).
 ADMIN_REQUIRE_2FA = env.bool("ADMIN_REQUIRE_2FA", default=not DEBUG)
 ADMIN_ADJUST_LIMIT = Decimal(env.str("ADMIN_ADJUST_LIMIT", default="100"))
 ADMIN_SESSION_HOURS = env.int("ADMIN_SESSION_HOURS", default=10)
@@ -204,9 +206,8 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_CLIENT_IP_CALLABLE = "credits.client_ip.client_address"
+AXES_CLIENT_IP_CALLABLE = "credits.client_ip.client_network"
 AXES_RESET_ON_SUCCESS = True
-AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 AXES_LOCKOUT_TEMPLATE = "back_office/locked_out.html"
@@ -223,6 +224,20 @@ GIFT_MISS_LIMITS = {
     "user": env.int("GIFT_MISSES_PER_USER", default=10),
     "address": env.int("GIFT_MISSES_PER_ADDRESS", default=30),
     "short codes": env.int("GIFT_MISSES_OF_SHORT_CODES", default=500),
+}
+
+# How many threads of a process may wait for one thing (credits/bulkheads.py): a fetch of the auth
+# server's keys, Stripe, the rows of one user, settlements of reservations, all writes together, the
+# hash of a password, exports. WEB_THREADS has to be greater than each of them.
+BULKHEADS = {
+    "auth": 1,
+    "stripe": 2,
+    "account": 2,
+    "settlements": 2,
+    "writes": 3,
+    "log_in": 1,
+    "exports": 1,
+    **{name: int(places) for name, places in env.dict("BULKHEADS", default={}).items()},
 }
 
 MAX_BODY_BYTES = 256 * 1024

@@ -23,6 +23,8 @@ from tests.running import database_of_the_test
 from tests.stripe import Stripe
 
 TABLES = (
+    "axes_accessattempt",
+    "axes_accesslog",
     "auth_user",
     "auth_user_groups",
     "auth_user_user_permissions",

@@ -9,15 +9,15 @@ from functools import wraps
 from typing import Any
 from urllib.parse import urlsplit
 
-import structlog
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
+from django.db import Error
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils import translation
 from django.views.decorators.http import require_safe
 
-RETRY_AFTER_SECONDS = 5
+from credits import database_errors
+
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; img-src 'self'; "
@@ -34,8 +34,6 @@ SHELL_POLICY = (
 )
 SHELL_CACHE = "public, max-age=60"
 LANGUAGE_SECONDS = 365 * 24 * 3600
-
-logger = structlog.get_logger(__name__)
 
 
 def render(
@@ -98,9 +96,11 @@ def page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     def guarded(request: HttpRequest, **arguments: Any) -> HttpResponse:
         try:
             return view(request, **arguments)
-        except (OperationalError, InterfaceError) as error:
-            logger.error("database_unavailable", error=type(error.__cause__).__name__)  # noqa: TRY400
-            return render(request, "unavailable.html", status=503, retry_after=RETRY_AFTER_SECONDS)
+        except Error as error:
+            refusal = database_errors.refusal_for(error)
+            if refusal is None:
+                raise
+            return render(request, "unavailable.html", status=503, retry_after=refusal.retry_after)
 
     return require_safe(guarded)
 

@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from credits.api.account_views import ChangesAccount
 from credits.api.openapi import operation
 from credits.api.sync_serializers import (
     ACTIVATE,
@@ -33,7 +34,7 @@ from credits.sync import cloud_sync
 from credits.sync.cloud_sync import SyncActive, SyncGifted, SyncInactive
 
 
-class SyncViewSet(GenericViewSet[SyncSubscription]):
+class SyncViewSet(ChangesAccount, GenericViewSet[SyncSubscription]):
     """The user's own Cloud Sync."""
 
     @operation("sync_status", response=SyncStatusSerializer)
@@ -88,7 +89,7 @@ class HasAdminRole(BasePermission):
         return user(request).role == "admin"
 
 
-class AdminSyncViewSet(GenericViewSet[SyncSubscription]):
+class AdminSyncViewSet(ChangesAccount, GenericViewSet[SyncSubscription]):
     """Any user's Cloud Sync, for admins."""
 
     permission_classes = (HasAdminRole,)

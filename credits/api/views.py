@@ -7,6 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from credits.api.account_views import ChangesAccount
 from credits.api.openapi import operation
 from credits.api.serializers import (
     BALANCE,
@@ -33,7 +34,7 @@ from credits.ledger.usage import InvalidSpan
 from credits.models import Transaction
 
 
-class CreditsViewSet(GenericViewSet[Transaction]):
+class CreditsViewSet(ChangesAccount, GenericViewSet[Transaction]):
     """The user's balance, spends, transactions and usage."""
 
     keyset = "number"

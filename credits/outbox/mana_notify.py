@@ -1,15 +1,15 @@
 """The one module that calls mana-notify."""
 
-import json
 from collections.abc import Mapping
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
-from urllib.parse import urlsplit
 
+import requests
 from django.conf import settings
 
+from credits import http_deadline
+
 PATH = "/api/v1/notifications/send"
-TIMEOUT_SECONDS = 5
+DEADLINE_SECONDS = 5  # for the whole call
 
 
 class NotifyRefused(Exception):
@@ -27,21 +27,15 @@ def configured() -> bool:
 
 def send(body: Mapping[str, Any], *, key: str) -> None:
     """Send one notification under `key`. Raises NotifyRefused, NotifyUnavailable."""
-    url = urlsplit(settings.MANA_NOTIFY_URL)
-    kind = HTTPSConnection if url.scheme == "https" else HTTPConnection
-    connection = kind(url.netloc, timeout=TIMEOUT_SECONDS)
-    headers = {
-        "Content-Type": "application/json",
-        "X-Service-Key": settings.MANA_SERVICE_KEYS[0],
-        "Idempotency-Key": key,
-    }
-    try:
-        connection.request("POST", url.path + PATH, json.dumps(body).encode(), headers)
-        status = connection.getresponse().status
-    except (OSError, HTTPException) as error:
-        raise NotifyUnavailable(f"{type(error).__name__}: {error}") from error
-    finally:
-        connection.close()
+    headers = {"X-Service-Key": settings.MANA_SERVICE_KEYS[0], "Idempotency-Key": key}
+    url = settings.MANA_NOTIFY_URL + PATH
+    with http_deadline.session(DEADLINE_SECONDS) as session:
+        try:
+            # A redirect would carry the service key to another host.
+            answer = session.post(url, json=body, headers=headers, allow_redirects=False)
+        except requests.RequestException as error:
+            raise NotifyUnavailable(f"{type(error).__name__}: {error}") from error
+    status = answer.status_code
     if status >= 500 or status == 429:
         raise NotifyUnavailable(f"answered {status}")
     if not 200 <= status < 300:

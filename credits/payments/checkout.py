@@ -61,7 +61,8 @@ def start(
     if now - purchase.created_at > OPENED_WITHIN:
         raise PurchaseTooOld
     try:
-        return _open_for_buyer(purchase, email, now)
+        with stripe_api.calling():
+            return _open_for_buyer(purchase, email, now)
     except PaymentUnavailable:
         Purchase.objects.filter(pk=purchase.pk).update(unavailable_at=now)
         raise

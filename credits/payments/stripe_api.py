@@ -1,14 +1,14 @@
 """Every call to Stripe, and no other module makes one.
 
-Calls carry idempotency keys made of our rows' ids, a timeout and bounded retries. While one of
-them waits in vain no other is begun: buyers must not take all the threads that serve spends. What
+Calls carry idempotency keys made of our rows' ids, a deadline and bounded retries. Only a few
+threads of a process call at once: buyers must not take all the threads that serve spends. What
 comes back is read as plain JSON by `credits.payments.stripe_facts`. Any function may raise
 PaymentUnavailable.
 """
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -17,14 +17,16 @@ import stripe
 import structlog
 from django.conf import settings
 
+from credits import http_deadline
 from credits.amounts import plain
+from credits.bulkheads import Bulkhead
 from credits.errors import DomainError
 from credits.models import Purchase, Return, StripeCustomer
 
 API_VERSION = "2026-10-28.endive"
-TIMEOUT_SECONDS = 5
+TRY_SECONDS = 5
+CALL_SECONDS = 12  # for a call with its retries
 RETRIES = 2
-PATIENCE_SECONDS = TIMEOUT_SECONDS  # then a first try was in vain
 CURRENCY = "eur"
 METHODS: Any = ["card", "sepa_debit"]
 SESSION_LIFETIME = timedelta(hours=24) - timedelta(minutes=1)  # Stripe's longest, and our clock's
@@ -32,7 +34,6 @@ PAGE = 100
 WAITS_FOR_RATE_LIMIT = (1, 2, 4, 8, 16)  # seconds
 
 Object = dict[str, Any]
-_begun: list[float] = []  # when each call of this process that is under way began
 logger = structlog.get_logger(__name__)
 
 
@@ -47,6 +48,17 @@ class PaymentUnavailable(DomainError):
 
 class CustomerGone(PaymentUnavailable):
     """The buyer's customer was deleted at Stripe; with a new one it is worth trying again."""
+
+
+_waiting = Bulkhead("stripe", refusal=PaymentUnavailable)
+
+
+def calling() -> AbstractContextManager[None]:
+    """Hold a place among the threads that may wait for Stripe; raise PaymentUnavailable.
+
+    Whoever locks rows for a call takes the place first, else others would wait for the rows.
+    """
+    return _waiting.place()
 
 
 class RefusedByStripe(DomainError):
@@ -64,7 +76,7 @@ def _client(key: str, base: str) -> stripe.StripeClient:
         stripe_version=API_VERSION,
         base_addresses={"api": base} if base else None,
         max_network_retries=RETRIES,
-        http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
+        http_client=stripe.RequestsClient(session=http_deadline.session(TRY_SECONDS)),
     )
 
 
@@ -74,13 +86,9 @@ def _v1() -> stripe.V1Services:
 
 @contextmanager
 def _asking() -> Iterator[None]:
-    now = time.monotonic()
-    if now - min(_begun, default=now) > PATIENCE_SECONDS:
-        logger.warning("payment_unavailable", error="another call waits in vain")
-        raise PaymentUnavailable
-    _begun.append(now)
     try:
-        yield
+        with calling(), http_deadline.within(CALL_SECONDS):
+            yield
     except stripe.InvalidRequestError as error:
         if (error.code, error.param) == ("resource_missing", "customer"):
             raise CustomerGone from error
@@ -89,8 +97,6 @@ def _asking() -> Iterator[None]:
         kind = type(error).__name__
         logger.warning("payment_unavailable", error=kind, status=error.http_status)
         raise PaymentUnavailable from error
-    finally:
-        _begun.remove(now)
 
 
 def create_customer(row: StripeCustomer, *, after: str | None = None) -> str:

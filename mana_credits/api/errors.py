@@ -3,14 +3,13 @@
 from http import HTTPStatus
 from typing import Any
 
-import structlog
 from django.core.exceptions import DisallowedHost
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.serializers import as_serializer_error
 
+from credits import database_errors
 from credits.errors import DomainError
 
 RETRY_AFTER_SECONDS = 5
@@ -19,8 +18,6 @@ CODES = {
     "authentication_failed": "not_authenticated",
     "permission_denied": "forbidden",
 }
-
-logger = structlog.get_logger(__name__)
 
 
 class ServiceUnavailable(exceptions.APIException):
@@ -61,11 +58,8 @@ def answer(error: Exception, context: dict[str, Any]) -> Response | None:
             return _of_framework(error)
         case Http404():
             return _response(404, "Not found", "not_found")
-        case OperationalError() | InterfaceError():
-            logger.error("database_unavailable", error=type(error.__cause__).__name__)
-            unavailable = ServiceUnavailable(code="database_unavailable")
-            return _of_framework(unavailable)
-    return None
+    refusal = database_errors.refusal_for(error)
+    return None if refusal is None else _of_domain(refusal)
 
 
 def camel_case(name: str) -> str:

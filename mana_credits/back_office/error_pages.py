@@ -1,12 +1,17 @@
 """What goes wrong in the back office, as pages for people; elsewhere errors are the API's."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
+from credits import database_errors
+from credits.errors import DomainError
 from mana_credits.api import errors
 from mana_credits.back_office.middleware import PREFIX
+
+TEMPORARY = {429: "Too many tries", 503: "Not available for a moment"}
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -36,6 +41,29 @@ def server_error(request: HttpRequest, *arguments: Any) -> HttpResponse:
             "Something broke", text, status=500, request_id=request.META["HTTP_X_REQUEST_ID"]
         )
     return errors.server_error(request, *arguments)
+
+
+class RefusalMiddleware:
+    """Turns what may be tried again later, in any page of the back office, into a page."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Go on to the page."""
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Answer too many tries, busy things and a database that is away; crash for the rest."""
+        if not request.path_info.startswith(PREFIX):
+            return None
+        refusal = error if isinstance(error, DomainError) else database_errors.refusal_for(error)
+        title = TEMPORARY.get(refusal.status) if refusal else None
+        if refusal is None or title is None:
+            return None
+        response = _page(title, refusal.text, status=refusal.status)
+        response["Retry-After"] = str(refusal.retry_after)
+        return response
 
 
 def _page(title: str, text: str, *, status: int, request_id: str = "") -> HttpResponse:

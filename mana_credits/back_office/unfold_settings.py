@@ -34,6 +34,7 @@ def _script(request: HttpRequest) -> str:
 
 
 UNFOLD = {
+    "LOGIN": {"form": "mana_credits.back_office.frame.log_in.LogInForm"},
     "SITE_TITLE": "mana-credits",
     "SITE_HEADER": "mana-credits",
     "SITE_SUBHEADER": "Back office",

@@ -16,6 +16,7 @@ from credits.models import StaffAction
 from mana_credits.back_office.acts import csv_exports
 from mana_credits.back_office.acts.audit import AlreadyDone, NotPermitted
 from mana_credits.back_office.acts.csv_exports import Filter, SheetUnknown
+from tests.api import at_once
 from tests.back_office.operators import browser, form, operator
 from tests.factories import gift, give, spend
 
@@ -117,3 +118,22 @@ def test_the_account_page_leads_there(amir: Client) -> None:
     assert "/admin/export/?what=transactions&amp;user_id=alice" in page
     assert 'value="alice"' in amir.get("/admin/export/?user_id=alice").content.decode()
     assert browser("sam").get("/admin/account/?user=alice").content.decode().count("/export/") == 0
+
+
+@pytest.mark.usefixtures("committed")
+def test_one_export_is_sent_at_a_time_and_its_end_lets_the_next_one_in() -> None:
+    give("alice", 10)
+
+    def ask(_: int = 0) -> Any:
+        return browser("fiona").post("/admin/export/", form(what="transactions"))
+
+    first = at_once(1, ask)[0]
+    refused = at_once(1, ask)[0]
+    first.close()  # the client went away before the first line
+    second = at_once(1, ask)[0]
+
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert (refused.status_code, refused["Retry-After"]) == (503, "10")
+    assert "Another export is being sent" in refused.content.decode()
+    assert len(rows(second)) == 1
+    second.close()

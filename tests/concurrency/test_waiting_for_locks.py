@@ -1,10 +1,15 @@
 """Somebody else holds the user's balance for too long."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from unittest.mock import patch
+
 import pytest
 from django.db import transaction
 
 from credits.models import Balance
-from tests.api import Caller, at_once, use
+from tests.api import Answer, Caller, at_once, statuses, use
 from tests.factories import give
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -20,7 +25,83 @@ def test_a_spend_does_not_wait_for_ever_and_can_be_sent_again(service: Caller) -
     answered = service.post("use", body)
 
     assert refused.status_code == 503
-    assert refused.headers["Retry-After"] == "5"
-    assert refused.json()["code"] == "database_unavailable"
+    assert refused.headers["Retry-After"] == "1"
+    assert refused.json()["code"] == "busy"
     assert answered.status_code == 200
     assert Balance.objects.get(pk="alice").posted == 9
+
+
+def test_others_of_a_locked_user_are_refused_at_once_and_nobody_else_waits(
+    service: Caller, settings: Any
+) -> None:
+    settings.BULKHEADS = {**settings.BULKHEADS, "account": 2}
+    for user in ("alice", "bob"):
+        give(user, 10)
+
+    def spend(index: int) -> Answer:
+        user = "bob" if index >= 20 else "alice"
+        return service.post("use", use(1, userId=user, idempotencyKey=f"k{index}"))
+
+    with transaction.atomic():
+        Balance.objects.select_for_update().get(pk="alice")
+
+        def timed(index: int) -> tuple[Answer, float]:
+            started = time.monotonic()
+            return spend(index), time.monotonic() - started
+
+        answers = at_once(22, timed)
+
+    of_alice, of_bob = answers[:20], answers[20:]
+    assert statuses([answer for answer, _ in of_alice]) == {503: 20}
+    assert {answer.json()["code"] for answer, _ in of_alice} == {"busy"}
+    assert sum(seconds >= 2 for _, seconds in of_alice) == 2  # they waited for the row
+    assert statuses([answer for answer, _ in of_bob]) == {200: 2}
+    assert Balance.objects.get(pk="alice").posted == 10
+    assert Balance.objects.get(pk="bob").posted == 8
+
+
+def test_settlements_of_one_locked_user_leave_threads_to_others(
+    service: Caller, settings: Any
+) -> None:
+    settings.BULKHEADS = {**settings.BULKHEADS, "settlements": 2}
+    give("alice", 10)
+    held = [
+        service.post("reserve", {"userId": "alice", "amount": 1, "reason": "r"}).json()
+        for _ in range(6)
+    ]
+
+    with transaction.atomic():
+        Balance.objects.select_for_update().get(pk="alice")
+        answers = at_once(
+            6,
+            lambda index: service.post("commit", {"reservationId": held[index]["reservationId"]}),
+        )
+
+    assert statuses(answers) == {503: 6}
+    assert {answer.json()["code"] for answer in answers} == {"busy"}
+    assert Balance.objects.get(pk="alice").held == 6
+
+
+def test_while_no_write_ends_others_are_refused_and_reads_go_on(
+    service: Caller, settings: Any
+) -> None:
+    settings.BULKHEADS = {**settings.BULKHEADS, "writes": 1}
+    give("alice", 10)
+    give("bob", 10)
+
+    def ask(index: int) -> Answer:
+        if index == 0:
+            return service.post("use", use(1, userId="alice"))
+        return service.post("use", use(1, userId="bob"))
+
+    with patch("credits.api.account_views.WRITES.patience", 0.2), transaction.atomic():
+        Balance.objects.select_for_update().get(pk="alice")
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(at_once, 1, ask)
+            time.sleep(0.7)
+            refused = at_once(1, lambda _: ask(1))[0]
+            read = at_once(1, lambda _: service.get("balance/bob"))[0]
+            waiting.result()
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "busy")
+    assert (read.status_code, read.json()["balance"]) == (200, 10)

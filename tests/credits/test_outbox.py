@@ -1,9 +1,11 @@
 """What other services must be told arrives, once or more often, or ends where operators see it."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 from uuid import uuid4
 
 import pytest
@@ -14,6 +16,7 @@ from credits.models import OutboxMessage
 from credits.outbox import mana_notify as client
 from credits.outbox import outbox
 from credits.outbox.outbox import MessageNotDead
+from tests import slow_server
 from tests.api import at_once
 from tests.environment import SERVICE_KEY
 from tests.notify_server import NotifyServer, serving
@@ -92,7 +95,7 @@ def test_while_the_receiver_is_away_the_others_do_not_wait_for_it(
 
     assert deliver() == ["failed"]
     assert sorted(OutboxMessage.objects.values_list("attempts", flat=True)) == [0, 1]
-    assert "ConnectionRefusedError" in OutboxMessage.objects.get(attempts=1).last_error
+    assert "Connection refused" in OutboxMessage.objects.get(attempts=1).last_error
 
 
 def test_a_message_that_is_refused_does_not_hold_up_the_next(notify: NotifyServer) -> None:
@@ -171,3 +174,22 @@ def test_old_delivered_messages_are_cleaned_up_and_no_others(notify: NotifyServe
 
     assert cleaned == [[], [1]]
     assert OutboxMessage.objects.get().key == "waiting"
+
+
+@pytest.mark.parametrize("behave", [slow_server.drip_head, slow_server.drip_body])
+def test_a_receiver_that_answers_a_byte_at_a_time_is_given_up(
+    settings: Settings, behave: slow_server.Behaviour
+) -> None:
+    tell("a")
+    started = time.monotonic()
+
+    with (
+        slow_server.serving(behave) as server,
+        patch("credits.outbox.mana_notify.DEADLINE_SECONDS", 1),
+    ):
+        settings.MANA_NOTIFY_URL = server.url
+        outcomes = deliver()
+
+    assert time.monotonic() - started < 30
+    assert outcomes == ["failed"]
+    assert OutboxMessage.objects.get().status == "pending"

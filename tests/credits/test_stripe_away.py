@@ -1,6 +1,7 @@
 """Stripe cannot be reached, or does not answer: nothing is lost, and spends go on."""
 
 import socket
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from select import select
@@ -14,7 +15,9 @@ from credits.ledger.posting import Origin
 from credits.models import Package, Purchase
 from credits.payments import checkout
 from credits.payments.stripe_api import PaymentUnavailable
-from tests.api import Caller, at_once, statuses
+from tests import slow_server
+from tests.api import Caller, at_once, statuses, use
+from tests.factories import give
 from tests.stripe import Stripe, buy, no_waiting
 
 pytestmark = pytest.mark.django_db
@@ -94,9 +97,16 @@ def silent_stripe(settings: Any) -> Iterator[socket.socket]:
         yield listening
 
 
-def test_while_one_call_waits_in_vain_no_other_is_begun(
-    committed: None, alice: Caller, bob: Caller, starter: Package, silent_stripe: socket.socket
+def test_while_calls_wait_in_vain_no_other_is_begun_and_spends_go_on(
+    committed: None,
+    alice: Caller,
+    bob: Caller,
+    starter: Package,
+    silent_stripe: socket.socket,
+    settings: Any,
 ) -> None:
+    settings.BULKHEADS = {**settings.BULKHEADS, "stripe": 1}
+    give("bob", 5)
     others: list[socket.socket] = []
 
     def wait_in_vain() -> Any:
@@ -104,18 +114,37 @@ def test_while_one_call_waits_in_vain_no_other_is_begun(
 
     def come_meanwhile() -> Any:
         called, _ = silent_stripe.accept()
-        refused = buy(bob, starter)
+        refused = [buy(bob, starter) for _ in range(10)][-1]
+        spent = bob.post("use", use(1))
         others.extend(select([silent_stripe], [], [], 0)[0])
         silent_stripe.close()
         called.close()
-        return refused
+        return refused, spent
 
-    with patch("credits.payments.stripe_api.PATIENCE_SECONDS", 0), no_waiting():
-        answers = at_once(2, lambda index: (wait_in_vain, come_meanwhile)[index]())
+    with no_waiting():
+        failed, (refused, spent) = at_once(2, lambda index: (wait_in_vain, come_meanwhile)[index]())
 
-    assert statuses(answers) == {503: 2}
-    assert answers[1]["Retry-After"] == "5"
+    assert statuses([failed, refused, spent]) == {503: 2, 200: 1}
+    assert (refused["Retry-After"], refused.json()["code"]) == ("5", "payment_unavailable")
     assert others == []
+
+
+@pytest.mark.parametrize("behave", [slow_server.drip_head, slow_server.drip_body])
+def test_a_dripping_stripe_is_given_up(
+    alice: Caller, starter: Package, settings: Any, behave: slow_server.Behaviour
+) -> None:
+    started = time.monotonic()
+
+    with (
+        slow_server.serving(behave) as server,
+        patch("credits.payments.stripe_api.CALL_SECONDS", 1),
+    ):
+        settings.STRIPE_API_BASE = server.url
+        answer = buy(alice, starter)
+
+    assert time.monotonic() - started < 30
+    assert (answer.status_code, answer.json()["code"]) == (503, "payment_unavailable")
+    assert Purchase.objects.get().status == "pending"
 
 
 def test_once_the_call_has_ended_the_next_one_is_made(
@@ -127,7 +156,7 @@ def test_once_the_call_has_ended_the_next_one_is_made(
         refused = buy(alice, starter)
     settings.STRIPE_API_BASE = working
 
-    with patch("credits.payments.stripe_api.PATIENCE_SECONDS", 0):
-        answer = buy(bob, starter)
+    settings.BULKHEADS = {**settings.BULKHEADS, "stripe": 1}
+    answer = buy(bob, starter)
 
     assert (refused.status_code, answer.status_code) == (503, 200)

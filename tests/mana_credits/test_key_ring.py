@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from mana_credits.api import tokens
+from mana_credits.api import key_ring, tokens
 from mana_credits.api.errors import ServiceUnavailable
-from mana_credits.api.tokens import KeyRing
+from mana_credits.api.key_ring import KeyRing
 from mana_credits.dev.sandbox.identity import IdentityProvider
+from tests import slow_server
 from tests.api import Caller, at_once
 from tests.environment import PROVIDER
+from tests.slow_server import SlowServer, serving
 
 
 class AuthServer:
@@ -76,7 +78,7 @@ def auth() -> Iterator[AuthServer]:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(tokens, "time", SimpleNamespace(monotonic=clock))
+    monkeypatch.setattr(key_ring, "time", SimpleNamespace(monotonic=clock))
     return clock
 
 
@@ -88,6 +90,12 @@ def ring(auth: AuthServer, clock: Clock) -> KeyRing:
 def knows(ring: KeyRing, key_id: str) -> bool:
     key = ring.find(key_id)
     return key is not None and key.key_id == key_id
+
+
+def wait_for_fetch(ring: KeyRing) -> None:
+    """Return when no fetch is under way; start none."""
+    while under_way := ring._under_way:
+        assert under_way.wait(60)
 
 
 def test_the_keys_are_fetched_when_first_needed(ring: KeyRing, auth: AuthServer) -> None:
@@ -144,6 +152,7 @@ def test_keys_are_fetched_anew_after_10_minutes_and_then_every_30_seconds_while_
     for seconds in (600, 1, 29, 1, 0):
         clock.now += seconds
         assert knows(ring, "first")
+        wait_for_fetch(ring)
         fetches.append(auth.fetches)
 
     assert fetches == [1, 2, 2, 3, 3]
@@ -196,6 +205,8 @@ def test_an_answer_that_holds_no_keys_counts_as_none(
     clock.now += 601
 
     assert knows(ring, "first")
+    wait_for_fetch(ring)
+    assert knows(ring, "first")
     assert auth.fetches == 3
 
 
@@ -212,16 +223,91 @@ def test_nobody_with_a_known_key_waits_for_a_refresh(
     assert knows(ring, "first")
     clock.now += 601
     auth.may_answer.clear()
+
+    found = [knows(ring, "first") for _ in range(3)]
+    waiting = ring._under_way is not None
+    auth.may_answer.set()
+    wait_for_fetch(ring)
+
+    assert (found, waiting, auth.fetches) == ([True] * 3, True, 2)
+
+
+def test_a_failed_fetch_is_remembered_from_its_end(
+    ring: KeyRing, auth: AuthServer, clock: Clock
+) -> None:
+    auth.break_down()
+    auth.may_answer.clear()
     with ThreadPoolExecutor(1) as pool:
-        refreshing = pool.submit(knows, ring, "first")
-        while auth.fetches < 2:
+        first = pool.submit(ring.find, "first")
+        while auth.fetches < 1:
             time.sleep(0.005)
-
-        found = knows(ring, "first")
-        waiting = not refreshing.done()
+        clock.now += 2.5
         auth.may_answer.set()
+        with pytest.raises(ServiceUnavailable):
+            first.result()
 
-    assert (found, waiting, refreshing.result()) == (True, True, True)
+    with pytest.raises(ServiceUnavailable):
+        ring.find("first")
+    clock.now += 1.9
+    with pytest.raises(ServiceUnavailable):
+        ring.find("first")
+
+    assert auth.fetches == 1
+
+
+@pytest.fixture
+def slow_auth(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[SlowServer]:
+    """An auth server with the keys `first`; one thread may wait for it, for a second."""
+    settings.BULKHEADS = {**settings.BULKHEADS, "auth": 1}
+    monkeypatch.setattr(key_ring, "FETCH_SECONDS", 1)
+    keys = IdentityProvider("i", Ed25519PrivateKey.generate(), "first").jwks()
+    with serving(slow_server.answering(json.dumps(keys).encode())) as server:
+        yield server
+
+
+def refused(ring: KeyRing, key_id: str) -> bool:
+    try:
+        ring.find(key_id)
+    except ServiceUnavailable:
+        return True
+    return False
+
+
+def test_without_keys_50_requests_make_one_fetch_and_one_of_them_waits(
+    slow_auth: SlowServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_ring, "FETCH_SECONDS", 30)
+    monkeypatch.setattr(key_ring, "FIRST_FETCH_SECONDS", 0)
+    slow_auth.behave = slow_server.hang
+    ring = KeyRing(slow_auth.url)
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(refused, ring, "first")
+        while slow_auth.calls < 1:
+            time.sleep(0.005)
+        others = [refused(ring, "first") for _ in range(50)]
+        still_waiting = not waiting.done()
+        slow_auth.stopped.set()
+
+    assert others == [True] * 50
+    assert (still_waiting, waiting.result(), slow_auth.calls) == (True, True, 1)
+
+
+@pytest.mark.parametrize("behave", [slow_server.drip_head, slow_server.drip_body])
+def test_a_dripping_auth_server_holds_up_nobody_with_a_known_key(
+    slow_auth: SlowServer, behave: slow_server.Behaviour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring = KeyRing(slow_auth.url)
+    assert knows(ring, "first")
+    slow_auth.behave = behave
+    monkeypatch.setattr(key_ring, "REFETCH_SECONDS", 0)
+
+    forged = [refused(ring, f"forged-{index}") for index in range(3)]
+    known = [knows(ring, "first") for _ in range(10)]
+    wait_for_fetch(ring)
+
+    assert known == [True] * 10
+    assert slow_auth.calls <= 1 + len(forged)
 
 
 @pytest.mark.django_db

@@ -1,13 +1,17 @@
 """The page of exports."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, date, datetime, time, timedelta
 
 from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 
+from credits.bulkheads import Bulkhead
 from credits.errors import DomainError
 from mana_credits.back_office.acts import csv_exports
+from mana_credits.back_office.acts.audit import Operator
 from mana_credits.back_office.acts.csv_exports import Filter
 from mana_credits.back_office.frame import operator_pages
 
@@ -46,19 +50,49 @@ def export(request: HttpRequest) -> HttpResponseBase:
     if form.is_valid():
         what = form.cleaned_data["what"]
         try:
-            lines = csv_exports.export(
-                operator_pages.operator_of(request), what, form.chosen(), key=form.act_key
-            )
+            return _download(operator_pages.operator_of(request), what, form)
+        except ExportBusy:
+            raise  # a page of its own, with 503
         except DomainError as refusal:
             messages.info(request, refusal.text)
-        else:
-            disposition = f'attachment; filename="{what}.csv"'
-            return StreamingHttpResponse(
-                lines,
-                content_type="text/csv; charset=utf-8",
-                headers={"Content-Disposition": disposition, "Cache-Control": "no-store"},
-            )
     return operator_pages.render(request, "export.html", "Export", {"form": form})
+
+
+class ExportBusy(DomainError):
+    """Another export is being sent by this process."""
+
+    code = "export_busy"
+    status = 503
+    message = "Another export is being sent. Try again when it has arrived."
+    retry_after = 10
+
+
+_downloads = Bulkhead("exports", refusal=ExportBusy)
+
+
+def _download(operator: Operator, what: str, form: ExportForm) -> StreamingHttpResponse:
+    with ExitStack() as place:
+        place.enter_context(_downloads.place())
+        lines = csv_exports.export(operator, what, form.chosen(), key=form.act_key)
+        return StreamingHttpResponse(
+            _Lines(lines, place.pop_all()),
+            content_type="text/csv; charset=utf-8",
+            headers={
+                "Content-Disposition": f'attachment; filename="{what}.csv"',
+                "Cache-Control": "no-store",
+            },
+        )
+
+
+class _Lines:
+    """Lines that hold a place until the response is closed, sent or not."""
+
+    def __init__(self, lines: Iterator[str], place: ExitStack) -> None:
+        self._lines = lines
+        self.close = place.close
+
+    def __iter__(self) -> Iterator[str]:
+        return self._lines
 
 
 def _midnight(day: date | None) -> datetime | None:

@@ -1,6 +1,7 @@
 """The second factor: a code from an authenticator app, set up at the first log-in."""
 
 from io import BytesIO
+from math import ceil
 from typing import Any
 
 import qrcode
@@ -8,6 +9,7 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils import timezone
 from django_otp import login, match_token
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from qrcode.image.svg import SvgPathFillImage
@@ -40,9 +42,19 @@ def second_factor(request: HttpRequest) -> HttpResponse:
         if device:
             login(request, device)
             return redirect("admin:index")
-        form.add_error("code", "This code is wrong or was used before. Wait for the next one.")
+        form.add_error("code", _reason(request.user))
     context = {"form": form, "known": known, **({} if known else _setup(request.user))}
     return operator_pages.render(request, "second_factor.html", "Second factor", context)
+
+
+def _reason(user: Any) -> str:
+    """Say why no device took the code; after wrong ones each waits twice as long as before."""
+    for device in TOTPDevice.objects.filter(user=user):
+        allowed, reason = device.verify_is_allowed()
+        if not allowed:
+            seconds = ceil((reason["locked_until"] - timezone.now()).total_seconds())
+            return f"This code is wrong or was used before. Try again in {seconds} seconds."
+    return "This code is wrong or was used before. Wait for the next one."
 
 
 def _confirm(request: HttpRequest, code: str) -> TOTPDevice | None:

@@ -1,0 +1,98 @@
+"""Bulkheads: one slow neighbour never takes all threads of a process.
+
+Each thing that a request may wait for (the auth server, Stripe, one user's rows, a password hash)
+has a bulkhead with a few places per process. A request without a place is refused at once, so the
+other threads stay free. Places are counted per process and cost no round trip.
+"""
+
+import time
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from threading import Condition, local
+
+from django.conf import settings
+from prometheus_client import Counter
+
+from credits.errors import DomainError
+
+SLOW_KEYS = 10_000  # that are remembered at most
+
+REFUSED = Counter(
+    "mana_credits_bulkhead_refusals_total",
+    "Requests refused because too many others wait for the same thing.",
+    ("bulkhead",),
+)
+
+
+class Busy(DomainError):
+    """Too many requests wait for the same rows, or a row stayed locked; nothing was changed."""
+
+    code = "busy"
+    status = 503
+    message = "Other requests are waiting for the same data; nothing was changed"
+    retry_after = 1
+
+
+class Bulkhead:
+    """Places for the threads of this process that wait for one thing.
+
+    `limits[name]` of settings.BULKHEADS is the number of places, for each key where keys are used.
+    A thread without a place waits for `patience` seconds (0: not at all), but not when all places
+    have been held for longer than that, nor when the last holder was that slow; then `refusal` is
+    raised. A thread that already holds a place gets no second one.
+    """
+
+    def __init__(
+        self, name: str, *, refusal: Callable[[], Exception] = Busy, patience: float = 0
+    ) -> None:
+        self.name = name
+        self.patience = patience
+        self._refusal = refusal
+        self._changed = Condition()
+        self._thread = local()
+        self._held: dict[Hashable, dict[object, float]] = {}
+        self._slow: set[Hashable] = set()
+
+    @contextmanager
+    def place(self, key: Hashable = None) -> Iterator[None]:
+        """Hold a place for the length of the block; raise the refusal without one."""
+        mine: set[Hashable] = self._thread.__dict__.setdefault("keys", set())
+        if key in mine:
+            yield
+            return
+        taken = self._take(key)
+        mine.add(key)
+        try:
+            yield
+        finally:
+            mine.discard(key)
+            self._give_back(key, taken)
+
+    def _take(self, key: Hashable) -> object:
+        limit = settings.BULKHEADS[self.name]
+        now = time.monotonic()
+        with self._changed:
+            while len(held := self._held.setdefault(key, {})) >= limit:
+                youngest = next(reversed(held.values()))
+                left = min(youngest, now) + self.patience - time.monotonic()
+                if left <= 0 or key in self._slow:
+                    REFUSED.labels(self.name).inc()
+                    raise self._refusal()
+                self._changed.wait(left)
+            taken = object()
+            held[taken] = time.monotonic()
+            return taken
+
+    def _give_back(self, key: Hashable, taken: object) -> None:
+        with self._changed:
+            held = self._held[key]
+            self._judge(key, time.monotonic() - held.pop(taken))
+            if not held:
+                del self._held[key]
+            self._changed.notify_all()
+
+    def _judge(self, key: Hashable, seconds: float) -> None:
+        if seconds <= self.patience:
+            self._slow.discard(key)
+        elif len(self._slow) < SLOW_KEYS:
+            self._slow.add(key)

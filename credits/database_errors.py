@@ -1,0 +1,84 @@
+"""Which errors of the database are worth another try, and what the caller is told.
+
+Everything else is a defect and stays a 500.
+"""
+
+import structlog
+from django.db import Error, InterfaceError, OperationalError, connection
+
+from credits.bounded_connection import OutcomeUnknown
+from credits.bulkheads import Busy
+from credits.errors import DomainError
+
+# A row stayed locked, or two transactions met; nothing was changed.
+CONFLICTS = {"55P03", "40001", "40P01"}
+CANCELLED = "57014"
+READ_ONLY = "25006"
+# Not an OperationalError of Django's, by the class of its code.
+IDLE_IN_TRANSACTION = "25P03"
+
+logger = structlog.get_logger(__name__)
+
+
+class DatabaseUnavailable(DomainError):
+    """The database cannot be reached, is starting or stopping, or has no room."""
+
+    code = "database_unavailable"
+    status = 503
+    message = "The service is unavailable for a moment"
+    retry_after = 5
+
+
+class DatabaseReadOnly(DatabaseUnavailable):
+    """The database takes no writes: a standby, or a primary that was demoted."""
+
+    code = "database_read_only"
+
+
+class DatabaseTimeout(DatabaseUnavailable):
+    """The statement took too long and was cancelled; nothing was changed."""
+
+    code = "database_timeout"
+
+
+class ChangeUnconfirmed(DatabaseUnavailable):
+    """The database did not answer in time. The same idempotency key tells what became of it."""
+
+    code = "outcome_unknown"
+    message = "The database did not answer in time; send the request again with the same key"
+
+
+def refusal_for(error: Exception) -> DomainError | None:
+    """Return what to answer for an error of the database; None for a defect of ours."""
+    if not isinstance(error, Error):
+        return None
+    refusal = _refusal(error)
+    if refusal is not None and not isinstance(refusal, Busy):
+        cause = type(error.__cause__).__name__
+        logger.error(refusal.code, error=cause, sqlstate=_state(error))
+    return refusal
+
+
+def _refusal(error: Error) -> DomainError | None:
+    state = _state(error)
+    if state == READ_ONLY:
+        _discard_connection()
+        return DatabaseReadOnly()
+    if not isinstance(error, OperationalError | InterfaceError):
+        return DatabaseUnavailable() if state == IDLE_IN_TRANSACTION else None
+    if isinstance(error.__cause__, OutcomeUnknown):
+        return ChangeUnconfirmed()
+    if state in CONFLICTS:
+        return Busy()
+    return DatabaseTimeout() if state == CANCELLED else DatabaseUnavailable()
+
+
+def _state(error: Error) -> str | None:
+    return getattr(error.__cause__, "sqlstate", None)
+
+
+def _discard_connection() -> None:
+    """Close the connection, so that the pool opens one to the server that is the primary now."""
+    if connection.connection is not None:
+        connection.connection.close()
+        connection.close()  # hands it back to the pool, which replaces a closed one

@@ -1,0 +1,163 @@
+"""A bulkhead has a few places; whoever comes without one is refused at once."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from credits import bulkheads
+from credits.bulkheads import Bulkhead, Busy
+
+
+@pytest.fixture(autouse=True)
+def two_places(settings: Any) -> None:
+    settings.BULKHEADS = {"things": 2}
+
+
+class Holders:
+    """Threads that hold places until they are let go."""
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self._pool = pool
+        self.let_go = Event()
+
+    def hold(self, bulkhead: Bulkhead, key: str | None = None) -> Any:
+        entered = Event()
+
+        def holding() -> None:
+            with bulkhead.place(key):
+                entered.set()
+                self.let_go.wait(60)
+
+        held = self._pool.submit(holding)
+        assert entered.wait(60)
+        return held
+
+
+@pytest.fixture
+def holders() -> Iterator[Holders]:
+    with ThreadPoolExecutor(8) as pool:
+        holders = Holders(pool)
+        yield holders
+        holders.let_go.set()
+
+
+def test_a_third_thread_is_refused_and_a_place_that_was_left_is_free_again(
+    holders: Holders,
+) -> None:
+    things = Bulkhead("things")
+    held = [holders.hold(things), holders.hold(things)]
+
+    with pytest.raises(Busy), things.place():
+        pytest.fail("there was no place")
+    holders.let_go.set()
+    for one in held:
+        one.result()
+
+    with things.place():
+        pass
+
+
+def test_each_key_has_its_own_places(holders: Holders) -> None:
+    things = Bulkhead("things")
+    holders.hold(things, "alice")
+    holders.hold(things, "alice")
+
+    with things.place("bob"):
+        pass
+    with pytest.raises(Busy), things.place("alice"):
+        pytest.fail("there was no place")
+
+
+def test_a_thread_with_a_place_needs_no_second_one(holders: Holders, settings: Any) -> None:
+    settings.BULKHEADS = {"things": 1}
+    things = Bulkhead("things")
+
+    with things.place("alice"), things.place("alice"):
+        pass
+
+    with things.place("alice"):
+        holding_it_twice_gave_it_back_once = True
+    assert holding_it_twice_gave_it_back_once
+
+
+def test_a_place_is_given_back_when_the_block_fails() -> None:
+    things = Bulkhead("things")
+
+    for _ in range(3):
+        with pytest.raises(KeyError), things.place():
+            raise KeyError
+
+    with things.place():
+        pass
+
+
+def test_with_patience_a_thread_waits_for_a_place_that_is_soon_left(holders: Holders) -> None:
+    things = Bulkhead("things", patience=60)
+    holders.hold(things)
+    holders.hold(things)
+
+    with ThreadPoolExecutor(1) as pool:
+
+        def wait() -> bool:
+            with things.place():
+                return True
+
+        waiting = pool.submit(wait)
+        holders.let_go.set()
+
+        assert waiting.result(60)
+
+
+def test_patience_ends(holders: Holders) -> None:
+    things = Bulkhead("things", patience=0.05)
+    holders.hold(things)
+    holders.hold(things)
+
+    with pytest.raises(Busy), things.place():
+        pytest.fail("there was no place")
+
+
+def test_nobody_waits_for_places_that_were_held_too_long_already(
+    holders: Holders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(bulkheads, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    things = Bulkhead("things", patience=60)
+    holders.hold(things)
+    holders.hold(things)
+    clock.now += 61
+
+    with pytest.raises(Busy), things.place():
+        pytest.fail("there was no place")
+
+
+def test_after_a_slow_holder_nobody_waits_until_one_was_quick(
+    holders: Holders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(bulkheads, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    things = Bulkhead("things", patience=60)
+    slow = things.place()
+    slow.__enter__()
+    clock.now += 61
+    slow.__exit__(None, None, None)
+    holders.hold(things)
+    holders.hold(things)
+
+    with pytest.raises(Busy), things.place():
+        pytest.fail("there was no place")
+    holders.let_go.set()
+
+
+def test_the_refusal_is_the_bulkheads_own_and_says_when_to_try_again(holders: Holders) -> None:
+    things = Bulkhead("things", refusal=lambda: ConnectionError("away"))
+    holders.hold(things)
+    holders.hold(things)
+
+    with pytest.raises(ConnectionError, match="away"), things.place():
+        pytest.fail("there was no place")
+    assert (Busy.status, Busy.code, Busy.retry_after) == (503, "busy", 1)
