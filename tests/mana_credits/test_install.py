@@ -4,7 +4,6 @@ import ensurepip
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -101,9 +100,9 @@ class Clone:
 
 
 @pytest.fixture
-def clone(tmp_path: Path, index: Path, pip: Path) -> Iterator[Clone]:
+def clone(tmp_path: Path, index: Path, pip: Path) -> Clone:
     """A clone in a folder whose name has a space."""
-    yield Clone(tmp_path / "a clone", index, pip)
+    return Clone(tmp_path / "a clone", index, pip)
 
 
 def locked(index: Path) -> list[Path]:
