@@ -94,14 +94,15 @@ bench: $(INSTALLED)
 	$(BIN)/python -m bench
 
 # One lock for every supported Python and platform, with hashes and without an index's address; the
-# second file is the part of it that serves, with the same versions.
+# others are the parts of it that serve, without and with OpenTelemetry, in the same versions.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-header --extra build
 
 # After a change in pyproject.toml: keeps every version that still fits. `make upgrade` takes new ones.
 lock: $(INSTALLED)
-	$(COMPILE) $(UPGRADE) --extra dev --output-file requirements.lock pyproject.toml
+	$(COMPILE) $(UPGRADE) --extra dev --extra tracing --output-file requirements.lock pyproject.toml
 	$(COMPILE) --constraint requirements.lock --output-file requirements-runtime.lock pyproject.toml
+	$(COMPILE) --constraint requirements.lock --extra tracing --output-file requirements-tracing.lock pyproject.toml
 
 upgrade: UPGRADE := --upgrade
 upgrade: lock

@@ -3,26 +3,23 @@
 from collections.abc import Mapping
 from typing import Any
 
-from psycopg.conninfo import conninfo_to_dict
-
 KEYS = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
 
 
 def settings_of(
-    url: str,
+    parts: Mapping[str, Any],
     *,
     session: Mapping[str, str],
     pool_size: int,
     prepared: bool,
     behind_pooler: bool,
 ) -> dict[str, Any]:
-    """Return Django's settings of the database at the libpq URL `url`.
+    """Return Django's settings of the database; `parts` are those of its libpq URL.
 
     `session` are PostgreSQL's settings of every connection. A pooler that lends connections for a
     transaction cannot take them from us (PgBouncer refuses `options`, and a SET would reach
     somebody else's transaction): behind one the pooler sets them, see `ops/pgbouncer.ini`.
     """
-    parts = conninfo_to_dict(url)
     options: dict[str, Any] = {name: parts[name] for name in parts if name not in KEYS}
     options["prepare_threshold"] = 1 if prepared else None
     options["pool"] = {"min_size": 1, "max_size": pool_size, "timeout": 3}

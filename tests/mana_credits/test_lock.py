@@ -93,11 +93,12 @@ def test_the_lock_has_every_package_that_one_of_its_packages_needs(
 ) -> None:
     where = environment(python, platform)
     serving = [*PROJECT["dependencies"], *EXTRAS["build"]]
-    everything = [*serving, *EXTRAS["dev"]]
+    tracing = [*serving, *EXTRAS["tracing"]]
 
     for name, wanted in (
-        ("requirements.lock", everything),
+        ("requirements.lock", [*tracing, *EXTRAS["dev"]]),
         ("requirements-runtime.lock", serving),
+        ("requirements-tracing.lock", tracing),
     ):
         by = needed(wanted, where)
         there = locked(name, where)
