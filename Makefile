@@ -26,7 +26,7 @@ run: $(INSTALLED)
 	@$(BIN)/python -m mana_credits.dev.sandbox
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 # Pages in Debian's Chromium, installed where it is missing; SCREENSHOTS=FOLDER keeps what it saw.
 test-browser: $(INSTALLED)
@@ -61,7 +61,7 @@ check: $(INSTALLED) lint types
 	$(CHECK_ENV) $(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(CHECK_ENV) $(BIN)/python manage.py spectacular --validate --fail-on-warn --file .schema.tmp
 	diff docs/openapi.yaml .schema.tmp && rm .schema.tmp
-	$(BIN)/python -m pytest -n auto --cov --cov-report=term --cov-fail-under=95
+	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term --cov-fail-under=95
 	$(BIN)/python -m coverage report --fail-under=100 --include='$(call COMMAS,$(MONEY))'
 
 SPACE := $(subst ,, )

@@ -1,7 +1,7 @@
 """System checks of the environment: what is unsafe, and what is most likely forgotten.
 
 An error (`mana_credits.E…`) stops the web server from starting with DEBUG off; a warning (`W…`) is
-shown by `manage.py check --deploy`. Missing secrets never come this far: see `settings.secret`.
+shown by `manage.py check --deploy`. Missing secrets never come this far: see `environment.secret`.
 """
 
 from collections.abc import Callable, Iterable, Iterator

@@ -196,9 +196,27 @@ def _stop(process: psutil.Process | None) -> None:
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
         with suppress(psutil.NoSuchProcess):
             process.send_signal(number)
-        with suppress(psutil.TimeoutExpired):
-            process.wait(STOP_SECONDS)
+        if wait_until_ended([process], seconds=STOP_SECONDS) == []:
             return
+
+
+def wait_until_ended(processes: list[psutil.Process], *, seconds: float) -> list[psutil.Process]:
+    """Wait for the end of processes; return those that still run after so many seconds.
+
+    A process that ended and was not asked for its exit code (a zombie) has ended: in a container
+    nobody may ever ask an orphan.
+    """
+    deadline = time.monotonic() + seconds
+    while (alive := [one for one in processes if _runs(one)]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return alive
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def main(command: list[str]) -> int:

@@ -21,6 +21,7 @@ import psycopg
 import pytest
 
 from mana_credits.dev import embedded_postgres
+from mana_credits.dev.embedded_postgres import wait_until_ended
 from mana_credits.dev.sandbox import processes
 from mana_credits.dev.sandbox.processes import Record
 from mana_credits.dev.sandbox.state import State
@@ -130,7 +131,7 @@ def test_what_it_prints_works_also_after_a_killed_run_and_ctrl_c_stops_everythin
     still_there = {process.name() for process in left if process.is_running()}
     with running(folder / "state", port) as (printed, _):
         balance_later = paste(printed)[0]
-        _, alive = psutil.wait_procs(left, timeout=0)
+        alive = wait_until_ended(left, seconds=0)
 
     assert "postgres" in still_there
     assert len(still_there) >= 2  # and gunicorn or the worker, by whatever name
@@ -186,7 +187,7 @@ def test_a_number_that_the_system_gave_to_another_process_stops_nothing(folder: 
 
     assert left_of_another == []
     assert [one.pid for one in left] == [stranger.pid]
-    assert not left[0].is_running()
+    assert wait_until_ended(left, seconds=0) == []
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", '[["worker"]]', "null"])
@@ -211,7 +212,12 @@ def test_the_next_run_stops_a_sandbox_whose_make_was_killed(folder: Path) -> Non
     inherited = {name: value for name, value in os.environ.items() if name not in SECRETS}
     shell = subprocess.Popen(
         ["sh", "-c", f"'{sys.executable}' -W ignore -m mana_credits.dev.sandbox & wait"],
-        env={**inherited, "SANDBOX_DIR": str(folder / "state"), "PORT": str(port)},
+        env={
+            **inherited,
+            "SANDBOX_DIR": str(folder / "state"),
+            "PORT": str(port),
+            "MAKELEVEL": "1",
+        },
         stdout=subprocess.DEVNULL,
     )
     with shell:
@@ -226,7 +232,7 @@ def test_the_next_run_stops_a_sandbox_whose_make_was_killed(folder: Path) -> Non
         pass
 
     assert "mana-credits is running." in printed
-    assert not runner.is_running()
+    assert wait_until_ended([runner], seconds=0) == []
 
 
 @pytest.mark.parametrize("off", ["0", "false", "off", ""])

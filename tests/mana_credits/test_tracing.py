@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -113,7 +114,7 @@ def test_a_request_is_a_span_of_its_callers_trace(collector: Collector, tmp_path
     assert "somebody-with-a-name" not in str(collector.requests)
 
 
-def of_the_trace(collector: Collector) -> list[object]:
+def of_the_trace(collector: Collector) -> list[Any]:
     return [
         span
         for request in collector.requests

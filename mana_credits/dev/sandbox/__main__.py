@@ -77,6 +77,7 @@ def main() -> int:
 
 def _run(stack: ExitStack) -> None:
     port = int(os.environ.get("PORT", "3061"))
+    made_by = processes.started_by_make()
     _refuse_production()
     state = _state()
     _lock(stack, state)
@@ -98,9 +99,8 @@ def _run(stack: ExitStack) -> None:
     _wait_until_ready(service, environment["BASE_URL"], state)
     worker = stack.enter_context(_process("worker", ["manage.py", "worker"], state))
     _welcome(state, provider, package, environment)
-    made_by = os.getppid() if "MAKELEVEL" in os.environ else None
     while service.poll() is None and worker.poll() is None:
-        if made_by not in {None, os.getppid()}:  # `make run` was killed
+        if made_by not in {0, os.getppid()}:  # `make run` was killed
             raise KeyboardInterrupt
         time.sleep(0.5)
     raise CannotStart(f"a process of the service ended by itself; its log is {state.log}")

@@ -6,12 +6,13 @@ system gave to another process since then stops nothing.
 
 import json
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
+
+from mana_credits.dev.embedded_postgres import wait_until_ended
 
 RUNNER = "sandbox"
 # The start time is computed from the machine's clock, which may have been corrected.
@@ -19,11 +20,12 @@ TOLERANCE_SECONDS = 2
 
 
 class Started(NamedTuple):
-    """One line of the record."""
+    """One line of the record; `make` is the `make run` that started the sandbox, 0 if none did."""
 
     name: str
     pid: int
     at: float
+    make: int = 0
 
     def process(self) -> psutil.Process | None:
         """Return the process if it still runs."""
@@ -43,7 +45,7 @@ class Record:
 
     def begin(self) -> None:
         """Forget earlier runs and write down this process, which runs the sandbox."""
-        self._write([_describe(RUNNER, os.getpid())])
+        self._write([_describe(RUNNER, os.getpid())._replace(make=started_by_make())])
 
     def add(self, name: str, pid: int) -> None:
         """Write down a process that this run started."""
@@ -55,21 +57,16 @@ class Record:
 
     def orphan(self) -> psutil.Process | None:
         """Return the sandbox that runs here without the `make run` that started it."""
-        for process in self._running(RUNNER):
-            parent = process.parent()
-            if parent is None or parent.pid == 1:
+        for one in self._read():
+            process = one.process()
+            if process and one.make not in {0, process.ppid()}:
                 return process
         return None
 
     def left(self) -> list[psutil.Process]:
         """Return the processes of earlier runs that still run, this one excepted."""
-        return [one for one in self._running() if one.pid != os.getpid()]
-
-    def _running(self, name: str = "") -> Iterator[psutil.Process]:
-        for one in self._read():
-            process = one.process()
-            if process and name in {"", one.name}:
-                yield process
+        running = (one.process() for one in self._read())
+        return [one for one in running if one and one.pid != os.getpid()]
 
     def _read(self) -> list[Started]:
         try:
@@ -83,16 +80,21 @@ class Record:
         new.replace(self._path)
 
 
+def started_by_make() -> int:
+    """Return the process of the `make run` that started this one, 0 if none did."""
+    return os.getppid() if "MAKELEVEL" in os.environ else 0
+
+
 def stop(processes: list[psutil.Process], *, seconds: float) -> None:
     """Stop processes with SIGTERM; kill those that still run after so many seconds."""
     for process in processes:
         with suppress(psutil.Error):
             process.terminate()
-    _, alive = psutil.wait_procs(processes, timeout=seconds)
+    alive = wait_until_ended(processes, seconds=seconds)
     for process in alive:
         with suppress(psutil.Error):
             process.kill()
-    psutil.wait_procs(alive, timeout=seconds)
+    wait_until_ended(alive, seconds=seconds)
 
 
 def _describe(name: str, pid: int) -> Started:
