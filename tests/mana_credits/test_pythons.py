@@ -20,7 +20,7 @@ from tests.mana_credits.test_sandbox import free_port
 ROOT = Path(__file__).resolve().parents[2]
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 COMPILERS = re.compile(r"(.*-)?(cc|c\+\+|gcc|g\+\+|clang|clang\+\+|c89|c99|tcc)(-[\d.]+)?")
-SOME_TESTS = ("tests/credits/test_use.py", "tests/gifts/test_redeem.py")
+SOME_TESTS = ("tests/credits/test_use.py", "tests/credits/test_transactions.py")
 
 pytestmark = pytest.mark.install
 
