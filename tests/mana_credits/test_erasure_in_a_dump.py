@@ -48,7 +48,7 @@ TRACES = re.compile(f"{DORA}|{re.escape(EMAIL)}|{NAME}|unmistakable|trace-", re.
 
 def dump() -> str:
     """Return what pg_dump, the embedded server's or Debian's, writes of the test's database."""
-    command = [program("pg_dump"), database_of_the_test()]
+    command = [str(program("pg_dump")), database_of_the_test()]
     return subprocess.run(command, capture_output=True, check=True, timeout=60).stdout.decode()
 
 

@@ -1,6 +1,7 @@
 """A clean copy, installed and used with each supported Python, as `make run` and `make test` do.
 
-The folder's name has a space. Without a C compiler, and as another user than root, it works too.
+The folder's name has a space, and the package index offers newer releases of locked packages.
+Without a C compiler, and as another user than root, it works too.
 """
 
 import os
@@ -15,9 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.fake_packages import wheel
 from tests.mana_credits.test_sandbox import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
+NEWER = ("coverage", "django", "requests")
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 COMPILERS = re.compile(r"(.*-)?(cc|c\+\+|gcc|g\+\+|clang|clang\+\+|c89|c99|tcc)(-[\d.]+)?")
 SOME_TESTS = ("tests/credits/test_use.py", "tests/credits/test_transactions.py")
@@ -37,7 +40,7 @@ def version_of(path: Path) -> str:
     """Return the version, empty where there is no Python or none that makes environments."""
     if not path.exists():
         return ""
-    asked = [path, "-c", "import ensurepip, sys; print('%d.%d' % sys.version_info[:2])"]
+    asked = [str(path), "-c", "import ensurepip, sys; print('%d.%d' % sys.version_info[:2])"]
     return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
 
 
@@ -73,6 +76,11 @@ class User:
         self._copy = copy
         self._account = pwd.getpwnam(account) if account else None
         index = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+        newer = copy.parent / "newer"
+        newer.mkdir()
+        for name in NEWER:
+            wheel(newer, name, "99.0")
+        index["PIP_FIND_LINKS"] = f"{index.get('PIP_FIND_LINKS', '')} {newer.as_uri()}".strip()
         self.environment = {
             **index,
             "HOME": str(copy.parent),
@@ -105,6 +113,11 @@ class User:
         assert process.returncode == 0, printed
         return printed
 
+    def version(self, package: str) -> str:
+        """Return the version of a package that was installed."""
+        program = f"from importlib.metadata import version; print(version({package!r}))"
+        return self.run(".venv/bin/python", "-c", program).strip()
+
     def has_parser(self) -> bool:
         """Tell whether gunicorn's parser in C was compiled."""
         program = "import importlib.util as u; print(u.find_spec('gunicorn_h1c') is not None)"
@@ -132,6 +145,7 @@ def test_it_installs_and_works_with_every_python(copy: Path, version: str) -> No
 
     user.run("make", f"PYTHON={found(version)}", ".venv/installed")
 
+    assert "99.0" not in {user.version(name) for name in NEWER}
     assert user.has_parser() == (shutil.which("cc") is not None)
     user.uses_it()
 
