@@ -138,8 +138,8 @@ def _let_others_run(*places: Path) -> None:
         for path in (package, *package.rglob("*")):
             path.chmod(path.stat().st_mode | (0o055 if path.stat().st_mode & 0o100 else 0o044))
     for folder in (above for place in (*places, package) for above in place.resolve().parents):
-        if not folder.stat().st_mode & 0o001:
-            folder.chmod(folder.stat().st_mode | 0o001)
+        if folder.stat().st_mode & 0o011 != 0o011:
+            folder.chmod(folder.stat().st_mode | 0o011)
 
 
 def _make_cluster(directory: Path, account: pwd.struct_passwd | None) -> None:
