@@ -131,11 +131,3 @@ class Part(NamedTuple):
     numbered: str
     unit: str
     counts: dict[str, str]
-
-
-parts: list[Part] = []
-
-
-def add_part(part: Part) -> None:
-    """Let the import also bring another app's rows."""
-    parts.append(part)

@@ -1,6 +1,6 @@
 """The import: copy the source, find out what is new and what is wrong, post it in batches.
 
-All of it is SQL over the copies (`credits/sql/legacy/`). Each batch of users is one transaction, so
+All of it is SQL over the copies (`sql/`). Each batch of users is one transaction, so
 a run that was stopped goes on where it stopped with a new copy.
 """
 
@@ -14,10 +14,11 @@ from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from credits.ledger.reservations import DEFAULT_TTL
-from mana_credits.legacy_import import source
-from mana_credits.legacy_import.contributions import TABLES, Part, parts
+from mana_credits.legacy_import import gift_contribution, source
+from mana_credits.legacy_import.contributions import TABLES, Part
 
 SQL = Path(__file__).resolve().parent / "sql" / "credits"
+PARTS: tuple[Part, ...] = (gift_contribution.PART,)
 LOCK = 8_001_923  # one import at a time; any number would do
 LOCK_WAIT = "60s"
 WORK_MEMORY = "64MB"
@@ -103,19 +104,19 @@ def alone() -> Iterator[None]:
 
 def copy(url: str) -> Iterator[tuple[str, int]]:
     """Copy the source; yield each table's name and rows. Raises what `source.copy` does."""
-    yield from source.copy(url, [*TABLES, *(table for part in parts for table in part.tables)])
+    yield from source.copy(url, [*TABLES, *(table for part in PARTS for table in part.tables)])
 
 
 def prepare() -> None:
     """Find out what the entries are to be, and what is wrong. Changes only the copies."""
     scripts = [SQL / "refused.sql", SQL / "entries.sql"]
-    for script in [*scripts, *(part.entries for part in parts), SQL / "users.sql"]:
+    for script in [*scripts, *(part.entries for part in PARTS), SQL / "users.sql"]:
         _run(script)
 
 
 def counts() -> dict[str, tuple[int, int]]:
     """Return for each kind of rows how many the source has, and how many are not here."""
-    queries = {**COUNTS, **{name: sql for part in parts for name, sql in part.counts.items()}}
+    queries = {**COUNTS, **{name: sql for part in PARTS for name, sql in part.counts.items()}}
     return {name: _row(query) for name, query in queries.items()}
 
 
@@ -130,7 +131,7 @@ def work(*, batch_size: int, now: datetime) -> Iterator[Work]:
     _run(SQL / "packages.sql")
     (total,) = _row("SELECT count(*) FROM legacy_entries WHERE NOT here")
     yield Work("transactions", total, _post(batch_size, now))
-    for part in parts:
+    for part in PARTS:
         (total,) = _row(f"SELECT count(*) FROM {part.numbered}")  # noqa: S608
         yield Work(part.unit, total, _bring(part, batch_size))
 

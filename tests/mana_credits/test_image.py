@@ -57,17 +57,8 @@ def test_the_image_holds_what_serves_and_nothing_else() -> None:
 
     assert first == "*"
     assert all((ROOT / name).exists() for name in taken | (left - {"**/__pycache__", "**/*.pyc"}))
-    assert not taken & {
-        "tests",
-        "bench",
-        "docs",
-        "ops",
-        "ops/nginx.conf",
-        ".env",
-        ".git",
-        "requirements.lock",
-    }
-    assert {"mana_credits/sandbox", "mana_credits/dev/embedded_postgres.py"} <= left
+    assert not taken & {"tests", "bench", "docs", "ops", ".env", ".git", "requirements.lock"}
+    assert "mana_credits/dev" in left
     apps = {path.parent.name for path in ROOT.glob("*/apps.py")} | {"mana_credits"}
     assert apps | {"manage.py", "templates", "static", "locale"} <= taken
 

@@ -1,11 +1,13 @@
 """One search field: from whatever a person writes in their ticket to the account behind it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from credits.email_addresses import mailbox
 from credits.models import Balance, Purchase, Reservation, StripeCustomer, Transaction
+from gifts import code_format
+from gifts.models import GiftCode, GiftRedemption
 
 MOST = 20
 
@@ -17,15 +19,6 @@ class Hit(NamedTuple):
     found: str
 
 
-Finder = Callable[[str], Iterable[Hit]]
-_finders: list[Finder] = []
-
-
-def add_finder(finder: Finder) -> None:
-    """Let the search also ask `finder`, which yields the accounts that a text leads to."""
-    _finders.append(finder)
-
-
 def find(text: str) -> list[Hit]:
     """Return the accounts that `text` may mean, each once, at most 20.
 
@@ -35,7 +28,7 @@ def find(text: str) -> list[Hit]:
     wanted = text.strip()
     hits: dict[str, Hit] = {}
     if wanted:
-        for finder in _finders:
+        for finder in FINDERS:
             for hit in finder(wanted):
                 hits.setdefault(hit.user_id, hit)
         if not hits:
@@ -86,12 +79,28 @@ def _by_stripe(text: str) -> Iterable[Hit]:
             yield from (Hit(row.user_id, f"Purchase with {text}") for row in purchases)
 
 
+def _by_gift_code(text: str) -> Iterable[Hit]:
+    code = code_format.read(text)
+    for row in GiftCode.objects.filter(code=code) if code else ():
+        yield Hit(row.creator_id, "Made this gift")
+        for redemption in GiftRedemption.objects.filter(gift_code=row):
+            yield Hit(redemption.redeemer_id, "Redeemed this gift")
+
+
+def _by_gift_email(text: str) -> Iterable[Hit]:
+    if "@" not in text:
+        return
+    rows = GiftCode.objects.filter(target_email=mailbox(text)).order_by("-number")[:MOST]
+    gifts = list(rows)
+    for redemption in GiftRedemption.objects.filter(gift_code__in=gifts):
+        yield Hit(redemption.redeemer_id, f"Redeemed a gift for {text}")
+    for row in gifts:
+        yield Hit(row.creator_id, f"Made a gift for {text}")
+
+
 def _by_beginning(text: str) -> Iterable[Hit]:
     rows = Balance.objects.filter(pk__startswith=text).order_by("pk")[:MOST]
     yield from (Hit(row.user_id, "User id that begins so") for row in rows)
 
 
-add_finder(_by_user)
-add_finder(_by_row)
-add_finder(_by_email)
-add_finder(_by_stripe)
+FINDERS = (_by_user, _by_row, _by_email, _by_stripe, _by_gift_code, _by_gift_email)

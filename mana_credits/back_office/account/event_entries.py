@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db.models import Q, QuerySet
 
 from credits.models import Purchase
-from mana_credits.back_office.account.timeline import Entry, Window
+from mana_credits.back_office.account.entry import Entry, Window
 from webhooks.models import StripeEvent
 
 KIND = "events"

@@ -1,7 +1,7 @@
 """Lists as CSV for spreadsheets: streamed, so that memory does not grow with the rows."""
 
 import csv
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 
 from credits.errors import DomainError
 from credits.models import Purchase, StaffAction, Transaction
+from gifts.models import GiftCode
 from mana_credits.back_office.acts import audit
 from mana_credits.back_office.acts.audit import Operator, Why
 
@@ -44,17 +45,9 @@ class SheetUnknown(DomainError):
     message = "There is no such list"
 
 
-_sheets: dict[str, Sheet] = {}
-
-
-def add_sheet(name: str, sheet: Sheet) -> None:
-    """Let operators also export `name`."""
-    _sheets[name] = sheet
-
-
 def names() -> list[str]:
     """Return what can be exported."""
-    return list(_sheets)
+    return list(SHEETS)
 
 
 def export(operator: Operator, name: str, chosen: Filter, *, key: UUID) -> Iterator[str]:
@@ -62,7 +55,7 @@ def export(operator: Operator, name: str, chosen: Filter, *, key: UUID) -> Itera
 
     Raises NotPermitted, AlreadyDone, SheetUnknown.
     """
-    if name not in _sheets:
+    if name not in SHEETS:
         raise SheetUnknown
     why = Why(
         note=", ".join(f"{what} {value}" for what, value in chosen._asdict().items() if value)
@@ -76,7 +69,7 @@ def export(operator: Operator, name: str, chosen: Filter, *, key: UUID) -> Itera
         key=key,
     ):
         pass
-    return _lines(_sheets[name], chosen)
+    return _lines(SHEETS[name], chosen)
 
 
 def _lines(sheet: Sheet, chosen: Filter) -> Iterator[str]:
@@ -119,29 +112,22 @@ class _Echo:
         return text
 
 
-add_sheet(
-    "transactions",
-    Sheet(
+SHEETS: Mapping[str, Sheet] = {
+    "transactions": Sheet(
         (
             *("created_at", "user_id", "number", "type", "amount", "balance_after", "operation"),
             *("quantity", "unit_cost", "app_id", "description", "actor", "id", "related_id"),
         ),
         lambda: Transaction.objects.order_by("user_id", "number"),
     ),
-)
-add_sheet(
-    "purchases",
-    Sheet(
+    "purchases": Sheet(
         (
             *("number", "created_at", "completed_at", "user_id", "package__name", "credits"),
             *("price_euro_cents", "status", "stripe_payment_intent_id", "quarantine_reason", "id"),
         ),
         lambda: Purchase.objects.order_by("number"),
     ),
-)
-add_sheet(
-    "staff-actions",
-    Sheet(
+    "staff-actions": Sheet(
         (
             *("at", "operator", "action", "user_id", "subject", "reason", "note", "ticket"),
             *("before", "after", "address", "request_id"),
@@ -149,4 +135,13 @@ add_sheet(
         lambda: StaffAction.objects.order_by("pk"),
         at="at",
     ),
-)
+    # Without codes: whoever has one has the credits.
+    "gifts": Sheet(
+        (
+            *("number", "created_at", "creator_id", "total_credits", "type", "status"),
+            *("expires_at", "campaign_id", "id"),
+        ),
+        lambda: GiftCode.objects.order_by("number"),
+        user="creator_id",
+    ),
+}

@@ -16,8 +16,8 @@ from django.utils.http import urlencode
 
 from credits.ledger import books, ledger
 from credits.models import AdjustmentRequest, Balance, StaffAction, Transaction
-from mana_credits.back_office.account import account_search, timeline
-from mana_credits.back_office.frame import operator_pages, timeline_styles
+from mana_credits.back_office.account import account_search, timeline, timeline_styles
+from mana_credits.back_office.frame import operator_pages
 
 
 def address_of(user_id: str) -> str:

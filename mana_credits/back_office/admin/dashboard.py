@@ -17,6 +17,7 @@ from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.frame import charts, operator_pages
 from mana_credits.back_office.frame.charts import Chart, Series
 from mana_credits.back_office.templatetags.office import amount, euros
+from webhooks.models import StripeEvent
 
 DAYS = 30
 MONTHS = 12
@@ -29,14 +30,6 @@ class Alarm(NamedTuple):
     what: str
     number: Callable[[], int]
     page: str
-
-
-_alarms: list[Alarm] = []
-
-
-def add_alarm(alarm: Alarm) -> None:
-    """Let the dashboard also tell of `alarm` while there are any."""
-    _alarms.append(alarm)
 
 
 @operator_pages.page("", name="index", permission="credits.view_balance")
@@ -65,7 +58,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 
 
 def _standing() -> list[tuple[str, int, str]]:
-    counted = ((alarm, alarm.number()) for alarm in _alarms)
+    counted = ((alarm, alarm.number()) for alarm in ALARMS)
     return [(alarm.what, count, reverse(alarm.page)) for alarm, count in counted if count]
 
 
@@ -106,7 +99,7 @@ def _month(period: Period) -> str:
     return f"{period.start:%b %Y}"
 
 
-for _alarm in (
+ALARMS = (
     Alarm("Adjustments that wait for approval", balance_adjustments.pending, "admin:adjustments"),
     Alarm(
         "Quarantined purchases",
@@ -118,5 +111,9 @@ for _alarm in (
         OutboxMessage.objects.filter(status="dead").count,
         "admin:credits_outboxmessage_changelist",
     ),
-):
-    add_alarm(_alarm)
+    Alarm(
+        "Events of Stripe that wait or failed",
+        StripeEvent.objects.filter(processed_at__isnull=True).count,
+        "admin:webhooks_stripeevent_changelist",
+    ),
+)

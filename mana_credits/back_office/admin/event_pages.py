@@ -7,25 +7,14 @@ from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
-from mana_credits.back_office.account import event_entries
 from mana_credits.back_office.acts import event_retries
 from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.admin.adjustment_pages import WhyForm
-from mana_credits.back_office.frame import operator_pages, row_pages, timeline_styles
+from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
 from mana_credits.back_office.frame.row_pages import Row
-from mana_credits.back_office.frame.timeline_styles import Look
 from mana_credits.back_office.templatetags.office import moment, pretty
 from webhooks.models import StripeEvent
-
-timeline_styles.add_look(
-    event_entries.KIND,
-    Look(
-        "webhook",
-        lambda row: reverse("admin:stripe_event", args=(row.pk,)),
-        lambda row: iter((row.pk,)),
-    ),
-)
 
 
 @admin.register(StripeEvent)

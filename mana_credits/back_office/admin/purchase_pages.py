@@ -12,11 +12,11 @@ from django.urls import reverse
 from credits.errors import DomainError
 from credits.models import Purchase, Return, StaffAction
 from credits.payments import money_back
-from mana_credits.back_office.account import timeline
+from mana_credits.back_office.account import timeline, timeline_styles
 from mana_credits.back_office.acts import interventions
 from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.admin.adjustment_pages import WhyForm
-from mana_credits.back_office.frame import operator_pages, timeline_styles
+from mana_credits.back_office.frame import operator_pages
 from mana_credits.back_office.templatetags.office import amount as written
 from mana_credits.back_office.templatetags.office import euros
 

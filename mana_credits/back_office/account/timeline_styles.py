@@ -1,9 +1,6 @@
-"""How the timeline shows what it tells of: an icon, where it leads to, and details.
+"""How a timeline shows its entries: an icon, a link, and details."""
 
-Other apps add the looks of their own kinds.
-"""
-
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from django.urls import reverse
@@ -16,7 +13,8 @@ from credits.models import (
     StaffAction,
     Transaction,
 )
-from mana_credits.back_office.account.timeline import Entry
+from mana_credits.back_office.account import event_entries
+from mana_credits.back_office.account.entry import Entry
 
 
 class Look(NamedTuple):
@@ -27,17 +25,9 @@ class Look(NamedTuple):
     details: Callable[[Any], Iterator[str]] = lambda row: iter(())
 
 
-_looks: dict[str, Look] = {}
-
-
-def add_look(kind: str, look: Look) -> None:
-    """Let timelines show entries of `kind` so."""
-    _looks[kind] = look
-
-
 def shown(entry: Entry) -> dict[str, Any]:
     """Return the entry as its template wants it."""
-    look = _looks[entry.kind]
+    look = LOOKS[entry.kind]
     return {
         **entry._asdict(),
         "icon": look.icon,
@@ -93,19 +83,25 @@ def _of_request(row: AdjustmentRequest) -> Iterator[str]:
         yield f"decided by {row.decided_by}"
 
 
-add_look(
-    "transactions",
-    Look("receipt_long", lambda row: reverse("admin:transaction", args=(row.pk,)), _of_transaction),
-)
-add_look(
-    "purchases",
-    Look("shopping_cart", lambda row: reverse("admin:purchase", args=(row.pk,)), _of_purchase),
-)
-add_look("returns", Look("undo", details=_of_return))
-add_look(
-    "reservations",
-    Look("lock_clock", lambda row: reverse("admin:reservation", args=(row.pk,)), _of_reservation),
-)
-add_look("subscription", Look("cloud_sync", change_page))
-add_look("requests", Look("approval", lambda row: reverse("admin:adjustments"), _of_request))
-add_look("staff", Look("badge", change_page, _of_staff))
+LOOKS: Mapping[str, Look] = {
+    "transactions": Look(
+        "receipt_long", lambda row: reverse("admin:transaction", args=(row.pk,)), _of_transaction
+    ),
+    "purchases": Look(
+        "shopping_cart", lambda row: reverse("admin:purchase", args=(row.pk,)), _of_purchase
+    ),
+    "returns": Look("undo", details=_of_return),
+    "reservations": Look(
+        "lock_clock", lambda row: reverse("admin:reservation", args=(row.pk,)), _of_reservation
+    ),
+    "subscription": Look("cloud_sync", change_page),
+    "requests": Look("approval", lambda row: reverse("admin:adjustments"), _of_request),
+    "staff": Look("badge", change_page, _of_staff),
+    "gifts sent": Look("redeem", lambda row: reverse("admin:gift", args=(row.pk,))),
+    "gifts received": Look("redeem", lambda row: reverse("admin:gift", args=(row.gift_code_id,))),
+    event_entries.KIND: Look(
+        "webhook",
+        lambda row: reverse("admin:stripe_event", args=(row.pk,)),
+        lambda row: iter((row.pk,)),
+    ),
+}

@@ -1,0 +1,81 @@
+"""Timeline entries of the app `credits`: movements, purchases, reservations, operators' acts."""
+
+from collections.abc import Iterable
+
+from django.db.models import Q
+
+from credits.models import (
+    AdjustmentRequest,
+    Purchase,
+    Reservation,
+    Return,
+    StaffAction,
+    SyncSubscription,
+    Transaction,
+)
+from mana_credits.back_office.account.entry import Entry, Window, within
+
+
+def transactions(user_id: str, window: Window) -> Iterable[Entry]:
+    """Return the user's transactions, newest first."""
+    rows = Transaction.objects.filter(user_id=user_id)
+    for row in within(rows, window, column="number"):
+        title = row.description or row.get_type_display()
+        yield Entry(
+            row.created_at, "transactions", str(row.number), title, row, row.amount, row.type
+        )
+
+
+def purchases(user_id: str, window: Window) -> Iterable[Entry]:
+    """Return the user's purchases, newest first."""
+    rows = Purchase.objects.filter(user_id=user_id).select_related("package")
+    for row in within(rows, window, column="number"):
+        euros = f"{row.price_euro_cents / 100:.2f}"
+        title = f"{row.package.name}: {row.credits.normalize():f} credits for {euros} EUR"
+        yield Entry(row.created_at, "purchases", str(row.number), title, row, status=row.status)
+
+
+def returns(user_id: str, window: Window) -> Iterable[Entry]:
+    """Return the refunds and disputes of the user's purchases, newest first."""
+    payments = Purchase.objects.filter(user_id=user_id, stripe_payment_intent_id__isnull=False)
+    rows = Return.objects.filter(
+        stripe_payment_intent_id__in=payments.values("stripe_payment_intent_id")
+    )
+    for row in within(rows, window):
+        title = f"{row.get_kind_display()} of {row.amount_cents / 100:.2f} EUR"
+        yield Entry(row.created_at, "returns", str(row.pk), title, row, status=row.state)
+
+
+def reservations(user_id: str, window: Window) -> Iterable[Entry]:
+    """Return the user's reservations, newest first."""
+    # A committed reservation appears as its transaction.
+    rows = Reservation.objects.filter(~Q(status=Reservation.Status.COMMITTED), user_id=user_id)
+    for row in within(rows, window):
+        title = f"{row.amount.normalize():f} credits held: {row.reason}"
+        yield Entry(row.created_at, "reservations", str(row.pk), title, row, status=row.status)
+
+
+def staff_actions(user_id: str, window: Window) -> Iterable[Entry]:
+    """Return what operators did on the account, newest first."""
+    rows = StaffAction.objects.filter(user_id=user_id)
+    for row in within(rows, window, at="at"):
+        action = row.action.partition(".")[2] or row.action
+        title = f"{row.operator}: {action.replace('_', ' ')}"
+        yield Entry(row.at, "staff", str(row.pk), title, row)
+
+
+def adjustment_requests(user_id: str, window: Window) -> Iterable[Entry]:
+    """Return the adjustments that operators asked for, newest first."""
+    rows = AdjustmentRequest.objects.filter(user_id=user_id)
+    for row in within(rows, window, at="requested_at"):
+        title = f"{row.requested_by} asked for {row.amount.normalize():+f} credits"
+        yield Entry(row.requested_at, "requests", str(row.pk), title, row, status=row.status)
+
+
+def subscription(user_id: str, window: Window) -> Iterable[Entry]:
+    """Return the user's Cloud Sync subscription as one entry."""
+    row = SyncSubscription.objects.filter(pk=user_id).first()
+    if row and window.after is None and (not window.until or row.updated_at < window.until):
+        status = "active" if row.active else "paused" if row.paused_at else "off"
+        title = f"Cloud Sync, {row.get_interval_display().lower()}"
+        yield Entry(row.updated_at, "subscription", "1", title, row, status=status)
