@@ -9,11 +9,14 @@ WORKDIR /srv/mana-credits
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends gcc libc6-dev \
     && rm -rf /var/lib/apt/lists/*
-COPY requirements-runtime.lock ./
+# With OpenTelemetry: --build-arg LOCK=requirements-tracing.lock
+ARG LOCK=requirements-runtime.lock
+COPY requirements-runtime.lock requirements-tracing.lock ./
+COPY ops/install.sh ops/
+# What installed and compiled the packages does not serve, so it is not in the image.
 RUN python -m venv "$VIRTUAL_ENV" \
-    && pip install --quiet --no-deps --require-hashes --only-binary :all: --no-binary gunicorn-h1c \
-        --requirement requirements-runtime.lock \
-    && pip check
+    && REQUIRE_COMPILER=1 sh ops/install.sh python "$LOCK" \
+    && pip uninstall --quiet --yes setuptools pip
 COPY . .
 # Values that nobody uses: collecting files needs settings, and no secret may be in an image.
 RUN SECRET_KEY=unused MANA_SERVICE_KEY=unused STRIPE_SECRET_KEY=unused \

@@ -13,27 +13,31 @@ CHECK_ENV := SECRET_KEY=only-for-checks-8f1c0b7e6d5a49388271605f4e3d2c1b0a99 \
 	MANA_AUTH_URL=https://auth.example.com CORS_ORIGINS=https://app.example.com \
 	MANA_NOTIFY_URL=https://notify.example.com TRUSTED_PROXIES=1
 
-.PHONY: help run test test-browser test-clients pictures test-shipping rehearsal rehearsal-standby rehearsal-failover check format lint types examples schema lock bench chaos clean
+.PHONY: help run test test-browser test-clients test-install pictures test-shipping rehearsal rehearsal-standby rehearsal-failover check format lint types examples schema lock upgrade bench chaos clean
 
 help:
 	@echo "make run     the service on http://localhost:3061, with a database and demo users"
-	@echo "make test    the test suite, without test-browser, test-clients, test-shipping"
+	@echo "make test    the test suite, without test-browser, test-clients, test-install, test-shipping"
 	@echo "make check   everything that CI checks"
 	@echo "make bench   what a request costs (needs wrk)"
 	@echo "make chaos   how the service stands slow, stuck and dying neighbours (minutes)"
-	@echo "make format | lint | types | schema | lock | clean"
+	@echo "make format | lint | types | schema | lock | upgrade | clean"
 
 run: $(INSTALLED)
 	@$(BIN)/python -m mana_credits.dev.sandbox
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 # Pages in Debian's Chromium, installed where it is missing; SCREENSHOTS=FOLDER keeps what it saw.
 test-browser: $(INSTALLED)
 	command -v chromium >/dev/null || { $(AS_ROOT) apt-get update --quiet --quiet && \
 		$(AS_ROOT) apt-get install --yes --quiet --quiet --no-install-recommends chromium; }
 	$(BIN)/python -m pytest -m browser tests/browser
+
+# What `make run` and `make test` do first, with several releases of pip and every Python at hand.
+test-install: $(INSTALLED)
+	$(BIN)/python -m pytest -n 2 -m install tests/mana_credits
 
 # The documentation's pictures anew, from a sandbox of its own; look at them afterwards.
 pictures: $(INSTALLED)
@@ -80,7 +84,7 @@ check: $(INSTALLED) lint types
 	$(CHECK_ENV) $(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(CHECK_ENV) $(BIN)/python manage.py spectacular --validate --fail-on-warn --file .schema.tmp
 	diff docs/openapi.yaml .schema.tmp && rm .schema.tmp
-	$(BIN)/python -m pytest -n auto --cov --cov-report=term --cov-fail-under=95
+	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term --cov-fail-under=95
 	$(BIN)/python -m coverage report --fail-under=100 --include='$(call COMMAS,$(MONEY))'
 
 SPACE := $(subst ,, )
@@ -121,26 +125,29 @@ bench: $(INSTALLED)
 chaos: $(INSTALLED)
 	$(BIN)/python -m bench.chaos $(if $(ONLY),--only $(ONLY))
 
-COMPILE := $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes \
-	--no-emit-options --no-header --no-annotate
+# One lock for every supported Python and platform, with hashes and without an index's address; the
+# others are the parts of it that serve, without and with OpenTelemetry, in the same versions.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --no-header --extra build
 
-# Writes the lock anew, with hashes and without an index's address, and the part of it that serves:
-# the same versions, without what is for development.
+# After a change in pyproject.toml: keeps every version that still fits. `make upgrade` takes new ones.
 lock: $(INSTALLED)
-	$(COMPILE) --upgrade --extra dev --output-file requirements.lock pyproject.toml
+	$(COMPILE) $(UPGRADE) --extra dev --extra tracing --output-file requirements.lock pyproject.toml
 	$(COMPILE) --constraint requirements.lock --output-file requirements-runtime.lock pyproject.toml
+	$(COMPILE) --constraint requirements.lock --extra tracing --output-file requirements-tracing.lock pyproject.toml
+
+upgrade: UPGRADE := --upgrade
+upgrade: lock
 
 clean:
 	rm -rf .venv .sandbox .clients staticfiles .schema.tmp
 
-# gunicorn's fast parser has no wheel for Linux; where nothing compiles it, gunicorn has a slower one.
-SPARE := $(if $(shell command -v cc),-n p,'/^gunicorn-h1c==/,/[^\\]$$/d')
-# The lock names every package, so pip resolves nothing (--no-deps): a new release cannot break the
-# installation. pip check then refuses a lock with a hole and names the missing package.
-$(INSTALLED): requirements.lock
+OLD_PYTHON := mana-credits needs Python 3.11 or newer. Set PYTHON=… to one; this one is
+
+# The lock names every package, so pip resolves nothing: a new release cannot break the installation.
+$(INSTALLED): requirements.lock ops/install.sh
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11) and "$(OLD_PYTHON) " + sys.version)'
 	@echo "Installing into .venv …"
-	@$(PYTHON) -m venv .venv
-	@sed $(SPARE) requirements.lock > .venv/requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement .venv/requirements.lock
-	@$(BIN)/python -m pip check
+	@"$(PYTHON)" -m venv .venv
+	@sh ops/install.sh $(BIN)/python requirements.lock
 	@touch $@

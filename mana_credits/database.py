@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from psycopg.conninfo import conninfo_to_dict
-
 from credits.bounded_connection import bounded
 
 # A host that drops packets is noticed within seconds. What DATABASE_URL says counts instead.
@@ -24,7 +22,7 @@ KEYS = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST"
 
 
 def settings_of(
-    url: str,
+    parts: Mapping[str, Any],
     *,
     session: Mapping[str, str],
     pool_size: int,
@@ -32,7 +30,7 @@ def settings_of(
     behind_pooler: bool,
     answer_seconds: float,
 ) -> dict[str, Any]:
-    """Return Django's settings of the database at the libpq URL `url`.
+    """Return Django's settings of the database; `parts` are those of its libpq URL.
 
     `answer_seconds` bounds the wait for each answer of the database; 0: no bound, for commands.
 
@@ -40,7 +38,6 @@ def settings_of(
     transaction cannot take them from us (PgBouncer refuses `options`, and a SET would reach
     somebody else's transaction): behind one the pooler sets them, see `ops/pgbouncer.ini`.
     """
-    parts = conninfo_to_dict(url)
     options: dict[str, Any] = NETWORK | {name: parts[name] for name in parts if name not in KEYS}
     options["prepare_threshold"] = 1 if prepared else None
     options["pool"] = {

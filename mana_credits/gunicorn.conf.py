@@ -1,5 +1,6 @@
 """How gunicorn serves the service; every number can be set from the environment."""
 
+import atexit
 import gc
 import logging
 import os
@@ -8,12 +9,21 @@ import shutil
 import tempfile
 from typing import Any
 
-bind = f"{os.environ.get('HOST', '0.0.0.0')}:{os.environ.get('PORT', '3061')}"
+
+def _number(name: str, default: int) -> int:
+    """Return the number in a variable of the environment; refuse others in a sentence."""
+    text = os.environ.get(name) or str(default)
+    if not text.isascii() or not text.isdigit():
+        raise SystemExit(f"{name} is not a whole number.")
+    return int(text)
+
+
+bind = f"{os.environ.get('HOST', '0.0.0.0')}:{_number('PORT', 3061)}"
 wsgi_app = "mana_credits.wsgi"
 # Elsewhere than on Linux, where only developers are, gunicorn's own.
 worker_class = "mana_credits.web_server.worker.WebWorker" if hasattr(select, "epoll") else "gthread"
-workers = int(os.environ.get("WEB_CONCURRENCY", str(os.cpu_count() or 2)))
-threads = int(os.environ.get("WEB_THREADS", "4"))
+workers = _number("WEB_CONCURRENCY", os.cpu_count() or 2)
+threads = _number("WEB_THREADS", 4)
 preload_app = True
 http_parser = "auto"  # the fast one where it is installed
 
@@ -23,7 +33,7 @@ keepalive = 75
 timeout = 30
 graceful_timeout = 30
 # A worker is renewed after so many requests, each at a moment of its own, and loses none.
-max_requests = int(os.environ.get("WEB_MAX_REQUESTS", "100000"))
+max_requests = _number("WEB_MAX_REQUESTS", 100000)
 max_requests_jitter = max_requests // 10
 
 # A user id of 255 characters, percent-encoded, takes 3,060 bytes of the request line; a token is
@@ -46,9 +56,16 @@ os.environ.setdefault("DATABASE_LOCK_TIMEOUT", "1s")
 os.environ.setdefault("DATABASE_STATEMENT_TIMEOUT", "10s")
 os.environ.setdefault("DATABASE_ANSWER_SECONDS", "12")
 
-# Each worker counts into files of its own here; /metrics sums them.
+
+def _forget_counts() -> None:
+    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
+
+
+# Each worker counts into files of its own here; /metrics sums them. The application is loaded
+# before `on_starting` and may refuse its settings: then the new folder is removed.
 if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="mana-credits-metrics-")
+    atexit.register(_forget_counts)
 
 
 def on_starting(server: Any) -> None:
@@ -58,8 +75,8 @@ def on_starting(server: Any) -> None:
     try:
         refuse_unsafe()
     except UnsafeSettings as error:
-        _forget_counts()
         raise SystemExit(f"The service does not start with these settings.\n{error}") from error
+    atexit.unregister(_forget_counts)  # from here on `on_exit` does it, and no worker
     log = logging.getLogger("gunicorn.error")
     log.handlers.clear()
     log.propagate = True
@@ -88,12 +105,13 @@ def when_ready(server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Watch the pool of database connections; fetch the keys of tokens before the first request."""
-    from mana_credits import pool_metrics
+    """Watch the pool of connections, fetch the keys of tokens in advance, and export spans."""
+    from mana_credits import pool_metrics, tracing
     from mana_credits.api.tokens import key_ring
 
     pool_metrics.watch()
     key_ring.fetch_when_due()
+    tracing.export()
 
 
 def child_exit(server: Any, worker: Any) -> None:
@@ -107,7 +125,3 @@ def on_exit(server: Any) -> None:
     """Remove the counts of this run, unless a new master (after USR2) goes on counting there."""
     if not server.reexec_pid:
         _forget_counts()
-
-
-def _forget_counts() -> None:
-    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)

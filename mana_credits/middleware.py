@@ -14,7 +14,7 @@ from django.utils.cache import patch_vary_headers
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from credits.principals import Service, User
-from mana_credits import metrics
+from mana_credits import metrics, tracing
 from mana_credits.api import errors
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -30,7 +30,7 @@ def observe(
     """Give the request an id (the caller's `X-Request-Id` where it is usable), log and count it.
 
     The log names the route, never the path, the query, headers or bodies: no token, key or e-mail
-    address gets into it.
+    address gets into it. With a `traceparent` (W3C) it names the trace and the caller's span.
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
@@ -40,6 +40,9 @@ def observe(
         request.META["HTTP_X_REQUEST_ID"] = request_id
         clear_contextvars()
         bind_contextvars(request_id=request_id)
+        trace, span = tracing.begin(request.META.get("HTTP_TRACEPARENT", ""))
+        if trace:
+            bind_contextvars(trace_id=trace.trace_id, span_id=trace.span_id)
         response = get_response(request)
         response["X-Request-Id"] = request_id
         if "Cache-Control" not in response:
@@ -49,6 +52,8 @@ def observe(
         route = match.route if match else ""
         method = request.method if request.method in METHODS else "OTHER"
         metrics.requests(method, route, response.status_code).observe(seconds)
+        if span:
+            tracing.end(span, method=method, route=route, status=response.status_code)
         logger.info(
             "request",
             method=method,

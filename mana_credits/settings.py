@@ -10,23 +10,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import environ
 from corsheaders.defaults import default_headers
-from django.core.exceptions import ImproperlyConfigured
 
 from mana_credits import __version__, database, logs
 from mana_credits.back_office import unfold_settings
+from mana_credits.environment import Environment, EnvironmentInvalid, database_url, secret
 
-env = environ.Env()
+env = Environment()
 BASE_DIR = Path(__file__).resolve().parent.parent
-
-
-def secret(name: str) -> str:
-    """Return the secret `name`; raise ImproperlyConfigured when it is unset or holds nothing."""
-    value: str = env.str(name, default="")
-    if not value.strip(" ,"):
-        raise ImproperlyConfigured(f"{name} is not set. The service does not start without it.")
-    return value
 
 
 DEBUG = env.bool("DEBUG", default=False)
@@ -53,7 +44,7 @@ DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=8)
 DATABASE_BEHIND_POOLER = env.bool("DATABASE_BEHIND_POOLER", default=False)
 DATABASES = {
     "default": database.settings_of(
-        secret("DATABASE_URL"),
+        database_url("DATABASE_URL"),
         session=DATABASE_SESSION,
         pool_size=DATABASE_POOL_SIZE,
         prepared=DATABASE_PREPARED_STATEMENTS,
@@ -167,17 +158,19 @@ WHITENOISE_AUTOREFRESH = DEBUG
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
-SECURE_HSTS_PRELOAD = True
+# Asks browsers' makers for a place in their lists. That cannot be taken back for months.
+SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_PRELOAD", default=False)
 SILENCED_SYSTEM_CHECKS = [
     "security.W003",  # the back office has its CSRF middleware; elsewhere there are no cookies
     "axes.W002",  # its middleware is there, for the back office alone
     "security.W008",  # the redirect to HTTPS is the proxy's
+    "security.W021",  # the preload list is a choice: SECURE_HSTS_PRELOAD
 ]
 
 # The back office: sessions end after an idle hour and with the working day; five wrong passwords
 # lock a name at an address for a quarter of an hour (more in back_office/frame/log_in.py).
 ADMIN_REQUIRE_2FA = env.bool("ADMIN_REQUIRE_2FA", default=not DEBUG)
-ADMIN_ADJUST_LIMIT = Decimal(env.str("ADMIN_ADJUST_LIMIT", default="100"))
+ADMIN_ADJUST_LIMIT = env.get_value("ADMIN_ADJUST_LIMIT", cast=Decimal, default=Decimal(100))
 ADMIN_SESSION_HOURS = env.int("ADMIN_SESSION_HOURS", default=10)
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
@@ -249,7 +242,14 @@ CORS_ALLOWED_ORIGINS = env.list(
     "CORS_ORIGINS", default=["http://localhost:5173", "http://localhost:5180"]
 )
 CORS_ALLOW_CREDENTIALS = True
-CORS_ALLOW_HEADERS = (*default_headers, "idempotency-key", "x-app-id", "x-request-id")
+CORS_ALLOW_HEADERS = (
+    *default_headers,
+    "idempotency-key",
+    "traceparent",
+    "tracestate",
+    "x-app-id",
+    "x-request-id",
+)
 CORS_EXPOSE_HEADERS = ("link", "retry-after", "x-request-id")
 CORS_URLS_REGEX = re.compile(r"^/api/")
 
@@ -295,8 +295,12 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["mana_credits.api.schema.complete"],
 }
 
+# Where traces go (OTLP over HTTP); empty: nowhere, and nothing of OpenTelemetry is loaded.
+TRACES_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="").rstrip("/")
+TRACES_SERVICE_NAME = env.str("OTEL_SERVICE_NAME", default="mana-credits")
+
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 if LOG_LEVEL not in logs.LEVELS:
-    raise ImproperlyConfigured(f"LOG_LEVEL is {LOG_LEVEL}, not one of {', '.join(logs.LEVELS)}.")
+    raise EnvironmentInvalid(f"LOG_LEVEL is {LOG_LEVEL}, not one of {', '.join(logs.LEVELS)}.")
 LOGGING_CONFIG = None
 logs.configure(LOG_LEVEL)

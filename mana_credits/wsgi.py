@@ -9,6 +9,8 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.urls import get_resolver
 
+from mana_credits.environment import EnvironmentInvalid
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -31,6 +33,9 @@ def with_chunked_bodies(application: "WSGIApplication") -> "WSGIApplication":
     return wrapped
 
 
-application = with_chunked_bodies(get_wsgi_application())
+try:
+    application = with_chunked_bodies(get_wsgi_application())
+except EnvironmentInvalid as error:
+    raise SystemExit(str(error)) from None
 # Load the views before gunicorn forks: shared by its workers, and no first request waits for them.
 get_resolver().url_patterns  # noqa: B018

@@ -20,7 +20,7 @@ from psycopg.conninfo import make_conninfo
 
 from tests.environment import SERVICE_KEY
 
-START_SECONDS = 30
+START_SECONDS = 120
 # The command, and not `-m gunicorn`: a master could not start its successor (SIGUSR2) from that.
 GUNICORN = str(Path(sys.executable).with_name("gunicorn"))
 

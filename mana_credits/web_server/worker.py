@@ -35,7 +35,7 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
     The base class waits for all connections in its main thread, hands every request to another,
     which reads it from the socket however long that takes, and takes the connection back
     afterwards. Here all threads wait at one epoll, which reports a connection to one of them, once
-    (ADR 4), and none waits for a client (ADR 5). The main thread keeps what the base class does
+    (ADR 4), and none waits for a client (ADR 77). The main thread keeps what the base class does
     beside: the sign of life, deadlines, and the end.
 
     At the end the base class leaves the listening socket open while it finishes, so that the kernel

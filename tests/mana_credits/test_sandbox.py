@@ -1,4 +1,7 @@
-"""`make run`, as a newcomer starts it: what it prints works when pasted, Ctrl-C stops it all."""
+"""`make run`, as a newcomer starts it: what it prints works when pasted, Ctrl-C stops it all.
+
+A run that was killed leaves processes behind, which the next run in the same folder stops.
+"""
 
 import json
 import os
@@ -18,9 +21,12 @@ import psycopg
 import pytest
 
 from mana_credits.dev import embedded_postgres
+from mana_credits.dev.embedded_postgres import wait_until_ended
+from mana_credits.dev.sandbox import processes
+from mana_credits.dev.sandbox.processes import Record
 from mana_credits.dev.sandbox.state import State
 
-START_SECONDS = 60
+START_SECONDS = 300
 SECRETS = ("SECRET_KEY", "MANA_SERVICE_KEY", "DATABASE_URL", "DEBUG", "MANA_AUTH_URL", "JWT_ISSUER")
 
 
@@ -44,8 +50,10 @@ def folder() -> Iterator[Path]:
 
 
 @contextmanager
-def running(folder: Path, port: int) -> Iterator[tuple[str, list[psutil.Process]]]:
-    """Run the sandbox; yield what it printed and its processes; stop it with Ctrl-C."""
+def running(
+    folder: Path, port: int, end: signal.Signals = signal.SIGINT
+) -> Iterator[tuple[str, list[psutil.Process]]]:
+    """Run the sandbox; yield what it printed and its processes; end it, as Ctrl-C does."""
     process = sandbox(folder, PORT=str(port))
     assert process.stdout
     assert process.stderr
@@ -60,13 +68,17 @@ def running(folder: Path, port: int) -> Iterator[tuple[str, list[psutil.Process]
         try:
             yield printed, started
         finally:
-            process.send_signal(signal.SIGINT)
-            last_words = "".join(process.communicate(timeout=60))
-        assert process.returncode == 0, last_words
+            process.send_signal(end)
+            last_words = "".join(process.communicate(timeout=120))
+    assert [line for line in (printed + last_words).splitlines() if line.startswith("{")] == []
+    if end == signal.SIGKILL:
+        return
+    assert process.returncode == 0, last_words
     gone, alive = psutil.wait_procs(started, timeout=5)
     assert (len(gone) > 0, alive) == (True, [])
     assert (folder / "postgres" / "PG_VERSION").exists()
     assert not (folder / "postgres" / "postmaster.pid").exists(), last_words
+    assert not (folder / "processes.json").exists()
 
 
 def free_port() -> int:
@@ -107,16 +119,23 @@ def wait_for_balance(printed: str, balance: float) -> None:
     raise AssertionError(seen)
 
 
-def test_what_it_prints_works_when_pasted_and_ctrl_c_stops_everything(folder: Path) -> None:
+def test_what_it_prints_works_also_after_a_killed_run_and_ctrl_c_stops_everything(
+    folder: Path,
+) -> None:
     port = free_port()
 
-    with running(folder / "state", port) as (printed, _):
+    with running(folder / "state", port, signal.SIGKILL) as (printed, left):
         balance, used, transactions, token = paste(printed)
         paid = buy(printed)
         wait_for_balance(printed, 982.9)
+    still_there = {process.name() for process in left if process.is_running()}
     with running(folder / "state", port) as (printed, _):
         balance_later = paste(printed)[0]
+        alive = wait_until_ended(left, seconds=0)
 
+    assert "postgres" in still_there
+    assert len(still_there) >= 2  # and gunicorn or the worker, by whatever name
+    assert alive == []
     assert balance == {"balance": 484.9, "totalEarned": 500, "totalSpent": 15.1, "held": 0}
     assert used["newBalance"] == {"balance": 482.9, "totalEarned": 500, "totalSpent": 17.1}
     assert len(transactions) == 5
@@ -147,7 +166,7 @@ def test_what_a_killed_sandbox_left_is_taken_over_and_stopped(folder: Path) -> N
 def test_a_folder_in_use_is_said_in_a_sentence(folder: Path) -> None:
     with State(folder).lock():
         process = sandbox(folder, PORT=str(free_port()))
-        _, complaint = process.communicate(timeout=30)
+        _, complaint = process.communicate(timeout=120)
 
     assert process.returncode == 1
     assert complaint == (
@@ -155,11 +174,72 @@ def test_a_folder_in_use_is_said_in_a_sentence(folder: Path) -> None:
     )
 
 
+def test_a_number_that_the_system_gave_to_another_process_stops_nothing(folder: Path) -> None:
+    record = Record(folder / "processes.json")
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        started = psutil.Process(stranger.pid).create_time()
+        lines = [["worker", stranger.pid, started - 60], ["gunicorn", 2**22 - 1, started]]
+        (folder / "processes.json").write_text(json.dumps(lines))
+        left_of_another = record.left()
+        (folder / "processes.json").write_text(json.dumps([["worker", stranger.pid, started]]))
+        left = record.left()
+        processes.stop(left, seconds=5)
+
+    assert left_of_another == []
+    assert [one.pid for one in left] == [stranger.pid]
+    assert wait_until_ended(left, seconds=0) == []
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", '[["worker"]]', "null"])
+def test_a_record_that_cannot_be_read_names_nothing(folder: Path, content: str) -> None:
+    (folder / "processes.json").write_text(content)
+
+    assert Record(folder / "processes.json").left() == []
+
+
+@pytest.mark.install
+def test_a_closed_terminal_stops_everything(folder: Path) -> None:
+    with running(folder / "state", free_port(), signal.SIGHUP) as (printed, started):
+        pass
+
+    assert "mana-credits is running." in printed
+    assert len(started) >= 3
+
+
+@pytest.mark.install
+def test_the_next_run_stops_a_sandbox_whose_make_was_killed(folder: Path) -> None:
+    port = free_port()
+    inherited = {name: value for name, value in os.environ.items() if name not in SECRETS}
+    shell = subprocess.Popen(
+        ["sh", "-c", f"'{sys.executable}' -W ignore -m mana_credits.dev.sandbox & wait"],
+        env={
+            **inherited,
+            "SANDBOX_DIR": str(folder / "state"),
+            "PORT": str(port),
+            "MAKELEVEL": "1",
+        },
+        stdout=subprocess.DEVNULL,
+    )
+    with shell:
+        deadline = time.monotonic() + START_SECONDS
+        while not Record(folder / "state/processes.json").left():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        [runner] = psutil.Process(shell.pid).children()
+        shell.kill()
+
+    with running(folder / "state", port) as (printed, _):
+        pass
+
+    assert "mana-credits is running." in printed
+    assert wait_until_ended([runner], seconds=0) == []
+
+
 @pytest.mark.parametrize("off", ["0", "false", "off", ""])
 def test_nothing_of_it_starts_with_debug_off(folder: Path, off: str) -> None:
     process = sandbox(folder / "state", DEBUG=off)
 
-    printed, complaint = process.communicate(timeout=30)
+    printed, complaint = process.communicate(timeout=120)
 
     assert process.returncode == 1
     assert printed == ""
@@ -177,7 +257,7 @@ def test_a_busy_port_is_said_in_a_sentence(folder: Path) -> None:
         port = busy.getsockname()[1]
 
         process = sandbox(folder / "state", PORT=str(port))
-        _, complaint = process.communicate(timeout=30)
+        _, complaint = process.communicate(timeout=120)
 
     assert process.returncode == 1
     assert complaint == (

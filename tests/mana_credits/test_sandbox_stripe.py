@@ -48,6 +48,41 @@ def test_what_cannot_be_paid_is_refused(
     assert answer["error"]["message"].startswith(message)
 
 
+@pytest.mark.parametrize("pages", [PAGES, {}], ids=["checkout", "intent"])
+def test_a_declined_card_is_told_on_a_page(
+    alice: Caller, starter: Package, stripe: Stripe, pages: dict[str, str]
+) -> None:
+    purchase = buy(alice, starter, **pages).json()["purchaseId"]
+    browser = {"Accept": "text/html,*/*"}
+
+    declined = requests.post(
+        f"{stripe.url}/pay/{purchase}", {"method": "declined-card"}, headers=browser, timeout=5
+    )
+
+    assert (declined.status_code, declined.headers["Content-Type"]) == (
+        402,
+        "text/html; charset=utf-8",
+    )
+    assert "<h1>Not paid</h1><p>Your card was declined.</p>" in declined.text
+    assert stripe.pay(purchase, "declined-card")["error"]["code"] == "card_declined"  # as JSON
+    assert Purchase.objects.get().status in {"pending", "processing"}
+
+
+def test_cancelling_an_intent_sends_its_event(
+    alice: Caller, starter: Package, stripe: Stripe
+) -> None:
+    purchase = buy(alice, starter).json()["purchaseId"]
+    intent = Purchase.objects.get(pk=purchase).stripe_payment_intent_id
+
+    cancelled = stripe.post(f"v1/payment_intents/{intent}/cancel")
+
+    assert cancelled["status"] == "canceled"
+    [event] = [one for one in stripe.events() if one["type"] == "payment_intent.canceled"]
+    assert event["data"]["object"]["id"] == intent
+    assert deliver(event).status_code == 200
+    assert Purchase.objects.get().status == "cancelled"
+
+
 def test_a_session_is_paid_once(alice: Caller, starter: Package, stripe: Stripe) -> None:
     purchase = buy(alice, starter, **PAGES).json()["purchaseId"]
     stripe.pay(purchase)

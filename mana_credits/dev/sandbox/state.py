@@ -10,6 +10,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mana_credits.dev.sandbox import identity
+from mana_credits.dev.sandbox.processes import Record
 
 
 class State:
@@ -21,6 +22,7 @@ class State:
         self.database = folder / "postgres"
         self.log = folder / "service.log"
         self.environment_file = folder / "env"
+        self.processes = Record(folder / "processes.json")
 
     @contextmanager
     def lock(self) -> Iterator[None]:

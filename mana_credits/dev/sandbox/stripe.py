@@ -28,19 +28,20 @@ with warnings.catch_warnings(action="ignore"):  # of its handlers that are no co
     from localstripe import server
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-PAGE = """<!doctype html>
+HEAD = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Sandbox Checkout</title>
 <style>
-:root {{ color-scheme: light dark; font: 1.0625rem/1.5 system-ui, sans-serif }}
-body {{ max-width: 24rem; margin: 12vh auto; padding: 0 1rem }}
-button {{ display: block; width: 100%; margin: .5rem 0; padding: .75rem; font: inherit }}
-</style>
-<h1>{amount}</h1>
+:root { color-scheme: light dark; font: 1.0625rem/1.5 system-ui, sans-serif }
+body { max-width: 24rem; margin: 12vh auto; padding: 0 1rem }
+button { display: block; width: 100%; margin: .5rem 0; padding: .75rem; font: inherit }
+</style>"""
+PAGE = """<h1>{amount}</h1>
 <p>This stands in for Stripe's Checkout. No money moves.</p>
 <form method="post">{buttons}</form>{cancel}"""
 BUTTON = '<button name="method" value="{0}">Pay: {0}</button>'
 CANCEL = '<p><a href="{}">Back without paying</a></p>'
+OUTCOME = '<h1>{}</h1><p>{}</p><p><a href="">Back to the ways to pay</a></p>'
 
 
 @contextmanager
@@ -110,6 +111,11 @@ def _application() -> web.Application:
     app.router.add_post(
         f"{sessions}/{{id}}/expire", server.api_extra(Session._api_expire, sessions)
     )
+    # localstripe's own route calls the method that `extend` replaced.
+    intents = "/v1/payment_intents"
+    app.router.add_post(
+        f"{intents}/{{id}}/cancel", server.api_extra(PaymentIntent._api_cancel, intents)
+    )
     app.router.add_get("/v1/disputes/{id}", _plainly(server.api_retrieve(Dispute, "/v1/disputes")))
     app.router.add_get("/v1/disputes", _plainly(server.api_list_all(Dispute, "/v1/disputes")))
     for route in server.app.router.routes():
@@ -145,7 +151,7 @@ async def _page(request: web.Request) -> web.Response:
         buttons="".join(BUTTON.format(name) for name in PAYMENT_METHODS),
         cancel=CANCEL.format(escape(session.cancel_url)) if session else "",
     )
-    return web.Response(text=text, content_type="text/html")
+    return _as_page(text)
 
 
 async def _pay(request: web.Request) -> web.StreamResponse:
@@ -153,10 +159,23 @@ async def _pay(request: web.Request) -> web.StreamResponse:
     form = await request.post()
     if session:
         intent = session._intent()
-    stripe_objects.pay(intent, str(form.get("method", "card")))
-    if session and "text/html" in request.headers.get("Accept", ""):
+    in_a_browser = "text/html" in request.headers.get("Accept", "")
+    try:
+        stripe_objects.pay(intent, str(form.get("method", "card")))
+    except UserError as refusal:
+        if not in_a_browser:
+            raise
+        message = escape(refusal.body["error"]["message"])
+        return _as_page(OUTCOME.format("Not paid", message), status=refusal.code)
+    if session and in_a_browser:
         raise web.HTTPSeeOther(session.success_url)
+    if in_a_browser:
+        return _as_page(OUTCOME.format("Paid", "The service hears of it in a second."))
     return server.json_response({"id": intent.id, "status": intent.status})  # type: ignore[no-any-return]
+
+
+def _as_page(text: str, *, status: int = 200) -> web.Response:
+    return web.Response(text=HEAD + text, content_type="text/html", status=status)
 
 
 async def _dispute(request: web.Request) -> web.StreamResponse:

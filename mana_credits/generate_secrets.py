@@ -1,0 +1,53 @@
+"""`python3 -m mana_credits.generate_secrets FILE`: write an environment file with new secrets.
+
+It is `.env.example` with the secrets of this installation filled in, readable by its owner alone.
+Without FILE only the secrets are printed. It needs nothing but Python.
+"""
+
+import os
+import re
+import secrets
+import sys
+from pathlib import Path
+
+EXAMPLE = Path(__file__).resolve().parent.parent / ".env.example"
+
+
+def new_secrets() -> dict[str, str]:
+    """Return new values of the variables that no other service issues."""
+    return {
+        "SECRET_KEY": secrets.token_urlsafe(48),
+        "MANA_SERVICE_KEY": secrets.token_urlsafe(32),
+        "POSTGRES_PASSWORD": secrets.token_urlsafe(32),
+    }
+
+
+def filled(example: str, values: dict[str, str]) -> str:
+    """Return the text of an environment file with these values."""
+    for name, value in values.items():
+        example, count = re.subn(rf"(?m)^#?{name}=.*$", f"{name}={value}", example)
+        if count != 1:
+            raise LookupError(name)
+    return example
+
+
+def main(arguments: list[str]) -> int:
+    """Write the file, or print the secrets; return the exit code."""
+    values = new_secrets()
+    if not arguments:
+        print("\n".join(f"{name}={value}" for name, value in values.items()))
+        return 0
+    path = Path(arguments[0])
+    try:
+        text = filled(EXAMPLE.read_text(), values)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+    except OSError as error:
+        print(f"{error.filename} was not written: {error.strerror}.", file=sys.stderr)
+        return 1
+    print(f"{path} is written. Fill in STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRET and the addresses.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
