@@ -64,12 +64,13 @@ SPACE := $(subst ,, )
 COMMA := ,
 COMMAS = $(subst $(SPACE),$(COMMA),$(strip $(1)))
 # The modules through which credits move; every branch of them is tested.
-MONEY := $(patsubst %,credits/%.py,amounts catalogue ledger/* payments/* reporting/ledger_report \
-	sync/billing_periods sync/cloud_sync) \
-	$(patsubst %,gifts/%.py,campaigns codes expiry pending throttle transitions) \
-	$(patsubst %,webhooks/%.py,events reconciliation signature) \
-	$(patsubst %,mana_credits/%.py,back_office/account/* back_office/acts/* legacy_import/* \
-	privacy/erasure privacy/event_erasure privacy/gift_erasure)
+MONEY := $(patsubst %,credits/%.py,adjusting amounts backfills books bulk buying catalogue \
+	cloud_sync erasure granting ledger legacy/* offering operating packages people periods posting \
+	purchases receipts refunds report reservations returns routines searching sheets staff stripe_api \
+	stripe_facts timeline) \
+	$(patsubst %,gifts/%.py,campaigns codes expiry legacy operating pending privacy settling throttle) \
+	$(patsubst %,webhooks/%.py,current_state destination envelope events handlers privacy \
+	reconciling signature)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -4,7 +4,7 @@ Whatever was made there since a moment is listed, and what is unfinished here is
 it goes through the functions that events go through, which find most of it applied already.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
@@ -23,12 +23,13 @@ from credits.payments import (
     stripe_facts,
 )
 from credits.payments.stripe_api import RefusedByStripe
-from credits.payments.stripe_facts import MoneyBack, Payment
+from credits.payments.stripe_facts import MoneyBack
+from webhooks import current_state
+from webhooks.current_state import Step
 
 Status = Purchase.Status
 State = Return.State
 Object = dict[str, Any]
-Step = Callable[[], Purchase | None]
 
 # How long after it was made a payment, refund or dispute may still change.
 PAYMENT_CHANGES = timedelta(days=30)
@@ -68,13 +69,14 @@ class Check:
         for intent in stripe_api.intents(self.since):
             yield self._intent(intent)
         for refund in stripe_api.refunds(self.since):
-            yield self._return(stripe_facts.of_refund(refund))
+            yield from self._refund(refund)
         for dispute in stripe_api.disputes(self.since):
-            yield self._return(stripe_facts.of_dispute(dispute))
+            yield from self._dispute(dispute)
         yield from self._purchases_here()
         yield from self._returns_here()
         yield from self._requested_refunds()
         yield from self._never_opened()
+        yield from self._won_without_money()
         for purchase in purchases.quarantined():
             reasons = " ".join((purchase.quarantine_reason or "").splitlines())
             yield Finding(f"purchase {purchase.pk}", unexplained=reasons)
@@ -90,20 +92,7 @@ class Check:
         paid_by_it = purchase.paid and purchase.stripe_payment_intent_id == payment.intent_id
         if paid_by_it and payment.status != "succeeded":
             return Finding(name, unexplained=f"is {payment.status}, but credited here")
-        step = self._step(payment, failed=bool(intent.get("last_payment_error")))
-        return self._apply(name, purchase, step)
-
-    def _step(self, payment: Payment, *, failed: bool) -> Step | None:
-        match payment.status:
-            case "succeeded":
-                return partial(purchases.complete, payment, at=self.now, now=self.now)
-            case "processing":
-                return partial(purchases.process, payment, at=self.now)
-            case "canceled":
-                return partial(purchases.cancel, payment, at=self.now)
-            case "requires_payment_method" if failed:
-                return partial(purchases.fail, payment, at=self.now)
-        return None
+        return self._apply(name, purchase, current_state.intent_step(intent, now=self.now))
 
     def _session(self, purchase: Purchase) -> Finding:
         name = f"session {purchase.stripe_checkout_session_id}"
@@ -145,19 +134,39 @@ class Check:
         step = partial(money_back.record, fact, now=self.now)
         return self._apply(f"{fact.kind} {fact.stripe_id}", purchase, step)
 
+    def _refund(self, refund: Object) -> Iterator[Finding]:
+        yield self._return(stripe_facts.of_refund(refund, at=self.now))
+
+    def _dispute(self, dispute: Object) -> Iterator[Finding]:
+        """Apply a dispute; one of which a part came back, with the refunds that explain the part.
+
+        The refunds may be older than the span that is listed.
+        """
+        fact = stripe_facts.of_dispute(dispute, at=self.now)
+        yield self._return(fact)
+        if fact.intent_id and fact.movements and fact.movements.reinstated:
+            for refund in stripe_api.refunds_of(fact.intent_id):
+                if refund["id"] not in self._seen:
+                    yield self._return(stripe_facts.of_refund(refund, at=self.now))
+
+    def _won_without_money(self) -> Iterator[Finding]:
+        for one in money_back.won_without_money(now=self.now):
+            missing = f"{one.standing_cents} cents have not come back"
+            yield Finding(f"dispute {one.stripe_id}", unexplained=f"was won, but {missing}")
+
     def _returns_here(self) -> Iterator[Finding]:
         kinds = (
-            (Return.Kind.REFUND, REFUND_CHANGES, stripe_api.refund, stripe_facts.of_refund),
-            (Return.Kind.DISPUTE, DISPUTE_CHANGES, stripe_api.dispute, stripe_facts.of_dispute),
+            (Return.Kind.REFUND, REFUND_CHANGES, stripe_api.refund, self._refund),
+            (Return.Kind.DISPUTE, DISPUTE_CHANGES, stripe_api.dispute, self._dispute),
         )
-        for kind, changes, ask, read in kinds:
+        for kind, changes, ask, apply in kinds:
             concerned = Return.objects.filter(
                 Q(created_at__gte=self.since)
                 | Q(created_at__gte=self.now - changes)
                 & ~Q(stripe_status__in=["succeeded", "failed", "canceled", "warning_closed"]),
                 kind=kind,
                 stripe_id__isnull=False,
-            ).exclude(given_back=True)
+            )
             for stripe_id in concerned.values_list("stripe_id", flat=True):
                 if stripe_id is None or stripe_id in self._seen:
                     continue
@@ -165,7 +174,7 @@ class Check:
                 if found is None:
                     yield Finding(f"{kind} {stripe_id}", unexplained="is not at Stripe")
                 else:
-                    yield self._return(read(found))
+                    yield from apply(found)
 
     def _requested_refunds(self) -> Iterator[Finding]:
         left = Return.objects.filter(

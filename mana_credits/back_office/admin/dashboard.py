@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from credits.models import OutboxMessage
-from credits.payments import purchases
+from credits.payments import money_back, purchases
 from credits.reporting import dashboard_figures
 from credits.reporting.dashboard_figures import Period
 from mana_credits.back_office.acts import balance_adjustments
@@ -111,6 +111,11 @@ for _alarm in (
     Alarm(
         "Quarantined purchases",
         purchases.quarantined().count,
+        "admin:credits_purchase_changelist",
+    ),
+    Alarm(
+        "Disputes won whose money has not come back",
+        lambda: money_back.won_without_money(now=datetime.now(UTC)).count(),
         "admin:credits_purchase_changelist",
     ),
     Alarm(

@@ -11,11 +11,13 @@ from mana_credits.back_office.account import event_entries
 from mana_credits.back_office.acts import event_retries
 from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.admin.adjustment_pages import WhyForm
+from mana_credits.back_office.admin.dashboard import Alarm, add_alarm
 from mana_credits.back_office.frame import operator_pages, row_pages, timeline_styles
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
 from mana_credits.back_office.frame.row_pages import Row
 from mana_credits.back_office.frame.timeline_styles import Look
 from mana_credits.back_office.templatetags.office import moment, pretty
+from webhooks import events
 from webhooks.models import StripeEvent
 
 timeline_styles.add_look(
@@ -25,6 +27,15 @@ timeline_styles.add_look(
         lambda row: reverse("admin:stripe_event", args=(row.pk,)),
         lambda row: iter((row.pk,)),
     ),
+)
+
+
+add_alarm(
+    Alarm(
+        "Events of Stripe that could not be read",
+        lambda: events.unreadable(now=datetime.now(UTC)).count(),
+        "admin:webhooks_stripeevent_changelist",
+    )
 )
 
 
@@ -62,7 +73,9 @@ def process(request: HttpRequest, pk: str) -> HttpResponse:
             key=form.act_key,
             now=datetime.now(UTC),
         )
-        return f"Processed: {done.outcome}." if done.processed_at else "The event failed again."
+        if done.is_due:
+            return f"The event failed again: {(done.error or '').strip().splitlines()[-1]}"
+        return f"Processed: {done.outcome}."
 
     return row_pages.act_on(request, _event(request, pk), form, "Process again", do)
 
@@ -77,7 +90,7 @@ def _event(request: HttpRequest, pk: str) -> Row:
             (f"purchase {purchase.number}", reverse("admin:purchase", args=(purchase.pk,))),
             (purchase.user_id, address_of(purchase.user_id)),
         )
-    waits = found.processed_at is None and request.user.has_perm("webhooks.process_event")
+    waits = found.is_due and request.user.has_perm("webhooks.process_event")
     return Row(
         found.type,
         f"event:{pk}",
@@ -92,12 +105,15 @@ def _event(request: HttpRequest, pk: str) -> Row:
         status=found.outcome or ("failed" if found.error else "pending"),
         links=links,
         acts=(("Process again", reverse("admin:process_event", args=(pk,))),) if waits else (),
-        blocks=(("Error", found.error or ""), ("Payload", _readable(found.payload))),
+        blocks=(
+            ("Reason" if found.processed_at else "Error", found.error or ""),
+            ("Payload", _readable(found.payload)),
+        ),
     )
 
 
 def _readable(payload: str) -> str:
     try:
         return pretty(json.loads(payload))
-    except ValueError:  # forgotten, or never JSON
+    except (ValueError, RecursionError):  # forgotten, or never JSON
         return payload
