@@ -32,6 +32,15 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             "return",
             models.CheckConstraint(
+                name="return_without_movements_moved_its_amount",
+                condition=Q(movements_known=True)
+                | Q(withdrawn_cents=0)
+                | Q(withdrawn_cents=F("amount_cents")),
+            ),
+        ),
+        migrations.AddConstraint(
+            "return",
+            models.CheckConstraint(
                 name="return_state_follows_the_cents",
                 condition=Q(state="gone", withdrawn_cents__gt=F("reinstated_cents"))
                 | Q(

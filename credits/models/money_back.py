@@ -95,6 +95,12 @@ class Return(models.Model):
                 | Q(reinstated_cents__gt=0, returned_at__isnull=False),
             ),
             models.CheckConstraint(
+                name="return_without_movements_moved_its_amount",
+                condition=Q(movements_known=True)
+                | Q(withdrawn_cents=0)
+                | Q(withdrawn_cents=F("amount_cents")),
+            ),
+            models.CheckConstraint(
                 name="return_state_follows_the_cents",
                 condition=Q(state="gone", withdrawn_cents__gt=F("reinstated_cents"))
                 | Q(

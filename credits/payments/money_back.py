@@ -247,7 +247,7 @@ def _give_back_excess(purchase: Purchase, standing: list[Return]) -> None:
         if sum(each.taken for each in standing) <= whole:
             return
         if one.taken > _share(purchase, one.standing_cents, ROUND_DOWN):
-            _give_back(purchase, one, "Credits of a purchase, to be taken again in part")
+            _give_back(purchase, one, "Credits of a purchase, recalculated")
 
 
 def _give_back(purchase: Purchase, one: Return, text: str) -> None:
