@@ -225,6 +225,7 @@ MAX_BODY_BYTES = 256 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 # Stripe's events have no documented limit; some have more than 1 MB.
 MAX_EVENT_BYTES = 8 * 1024 * 1024
+STRIPE_WEBHOOK_PATH = "/api/v1/webhooks/stripe"
 
 CORS_ALLOWED_ORIGINS = env.list(
     "CORS_ORIGINS", default=["http://localhost:5173", "http://localhost:5180"]

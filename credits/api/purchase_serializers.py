@@ -74,7 +74,7 @@ class PurchaseSerializer(WireSerializer):
     completedAt = Timestamp(source="completed_at", allow_null=True)
     underReview = serializers.BooleanField(
         source="under_review",
-        help_text="Whether the payment differs from the price and an operator looks at it.",
+        help_text="Whether a payment does not fit the purchase and an operator looks at it.",
     )
     receiptUrl = serializers.URLField(
         source="receipt_url", allow_null=True, help_text="Stripe's receipt."

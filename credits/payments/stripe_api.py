@@ -59,7 +59,7 @@ class RefusedByStripe(DomainError):
 
 
 class PageRefused(DomainError):
-    """Stripe does not lead a buyer to one of the addresses. Details: `field`, on the wire."""
+    """Stripe refuses to lead a buyer to an address. Details: the field's name and Stripe's text."""
 
     code = "page_refused"
     message = "Stripe does not accept this address"
@@ -158,7 +158,8 @@ def create_session(purchase: Purchase) -> Object:
             session = _v1().checkout.sessions.create(params, _opening(purchase))
     except stripe.InvalidRequestError as error:
         if error.param in PAGES:
-            raise PageRefused(error.user_message, field=PAGES[error.param]) from error
+            text = error.user_message or PageRefused.message
+            raise PageRefused(text, **{PAGES[error.param]: [text]}) from error
         raise
     return _plain(session)
 
