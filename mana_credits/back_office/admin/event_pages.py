@@ -74,7 +74,8 @@ def process(request: HttpRequest, pk: str) -> HttpResponse:
             now=datetime.now(UTC),
         )
         if done.is_due:
-            return f"The event failed again: {(done.error or '').strip().splitlines()[-1]}"
+            reason = (done.error or "").strip().splitlines()[-1:]
+            return " ".join(["The event failed again.", *reason])
         return f"Processed: {done.outcome}."
 
     return row_pages.act_on(request, _event(request, pk), form, "Process again", do)
