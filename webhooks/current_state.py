@@ -73,9 +73,11 @@ def intent_step(intent: Object, *, now: datetime) -> Step | None:
 
 def _complete(intent: Object, now: datetime) -> Purchase | None:
     """Complete a purchase; an expanded charge brings its receipt."""
-    purchase = purchases.complete(stripe_facts.of_intent(intent), at=now, now=now)
-    if isinstance(charge := intent.get("latest_charge"), Mapping):
-        receipts.record(stripe_facts.of_charge(charge))
+    payment, charge = stripe_facts.of_intent(intent), intent.get("latest_charge")
+    receipt = stripe_facts.of_charge(charge) if isinstance(charge, Mapping) else None
+    purchase = purchases.complete(payment, at=now, now=now)
+    if receipt:
+        receipts.record(receipt)
     return purchase
 
 
@@ -101,11 +103,10 @@ def _dispute(dispute: Object, now: datetime) -> Purchase | None:
 
 
 def _charge(charge: Object, now: datetime) -> Purchase | None:
-    receipts.record(stripe_facts.of_charge(charge))
-    return money_back.cross_check(
-        stripe_facts.id_in(charge, "payment_intent"),
-        refunded_cents=stripe_facts.cents(charge, "amount_refunded", default=0),
-    )
+    refunded = stripe_facts.cents(charge, "amount_refunded", default=0)
+    receipt = stripe_facts.of_charge(charge)
+    receipts.record(receipt)
+    return money_back.cross_check(receipt.intent_id, refunded_cents=refunded)
 
 
 def _invoice(invoice: Object, now: datetime) -> Purchase | None:

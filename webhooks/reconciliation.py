@@ -4,7 +4,7 @@ Whatever was made there since a moment is listed, and what is unfinished here is
 it goes through the functions that events go through, which find most of it applied already.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ from credits.payments import (
     stripe_facts,
 )
 from credits.payments.stripe_api import RefusedByStripe
-from credits.payments.stripe_facts import MoneyBack
+from credits.payments.stripe_facts import MoneyBack, UnreadableObject
 from webhooks import current_state
 from webhooks.current_state import Step
 
@@ -55,6 +55,9 @@ class Finding(NamedTuple):
         return "unexplained" if self.unexplained else "applied" if self.applied else "looked_at"
 
 
+Apply = Callable[[Object], Iterator[Finding]]
+
+
 class Check:
     """One reconciliation of everything since a moment; with `dry_run` nothing changes."""
 
@@ -66,12 +69,9 @@ class Check:
 
     def run(self) -> Iterator[Finding]:
         """Yield a finding for every object looked at. Raises PaymentUnavailable."""
-        for intent in stripe_api.intents(self.since):
-            yield self._intent(intent)
-        for refund in stripe_api.refunds(self.since):
-            yield from self._refund(refund)
-        for dispute in stripe_api.disputes(self.since):
-            yield from self._dispute(dispute)
+        yield from self._each(stripe_api.intents(self.since), self._intent)
+        yield from self._each(stripe_api.refunds(self.since), self._refund)
+        yield from self._each(stripe_api.disputes(self.since), self._dispute)
         yield from self._purchases_here()
         yield from self._returns_here()
         yield from self._requested_refunds()
@@ -81,7 +81,18 @@ class Check:
             reasons = " ".join((purchase.quarantine_reason or "").splitlines())
             yield Finding(f"purchase {purchase.pk}", unexplained=reasons)
 
-    def _intent(self, intent: Object) -> Finding:
+    def _each(self, objects: Iterable[Object], apply: Apply) -> Iterator[Finding]:
+        """Apply each object; one that cannot be read does not stop the others."""
+        for one in objects:
+            try:
+                yield from apply(one)
+            except UnreadableObject as error:
+                yield Finding(f"{one.get('object')} {one.get('id')}", unexplained=error.text)
+
+    def _intent(self, intent: Object) -> Iterator[Finding]:
+        yield self._of_intent(intent)
+
+    def _of_intent(self, intent: Object) -> Finding:
         payment = stripe_facts.of_intent(intent)
         self._seen.add(intent["id"])
         name = f"payment {payment.intent_id}"
@@ -94,24 +105,31 @@ class Check:
             return Finding(name, unexplained=f"is {payment.status}, but credited here")
         return self._apply(name, purchase, current_state.intent_step(intent, now=self.now))
 
-    def _session(self, purchase: Purchase) -> Finding:
+    def _session(self, purchase: Purchase) -> Iterator[Finding]:
         name = f"session {purchase.stripe_checkout_session_id}"
         session = stripe_api.session(purchase.stripe_checkout_session_id or "")
         if session is None:
-            return Finding(name, unexplained=f"of the purchase {purchase.pk} is not at Stripe")
+            yield Finding(name, unexplained=f"of the purchase {purchase.pk} is not at Stripe")
+        else:
+            yield from self._each((session,), self._of_session)
+
+    def _of_session(self, session: Object) -> Iterator[Finding]:
+        name = f"session {session['id']}"
         payment = stripe_facts.of_session(session)
         if payment.intent_id:
-            return self._intent_by_id(payment.intent_id)
-        if session["status"] == "expired":
+            yield from self._intent_by_id(payment.intent_id)
+        elif session["status"] == "expired":
             step = partial(purchases.cancel, payment, at=self.now)
-            return self._apply(name, purchase, step)
-        return Finding(name)
+            yield self._apply(name, purchases.of_payment(payment), step)
+        else:
+            yield Finding(name)
 
-    def _intent_by_id(self, intent_id: str) -> Finding:
+    def _intent_by_id(self, intent_id: str) -> Iterator[Finding]:
         intent = stripe_api.intent(intent_id)
         if intent is None:
-            return Finding(f"payment {intent_id}", unexplained="is not at Stripe")
-        return self._intent(intent)
+            yield Finding(f"payment {intent_id}", unexplained="is not at Stripe")
+        else:
+            yield from self._each((intent,), self._intent)
 
     def _purchases_here(self) -> Iterator[Finding]:
         unpaid = [Status.PENDING, Status.PROCESSING, Status.FAILED]
@@ -122,9 +140,9 @@ class Check:
         for purchase in concerned.order_by("number").iterator():
             if purchase.stripe_payment_intent_id:
                 if purchase.stripe_payment_intent_id not in self._seen:
-                    yield self._intent_by_id(purchase.stripe_payment_intent_id)
+                    yield from self._intent_by_id(purchase.stripe_payment_intent_id)
             elif purchase.stripe_checkout_session_id:
-                yield self._session(purchase)
+                yield from self._session(purchase)
 
     def _return(self, fact: MoneyBack) -> Finding:
         self._seen.add(fact.stripe_id)
@@ -174,7 +192,7 @@ class Check:
                 if found is None:
                     yield Finding(f"{kind} {stripe_id}", unexplained="is not at Stripe")
                 else:
-                    yield from apply(found)
+                    yield from self._each((found,), apply)
 
     def _requested_refunds(self) -> Iterator[Finding]:
         left = Return.objects.filter(

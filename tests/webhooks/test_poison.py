@@ -2,8 +2,10 @@
 
 import json
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+from django.core.management import call_command
 from prometheus_client import REGISTRY
 
 from credits.ledger import ledger
@@ -11,6 +13,7 @@ from credits.models import Package, Purchase, Return
 from tests.api import Caller
 from tests.stripe import Object, Stripe, buy, deliver
 from webhooks import events
+from webhooks.handlers import HANDLERS
 from webhooks.models import StripeEvent
 
 pytestmark = pytest.mark.django_db
@@ -100,7 +103,7 @@ def _counted() -> float:
     labels = {"outcome": "unreadable"}
     return sum(
         REGISTRY.get_sample_value("mana_credits_stripe_events_total", {**labels, "type": kind}) or 0
-        for kind in ("other", *events.HANDLERS, "v1.refund.created")
+        for kind in ("other", *HANDLERS, "v1.refund.created")
     )
 
 
@@ -143,3 +146,26 @@ def test_an_event_that_was_repaired_is_read_again_when_it_comes_again(
 
     assert StripeEvent.objects.get(pk="evt_1").outcome == "applied"
     assert ledger.balance_of("alice").posted == 0
+
+
+def test_what_cannot_be_read_does_not_stop_the_reconciliation(
+    alice: Caller, starter: Package, stripe: Stripe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    purchase = Purchase.objects.get(pk=buy(alice, starter).json()["purchaseId"])
+    paid = stripe.pay(str(purchase.pk))["id"]
+    poison = {"object": "payment_intent", "id": "pi_0", "amount": -1}
+    good = stripe.get(f"payment_intents/{paid}")
+    refund = {"object": "refund", "id": "re_0"}
+
+    with (
+        patch("credits.payments.stripe_api.intents", return_value=iter([poison, good])),
+        patch("credits.payments.stripe_api.refunds", return_value=iter([refund])),
+        pytest.raises(SystemExit),
+    ):
+        call_command("reconcile_stripe", "--since", "1d")
+
+    assert ledger.balance_of("alice").posted == 500
+    out = capsys.readouterr().out
+    assert "Unexplained: payment_intent pi_0: amount is not a whole number" in out
+    assert "Unexplained: refund re_0: amount is not a whole number" in out
+    assert "2 unexplained" in out
