@@ -6,7 +6,7 @@ raises UnreadableObject where a field is missing or is not what Stripe documents
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 from uuid import UUID
 
 from credits.errors import DomainError
@@ -197,7 +197,7 @@ def cents(found: Object, field: str, *, least: int = 0, default: int | None = No
         return default
     if not _is_whole(value) or not least <= value <= LARGEST_CENTS:
         raise UnreadableObject(f"{field} is not a whole number from {least} to {LARGEST_CENTS}")
-    return int(value)
+    return value
 
 
 def _page_in(found: Object, field: str) -> str | None:
@@ -208,7 +208,7 @@ def _page_in(found: Object, field: str) -> str | None:
     return value if len(value) <= LONGEST_URL and value.isascii() and value.isprintable() else None
 
 
-def _is_whole(value: Any) -> bool:
+def _is_whole(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -245,7 +245,7 @@ def _moved(movement: Object, currency: object) -> int:
     if not _is_whole(amount) or abs(amount) > LARGEST_CENTS:
         raise UnreadableObject("balance_transactions has an amount that is not a whole number")
     if movement.get("currency", currency) == currency or not rate:
-        return int(amount)
+        return amount
     if not isinstance(rate, int | float) or not 0 < rate < float("inf"):
         raise UnreadableObject("balance_transactions has an exchange_rate that is not positive")
     return round(amount / rate)

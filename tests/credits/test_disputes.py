@@ -110,13 +110,13 @@ def test_every_report_leaves_exactly_the_share_of_the_cents_that_stand(
                 reports.append((("dispute", number), fact))
     known: dict[Any, tuple[int, int]] = {}
 
-    for name, fact in data.draw(st.lists(st.sampled_from(reports), max_size=8) if reports
+    for subject, fact in data.draw(st.lists(st.sampled_from(reports), max_size=8) if reports
                                 else st.just([])):  # fmt: skip
         money_back.record(fact, now=NOW)
 
-        before = known.get(name, (0, 0))
+        before = known.get(subject, (0, 0))
         now = fact.movements or (fact.amount_cents, 0)
-        known[name] = (max(before[0], now[0]), max(before[1], now[1]))
+        known[subject] = (max(before[0], now[0]), max(before[1], now[1]))
         standing = sum(max(0, out - back) for out, back in known.values())
         assert balance(purchase) == amount - share(amount, standing, price)
     assert books.check([purchase.user_id]) == []

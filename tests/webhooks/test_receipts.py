@@ -158,7 +158,8 @@ def test_invoices_are_asked_for_where_they_are_configured(
 
     def create(params: Any, options: Any) -> Any:
         asked.append(params)
-        return real({name: params[name] for name in params if name != "invoice_creation"}, options)
+        known: Any = {name: params[name] for name in params if name != "invoice_creation"}
+        return real(known, options)
 
     with patch("stripe.checkout._session_service.SessionService.create", side_effect=create):
         buy(alice, starter, **PAGES)
