@@ -94,7 +94,8 @@ COMMAS = $(subst $(SPACE),$(COMMA),$(strip $(1)))
 MONEY := $(patsubst %,credits/%.py,amounts atomicity catalogue due_rows ledger/* payments/* \
 	reporting/ledger_report sync/billing_periods sync/cloud_sync) \
 	$(patsubst %,gifts/%.py,campaigns codes expiry pending redemptions throttle transitions) \
-	$(patsubst %,webhooks/%.py,events reconciliation signature) \
+	$(patsubst %,webhooks/%.py,current_state destination envelope events handlers \
+	reconciliation signature) \
 	$(patsubst %,mana_credits/%.py,back_office/account/* back_office/acts/* legacy_import/* \
 	privacy/erasure privacy/erasure_requests privacy/event_erasure privacy/gift_erasure)
 

@@ -38,7 +38,7 @@ max_requests_jitter = max_requests // 10
 
 # A user id of 255 characters, percent-encoded, takes 3,060 bytes of the request line; a token is
 # the longest header. Bodies are limited too (settings.MAX_BODY_BYTES,
-# MAX_WEBHOOK_BYTES).
+# MAX_EVENT_BYTES).
 limit_request_line = 4094
 limit_request_fields = 50
 limit_request_field_size = 8190

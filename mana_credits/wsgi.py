@@ -25,12 +25,19 @@ def with_chunked_bodies(application: "WSGIApplication") -> "WSGIApplication":
 
     def wrapped(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
-            body = environ["wsgi.input"].read(settings.MAX_BODY_BYTES + 1)
+            body = environ["wsgi.input"].read(_longest(environ) + 1)
             environ["wsgi.input"] = io.BytesIO(body)
             environ["CONTENT_LENGTH"] = str(len(body))
         return application(environ, start_response)
 
     return wrapped
+
+
+def _longest(environ: "WSGIEnvironment") -> int:
+    """Return how many bytes a body may have."""
+    is_event = environ.get("PATH_INFO") == settings.STRIPE_WEBHOOK_PATH
+    longest: int = settings.MAX_EVENT_BYTES if is_event else settings.MAX_BODY_BYTES
+    return longest
 
 
 try:

@@ -54,9 +54,15 @@ class Stripe:
         return refund
 
     def events(self) -> list[Object]:
-        """Return all events about payments, oldest first."""
+        """Return all events about payments, oldest first, without those that bring receipts."""
         found: list[Object] = self.get("events", limit=1000)["data"]
-        return [event for event in found if not event["type"].startswith("customer.")]
+        others = ("customer.", "charge.succeeded")
+        return [event for event in found if not event["type"].startswith(others)]
+
+    def receipts(self) -> list[Object]:
+        """Return the events that bring receipts, oldest first."""
+        found: list[Object] = self.get("events", limit=1000)["data"]
+        return [event for event in found if event["type"] == "charge.succeeded"]
 
 
 def buy(who: Caller, offer: Package, **fields: Any) -> Answer:

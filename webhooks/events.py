@@ -1,28 +1,28 @@
 """Events: stored, then applied once, with the mark that says so in the same transaction.
 
-A handler reads the event's object and makes one call of the domain, which keys effects by the
-object, so that two events about one thing are one effect.
+A signed event is never refused: one that cannot be read, or was meant for another account or mode,
+is stored with the reason and not tried again.
 """
 
-import json
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 import structlog
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from prometheus_client import Counter, Histogram
 
 from credits import due_rows, pseudonyms
 from credits.due_rows import Settled, Work
-from credits.errors import DomainError
-from credits.models import Purchase, Return
-from credits.payments import money_back, purchases, stripe_facts
+from credits.models import Purchase
+from credits.payments.stripe_facts import UnreadableObject
+from webhooks import current_state, destination, envelope
+from webhooks.current_state import Fetched
+from webhooks.envelope import API_V1, Object
+from webhooks.handlers import HANDLERS, EventContext
 from webhooks.models import StripeEvent
 
-State = Return.State
 Outcome = StripeEvent.Outcome
 EVENTS = Counter(
     "mana_credits_stripe_events_total", "Events of Stripe by type and outcome.", ("type", "outcome")
@@ -33,49 +33,50 @@ LAG = Histogram(
     buckets=(1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400),
 )
 LONGEST_TRACEBACK = 10_000
-LONGEST_NAME = 255
 PROCESS_JOB = "process_stripe_events"
+SHOWN_FOR = timedelta(days=30)
 
 logger = structlog.get_logger(__name__)
 
 
-class InvalidEvent(DomainError):
-    """It is signed, and no event."""
-
-    code = "invalid_event"
-    message = "This is no event"
-    says_error = True
-
-
-class News(NamedTuple):
-    """An event's object, when Stripe made the event, and our clock."""
-
-    object: Mapping[str, Any]
-    at: datetime
-    now: datetime
-
-
-Handler = Callable[[News], Purchase | None]
-
-
 def receive(payload: bytes, *, now: datetime) -> StripeEvent:
-    """Store an event whose signature was verified, apply it, and return it. Raises InvalidEvent.
+    """Store an event whose signature was verified, apply it, and return it.
 
     When applying fails the event stays, with the traceback, for the next delivery or `process_due`.
+    A thin event whose object cannot be fetched now is left to `process_due` without an error.
     """
-    event = _event_of(payload, now)
-    StripeEvent.objects.bulk_create([event], ignore_conflicts=True)
-    process(event.pk, now=now)
+    read = envelope.read(payload, now=now)
+    event = StripeEvent(
+        id=read.id,
+        type=read.type,
+        payload=read.text,
+        created_at=read.created_at,
+        received_at=now,
+        attempts=0,
+    )
+    if read.fault:
+        _finish(event, Outcome.UNREADABLE, now, read.fault)
+    new = StripeEvent.objects.bulk_create([event], ignore_conflicts=True)
+    if read.fault:
+        return new[0]
+    if envelope.is_thin(envelope.parse(read.text)):
+        attempt(event.pk, now=now)
+    else:
+        process(event.pk, now=now)
     return event
 
 
 def process(event_id: str, *, now: datetime) -> None:
-    """Apply a stored event unless that was done before; what it raises is also kept with it."""
+    """Apply a stored event unless that was done before; what it raises is also kept with it.
+
+    An event that could not be read is read again: by now the service may know how.
+    """
     try:
+        fetched = _fetch(StripeEvent.objects.get(pk=event_id))  # before any row is locked
         with transaction.atomic():
             event = StripeEvent.objects.select_for_update().get(pk=event_id)
-            if event.processed_at is None:
-                _apply(event, now)
+            if event.is_due:
+                _apply(event, fetched, now)
     except Exception as error:
         _keep_error(event_id, error)
         raise
@@ -85,11 +86,12 @@ def process_due(*, now: datetime, limit: int) -> Iterator[Settled]:
     """Apply up to `limit` stored events that were not processed, oldest first; yield each.
 
     Each in its own transaction, as `due_rows.settle_each` says; what an event raises is kept with
-    it. Any number of processes may do so at once.
+    it. Any number of processes may do so at once. While a thin event's object is fetched, which has
+    a deadline, only the event's own row is locked.
     """
 
     def apply(event: StripeEvent) -> str:
-        _apply(event, now)
+        _apply(event, _fetch(event), now)
         return "processed"
 
     work = Work(
@@ -112,6 +114,12 @@ def attempt(event_id: str, *, now: datetime) -> Exception | None:
     return None
 
 
+def unreadable(*, now: datetime) -> QuerySet[StripeEvent]:
+    """Return the events of the last 30 days that could not be read."""
+    since = now - SHOWN_FOR
+    return StripeEvent.objects.filter(outcome=Outcome.UNREADABLE, received_at__gte=since)
+
+
 def empty_payloads(*, received_before: datetime) -> Iterator[int]:
     """Empty the payloads of processed events that were received before then; yield counts.
 
@@ -132,110 +140,65 @@ def _keep_error(event_id: str, error: Exception) -> None:
     EVENTS.labels("", "failed").inc()
 
 
-def _event_of(payload: bytes, now: datetime) -> StripeEvent:
+def _fetch(event: StripeEvent) -> Fetched | None:
+    """Return the object that a thin event names. Raises PaymentUnavailable, RefusedByStripe."""
+    if not event.is_due or not event.type.startswith(API_V1):
+        return None
     try:
-        body = json.loads(payload)
-        return StripeEvent(
-            id=_name(body["id"]),
-            type=_name(body["type"]),
-            payload=payload.decode(),
-            created_at=datetime.fromtimestamp(body["created"], UTC),
-            received_at=now,
-        )
-    except (ValueError, KeyError, TypeError, OverflowError, OSError) as error:
-        raise InvalidEvent from error
+        body = envelope.parse(event.payload)
+        related = envelope.related(body)
+    except UnreadableObject:  # `_apply` says so
+        return None
+    wanted = _handled(event) and envelope.is_thin(body) and current_state.can_fetch(related)
+    return current_state.fetch(related) if wanted and not destination.fault_of(body) else None
 
 
-def _name(value: object) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME or "\0" in value:
-        raise ValueError("not a name")
-    return value
-
-
-def _apply(event: StripeEvent, now: datetime) -> None:
-    handler = HANDLERS.get(event.type)
-    if handler is None:
-        event.outcome = Outcome.IGNORED
-    else:
-        news = News(json.loads(event.payload)["data"]["object"], event.created_at, now)
-        event.purchase = handler(news)
-        event.outcome = Outcome.APPLIED if event.purchase else Outcome.UNKNOWN
-        if event.purchase and pseudonyms.is_erased(event.purchase.user_id):
-            event.payload = ""  # it still names whom nothing else here does
-    event.processed_at = now
-    event.error = None
-    event.attempts += 1
+def _apply(event: StripeEvent, fetched: Fetched | None, now: datetime) -> None:
+    try:
+        outcome, reason = _outcome(event, fetched, now)
+    except UnreadableObject as error:
+        outcome, reason = Outcome.UNREADABLE, error.text
+    if event.purchase and pseudonyms.is_erased(event.purchase.user_id):
+        event.payload = ""  # it still names whom nothing else here does
+    _finish(event, outcome, now, reason)
     event.save()
-    EVENTS.labels(event.type if handler else "other", event.outcome).inc()
+
+
+def _outcome(
+    event: StripeEvent, fetched: Fetched | None, now: datetime
+) -> tuple[Outcome, str | None]:
+    body = envelope.parse(event.payload)
+    if fault := destination.fault_of(body):
+        destination.warn(event.pk, fault)
+        return Outcome.IGNORED, fault
+    if not _handled(event):
+        return Outcome.IGNORED, None
+    event.purchase = _applied(event, body, fetched, now)
+    return (Outcome.APPLIED if event.purchase else Outcome.UNKNOWN), None
+
+
+def _applied(
+    event: StripeEvent, body: Object, fetched: Fetched | None, now: datetime
+) -> Purchase | None:
+    if not envelope.is_thin(body):
+        context = EventContext(envelope.subject(body), event.created_at, now)
+        return HANDLERS[event.type](context)
+    envelope.related(body)
+    return current_state.apply(fetched, now=now) if fetched else None
+
+
+def _handled(event: StripeEvent) -> bool:
+    return event.type.removeprefix(API_V1) in HANDLERS
+
+
+def _finish(event: StripeEvent, outcome: Outcome, now: datetime, reason: str | None) -> None:
+    """Mark an event as processed, with the `reason` why nothing was applied, if there is one."""
+    event.outcome = outcome
+    event.processed_at = now
+    event.error = reason
+    event.attempts += 1
+    kind = event.type if _handled(event) else "other"
+    EVENTS.labels(kind, outcome).inc()
     LAG.observe(max(0.0, (now - event.created_at).total_seconds()))
-    logger.info("stripe_event", id=event.pk, type=event.type, outcome=event.outcome)
-
-
-def _intent_succeeded(news: News) -> Purchase | None:
-    return purchases.complete(stripe_facts.of_intent(news.object), at=news.at, now=news.now)
-
-
-def _intent_processing(news: News) -> Purchase | None:
-    return purchases.process(stripe_facts.of_intent(news.object), at=news.at)
-
-
-def _intent_failed(news: News) -> Purchase | None:
-    return purchases.fail(stripe_facts.of_intent(news.object), at=news.at)
-
-
-def _intent_canceled(news: News) -> Purchase | None:
-    return purchases.cancel(stripe_facts.of_intent(news.object), at=news.at)
-
-
-def _session_completed(news: News) -> Purchase | None:
-    session = stripe_facts.of_session(news.object)
-    if session.status == "unpaid":  # the money of a SEPA debit takes days
-        return purchases.process(session, at=news.at)
-    return purchases.complete(session, at=news.at, now=news.now)
-
-
-def _session_failed(news: News) -> Purchase | None:
-    return purchases.fail(stripe_facts.of_session(news.object), at=news.at)
-
-
-def _session_expired(news: News) -> Purchase | None:
-    return purchases.cancel(stripe_facts.of_session(news.object), at=news.at)
-
-
-def _refund(news: News) -> Purchase | None:
-    return money_back.record(stripe_facts.of_refund(news.object), now=news.now)
-
-
-def _charge_refunded(news: News) -> Purchase | None:
-    return money_back.cross_check(
-        stripe_facts.id_of(news.object.get("payment_intent")),
-        refunded_cents=news.object["amount_refunded"],
-    )
-
-
-def _dispute(at_least: str) -> Handler:
-    def handler(news: News) -> Purchase | None:
-        fact = stripe_facts.of_dispute(news.object, at_least=at_least)
-        return money_back.record(fact, now=news.now)
-
-    return handler
-
-
-HANDLERS: Mapping[str, Handler] = {
-    "payment_intent.succeeded": _intent_succeeded,
-    "payment_intent.processing": _intent_processing,
-    "payment_intent.payment_failed": _intent_failed,
-    "payment_intent.canceled": _intent_canceled,
-    "checkout.session.completed": _session_completed,
-    "checkout.session.async_payment_succeeded": _session_completed,
-    "checkout.session.async_payment_failed": _session_failed,
-    "checkout.session.expired": _session_expired,
-    "refund.created": _refund,
-    "refund.updated": _refund,
-    "refund.failed": _refund,
-    "charge.refunded": _charge_refunded,
-    "charge.dispute.created": _dispute(State.OPEN),
-    "charge.dispute.funds_withdrawn": _dispute(State.GONE),
-    "charge.dispute.funds_reinstated": _dispute(State.RETURNED),
-    "charge.dispute.closed": _dispute(State.OPEN),
-}
+    log = logger.error if outcome == Outcome.UNREADABLE else logger.info
+    log("stripe_event", id=event.pk, type=event.type, outcome=outcome, reason=reason)

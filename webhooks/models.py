@@ -5,11 +5,14 @@ from django.db.models import Q
 
 from credits.models import Purchase
 
+OUTCOMES = ("applied", "unknown", "ignored", "unreadable")
+
 
 class StripeEvent(models.Model):
     """One event as it was sent; processed when its effects committed with `processed_at`.
 
-    `outcome` says what it came to, `error` is the traceback of the last attempt that failed.
+    `error` is the traceback of the last attempt that failed; of a processed event, the reason why
+    it was not applied.
     """
 
     class Outcome(models.TextChoices):
@@ -17,7 +20,8 @@ class StripeEvent(models.Model):
 
         APPLIED = "applied"
         UNKNOWN = "unknown"  # of a payment that is none of ours, or not yet
-        IGNORED = "ignored"  # of a type that does not concern us
+        IGNORED = "ignored"  # of a type that does not concern us, or of another account or mode
+        UNREADABLE = "unreadable"  # signed by Stripe, but not as Stripe documents it
 
     id = models.CharField(primary_key=True, max_length=255)
     type = models.CharField(max_length=255)
@@ -37,7 +41,7 @@ class StripeEvent(models.Model):
             models.CheckConstraint(
                 name="stripe_event_processed_has_an_outcome",
                 condition=Q(processed_at__isnull=True, outcome__isnull=True)
-                | Q(processed_at__isnull=False, outcome__in=["applied", "unknown", "ignored"]),
+                | Q(processed_at__isnull=False, outcome__in=OUTCOMES),
             ),
             models.CheckConstraint(
                 name="stripe_event_attempts_not_negative", condition=Q(attempts__gte=0)
@@ -51,3 +55,8 @@ class StripeEvent(models.Model):
                 condition=Q(processed_at__isnull=True),
             ),
         )
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it was not processed, or could not be read when it was."""
+        return self.processed_at is None or self.outcome == self.Outcome.UNREADABLE

@@ -26,12 +26,13 @@ from credits.payments import (
     stripe_facts,
 )
 from credits.payments.stripe_api import PaymentUnavailable, RefusedByStripe
-from credits.payments.stripe_facts import MoneyBack, Payment
+from credits.payments.stripe_facts import MoneyBack, UnreadableObject
+from webhooks import current_state
+from webhooks.current_state import Step
 
 Status = Purchase.Status
 State = Return.State
 Object = dict[str, Any]
-Step = Callable[[], Purchase | None]
 
 # How long after it was made a payment, refund or dispute may still change.
 PAYMENT_CHANGES = timedelta(days=30)
@@ -76,6 +77,7 @@ class Check:
         self.now = now
         self.dry_run = dry_run
         self._seen: set[str] = set()
+        self._reinstated: list[str] = []  # payments with a dispute of which money came back
 
     def run(self) -> Iterator[Finding]:
         """Yield a finding for every object looked at. Raises PaymentUnavailable."""
@@ -87,8 +89,10 @@ class Check:
             yield _guarded(f"dispute {dispute['id']}", partial(self._dispute, dispute))
         yield from self._purchases_here()
         yield from self._returns_here()
+        yield from self._refunds_beside_disputes()
         yield from self._requested_refunds()
         yield from self._never_opened()
+        yield from self._won_without_money()
         for purchase in purchases.quarantined():
             reasons = " ".join((purchase.quarantine_reason or "").splitlines())
             yield Finding(f"purchase {purchase.pk}", unexplained=reasons)
@@ -104,20 +108,7 @@ class Check:
         paid_by_it = purchase.paid and purchase.stripe_payment_intent_id == payment.intent_id
         if paid_by_it and payment.status != "succeeded":
             return Finding(name, unexplained=f"is {payment.status}, but credited here")
-        step = self._step(payment, failed=bool(intent.get("last_payment_error")))
-        return self._apply(name, purchase, step)
-
-    def _step(self, payment: Payment, *, failed: bool) -> Step | None:
-        match payment.status:
-            case "succeeded":
-                return partial(purchases.complete, payment, at=self.now, now=self.now)
-            case "processing":
-                return partial(purchases.process, payment, at=self.now)
-            case "canceled":
-                return partial(purchases.cancel, payment, at=self.now)
-            case "requires_payment_method" if failed:
-                return partial(purchases.fail, payment, at=self.now)
-        return None
+        return self._apply(name, purchase, current_state.intent_step(intent, now=self.now))
 
     def _session(self, purchase: Purchase) -> Finding:
         name = f"session {purchase.stripe_checkout_session_id}"
@@ -127,7 +118,7 @@ class Check:
         payment = stripe_facts.of_session(session)
         if payment.intent_id:
             return self._intent_by_id(payment.intent_id)
-        if session["status"] == "expired":
+        if session.get("status") == "expired":
             step = partial(purchases.cancel, payment, at=self.now)
             return self._apply(name, purchase, step)
         return Finding(name)
@@ -153,10 +144,28 @@ class Check:
                 yield _guarded(name, partial(self._session, purchase))
 
     def _refund(self, refund: Object) -> Finding:
-        return self._return(stripe_facts.of_refund(refund))
+        return self._return(stripe_facts.of_refund(refund, at=self.now))
 
     def _dispute(self, dispute: Object) -> Finding:
-        return self._return(stripe_facts.of_dispute(dispute))
+        fact = stripe_facts.of_dispute(dispute, at=self.now)
+        if fact.intent_id and fact.movements and fact.movements.reinstated:
+            self._reinstated.append(fact.intent_id)
+        return self._return(fact)
+
+    def _refunds_beside_disputes(self) -> Iterator[Finding]:
+        """Apply refunds of payments with a dispute of which a part came back: they explain it.
+
+        The refunds may be older than the span that is listed.
+        """
+        for intent_id in self._reinstated:
+            for refund in stripe_api.refunds_of(intent_id):
+                if refund["id"] not in self._seen:
+                    yield _guarded(f"refund {refund['id']}", partial(self._refund, refund))
+
+    def _won_without_money(self) -> Iterator[Finding]:
+        for one in money_back.won_without_money(now=self.now):
+            missing = f"{one.standing_cents} cents have not come back"
+            yield Finding(f"dispute {one.stripe_id}", unexplained=f"was won, but {missing}")
 
     def _return(self, fact: MoneyBack) -> Finding:
         self._seen.add(fact.stripe_id)
@@ -178,7 +187,7 @@ class Check:
                 & ~Q(stripe_status__in=["succeeded", "failed", "canceled", "warning_closed"]),
                 kind=kind,
                 stripe_id__isnull=False,
-            ).exclude(given_back=True)
+            )
             for stripe_id in concerned.values_list("stripe_id", flat=True):
                 if stripe_id is not None and stripe_id not in self._seen:
                     name = f"{kind} {stripe_id}"
@@ -226,6 +235,8 @@ def _guarded(name: str, look: Callable[[], Finding]) -> Finding:
         return look()
     except PaymentUnavailable:
         raise
+    except UnreadableObject as error:
+        return Finding(name, unexplained=error.text)
     except OperationalError as error:
         if not due_rows.is_locked(error):  # the database is away
             raise

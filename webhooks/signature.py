@@ -1,8 +1,11 @@
 """Who sent it: Stripe's signature over the body, checked against any of our secrets."""
 
+import hashlib
+import hmac
+import re
+import time
 from collections.abc import Sequence
 
-import stripe
 import structlog
 from prometheus_client import Counter
 
@@ -45,7 +48,7 @@ class InvalidSignature(DomainError):
 
 
 def verify(payload: bytes, header: str | None, *, secrets: Sequence[str]) -> None:
-    """Return when Stripe sent `payload`; every refusal is counted and logged.
+    """Verify that Stripe signed `payload`; every refusal is counted and logged.
 
     Raises WebhooksDisabled, MissingSignature, InvalidSignature.
     """
@@ -65,8 +68,13 @@ def _refusal(payload: bytes, header: str | None, secrets: Sequence[str]) -> Doma
 
 
 def _signed(payload: bytes, header: str, secret: str) -> bool:
-    try:
-        stripe.WebhookSignature.verify_header(payload.decode(), header, secret, TOLERANCE_SECONDS)
-    except (stripe.SignatureVerificationError, ValueError):
+    """Return whether `secret` signed these bytes, whatever they are, not too long ago."""
+    fields = [part.split("=", 1) for part in header.split(",")]
+    named = [(field[0].strip(), field[1]) for field in fields if len(field) > 1]
+    sent = next((value for name, value in named if name == "t"), "")
+    if not re.fullmatch(r"[0-9]{1,12}", sent) or int(sent) < time.time() - TOLERANCE_SECONDS:
         return False
-    return True
+    digest = hmac.new(secret.encode(), b"%s.%s" % (sent.encode(), payload), hashlib.sha256)
+    expected = digest.hexdigest().encode()
+    signatures = [value.encode(errors="replace") for name, value in named if name == "v1"]
+    return any(hmac.compare_digest(expected, one) for one in signatures)

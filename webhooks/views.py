@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from django.conf import settings
 from drf_spectacular.utils import OpenApiParameter
+from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -12,7 +13,6 @@ from credits.api.openapi import operation
 from credits.api.wire_fields import Always
 from credits.api.wire_serializers import WireSerializer
 from webhooks import events, signature
-from webhooks.events import InvalidEvent
 from webhooks.signature import InvalidSignature, MissingSignature, WebhooksDisabled
 
 
@@ -33,6 +33,14 @@ SIGNATURE = OpenApiParameter(
 )
 
 
+class EventTooLarge(APIException):
+    """The body has more than MAX_EVENT_BYTES bytes."""
+
+    status_code = 413
+    default_detail = "The body is too large"
+    default_code = "body_too_large"
+
+
 class StripeView(APIView):
     """Takes what Stripe signed."""
 
@@ -44,11 +52,13 @@ class StripeView(APIView):
         request={"application/json": EVENT},
         response=EventReceivedSerializer,
         parameters=[SIGNATURE],
-        refuses=(MissingSignature, InvalidSignature, InvalidEvent, WebhooksDisabled),
+        refuses=(MissingSignature, InvalidSignature, WebhooksDisabled),
     )
     def post(self, request: Request) -> Response:
         """Store an event and apply it, however often it comes. 5xx when it must come again."""
-        payload = request.body
+        payload = request.read(settings.MAX_EVENT_BYTES + 1)
+        if len(payload) > settings.MAX_EVENT_BYTES:
+            raise EventTooLarge
         header = request.META.get("HTTP_STRIPE_SIGNATURE")
         signature.verify(payload, header, secrets=settings.STRIPE_WEBHOOK_SECRETS)
         event = events.receive(payload, now=datetime.now(UTC))

@@ -16,7 +16,10 @@ from credits.payments.checkout import Pages
 class PageUrl(Label):
     """The address of one of our own pages: at `BASE_URL` or an origin of `CORS_ORIGINS`."""
 
-    default_error_messages = {"origin": "Only addresses of the ecosystem's own apps are allowed."}
+    default_error_messages = {
+        "origin": "Only addresses of the ecosystem's own apps are allowed.",
+        "blank": "An address has no blanks.",
+    }
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"max_length": 2048, **options})
@@ -28,6 +31,8 @@ class PageUrl(Label):
             parts = urlsplit(url)
         except ValueError:
             self.fail("origin")
+        if any(one.isspace() for one in url):  # `urlsplit` passes over some, Stripe refuses them
+            self.fail("blank")
         if f"{parts.scheme}://{parts.netloc}" not in _origins():
             self.fail("origin")
         return url
@@ -84,6 +89,16 @@ class PurchaseSerializer(WireSerializer):
     metadata = JsonObject(allow_null=True, help_text="Any JSON object of the service.")
     createdAt = Timestamp(source="created_at", help_text="When the purchase started.")
     completedAt = Timestamp(source="completed_at", allow_null=True, help_text="When it was paid.")
+    underReview = serializers.BooleanField(
+        source="under_review",
+        help_text="Whether a payment does not fit the purchase and an operator looks at it.",
+    )
+    receiptUrl = serializers.URLField(
+        source="receipt_url", allow_null=True, help_text="Stripe's receipt."
+    )
+    invoiceUrl = serializers.URLField(
+        source="invoice_url", allow_null=True, help_text="Stripe's invoice, where one is made."
+    )
 
 
 class StartPurchaseSerializer(KeyedSerializer):

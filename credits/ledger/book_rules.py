@@ -241,7 +241,7 @@ RULES = {
                                     taken, id, cents, price)
         FROM accounts a CROSS JOIN LATERAL (
             SELECT p.user_id, p.id, p.price_euro_cents AS price, sum(r.taken) AS taken,
-                   coalesce(sum(r.amount_cents) FILTER (WHERE r.state = 'gone'), 0) AS cents,
+                   sum(greatest(r.withdrawn_cents - r.reinstated_cents, 0)) AS cents,
                    CASE WHEN p.transaction_id IS NULL THEN 0 ELSE p.credits END AS credits
             FROM credits.purchases p JOIN credits.returns r USING (stripe_payment_intent_id)
             WHERE p.user_id = a.user_id

@@ -98,6 +98,35 @@ class Migration(migrations.Migration):
         migrations.RunSQL("CREATE SCHEMA credits", "DROP SCHEMA credits CASCADE"),
         migrations.RunSQL("CREATE SEQUENCE credits.purchase_numbers", migrations.RunSQL.noop),
         migrations.CreateModel(
+            name='CheckedBalance',
+            fields=[
+                ('user_id', models.CharField(max_length=255, primary_key=True, serialize=False)),
+                ('version', models.BigIntegerField()),
+                ('last_number', models.BigIntegerField()),
+                ('posted', models.DecimalField(decimal_places=4, max_digits=15)),
+                ('held', models.DecimalField(decimal_places=4, max_digits=15)),
+                ('total_earned', models.DecimalField(decimal_places=4, max_digits=15)),
+                ('total_spent', models.DecimalField(decimal_places=4, max_digits=15)),
+                ('used', models.DecimalField(decimal_places=4, max_digits=24)),
+                ('usages', models.BigIntegerField()),
+                ('full_check', models.BigIntegerField(null=True)),
+            ],
+            options={
+                'db_table': '"credits"."checked_balances"',
+            },
+        ),
+        migrations.CreateModel(
+            name='ErasureRequest',
+            fields=[
+                ('user_id', models.CharField(max_length=255, primary_key=True, serialize=False)),
+                ('known_rows', models.BigIntegerField()),
+                ('requested_at', models.DateTimeField()),
+            ],
+            options={
+                'db_table': '"credits"."erasure_requests"',
+            },
+        ),
+        migrations.CreateModel(
             name='Balance',
             fields=[
                 ('user_id', models.CharField(max_length=255, primary_key=True, serialize=False)),
@@ -158,6 +187,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': '"credits"."idempotency_keys"',
+                'indexes': [django.contrib.postgres.indexes.BrinIndex(autosummarize=True, fields=['created_at'], name='idempotency_key_created_idx', opclasses=['timestamptz_minmax_multi_ops'], pages_per_range=32)],
                 'constraints': [models.CheckConstraint(condition=models.Q(('key', ''), _negated=True), name='idempotency_key_not_empty')],
             },
         ),
@@ -176,6 +206,19 @@ class Migration(migrations.Migration):
             options={
                 'db_table': '"credits"."job_runs"',
                 'constraints': [models.CheckConstraint(condition=models.Q(('error', ''), ('failed_at__isnull', False), _connector='OR'), name='job_failure_has_its_error')],
+            },
+        ),
+        migrations.CreateModel(
+            name='LedgerCheck',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('started_at', models.DateTimeField()),
+                ('finished_at', models.DateTimeField(null=True)),
+                ('discrepancies', models.BigIntegerField(db_default=0)),
+            ],
+            options={
+                'db_table': '"credits"."ledger_checks"',
+                'constraints': [models.CheckConstraint(condition=models.Q(('finished_at__isnull', True), ('finished_at__gte', models.F('started_at')), _connector='OR'), name='ledger_check_finishes_after_its_start')],
             },
         ),
         migrations.CreateModel(
@@ -238,15 +281,35 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='PostponedRow',
+            fields=[
+                ('pk', models.CompositePrimaryKey('user_id', 'job', 'row_id', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('user_id', models.CharField(max_length=255)),
+                ('job', models.CharField(max_length=64)),
+                ('row_id', models.CharField(max_length=255)),
+                ('attempts', models.IntegerField()),
+                ('due_at', models.DateTimeField()),
+                ('error', models.CharField(max_length=500)),
+            ],
+            options={
+                'db_table': '"credits"."postponed_rows"',
+                'constraints': [models.CheckConstraint(condition=models.Q(('attempts__gt', 0)), name='postponed_row_was_attempted')],
+            },
+        ),
+        migrations.CreateModel(
             name='Return',
             fields=[
                 ('id', models.UUIDField(default=credits.ids.new_id, primary_key=True, serialize=False)),
                 ('stripe_id', models.CharField(max_length=255, null=True, unique=True)),
                 ('kind', models.CharField(choices=[('refund', 'Refund'), ('dispute', 'Dispute')], max_length=16)),
                 ('stripe_payment_intent_id', models.CharField(max_length=255)),
-                ('amount_cents', models.IntegerField()),
+                ('amount_cents', models.BigIntegerField()),
+                ('withdrawn_cents', models.BigIntegerField(db_default=0)),
+                ('reinstated_cents', models.BigIntegerField(db_default=0)),
+                ('movements_known', models.BooleanField(db_default=False)),
                 ('state', models.CharField(choices=[('requested', 'Requested'), ('open', 'Open'), ('closed', 'Closed'), ('gone', 'Gone'), ('returned', 'Returned')], max_length=16)),
                 ('stripe_status', models.CharField(max_length=64, null=True)),
+                ('stripe_status_since', models.DateTimeField(null=True)),
                 ('taken', models.DecimalField(db_default=0, decimal_places=4, max_digits=15)),
                 ('takes', models.IntegerField(db_default=0)),
                 ('given_back', models.BooleanField(db_default=False)),
@@ -259,7 +322,7 @@ class Migration(migrations.Migration):
             options={
                 'db_table': '"credits"."returns"',
                 'indexes': [models.Index(fields=['stripe_payment_intent_id'], name='return_by_payment_idx'), models.Index(condition=models.Q(('state', 'requested')), fields=['created_at'], name='return_requested_idx')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('kind__in', ['refund', 'dispute'])), name='return_kind_known'), models.CheckConstraint(condition=models.Q(('state__in', ['requested', 'open', 'closed', 'gone', 'returned'])), name='return_state_known'), models.CheckConstraint(condition=models.Q(('amount_cents__gt', 0)), name='return_amount_positive'), models.CheckConstraint(condition=models.Q(('taken__gte', 0)), name='return_taken_not_negative'), models.CheckConstraint(condition=models.Q(('state', 'requested'), ('stripe_id__isnull', False), _connector='OR'), name='return_known_to_stripe_unless_requested'), models.CheckConstraint(condition=models.Q(('state__in', ['gone', 'returned']), models.Q(('taken', 0), ('takes', 0)), _connector='OR'), name='return_takes_only_what_went_back'), models.CheckConstraint(condition=models.Q(('given_back', False), models.Q(('state', 'returned'), ('taken', 0)), _connector='OR'), name='return_given_back_holds_nothing'), models.CheckConstraint(condition=models.Q(models.Q(('gone_at__isnull', False), ('state__in', ['gone', 'returned'])), models.Q(models.Q(('state__in', ['gone', 'returned']), _negated=True), ('gone_at__isnull', True)), _connector='OR'), name='return_moved_says_when'), models.CheckConstraint(condition=models.Q(models.Q(('returned_at__isnull', False), ('state', 'returned')), models.Q(models.Q(('state', 'returned'), _negated=True), ('returned_at__isnull', True)), _connector='OR'), name='return_that_came_back_says_when')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('kind__in', ['refund', 'dispute'])), name='return_kind_known'), models.CheckConstraint(condition=models.Q(('state__in', ['requested', 'open', 'closed', 'gone', 'returned'])), name='return_state_known'), models.CheckConstraint(condition=models.Q(('amount_cents__gt', 0)), name='return_amount_positive'), models.CheckConstraint(condition=models.Q(('taken__gte', 0)), name='return_taken_not_negative'), models.CheckConstraint(condition=models.Q(('state', 'requested'), ('stripe_id__isnull', False), _connector='OR'), name='return_known_to_stripe_unless_requested'), models.CheckConstraint(condition=models.Q(('state__in', ['gone', 'returned']), models.Q(('taken', 0), ('takes', 0)), _connector='OR'), name='return_takes_only_what_went_back'), models.CheckConstraint(condition=models.Q(('given_back', False), models.Q(('state', 'returned'), ('taken', 0)), _connector='OR'), name='return_given_back_holds_nothing'), models.CheckConstraint(condition=models.Q(models.Q(('gone_at__isnull', False), ('state__in', ['gone', 'returned'])), models.Q(models.Q(('state__in', ['gone', 'returned']), _negated=True), ('gone_at__isnull', True)), _connector='OR'), name='return_moved_says_when'), models.CheckConstraint(condition=models.Q(models.Q(('reinstated_cents', 0), ('returned_at__isnull', True)), models.Q(('reinstated_cents__gt', 0), ('returned_at__isnull', False)), _connector='OR'), name='return_that_came_back_says_when'), models.CheckConstraint(condition=models.Q(('movements_known', True), ('withdrawn_cents', 0), ('withdrawn_cents', models.F('amount_cents')), _connector='OR'), name='return_without_movements_moved_its_amount'), models.CheckConstraint(condition=models.Q(models.Q(('state', 'gone'), ('withdrawn_cents__gt', models.F('reinstated_cents'))), models.Q(('state', 'returned'), ('withdrawn_cents__gt', 0), ('withdrawn_cents__lte', models.F('reinstated_cents'))), models.Q(('reinstated_cents', 0), ('state__in', ['requested', 'open', 'closed']), ('withdrawn_cents', 0)), _connector='OR'), name='return_state_follows_the_cents')],
             },
         ),
         migrations.CreateModel(
@@ -391,6 +454,8 @@ class Migration(migrations.Migration):
                 ('success_url', models.CharField(max_length=2048, null=True)),
                 ('cancel_url', models.CharField(max_length=2048, null=True)),
                 ('checkout_url', models.TextField(null=True)),
+                ('receipt_url', models.TextField(null=True)),
+                ('invoice_url', models.TextField(null=True)),
                 ('metadata', models.JSONField(null=True)),
                 ('request_id', models.CharField(max_length=128, null=True)),
                 ('created_at', models.DateTimeField()),
@@ -489,6 +554,14 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='transaction',
+            index=models.Index(fields=['user_id', 'app_id', 'created_at', 'number'], name='transaction_by_app_idx'),
+        ),
+        migrations.AddIndex(
+            model_name='transaction',
+            index=models.Index(condition=models.Q(('type', 'usage'), _negated=True), fields=['user_id', 'type', 'number'], name='transaction_by_type_idx'),
+        ),
+        migrations.AddIndex(
+            model_name='transaction',
             index=django.contrib.postgres.indexes.BrinIndex(autosummarize=True, fields=['created_at'], name='transaction_created_idx', opclasses=['timestamptz_minmax_multi_ops'], pages_per_range=32),
         ),
         migrations.AddConstraint(
@@ -513,19 +586,19 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='transaction',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('operation__isnull', True), ('quantity__isnull', True), ('unit_cost__isnull', True)), models.Q(('operation__isnull', False), ('quantity__gt', 0), ('quantity__isnull', False), ('type', 'usage'), ('unit_cost__gt', Decimal('0.0')), ('unit_cost__isnull', False)), _connector='OR'), name='transaction_operation_is_a_usage_with_its_price'),
-        ),
-        migrations.AddConstraint(
-            model_name='transaction',
-            constraint=models.CheckConstraint(condition=models.Q(('idempotency_key__gt', '')), name='transaction_key_not_empty'),
-        ),
-        migrations.AddConstraint(
-            model_name='transaction',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('type', 'reversal'), _negated=True), ('related__isnull', False), _connector='OR'), name='transaction_reversal_names_its_original'),
         ),
         migrations.AddConstraint(
             model_name='transaction',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('operation__isnull', True), ('quantity__isnull', True), ('unit_cost__isnull', True)), models.Q(('operation__isnull', False), ('quantity__gt', 0), ('quantity__isnull', False), ('type', 'usage'), ('unit_cost__gt', Decimal('0.0')), ('unit_cost__isnull', False)), _connector='OR'), name='transaction_operation_is_a_usage_with_its_price'),
+        ),
+        migrations.AddConstraint(
+            model_name='transaction',
             constraint=models.CheckConstraint(condition=models.Q(('actor__regex', '^(user|service|stripe|system|(service|operator):.+)$')), name='transaction_actor_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='transaction',
+            constraint=models.CheckConstraint(condition=models.Q(('idempotency_key__gt', '')), name='transaction_key_not_empty'),
         ),
         migrations.AddIndex(
             model_name='syncsubscription',

@@ -53,6 +53,7 @@ class Purchase(models.Model):
     names the `transaction` that credited it. Quarantined, Stripe reported something that does not
     fit, each in a line of `quarantine_reason`; the newest was of the payment `quarantined_intent`.
     An operator looks at it and credits it or leaves it, and then it says who, when and why.
+    `receipt_url` and `invoice_url` lead to pages of Stripe's.
     """
 
     class Status(models.TextChoices):
@@ -91,6 +92,8 @@ class Purchase(models.Model):
     success_url = models.CharField(max_length=2048, null=True)  # noqa: DJ001
     cancel_url = models.CharField(max_length=2048, null=True)  # noqa: DJ001
     checkout_url = models.TextField(null=True)  # noqa: DJ001
+    receipt_url = models.TextField(null=True)  # noqa: DJ001
+    invoice_url = models.TextField(null=True)  # noqa: DJ001
     metadata = models.JSONField(null=True)
     transaction = models.OneToOneField(
         Transaction, on_delete=models.PROTECT, null=True, db_constraint=False
@@ -193,6 +196,11 @@ class Purchase(models.Model):
     def paid(self) -> bool:
         """Whether its credits were posted, whatever became of the money later."""
         return self.transaction_id is not None
+
+    @property
+    def under_review(self) -> bool:
+        """Whether it is quarantined and no operator has decided yet."""
+        return self.quarantined_at is not None and self.quarantine_resolved_at is None
 
     @property
     def opened(self) -> bool:

@@ -1,16 +1,16 @@
 """Money that goes back, and the credits that follow it: claw back, reinstate.
 
-A purchase's claw-backs are always what its standing refunds and disputes together make them:
-`settle` works that out from rows, not from the order in which Stripe told of them.
+A purchase's claw-backs are always the share of its price that stands withdrawn by refunds and
+disputes together: `settle` works that out from rows, not from the order in which Stripe reported.
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 
 import structlog
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from credits.atomicity import transaction_required
 from credits.ledger import ledger
@@ -23,6 +23,7 @@ State = Return.State
 Status = Purchase.Status
 STRIPE = Origin("stripe")
 SMALLEST = Decimal("0.0001")
+MONEY_COMES_BACK_WITHIN = timedelta(days=5)
 MOVED = {State.GONE, State.RETURNED}
 
 logger = structlog.get_logger(__name__)
@@ -42,8 +43,8 @@ def record(fact: MoneyBack, *, now: datetime) -> Purchase | None:
     )
     found = _row_of(fact, fact.intent_id, now)
     found.stripe_id = fact.stripe_id
-    found.stripe_status = fact.status
-    _move(found, fact.state, now)
+    _note_status(found, fact, now)
+    _note_movements(found, fact, now)
     found.save()
     if purchase:
         settle(purchase)
@@ -99,8 +100,18 @@ def yet_to_take(purchase: Purchase, cents: int) -> Decimal:
         return Decimal(0)
     known = of_purchase(purchase)
     standing = [one for one in known if one.state in {State.REQUESTED, State.GONE}]
-    gone = sum(one.amount_cents for one in standing) + cents
+    gone = sum(_requested_or_standing(one) for one in standing) + cents
     return _share(purchase, gone, ROUND_DOWN) - sum(one.taken for one in standing)
+
+
+def won_without_money(*, now: datetime) -> QuerySet[Return]:
+    """Return the disputes that were won some days ago and whose money has not come back whole."""
+    return Return.objects.filter(
+        kind=Return.Kind.DISPUTE,
+        state=State.GONE,
+        stripe_status="won",
+        stripe_status_since__lt=now - MONEY_COMES_BACK_WITHIN,
+    ).order_by("stripe_status_since", "pk")
 
 
 def transactions_of(purchase: Purchase) -> list[Transaction]:
@@ -132,6 +143,9 @@ def _row_of(fact: MoneyBack, intent_id: str, now: datetime) -> Return:
         kind=fact.kind,
         stripe_payment_intent_id=intent_id,
         amount_cents=fact.amount_cents,
+        withdrawn_cents=0,
+        reinstated_cents=0,
+        movements_known=False,
         state=fact.state,
         created_at=now,
         taken=Decimal(0),
@@ -140,12 +154,43 @@ def _row_of(fact: MoneyBack, intent_id: str, now: datetime) -> Return:
     )
 
 
-def _move(found: Return, state: str, now: datetime) -> None:
-    found.state = stripe_facts.further(found.state, state)
-    if found.state in MOVED:
+def _note_status(found: Return, fact: MoneyBack, now: datetime) -> None:
+    """Keep the newest status by Stripe's clock; of one second, the final one."""
+    at = fact.reported_at or now
+    known = found.stripe_status_since
+    final = stripe_facts.is_final(found.stripe_status), stripe_facts.is_final(fact.status)
+    if known is None or (known, final[0]) <= (at, final[1]):
+        if known is None or found.stripe_status != fact.status:
+            found.stripe_status_since = at
+        found.stripe_status = fact.status
+
+
+def _note_movements(found: Return, fact: MoneyBack, now: datetime) -> None:
+    """Join what is known of the money with a report; the order of reports makes no difference.
+
+    Stripe's list of a dispute's movements only grows, so the larger sums are the newer ones. Once
+    any is known, a report without movements says nothing about the money.
+    """
+    if fact.movements:
+        known = (found.withdrawn_cents, found.reinstated_cents) if found.movements_known else (0, 0)
+        found.movements_known = True
+        found.withdrawn_cents = max(known[0], fact.movements.withdrawn)
+        found.reinstated_cents = max(known[1], fact.movements.reinstated)
+        found.state = State.GONE if found.standing_cents else State.RETURNED
+    elif not found.movements_known:
+        found.state = _state_without_movements(found, fact)
+        found.withdrawn_cents = found.amount_cents if found.state in MOVED else 0
+        found.reinstated_cents = found.amount_cents if found.state == State.RETURNED else 0
+    if found.withdrawn_cents:
         found.gone_at = found.gone_at or now
-    if found.state == State.RETURNED:
-        found.returned_at = found.returned_at or now
+    found.returned_at = (found.returned_at or now) if found.reinstated_cents else None
+    if found.state == State.GONE:
+        found.given_back = False  # it may have been withdrawn again
+
+
+def _state_without_movements(found: Return, fact: MoneyBack) -> str:
+    lost = found.kind == Return.Kind.DISPUTE and found.stripe_status == "lost"
+    return State.GONE if lost else stripe_facts.further(found.state, fact.state)
 
 
 def _take(purchase: Purchase, standing: Iterable[Return]) -> None:
@@ -153,14 +198,27 @@ def _take(purchase: Purchase, standing: Iterable[Return]) -> None:
     standing = sorted(standing, key=lambda one: one.taken)  # what rounding left is the newest's
     missing = _due(purchase, standing) - sum(one.taken for one in standing)
     for one in standing:
-        part = min(missing, _share(purchase, one.amount_cents, ROUND_UP) - one.taken)
+        part = min(missing, _share(purchase, _cents_to_take(one), ROUND_UP) - one.taken)
         if part > 0:
             _claw_back(purchase, one, part)
             missing -= part
 
 
 def _due(purchase: Purchase, standing: Iterable[Return]) -> Decimal:
-    return _share(purchase, sum(one.amount_cents for one in standing), ROUND_DOWN)
+    return _share(purchase, sum(_cents_to_take(one) for one in standing), ROUND_DOWN)
+
+
+def _cents_to_take(one: Return) -> int:
+    """Return what stands withdrawn; of money that came back whole, what had been withdrawn.
+
+    That money is taken once before it is given back, so that the ledger says the same in every
+    order of the reports. A dispute may withdraw its amount several times.
+    """
+    return one.standing_cents or min(one.withdrawn_cents, one.amount_cents)
+
+
+def _requested_or_standing(one: Return) -> int:
+    return one.amount_cents if one.state == State.REQUESTED else one.standing_cents
 
 
 def _share(purchase: Purchase, cents: int, rounding: str) -> Decimal:
@@ -183,16 +241,17 @@ def _claw_back(purchase: Purchase, one: Return, amount: Decimal) -> None:
 
 
 def _give_back_excess(purchase: Purchase, standing: list[Return]) -> None:
-    """Give back what carries more than its own share, to be taken anew without the excess.
+    """Give back what holds more than its own share, to be taken again without the excess.
 
-    It got what rounding left of the refunds beside it, and one of those has failed since.
+    Either a part of its money came back, or it got the rounding remainder of a refund beside it
+    that has failed since.
     """
     whole = _due(purchase, standing)
     for one in standing:
         if sum(each.taken for each in standing) <= whole:
             return
-        if one.taken > _share(purchase, one.amount_cents, ROUND_DOWN):
-            _give_back(purchase, one, "Credits of a purchase, counted anew without a refund")
+        if one.taken > _share(purchase, one.standing_cents, ROUND_DOWN):
+            _give_back(purchase, one, "Credits of a purchase, recalculated")
 
 
 def _give_back(purchase: Purchase, one: Return, text: str) -> None:

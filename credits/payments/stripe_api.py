@@ -30,6 +30,7 @@ RETRIES = 2
 CURRENCY = "eur"
 METHODS: Any = ["card", "sepa_debit"]
 SESSION_LIFETIME = timedelta(hours=24) - timedelta(minutes=1)  # Stripe's longest, and our clock's
+PAGES = {"success_url": "successUrl", "cancel_url": "cancelUrl"}
 PAGE = 100
 WAITS_FOR_RATE_LIMIT = (1, 2, 4, 8, 16)  # seconds
 
@@ -67,6 +68,13 @@ class RefusedByStripe(DomainError):
     code = "refused_by_stripe"
     status = 409
     message = "Stripe refused"
+
+
+class PageRefused(DomainError):
+    """Stripe refuses to lead a buyer to an address. Details: the field's name and Stripe's text."""
+
+    code = "page_refused"
+    message = "Stripe does not accept this address"
 
 
 @cache
@@ -126,7 +134,10 @@ def create_intent(purchase: Purchase) -> Object:
 
 
 def create_session(purchase: Purchase) -> Object:
-    """Make the Checkout Session of a purchase, at our price, open for 24 hours."""
+    """Make the Checkout Session of a purchase, at our price, open for 24 hours.
+
+    Raises PageRefused.
+    """
     product = {
         "currency": CURRENCY,
         "unit_amount": purchase.price_euro_cents,
@@ -139,12 +150,23 @@ def create_session(purchase: Purchase) -> Object:
         "line_items": [{"quantity": 1, "price_data": product}],
         "success_url": purchase.success_url,
         "cancel_url": purchase.cancel_url,
+        # Otherwise buyers elsewhere pay in their own currency, which is not the price agreed on.
+        "adaptive_pricing": {"enabled": False},
         "expires_at": int((purchase.created_at + SESSION_LIFETIME).timestamp()),
         "metadata": _metadata(purchase),
         "payment_intent_data": {"metadata": _metadata(purchase)},
     }
-    with _asking():
-        session = _v1().checkout.sessions.create(params, _opening(purchase))
+    if settings.STRIPE_INVOICES:
+        invoice = {"enabled": True, "invoice_data": {"metadata": _metadata(purchase)}}
+        params["invoice_creation"] = invoice
+    try:
+        with _asking():
+            session = _v1().checkout.sessions.create(params, _opening(purchase))
+    except stripe.InvalidRequestError as error:
+        if error.param in PAGES:
+            text = error.user_message or PageRefused.message
+            raise PageRefused(text, **{PAGES[error.param]: [text]}) from error
+        raise
     return _plain(session)
 
 
@@ -166,8 +188,8 @@ def create_refund(asked: Return) -> Object:
 
 
 def intent(intent_id: str) -> Object | None:
-    """Return a payment intent, None when Stripe has none."""
-    return _found(_v1().payment_intents.retrieve, intent_id)
+    """Return a payment intent with its latest charge, None when Stripe has none."""
+    return _found(_v1().payment_intents.retrieve, intent_id, {"expand": ["latest_charge"]})
 
 
 def session(session_id: str) -> Object | None:
@@ -185,32 +207,52 @@ def dispute(dispute_id: str) -> Object | None:
     return _found(_v1().disputes.retrieve, dispute_id)
 
 
+def charge(charge_id: str) -> Object | None:
+    """Return a charge, None when Stripe has none."""
+    return _found(_v1().charges.retrieve, charge_id)
+
+
+def invoice(invoice_id: str) -> Object | None:
+    """Return an invoice, None when Stripe has none."""
+    return _found(_v1().invoices.retrieve, invoice_id)
+
+
 def intents(since: datetime) -> Iterator[Object]:
-    """Yield the payment intents made since then, newest first."""
-    return _listed(_v1().payment_intents.list, since)
+    """Yield the payment intents made since then, with their latest charge, newest first."""
+    expanded = {"expand": ["data.latest_charge"]}
+    return _listed(_v1().payment_intents.list, {**_since(since), **expanded})
 
 
 def refunds(since: datetime) -> Iterator[Object]:
     """Yield the refunds made since then, newest first."""
-    return _listed(_v1().refunds.list, since)
+    return _listed(_v1().refunds.list, _since(since))
+
+
+def refunds_of(intent_id: str) -> Iterator[Object]:
+    """Yield the refunds of a payment, newest first."""
+    return _listed(_v1().refunds.list, {"payment_intent": intent_id})
 
 
 def disputes(since: datetime) -> Iterator[Object]:
     """Yield the disputes made since then, newest first."""
-    return _listed(_v1().disputes.list, since)
+    return _listed(_v1().disputes.list, _since(since))
 
 
-def _found(retrieve: Any, identifier: str) -> Object | None:
+def _found(retrieve: Any, identifier: str, *options: Any) -> Object | None:
     try:
-        return _plain(_patiently(retrieve, identifier))
+        return _plain(_patiently(retrieve, identifier, *options))
     except stripe.InvalidRequestError as error:
         if error.http_status == 404:
             return None
         raise
 
 
-def _listed(fetch: Any, since: datetime) -> Iterator[Object]:
-    params: dict[str, Any] = {"limit": PAGE, "created": {"gte": int(since.timestamp())}}
+def _since(moment: datetime) -> dict[str, Any]:
+    return {"created": {"gte": int(moment.timestamp())}}
+
+
+def _listed(fetch: Any, wanted: dict[str, Any]) -> Iterator[Object]:
+    params = {"limit": PAGE, **wanted}
     while True:
         page = _patiently(fetch, params)
         yield from map(_plain, page.data)

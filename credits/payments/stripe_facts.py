@@ -1,12 +1,15 @@
 """What Stripe's objects say about purchases, read out of their JSON.
 
-The same object comes in events, in answers and in lists; all of them are read here.
+The same object comes in events, in answers and in lists; all of them are read here. Each reader
+raises UnreadableObject where a field is missing or is not what Stripe documents.
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import Any, NamedTuple, TypeGuard
 from uuid import UUID
 
+from credits.errors import DomainError
 from credits.models import Return
 
 State = Return.State
@@ -14,6 +17,17 @@ Object = Mapping[str, Any]
 
 RETURNED_REFUNDS = {"failed", "canceled"}
 ENDED_DISPUTES = {"won", "warning_closed", "prevented"}
+LARGEST_CENTS = 10**13
+LONGEST_NAME = 255
+LONGEST_STATUS = 64
+LONGEST_URL = 2048
+
+
+class UnreadableObject(DomainError):
+    """A field of Stripe's object is missing or invalid; the message names the field."""
+
+    code = "unreadable_object"
+    message = "Stripe's object cannot be read"
 
 
 class Payment(NamedTuple):
@@ -27,10 +41,18 @@ class Payment(NamedTuple):
     status: str
 
 
+class Movements(NamedTuple):
+    """What a dispute moved so far, in cents of the payment's currency; both only grow."""
+
+    withdrawn: int
+    reinstated: int
+
+
 class MoneyBack(NamedTuple):
     """A refund or a dispute: of which payment, how much, and where the money is.
 
-    `return_id` names our row when we asked for it.
+    `movements` are those that Stripe lists, `state` counts only where it lists none. `reported_at`
+    is the time of the report by Stripe's clock. `return_id` names our row when we asked for it.
     """
 
     stripe_id: str
@@ -38,57 +60,100 @@ class MoneyBack(NamedTuple):
     intent_id: str | None
     amount_cents: int
     state: str
-    status: str
+    status: str | None
     return_id: UUID | None = None
+    movements: Movements | None = None
+    reported_at: datetime | None = None
+
+
+class Receipt(NamedTuple):
+    """Where a buyer finds Stripe's receipt or invoice of a payment; None where there is none."""
+
+    intent_id: str | None
+    purchase_id: UUID | None
+    receipt_url: str | None = None
+    invoice_url: str | None = None
+
+
+def of_charge(charge: Object) -> Receipt:
+    """Read the receipt of a charge, which copies the metadata of its payment intent."""
+    return Receipt(
+        id_in(charge, "payment_intent"),
+        _our_id(charge, "purchaseId"),
+        receipt_url=_page_in(charge, "receipt_url"),
+    )
+
+
+def of_invoice(invoice: Object) -> Receipt:
+    """Read a paid invoice, which names its purchase by the metadata that we asked for."""
+    return Receipt(
+        None,
+        _our_id(invoice, "purchaseId"),
+        invoice_url=_page_in(invoice, "hosted_invoice_url"),
+    )
 
 
 def of_intent(intent: Object) -> Payment:
     """Read a payment intent; the amount is what was received once it succeeded."""
-    received = intent.get("amount_received") or intent["amount"]
+    received = cents(intent, "amount_received", default=0)
     return Payment(
-        intent_id=intent["id"],
+        intent_id=name_in(intent, "id"),
         session_id=None,
         purchase_id=_our_id(intent, "purchaseId"),
-        amount_cents=received,
-        currency=intent["currency"],
-        status=intent["status"],
+        amount_cents=received or cents(intent, "amount"),
+        currency=name_in(intent, "currency"),
+        status=name_in(intent, "status"),
     )
 
 
 def of_session(session: Object) -> Payment:
-    """Read a Checkout Session; `status` is `paid`, `unpaid`, `no_payment_required`."""
+    """Read a Checkout Session; `status` is `paid`, `unpaid`, `no_payment_required`.
+
+    A session that takes no payment has neither amount nor currency.
+    """
     return Payment(
-        intent_id=id_of(session.get("payment_intent")),
-        session_id=session["id"],
+        intent_id=id_in(session, "payment_intent"),
+        session_id=name_in(session, "id"),
         purchase_id=_our_id(session, "purchaseId"),
-        amount_cents=session["amount_total"],
-        currency=session["currency"],
-        status=session["payment_status"],
+        amount_cents=cents(session, "amount_total", default=0),
+        currency=name_in(session, "currency") if session.get("currency") else "",
+        status=name_in(session, "payment_status"),
     )
 
 
-def of_refund(refund: Object) -> MoneyBack:
-    """Read a refund. One that Stripe accepted counts as gone until it fails."""
+def of_refund(refund: Object, *, at: datetime | None = None) -> MoneyBack:
+    """Read a refund as reported `at`. One that Stripe accepted counts as gone until it fails."""
+    status = _status(refund)
     return MoneyBack(
-        stripe_id=refund["id"],
+        stripe_id=name_in(refund, "id"),
         kind=Return.Kind.REFUND,
-        intent_id=id_of(refund.get("payment_intent")),
-        amount_cents=refund["amount"],
-        state=State.RETURNED if refund["status"] in RETURNED_REFUNDS else State.GONE,
-        status=refund["status"],
+        intent_id=id_in(refund, "payment_intent"),
+        amount_cents=cents(refund, "amount", least=1),
+        state=State.RETURNED if status in RETURNED_REFUNDS else State.GONE,
+        status=status,
         return_id=_our_id(refund, "returnId"),
+        reported_at=at,
     )
 
 
-def of_dispute(dispute: Object, *, at_least: str = State.OPEN) -> MoneyBack:
-    """Read a dispute; `at_least` is what the event around it says of the money."""
+def of_dispute(
+    dispute: Object, *, at_least: str = State.OPEN, at: datetime | None = None
+) -> MoneyBack:
+    """Read a dispute as reported `at`.
+
+    `at_least` is what the event around it says of the money. It counts only where Stripe lists no
+    movement, and a return only with the status `won`.
+    """
+    status = _status(dispute)
     return MoneyBack(
-        stripe_id=dispute["id"],
+        stripe_id=name_in(dispute, "id"),
         kind=Return.Kind.DISPUTE,
-        intent_id=id_of(dispute.get("payment_intent")),
-        amount_cents=dispute["amount"],
-        state=further(at_least, _state_of_dispute(dispute)),
-        status=dispute["status"],
+        intent_id=id_in(dispute, "payment_intent"),
+        amount_cents=cents(dispute, "amount", least=1),
+        state=_state_without_movements(status, at_least),
+        status=status,
+        movements=_movements(dispute),
+        reported_at=at,
     )
 
 
@@ -98,19 +163,92 @@ def further(one: str, other: str) -> str:
     return max(one, other, key=lambda state: order.index(State(state)))
 
 
-def id_of(reference: Any) -> str | None:
+def is_final(status: str | None) -> bool:
+    """Return whether a dispute of this status of Stripe's has ended."""
+    return status == "lost" or status in ENDED_DISPUTES
+
+
+def name_in(found: Object, field: str) -> str:
+    """Return an id, a status or a currency: 1 to 255 characters that the database can hold."""
+    return name_of(found.get(field), field)
+
+
+def name_of(value: object, field: str) -> str:
+    """Return `value` if it is a name; see `name_in`."""
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME:
+        raise UnreadableObject(f"{field} is not a text of 1 to {LONGEST_NAME} characters")
+    if "\0" in value or any("\ud800" <= one <= "\udfff" for one in value):
+        raise UnreadableObject(f"{field} holds a character that is not text")
+    return value
+
+
+def id_in(found: Object, field: str) -> str | None:
     """Return the id of a reference, which Stripe may have expanded to the whole object."""
-    found = reference.get("id") if isinstance(reference, Mapping) else reference
-    return found if isinstance(found, str) else None
+    reference = found.get(field)
+    if isinstance(reference, Mapping):
+        reference = reference.get("id")
+    return None if reference is None else name_of(reference, field)
 
 
-def _state_of_dispute(dispute: Object) -> str:
-    movements = [one["amount"] for one in dispute.get("balance_transactions") or []]
-    if any(amount > 0 for amount in movements):
-        return State.RETURNED
-    if dispute["status"] == "lost" or any(amount < 0 for amount in movements):
+def cents(found: Object, field: str, *, least: int = 0, default: int | None = None) -> int:
+    """Return an amount of money; `default` stands for one that is null or missing."""
+    value = found.get(field)
+    if value is None and default is not None:
+        return default
+    if not _is_whole(value) or not least <= value <= LARGEST_CENTS:
+        raise UnreadableObject(f"{field} is not a whole number from {least} to {LARGEST_CENTS}")
+    return value
+
+
+def _page_in(found: Object, field: str) -> str | None:
+    """Return the address of a page of Stripe's, or of a sandbox; nothing that a script could be."""
+    value = found.get(field)
+    if not isinstance(value, str) or not value.startswith(("https://", "http://localhost:")):
+        return None
+    return value if len(value) <= LONGEST_URL and value.isascii() and value.isprintable() else None
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _status(found: Object) -> str | None:
+    status = None if found.get("status") is None else name_in(found, "status")
+    if status and len(status) > LONGEST_STATUS:
+        raise UnreadableObject(f"status is longer than {LONGEST_STATUS} characters")
+    return status
+
+
+def _state_without_movements(status: str | None, at_least: str) -> str:
+    if status == "lost" or (at_least == State.RETURNED and status != "won"):
         return State.GONE
-    return State.CLOSED if dispute["status"] in ENDED_DISPUTES else State.OPEN
+    return further(at_least, State.CLOSED if status in ENDED_DISPUTES else State.OPEN)
+
+
+def _movements(dispute: Object) -> Movements | None:
+    listed = dispute.get("balance_transactions") or []
+    if not isinstance(listed, list) or not all(isinstance(one, Mapping) for one in listed):
+        raise UnreadableObject("balance_transactions is not a list of objects")
+    distinct = {one.get("id") or str(index): one for index, one in enumerate(listed)}
+    amounts = [_moved(one, dispute.get("currency")) for one in distinct.values()]
+    withdrawn = -sum(amount for amount in amounts if amount < 0)
+    reinstated = sum(amount for amount in amounts if amount > 0)
+    return Movements(max(withdrawn, reinstated), reinstated) if any(amounts) else None
+
+
+def _moved(movement: Object, currency: object) -> int:
+    """Return a movement in the dispute's currency.
+
+    Movements are in the currency in which Stripe pays the account out.
+    """
+    amount, rate = movement.get("amount"), movement.get("exchange_rate")
+    if not _is_whole(amount) or abs(amount) > LARGEST_CENTS:
+        raise UnreadableObject("balance_transactions has an amount that is not a whole number")
+    if movement.get("currency", currency) == currency or not rate:
+        return amount
+    if not isinstance(rate, int | float) or not 0 < rate < float("inf"):
+        raise UnreadableObject("balance_transactions has an exchange_rate that is not positive")
+    return round(amount / rate)
 
 
 def _our_id(found: Object, name: str) -> UUID | None:

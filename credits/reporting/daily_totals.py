@@ -44,9 +44,9 @@ SUM_MONEY = """
         SELECT count(*) AS purchases, coalesce(sum(price_euro_cents), 0) AS cents
         FROM credits.purchases WHERE completed_at >= %(start)s AND completed_at < %(end)s
     ), back AS (
-        SELECT coalesce(sum(r.amount_cents) FILTER (
+        SELECT coalesce(sum(r.withdrawn_cents) FILTER (
                    WHERE r.gone_at >= %(start)s AND r.gone_at < %(end)s), 0) AS gone,
-               coalesce(sum(r.amount_cents) FILTER (
+               coalesce(sum(r.reinstated_cents) FILTER (
                    WHERE r.returned_at >= %(start)s AND r.returned_at < %(end)s), 0) AS recovered
         FROM credits.returns r JOIN credits.purchases p USING (stripe_payment_intent_id)
         WHERE p.completed_at IS NOT NULL

@@ -223,6 +223,8 @@ def _strip_purchases(person: Person) -> Counter[str]:
                 success_url=None,
                 cancel_url=None,
                 checkout_url=None,
+                receipt_url=None,
+                invoice_url=None,
                 request_id=None,
             ),
             "customers at Stripe": StripeCustomer.objects.filter(user_id=person.id).delete()[0],

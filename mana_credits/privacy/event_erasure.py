@@ -15,7 +15,7 @@ from credits.models import Purchase, StripeCustomer
 from mana_credits.privacy.erasure import Person, Rows, Sections
 from webhooks.models import StripeEvent
 
-# What Stripe's objects say of people; no handler reads any of it.
+# What Stripe's objects say of people; no handler needs any of it once the person is erased.
 PERSONAL = frozenset(
     {
         "billing_details",
@@ -24,10 +24,13 @@ PERSONAL = frozenset(
         "customer_email",
         "description",
         "email",
+        "hosted_invoice_url",
+        "invoice_pdf",
         "name",
         "payment_method_details",
         "phone",
         "receipt_email",
+        "receipt_url",
         "shipping",
     }
 )

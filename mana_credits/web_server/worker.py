@@ -150,6 +150,6 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
 
 def _body_limit(path: str) -> int:
     """Return how many bytes a body for this path may have."""
-    if path.startswith("/api/v1/webhooks/"):
-        return settings.MAX_WEBHOOK_BYTES
+    if path == settings.STRIPE_WEBHOOK_PATH:
+        return settings.MAX_EVENT_BYTES
     return settings.MAX_BODY_BYTES

@@ -61,13 +61,22 @@ async function watch() {
   if (!newest) return;
   let purchase = newest;
   tell("waiting");
-  for (let look = 0; look < LOOKS && !SETTLED.includes(purchase.status); look += 1) {
+  for (let look = 0; look < LOOKS && !isSettled(purchase); look += 1) {
     await new Promise((on) => setTimeout(on, LOOK_EVERY));
     purchase = await read(`credits/purchase/${purchase.id}`);
   }
-  tell(purchase.status, { arrived: credits(purchase.credits) });
+  tell(shownStatus(purchase), { arrived: credits(purchase.credits) });
   if (purchase.status === "completed") dispatchEvent(new Event("balance-moved"));
   await listPurchases();
+}
+
+function isSettled(purchase) {
+  return SETTLED.includes(purchase.status) || purchase.underReview;
+}
+
+/** Return the status in a buyer's words: an unpaid purchase under review is not just unpaid. */
+function shownStatus({ status, underReview, completedAt }) {
+  return underReview && !completedAt ? "review" : status;
 }
 
 function tell(state, values = {}) {
@@ -89,8 +98,19 @@ function line(one) {
     title: credits(one.credits),
     context: day(one.createdAt),
     amount: price(one.priceEuroCents),
-    after: text(`status-${one.status}`) ?? one.status,
+    after: text(`status-${shownStatus(one)}`) ?? one.status,
   });
+  $(".what small", node).append(...papers(one));
   node.classList.add(one.status === "completed" ? "in" : "open");
   return node;
+}
+
+/** Return links to what Stripe made out for a purchase: its receipt, its invoice. */
+function papers({ receiptUrl, invoiceUrl }) {
+  const named = { receipt: receiptUrl, invoice: invoiceUrl };
+  return Object.entries(named).filter(([, url]) => url).flatMap(([name, url]) => {
+    const link = made(`paper-${name}`);
+    link.href = url;
+    return [" ", link];
+  });
 }

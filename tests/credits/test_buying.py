@@ -1,11 +1,16 @@
 """A user buys credits: packages, purchases, Stripe's part of it."""
 
+from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
+from unittest.mock import patch
+from uuid import UUID, uuid4
 
 import pytest
+import stripe as library
 
+from credits.ledger.posting import Origin
 from credits.models import Balance, Package, Purchase, StripeCustomer, Transaction
+from credits.payments import purchases
 from tests.api import Caller, at_once, statuses, use
 from tests.factories import give, package
 from tests.stripe import PAGES, Stripe, buy, deliver
@@ -77,6 +82,9 @@ def test_a_card_payment_credits_the_purchase(
         "stripeCustomerId": intent["customer"],
         "status": "completed",
         "metadata": None,
+        "underReview": False,
+        "receiptUrl": None,
+        "invoiceUrl": None,
     }
     entry = Transaction.objects.get()
     assert (entry.type, entry.amount, entry.actor) == ("purchase", 500, "stripe")
@@ -283,3 +291,66 @@ def test_what_erased_people_bought_stays_in_the_books(
     assert not StripeCustomer.objects.filter(user_id="alice").exists()
     assert StripeEvent.objects.get(type="payment_intent.succeeded").payload == ""
     assert Balance.objects.get(pk=purchase.user_id).posted == 500
+
+
+@pytest.mark.parametrize("before", [" ", "\t", "\n", "\u00a0", "\u2003"])
+@pytest.mark.parametrize("name", ["successUrl", "cancelUrl"])
+def test_an_address_with_a_blank_is_refused_and_stripe_is_not_asked(
+    alice: Caller, starter: Package, stripe: Stripe, before: str, name: str
+) -> None:
+    for url in (before + PAGES[name], PAGES[name] + before):
+        answer = buy(alice, starter, **{**PAGES, name: url})
+
+        assert answer.status_code == 400
+        assert name in answer.json()["details"]
+    assert not Purchase.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("param", "field"), [("success_url", "successUrl"), ("cancel_url", "cancelUrl")]
+)
+def test_an_address_that_stripe_refuses_is_the_callers_mistake(
+    alice: Caller, starter: Package, stripe: Stripe, param: str, field: str
+) -> None:
+    refusal = library.InvalidRequestError("Not a valid URL", param, http_status=400)  # type: ignore[no-untyped-call]
+
+    with patch("stripe.checkout._session_service.SessionService.create", side_effect=refusal):
+        answer = buy(alice, starter, **PAGES)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "page_refused")
+    assert answer.json()["details"] == {field: ["Not a valid URL"]}
+    assert Purchase.objects.get().checkout_url is None
+
+
+def test_another_question_that_stripe_refuses_is_a_defect(
+    alice: Caller, starter: Package, stripe: Stripe
+) -> None:
+    refusal = library.InvalidRequestError("What?", "mode", http_status=400)  # type: ignore[no-untyped-call]
+
+    with patch("stripe.checkout._session_service.SessionService.create", side_effect=refusal):
+        answer = buy(alice, starter, **PAGES)
+
+    assert answer.status_code == 500
+
+
+def test_a_purchase_whose_payment_does_not_fit_is_under_review_until_it_is_resolved(
+    alice: Caller, starter: Package, stripe: Stripe
+) -> None:
+    purchase_id = buy(alice, starter).json()["purchaseId"]
+    stripe.pay(purchase_id)
+    (event,) = stripe.events()
+    event["data"]["object"]["amount_received"] = 400
+    deliver(event)
+    waiting = alice.get(f"purchase/{purchase_id}").json()
+
+    purchases.resolve_quarantine(
+        UUID(purchase_id),
+        credit=False,
+        reason="too little",
+        origin=Origin("operator:olga"),
+        now=datetime.now(UTC),
+    )
+
+    resolved = alice.get("purchases").json()[0]
+    assert (waiting["status"], waiting["underReview"]) == ("pending", True)
+    assert (resolved["status"], resolved["underReview"]) == ("cancelled", False)

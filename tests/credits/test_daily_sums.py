@@ -179,7 +179,8 @@ def test_returns_of_before_say_when_their_money_moved_as_well_as_is_known() -> N
         ("return_moved_says_when", {"gone_at": None}),
         ("return_moved_says_when", {"state": "closed", "taken": 0, "takes": 0}),
         ("return_that_came_back_says_when", {"returned_at": NOON}),
-        ("return_that_came_back_says_when", {"state": "returned"}),
+        ("return_that_came_back_says_when", {"reinstated_cents": 100, "state": "returned"}),
+        ("return_state_follows_the_cents", {"state": "returned"}),
     ],
 )
 def test_a_return_without_its_moment_is_refused(constraint: str, wrong: dict[str, object]) -> None:

@@ -7,6 +7,7 @@ from django.db import connection
 
 from credits.models import Purchase
 from credits.payments import money_back
+from credits.payments.stripe_facts import Movements
 from tests.conftest import discrepancies
 from tests.credits.test_returns import NOW, paid, went_back
 
@@ -76,8 +77,22 @@ def test_credits_that_the_ledger_did_not_take_are_found(purchase: Purchase) -> N
 
 
 def test_credits_of_money_that_stayed_are_found(purchase: Purchase) -> None:
-    tamper("UPDATE credits.returns SET amount_cents = 99")
+    tamper("UPDATE credits.returns SET amount_cents = 99, withdrawn_cents = 99")
 
     assert discrepancies() == [
         disagreeing(purchase, taken="200.0000", cents=99),
     ]
+
+
+def test_a_part_that_stands_withdrawn_and_took_nothing_is_found(purchase: Purchase) -> None:
+    dispute = went_back(
+        purchase, 400, kind="dispute", stripe_id="dp_1", movements=Movements(400, 400)
+    )
+    money_back.record(dispute, now=NOW)
+
+    tamper(
+        "UPDATE credits.returns SET reinstated_cents = 300, state = 'gone', given_back = false "
+        "WHERE kind = 'dispute'"
+    )
+
+    assert discrepancies() == [disagreeing(purchase, taken="200.0000", cents=200)]

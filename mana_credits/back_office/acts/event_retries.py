@@ -23,13 +23,14 @@ def process_event(
 ) -> StripeEvent:
     """Process a stored event again and return it; one that fails again keeps the traceback.
 
-    What the event comes to commits by itself, after the record of the act. Raises NotPermitted,
+    An event that could not be read is read again. Its effects commit by themselves, after the
+    record of the act. Raises NotPermitted,
     AlreadyDone, NoteMissing, EventNotWaiting.
     """
     why = audit.words(why)
     with audit.acting(operator, "webhooks.process_event", why=why, key=key) as act:
-        waiting = StripeEvent.objects.filter(pk=event_id, processed_at__isnull=True).first()
-        if waiting is None:
+        waiting = StripeEvent.objects.filter(pk=event_id).first()
+        if waiting is None or not waiting.is_due:
             raise EventNotWaiting
         act.subject = f"event:{event_id}"
         act.before = {"attempts": waiting.attempts}

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from credits.models import OutboxMessage
-from credits.payments import purchases
+from credits.payments import money_back, purchases
 from credits.reporting import dashboard_figures
 from credits.reporting.dashboard_figures import Period
 from mana_credits.back_office.acts import balance_adjustments
@@ -17,6 +17,7 @@ from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.frame import charts, operator_pages
 from mana_credits.back_office.frame.charts import Chart, Series
 from mana_credits.back_office.templatetags.office import amount, euros
+from webhooks import events
 from webhooks.models import StripeEvent
 
 DAYS = 30
@@ -107,6 +108,11 @@ ALARMS = (
         "admin:credits_purchase_changelist",
     ),
     Alarm(
+        "Disputes won whose money has not come back",
+        lambda: money_back.won_without_money(now=datetime.now(UTC)).count(),
+        "admin:credits_purchase_changelist",
+    ),
+    Alarm(
         "Messages that reached nobody",
         OutboxMessage.objects.filter(status="dead").count,
         "admin:credits_outboxmessage_changelist",
@@ -114,6 +120,11 @@ ALARMS = (
     Alarm(
         "Events of Stripe that wait or failed",
         StripeEvent.objects.filter(processed_at__isnull=True).count,
+        "admin:webhooks_stripeevent_changelist",
+    ),
+    Alarm(
+        "Events of Stripe that could not be read",
+        lambda: events.unreadable(now=datetime.now(UTC)).count(),
         "admin:webhooks_stripeevent_changelist",
     ),
 )

@@ -51,7 +51,10 @@ def process(request: HttpRequest, pk: str) -> HttpResponse:
             key=form.act_key,
             now=datetime.now(UTC),
         )
-        return f"Processed: {done.outcome}." if done.processed_at else "The event failed again."
+        if done.is_due:
+            reason = (done.error or "").strip().splitlines()[-1:]
+            return " ".join(["The event failed again.", *reason])
+        return f"Processed: {done.outcome}."
 
     return row_pages.act_on(request, _event(request, pk), form, "Process again", do)
 
@@ -66,7 +69,7 @@ def _event(request: HttpRequest, pk: str) -> Row:
             (f"purchase {purchase.number}", reverse("admin:purchase", args=(purchase.pk,))),
             (purchase.user_id, address_of(purchase.user_id)),
         )
-    waits = found.processed_at is None and request.user.has_perm("webhooks.process_event")
+    waits = found.is_due and request.user.has_perm("webhooks.process_event")
     return Row(
         found.type,
         f"event:{pk}",
@@ -81,12 +84,15 @@ def _event(request: HttpRequest, pk: str) -> Row:
         status=found.outcome or ("failed" if found.error else "pending"),
         links=links,
         acts=(("Process again", reverse("admin:process_event", args=(pk,))),) if waits else (),
-        blocks=(("Error", found.error or ""), ("Payload", _readable(found.payload))),
+        blocks=(
+            ("Reason" if found.processed_at else "Error", found.error or ""),
+            ("Payload", _readable(found.payload)),
+        ),
     )
 
 
 def _readable(payload: str) -> str:
     try:
         return pretty(json.loads(payload))
-    except ValueError:  # forgotten, or never JSON
+    except (ValueError, RecursionError):  # forgotten, or never JSON
         return payload

@@ -1,5 +1,6 @@
 """Lists of this app's rows."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import admin
@@ -17,6 +18,7 @@ from credits.models import (
     StaffAction,
     SyncSubscription,
 )
+from credits.payments import money_back
 from mana_credits.back_office.admin.intervention_pages import sync_address
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
 from mana_credits.back_office.templatetags.office import euros
@@ -51,6 +53,25 @@ class Quarantined(admin.SimpleListFilter):
         )
 
 
+class WonWithoutMoney(admin.SimpleListFilter):
+    """Purchases with a dispute that was won, but whose money has not come back."""
+
+    title = "dispute"
+    parameter_name = "dispute"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the choice."""
+        return [("won_without_money", "Won, money not back")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the rows of the choice."""
+        if self.value() is None:
+            return queryset
+        disputes = money_back.won_without_money(now=datetime.now(UTC))
+        payments = disputes.order_by().values("stripe_payment_intent_id")
+        return queryset.filter(stripe_payment_intent_id__in=payments)
+
+
 @admin.register(Purchase)
 class Purchases(ReadOnlyList):
     """Purchases."""
@@ -65,7 +86,7 @@ class Purchases(ReadOnlyList):
         "quarantined_at",
         "created_at",
     )
-    list_filter = ("status", Quarantined)
+    list_filter = ("status", Quarantined, WonWithoutMoney)
     search_fields = (
         "user_id__exact",
         "stripe_payment_intent_id__exact",

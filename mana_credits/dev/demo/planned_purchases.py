@@ -77,7 +77,7 @@ def _reinstate(account: Account, *, purchase: Purchase, back: Return, taken_id: 
         "stripe",
     )
     back.state, back.stripe_status = Return.State.RETURNED, "won"
-    back.returned_at = account.at
+    back.returned_at, back.reinstated_cents = account.at, back.amount_cents
     back.taken, back.given_back = Decimal(0), True
     purchase.status = Purchase.Status.COMPLETED
 
@@ -89,6 +89,7 @@ def _return(account: Account, purchase: Purchase, kind: str, stripe_id: str) -> 
         kind=kind,
         stripe_payment_intent_id=purchase.stripe_payment_intent_id or "",
         amount_cents=purchase.price_euro_cents,
+        withdrawn_cents=purchase.price_euro_cents,
         state=Return.State.GONE,
         stripe_status="lost" if kind == Return.Kind.DISPUTE else "succeeded",
         taken=purchase.credits,

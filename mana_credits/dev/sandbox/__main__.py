@@ -119,7 +119,7 @@ def _surroundings(
         "MANA_SERVICE_KEY": state.service_key,
         "MANA_AUTH_URL": provider.issuer,
         "DATABASE_URL": stack.enter_context(_database(state)),
-        "STRIPE_SECRET_KEY": "sk_test_sandbox",
+        "STRIPE_SECRET_KEY": "sk_sandbox",
         "STRIPE_WEBHOOK_SECRET": state.webhook_secret,
         "STRIPE_API_BASE": stack.enter_context(
             stripe.serving(webhook=f"{url}/api/v1/webhooks/stripe", secret=state.webhook_secret)

@@ -4,7 +4,8 @@
 - `GET /pay/ID`, a page; `POST /pay/ID` with `method=card` (declined-card, sepa, declined-sepa)
   pays a payment intent, a Checkout Session or a purchase of ours, named by its id;
 - `POST /disputes/ID` opens a dispute of a payment and takes the money; `inquiry=1` only asks, with
-  `amount` about a part; `POST /disputes/ID/won` (lost, warning_closed) ends it;
+  `amount` about a part; `POST /disputes/ID/won` (lost, warning_closed) ends it, and brings
+  `reinstated` cents back, of a won one all;
 - `POST /refunds/ID/failed` lets a refund fail.
 """
 
@@ -19,7 +20,7 @@ from typing import Any
 from aiohttp import web
 from localstripe import resources, webhooks
 from localstripe.errors import UserError
-from localstripe.resources import PaymentIntent, Refund
+from localstripe.resources import Charge, PaymentIntent, Refund
 
 from mana_credits.dev.sandbox import stripe_objects
 from mana_credits.dev.sandbox.stripe_objects import PAYMENT_METHODS, Dispute, Session
@@ -39,6 +40,10 @@ button { display: block; width: 100%; margin: .5rem 0; padding: .75rem; font: in
 PAGE = """<h1>{amount}</h1>
 <p>This stands in for Stripe's Checkout. No money moves.</p>
 <form method="post">{buttons}</form>{cancel}"""
+RECEIPT = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Sandbox receipt</title>
+<h1>{amount}</h1>
+<p>This stands in for Stripe's receipt.</p>"""
 BUTTON = '<button name="method" value="{0}">Pay: {0}</button>'
 CANCEL = '<p><a href="{}">Back without paying</a></p>'
 OUTCOME = '<h1>{}</h1><p>{}</p><p><a href="">Back to the ways to pay</a></p>'
@@ -102,6 +107,7 @@ def _application() -> web.Application:
     app = web.Application(middlewares=[server.error_middleware, _authorize])
     app.router.add_get("/pay/{id}", _page)
     app.router.add_post("/pay/{id}", _pay)
+    app.router.add_get("/receipts/{id}", _receipt)
     app.router.add_post("/disputes/{id}", _dispute)
     app.router.add_post("/disputes/{id}/{status}", _close)
     app.router.add_post("/refunds/{id}/failed", _fail_refund)
@@ -178,6 +184,12 @@ def _as_page(text: str, *, status: int = 200) -> web.Response:
     return web.Response(text=HEAD + text, content_type="text/html", status=status)
 
 
+async def _receipt(request: web.Request) -> web.Response:
+    charge = Charge._api_retrieve(request.match_info["id"])
+    amount = escape(f"{charge.amount / 100:.2f} EUR")
+    return web.Response(text=RECEIPT.format(amount=amount), content_type="text/html")
+
+
 async def _dispute(request: web.Request) -> web.StreamResponse:
     _, intent = _find(request.match_info["id"])
     form = await request.post()
@@ -189,7 +201,8 @@ async def _dispute(request: web.Request) -> web.StreamResponse:
 
 async def _close(request: web.Request) -> web.StreamResponse:
     dispute: Any = Dispute._api_retrieve(request.match_info["id"])
-    dispute._close(request.match_info["status"])
+    reinstated = (await request.post()).get("reinstated")
+    dispute._close(request.match_info["status"], int(str(reinstated)) if reinstated else None)
     return server.json_response(dispute._export())  # type: ignore[no-any-return]
 
 

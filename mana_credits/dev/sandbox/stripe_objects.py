@@ -117,16 +117,21 @@ class Dispute(StripeObject):
         self._move(-self.amount)
         tell("charge.dispute.funds_withdrawn", self)
 
-    def _close(self, status: str) -> None:
-        """End it: won, lost or warning_closed; a won one brings the money back."""
+    def _close(self, status: str, reinstated: int | None = None) -> None:
+        """End it: won, lost or warning_closed; `reinstated` cents come back, of a won one all."""
         self.status = status
-        if status == "won" and self.balance_transactions:
-            self._move(self.amount)
+        if reinstated is None:
+            reinstated = self.amount if status == "won" else 0
+        if reinstated and self.balance_transactions:
+            self._move(reinstated)
             tell("charge.dispute.funds_reinstated", self)
         tell("charge.dispute.closed", self)
 
     def _move(self, amount: int) -> None:
-        self.balance_transactions.append({"amount": amount, "currency": self.currency})
+        number = len(self.balance_transactions)
+        self.balance_transactions.append(
+            {"id": f"txn_{self.id}_{number}", "amount": amount, "currency": self.currency}
+        )
 
 
 def pay(intent: Any, method: str) -> None:
@@ -172,6 +177,7 @@ def extend() -> None:
     )
     Refund._api_create = classmethod(_create_refund)
     Charge.amount_refunded = property(_amount_refunded)
+    Charge.receipt_url = property(lambda charge: f"{Session._pay_at}/receipts/{charge.id}")
     for listed in (PaymentIntent, Refund, Dispute):
         listed._api_list_all = classmethod(_listing(listed._api_list_all.__func__))
 
@@ -219,6 +225,8 @@ def _amount_refunded(charge: Any) -> int:
 
 def _on_success(intent: Any) -> None:
     _succeeded(intent)
+    intent.latest_charge.metadata = dict(intent.metadata or {})
+    tell("charge.succeeded", intent.latest_charge)
     if session := session_of(intent):
         session._hear(paid=True)
 

@@ -1,0 +1,122 @@
+"""Current state: objects as Stripe has them now, fetched for a thin event or a reconciliation.
+
+What is applied follows from the object alone. An event's name may be older than the object.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import partial
+from typing import NamedTuple
+
+from credits.models import Purchase
+from credits.payments import money_back, purchases, receipts, stripe_api, stripe_facts
+from credits.payments.stripe_api import Object
+from webhooks.envelope import Related
+
+Step = Callable[[], Purchase | None]
+
+
+class Fetched(NamedTuple):
+    """An object of Stripe and its type."""
+
+    type: str
+    object: Object
+
+
+def can_fetch(related: Related) -> bool:
+    """Return whether objects of this type are ever applied."""
+    return related.type in APPLY
+
+
+def fetch(related: Related) -> Fetched | None:
+    """Return an object as Stripe has it now, None when Stripe has none; of a session, its payment.
+
+    Raises PaymentUnavailable, RefusedByStripe.
+    """
+    ask = {
+        "payment_intent": stripe_api.intent,
+        "refund": stripe_api.refund,
+        "dispute": stripe_api.dispute,
+        "charge": stripe_api.charge,
+        "invoice": stripe_api.invoice,
+        "checkout.session": stripe_api.session,
+    }[related.type]
+    found = ask(related.id)
+    if found is None:
+        return None
+    intent_id = stripe_facts.id_in(found, "payment_intent")
+    if related.type == "checkout.session" and intent_id:
+        return fetch(Related(intent_id, "payment_intent"))
+    return Fetched(related.type, found)
+
+
+def apply(fetched: Fetched, *, now: datetime) -> Purchase | None:
+    """Apply an object and return the purchase that it is about, if any."""
+    return APPLY[fetched.type](fetched.object, now)
+
+
+def intent_step(intent: Object, *, now: datetime) -> Step | None:
+    """Return what a payment intent's status does to its purchase; None where it says nothing."""
+    payment = stripe_facts.of_intent(intent)
+    match payment.status:
+        case "succeeded":
+            return partial(_complete, intent, now)
+        case "processing":
+            return partial(purchases.process, payment, at=now)
+        case "canceled":
+            return partial(purchases.cancel, payment, at=now)
+        case "requires_payment_method" if intent.get("last_payment_error"):
+            return partial(purchases.fail, payment, at=now)
+    return None
+
+
+def _complete(intent: Object, now: datetime) -> Purchase | None:
+    """Complete a purchase; an expanded charge brings its receipt."""
+    payment, charge = stripe_facts.of_intent(intent), intent.get("latest_charge")
+    receipt = stripe_facts.of_charge(charge) if isinstance(charge, Mapping) else None
+    purchase = purchases.complete(payment, at=now, now=now)
+    if receipt:
+        receipts.record(receipt)
+    return purchase
+
+
+def _intent(intent: Object, now: datetime) -> Purchase | None:
+    step = intent_step(intent, now=now)
+    return step() if step else purchases.of_payment(stripe_facts.of_intent(intent))
+
+
+def _session(session: Object, now: datetime) -> Purchase | None:
+    """Apply a session without a payment: it is still open, or has expired."""
+    payment = stripe_facts.of_session(session)
+    if session.get("status") == "expired":
+        return purchases.cancel(payment, at=now)
+    return purchases.of_payment(payment)
+
+
+def _refund(refund: Object, now: datetime) -> Purchase | None:
+    return money_back.record(stripe_facts.of_refund(refund, at=now), now=now)
+
+
+def _dispute(dispute: Object, now: datetime) -> Purchase | None:
+    return money_back.record(stripe_facts.of_dispute(dispute, at=now), now=now)
+
+
+def _charge(charge: Object, now: datetime) -> Purchase | None:
+    refunded = stripe_facts.cents(charge, "amount_refunded", default=0)
+    receipt = stripe_facts.of_charge(charge)
+    receipts.record(receipt)
+    return money_back.cross_check(receipt.intent_id, refunded_cents=refunded)
+
+
+def _invoice(invoice: Object, now: datetime) -> Purchase | None:
+    return receipts.record(stripe_facts.of_invoice(invoice))
+
+
+APPLY: Mapping[str, Callable[[Object, datetime], Purchase | None]] = {
+    "payment_intent": _intent,
+    "checkout.session": _session,
+    "refund": _refund,
+    "dispute": _dispute,
+    "charge": _charge,
+    "invoice": _invoice,
+}

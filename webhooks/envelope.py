@@ -1,0 +1,135 @@
+"""Envelopes: what a signed body says about its event, in Stripe's snapshot and thin form.
+
+A snapshot event (`object` is `event`) holds the object as it was. A thin one (`v2.core.event`)
+only names the object, as `related_object`, and its type begins with `v1.` for objects of API v1.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from credits.payments import stripe_facts
+from credits.payments.stripe_facts import UnreadableObject
+
+THIN = "v2.core.event"
+API_V1 = "v1."
+LEVELS = 100  # an event of Stripe nests about 15 deep
+NO_TYPE = "unreadable"
+
+Object = Mapping[str, Any]
+
+
+class Envelope(NamedTuple):
+    """An event's id, type and time, its body as text, and why it cannot be read, if it cannot."""
+
+    id: str
+    type: str
+    created_at: datetime
+    text: str
+    fault: str | None
+
+
+class Related(NamedTuple):
+    """The object that a thin event names."""
+
+    id: str
+    type: str
+
+
+def read(payload: bytes, *, now: datetime) -> Envelope:
+    """Return the envelope of a signed body.
+
+    A body without a valid id gets one made of its digest, so that its repetitions are one event.
+    """
+    text = _text(payload)
+    try:
+        body = parse(text)
+    except UnreadableObject as error:
+        return Envelope(_digest(payload), NO_TYPE, now, text, error.text)
+    name, kind = _name(body, "id"), _name(body, "type")
+    moment = _moment(body.get("created"))
+    known = {"id": name, "type": kind, "created": moment}
+    missing = [field for field, found in known.items() if found is None]
+    return Envelope(
+        name or _digest(payload),
+        kind or NO_TYPE,
+        moment or now,
+        text,
+        f"{', '.join(missing)} missing or invalid" if missing else None,
+    )
+
+
+def parse(text: str) -> Object:
+    """Return the JSON object of a stored body. Raises UnreadableObject."""
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableObject(f"The body is not JSON: {error}") from error
+    if not isinstance(body, Mapping):
+        raise UnreadableObject("The body is not a JSON object")
+    if _is_deeper(body, LEVELS):
+        raise UnreadableObject(f"The body nests more than {LEVELS} levels deep")
+    return body
+
+
+def subject(body: Object) -> Object:
+    """Return the object of a snapshot event. Raises UnreadableObject."""
+    data = body.get("data")
+    found = data.get("object") if isinstance(data, Mapping) else None
+    if not isinstance(found, Mapping):
+        raise UnreadableObject("data.object is not an object")
+    return found
+
+
+def is_thin(body: Object) -> bool:
+    """Return whether the event only names its object."""
+    return body.get("object") == THIN
+
+
+def related(body: Object) -> Related:
+    """Return the object that a thin event names. Raises UnreadableObject."""
+    found = body.get("related_object")
+    if not isinstance(found, Mapping):
+        raise UnreadableObject("related_object is not an object")
+    return Related(stripe_facts.name_in(found, "id"), stripe_facts.name_in(found, "type"))
+
+
+def _text(payload: bytes) -> str:
+    """Return a body as text that the database can hold; what is not UTF-8 is escaped."""
+    return payload.decode(errors="backslashreplace").replace("\0", "\\0")
+
+
+def _digest(payload: bytes) -> str:
+    return f"unreadable_{hashlib.sha256(payload).hexdigest()}"
+
+
+def _name(body: Object, field: str) -> str | None:
+    try:
+        return stripe_facts.name_in(body, field)
+    except UnreadableObject:
+        return None
+
+
+def _moment(created: Any) -> datetime | None:
+    """Return seconds since 1970, or a timestamp of the thin form, as a moment."""
+    try:
+        if isinstance(created, str):
+            moment = datetime.fromisoformat(created)
+            return moment.astimezone(UTC) if moment.tzinfo else None
+        return None if isinstance(created, bool) else datetime.fromtimestamp(created, UTC)
+    except (ValueError, TypeError, OverflowError, OSError):
+        return None
+
+
+def _is_deeper(body: Any, levels: int) -> bool:
+    here = [body]
+    for _ in range(levels):
+        here = [
+            one
+            for part in here
+            for one in (part.values() if isinstance(part, dict) else part)
+            if isinstance(one, dict | list)
+        ]
+    return bool(here)

@@ -1,0 +1,107 @@
+"""Handlers: what each type of Stripe's events does to a purchase.
+
+A handler reads the event's object and makes one call of the domain, which keys effects by the
+object, so that two events about one object have one effect.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from credits.models import Purchase, Return
+from credits.payments import money_back, purchases, receipts, stripe_facts
+
+State = Return.State
+
+
+class EventContext(NamedTuple):
+    """An event's object, when Stripe made the event, and our clock."""
+
+    object: Mapping[str, Any]
+    at: datetime
+    now: datetime
+
+
+Handler = Callable[[EventContext], Purchase | None]
+
+
+def _intent_succeeded(event: EventContext) -> Purchase | None:
+    return purchases.complete(stripe_facts.of_intent(event.object), at=event.at, now=event.now)
+
+
+def _intent_processing(event: EventContext) -> Purchase | None:
+    return purchases.process(stripe_facts.of_intent(event.object), at=event.at)
+
+
+def _intent_failed(event: EventContext) -> Purchase | None:
+    return purchases.fail(stripe_facts.of_intent(event.object), at=event.at)
+
+
+def _intent_canceled(event: EventContext) -> Purchase | None:
+    return purchases.cancel(stripe_facts.of_intent(event.object), at=event.at)
+
+
+def _session_completed(event: EventContext) -> Purchase | None:
+    session = stripe_facts.of_session(event.object)
+    if session.status == "unpaid":  # the money of a SEPA debit takes days
+        return purchases.process(session, at=event.at)
+    return purchases.complete(session, at=event.at, now=event.now)
+
+
+def _session_failed(event: EventContext) -> Purchase | None:
+    return purchases.fail(stripe_facts.of_session(event.object), at=event.at)
+
+
+def _session_expired(event: EventContext) -> Purchase | None:
+    return purchases.cancel(stripe_facts.of_session(event.object), at=event.at)
+
+
+def _refund(event: EventContext) -> Purchase | None:
+    return money_back.record(stripe_facts.of_refund(event.object, at=event.at), now=event.now)
+
+
+def _charge_refunded(event: EventContext) -> Purchase | None:
+    return money_back.cross_check(
+        stripe_facts.id_in(event.object, "payment_intent"),
+        refunded_cents=stripe_facts.cents(event.object, "amount_refunded"),
+    )
+
+
+def _charge(event: EventContext) -> Purchase | None:
+    return receipts.record(stripe_facts.of_charge(event.object))
+
+
+def _invoice(event: EventContext) -> Purchase | None:
+    return receipts.record(stripe_facts.of_invoice(event.object))
+
+
+def _dispute(at_least: str) -> Handler:
+    def handler(event: EventContext) -> Purchase | None:
+        fact = stripe_facts.of_dispute(event.object, at_least=at_least, at=event.at)
+        return money_back.record(fact, now=event.now)
+
+    return handler
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "payment_intent.succeeded": _intent_succeeded,
+    "payment_intent.processing": _intent_processing,
+    "payment_intent.payment_failed": _intent_failed,
+    "payment_intent.canceled": _intent_canceled,
+    "checkout.session.completed": _session_completed,
+    "checkout.session.async_payment_succeeded": _session_completed,
+    "checkout.session.async_payment_failed": _session_failed,
+    "checkout.session.expired": _session_expired,
+    "refund.created": _refund,
+    "refund.updated": _refund,
+    "refund.failed": _refund,
+    "charge.succeeded": _charge,
+    "charge.updated": _charge,
+    "charge.refunded": _charge_refunded,
+    "charge.dispute.created": _dispute(State.OPEN),
+    "charge.dispute.updated": _dispute(State.OPEN),
+    "charge.dispute.funds_withdrawn": _dispute(State.GONE),
+    "charge.dispute.funds_reinstated": _dispute(State.RETURNED),
+    "charge.dispute.closed": _dispute(State.OPEN),
+    "invoice.paid": _invoice,
+}
