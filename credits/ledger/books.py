@@ -84,20 +84,21 @@ RULES = {
         WHERE user_id = ANY(%(users)s) AND b.last_number <> coalesce(t.newest, 0)
     """,
     "what is given back does not exceed its original": """
-        SELECT o.user_id, format('%%s came back of transaction %%s, which moved %%s',
+        SELECT r.user_id, format('%%s came back of transaction %%s, which moved %%s',
                                  sum(r.amount), o.number, o.amount)
         FROM credits.transactions r
-        JOIN credits.transactions o ON o.user_id = r.user_id AND o.id = r.related_id
-        WHERE r.user_id = ANY(%(users)s)
-        GROUP BY o.user_id, o.id, o.number, o.amount HAVING abs(sum(r.amount)) > abs(o.amount)
-            OR sign(sum(r.amount)) = sign(o.amount)
+        LEFT JOIN credits.transactions o ON o.user_id = r.user_id AND o.id = r.related_id
+        WHERE r.user_id = ANY(%(users)s) AND r.related_id IS NOT NULL
+        GROUP BY r.user_id, r.related_id, o.number, o.amount HAVING o.number IS NULL
+            OR abs(sum(r.amount)) > abs(o.amount) OR sign(sum(r.amount)) = sign(o.amount)
     """,
     "a committed reservation took what its transaction says": """
         SELECT r.user_id, format('reservation %%s took %%s, its transaction %%s',
                                  r.id, r.committed_amount, t.amount)
         FROM credits.reservations r
-        JOIN credits.transactions t ON t.user_id = r.user_id AND t.id = r.transaction_id
-        WHERE r.user_id = ANY(%(users)s) AND t.amount <> -r.committed_amount
+        LEFT JOIN credits.transactions t ON t.user_id = r.user_id AND t.id = r.transaction_id
+        WHERE r.user_id = ANY(%(users)s) AND r.transaction_id IS NOT NULL
+          AND t.amount IS DISTINCT FROM -r.committed_amount
     """,
     "a priced entry names an operation of the catalogue": """
         SELECT user_id, format('transaction %%s is for %%s, which the catalogue does not have',
