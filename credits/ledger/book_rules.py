@@ -98,18 +98,18 @@ RULES = {
         FROM walks WHERE last_number <> walked_to
     """,
     "what is given back does not exceed its original": """
-        SELECT o.user_id, format('%%s came back of transaction %%s, which moved %%s',
+        SELECT k.user_id, format('%%s came back of transaction %%s, which moved %%s',
                                  r.total, o.number, o.amount)
         FROM (SELECT DISTINCT user_id, related_id FROM keyed WHERE related_id IS NOT NULL) k
-        CROSS JOIN LATERAL (
+        LEFT JOIN LATERAL (
             SELECT * FROM credits.transactions
             WHERE user_id = k.user_id AND id = k.related_id OFFSET 0
-        ) o
+        ) o ON true
         CROSS JOIN LATERAL (
             SELECT sum(amount) AS total FROM credits.transactions
-            WHERE user_id = o.user_id AND related_id = o.id
+            WHERE user_id = k.user_id AND related_id = k.related_id
         ) r
-        WHERE abs(r.total) > abs(o.amount) OR sign(r.total) = sign(o.amount)
+        WHERE o.number IS NULL OR abs(r.total) > abs(o.amount) OR sign(r.total) = sign(o.amount)
     """,
     "a committed reservation took what its transaction says": """
         SELECT r.* FROM accounts a CROSS JOIN LATERAL (
@@ -120,7 +120,19 @@ RULES = {
                 WHERE user_id = t.user_id AND transaction_id = t.id OFFSET 0
             ) r
             WHERE t.user_id = a.user_id AND t.number > a.checked
-              AND t.amount <> -r.committed_amount
+              AND a.checked > 0 AND t.amount <> -r.committed_amount
+            OFFSET 0
+        ) r
+        UNION ALL
+        SELECT r.* FROM accounts a CROSS JOIN LATERAL (
+            SELECT r.user_id, format('reservation %%s took %%s, its transaction %%s',
+                                     r.id, r.committed_amount, t.amount)
+            FROM credits.reservations r LEFT JOIN LATERAL (
+                SELECT amount FROM credits.transactions
+                WHERE user_id = r.user_id AND id = r.transaction_id OFFSET 0
+            ) t ON true
+            WHERE r.user_id = a.user_id AND r.transaction_id IS NOT NULL
+              AND a.checked = 0 AND t.amount IS DISTINCT FROM -r.committed_amount
             OFFSET 0
         ) r
     """,

@@ -201,6 +201,7 @@ def test_each_rule_of_the_ledger_has_a_damage() -> None:
 @pytest.mark.breaks_the_books
 def test_a_row_linked_to_another_users_is_found(alice: str, bob: str) -> None:
     damage(
+        "SET LOCAL session_replication_role = replica",  # without foreign keys
         f"UPDATE {T} SET related_id = (SELECT id FROM {T} WHERE user_id = 'bob'),"
         " spent_change = spent_change WHERE number = 3",
         f"UPDATE {T} SET user_id = 'bob', number = 9 WHERE type = 'usage' AND app_id = 'research'",
@@ -209,7 +210,7 @@ def test_a_row_linked_to_another_users_is_found(alice: str, bob: str) -> None:
     found = books.check(["alice", "bob"])
 
     assert {(one.rule, one.user_id) for one in found} >= {
-        (GIVEN_BACK, "bob"),
+        (GIVEN_BACK, "alice"),
         (COMMITTED, "alice"),
     }
 

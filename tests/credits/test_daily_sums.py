@@ -148,31 +148,6 @@ def test_money_of_payments_that_are_none_of_ours_is_not_counted() -> None:
     assert DailyRevenue.objects.get().gone_cents == 0
 
 
-def test_returns_of_before_say_when_their_money_moved_as_well_as_is_known() -> None:
-    gone = went_back(paid(), 100)
-    returned = went_back(paid(), 100, state="returned")
-    still_here = went_back(paid(), 100, kind="dispute", state="open")
-    for fact in (gone, returned, still_here):
-        money_back.record(fact, now=NOON)
-    with connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-
-    call_command("migrate", "credits", "0009", verbosity=0)
-    call_command("migrate", verbosity=0)
-
-    moments = {
-        stripe_id: (gone_at, returned_at)
-        for stripe_id, gone_at, returned_at in Return.objects.values_list(
-            "stripe_id", "gone_at", "returned_at"
-        )
-    }
-    assert moments == {
-        gone.stripe_id: (NOON, None),
-        returned.stripe_id: (NOON, NOON),
-        still_here.stripe_id: (None, None),
-    }
-
-
 @pytest.mark.parametrize(
     ("constraint", "wrong"),
     [

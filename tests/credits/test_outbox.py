@@ -34,7 +34,8 @@ def notify(settings: Settings) -> Iterator[NotifyServer]:
 
 
 def tell(key: str = "paused:alice") -> None:
-    outbox.tell("alice", BODY, key=key, now=NOW)
+    with transaction.atomic():
+        outbox.tell("alice", BODY, key=key, now=NOW)
 
 
 def deliver(*, minutes: int = 0) -> list[str]:

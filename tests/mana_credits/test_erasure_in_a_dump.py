@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 
 from credits import worker
 from credits.ledger import ledger_checks
@@ -86,7 +86,8 @@ def spend_and_hold(service: Caller) -> None:
     service.post("reserve", {**named, "amount": 5, "reason": "chat:trace-hold"}, headers)
     service.post("commit", {"reservationId": str(hold(DORA, 3).pk), "description": "trace-commit"})
     subscribe(DORA, at=NOW)
-    outbox.tell(DORA, {"userId": DORA, "body": f"Hello {NAME}"}, key=f"told:{DORA}", now=NOW)
+    with transaction.atomic():
+        outbox.tell(DORA, {"userId": DORA, "body": f"Hello {NAME}"}, key=f"told:{DORA}", now=NOW)
 
 
 def buy_and_be_refunded(stripe: Stripe, starter: Package) -> None:
