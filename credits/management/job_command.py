@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand
 
 from credits import due_rows, worker
 from credits.due_rows import FAILED, SKIPPED
+from credits.management import arguments
 from credits.worker import Job
 
 
@@ -42,7 +43,12 @@ class LimitedJobCommand(JobCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take how many at most."""
-        parser.add_argument("--limit", type=int, default=100_000, help="at most so many rows")
+        parser.add_argument(
+            "--limit",
+            type=arguments.whole_number,
+            default=100_000,
+            help="maximum number of rows",
+        )
 
 
 def exit_code(outcomes: Counter[str]) -> int:

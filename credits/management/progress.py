@@ -2,7 +2,7 @@
 
 import sys
 import time
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 from tqdm import tqdm
 
 from credits.ledger import books
+from credits.management.arguments import whole_number
 
 SECONDS_BETWEEN_LINES = 5.0
 USERS_PER_CHECK = 1_000
@@ -41,13 +42,6 @@ def add_apply(parser: ArgumentParser, *, default: bool = False) -> None:
     choice.add_argument(
         "--dry-run", dest="apply", action="store_false", help=f"change nothing ({says})"
     )
-
-
-def whole_number(text: str) -> int:
-    """Return the number of at least 1 that `text` says; argparse tells of the error."""
-    if not text.isdecimal() or int(text) == 0:
-        raise ArgumentTypeError("a whole number of at least 1 is expected")
-    return int(text)
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

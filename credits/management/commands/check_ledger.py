@@ -13,6 +13,7 @@ from credits import worker
 from credits.ledger import books, ledger_checks
 from credits.ledger.books import BooksDoNotClose, Discrepancy
 from credits.ledger.ledger_checks import Scope
+from credits.management import arguments
 from credits.management.progress import add_batch_size, progress
 from credits.worker import Job
 
@@ -30,7 +31,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take what to check, and the size of a batch."""
         what = parser.add_mutually_exclusive_group()
-        what.add_argument("--user", help="the id of the one user to check")
+        what.add_argument("--user", type=arguments.user_id, help="the id of the one user to check")
         what.add_argument(
             "--changes",
             action="store_true",

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import CommandError
 from tqdm import tqdm
 
+from credits.management import arguments
 from credits.management.job_command import JobCommand
 from credits.reporting import daily_totals
 
@@ -25,8 +26,8 @@ class Command(JobCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take which days."""
         parser.add_argument("--all", action="store_true", help="every day since the first one")
-        parser.add_argument("--from", dest="first", type=date.fromisoformat, help="2026-11-01")
-        parser.add_argument("--to", dest="last", type=date.fromisoformat, help="2026-11-30")
+        parser.add_argument("--from", dest="first", type=arguments.day, help="2026-11-01")
+        parser.add_argument("--to", dest="last", type=arguments.day, help="2026-11-30")
 
     def handle(self, **options: Any) -> None:
         """Sum, and count the days."""

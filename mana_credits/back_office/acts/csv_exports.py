@@ -1,7 +1,6 @@
 """Lists as CSV for spreadsheets: streamed, so that memory does not grow with the rows."""
 
-import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -9,6 +8,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 
+from credits import spreadsheets
 from credits.errors import DomainError
 from credits.models import Purchase, StaffAction, Transaction
 from gifts.models import GiftCode
@@ -16,8 +16,6 @@ from mana_credits.back_office.acts import audit
 from mana_credits.back_office.acts.audit import Operator, Why
 
 ROWS_AT_ONCE = 2_000
-# What a spreadsheet would take for a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Filter(NamedTuple):
@@ -73,12 +71,9 @@ def export(operator: Operator, name: str, chosen: Filter, *, key: UUID) -> Itera
 
 
 def _lines(sheet: Sheet, chosen: Filter) -> Iterator[str]:
-    writer = csv.writer(_Echo())
-    yield writer.writerow(sheet.columns)
     with transaction.atomic():  # a cursor on the server lives in a transaction
         rows = _chosen(sheet, chosen).values_list(*sheet.columns)
-        for row in rows.iterator(ROWS_AT_ONCE):
-            yield writer.writerow(_cells(row))
+        yield from spreadsheets.lines(sheet.columns, rows.iterator(ROWS_AT_ONCE))
 
 
 def _chosen(sheet: Sheet, chosen: Filter) -> QuerySet[Any]:
@@ -90,26 +85,6 @@ def _chosen(sheet: Sheet, chosen: Filter) -> QuerySet[Any]:
     if chosen.until:
         rows = rows.filter(**{f"{sheet.at}__lt": chosen.until})
     return rows
-
-
-def _cells(row: Iterable[object]) -> list[object]:
-    return [_cell(value) for value in row]
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, str) and value.startswith(FORMULA):
-        return f"'{value}"
-    return value
-
-
-class _Echo:
-    """A file that hands back what is written to it."""
-
-    def write(self, text: str) -> str:
-        """Return the text."""
-        return text
 
 
 SHEETS: Mapping[str, Sheet] = {
