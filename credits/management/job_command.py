@@ -15,9 +15,9 @@ from credits.worker import Job
 
 
 class JobCommand(BaseCommand):
-    """Runs the job named `job`, as the worker does, and prints what it came to.
+    """Runs the job named `job` as the worker does, and prints its outcomes.
 
-    Rows that failed before are tried again at once. The exit code is 1 if a row failed, else 75
+    Rows that failed before are retried at once. The exit code is 1 if a row failed, else 75
     (EX_TEMPFAIL of sysexits.h: try again later) if a row was skipped because it is locked.
     """
 
@@ -28,7 +28,7 @@ class JobCommand(BaseCommand):
         self.run_job(worker.jobs()[self.job])
 
     def run_job(self, job: Job) -> None:
-        """Run `job`, print how often each outcome came up, and exit unless all went well."""
+        """Run `job`, print the count of each outcome, and exit unless all rows succeeded."""
         now = worker.now()
         due_rows.retry_postponed(job.name, now=now)
         outcomes = worker.run(job, now=now)
@@ -39,10 +39,10 @@ class JobCommand(BaseCommand):
 
 
 class LimitedJobCommand(JobCommand):
-    """Runs a job that takes rows, up to `--limit` of them."""
+    """Runs a job on at most `--limit` rows."""
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take how many at most."""
+        """Add `--limit`."""
         parser.add_argument(
             "--limit",
             type=arguments.whole_number,

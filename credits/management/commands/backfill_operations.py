@@ -1,4 +1,4 @@
-"""`manage.py backfill_operations`: say which operation old usages were for."""
+"""`manage.py backfill_operations`: attribute old usages to operations."""
 
 from argparse import ArgumentParser, ArgumentTypeError
 from collections import Counter
@@ -21,7 +21,7 @@ COLUMNS = ("app_id", "description", "operation", "quantity")
 
 
 class Command(BackfillCommand):
-    """Attributes usages that name no operation."""
+    """Attributes usages without an operation."""
 
     help = (
         "Attributes usages that name no operation, such as imported ones, to operations of the "
@@ -32,19 +32,19 @@ class Command(BackfillCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take the mapping as well."""
+        """Add the mapping."""
         super().add_arguments(parser)
         parser.add_argument("--mapping", type=Path, required=True, help="the CSV file")
 
     def handle(self, **options: Any) -> None:
-        """Read the mapping, then walk."""
+        """Read the mapping, then attribute in batches."""
         self.rules = _rules(options["mapping"])
         self.usages: Counter[str] = Counter()
         self.credits: dict[str, Decimal] = {}
         super().handle(**options)
 
     def repair(self, users: list[str], *, apply: bool, **options: Any) -> list[str]:
-        """Attribute these users' usages."""
+        """Report or attribute these users' usages."""
         found = backfills.operations(users, self.rules, apply=apply)
         for one in found:
             self.usages[one.operation] += one.usages
@@ -52,7 +52,7 @@ class Command(BackfillCommand):
         return users if found else []
 
     def counts(self, found: int) -> dict[str, object]:
-        """Return usages and credits by operation."""
+        """Return the number of usages and their credits by operation."""
         return {
             operation: f"{usages:,} usages, {plain(self.credits[operation])} credits"
             for operation, usages in sorted(self.usages.items())

@@ -1,4 +1,4 @@
-"""`manage.py backfill_usage_stats`: count usage by day anew."""
+"""`manage.py backfill_usage_stats`: recount usage by day."""
 
 from argparse import ArgumentParser
 from typing import Any, ClassVar
@@ -9,7 +9,7 @@ from credits.management.backfill_command import BackfillCommand
 
 
 class Command(BackfillCommand):
-    """Counts usages by app and UTC day."""
+    """Recounts usages by app and UTC day."""
 
     help = (
         "Counts the usage statistics anew from the transactions, for all days or those --from "
@@ -19,7 +19,7 @@ class Command(BackfillCommand):
     applies: ClassVar[bool] = True
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take the days as well."""
+        """Add the days."""
         super().add_arguments(parser)
         parser.add_argument(
             "--from",
@@ -35,6 +35,6 @@ class Command(BackfillCommand):
         )
 
     def repair(self, users: list[str], *, apply: bool, **options: Any) -> list[str]:
-        """Count these users' days."""
+        """Report or recount these users' days."""
         first, last = options["first"], options["last"]
         return self.say(backfills.usage(users, first=first, last=last, apply=apply))

@@ -1,4 +1,4 @@
-"""`manage.py grant_credits`: credits for many users, under a campaign's name."""
+"""`manage.py grant_credits`: grant credits to many users under a campaign's name."""
 
 import getpass
 import sys

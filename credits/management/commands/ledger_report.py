@@ -1,4 +1,4 @@
-"""`manage.py ledger_report`: what a month did to all credits, and that it adds up."""
+"""`manage.py ledger_report`: a month's movements of all credits, checked against the balances."""
 
 from argparse import ArgumentParser
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from credits.management import arguments
 from credits.reporting import ledger_report
 from credits.reporting.ledger_report import Moment, Report
 
-# Under which heading a section stands.
+# The heading of each section.
 PARTS = {
     "opening": "What all users had",
     "movement": "What moved",
@@ -29,7 +29,7 @@ Row = tuple[str, str, str, int | str, Decimal]
 
 
 class Command(BaseCommand):
-    """Prints a month's report, and writes it to a file."""
+    """Prints a month's report and, with --csv, writes it to a file."""
 
     help = (
         "Says what all users had when a month (UTC) began, what was sold, granted, spent, "
@@ -40,7 +40,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take the month and the file."""
+        """Add the month and the file."""
         parser.add_argument("--month", type=arguments.month, required=True, help="as 2026-10")
         parser.add_argument("--csv", type=Path, help="a file to write the same numbers to")
 
@@ -61,7 +61,7 @@ class Command(BaseCommand):
 
 
 def _rows(made: Report) -> Iterator[Row]:
-    """Yield section, name, operation, count, credits of each number, in the order of reading."""
+    """Yield the report's rows in order: section, name, operation, count, credits."""
     yield from _moment("opening", made.opening)
     for name, moved in made.movements.items():
         yield "movement", name, "", *moved

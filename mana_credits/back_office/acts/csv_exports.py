@@ -1,4 +1,4 @@
-"""Lists as CSV for spreadsheets: streamed, so that memory does not grow with the rows."""
+"""Lists as CSV files, streamed so that memory does not grow with the rows."""
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
@@ -19,7 +19,7 @@ ROWS_AT_ONCE = 2_000
 
 
 class Filter(NamedTuple):
-    """Which rows: of one user, from a moment on, before another one."""
+    """The rows of one user, from `since` on, before `until`; each part is optional."""
 
     user_id: str = ""
     since: datetime | None = None
@@ -27,7 +27,7 @@ class Filter(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """A list that can be had: its columns (of the model), the rows, in order, and their time."""
+    """A list that can be exported: columns, ordered rows, the columns of time and user."""
 
     columns: tuple[str, ...]
     rows: Callable[[], QuerySet[Any]]
@@ -36,7 +36,7 @@ class Sheet(NamedTuple):
 
 
 class SheetUnknown(DomainError):
-    """There is no such list."""
+    """The list does not exist."""
 
     code = "sheet_not_found"
     status = 404
@@ -44,12 +44,12 @@ class SheetUnknown(DomainError):
 
 
 def names() -> list[str]:
-    """Return what can be exported."""
+    """Return the names of the lists."""
     return list(SHEETS)
 
 
 def export(operator: Operator, name: str, chosen: Filter, *, key: UUID) -> Iterator[str]:
-    """Return the lines of a list; that it was exported is on record before the first one.
+    """Record the export, then return the lines of the list.
 
     Raises NotPermitted, AlreadyDone, SheetUnknown.
     """
@@ -110,7 +110,7 @@ SHEETS: Mapping[str, Sheet] = {
         lambda: StaffAction.objects.order_by("pk"),
         at="at",
     ),
-    # Without codes: whoever has one has the credits.
+    # Without codes: a code is as good as its credits.
     "gifts": Sheet(
         (
             *("number", "created_at", "creator_id", "total_credits", "type", "status"),
