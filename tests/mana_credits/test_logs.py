@@ -14,7 +14,7 @@ from django.db import IntegrityError, connection, transaction
 from credits import database_errors
 from credits.ledger import ledger
 from mana_credits import logs, middleware
-from mana_credits.api import tokens
+from mana_credits.api import key_ring
 from tests.api import Caller, use
 from tests.environment import PROVIDER, SERVICE_KEY
 from tests.factories import give
@@ -50,7 +50,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Any:
         for module, name in (
             (middleware, "access"),
             (database_errors, "database_errors"),
-            (tokens, "tokens"),
+            (key_ring, "key_ring"),
         ):
             patch.setattr(module, "logger", structlog.get_logger(name))
         yield written
