@@ -113,7 +113,7 @@ def test_a_form_sent_again_says_so(fiona: Client) -> None:
 
     answer = fiona.post("/admin/export/", sent)
 
-    assert "it acted once" in answer.content.decode()
+    assert "it took effect once" in answer.content.decode()
 
 
 def test_the_account_page_leads_there(amir: Client) -> None:

@@ -72,14 +72,14 @@ class AlreadyDone(DomainError):
 
     code = "already_done"
     status = 409
-    message = "This form was sent before; it acted once"
+    message = "This form was already submitted; it took effect once"
 
 
 class NoteMissing(DomainError):
     """The act needs a note, but the note is empty."""
 
     code = "note_missing"
-    message = "Say why: the note is empty"
+    message = "The note is empty"
 
 
 def require(operator: Operator, permission: str) -> None:

@@ -49,7 +49,7 @@ class AlreadyReversed(DomainError):
 
     code = "already_reversed"
     status = 409
-    message = "This transaction was reversed before"
+    message = "This transaction is already reversed"
 
 
 class RequestDecided(DomainError):
@@ -65,7 +65,7 @@ class OwnRequest(DomainError):
 
     code = "own_request"
     status = 403
-    message = "Somebody else has to decide about your request"
+    message = "You cannot decide about your own request"
 
 
 def preview(operator: Operator, user_id: str, amount: Decimal, *, now: datetime) -> Preview:

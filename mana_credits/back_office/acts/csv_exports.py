@@ -40,7 +40,7 @@ class SheetUnknown(DomainError):
 
     code = "sheet_not_found"
     status = 404
-    message = "There is no such list"
+    message = "The list does not exist"
 
 
 def names() -> list[str]:

@@ -68,7 +68,7 @@ class RefundNotRequested(DomainError):
 
     code = "refund_not_requested"
     status = 409
-    message = "This refund does not wait to be sent"
+    message = "This refund is already sent or does not exist"
 
 
 class SoAlready(DomainError):
@@ -76,7 +76,7 @@ class SoAlready(DomainError):
 
     code = "so_already"
     status = 409
-    message = "It is so already; nothing was changed"
+    message = "The object is already in the requested state; nothing was changed"
 
 
 def refundable(purchase: Purchase) -> int:

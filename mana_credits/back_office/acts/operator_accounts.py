@@ -37,7 +37,7 @@ class OwnAccount(DomainError):
 
     code = "own_account"
     status = 403
-    message = "Somebody else has to change your account"
+    message = "You cannot change your own account"
 
 
 class NameTaken(DomainError):
@@ -45,7 +45,7 @@ class NameTaken(DomainError):
 
     code = "name_taken"
     status = 409
-    message = "Choose another name: letters and digits, and nobody else's"
+    message = "The username is taken or invalid: use letters, digits and @ . + - _"
 
 
 class WeakPassword(DomainError):
