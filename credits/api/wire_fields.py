@@ -89,7 +89,7 @@ class Text(serializers.CharField):
 class Label(Text):
     """A short string without control characters: an id, a key, a name of an app."""
 
-    default_error_messages = labels.MESSAGES
+    default_error_messages = {**labels.MESSAGES}
     pattern = labels.LABEL
 
     def to_internal_value(self, data: object) -> str:
