@@ -9,7 +9,6 @@ from rest_framework import serializers
 from credits import email_addresses
 from credits.api.wire_fields import Credits
 from credits.email_addresses import mailbox
-from gifts import code_format
 from gifts.models import LARGEST_GIFT, SMALLEST_GIFT
 
 
@@ -47,13 +46,13 @@ class Email(serializers.EmailField):
         return mailbox(super().to_internal_value(data)) or self.fail("invalid")
 
 
-@extend_schema_field({"type": "string", "example": "ABCD-EFGH-JKLM"})
+@extend_schema_field({"type": "string", "example": "ABCDEFGHJK"})
 class Code(serializers.Field[Any, Any, str, Any]):
-    """A gift's code as people read it."""
+    """A gift's code, without dashes."""
 
     def to_representation(self, value: str) -> str:
-        """Return ABCD-EFGH-JKLM."""
-        return code_format.shown(value)
+        """Return it as it is."""
+        return value
 
 
 @extend_schema_field({"type": "string", "format": "uri"})
@@ -61,8 +60,8 @@ class GiftUrl(Code):
     """The address of a gift's public page."""
 
     def to_representation(self, value: str) -> str:
-        """Return `{BASE_URL}/g/ABCD-EFGH-JKLM`."""
-        return f"{settings.BASE_URL}/g/{code_format.shown(value)}"
+        """Return `{BASE_URL}/g/ABCDEFGHJK`."""
+        return f"{settings.BASE_URL}/g/{value}"
 
 
 class Is(serializers.BooleanField):

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from credits.amounts import plain
 from credits.errors import DomainError
-from gifts import campaigns, code_format
+from gifts import campaigns
 from gifts.campaigns import Plan
 from gifts.codes import DEFAULT_VALIDITY, LONGEST_VALIDITY
 from gifts.models import CAMPAIGN_LENGTH, LARGEST_GIFT, MESSAGE_LENGTH, SMALLEST_GIFT, Campaign
@@ -113,7 +113,7 @@ def _write(campaign: Campaign, path: Path) -> int:
         out = csv.writer(file)
         out.writerow(["code", "url", "credits"])
         for gift in gifts.iterator():
-            code = code_format.shown(gift.code)
+            code = gift.code
             out.writerow([code, f"{settings.BASE_URL}/g/{code}", plain(gift.total_credits)])
     draft.replace(path)
     return gifts.count()
