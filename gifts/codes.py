@@ -56,7 +56,11 @@ class GiftNotRedeemable(DomainError):
     """The gift was redeemed, cancelled, or its time is over. Details: `status`."""
 
     code = "gift_not_redeemable"
-    message = "This gift was redeemed, was cancelled or has expired"
+    message = "Gift code is depleted"
+
+    def __init__(self, *, status: str) -> None:
+        text = "Gift code expired" if status == Status.EXPIRED else f"Gift code is {status}"
+        super().__init__(text, status=status)
 
 
 class OwnGift(DomainError):
