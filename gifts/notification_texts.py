@@ -25,14 +25,14 @@ def link(gift: GiftCode) -> str:
 
 
 def gift_link(gift: GiftCode) -> dict[str, Any]:
-    """Return the message that sends a personalised gift's link to its address, `to`.
+    """Return the message that sends a personalised gift's link to its address.
 
     It names no user: whoever has the address may not be one yet.
     """
     return {
         "channel": "email",
         "appId": "gifts",
-        "to": gift.target_email,
+        "recipient": gift.target_email,
         "subject": "Dein Geschenk / Your gift",
         "body": _BODY.format(
             giver=gift.creator_name or "Jemand",

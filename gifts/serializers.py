@@ -11,7 +11,9 @@ from credits.api.wire_fields import Always, Amount, Label, Text, Timestamp, User
 from credits.api.wire_serializers import KeyedSerializer, WireSerializer
 from gifts.codes import DEFAULT_VALIDITY, LONGEST_VALIDITY, NewGift
 from gifts.models import MESSAGE_LENGTH, GiftCode
-from gifts.wire_fields import Code, Count, Email, GiftCredits, GiftUrl, Is
+from gifts.wire_fields import Code, Count, Email, GiftCredits, GiftUrl, GiverName, Is
+
+GIVER_NAME_LENGTH = 80
 
 
 class InvalidTarget(serializers.ValidationError):
@@ -81,6 +83,14 @@ class CreateGiftSerializer(KeyedSerializer):
         allow_null=True,
         help_text="Until when the code is valid: at most 365 days ahead.",
     )
+    creatorName = GiverName(
+        source="creator_name",
+        max_length=GIVER_NAME_LENGTH,
+        required=False,
+        allow_null=True,
+        allow_blank=True,
+        help_text="The name that the receiver sees, by default the token's `name`.",
+    )
     sourceAppId = Label(
         source="source_app_id",
         max_length=APP_ID_LENGTH,
@@ -127,6 +137,7 @@ class CreateGiftSerializer(KeyedSerializer):
             target_email=body.get("target_email"),
             message=body.get("message"),
             source_app_id=body.get("source_app_id"),
+            creator_name=body.get("creator_name"),
         )
 
 

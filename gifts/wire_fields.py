@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from credits import email_addresses
-from credits.api.wire_fields import Credits
+from credits.api.wire_fields import Credits, Text
 from credits.email_addresses import mailbox
 from gifts.models import LARGEST_GIFT, SMALLEST_GIFT
 
@@ -44,6 +44,20 @@ class Email(serializers.EmailField):
         if not isinstance(data, str):
             self.fail("invalid")
         return mailbox(super().to_internal_value(data)) or self.fail("invalid")
+
+
+class GiverName(Text):
+    """The name that a giver shows to strangers; never an e-mail address."""
+
+    default_error_messages = {"address": "An e-mail address is shown to nobody; send a name."}
+    pattern = r"^[^\u0000@\uff20]*$"
+
+    def to_internal_value(self, data: object) -> str:
+        """Take texts without an at sign."""
+        name = super().to_internal_value(data)
+        if "@" in name or "\uff20" in name:
+            self.fail("address")
+        return name
 
 
 @extend_schema_field({"type": "string", "example": "ABCDEFGHJK"})

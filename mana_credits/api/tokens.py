@@ -62,6 +62,7 @@ def verify(token: str) -> User:
         email=_text(claims, "email"),
         name=_text(claims, "name"),
         role=_text(claims, "role") or "user",
+        email_verified=claims.get("email_verified", True) is True,
     )
 
 
