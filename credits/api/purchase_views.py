@@ -25,7 +25,7 @@ from credits.payments import checkout, packages, purchases
 from credits.payments.checkout import PurchaseTooOld
 from credits.payments.packages import PackageUnknown
 from credits.payments.purchases import PurchaseUnknown
-from credits.payments.stripe_api import PaymentUnavailable
+from credits.payments.stripe_api import PageRefused, PaymentUnavailable
 
 
 class PackageViewSet(GenericViewSet[Any]):
@@ -57,7 +57,7 @@ class PurchaseViewSet(ChangesAccount, GenericViewSet[Any]):
         "start_purchase",
         request=StartPurchaseSerializer,
         response=StartPurchaseResponseSerializer,
-        refuses=(PackageUnknown, PurchaseTooOld, PaymentUnavailable),
+        refuses=(PackageUnknown, PageRefused, PurchaseTooOld, PaymentUnavailable),
     )
     def start(self, request: Request) -> Response:
         """Start to buy a package, once per idempotency key. 503 when Stripe is away."""

@@ -4,6 +4,13 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from credits.api.openapi import Description
+from credits.bulkheads import Busy
+from credits.database_errors import (
+    ChangeUnconfirmed,
+    DatabaseReadOnly,
+    DatabaseTimeout,
+    DatabaseUnavailable,
+)
 from credits.errors import DomainError
 from credits.ledger.posting import IdempotencyKeyReused
 from mana_credits.api.errors import envelope
@@ -100,11 +107,13 @@ FORBIDDEN = Refusal(
 TOO_LARGE = Refusal(
     413, "body_too_large", "The body is too large", "The body has more than 256 KiB."
 )
-NO_DATABASE = Refusal(
-    503,
-    "database_unavailable",
-    "The service is unavailable for a moment",
-    "The database cannot be reached, or is too busy.",
+# Any request may meet these.
+UNAVAILABLE = (
+    DatabaseUnavailable,
+    DatabaseReadOnly,
+    DatabaseTimeout,
+    ChangeUnconfirmed,
+    Busy,
 )
 NO_AUTH_SERVER = Refusal(
     503,
@@ -134,8 +143,7 @@ def refusals(facts: Facts, described: Description) -> list[Refusal]:
         *([NO_SERVICE_KEY] if facts.scheme == "serviceKey" else []),
         *([FORBIDDEN] if facts.restricted else []),
         *([_of_domain(IdempotencyKeyReused)] if facts.keyed else []),
-        *map(_of_domain, described.refuses),
-        NO_DATABASE,
+        *map(_of_domain, (*described.refuses, *UNAVAILABLE)),
     ]
     return sorted(found, key=lambda one: one.status)
 

@@ -48,7 +48,7 @@ def complete_due() -> Iterator[str]:
             yield "locked"
 
 
-def next_due() -> datetime | None:
+def next_due(now: datetime) -> datetime | None:
     """Return when the oldest request was made."""
     oldest: datetime | None = ErasureRequest.objects.aggregate(at=Min("requested_at"))["at"]
     return oldest

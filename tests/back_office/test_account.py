@@ -17,7 +17,7 @@ from credits.ledger.posting import Memo, Origin, Priced
 from credits.models import AdjustmentRequest, Purchase, Return, StripeCustomer, Transaction
 from credits.payments import money_back
 from mana_credits.back_office.account import account_search, timeline
-from mana_credits.back_office.account.timeline import Entry
+from mana_credits.back_office.account.entry import Entry
 from mana_credits.back_office.acts import balance_adjustments
 from mana_credits.back_office.acts.audit import Why
 from tests.back_office.operators import operator

@@ -79,6 +79,23 @@ def credits_of_a_user(record: Recorder, alice: Caller, service: Caller) -> None:
         ALICE | {"amount": 2, "appId": "research", "description": "Search"},
     )
     record(
+        "internal_use_batch",
+        service,
+        internal + "use/batch",
+        {
+            "items": [
+                ALICE
+                | {
+                    "amount": 1,
+                    "appId": "chat",
+                    "description": "GPT-4 message",
+                    "idempotencyKey": "batch-1",
+                },
+                {"userId": "nobody", "amount": 1, "appId": "chat", "description": "GPT-4 message"},
+            ]
+        },
+    )
+    record(
         "internal_refund",
         service,
         internal + "refund",

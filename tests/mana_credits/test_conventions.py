@@ -246,7 +246,7 @@ def test_every_answer_carries_the_headers_that_protect_a_browser(alice: Caller) 
     assert plain["Referrer-Policy"] == "same-origin"
     assert plain["Cross-Origin-Opener-Policy"] == "same-origin"
     assert "Strict-Transport-Security" not in plain
-    assert secure["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains; preload"
+    assert secure["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
     assert not plain.cookies
 
 

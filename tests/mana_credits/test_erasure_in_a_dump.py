@@ -101,7 +101,7 @@ def buy_and_be_refunded(stripe: Stripe, starter: Package) -> None:
     purchase = Purchase.objects.get()
     charge = {"id": "ch_1", "billing_details": {"email": EMAIL, "name": NAME}}
     deliver(event_of("evt_charge", "charge.updated", charge))
-    with patch("webhooks.events.purchases.complete", side_effect=RuntimeError(f"of {DORA}")):
+    with patch("webhooks.handlers.purchases.complete", side_effect=RuntimeError(f"of {DORA}")):
         intent = stripe.get("payment_intents")["data"][0]
         deliver(
             event_of("evt_late", "payment_intent.succeeded", {**intent, "receipt_email": EMAIL})

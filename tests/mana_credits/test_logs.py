@@ -11,9 +11,10 @@ import structlog
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 
+from credits import database_errors
 from credits.ledger import ledger
 from mana_credits import logs, middleware
-from mana_credits.api import errors, tokens
+from mana_credits.api import key_ring
 from tests.api import Caller, use
 from tests.environment import PROVIDER, SERVICE_KEY
 from tests.factories import give
@@ -46,7 +47,11 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Any:
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", written)
         logs.configure("INFO")
-        for module, name in ((middleware, "access"), (errors, "errors"), (tokens, "tokens")):
+        for module, name in (
+            (middleware, "access"),
+            (database_errors, "database_errors"),
+            (key_ring, "key_ring"),
+        ):
             patch.setattr(module, "logger", structlog.get_logger(name))
         yield written
     logs.configure(settings.LOG_LEVEL)

@@ -31,12 +31,12 @@ OF_THE_PAGES = {"offline", "unknown"}
 # What only services, operators and Stripe can meet.
 NOT_ON_PAGES = {
     *("campaign_differs", "exceeds_original", "exceeds_purchase", "exceeds_reservation"),
-    *("invalid_batch", "invalid_event", "invalid_signature", "invalid_ttl", "message_not_dead"),
+    *("invalid_batch", "invalid_signature", "invalid_ttl", "message_not_dead"),
     *("missing_signature", "not_refundable", "not_reversible", "refused", "reservation_committed"),
     *("reservation_expired", "reservation_not_found", "reservation_released", "user_not_found"),
     *("transaction_not_found", "webhooks_disabled"),
     *("invalid_package", "month_not_begun"),
-    *("not_creditable", "not_quarantined"),
+    *("not_creditable", "not_quarantined", "unreadable_object"),
     "quarantine_changed",
 }
 

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from django.db import OperationalError
 from django.db.utils import ConnectionHandler
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 
 from mana_credits import database
 from mana_credits.dev.embedded_postgres import FOR_TESTS, temporary_server
@@ -47,18 +47,19 @@ def connected(*servers: str) -> Iterator[Any]:
     """Yield Django's connection to whichever of the servers can be written to."""
     hosts = ",".join(str(conninfo_to_dict(server)["host"]) for server in servers)
     settings = database.settings_of(
-        make_conninfo(
-            host=hosts,
-            port=",".join(["5432"] * len(servers)),
-            user="postgres",
-            dbname="postgres",
-            target_session_attrs="read-write",
-            connect_timeout=3,
-        ),
+        {
+            "host": hosts,
+            "port": ",".join(["5432"] * len(servers)),
+            "user": "postgres",
+            "dbname": "postgres",
+            "target_session_attrs": "read-write",
+            "connect_timeout": "3",
+        },
         session={"lock_timeout": "5s"},
         pool_size=POOL_SIZE,
         prepared=True,
         behind_pooler=False,
+        answer_seconds=0,
     )
     alias = f"several hosts {next(ALIASES)}"  # Django keeps pools by it
     line: Any = ConnectionHandler({"default": {}, alias: settings})[alias]
@@ -73,7 +74,7 @@ def place(line: Any) -> str:
     """Return the folder of the server that answers."""
     with line.cursor() as cursor:
         cursor.execute("SHOW unix_socket_directories")
-        return str(cursor.fetchone()[0])
+        return str(cursor.fetchone()[0]).strip('"')
 
 
 def place_again(line: Any) -> str:

@@ -301,11 +301,14 @@ def test_an_object_that_cannot_be_looked_at_fails_the_run_and_stops_nobody(
     assert code == 1
     printed = [line for line in capsys.readouterr().out.splitlines() if line[0] != "{"]
     assert printed == [
-        "Failed: refund re_broken: KeyError: 'amount'",
+        "Unexplained: refund re_broken: amount is not a whole number from 1 to 10000000000000",
         f"Failed: purchase {bought.pk}: InvalidRequestError: what?",
-        "2 looked at, 0 applied, 0 unexplained, 2 failed.",
+        "2 looked at, 0 applied, 1 unexplained, 1 failed.",
     ]
-    assert JobRun.objects.get(pk="reconcile_stripe").error == "2 of 2 steps failed"
+    assert (
+        JobRun.objects.get(pk="reconcile_stripe").error
+        == "DoesNotReconcile: 1 differences are unexplained"
+    )
     assert state(bought) == ("pending", 0)
 
 

@@ -65,6 +65,7 @@ def test_a_signature_that_is_none_is_refused(header: str) -> None:
         "message": "Invalid signature",
         "code": "invalid_signature",
         "error": "Invalid signature",
+        "details": {"Stripe-Signature": ["Invalid signature"]},
     }
     assert refusals("invalid_signature") == before + 1
     assert not StripeEvent.objects.exists()
