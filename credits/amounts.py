@@ -2,12 +2,15 @@
 
 import re
 from decimal import Decimal
+from math import ulp
 
 from credits.errors import DomainError
 
 PLACES = 4
 DIGITS = 15
 LARGEST = Decimal("99999999999.9999")
+STEP = Decimal("0.0001")
+NOISE_ULPS = 4  # what a few additions or multiplications of doubles lose
 
 _WRITTEN = re.compile(r"[0-9]+(\.[0-9]{1,4})?")
 # A thousands point, or three decimals that a person would have cut.
@@ -30,7 +33,7 @@ def exact(amount: Decimal | int) -> Decimal:
     value = Decimal(amount)
     if not value.is_finite() or not value or not -LARGEST <= value <= LARGEST:
         raise InvalidAmount
-    if value != value.quantize(Decimal("0.0001")):
+    if value != value.quantize(STEP):
         raise InvalidAmount
     return value
 
@@ -41,6 +44,18 @@ def positive(amount: Decimal | int) -> Decimal:
     if value < 0:
         raise InvalidAmount
     return value
+
+
+def without_noise(amount: Decimal | int) -> Decimal | int:
+    """Return the amount of 4 decimals that a client computed with doubles, else `amount` itself.
+
+    3 * 0.2 is 0.6000000000000001 in JavaScript. A fifth decimal is never noise.
+    """
+    if isinstance(amount, int) or not -LARGEST <= amount <= LARGEST:
+        return amount
+    nearest = amount.quantize(STEP)
+    noise = min(NOISE_ULPS * ulp(float(nearest)), float(STEP / 10))
+    return nearest if nearest and abs(float(amount - nearest)) < noise else amount
 
 
 def plain(amount: Decimal) -> str:

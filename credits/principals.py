@@ -6,12 +6,16 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person, as their token from mana-auth describes them."""
+    """A person, as their token from mana-auth describes them.
+
+    `email_verified` is false when mana-auth says that it does not know whose address `email` is.
+    """
 
     id: str
     email: str | None = None
     name: str | None = None
     role: str = "user"
+    email_verified: bool = True
 
     actor: ClassVar[str] = "user"
     is_authenticated: ClassVar[bool] = True

@@ -1,31 +1,38 @@
-"""How gift codes are written: made at random, shown with dashes, read however people type them."""
+"""How gift codes are written: made at random, shown in groups, read however people type them."""
 
 import re
 import secrets
+from unicodedata import normalize
 
 ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-LENGTH = 12
+LENGTH = 10  # the field of the web app takes no more
+EARLIER_LENGTH = 12
 IMPORTED_LENGTH = 6
+LENGTHS = (IMPORTED_LENGTH, LENGTH, EARLIER_LENGTH)
+PATTERN = "|".join(f"[{ALPHABET}]{{{length}}}" for length in LENGTHS)
 
-_CODE = re.compile(rf"[{ALPHABET}]{{{IMPORTED_LENGTH}}}|[{ALPHABET}]{{{LENGTH}}}")
-_IGNORED = re.compile(r"[\s-]+")
-_GROUP = re.compile(r".{4}(?=.)")
+_CODE = re.compile(PATTERN)
+_GROUPS = {LENGTH: 5, EARLIER_LENGTH: 4}
 
 
 def new_code() -> str:
-    """Return one of 32 ** 12 = 2 ** 60 codes; that two are equal is not worth a second try."""
+    """Return one of 32 ** 10 = 2 ** 50 codes; that two are equal is not worth a second try."""
     return "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
 
 
 def read(text: str) -> str | None:
-    """Return the code that `text` spells, dashes, spaces and case aside, or None."""
-    code = _IGNORED.sub("", text).upper()
+    """Return the code that `text` spells, or None.
+
+    Case does not matter, and what is no letter or digit is passed over: dashes, blanks, quotes.
+    """
+    code = "".join(one for one in normalize("NFKC", text) if one.isalnum()).upper()
     return code if _CODE.fullmatch(code) else None
 
 
-def shown(code: str) -> str:
-    """Return `code` as people read it: ABCD-EFGH-JKLM, or as it is if it is an imported one."""
-    return code if len(code) <= IMPORTED_LENGTH else _GROUP.sub(r"\g<0>-", code)
+def groups(code: str) -> list[str]:
+    """Return the parts of `code` that pages set apart by style, so that a copy has no gaps."""
+    size = _GROUPS.get(len(code), len(code))
+    return [code[start : start + size] for start in range(0, len(code), size)]
 
 
 def masked(code: str) -> str:

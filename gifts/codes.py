@@ -42,6 +42,7 @@ class NewGift(NamedTuple):
     message: str | None = None
     source_app_id: str | None = None
     place: tuple[Campaign, int] | None = None
+    creator_name: str | None = None
 
 
 class GiftUnknown(DomainError):
@@ -56,7 +57,11 @@ class GiftNotRedeemable(DomainError):
     """The gift was redeemed, cancelled, or its time is over. Details: `status`."""
 
     code = "gift_not_redeemable"
-    message = "This gift was redeemed, was cancelled or has expired"
+    message = "Gift code is depleted"
+
+    def __init__(self, *, status: str) -> None:
+        text = "Gift code expired" if status == Status.EXPIRED else f"Gift code is {status}"
+        super().__init__(text, status=status)
 
 
 class OwnGift(DomainError):
@@ -213,7 +218,7 @@ def _sql_gift(creator: User, new: NewGift, now: datetime) -> dict[str, Any]:
         "gift_id": new_id(),
         "code": code_format.new_code(),
         "creator_id": creator.id,
-        "creator_name": public_name(creator.name),
+        "creator_name": public_name(new.creator_name) or public_name(creator.name),
         "total_credits": new.total_credits,
         "type": GiftCode.Type.PERSONALIZED if new.target_email else GiftCode.Type.SIMPLE,
         "target_email": _target(new),

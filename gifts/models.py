@@ -14,7 +14,7 @@ from credits import email_addresses
 from credits.ids import new_id
 from credits.models import Transaction
 from credits.models.fields import amount_field, user_id_field
-from gifts.code_format import ALPHABET, IMPORTED_LENGTH, LENGTH
+from gifts.code_format import LENGTHS, PATTERN
 from gifts.display_name import NAME_LENGTH
 
 SMALLEST_GIFT = 1
@@ -88,7 +88,7 @@ class GiftCode(models.Model):
 
     id = models.UUIDField(primary_key=True, default=new_id)
     number = number_field("gifts.gift_code_numbers")
-    code = models.CharField(max_length=LENGTH)
+    code = models.CharField(max_length=max(LENGTHS))
     creator_id = user_id_field()
     creator_name = models.CharField(max_length=NAME_LENGTH, null=True)  # noqa: DJ001
     total_credits = amount_field()
@@ -120,9 +120,7 @@ class GiftCode(models.Model):
             ),
             models.CheckConstraint(
                 name="gift_code_in_alphabet",
-                condition=Q(
-                    code__regex=rf"^([{ALPHABET}]{{{IMPORTED_LENGTH}}}|[{ALPHABET}]{{{LENGTH}}})$"
-                ),
+                condition=Q(code__regex=rf"^({PATTERN})$"),
             ),
             models.CheckConstraint(name="gift_creator_not_empty", condition=~Q(creator_id="")),
             models.CheckConstraint(

@@ -5,7 +5,6 @@ from typing import Any
 from django.conf import settings
 
 from credits.amounts import plain
-from gifts import code_format
 from gifts.models import GiftCode
 
 # In both languages: nobody knows which one an address reads.
@@ -22,18 +21,18 @@ _BODY = """\
 
 def link(gift: GiftCode) -> str:
     """Return the address of the gift's page."""
-    return f"{settings.BASE_URL}/g/{code_format.shown(gift.code)}"
+    return f"{settings.BASE_URL}/g/{gift.code}"
 
 
 def gift_link(gift: GiftCode) -> dict[str, Any]:
-    """Return the message that sends a personalised gift's link to its address, `to`.
+    """Return the message that sends a personalised gift's link to its address.
 
     It names no user: whoever has the address may not be one yet.
     """
     return {
         "channel": "email",
         "appId": "gifts",
-        "to": gift.target_email,
+        "recipient": gift.target_email,
         "subject": "Dein Geschenk / Your gift",
         "body": _BODY.format(
             giver=gift.creator_name or "Jemand",

@@ -24,7 +24,7 @@ def gift_page(request: HttpRequest, code: str) -> HttpResponse:
             request, "gifts/too_many.html", status=429, retry_after=refusal.retry_after
         )
     return pages.render(
-        request, "gifts/gift.html", {"gift": gift, "code": code_format.shown(gift.code)}
+        request, "gifts/gift.html", {"gift": gift, "groups": code_format.groups(gift.code)}
     )
 
 

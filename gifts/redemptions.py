@@ -94,7 +94,7 @@ def redeem(
         code=named.code,
         gift_id=named.gift_id,
         user_id=user.id,
-        email=_comparable(user.email),
+        email=_comparable(user.email if user.email_verified else None),
         now=stored(now),
         redemption_id=new_id(),
         transaction_id=new_id(),

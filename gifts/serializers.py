@@ -11,7 +11,17 @@ from credits.api.wire_fields import Always, Amount, Label, Text, Timestamp, User
 from credits.api.wire_serializers import KeyedSerializer, WireSerializer
 from gifts.codes import DEFAULT_VALIDITY, LONGEST_VALIDITY, NewGift
 from gifts.models import MESSAGE_LENGTH, GiftCode
-from gifts.wire_fields import Code, Count, Email, GiftCredits, GiftUrl, Is
+from gifts.wire_fields import Code, Count, Email, GiftCredits, GiftUrl, GiverName, Is
+
+GIVER_NAME_LENGTH = 80
+
+
+class InvalidTarget(serializers.ValidationError):
+    """The address that a gift is for is not valid. The web app shows `message` alone."""
+
+    def __init__(self, problem: str, detail: Any = None) -> None:
+        self.message = f"targetEmail: {problem}"
+        super().__init__(detail or {"targetEmail": [problem]})
 
 
 class CreateGiftSerializer(KeyedSerializer):
@@ -27,7 +37,7 @@ class CreateGiftSerializer(KeyedSerializer):
         ),
         "Personalized": Variant(
             "A gift for one e-mail address.",
-            required=("totalCredits", "type", "targetEmail"),
+            required=("totalCredits", "targetEmail"),
             constants={"type": "personalized"},
         ),
     }
@@ -41,8 +51,9 @@ class CreateGiftSerializer(KeyedSerializer):
     credits = GiftCredits(required=False, allow_null=True)
     type = serializers.ChoiceField(
         choices=GiftCode.Type.choices,
-        default=GiftCode.Type.SIMPLE,
-        help_text="`simple`: for anybody with the code. `personalized`: for one e-mail address.",
+        required=False,
+        help_text="`simple`: for anybody with the code. `personalized`: for one e-mail address, "
+        "the default with a `targetEmail`.",
     )
     targetEmail = Email(
         source="target_email",
@@ -72,6 +83,14 @@ class CreateGiftSerializer(KeyedSerializer):
         allow_null=True,
         help_text="Until when the code is valid: at most 365 days ahead.",
     )
+    creatorName = GiverName(
+        source="creator_name",
+        max_length=GIVER_NAME_LENGTH,
+        required=False,
+        allow_null=True,
+        allow_blank=True,
+        help_text="The name that the receiver sees, by default the token's `name`.",
+    )
     sourceAppId = Label(
         source="source_app_id",
         max_length=APP_ID_LENGTH,
@@ -81,6 +100,16 @@ class CreateGiftSerializer(KeyedSerializer):
         help_text="The app in which the gift is made.",
     )
 
+    def parse(self, data: object) -> dict[str, Any]:
+        """Return the validated fields; the message of an error names a wrong address."""
+        try:
+            return super().parse(data)
+        except serializers.ValidationError as error:
+            wrong = error.detail.get("targetEmail") if isinstance(error.detail, dict) else None
+            if wrong:
+                raise InvalidTarget(str(wrong[0]), error.detail) from error
+            raise
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Settle which alias counts; a target e-mail belongs to a personalised gift."""
         total, alias = attrs.get("total_credits"), attrs.get("credits")
@@ -89,14 +118,14 @@ class CreateGiftSerializer(KeyedSerializer):
         total = alias if total is None else total
         if total is None:
             raise serializers.ValidationError({"totalCredits": ["This field is required."]})
-        personalized = attrs["type"] == GiftCode.Type.PERSONALIZED
-        if personalized and not attrs.get("target_email"):
-            raise serializers.ValidationError({"targetEmail": ["A personalized gift needs one."]})
-        if not personalized and attrs.get("target_email"):
-            raise serializers.ValidationError(
-                {"targetEmail": ["Only a personalized gift has one."]}
-            )
+        self._check_target(attrs.get("type"), attrs.get("target_email"))
         return {**attrs, "total_credits": total}
+
+    def _check_target(self, kind: str | None, target: str | None) -> None:
+        if kind == GiftCode.Type.PERSONALIZED and not target:
+            raise InvalidTarget("A personalized gift needs one.")
+        if kind == GiftCode.Type.SIMPLE and target:
+            raise InvalidTarget("Only a personalized gift has one.")
 
     def to_gift(self, body: dict[str, Any], now: datetime) -> NewGift:
         """Return the gift that a validated body asks for at `now`."""
@@ -108,6 +137,7 @@ class CreateGiftSerializer(KeyedSerializer):
             target_email=body.get("target_email"),
             message=body.get("message"),
             source_app_id=body.get("source_app_id"),
+            creator_name=body.get("creator_name"),
         )
 
 

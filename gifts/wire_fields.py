@@ -7,9 +7,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from credits import email_addresses
-from credits.api.wire_fields import Credits
+from credits.api.wire_fields import Credits, Text
 from credits.email_addresses import mailbox
-from gifts import code_format
 from gifts.models import LARGEST_GIFT, SMALLEST_GIFT
 
 
@@ -47,13 +46,27 @@ class Email(serializers.EmailField):
         return mailbox(super().to_internal_value(data)) or self.fail("invalid")
 
 
-@extend_schema_field({"type": "string", "example": "ABCD-EFGH-JKLM"})
+class GiverName(Text):
+    """The name that a giver shows to strangers; never an e-mail address."""
+
+    default_error_messages = {"address": "An e-mail address is shown to nobody; send a name."}
+    pattern = r"^[^\u0000@\uff20]*$"
+
+    def to_internal_value(self, data: object) -> str:
+        """Take texts without an at sign."""
+        name = super().to_internal_value(data)
+        if "@" in name or "\uff20" in name:
+            self.fail("address")
+        return name
+
+
+@extend_schema_field({"type": "string", "example": "ABCDEFGHJK"})
 class Code(serializers.Field[Any, Any, str, Any]):
-    """A gift's code as people read it."""
+    """A gift's code, without dashes."""
 
     def to_representation(self, value: str) -> str:
-        """Return ABCD-EFGH-JKLM."""
-        return code_format.shown(value)
+        """Return it as it is."""
+        return value
 
 
 @extend_schema_field({"type": "string", "format": "uri"})
@@ -61,8 +74,8 @@ class GiftUrl(Code):
     """The address of a gift's public page."""
 
     def to_representation(self, value: str) -> str:
-        """Return `{BASE_URL}/g/ABCD-EFGH-JKLM`."""
-        return f"{settings.BASE_URL}/g/{code_format.shown(value)}"
+        """Return `{BASE_URL}/g/ABCDEFGHJK`."""
+        return f"{settings.BASE_URL}/g/{value}"
 
 
 class Is(serializers.BooleanField):

@@ -147,7 +147,7 @@ class GrantSerializer(KeyedSerializer):
         max_length=DESCRIPTION_LENGTH,
         required=False,
         allow_null=True,
-        help_text="A text for the user, the reason by default.",
+        help_text="A text for the user, `Reward: REASON` by default.",
     )
 
 

@@ -193,6 +193,7 @@ class GiftViewSet(ChangesNamedAccount, ServiceViewSet):
 
 def _grant_memo(body: dict[str, Any]) -> Memo:
     return Memo(
-        description=body.get("description") or body["reason"],
-        metadata={"reason": body["reason"], "referenceId": body["reference_id"]},
+        "community",
+        body.get("description") or f"Reward: {body['reason']}",
+        {"reason": body["reason"], "referenceId": body["reference_id"]},
     )

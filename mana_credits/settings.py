@@ -256,7 +256,7 @@ CORS_ALLOW_HEADERS = (
     "x-request-id",
 )
 CORS_EXPOSE_HEADERS = ("link", "retry-after", "x-request-id")
-CORS_URLS_REGEX = re.compile(r"^/api/")
+CORS_URLS_REGEX = re.compile(r"^/(api/|health$)")
 
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["mana_credits.api.tokens.TokenAuthentication"],

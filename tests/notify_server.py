@@ -1,4 +1,7 @@
-"""A mana-notify on loopback: takes notifications over real HTTP and answers as it is told."""
+"""A mana-notify on loopback: takes notifications over real HTTP and answers as it is told.
+
+As the real one, it knows repeats by `externalId` in the body and mails to `recipient` alone.
+"""
 
 import json
 from collections.abc import Iterator
@@ -9,11 +12,16 @@ from typing import Any
 
 
 class NotifyServer:
-    """`received` are the requests so far; `answers` the statuses of the next ones, then 200."""
+    """`received` are the requests so far; `answers` the statuses of the next ones, then 200.
+
+    `mails` are what was sent, by `externalId`: each its `to`, empty without a recipient, and
+    its `html`.
+    """
 
     def __init__(self) -> None:
         self.received: list[dict[str, Any]] = []
         self.answers: list[int] = []
+        self.mails: dict[str, dict[str, str]] = {}
         self.url = ""
 
 
@@ -24,16 +32,20 @@ def serving() -> Iterator[NotifyServer]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             notify.received.append(
                 {
                     "path": self.path,
                     "service_key": self.headers["X-Service-Key"],
-                    "key": self.headers["Idempotency-Key"],
-                    "body": json.loads(body),
+                    "key": body.get("externalId"),
+                    "body": body,
                 }
             )
-            self.send_response(notify.answers.pop(0) if notify.answers else 200)
+            status = notify.answers.pop(0) if notify.answers else 200
+            if status == 200:
+                mail = {"to": body.get("recipient", ""), "html": body["body"]}
+                notify.mails.setdefault(body["externalId"], mail)
+            self.send_response(status)
             self.send_header("Content-Length", "0")
             self.end_headers()
 

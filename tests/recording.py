@@ -8,7 +8,7 @@ MOMENT = re.compile(r"20\d\d-\d\d-\d\dT[\d:.]+Z")
 STRIPE = re.compile(r"\b(pi|cus|cs|price)_\w+")
 SOON, LATER = "2026-11-22T22:25:48.962Z", "2026-12-22T22:25:48.962Z"
 FUTURE = {"expiresAt", "nextChargeAt", "effectiveAt"}
-CODE = "MANAGIFTCARD"
+CODE = "MANACARD24"
 ROWS = 2
 
 

@@ -42,7 +42,10 @@ def number(amount: Decimal) -> int | float:
     }
 )
 class Credits(serializers.Field[Decimal, Any, int | float, Any]):
-    """A positive amount in; any amount out. More than 4 decimal places is an error."""
+    """A positive amount in; any amount out. More than 4 decimal places is an error.
+
+    Noise of doubles is removed: 0.6000000000000001 is 0.6.
+    """
 
     default_error_messages = {
         "type": "A number is expected.",
@@ -50,11 +53,11 @@ class Credits(serializers.Field[Decimal, Any, int | float, Any]):
     }
 
     def to_internal_value(self, data: object) -> Decimal:
-        """Take a JSON number as the exact decimal that was written."""
+        """Take a JSON number as the exact decimal that was written or computed."""
         if isinstance(data, bool) or not isinstance(data, int | Decimal):
             self.fail("type")
         try:
-            return amounts.positive(data)
+            return amounts.positive(amounts.without_noise(data))
         except amounts.InvalidAmount:
             return self.fail("range")
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import requests
 from django.conf import settings
+from django.utils.html import linebreaks
 
 from credits import http_deadline
 
@@ -26,13 +27,18 @@ def configured() -> bool:
 
 
 def send(body: Mapping[str, Any], *, key: str) -> None:
-    """Send one notification under `key`. Raises NotifyRefused, NotifyUnavailable."""
-    headers = {"X-Service-Key": settings.MANA_SERVICE_KEYS[0], "Idempotency-Key": key}
+    """Send one notification, its text as HTML. Raises NotifyRefused, NotifyUnavailable.
+
+    mana-notify drops a repeat by `externalId`; a mail goes to `recipient`, never to `userId`.
+    """
+    headers = {"X-Service-Key": settings.MANA_SERVICE_KEYS[0]}
+    html = linebreaks(body["body"].strip(), autoescape=True)
+    message = {**body, "body": html, "externalId": key}
     url = settings.MANA_NOTIFY_URL + PATH
     with http_deadline.session(DEADLINE_SECONDS) as session:
         try:
             # A redirect would carry the service key to another host.
-            answer = session.post(url, json=body, headers=headers, allow_redirects=False)
+            answer = session.post(url, json=message, headers=headers, allow_redirects=False)
         except requests.RequestException as error:
             raise NotifyUnavailable(f"{type(error).__name__}: {error}") from error
     status = answer.status_code

@@ -252,8 +252,9 @@ def _credit(purchase: Purchase, *, origin: Origin, at: datetime, now: datetime) 
         purchase.user_id,
         purchase.credits,
         memo=Memo(
-            description=f"Purchase of {purchase.package.name}",
-            metadata={"purchaseId": str(purchase.pk), "packageId": str(purchase.package_id)},
+            "stripe",
+            f"Purchase of {purchase.package.name}",
+            {"purchaseId": str(purchase.pk), "packageId": str(purchase.package_id)},
         ),
         origin=origin,
         purchase_id=purchase.pk,

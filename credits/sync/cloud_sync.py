@@ -5,7 +5,7 @@ with the subscription's new period. The subscription's row is locked first, the 
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from typing import NamedTuple, cast
@@ -223,7 +223,12 @@ def _charge(subscription: SyncSubscription, start: datetime, origin: Origin) -> 
         memo=Memo(
             APP_ID,
             f"Cloud Sync ({interval})",
-            {"interval": interval, "from": start.isoformat(), "until": until.isoformat()},
+            {
+                "type": "sync_renewal" if origin.actor == "system" else "sync_subscription",
+                "interval": interval,
+                "from": _written(start),
+                "until": _written(until),
+            },
         ),
         origin=origin,
         cause=f"sync:{subscription.user_id}:{start.isoformat()}",
@@ -231,6 +236,11 @@ def _charge(subscription: SyncSubscription, start: datetime, origin: Origin) -> 
     subscription.paid_from, subscription.paid_until = start, until
     subscription.charge = entry
     return entry
+
+
+def _written(moment: datetime) -> str:
+    """Return the moment as JavaScript writes it: `2026-11-22T22:25:48.962Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def _pause(subscription: SyncSubscription, lack: InsufficientCredits, now: datetime) -> None:

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from credits.amounts import plain
-from credits.models import SyncSubscription
+from credits.models import StripeCustomer, SyncSubscription
 
 SYNC_PAUSED = {
     "de": (
@@ -29,12 +29,19 @@ Top up your credits and activate Cloud Sync again to go on syncing.
 
 
 def sync_paused(subscription: SyncSubscription, *, required: Decimal) -> dict[str, Any]:
-    """Return the notification that a renewal over `required` credits could not be paid."""
+    """Return the notification that a renewal over `required` credits could not be paid.
+
+    The only address that is known here is the one of a buyer: what Stripe was given. Without it
+    the mail reaches nobody; apps read `pausedAt`.
+    """
     subject, body = SYNC_PAUSED[subscription.language or "de"]
+    buyer = StripeCustomer.objects.filter(user_id=subscription.user_id).first()
+    recipient = {"recipient": buyer.email} if buyer and buyer.email else {}
     return {
         "channel": "email",
         "appId": "sync",
         "userId": subscription.user_id,
+        **recipient,
         "subject": subject,
         "body": body.format(credits=plain(required)),
         "data": {

@@ -142,7 +142,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='giftcode',
-            constraint=models.CheckConstraint(condition=models.Q(('code__regex', '^([ABCDEFGHJKLMNPQRSTUVWXYZ23456789]{6}|[ABCDEFGHJKLMNPQRSTUVWXYZ23456789]{12})$')), name='gift_code_in_alphabet'),
+            constraint=models.CheckConstraint(condition=models.Q(('code__regex', '^([ABCDEFGHJKLMNPQRSTUVWXYZ23456789]{6}|[ABCDEFGHJKLMNPQRSTUVWXYZ23456789]{10}|[ABCDEFGHJKLMNPQRSTUVWXYZ23456789]{12})$')), name='gift_code_in_alphabet'),
         ),
         migrations.AddConstraint(
             model_name='giftcode',

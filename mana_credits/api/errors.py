@@ -53,7 +53,8 @@ def answer(error: Exception, context: dict[str, Any]) -> Response | None:
         case DomainError():
             return _of_domain(error)
         case exceptions.ValidationError():
-            return _response(400, "Validation failed", "validation_failed", _details(error))
+            message = getattr(error, "message", "Validation failed")
+            return _response(400, message, "validation_failed", _details(error))
         case exceptions.APIException():
             return _of_framework(error)
         case Http404():

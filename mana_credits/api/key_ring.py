@@ -7,6 +7,7 @@ threads at once as the bulkhead `auth` has places.
 
 import time
 from threading import Event, Lock, Thread
+from typing import Any
 
 import jwt
 import requests
@@ -31,6 +32,15 @@ def auth_unavailable() -> ServiceUnavailable:
     return ServiceUnavailable("The auth server cannot be reached", "auth_unavailable")
 
 
+def no_usable_key() -> ServiceUnavailable:
+    """Return the error for an auth server that answers without a key for tokens."""
+    return ServiceUnavailable("The auth server publishes no usable key", "auth_unavailable")
+
+
+class NoUsableKeyError(ValueError):
+    """The auth server was reached, and its answer holds no key that can verify tokens."""
+
+
 class KeyRing:
     """The keys by their id.
 
@@ -42,6 +52,7 @@ class KeyRing:
     def __init__(self, url: str) -> None:
         self._url = url
         self._keys: dict[str | None, jwt.PyJWK] = {}
+        self._refusal = auth_unavailable
         self._waiting = Bulkhead("auth", refusal=auth_unavailable, patience=FIRST_FETCH_SECONDS)
         self._lock = Lock()
         self._under_way: Event | None = None
@@ -60,7 +71,7 @@ class KeyRing:
         elif time.monotonic() - self._fetched_at > REFRESH_SECONDS:
             self.fetch_when_due()
         if not self._keys:
-            raise auth_unavailable()
+            raise self._refusal()
         return key
 
     def fetch_when_due(self) -> Event | None:
@@ -85,7 +96,11 @@ class KeyRing:
     def _fetch(self, ended: Event) -> None:
         try:
             keys = _published(self._url)
-        except (requests.RequestException, jwt.PyJWTError, ValueError) as error:
+        except NoUsableKeyError as error:
+            self._refusal = no_usable_key
+            logger.warning("jwks_without_usable_key", error=str(error))
+        except (requests.RequestException, ValueError) as error:
+            self._refusal = auth_unavailable
             logger.warning("jwks_fetch_failed", error=str(error))
         else:
             self._keys = keys
@@ -100,15 +115,36 @@ class KeyRing:
 
 
 def _published(url: str) -> dict[str | None, jwt.PyJWK]:
-    """Return the keys that can sign; raise when the answer holds none."""
+    """Return the keys that verify tokens; raise NoUsableKeyError when the answer holds none."""
     with http_deadline.within(FETCH_SECONDS), http_deadline.session(FETCH_SECONDS) as session:
         answer = session.get(url)
         answer.raise_for_status()
-        body = answer.json()
-    if not isinstance(body, dict):
-        raise ValueError("The answer is not a JSON object")  # noqa: TRY004
-    found = jwt.PyJWKSet.from_dict(body).keys
-    keys = {key.key_id: key for key in found if key.key_id and key.public_key_use in ("sig", None)}
+        try:
+            body = answer.json()
+        except (ValueError, RecursionError) as error:
+            raise NoUsableKeyError("The answer is not JSON or too deep") from error
+    published = body.get("keys") if isinstance(body, dict) else None
+    found = [_usable(one) for one in published] if isinstance(published, list) else []
+    keys: dict[str | None, jwt.PyJWK] = {key.key_id: key for key in found if key}
     if not keys:
-        raise ValueError("The answer holds no key that can sign")
-    return dict(keys)
+        raise NoUsableKeyError("The answer holds no Ed25519 key with an id that can verify")
+    return keys
+
+
+def _usable(published: Any) -> jwt.PyJWK | None:
+    """Return the Ed25519 key that verifies tokens, None for any other member of the key set."""
+    match published:
+        case {"kty": "OKP", "crv": "Ed25519", "x": str(point), "kid": str(key_id)} if key_id:
+            pass
+        case _:
+            return None
+    if published.get("use") not in (None, "sig"):
+        return None
+    if published.get("alg") not in (None, "EdDSA", "Ed25519"):
+        return None
+    try:
+        return jwt.PyJWK(
+            {"kty": "OKP", "crv": "Ed25519", "x": point, "kid": key_id, "alg": "EdDSA"}
+        )
+    except (jwt.PyJWTError, ValueError):
+        return None

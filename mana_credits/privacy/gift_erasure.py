@@ -54,7 +54,7 @@ def _strip(person: Person) -> Counter[str]:
             "wrong codes": throttle.forget_user(person.id),
             "blocks": GiftBlock.objects.filter(pk=person.id).delete()[0],
             "links sent again": OutboxMessage.objects.filter(
-                body__to__in=_mailboxes(person)
+                body__recipient__in=_mailboxes(person)
             ).delete()[0],
         }
     )

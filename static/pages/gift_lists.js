@@ -43,7 +43,7 @@ async function list(name, lineOf) {
 
 function line(gift) {
   const open = gift.status === "active";
-  const code = gift.shortUrl.split("/").at(-1);
+  const { code } = gift;
   const node = made("created-gift", {
     code,
     which: ` ${code}`,
@@ -52,6 +52,7 @@ function line(gift) {
     for: gift.targetEmail && text("for", { email: gift.targetEmail }),
     until: open ? text("until", { day: day(gift.expiresAt) }) : null,
   });
+  group($("[data-field=code]", node), code);
   if (!open) {
     $(".doings", node).remove();
     return node;
@@ -62,10 +63,19 @@ function line(gift) {
   return node;
 }
 
+/** Set the groups of `code` apart by style alone, so that a copy has no gaps. */
+function group(node, code) {
+  const size = { 10: 5, 12: 4 }[code.length] ?? code.length;
+  const parts = code.match(new RegExp(`.{1,${size}}`, "g"));
+  node.classList.add("groups");
+  node.replaceChildren(...parts.map((part) => Object.assign(document.createElement("span"), { textContent: part })));
+}
+
 function showCode(url, code) {
   const dialog = $("#qr");
   $(".qr", dialog).replaceChildren(draw(url, text("qr")));
   show(dialog, { code });
+  group($("[data-field=code]", dialog), code);
   dialog.showModal();
 }
 

@@ -12,7 +12,6 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from gifts import code_format
 from tests.browser.people import BUDGET_BYTES, DESKTOP, PHONE, Person, somebody
 from tests.environment import PROVIDER
 from tests.factories import gift, give, hold, package, redeem, spend
@@ -44,7 +43,7 @@ def a_full_life() -> dict[str, str]:
     redeem(gift("demo-alice", 20), "demo-carol")
     received = gift("demo-bob", 10, message="Danke für alles!")
     redeem(received, "demo-alice")
-    fresh = code_format.shown(gift("demo-bob", 7, message="Für dich").code)
+    fresh = gift("demo-bob", 7, message="Für dich").code
     return {
         "overview": "/credits",
         "transactions": "/credits#transactions",

@@ -11,6 +11,7 @@ from credits.amounts import InvalidAmount
 from credits.ledger import ledger, reservations
 from credits.ledger.posting import Memo
 from credits.models import Balance
+from tests.api import Caller
 from tests.factories import SYSTEM, give
 
 pytestmark = pytest.mark.django_db
@@ -73,3 +74,56 @@ def test_only_an_adjustment_may_be_negative(name: str) -> None:
 )
 def test_an_amount_is_written_in_one_way(amount: str, written: str) -> None:
     assert amounts.plain(amounts.positive(Decimal(amount))) == written
+
+
+@pytest.mark.parametrize(
+    ("computed", "meant"),
+    [
+        (3 * 0.2, "0.6"),
+        (0.1 + 0.2, "0.3"),
+        (3 * 0.0001, "0.0003"),
+        (1.1 * 1.1, "1.21"),
+        (0.7 + 0.1, "0.8"),
+        (sum([0.1] * 10), "1"),
+        (4.35 * 100, "435"),
+        (12345678901.1 + 0.2, "12345678901.3"),
+    ],
+)
+def test_the_noise_of_doubles_is_removed(computed: float, meant: str) -> None:
+    assert amounts.without_noise(Decimal(repr(computed))) == Decimal(meant)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "0.12345",
+        "0.60001",
+        "0.600000000001",
+        "1e-17",
+        "99999999999.12345",
+        "99999999999.99995",
+        "9007199254740993.1",
+        "1e300",
+        "-1e-300",
+        "0." + "3" * 1000,
+    ],
+)
+def test_what_is_not_noise_stays_as_it_is(written: str) -> None:
+    assert amounts.without_noise(Decimal(written)) == Decimal(written)
+    with pytest.raises(InvalidAmount):
+        amounts.positive(amounts.without_noise(Decimal(written)))
+
+
+def test_a_client_that_computes_with_doubles_is_charged_what_it_means(alice: Caller) -> None:
+    give("alice", 1)
+    body = {"appId": "chat", "description": "Three", "idempotencyKey": "k"}
+
+    first = alice.post("use", {**body, "amount": 0.6000000000000001})
+    again = alice.post("use", {**body, "amount": 0.6})
+    more = alice.post("use", {**body, "amount": 0.12345, "idempotencyKey": "k2"})
+    text = alice.post("use", {**body, "amount": "0.6000000000000001", "idempotencyKey": "k3"})
+
+    assert first.json()["transaction"]["amount"] == -0.6
+    assert again.json()["message"] == "Transaction already processed"
+    assert (more.status_code, text.status_code) == (400, 400)
+    assert Balance.objects.get().posted == Decimal("0.4")

@@ -23,7 +23,15 @@ from tests.notify_server import NotifyServer, serving
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-BODY = {"channel": "email", "appId": "sync", "userId": "alice"}
+BODY = {
+    "channel": "email",
+    "appId": "sync",
+    "userId": "alice",
+    "recipient": "alice@example.test",
+    "body": "<b>Eve & Co</b> say\n\nhello",
+    "data": {"type": "sync_paused"},
+}
+HTML = "<p>&lt;b&gt;Eve &amp; Co&lt;/b&gt; say</p>\n\n<p>hello</p>"
 
 
 @pytest.fixture
@@ -55,9 +63,10 @@ def test_a_message_is_delivered_with_a_key_of_its_own(notify: NotifyServer) -> N
             "path": "/api/v1/notifications/send",
             "service_key": SERVICE_KEY,
             "key": str(message.pk),
-            "body": BODY,
+            "body": {**BODY, "body": HTML, "externalId": str(message.pk)},
         }
     ]
+    assert notify.mails == {str(message.pk): {"to": "alice@example.test", "html": HTML}}
 
 
 def test_what_happened_is_told_once(notify: NotifyServer) -> None:
@@ -84,7 +93,7 @@ def test_a_failed_delivery_is_tried_again_with_growing_pauses(notify: NotifyServ
 
     assert outcomes == [["failed"], [], ["failed"], [], ["delivered"]]
     assert len({request["key"] for request in notify.received}) == 1
-    assert len(notify.received) == 3
+    assert (len(notify.received), len(notify.mails)) == (3, 1)
 
 
 def test_while_the_receiver_is_away_the_others_do_not_wait_for_it(
@@ -143,7 +152,7 @@ def test_a_crash_after_the_call_delivers_again_with_the_same_key(
     monkeypatch.setattr(client, "send", send)
 
     assert deliver(minutes=1) == ["delivered"]
-    assert len(notify.received) == 2
+    assert (len(notify.received), len(notify.mails)) == (2, 1)
     assert len({request["key"] for request in notify.received}) == 1
 
 

@@ -12,7 +12,7 @@ import pytest
 from credits import catalogue
 from credits.catalogue import Price
 from credits.ledger import ledger
-from credits.models import Balance, OutboxMessage, SyncSubscription, Transaction
+from credits.models import Balance, OutboxMessage, StripeCustomer, SyncSubscription, Transaction
 from credits.sync import cloud_sync
 from tests.api import Caller
 from tests.factories import due_subscribers, give, subscribe
@@ -51,9 +51,10 @@ def test_a_renewal_charges_the_next_period_from_the_end_of_the_last() -> None:
     entry = Transaction.objects.get(actor="system", type="usage")
     assert entry.cause == "sync:alice:2027-02-28T09:30:00+00:00"
     assert entry.metadata == {
+        "type": "sync_renewal",
         "interval": "monthly",
-        "from": "2027-02-28T09:30:00+00:00",
-        "until": "2027-03-31T09:30:00+00:00",
+        "from": "2027-02-28T09:30:00.000Z",
+        "until": "2027-03-31T09:30:00.000Z",
     }
     assert posted() == 90
 
@@ -119,6 +120,18 @@ def test_without_the_credits_sync_is_paused_and_the_user_is_told(
         "subject": subject,
         "data": {"type": "sync_paused", "interval": "monthly", "requiredCredits": "5"},
     }
+
+
+def test_the_mail_goes_to_the_address_that_the_user_bought_with() -> None:
+    give("alice", 8)
+    StripeCustomer.objects.create(
+        user_id="alice", email="alice@example.test", created_at=JANUARY_31
+    )
+    subscribe("alice", at=JANUARY_31)
+
+    renew(FEBRUARY_28)
+
+    assert OutboxMessage.objects.get().body["recipient"] == "alice@example.test"
 
 
 def test_a_paused_subscription_resumes_by_activation() -> None:
@@ -203,7 +216,7 @@ def test_two_years_of_every_month_end_for_every_interval() -> None:
             (entry.metadata["from"], entry.metadata["until"])  # type: ignore[index]
             for entry in entries.order_by("number")
         ][: len(moments) - 1]
-        texts = [moment.isoformat() for moment in moments]
+        texts = [f"{moment:%Y-%m-%dT%H:%M:%S}.000Z" for moment in moments]
         assert paid == list(pairwise(texts))
 
 

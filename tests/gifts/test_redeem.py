@@ -1,14 +1,14 @@
 """A gift's credits arrive at whoever redeems it, once."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from credits.models import Balance, Transaction
-from gifts import code_format
-from gifts.models import GiftCode, GiftRedemption
+from gifts.models import GiftCode, GiftMisses, GiftRedemption
 from tests.api import Caller, at_once, statuses
 from tests.conftest import gifts_of
 from tests.factories import gift, give
@@ -48,15 +48,40 @@ def test_an_empty_body_redeems(judy: Caller) -> None:
 
 
 @pytest.mark.parametrize(
-    "typed", [str.lower, code_format.shown, lambda code: code_format.shown(code).lower()]
+    "typed",
+    [
+        str.lower,
+        "-".join,
+        " \u200b{} ".format,
+        "\u201c{}\u201d.".format,
+        lambda code: f"{code[:5]}\u2013{code[5:].lower()}",
+        lambda code: f"{code[:4]}\u00ad{code[4:8]}\u2060\ufeff{code[8:]}",
+        lambda code: "".join(chr(ord(one) + 0xFEE0) for one in code),
+    ],
 )
-def test_dashes_and_case_do_not_matter(judy: Caller, typed: "type[str]") -> None:
+def test_case_and_all_that_is_no_letter_or_digit_do_not_matter(
+    judy: Caller, typed: Callable[[str], str]
+) -> None:
     give("ivan", 10)
     made = gift("ivan")
 
     answer = judy.post(f"{typed(made.code)}/redeem", {})
 
     assert answer.status_code == 200
+    assert not GiftMisses.objects.exists()
+
+
+def test_an_earlier_code_of_12_characters_works(
+    judy: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give("ivan", 10)
+    monkeypatch.setattr("gifts.code_format.new_code", lambda: "ABCDEFGHJKLM")
+    gift("ivan")
+
+    answer = judy.post("ABCD-EFGH-JKLM/redeem", {})
+
+    assert answer.status_code == 200
+    assert GiftCode.objects.get().status == "depleted"
 
 
 def test_an_imported_code_of_6_characters_works(judy: Caller, imported: GiftCode) -> None:
@@ -132,7 +157,7 @@ def test_a_redeemed_gift_is_in_the_list_of_received_ones(judy: Caller) -> None:
             "creditTransactionId": str(Transaction.objects.get(user_id="judy").pk),
             "sourceAppId": "web",
             "createdAt": at,
-            "code": code_format.shown(made.code),
+            "code": made.code,
             "credits": 2.5,
             "message": "Hi",
             "creatorName": "Ivan",

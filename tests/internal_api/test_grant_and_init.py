@@ -33,7 +33,7 @@ def test_a_grant_gives_credits_to_a_user_never_seen(service: Caller) -> None:
         "transactionId": str(row.pk),
     }
     assert (row.type, row.amount, row.number) == ("grant", 100, 1)
-    assert (row.actor, row.description, row.app_id) == ("service:mana-auth", "Hello", "system")
+    assert (row.actor, row.description, row.app_id) == ("service:mana-auth", "Hello", "community")
     assert row.metadata == {"reason": "welcome", "referenceId": "signup"}
     balance = Balance.objects.get(pk="alice")
     assert (balance.posted, balance.total_earned, balance.total_spent) == (100, 100, 0)
@@ -43,7 +43,7 @@ def test_a_grant_without_a_description_says_its_reason(service: Caller) -> None:
     service.post("grant", grant())
     service.post("grant", grant(referenceId="2", description=None))
 
-    assert set(Transaction.objects.values_list("description", flat=True)) == {"welcome"}
+    assert set(Transaction.objects.values_list("description", flat=True)) == {"Reward: welcome"}
 
 
 def test_one_reference_gives_once(service: Caller) -> None:

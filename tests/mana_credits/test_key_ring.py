@@ -189,6 +189,9 @@ def test_without_any_key_it_is_tried_again_after_2_seconds(
         b'{"keys":[{"kty":"OKP"}]}',
         b'{"keys":[{"kty":"unheard of","kid":"first"}]}',
         b'{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"first","use":"sig","x":"AA"}]}',
+        b'{"keys":{"kty":"OKP"}}',
+        b"[" * 100_000,
+        b'{"keys":' + b"[" * 100_000,
     ],
     ids=lambda body: repr(body[:40]),
 )
@@ -326,3 +329,77 @@ def test_without_any_key_a_user_is_asked_to_try_again(
         "message": "The auth server cannot be reached",
         "code": "auth_unavailable",
     }
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"alg": []},
+        {"alg": {}},
+        {"alg": 5},
+        {"alg": "ES256"},
+        {"alg": "unheard of"},
+        {"kid": []},
+        {"kid": {}},
+        {"kid": 5},
+        {"kid": ""},
+        {"kid": None},
+        {"kty": []},
+        {"kty": "RSA"},
+        {"crv": []},
+        {"crv": "X25519"},
+        {"x": []},
+        {"x": 5},
+        {"x": "é"},
+        {"x": ""},
+        {"x": None},
+        {"use": []},
+        {"use": "enc"},
+    ],
+    ids=repr,
+)
+def test_an_odd_key_is_passed_over(
+    ring: KeyRing, auth: AuthServer, clock: Clock, changed: dict[str, Any]
+) -> None:
+    good = json.loads(auth.body)["keys"]
+    auth.body = json.dumps({"keys": [{**good[0], "kid": "odd", **changed}]}).encode()
+    with pytest.raises(ServiceUnavailable) as alone:
+        ring.find("first")
+    auth.body = json.dumps({"keys": [{**good[0], **changed}, *good]}).encode()
+    clock.now += 2
+
+    assert str(alone.value.detail) == "The auth server publishes no usable key"
+    assert knows(ring, "first")
+    assert ring.find("odd") is None
+
+
+@pytest.mark.parametrize("algorithm", ["EdDSA", "Ed25519", None])
+def test_a_key_may_name_its_algorithm_in_either_way_or_not(
+    ring: KeyRing, auth: AuthServer, algorithm: str | None
+) -> None:
+    keys = json.loads(auth.body)["keys"]
+    auth.body = json.dumps({"keys": [{**keys[0], "alg": algorithm}]}).encode()
+
+    assert knows(ring, "first")
+
+
+def test_a_server_without_a_usable_key_is_told_apart_from_one_that_is_down(
+    ring: KeyRing, auth: AuthServer, clock: Clock
+) -> None:
+    good, auth.body = auth.body, b'{"keys":[]}'
+    messages = []
+
+    for status in (200, 500, 200):
+        auth.status = status
+        with pytest.raises(ServiceUnavailable) as refused:
+            ring.find("first")
+        messages.append(str(refused.value.detail))
+        clock.now += 2
+    auth.body = good
+
+    assert messages == [
+        "The auth server publishes no usable key",
+        "The auth server cannot be reached",
+        "The auth server publishes no usable key",
+    ]
+    assert knows(ring, "first")

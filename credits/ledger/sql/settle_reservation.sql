@@ -64,6 +64,7 @@ BEGIN
             p_type => 'usage', p_amount => -taken, p_held => -reservation.amount,
             p_counts_as => 'spent', p_app_id => reservation.app_id,
             p_description => coalesce(p_description, reservation.reason),
+            p_metadata => jsonb_build_object('reservationId', reservation.id),
             p_actor => p_actor, p_request_id => p_request_id, p_key => p_key,
             p_fingerprint => p_fingerprint, p_cause => 'reservation:' || reservation.id,
             p_at => p_at, p_operation => reservation.operation,

@@ -15,7 +15,7 @@ from credits import spreadsheets
 from credits.amounts import plain
 from credits.errors import DomainError
 from credits.management.arguments import amount, user_id, whole_number, wrong_label
-from gifts import campaigns, code_format
+from gifts import campaigns
 from gifts.campaigns import Plan
 from gifts.codes import DEFAULT_VALIDITY, LONGEST_VALIDITY
 from gifts.models import (
@@ -122,5 +122,4 @@ def _write(campaign: Campaign, path: Path) -> int:
 
 
 def _row(gift: GiftCode) -> tuple[str, str, Decimal]:
-    code = code_format.shown(gift.code)
-    return code, f"{settings.BASE_URL}/g/{code}", Decimal(plain(gift.total_credits))
+    return gift.code, f"{settings.BASE_URL}/g/{gift.code}", Decimal(plain(gift.total_credits))

@@ -127,7 +127,7 @@ def unblock(operator: Operator, user_id: str, *, why: Why, key: UUID) -> None:
 def code_for(operator: Operator, gift: GiftCode) -> str:
     """Return the gift's code; without `gifts.view_codes` only its last four characters."""
     if operator.may("gifts.view_codes"):
-        return code_format.shown(gift.code)
+        return gift.code
     return code_format.masked(gift.code)
 
 

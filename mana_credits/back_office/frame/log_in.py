@@ -74,9 +74,10 @@ class Client(NamedTuple):
 
     def is_known(self, now: datetime) -> bool:
         """Return whether this operator has logged in from this address in the last 90 days."""
-        return AccessLog.objects.filter(
+        known: bool = AccessLog.objects.filter(
             username=self.name, ip_address=self.address, attempt_time__gt=now - KNOWN_FOR
         ).exists()
+        return known
 
     def require_turn(self, now: datetime) -> None:
         """Raise TooManyLogIns while the name has to pause or the address has no try left."""
