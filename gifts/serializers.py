@@ -1,7 +1,7 @@
 """What users send and read about gifts; the wire's names stand only here."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from rest_framework import serializers
 
@@ -105,8 +105,8 @@ class CreateGiftSerializer(KeyedSerializer):
         try:
             return super().parse(data)
         except serializers.ValidationError as error:
-            wrong = error.detail.get("targetEmail") if isinstance(error.detail, dict) else None
-            if wrong:
+            details = cast("dict[str, list[str]]", error.detail)
+            if wrong := details.get("targetEmail"):
                 raise InvalidTarget(str(wrong[0]), error.detail) from error
             raise
 
