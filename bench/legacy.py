@@ -162,7 +162,7 @@ def _killed(target: str, command: list[str], *, share: float, rows: int) -> None
 
 
 def _named(report: Path) -> set[Planted]:
-    with report.open(newline="") as file:
+    with report.open(newline="", encoding="utf-8-sig") as file:
         return {
             (row["kind"], row["user_id"] or None, row["row_id"] or None)
             for row in csv.DictReader(file)

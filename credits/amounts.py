@@ -1,5 +1,6 @@
 """Amounts of credits: exact decimals with 4 places and at most 15 digits."""
 
+import re
 from decimal import Decimal
 from math import ulp
 
@@ -10,6 +11,10 @@ DIGITS = 15
 LARGEST = Decimal("99999999999.9999")
 STEP = Decimal("0.0001")
 NOISE_ULPS = 4  # what a few additions or multiplications of doubles lose
+
+_WRITTEN = re.compile(r"[0-9]+(\.[0-9]{1,4})?")
+# A thousands point, or three decimals that a person would have cut.
+_DOUBTFUL = re.compile(r"[0-9]+\.000|[1-9][0-9]{0,2}\.[0-9]{2}0")
 
 
 class InvalidAmount(DomainError):
@@ -56,3 +61,20 @@ def without_noise(amount: Decimal | int) -> Decimal | int:
 def plain(amount: Decimal) -> str:
     """Return the one way of writing `amount`, without exponent or trailing zeros: 5, 0.1."""
     return format(amount.normalize(), "f")
+
+
+def read(text: str) -> Decimal:
+    """Return the positive amount that a person wrote: `5`, `0.1`; raise ValueError with a sentence.
+
+    Python's own grammar also takes `1_000`, `1E+3` and the digits of other scripts. A person who
+    writes `1.000` may mean a thousand.
+    """
+    if not _WRITTEN.fullmatch(text):
+        raise ValueError(f"{text!r} is no amount of credits: write 5 or 0.1")
+    if _DOUBTFUL.fullmatch(text):
+        thousands, one = text.replace(".", ""), plain(Decimal(text))
+        raise ValueError(f"{text!r} is doubtful: write {one} or {thousands}")
+    try:
+        return positive(Decimal(text))
+    except InvalidAmount as error:
+        raise ValueError(f"{text!r} is no amount of credits: {error.text}") from error

@@ -107,7 +107,7 @@ class CreateGiftSerializer(KeyedSerializer):
         except serializers.ValidationError as error:
             wrong = error.detail.get("targetEmail") if isinstance(error.detail, dict) else None
             if wrong:
-                raise InvalidTarget(str(wrong[0]), error.detail) from error
+                raise InvalidTarget(str(next(iter(wrong))), error.detail) from error
             raise
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

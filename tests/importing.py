@@ -20,7 +20,7 @@ def run(url: str, *options: str, report: Path) -> int:
 
 
 def findings(report: Path) -> list[dict[str, str]]:
-    with report.open(newline="") as file:
+    with report.open(newline="", encoding="utf-8-sig") as file:
         return list(csv.DictReader(file))
 
 

@@ -11,16 +11,12 @@ from django.utils.dateparse import parse_date, parse_datetime
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from credits import amounts
+from credits import amounts, labels
 
 METADATA_BYTES = 16 * 1024
 METADATA_LEVELS = 100
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-# U+FEFF is white space in JavaScript, whose patterns the API's schema has.
-_VISIBLE = re.compile(r"[^\s\ufeff]")
 _CONTROLS = r"\u0000-\u001f\u007f-\u009f"
-LABEL = rf"^[^{_CONTROLS}]*[^\s{_CONTROLS}][^{_CONTROLS}]*$"
 REASON = rf"^[^\s:{_CONTROLS}][^:{_CONTROLS}]{{0,99}}(:[^{_CONTROLS}]*)?$"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -96,17 +92,19 @@ class Text(serializers.CharField):
 class Label(Text):
     """A short string without control characters: an id, a key, a name of an app."""
 
-    default_error_messages = {"control": "Control characters are not allowed."}
-    pattern = LABEL
+    default_error_messages = {**labels.MESSAGES}
+    pattern = labels.LABEL
 
     def to_internal_value(self, data: object) -> str:
         """Take strings that a person can read."""
         text = super().to_internal_value(data)
-        if _CONTROL.search(text):
-            self.fail("control")
-        if text and not _VISIBLE.search(text):
-            self.fail("blank")
+        if text and (error := self.error_for(text)):
+            self.fail(error)
         return text
+
+    def error_for(self, text: str) -> str | None:
+        """Return the key of the message about `text`, or None."""
+        return labels.error_for_label(text)
 
 
 class Reason(Label):
@@ -124,10 +122,17 @@ class Reason(Label):
 
 
 class UserId(Label):
-    """A user's id: 1 to 255 printable characters."""
+    """A user's id: 1 to 255 printable characters, no blank at the beginning or the end."""
+
+    pattern = labels.USER_ID
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"max_length": 255, "help_text": "The user's id.", **options})
+        longest = labels.LONGEST_USER_ID
+        super().__init__(**{"max_length": longest, "help_text": "The user's id.", **options})
+
+    def error_for(self, text: str) -> str | None:
+        """Return the key of the message about `text`, or None."""
+        return labels.error_for_user_id(text)
 
 
 class Uuid(serializers.UUIDField):

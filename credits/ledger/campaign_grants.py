@@ -7,7 +7,6 @@ from django.db import transaction
 
 from credits.ledger import ledger
 from credits.ledger.posting import Memo, Origin
-from credits.models import Transaction
 
 APP_ID = "campaign"
 
@@ -21,38 +20,32 @@ class Campaign(NamedTuple):
 
 
 class Grant(NamedTuple):
-    """So many credits for a user."""
+    """An amount of credits for a user."""
 
     user_id: str
     amount: Decimal
 
 
 class Granted(NamedTuple):
-    """What became of a grant: `given` anew, or what the user had got by this campaign `before`."""
+    """The outcome of a grant: `given` now, or the amount that this campaign gave `before`."""
 
     grant: Grant
     given: bool
     before: Decimal | None
 
 
-def plan(campaign: Campaign, grants: list[Grant]) -> list[Granted]:
-    """Return what `give` would do, and change nothing."""
-    causes = [_cause(campaign, grant) for grant in grants]
-    users = {grant.user_id for grant in grants}
-    rows = Transaction.objects.filter(user_id__in=users, cause__in=causes)
-    known = dict(rows.values_list("cause", "amount"))
-    planned = []
-    for grant in sorted(grants):
-        before = known.get(_cause(campaign, grant))
-        planned.append(Granted(grant, given=before is None, before=before))
-        known.setdefault(_cause(campaign, grant), grant.amount)
-    return planned
-
-
 @transaction.atomic
 def give(campaign: Campaign, grants: list[Grant]) -> list[Granted]:
     """Give the grants in one transaction, each user's once per campaign. Raises InvalidAmount."""
     return [_give(campaign, grant) for grant in sorted(grants)]
+
+
+@transaction.atomic
+def rehearse(campaign: Campaign, grants: list[Grant]) -> list[Granted]:
+    """Give the grants and roll them back: the outcome is that of a run."""
+    granted = give(campaign, grants)
+    transaction.set_rollback(True)
+    return granted
 
 
 def _give(campaign: Campaign, grant: Grant) -> Granted:

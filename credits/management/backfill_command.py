@@ -1,4 +1,4 @@
-"""The base of commands that repair what follows from the ledger, users by users."""
+"""The base of commands that repair data derived from the ledger, in batches of users."""
 
 import sys
 from argparse import ArgumentParser
@@ -18,17 +18,17 @@ from credits.models import Balance
 
 
 class BackfillCommand(BaseCommand):
-    """Walks over all users; subclasses say what is wrong with a batch, and put it right."""
+    """Processes all users in batches; subclasses report and repair a batch."""
 
     applies: ClassVar[bool] = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take whether to change anything, and the size of a batch."""
+        """Add `--apply` and the size of a batch."""
         add_apply(parser, default=self.applies)
         add_batch_size(parser, default=1000, of="users")
 
     def handle(self, *, apply: bool, batch_size: int, **options: Any) -> None:
-        """Walk, report, and check the users whose rows were changed; exit with 1 if that fails."""
+        """Repair all users, report, and check the changed ones; exit with 1 on a discrepancy."""
         wrong, users, found = 0, 0, 0
         with progress("Looking", total=Balance.objects.count(), unit="users") as advance:
             for batch in books.all_users(batch_size=batch_size):
@@ -46,15 +46,15 @@ class BackfillCommand(BaseCommand):
             sys.exit(1)
 
     def repair(self, users: list[str], *, apply: bool, **options: Any) -> list[str]:
-        """Say what is wrong, and with `apply` put it right; return whose rows, one for each."""
+        """Report each wrong row, with `apply` repair it; return one user id per row."""
         raise NotImplementedError
 
     def counts(self, found: int) -> dict[str, object]:
-        """Return what the summary says of what was found."""
+        """Return the counts of the summary."""
         return {"wrong": found}
 
     def say(self, found: list[tuple[str, str]]) -> list[str]:
-        """Write a line for each thing found; return the users."""
+        """Print a line for each finding; return the users."""
         for user_id, sentence in found:
             self.stdout.write(f"User {user_id}: {sentence}.")
         return [user_id for user_id, _ in found]

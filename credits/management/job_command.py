@@ -10,13 +10,14 @@ from django.core.management.base import BaseCommand
 
 from credits import due_rows, worker
 from credits.due_rows import FAILED, SKIPPED
+from credits.management import arguments
 from credits.worker import Job
 
 
 class JobCommand(BaseCommand):
-    """Runs the job named `job`, as the worker does, and prints what it came to.
+    """Runs the job named `job` as the worker does, and prints its outcomes.
 
-    Rows that failed before are tried again at once. The exit code is 1 if a row failed, else 75
+    Rows that failed before are retried at once. The exit code is 1 if a row failed, else 75
     (EX_TEMPFAIL of sysexits.h: try again later) if a row was skipped because it is locked.
     """
 
@@ -27,7 +28,7 @@ class JobCommand(BaseCommand):
         self.run_job(worker.jobs()[self.job])
 
     def run_job(self, job: Job) -> None:
-        """Run `job`, print how often each outcome came up, and exit unless all went well."""
+        """Run `job`, print the count of each outcome, and exit unless all rows succeeded."""
         now = worker.now()
         due_rows.retry_postponed(job.name, now=now)
         outcomes = worker.run(job, now=now)
@@ -38,11 +39,16 @@ class JobCommand(BaseCommand):
 
 
 class LimitedJobCommand(JobCommand):
-    """Runs a job that takes rows, up to `--limit` of them."""
+    """Runs a job on at most `--limit` rows."""
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take how many at most."""
-        parser.add_argument("--limit", type=int, default=100_000, help="at most so many rows")
+        """Add `--limit`."""
+        parser.add_argument(
+            "--limit",
+            type=arguments.whole_number,
+            default=100_000,
+            help="maximum number of rows",
+        )
 
 
 def exit_code(outcomes: Counter[str]) -> int:

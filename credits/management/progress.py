@@ -1,8 +1,8 @@
-"""What commands for operators share: batches, progress, a summary, the check at the end."""
+"""Shared parts of commands: batches, progress, a summary, the check of the books."""
 
 import sys
 import time
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 from tqdm import tqdm
 
 from credits.ledger import books
+from credits.management.arguments import whole_number
 
 SECONDS_BETWEEN_LINES = 5.0
 USERS_PER_CHECK = 1_000
@@ -27,27 +28,20 @@ class Output(Protocol):
 
 
 def add_batch_size(parser: ArgumentParser, *, default: int, of: str) -> None:
-    """Take `--batch-size`, how many `of` something make one transaction."""
+    """Add `--batch-size`, the number of `of` in one transaction."""
     parser.add_argument(
         "--batch-size", type=whole_number, default=default, help=f"{of} at a time ({default})"
     )
 
 
 def add_apply(parser: ArgumentParser, *, default: bool = False) -> None:
-    """Take `--apply` or `--dry-run`; one that moves credits has the latter as its default."""
+    """Add `--apply` and `--dry-run`; `default` is that of `--apply`."""
     choice = parser.add_mutually_exclusive_group()
     does, says = ("it does anyway", "only say what") if default else ("do it", "the default")
     choice.add_argument("--apply", action="store_true", default=default, help=does)
     choice.add_argument(
         "--dry-run", dest="apply", action="store_false", help=f"change nothing ({says})"
     )
-
-
-def whole_number(text: str) -> int:
-    """Return the number of at least 1 that `text` says; argparse tells of the error."""
-    if not text.isdecimal() or int(text) == 0:
-        raise ArgumentTypeError("a whole number of at least 1 is expected")
-    return int(text)
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -59,9 +53,9 @@ def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 @contextmanager
 def progress(what: str, *, total: int, unit: str) -> Iterator[Advance]:
-    """Show how far `what` is on standard error; call what is yielded with how many more are done.
+    """Show the progress of `what` on standard error; call the yielded function with each count.
 
-    A bar on a terminal, else a line every 5 seconds: done, rate, time left. Nothing for nothing.
+    A terminal gets a bar, everything else a line every 5 seconds. With `total` 0 nothing is shown.
     """
     if total and sys.stderr.isatty():
         with tqdm(total=total, desc=what, unit=f" {unit}", smoothing=0.1) as bar:

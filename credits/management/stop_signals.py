@@ -1,4 +1,4 @@
-"""How a long command ends: after its current step, and in any case within seconds."""
+"""Signals that stop a long command: after its current step, at the latest within seconds."""
 
 import os
 import signal
@@ -21,11 +21,11 @@ logger = structlog.get_logger(__name__)
 
 @contextmanager
 def stopped_by(*signals: signal.Signals, grace_seconds: float = GRACE_SECONDS) -> Iterator[Event]:
-    """Yield an event that any of `signals` sets; end the process if the block goes on after that.
+    """Yield an event that `signals` set; end the process if the block does not end after that.
 
     The main thread may be stuck where no signal handler runs: in a socket, a lock, a name lookup.
-    So a second thread hears of the signal and ends the process with 1 after `grace_seconds`.
-    PostgreSQL then rolls back the open transaction. To be used in the main thread.
+    So a second thread reads the signal and ends the process with 1 after `grace_seconds`.
+    PostgreSQL then rolls back the open transaction. Call this in the main thread only.
     """
     stop, finished = Event(), Event()
     reader, writer = os.pipe()

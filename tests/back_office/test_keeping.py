@@ -114,7 +114,7 @@ def test_a_form_acts_once_and_is_on_record(act: str) -> None:
 
     assert happened()
     assert [answer.redirect_chain[-1] for answer in answers] == [(page, 302), (page, 302)]
-    assert "it acted once" in answers[1].content.decode()
+    assert "it took effect once" in answers[1].content.decode()
     assert "Wrote to us" in answers[1].content.decode()
     assert StaffAction.objects.get().operator == "fiona"
 
@@ -153,7 +153,7 @@ def test_what_is_so_already_is_refused_and_not_recorded(act: str) -> None:
 
     again = fiona.post(address, form())
 
-    assert "It is so already" in again.content.decode()
+    assert "The object is already in the requested state" in again.content.decode()
     assert happened()
     assert address not in fiona.get(page).content.decode()
     assert StaffAction.objects.count() == 1

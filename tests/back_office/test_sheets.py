@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -24,8 +25,13 @@ pytestmark = pytest.mark.django_db
 
 
 def rows(answer: Any) -> list[dict[str, str]]:
-    text = b"".join(answer.streaming_content).decode()
-    return list(csv.DictReader(io.StringIO(text)))
+    return dicts(part.decode() for part in answer.streaming_content)
+
+
+def dicts(lines: Iterable[str]) -> list[dict[str, str]]:
+    text = "".join(lines)
+    assert text.startswith("\ufeff")
+    return list(csv.DictReader(io.StringIO(text[1:], newline="")))
 
 
 def test_the_transactions_of_an_account(fiona: Client) -> None:
@@ -59,7 +65,7 @@ def test_only_the_days_that_were_asked_for() -> None:
     assert "-2.0000" in lines[1]
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\u200b=1", "\uff1d1"])
 def test_no_text_is_a_formula(text: str) -> None:
     give("alice", 10)
     origin = Origin("user")
@@ -67,7 +73,7 @@ def test_no_text_is_a_formula(text: str) -> None:
 
     lines = csv_exports.export(operator("amir"), "transactions", Filter(), key=uuid4())
 
-    cells = [row["description"] for row in csv.DictReader(io.StringIO("".join(lines), newline=""))]
+    cells = [row["description"] for row in dicts(lines)]
     assert cells[1] == f"'{text}"
 
 
@@ -107,7 +113,7 @@ def test_a_form_sent_again_says_so(fiona: Client) -> None:
 
     answer = fiona.post("/admin/export/", sent)
 
-    assert "it acted once" in answer.content.decode()
+    assert "it took effect once" in answer.content.decode()
 
 
 def test_the_account_page_leads_there(amir: Client) -> None:

@@ -66,7 +66,7 @@ def test_a_campaign_grants_once(
     file: Path, batch_size: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(file, "--apply")
-    file.write_text("user_id,credits\nbob,5\nalice,2.5\ncarol,1\nbob,5\n")
+    file.write_text("user_id,credits\nbob,5\nalice,2.5\ncarol,1\n")
 
     assert run(file, "--apply", f"--batch-size={batch_size}") == 0
     capsys.readouterr()
@@ -75,7 +75,7 @@ def test_a_campaign_grants_once(
     assert available() == {"alice": 2.5, "bob": 5, "carol": 1}
     assert capsys.readouterr().out.splitlines()[:2] == [
         "granted             0",
-        "had theirs          4",
+        "had theirs          3",
     ]
 
 
@@ -100,23 +100,125 @@ def test_another_amount_is_told_and_not_granted(
     assert "User bob got 5 before, not 6." in capsys.readouterr().err
 
 
-def test_one_file_with_two_amounts_for_a_user(file: Path) -> None:
+def test_a_user_named_twice_is_refused_with_both_lines_before_anything_moves(file: Path) -> None:
+    users = [f"d-{number}" for number in range(600)]
+    users[301:301] = ["d-7"]
+    file.write_text("user_id,credits\n" + "".join(f"{user},1\n" for user in users))
+
+    for option in ("--apply", "--dry-run"):
+        with pytest.raises(CommandError, match="Lines 9 and 303 name the same user, d-7"):
+            run(file, option, "--batch-size=100")
+
+    assert not Balance.objects.exists()
+
+
+def test_a_user_with_two_amounts_is_refused_too(file: Path) -> None:
     file.write_text("user_id,credits\nbob,6\nbob,5\n")
 
-    assert run(file) == 1
-    assert run(file, "--apply") == 1
+    with pytest.raises(CommandError, match="Lines 2 and 3 name the same user, bob"):
+        run(file, "--apply")
 
-    assert available() == {"bob": 5}
+    assert not Balance.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("user_id", "says"),
+    [
+        ('"c24-a\n"', "Control characters"),
+        ("c24\x07b", "Control characters"),
+        ("c24-c ", "Blanks and invisible characters"),
+        ("\tc24-c", "Control characters"),
+        ("\xa0c24-c", "Blanks and invisible characters"),
+        ("c24-c\u200b", "Blanks and invisible characters"),
+        ("\ufeffc24-c", "Blanks and invisible characters"),
+        ("   ", "may not be blank"),
+        ("x" * 256, "1 to 255 characters"),
+    ],
+)
+def test_an_id_that_the_wire_refuses_is_refused_with_its_line(
+    user_id: str, says: str, file: Path
+) -> None:
+    file.write_text(f"user_id,credits\nalice,1\n{user_id},5\n", encoding="utf-8")
+
+    with pytest.raises(CommandError, match=f"Line 3: .*{says}"):
+        run(file, "--apply")
+
+    assert not Balance.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("amount", "says"),
+    [
+        ("1.000", "'1.000' is doubtful: write 1 or 1000"),
+        ("1_000", "'1_000' is no amount of credits"),
+        ("\uff11\uff10", "is no amount of credits"),
+        ("1E+03", "is no amount of credits"),
+        (" 5", "is no amount of credits"),
+        ("+5", "is no amount of credits"),
+        (".5", "is no amount of credits"),
+        ("5.", "is no amount of credits"),
+        ("NaN", "is no amount of credits"),
+        ('"1,5"', "is no amount of credits"),
+        ("0", "must be a positive number"),
+        ("999999999999", "with at most 4 decimal places"),
+    ],
+)
+def test_an_amount_is_written_in_one_way(amount: str, says: str, file: Path) -> None:
+    file.write_text(f"user_id,credits\nalice,1\nbob,{amount}\n", encoding="utf-8")
+
+    with pytest.raises(CommandError, match=f"Line 3: .*{says}"):
+        run(file, "--apply")
+
+    assert not Balance.objects.exists()
+
+
+def test_a_rehearsal_prints_the_numbers_of_the_run_and_is_rolled_back(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(file, "--apply")
+    file.write_text("user_id,credits\nbob,6\nalice,2.5\ncarol,0.1\n")
+    before = available()
+    capsys.readouterr()
+
+    codes = [run(file)]
+    rehearsed = capsys.readouterr()
+    assert available() == before
+    codes += [run(file, "--apply")]
+    done = capsys.readouterr()
+
+    assert codes == [1, 1]
+    assert rehearsed.err == done.err == "User bob got 5 before, not 6.\n"
+    assert rehearsed.out.replace("credits to grant ", "credits granted  ") == done.out
+    assert {user: float(amount) for user, amount in available().items()} == {
+        "alice": 2.5,
+        "bob": 5,
+        "carol": 0.1,
+    }
+
+
+def test_a_refusal_of_the_ledger_is_the_same_in_both(file: Path) -> None:
+    file.write_text("user_id,credits\nbob,99999999999\n")
+    run(file, "--apply")
+
+    sentences = []
+    for option in ("--dry-run", "--apply"):
+        with pytest.raises(CommandError) as refused:
+            run(file, option, campaign="summer")
+        sentences.append(str(refused.value))
+
+    assert sentences[0] == sentences[1]
+    assert Balance.objects.get().posted == 99999999999
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "first line must be: user_id,credits"),
+        ("", "is empty"),
         ("user,amount\n", "first line must be: user_id,credits"),
         ("user_id,credits\nalice,1\nbob,x\n", "Line 3: 'x' is no amount"),
         ("user_id,credits\nalice,1\nbob,-1\n", "Line 3: '-1' is no amount"),
-        ("user_id,credits\nalice,1\nbob,0.00001\n", "Line 3"),
+        ("user_id,credits\nalice,1\nbob,0.00001\n", "Line 3: '0.00001' is no amount"),
+        ("user_id;credits\nalice;1\n", "separated by semicolons, as German Excel"),
         ("user_id,credits\nalice,1\nbob\n", "Line 3"),
         ("user_id,credits\nalice,1\n,5\n", "Line 3"),
         ("user_id,credits\nalice,1\nbob,5,6\n", "Line 3"),
@@ -134,6 +236,14 @@ def test_a_file_with_a_mistake_grants_nothing(text: str, says: str, file: Path) 
 def test_names_that_are_too_long(file: Path) -> None:
     with pytest.raises(CommandError, match="--campaign has 1 to 100 characters"):
         run(file, "--apply", campaign="c" * 101)
+
+
+@pytest.mark.parametrize("name", ["c\nd", "  ", "c\udcff"])
+def test_a_name_that_the_wire_refuses(name: str, file: Path) -> None:
+    with pytest.raises(CommandError, match="--campaign"):
+        run(file, "--apply", campaign=name)
+
+    assert not Balance.objects.exists()
 
 
 def test_the_cause_names_user_and_campaign(file: Path) -> None:

@@ -165,7 +165,7 @@ def test_the_command_prints_and_writes_it(alice: str, tmp_path: Path) -> None:
     assert ["closing", "posted", "567.4000"] in lines
     assert ["spent", "chat", "ai_chat_gpt4", "2", "-10.0000"] in lines
     assert lines[-1] == ["Opening", "and", "movements", "are", "the", "closing."]
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.reader(file))
     assert rows[0] == ["month", "section", "name", "operation", "count", "credits"]
     assert ["2026-10", "movement", "clawed back", "", "1", "-40.0000"] in rows

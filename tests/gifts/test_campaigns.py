@@ -34,7 +34,7 @@ def run(folder: Path, **options: Any) -> str:
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
-    with (folder / "codes.csv").open(newline="") as file:
+    with (folder / "codes.csv").open(newline="", encoding="utf-8-sig") as file:
         return list(csv.DictReader(file))
 
 
@@ -177,7 +177,7 @@ def test_values_that_no_campaign_may_have_are_refused(
 
 
 def test_an_amount_that_is_none_is_refused_at_the_shell(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="invalid amount value: 'ten'"):
+    with pytest.raises(CommandError, match="'ten' is no amount of credits"):
         call_command(
             "create_gift_codes", "--campaign=x", "--count=1", "--credits=ten", "--csv=x.csv"
         )

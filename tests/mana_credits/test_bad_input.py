@@ -38,6 +38,7 @@ POSTS: dict[str, tuple[set[str], dict[str, Any]]] = {
 
 # As they stand in the body: JSON that some writer of JSON may send.
 NO_TEXT = ["5", "true", "[]", "{}", '["a"]', r'"a\u0000b"', r'"\ud800"']
+NO_USER_ID = [r'"bob "', r'"\u00a0bob"', r'"bob\u200b"', r'"\ufeffbob"']
 NO_LABEL = [*NO_TEXT, r'"a\nb"', r'"a\u001bb"', r'"a\u0085b"', '"  "', r'"\u00a0\ufeff\u3000"']
 UUID = "f91aed79-86e2-4a3c-9d53-0d7c1a2b3c4d"
 NO_UUID = [
@@ -56,7 +57,7 @@ ILL: dict[str, list[str]] = {
         *("[5]", "1e400", "1e-400", "9" * 12, "9" * 4000),
         *("1" * 11 + ".12345", "100000000000.0000", str(2**63), str(-(2**64))),
     ],
-    "userId": [*NO_LABEL, '""', too_long(255), too_long(8000)],
+    "userId": [*NO_LABEL, *NO_USER_ID, '""', too_long(255), too_long(8000)],
     "appId": [*NO_LABEL, '""', too_long(100)],
     "description": [*NO_TEXT, '""', too_long(500), too_long(200_000)],
     "reason": [*NO_LABEL, '""', too_long(200)],

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from credits.ledger.posting import Origin
 from credits.models import Package, Purchase, Transaction
 from credits.sync import cloud_sync
 from gifts.models import GiftCode
@@ -63,7 +64,7 @@ def test_a_grant_is_of_the_community(
 def test_charges_of_cloud_sync_say_their_type_and_times_in_utc() -> None:
     give("alice", 50)
     start = datetime(2026, 1, 31, 12, 0, 0, 123_000, tzinfo=UTC)
-    origin = cloud_sync.Origin("user", at=start)
+    origin = Origin("user", at=start)
     cloud_sync.activate("alice", interval="monthly", origin=origin, now=start)
 
     list(cloud_sync.renew_due(now=start + timedelta(days=30), limit=10))

@@ -1,4 +1,4 @@
-"""`manage.py backfill_balances`: make balances what the ledger says."""
+"""`manage.py backfill_balances`: rebuild balances from the ledger."""
 
 from typing import Any
 
@@ -16,5 +16,5 @@ class Command(BackfillCommand):
     )
 
     def repair(self, users: list[str], *, apply: bool, **options: Any) -> list[str]:
-        """Rebuild these users' balances."""
+        """Report or rebuild these users' balances."""
         return self.say(backfills.balances(users, apply=apply))

@@ -1,7 +1,6 @@
-"""`manage.py backfill_operations`: say which operation old usages were for."""
+"""`manage.py backfill_operations`: attribute old usages to operations."""
 
-import csv
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
@@ -9,17 +8,20 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
+from credits import spreadsheets
 from credits.amounts import plain
 from credits.catalogue import LARGEST_QUANTITY, OperationUnknown
 from credits.ledger import backfills
 from credits.ledger.backfills import Rule
+from credits.management.arguments import whole_number
 from credits.management.backfill_command import BackfillCommand
+from credits.spreadsheets import Row, SpreadsheetUnreadable
 
 COLUMNS = ("app_id", "description", "operation", "quantity")
 
 
 class Command(BackfillCommand):
-    """Attributes usages that name no operation."""
+    """Attributes usages without an operation."""
 
     help = (
         "Attributes usages that name no operation, such as imported ones, to operations of the "
@@ -30,19 +32,19 @@ class Command(BackfillCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take the mapping as well."""
+        """Add the mapping."""
         super().add_arguments(parser)
         parser.add_argument("--mapping", type=Path, required=True, help="the CSV file")
 
     def handle(self, **options: Any) -> None:
-        """Read the mapping, then walk."""
+        """Read the mapping, then attribute in batches."""
         self.rules = _rules(options["mapping"])
         self.usages: Counter[str] = Counter()
         self.credits: dict[str, Decimal] = {}
         super().handle(**options)
 
     def repair(self, users: list[str], *, apply: bool, **options: Any) -> list[str]:
-        """Attribute these users' usages."""
+        """Report or attribute these users' usages."""
         found = backfills.operations(users, self.rules, apply=apply)
         for one in found:
             self.usages[one.operation] += one.usages
@@ -50,7 +52,7 @@ class Command(BackfillCommand):
         return users if found else []
 
     def counts(self, found: int) -> dict[str, object]:
-        """Return usages and credits by operation."""
+        """Return the number of usages and their credits by operation."""
         return {
             operation: f"{usages:,} usages, {plain(self.credits[operation])} credits"
             for operation, usages in sorted(self.usages.items())
@@ -58,11 +60,10 @@ class Command(BackfillCommand):
 
 
 def _rules(path: Path) -> list[Rule]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        lines = csv.DictReader(file)
-        if tuple(lines.fieldnames or ()) != COLUMNS:
-            raise CommandError(f"The file's first line must be: {','.join(COLUMNS)}")
-        rules = [_rule(line, number=lines.line_num) for line in lines]
+    try:
+        rules = [_rule(row) for row in spreadsheets.read(path, COLUMNS)]
+    except SpreadsheetUnreadable as error:
+        raise CommandError(str(error)) from error
     if not rules:
         raise CommandError("The mapping has no lines")
     try:
@@ -72,8 +73,12 @@ def _rules(path: Path) -> list[Rule]:
     return rules
 
 
-def _rule(line: dict[str, str], *, number: int) -> Rule:
-    quantity = line["quantity"] or "1"
-    if not quantity.isdecimal() or not 1 <= int(quantity) <= LARGEST_QUANTITY:
-        raise CommandError(f"Line {number}: {quantity!r} is no quantity")
-    return Rule(line["app_id"], line["description"] or None, line["operation"], int(quantity))
+def _rule(row: Row) -> Rule:
+    cells, text = row.cells, row.cells["quantity"] or "1"
+    try:
+        quantity = whole_number(text)
+    except ArgumentTypeError:
+        quantity = 0
+    if not 1 <= quantity <= LARGEST_QUANTITY:
+        raise CommandError(f"Line {row.line}: {text!r} is no quantity")
+    return Rule(cells["app_id"], cells["description"] or None, cells["operation"], quantity)

@@ -1,15 +1,15 @@
-"""`manage.py backfill_usage_stats`: count usage by day anew."""
+"""`manage.py backfill_usage_stats`: recount usage by day."""
 
-from argparse import ArgumentParser, ArgumentTypeError
-from datetime import date
+from argparse import ArgumentParser
 from typing import Any, ClassVar
 
 from credits.ledger import backfills
+from credits.management import arguments
 from credits.management.backfill_command import BackfillCommand
 
 
 class Command(BackfillCommand):
-    """Counts usages by app and UTC day."""
+    """Recounts usages by app and UTC day."""
 
     help = (
         "Counts the usage statistics anew from the transactions, for all days or those --from "
@@ -19,20 +19,22 @@ class Command(BackfillCommand):
     applies: ClassVar[bool] = True
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take the days as well."""
+        """Add the days."""
         super().add_arguments(parser)
-        parser.add_argument("--from", dest="first", type=day, help="the first day, 2026-11-01")
-        parser.add_argument("--to", dest="last", type=day, help="the last day, 2026-11-30")
+        parser.add_argument(
+            "--from",
+            dest="first",
+            type=arguments.day,
+            help="the first day, 2026-11-01",
+        )
+        parser.add_argument(
+            "--to",
+            dest="last",
+            type=arguments.day,
+            help="the last day, 2026-11-30",
+        )
 
     def repair(self, users: list[str], *, apply: bool, **options: Any) -> list[str]:
-        """Count these users' days."""
+        """Report or recount these users' days."""
         first, last = options["first"], options["last"]
         return self.say(backfills.usage(users, first=first, last=last, apply=apply))
-
-
-def day(text: str) -> date:
-    """Return the day that `text` says; argparse tells of the error."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise ArgumentTypeError("a day such as 2026-11-30 is expected") from error

@@ -13,12 +13,13 @@ from credits import worker
 from credits.ledger import books, ledger_checks
 from credits.ledger.books import BooksDoNotClose, Discrepancy
 from credits.ledger.ledger_checks import Scope
+from credits.management import arguments
 from credits.management.progress import add_batch_size, progress
 from credits.worker import Job
 
 
 class Command(BaseCommand):
-    """Checks the rules of the money over all users, or one."""
+    """Checks the rules of the money for all users, or for one."""
 
     help = (
         "Checks that the books close: balances are what their transactions say, chains have no "
@@ -28,9 +29,9 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take what to check, and the size of a batch."""
+        """Add the scope of the check and the size of a batch."""
         what = parser.add_mutually_exclusive_group()
-        what.add_argument("--user", help="the id of the one user to check")
+        what.add_argument("--user", type=arguments.user_id, help="the id of the one user to check")
         what.add_argument(
             "--changes",
             action="store_true",
@@ -44,7 +45,7 @@ class Command(BaseCommand):
         add_batch_size(parser, default=ledger_checks.USERS_PER_BATCH, of="users")
 
     def handle(self, *, user: str | None, **options: Any) -> None:
-        """Print what is wrong; exit with 1 if anything is."""
+        """Print each discrepancy; exit with 1 if there is any."""
         try:
             self._check_one(user) if user else self._check_all(**options)
         except BooksDoNotClose as error:

@@ -1,4 +1,4 @@
-"""`manage.py clean_up_keys`: delete idempotency keys that are too old to be sent again."""
+"""`manage.py clean_up_keys`: delete idempotency keys whose retries are over."""
 
 from credits.management.job_command import JobCommand
 

@@ -1,4 +1,4 @@
-"""`manage.py clean_up_outbox`: delete messages that were delivered long ago."""
+"""`manage.py clean_up_outbox`: delete old delivered messages."""
 
 from credits.management.job_command import JobCommand
 

@@ -1,10 +1,10 @@
-"""`manage.py deliver_outbox`: tell mana-notify what is due."""
+"""`manage.py deliver_outbox`: send due messages to mana-notify."""
 
 from credits.management.job_command import JobCommand
 
 
 class Command(JobCommand):
-    """Delivers what is due; any number of these may run at once."""
+    """Delivers due messages; several processes may run at once."""
 
     help = (
         "Sends the notifications that are due to MANA_NOTIFY_URL; what fails is tried again with "

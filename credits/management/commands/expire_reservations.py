@@ -1,4 +1,4 @@
-"""`manage.py expire_reservations`: free the credits of reservations whose time is over."""
+"""`manage.py expire_reservations`: release the credits of expired reservations."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from credits.worker import Job
 
 
 class Command(LimitedJobCommand):
-    """Expires what is due; any number of these may run at once."""
+    """Expires due reservations; several processes may run at once."""
 
     help = (
         "Expires open reservations whose time is over, each in its own transaction. Safe to stop, "
@@ -18,6 +18,6 @@ class Command(LimitedJobCommand):
     job = reservations.EXPIRE_JOB
 
     def handle(self, **options: Any) -> None:
-        """Expire and count."""
+        """Expire due reservations and print their number."""
         limit: int = options["limit"]
         self.run_job(Job(self.job, lambda now: reservations.expire_due(now=now, limit=limit)))

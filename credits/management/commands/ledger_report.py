@@ -1,7 +1,6 @@
-"""`manage.py ledger_report`: what a month did to all credits, and that it adds up."""
+"""`manage.py ledger_report`: a month's movements of all credits, checked against the balances."""
 
-import csv
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -11,11 +10,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from credits import spreadsheets
 from credits.errors import DomainError
+from credits.management import arguments
 from credits.reporting import ledger_report
 from credits.reporting.ledger_report import Moment, Report
 
-# Under which heading a section stands.
+# The heading of each section.
 PARTS = {
     "opening": "What all users had",
     "movement": "What moved",
@@ -28,7 +29,7 @@ Row = tuple[str, str, str, int | str, Decimal]
 
 
 class Command(BaseCommand):
-    """Prints a month's report, and writes it to a file."""
+    """Prints a month's report and, with --csv, writes it to a file."""
 
     help = (
         "Says what all users had when a month (UTC) began, what was sold, granted, spent, "
@@ -39,8 +40,8 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take the month and the file."""
-        parser.add_argument("--month", type=month_of, required=True, help="as 2026-10")
+        """Add the month and the file."""
+        parser.add_argument("--month", type=arguments.month, required=True, help="as 2026-10")
         parser.add_argument("--csv", type=Path, help="a file to write the same numbers to")
 
     def handle(self, *, month: date, csv: Path | None, **options: Any) -> None:
@@ -59,16 +60,8 @@ class Command(BaseCommand):
         self.stdout.write("Opening and movements are the closing.")
 
 
-def month_of(text: str) -> date:
-    """Return the first day of the month that `text` says; argparse tells of the error."""
-    try:
-        return datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC).date()
-    except ValueError as error:
-        raise ArgumentTypeError("a month is expected, as 2026-10") from error
-
-
 def _rows(made: Report) -> Iterator[Row]:
-    """Yield section, name, operation, count, credits of each number, in the order of reading."""
+    """Yield the report's rows in order: section, name, operation, count, credits."""
     yield from _moment("opening", made.opening)
     for name, moved in made.movements.items():
         yield "movement", name, "", *moved
@@ -97,8 +90,6 @@ def _table(made: Report) -> Iterator[str]:
 
 
 def _write(made: Report, path: Path) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        out = csv.writer(file)
-        out.writerow(["month", "section", "name", "operation", "count", "credits"])
-        for row in _rows(made):
-            out.writerow([f"{made.month:%Y-%m}", *row])
+    header = ("month", "section", "name", "operation", "count", "credits")
+    month = f"{made.month:%Y-%m}"
+    spreadsheets.write(path, header, ((month, *row) for row in _rows(made)))

@@ -1,10 +1,10 @@
-"""`manage.py renew_subscriptions`: charge what is due of Cloud Sync."""
+"""`manage.py renew_subscriptions`: charge due periods of Cloud Sync."""
 
 from credits.management.job_command import JobCommand
 
 
 class Command(JobCommand):
-    """Renews what is due; any number of these may run at once."""
+    """Renews due subscriptions; several processes may run at once."""
 
     help = (
         "Charges each due Cloud Sync subscription for its current period, or pauses it when the "

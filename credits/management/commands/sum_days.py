@@ -1,4 +1,4 @@
-"""`manage.py sum_days`: sum the ledger by day, for the figures of the back office."""
+"""`manage.py sum_days`: sum the ledger by day for the back office's figures."""
 
 import sys
 from argparse import ArgumentParser
@@ -8,12 +8,13 @@ from typing import Any
 from django.core.management.base import CommandError
 from tqdm import tqdm
 
+from credits.management import arguments
 from credits.management.job_command import JobCommand
 from credits.reporting import daily_totals
 
 
 class Command(JobCommand):
-    """Sums what is due, a span of days, or all."""
+    """Sums the days that are due, a span of days, or all days."""
 
     help = (
         "Sums credits and money by UTC day for the figures of the back office: the days since the "
@@ -23,13 +24,13 @@ class Command(JobCommand):
     job = "sum_days"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take which days."""
+        """Add `--all`, `--from` and `--to`."""
         parser.add_argument("--all", action="store_true", help="every day since the first one")
-        parser.add_argument("--from", dest="first", type=date.fromisoformat, help="2026-11-01")
-        parser.add_argument("--to", dest="last", type=date.fromisoformat, help="2026-11-30")
+        parser.add_argument("--from", dest="first", type=arguments.day, help="2026-11-01")
+        parser.add_argument("--to", dest="last", type=arguments.day, help="2026-11-30")
 
     def handle(self, **options: Any) -> None:
-        """Sum, and count the days."""
+        """Sum the days and print their number."""
         today = datetime.now(UTC).date()
         first, last = options["first"], options["last"] or today
         if options["all"] and (first or options["last"]):

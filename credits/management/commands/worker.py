@@ -1,4 +1,4 @@
-"""`manage.py worker`: run what is due, until it is told to stop."""
+"""`manage.py worker`: run due jobs until a signal stops it."""
 
 import signal
 import sys
@@ -25,13 +25,13 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take whether to stop after one round."""
+        """Add `--once`."""
         parser.add_argument(
             "--once", action="store_true", help="run what is due now and stop (for cron)"
         )
 
     def handle(self, *, once: bool, **options: Any) -> None:
-        """Work until stopped; with --once exit with 1 when a job or a row of it failed."""
+        """Run until stopped; with --once exit with 1 if a job or a row failed."""
         with stopped_by(signal.SIGTERM, signal.SIGINT) as stop:
             logger.info("worker_started", jobs=list(worker.jobs()))
             if not once:

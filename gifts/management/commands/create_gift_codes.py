@@ -1,10 +1,9 @@
 """`manage.py create_gift_codes`: a campaign's set of codes, as a CSV file."""
 
-import csv
 import sys
 from argparse import ArgumentParser
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,23 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
+from credits import spreadsheets
 from credits.amounts import plain
 from credits.errors import DomainError
+from credits.management.arguments import amount, user_id, whole_number, wrong_label
 from gifts import campaigns
 from gifts.campaigns import Plan
 from gifts.codes import DEFAULT_VALIDITY, LONGEST_VALIDITY
-from gifts.models import CAMPAIGN_LENGTH, LARGEST_GIFT, MESSAGE_LENGTH, SMALLEST_GIFT, Campaign
+from gifts.models import (
+    CAMPAIGN_LENGTH,
+    LARGEST_GIFT,
+    MESSAGE_LENGTH,
+    SMALLEST_GIFT,
+    Campaign,
+    GiftCode,
+)
+
+LABELS = {"--from": "creator_name", "--operator": "operator", "--reason": "reason"}
 
 
 class Command(BaseCommand):
@@ -32,12 +42,17 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the campaign, its codes, who pays, and where they are written to."""
         parser.add_argument("--campaign", required=True, help="the campaign's name")
-        parser.add_argument("--count", type=int, required=True, help="how many codes")
+        parser.add_argument("--count", type=whole_number, required=True, help="how many codes")
         parser.add_argument("--credits", type=amount, required=True, help="credits in each")
         parser.add_argument("--message", help="what the gifts say")
         parser.add_argument("--from", dest="creator_name", help="whom the gifts are from")
-        parser.add_argument("--days", type=int, default=DEFAULT_VALIDITY.days, help="validity")
-        parser.add_argument("--account", help="the account that pays")
+        parser.add_argument(
+            "--days",
+            type=whole_number,
+            default=DEFAULT_VALIDITY.days,
+            help="days until the codes expire",
+        )
+        parser.add_argument("--account", type=user_id, help="the account that pays")
         parser.add_argument("--operator", help="who grants the credits, without --account")
         parser.add_argument("--reason", help="why they are granted, without --account")
         parser.add_argument("--csv", type=Path, required=True, help="the file to write")
@@ -62,14 +77,6 @@ class Command(BaseCommand):
                 progress.update(made - progress.n)
 
 
-def amount(text: str) -> Decimal:
-    """Return the credits that `text` says; argparse tells of the error."""
-    try:
-        return Decimal(text)
-    except InvalidOperation as error:
-        raise ValueError(text) from error
-
-
 def _check(campaign: str, options: dict[str, Any]) -> None:
     paid = options["account"] is not None
     problems = {
@@ -81,6 +88,10 @@ def _check(campaign: str, options: dict[str, Any]) -> None:
         "either --account pays, or an --operator grants the credits for a --reason": paid
         != bool(options["operator"] and options["reason"]),
     }
+    texts = {name: options[key] for name, key in LABELS.items()} | {"--campaign": campaign}
+    for name, text in texts.items():
+        wrong = wrong_label(text) if text else None
+        problems[f"{name} {wrong}"] = wrong is None
     if broken := [sentence for sentence, holds in problems.items() if not holds]:
         raise CommandError("; ".join(broken))
 
@@ -105,15 +116,10 @@ def _sentence(refusal: DomainError) -> str:
 
 
 def _write(campaign: Campaign, path: Path) -> int:
-    """Write the whole file beside its place first: no run leaves half of one there."""
+    """Write all codes to a file that only its owner reads: who reads a code has its credits."""
     gifts = campaigns.codes_of(campaign)
-    draft = path.with_name(f".{path.name}.part")
-    draft.touch(mode=0o600)  # whoever reads a code has its credits
-    with draft.open("w", newline="", encoding="utf-8") as file:
-        out = csv.writer(file)
-        out.writerow(["code", "url", "credits"])
-        for gift in gifts.iterator():
-            code = gift.code
-            out.writerow([code, f"{settings.BASE_URL}/g/{code}", plain(gift.total_credits)])
-    draft.replace(path)
-    return gifts.count()
+    return spreadsheets.write(path, ("code", "url", "credits"), map(_row, gifts.iterator()))
+
+
+def _row(gift: GiftCode) -> tuple[str, str, Decimal]:
+    return gift.code, f"{settings.BASE_URL}/g/{gift.code}", Decimal(plain(gift.total_credits))

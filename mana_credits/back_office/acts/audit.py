@@ -1,4 +1,4 @@
-"""What operators do: permission, audit trail and act in one transaction.
+"""Acts of operators: permission, audit trail and effect in one transaction.
 
 Every act of the back office goes through `acting`. A form's key acts once, however often the form
 is sent.
@@ -19,7 +19,7 @@ from credits.models import StaffAction
 
 
 class Operator(NamedTuple):
-    """A member of staff at work: the name, what they may do, and where the request came from."""
+    """A member of staff: name, permissions, and the client address and id of the request."""
 
     name: str
     may: Callable[[str], bool]
@@ -32,7 +32,7 @@ class Operator(NamedTuple):
         return f"operator:{self.name}"
 
     def origin(self, *, at: datetime | None = None, key: UUID | None = None) -> Origin:
-        """Return the origin of what they move, under the form's `key`."""
+        """Return the origin of the operator's movements; `key` is the form's key."""
         return Origin(
             self.actor,
             key=f"staff:{key}" if key else None,
@@ -42,7 +42,7 @@ class Operator(NamedTuple):
 
 
 class Why(NamedTuple):
-    """Why an operator acts: a reason from a list, words, and the ticket's link if there is one."""
+    """The justification of an act: a listed reason, a note, an optional link to a ticket."""
 
     reason: str = ""
     note: str = ""
@@ -51,7 +51,7 @@ class Why(NamedTuple):
 
 @dataclass
 class Act:
-    """What an act changes, for the audit trail: plain values `before` and `after`."""
+    """The audit record of an act: plain values `before` and `after` it."""
 
     before: dict[str, Any] = field(default_factory=dict)
     after: dict[str, Any] = field(default_factory=dict)
@@ -72,14 +72,14 @@ class AlreadyDone(DomainError):
 
     code = "already_done"
     status = 409
-    message = "This form was sent before; it acted once"
+    message = "This form was already submitted; it took effect once"
 
 
 class NoteMissing(DomainError):
-    """An act that needs words has none."""
+    """The act needs a note, but the note is empty."""
 
     code = "note_missing"
-    message = "Say why: the note is empty"
+    message = "The note is empty"
 
 
 def require(operator: Operator, permission: str) -> None:
@@ -98,10 +98,10 @@ def acting(
     subject: str = "",
     user_id: str | None = None,
 ) -> Iterator[Act]:
-    """Run the body as one act of the operator's, and record it with what it sets on the Act.
+    """Run the body as one act of the operator, and record it with the values set on the Act.
 
-    The record commits with the body's effects. Raises NotPermitted, AlreadyDone, and what the body
-    raises, of which nothing stays.
+    The record commits with the body's effects. Raises NotPermitted, AlreadyDone, and the body's
+    errors, which roll everything back.
     """
     require(operator, permission)
     act = Act(user_id=user_id, subject=subject)
@@ -114,7 +114,7 @@ def acting(
 def record(
     operator: Operator, action: str, act: Act, *, why: Why, key: UUID | None = None
 ) -> StaffAction:
-    """Record what the operator did; commits with the caller's transaction if there is one."""
+    """Add an act to the audit trail, in the caller's transaction if there is one."""
     return StaffAction.objects.create(
         at=datetime.now(UTC),
         operator=operator.name,
@@ -133,7 +133,7 @@ def record(
 
 
 def words(why: Why) -> Why:
-    """Return `why` without spaces around its words; raise NoteMissing when there are none."""
+    """Return `why` with its texts stripped; raise NoteMissing if the note is empty."""
     note = why.note.strip()
     if not note:
         raise NoteMissing
@@ -141,7 +141,7 @@ def words(why: Why) -> Why:
 
 
 def _refuse_repeat(key: UUID) -> None:
-    # Two requests of one form may come at once: the second waits here for the first to commit.
+    # A form may be submitted twice at once: the second request waits here for the first to commit.
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))", [str(key)])
     if StaffAction.objects.filter(key=key).exists():

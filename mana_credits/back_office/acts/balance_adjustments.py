@@ -1,7 +1,7 @@
-"""Operators' corrections: adjust a balance, alone up to a limit and with a colleague above it.
+"""Adjustments of balances by operators; above a limit a colleague must approve.
 
-The limit is what one operator may move on one account within 24 hours, in credits, whatever the
-sign. Above it the adjustment waits for a second person.
+The limit is the sum of absolute amounts, in credits, that one operator may move on one account
+within 24 hours. Above it the adjustment waits for a second person.
 """
 
 from datetime import datetime, timedelta
@@ -29,7 +29,7 @@ Reason = AdjustmentRequest.Reason
 
 
 class Preview(NamedTuple):
-    """What an adjustment would come to: the balance now, available after it, and who decides."""
+    """The effect of an adjustment: the balance, the new available, the need of approval."""
 
     balance: Balance
     available_after: Decimal
@@ -38,22 +38,22 @@ class Preview(NamedTuple):
 
 
 class ReasonUnknown(DomainError):
-    """The reason is none of the list."""
+    """The reason is not in the list."""
 
     code = "reason_unknown"
     message = "Choose a reason from the list"
 
 
 class AlreadyReversed(DomainError):
-    """The transaction has its reversal."""
+    """The transaction is already reversed."""
 
     code = "already_reversed"
     status = 409
-    message = "This transaction was reversed before"
+    message = "This transaction is already reversed"
 
 
 class RequestDecided(DomainError):
-    """Somebody decided about this request already, or there is none. Details: `status`."""
+    """The request is decided or does not exist. Details: `status`."""
 
     code = "request_decided"
     status = 409
@@ -61,15 +61,15 @@ class RequestDecided(DomainError):
 
 
 class OwnRequest(DomainError):
-    """Nobody decides about their own request."""
+    """An operator cannot decide about their own request."""
 
     code = "own_request"
     status = 403
-    message = "Somebody else has to decide about your request"
+    message = "You cannot decide about your own request"
 
 
 def preview(operator: Operator, user_id: str, amount: Decimal, *, now: datetime) -> Preview:
-    """Return what `adjust` would do; moves nothing. Raises UserUnknown, InvalidAmount."""
+    """Return the effect of `adjust` without moving credits. Raises UserUnknown, InvalidAmount."""
     exact(amount)
     balance = Balance.objects.filter(pk=user_id).first()
     if balance is None:
@@ -81,13 +81,13 @@ def preview(operator: Operator, user_id: str, amount: Decimal, *, now: datetime)
 def adjust(
     operator: Operator, user_id: str, amount: Decimal, *, why: Why, key: UUID, now: datetime
 ) -> Posting | AdjustmentRequest:
-    """Correct a balance by a signed amount, or ask for it when it is above the operator's limit.
+    """Adjust a balance by a signed amount; above the operator's limit, request approval instead.
 
     Raises NotPermitted, AlreadyDone, NoteMissing, ReasonUnknown, InvalidAmount, UserUnknown.
     """
     why = _checked(why)
     with audit.acting(operator, "credits.adjust_balance", why=why, user_id=user_id, key=key) as act:
-        # One at a time per operator, so that two forms do not share one limit.
+        # Lock the operator: two concurrent forms must not use the same remainder of the limit.
         list(get_user_model().objects.select_for_update().filter(username=operator.name))
         planned = preview(operator, user_id, amount, now=now)
         act.before = {"available": planned.balance.available}
@@ -105,7 +105,7 @@ def adjust(
 def approve(
     operator: Operator, request_id: UUID, *, note: str, key: UUID, now: datetime
 ) -> Posting:
-    """Let a colleague's adjustment happen. Raises NotPermitted, RequestDecided, OwnRequest."""
+    """Post a colleague's requested adjustment. Raises NotPermitted, RequestDecided, OwnRequest."""
     with audit.acting(
         operator, "credits.approve_adjustment", why=Why(note=note.strip()), key=key
     ) as act:
@@ -124,7 +124,7 @@ def approve(
 def reject(
     operator: Operator, request_id: UUID, *, note: str, key: UUID, now: datetime
 ) -> AdjustmentRequest:
-    """Refuse a colleague's adjustment, saying why.
+    """Reject a colleague's requested adjustment with a note.
 
     Raises NotPermitted, RequestDecided, OwnRequest, NoteMissing.
     """
@@ -159,7 +159,7 @@ def reverse(operator: Operator, transaction_id: UUID, *, why: Why, key: UUID) ->
 
 
 def pending() -> int:
-    """Return how many requests wait for somebody to decide."""
+    """Return the number of pending requests."""
     return AdjustmentRequest.objects.filter(status=Status.PENDING).count()
 
 
@@ -170,7 +170,7 @@ def _checked(why: Why) -> Why:
 
 
 def _moved(operator: Operator, user_id: str, now: datetime) -> Decimal:
-    """Return what the operator moved alone on this account within the window, signs apart."""
+    """Return the sum of absolute amounts that the operator moved on this account in the window."""
     own = Transaction.objects.filter(
         user_id=user_id,
         type=Transaction.Type.ADJUSTMENT,
@@ -222,5 +222,5 @@ def _post(operator: Operator, user_id: str, amount: Decimal, why: Why, *, key: U
 
 
 def _memo(description: str) -> Memo:
-    """Return what the user may read: the reason, never the operator's words."""
+    """Return the text that the user sees: the reason, never the operator's note."""
     return Memo(APP_ID, description)

@@ -1,6 +1,6 @@
-"""What operators decide about offers: prices, packages, and purchases in quarantine.
+"""Changes of prices and packages, and decisions about quarantined purchases.
 
-Every act is recorded with why, and one form acts once.
+Every act is recorded with its justification, and a form acts once.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from mana_credits.back_office.acts.audit import Operator, Why
 def set_price(
     operator: Operator, operation: str, new: Price, *, why: Why, key: UUID, now: datetime
 ) -> Operation:
-    """Give an operation a price from now on, and bring it back if it was off.
+    """Set an operation's price from now on; reactivate the operation if it was inactive.
 
     Raises NotPermitted, AlreadyDone, NoteMissing, and what `catalogue.set_price` does.
     """
@@ -33,7 +33,7 @@ def set_price(
 def take_off_offer(
     operator: Operator, operation: str, *, why: Why, key: UUID, now: datetime
 ) -> Operation:
-    """Let an operation be refused from now on, until it is given a price again.
+    """Deactivate an operation until it gets a price again.
 
     Raises NotPermitted, AlreadyDone, NoteMissing, OperationUnknown.
     """
@@ -44,7 +44,7 @@ def take_off_offer(
 def save_package(
     operator: Operator, package_id: UUID | None, offer: Offer, *, why: Why, key: UUID, now: datetime
 ) -> Package:
-    """Offer a new package, without `package_id`, or make one what `offer` says.
+    """Create a package if `package_id` is None, else change the package to `offer`.
 
     Raises NotPermitted, AlreadyDone, NoteMissing, and what `packages.create` and `change` do.
     """

@@ -1,7 +1,6 @@
-"""Lists as CSV for spreadsheets: streamed, so that memory does not grow with the rows."""
+"""Lists as CSV files, streamed so that memory does not grow with the rows."""
 
-import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -9,6 +8,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 
+from credits import spreadsheets
 from credits.errors import DomainError
 from credits.models import Purchase, StaffAction, Transaction
 from gifts.models import GiftCode
@@ -16,12 +16,10 @@ from mana_credits.back_office.acts import audit
 from mana_credits.back_office.acts.audit import Operator, Why
 
 ROWS_AT_ONCE = 2_000
-# What a spreadsheet would take for a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Filter(NamedTuple):
-    """Which rows: of one user, from a moment on, before another one."""
+    """The rows of one user, from `since` on, before `until`; each part is optional."""
 
     user_id: str = ""
     since: datetime | None = None
@@ -29,7 +27,7 @@ class Filter(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """A list that can be had: its columns (of the model), the rows, in order, and their time."""
+    """A list that can be exported: columns, ordered rows, the columns of time and user."""
 
     columns: tuple[str, ...]
     rows: Callable[[], QuerySet[Any]]
@@ -38,20 +36,20 @@ class Sheet(NamedTuple):
 
 
 class SheetUnknown(DomainError):
-    """There is no such list."""
+    """The list does not exist."""
 
     code = "sheet_not_found"
     status = 404
-    message = "There is no such list"
+    message = "The list does not exist"
 
 
 def names() -> list[str]:
-    """Return what can be exported."""
+    """Return the names of the lists."""
     return list(SHEETS)
 
 
 def export(operator: Operator, name: str, chosen: Filter, *, key: UUID) -> Iterator[str]:
-    """Return the lines of a list; that it was exported is on record before the first one.
+    """Record the export, then return the lines of the list.
 
     Raises NotPermitted, AlreadyDone, SheetUnknown.
     """
@@ -73,12 +71,9 @@ def export(operator: Operator, name: str, chosen: Filter, *, key: UUID) -> Itera
 
 
 def _lines(sheet: Sheet, chosen: Filter) -> Iterator[str]:
-    writer = csv.writer(_Echo())
-    yield writer.writerow(sheet.columns)
     with transaction.atomic():  # a cursor on the server lives in a transaction
         rows = _chosen(sheet, chosen).values_list(*sheet.columns)
-        for row in rows.iterator(ROWS_AT_ONCE):
-            yield writer.writerow(_cells(row))
+        yield from spreadsheets.lines(sheet.columns, rows.iterator(ROWS_AT_ONCE))
 
 
 def _chosen(sheet: Sheet, chosen: Filter) -> QuerySet[Any]:
@@ -90,26 +85,6 @@ def _chosen(sheet: Sheet, chosen: Filter) -> QuerySet[Any]:
     if chosen.until:
         rows = rows.filter(**{f"{sheet.at}__lt": chosen.until})
     return rows
-
-
-def _cells(row: Iterable[object]) -> list[object]:
-    return [_cell(value) for value in row]
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, str) and value.startswith(FORMULA):
-        return f"'{value}"
-    return value
-
-
-class _Echo:
-    """A file that hands back what is written to it."""
-
-    def write(self, text: str) -> str:
-        """Return the text."""
-        return text
 
 
 SHEETS: Mapping[str, Sheet] = {
@@ -135,7 +110,7 @@ SHEETS: Mapping[str, Sheet] = {
         lambda: StaffAction.objects.order_by("pk"),
         at="at",
     ),
-    # Without codes: whoever has one has the credits.
+    # Without codes: a code is as good as its credits.
     "gifts": Sheet(
         (
             *("number", "created_at", "creator_id", "total_credits", "type", "status"),

@@ -113,7 +113,7 @@ def block(operator: Operator, user_id: str, *, why: Why, key: UUID, now: datetim
 
 
 def unblock(operator: Operator, user_id: str, *, why: Why, key: UUID) -> None:
-    """Let a user make and redeem gifts again.
+    """Unblock a user from gifts.
 
     Raises NotPermitted, AlreadyDone, NoteMissing, NotBlocked.
     """
@@ -125,7 +125,7 @@ def unblock(operator: Operator, user_id: str, *, why: Why, key: UUID) -> None:
 
 
 def code_for(operator: Operator, gift: GiftCode) -> str:
-    """Return the gift's code as this operator may see it: whole, or its last four."""
+    """Return the gift's code; without `gifts.view_codes` only its last four characters."""
     if operator.may("gifts.view_codes"):
         return gift.code
     return code_format.masked(gift.code)

@@ -1,4 +1,4 @@
-"""What operators do with purchases, reservations, subscriptions and messages.
+"""Acts of operators on purchases, reservations, subscriptions and messages.
 
 Every act is recorded with why, and one form acts once. Stripe is called after the act committed.
 """
@@ -40,9 +40,9 @@ class RefundReason(TextChoices):
 
 
 class RefundPlan(NamedTuple):
-    """What a refund would come to: `cents` back, `credits` taken, together with what is requested.
+    """The effect of a refund: `cents` paid back, `credits` taken, pending requests included.
 
-    `spent` is what the user spent since the purchase.
+    `spent` is the user's spending since the purchase.
     """
 
     balance: Balance
@@ -52,35 +52,35 @@ class RefundPlan(NamedTuple):
 
     @property
     def available_after(self) -> Decimal:
-        """What is available once Stripe confirmed; below zero it is a debt."""
+        """Available credits after Stripe's confirmation; a negative number is a debt."""
         return self.balance.available - self.credits
 
 
 class RefundReasonUnknown(DomainError):
-    """The reason is none of the list."""
+    """The reason is not in the list."""
 
     code = "reason_unknown"
     message = "Choose a reason from the list"
 
 
 class RefundNotRequested(DomainError):
-    """The refund was sent before, or there is none."""
+    """The refund is already sent or does not exist."""
 
     code = "refund_not_requested"
     status = 409
-    message = "This refund does not wait to be sent"
+    message = "This refund is already sent or does not exist"
 
 
 class SoAlready(DomainError):
-    """What the operator wants is so before they act."""
+    """The object is already in the requested state."""
 
     code = "so_already"
     status = 409
-    message = "It is so already; nothing was changed"
+    message = "The object is already in the requested state; nothing was changed"
 
 
 def refundable(purchase: Purchase) -> int:
-    """Return the cents that refunds can still send back; 0 for what was never paid."""
+    """Return the refundable cents; 0 for an unpaid purchase."""
     if not purchase.stripe_payment_intent_id:
         return 0
     if not purchase.paid and purchase.quarantined_at is None:
@@ -89,7 +89,7 @@ def refundable(purchase: Purchase) -> int:
 
 
 def plan_refund(purchase: Purchase, cents: int) -> RefundPlan:
-    """Return what `refund_purchase` would do; moves nothing. Raises ExceedsPurchase."""
+    """Return the effect of `refund_purchase` without moving anything. Raises ExceedsPurchase."""
     left = refundable(purchase)
     if not 0 < cents <= left:
         raise refund_requests.ExceedsPurchase(refundable=left)
@@ -102,7 +102,7 @@ def plan_refund(purchase: Purchase, cents: int) -> RefundPlan:
 
 
 def spent_since(purchase: Purchase) -> Decimal:
-    """Return what the user spent, less what was refunded of it, since the purchase was credited."""
+    """Return the user's net spending since the purchase was credited."""
     if purchase.transaction is None:
         return Decimal(0)
     later = Transaction.objects.filter(
@@ -115,9 +115,9 @@ def spent_since(purchase: Purchase) -> Decimal:
 def refund_purchase(
     operator: Operator, purchase: Purchase, cents: int, *, why: Why, key: UUID, now: datetime
 ) -> Return:
-    """Send `cents` of a purchase back; the credits follow when Stripe confirms.
+    """Refund `cents` of a purchase; the credits are taken when Stripe confirms.
 
-    When Stripe cannot be reached the refund stays requested, to be sent again. Raises
+    If Stripe cannot be reached, the refund stays requested and can be sent again. Raises
     NotPermitted, AlreadyDone, NoteMissing, RefundReasonUnknown, RefusedByStripe, and what
     `refunds.ask` does.
     """
@@ -161,7 +161,7 @@ def send_refund(operator: Operator, return_id: UUID, *, key: UUID, now: datetime
 def release_reservation(
     operator: Operator, reservation_id: UUID, *, why: Why, key: UUID
 ) -> Reservation:
-    """Let the credits of a stuck reservation go.
+    """Release a stuck reservation.
 
     Raises NotPermitted, AlreadyDone, NoteMissing, SoAlready, and what `reservations.release` does.
     """
@@ -181,7 +181,7 @@ def release_reservation(
 def give_sync(
     operator: Operator, user_id: str, *, why: Why, key: UUID, now: datetime
 ) -> SyncSubscription:
-    """Make Cloud Sync a present. Raises NotPermitted, AlreadyDone, NoteMissing, SoAlready."""
+    """Give a user free Cloud Sync. Raises NotPermitted, AlreadyDone, NoteMissing, SoAlready."""
     why = audit.words(why)
     with audit.acting(operator, "credits.give_sync", why=why, user_id=user_id, key=key) as act:
         act.subject = f"sync:{user_id}"
@@ -196,7 +196,7 @@ def give_sync(
 def revoke_sync(
     operator: Operator, user_id: str, *, why: Why, key: UUID, now: datetime
 ) -> SyncSubscription:
-    """End a present of Cloud Sync. Raises NotPermitted, AlreadyDone, NoteMissing, SoAlready."""
+    """Revoke free Cloud Sync. Raises NotPermitted, AlreadyDone, NoteMissing, SoAlready."""
     why = audit.words(why)
     with audit.acting(operator, "credits.give_sync", why=why, user_id=user_id, key=key) as act:
         act.subject = f"sync:{user_id}"

@@ -1,7 +1,7 @@
-"""Staff accounts: who works in the back office, in which roles.
+"""Staff accounts and their roles.
 
-Administrators make and end accounts, choose roles and reset a lost second factor. Nobody gets
-rights besides those of the roles, and nobody changes their own.
+Administrators create and deactivate accounts, choose roles and reset a lost second factor.
+Permissions come from roles only, and an administrator cannot change their own account.
 """
 
 from collections.abc import Collection, Iterator
@@ -33,19 +33,19 @@ class OperatorUnknown(DomainError):
 
 
 class OwnAccount(DomainError):
-    """Nobody changes their own account here."""
+    """An operator cannot change their own account."""
 
     code = "own_account"
     status = 403
-    message = "Somebody else has to change your account"
+    message = "You cannot change your own account"
 
 
 class NameTaken(DomainError):
-    """An operator of this name exists, or the name is none."""
+    """The username is taken or invalid."""
 
     code = "name_taken"
     status = 409
-    message = "Choose another name: letters and digits, and nobody else's"
+    message = "The username is taken or invalid: use letters, digits and @ . + - _"
 
 
 class WeakPassword(DomainError):
@@ -76,7 +76,7 @@ def roles_of(user: User) -> list[str]:
 def create(
     operator: Operator, name: str, *, email: str, chosen: Collection[str], password: str, key: UUID
 ) -> User:
-    """Make an account. Raises NotPermitted, AlreadyDone, NameTaken, WeakPassword."""
+    """Create an account. Raises NotPermitted, AlreadyDone, NameTaken, WeakPassword."""
     user = User(username=name, email=email, is_staff=True)
     _check(password, user)
     subject = f"operator:{name}"
@@ -103,7 +103,7 @@ def set_roles(operator: Operator, name: str, chosen: Collection[str], *, key: UU
 
 
 def set_active(operator: Operator, name: str, active: bool, *, key: UUID) -> User:
-    """Let an operator in or not; sessions of one who is out end at once."""
+    """Activate or deactivate an account; deactivation ends its sessions at once."""
     with _acting_on(operator, name, key) as (user, act):
         act.before, act.after = {"active": user.is_active}, {"active": active}
         user.is_active = active
@@ -112,7 +112,7 @@ def set_active(operator: Operator, name: str, active: bool, *, key: UUID) -> Use
 
 
 def set_password(operator: Operator, name: str, password: str, *, key: UUID) -> User:
-    """Give an operator a new password, which ends their sessions. Raises WeakPassword."""
+    """Set an operator's password and end their sessions. Raises WeakPassword."""
     with _acting_on(operator, name, key) as (user, act):
         _check(password, user)
         act.after = {"password": "changed"}
@@ -122,7 +122,7 @@ def set_password(operator: Operator, name: str, password: str, *, key: UUID) -> 
 
 
 def reset_second_factor(operator: Operator, name: str, *, key: UUID) -> User:
-    """Forget an operator's authenticator; the next log-in sets a new one up."""
+    """Delete an operator's authenticators; the next log-in sets a new one up."""
     with _acting_on(operator, name, key) as (user, act):
         devices, _ = TOTPDevice.objects.filter(user=user).delete()
         act.before, act.after = {"devices": devices}, {"devices": 0}

@@ -1,4 +1,4 @@
-"""The back office: pages by which operators look and act. No rule lives here."""
+"""Pages and lists of the back office. Rules live in the domain, not here."""
 
 from mana_credits.back_office.admin import (
     account_pages,

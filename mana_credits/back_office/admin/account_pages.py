@@ -1,4 +1,4 @@
-"""The account page: search, an account with its timeline, and a transaction with all about it."""
+"""Account pages: search, an account with its timeline, a transaction and its relations."""
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -21,12 +21,12 @@ from mana_credits.back_office.frame import operator_pages
 
 
 def address_of(user_id: str) -> str:
-    """Return the address of an account's page."""
+    """Return the URL of an account's page."""
     return f"{reverse('admin:account')}?{urlencode({'user': user_id})}"
 
 
 class FilterForm(forms.Form):
-    """Which part of a timeline: kinds, and the last day to start from."""
+    """A part of a timeline: its kinds and its latest day."""
 
     kind = forms.MultipleChoiceField(required=False)
     until = forms.DateField(required=False, widget=forms.DateInput(attrs={"type": "date"}))
@@ -39,7 +39,7 @@ class FilterForm(forms.Form):
 
 @operator_pages.page("search-accounts/", name="search_accounts", permission="credits.view_balance")
 def search(request: HttpRequest) -> HttpResponse:
-    """Lead to the account that the text means, or list those it may mean."""
+    """Redirect to the only matching account, or list the matches."""
     text = request.GET.get("q", "").replace("\0", "").strip()
     hits = account_search.find(text)
     if len(hits) == 1:
@@ -66,7 +66,7 @@ def account(request: HttpRequest) -> HttpResponse:
             only=chosen["kind"],
             until=_end_of(chosen["until"]),
         )
-    except (ValueError, ValidationError) as error:  # a link that somebody changed by hand
+    except (ValueError, ValidationError) as error:  # a link edited by hand
         raise Http404 from error
     context = {
         "balance": balance,
@@ -86,7 +86,7 @@ def account(request: HttpRequest) -> HttpResponse:
     "transaction/<uuid:pk>/", name="transaction", permission="credits.view_transaction"
 )
 def transaction(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Show one transaction and what hangs on it."""
+    """Show one transaction and its relations."""
     found = Transaction.objects.select_related("related").filter(pk=pk).first()
     if found is None:
         raise Http404
@@ -113,7 +113,7 @@ def _text(positions: dict[str, str]) -> str:
 
 
 def _position(text: str) -> dict[str, str] | None:
-    """Return the positions that a link carries; from the newest on for a link that was broken."""
+    """Return the positions in a link; an invalid link starts at the newest entry."""
     try:
         found = json.loads(urlsafe_b64decode(text.encode()))
     except (NotBase64, ValueError):

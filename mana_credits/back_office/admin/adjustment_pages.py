@@ -1,4 +1,4 @@
-"""Pages by which balances are corrected: adjust, approve or reject, reverse."""
+"""Pages that correct balances: adjust, approve or reject, reverse."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -21,7 +21,7 @@ from mana_credits.back_office.templatetags.office import signed
 
 
 class WhyForm(operator_pages.ActForm):
-    """Why an operator acts."""
+    """The justification of an act."""
 
     note = forms.CharField(
         max_length=1000,
@@ -32,7 +32,7 @@ class WhyForm(operator_pages.ActForm):
 
     @property
     def why(self) -> Why:
-        """What a valid form says."""
+        """The justification in a valid form."""
         data = self.cleaned_data
         return Why(data.get("reason", ""), data["note"], data["ticket"])
 
@@ -51,7 +51,7 @@ class AdjustForm(WhyForm):
 
 
 class DecisionForm(operator_pages.ActForm):
-    """A word about a colleague's request."""
+    """A note about a colleague's request."""
 
     note = forms.CharField(
         max_length=1000,
@@ -63,7 +63,7 @@ class DecisionForm(operator_pages.ActForm):
 
 @operator_pages.page("account/adjust/", name="adjust", permission="credits.adjust_balance")
 def adjust(request: HttpRequest) -> HttpResponse:
-    """Correct a balance: fill in, look at what it comes to, confirm."""
+    """Adjust a balance: fill in, preview the effect, confirm."""
     user_id = request.GET.get("user", "")
     form = AdjustForm(request.POST or None)
     planned = None
@@ -90,7 +90,7 @@ def adjust(request: HttpRequest) -> HttpResponse:
     "adjustments/", name="adjustments", permission="credits.view_adjustmentrequest"
 )
 def adjustments(request: HttpRequest) -> HttpResponse:
-    """List the requests that wait, and the last ones that were decided."""
+    """List pending requests and the latest decided ones."""
     rows = AdjustmentRequest.objects.order_by("-pk")
     pending = [(row, address_of(row.user_id)) for row in rows.filter(status="pending")[:100]]
     decided = [(row, address_of(row.user_id)) for row in rows.exclude(status="pending")[:50]]

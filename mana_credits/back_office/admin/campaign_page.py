@@ -1,4 +1,4 @@
-"""A campaign's page: what became of its codes."""
+"""A campaign's page: the states of its codes."""
 
 from datetime import UTC, datetime
 from urllib.parse import urlencode

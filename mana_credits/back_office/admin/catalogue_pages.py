@@ -1,4 +1,4 @@
-"""Pages of prices and packages with their history, and of the decision about a quarantine."""
+"""Pages of prices and packages with their history, and of quarantined purchases."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -80,7 +80,7 @@ def set_price(request: HttpRequest, pk: str) -> HttpResponse:
     "operation/<str:pk>/off/", name="take_off_offer", permission="credits.change_prices"
 )
 def take_off_offer(request: HttpRequest, pk: str) -> HttpResponse:
-    """Take an operation off offer; a price brings it back."""
+    """Deactivate an operation; a new price reactivates it."""
     row = _operation(request, pk)
     form = WhyForm(request.POST or None)
 
@@ -93,7 +93,7 @@ def take_off_offer(request: HttpRequest, pk: str) -> HttpResponse:
 
 @operator_pages.page("package/new/", name="new_package", permission="credits.change_packages")
 def new_package(request: HttpRequest) -> HttpResponse:
-    """Offer a new package."""
+    """Create a package."""
     row = Row("A new package", "", reverse("admin:credits_package_changelist"), [])
     return _package_form(request, row, None, PackageForm(request.POST or None))
 
@@ -108,7 +108,7 @@ def package(request: HttpRequest, pk: UUID) -> HttpResponse:
     "package/<uuid:pk>/change/", name="change_package", permission="credits.change_packages"
 )
 def change_package(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Change a package for those who buy later."""
+    """Change a package for later purchases."""
     found = _found(pk)
     initial = {name: getattr(found, name) for name in Offer._fields}
     form = PackageForm(request.POST or None, initial=initial)
@@ -119,10 +119,10 @@ def change_package(request: HttpRequest, pk: UUID) -> HttpResponse:
     "package/<uuid:pk>/offer/", name="offer_package", permission="credits.change_packages"
 )
 def offer_package(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Retire a package, or bring it back."""
+    """Retire or reactivate a package."""
     found = _found(pk)
     form = WhyForm(request.POST or None)
-    # What the button said decides, not what became of the package since.
+    # The button decides, not the package's state, which may have changed since the page was shown.
     active = request.GET.get("to", "retired") == "offered"
 
     def do() -> str:
@@ -139,7 +139,7 @@ def offer_package(request: HttpRequest, pk: UUID) -> HttpResponse:
     "purchase/<uuid:pk>/quarantine/", name="quarantine", permission="credits.resolve_quarantine"
 )
 def quarantine(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Decide about a quarantined purchase: credit it, or leave it."""
+    """Decide about a quarantined purchase: credit it or leave it."""
     found = Purchase.objects.select_related("package").filter(pk=pk).first()
     if found is None or found.quarantined_at is None:
         raise Http404

@@ -1,4 +1,4 @@
-"""The dashboard: what the service owes, sold and spent, and what wants attention."""
+"""The dashboard: liabilities, sales, spending, and open work."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -26,7 +26,7 @@ CHECKS = ("check_ledger", "reconcile_stripe")
 
 
 class Alarm(NamedTuple):
-    """Something that waits for an operator: what, how many of them, and where they are."""
+    """Open work for operators: a label, a count, and a link."""
 
     what: str
     number: Callable[[], int]

@@ -1,4 +1,4 @@
-"""Stripe's events: their list, the failed first, and one event with its payload."""
+"""Pages of Stripe's events: the list, failed ones first, and one event with its payload."""
 
 import json
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ from webhooks.models import StripeEvent
 
 @admin.register(StripeEvent)
 class StripeEvents(ReadOnlyList):
-    """Stripe's events; those that were not processed come first."""
+    """Stripe's events, unprocessed ones first."""
 
     list_display = ("id", "type", "outcome", "attempts", "received_at", "processed_at")
     list_filter = ("outcome",)
@@ -94,5 +94,5 @@ def _event(request: HttpRequest, pk: str) -> Row:
 def _readable(payload: str) -> str:
     try:
         return pretty(json.loads(payload))
-    except (ValueError, RecursionError):  # forgotten, or never JSON
+    except (ValueError, RecursionError):  # emptied, or never JSON
         return payload

@@ -17,7 +17,7 @@ from mana_credits.back_office.frame import operator_pages
 
 
 class ExportForm(operator_pages.ActForm):
-    """Which list, and which part of it."""
+    """The list to export and its filter."""
 
     what = forms.ChoiceField(label="List")
     user_id = forms.CharField(label="Account", max_length=255, required=False)
@@ -36,7 +36,7 @@ class ExportForm(operator_pages.ActForm):
         self.fields["what"].choices = choices  # type: ignore[attr-defined]
 
     def chosen(self) -> Filter:
-        """Return what a valid form asks for."""
+        """Return the filter of a valid form."""
         data = self.cleaned_data
         end = data["until"] + timedelta(days=1) if data["until"] else None
         return Filter(data["user_id"], _midnight(data["since"]), _midnight(end))
@@ -85,7 +85,7 @@ def _download(operator: Operator, what: str, form: ExportForm) -> StreamingHttpR
 
 
 class _Lines:
-    """Lines that hold a place until the response is closed, sent or not."""
+    """Lines that occupy the bulkhead until the response is closed, sent or not."""
 
     def __init__(self, lines: Iterator[str], place: ExitStack) -> None:
         self._lines = lines

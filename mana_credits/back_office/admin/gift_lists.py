@@ -1,4 +1,4 @@
-"""Lists of gifts, campaigns, blocked users and wrong codes; whole codes stand in none of them."""
+"""Lists of gifts, campaigns, blocked users and wrong codes; none shows a whole code."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +19,7 @@ from mana_credits.back_office.frame.read_only_lists import ReadOnlyList, pill
 
 
 class StatusNow(admin.SimpleListFilter):
-    """The status, where a gift is expired as soon as its time is over."""
+    """A filter by status; a gift counts as expired from its expiry on."""
 
     title = "status"
     parameter_name = "status"
@@ -34,24 +34,24 @@ class StatusNow(admin.SimpleListFilter):
 
 
 class Creator(TextFilter):  # type: ignore[misc]
-    """Whose gifts."""
+    """A filter by the gift's creator."""
 
     title = "creator"
     parameter_name = "creator"
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep the gifts that the user with this id made."""
+        """Keep the gifts created by the user with this id."""
         return queryset.filter(creator_id=self.value().strip()) if self.value() else queryset
 
 
 class OfCampaign(TextFilter):  # type: ignore[misc]
-    """Which campaign's gifts."""
+    """A filter by campaign."""
 
     title = "campaign"
     parameter_name = "campaign"
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep the gifts of the campaign of this name."""
+        """Keep the gifts of the campaign with this name."""
         return queryset.filter(campaign_id=self.value().strip()) if self.value() else queryset
 
 
@@ -97,7 +97,7 @@ class Gifts(ReadOnlyList):
     def change_view(
         self, request: HttpRequest, object_id: str, *rest: Any, **more: Any
     ) -> HttpResponse:
-        """Lead to the gift's own page."""
+        """Redirect to the gift's page."""
         gift_id = as_uuid(object_id)
         if gift_id is None:
             raise Http404
@@ -126,7 +126,7 @@ class Campaigns(ReadOnlyList):
 
 @admin.register(GiftBlock)
 class Blocks(ReadOnlyList):
-    """Users who neither make nor redeem gifts."""
+    """Users who are blocked from gifts."""
 
     list_display = ("user_id", "by", "why", "since")
     search_fields = ("user_id__exact",)
@@ -135,13 +135,13 @@ class Blocks(ReadOnlyList):
 
 @admin.register(GiftMisses)
 class Misses(ReadOnlyList):
-    """Who tried codes that are none, on the last day; a user's row leads to the account."""
+    """Users and IP addresses that tried invalid codes on the last day."""
 
     list_display = ("bucket", "misses", "refused", "since")
     ordering = ("-misses",)
 
     def change_view(self, request: HttpRequest, object_id: str, *more: Any, **named: Any) -> Any:
-        """Lead to the account of a user; an address has none."""
+        """Redirect to a user's account; an IP address has none."""
         kind, _, user_id = unquote(object_id).partition(":")
         if kind != "user":
             raise Http404

@@ -1,4 +1,4 @@
-"""A gift's page, and the pages by which operators act on gifts and on who may have them."""
+"""A gift's page, and pages of acts on gifts and on blocked users."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ from mana_credits.back_office.frame import operator_pages
 
 
 class ExtendForm(WhyForm):
-    """A later end."""
+    """A later expiry."""
 
     end = forms.DateTimeField(
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
@@ -29,7 +29,7 @@ class ExtendForm(WhyForm):
 
 
 class UserForm(WhyForm):
-    """Which user."""
+    """The user to block or unblock."""
 
     user_id = forms.CharField(max_length=255, label="User id")
     field_order = ("user_id", "note", "ticket")
@@ -57,13 +57,13 @@ def gift(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @operator_pages.page("gift/<uuid:pk>/cancel/", name="cancel_gift", permission="gifts.cancel_gift")
 def cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Give a gift's credits back to its creator."""
+    """Cancel a gift and return its credits to the creator."""
     return _on_gift(request, pk, WhyForm, gift_interventions.cancel, "Cancel gift")
 
 
 @operator_pages.page("gift/<uuid:pk>/extend/", name="extend_gift", permission="gifts.extend_gift")
 def extend(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Give a gift a later end."""
+    """Extend a gift."""
     return _on_gift(request, pk, ExtendForm, gift_interventions.extend, "Extend gift")
 
 
@@ -75,7 +75,7 @@ def resend(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @operator_pages.page("gifts/block/", name="block_gifts", permission="gifts.block_user")
 def block(request: HttpRequest) -> HttpResponse:
-    """Keep a user from gifts."""
+    """Block a user from gifts."""
     form = UserForm(request.POST or None, initial={"user_id": request.GET.get("user", "")})
 
     def do() -> str:
@@ -90,7 +90,7 @@ def block(request: HttpRequest) -> HttpResponse:
 
 @operator_pages.page("gifts/unblock/", name="unblock_gifts", permission="gifts.block_user")
 def unblock(request: HttpRequest) -> HttpResponse:
-    """Let a user have gifts again."""
+    """Unblock a user from gifts."""
     form = UserForm(request.POST or None, initial={"user_id": request.GET.get("user", "")})
 
     def do() -> str:

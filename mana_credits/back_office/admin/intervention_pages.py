@@ -1,4 +1,4 @@
-"""Pages of reservations, subscriptions and messages, and what operators do with them."""
+"""Pages of reservations, subscriptions and messages, and of acts on them."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -33,7 +33,7 @@ def reservation(request: HttpRequest, pk: UUID) -> HttpResponse:
     permission="credits.release_reservation",
 )
 def release(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Let a stuck reservation's credits go."""
+    """Release a stuck reservation."""
     form = WhyForm(request.POST or None)
 
     def do() -> str:
@@ -47,7 +47,7 @@ def release(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @operator_pages.page("sync/", name="sync", permission="credits.view_syncsubscription")
 def sync(request: HttpRequest) -> HttpResponse:
-    """Show a user's Cloud Sync with what was charged for it."""
+    """Show a user's Cloud Sync with its charges."""
     row = _sync(request)
     charges = Transaction.objects.filter(
         user_id=request.GET["user"], operation=cloud_sync.OPERATION
@@ -57,7 +57,7 @@ def sync(request: HttpRequest) -> HttpResponse:
 
 @operator_pages.page("sync/give/", name="give_sync", permission="credits.give_sync")
 def give(request: HttpRequest) -> HttpResponse:
-    """Make Cloud Sync a present."""
+    """Give Cloud Sync to a user for free."""
     form = WhyForm(request.POST or None)
     row = _sync(request)
 
@@ -76,7 +76,7 @@ def give(request: HttpRequest) -> HttpResponse:
 
 @operator_pages.page("sync/revoke/", name="revoke_sync", permission="credits.give_sync")
 def revoke(request: HttpRequest) -> HttpResponse:
-    """End a present of Cloud Sync."""
+    """Revoke free Cloud Sync."""
     form = WhyForm(request.POST or None)
     row = _sync(request)
 
@@ -120,7 +120,7 @@ def retry(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 def sync_address(user_id: str, page: str = "sync") -> str:
-    """Return the address of a user's Cloud Sync, or of an act on it."""
+    """Return the URL of a user's Cloud Sync, or of an act on it."""
     return f"{reverse(f'admin:{page}')}?{urlencode({'user': user_id})}"
 
 
@@ -200,6 +200,6 @@ def _message(request: HttpRequest, pk: UUID) -> Row:
         status=found.status,
         links=((found.user_id, address_of(found.user_id)),),
         acts=(("Send again", reverse("admin:retry_message", args=(pk,))),) if dead else (),
-        # It may hold the link of a gift, which is as good as money.
+        # The text may hold a gift's link, which is as good as money.
         blocks=(("Message", pretty(found.body)),) if may_read else (),
     )

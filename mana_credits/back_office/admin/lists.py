@@ -1,4 +1,4 @@
-"""Lists of this app's rows."""
+"""Lists of the audit trail, purchases, reservations, Cloud Sync, the outbox and the catalogue."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -35,7 +35,7 @@ class StaffActions(ReadOnlyList):
 
 
 class Quarantined(admin.SimpleListFilter):
-    """What waits for an operator's decision."""
+    """A filter for purchases that wait for a decision."""
 
     title = "quarantine"
     parameter_name = "quarantined"
@@ -54,7 +54,7 @@ class Quarantined(admin.SimpleListFilter):
 
 
 class WonWithoutMoney(admin.SimpleListFilter):
-    """Purchases with a dispute that was won, but whose money has not come back."""
+    """A filter for purchases with a won dispute whose money has not come back."""
 
     title = "dispute"
     parameter_name = "dispute"
@@ -98,7 +98,7 @@ class Purchases(ReadOnlyList):
 
     @admin.display(description="Package")
     def package_name(self, purchase: Purchase) -> str:
-        """Return what was bought."""
+        """Return the package of the purchase."""
         return purchase.package.name
 
     @admin.display(description="Price", ordering="price_euro_cents")
@@ -114,7 +114,7 @@ class Reservations(ReadOnlyList):
     list_display = ("user_id", "amount", "status", "reason", "created_at", "expires_at")
     list_filter = ("status",)
     search_fields = ("user_id__exact",)
-    # Open ones, which are not settled, come first.
+    # Open reservations come first: they have no time of settlement.
     ordering = ("-settled_at", "-id")
     page = "reservation"
 
@@ -128,13 +128,13 @@ class Subscriptions(ReadOnlyList):
     ordering = ("user_id",)
 
     def change_view(self, request: HttpRequest, object_id: str, *more: Any, **named: Any) -> Any:
-        """Lead to the page of the user's subscription."""
+        """Redirect to the page of the user's subscription."""
         return redirect(sync_address(unquote(object_id)))
 
 
 @admin.register(OutboxMessage)
 class Messages(ReadOnlyList):
-    """The outbox; the dead come first, as the alphabet has it."""
+    """The outbox; dead messages come first, in alphabetical order of the status."""
 
     list_display = ("key", "user_id", "status", "attempts", "due_at", "last_error")
     list_filter = ("status",)

@@ -19,7 +19,7 @@ from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.row_pages import Row
 from mana_credits.back_office.templatetags.office import moment
 
-# Accounts change by the pages below alone, and nobody reads the secret of a second factor.
+# Accounts change through the pages below only, and nobody reads the secret of a second factor.
 admin.site.unregister([User, Group, TOTPDevice])
 
 ROLES = [(role, role) for role in roles.ALL]
@@ -33,7 +33,7 @@ class RolesForm(operator_pages.ActForm):
 
 
 class PasswordForm(operator_pages.ActForm):
-    """A new password, which the operator is told by another way."""
+    """A new password; the operator learns it through another channel."""
 
     password = forms.CharField(
         min_length=12,
@@ -70,7 +70,7 @@ def operators(request: HttpRequest) -> HttpResponse:
 
 @operator_pages.page("staff/new/", name="new_operator", permission=PERMISSION)
 def new_operator(request: HttpRequest) -> HttpResponse:
-    """Make an account."""
+    """Create an account."""
     form = NewOperatorForm(request.POST or None)
 
     def do() -> str:
@@ -115,7 +115,7 @@ def change_roles(request: HttpRequest) -> HttpResponse:
 
 @operator_pages.page("staff/password/", name="operator_password", permission=PERMISSION)
 def change_password(request: HttpRequest) -> HttpResponse:
-    """Give an operator a new password."""
+    """Set an operator's password."""
     user = _found(request)
     form = PasswordForm(request.POST or None)
 
@@ -133,7 +133,7 @@ def change_password(request: HttpRequest) -> HttpResponse:
 
 @operator_pages.page("staff/second-factor/", name="operator_factor", permission=PERMISSION)
 def reset_second_factor(request: HttpRequest) -> HttpResponse:
-    """Forget a lost authenticator."""
+    """Delete a lost authenticator."""
     return _act(
         request,
         "Reset the second factor",
@@ -144,7 +144,7 @@ def reset_second_factor(request: HttpRequest) -> HttpResponse:
 
 @operator_pages.page("staff/deactivate/", name="operator_off", permission=PERMISSION)
 def deactivate(request: HttpRequest) -> HttpResponse:
-    """Let an operator in no more."""
+    """Deactivate an operator's account."""
 
     def off(by: Operator, name: str, *, key: UUID) -> User:
         return operator_accounts.set_active(by, name, False, key=key)
@@ -154,7 +154,7 @@ def deactivate(request: HttpRequest) -> HttpResponse:
 
 @operator_pages.page("staff/activate/", name="operator_on", permission=PERMISSION)
 def activate(request: HttpRequest) -> HttpResponse:
-    """Let an operator in again."""
+    """Activate an operator's account."""
 
     def on(by: Operator, name: str, *, key: UUID) -> User:
         return operator_accounts.set_active(by, name, True, key=key)

@@ -1,4 +1,4 @@
-"""Pages of purchases: one purchase with all about it, refund it, send a requested refund again."""
+"""Pages of purchases: one purchase with its history, its refund, a retry of a refund."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ LARGEST_DIGITS = 9
 
 
 class RefundForm(WhyForm):
-    """How much goes back, and why."""
+    """The amount of a refund and its justification."""
 
     amount = forms.DecimalField(
         label="Euros",
@@ -44,7 +44,7 @@ class RefundForm(WhyForm):
 
 @operator_pages.page("purchase/<uuid:pk>/", name="purchase", permission="credits.view_purchase")
 def purchase(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Show a purchase: its facts, its money, its credits, and what happened."""
+    """Show a purchase: its facts, money, credits and history."""
     found = _purchase(pk)
     known = money_back.of_purchase(found)
     context = {
@@ -66,7 +66,7 @@ def purchase(request: HttpRequest, pk: UUID) -> HttpResponse:
     "purchase/<uuid:pk>/refund/", name="refund_purchase", permission="credits.refund_purchase"
 )
 def refund(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Refund a purchase: fill in, look at what it comes to, confirm."""
+    """Refund a purchase: fill in, preview the effect, confirm."""
     found = _purchase(pk)
     left = interventions.refundable(found)
     form = RefundForm(request.POST or None, initial={"amount": f"{left / 100:.2f}"})
@@ -121,7 +121,7 @@ def _purchase(pk: UUID) -> Purchase:
 
 
 def _requested(known: Iterable[Return]) -> int:
-    """Return how many cents wait for Stripe."""
+    """Return the cents of refunds that Stripe has not confirmed."""
     return sum(one.amount_cents for one in known if one.state == Return.State.REQUESTED)
 
 

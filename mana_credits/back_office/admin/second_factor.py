@@ -20,7 +20,7 @@ from mana_credits.back_office.frame import operator_pages
 
 
 class CodeForm(forms.Form):
-    """Six digits."""
+    """A code of six digits."""
 
     code = forms.CharField(
         label="Code",
@@ -33,7 +33,7 @@ class CodeForm(forms.Form):
 
 @operator_pages.page("second-factor/", name="second_factor", permission="")
 def second_factor(request: HttpRequest) -> HttpResponse:
-    """Ask for a code; set the authenticator app up where the operator has none."""
+    """Ask for a code; set up an authenticator app if the operator has none."""
     known = TOTPDevice.objects.filter(user=request.user, confirmed=True).exists()
     form = CodeForm(request.POST or None)
     if form.is_valid():
@@ -48,7 +48,7 @@ def second_factor(request: HttpRequest) -> HttpResponse:
 
 
 def _reason(user: Any) -> str:
-    """Say why no device took the code; after wrong ones each waits twice as long as before."""
+    """Return why the code is refused; each wrong code doubles the wait."""
     for device in TOTPDevice.objects.filter(user=user):
         allowed, reason = device.verify_is_allowed()
         if not allowed:

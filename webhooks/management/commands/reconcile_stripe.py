@@ -22,7 +22,7 @@ UNITS = {"h": "hours", "d": "days"}
 
 def span(text: str) -> timedelta:
     """Return the span that `3d` or `12h` means."""
-    found = re.fullmatch(r"(\d{1,4})([hd])", text)
+    found = re.fullmatch(r"([0-9]{1,4})([hd])", text)
     if not found:
         raise ArgumentTypeError(f"{text!r} is no span such as 3d or 12h")
     return timedelta(**{UNITS[found[2]]: int(found[1])})

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from credits.management import progress
+from credits.management import arguments, progress
 from mana_credits.dev.demo import community
 from mana_credits.dev.demo.demo_users import Size
 
@@ -28,7 +28,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the size, the seed, and that it is to be done anyway."""
-        number = progress.whole_number
+        number = arguments.whole_number
         parser.add_argument("--users", type=number, default=1_000, help="how many (1,000)")
         parser.add_argument(
             "--transactions", type=number, default=10_000, help="of all of them together (10,000)"

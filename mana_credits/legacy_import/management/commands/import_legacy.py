@@ -1,18 +1,17 @@
 """`manage.py import_legacy`: bring the earlier service's data over."""
 
-import csv
 import sys
 import time
 from argparse import ArgumentParser
 from collections import Counter
-from collections.abc import Iterable
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from credits import spreadsheets
 from credits.errors import DomainError
 from credits.management.progress import (
     add_apply,
@@ -80,17 +79,12 @@ class Command(BaseCommand):
 
     def _report(self, found: Iterable[Finding], path: Path | None) -> Counter[str]:
         kinds: Counter[str] = Counter()
-        with path.open("w", newline="") if path else nullcontext() as file:
-            out = csv.writer(file) if file else None
-            if out:
-                out.writerow(Finding._fields)
-            for one in found:
-                kinds[one.kind] += 1
-                if out:
-                    out.writerow(one)
-                else:
-                    whose = f"User {one.user_id}: " if one.user_id else ""
-                    self.stdout.write(f"{whose}{one.sentence} ({one.kind}).")
+        if path:
+            spreadsheets.write(path, Finding._fields, _counted(found, kinds))
+            return kinds
+        for one in _counted(found, kinds):
+            whose = f"User {one.user_id}: " if one.user_id else ""
+            self.stdout.write(f"{whose}{one.sentence} ({one.kind}).")
         return kinds
 
     def _apply(self, batch_size: int, users: int) -> int:
@@ -103,3 +97,9 @@ class Command(BaseCommand):
             self.stderr.write(sentence)
             wrong += 1
         return wrong
+
+
+def _counted(found: Iterable[Finding], kinds: Counter[str]) -> Iterator[Finding]:
+    for one in found:
+        kinds[one.kind] += 1
+        yield one

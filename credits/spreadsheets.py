@@ -1,0 +1,165 @@
+"""CSV files: strict reading, which names the line of a mistake, and writing without formulas."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import NamedTuple
+
+BOM = "\ufeff"
+
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_EXCEL = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+# A spreadsheet skips blanks and invisible characters, and reads full-width signs as ASCII.
+_SKIPPED = (
+    r"\s\x00-\x1f\x7f-\x9f\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\""
+)
+_FORMULA = r"=+\-@\u2212\uff1d\uff0b\uff0d\uff20\ufe62\ufe63\ufe66\ufe6b"
+# A program with another separator than the comma begins a cell after it, also inside quotes.
+_STARTS = re.compile(
+    rf"\A(?=[\t\r]|[{_SKIPPED}]*[{_FORMULA}])"
+    rf"|(?<=[,;|\t\r\n\v\f\x85\u2028\u2029])(?=[{_SKIPPED}]*[{_FORMULA}])"
+)
+
+
+class SpreadsheetUnreadable(ValueError):
+    """The file is not a CSV file in UTF-8 with the expected columns; the text says why."""
+
+
+class Row(NamedTuple):
+    """A row of a file: the number of its first line, its cells by column."""
+
+    line: int
+    cells: dict[str, str]
+
+
+def read(path: Path, columns: Sequence[str]) -> list[Row]:
+    """Return the rows of a CSV file with exactly these columns, in any order.
+
+    Raises SpreadsheetUnreadable.
+    """
+    rows = _rows(path, _text(path))
+    header = next(rows, (1, []))[1]
+    if sorted(header) != sorted(columns):
+        raise SpreadsheetUnreadable(_wrong_header(path, header, columns))
+    return [Row(line, _cells(line, header, cells)) for line, cells in rows]
+
+
+def write(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) -> int:
+    """Write the file, readable by its owner only, and return the number of rows.
+
+    A draft beside the file replaces it at the end: no run leaves half a file there.
+    """
+    if path.exists() and not path.is_file():  # /dev/stdout must not be replaced
+        return _write(path, header, rows)
+    draft = path.with_name(f".{path.name}.part")
+    draft.touch(mode=0o600)
+    count = _write(draft, header, rows)
+    draft.replace(path)
+    return count
+
+
+def lines(header: Sequence[str], rows: Iterable[Iterable[object]]) -> Iterator[str]:
+    """Yield the lines of a CSV file, the first with a BOM: Excel takes a file without for ANSI."""
+    writer = csv.writer(_Echo(), quoting=csv.QUOTE_NONNUMERIC)
+    yield BOM + writer.writerow(header)
+    for row in rows:
+        yield writer.writerow([_cell(value) for value in row])
+
+
+def _write(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) -> int:
+    count = -1  # the header is no row
+    with path.open("w", newline="", encoding="utf-8") as file:
+        for line in lines(header, rows):
+            file.write(line)
+            count += 1
+    return count
+
+
+def _cell(value: object) -> int | Decimal | str:
+    """Return a number as a number; everything else as text that starts no formula."""
+    if isinstance(value, Decimal):
+        return Decimal(format(value, "f"))  # never 1E+2
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if value is None:
+        return ""
+    text = value.isoformat() if isinstance(value, date | datetime) else str(value)
+    return _STARTS.sub("'", text)
+
+
+def _text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except IsADirectoryError as error:
+        raise SpreadsheetUnreadable(f"{path} is a directory, not a CSV file") from error
+    except OSError as error:
+        raise SpreadsheetUnreadable(f"{path} cannot be read: {error.strerror}") from error
+    if wrong := _wrong_bytes(data):
+        raise SpreadsheetUnreadable(f"{path} {wrong}")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise SpreadsheetUnreadable(
+            f"{path} is not UTF-8 (line {line}): save it as 'CSV UTF-8'"
+        ) from error
+
+
+def _wrong_bytes(data: bytes) -> str | None:
+    if not data.removeprefix(b"\xef\xbb\xbf").strip():
+        return "is empty"
+    if data.startswith(_EXCEL):
+        return "is an Excel workbook, not a CSV file: save it as 'CSV UTF-8'"
+    if data.startswith(_UTF16):
+        return "is UTF-16, not UTF-8: save it as 'CSV UTF-8'"
+    if b"\0" in data:
+        return "has NUL characters: it is not a CSV file in UTF-8"
+    return None
+
+
+def _rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the first line's number and the cells of each row that is not empty."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise SpreadsheetUnreadable(
+                f"{path}, line {line}: a quote is not closed, or text follows it"
+            ) from error
+        if cells:
+            yield line, cells
+
+
+def _wrong_header(path: Path, header: list[str], columns: Sequence[str]) -> str:
+    expected = ",".join(columns)
+    for separator, name in ((";", "semicolons"), ("\t", "tabs")):
+        if separator in "".join(header):
+            return (
+                f"{path} is separated by {name}, as German Excel writes it, not by commas. "
+                f"The file's first line must be: {expected}"
+            )
+    return f"The file's first line must be: {expected}"
+
+
+def _cells(line: int, header: list[str], cells: list[str]) -> dict[str, str]:
+    if len(cells) != len(header):
+        raise SpreadsheetUnreadable(
+            f"Line {line}: {len(header)} columns are expected, not {len(cells)}"
+        )
+    return dict(zip(header, cells, strict=True))
+
+
+class _Echo:
+    """A file that hands back what is written to it."""
+
+    def write(self, text: str) -> str:
+        """Return the text."""
+        return text
