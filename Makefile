@@ -96,7 +96,8 @@ MONEY := $(patsubst %,credits/%.py,amounts atomicity catalogue due_rows ledger/*
 	$(patsubst %,gifts/%.py,campaigns codes expiry pending redemptions throttle transitions) \
 	$(patsubst %,webhooks/%.py,current_state destination envelope events handlers \
 	reconciliation signature) \
-	$(patsubst %,mana_credits/%.py,back_office/account/* back_office/acts/* legacy_import/* \
+	$(patsubst %,mana_credits/%.py,back_office/account/account_search back_office/account/timeline \
+	back_office/account/*entries back_office/account/entry back_office/acts/* legacy_import/* \
 	privacy/erasure privacy/erasure_requests privacy/event_erasure privacy/gift_erasure)
 
 lint: $(INSTALLED)

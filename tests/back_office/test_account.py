@@ -149,7 +149,7 @@ def test_the_timeline_says_in_words_what_happened(sam: Client) -> None:
         "for the test": ["system", "by system"],
         "Credits of a purchase that was paid back": ["system", "by stripe"],
         "Refund of 4.99 EUR": ["re_1", "500 credits clawed back", "Bought twice"],
-        "Purchase of Starter": ["system", "by stripe"],
+        "Purchase of Starter": ["stripe", "by stripe"],
         "Starter: 500 credits for 4.99 EUR": [
             bought.stripe_payment_intent_id,
             "quarantined: paid twice",

@@ -14,6 +14,7 @@ from threading import Event, Thread
 
 import psutil
 import psycopg
+from django.db import transaction
 from django.db.models import Count
 
 from credits import worker
@@ -112,7 +113,8 @@ def test_a_worker_stopped_amid_its_work_keeps_one_row_from_the_others(committed:
 
 def test_sigterm_ends_a_worker_whose_receiver_drips(committed: None) -> None:
     """A byte a second is no time-out for a socket."""
-    outbox.tell("alice", {}, key="k", now=datetime.now(UTC))
+    with transaction.atomic():
+        outbox.tell("alice", {"body": "Hello"}, key="k", now=datetime.now(UTC))
     with dripping() as (url, called), worker_process(MANA_NOTIFY_URL=url) as process:
         assert called.wait(30)
 

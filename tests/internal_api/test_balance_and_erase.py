@@ -28,7 +28,6 @@ ODD_IDS = [
     "%2F",
     "jürgen",
     "two words",
-    " padded ",
     "🙂",
     "a?b#c&d=e",
     "a+b",

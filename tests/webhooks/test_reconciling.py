@@ -1,18 +1,23 @@
 """What Stripe's events did not tell is found by asking Stripe."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 import stripe as library
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
+from psycopg.errors import LockNotAvailable
 
 from credits.ledger import ledger
 from credits.ledger.posting import BalanceTooLarge
 from credits.models import JobRun, Package, Purchase, Return
-from credits.payments import checkout, stripe_api
+from credits.payments import checkout, stripe_api, stripe_facts
 from tests.api import Caller
 from tests.stripe import PAGES, Stripe, buy, deliver, no_waiting
+from webhooks import current_state, events, reconciliation
+from webhooks.models import StripeEvent
 
 pytestmark = pytest.mark.django_db
 
@@ -342,3 +347,55 @@ def test_a_refund_of_anothers_payment_takes_nothing(
     assert reconcile() == 0
     assert state(bought) == ("completed", 500)
     assert "0 unexplained" in capsys.readouterr().out
+
+
+def test_a_payment_without_its_charge_is_completed_without_a_receipt(
+    bought: Purchase, stripe: Stripe
+) -> None:
+    paid = stripe.pay(str(bought.pk))["id"]
+    intent = {**stripe.get(f"payment_intents/{paid}"), "latest_charge": "ch_not_expanded"}
+
+    step = current_state.intent_step(intent, now=datetime.now(UTC))
+    assert step is not None
+    step()
+
+    assert state(bought) == ("completed", 500)
+    assert Purchase.objects.get(pk=bought.pk).receipt_url is None
+
+
+def test_a_reference_may_be_the_whole_object() -> None:
+    assert stripe_facts.id_in({"payment_intent": {"id": "pi_1"}}, "payment_intent") == "pi_1"
+
+
+def locked() -> OperationalError:
+    error = OperationalError("locked")
+    error.__cause__ = LockNotAvailable()
+    return error
+
+
+def test_a_locked_object_is_skipped_and_an_outage_ends_the_run(bought: Purchase) -> None:
+    intent = {"object": "payment_intent", "id": "pi_1"}
+    now = datetime.now(UTC)
+    check = reconciliation.Check(since=now - timedelta(days=1), now=now, dry_run=False)
+    with patch("credits.payments.stripe_api.intents", return_value=[intent]):
+        with patch.object(check, "_intent", side_effect=locked()):
+            skipped = next(check.run())
+        for outage in (OperationalError("away"), stripe_api.PaymentUnavailable()):
+            with patch.object(check, "_intent", side_effect=outage), pytest.raises(type(outage)):
+                next(check.run())
+
+    assert skipped.outcome == "skipped"
+    assert state(bought) == ("pending", 0)
+
+
+def test_a_locked_event_is_skipped() -> None:
+    now = datetime.now(UTC)
+    StripeEvent.objects.create(
+        id="evt_1", type="ping", payload="{}", created_at=now, received_at=now
+    )
+
+    with patch("webhooks.events._apply", side_effect=locked()):
+        outcomes = [one.outcome for one in events.process_due(now=now, limit=10)]
+
+    assert outcomes == ["skipped"]
+    assert StripeEvent.objects.get().processed_at is None

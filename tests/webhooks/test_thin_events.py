@@ -182,3 +182,5 @@ def test_while_stripe_is_away_an_event_is_stored_and_applied_later(
     assert state(bought) == ("completed", 500)
     assert "process_stripe_events: 1 processed." in capsys.readouterr().out
     assert stripe_api.intent("pi_missing") is None
+    assert stripe_api.charge("ch_missing") is None
+    assert stripe_api.invoice("in_missing") is None
