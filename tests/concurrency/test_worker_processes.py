@@ -188,11 +188,13 @@ class Ice:
         assert self.postmaster
         self.frozen = [self.postmaster, *self.postmaster.children()]
         for process in self.frozen:
-            process.suspend()
+            with suppress(psutil.NoSuchProcess):  # a backend may just have ended
+                process.suspend()
 
     def thaw(self) -> None:
         for process in self.frozen:
-            process.resume()
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
 
 
 @contextmanager
