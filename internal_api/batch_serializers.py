@@ -12,13 +12,13 @@ from credits.errors import DomainError
 from credits.ledger.spend_batches import LARGEST_BATCH, Spent
 
 
-# Any item is taken, for an invalid one is refused alone; a valid one is a ServiceUseCreditsRequest.
+# Any item is taken: an invalid one is refused alone.
 @extend_schema_field(
     {
         "type": "array",
         "minItems": 1,
         "maxItems": LARGEST_BATCH,
-        "items": {"anyOf": [{"$ref": "#/components/schemas/ServiceUseCreditsRequest"}, {}]},
+        "items": {"description": "A `ServiceUseCreditsRequest`; an invalid one is refused alone."},
     }
 )
 class BatchItems(serializers.Field[Any, Any, Any, Any]):

@@ -82,6 +82,10 @@ def serve(service: AuthenticatedClient) -> None:
         user_id=person, amount=0.1, app_id="research", description="Search"
     )
     used = operation(internal, "internal_use", client=service, body=use, x_app_id="research")
+    item = use.to_dict() | {"idempotencyKey": f"batch-{person}"}
+    batch = m.UseBatchRequest(items=[item | {"userId": "nobody"}])
+    outcomes = operation(internal, "internal_use_batch", client=service, body=batch).items
+    assert [one.outcome for one in outcomes] == ["refused"], outcomes
     refund = m.RefundRequest(
         user_id=person, amount=0.1, description="Failed", transaction_id=used.transaction.id
     )

@@ -180,8 +180,7 @@ class Ice:
 
     def __init__(self, database: str) -> None:
         with psycopg.connect(database) as line:
-            backend = psutil.Process(line.info.backend_pid)
-        self.postmaster = backend.parent()
+            self.postmaster = psutil.Process(line.info.backend_pid).parent()
         self.frozen: list[psutil.Process] = []
 
     def freeze(self) -> None:
