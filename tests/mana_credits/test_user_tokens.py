@@ -203,7 +203,11 @@ def test_an_unknown_key_id_is_nobody() -> None:
     assert_refused(ask(unknown.token("alice")), INVALID)
 
 
-@pytest.mark.parametrize("issued_at", [int(time.time()) + 3600, "x", -1, 32503680000])
+@pytest.mark.parametrize(
+    "issued_at",
+    [int(time.time()) + 3600, "x", -1, 32503680000],
+    ids=["in an hour", "text", "negative", "in the year 3000"],
+)
 def test_when_a_token_was_issued_is_not_judged(issued_at: object) -> None:
     assert verify(PROVIDER.token("alice", iat=issued_at)).id == "alice"
 
