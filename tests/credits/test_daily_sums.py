@@ -275,8 +275,11 @@ def test_a_span_that_is_none_is_refused(options: list[str]) -> None:
     assert not DailyRevenue.objects.exists()
 
 
-def test_a_day_is_found_without_reading_the_ledger() -> None:
+def test_a_day_can_be_found_without_reading_the_ledger() -> None:
     with connection.cursor() as cursor:
+        # The costs of an empty table say nothing: without the alternatives, the plan says whether
+        # the index by time fits the query.
+        cursor.execute("DROP INDEX credits.transaction_by_app_idx")
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute(
             "EXPLAIN SELECT FROM credits.transactions "
