@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Awaitable, Callable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote_to_bytes
 from uuid import uuid4
 
@@ -16,6 +16,9 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from credits.principals import Service, User
 from mana_credits import metrics, tracing
 from mana_credits.api import errors
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 BROKEN_BYTE = re.compile(r"%[89A-F][0-9A-F]")
@@ -47,24 +50,28 @@ def observe(
         response["X-Request-Id"] = request_id
         if "Cache-Control" not in response:
             response["Cache-Control"] = "no-store"
-        seconds = time.perf_counter() - started
-        match = request.resolver_match
-        route = match.route if match else ""
-        method = request.method if request.method in METHODS else "OTHER"
-        metrics.requests(method, route, response.status_code).observe(seconds)
-        if span:
-            tracing.end(span, method=method, route=route, status=response.status_code)
-        logger.info(
-            "request",
-            method=method,
-            route=route,
-            status=response.status_code,
-            milliseconds=round(seconds * 1000, 2),
-            **_caller(request),
-        )
+        _record(request, response.status_code, time.perf_counter() - started, span)
         return response
 
     return middleware
+
+
+def _record(request: HttpRequest, status: int, seconds: float, span: "Span | None") -> None:
+    """Count the request, end its span if it has one, and write its line in the access log."""
+    match = request.resolver_match
+    route = match.route if match else ""
+    method = request.method if request.method in METHODS else "OTHER"
+    metrics.requests(method, route, status).observe(seconds)
+    if span:
+        tracing.end(span, method=method, route=route, status=status)
+    logger.info(
+        "request",
+        method=method,
+        route=route,
+        status=status,
+        milliseconds=round(seconds * 1000, 2),
+        **_caller(request),
+    )
 
 
 def require_utf8(
