@@ -16,6 +16,7 @@ from prometheus_client import Counter, Histogram
 from credits import due_rows, pseudonyms
 from credits.due_rows import Settled, Work
 from credits.models import Purchase
+from credits.payments.stripe_api import PaymentUnavailable
 from credits.payments.stripe_facts import UnreadableObject
 from webhooks import current_state, destination, envelope
 from webhooks.current_state import Fetched
@@ -87,11 +88,20 @@ def process_due(*, now: datetime, limit: int) -> Iterator[Settled]:
 
     Each in its own transaction, as `due_rows.settle_each` says; what an event raises is kept with
     it. Any number of processes may do so at once. While a thin event's object is fetched, which has
-    a deadline, only the event's own row is locked.
+    a deadline, only the event's own row is locked. After one call in vain Stripe is not asked again
+    in this run: each call may take the whole deadline.
     """
+    outages: list[PaymentUnavailable] = []
 
     def apply(event: StripeEvent) -> str:
-        _apply(event, _fetch(event), now)
+        if outages and event.type.startswith(API_V1):
+            raise outages[0]
+        try:
+            fetched = _fetch(event)
+        except PaymentUnavailable as error:
+            outages.append(error)
+            raise
+        _apply(event, fetched, now)
         return "processed"
 
     work = Work(

@@ -1,6 +1,9 @@
 """Thin events name an object, which is fetched from Stripe and applied as it is now."""
 
+import json
+from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.core.management import call_command
@@ -10,6 +13,7 @@ from credits.models import Package, Purchase
 from credits.payments import stripe_api
 from tests.api import Caller
 from tests.stripe import PAGES, Object, Stripe, buy, deliver, no_waiting
+from webhooks import events
 from webhooks.models import StripeEvent
 
 pytestmark = pytest.mark.django_db
@@ -184,3 +188,25 @@ def test_while_stripe_is_away_an_event_is_stored_and_applied_later(
     assert stripe_api.intent("pi_missing") is None
     assert stripe_api.charge("ch_missing") is None
     assert stripe_api.invoice("in_missing") is None
+
+
+def test_a_run_asks_a_stripe_that_is_away_once(bought: Purchase) -> None:
+    now = datetime.now(UTC)
+    for name in ("evt_1", "evt_2", "evt_3"):
+        body = {**paid_event(bought), "id": name}
+        StripeEvent.objects.create(
+            id=name,
+            type=body["type"],
+            payload=json.dumps(body),
+            created_at=now,
+            received_at=now,
+        )
+
+    with patch(
+        "credits.payments.stripe_api.intent", side_effect=stripe_api.PaymentUnavailable
+    ) as asked:
+        outcomes = [one.outcome for one in events.process_due(now=now, limit=10)]
+
+    assert outcomes == ["failed"] * 3
+    assert asked.call_count == 1
+    assert state(bought) == ("pending", 0)
