@@ -94,6 +94,7 @@ COMMAS = $(subst $(SPACE),$(COMMA),$(strip $(1)))
 MONEY := $(patsubst %,credits/%.py,amounts atomicity catalogue due_rows ledger/* payments/* \
 	reporting/ledger_report sync/billing_periods sync/cloud_sync) \
 	$(patsubst %,gifts/%.py,campaigns codes expiry pending redemptions throttle transitions) \
+	$(patsubst %,internal_api/%.py,known_keys service_caps service_keys) \
 	$(patsubst %,webhooks/%.py,current_state destination envelope events handlers \
 	reconciliation signature) \
 	$(patsubst %,mana_credits/%.py,back_office/account/account_search back_office/account/timeline \

@@ -1,6 +1,8 @@
 """Who calls the API: a user with a token, or a service of the ecosystem with a key."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import ClassVar
 
 
@@ -23,9 +25,15 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Another service; `name` is its `X-App-Id`, if it gave one."""
+    """Another service; `name` is that of its key, or its `X-App-Id` with the shared key.
+
+    `scopes` is None for the shared key, which has every scope. `caps` are credits per UTC day, by
+    the name of the cap.
+    """
 
     name: str | None = None
+    scopes: frozenset[str] | None = None
+    caps: Mapping[str, Decimal] = field(default_factory=dict)
 
     is_authenticated: ClassVar[bool] = True
 

@@ -28,14 +28,16 @@ class Description(NamedTuple):
     """What the schema cannot see in a view.
 
     `refuses` are the errors of the domain that the operation answers with, `path` the fields of
-    its path, `keyed` whether it takes the header `Idempotency-Key` without a body that does, and
-    `cacheable` whether it answers 304 to `If-None-Match`.
+    its path, `keyed` whether it takes the header `Idempotency-Key` without a body that does,
+    `cacheable` whether it answers 304 to `If-None-Match`, and `scope` the scope that a service key
+    needs for it.
     """
 
     refuses: tuple[type[DomainError], ...] = ()
     path: Mapping[str, serializers.Field[Any, Any, Any, Any]] = {}
     keyed: bool = False
     cacheable: bool = False
+    scope: str | None = None
 
 
 def operation(

@@ -4,6 +4,7 @@ import re
 from argparse import ArgumentTypeError
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from uuid import UUID
 
 from credits import amounts, labels
 
@@ -51,6 +52,14 @@ def whole_number(text: str) -> int:
     if not _WHOLE_NUMBER.fullmatch(text) or int(text) == 0:
         raise ArgumentTypeError("a whole number of at least 1 is expected")
     return int(text)
+
+
+def key_id(text: str) -> UUID:
+    """Return the UUID that names a row."""
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise ArgumentTypeError("an id such as `list` shows is expected") from error
 
 
 def day(text: str) -> date:

@@ -11,6 +11,7 @@ from credits.api.openapi import Description
 from credits.api.serializers import APP_ID_LENGTH
 from credits.api.wire_fields import Label, Text, UserId, Uuid
 from credits.api.wire_serializers import KEY_LENGTH, KeyedSerializer
+from internal_api.authentication import HasScope
 from mana_credits.api import schema_refusals
 from mana_credits.api.examples import EXAMPLES
 from mana_credits.api.schema_refusals import Facts, headers
@@ -149,7 +150,8 @@ class OperationSchema(AutoSchema):
         return Facts(
             scheme=self._scheme,
             restricted=any(
-                not isinstance(one, IsAuthenticated) for one in self.view.get_permissions()
+                not isinstance(one, (IsAuthenticated, HasScope))
+                for one in self.view.get_permissions()
             ),
             has_input=bool(places & read or validated or "requestBody" in operation),
             has_body="requestBody" in operation,

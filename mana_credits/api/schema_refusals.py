@@ -13,6 +13,7 @@ from credits.database_errors import (
 )
 from credits.errors import DomainError
 from credits.ledger.posting import IdempotencyKeyReused
+from internal_api.authentication import ScopeMissing
 from mana_credits.api.errors import envelope
 
 HEADERS: dict[str, dict[str, Any]] = {
@@ -142,6 +143,7 @@ def refusals(facts: Facts, described: Description) -> list[Refusal]:
         *([NO_TOKEN, NO_AUTH_SERVER] if facts.scheme == "userToken" else []),
         *([NO_SERVICE_KEY] if facts.scheme == "serviceKey" else []),
         *([FORBIDDEN] if facts.restricted else []),
+        *([_of_domain(ScopeMissing)] if described.scope else []),
         *([_of_domain(IdempotencyKeyReused)] if facts.keyed else []),
         *map(_of_domain, (*described.refuses, *UNAVAILABLE)),
     ]
