@@ -145,7 +145,7 @@ def test_december_ends_with_the_year() -> None:
 def test_a_month_that_has_not_begun_has_no_report() -> None:
     with pytest.raises(MonthNotBegun):
         ledger_report.of_month(datetime(2026, 12, 1, tzinfo=UTC).date(), now=NOW)
-    with pytest.raises(CommandError, match="has not begun"):
+    with pytest.raises(CommandError, match="has not started"):
         call_command("ledger_report", "--month=2999-01")
 
 
