@@ -45,7 +45,7 @@ def test_a_dry_run_is_the_default(file: Path, capsys: pytest.CaptureFixture[str]
     assert not Balance.objects.exists()
     assert capsys.readouterr().out.splitlines()[:5] == [
         "granted             2",
-        "had theirs          0",
+        "granted before      0",
         "had another amount  0",
         "credits to grant    7.5",
         "Nothing changed.",
@@ -75,7 +75,7 @@ def test_a_campaign_grants_once(
     assert available() == {"alice": 2.5, "bob": 5, "carol": 1}
     assert capsys.readouterr().out.splitlines()[:2] == [
         "granted             0",
-        "had theirs          3",
+        "granted before      3",
     ]
 
 
@@ -234,7 +234,7 @@ def test_a_file_with_a_mistake_grants_nothing(text: str, says: str, file: Path) 
 
 
 def test_names_that_are_too_long(file: Path) -> None:
-    with pytest.raises(CommandError, match="--campaign has 1 to 100 characters"):
+    with pytest.raises(CommandError, match="--campaign must have 1 to 100 characters"):
         run(file, "--apply", campaign="c" * 101)
 
 
