@@ -1,4 +1,4 @@
-"""Who calls the API: a user with a token, or a service of the ecosystem with a key."""
+"""Principals: the callers of the API. A user has a token, a service of the ecosystem has a key."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,9 +8,9 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person, as their token from mana-auth describes them.
+    """A person, as described by their token from mana-auth.
 
-    `email_verified` is false when mana-auth says that it does not know whose address `email` is.
+    `email_verified` is false if mana-auth reports that the user has not confirmed `email`.
     """
 
     id: str
@@ -25,10 +25,10 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Another service; `name` is that of its key, or its `X-App-Id` with the shared key.
+    """Another service; `name` is the name of its key, or its `X-App-Id` with the shared key.
 
-    `scopes` is None for the shared key, which has every scope. `caps` are credits per UTC day, by
-    the name of the cap.
+    `scopes` is None for the shared key, which has every scope. `caps` maps the name of each cap to
+    its limit in credits per UTC day.
     """
 
     name: str | None = None
@@ -39,5 +39,5 @@ class Service:
 
     @property
     def actor(self) -> str:
-        """The actor that its transactions carry."""
+        """Return the actor to record in the service's transactions."""
         return f"service:{self.name}" if self.name else "service"
