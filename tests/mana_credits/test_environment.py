@@ -70,7 +70,9 @@ def test_what_is_no_url_is_told_without_its_password(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
 
-    with pytest.raises(EnvironmentInvalid, match=r"^DATABASE_URL is not a URL of") as refusal:
+    with pytest.raises(
+        EnvironmentInvalid, match=r"^DATABASE_URL is not a PostgreSQL URL"
+    ) as refusal:
         database_url("DATABASE_URL")
 
     assert "100%" not in str(refusal.value)
