@@ -284,7 +284,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": __version__,
     "OAS_VERSION": "3.1.0",
     "CONTACT": {"name": "The maintainers of mana-credits"},
-    "LICENSE": {"name": "MIT", "identifier": "MIT"},
+    "LICENSE": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
     "SERVERS": [{"url": "/", "description": "The service that serves this document."}],
     "TAGS": [
         {"name": "credits", "description": "A user's own credits: balance, spending, buying."},
