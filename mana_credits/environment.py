@@ -1,4 +1,4 @@
-"""The environment variables that the settings are read from, with errors that name the variable."""
+"""Reading environment variables for the settings. Every error names the variable."""
 
 import os
 import re
@@ -10,23 +10,23 @@ from django.core.exceptions import ImproperlyConfigured
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
-# The greedy middle is the password, up to the last @: a host has none.
+# The greedy middle group is the password. It ends at the last @, because a host cannot contain one.
 WITH_PASSWORD = re.compile(r"(postgres(?:ql)?://[^:/?#@]*:)(.*)(@[^@]*)", re.DOTALL)
 NO_URL = (
-    "DATABASE_URL is not a URL of PostgreSQL: postgresql://USER:PASSWORD@HOST:PORT/DATABASE. "
+    "DATABASE_URL is not a PostgreSQL URL: postgresql://USER:PASSWORD@HOST:PORT/DATABASE. "
     "Percent-encode special characters in the password: %25 for %, %40 for @, %2F for /."
 )
 
 
 class EnvironmentInvalid(ImproperlyConfigured):
-    """A sentence that names a variable which is missing or cannot be read."""
+    """A required variable is missing, or its value is invalid. The message names the variable."""
 
 
 class Environment(environ.Env):  # type: ignore[misc]
-    """Reads variables; one that cannot be read is named, its value is not: it may be a secret."""
+    """Reads variables. Errors name the variable but not its value, which may be a secret."""
 
     def get_value(self, var: str, *arguments: Any, **options: Any) -> Any:
-        """Return the variable as the type that is asked for. Raises EnvironmentInvalid."""
+        """Return the variable converted to the requested type. Raises EnvironmentInvalid."""
         try:
             return super().get_value(var, *arguments, **options)
         except (ValueError, ArithmeticError) as error:
@@ -35,7 +35,7 @@ class Environment(environ.Env):  # type: ignore[misc]
 
 
 def secret(name: str) -> str:
-    """Return the secret `name`. Raises EnvironmentInvalid when it is unset or holds nothing."""
+    """Return the secret `name`. Raises EnvironmentInvalid if it is unset or empty."""
     value = os.environ.get(name, "")
     if not value.strip(" ,"):
         raise EnvironmentInvalid(f"{name} is not set. The service does not start without it.")
@@ -45,7 +45,7 @@ def secret(name: str) -> str:
 def database_url(name: str) -> dict[str, Any]:
     """Return the parts of the libpq URL in the variable `name`. Raises EnvironmentInvalid.
 
-    A password with `/`, `@`, `?` or `#` may be written as it is. `%` begins an encoded character.
+    A password may contain `/`, `@`, `?` or `#` unencoded. `%` starts a percent-encoded character.
     """
     url = secret(name)
     if found := WITH_PASSWORD.fullmatch(url):

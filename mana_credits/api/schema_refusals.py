@@ -1,4 +1,4 @@
-"""Which errors an operation answers with, and how the OpenAPI schema describes them."""
+"""The errors of each operation, and their responses in the OpenAPI schema."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -43,7 +43,7 @@ HEADERS: dict[str, dict[str, Any]] = {
     },
 }
 HEADERS_OF_STATUS = {401: ["WWW-Authenticate"], 429: ["Retry-After"], 503: ["Retry-After"]}
-# Details of the examples; a refusal with status 400 without details names its field.
+# Example details by code. An error with status 400 and no entry here names its field.
 EXAMPLE_DETAILS: dict[str, dict[str, Any]] = {
     "insufficient_credits": {"required": 3, "available": 0},
     "gift_not_redeemable": {"status": "depleted"},
@@ -51,7 +51,7 @@ EXAMPLE_DETAILS: dict[str, dict[str, Any]] = {
 
 
 class Refusal(NamedTuple):
-    """An error on the wire, as an example of the schema."""
+    """An error on the wire, with an example."""
 
     status: int
     code: str
@@ -108,7 +108,7 @@ FORBIDDEN = Refusal(
 TOO_LARGE = Refusal(
     413, "body_too_large", "The body is too large", "The body has more than 256 KiB."
 )
-# Any request may meet these.
+# Errors that any request may receive.
 UNAVAILABLE = (
     DatabaseUnavailable,
     DatabaseReadOnly,
@@ -125,7 +125,7 @@ NO_AUTH_SERVER = Refusal(
 
 
 class Facts(NamedTuple):
-    """What an operation takes, which decides how it can be refused."""
+    """The facts about an operation that determine its possible errors."""
 
     scheme: str | None
     restricted: bool
@@ -164,7 +164,7 @@ def _of_domain(error: type[DomainError]) -> Refusal:
 
 
 def responses(found: Iterable[Refusal]) -> dict[str, Any]:
-    """Return the responses of the schema for these refusals."""
+    """Return the schema's responses for these errors."""
     by_status: dict[int, list[Refusal]] = {}
     for one in found:
         by_status.setdefault(one.status, []).append(one)
@@ -185,5 +185,5 @@ def _response(status: int, some: list[Refusal]) -> dict[str, Any]:
 
 
 def headers(*names: str) -> dict[str, Any]:
-    """Return references to the headers of an answer."""
+    """Return references to the headers of a response."""
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}

@@ -1,4 +1,4 @@
-"""What services ask about a person: the balance, and the erasure of the person's data."""
+"""The service API for a person: the balance, and the erasure of their data."""
 
 from datetime import UTC, datetime
 
