@@ -9,21 +9,26 @@ import shutil
 import tempfile
 from typing import Any
 
+from mana_credits.environment import (
+    MOST_WORKERS,
+    EnvironmentInvalid,
+    web_processes,
+    whole_number,
+)
 
-def _number(name: str, default: int) -> int:
-    """Return the number in a variable of the environment; refuse others in a sentence."""
-    text = os.environ.get(name) or str(default)
-    if not text.isascii() or not text.isdigit():
-        raise SystemExit(f"{name} is not a whole number.")
-    return int(text)
+try:
+    port = whole_number("PORT", default=3061, at_most=65535)
+    workers = web_processes()
+    threads = whole_number("WEB_THREADS", default=4, at_least=1, at_most=MOST_WORKERS)
+    # A worker is renewed after so many requests, each at a moment of its own, and loses none.
+    max_requests = whole_number("WEB_MAX_REQUESTS", default=100_000)
+except EnvironmentInvalid as error:
+    raise SystemExit(str(error)) from None
 
-
-bind = f"{os.environ.get('HOST', '0.0.0.0')}:{_number('PORT', 3061)}"
+bind = f"{os.environ.get('HOST', '0.0.0.0')}:{port}"
 wsgi_app = "mana_credits.wsgi"
 # Elsewhere than on Linux, where only developers are, gunicorn's own.
 worker_class = "mana_credits.web_server.worker.WebWorker" if hasattr(select, "epoll") else "gthread"
-workers = _number("WEB_CONCURRENCY", os.cpu_count() or 2)
-threads = _number("WEB_THREADS", 4)
 preload_app = True
 http_parser = "auto"  # the fast one where it is installed
 
@@ -32,8 +37,6 @@ http_parser = "auto"  # the fast one where it is installed
 keepalive = 75
 timeout = 30
 graceful_timeout = 30
-# A worker is renewed after so many requests, each at a moment of its own, and loses none.
-max_requests = _number("WEB_MAX_REQUESTS", 100000)
 max_requests_jitter = max_requests // 10
 
 # A user id of 255 characters, percent-encoded, takes 3,060 bytes of the request line; a token is

@@ -14,34 +14,40 @@ from corsheaders.defaults import default_headers
 
 from mana_credits import __version__, database, logs
 from mana_credits.back_office import unfold_settings
-from mana_credits.environment import Environment, EnvironmentInvalid, database_url, secret
+from mana_credits.environment import (
+    MOST_DAYS,
+    Environment,
+    EnvironmentInvalid,
+    database_url,
+    secret,
+)
 
 env = Environment()
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
-DEBUG = env.bool("DEBUG", default=False)
+DEBUG = env.flag("DEBUG", default=False)
 SECRET_KEY = secret("SECRET_KEY")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-PORT = env.int("PORT", default=3061)
+PORT = env.whole_number("PORT", default=3061, at_most=65535)
 BASE_URL = env.str("BASE_URL", default=f"http://localhost:{PORT}").rstrip("/")
 
 # Nobody waits for ever for a row that somebody else holds: 503 after LOCK_TIMEOUT. The web server
 # has shorter limits, also for whole statements (gunicorn.conf.py); commands may take their time.
 DATABASE_SESSION = {
     "search_path": "public,credits,gifts",
-    "lock_timeout": env.str("DATABASE_LOCK_TIMEOUT", default="5s"),
-    "statement_timeout": env.str("DATABASE_STATEMENT_TIMEOUT", default="0"),
+    "lock_timeout": env.duration("DATABASE_LOCK_TIMEOUT", default="5s"),
+    "statement_timeout": env.duration("DATABASE_STATEMENT_TIMEOUT", default="0"),
     # A process that stopped amid a transaction keeps its locks no longer than this.
-    "idle_in_transaction_session_timeout": env.str("DATABASE_IDLE_TIMEOUT", default="60s"),
+    "idle_in_transaction_session_timeout": env.duration("DATABASE_IDLE_TIMEOUT", default="60s"),
     # Compiling a statement of all rules takes longer than running it.
     "jit": "off",
 }
 # The statements of the hot path; off behind a pooler that cannot carry them (PgBouncer < 1.21).
-DATABASE_PREPARED_STATEMENTS = env.bool("DATABASE_PREPARED_STATEMENTS", default=True)
-DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=8)
+DATABASE_PREPARED_STATEMENTS = env.flag("DATABASE_PREPARED_STATEMENTS", default=True)
+DATABASE_POOL_SIZE = env.whole_number("DATABASE_POOL_SIZE", default=8, at_least=1)
 # Behind PgBouncer in transaction mode: then DATABASE_SESSION is the pooler's to set.
-DATABASE_BEHIND_POOLER = env.bool("DATABASE_BEHIND_POOLER", default=False)
+DATABASE_BEHIND_POOLER = env.flag("DATABASE_BEHIND_POOLER", default=False)
 DATABASES = {
     "default": database.settings_of(
         database_url("DATABASE_URL"),
@@ -49,7 +55,7 @@ DATABASES = {
         pool_size=DATABASE_POOL_SIZE,
         prepared=DATABASE_PREPARED_STATEMENTS,
         behind_pooler=DATABASE_BEHIND_POOLER,
-        answer_seconds=env.float("DATABASE_ANSWER_SECONDS", default=0),
+        answer_seconds=env.whole_number("DATABASE_ANSWER_SECONDS", default=0),
     )
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -72,13 +78,17 @@ STRIPE_WEBHOOK_SECRETS = [
 # Our own account at Stripe (acct_…), where its events name one: a destination of an organization.
 STRIPE_ACCOUNT_ID = env.str("STRIPE_ACCOUNT_ID", default="")
 # Have Checkout make an invoice of every purchase; Stripe charges for them.
-STRIPE_INVOICES = env.bool("STRIPE_INVOICES", default=False)
+STRIPE_INVOICES = env.flag("STRIPE_INVOICES", default=False)
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="").rstrip("/")
 # For how long what Stripe's events said is kept after they were processed; 0: for ever.
-STRIPE_PAYLOADS_KEPT_DAYS = env.int("STRIPE_PAYLOADS_KEPT_DAYS", default=400)
+STRIPE_PAYLOADS_KEPT_DAYS = env.whole_number(
+    "STRIPE_PAYLOADS_KEPT_DAYS", default=400, at_most=MOST_DAYS
+)
 
 # For how long a request that is sent again with its idempotency key is a replay; 0: for ever.
-IDEMPOTENCY_KEYS_KEPT_DAYS = env.int("IDEMPOTENCY_KEYS_KEPT_DAYS", default=365)
+IDEMPOTENCY_KEYS_KEPT_DAYS = env.whole_number(
+    "IDEMPOTENCY_KEYS_KEPT_DAYS", default=365, at_most=MOST_DAYS
+)
 
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
@@ -160,10 +170,10 @@ WHITENOISE_AUTOREFRESH = DEBUG
 
 # TLS ends at the proxy, which also redirects: services inside call this one over plain HTTP.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000)
+SECURE_HSTS_SECONDS = env.whole_number("SECURE_HSTS_SECONDS", default=31_536_000)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 # Asks browsers' makers for a place in their lists. That cannot be taken back for months.
-SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_PRELOAD", default=False)
+SECURE_HSTS_PRELOAD = env.flag("SECURE_HSTS_PRELOAD", default=False)
 SILENCED_SYSTEM_CHECKS = [
     "security.W003",  # the back office has its CSRF middleware; elsewhere there are no cookies
     "axes.W002",  # its middleware is there, for the back office alone
@@ -173,9 +183,9 @@ SILENCED_SYSTEM_CHECKS = [
 
 # The back office: sessions end after an idle hour and with the working day; five wrong passwords
 # lock a name at an address for a quarter of an hour (more in back_office/frame/log_in.py).
-ADMIN_REQUIRE_2FA = env.bool("ADMIN_REQUIRE_2FA", default=not DEBUG)
-ADMIN_ADJUST_LIMIT = env.get_value("ADMIN_ADJUST_LIMIT", cast=Decimal, default=Decimal(100))
-ADMIN_SESSION_HOURS = env.int("ADMIN_SESSION_HOURS", default=10)
+ADMIN_REQUIRE_2FA = env.flag("ADMIN_REQUIRE_2FA", default=not DEBUG)
+ADMIN_ADJUST_LIMIT = env.amount("ADMIN_ADJUST_LIMIT", default=Decimal(100))
+ADMIN_SESSION_HOURS = env.whole_number("ADMIN_SESSION_HOURS", default=10, at_least=1, at_most=720)
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
@@ -213,29 +223,31 @@ UNFOLD = unfold_settings.UNFOLD
 
 # How many proxies in front add to X-Forwarded-For. With 0 the header, which anybody may send,
 # counts for nothing, and a client's address is that of the connection.
-TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
+TRUSTED_PROXIES = env.whole_number("TRUSTED_PROXIES", default=0)
 
 # How often somebody may try a gift code that is none, in 10 minutes: with one user's token, from
 # one address (or one IPv6 network of 64 bits), and all together the short, imported codes.
 GIFT_MISS_LIMITS = {
-    "user": env.int("GIFT_MISSES_PER_USER", default=10),
-    "address": env.int("GIFT_MISSES_PER_ADDRESS", default=30),
-    "short codes": env.int("GIFT_MISSES_OF_SHORT_CODES", default=500),
+    "user": env.whole_number("GIFT_MISSES_PER_USER", default=10, at_least=1),
+    "address": env.whole_number("GIFT_MISSES_PER_ADDRESS", default=30, at_least=1),
+    "short codes": env.whole_number("GIFT_MISSES_OF_SHORT_CODES", default=500, at_least=1),
 }
 
 # How many threads of a process may wait for one thing (credits/bulkheads.py): a fetch of the auth
 # server's keys, Stripe, the rows of one user, settlements of reservations, all writes together, the
 # hash of a password, exports. WEB_THREADS has to be greater than each of them.
-BULKHEADS = {
-    "auth": 1,
-    "stripe": 2,
-    "account": 2,
-    "settlements": 2,
-    "writes": 3,
-    "log_in": 1,
-    "exports": 1,
-    **{name: int(places) for name, places in env.dict("BULKHEADS", default={}).items()},
-}
+BULKHEADS = env.numbers(
+    "BULKHEADS",
+    default={
+        "auth": 1,
+        "stripe": 2,
+        "account": 2,
+        "settlements": 2,
+        "writes": 3,
+        "log_in": 1,
+        "exports": 1,
+    },
+)
 
 MAX_BODY_BYTES = 256 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
@@ -279,7 +291,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": __version__,
     "OAS_VERSION": "3.1.0",
     "CONTACT": {"name": "The maintainers of mana-credits"},
-    "LICENSE": {"name": "MIT", "identifier": "MIT"},
+    "LICENSE": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
     "SERVERS": [{"url": "/", "description": "The service that serves this document."}],
     "TAGS": [
         {"name": "credits", "description": "A user's own credits: balance, spending, buying."},
