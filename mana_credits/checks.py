@@ -1,7 +1,8 @@
 """System checks for unsafe settings and for settings that are easily forgotten.
 
-With DEBUG off, an error (`mana_credits.E…`) stops the web server from starting. `manage.py check
---deploy` shows warnings (`W…`) too. Missing secrets fail earlier, in `environment.secret`.
+An error (`mana_credits.E…`) stops the web server from starting with DEBUG off; a warning (`W…`) is
+shown by `manage.py check --deploy`. Missing secrets and invalid numbers stop every command before
+the checks run: see `environment.py`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -28,10 +29,8 @@ class UnsafeSettings(Exception):
 
 
 def refuse_unsafe() -> None:
-    """Raise UnsafeSettings if a check below finds an error. With DEBUG on, only E001 runs."""
-    messages = run_checks(
-        tags=[Tags.security, Tags.compatibility], include_deployment_checks=not settings.DEBUG
-    )
+    """Raise UnsafeSettings when the checks below find an error; with DEBUG on they are skipped."""
+    messages = run_checks(tags=[Tags.security], include_deployment_checks=not settings.DEBUG)
     errors = [f"{one.id}: {one.msg}" for one in messages if one.is_serious()]
     if errors:
         raise UnsafeSettings("\n".join(errors))
@@ -44,22 +43,6 @@ def environment(check: Callable[[], Found]) -> Callable[..., list[CheckMessage]]
         return list(check())
 
     return register(Tags.security, deploy=True)(registered)
-
-
-@register(Tags.compatibility)
-def numbers(app_configs: Iterable[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """Find numeric settings below their minimum."""
-    at_least = {
-        "DATABASE_POOL_SIZE": (settings.DATABASE_POOL_SIZE, 1),
-        "TRUSTED_PROXIES": (settings.TRUSTED_PROXIES, 0),
-        **{f"BULKHEADS, {name},": (places, 1) for name, places in settings.BULKHEADS.items()},
-        **{f"GIFT_MISS_LIMITS, {of},": (n, 1) for of, n in settings.GIFT_MISS_LIMITS.items()},
-    }
-    return [
-        Error(f"{name} is {value}. The minimum is {least}.", id="mana_credits.E001")
-        for name, (value, least) in at_least.items()
-        if value < least
-    ]
 
 
 @environment

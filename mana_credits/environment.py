@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +18,23 @@ NO_URL = (
     "DATABASE_URL is not a PostgreSQL URL: postgresql://USER:PASSWORD@HOST:PORT/DATABASE. "
     "Percent-encode special characters in the password: %25 for %, %40 for @, %2F for /."
 )
+LARGEST_NUMBER = 2**31 - 1
+MOST_DAYS = 36_500
+MOST_WORKERS = 1000  # processes of a machine, threads of a process: more is a mistake
+DURATION = re.compile(r"(\d{1,12})(us|ms|s|min|h|d)?", re.ASCII)
+MILLISECONDS = {
+    None: 1,
+    "us": 0.001,
+    "ms": 1,
+    "s": 1000,
+    "min": 60_000,
+    "h": 3_600_000,
+    "d": 86_400_000,
+}
+BOOLEANS = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off"), False),
+}
 
 
 class EnvironmentInvalid(ImproperlyConfigured):
@@ -25,13 +44,79 @@ class EnvironmentInvalid(ImproperlyConfigured):
 class Environment(environ.Env):  # type: ignore[misc]
     """Reads variables. Errors name the variable but not its value, which may be a secret."""
 
-    def get_value(self, var: str, *arguments: Any, **options: Any) -> Any:
-        """Return the variable converted to the requested type. Raises EnvironmentInvalid."""
-        try:
-            return super().get_value(var, *arguments, **options)
-        except (ValueError, ArithmeticError) as error:
-            kind = getattr(options.get("cast"), "__name__", "value")
-            raise EnvironmentInvalid(f"{var} is not a valid {kind}.") from error
+    def whole_number(
+        self, name: str, *, default: int, at_least: int = 0, at_most: int = LARGEST_NUMBER
+    ) -> int:
+        """Return the number in a variable. Raises EnvironmentInvalid."""
+        return whole_number(name, default=default, at_least=at_least, at_most=at_most)
+
+    def amount(self, name: str, *, default: Decimal) -> Decimal:
+        """Return the amount (0 or more) in a variable. Raises EnvironmentInvalid."""
+        text = os.environ.get(name, str(default))
+        if not re.fullmatch(r"\d{1,12}(\.\d{1,4})?", text, re.ASCII):
+            raise EnvironmentInvalid(f"{name} is not an amount such as 100 or 99.5.")
+        return Decimal(text)
+
+    def duration(self, name: str, *, default: str) -> str:
+        """Return the duration in a variable, as PostgreSQL reads it. Raises EnvironmentInvalid."""
+        text = os.environ.get(name, default)
+        found = DURATION.fullmatch(text)
+        if not found or int(found[1]) * MILLISECONDS[found[2]] > LARGEST_NUMBER:
+            raise EnvironmentInvalid(f"{name} is not a duration such as 500ms, 5s or 0 (no limit).")
+        return text
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        """Return whether a variable says yes; other words than yes and no are not guessed at.
+
+        Raises EnvironmentInvalid.
+        """
+        value = BOOLEANS.get(os.environ.get(name, str(default)).strip().lower())
+        if value is None:
+            raise EnvironmentInvalid(f"{name} is neither 1 nor 0.")
+        return value
+
+    def numbers(self, name: str, *, default: Mapping[str, int]) -> dict[str, int]:
+        """Return `default` with the pairs in a variable: `name=number,…`, each number 1 or more.
+
+        Raises EnvironmentInvalid.
+        """
+        pairs = [
+            pair.partition("=") for pair in os.environ.get(name, "").split(",") if pair.strip()
+        ]
+        changed = {key.strip(): number.strip() for key, _, number in pairs}
+        for key, number in changed.items():
+            if key not in default or not _is_within(number, 1, LARGEST_NUMBER):
+                raise EnvironmentInvalid(
+                    f"{name} is not a list of NAME=NUMBER, with numbers of 1 or more and "
+                    f"the names {', '.join(default)}."
+                )
+        return {**default, **{key: int(number) for key, number in changed.items()}}
+
+
+def whole_number(
+    name: str, *, default: int, at_least: int = 0, at_most: int = LARGEST_NUMBER
+) -> int:
+    """Return the number in the variable `name`. Raises EnvironmentInvalid."""
+    text = os.environ.get(name, str(default))
+    if _is_within(text, at_least, at_most):
+        return int(text)
+    limits = f"from {at_least} to {at_most}"
+    if at_most == LARGEST_NUMBER:
+        limits = f"of {at_least} or more"
+    raise EnvironmentInvalid(f"{name} is not a whole number {limits}.")
+
+
+def web_processes() -> int:
+    """Return the number of the web server's worker processes. Raises EnvironmentInvalid."""
+    cores = os.cpu_count() or 2
+    return whole_number("WEB_CONCURRENCY", default=cores, at_least=1, at_most=MOST_WORKERS)
+
+
+def _is_within(text: str, at_least: int, at_most: int) -> bool:
+    digits = text.strip()
+    if not digits.isascii() or not digits.isdigit() or len(digits) > len(str(LARGEST_NUMBER)):
+        return False
+    return at_least <= int(digits) <= at_most
 
 
 def secret(name: str) -> str:

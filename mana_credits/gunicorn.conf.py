@@ -9,22 +9,27 @@ import shutil
 import tempfile
 from typing import Any
 
+from mana_credits.environment import (
+    MOST_WORKERS,
+    EnvironmentInvalid,
+    web_processes,
+    whole_number,
+)
 
-def _number(name: str, default: int) -> int:
-    """Return the whole number in an environment variable. Raises SystemExit for any other value."""
-    text = os.environ.get(name) or str(default)
-    if not text.isascii() or not text.isdigit():
-        raise SystemExit(f"{name} is not a whole number.")
-    return int(text)
+try:
+    port = whole_number("PORT", default=3061, at_most=65535)
+    workers = web_processes()
+    threads = whole_number("WEB_THREADS", default=4, at_least=1, at_most=MOST_WORKERS)
+    # A worker is renewed after so many requests, each at a moment of its own, and loses none.
+    max_requests = whole_number("WEB_MAX_REQUESTS", default=100_000)
+except EnvironmentInvalid as error:
+    raise SystemExit(str(error)) from None
 
-
-bind = f"{os.environ.get('HOST', '0.0.0.0')}:{_number('PORT', 3061)}"
+bind = f"{os.environ.get('HOST', '0.0.0.0')}:{port}"
 wsgi_app = "mana_credits.wsgi"
 # Only Linux has epoll, which the service's own worker needs. Elsewhere (development only),
 # gunicorn's threaded worker runs.
 worker_class = "mana_credits.web_server.worker.WebWorker" if hasattr(select, "epoll") else "gthread"
-workers = _number("WEB_CONCURRENCY", os.cpu_count() or 2)
-threads = _number("WEB_THREADS", 4)
 preload_app = True
 http_parser = "auto"  # the C parser if it is installed
 
@@ -34,9 +39,6 @@ http_parser = "auto"  # the C parser if it is installed
 keepalive = 75
 timeout = 30
 graceful_timeout = 30
-# A worker restarts after this many requests. The jitter keeps workers from restarting together. No
-# request is lost.
-max_requests = _number("WEB_MAX_REQUESTS", 100000)
 max_requests_jitter = max_requests // 10
 
 # A user id of 255 characters takes up to 3,060 bytes in the request line when percent-encoded. The

@@ -15,11 +15,15 @@ TIMEOUT_SECONDS = 4
 def alive() -> bool:
     """Return whether `/health` answers 200 to a request with the first allowed host."""
     host = os.environ.get("ALLOWED_HOSTS", "localhost").split(",")[0].strip().lstrip(".")
-    line = HTTPConnection("127.0.0.1", int(os.environ.get("PORT", "3061")), TIMEOUT_SECONDS)
+    try:
+        port = int(os.environ.get("PORT", "3061"))
+    except ValueError:  # with which the web server does not start
+        return False
+    line = HTTPConnection("127.0.0.1", port, TIMEOUT_SECONDS)
     try:
         line.request("GET", "/health", headers={"Host": host})
         return line.getresponse().status == HTTPStatus.OK
-    except (OSError, HTTPException):
+    except (OSError, OverflowError, HTTPException):
         return False
     finally:
         line.close()

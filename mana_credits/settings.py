@@ -14,16 +14,22 @@ from corsheaders.defaults import default_headers
 
 from mana_credits import __version__, database, logs
 from mana_credits.back_office import unfold_settings
-from mana_credits.environment import Environment, EnvironmentInvalid, database_url, secret
+from mana_credits.environment import (
+    MOST_DAYS,
+    Environment,
+    EnvironmentInvalid,
+    database_url,
+    secret,
+)
 
 env = Environment()
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
-DEBUG = env.bool("DEBUG", default=False)
+DEBUG = env.flag("DEBUG", default=False)
 SECRET_KEY = secret("SECRET_KEY")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-PORT = env.int("PORT", default=3061)
+PORT = env.whole_number("PORT", default=3061, at_most=65535)
 BASE_URL = env.str("BASE_URL", default=f"http://localhost:{PORT}").rstrip("/")
 
 # A statement that waits for a locked row fails after `lock_timeout`, and the request answers 503.
@@ -31,20 +37,18 @@ BASE_URL = env.str("BASE_URL", default=f"http://localhost:{PORT}").rstrip("/")
 # statement limit.
 DATABASE_SESSION = {
     "search_path": "public,credits,gifts",
-    "lock_timeout": env.str("DATABASE_LOCK_TIMEOUT", default="5s"),
-    "statement_timeout": env.str("DATABASE_STATEMENT_TIMEOUT", default="0"),
-    # PostgreSQL ends a session that is idle in a transaction, which releases its locks.
-    "idle_in_transaction_session_timeout": env.str("DATABASE_IDLE_TIMEOUT", default="60s"),
-    # Compiling a large statement, such as the checks of all book rules, takes longer than running
-    # it.
+    "lock_timeout": env.duration("DATABASE_LOCK_TIMEOUT", default="5s"),
+    "statement_timeout": env.duration("DATABASE_STATEMENT_TIMEOUT", default="0"),
+    # A process that stopped amid a transaction keeps its locks no longer than this.
+    "idle_in_transaction_session_timeout": env.duration("DATABASE_IDLE_TIMEOUT", default="60s"),
+    # Compiling a statement of all rules takes longer than running it.
     "jit": "off",
 }
-# Prepares the statements of the hot path. Set it to off behind a pooler that does not support
-# prepared statements (PgBouncer < 1.21).
-DATABASE_PREPARED_STATEMENTS = env.bool("DATABASE_PREPARED_STATEMENTS", default=True)
-DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=8)
-# Behind PgBouncer in transaction mode, the pooler must set DATABASE_SESSION.
-DATABASE_BEHIND_POOLER = env.bool("DATABASE_BEHIND_POOLER", default=False)
+# The statements of the hot path; off behind a pooler that cannot carry them (PgBouncer < 1.21).
+DATABASE_PREPARED_STATEMENTS = env.flag("DATABASE_PREPARED_STATEMENTS", default=True)
+DATABASE_POOL_SIZE = env.whole_number("DATABASE_POOL_SIZE", default=8, at_least=1)
+# Behind PgBouncer in transaction mode: then DATABASE_SESSION is the pooler's to set.
+DATABASE_BEHIND_POOLER = env.flag("DATABASE_BEHIND_POOLER", default=False)
 DATABASES = {
     "default": database.settings_of(
         database_url("DATABASE_URL"),
@@ -52,7 +56,7 @@ DATABASES = {
         pool_size=DATABASE_POOL_SIZE,
         prepared=DATABASE_PREPARED_STATEMENTS,
         behind_pooler=DATABASE_BEHIND_POOLER,
-        answer_seconds=env.float("DATABASE_ANSWER_SECONDS", default=0),
+        answer_seconds=env.whole_number("DATABASE_ANSWER_SECONDS", default=0),
     )
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -75,14 +79,18 @@ STRIPE_WEBHOOK_SECRETS = [
 # The service's own Stripe account (acct_…). Needed if events name an account, as those of an
 # organization's event destination do.
 STRIPE_ACCOUNT_ID = env.str("STRIPE_ACCOUNT_ID", default="")
-# Makes Checkout create an invoice for every purchase. Stripe charges for invoices.
-STRIPE_INVOICES = env.bool("STRIPE_INVOICES", default=False)
+# Have Checkout make an invoice of every purchase; Stripe charges for them.
+STRIPE_INVOICES = env.flag("STRIPE_INVOICES", default=False)
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="").rstrip("/")
-# How many days the payload of a processed Stripe event is kept. 0 keeps it forever.
-STRIPE_PAYLOADS_KEPT_DAYS = env.int("STRIPE_PAYLOADS_KEPT_DAYS", default=400)
+# For how long what Stripe's events said is kept after they were processed; 0: for ever.
+STRIPE_PAYLOADS_KEPT_DAYS = env.whole_number(
+    "STRIPE_PAYLOADS_KEPT_DAYS", default=400, at_most=MOST_DAYS
+)
 
-# How many days an idempotency key is remembered. 0 keeps it forever.
-IDEMPOTENCY_KEYS_KEPT_DAYS = env.int("IDEMPOTENCY_KEYS_KEPT_DAYS", default=365)
+# For how long a request that is sent again with its idempotency key is a replay; 0: for ever.
+IDEMPOTENCY_KEYS_KEPT_DAYS = env.whole_number(
+    "IDEMPOTENCY_KEYS_KEPT_DAYS", default=365, at_most=MOST_DAYS
+)
 
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
@@ -164,10 +172,10 @@ WHITENOISE_AUTOREFRESH = DEBUG
 
 # The proxy terminates TLS and redirects to HTTPS. Internal services call this one over plain HTTP.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000)
+SECURE_HSTS_SECONDS = env.whole_number("SECURE_HSTS_SECONDS", default=31_536_000)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
-# Allows browser vendors to add the domain to their preload lists. Removal takes months.
-SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_PRELOAD", default=False)
+# Asks browsers' makers for a place in their lists. That cannot be taken back for months.
+SECURE_HSTS_PRELOAD = env.flag("SECURE_HSTS_PRELOAD", default=False)
 SILENCED_SYSTEM_CHECKS = [
     "security.W003",  # CSRF middleware runs for the back office; nothing else uses cookies
     "axes.W002",  # the axes middleware runs for the back office only
@@ -175,12 +183,11 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W021",  # SECURE_HSTS_PRELOAD makes preloading optional
 ]
 
-# The back office: a session ends after one idle hour, and after ADMIN_SESSION_HOURS at the latest.
-# Five wrong passwords lock a username for one IP address for 15 minutes (see
-# back_office/frame/log_in.py).
-ADMIN_REQUIRE_2FA = env.bool("ADMIN_REQUIRE_2FA", default=not DEBUG)
-ADMIN_ADJUST_LIMIT = env.get_value("ADMIN_ADJUST_LIMIT", cast=Decimal, default=Decimal(100))
-ADMIN_SESSION_HOURS = env.int("ADMIN_SESSION_HOURS", default=10)
+# The back office: sessions end after an idle hour and with the working day; five wrong passwords
+# lock a name at an address for a quarter of an hour (more in back_office/frame/log_in.py).
+ADMIN_REQUIRE_2FA = env.flag("ADMIN_REQUIRE_2FA", default=not DEBUG)
+ADMIN_ADJUST_LIMIT = env.amount("ADMIN_ADJUST_LIMIT", default=Decimal(100))
+ADMIN_SESSION_HOURS = env.whole_number("ADMIN_SESSION_HOURS", default=10, at_least=1, at_most=720)
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
@@ -216,31 +223,33 @@ AXES_LOCKOUT_TEMPLATE = "back_office/locked_out.html"
 OTP_TOTP_ISSUER = "mana-credits"
 UNFOLD = unfold_settings.UNFOLD
 
-# How many proxies in front append to X-Forwarded-For. With 0, the header is ignored, because any
-# client can send it, and the client's IP address is that of the connection.
-TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
+# How many proxies in front add to X-Forwarded-For. With 0 the header, which anybody may send,
+# counts for nothing, and a client's address is that of the connection.
+TRUSTED_PROXIES = env.whole_number("TRUSTED_PROXIES", default=0)
 
 # How many invalid gift codes may be tried in 10 minutes: with one user's token, from one IP address
 # (or IPv6 /64 network), and by all callers together for short, imported codes.
 GIFT_MISS_LIMITS = {
-    "user": env.int("GIFT_MISSES_PER_USER", default=10),
-    "address": env.int("GIFT_MISSES_PER_ADDRESS", default=30),
-    "short codes": env.int("GIFT_MISSES_OF_SHORT_CODES", default=500),
+    "user": env.whole_number("GIFT_MISSES_PER_USER", default=10, at_least=1),
+    "address": env.whole_number("GIFT_MISSES_PER_ADDRESS", default=30, at_least=1),
+    "short codes": env.whole_number("GIFT_MISSES_OF_SHORT_CODES", default=500, at_least=1),
 }
 
-# How many threads of a process may use one dependency at once (credits/bulkheads.py): the fetch of
-# the auth server's keys, Stripe, one user's rows, settlements of reservations, all writes, password
-# hashing, exports. Each must be smaller than WEB_THREADS.
-BULKHEADS = {
-    "auth": 1,
-    "stripe": 2,
-    "account": 2,
-    "settlements": 2,
-    "writes": 3,
-    "log_in": 1,
-    "exports": 1,
-    **{name: int(places) for name, places in env.dict("BULKHEADS", default={}).items()},
-}
+# How many threads of a process may wait for one thing (credits/bulkheads.py): a fetch of the auth
+# server's keys, Stripe, the rows of one user, settlements of reservations, all writes together, the
+# hash of a password, exports. WEB_THREADS has to be greater than each of them.
+BULKHEADS = env.numbers(
+    "BULKHEADS",
+    default={
+        "auth": 1,
+        "stripe": 2,
+        "account": 2,
+        "settlements": 2,
+        "writes": 3,
+        "log_in": 1,
+        "exports": 1,
+    },
+)
 
 MAX_BODY_BYTES = 256 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
@@ -284,7 +293,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": __version__,
     "OAS_VERSION": "3.1.0",
     "CONTACT": {"name": "The maintainers of mana-credits"},
-    "LICENSE": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
+    "LICENSE": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
     "SERVERS": [{"url": "/", "description": "The service that serves this document."}],
     "TAGS": [
         {"name": "credits", "description": "A user's own credits: balance, spending, buying."},

@@ -17,6 +17,7 @@ from urllib.error import URLError
 from mana_credits.dev import embedded_postgres
 from mana_credits.dev.sandbox import identity, processes, stripe
 from mana_credits.dev.sandbox.state import State
+from mana_credits.environment import Environment, EnvironmentInvalid, web_processes, whole_number
 
 IDENTITY_PORT = 3001
 START_SECONDS = 120
@@ -68,7 +69,7 @@ def main() -> int:
     try:
         with ExitStack() as stack:
             _run(stack)
-    except (CannotStart, embedded_postgres.NotStarted) as reason:
+    except (CannotStart, EnvironmentInvalid, embedded_postgres.NotStarted) as reason:
         print(f"mana-credits cannot start: {reason}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -77,7 +78,8 @@ def main() -> int:
 
 
 def _run(stack: ExitStack) -> None:
-    port = int(os.environ.get("PORT", "3061"))
+    port = whole_number("PORT", default=3061, at_least=1, at_most=65535)
+    web_processes()
     made_by = processes.started_by_make()
     _refuse_production()
     state = _state()
@@ -95,8 +97,8 @@ def _run(stack: ExitStack) -> None:
     os.environ.update(environment)
     package = _prepare_database(log)
     print("Starting the service …", flush=True)
-    gunicorn = ["-m", "gunicorn", "-c", "mana_credits/gunicorn.conf.py"]
-    service = stack.enter_context(_process("gunicorn", gunicorn, state))
+    command = ["-m", "mana_credits.web_server"]
+    service = stack.enter_context(_process("gunicorn", command, state))
     _wait_until_ready(service, environment["BASE_URL"], state)
     worker = stack.enter_context(_process("worker", ["manage.py", "worker"], state))
     _welcome(state, provider, package, environment)
@@ -147,8 +149,8 @@ def _welcome(
 
 
 def _refuse_production() -> None:
-    if os.environ.get("DEBUG", "1").strip().lower() not in {"1", "true", "yes", "on"}:
-        raise CannotStart("DEBUG is off. The sandbox has no protection and is for development.")
+    if not Environment().flag("DEBUG", default=True):
+        raise CannotStart("DEBUG is off, and the sandbox with its open doors is for development.")
 
 
 def _refuse_busy(port: int) -> None:
