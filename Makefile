@@ -126,7 +126,8 @@ bench: $(INSTALLED)
 
 # ONLY="1 8" runs some of the experiments.
 chaos: $(INSTALLED)
-	$(BIN)/python -m bench.chaos $(if $(ONLY),--only $(ONLY))
+	$(BIN)/python -m bench.chaos $(if $(ONLY),--only $(ONLY)) \
+		$(if $(TREE),--tree $(TREE) --column before)
 
 # One lock for every supported Python and platform, with hashes and without an index's address; the
 # others are the parts of it that serve, without and with OpenTelemetry, in the same versions.

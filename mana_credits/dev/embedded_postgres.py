@@ -69,6 +69,7 @@ def server(directory: Path, **settings: str) -> Iterator[str]:
         finally:
             _stop(psutil.Process(process.pid) if process.poll() is None else None)
             process.wait()
+            stop_left_over(directory)  # somebody may have restarted it
     finally:
         shutil.rmtree(sockets, ignore_errors=True)
 
