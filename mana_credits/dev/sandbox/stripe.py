@@ -5,7 +5,7 @@
   pays a payment intent, a Checkout Session or a purchase of ours, named by its id;
 - `POST /disputes/ID` opens a dispute of a payment and takes the money; `inquiry=1` only asks, with
   `amount` about a part; `POST /disputes/ID/won` (lost, warning_closed) ends it, and brings
-  `reinstated` cents back, of a won one all;
+  `reinstated` cents back, of a won one all; `lost` after `won` takes the money again;
 - `POST /refunds/ID/failed` lets a refund fail.
 """
 

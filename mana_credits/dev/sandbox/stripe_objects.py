@@ -118,8 +118,13 @@ class Dispute(StripeObject):
         tell("charge.dispute.funds_withdrawn", self)
 
     def _close(self, status: str, reinstated: int | None = None) -> None:
-        """End it: won, lost or warning_closed; `reinstated` cents come back, of a won one all."""
-        self.status = status
+        """End it: won, lost or warning_closed; `reinstated` cents come back, of a won one all.
+
+        A dispute that was won and is lost later takes its money again.
+        """
+        won_before, self.status = self.status == "won", status
+        if won_before and status == "lost":
+            self._withdraw()
         if reinstated is None:
             reinstated = self.amount if status == "won" else 0
         if reinstated and self.balance_transactions:
@@ -128,10 +133,10 @@ class Dispute(StripeObject):
         tell("charge.dispute.closed", self)
 
     def _move(self, amount: int) -> None:
-        number = len(self.balance_transactions)
-        self.balance_transactions.append(
-            {"id": f"txn_{self.id}_{number}", "amount": amount, "currency": self.currency}
-        )
+        name = f"txn_{self.id}_{len(self.balance_transactions)}"
+        movement = {"id": name, "amount": amount, "currency": self.currency}
+        # A new list: the events that were told before keep theirs.
+        self.balance_transactions = [*self.balance_transactions, movement]
 
 
 def pay(intent: Any, method: str) -> None:
