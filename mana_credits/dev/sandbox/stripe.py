@@ -6,7 +6,8 @@
   declined-sepa) pays. ID is that of a payment intent, a Checkout Session or a purchase.
 - `POST /disputes/ID` disputes a payment and withdraws the money. `inquiry=1` opens an inquiry
   instead, `amount` disputes a part. `POST /disputes/ID/won` (or lost, warning_closed) closes the
-  dispute and reinstates `reinstated` cents (default: all if won, else none).
+  dispute and reinstates `reinstated` cents (default: all if won, else none). `lost` after `won`
+  withdraws the money again.
 - `POST /refunds/ID/failed` makes a refund fail.
 """
 

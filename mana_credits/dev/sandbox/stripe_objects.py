@@ -120,9 +120,12 @@ class Dispute(StripeObject):
     def _close(self, status: str, reinstated: int | None = None) -> None:
         """Close the dispute as won, lost or warning_closed and reinstate `reinstated` cents.
 
-        By default a won dispute reinstates the whole amount, any other nothing.
+        By default a won dispute reinstates the whole amount, any other nothing. A dispute that is
+        lost after it was won withdraws its money again.
         """
-        self.status = status
+        won_before, self.status = self.status == "won", status
+        if won_before and status == "lost":
+            self._withdraw()
         if reinstated is None:
             reinstated = self.amount if status == "won" else 0
         if reinstated and self.balance_transactions:
@@ -131,10 +134,10 @@ class Dispute(StripeObject):
         tell("charge.dispute.closed", self)
 
     def _move(self, amount: int) -> None:
-        number = len(self.balance_transactions)
-        self.balance_transactions.append(
-            {"id": f"txn_{self.id}_{number}", "amount": amount, "currency": self.currency}
-        )
+        name = f"txn_{self.id}_{len(self.balance_transactions)}"
+        movement = {"id": name, "amount": amount, "currency": self.currency}
+        # A new list: the events that were told before keep theirs.
+        self.balance_transactions = [*self.balance_transactions, movement]
 
 
 def pay(intent: Any, method: str) -> None:
