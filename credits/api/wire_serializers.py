@@ -8,7 +8,7 @@ work of a view.
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from operator import attrgetter
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 from django.utils.translation.trans_real import parse_accept_lang_header
 from rest_framework import serializers
@@ -16,7 +16,7 @@ from rest_framework.fields import SkipField, empty
 from rest_framework.request import Request
 
 from credits.api.openapi import Variant
-from credits.api.wire_fields import Label, UserId
+from credits.api.wire_fields import Always, JsonObject, Label, UserId
 from credits.ledger.posting import Origin
 from credits.principals import Service, User
 
@@ -51,10 +51,11 @@ class WireSerializer(serializers.Serializer[Any]):
 
     def represent(self, subject: object) -> dict[str, Any]:
         """Return `subject` as plain JSON values."""
-        return {
-            name: None if (value := get(subject)) is None else convert(value)
-            for name, get, convert in self._outputs
-        }
+        template, values_of, converters = self._output
+        answer = template.copy()
+        for (name, convert), value in zip(converters, values_of(subject), strict=True):
+            answer[name] = value if convert is None or value is None else convert(value)
+        return answer
 
     def to_representation(self, instance: object) -> dict[str, Any]:
         """Represent the subject of a nested serializer."""
@@ -69,15 +70,51 @@ class WireSerializer(serializers.Serializer[Any]):
         ]
 
     @cached_property
-    def _outputs(self) -> list[tuple[str, Callable[[Any], Any], Callable[[Any], Any]]]:
-        return [
-            (
-                name,
-                _itself if field.source == "*" else attrgetter(str(field.source)),
-                field.to_representation,
-            )
-            for name, field in self.fields.items()
-        ]
+    def _output(self) -> "_Output":
+        fields: dict[str, Any] = dict(self.fields.items())
+        others = {name: one for name, one in fields.items() if not isinstance(one, Always)}
+        return _Output(
+            {name: None if name in others else one.value for name, one in fields.items()},
+            _values_of([str(field.source) for field in others.values()]),
+            [(name, _converter(field)) for name, field in others.items()],
+        )
+
+
+class _Output(NamedTuple):
+    """How a subject becomes JSON values.
+
+    The template holds all names in their order and the values that are always the same; the rest
+    is read from the subject at once and converted where it is not a JSON value already.
+    """
+
+    template: dict[str, Any]
+    values_of: Callable[[Any], tuple[Any, ...]]
+    converters: list[tuple[str, Callable[[Any], Any] | None]]
+
+
+# What these fields send is the value itself.
+_UNCHANGED = {
+    serializers.CharField.to_representation,
+    serializers.ChoiceField.to_representation,
+    serializers.IntegerField.to_representation,
+    JsonObject.to_representation,
+}
+
+
+def _converter(field: Any) -> Callable[[Any], Any] | None:
+    """Return what makes a field's value a JSON value; None where it is one."""
+    if isinstance(field, serializers.UUIDField):
+        return str
+    represent: Callable[[Any], Any] = field.to_representation
+    return None if type(field).to_representation in _UNCHANGED else represent
+
+
+def _values_of(sources: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """Return a function that reads all sources of a subject; `*` is the subject itself."""
+    if len(sources) > 1 and "*" not in sources:
+        return attrgetter(*sources)
+    getters = [_itself if source == "*" else attrgetter(source) for source in sources]
+    return lambda subject: tuple(get(subject) for get in getters)
 
 
 def _itself(subject: Any) -> Any:

@@ -62,7 +62,7 @@ class Pages(BasePagination):
         if start and cursor:
             raise ValidationError({"cursor": ["A cursor and an offset exclude each other."]})
         if isinstance(queryset, History):
-            rows = queryset.page(limit=limit + 1, offset=start, cursor=cursor)
+            rows: list[Any] = queryset.entries(limit=limit + 1, offset=start, cursor=cursor)
         else:
             if cursor:
                 queryset = queryset.filter(**{f"{keyset}__lt": cursor})
