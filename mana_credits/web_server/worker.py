@@ -13,8 +13,8 @@ from gunicorn.workers.gthread import ThreadWorker
 from mana_credits.listeners import refuse_newcomers
 from mana_credits.web_server.connection import Connection, Phase
 from mana_credits.web_server.connections import READABLE, Connections
+from mana_credits.web_server.dispatcher import Dispatcher
 from mana_credits.web_server.request_reader import RequestReader
-from mana_credits.web_server.serving import Serving
 
 # After accepting, a worker pauses this long so that other workers get connections too.
 YIELD_SECONDS = 0.0003
@@ -49,7 +49,7 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
     def run(self) -> None:
         """Serve until told to stop, and to the last request."""
         self.connections = Connections(self._connection, self.cfg.keepalive)
-        self.serving = Serving(self, self.connections)
+        self.dispatcher = Dispatcher(self, self.connections)
         self.events = self.connections.events
         self.listeners = {listener.fileno(): listener for listener in self.sockets}
         self.stopped = math.inf
@@ -109,10 +109,10 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
         for connection in self.connections.claim_overdue(
             lambda one: self._deadline(one) < now or (is_full and one.is_dispensable(now))
         ):
-            self.serving.end(connection)
+            self.dispatcher.end(connection)
         for connection in self.connections.claim_largest(HELD_BYTES):
-            self.serving.end(connection)
-        self.serving.refuse_overdue()
+            self.dispatcher.end(connection)
+        self.dispatcher.refuse_overdue()
 
     def _connection(self, sock: socket.socket, peer: Any) -> Connection:
         return Connection(sock, RequestReader(self.cfg, peer, _body_limit), peer)
@@ -137,7 +137,7 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
                     if listener := self.listeners.get(fd):
                         self._accept(listener)
                     elif connection := self.connections.claim(fd):
-                        self.serving.carry_on(connection)
+                        self.dispatcher.carry_on(connection)
                 except Exception:
                     self.log.exception("Error in a thread of the worker")
                     time.sleep(RECOVER_SECONDS)

@@ -7,7 +7,7 @@ from uuid import uuid4
 from gunicorn.http.errors import ParseException
 
 from mana_credits.web_server import refusals
-from mana_credits.web_server.answering import respond
+from mana_credits.web_server.answers import respond
 from mana_credits.web_server.connection import CONTINUE, ClientGone, Connection, Phase
 from mana_credits.web_server.connections import Connections
 from mana_credits.web_server.malformed import Overloaded, RequestTimeout
@@ -17,7 +17,7 @@ from mana_credits.web_server.turns import Turns
 URGENT = frozenset({"/health"})
 
 
-class Serving:
+class Dispatcher:
     """Carries connections on, from one thing that they wait for to the next.
 
     There is one thread more than may answer at once (`turns`). So one of them always reads: a
