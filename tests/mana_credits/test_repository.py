@@ -31,7 +31,7 @@ def test_the_licence_is_the_one_that_the_project_names() -> None:
     text = (ROOT / "LICENSE").read_text()
 
     assert PROJECT["license"] == "Apache-2.0"
-    assert settings.SPECTACULAR_SETTINGS["LICENSE"]["identifier"] == PROJECT["license"]  # type: ignore[index]
+    assert settings.SPECTACULAR_SETTINGS["LICENSE"]["identifier"] == PROJECT["license"]
     assert re.search(r"Apache License\s+Version 2\.0, January 2004", text)
     assert "END OF TERMS AND CONDITIONS" in text
 
