@@ -18,7 +18,7 @@ Step = Callable[[], Purchase | None]
 
 
 class Fetched(NamedTuple):
-    """An object fetched from Stripe, its type and, for a dispute, refunds that explain its money."""
+    """An object of Stripe and its type; with a dispute, the refunds that explain its movements."""
 
     type: str
     object: Object

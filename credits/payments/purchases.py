@@ -208,7 +208,7 @@ def _credit_quarantined(purchase: Purchase, origin: Origin, now: datetime) -> No
 
 
 def _end_explained_quarantine(purchase: Purchase, payment: Payment, now: datetime) -> None:
-    """Resolve a quarantine whose only question the credited payment answers."""
+    """Resolve a quarantine whose only reason concerned the payment that was now credited."""
     if purchase.quarantined_at is None or purchase.quarantine_resolution:
         return
     reasons = (purchase.quarantine_reason or "").splitlines()

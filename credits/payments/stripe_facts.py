@@ -159,7 +159,7 @@ def of_dispute(
 
 
 def needs_refunds(dispute: Object) -> bool:
-    """Return whether refunds may explain why a part of a dispute's money came back."""
+    """Return whether refunds of the payment may explain a dispute's reinstated money."""
     moved = _movements(dispute)
     if moved is None or not moved.reinstated:
         return False
@@ -167,10 +167,10 @@ def needs_refunds(dispute: Object) -> bool:
 
 
 def without_unconfirmed_return(fact: MoneyBack) -> MoneyBack:
-    """Return a report of a lost dispute as if its amount still stood withdrawn.
+    """Return the report of a lost dispute with its full amount still withdrawn.
 
-    The buyer has that money. What Stripe paid back to us is a refund that the buyer got too, and
-    whose own event may be missing.
+    The buyer keeps the amount of a lost dispute. If Stripe reinstated a part to us, the reason is a
+    refund of the same payment that the buyer also received, whose own event may be missing.
     """
     if fact.status != "lost" or fact.movements is None:
         return fact
