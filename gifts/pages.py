@@ -1,4 +1,4 @@
-"""The public page of a gift, `/g/CODE`, and the pages to give and to redeem gifts."""
+"""The public page of a gift, `/g/CODE`, and the pages to create and to redeem gifts."""
 
 from datetime import UTC, datetime
 from io import BytesIO
@@ -19,7 +19,7 @@ from gifts.throttle import Guesser, TooManyMisses
 
 @pages.page
 def gift_page(request: HttpRequest, code: str) -> HttpResponse:
-    """Show the gift to anybody who has its code; never an e-mail address."""
+    """Render the gift for anybody with its code, without e-mail addresses."""
     guesser = Guesser(client_address(request))
     try:
         gift = codes.find(code, guesser=guesser, now=datetime.now(UTC))
@@ -36,13 +36,13 @@ def gift_page(request: HttpRequest, code: str) -> HttpResponse:
 
 @pages.page
 def gifts_page(request: HttpRequest) -> HttpResponse:
-    """`/gifts`: gifts received and created, and a form for a new one."""
+    """Render `/gifts`: the gifts received and created, and a form for a new gift."""
     return pages.shell(request, "gifts/gifts.html")
 
 
 @pages.page
 def redeem_page(request: HttpRequest, code: str = "") -> HttpResponse:
-    """`/gifts/redeem/CODE`: the same page for every code; the browser reads it from the address."""
+    """Render `/gifts/redeem/CODE`, the same for every code: the browser reads it from the URL."""
     return pages.shell(request, "gifts/redeem.html")
 
 

@@ -1,7 +1,8 @@
-"""Reconciliation with Stripe: what it knows, applied where no event told us.
+"""Reconciliation with Stripe: find and apply what no event has reported.
 
-Whatever was made there since a moment is listed, and what is unfinished here is asked for. All of
-it goes through the functions that events go through, which find most of it applied already.
+All objects created at Stripe since a given time are listed, and the unfinished ones known here are
+fetched. They are applied by the same functions as events, which do nothing for objects that are
+already applied.
 """
 
 from collections.abc import Callable, Iterator
@@ -34,7 +35,7 @@ Status = Purchase.Status
 State = Return.State
 Object = dict[str, Any]
 
-# How long after it was made a payment, refund or dispute may still change.
+# How long after its creation a payment, refund or dispute can still change.
 PAYMENT_CHANGES = timedelta(days=30)
 REFUND_CHANGES = timedelta(days=35)
 DISPUTE_CHANGES = timedelta(days=180)
@@ -44,13 +45,13 @@ logger = structlog.get_logger(__name__)
 
 
 class DoesNotReconcile(Exception):
-    """Something stands on one side only; `manage.py reconcile_stripe` says what."""
+    """A difference could not be explained; `manage.py reconcile_stripe` prints it."""
 
 
 class Finding(NamedTuple):
-    """What was looked at; `applied` says what changed, `unexplained` what nobody can explain.
+    """The result for one object: `applied` describes the change, `unexplained` the difference.
 
-    `failed` says what looking at it raised; a `locked` one was not looked at.
+    `failed` is the error that the object raised. A `locked` object was skipped.
     """
 
     name: str
@@ -61,7 +62,7 @@ class Finding(NamedTuple):
 
     @property
     def outcome(self) -> str:
-        """What the run counts it as."""
+        """Return the word under which the run counts the finding."""
         if self.failed:
             return FAILED
         if self.locked:
@@ -70,17 +71,17 @@ class Finding(NamedTuple):
 
 
 class Check:
-    """One reconciliation of everything since a moment; with `dry_run` nothing changes."""
+    """One reconciliation of all objects since a given time; with `dry_run` nothing changes."""
 
     def __init__(self, *, since: datetime, now: datetime, dry_run: bool) -> None:
         self.since = since
         self.now = now
         self.dry_run = dry_run
         self._seen: set[str] = set()
-        self._reinstated: list[str] = []  # payments with a dispute of which money came back
+        self._reinstated: list[str] = []  # payments with a dispute whose money was reinstated
 
     def run(self) -> Iterator[Finding]:
-        """Yield a finding for every object looked at. Raises PaymentUnavailable."""
+        """Yield a finding for every object. Raises PaymentUnavailable."""
         for intent in stripe_api.intents(self.since):
             yield _guarded(f"payment {intent['id']}", partial(self._intent, intent))
         for refund in stripe_api.refunds(self.since):
@@ -153,9 +154,10 @@ class Check:
         return self._return(fact)
 
     def _refunds_beside_disputes(self) -> Iterator[Finding]:
-        """Apply refunds of payments with a dispute of which a part came back: they explain it.
+        """Apply the refunds of payments whose dispute was partly reinstated.
 
-        The refunds may be older than the span that is listed.
+        A refund explains why Stripe reinstates less than the disputed amount, and it may be older
+        than the time span that was listed.
         """
         for intent_id in self._reinstated:
             for refund in stripe_api.refunds_of(intent_id):
@@ -194,7 +196,7 @@ class Check:
                     yield _guarded(name, partial(_look_up, name, partial(ask, stripe_id), look))
 
     def _requested_refunds(self) -> Iterator[Finding]:
-        # A request from the future was made while a clock was wrong: nobody is sending that one.
+        # A recent request may still be being sent. One in the future has the time of a wrong clock.
         idle = Q(created_at__lt=self.now - IN_FLIGHT) | Q(created_at__gt=self.now + IN_FLIGHT)
         for asked in Return.objects.filter(idle, state=State.REQUESTED).order_by("created_at"):
             yield _guarded(f"requested refund {asked.pk}", partial(self._send, asked))
@@ -230,7 +232,10 @@ class Check:
 
 
 def _guarded(name: str, look: Callable[[], Finding]) -> Finding:
-    """Return what `look` finds; one object that cannot be looked at does not stop the others."""
+    """Return the finding of `look`, or a finding for its error, so that the run continues.
+
+    Raises PaymentUnavailable, and OperationalError if the database is unavailable.
+    """
     try:
         return look()
     except PaymentUnavailable:
@@ -238,7 +243,7 @@ def _guarded(name: str, look: Callable[[], Finding]) -> Finding:
     except UnreadableObject as error:
         return Finding(name, unexplained=error.text)
     except OperationalError as error:
-        if not due_rows.is_locked(error):  # the database is away
+        if not due_rows.is_locked(error):  # the database is unavailable
             raise
         return Finding(name, locked=True)
     except Exception as error:

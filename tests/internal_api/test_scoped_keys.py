@@ -190,10 +190,10 @@ def test_the_last_use_is_visible(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("name", "terms", "text"),
     [
-        ("", Terms(["use"]), "The name has"),
-        ("x" * 65, Terms(["use"]), "The name has"),
-        (" chat", Terms(["use"]), "The name has"),
-        ("chat\u200b", Terms(["use"]), "The name has"),
+        ("", Terms(["use"]), "The name must have"),
+        ("x" * 65, Terms(["use"]), "The name must have"),
+        (" chat", Terms(["use"]), "The name must have"),
+        ("chat\u200b", Terms(["use"]), "The name must have"),
         ("chat", Terms([]), "at least one scope"),
         ("chat", Terms(["everything"]), "Unknown scopes: everything"),
         ("chat", Terms(["use"], daily_grants=Decimal(-1)), "not negative"),
