@@ -1,9 +1,9 @@
-"""`make rehearsal-failover`: kill the primary under load, and prove by keys that nothing is lost.
+"""`make rehearsal-failover`: kill the primary under load, and check by keys that nothing is lost.
 
-Three PostgreSQL servers on loopback, the service with all three in DATABASE_URL, clients who spend
-with a key each and repeat it until it is answered. The primary and all its processes are killed
-with -9, the standby that has received most is promoted, the dead one joins again. At last both
-standbys are taken away: the service waits and loses nothing. Bounded in minutes.
+Three PostgreSQL servers run on loopback. DATABASE_URL names all three. Clients spend with a new key
+each time and retry it until it is answered. The rehearsal kills all processes of the primary with
+SIGKILL, promotes the standby that has received most, and makes the old primary a standby. At the
+end it stops both standbys: the service must wait and lose nothing. It takes a few minutes.
 """
 
 import argparse
@@ -31,11 +31,11 @@ CLIENTS = 6
 LOAD_SECONDS = 3
 AWAY_SECONDS = 4
 GAP_SECONDS = 30
-RESTORED = ("A backup was restored to a moment under load: nothing is missing or too much.",)
+RESTORED = ("A backup was restored to a point in time under load: no transaction differs.",)
 
 
 class Failover(NamedTuple):
-    """One failover: what was killed, what took over and when, the longest wait of any client."""
+    """One failover: the killed and the promoted server, the time in between, the longest wait."""
 
     killed: str
     promoted: str
@@ -44,7 +44,7 @@ class Failover(NamedTuple):
 
 
 def main() -> int:
-    """Rehearse; print the table; return 1 when a movement was lost or doubled."""
+    """Run the rehearsal and print the table. Return 1 if a movement was lost or doubled."""
     options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     options.add_argument("--failovers", type=int, default=4)
     options.add_argument("--patroni", action="store_true", help="under Debian's Patroni and etcd")
@@ -54,7 +54,7 @@ def main() -> int:
 
 
 def rehearse(made: AbstractContextManager[Cluster], failovers: int) -> int:
-    """Run the failovers and the outage of the standbys; return the exit code."""
+    """Run the failovers and the outage of the standbys. Return the exit code."""
     key = identity.read_key(identity.new_key())
     with made as servers, identity.serving(key) as provider:
         manage(servers.url, "migrate", "-v0")
@@ -76,7 +76,7 @@ def rehearse(made: AbstractContextManager[Cluster], failovers: int) -> int:
 
 
 def restore(servers: Cluster) -> list[str]:
-    """Restore a backup to a moment under load; return what is wrong there."""
+    """Restore a backup to a point in time under load. Return the faults of the result."""
     recovery = Recovery(servers)
     time.sleep(LOAD_SECONDS)
     recovery.mark()
@@ -84,7 +84,7 @@ def restore(servers: Cluster) -> list[str]:
 
 
 def fail_over(servers: Cluster, crowd: Crowd) -> Failover:
-    """Kill the primary, promote a standby, let the dead one join again; all under load."""
+    """Kill the primary, promote a standby and make the old primary a standby, all under load."""
     killed, begin = servers.primary, time.monotonic()
     killed.kill()
     servers.take_over()
@@ -99,9 +99,9 @@ def fail_over(servers: Cluster, crowd: Crowd) -> Failover:
 
 
 def without_standbys(servers: Cluster, crowd: Crowd) -> float:
-    """Take both standbys away; return the longest wait of any client.
+    """Stop both standbys for AWAY_SECONDS. Return the longest wait of any client.
 
-    Nothing is acknowledged meanwhile: a commit that only the primary has could still be lost.
+    Meanwhile no commit is acknowledged, because one that only the primary has could be lost.
     """
     begin = time.monotonic()
     for node in servers.standbys():
@@ -115,7 +115,7 @@ def without_standbys(servers: Cluster, crowd: Crowd) -> float:
 
 
 def judge(servers: Cluster, crowd: Crowd, done: list[Failover]) -> list[str]:
-    """Return what is not as it has to be."""
+    """Return a description of each failed expectation."""
     faults = []
     if crowd.lost() or crowd.doubled():
         faults.append(f"{crowd.lost()} movements lost, {crowd.doubled()} doubled")
@@ -130,14 +130,14 @@ def judge(servers: Cluster, crowd: Crowd, done: list[Failover]) -> list[str]:
 
 
 def discrepancies(url: str) -> int:
-    """Return how many discrepancies a server has; a standby can be asked too."""
+    """Return the number of discrepancies on a server, which may be a standby."""
     counting = "print(sum(len(found) for _, found in books.check_all(batch_size=1000)))"
     printed = manage(url, "shell", "-v0", "-c", f"from credits import books; {counting}")
     return int(printed.splitlines()[-1])
 
 
 def manage(url: str, *command: str) -> str:
-    """Run `manage.py` on this database, and return what it printed."""
+    """Run `manage.py` on this database and return its output."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "manage.py", *command],
         env={**ENVIRONMENT, "DATABASE_URL": url},
@@ -153,7 +153,7 @@ def manage(url: str, *command: str) -> str:
 def table(
     servers: Cluster, crowd: Crowd, done: list[Failover], alone: float, faults: list[str]
 ) -> str:
-    """Return what happened, as a page."""
+    """Return the report as Markdown."""
     version = servers.primary.ask("SHOW server_version")
     keys = sum(one.keys for one in crowd.bystanders)
     repeated = sum(one.failed_attempts for one in crowd.bystanders)
@@ -166,11 +166,11 @@ def table(
             f"{one.promoted_after:.1f} s | {one.gap:.1f} s |"
             for number, one in enumerate(done, 1)
         ),
-        f"| both standbys away for {AWAY_SECONDS} s | | | | {alone:.1f} s |",
-        f"\n{keys} movements, each with its key; {repeated} attempts had to be repeated.",
+        f"| both standbys down for {AWAY_SECONDS} s | | | | {alone:.1f} s |",
+        f"\n{keys} movements, each with a key; {repeated} attempts were retried.",
         f"Lost: {crowd.lost()}. Doubled: {crowd.doubled()}.",
         *(
-            [f"WRONG: {fault}" for fault in faults]
+            [f"FAILED: {fault}" for fault in faults]
             or [
                 "The books close on the primary and on both standbys.",
                 *(RESTORED if servers.archives else ()),

@@ -1,4 +1,4 @@
-"""Three servers: a primary and two standbys, of which one must confirm each commit."""
+"""Three servers: a primary and two standbys. One standby must confirm each commit."""
 
 import tempfile
 import time
@@ -18,9 +18,9 @@ WAIT_SECONDS = 60
 
 
 class Cluster:
-    """The servers, and which of them is the primary."""
+    """The servers and the current primary."""
 
-    archives = True  # what they write is kept for point-in-time recovery
+    archives = True  # WAL is archived for point-in-time recovery
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -30,7 +30,7 @@ class Cluster:
 
     @property
     def url(self) -> str:
-        """What DATABASE_URL is: all hosts, of which the one that can be written to is taken."""
+        """Return DATABASE_URL with all hosts. libpq chooses the one that accepts writes."""
         return make_conninfo(
             host=",".join("127.0.0.1" for _ in self.nodes),
             port=",".join(str(node.port) for node in self.nodes),
@@ -42,7 +42,7 @@ class Cluster:
 
     @property
     def sources(self) -> str:
-        """What a standby streams from: whichever is the primary now."""
+        """Return the standbys' connection string, which leads to the current primary."""
         ports = ",".join(str(node.port) for node in self.nodes)
         hosts = ",".join("127.0.0.1" for _ in self.nodes)
         return (
@@ -51,7 +51,7 @@ class Cluster:
         )
 
     def create(self) -> None:
-        """Make the primary, then its standbys; from then on one of them must confirm."""
+        """Create the primary, then its standbys. From then on, one of them must confirm commits."""
         self.archive.mkdir()
         own(self.archive)
         copy = f"'test ! -f {self.archive}/%f && cp %p {self.archive}/%f'"
@@ -65,20 +65,20 @@ class Cluster:
         self.wait_for_standbys(2)
 
     def standbys(self) -> list[Node]:
-        """Return all but the primary."""
+        """Return all servers but the primary."""
         return [node for node in self.nodes if node is not self.primary]
 
     def take_over(self) -> None:
-        """Promote the standby that has received most, as every manager does."""
+        """Promote the standby that has received most, as failover managers do."""
         self.primary = max(self.standbys(), key=_received)
         self.primary.promote()
 
     def bring_back(self, node: Node) -> None:
-        """Let a server that was the primary join again."""
+        """Make a former primary a standby of the current one."""
         node.rejoin(self.primary, self.sources)
 
     def wait_for_standbys(self, count: int) -> None:
-        """Return when so many standbys stream from the primary."""
+        """Wait until `count` standbys stream from the primary."""
         deadline = time.monotonic() + WAIT_SECONDS
         streaming = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
         while self.primary.ask(streaming) < count:
@@ -86,7 +86,7 @@ class Cluster:
             time.sleep(0.1)
 
     def wait_until_equal(self) -> None:
-        """Return when every standby has replayed what the primary has written."""
+        """Wait until every standby has replayed the primary's WAL."""
         target = self.primary.ask("SELECT pg_current_wal_lsn()::text")
         deadline = time.monotonic() + WAIT_SECONDS
         replayed = f"SELECT pg_last_wal_replay_lsn() >= '{target}'::pg_lsn"
@@ -97,8 +97,8 @@ class Cluster:
 
 @contextmanager
 def cluster() -> Iterator[Cluster]:
-    """Run a cluster until the context ends."""
-    with temporary_server():  # makes the user as whom PostgreSQL runs
+    """Run a cluster during the context."""
+    with temporary_server():  # creates the user that PostgreSQL runs as
         pass
     with tempfile.TemporaryDirectory(prefix="mana-credits-failover-") as folder:
         Path(folder).chmod(0o755)

@@ -1,4 +1,4 @@
-"""The same three servers under Patroni and etcd, as Debian ships them: nobody promotes by hand."""
+"""The same three servers under Debian's Patroni and etcd, which promote automatically."""
 
 import json
 import signal
@@ -17,14 +17,14 @@ from bench.failover.node import DATABASE, Node, as_plain_user, free_port, own
 from mana_credits.dev.embedded_postgres import temporary_server
 
 PROGRAMS = ("/usr/bin/patroni", "/usr/bin/etcd")
-# Patroni needs ttl >= loop_wait + 2 * retry_timeout; its defaults are 30, 10 and 10.
+# Patroni requires ttl >= loop_wait + 2 * retry_timeout. Its defaults are 30, 10 and 10.
 TIMES = {"ttl": 10, "loop_wait": 2, "retry_timeout": 3}
 KINDS = ("all", "replication")
 SETTINGS = {"wal_log_hints": "on", "max_connections": 60, "hot_standby": "on"}
 
 
 class Member(Node):
-    """A server that a Patroni of its own starts, promotes and lets join again."""
+    """A server that its own Patroni starts, promotes and rejoins."""
 
     def __init__(self, name: str, folder: Path, port: int, etcd_port: int) -> None:
         super().__init__(name, folder, port)
@@ -33,10 +33,11 @@ class Member(Node):
         self.patroni: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start Patroni, which starts PostgreSQL in its own time."""
+        """Start Patroni, which starts PostgreSQL later."""
         self.folder.mkdir(exist_ok=True)
         own(self.folder)
-        configuration = self.folder / "patroni.json"  # JSON is YAML
+        # Patroni reads YAML, of which JSON is a subset.
+        configuration = self.folder / "patroni.json"
         configuration.write_text(json.dumps(self._configuration()))
         with (self.folder / "patroni.log").open("ab") as log:
             self.patroni = subprocess.Popen(
@@ -49,7 +50,7 @@ class Member(Node):
             )
 
     def kill(self) -> None:
-        """Kill Patroni and PostgreSQL with -9, as a machine does that loses its power."""
+        """Kill Patroni and PostgreSQL with SIGKILL, as a power failure does."""
         if self.patroni:
             self.patroni.kill()
         super().kill()
@@ -69,7 +70,7 @@ class Member(Node):
                     **TIMES,
                     "synchronous_mode": True,
                     "synchronous_mode_strict": True,
-                    "master_start_timeout": 0,  # a primary that died is replaced, not restarted
+                    "master_start_timeout": 0,  # replace a dead primary instead of restarting it
                     "postgresql": {"use_pg_rewind": True, "parameters": SETTINGS},
                 },
                 "initdb": [{"encoding": "UTF8"}, {"locale": "C.UTF-8"}],
@@ -91,7 +92,7 @@ class Member(Node):
 
 
 class PatroniCluster(Cluster):
-    """A cluster whose primary is whatever Patroni makes it."""
+    """A cluster whose primary Patroni chooses."""
 
     archives = False
 
@@ -101,7 +102,7 @@ class PatroniCluster(Cluster):
         self.primary = self.nodes[0]
 
     def create(self) -> None:
-        """Start all members, and return when a primary has two standbys."""
+        """Start all members and wait until a primary has two standbys."""
         for node in self.nodes:
             node.start()
         self.take_over()
@@ -110,7 +111,7 @@ class PatroniCluster(Cluster):
         self.primary.ask(f"CREATE DATABASE {DATABASE}")
 
     def take_over(self) -> None:
-        """Return when one of the members is the primary."""
+        """Wait until Patroni has promoted a member."""
         deadline = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < deadline:
             for node in self.nodes:
@@ -119,10 +120,10 @@ class PatroniCluster(Cluster):
                         self.primary = node
                         return
             time.sleep(0.2)
-        raise AssertionError(f"nobody became the primary:\n{self._logs()}")
+        raise AssertionError(f"no server became the primary:\n{self._logs()}")
 
     def bring_back(self, node: Node) -> None:
-        """Start Patroni again, which lets its server join the new primary."""
+        """Start Patroni again, which makes its server a standby of the new primary."""
         node.start()
 
     def _wait_for_synchronous(self) -> None:
@@ -139,10 +140,10 @@ class PatroniCluster(Cluster):
 
 @contextmanager
 def cluster() -> Iterator[PatroniCluster]:
-    """Run etcd and the members until the context ends."""
+    """Run etcd and the members during the context."""
     missing = [program for program in PROGRAMS if not Path(program).exists()]
     assert not missing, f"{missing} are missing: apt-get install patroni etcd-server"
-    with temporary_server():  # makes the user as whom PostgreSQL runs
+    with temporary_server():  # creates the user that PostgreSQL runs as
         pass
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="mana-credits-patroni-")))
