@@ -199,6 +199,8 @@ def examples(stripe: Stripe) -> dict[str, Any]:
     purchases(record, alice, stripe)
     gifts(record, alice, service)
     cloud_sync(record, alice, service)
+    for probe in ("health", "ready"):
+        record(probe, Caller({}, prefix="/"), probe)
     record("internal_erase", service, "internal/credits/balance/bob")
     return record.examples
 
