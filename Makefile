@@ -71,8 +71,9 @@ rehearsal: $(INSTALLED)
 rehearsal-standby: $(INSTALLED)
 	$(BIN)/python -m bench.failover
 
-# Repeats the failover ten times under Debian's Patroni and etcd, and installs missing packages.
-AVAILABILITY := postgresql patroni python3-etcd etcd-server
+# The same ten times under Debian's Patroni and etcd, also over HAProxy, and once a network is cut.
+# What is missing is installed.
+AVAILABILITY := postgresql patroni python3-etcd etcd-server haproxy
 rehearsal-failover: $(INSTALLED)
 	dpkg --status $(AVAILABILITY) >/dev/null 2>&1 || { $(AS_ROOT) apt-get update --quiet --quiet && \
 		$(AS_ROOT) apt-get install --yes --quiet --quiet --no-install-recommends $(AVAILABILITY); }

