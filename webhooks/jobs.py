@@ -25,7 +25,7 @@ def process_stripe_events(now: datetime) -> Iterator[str]:
 def reconcile_stripe(now: datetime) -> Iterator[str]:
     """Reconcile the last three days with Stripe. Raises DoesNotReconcile."""
     unexplained = 0
-    for finding in Check(since=now - RECONCILED_SPAN, now=now, dry_run=False).run():
+    for finding in Check(since=now - RECONCILED_SPAN, now=now).run():
         unexplained += bool(finding.unexplained)
         yield finding.outcome
     if unexplained:

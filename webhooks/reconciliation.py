@@ -5,6 +5,7 @@ fetched. They are applied by the same functions as events, which do nothing for 
 already applied.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
@@ -30,6 +31,7 @@ from credits.payments.stripe_api import PaymentUnavailable, RefusedByStripe
 from credits.payments.stripe_facts import MoneyBack, UnreadableObject
 from webhooks import current_state
 from webhooks.current_state import Step
+from webhooks.remembered_answers import RememberedAnswers
 
 Status = Purchase.Status
 State = Return.State
@@ -70,23 +72,51 @@ class Finding(NamedTuple):
         return "unexplained" if self.unexplained else "applied" if self.applied else "looked_at"
 
 
-class Check:
-    """One reconciliation of all objects since a given time; with `dry_run` nothing changes."""
+def rehearse(*, since: datetime, now: datetime) -> list[Finding]:
+    """Return what `Check.run` would find, and change nothing. Raises PaymentUnavailable.
 
-    def __init__(self, *, since: datetime, now: datetime, dry_run: bool) -> None:
+    The check runs twice: first each step is undone at once, so that nothing is locked while Stripe
+    answers; then all of it runs on the remembered answers in one transaction, which is undone.
+    """
+    answers = RememberedAnswers(stripe_api)
+    deque(Check(since=since, now=now, stripe=answers, undo=True).run(), maxlen=0)
+    with transaction.atomic():
+        findings = list(Check(since=since, now=now, stripe=answers, send=False).run())
+        transaction.set_rollback(True)
+    return findings
+
+
+class Check:
+    """One reconciliation of everything since a moment.
+
+    Stripe's answers come from `stripe`. With `undo` each step is undone; without `send` requested
+    refunds are not sent.
+    """
+
+    def __init__(
+        self,
+        *,
+        since: datetime,
+        now: datetime,
+        stripe: Any = stripe_api,
+        undo: bool = False,
+        send: bool = True,
+    ) -> None:
         self.since = since
         self.now = now
-        self.dry_run = dry_run
+        self._stripe = stripe
+        self._undo = undo
+        self._sends = send and not undo
         self._seen: set[str] = set()
         self._reinstated: list[str] = []  # payments with a dispute whose money was reinstated
 
     def run(self) -> Iterator[Finding]:
-        """Yield a finding for every object. Raises PaymentUnavailable."""
-        for intent in stripe_api.intents(self.since):
+        """Yield a finding for every object looked at. Raises PaymentUnavailable."""
+        for intent in self._stripe.intents(self.since):
             yield _guarded(f"payment {intent['id']}", partial(self._intent, intent))
-        for refund in stripe_api.refunds(self.since):
+        for refund in self._stripe.refunds(self.since):
             yield _guarded(f"refund {refund['id']}", partial(self._refund, refund))
-        for dispute in stripe_api.disputes(self.since):
+        for dispute in self._stripe.disputes(self.since):
             yield _guarded(f"dispute {dispute['id']}", partial(self._dispute, dispute))
         yield from self._purchases_here()
         yield from self._returns_here()
@@ -113,7 +143,7 @@ class Check:
 
     def _session(self, purchase: Purchase) -> Finding:
         name = f"session {purchase.stripe_checkout_session_id}"
-        session = stripe_api.session(purchase.stripe_checkout_session_id or "")
+        session = self._stripe.session(purchase.stripe_checkout_session_id or "")
         if session is None:
             return Finding(name, unexplained=f"of the purchase {purchase.pk} is not at Stripe")
         payment = stripe_facts.of_session(session)
@@ -125,7 +155,7 @@ class Check:
         return Finding(name)
 
     def _intent_by_id(self, intent_id: str) -> Finding:
-        intent = stripe_api.intent(intent_id)
+        intent = self._stripe.intent(intent_id)
         if intent is None:
             return Finding(f"payment {intent_id}", unexplained="is not at Stripe")
         return self._intent(intent)
@@ -160,7 +190,7 @@ class Check:
         than the time span that was listed.
         """
         for intent_id in self._reinstated:
-            for refund in stripe_api.refunds_of(intent_id):
+            for refund in self._stripe.refunds_of(intent_id):
                 if refund["id"] not in self._seen:
                     yield _guarded(f"refund {refund['id']}", partial(self._refund, refund))
 
@@ -179,8 +209,8 @@ class Check:
 
     def _returns_here(self) -> Iterator[Finding]:
         kinds = (
-            (Return.Kind.REFUND, REFUND_CHANGES, stripe_api.refund, self._refund),
-            (Return.Kind.DISPUTE, DISPUTE_CHANGES, stripe_api.dispute, self._dispute),
+            (Return.Kind.REFUND, REFUND_CHANGES, self._stripe.refund, self._refund),
+            (Return.Kind.DISPUTE, DISPUTE_CHANGES, self._stripe.dispute, self._dispute),
         )
         for kind, changes, ask, look in kinds:
             concerned = Return.objects.filter(
@@ -203,8 +233,8 @@ class Check:
 
     def _send(self, asked: Return) -> Finding:
         name = f"requested refund {asked.pk}"
-        if self.dry_run:
-            return Finding(name, applied="to be sent")
+        if not self._sends:
+            return Finding(name, applied="sent")
         try:
             refund_requests.send(asked, now=self.now)
         except RefusedByStripe as refusal:
@@ -225,7 +255,7 @@ class Check:
                 due_rows.wait_at_most(due_rows.LOCK_PATIENCE)
                 step()
                 after = _state_of(purchase)
-                transaction.set_rollback(self.dry_run)
+                transaction.set_rollback(self._undo)
         except DomainError as refusal:
             return Finding(name, unexplained=refusal.text)
         return Finding(name, applied=None if after == before else f"{before} → {after}")

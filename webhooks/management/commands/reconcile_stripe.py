@@ -4,7 +4,7 @@ import re
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +15,8 @@ from credits import worker
 from credits.due_rows import FAILED, SKIPPED
 from credits.management.job_command import exit_code
 from credits.worker import Job
-from webhooks.reconciliation import Check, DoesNotReconcile
+from webhooks import reconciliation
+from webhooks.reconciliation import Check, DoesNotReconcile, Finding
 
 UNITS = {"h": "hours", "d": "days"}
 
@@ -49,25 +50,25 @@ class Command(BaseCommand):
         A dry run is not recorded as a run of the job.
         """
         now = worker.now()
-        check = Check(since=now - since, now=now, dry_run=dry_run)
         try:
             if dry_run:
-                outcomes = Counter(self._findings(check))
+                found = reconciliation.rehearse(since=now - since, now=now)
+                outcomes = Counter(self._outcomes(found, "Would apply"))
             else:
-                job = Job("reconcile_stripe", lambda _: self._findings(check))
+                check = Check(since=now - since, now=now)
+                job = Job("reconcile_stripe", lambda _: self._outcomes(check.run(), "Applied"))
                 outcomes = worker.run(job, now=now)
         except DoesNotReconcile:
             sys.exit(1)
         if code := exit_code(outcomes):
             sys.exit(code)
 
-    def _findings(self, check: Check) -> Iterator[str]:
+    def _outcomes(self, found: Iterable[Finding], verb: str) -> Iterator[str]:
         counts: Counter[str] = Counter()
-        for finding in tqdm(check.run(), unit=" objects", disable=not sys.stderr.isatty()):
+        for finding in tqdm(found, unit=" objects", disable=not sys.stderr.isatty()):
             counts["looked at"] += 1
             if finding.applied:
                 counts["applied"] += 1
-                verb = "Would apply" if check.dry_run else "Applied"
                 self.stdout.write(f"{verb}: {finding.name}: {finding.applied}.")
             if finding.unexplained:
                 counts["unexplained"] += 1
