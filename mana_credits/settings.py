@@ -108,13 +108,15 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "mana_credits.middleware.observe",
-    "mana_credits.middleware.require_utf8",
+    # Answers the API by itself; what follows is for pages alone.
+    "mana_credits.api.chain.answer_api",
+    "mana_credits.api.encoding.require_utf8",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "mana_credits.middleware.CorsMiddleware",
+    "mana_credits.api.cors.CorsMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    # Each of these works for the back office alone; the API has no sessions and no cookies.
+    # Each of these works for the back office alone; other pages have no sessions and no log-ins.
     "mana_credits.back_office.middleware.SessionMiddleware",
     "mana_credits.back_office.middleware.CsrfViewMiddleware",
     "mana_credits.back_office.middleware.AuthenticationMiddleware",
