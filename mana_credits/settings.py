@@ -40,6 +40,8 @@ DATABASE_SESSION = {
 # The statements of the hot path; off behind a pooler that cannot carry them (PgBouncer < 1.21).
 DATABASE_PREPARED_STATEMENTS = env.bool("DATABASE_PREPARED_STATEMENTS", default=True)
 DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=8)
+# How long a thread keeps its connection. The web server's threads do (gunicorn.conf.py).
+DATABASE_KEPT_SECONDS = env.float("DATABASE_KEPT_SECONDS", default=0)
 # Behind PgBouncer in transaction mode: then DATABASE_SESSION is the pooler's to set.
 DATABASE_BEHIND_POOLER = env.bool("DATABASE_BEHIND_POOLER", default=False)
 DATABASES = {
