@@ -51,7 +51,7 @@ def settings_of(
     if not behind_pooler:
         options["options"] = " ".join(f"-c {name}={value}" for name, value in session.items())
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "mana_credits.database_backend",
         **{setting: parts.get(name, "") for name, setting in KEYS.items()},
         "OPTIONS": options,
         # A server-side cursor outlives its transaction, and the pooler lends that connection to

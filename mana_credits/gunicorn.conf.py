@@ -60,6 +60,10 @@ loglevel = "warning"
 os.environ.setdefault("DATABASE_LOCK_TIMEOUT", "1s")
 os.environ.setdefault("DATABASE_STATEMENT_TIMEOUT", "10s")
 os.environ.setdefault("DATABASE_ANSWER_SECONDS", "12")
+# One thread more than may answer at once takes requests. Where the pool has a connection for each,
+# a thread keeps its own from request to request.
+if _number("DATABASE_POOL_SIZE", 8) > threads:
+    os.environ.setdefault("DATABASE_KEPT_SECONDS", "60")
 
 
 def _forget_counts() -> None:

@@ -4,9 +4,12 @@ import json
 import logging.config
 import re
 import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
+from structlog.contextvars import get_contextvars
 
 # PostgreSQL adds a DETAIL line with all values of the row to an error message.
 DETAIL = re.compile(r"\nDETAIL:.*?(?=\n\nThe above exception|\n\nDuring handling|\Z)", re.DOTALL)
@@ -40,8 +43,29 @@ PROCESSORS: list[structlog.typing.Processor] = [
 ]
 
 
+class _AccessLog:
+    """Where the lines of the access log go; None while they are not wanted."""
+
+    write: Callable[[str], None] | None = None
+
+
+def write_request(fields: dict[str, Any]) -> None:
+    """Write a line of the access log.
+
+    It is the line that structlog writes for `info("request", **fields)`, for a third of the time.
+    """
+    if _AccessLog.write is None:
+        return
+    line = {**fields, "event": "request", **get_contextvars()}
+    line["level"] = "info"
+    line["timestamp"] = datetime.now(UTC).isoformat()[:-6] + "Z"
+    _AccessLog.write(_encode(line))
+
+
 def configure(level: str) -> None:
     """Send log messages of structlog and `logging` at `level` or above to standard output."""
+    wanted = logging.getLevelNamesMapping()[level] <= logging.INFO
+    _AccessLog.write = structlog.WriteLogger(sys.stdout).msg if wanted else None
     renderer = structlog.processors.JSONRenderer(serializer=_serialize)
     structlog.configure(
         processors=[*PROCESSORS, renderer],
@@ -89,6 +113,9 @@ class _Defects(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         return bool(record.exc_info)
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
 
 def _serialize(event: Any, **options: Any) -> str:

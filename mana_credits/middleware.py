@@ -2,29 +2,21 @@
 
 import re
 import time
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, cast
-from urllib.parse import unquote_to_bytes
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
-import structlog
-from corsheaders import middleware as cors
 from django.http import HttpRequest, HttpResponseBase
-from django.utils.cache import patch_vary_headers
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from credits.principals import Service, User
-from mana_credits import metrics, tracing
-from mana_credits.api import errors
+from mana_credits import logs, metrics, tracing
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-BROKEN_BYTE = re.compile(r"%[89A-F][0-9A-F]")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-
-logger = structlog.get_logger("access")
 
 
 def observe(
@@ -65,42 +57,15 @@ def _record(request: HttpRequest, status: int, seconds: float, span: "Span | Non
     metrics.requests(method, route, status).observe(seconds)
     if span:
         tracing.end(span, method=method, route=route, status=status)
-    logger.info(
-        "request",
-        method=method,
-        route=route,
-        status=status,
-        milliseconds=round(seconds * 1000, 2),
-        **_caller(request),
+    logs.write_request(
+        {
+            "method": method,
+            "route": route,
+            "status": status,
+            "milliseconds": round(seconds * 1000, 2),
+            **_caller(request),
+        }
     )
-
-
-def require_utf8(
-    get_response: Callable[[HttpRequest], HttpResponseBase],
-) -> Callable[[HttpRequest], HttpResponseBase]:
-    """Reject a path or a query that is not UTF-8 with 400.
-
-    Django replaces an invalid byte of a path with the text `%FF`. A path that contains this text
-    (sent as `%25FF`) is therefore rejected too: the two cannot be told apart.
-    """
-
-    def middleware(request: HttpRequest) -> HttpResponseBase:
-        parameters = request.META.get("QUERY_STRING", "")
-        if "%" in request.path_info and BROKEN_BYTE.search(request.path_info):
-            return errors.malformed({"path": ["The path is not UTF-8."]})
-        if parameters and not _is_utf8(unquote_to_bytes(parameters.encode("latin-1"))):
-            return errors.malformed({"query": ["The query is not UTF-8."]})
-        return get_response(request)
-
-    return middleware
-
-
-def _is_utf8(text: bytes) -> bool:
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _caller(request: HttpRequest) -> dict[str, str]:
@@ -110,19 +75,3 @@ def _caller(request: HttpRequest) -> dict[str, str]:
         case Service() as service:
             return {"service": service.name or ""}
     return {}
-
-
-class CorsMiddleware(cors.CorsMiddleware):
-    """Runs django-cors-headers only for requests with an `Origin` header.
-
-    Services send no `Origin`. The library's lookup in `request.headers` costs 20 microseconds for
-    each of their requests.
-    """
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        """Add the CORS headers. Without an `Origin`, add only `Vary: origin`."""
-        if "HTTP_ORIGIN" in request.META:
-            return super().__call__(request)
-        response = cast("HttpResponseBase", self.get_response(request))
-        patch_vary_headers(response, ("origin",))
-        return response

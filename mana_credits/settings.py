@@ -47,6 +47,8 @@ DATABASE_SESSION = {
 # The statements of the hot path; off behind a pooler that cannot carry them (PgBouncer < 1.21).
 DATABASE_PREPARED_STATEMENTS = env.flag("DATABASE_PREPARED_STATEMENTS", default=True)
 DATABASE_POOL_SIZE = env.whole_number("DATABASE_POOL_SIZE", default=8, at_least=1)
+# Seconds for which a thread keeps its connection. The web server's threads do (gunicorn.conf.py).
+DATABASE_KEPT_SECONDS = env.whole_number("DATABASE_KEPT_SECONDS", default=0)
 # Behind PgBouncer in transaction mode: then DATABASE_SESSION is the pooler's to set.
 DATABASE_BEHIND_POOLER = env.flag("DATABASE_BEHIND_POOLER", default=False)
 DATABASES = {
@@ -120,10 +122,12 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "mana_credits.middleware.observe",
-    "mana_credits.middleware.require_utf8",
+    # Answers the API by itself; what follows is for pages alone.
+    "mana_credits.api.chain.answer_api",
+    "mana_credits.api.encoding.require_utf8",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "mana_credits.middleware.CorsMiddleware",
+    "mana_credits.api.cors.CorsMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     # These run only for the back office. The API has no sessions and no cookies.

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple, cast
 
 from django.utils.translation.trans_real import parse_accept_lang_header
 from rest_framework import serializers
-from rest_framework.fields import SkipField, empty
+from rest_framework.fields import empty
 from rest_framework.request import Request
 
 from credits.api.openapi import Variant
@@ -35,16 +35,17 @@ class WireSerializer(serializers.Serializer[Any]):
         """Validate a JSON object and return its values by source. Raises ValidationError."""
         if not isinstance(data, Mapping):
             raise serializers.ValidationError({"body": ["A JSON object is expected."]})
-        values, errors = {}, {}
-        for name, field, check in self._inputs:
-            try:
-                value = check(field.run_validation(data.get(name, empty)))
-            except SkipField:
+        values: dict[str, Any] = {}
+        errors = {}
+        for name, source, skips, validate, check in self._inputs:
+            value = data.get(name, empty)
+            if value is empty and skips:
                 continue
+            try:
+                value = validate(value)
+                values[source] = value if check is None else check(value)
             except serializers.ValidationError as error:
                 errors[name] = error.detail
-            else:
-                values[str(field.source)] = value
         if errors:
             raise serializers.ValidationError(errors)
         return cast("dict[str, Any]", self.validate(values))
@@ -62,9 +63,15 @@ class WireSerializer(serializers.Serializer[Any]):
         return self.represent(instance)
 
     @cached_property
-    def _inputs(self) -> list[tuple[str, Any, Callable[[Any], Any]]]:
+    def _inputs(self) -> "list[_Input]":
         return [
-            (name, field, getattr(self, f"validate_{name}", _itself))
+            _Input(
+                name,
+                str(field.source),
+                not field.required and field.default is empty,
+                field.run_validation,
+                getattr(self, f"validate_{name}", None),
+            )
             for name, field in self.fields.items()
             if not field.read_only
         ]
@@ -78,6 +85,16 @@ class WireSerializer(serializers.Serializer[Any]):
             _values_of([str(field.source) for field in others.values()]),
             [(name, _converter(field)) for name, field in others.items()],
         )
+
+
+class _Input(NamedTuple):
+    """How a field is read: `skips` when it may be absent, `check` is the serializer's own rule."""
+
+    name: str
+    source: str
+    skips: bool
+    validate: Callable[[Any], Any]
+    check: Callable[[Any], Any] | None
 
 
 class _Output(NamedTuple):

@@ -67,12 +67,7 @@ def _announced(parser_context: Mapping[str, Any] | None) -> int:
 
 def _parse(body: bytes) -> Any:
     try:
-        return json.loads(
-            body.decode(),
-            parse_float=Decimal,
-            parse_constant=_reject_constant,
-            object_pairs_hook=_object,
-        )
+        return _decoder.decode(body.decode())
     except UnicodeDecodeError as error:
         raise InvalidJSON(f"byte {error.start + 1} is not UTF-8") from error
     except RecursionError as error:
@@ -97,6 +92,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         name = repeated if repeated.isprintable() and len(repeated) <= LONGEST_NAME else "body"
         raise ValidationError({name: ["This key is repeated in its object."]})
     return found
+
+
+_decoder = json.JSONDecoder(
+    parse_float=Decimal, parse_constant=_reject_constant, object_pairs_hook=_object
+)
 
 
 class CompactJSONRenderer(BaseRenderer):
