@@ -127,6 +127,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     # These run only for the back office. The API has no sessions and no cookies.
+    "mana_credits.back_office.middleware.PolicyMiddleware",
     "mana_credits.back_office.middleware.SessionMiddleware",
     "mana_credits.back_office.middleware.CsrfViewMiddleware",
     "mana_credits.back_office.middleware.AuthenticationMiddleware",
