@@ -9,6 +9,7 @@ from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from corsheaders.defaults import default_headers
 
@@ -19,6 +20,7 @@ from mana_credits.environment import (
     Environment,
     EnvironmentInvalid,
     database_url,
+    reject_debug_in_production,
     secret,
 )
 
@@ -72,6 +74,10 @@ MANA_NOTIFY_URL = env.str("MANA_NOTIFY_URL", default="").rstrip("/")
 
 # With DEBUG on, the key is optional. Without it, purchases answer 503.
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", "") if DEBUG else secret("STRIPE_SECRET_KEY")
+if DEBUG:  # an error page shows settings and the request, including secrets
+    reject_debug_in_production(
+        STRIPE_SECRET_KEY, (*ALLOWED_HOSTS, urlsplit(BASE_URL).hostname or "")
+    )
 # Without a secret, every webhook is rejected: a forged event could create credits.
 STRIPE_WEBHOOK_SECRETS = [
     one.strip() for one in env.str("STRIPE_WEBHOOK_SECRET", default="").split(",") if one.strip()
