@@ -7,8 +7,8 @@ INSTALLED := .venv/installed
 export PYTHONDONTWRITEBYTECODE :=
 # A production environment for checks that start no service.
 CHECK_ENV := SECRET_KEY=only-for-checks-8f1c0b7e6d5a49388271605f4e3d2c1b0a99 \
-	MANA_SERVICE_KEY=only-for-checks-0a99 DATABASE_URL=postgresql://localhost/unused \
-	STRIPE_SECRET_KEY=only-for-checks STRIPE_WEBHOOK_SECRET=only-for-checks \
+	MANA_SERVICE_KEY=only-for-checks-8f1c0b7e6d5a DATABASE_URL=postgresql://localhost/unused \
+	STRIPE_SECRET_KEY=only-for-checks STRIPE_WEBHOOK_SECRET=only-for-checks-8f1c0b7e6d5a \
 	BASE_URL=https://credits.example.com ALLOWED_HOSTS=credits.example.com \
 	MANA_AUTH_URL=https://auth.example.com CORS_ORIGINS=https://app.example.com \
 	MANA_NOTIFY_URL=https://notify.example.com TRUSTED_PROXIES=1

@@ -8,6 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from corsheaders.defaults import default_headers
 
@@ -19,6 +20,7 @@ from mana_credits.environment import (
     Environment,
     EnvironmentInvalid,
     database_url,
+    reject_debug_in_production,
     secret,
 )
 
@@ -74,6 +76,10 @@ MANA_NOTIFY_URL = env.str("MANA_NOTIFY_URL", default="").rstrip("/")
 
 # With DEBUG on, the key is optional. Without it, purchases answer 503.
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", "") if DEBUG else secret("STRIPE_SECRET_KEY")
+if DEBUG:  # an error page shows settings and the request, including secrets
+    reject_debug_in_production(
+        STRIPE_SECRET_KEY, (*ALLOWED_HOSTS, urlsplit(BASE_URL).hostname or "")
+    )
 # Without a secret, every webhook is rejected: a forged event could create credits.
 STRIPE_WEBHOOK_SECRETS = [
     one.strip() for one in env.str("STRIPE_WEBHOOK_SECRET", default="").split(",") if one.strip()
@@ -131,6 +137,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     # These run only for the back office. The API has no sessions and no cookies.
+    "mana_credits.back_office.middleware.PolicyMiddleware",
     "mana_credits.back_office.middleware.SessionMiddleware",
     "mana_credits.back_office.middleware.CsrfViewMiddleware",
     "mana_credits.back_office.middleware.AuthenticationMiddleware",

@@ -212,6 +212,16 @@ def test_a_session_ends_after_an_idle_hour(sam: Client) -> None:
     assert answer.status_code == 302
 
 
+@pytest.mark.parametrize(
+    "path", ["", "login/", "logout/", "nowhere/", "staff/", "account/?user=a%00b", "jsi18n/"]
+)
+def test_every_answer_forbids_scripts_that_are_not_ours(sam: Client, path: str) -> None:
+    directives = sam.get(f"/admin/{path}")["Content-Security-Policy"].split("; ")
+
+    assert "script-src 'self'" in directives
+    assert "object-src 'none'" in directives
+
+
 def test_pages_are_kept_by_nobody_and_framed_by_nobody(sam: Client) -> None:
     answer = sam.get("/admin/")
 

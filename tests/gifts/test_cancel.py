@@ -141,7 +141,8 @@ def test_a_final_state_is_final(change: dict[str, Any]) -> None:
     made = gift("ivan")
     redeem(made, "judy")
 
-    with pytest.raises(IntegrityError, match="status of a gift may change, and only once"), transaction.atomic():
+    refused = pytest.raises(IntegrityError, match="status of a gift may change, and only once")
+    with refused, transaction.atomic():
         GiftCode.objects.filter(pk=made.pk).update(**change)
 
 
