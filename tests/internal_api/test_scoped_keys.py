@@ -196,7 +196,7 @@ def test_the_last_use_is_visible(monkeypatch: pytest.MonkeyPatch) -> None:
         ("chat\u200b", Terms(["use"]), "The name must have"),
         ("chat", Terms([]), "at least one scope"),
         ("chat", Terms(["everything"]), "Unknown scopes: everything"),
-        ("chat", Terms(["use"], daily_grants=Decimal(-1)), "not negative"),
+        ("chat", Terms(["use"], daily_grants=Decimal(-1)), "must not be negative"),
         ("chat", Terms(["use"], expires_at=NOW), "in the past"),
     ],
 )

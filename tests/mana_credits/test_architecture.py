@@ -254,7 +254,7 @@ def test_these_tests_see_a_write(code: str) -> None:
 
 
 def test_modules_are_named_by_nouns() -> None:
-    nouns = {"posting", "bulk_posting", "tracing", "key_ring"}
+    nouns = {"posting", "bulk_posting", "encoding", "tracing", "key_ring"}
     adjectives = {"pending"}  # gifts that wait for their recipient
     found = {
         path.stem
