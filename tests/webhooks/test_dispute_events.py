@@ -43,6 +43,7 @@ def end(purchase: Purchase) -> tuple[str, float]:
     return purchase.status, float(ledger.balance_of(purchase.user_id).posted)
 
 
+@pytest.mark.slow
 def test_a_dispute_lost_in_part_leaves_nothing_in_every_order(tape: Tape) -> None:
     for order in permutations(range(4)):
         purchase, events = tape.copy()
@@ -72,6 +73,7 @@ def test_any_event_of_the_dispute_is_enough(tape: Tape) -> None:
             assert end(purchase) == ("disputed", 0), some
 
 
+@pytest.mark.slow
 def test_reconciliation_finds_whatever_is_missing(
     stripe: Stripe, starter: Package, capsys: Output
 ) -> None:
