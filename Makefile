@@ -17,8 +17,8 @@ CHECK_ENV := SECRET_KEY=only-for-checks-8f1c0b7e6d5a49388271605f4e3d2c1b0a99 \
 
 help:
 	@echo "make run     the service on http://localhost:3061, with a database and demo users"
-	@echo "make test    the test suite, without test-browser, test-clients, test-install, test-shipping"
-	@echo "make check   all checks of CI"
+	@echo "make test    the test suite without slow tests, test-browser, test-clients, test-install, test-shipping"
+	@echo "make check   all checks of CI, slow tests included"
 	@echo "make bench   measure the cost of requests (needs wrk)"
 	@echo "make chaos   experiments with slow, hanging and crashing dependencies (minutes)"
 	@echo "make format | lint | types | schema | lock | upgrade | clean"
@@ -26,8 +26,10 @@ help:
 run: $(INSTALLED)
 	@$(BIN)/python -m mana_credits.dev.sandbox
 
+# Without the tests marked `slow`, which `make check` and .ci/run run, and with fewer random examples.
+# (schemathesis takes seconds to import in each process, and all of its tests are slow.)
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest --quick -p no:schemathesis -n auto --dist worksteal
 
 # Tests the pages in Debian's Chromium, and installs it if it is missing. SCREENSHOTS=FOLDER saves
 # screenshots.

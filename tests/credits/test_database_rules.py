@@ -310,6 +310,7 @@ def schema() -> list[tuple[str, ...]]:
         return list(cursor.fetchall())
 
 
+@pytest.mark.slow
 def test_the_migrations_lead_down_to_nothing_and_up_again() -> None:
     before = schema()
     run("SET CONSTRAINTS ALL IMMEDIATE")

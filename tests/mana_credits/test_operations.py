@@ -144,6 +144,7 @@ def test_requests_are_counted_by_route_and_no_user_is_named(
 
 
 @pytest.mark.usefixtures("committed")
+@pytest.mark.slow
 def test_the_metrics_are_those_of_all_workers(tmp_path: Path) -> None:
     give("alice", 100)
     counts = tmp_path / "metrics"

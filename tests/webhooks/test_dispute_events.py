@@ -1,6 +1,6 @@
 """Disputes by their signed events: every order, any part of them missing, and reconciliation."""
 
-from itertools import combinations, permutations
+from itertools import permutations
 from typing import Any
 from unittest.mock import patch
 
@@ -74,6 +74,7 @@ def test_events_that_come_before_the_payment_or_twice_change_nothing(tape: Tape)
     assert end(purchase) == ("disputed", 0)
 
 
+@pytest.mark.slow
 def test_every_part_of_the_events_leaves_nothing_in_every_order(tape: Tape) -> None:
     parts = [order for many in (1, 2, 3, 4) for order in permutations(range(4), many)]
     assert len(parts) == 64
@@ -175,6 +176,7 @@ def test_a_lost_dispute_gives_nothing_back_while_stripe_cannot_be_asked(
     assert (away, end(purchase)) == (("disputed", 0), ("disputed", 200.4009))
 
 
+@pytest.mark.slow
 def test_reconciliation_finds_whatever_is_missing(
     stripe: Stripe, starter: Package, capsys: Output
 ) -> None:
