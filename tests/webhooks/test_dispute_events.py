@@ -1,6 +1,6 @@
 """Disputes by their signed events: every order, any part of them missing, and reconciliation."""
 
-from itertools import permutations
+from itertools import combinations, permutations
 from typing import Any
 from unittest.mock import patch
 
