@@ -24,16 +24,23 @@ CREATE OR REPLACE FUNCTION credits.settle_reservation(
 LANGUAGE plpgsql AS $$
 DECLARE
     now CONSTANT timestamptz := coalesce(p_at, date_trunc('milliseconds', clock_timestamp()));
+    owner text;
     posting record;
     expires boolean;
     taken numeric;
 BEGIN
-    SELECT * INTO reservation FROM credits.reservations r
-        WHERE r.id = p_reservation_id FOR UPDATE;
-    IF NOT FOUND THEN
-        outcome := 'reservation_not_found';
-        RETURN;
-    END IF;
+    -- On shards a row can be locked only by a statement that names its user. An erasure in between
+    -- renames the user, so the row is looked for again.
+    LOOP
+        SELECT r.user_id INTO owner FROM credits.reservations r WHERE r.id = p_reservation_id;
+        IF NOT FOUND THEN
+            outcome := 'reservation_not_found';
+            RETURN;
+        END IF;
+        SELECT * INTO reservation FROM credits.reservations r
+            WHERE r.user_id = owner AND r.id = p_reservation_id FOR UPDATE;
+        EXIT WHEN FOUND;
+    END LOOP;
     taken := coalesce(p_amount, reservation.amount);
 
     IF reservation.status <> 'open' THEN
