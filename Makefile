@@ -1,14 +1,14 @@
-# `make run` and `make test` need nothing but python3 (3.11 or newer) and make.
+# `make run` and `make test` need only python3 (3.11 or newer) and make.
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
-# Compiled modules are kept, whatever the caller's environment says: the tests start fifty processes.
+# Keep compiled modules, whatever the caller's environment says: the tests start fifty processes.
 export PYTHONDONTWRITEBYTECODE :=
-# An environment as in production, for checks that start no service.
+# A production environment for checks that start no service.
 CHECK_ENV := SECRET_KEY=only-for-checks-8f1c0b7e6d5a49388271605f4e3d2c1b0a99 \
-	MANA_SERVICE_KEY=only-for-checks-0a99 DATABASE_URL=postgresql://localhost/unused \
-	STRIPE_SECRET_KEY=only-for-checks STRIPE_WEBHOOK_SECRET=only-for-checks \
+	MANA_SERVICE_KEY=only-for-checks-8f1c0b7e6d5a DATABASE_URL=postgresql://localhost/unused \
+	STRIPE_SECRET_KEY=only-for-checks STRIPE_WEBHOOK_SECRET=only-for-checks-8f1c0b7e6d5a \
 	BASE_URL=https://credits.example.com ALLOWED_HOSTS=credits.example.com \
 	MANA_AUTH_URL=https://auth.example.com CORS_ORIGINS=https://app.example.com \
 	MANA_NOTIFY_URL=https://notify.example.com TRUSTED_PROXIES=1
@@ -17,10 +17,10 @@ CHECK_ENV := SECRET_KEY=only-for-checks-8f1c0b7e6d5a49388271605f4e3d2c1b0a99 \
 
 help:
 	@echo "make run     the service on http://localhost:3061, with a database and demo users"
-	@echo "make test    the test suite without its slow tests, test-browser, test-clients, test-install, test-shipping"
-	@echo "make check   everything that CI checks, with the slow tests"
-	@echo "make bench   what a request costs (needs wrk)"
-	@echo "make chaos   how the service stands slow, stuck and dying neighbours (minutes)"
+	@echo "make test    the test suite without slow tests, test-browser, test-clients, test-install, test-shipping"
+	@echo "make check   all checks of CI, and the slow tests"
+	@echo "make bench   measure the cost of requests (needs wrk)"
+	@echo "make chaos   experiments with slow, hanging and crashing dependencies (minutes)"
 	@echo "make format | lint | types | schema | lock | upgrade | clean"
 
 run: $(INSTALLED)
@@ -31,29 +31,30 @@ run: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/python -m pytest --quick -p no:schemathesis -n auto --dist worksteal
 
-# Pages in Debian's Chromium, installed where it is missing; SCREENSHOTS=FOLDER keeps what it saw.
+# Tests the pages in Debian's Chromium, and installs it if it is missing. SCREENSHOTS=FOLDER saves
+# screenshots.
 test-browser: $(INSTALLED)
 	command -v chromium >/dev/null || { $(AS_ROOT) apt-get update --quiet --quiet && \
 		$(AS_ROOT) apt-get install --yes --quiet --quiet --no-install-recommends chromium; }
 	$(BIN)/python -m pytest -m browser tests/browser
 
-# What `make run` and `make test` do first, with several releases of pip and every Python at hand.
+# Tests the installation with several releases of pip and every Python on this machine.
 test-install: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 -m install tests/mana_credits
 
-# The documentation's pictures anew, from a sandbox of its own; look at them afterwards.
+# Takes the documentation's screenshots from a new sandbox. Look at them afterwards.
 pictures: $(INSTALLED)
 	$(BIN)/python -m tests.browser.pictures
 
-# With Debian's PgBouncer, nginx and Prometheus, installed where they are missing.
+# Tests with Debian's PgBouncer, nginx and Prometheus, and installs missing packages.
 SHIPPING := pgbouncer nginx-light prometheus
 test-shipping: $(INSTALLED)
 	dpkg --status $(SHIPPING) >/dev/null 2>&1 || { $(AS_ROOT) apt-get update --quiet --quiet && \
 		$(AS_ROOT) apt-get install --yes --quiet --quiet --no-install-recommends $(SHIPPING); }
 	$(BIN)/python -m pytest -m shipping tests/shipping
 
-# What generators and linters make of docs/openapi.yaml. They go into a folder of their own; without
-# npm its part is skipped.
+# Tests generators and linters on docs/openapi.yaml. They are installed into .clients/. Without npm,
+# its tests are skipped.
 test-clients: $(INSTALLED)
 	test -x .clients/python/bin/python || $(PYTHON) -m venv .clients/python
 	.clients/python/bin/python -m pip install --quiet --disable-pip-version-check \
@@ -63,17 +64,18 @@ test-clients: $(INSTALLED)
 		cd .clients/npm && npm install --silent --no-audit --no-fund --no-package-lock --ignore-scripts; true
 	$(BIN)/python -m pytest -m clients tests/clients
 
-# Ships the committed state on this machine as docs/operations.md says, and looks at it run, with the
+# Deploys the committed state on this machine as docs/operations.md describes, and checks it with the
 # same servers. It downloads the image's packages.
 rehearsal: $(INSTALLED)
 	$(BIN)/python -m tests.shipping.rehearsal
 
-# Kills the primary of three PostgreSQL servers under load, and restores a backup to a moment.
+# Kills the primary of three PostgreSQL servers under load, and restores a backup to a point in time.
 rehearsal-standby: $(INSTALLED)
 	$(BIN)/python -m bench.failover
 
-# The same ten times under Debian's Patroni and etcd, installed where they are missing.
-AVAILABILITY := postgresql patroni python3-etcd etcd-server
+# The same ten times under Debian's Patroni and etcd, also over HAProxy, and once a network is cut.
+# What is missing is installed.
+AVAILABILITY := postgresql patroni python3-etcd etcd-server haproxy
 rehearsal-failover: $(INSTALLED)
 	dpkg --status $(AVAILABILITY) >/dev/null 2>&1 || { $(AS_ROOT) apt-get update --quiet --quiet && \
 		$(AS_ROOT) apt-get install --yes --quiet --quiet --no-install-recommends $(AVAILABILITY); }
@@ -92,10 +94,11 @@ check: $(INSTALLED) lint types
 SPACE := $(subst ,, )
 COMMA := ,
 COMMAS = $(subst $(SPACE),$(COMMA),$(strip $(1)))
-# The modules through which credits move; every branch of them is tested.
+# The modules that move credits. Tests must cover every branch of them.
 MONEY := $(patsubst %,credits/%.py,amounts atomicity catalogue due_rows ledger/* payments/* \
 	reporting/ledger_report sync/billing_periods sync/cloud_sync) \
 	$(patsubst %,gifts/%.py,campaigns codes expiry pending redemptions throttle transitions) \
+	$(patsubst %,internal_api/%.py,known_keys service_caps service_keys) \
 	$(patsubst %,webhooks/%.py,current_state destination envelope events handlers \
 	reconciliation signature) \
 	$(patsubst %,mana_credits/%.py,back_office/account/account_search back_office/account/timeline \
@@ -117,7 +120,7 @@ format: $(INSTALLED)
 schema: $(INSTALLED)
 	$(CHECK_ENV) $(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 
-# Records the examples of the API's description from a test, then writes the description.
+# Records the examples of the API's description in a test, then writes the description.
 examples: $(INSTALLED)
 	RECORD_EXAMPLES=1 $(BIN)/python -m pytest -q -n 0 tests/mana_credits/test_api_examples.py; true
 	$(MAKE) schema
@@ -125,16 +128,18 @@ examples: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python -m bench
 
-# ONLY="1 8" runs some of the experiments.
+# ONLY="1 8" runs only these experiments.
 chaos: $(INSTALLED)
-	$(BIN)/python -m bench.chaos $(if $(ONLY),--only $(ONLY))
+	$(BIN)/python -m bench.chaos $(if $(ONLY),--only $(ONLY)) \
+		$(if $(TREE),--tree $(TREE) --column before)
 
-# One lock for every supported Python and platform, with hashes and without an index's address; the
-# others are the parts of it that serve, without and with OpenTelemetry, in the same versions.
+# requirements.lock serves every supported Python and platform. It has hashes and no index URL. The
+# other two lock files contain the packages of production, without and with OpenTelemetry, in the
+# same versions.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-header --extra build
 
-# After a change in pyproject.toml: keeps every version that still fits. `make upgrade` takes new ones.
+# After a change in pyproject.toml, keeps every version that still fits. `make upgrade` takes new ones.
 lock: $(INSTALLED)
 	$(COMPILE) $(UPGRADE) --extra dev --extra tracing --output-file requirements.lock pyproject.toml
 	$(COMPILE) --constraint requirements.lock --output-file requirements-runtime.lock pyproject.toml
@@ -146,9 +151,9 @@ upgrade: lock
 clean:
 	rm -rf .venv .sandbox .clients staticfiles .schema.tmp
 
-OLD_PYTHON := mana-credits needs Python 3.11 or newer. Set PYTHON=… to one; this one is
+OLD_PYTHON := mana-credits needs Python 3.11 or newer. Set PYTHON=… to its path. This Python is
 
-# The lock names every package, so pip resolves nothing: a new release cannot break the installation.
+# The lock file lists every package, so pip resolves nothing. New releases cannot break the installation.
 $(INSTALLED): requirements.lock ops/install.sh
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11) and "$(OLD_PYTHON) " + sys.version)'
 	@echo "Installing into .venv …"

@@ -1,9 +1,9 @@
-"""Django's entry for the app `internal_api`."""
+"""Django's configuration of the app `internal_api`."""
 
 from django.apps import AppConfig
 
 
 class InternalApiConfig(AppConfig):
-    """The app without tables that serves `/api/v1/internal`."""
+    """The app that owns the keys of services and serves `/api/v1/internal`."""
 
     name = "internal_api"

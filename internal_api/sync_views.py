@@ -10,6 +10,7 @@ from credits.api.openapi import operation
 from credits.api.sync_serializers import SYNC_STATUS, SyncStatusSerializer
 from credits.api.wire_serializers import named_user
 from credits.sync import cloud_sync
+from internal_api import scopes
 from internal_api import serializers as wire
 from internal_api.views import ServiceViewSet
 
@@ -17,16 +18,20 @@ RENEWALS_PER_REQUEST = 5_000
 
 
 class SyncViewSet(ServiceViewSet):
-    """A user's Cloud Sync, and the renewal of all that are due."""
+    """A user's Cloud Sync, and the renewal of all due subscriptions."""
 
-    @operation("internal_sync_status", response=SyncStatusSerializer)
+    @operation("internal_sync_status", response=SyncStatusSerializer, scope=scopes.SYNC)
     def status(self, request: Request, user_id: str) -> Response:
-        """Whether the user's sync is on, and when the next charge is due."""
+        """Return whether the user's sync is active and when the next charge is due."""
         return Response(SYNC_STATUS.represent(cloud_sync.status(named_user(user_id))))
 
-    @operation("internal_sync_charge_recurring", response=wire.RenewSubscriptionsResponseSerializer)
+    @operation(
+        "internal_sync_charge_recurring",
+        response=wire.RenewSubscriptionsResponseSerializer,
+        scope=scopes.SYNC,
+    )
     def charge_recurring(self, request: Request) -> Response:
-        """Renew what is due, up to 5,000 subscriptions; safe to call at any time, many times."""
+        """Renew up to 5,000 due subscriptions. Safe to call at any time and repeatedly."""
         now = worker.now()
         due_rows.retry_postponed(cloud_sync.RENEW_JOB, now=now)
         outcomes = Counter(cloud_sync.renew_due(now=now, limit=RENEWALS_PER_REQUEST))

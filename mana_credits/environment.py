@@ -1,9 +1,10 @@
-"""The environment variables that the settings are read from, with errors that name the variable."""
+"""Reading environment variables for the settings. Every error names the variable."""
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import quote
 
@@ -12,10 +13,12 @@ from django.core.exceptions import ImproperlyConfigured
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
-# The greedy middle is the password, up to the last @: a host has none.
+# The greedy middle group is the password. It ends at the last @, because a host cannot contain one.
 WITH_PASSWORD = re.compile(r"(postgres(?:ql)?://[^:/?#@]*:)(.*)(@[^@]*)", re.DOTALL)
+LIVE_STRIPE_KEYS = ("sk_live_", "rk_live_")
+PRIVATE_NAMES = (".localhost", ".local", ".test", ".internal", ".lan", ".home.arpa")
 NO_URL = (
-    "DATABASE_URL is not a URL of PostgreSQL: postgresql://USER:PASSWORD@HOST:PORT/DATABASE. "
+    "DATABASE_URL is not a PostgreSQL URL: postgresql://USER:PASSWORD@HOST:PORT/DATABASE. "
     "Percent-encode special characters in the password: %25 for %, %40 for @, %2F for /."
 )
 LARGEST_NUMBER = 2**31 - 1
@@ -38,11 +41,11 @@ BOOLEANS = {
 
 
 class EnvironmentInvalid(ImproperlyConfigured):
-    """A sentence that names a variable which is missing or cannot be read."""
+    """A required variable is missing, or its value is invalid. The message names the variable."""
 
 
 class Environment(environ.Env):  # type: ignore[misc]
-    """Reads variables; one that cannot be read is named, its value is not: it may be a secret."""
+    """Reads variables. Errors name the variable but not its value, which may be a secret."""
 
     def whole_number(
         self, name: str, *, default: int, at_least: int = 0, at_most: int = LARGEST_NUMBER
@@ -120,7 +123,7 @@ def _is_within(text: str, at_least: int, at_most: int) -> bool:
 
 
 def secret(name: str) -> str:
-    """Return the secret `name`. Raises EnvironmentInvalid when it is unset or holds nothing."""
+    """Return the secret `name`. Raises EnvironmentInvalid if it is unset or empty."""
     value = os.environ.get(name, "")
     if not value.strip(" ,"):
         raise EnvironmentInvalid(f"{name} is not set. The service does not start without it.")
@@ -130,7 +133,7 @@ def secret(name: str) -> str:
 def database_url(name: str) -> dict[str, Any]:
     """Return the parts of the libpq URL in the variable `name`. Raises EnvironmentInvalid.
 
-    A password with `/`, `@`, `?` or `#` may be written as it is. `%` begins an encoded character.
+    A password may contain `/`, `@`, `?` or `#` unencoded. `%` starts a percent-encoded character.
     """
     url = secret(name)
     if found := WITH_PASSWORD.fullmatch(url):
@@ -140,3 +143,25 @@ def database_url(name: str) -> dict[str, Any]:
         return dict(conninfo_to_dict(url))
     except (ProgrammingError, UnicodeError):
         raise EnvironmentInvalid(NO_URL) from None
+
+
+def reject_debug_in_production(stripe_key: str, hosts: Iterable[str]) -> None:
+    """Raise EnvironmentInvalid if DEBUG would show secrets to others or if real money moves."""
+    if stripe_key.startswith(LIVE_STRIPE_KEYS):
+        raise EnvironmentInvalid(
+            "DEBUG is on and STRIPE_SECRET_KEY is a live key. The service does not start with both."
+        )
+    if public := next(filter(_is_public, hosts), None):
+        raise EnvironmentInvalid(
+            f"DEBUG is on and {public} is a public host (ALLOWED_HOSTS, BASE_URL). "
+            "Pages of errors would show secrets there; the service does not start with both."
+        )
+
+
+def _is_public(host: str) -> bool:
+    """Return whether strangers may reach the host: any host, a global IP address, or a DNS name."""
+    name = host.strip("[]").lstrip(".").lower()
+    try:
+        return ip_address(name).is_global
+    except ValueError:
+        return name == "*" or ("." in name and not name.endswith(PRIVATE_NAMES))

@@ -1,39 +1,32 @@
-"""The outermost layer of every request: its id, its line in the access log, its metrics."""
+"""The outermost middleware: request id, access log, metrics, UTF-8 check and CORS."""
 
 import re
 import time
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, cast
-from urllib.parse import unquote_to_bytes
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
-import structlog
-from corsheaders import middleware as cors
 from django.http import HttpRequest, HttpResponseBase
-from django.utils.cache import patch_vary_headers
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from credits.principals import Service, User
-from mana_credits import metrics, tracing
-from mana_credits.api import errors
+from mana_credits import logs, metrics, tracing
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-BROKEN_BYTE = re.compile(r"%[89A-F][0-9A-F]")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-
-logger = structlog.get_logger("access")
 
 
 def observe(
     get_response: Callable[[HttpRequest], HttpResponseBase],
 ) -> Callable[[HttpRequest], HttpResponseBase]:
-    """Give the request an id (the caller's `X-Request-Id` where it is usable), log and count it.
+    """Assign a request id (the caller's valid `X-Request-Id` or a new one), log and count requests.
 
-    The log names the route, never the path, the query, headers or bodies: no token, key or e-mail
-    address gets into it. With a `traceparent` (W3C) it names the trace and the caller's span.
+    The log contains the route, never the path, query, headers or body, so that no token, key or
+    e-mail address gets into it. With a `traceparent` (W3C), it contains the trace and the caller's
+    span.
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
@@ -57,49 +50,22 @@ def observe(
 
 
 def _record(request: HttpRequest, status: int, seconds: float, span: "Span | None") -> None:
-    """Count the request, end its span if it has one, and write its line in the access log."""
+    """Count the request, end its span, and write the line of the access log."""
     match = request.resolver_match
     route = match.route if match else ""
     method = request.method if request.method in METHODS else "OTHER"
     metrics.requests(method, route, status).observe(seconds)
     if span:
         tracing.end(span, method=method, route=route, status=status)
-    logger.info(
-        "request",
-        method=method,
-        route=route,
-        status=status,
-        milliseconds=round(seconds * 1000, 2),
-        **_caller(request),
+    logs.write_request(
+        {
+            "method": method,
+            "route": route,
+            "status": status,
+            "milliseconds": round(seconds * 1000, 2),
+            **_caller(request),
+        }
     )
-
-
-def require_utf8(
-    get_response: Callable[[HttpRequest], HttpResponseBase],
-) -> Callable[[HttpRequest], HttpResponseBase]:
-    """Answer 400 to a path or a query that is not UTF-8.
-
-    Django turns a broken byte of a path into the text `%FF`, and replaces one of a query. So a
-    path with that text (sent as `%25FF`) is refused, too: nothing tells the two apart.
-    """
-
-    def middleware(request: HttpRequest) -> HttpResponseBase:
-        parameters = request.META.get("QUERY_STRING", "")
-        if "%" in request.path_info and BROKEN_BYTE.search(request.path_info):
-            return errors.malformed({"path": ["The path is not UTF-8."]})
-        if parameters and not _is_utf8(unquote_to_bytes(parameters.encode("latin-1"))):
-            return errors.malformed({"query": ["The query is not UTF-8."]})
-        return get_response(request)
-
-    return middleware
-
-
-def _is_utf8(text: bytes) -> bool:
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _caller(request: HttpRequest) -> dict[str, str]:
@@ -109,18 +75,3 @@ def _caller(request: HttpRequest) -> dict[str, str]:
         case Service() as service:
             return {"service": service.name or ""}
     return {}
-
-
-class CorsMiddleware(cors.CorsMiddleware):
-    """django-cors-headers for what a browser sends from another origin.
-
-    Services send no `Origin`: looking for one through `request.headers` costs them 20 microseconds.
-    """
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        """Add the headers, or only say that they depend on the origin."""
-        if "HTTP_ORIGIN" in request.META:
-            return super().__call__(request)
-        response = cast("HttpResponseBase", self.get_response(request))
-        patch_vary_headers(response, ("origin",))
-        return response

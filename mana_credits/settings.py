@@ -1,6 +1,6 @@
-"""Settings, read from the environment (`.env.example` names every variable).
+"""Settings, read from the environment (`.env.example` lists every variable).
 
-Secrets have no default: a missing one stops the start with a sentence that names it.
+Secrets have no default. If one is missing, the service does not start and names the variable.
 """
 
 import re
@@ -8,17 +8,19 @@ from datetime import timedelta
 from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlsplit
 
 from corsheaders.defaults import default_headers
 
-from mana_credits import __version__, database, logs
+from mana_credits import database, logs
+from mana_credits.api import rest_settings
 from mana_credits.back_office import unfold_settings
 from mana_credits.environment import (
     MOST_DAYS,
     Environment,
     EnvironmentInvalid,
     database_url,
+    reject_debug_in_production,
     secret,
 )
 
@@ -32,8 +34,9 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[:
 PORT = env.whole_number("PORT", default=3061, at_most=65535)
 BASE_URL = env.str("BASE_URL", default=f"http://localhost:{PORT}").rstrip("/")
 
-# Nobody waits for ever for a row that somebody else holds: 503 after LOCK_TIMEOUT. The web server
-# has shorter limits, also for whole statements (gunicorn.conf.py); commands may take their time.
+# A statement that waits for a locked row fails after `lock_timeout`, and the request answers 503.
+# The web server sets shorter limits and a limit per statement (gunicorn.conf.py). Commands have no
+# statement limit.
 DATABASE_SESSION = {
     "search_path": "public,credits,gifts",
     "lock_timeout": env.duration("DATABASE_LOCK_TIMEOUT", default="5s"),
@@ -46,6 +49,8 @@ DATABASE_SESSION = {
 # The statements of the hot path; off behind a pooler that cannot carry them (PgBouncer < 1.21).
 DATABASE_PREPARED_STATEMENTS = env.flag("DATABASE_PREPARED_STATEMENTS", default=True)
 DATABASE_POOL_SIZE = env.whole_number("DATABASE_POOL_SIZE", default=8, at_least=1)
+# Seconds for which a thread keeps its connection. The web server's threads do (gunicorn.conf.py).
+DATABASE_KEPT_SECONDS = env.whole_number("DATABASE_KEPT_SECONDS", default=0)
 # Behind PgBouncer in transaction mode: then DATABASE_SESSION is the pooler's to set.
 DATABASE_BEHIND_POOLER = env.flag("DATABASE_BEHIND_POOLER", default=False)
 DATABASES = {
@@ -61,21 +66,26 @@ DATABASES = {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 MANA_AUTH_URL = env.str("MANA_AUTH_URL", default="http://localhost:3001").rstrip("/")
-# Where people's browsers find it, if that is another address.
+# The URL of mana-auth for browsers, if it differs.
 MANA_AUTH_PUBLIC_URL = env.str("MANA_AUTH_PUBLIC_URL", default="").rstrip("/") or MANA_AUTH_URL
 JWT_ISSUER = env.str("JWT_ISSUER", default=MANA_AUTH_URL)
 JWT_AUDIENCE = env.str("JWT_AUDIENCE", default="mana")
 MANA_SERVICE_KEYS = [key.strip() for key in secret("MANA_SERVICE_KEY").split(",") if key.strip()]
-# Where users are told things (mana-notify); without it messages wait in the outbox.
+# The URL of mana-notify, which notifies users. Without it, messages stay in the outbox.
 MANA_NOTIFY_URL = env.str("MANA_NOTIFY_URL", default="").rstrip("/")
 
-# Without a key a developer's service runs, and buying answers 503.
+# With DEBUG on, the key is optional. Without it, purchases answer 503.
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", "") if DEBUG else secret("STRIPE_SECRET_KEY")
-# Without one, webhooks are refused: a forged one would be as good as money.
+if DEBUG:  # an error page shows settings and the request, including secrets
+    reject_debug_in_production(
+        STRIPE_SECRET_KEY, (*ALLOWED_HOSTS, urlsplit(BASE_URL).hostname or "")
+    )
+# Without a secret, every webhook is rejected: a forged event could create credits.
 STRIPE_WEBHOOK_SECRETS = [
     one.strip() for one in env.str("STRIPE_WEBHOOK_SECRET", default="").split(",") if one.strip()
 ]
-# Our own account at Stripe (acct_…), where its events name one: a destination of an organization.
+# The service's own Stripe account (acct_…). Needed if events name an account, as those of an
+# organization's event destination do.
 STRIPE_ACCOUNT_ID = env.str("STRIPE_ACCOUNT_ID", default="")
 # Have Checkout make an invoice of every purchase; Stripe charges for them.
 STRIPE_INVOICES = env.flag("STRIPE_INVOICES", default=False)
@@ -118,13 +128,16 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "mana_credits.middleware.observe",
-    "mana_credits.middleware.require_utf8",
+    # Answers the API by itself; what follows is for pages alone.
+    "mana_credits.api.chain.answer_api",
+    "mana_credits.api.encoding.require_utf8",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "mana_credits.middleware.CorsMiddleware",
+    "mana_credits.api.cors.CorsMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    # Each of these works for the back office alone; the API has no sessions and no cookies.
+    # These run only for the back office. The API has no sessions and no cookies.
+    "mana_credits.back_office.middleware.PolicyMiddleware",
     "mana_credits.back_office.middleware.SessionMiddleware",
     "mana_credits.back_office.middleware.CsrfViewMiddleware",
     "mana_credits.back_office.middleware.AuthenticationMiddleware",
@@ -151,7 +164,7 @@ TEMPLATES = [
     }
 ]
 
-# Pages speak the browser's language, activated by `credits.api.pages`; the API has no locale.
+# `credits.api.pages` activates the browser's language for pages. The API has no locale.
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("de", "Deutsch")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
@@ -168,17 +181,17 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = DEBUG
 WHITENOISE_AUTOREFRESH = DEBUG
 
-# TLS ends at the proxy, which also redirects: services inside call this one over plain HTTP.
+# The proxy terminates TLS and redirects to HTTPS. Internal services call this one over plain HTTP.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_HSTS_SECONDS = env.whole_number("SECURE_HSTS_SECONDS", default=31_536_000)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 # Asks browsers' makers for a place in their lists. That cannot be taken back for months.
 SECURE_HSTS_PRELOAD = env.flag("SECURE_HSTS_PRELOAD", default=False)
 SILENCED_SYSTEM_CHECKS = [
-    "security.W003",  # the back office has its CSRF middleware; elsewhere there are no cookies
-    "axes.W002",  # its middleware is there, for the back office alone
-    "security.W008",  # the redirect to HTTPS is the proxy's
-    "security.W021",  # the preload list is a choice: SECURE_HSTS_PRELOAD
+    "security.W003",  # CSRF middleware runs for the back office; nothing else uses cookies
+    "axes.W002",  # the axes middleware runs for the back office only
+    "security.W008",  # the proxy redirects to HTTPS
+    "security.W021",  # SECURE_HSTS_PRELOAD makes preloading optional
 ]
 
 # The back office: sessions end after an idle hour and with the working day; five wrong passwords
@@ -190,13 +203,16 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
+SHORTEST_PASSWORD = 12
+PASSWORD_HASHERS = ["mana_credits.back_office.frame.password_hashes.LowPriorityPBKDF2Hasher"]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-    )
+    {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
+    for name, options in {
+        "UserAttributeSimilarityValidator": {},
+        "MinimumLengthValidator": {"min_length": SHORTEST_PASSWORD},
+        "CommonPasswordValidator": {},
+        "NumericPasswordValidator": {},
+    }.items()
 ]
 LOGIN_URL = "admin:login"
 SESSION_COOKIE_AGE = 3600
@@ -225,8 +241,8 @@ UNFOLD = unfold_settings.UNFOLD
 # counts for nothing, and a client's address is that of the connection.
 TRUSTED_PROXIES = env.whole_number("TRUSTED_PROXIES", default=0)
 
-# How often somebody may try a gift code that is none, in 10 minutes: with one user's token, from
-# one address (or one IPv6 network of 64 bits), and all together the short, imported codes.
+# How many invalid gift codes may be tried in 10 minutes: with one user's token, from one IP address
+# (or IPv6 /64 network), and by all callers together for short, imported codes.
 GIFT_MISS_LIMITS = {
     "user": env.whole_number("GIFT_MISSES_PER_USER", default=10, at_least=1),
     "address": env.whole_number("GIFT_MISSES_PER_ADDRESS", default=30, at_least=1),
@@ -251,7 +267,7 @@ BULKHEADS = env.numbers(
 
 MAX_BODY_BYTES = 256 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
-# Stripe's events have no documented limit; some have more than 1 MB.
+# Stripe documents no maximum size of an event. Some have more than 1 MB.
 MAX_EVENT_BYTES = 8 * 1024 * 1024
 STRIPE_WEBHOOK_PATH = "/api/v1/webhooks/stripe"
 
@@ -270,50 +286,10 @@ CORS_ALLOW_HEADERS = (
 CORS_EXPOSE_HEADERS = ("link", "retry-after", "x-request-id")
 CORS_URLS_REGEX = re.compile(r"^/(api/|health$)")
 
-REST_FRAMEWORK: dict[str, Any] = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["mana_credits.api.tokens.TokenAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_PARSER_CLASSES": ["mana_credits.api.body.JSONBodyParser"],
-    "DEFAULT_RENDERER_CLASSES": ["mana_credits.api.body.CompactJSONRenderer"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "mana_credits.api.body.OnlyJSON",
-    "DEFAULT_PAGINATION_CLASS": "mana_credits.api.pagination.Pages",
-    "DEFAULT_SCHEMA_CLASS": "mana_credits.api.schema_operations.OperationSchema",
-    "DEFAULT_METADATA_CLASS": None,
-    "EXCEPTION_HANDLER": "mana_credits.api.errors.answer",
-    "NON_FIELD_ERRORS_KEY": "body",
-    "UNAUTHENTICATED_USER": None,
-    "URL_FORMAT_OVERRIDE": None,
-}
-SPECTACULAR_SETTINGS = {
-    "TITLE": "mana-credits",
-    "DESCRIPTION": "Credits of the Mana ecosystem: balances, an immutable ledger, reservations,"
-    " purchases, gifts. The guide is docs/api.md.",
-    "VERSION": __version__,
-    "OAS_VERSION": "3.1.0",
-    "CONTACT": {"name": "The maintainers of mana-credits"},
-    "LICENSE": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
-    "SERVERS": [{"url": "/", "description": "The service that serves this document."}],
-    "TAGS": [
-        {"name": "credits", "description": "A user's own credits: balance, spending, buying."},
-        {"name": "gifts", "description": "Credits that users give to each other."},
-        {"name": "sync", "description": "A user's own Cloud Sync, which is paid with credits."},
-        {"name": "admin", "description": "Anybody's Cloud Sync, for users who are admins."},
-        {"name": "internal", "description": "Any user's credits, for other services."},
-        {"name": "webhooks", "description": "What Stripe calls."},
-        {"name": "monitoring", "description": "Whether the service is alive and ready."},
-    ],
-    "SCHEMA_PATH_PREFIX": "/api/v1",
-    "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SERVE_AUTHENTICATION": [],
-    "SERVE_PERMISSIONS": [],
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "POSTPROCESSING_HOOKS": ["mana_credits.api.schema.complete"],
-}
+REST_FRAMEWORK = rest_settings.REST_FRAMEWORK
+SPECTACULAR_SETTINGS = rest_settings.SPECTACULAR
 
-# Where traces go (OTLP over HTTP); empty: nowhere, and nothing of OpenTelemetry is loaded.
+# The endpoint that receives traces (OTLP over HTTP). If empty, OpenTelemetry is not loaded.
 TRACES_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="").rstrip("/")
 TRACES_SERVICE_NAME = env.str("OTEL_SERVICE_NAME", default="mana-credits")
 

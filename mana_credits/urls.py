@@ -30,6 +30,7 @@ urlpatterns = [
     path("gifts", gifts_pages.gifts_page),
     path("gifts/redeem", gifts_pages.redeem_page),
     path("gifts/redeem/<str:code>", gifts_pages.redeem_page),
+    path("g/<str:code>.svg", gifts_pages.qr_code),
     path("g/<str:code>", gifts_pages.gift_page),
     path("health", probes.health),
     path("ready", probes.ready),
@@ -38,7 +39,7 @@ urlpatterns = [
     path("api/docs", schema.DocsView.as_view(url_name="schema")),
     re_path(r"", errors.not_found),
 ]
-handler400 = errors.bad_request
+handler400 = error_pages.bad_request
 handler403 = error_pages.forbidden
 handler404 = error_pages.not_found
 handler500 = error_pages.server_error

@@ -6,16 +6,49 @@ rows of one user to return fifty.
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from decimal import Decimal
+from typing import Any, NamedTuple
 
 from django.db import connection
 from django.db.models import BigIntegerField, Q, QuerySet, Subquery, Value
 
+from credits.ledger.db_functions import select
 from credits.models import Balance, Transaction
 
 USAGE = Transaction.Type.USAGE
 # Lists of one user's rows in more apps than this are read in the order of numbers.
 MOST_APPS = 50
+LARGEST_NUMBER = 2**63 - 1
+
+
+class Entry(NamedTuple):
+    """What a user's list says of a transaction; `id` is the UUID as text."""
+
+    number: int
+    id: str
+    user_id: str
+    type: str
+    amount: Decimal
+    balance_before: Decimal
+    balance_after: Decimal
+    app_id: str
+    description: str
+    metadata: Any
+    idempotency_key: str | None
+    created_at: datetime
+
+
+# The list without filters, which most requests ask for: before a number, and after an offset, which
+# is arithmetic, because a user's numbers have no gaps.
+_SELECT = """
+    SELECT number, id::text, user_id, type, amount, balance_before, balance_after, app_id,
+           description, metadata, idempotency_key, created_at
+    FROM credits.transactions
+"""
+_ORDER = "ORDER BY number DESC LIMIT %s"
+BEFORE = f"{_SELECT} WHERE user_id = %s AND number < %s {_ORDER}"
+_LAST = "(SELECT b.last_number FROM credits.balances b WHERE b.user_id = %s)"
+AFTER_OFFSET = f"{_SELECT} WHERE user_id = %s AND number <= {_LAST} - %s {_ORDER}"
 
 # One step in the index per app.
 _APPS = """
@@ -41,13 +74,27 @@ class History:
 
     def page(self, *, limit: int, offset: int = 0, cursor: int | None = None) -> list[Transaction]:
         """Return up to `limit` transactions, before the one numbered `cursor` if there is one."""
+        return list(self._page(limit, offset, cursor))
+
+    def entries(self, *, limit: int, offset: int = 0, cursor: int | None = None) -> list[Entry]:
+        """Return the same rows as `page`, without instances of the model."""
+        if self.filters or (offset and cursor):
+            found = self._page(limit, offset, cursor).values_list(*Entry._fields)
+            return [Entry(number, str(pk), *rest) for number, pk, *rest in found]
+        if offset:
+            rows = select(AFTER_OFFSET, [self.user_id, self.user_id, offset, limit])
+        else:
+            rows = select(BEFORE, [self.user_id, cursor or LARGEST_NUMBER, limit])
+        return list(map(Entry._make, rows))
+
+    def _page(self, limit: int, offset: int, cursor: int | None) -> QuerySet[Transaction]:
         if self._by_time():
             rows = self._in_order_of_time(cursor, most=offset + limit)
         else:
             rows = self._in_order_of_numbers(cursor)
             if offset and not self.filters:
                 rows, offset = self._skip(rows, offset), 0
-        return list(rows[offset : offset + limit])
+        return rows[offset : offset + limit]
 
     def _by_time(self) -> bool:
         """Tell whether the index by app and time fits: few rows are of other types than usage."""

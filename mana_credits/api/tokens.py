@@ -1,4 +1,4 @@
-"""User tokens: JWTs signed by mana-auth, checked against its published keys."""
+"""User tokens: JWTs signed by mana-auth and verified with its published keys."""
 
 from typing import Any
 
@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from credits.api.wire_fields import UserId
 from credits.principals import User
 from mana_credits.api.key_ring import KeyRing
+from mana_credits.api.verified_tokens import Verified, VerifiedTokens
 
 ALGORITHMS = ["EdDSA", "Ed25519"]  # two names of the same algorithm: RFC 8037, RFC 9864
 LEEWAY_SECONDS = 10
@@ -20,28 +21,50 @@ SUBJECT = UserId()
 
 jwt.register_algorithm("Ed25519", OKPAlgorithm())
 key_ring = KeyRing(f"{settings.MANA_AUTH_URL}/api/auth/jwks")
+verified_tokens = VerifiedTokens(key_ring)
 
 
 class TokenAuthentication(BaseAuthentication):
-    """Accepts `Authorization: Bearer <JWT>` of mana-auth."""
+    """Authenticates `Authorization: Bearer <JWT>` tokens of mana-auth."""
 
     def authenticate(self, request: Request) -> tuple[User, None]:
-        """Return the user; raise NotAuthenticated, AuthenticationFailed, ServiceUnavailable."""
+        """Return the user. Raises NotAuthenticated, AuthenticationFailed or ServiceUnavailable."""
         scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise NotAuthenticated("Missing or invalid Authorization header")
         return verify(token.strip()), None
 
     def authenticate_header(self, request: Request) -> str:
-        """Name the scheme in `WWW-Authenticate`."""
+        """Return the scheme for `WWW-Authenticate`."""
         return "Bearer"
 
 
 def verify(token: str) -> User:
-    """Return whose token it is; raise AuthenticationFailed or ServiceUnavailable."""
+    """Verify the token and return its user. Raises AuthenticationFailed or ServiceUnavailable."""
+    demands = (token, settings.JWT_AUDIENCE, settings.JWT_ISSUER)
+    known = verified_tokens.find(demands)
+    if known:
+        return known
+    key, claims = _decode(token)
     try:
-        key_id = jwt.get_unverified_header(token).get("kid")
-        key = key_ring.find(key_id)
+        subject = SUBJECT.run_validation(claims["sub"])
+    except ValidationError as error:
+        raise _invalid() from error
+    user = User(
+        id=subject,
+        email=_text(claims, "email"),
+        name=_text(claims, "name"),
+        role=_text(claims, "role") or "user",
+        email_verified=claims.get("email_verified", True) is True,
+    )
+    verified_tokens.keep(demands, Verified(user, key, int(claims["exp"]) + LEEWAY_SECONDS))
+    return user
+
+
+def _decode(token: str) -> tuple[jwt.PyJWK, dict[str, Any]]:
+    """Return the key that signed the token, and its claims."""
+    try:
+        key = key_ring.find(jwt.get_unverified_header(token).get("kid"))
         if key is None:
             raise jwt.InvalidKeyError("unknown key id")
         claims = jwt.decode(
@@ -51,19 +74,16 @@ def verify(token: str) -> User:
             audience=settings.JWT_AUDIENCE,
             issuer=settings.JWT_ISSUER,
             leeway=LEEWAY_SECONDS,
-            # A clock of mana-auth that is ahead must not lock out every new token.
+            # `iat` is not checked: if mana-auth's clock is ahead, new tokens must still work.
             options={"require": ["exp", "sub"], "verify_iat": False},
         )
-        subject = SUBJECT.run_validation(claims["sub"])
-    except (jwt.PyJWTError, ValidationError, ValueError) as error:
-        raise AuthenticationFailed("Invalid or expired token") from error
-    return User(
-        id=subject,
-        email=_text(claims, "email"),
-        name=_text(claims, "name"),
-        role=_text(claims, "role") or "user",
-        email_verified=claims.get("email_verified", True) is True,
-    )
+    except (jwt.PyJWTError, ValueError) as error:
+        raise _invalid() from error
+    return key, claims
+
+
+def _invalid() -> AuthenticationFailed:
+    return AuthenticationFailed("Invalid or expired token")
 
 
 def _text(claims: dict[str, Any], name: str) -> str | None:

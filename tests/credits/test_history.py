@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from credits.ledger import history
-from credits.ledger.history import History
+from credits.ledger.history import AFTER_OFFSET, BEFORE, LARGEST_NUMBER, Entry, History
 from credits.models import Transaction
 from tests.credits.test_check_ledger import damage
 from tests.factories import give, spend
@@ -96,6 +96,21 @@ def test_every_page_is_what_the_filter_says(
     assert walked == wanted
 
 
+@pytest.mark.parametrize("filters", FILTERS)
+@pytest.mark.parametrize("place", [{}, {"offset": 3}, {"cursor": 20}, {"offset": 2, "cursor": 20}])
+def test_entries_are_the_rows_of_the_page(
+    mixed: list[Transaction], filters: dict[str, Any], place: dict[str, int]
+) -> None:
+    listed = History("alice", filters)
+
+    entries = listed.entries(limit=8, **place)
+
+    assert entries == [
+        Entry(*(getattr(row, name) for name in Entry._fields))._replace(id=str(row.id))
+        for row in listed.page(limit=8, **place)
+    ]
+
+
 def walk(listed: History, *, by: int) -> Iterator[int]:
     """Yield the numbers of all pages, each found by the last number of the one before."""
     cursor = None
@@ -149,6 +164,32 @@ def test_a_page_reads_no_more_rows_than_it_returns(
     assert len(rows) == pytest.approx(count, abs=2 if "created_at__gte" in filters else 0)
     read = sum(rows_read(one["sql"]) for one in queries.captured_queries)
     assert read <= MOST_READ
+
+
+@pytest.mark.breaks_the_books
+@pytest.mark.parametrize("plans", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.parametrize(
+    ("statement", "arguments"),
+    [
+        (BEFORE, ["alice", LARGEST_NUMBER, 51]),
+        (BEFORE, ["alice", 3000, 51]),
+        (AFTER_OFFSET, ["alice", "alice", ROWS - 60, 51]),
+    ],
+)
+def test_the_prepared_list_reads_no_more_rows_than_it_returns(
+    long: datetime, statement: str, arguments: list[Any], plans: str
+) -> None:
+    types = ", ".join("text" if isinstance(one, str) else "bigint" for one in arguments)
+    numbered = statement.replace("%s", "${}").format(*range(1, len(arguments) + 1))
+    given = ", ".join(f"'{one}'" if isinstance(one, str) else str(one) for one in arguments)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL plan_cache_mode = {plans}")
+        cursor.execute(f"PREPARE listed ({types}) AS {numbered}")
+
+        read = rows_read(f"EXECUTE listed ({given})")
+        cursor.execute("DEALLOCATE listed")
+
+    assert 51 <= read <= MOST_READ
 
 
 def rows_read(sql: str) -> int:

@@ -6,8 +6,6 @@ from decimal import Decimal
 from urllib.parse import urlsplit
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from credits.ledger import ledger
 from credits.ledger.posting import Memo, Origin
@@ -231,27 +229,3 @@ def test_what_cannot_be_asked_is_refused_by_name(alice: Caller, query: str, fiel
     assert answer.status_code == 400
     assert answer.json()["code"] == "validation_failed"
     assert list(answer.json()["details"]) == [field]
-
-
-def plan(sql: str) -> str:
-    with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN {sql}")
-        return "\n".join(line for (line,) in cursor.fetchall())
-
-
-def test_a_page_of_a_long_ledger_is_read_from_its_index(alice: Caller) -> None:
-    for user_id in ("alice", "bob", "carol"):
-        grow(user_id, 1000)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE credits.transactions")
-
-    with CaptureQueriesContext(connection) as queries:
-        first = alice.get("transactions?limit=50")
-        deep = alice.get("transactions?limit=50&cursor=500")
-
-    assert [len(first.json()), len(deep.json()), len(queries)] == [50, 50, 2]
-    for query in queries:
-        steps = plan(query["sql"])
-        assert "Index Scan Backward using transaction_number_unique_per_user" in steps
-        assert "Sort" not in steps
-        assert "Filter" not in steps

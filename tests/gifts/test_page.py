@@ -229,3 +229,16 @@ def test_the_api_has_no_language(stranger: Caller, settings: Any) -> None:
     assert answer.json()["message"] == "Missing or invalid Authorization header"
     assert "Content-Language" not in answer
     assert not {name for name in settings.MIDDLEWARE if "locale" in name or "session" in name}
+
+
+def test_the_qr_code_of_a_link_is_an_image() -> None:
+    answer = page("abcde-fghjk.svg")
+
+    assert (answer.status_code, answer["Content-Type"]) == (200, "image/svg+xml")
+    assert answer.content == page("ABCDEFGHJK.svg").content
+    assert answer.content != page("ABCDEFGHJM.svg").content
+    assert b"<svg" in answer.content
+
+
+def test_no_image_is_made_of_what_is_not_a_code() -> None:
+    assert page("nothing.svg").status_code == 404

@@ -81,7 +81,9 @@ def test_what_is_no_url_is_told_without_its_password(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
 
-    with pytest.raises(EnvironmentInvalid, match=r"^DATABASE_URL is not a URL of") as refusal:
+    with pytest.raises(
+        EnvironmentInvalid, match=r"^DATABASE_URL is not a PostgreSQL URL"
+    ) as refusal:
         database_url("DATABASE_URL")
 
     assert "100%" not in str(refusal.value)
@@ -228,7 +230,7 @@ def test_the_secrets_of_a_new_installation_are_written_once(tmp_path: Path) -> N
     again = subprocess.run([*command, program, path], check=False, capture_output=True, text=True)
     read = dict(line.split("=", 1) for line in text.splitlines() if line[:1].isalpha())
 
-    assert "is written. Fill in STRIPE_SECRET_KEY" in written.stdout
+    assert "Now fill in STRIPE_SECRET_KEY" in written.stdout
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert len(read["SECRET_KEY"]) >= 50
     assert len(read["MANA_SERVICE_KEY"]) >= 16

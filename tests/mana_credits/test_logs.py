@@ -13,7 +13,7 @@ from django.db import IntegrityError, connection, transaction
 
 from credits import database_errors
 from credits.ledger import ledger
-from mana_credits import logs, middleware
+from mana_credits import logs
 from mana_credits.api import key_ring
 from tests.api import Caller, use
 from tests.environment import PROVIDER, SERVICE_KEY
@@ -48,7 +48,6 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Any:
         patch.setattr(sys, "stdout", written)
         logs.configure("INFO")
         for module, name in (
-            (middleware, "access"),
             (database_errors, "database_errors"),
             (key_ring, "key_ring"),
         ):

@@ -115,7 +115,9 @@ def test_what_is_no_request_is_refused_in_the_envelope_and_quoted_nowhere(
         assert PLANTED not in json.dumps(body)
     assert good[0] == 200
     lines = [json.loads(line) for line in log.read_text().splitlines()]
-    refusals = [one for one in lines if one["event"].startswith("Refused what is no request")]
+    refusals = [
+        one for one in lines if one["event"].startswith("Refused a malformed or late request")
+    ]
     assert len(refusals) == len(REFUSED)
     assert {one["logger"] for one in refusals} == {"gunicorn.error"}
     assert PLANTED not in log.read_text()

@@ -1,4 +1,4 @@
-"""`make run`: the whole service on this machine, with a database, users and tokens of its own."""
+"""`make run`: the whole service on this machine, with its own database, users and tokens."""
 
 import os
 import signal
@@ -57,13 +57,14 @@ Ctrl-C stops everything.
 
 
 class CannotStart(Exception):
-    """A sentence that says why."""
+    """The sandbox cannot start. The message contains the reason."""
 
 
 def main() -> int:
-    """Run until Ctrl-C, SIGTERM, SIGHUP or the service's end; return the exit code."""
+    """Run until Ctrl-C, SIGTERM, SIGHUP or the end of the service. Return the exit code."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+        # As under nohup: an ignored signal stays ignored.
+        if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
     try:
         with ExitStack() as stack:
@@ -105,13 +106,13 @@ def _run(stack: ExitStack) -> None:
         if made_by not in {0, os.getppid()}:  # `make run` was killed
             raise KeyboardInterrupt
         time.sleep(0.5)
-    raise CannotStart(f"a process of the service ended by itself; its log is {state.log}")
+    raise CannotStart(f"a process of the service ended unexpectedly. Its log is {state.log}")
 
 
 def _surroundings(
     stack: ExitStack, state: State, provider: identity.IdentityProvider, port: int
 ) -> dict[str, str]:
-    """Start what the service needs around it; return the environment that leads there."""
+    """Start the surrounding services. Return the environment variables that point to them."""
     url = f"http://localhost:{port}"
     return {
         "DEBUG": "1",
@@ -154,7 +155,7 @@ def _refuse_production() -> None:
 
 def _refuse_busy(port: int) -> None:
     if _free_or(port) != port:
-        raise CannotStart(f"port {port} is in use; stop what uses it, or set PORT.")
+        raise CannotStart(f"port {port} is in use. Stop the process that uses it, or set PORT.")
 
 
 def _state() -> State:
@@ -162,31 +163,31 @@ def _state() -> State:
     try:
         return State(folder)
     except PermissionError:
-        raise CannotStart(f"{folder} cannot be written; set SANDBOX_DIR.") from None
+        raise CannotStart(f"{folder} is not writable. Set SANDBOX_DIR.") from None
 
 
 def _lock(stack: ExitStack, state: State) -> None:
-    """Keep other sandboxes out of the folder; stop one whose `make run` was killed."""
+    """Lock the folder against other sandboxes. Stop a sandbox whose `make run` was killed."""
     try:
         stack.enter_context(state.lock())
     except PermissionError:
         owner = f"{state.folder} belongs to another user"
-        raise CannotStart(f"{owner}; remove it as that user, or set SANDBOX_DIR.") from None
+        raise CannotStart(f"{owner}. Delete it as that user, or set SANDBOX_DIR.") from None
     except BlockingIOError:
         orphan = state.processes.orphan()
         if orphan is None:
             raise CannotStart(
-                f"another sandbox uses {state.folder}; stop it, or set SANDBOX_DIR."
+                f"another sandbox uses {state.folder}. Stop it, or set SANDBOX_DIR."
             ) from None
         processes.stop([orphan], seconds=STOP_SECONDS)
         stack.enter_context(state.lock())
 
 
 def _stop_what_is_left(state: State) -> None:
-    """Stop the processes of a run that was killed in this folder."""
+    """Stop the processes that a killed run left in this folder."""
     left = state.processes.left()
     if left:
-        print("Stopping what an earlier run left …", flush=True)
+        print("Stopping processes of an earlier run …", flush=True)
         processes.stop(left, seconds=STOP_SECONDS)
         embedded_postgres.stop_left_over(state.database)
 
@@ -212,13 +213,13 @@ def _database(state: State) -> Iterator[str]:
 
 
 def _prepare_database(log: TextIO) -> str:
-    """Migrate and seed; return the id of a package to buy.
+    """Migrate and seed. Return the id of a package to buy.
 
-    Log lines of this process go to `log`, where the service's are: the terminal is for people.
+    Log lines of this process go to `log`, like the service's, and keep the terminal readable.
     """
     print("Migrating and seeding …", flush=True)
     os.environ["DJANGO_SETTINGS_MODULE"] = "mana_credits.settings"
-    import django  # noqa: PLC0415  # its settings need the environment that stands only now
+    import django  # noqa: PLC0415  # its settings read the environment set above
     from django.core.management import call_command  # noqa: PLC0415
     from django.db import connection  # noqa: PLC0415
 
@@ -233,7 +234,7 @@ def _prepare_database(log: TextIO) -> str:
     seed_desk()
     package = seed_packages()
     if seed_community():
-        print("A year of a made-up community is there too.", flush=True)
+        print("Created a demo community with a year of history.", flush=True)
     connection.close_pool()  # type: ignore[attr-defined]
     return str(package.pk)
 
@@ -246,7 +247,7 @@ def _process(name: str, arguments: list[str], state: State) -> Iterator["subproc
             env={**os.environ, "HOST": "127.0.0.1"},
             stdout=log,
             stderr=log,
-            start_new_session=True,  # Ctrl-C in the terminal is for us; we stop it gracefully
+            start_new_session=True,  # the sandbox stops it gracefully; Ctrl-C must not reach it
         )
     state.processes.add(name, process.pid)
     try:
@@ -268,12 +269,12 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", url: str, state: State
                 return
         except (URLError, OSError):
             time.sleep(0.1)
-    raise CannotStart(f"the service does not become ready; its log is {state.log}")
+    raise CannotStart(f"the service did not become ready. Its log is {state.log}")
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     for again in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(again, signal.SIG_IGN)  # a second Ctrl-C must not cut the stopping short
+        signal.signal(again, signal.SIG_IGN)  # a second Ctrl-C must not interrupt the shutdown
     if number == signal.SIGHUP:  # the terminal is gone
         sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
     raise KeyboardInterrupt

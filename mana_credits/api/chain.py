@@ -1,0 +1,80 @@
+"""The short chain of API requests: no middleware of pages or of the back office runs for them.
+
+What those would do for an answer of the API is done here at once: the headers of Django's security
+middleware, which are the same for every answer, CORS, and the length.
+"""
+
+from collections.abc import Callable
+from typing import cast
+
+from django.core.handlers.exception import convert_exception_to_response
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.security import SecurityMiddleware
+from django.template.response import SimpleTemplateResponse
+from django.urls import ResolverMatch, get_resolver
+
+from mana_credits.api import encoding
+from mana_credits.api.cors import CorsMiddleware
+
+View = Callable[[HttpRequest], HttpResponseBase]
+PREFIX = "/api/"
+
+
+def answer_api(get_response: View) -> View:
+    """Answer requests of the API; pass all others on to the middleware of pages."""
+    answer_short = CorsMiddleware(convert_exception_to_response(_answer))
+    security_headers = {secure: _security_headers(secure=secure) for secure in (False, True)}
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if not request.path_info.startswith(PREFIX):
+            return get_response(request)
+        response = cast("HttpResponseBase", answer_short(request))
+        for name, value in security_headers[request.is_secure()]:
+            response.headers.setdefault(name, value)
+        if isinstance(response, HttpResponse):
+            response.headers.setdefault("Content-Length", str(len(response.content)))
+        return response
+
+    return middleware
+
+
+def _answer(request: HttpRequest) -> HttpResponseBase:
+    """Call the view; raise DisallowedHost for a host that is not ours."""
+    malformed = encoding.error_for(request)
+    if malformed:
+        return malformed
+    request.get_host()
+    match = request.resolver_match = _resolve(request.path_info)
+    response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
+    if isinstance(response, SimpleTemplateResponse):
+        response.render()
+    return response
+
+
+_static_routes: dict[str, ResolverMatch] = {}
+
+
+def _resolve(path: str) -> ResolverMatch:
+    """Return the view of a path; the patterns are searched once for each route without parameters.
+
+    Every path has one: the last pattern answers 404.
+    """
+    known = _static_routes.get(path)
+    if known:
+        return known
+    match = get_resolver().resolve(path)
+    if match.route == path.removeprefix("/"):
+        _static_routes[path] = match
+    return match
+
+
+def _security_headers(*, secure: bool) -> list[tuple[str, str]]:
+    """Return the headers that Django's middleware adds to an answer over HTTPS or HTTP."""
+    request = HttpRequest()
+    request.is_secure = lambda: secure  # type: ignore[method-assign]
+    response = HttpResponse()
+    del response["Content-Type"]
+    SecurityMiddleware(lambda _: response).process_response(request, response)
+    XFrameOptionsMiddleware(lambda _: response).process_response(request, response)
+    return list(response.items())

@@ -1,0 +1,44 @@
+"""Paths and queries that are not UTF-8 are refused before any view sees them."""
+
+import re
+from collections.abc import Callable
+from urllib.parse import unquote_to_bytes
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+
+from mana_credits.api import errors
+
+BROKEN_BYTE = re.compile(r"%[89A-F][0-9A-F]")
+
+
+def require_utf8(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Answer 400 to a path or a query that is not UTF-8."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        return error_for(request) or get_response(request)
+
+    return middleware
+
+
+def error_for(request: HttpRequest) -> HttpResponse | None:
+    """Return the answer to a request whose path or query is not UTF-8; None for others.
+
+    Django turns a broken byte of a path into the text `%FF`, and replaces one of a query. So a
+    path with that text (sent as `%25FF`) is refused, too: nothing tells the two apart.
+    """
+    parameters = request.META.get("QUERY_STRING", "")
+    if "%" in request.path_info and BROKEN_BYTE.search(request.path_info):
+        return errors.malformed({"path": ["The path is not UTF-8."]})
+    if parameters and not _is_utf8(unquote_to_bytes(parameters.encode("latin-1"))):
+        return errors.malformed({"query": ["The query is not UTF-8."]})
+    return None
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,57 @@
+"""Tokens whose signatures were verified a moment ago.
+
+Clients send the same token with every request, and verifying an Ed25519 signature takes longer
+than reading a balance.
+"""
+
+import time
+from collections.abc import Hashable
+from threading import Lock
+from typing import NamedTuple
+
+import jwt
+
+from credits.principals import User
+from mana_credits.api.key_ring import KeyRing
+
+KEPT_SECONDS = 60
+LARGEST_COUNT = 2000  # a few MB per process
+
+
+class Verified(NamedTuple):
+    """The user of a token, the key that signed it, and when it expires, in seconds (Unix time)."""
+
+    user: User
+    key: jwt.PyJWK
+    expires: int
+
+
+class VerifiedTokens:
+    """Up to LARGEST_COUNT tokens, each for KEPT_SECONDS.
+
+    A token counts only until it expires, and only while its key is on the key ring. The key ring
+    makes new keys with each fetch, so a fetch also ends what was verified with the keys before it.
+    """
+
+    def __init__(self, key_ring: KeyRing) -> None:
+        self._key_ring = key_ring
+        self._known: dict[Hashable, tuple[Verified, float]] = {}
+        self._lock = Lock()
+
+    def find(self, demands: Hashable) -> User | None:
+        """Return the user of a token that met these demands; None if it has to be verified."""
+        found = self._known.get(demands)
+        if found is None:
+            return None
+        (user, key, expires), until = found
+        if time.monotonic() >= until or time.time() >= expires:
+            return None
+        return user if self._key_ring.find(key.key_id) is key else None
+
+    def keep(self, demands: Hashable, verified: Verified) -> None:
+        """Remember that a token met these demands, which hold the token itself."""
+        with self._lock:
+            self._known.pop(demands, None)
+            if len(self._known) >= LARGEST_COUNT:
+                del self._known[next(iter(self._known))]
+            self._known[demands] = (verified, time.monotonic() + KEPT_SECONDS)

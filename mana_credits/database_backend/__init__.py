@@ -1,0 +1,1 @@
+"""Django's backend for PostgreSQL, whose threads keep their connections from request to request."""
