@@ -98,6 +98,7 @@ with transaction.atomic():
 """
 
 
+@pytest.mark.slow
 def test_a_process_frozen_in_a_transaction_loses_its_locks(committed: None) -> None:
     give("alice", 10)
     command = [sys.executable, "-W", "ignore", "manage.py", "shell", "-v0", "-c", FREEZES]

@@ -90,6 +90,7 @@ def test_every_part_of_the_events_leaves_nothing_in_every_order(tape: Tape) -> N
                                  ("disputed", 0)), order  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MOVED)
 def test_parts_of_other_histories_end_by_the_newest_movement(
     stripe: Stripe, starter: Package, name: str
@@ -106,6 +107,7 @@ def test_parts_of_other_histories_end_by_the_newest_movement(
             assert end(purchase) == ends[max(order)], order
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MOVED)
 def test_reconciliation_completes_other_histories_and_then_finds_nothing_more(
     stripe: Stripe, starter: Package, name: str, capsys: Output
