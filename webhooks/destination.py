@@ -21,7 +21,7 @@ logger = structlog.get_logger(__name__)
 def fault_of(body: Mapping[str, Any]) -> str | None:
     """Return why an event is not for us, None when it is."""
     live = key_is_live()
-    if live is not None and body.get("livemode") not in {None, live}:
+    if live is not None and body.get("livemode") not in (None, live):
         return f"livemode: the event is not of the {'live' if live else 'test'} mode of our key"
     account = body.get("account") or body.get("context")
     if account and account != settings.STRIPE_ACCOUNT_ID:
