@@ -34,4 +34,4 @@ EXPOSE 3061
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s \
     CMD ["python", "-m", "mana_credits.healthcheck"]
 STOPSIGNAL SIGTERM
-CMD ["gunicorn", "-c", "mana_credits/gunicorn.conf.py"]
+CMD ["python", "-m", "mana_credits.web_server"]

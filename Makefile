@@ -94,6 +94,7 @@ COMMAS = $(subst $(SPACE),$(COMMA),$(strip $(1)))
 MONEY := $(patsubst %,credits/%.py,amounts atomicity catalogue due_rows ledger/* payments/* \
 	reporting/ledger_report sync/billing_periods sync/cloud_sync) \
 	$(patsubst %,gifts/%.py,campaigns codes expiry pending redemptions throttle transitions) \
+	$(patsubst %,internal_api/%.py,known_keys service_caps service_keys) \
 	$(patsubst %,webhooks/%.py,current_state destination envelope events handlers \
 	reconciliation signature) \
 	$(patsubst %,mana_credits/%.py,back_office/account/account_search back_office/account/timeline \
@@ -125,7 +126,8 @@ bench: $(INSTALLED)
 
 # ONLY="1 8" runs some of the experiments.
 chaos: $(INSTALLED)
-	$(BIN)/python -m bench.chaos $(if $(ONLY),--only $(ONLY))
+	$(BIN)/python -m bench.chaos $(if $(ONLY),--only $(ONLY)) \
+		$(if $(TREE),--tree $(TREE) --column before)
 
 # One lock for every supported Python and platform, with hashes and without an index's address; the
 # others are the parts of it that serve, without and with OpenTelemetry, in the same versions.

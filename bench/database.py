@@ -14,7 +14,7 @@ from psycopg.conninfo import make_conninfo
 from bench.environment import ENVIRONMENT
 from mana_credits.dev.embedded_postgres import temporary_server
 
-SQL = Path(__file__).parent / "sql"
+SQL = Path("bench", "sql")  # of the tree whose service runs
 USERS = 10_000
 USER = "user-1"  # the one whose balance and transactions are looked at, and who is the hot user
 

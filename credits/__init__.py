@@ -1,1 +1,1 @@
-"""Balances, the ledger and reservations: the bottom of the house."""
+"""Balances, the ledger, reservations and payments: the lowest layer."""

@@ -10,10 +10,10 @@ PLACES = 4
 DIGITS = 15
 LARGEST = Decimal("99999999999.9999")
 STEP = Decimal("0.0001")
-NOISE_ULPS = 4  # what a few additions or multiplications of doubles lose
+NOISE_ULPS = 4  # the rounding error of a few additions or multiplications of doubles
 
 _WRITTEN = re.compile(r"[0-9]+(\.[0-9]{1,4})?")
-# A thousands point, or three decimals that a person would have cut.
+# `1.000` may be a thousands separator, and a person rarely writes a trailing zero as in `1.250`.
 _DOUBTFUL = re.compile(r"[0-9]+\.000|[1-9][0-9]{0,2}\.[0-9]{2}0")
 
 
@@ -47,9 +47,10 @@ def positive(amount: Decimal | int) -> Decimal:
 
 
 def without_noise(amount: Decimal | int) -> Decimal | int:
-    """Return the amount of 4 decimals that a client computed with doubles, else `amount` itself.
+    """Return `amount` without the rounding error that double arithmetic left.
 
-    3 * 0.2 is 0.6000000000000001 in JavaScript. A fifth decimal is never noise.
+    A JavaScript client computes 3 * 0.2 as 0.6000000000000001. Any other amount is returned as it
+    is: a real fifth decimal place is not a rounding error, and `exact` rejects it.
     """
     if isinstance(amount, int) or not -LARGEST <= amount <= LARGEST:
         return amount
@@ -59,22 +60,23 @@ def without_noise(amount: Decimal | int) -> Decimal | int:
 
 
 def plain(amount: Decimal) -> str:
-    """Return the one way of writing `amount`, without exponent or trailing zeros: 5, 0.1."""
+    """Return the canonical text of `amount`, without exponent or trailing zeros: 5, 0.1."""
     return format(amount.normalize(), "f")
 
 
 def read(text: str) -> Decimal:
-    """Return the positive amount that a person wrote: `5`, `0.1`; raise ValueError with a sentence.
+    """Parse the positive amount that a person wrote, such as `5` or `0.1`.
 
-    Python's own grammar also takes `1_000`, `1E+3` and the digits of other scripts. A person who
-    writes `1.000` may mean a thousand.
+    Raises ValueError with a message for that person. The check is stricter than Decimal's, which
+    also accepts `1_000`, `1E+3` and the digits of other scripts. `1.000` is rejected as ambiguous
+    because it may mean a thousand.
     """
     if not _WRITTEN.fullmatch(text):
-        raise ValueError(f"{text!r} is no amount of credits: write 5 or 0.1")
+        raise ValueError(f"{text!r} is not an amount of credits: write 5 or 0.1")
     if _DOUBTFUL.fullmatch(text):
         thousands, one = text.replace(".", ""), plain(Decimal(text))
-        raise ValueError(f"{text!r} is doubtful: write {one} or {thousands}")
+        raise ValueError(f"{text!r} is ambiguous: write {one} or {thousands}")
     try:
         return positive(Decimal(text))
     except InvalidAmount as error:
-        raise ValueError(f"{text!r} is no amount of credits: {error.text}") from error
+        raise ValueError(f"{text!r} is not an amount of credits: {error.text}") from error

@@ -1,4 +1,4 @@
-"""Django's entry for the app `credits`."""
+"""Django's configuration of the app `credits`."""
 
 from django.apps import AppConfig
 

@@ -1,4 +1,4 @@
-"""What has to run inside of a transaction of its caller."""
+"""A decorator for functions that must run inside a transaction of their caller."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -11,7 +11,7 @@ Result = TypeVar("Result")
 
 
 class TransactionRequired(RuntimeError):
-    """A function that relies on its caller's transaction was called outside of one."""
+    """A function that requires its caller's transaction was called outside one."""
 
 
 def transaction_required(
@@ -19,7 +19,8 @@ def transaction_required(
 ) -> Callable[Parameters, Result]:
     """Make the function raise TransactionRequired unless the caller has opened a transaction.
 
-    For functions whose locks must last, or whose rows must commit with the caller's.
+    For functions whose locks must last until the caller commits, or whose rows must commit together
+    with the caller's.
     """
 
     @wraps(function)

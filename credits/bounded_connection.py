@@ -1,8 +1,8 @@
-"""Connections to PostgreSQL that wait for no answer without a bound.
+"""Connections to PostgreSQL that limit how long the client waits for an answer.
 
-`statement_timeout` ends what runs in the server. It does not end the wait for a synchronous
-standby, which follows the commit, and it does not help while the server or the network is frozen.
-So the client's side has a limit of its own.
+`statement_timeout` ends a statement that runs in the server. It does not end the wait for a
+synchronous standby, which follows the commit, and it has no effect while the server or the network
+is frozen. Therefore the client has its own time limit.
 """
 
 import time
@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 from psycopg import errors
 
-COMMIT_SECONDS = 30  # for the commits of commands, whose statements may take their time
+COMMIT_SECONDS = 30  # for commits in commands, whose statements have no time limit
 CANCEL_SECONDS = 1
 UNBOUNDED = float("inf")
 
@@ -22,17 +22,17 @@ _deadline: ContextVar[float] = ContextVar("database_deadline", default=UNBOUNDED
 
 
 class OutcomeUnknown(psycopg.OperationalError):
-    """The database did not answer in time; whether the change was made is not known.
+    """The database did not answer in time, so it is unknown whether the change was made.
 
-    A cancelled wait for a synchronous standby commits on the primary alone, and the server reports
-    success. So nothing may be read into an answer that came after the limit: only a retry with
-    the same idempotency key tells.
+    When a wait for a synchronous standby is cancelled, the server has committed on the primary only
+    and still reports success. Therefore an answer after the time limit proves nothing. Only a retry
+    with the same idempotency key shows the outcome.
     """
 
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Give up every statement of the block `seconds` from now, without asking to cancel it."""
+    """Abandon the block's statements `seconds` from now, without a request to cancel them."""
     token = _deadline.set(time.monotonic() + seconds)
     try:
         yield
@@ -41,12 +41,12 @@ def within(seconds: float) -> Iterator[None]:
 
 
 class BoundedConnection(psycopg.Connection[Any]):
-    """A connection that gives up a statement after `answer_seconds` (0: never)."""
+    """A connection that abandons a statement after `answer_seconds` (0: no limit)."""
 
     answer_seconds: float = 0
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """Wait for an answer as psycopg does, but not longer than the limit."""
+        """Wait for an answer as psycopg does, up to the limit. Raises OutcomeUnknown after it."""
         if timeout is not None:
             return super().wait(gen, interval, timeout)
         left = _deadline.get() - time.monotonic()
@@ -60,7 +60,7 @@ class BoundedConnection(psycopg.Connection[Any]):
         raise OutcomeUnknown("the database did not answer in time")
 
     def commit(self) -> None:
-        """Commit; give up after COMMIT_SECONDS where statements have no limit."""
+        """Commit. Without a limit for statements, wait at most COMMIT_SECONDS for the answer."""
         limit = self.answer_seconds
         self.answer_seconds = limit or COMMIT_SECONDS
         try:
@@ -69,10 +69,10 @@ class BoundedConnection(psycopg.Connection[Any]):
             self.answer_seconds = limit
 
     def _give_up(self, gen: Any, interval: float, *, cancel: bool) -> None:
-        """Close the connection; raise QueryCanceled when the server says that nothing was done.
+        """Close the connection; raise QueryCanceled if the server confirms the cancellation.
 
-        Without the request to cancel, a backend that waits for a standby would stay and keep its
-        locks; a few seconds of requests would use up all connections of the server.
+        Without the request to cancel, a backend that waits for a standby would keep running and
+        keep its locks. A few seconds of requests would then use up all connections of the server.
         """
         try:
             if cancel:
@@ -85,5 +85,5 @@ class BoundedConnection(psycopg.Connection[Any]):
 
 
 def bounded(answer_seconds: float) -> type[BoundedConnection]:
-    """Return a class of connections with the limit."""
+    """Return a connection class that waits at most `answer_seconds` for an answer."""
     return type("BoundedConnection", (BoundedConnection,), {"answer_seconds": answer_seconds})

@@ -1,8 +1,8 @@
-"""Bulkheads: one slow neighbour never takes all threads of a process.
+"""Bulkheads: one slow dependency never occupies all threads of a process.
 
-Each thing that a request may wait for (the auth server, Stripe, one user's rows, a password hash)
-has a bulkhead with a few places per process. A request without a place is refused at once, so the
-other threads stay free. Places are counted per process and cost no round trip.
+Each dependency that a request may wait for (the auth server, Stripe, one user's rows, a password
+hash) has a bulkhead with a few places per process. A request without a place is rejected at once,
+so the other threads stay free. Places are counted per process and cost no round trip.
 """
 
 import time
@@ -15,11 +15,11 @@ from prometheus_client import Counter
 
 from credits.errors import DomainError
 
-SLOW_KEYS = 10_000  # that are remembered at most
+SLOW_KEYS = 10_000  # the maximum number of slow keys remembered
 
 REFUSED = Counter(
     "mana_credits_bulkhead_refusals_total",
-    "Requests refused because too many others wait for the same thing.",
+    "Requests rejected because too many others wait for the same dependency.",
     ("bulkhead",),
 )
 
@@ -34,12 +34,13 @@ class Busy(DomainError):
 
 
 class Bulkhead:
-    """Places for the threads of this process that wait for one thing.
+    """A limited number of places for threads of this process that wait for one dependency.
 
-    `limits[name]` of settings.BULKHEADS is the number of places, for each key where keys are used.
-    A thread without a place waits for `patience` seconds (0: not at all), but not when all places
-    have been held for longer than that, nor when the last holder was that slow; then `refusal` is
-    raised. A thread that already holds a place gets no second one.
+    `settings.BULKHEADS[name]` is the number of places, counted per key where keys are used. A
+    thread without a place waits up to `patience` seconds (0: it does not wait). It does not wait if
+    all places have been held for longer than `patience`, or if the last holder took longer than
+    that. `refusal` makes the error that is raised instead. A thread that already holds a place for
+    the key enters again without a second one.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Bulkhead:
 
     @contextmanager
     def place(self, key: Hashable = None) -> Iterator[None]:
-        """Hold a place for the length of the block; raise the refusal without one."""
+        """Hold a place during the block; raise the refusal if none is free."""
         mine: set[Hashable] = self._thread.__dict__.setdefault("keys", set())
         if key in mine:
             yield

@@ -1,7 +1,7 @@
 """The catalogue: which operations cost credits, and how much.
 
-Costs are credits: for one of the operation, or for each started batch of `per_items` items. The
-same rule stands in `credits.price` (`credits/sql/`), by which a spend finds its price.
+A cost is in credits, for one operation or for each started batch of `per_items` items. The database
+function `credits.price` (`credits/ledger/sql/price.sql`), which prices a spend, has the same rule.
 """
 
 from datetime import datetime
@@ -19,11 +19,11 @@ LARGEST_QUANTITY = 1_000_000
 
 
 class OperationUnknown(DomainError):
-    """The catalogue has no such operation, or no longer offers it."""
+    """The operation is not in the catalogue or is no longer offered."""
 
     code = "unknown_operation"
     field = "operation"
-    message = "There is no such operation in the catalogue"
+    message = "The catalogue does not offer this operation"
 
 
 class InvalidBatch(DomainError):
@@ -34,26 +34,26 @@ class InvalidBatch(DomainError):
 
 
 class Price(NamedTuple):
-    """What an operation costs: `cost` credits, for each started `per_items` items if given."""
+    """The price of an operation: `cost` credits, or that for each started batch of `per_items`."""
 
     cost: Decimal
     per_items: int | None = None
 
 
 class Pricing(NamedTuple):
-    """The operations on offer, and when the catalogue changed last (None: never had one)."""
+    """The operations on offer, and the time of the last change (None: an empty catalogue)."""
 
     operations: list[Operation]
     updated_at: datetime | None
 
 
 def on_offer() -> QuerySet[Operation]:
-    """Return the operations that can be used, by key."""
+    """Return the operations on offer, ordered by key."""
     return Operation.objects.filter(active=True).order_by("key")
 
 
 def price(operation: str, quantity: int = 1) -> Decimal:
-    """Return what `quantity` of an operation costs now, in credits. Raises OperationUnknown."""
+    """Return the current price of `quantity` operations, in credits. Raises OperationUnknown."""
     found = on_offer().filter(pk=operation).first()
     if found is None:
         raise OperationUnknown
@@ -62,7 +62,7 @@ def price(operation: str, quantity: int = 1) -> Decimal:
 
 
 def pricing() -> Pricing:
-    """Return all prices; an operation taken off offer counts as a change."""
+    """Return the prices on offer. Withdrawing an operation counts as a change of the catalogue."""
     operations = list(Operation.objects.order_by("key"))
     updated_at = max((operation.updated_at for operation in operations), default=None)
     return Pricing([operation for operation in operations if operation.active], updated_at)
@@ -70,9 +70,10 @@ def pricing() -> Pricing:
 
 @transaction.atomic
 def set_price(operation: str, new: Price, *, actor: str, now: datetime) -> Operation:
-    """Give an operation a price from now on, with a row of history; bring it back if it was off.
+    """Set the price of an operation and record the change; a withdrawn operation is offered again.
 
-    The same price again changes nothing. Raises OperationUnknown, InvalidAmount, InvalidBatch.
+    Setting the current price again changes nothing. Raises OperationUnknown, InvalidAmount,
+    InvalidBatch.
     """
     new = Price(positive(new.cost), new.per_items)
     if new.per_items is not None and not 1 <= new.per_items <= LARGEST_QUANTITY:
@@ -82,7 +83,7 @@ def set_price(operation: str, new: Price, *, actor: str, now: datetime) -> Opera
 
 @transaction.atomic
 def deactivate(operation: str, *, actor: str, now: datetime) -> Operation:
-    """Take an operation off offer, with a row of history. Raises OperationUnknown."""
+    """Withdraw an operation and record the change. Raises OperationUnknown."""
     return _change(_locked(operation), None, actor, now)
 
 

@@ -1,4 +1,4 @@
-"""From which address a request comes, where proxies stand in front."""
+"""The client's IP address of a request that came through proxies."""
 
 from ipaddress import ip_address, ip_network
 
@@ -7,11 +7,14 @@ from django.http import HttpRequest
 from rest_framework.request import Request
 
 IPV6_NETWORK_BITS = 64
-UNKNOWN = "0.0.0.0"  # noqa: S104  # not a socket to listen at
+UNKNOWN = "0.0.0.0"  # noqa: S104  # a placeholder, not an address to listen on
 
 
 def client_network(request: HttpRequest | Request) -> str:
-    """Return what counts as one client: its address, of IPv6 the network that one customer gets."""
+    """Return the network that counts as one client: an IPv4 address, or an IPv6 /64 network.
+
+    Providers assign a whole /64 to one customer. Returns UNKNOWN for an invalid address.
+    """
     try:
         ip = ip_address(client_address(request))
     except ValueError:
@@ -24,10 +27,11 @@ def client_network(request: HttpRequest | Request) -> str:
 
 
 def client_address(request: HttpRequest | Request) -> str:
-    """Return the client's address.
+    """Return the client's IP address as text.
 
-    Of X-Forwarded-For only what our own proxies wrote counts: with `TRUSTED_PROXIES` 1 its last
-    entry, with 2 the last but one. Whatever a client puts in front of that is not looked at.
+    Only our own proxies' entries in X-Forwarded-For are trusted: with `TRUSTED_PROXIES=1` the last
+    entry is the client's address, with 2 the second to last. Earlier entries are ignored because a
+    client can forge them.
     """
     proxies: int = settings.TRUSTED_PROXIES
     forwarded = str(request.META.get("HTTP_X_FORWARDED_FOR", "")).split(",")

@@ -1,6 +1,6 @@
-"""Which errors of the database are worth another try, and what the caller is told.
+"""Database errors that a caller can retry, and the API errors that they map to.
 
-Everything else is a defect and stays a 500.
+Every other database error is a defect and is answered with 500.
 """
 
 import structlog
@@ -10,18 +10,18 @@ from credits.bounded_connection import OutcomeUnknown
 from credits.bulkheads import Busy
 from credits.errors import DomainError
 
-# A row stayed locked, or two transactions met; nothing was changed.
+# Lock not available, serialization failure, deadlock: nothing was changed.
 CONFLICTS = {"55P03", "40001", "40P01"}
 CANCELLED = "57014"
 READ_ONLY = "25006"
-# Not an OperationalError of Django's, by the class of its code.
+# psycopg and Django map class 25 to InternalError, not to OperationalError.
 IDLE_IN_TRANSACTION = "25P03"
 
 logger = structlog.get_logger(__name__)
 
 
 class DatabaseUnavailable(DomainError):
-    """The database cannot be reached, is starting or stopping, or has no room."""
+    """The database cannot be reached, is starting or shutting down, or has no free connection."""
 
     code = "database_unavailable"
     status = 503
@@ -30,7 +30,7 @@ class DatabaseUnavailable(DomainError):
 
 
 class DatabaseReadOnly(DatabaseUnavailable):
-    """The database takes no writes: a standby, or a primary that was demoted."""
+    """The database is read-only: it is a standby or a demoted primary."""
 
     code = "database_read_only"
 
@@ -42,14 +42,14 @@ class DatabaseTimeout(DatabaseUnavailable):
 
 
 class ChangeUnconfirmed(DatabaseUnavailable):
-    """The database did not answer in time. The same idempotency key tells what became of it."""
+    """The database did not answer in time. Retry with the same idempotency key."""
 
     code = "outcome_unknown"
     message = "The database did not answer in time; send the request again with the same key"
 
 
 def refusal_for(error: Exception) -> DomainError | None:
-    """Return what to answer for an error of the database; None for a defect of ours."""
+    """Return the API error for a database error, or None if the error is a defect."""
     if not isinstance(error, Error):
         return None
     refusal = _refusal(error)
@@ -78,7 +78,7 @@ def _state(error: Error) -> str | None:
 
 
 def _discard_connection() -> None:
-    """Close the connection, so that the pool opens one to the server that is the primary now."""
+    """Close the connection so that the pool opens a new one to the current primary."""
     if connection.connection is not None:
         connection.connection.close()
-        connection.close()  # hands it back to the pool, which replaces a closed one
+        connection.close()  # returns it to the pool, which replaces a closed connection

@@ -1,8 +1,9 @@
-"""Rows that are due: each one is locked, settled and committed in its own transaction.
+"""Due rows: each one is locked, settled and committed in its own transaction.
 
-A run settles everything that nobody else has locked, and then waits a little for the rest: for the
-rows themselves and for the balances that they move. A row that stays locked is skipped and due
-again in the next run. A row that raises is rolled back, logged and postponed; the others go on.
+A run first settles all rows that are not locked. Then it waits a short time for the locked ones:
+for the rows themselves and for the balances that they move. A row that stays locked is skipped and
+is due again in the next run. A row that raises is rolled back, logged and postponed, and the run
+continues with the next row.
 """
 
 import time
@@ -26,10 +27,10 @@ LISTED_AT_ONCE = 500
 CHANGED_AT_ONCE = 1_000
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(minutes=15)
-# How long a run waits for one lock, when nothing else is left to do, and for all of them together.
+# The second round of a run waits this long for one lock, and for all locks together.
 LOCK_PATIENCE = timedelta(milliseconds=250)
 RUN_PATIENCE = timedelta(seconds=5)
-# What is free is locked within this time; PostgreSQL has no zero here.
+# The first round does not wait for locks. `lock_timeout = 0` would mean no limit.
 NO_PATIENCE = timedelta(milliseconds=10)
 
 Row = TypeVar("Row", bound=models.Model)
@@ -38,11 +39,11 @@ logger = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Work(Generic[Row]):
-    """What a job does with its rows.
+    """The rows of a job and how to settle them.
 
-    `due` are the rows that are due, the oldest by the field `moment` first. `settle` receives each
-    one locked and returns a word for what became of it; it may lock the balance of the user in the
-    field `owner`. `on_failure` receives the key of a row that raised, and what it raised.
+    `due` selects the due rows; they are settled in order of the field `moment`, oldest first.
+    `settle` receives each row locked and returns a word for the outcome. It may lock the balance of
+    the user in the field `owner`. `on_failure` receives the key and the error of a row that raised.
     """
 
     job: str
@@ -54,7 +55,7 @@ class Work(Generic[Row]):
 
 
 class Settled(NamedTuple):
-    """A row and the word for what became of it; `error` is what it raised if it failed."""
+    """The key of a row, the word for its outcome, and the error if the row failed."""
 
     key: Any
     outcome: str
@@ -72,10 +73,10 @@ class _Locked(Exception):
 
 
 def settle_each(work: Work[Row], *, now: datetime, limit: int) -> Iterator[Settled]:
-    """Settle up to `limit` due rows, the free ones first; yield what became of each.
+    """Settle up to `limit` due rows and yield each outcome. Rows that are not locked come first.
 
-    Postponed rows wait for their time. Any number of processes may do so at once. Raises
-    DatabaseError while the database is away.
+    Postponed rows are left out until they are due again. Any number of processes may run this at
+    the same time. Raises DatabaseError while the database is unavailable.
     """
     run = _Run(work, now)
     rows = islice(run.waiting_rows(), limit)
@@ -94,26 +95,27 @@ def settle_each(work: Work[Row], *, now: datetime, limit: int) -> Iterator[Settl
 
 
 def retry_postponed(job: str, *, now: datetime) -> None:
-    """Make the postponed rows of a job due at once, for a run that somebody asks for."""
+    """Make all postponed rows of a job due now, for a run that an operator starts."""
     PostponedRow.objects.filter(job=job).update(due_at=now)
 
 
 def postponed_keys(job: str, *, now: datetime) -> list[str]:
-    """Return the keys of the job's rows that failed and are not tried again yet."""
+    """Return the keys of the job's rows that failed and are not yet due for a retry."""
     return list(_postponed(job, now).values_list("row_id", flat=True))
 
 
 def change_free(rows: QuerySet[Row], change: Callable[[QuerySet[Row]], int]) -> Iterator[int]:
-    """Apply `change` to the rows in batches, each its own transaction; yield how many it changed.
+    """Apply `change` to the rows in batches, each in its own transaction; yield each batch's count.
 
-    A changed row must not be among `rows` any more. Rows that are locked are left for another time.
+    `change` must remove a row from the set that `rows` selects, otherwise the loop never ends.
+    Locked rows are skipped.
     """
     while changed := _change_batch(rows, change):
         yield changed
 
 
 def is_locked(error: Exception) -> bool:
-    """Tell whether the database gave up waiting for a lock."""
+    """Return whether the error is a lock timeout or a deadlock."""
     return isinstance(error.__cause__, LockNotAvailable | DeadlockDetected)
 
 
@@ -125,7 +127,7 @@ def _change_batch(rows: QuerySet[Row], change: Callable[[QuerySet[Row]], int]) -
 
 
 def _postponed(job: str, now: datetime) -> QuerySet[PostponedRow]:
-    # A time further ahead than any pause is of a clock that was wrong.
+    # A time later than the longest pause was written while a clock was wrong. It does not count.
     return PostponedRow.objects.filter(job=job, due_at__gt=now, due_at__lte=now + LONGEST_PAUSE)
 
 
@@ -138,12 +140,13 @@ class _Run(Generic[Row]):
 
     def __post_init__(self) -> None:
         known = PostponedRow.objects.filter(job=self.work.job)
-        known.filter(due_at__lt=self.now - timedelta(days=1)).delete()  # settled otherwise
+        # Due for more than a day but not retried: something else has settled the row.
+        known.filter(due_at__lt=self.now - timedelta(days=1)).delete()
         self.attempts = dict(known.values_list("row_id", "attempts"))
         self.not_yet = set(postponed_keys(self.work.job, now=self.now))
 
     def waiting_rows(self) -> Iterator[_DueRow]:
-        """Yield what is due and not postponed, each row once."""
+        """Yield the due rows that are not postponed, each once."""
         found: list[_DueRow] = self._after(None)
         while found:
             yield from (row for row in found if str(row.key) not in self.not_yet)
@@ -159,18 +162,18 @@ class _Run(Generic[Row]):
         return [_DueRow(row[0], row[1], row[2] if owner else "") for row in listed[:LISTED_AT_ONCE]]
 
     def wait_for_locks(self) -> None:
-        """Begin the second round, in which each user's balance is worth a wait."""
+        """Start the second round, which waits for locks and tries every user again."""
         self.busy_users.clear()
         self.waited = 0.0
 
     def patience(self) -> timedelta:
-        """Return how long the next lock is worth waiting for."""
+        """Return how long to wait for the next lock."""
         return LOCK_PATIENCE if self.waited < RUN_PATIENCE.total_seconds() else NO_PATIENCE
 
     def settle_or_keep(
         self, row: _DueRow, locked: list[_DueRow], patience: timedelta
     ) -> Iterator[Settled]:
-        """Settle the row and yield what became of it; add it to `locked` if it cannot be had."""
+        """Settle the row and yield its outcome, or append the row to `locked` if it is locked."""
         if row.user_id in self.busy_users:
             locked.append(row)
             return
@@ -188,7 +191,7 @@ class _Run(Generic[Row]):
                 yield Settled(row.key, outcome)
 
     def _settle(self, row: _DueRow, patience: timedelta) -> str | None:
-        """Return the outcome, None if the row is no longer due. Raises _Locked."""
+        """Settle the row and return its outcome; None if it is no longer due. Raises _Locked."""
         try:
             with transaction.atomic():
                 wait_at_most(patience)
@@ -217,7 +220,7 @@ class _Run(Generic[Row]):
             _failures(self.work.job, row).delete()
 
     def _postpone(self, row: _DueRow, error: Exception) -> None:
-        """Record what the row raised and when it is due again. Raises without a database."""
+        """Record the error and the time of the next try. Raises DatabaseError if it cannot."""
         attempts = self.attempts.get(str(row.key), 0) + 1
         pause = min(FIRST_PAUSE * 2 ** min(attempts - 1, 10), LONGEST_PAUSE)
         logger.error(
@@ -245,7 +248,7 @@ def _failures(job: str, row: _DueRow) -> QuerySet[PostponedRow]:
 
 
 def wait_at_most(patience: timedelta) -> None:
-    """Let the current transaction wait so long for each lock, and no longer."""
+    """Set `lock_timeout` to `patience` for the rest of the current transaction."""
     milliseconds = int(patience.total_seconds() * 1000)
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{milliseconds}ms"])

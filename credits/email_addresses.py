@@ -1,18 +1,18 @@
-"""E-mail addresses of people, in the one form in which they are stored and compared."""
+"""E-mail addresses of people, in the canonical form that is stored and compared."""
 
 import re
 from unicodedata import normalize
 
 LENGTH = 320
 
-# Normalising or lower-casing makes ASCII characters of these; another mailbox must not come of it.
+# Normalising or lower-casing turns these into ASCII characters, which would be another mailbox.
 _LOOKALIKES = re.compile("[\u037e\u1fef\u212a]")
 
 
 def mailbox(email: str) -> str:
-    """Return `email` in the one form that is stored and compared.
+    """Return `email` in its canonical form: trimmed, NFC, lower case.
 
-    An address with a character that only looks like ASCII gives an empty string: nobody has that.
+    Returns an empty string, which matches no user, if a character only looks like ASCII.
     """
     if _LOOKALIKES.search(email):
         return ""

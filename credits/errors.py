@@ -1,17 +1,18 @@
-"""The base of all outcomes that the domain expects and a caller can act on."""
+"""The base class of all errors that the domain expects and a caller can handle."""
 
 from typing import Any, ClassVar
 
 
 class DomainError(Exception):
-    """An expected refusal.
+    """An expected error.
 
-    `code` is stable and snake_case, `status` the HTTP status that the API answers with, `details` a
-    mapping of plain values (Decimal allowed), or None; `retry_after` the whole seconds after which
-    it is worth trying again, or None. With `says_error` the answer repeats the message as `error`.
-    `field` names what a refusal of status 400 is about, in snake_case; `body` is the whole request.
-    Subclasses stand beside the function that raises them; `by_code` finds the class of a code, by
-    which the database's functions say why they moved nothing.
+    `code` is stable and in snake_case. `status` is the HTTP status of the API's answer. `details`
+    is a mapping of plain values (Decimal allowed) or None. `retry_after` is the number of whole
+    seconds to wait before a retry, or None. With `says_error` the answer repeats the message as
+    `error`, for existing clients. With status 400, `field` names the invalid field in snake_case;
+    `body` means the whole request. Subclasses are defined beside the function that raises them.
+    `by_code` maps each code to its class; the database functions return such a code when they
+    reject a call.
     """
 
     by_code: ClassVar[dict[str, type["DomainError"]]] = {}

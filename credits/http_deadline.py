@@ -1,7 +1,7 @@
-"""HTTP calls to other services, with a deadline for the whole call and a bound on the answer.
+"""HTTP calls to other services, with a deadline for the whole call and a limit on the answer.
 
-A timeout of `requests` starts anew with each read, so a server that sends one byte a second holds
-a thread for as long as it likes. Here every socket operation gets only the time that is left.
+The timeout of `requests` restarts with each read, so a server that sends one byte per second can
+hold a thread indefinitely. Here every socket operation gets only the time left until the deadline.
 """
 
 import io
@@ -26,7 +26,7 @@ _deadline: ContextVar[float] = ContextVar("http_deadline", default=float("inf"))
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """End every call of the block `seconds` from now, or earlier by an outer deadline."""
+    """Set a deadline `seconds` from now for all calls in the block; an earlier outer one wins."""
     token = _deadline.set(min(_deadline.get(), time.monotonic() + seconds))
     try:
         yield
@@ -35,10 +35,10 @@ def within(seconds: float) -> Iterator[None]:
 
 
 def session(seconds: float) -> requests.Session:
-    """Return a session whose calls each end within `seconds`, connecting and reading included.
+    """Return a session whose calls each end within `seconds`, including connecting and reading.
 
-    A call raises requests.RequestException, also for an answer of more than 4 MiB. Only the time
-    for the lookup of the host's name is the resolver's own.
+    A call raises requests.RequestException, also if the answer is larger than 4 MiB. The deadline
+    does not cover the DNS lookup, whose timeout is the resolver's.
     """
     made = requests.Session()
     adapter = _DeadlineAdapter(seconds)
@@ -96,7 +96,7 @@ def _read(answer: requests.Response) -> bytes:
 
 
 def _left() -> float | None:
-    """Return the seconds until the deadline; raise TimeoutError after it."""
+    """Return the seconds until the deadline (None: no deadline); raise TimeoutError after it."""
     deadline = _deadline.get()
     if deadline == float("inf"):
         return None
@@ -119,13 +119,16 @@ class _Socket(socket.socket):
 
 
 class _TLSSocket(ssl.SSLSocket):
-    """The same under TLS; a handshake has one timeout for all of it, set by `_limited`."""
+    """A TLS socket whose operations end at the deadline.
+
+    The handshake as a whole has one timeout, which `_limited` sets.
+    """
 
     def recv_into(self, *arguments: Any) -> int:
         self.settimeout(_left())
         return super().recv_into(*arguments)
 
-    def send(self, *arguments: Any) -> int:  # `sendall` calls it for each part
+    def send(self, *arguments: Any) -> int:  # `sendall` of ssl.SSLSocket calls `send` per part
         self.settimeout(_left())
         return super().send(*arguments)
 
@@ -137,7 +140,7 @@ def _limited(opened: socket.socket) -> socket.socket:
 
 
 def _connect_timeout() -> float | None:
-    """Return half of the time that is left: a host often has two addresses, tried in turn."""
+    """Return half of the time left, because a host often has two addresses, tried in turn."""
     left = _left()
     return left and left / 2
 

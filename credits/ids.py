@@ -1,4 +1,4 @@
-"""Ids of rows: UUIDs that sort by the time of their making (version 7, RFC 9562)."""
+"""Row ids: UUIDs that sort by creation time (version 7, RFC 9562)."""
 
 import secrets
 import time
@@ -12,14 +12,14 @@ _VARIANT = 0x2 << 62
 def new_id() -> UUID:
     """Return a new UUIDv7: 48 bits of Unix milliseconds, then 74 random bits.
 
-    Rows made together lie together in the primary key's index, so a large table costs an insert no
-    more than a small one.
+    Rows created together are adjacent in the primary key's index, so an insert into a large table
+    costs no more than into a small one.
     """
     return _version_7(time.time_ns() // 1_000_000, secrets.randbits(74))
 
 
 def id_at(moment: datetime, random: int) -> UUID:
-    """Return the id of a row made at another moment; `random` are its 74 random bits."""
+    """Return the UUIDv7 of a row created at `moment`; `random` supplies its 74 random bits."""
     return _version_7(int(moment.timestamp() * 1000), random)
 
 

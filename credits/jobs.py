@@ -1,4 +1,4 @@
-"""What the worker does for this app."""
+"""The worker's jobs of this app."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -15,29 +15,29 @@ from credits.reporting import daily_totals
 from credits.sync import cloud_sync
 from credits.worker import Job
 
-# So many rows in one run, so that no job keeps the others waiting for long.
+# The limit keeps one job from delaying the others.
 ROWS_PER_RUN = 5_000
 
 logger = structlog.get_logger(__name__)
 
 
 def expire_reservations(now: datetime) -> Iterator[str]:
-    """Free the credits of reservations whose time is over."""
+    """Expire reservations past their `expires_at`, which frees the held credits."""
     return reservations.expire_due(now=now, limit=ROWS_PER_RUN)
 
 
 def renew_subscriptions(now: datetime) -> Iterator[str]:
-    """Charge or pause what is due of Cloud Sync."""
+    """Charge or pause the Cloud Sync subscriptions that are due."""
     return cloud_sync.renew_due(now=now, limit=ROWS_PER_RUN)
 
 
 def deliver_outbox(now: datetime) -> Iterator[str]:
-    """Tell mana-notify what is due."""
+    """Deliver the outbox messages that are due to mana-notify."""
     return outbox.deliver_due(now=now)
 
 
 def check_ledger(now: datetime) -> Iterator[str]:
-    """Check what changed, or once a week everything. Raises BooksDoNotClose."""
+    """Check the changed balances, and once a week all of them. Raises BooksDoNotClose."""
     discrepancies = 0
     for batch in ledger_checks.check(ledger_checks.due(now=now)):
         for one in batch.discrepancies:
@@ -50,20 +50,20 @@ def check_ledger(now: datetime) -> Iterator[str]:
 
 
 def clean_up_outbox(now: datetime) -> Iterator[str]:
-    """Delete messages that were delivered long ago."""
+    """Delete old delivered outbox messages."""
     for count in outbox.clean_up(now=now):
         yield from repeat("deleted", count)
 
 
 def clean_up_keys(now: datetime) -> Iterator[str]:
-    """Delete idempotency keys that are old; never with IDEMPOTENCY_KEYS_KEPT_DAYS 0."""
+    """Delete keys older than IDEMPOTENCY_KEYS_KEPT_DAYS; with 0, keep all of them."""
     if kept := timedelta(days=settings.IDEMPOTENCY_KEYS_KEPT_DAYS):
         for count in key_retention.delete_older(now - kept):
             yield from repeat("deleted", count)
 
 
 def sum_days(now: datetime) -> Iterator[str]:
-    """Sum yesterday and today, for the figures of the back office."""
+    """Update the daily sums of today and yesterday for the back office."""
     for _, summed in daily_totals.sum_due(now=now):
         yield "summed" if summed else SKIPPED
 

@@ -1,20 +1,20 @@
-"""User ids and labels: which ones are valid, on the wire and in commands."""
+"""Validation of user ids and labels, on the wire and in commands."""
 
 import re
 
 LONGEST_USER_ID = 255
 
 _CONTROLS = r"\u0000-\u001f\u007f-\u009f"
-# Invisible characters that no reader sees and no `strip` removes: soft hyphen, Mongolian vowel
-# separator, zero-width characters, marks of direction, word joiner, byte order mark.
+# Invisible characters that `strip` does not remove: soft hyphen, Mongolian vowel separator,
+# zero-width characters, direction marks, word joiner, byte order mark.
 _ZERO_WIDTH = r"\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff"
 _OUTER = rf"[^\s{_ZERO_WIDTH}{_CONTROLS}]"
-# Regular expressions for the API's schema too: only what Python and JavaScript read alike.
+# The API's schema has these patterns too: only syntax that Python and JavaScript share.
 LABEL = rf"^[^{_CONTROLS}]*[^\s{_CONTROLS}][^{_CONTROLS}]*$"
 USER_ID = rf"^{_OUTER}([^{_CONTROLS}]*{_OUTER})?$"
 
 _CONTROL = re.compile(rf"[{_CONTROLS}]")
-# U+FEFF is white space in JavaScript, whose patterns the API's schema has.
+# `\s` includes U+FEFF in JavaScript, which evaluates the patterns of the API's schema.
 _VISIBLE = re.compile(r"[^\s\ufeff]")
 _USER_ID = re.compile(USER_ID)
 
@@ -26,16 +26,17 @@ MESSAGES = {
 
 
 def error_for_label(text: str) -> str | None:
-    """Return the key in MESSAGES of what is wrong with a label, or None."""
+    """Return the key in MESSAGES of the error in a label, or None if the label is valid."""
     if _CONTROL.search(text):
         return "control"
     return None if _VISIBLE.search(text) else "blank"
 
 
 def error_for_user_id(text: str) -> str | None:
-    """Return the key in MESSAGES of what is wrong with a user's id, or None; not its length.
+    """Return the key in MESSAGES of the error in a user id, or None if the id is valid.
 
-    Two ids that look alike on a screen would be two accounts.
+    Outer blanks and invisible characters are rejected, because two ids that look the same would be
+    two accounts. The length is not checked here.
     """
     if error := error_for_label(text):
         return error

@@ -1,14 +1,16 @@
-"""Who calls the API: a user with a token, or a service of the ecosystem with a key."""
+"""Principals: the callers of the API. A user has a token, a service of the ecosystem has a key."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import ClassVar
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person, as their token from mana-auth describes them.
+    """A person, as described by their token from mana-auth.
 
-    `email_verified` is false when mana-auth says that it does not know whose address `email` is.
+    `email_verified` is false if mana-auth reports that the user has not confirmed `email`.
     """
 
     id: str
@@ -23,13 +25,19 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Another service; `name` is its `X-App-Id`, if it gave one."""
+    """Another service; `name` is the name of its key, or its `X-App-Id` with the shared key.
+
+    `scopes` is None for the shared key, which has every scope. `caps` maps the name of each cap to
+    its limit in credits per UTC day.
+    """
 
     name: str | None = None
+    scopes: frozenset[str] | None = None
+    caps: Mapping[str, Decimal] = field(default_factory=dict)
 
     is_authenticated: ClassVar[bool] = True
 
     @property
     def actor(self) -> str:
-        """The actor that its transactions carry."""
+        """Return the actor to record in the service's transactions."""
         return f"service:{self.name}" if self.name else "service"

@@ -1,8 +1,8 @@
-"""Pseudonyms: the random ids that stand for persons who were erased."""
+"""Pseudonyms: the random user ids that replace the ids of erased persons."""
 
 PREFIX = "erased:"
 
 
 def is_erased(user_id: str) -> bool:
-    """Tell whether this is the pseudonym of somebody who was erased."""
+    """Return whether `user_id` is the pseudonym of an erased person."""
     return user_id.startswith(PREFIX)

@@ -1,4 +1,4 @@
-"""Roles of operators: groups, filled by migrations."""
+"""Roles of operators: Django groups that migrations create."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -13,12 +13,13 @@ ALL = (SUPPORT, FINANCE, AUDITOR, ADMINISTRATOR)
 
 
 def give(apps: Any, app_label: str, permissions: Mapping[str, Collection[str]]) -> None:
-    """Give an app's permissions, codename → roles, to the roles; for migrations.
+    """Grant an app's permissions (codename → roles) to the roles, in a migration.
 
-    `apps` is the migration's registry. What roles have besides stays.
+    `apps` is the migration's app registry. Other permissions of the roles are kept.
     """
     config = apps.get_app_config(app_label)
-    config.models_module = True  # the registry of a migration has none, and makes no permissions
+    # create_permissions skips an app without a models module, as in a migration's registry.
+    config.models_module = True
     create_permissions(config, apps=apps, verbosity=0)
     config.models_module = None
     for codename, roles in permissions.items():

@@ -1,4 +1,4 @@
-"""CSV files: strict reading, which names the line of a mistake, and writing without formulas."""
+"""CSV files: strict reading with line numbers in errors, and writing that escapes formulas."""
 
 import csv
 import io
@@ -13,12 +13,12 @@ BOM = "\ufeff"
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _EXCEL = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-# A spreadsheet skips blanks and invisible characters, and reads full-width signs as ASCII.
+# Spreadsheets skip blanks and invisible characters before a formula, and accept full-width signs.
 _SKIPPED = (
     r"\s\x00-\x1f\x7f-\x9f\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\""
 )
 _FORMULA = r"=+\-@\u2212\uff1d\uff0b\uff0d\uff20\ufe62\ufe63\ufe66\ufe6b"
-# A program with another separator than the comma begins a cell after it, also inside quotes.
+# A program with another separator than the comma starts a cell after it, even inside quotes.
 _STARTS = re.compile(
     rf"\A(?=[\t\r]|[{_SKIPPED}]*[{_FORMULA}])"
     rf"|(?<=[,;|\t\r\n\v\f\x85\u2028\u2029])(?=[{_SKIPPED}]*[{_FORMULA}])"
@@ -26,18 +26,18 @@ _STARTS = re.compile(
 
 
 class SpreadsheetUnreadable(ValueError):
-    """The file is not a CSV file in UTF-8 with the expected columns; the text says why."""
+    """The file is not a CSV file in UTF-8 with the expected columns; the message says why."""
 
 
 class Row(NamedTuple):
-    """A row of a file: the number of its first line, its cells by column."""
+    """A row of a file: the number of its first line, and its cells by column name."""
 
     line: int
     cells: dict[str, str]
 
 
 def read(path: Path, columns: Sequence[str]) -> list[Row]:
-    """Return the rows of a CSV file with exactly these columns, in any order.
+    """Read the rows of a CSV file that must have exactly these columns, in any order.
 
     Raises SpreadsheetUnreadable.
     """
@@ -49,9 +49,10 @@ def read(path: Path, columns: Sequence[str]) -> list[Row]:
 
 
 def write(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) -> int:
-    """Write the file, readable by its owner only, and return the number of rows.
+    """Write the file with mode 0600 and return the number of rows.
 
-    A draft beside the file replaces it at the end: no run leaves half a file there.
+    The rows go to a temporary file beside it, which replaces the file at the end, so an interrupted
+    run leaves no partial file under the name.
     """
     if path.exists() and not path.is_file():  # /dev/stdout must not be replaced
         return _write(path, header, rows)
@@ -63,7 +64,7 @@ def write(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) -
 
 
 def lines(header: Sequence[str], rows: Iterable[Iterable[object]]) -> Iterator[str]:
-    """Yield the lines of a CSV file, the first with a BOM: Excel takes a file without for ANSI."""
+    """Yield the lines of a CSV file. The BOM makes Excel read the file as UTF-8."""
     writer = csv.writer(_Echo(), quoting=csv.QUOTE_NONNUMERIC)
     yield BOM + writer.writerow(header)
     for row in rows:
@@ -71,7 +72,7 @@ def lines(header: Sequence[str], rows: Iterable[Iterable[object]]) -> Iterator[s
 
 
 def _write(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) -> int:
-    count = -1  # the header is no row
+    count = -1  # the header is not a row
     with path.open("w", newline="", encoding="utf-8") as file:
         for line in lines(header, rows):
             file.write(line)
@@ -80,9 +81,9 @@ def _write(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) 
 
 
 def _cell(value: object) -> int | Decimal | str:
-    """Return a number as a number; everything else as text that starts no formula."""
+    """Return a number unchanged, and any other value as text with formulas escaped."""
     if isinstance(value, Decimal):
-        return Decimal(format(value, "f"))  # never 1E+2
+        return Decimal(format(value, "f"))  # avoids the notation 1E+2
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if value is None:
@@ -122,7 +123,7 @@ def _wrong_bytes(data: bytes) -> str | None:
 
 
 def _rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the first line's number and the cells of each row that is not empty."""
+    """Yield the number of the first line and the cells of each row that is not empty."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     while True:
         line = reader.line_num + 1
@@ -143,7 +144,7 @@ def _wrong_header(path: Path, header: list[str], columns: Sequence[str]) -> str:
     for separator, name in ((";", "semicolons"), ("\t", "tabs")):
         if separator in "".join(header):
             return (
-                f"{path} is separated by {name}, as German Excel writes it, not by commas. "
+                f"{path} is separated by {name} (German Excel's default), not by commas. "
                 f"The file's first line must be: {expected}"
             )
     return f"The file's first line must be: {expected}"
@@ -152,13 +153,13 @@ def _wrong_header(path: Path, header: list[str], columns: Sequence[str]) -> str:
 def _cells(line: int, header: list[str], cells: list[str]) -> dict[str, str]:
     if len(cells) != len(header):
         raise SpreadsheetUnreadable(
-            f"Line {line}: {len(header)} columns are expected, not {len(cells)}"
+            f"Line {line}: expected {len(header)} columns, found {len(cells)}"
         )
     return dict(zip(header, cells, strict=True))
 
 
 class _Echo:
-    """A file that hands back what is written to it."""
+    """A file object whose `write` returns the text instead of storing it."""
 
     def write(self, text: str) -> str:
         """Return the text."""

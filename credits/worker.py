@@ -1,12 +1,12 @@
-"""The worker: runs the apps' jobs when they are due, in any number of processes at once.
+"""The worker: runs the apps' jobs when they are due, in any number of processes at the same time.
 
-A job is a generator of committed steps, which takes only rows that no other process holds. So jobs
-that recur every few seconds run in every process and share the work; nightly ones are claimed, once
-per night, by their row in `credits.job_runs`. Stopping waits for the current step, no longer.
+A job is a generator of committed steps. It skips rows that another process has locked, so jobs that
+recur every few seconds run in every process and share the work. A nightly job is claimed once per
+night by its row in `credits.job_runs`. Stopping waits for the current step only.
 
-The time by which rows are due is the database's: a host whose clock is wrong expires nothing early.
+The database's clock decides whether a row is due, so a wrong clock on a host expires nothing early.
 
-An app brings its jobs as `JOBS` in its module `jobs`.
+An app defines its jobs as `JOBS` in its module `jobs`.
 """
 
 import time
@@ -36,12 +36,12 @@ logger = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Something that is done again and again.
+    """A recurring task.
 
-    `run(now)` yields a word for each step, after it is committed. It recurs `every` so often;
-    with `at_hour` (UTC) once per night, and `every` is how often that is looked at. `next_due`
-    returns when its oldest row is or will be due, for the metrics. A step whose word is `failed`
-    makes the run count as failed.
+    `run(now)` yields a word for the outcome of each step after the step is committed. A step with
+    the word `failed` makes the run count as failed. `every` is the interval between two runs. A job
+    with `at_hour` (UTC) runs once per night, and `every` is how often the worker checks for it.
+    `next_due` returns when the oldest row is or will be due, for the metrics.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Job:
 
 @cache
 def jobs() -> dict[str, Job]:
-    """Return all apps' jobs by name."""
+    """Return the jobs of all apps by name."""
     modules = [
         import_module(f"{config.name}.jobs")
         for config in apps.get_app_configs()
@@ -63,7 +63,7 @@ def jobs() -> dict[str, Job]:
 
 
 def now() -> datetime:
-    """Return the present moment by the database's clock, in UTC."""
+    """Return the current time of the database's clock, in UTC."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         moment: datetime = cursor.fetchone()[0]
@@ -76,32 +76,33 @@ def work(
     clock: Callable[[], datetime] = now,
     pace: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Run what is due until `stop` is set. A job that fails is logged and tried again later.
+    """Run the due jobs until `stop` is set. A failed job is logged and retried later.
 
-    `clock` says what is due; `pace` counts the seconds between two runs of a job.
+    `clock` returns the time by which rows are due. `pace` is a monotonic clock in seconds, which
+    measures the intervals between runs.
     """
     next_at = dict.fromkeys(jobs(), pace())
     while not stop.is_set():
         for name, job in jobs().items():
             if next_at[name] <= pace() and not stop.is_set():
-                close_old_connections()  # one that broke is replaced, as between requests
+                close_old_connections()  # replaces a broken connection, as between requests
                 _attempt(job, clock, stop)
                 next_at[name] = pace() + job.every.total_seconds()
         stop.wait(max(0.0, min(next_at.values()) - pace()))
 
 
 def work_once(stop: Event, *, clock: Callable[[], datetime] = now) -> bool:
-    """Run each job that is due, once; return whether all went well."""
+    """Run each due job once; return whether all succeeded."""
     results = [_attempt(job, clock, stop) for job in jobs().values() if not stop.is_set()]
     return all(results)
 
 
 def run(job: Job, *, now: datetime, stop: Event | None = None) -> Counter[str]:
-    """Run a job, keep what it came to, and return how often each outcome came up.
+    """Run a job, record the result, and return the number of steps by outcome.
 
-    A run with failed rows is recorded as failed. A command may run a job of its own under the name
-    of a nightly one: what it came to is kept there, and the night's run and its claim stay as they
-    are.
+    A run with failed rows is recorded as failed. A command may run its own job under the name of a
+    nightly one. The result is then recorded under that name, and the nightly run and its claim are
+    not changed.
     """
     outcomes: Counter[str] = Counter()
     try:
@@ -111,7 +112,7 @@ def run(job: Job, *, now: datetime, stop: Event | None = None) -> Counter[str]:
                 _release(job)
                 return outcomes
     except Exception as error:
-        with suppress(DatabaseError):  # the database may be what failed
+        with suppress(DatabaseError):  # the database itself may be the cause
             _record_failure(job, now, outcomes, f"{type(error).__name__}: {error}")
         raise
     if failed := outcomes[FAILED]:
@@ -144,9 +145,9 @@ def _night(job: Job, now: datetime) -> date:
 
 
 def _claim(job: Job, now: datetime) -> bool:
-    """Claim tonight's run, unless it is done or another process is at it.
+    """Claim tonight's run and return True, unless it is done or another process has claimed it.
 
-    A night or a claim of the future was recorded while a clock was wrong, and does not count.
+    A night or a claim in the future was recorded while a clock was wrong and is ignored.
     """
     JobRun.objects.bulk_create([JobRun(name=job.name)], ignore_conflicts=True)
     tonight = _night(job, now)

@@ -4,6 +4,6 @@ from django.apps import AppConfig
 
 
 class InternalApiConfig(AppConfig):
-    """The app without tables that serves `/api/v1/internal`."""
+    """The app that owns the keys of services and serves `/api/v1/internal`."""
 
     name = "internal_api"

@@ -1,29 +1,72 @@
-"""Services authenticate with a shared key in `X-Service-Key`."""
+"""Services authenticate with a key in `X-Service-Key`, and each key has its scopes."""
 
 import hmac
+from typing import Any, cast
 
 from django.conf import settings
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from credits.api.wire_serializers import header_text
+from credits.errors import DomainError
 from credits.principals import Service
+from internal_api.known_keys import KNOWN
 from internal_api.serializers import APP_ID
+from internal_api.service_counters import requests
+from internal_api.service_keys import MARK
+
+
+class ScopeMissing(DomainError):
+    """The service key lacks the scope that this operation needs. Details: `scope`."""
+
+    code = "scope_missing"
+    status = 403
+    message = "The service key lacks a scope"
 
 
 class ServiceKeyAuthentication(BaseAuthentication):
-    """Accepts any of `MANA_SERVICE_KEY`, compared in constant time."""
+    """Accepts a service key of the database, and any of `MANA_SERVICE_KEY` with every scope."""
 
     def authenticate(self, request: Request) -> tuple[Service, None]:
         """Return the service; raise AuthenticationFailed."""
-        given = request.META.get("HTTP_X_SERVICE_KEY", "").encode()
-        matches = [hmac.compare_digest(given, key.encode()) for key in settings.MANA_SERVICE_KEYS]
-        if not any(matches):
+        given = request.META.get("HTTP_X_SERVICE_KEY", "")
+        service = _shared(request, given) or _keyed(given)
+        if service is None:
             raise AuthenticationFailed("Invalid or missing service key")
-        name = header_text(request, "HTTP_X_APP_ID", field="appId")
-        return Service(APP_ID.parse({"appId": name})["name"] if name else None), None
+        return service, None
 
     def authenticate_header(self, request: Request) -> str:
         """Name the scheme in `WWW-Authenticate`."""
         return "X-Service-Key"
+
+
+class HasScope(BasePermission):
+    """Lets a service through whose key has the scope of the view's `operation`."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        """Return True; raise ScopeMissing."""
+        scope = getattr(view, view.action).described.scope
+        service = cast("Service", request.user)
+        if service.scopes is not None and scope not in service.scopes:
+            raise ScopeMissing(scope=scope)
+        return True
+
+
+def _keyed(secret: str) -> Service | None:
+    key = KNOWN.find(secret) if secret.startswith(MARK) else None
+    if key is None:
+        return None
+    requests(key.name).inc()
+    return Service(key.name, scopes=frozenset(key.scopes), caps=key.caps)
+
+
+def _shared(request: Request, given: str) -> Service | None:
+    encoded = given.encode()
+    matches = [hmac.compare_digest(encoded, key.encode()) for key in settings.MANA_SERVICE_KEYS]
+    if not any(matches):
+        return None
+    name = header_text(request, "HTTP_X_APP_ID", field="appId")
+    requests("").inc()
+    return Service(APP_ID.parse({"appId": name})["name"] if name else None)

@@ -1,5 +1,7 @@
 """Spends of many users in one request (`/api/v1/internal/credits/use/batch`, service key)."""
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from rest_framework.request import Request
@@ -9,11 +11,12 @@ from rest_framework.serializers import ValidationError
 from credits.api.openapi import operation
 from credits.api.views import memo
 from credits.api.wire_serializers import origin
-from credits.ledger import spend_batches
-from credits.ledger.spend_batches import Spend
+from credits.errors import DomainError
+from credits.ledger.spend_batches import Spend, Spent
 from internal_api import batch_serializers as wire
+from internal_api import scopes, service_caps
 from internal_api.serializers import SERVICE_USE
-from internal_api.views import ServiceViewSet
+from internal_api.views import ServiceViewSet, service
 
 
 class BatchViewSet(ServiceViewSet):
@@ -23,6 +26,7 @@ class BatchViewSet(ServiceViewSet):
         "internal_use_batch",
         request=wire.UseBatchSerializer,
         response=wire.UseBatchResponseSerializer,
+        scope=scopes.USE,
     )
     def use(self, request: Request) -> Response:
         """Spend for up to 1,000 items, each as `use` would; a refused one does not stop the others.
@@ -34,9 +38,15 @@ class BatchViewSet(ServiceViewSet):
             raise ValidationError({"Idempotency-Key": ["Each item has its own idempotencyKey."]})
         parsed = [_parsed(item) for item in wire.USE_BATCH.parse(request.data)["items"]]
         spends = [item for item in parsed if isinstance(item, Spend)]
-        results = iter(spend_batches.spend_all(spends, origin=origin(request)))
+        results = iter(_spend_all(request, spends))
         outcomes = [next(results) if isinstance(item, Spend) else item for item in parsed]
         return Response({"items": [wire.outcome(result) for result in outcomes]})
+
+
+def _spend_all(request: Request, spends: Sequence[Spend]) -> list[Spent | DomainError]:
+    return service_caps.spend_all(
+        service(request), spends, origin=origin(request), now=datetime.now(UTC)
+    )
 
 
 def _parsed(item: Any) -> Spend | ValidationError:

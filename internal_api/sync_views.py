@@ -10,6 +10,7 @@ from credits.api.openapi import operation
 from credits.api.sync_serializers import SYNC_STATUS, SyncStatusSerializer
 from credits.api.wire_serializers import named_user
 from credits.sync import cloud_sync
+from internal_api import scopes
 from internal_api import serializers as wire
 from internal_api.views import ServiceViewSet
 
@@ -19,12 +20,16 @@ RENEWALS_PER_REQUEST = 5_000
 class SyncViewSet(ServiceViewSet):
     """A user's Cloud Sync, and the renewal of all that are due."""
 
-    @operation("internal_sync_status", response=SyncStatusSerializer)
+    @operation("internal_sync_status", response=SyncStatusSerializer, scope=scopes.SYNC)
     def status(self, request: Request, user_id: str) -> Response:
         """Whether the user's sync is on, and when the next charge is due."""
         return Response(SYNC_STATUS.represent(cloud_sync.status(named_user(user_id))))
 
-    @operation("internal_sync_charge_recurring", response=wire.RenewSubscriptionsResponseSerializer)
+    @operation(
+        "internal_sync_charge_recurring",
+        response=wire.RenewSubscriptionsResponseSerializer,
+        scope=scopes.SYNC,
+    )
     def charge_recurring(self, request: Request) -> Response:
         """Renew what is due, up to 5,000 subscriptions; safe to call at any time, many times."""
         now = worker.now()

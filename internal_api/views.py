@@ -1,7 +1,9 @@
 """What services do with a user's credits (`/api/v1/internal`, service key)."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,6 +21,7 @@ from credits.ledger.posting import (
     ExceedsOriginal,
     InsufficientCredits,
     Memo,
+    Posting,
     TransactionUnknown,
     UserUnknown,
 )
@@ -29,28 +32,37 @@ from credits.ledger.reservations import (
     ReservationReleased,
     ReservationUnknown,
 )
+from credits.principals import Service
 from gifts import pending
 from gifts.blocks import GiftsBlocked
+from internal_api import scopes, service_caps
 from internal_api import serializers as wire
-from internal_api.authentication import ServiceKeyAuthentication
+from internal_api.authentication import HasScope, ServiceKeyAuthentication
+from internal_api.service_caps import GRANTS, REFUNDS, CapReached
 
 
 class ServiceViewSet(GenericViewSet[Any]):
     """The base of all views for services."""
 
     authentication_classes = (ServiceKeyAuthentication,)
+    permission_classes = (HasScope,)
 
 
 class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
     """A user's balance, seen and moved by services."""
 
-    @operation("internal_balance", response=wire.ServiceBalanceSerializer)
+    @operation(
+        "internal_balance", response=wire.ServiceBalanceSerializer, scope=scopes.BALANCE_READ
+    )
     def balance(self, request: Request, user_id: str) -> Response:
         """What the user has; makes no row."""
         return Response(wire.SERVICE_BALANCE.represent(ledger.balance_of(named_user(user_id))))
 
     @operation(
-        "internal_init", request=wire.InitBalanceSerializer, response=wire.BalanceRowSerializer
+        "internal_init",
+        request=wire.InitBalanceSerializer,
+        response=wire.BalanceRowSerializer,
+        scope=scopes.INIT,
     )
     def init(self, request: Request) -> Response:
         """Return the user's balance row, made when there was none."""
@@ -62,13 +74,21 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
         "internal_use",
         request=wire.ServiceUseCreditsSerializer,
         response=UseCreditsResponseSerializer,
-        refuses=(InsufficientCredits, OperationUnknown, BalanceTooLarge),
+        refuses=(InsufficientCredits, OperationUnknown, BalanceTooLarge, CapReached),
+        scope=scopes.USE,
     )
     def use(self, request: Request) -> Response:
         """Spend a user's credits, once per idempotency key. 402 when they do not suffice."""
         body = wire.SERVICE_USE.parse(request.data)
-        posting = ledger.spend(
-            body["user_id"], body["amount"], memo=memo(body), origin=origin(request, body)
+        spend = partial(
+            ledger.spend,
+            body["user_id"],
+            body["amount"],
+            memo=memo(body),
+            origin=origin(request, body),
+        )
+        posting = service_caps.spending(
+            service(request), body["user_id"], spend, now=datetime.now(UTC)
         )
         return Response(USED.represent(posting))
 
@@ -76,36 +96,42 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
         "internal_refund",
         request=wire.RefundSerializer,
         response=wire.RefundResponseSerializer,
-        refuses=(UserUnknown, TransactionUnknown, ExceedsOriginal, BalanceTooLarge),
+        refuses=(UserUnknown, TransactionUnknown, ExceedsOriginal, BalanceTooLarge, CapReached),
+        scope=scopes.REFUND,
     )
     def refund(self, request: Request) -> Response:
         """Give used credits back; of a named usage at most what it took, in sum."""
         body = wire.REFUND.parse(request.data)
-        posting = ledger.refund(
+        refund = partial(
+            ledger.refund,
             body["user_id"],
             body["amount"],
             memo=memo(body),
             origin=origin(request, body),
             usage_id=body["usage_id"],
         )
+        posting = refund() if body["usage_id"] else _counted(request, REFUNDS, body, refund)
         return Response(wire.REFUNDED.represent(posting))
 
     @operation(
         "internal_grant",
         request=wire.GrantSerializer,
         response=wire.GrantResponseSerializer,
-        refuses=(BalanceTooLarge,),
+        refuses=(BalanceTooLarge, CapReached),
+        scope=scopes.GRANT,
     )
     def grant(self, request: Request) -> Response:
         """Give credits without payment, once per user and `referenceId`."""
         body = wire.GRANT.parse(request.data)
-        posting = ledger.grant(
+        grant = partial(
+            ledger.grant,
             body["user_id"],
             body["amount"],
             memo=_grant_memo(body),
             origin=origin(request, body),
             cause=ledger.grant_cause(body["user_id"], body["reference_id"]),
         )
+        posting = _counted(request, GRANTS, body, grant)
         return Response(wire.GRANTED.represent(posting))
 
 
@@ -122,17 +148,23 @@ class ReservationViewSet(ChangesNamedAccount, ServiceViewSet):
             BalanceTooLarge,
             ReservationReleased,
             ReservationExpired,
+            CapReached,
         ),
+        scope=scopes.RESERVE,
     )
     def reserve(self, request: Request) -> Response:
         """Hold credits for a spend under way. 402 when they do not suffice."""
         body = wire.RESERVE.parse(request.data)
-        hold = reservations.reserve(
+        reserve = partial(
+            reservations.reserve,
             body["user_id"],
             body["amount"],
             reason=body["reason"],
             origin=origin(request, body),
             ttl=timedelta(seconds=body["ttl_seconds"]),
+        )
+        hold = service_caps.spending(
+            service(request), body["user_id"], reserve, now=datetime.now(UTC)
         )
         return Response(wire.RESERVED.represent(hold))
 
@@ -148,6 +180,7 @@ class ReservationViewSet(ChangesNamedAccount, ServiceViewSet):
             ExceedsReservation,
             BalanceTooLarge,
         ),
+        scope=scopes.RESERVE,
     )
     def commit(self, request: Request) -> Response:
         """Spend what was reserved, or `amount` of it; the rest is released."""
@@ -165,6 +198,7 @@ class ReservationViewSet(ChangesNamedAccount, ServiceViewSet):
         request=wire.ReleaseReservationSerializer,
         response=wire.ReleaseReservationResponseSerializer,
         refuses=(ReservationUnknown, ReservationCommitted, ReservationExpired),
+        scope=scopes.RESERVE,
     )
     def release(self, request: Request) -> Response:
         """Let the reserved credits go."""
@@ -181,6 +215,7 @@ class GiftViewSet(ChangesNamedAccount, ServiceViewSet):
         request=wire.RedeemPendingGiftsSerializer,
         response=wire.RedeemPendingGiftsResponseSerializer,
         refuses=(GiftsBlocked, BalanceTooLarge),
+        scope=scopes.GIFTS,
     )
     def redeem_pending(self, request: Request) -> Response:
         """Redeem the gifts that wait for the user's e-mail address, at most 1,000 of them."""
@@ -189,6 +224,17 @@ class GiftViewSet(ChangesNamedAccount, ServiceViewSet):
         unkeyed = origin(request)._replace(key=None)
         arrived = pending.redeem_pending(**body, origin=unkeyed, now=datetime.now(UTC))
         return Response(wire.ARRIVED.represent(arrived))
+
+
+def service(request: Request) -> Service:
+    """Return the service whose key the request carries."""
+    return cast("Service", request.user)
+
+
+def _counted(
+    request: Request, cap: str, body: dict[str, Any], post: Callable[[], Posting]
+) -> Posting:
+    return service_caps.counted(service(request), cap, body["amount"], post, now=datetime.now(UTC))
 
 
 def _grant_memo(body: dict[str, Any]) -> Memo:

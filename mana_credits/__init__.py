@@ -1,3 +1,3 @@
-"""The composition root: settings, URLs, the conventions of the API, how the service is run."""
+"""The composition root: settings, URLs, API conventions and process configuration."""
 
 __version__ = "0.1.0"

@@ -1,16 +1,16 @@
-"""Django's entry for the composition root."""
+"""Django app configuration of the composition root."""
 
 from django.apps import AppConfig
 
 
 class CompositionRoot(AppConfig):
-    """Puts the apps together; has system checks, and no models."""
+    """Connects the apps. It registers system checks and has no models."""
 
     name = "mana_credits"
 
     def ready(self) -> None:
-        """Register the checks, and each app's part of an erasure."""
-        from mana_credits import checks  # noqa: F401, PLC0415  # models are not loaded before
+        """Register the system checks and the tables that an erasure covers in each app."""
+        from mana_credits import checks  # noqa: F401, PLC0415  # needs loaded models
         from mana_credits.privacy import erasure, event_erasure, gift_erasure  # noqa: PLC0415
 
         erasure.add_rows(gift_erasure.ROWS)

@@ -1,7 +1,8 @@
-"""System checks of the environment: what is unsafe, and what is most likely forgotten.
+"""System checks for unsafe settings and for settings that are easily forgotten.
 
 An error (`mana_credits.E…`) stops the web server from starting with DEBUG off; a warning (`W…`) is
-shown by `manage.py check --deploy`. Missing secrets never come this far: see `environment.secret`.
+shown by `manage.py check --deploy`. Missing secrets and invalid numbers stop every command before
+the checks run: see `environment.py`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -24,21 +25,19 @@ Found = Iterator[CheckMessage]
 
 
 class UnsafeSettings(Exception):
-    """The errors that the checks found, one in each line."""
+    """Lists the errors that the checks found, one per line."""
 
 
 def refuse_unsafe() -> None:
-    """Raise UnsafeSettings when the checks below find an error; with DEBUG on, only E001 counts."""
-    messages = run_checks(
-        tags=[Tags.security, Tags.compatibility], include_deployment_checks=not settings.DEBUG
-    )
+    """Raise UnsafeSettings when the checks below find an error; with DEBUG on they are skipped."""
+    messages = run_checks(tags=[Tags.security], include_deployment_checks=not settings.DEBUG)
     errors = [f"{one.id}: {one.msg}" for one in messages if one.is_serious()]
     if errors:
         raise UnsafeSettings("\n".join(errors))
 
 
 def environment(check: Callable[[], Found]) -> Callable[..., list[CheckMessage]]:
-    """Register a check of the environment that only matters in production."""
+    """Register a check that runs only in production (`deploy=True`)."""
 
     def registered(app_configs: Iterable[AppConfig] | None, **_: Any) -> list[CheckMessage]:
         return list(check())
@@ -46,25 +45,9 @@ def environment(check: Callable[[], Found]) -> Callable[..., list[CheckMessage]]
     return register(Tags.security, deploy=True)(registered)
 
 
-@register(Tags.compatibility)
-def numbers(app_configs: Iterable[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """Find numbers that mean nothing."""
-    at_least = {
-        "DATABASE_POOL_SIZE": (settings.DATABASE_POOL_SIZE, 1),
-        "TRUSTED_PROXIES": (settings.TRUSTED_PROXIES, 0),
-        **{f"BULKHEADS, {name},": (places, 1) for name, places in settings.BULKHEADS.items()},
-        **{f"The limit of misses per {of}": (n, 1) for of, n in settings.GIFT_MISS_LIMITS.items()},
-    }
-    return [
-        Error(f"{name} is {value}; it has to be {least} at least.", id="mana_credits.E001")
-        for name, (value, least) in at_least.items()
-        if value < least
-    ]
-
-
 @environment
 def secrets() -> Found:
-    """Find secrets that can be guessed, or are for tests."""
+    """Find weak, published or missing secrets and Stripe test keys."""
     if len(settings.SECRET_KEY) < SHORTEST_SECRET_KEY:
         text = f"SECRET_KEY has fewer than {SHORTEST_SECRET_KEY} characters."
         yield Error(text, id="mana_credits.E002")
@@ -75,52 +58,52 @@ def secrets() -> Found:
         text = "DATABASE_URL has the password of .env.example."
         yield Error(text, id="mana_credits.E004")
     if "_test_" in settings.STRIPE_SECRET_KEY:
-        text = "STRIPE_SECRET_KEY is a key for tests: nobody pays real money."
+        text = "STRIPE_SECRET_KEY is a test key. Purchases do not charge real money."
         yield Caution(text, id="mana_credits.W001")
     if not settings.STRIPE_WEBHOOK_SECRETS:
-        text = "STRIPE_WEBHOOK_SECRET is not set: every webhook is refused."
+        text = "STRIPE_WEBHOOK_SECRET is not set. Every webhook is rejected."
         yield Caution(text, id="mana_credits.W002")
 
 
 @environment
 def addresses() -> Found:
-    """Find addresses that are a developer's, or open to everybody."""
+    """Find development URLs, unencrypted URLs and hosts that are open to everybody."""
     if "*" in settings.ALLOWED_HOSTS:
-        yield Error("ALLOWED_HOSTS lets every host pass.", id="mana_credits.E005")
+        yield Error("ALLOWED_HOSTS accepts every host.", id="mana_credits.E005")
     if not set(settings.ALLOWED_HOSTS) - LOCAL_HOSTS:
-        yield Caution("ALLOWED_HOSTS names no public host.", id="mana_credits.W003")
+        yield Caution("ALLOWED_HOSTS contains only local hosts.", id="mana_credits.W003")
     if not settings.BASE_URL.startswith("https://"):
-        text = "BASE_URL, which links in gifts begin with, is not https://."
+        text = "BASE_URL, the start of every gift link, does not begin with https://."
         yield Caution(text, id="mana_credits.W004")
     if _is_local(settings.MANA_AUTH_URL):
-        yield Caution("MANA_AUTH_URL is on this machine.", id="mana_credits.W005")
+        yield Caution("MANA_AUTH_URL is a local URL.", id="mana_credits.W005")
     if any(_is_local(origin) or "http:" in origin for origin in settings.CORS_ALLOWED_ORIGINS):
-        text = "CORS_ORIGINS lets a developer's page, or one without TLS, act for its visitor."
+        text = "CORS_ORIGINS allows a local or unencrypted origin to call the API."
         yield Caution(text, id="mana_credits.W006")
     if settings.STRIPE_API_BASE:
-        text = "STRIPE_API_BASE is set: purchases do not go to Stripe."
+        text = "STRIPE_API_BASE is set. Purchases do not reach Stripe."
         yield Caution(text, id="mana_credits.W007")
     if not settings.MANA_NOTIFY_URL:
-        text = "MANA_NOTIFY_URL is not set: users are told nothing."
+        text = "MANA_NOTIFY_URL is not set. Users receive no notifications."
         yield Caution(text, id="mana_credits.W008")
 
 
 @environment
 def surroundings() -> Found:
-    """Find what does not fit a service behind a proxy, with its database elsewhere."""
+    """Find settings that do not fit a service behind a proxy with a remote database."""
     if not settings.TRUSTED_PROXIES:
-        text = "TRUSTED_PROXIES is 0: behind a proxy all clients count as one address."
+        text = "TRUSTED_PROXIES is 0. Behind a proxy, all clients share one IP address."
         yield Caution(text, id="mana_credits.W009")
     database = settings.DATABASES["default"]
     encrypted = database["OPTIONS"].get("sslmode") in WITH_TLS
     if not encrypted and not _is_near(database["HOST"]):
-        text = "DATABASE_URL leads to another machine and does not ask for TLS (sslmode=require)."
+        text = "DATABASE_URL names a remote host without TLS. Add sslmode=require."
         yield Caution(text, id="mana_credits.W010")
     if settings.TRACES_ENDPOINT and find_spec("opentelemetry") is None:
-        text = "OTEL_EXPORTER_OTLP_ENDPOINT is set, and OpenTelemetry is not installed."
+        text = "OTEL_EXPORTER_OTLP_ENDPOINT is set, but OpenTelemetry is not installed."
         yield Error(text, id="mana_credits.E010")
     if settings.LOG_LEVEL == "DEBUG":
-        text = "LOG_LEVEL is DEBUG: libraries may log what is personal."
+        text = "LOG_LEVEL is DEBUG. Libraries may log personal data."
         yield Caution(text, id="mana_credits.W011")
 
 
@@ -129,7 +112,7 @@ def _is_local(url: str) -> bool:
 
 
 def _is_near(host: str) -> bool:
-    """Return whether the host is a socket, this machine, or in a private network by its number."""
+    """Return whether the host is a Unix socket, this machine or a private IP address."""
     if not host or host.startswith(("/", "@")) or host in LOCAL_HOSTS:
         return True
     try:

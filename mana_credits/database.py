@@ -1,11 +1,11 @@
-"""How Django reaches the database: pooled per process, directly or through PgBouncer."""
+"""Django's database settings: one connection pool per process, directly or through PgBouncer."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from credits.bounded_connection import bounded
 
-# A host that drops packets is noticed within seconds. What DATABASE_URL says counts instead.
+# Detects a host that drops packets within seconds. Parameters in DATABASE_URL take precedence.
 NETWORK = {
     "connect_timeout": "2",
     "keepalives_idle": "10",
@@ -13,8 +13,8 @@ NETWORK = {
     "keepalives_count": "3",
     "tcp_user_timeout": "20000",
 }
-# For how long psycopg's pool retries a lost connection by itself. Its pauses double until then, up
-# to minutes by default; afterwards each request that needs a connection starts a new attempt.
+# How long psycopg's pool retries a lost connection in the background. Its pauses double, by default
+# up to minutes. After this time, each request that needs a connection starts a new attempt.
 RECONNECT_SECONDS = 2
 REQUEST_WAIT_SECONDS = 1.5  # for a connection
 COMMAND_WAIT_SECONDS = 10
@@ -30,13 +30,14 @@ def settings_of(
     behind_pooler: bool,
     answer_seconds: float,
 ) -> dict[str, Any]:
-    """Return Django's settings of the database; `parts` are those of its libpq URL.
+    """Return Django's database settings for the parts of a libpq URL.
 
-    `answer_seconds` bounds the wait for each answer of the database; 0: no bound, for commands.
+    `answer_seconds` limits the wait for each answer of the database. 0 sets no limit, which suits
+    commands.
 
-    `session` are PostgreSQL's settings of every connection. A pooler that lends connections for a
-    transaction cannot take them from us (PgBouncer refuses `options`, and a SET would reach
-    somebody else's transaction): behind one the pooler sets them, see `ops/pgbouncer.ini`.
+    `session` holds PostgreSQL's settings for every connection. A transaction pooler cannot receive
+    them from the client: PgBouncer rejects `options`, and a SET would affect another client's
+    transaction. Behind a pooler, the pooler sets them (`ops/pgbouncer.ini`).
     """
     options: dict[str, Any] = NETWORK | {name: parts[name] for name in parts if name not in KEYS}
     options["prepare_threshold"] = 1 if prepared else None
@@ -53,6 +54,7 @@ def settings_of(
         "ENGINE": "mana_credits.database_backend",
         **{setting: parts.get(name, "") for name, setting in KEYS.items()},
         "OPTIONS": options,
-        # A cursor of the server would stay behind on a connection that is somebody else's by then.
+        # A server-side cursor outlives its transaction, and the pooler lends that connection to
+        # another client by then.
         "DISABLE_SERVER_SIDE_CURSORS": behind_pooler,
     }

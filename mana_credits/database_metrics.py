@@ -1,7 +1,7 @@
-"""How the service stands, for Prometheus: asked of the database at the moment of the scrape.
+"""Prometheus gauges that query the database when they are scraped.
 
-Whatever grows with the ledger is asked every five minutes; everything else reads few rows, by
-partial indexes.
+Queries over whole tables run at most every five minutes. All others read a few rows by partial
+indexes.
 """
 
 import time
@@ -29,7 +29,10 @@ def gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
 
 
 class StateCollector(Collector):
-    """All gauges of the database; none while it is away: the other metrics are needed then."""
+    """Collects all gauges of the database.
+
+    While the database is down it yields nothing, so that the scrape still returns other metrics.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -37,7 +40,7 @@ class StateCollector(Collector):
         self._stock_at = float("-inf")
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield the gauges."""
+        """Yield every gauge, or nothing while the database is unavailable."""
         try:
             with bounded_connection.within(SCRAPE_SECONDS):
                 gauges = [*self._stocks(), *_reservations(), *_waiting(), *_jobs()]
@@ -46,13 +49,13 @@ class StateCollector(Collector):
         yield from gauges
 
     def _stocks(self) -> Iterator[GaugeMetricFamily]:
-        """Yield what is counted over whole tables."""
+        """Yield the gauges that aggregate whole tables, cached for STOCK_SECONDS."""
         if self._clock() - self._stock_at > STOCK_SECONDS:
             self._stock = _take_stock()
             self._stock_at = self._clock()
         owed = gauge("outstanding_credits", "Sum of all posted balances; up to 5 minutes old.")
         owed.add_metric([], self._stock["posted"])
-        dead = gauge("outbox_dead_messages", "Messages given up; up to 5 minutes old.")
+        dead = gauge("outbox_dead_messages", "Messages given up on; up to 5 minutes old.")
         dead.add_metric([], self._stock["dead"])
         yield owed
         yield dead
@@ -77,31 +80,31 @@ def _reservations() -> Iterator[GaugeMetricFamily]:
 
 def _waiting() -> Iterator[GaugeMetricFamily]:
     pending = OutboxMessage.objects.filter(status=OutboxMessage.Status.PENDING)
-    messages = gauge("outbox_pending_messages", "Messages that wait for their delivery.")
+    messages = gauge("outbox_pending_messages", "Messages waiting for delivery.")
     messages.add_metric([], pending.count())
-    events = gauge("stripe_events_waiting", "Events of Stripe stored and not applied.")
+    events = gauge("stripe_events_waiting", "Stripe events stored but not applied.")
     events.add_metric([], StripeEvent.objects.filter(processed_at__isnull=True).count())
     yield messages
     yield events
 
 
 def _job_runs() -> Iterator[GaugeMetricFamily]:
-    """Yield how each job of the worker went last, and what the check of the ledger found.
+    """Yield the outcome of each worker job's last run and the discrepancies of the ledger check.
 
-    Their label is not `job`, which is Prometheus' own name for what it scrapes.
+    The label is `name`, because Prometheus itself uses `job` for the scraped target.
     """
     success = gauge(
         "job_last_success_timestamp_seconds",
-        "When the last run of a job that went well was started.",
+        "Start time of the job's last successful run.",
         "name",
     )
     failure = gauge(
         "job_last_failure_timestamp_seconds",
-        "When the last run of a job that failed was started.",
+        "Start time of the job's last failed run.",
         "name",
     )
     steps = gauge("job_last_steps", "Steps of a job's last run, by outcome.", "name", "outcome")
-    found = gauge("discrepancies", "What the last check of the ledger found wrong.")
+    found = gauge("discrepancies", "Discrepancies found by the last ledger check.")
     for run in JobRun.objects.all():
         for family, moment in ((success, run.succeeded_at), (failure, run.failed_at)):
             if moment:
@@ -122,7 +125,7 @@ def _jobs() -> Iterator[GaugeMetricFamily]:
 def _due() -> GaugeMetricFamily:
     age = gauge(
         "job_oldest_due_age_seconds",
-        "For how long the oldest row has been due that a job takes; 0 when none is.",
+        "Time since the job's oldest unprocessed row became due; 0 without due rows.",
         "name",
     )
     now = worker.now()
@@ -133,8 +136,8 @@ def _due() -> GaugeMetricFamily:
 
 
 def _postponed() -> GaugeMetricFamily:
-    """Return how many rows of each job failed and wait to be tried again."""
-    postponed = gauge("job_postponed_rows", "Rows that a job failed at and tries again.", "name")
+    """Return how many failed rows of each job wait for a retry."""
+    postponed = gauge("job_postponed_rows", "Failed rows that the job will retry.", "name")
     found = PostponedRow.objects.values_list("job").annotate(rows=Count("row_id")).order_by("job")
     for job, rows in found:
         postponed.add_metric([job], rows)

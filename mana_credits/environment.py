@@ -1,7 +1,9 @@
-"""The environment variables that the settings are read from, with errors that name the variable."""
+"""Reading environment variables for the settings. Every error names the variable."""
 
 import os
 import re
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
@@ -10,32 +12,115 @@ from django.core.exceptions import ImproperlyConfigured
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
-# The greedy middle is the password, up to the last @: a host has none.
+# The greedy middle group is the password. It ends at the last @, because a host cannot contain one.
 WITH_PASSWORD = re.compile(r"(postgres(?:ql)?://[^:/?#@]*:)(.*)(@[^@]*)", re.DOTALL)
 NO_URL = (
-    "DATABASE_URL is not a URL of PostgreSQL: postgresql://USER:PASSWORD@HOST:PORT/DATABASE. "
+    "DATABASE_URL is not a PostgreSQL URL: postgresql://USER:PASSWORD@HOST:PORT/DATABASE. "
     "Percent-encode special characters in the password: %25 for %, %40 for @, %2F for /."
 )
+LARGEST_NUMBER = 2**31 - 1
+MOST_DAYS = 36_500
+MOST_WORKERS = 1000  # processes of a machine, threads of a process: more is a mistake
+DURATION = re.compile(r"(\d{1,12})(us|ms|s|min|h|d)?", re.ASCII)
+MILLISECONDS = {
+    None: 1,
+    "us": 0.001,
+    "ms": 1,
+    "s": 1000,
+    "min": 60_000,
+    "h": 3_600_000,
+    "d": 86_400_000,
+}
+BOOLEANS = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off"), False),
+}
 
 
 class EnvironmentInvalid(ImproperlyConfigured):
-    """A sentence that names a variable which is missing or cannot be read."""
+    """A required variable is missing, or its value is invalid. The message names the variable."""
 
 
 class Environment(environ.Env):  # type: ignore[misc]
-    """Reads variables; one that cannot be read is named, its value is not: it may be a secret."""
+    """Reads variables. Errors name the variable but not its value, which may be a secret."""
 
-    def get_value(self, var: str, *arguments: Any, **options: Any) -> Any:
-        """Return the variable as the type that is asked for. Raises EnvironmentInvalid."""
-        try:
-            return super().get_value(var, *arguments, **options)
-        except (ValueError, ArithmeticError) as error:
-            kind = getattr(options.get("cast"), "__name__", "value")
-            raise EnvironmentInvalid(f"{var} is not a valid {kind}.") from error
+    def whole_number(
+        self, name: str, *, default: int, at_least: int = 0, at_most: int = LARGEST_NUMBER
+    ) -> int:
+        """Return the number in a variable. Raises EnvironmentInvalid."""
+        return whole_number(name, default=default, at_least=at_least, at_most=at_most)
+
+    def amount(self, name: str, *, default: Decimal) -> Decimal:
+        """Return the amount (0 or more) in a variable. Raises EnvironmentInvalid."""
+        text = os.environ.get(name, str(default))
+        if not re.fullmatch(r"\d{1,12}(\.\d{1,4})?", text, re.ASCII):
+            raise EnvironmentInvalid(f"{name} is not an amount such as 100 or 99.5.")
+        return Decimal(text)
+
+    def duration(self, name: str, *, default: str) -> str:
+        """Return the duration in a variable, as PostgreSQL reads it. Raises EnvironmentInvalid."""
+        text = os.environ.get(name, default)
+        found = DURATION.fullmatch(text)
+        if not found or int(found[1]) * MILLISECONDS[found[2]] > LARGEST_NUMBER:
+            raise EnvironmentInvalid(f"{name} is not a duration such as 500ms, 5s or 0 (no limit).")
+        return text
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        """Return whether a variable says yes; other words than yes and no are not guessed at.
+
+        Raises EnvironmentInvalid.
+        """
+        value = BOOLEANS.get(os.environ.get(name, str(default)).strip().lower())
+        if value is None:
+            raise EnvironmentInvalid(f"{name} is neither 1 nor 0.")
+        return value
+
+    def numbers(self, name: str, *, default: Mapping[str, int]) -> dict[str, int]:
+        """Return `default` with the pairs in a variable: `name=number,…`, each number 1 or more.
+
+        Raises EnvironmentInvalid.
+        """
+        pairs = [
+            pair.partition("=") for pair in os.environ.get(name, "").split(",") if pair.strip()
+        ]
+        changed = {key.strip(): number.strip() for key, _, number in pairs}
+        for key, number in changed.items():
+            if key not in default or not _is_within(number, 1, LARGEST_NUMBER):
+                raise EnvironmentInvalid(
+                    f"{name} is not a list of NAME=NUMBER, with numbers of 1 or more and "
+                    f"the names {', '.join(default)}."
+                )
+        return {**default, **{key: int(number) for key, number in changed.items()}}
+
+
+def whole_number(
+    name: str, *, default: int, at_least: int = 0, at_most: int = LARGEST_NUMBER
+) -> int:
+    """Return the number in the variable `name`. Raises EnvironmentInvalid."""
+    text = os.environ.get(name, str(default))
+    if _is_within(text, at_least, at_most):
+        return int(text)
+    limits = f"from {at_least} to {at_most}"
+    if at_most == LARGEST_NUMBER:
+        limits = f"of {at_least} or more"
+    raise EnvironmentInvalid(f"{name} is not a whole number {limits}.")
+
+
+def web_processes() -> int:
+    """Return the number of the web server's worker processes. Raises EnvironmentInvalid."""
+    cores = os.cpu_count() or 2
+    return whole_number("WEB_CONCURRENCY", default=cores, at_least=1, at_most=MOST_WORKERS)
+
+
+def _is_within(text: str, at_least: int, at_most: int) -> bool:
+    digits = text.strip()
+    if not digits.isascii() or not digits.isdigit() or len(digits) > len(str(LARGEST_NUMBER)):
+        return False
+    return at_least <= int(digits) <= at_most
 
 
 def secret(name: str) -> str:
-    """Return the secret `name`. Raises EnvironmentInvalid when it is unset or holds nothing."""
+    """Return the secret `name`. Raises EnvironmentInvalid if it is unset or empty."""
     value = os.environ.get(name, "")
     if not value.strip(" ,"):
         raise EnvironmentInvalid(f"{name} is not set. The service does not start without it.")
@@ -45,7 +130,7 @@ def secret(name: str) -> str:
 def database_url(name: str) -> dict[str, Any]:
     """Return the parts of the libpq URL in the variable `name`. Raises EnvironmentInvalid.
 
-    A password with `/`, `@`, `?` or `#` may be written as it is. `%` begins an encoded character.
+    A password may contain `/`, `@`, `?` or `#` unencoded. `%` starts a percent-encoded character.
     """
     url = secret(name)
     if found := WITH_PASSWORD.fullmatch(url):

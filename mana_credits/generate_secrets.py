@@ -1,7 +1,7 @@
 """`python3 -m mana_credits.generate_secrets FILE`: write an environment file with new secrets.
 
-It is `.env.example` with the secrets of this installation filled in, readable by its owner alone.
-Without FILE only the secrets are printed. It needs nothing but Python.
+The file is `.env.example` with new secrets filled in. Only its owner can read it. Without FILE, the
+command prints the secrets. It needs only Python's standard library.
 """
 
 import os
@@ -14,7 +14,7 @@ EXAMPLE = Path(__file__).resolve().parent.parent / ".env.example"
 
 
 def new_secrets() -> dict[str, str]:
-    """Return new values of the variables that no other service issues."""
+    """Return new random values for the secrets that belong to this installation."""
     return {
         "SECRET_KEY": secrets.token_urlsafe(48),
         "MANA_SERVICE_KEY": secrets.token_urlsafe(32),
@@ -23,7 +23,7 @@ def new_secrets() -> dict[str, str]:
 
 
 def filled(example: str, values: dict[str, str]) -> str:
-    """Return the text of an environment file with these values."""
+    """Return `example` with these values filled in. Raises LookupError for an unknown variable."""
     for name, value in values.items():
         example, count = re.subn(rf"(?m)^#?{name}=.*$", f"{name}={value}", example)
         if count != 1:
@@ -32,7 +32,7 @@ def filled(example: str, values: dict[str, str]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the file, or print the secrets; return the exit code."""
+    """Write the file, or print the secrets. Return the exit code."""
     values = new_secrets()
     if not arguments:
         print("\n".join(f"{name}={value}" for name, value in values.items()))
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         print(f"{error.filename} was not written: {error.strerror}.", file=sys.stderr)
         return 1
-    print(f"{path} is written. Fill in STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRET and the addresses.")
+    print(f"Wrote {path}. Now fill in STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRET and the URLs.")
     return 0
 
 

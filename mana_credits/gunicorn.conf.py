@@ -1,4 +1,4 @@
-"""How gunicorn serves the service; every number can be set from the environment."""
+"""gunicorn's configuration. The environment sets the address, workers, threads and their life."""
 
 import atexit
 import gc
@@ -9,55 +9,61 @@ import shutil
 import tempfile
 from typing import Any
 
+from mana_credits.environment import (
+    MOST_WORKERS,
+    EnvironmentInvalid,
+    web_processes,
+    whole_number,
+)
 
-def _number(name: str, default: int) -> int:
-    """Return the number in a variable of the environment; refuse others in a sentence."""
-    text = os.environ.get(name) or str(default)
-    if not text.isascii() or not text.isdigit():
-        raise SystemExit(f"{name} is not a whole number.")
-    return int(text)
+try:
+    port = whole_number("PORT", default=3061, at_most=65535)
+    workers = web_processes()
+    threads = whole_number("WEB_THREADS", default=4, at_least=1, at_most=MOST_WORKERS)
+    # A worker is renewed after so many requests, each at a moment of its own, and loses none.
+    max_requests = whole_number("WEB_MAX_REQUESTS", default=100_000)
+    pool_size = whole_number("DATABASE_POOL_SIZE", default=8, at_least=1)
+except EnvironmentInvalid as error:
+    raise SystemExit(str(error)) from None
 
-
-bind = f"{os.environ.get('HOST', '0.0.0.0')}:{_number('PORT', 3061)}"
+bind = f"{os.environ.get('HOST', '0.0.0.0')}:{port}"
 wsgi_app = "mana_credits.wsgi"
-# Elsewhere than on Linux, where only developers are, gunicorn's own.
+# Only Linux has epoll, which the service's own worker needs. Elsewhere (development only),
+# gunicorn's threaded worker runs.
 worker_class = "mana_credits.web_server.worker.WebWorker" if hasattr(select, "epoll") else "gthread"
-workers = _number("WEB_CONCURRENCY", os.cpu_count() or 2)
-threads = _number("WEB_THREADS", 4)
 preload_app = True
-http_parser = "auto"  # the fast one where it is installed
+http_parser = "auto"  # the C parser if it is installed
 
-# A worker that does not answer for `timeout` is killed; one that stops has `graceful_timeout` for
-# the requests that it has. The proxy in front keeps its connections for less than `keepalive`.
+# gunicorn kills a worker that sends no heartbeat for `timeout` seconds. A stopping worker has
+# `graceful_timeout` seconds to finish its requests. The proxy in front must close idle connections
+# before `keepalive` ends: otherwise it sends a request on a connection that is being closed.
 keepalive = 75
 timeout = 30
 graceful_timeout = 30
-# A worker is renewed after so many requests, each at a moment of its own, and loses none.
-max_requests = _number("WEB_MAX_REQUESTS", 100000)
 max_requests_jitter = max_requests // 10
 
-# A user id of 255 characters, percent-encoded, takes 3,060 bytes of the request line; a token is
-# the longest header. Bodies are limited too (settings.MAX_BODY_BYTES,
+# A user id of 255 characters takes up to 3,060 bytes in the request line when percent-encoded. The
+# longest header is the token. Bodies have their own limits (settings.MAX_BODY_BYTES and
 # MAX_EVENT_BYTES).
 limit_request_line = 4094
 limit_request_fields = 50
 limit_request_field_size = 8190
 
-# Nothing is written but in temporary folders: the root file system may be read-only.
+# The service writes to temporary directories only, so the root file system may be read-only.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
 control_socket_disable = True
 errorlog = "-"
 loglevel = "warning"
 
-# A request waits for a locked row for a second, and for the end of a statement not longer than
-# somebody waits for the answer. The limit on the client's side holds when the server is frozen or
-# waits for a standby, which `statement_timeout` does not end.
+# A request waits at most one second for a locked row and ten seconds for a statement. The
+# client-side limit covers a frozen server and a wait for a synchronous standby, which
+# `statement_timeout` does not end.
 os.environ.setdefault("DATABASE_LOCK_TIMEOUT", "1s")
 os.environ.setdefault("DATABASE_STATEMENT_TIMEOUT", "10s")
 os.environ.setdefault("DATABASE_ANSWER_SECONDS", "12")
 # One thread more than may answer at once takes requests. Where the pool has a connection for each,
 # a thread keeps its own from request to request.
-if _number("DATABASE_POOL_SIZE", 8) > threads:
+if pool_size > threads:
     os.environ.setdefault("DATABASE_KEPT_SECONDS", "60")
 
 
@@ -65,32 +71,34 @@ def _forget_counts() -> None:
     shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
 
 
-# Each worker counts into files of its own here; /metrics sums them. The application is loaded
-# before `on_starting` and may refuse its settings: then the new folder is removed.
+# Each worker process writes its counters to its own files in this directory; /metrics sums them.
+# The application loads before `on_starting` and may reject its settings. `atexit` then removes the
+# new directory.
 if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="mana-credits-metrics-")
     atexit.register(_forget_counts)
 
 
 def on_starting(server: Any) -> None:
-    """Stop where settings are unsafe; let gunicorn's own lines join the structured log."""
+    """Exit if settings are unsafe, and send gunicorn's own messages to the structured log."""
     from mana_credits.checks import UnsafeSettings, refuse_unsafe
 
     try:
         refuse_unsafe()
     except UnsafeSettings as error:
         raise SystemExit(f"The service does not start with these settings.\n{error}") from error
-    atexit.unregister(_forget_counts)  # from here on `on_exit` does it, and no worker
+    atexit.unregister(_forget_counts)  # from here on the master does it in `on_exit`
     log = logging.getLogger("gunicorn.error")
     log.handlers.clear()
     log.propagate = True
 
 
 def when_ready(server: Any) -> None:
-    """Leave what is loaded to no collector; open no connection that no worker would take.
+    """Freeze loaded objects, and refuse new connections before the master stops.
 
-    The workers share that memory with the master as long as nobody touches it, and the
-    interpreter's end would look through all of it: half a second for each process.
+    The garbage collector skips frozen objects. Its marks would otherwise copy the memory pages that
+    forked workers share with the master, and its last run would add half a second to the exit of
+    each process.
     """
     from mana_credits.listeners import refuse_newcomers
 
@@ -100,7 +108,7 @@ def when_ready(server: Any) -> None:
     stop = server.stop
 
     def stop_listening_first(graceful: bool = True) -> None:
-        # After USR2 another master listens at the same sockets.
+        # After USR2, another master listens on the same sockets.
         if server.reexec_pid == server.master_pid == 0:
             refuse_newcomers(listener.sock for listener in server.LISTENERS)
         stop(graceful)
@@ -109,7 +117,10 @@ def when_ready(server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Watch the pool of connections, fetch the keys of tokens in advance, and export spans."""
+    """Start the pool metrics, the fetch of the token keys and the export of spans.
+
+    Each starts a thread, and threads do not survive the fork.
+    """
     from mana_credits import pool_metrics, tracing
     from mana_credits.api.tokens import key_ring
 
@@ -119,13 +130,13 @@ def post_worker_init(worker: Any) -> None:
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """Keep a dead worker's counts, but no longer its gauges."""
+    """Keep a dead worker's counters, and delete its gauges."""
     from mana_credits import metrics
 
     metrics.retire(worker.pid)
 
 
 def on_exit(server: Any) -> None:
-    """Remove the counts of this run, unless a new master (after USR2) goes on counting there."""
+    """Delete the counter files, unless a new master (after USR2) still uses them."""
     if not server.reexec_pid:
         _forget_counts()

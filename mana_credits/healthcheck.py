@@ -1,7 +1,7 @@
-"""`python -m mana_credits.healthcheck`: exit with 0 while the web server on this machine is alive.
+"""`python -m mana_credits.healthcheck`: exit with 0 if the local web server answers.
 
-For the image, which has no curl. What is asked is the process and not its database: a restart would
-not bring that back.
+The image needs this module because it has no curl. The check covers the process only, not its
+database: restarting the container would not repair the database.
 """
 
 import os
@@ -13,13 +13,17 @@ TIMEOUT_SECONDS = 4
 
 
 def alive() -> bool:
-    """Ask `/health` as a client of the first allowed host would."""
+    """Return whether `/health` answers 200 to a request with the first allowed host."""
     host = os.environ.get("ALLOWED_HOSTS", "localhost").split(",")[0].strip().lstrip(".")
-    line = HTTPConnection("127.0.0.1", int(os.environ.get("PORT", "3061")), TIMEOUT_SECONDS)
+    try:
+        port = int(os.environ.get("PORT", "3061"))
+    except ValueError:  # with which the web server does not start
+        return False
+    line = HTTPConnection("127.0.0.1", port, TIMEOUT_SECONDS)
     try:
         line.request("GET", "/health", headers={"Host": host})
         return line.getresponse().status == HTTPStatus.OK
-    except (OSError, HTTPException):
+    except (OSError, OverflowError, HTTPException):
         return False
     finally:
         line.close()

@@ -1,12 +1,13 @@
-"""Listening sockets on which the kernel opens no further connection."""
+"""Closing listening sockets without resetting connections that are being opened."""
 
 import socket
 import sys
 import time
 from collections.abc import Iterable
 
-# A socket's least time to live of a packet, below which the kernel drops it (linux/in.h, in6.h);
-# those of neighbours only may have the most (RFC 5082), and hosts start with 64 or 128.
+# Socket options for the minimum time to live of incoming packets (linux/in.h, in6.h). The kernel
+# drops packets below it. Hosts send packets with 64 or 128, so a minimum of 255 (RFC 5082) drops
+# all of them.
 IP_MINTTL = 21
 IPV6_MINHOPCOUNT = 73
 ALL_PACKETS, NO_PACKETS = 0, 255
@@ -14,12 +15,12 @@ HANDSHAKE_SECONDS = 0.05
 
 
 def refuse_newcomers(listeners: Iterable[socket.socket]) -> None:
-    """Open no further connection to `listeners`; those that are being opened still are.
+    """Make the kernel drop new connection attempts on `listeners`; handshakes in progress finish.
 
-    Closing a listening socket resets the connections that nobody has accepted yet, and between the
-    last `accept` and `close` the kernel goes on opening some. So it is told to stop first, which
-    Linux can. A client who asks in the meantime hears nothing, asks again after a second and is
-    refused then, or reaches another replica.
+    Closing a listening socket resets the connections in its queue, and the kernel adds connections
+    to the queue until `close`. Dropping packets first keeps the queue empty after the last
+    `accept`. Only Linux can do this. A client that connects in the meantime gets no answer,
+    retransmits after a second and is then refused or reaches another replica.
     """
     for listener in listeners:
         hear(listener, NO_PACKETS)
@@ -27,7 +28,7 @@ def refuse_newcomers(listeners: Iterable[socket.socket]) -> None:
 
 
 def hear(line: socket.socket, least: int) -> None:
-    """Let the kernel take packets of at least this time to live; connections inherit it."""
+    """Set the minimum time to live of packets that the kernel accepts. Connections inherit it."""
     if sys.platform == "linux" and line.family in {socket.AF_INET, socket.AF_INET6}:
         line.setsockopt(socket.IPPROTO_IP, IP_MINTTL, least)
         if line.family == socket.AF_INET6:

@@ -11,14 +11,14 @@ from typing import Any
 import structlog
 from structlog.contextvars import get_contextvars
 
-# What PostgreSQL adds to an error's message: the row, with all its values.
+# PostgreSQL adds a DETAIL line with all values of the row to an error message.
 DETAIL = re.compile(r"\nDETAIL:.*?(?=\n\nThe above exception|\n\nDuring handling|\Z)", re.DOTALL)
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 Event = structlog.typing.EventDict
 
 
 def name_the_route(_logger: Any, _method: str, event: Event) -> Event:
-    """Put the route in the place of the path, which may name a user, where Django logs a defect."""
+    """Replace the path with the route in Django's error logs. A path may contain a user id."""
     record = event["_record"]
     if record.name == "django.request":
         match = getattr(getattr(record, "request", None), "resolver_match", None)
@@ -28,7 +28,7 @@ def name_the_route(_logger: Any, _method: str, event: Event) -> Event:
 
 
 def without_rows(_logger: Any, _method: str, event: Event) -> Event:
-    """Leave the rows that PostgreSQL quotes out of a traceback."""
+    """Remove PostgreSQL's DETAIL lines, which quote rows, from a traceback."""
     if "exception" in event:
         event["exception"] = DETAIL.sub("", event["exception"])
     return event
@@ -63,7 +63,7 @@ def write_request(fields: dict[str, Any]) -> None:
 
 
 def configure(level: str) -> None:
-    """Send structlog's and the standard library's log lines from `level` on to standard output."""
+    """Send log messages of structlog and `logging` at `level` or above to standard output."""
     wanted = logging.getLevelNamesMapping()[level] <= logging.INFO
     _AccessLog.write = structlog.WriteLogger(sys.stdout).msg if wanted else None
     renderer = structlog.processors.JSONRenderer(serializer=_serialize)
@@ -88,8 +88,8 @@ def configure(level: str) -> None:
             },
             "root": {"handlers": ["stdout"], "level": level},
             "loggers": {
-                # Every refused request has its line in the access log already: only tracebacks of
-                # defects are news, and a foreign host is none.
+                # The access log already has a line for every refused request, also for a request
+                # with an unknown host. Only the tracebacks of defects add information.
                 "django.request": {"level": "ERROR", "filters": ["defects"]},
                 "django.security.DisallowedHost": {"level": "CRITICAL"},
                 "django.server": {"level": "ERROR"},
@@ -100,7 +100,7 @@ def configure(level: str) -> None:
 
 
 def _formatter(renderer: structlog.processors.JSONRenderer) -> dict[str, Any]:
-    """Return how the standard library's lines become structlog's."""
+    """Return the formatter that renders messages of `logging` as structlog's."""
     return {
         "()": structlog.stdlib.ProcessorFormatter,
         "foreign_pre_chain": [structlog.stdlib.add_logger_name, name_the_route, *PROCESSORS],
@@ -109,7 +109,7 @@ def _formatter(renderer: structlog.processors.JSONRenderer) -> dict[str, Any]:
 
 
 class _Defects(logging.Filter):
-    """Lets pass what has a traceback."""
+    """Passes only records with a traceback."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return bool(record.exc_info)

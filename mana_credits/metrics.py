@@ -1,4 +1,4 @@
-"""What the service counts of itself, for Prometheus; summed over all worker processes."""
+"""Prometheus metrics of the service, summed over all worker processes."""
 
 import fcntl
 import os
@@ -31,7 +31,7 @@ SUMMED = {"counter", "histogram"}
 
 @cache
 def requests(method: str, route: str, status: int) -> Histogram:
-    """Return the histogram of one kind of request."""
+    """Return the histogram for a method, route and status."""
     return REQUESTS.labels(method, route, status)
 
 
@@ -45,9 +45,9 @@ def exposition() -> bytes:
 
 
 def retire(pid: int) -> None:
-    """Add the counts of a dead process to those of all dead ones, and drop its gauges.
+    """Add a dead process's counters to the totals of dead processes, and delete its gauges.
 
-    Else every renewed worker would leave files behind that each scrape reads.
+    Otherwise every restarted worker would leave files that each later scrape has to read.
     """
     folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
     with _locked(folder, fcntl.LOCK_EX):
@@ -77,7 +77,7 @@ def _add(counts: Path, total: Path) -> None:
 
 @contextmanager
 def _locked(folder: Path, how: int) -> Iterator[None]:
-    """Keep a scrape from seeing counts twice, or not at all, while they move."""
+    """Lock the folder, so that a scrape does not count a moving total twice or miss it."""
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, how)
         yield

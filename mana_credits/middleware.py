@@ -1,4 +1,4 @@
-"""The outermost layer of every request: its id, its line in the access log, its metrics."""
+"""The outermost middleware: request id, access log and metrics."""
 
 import re
 import time
@@ -22,10 +22,11 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 def observe(
     get_response: Callable[[HttpRequest], HttpResponseBase],
 ) -> Callable[[HttpRequest], HttpResponseBase]:
-    """Give the request an id (the caller's `X-Request-Id` where it is usable), log and count it.
+    """Assign a request id (the caller's valid `X-Request-Id` or a new one), log and count requests.
 
-    The log names the route, never the path, the query, headers or bodies: no token, key or e-mail
-    address gets into it. With a `traceparent` (W3C) it names the trace and the caller's span.
+    The log contains the route, never the path, query, headers or body, so that no token, key or
+    e-mail address gets into it. With a `traceparent` (W3C), it contains the trace and the caller's
+    span.
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
@@ -49,7 +50,7 @@ def observe(
 
 
 def _record(request: HttpRequest, status: int, seconds: float, span: "Span | None") -> None:
-    """Count the request, end its span if it has one, and write its line in the access log."""
+    """Count the request, end its span, and write the line of the access log."""
     match = request.resolver_match
     route = match.route if match else ""
     method = request.method if request.method in METHODS else "OTHER"

@@ -1,4 +1,4 @@
-"""How each process uses its pool of database connections, for Prometheus."""
+"""Prometheus gauges of each process's database connection pool."""
 
 import time
 from threading import Thread
@@ -10,29 +10,29 @@ SECONDS = 5
 
 CONNECTIONS = Gauge(
     "mana_credits_database_connections",
-    "Connections of the processes' pools, by state.",
+    "Connections in the pools of all processes, by state.",
     ("state",),
     multiprocess_mode="livesum",
 )
 WAITING = Gauge(
     "mana_credits_database_waiting",
-    "Requests that wait for a connection of their process's pool.",
+    "Requests waiting for a connection from their process's pool.",
     multiprocess_mode="livesum",
 )
 REFUSED = Gauge(
     "mana_credits_database_refused",
-    "Requests that waited in vain for a connection, since their processes started.",
+    "Requests that timed out waiting for a connection, since their process started.",
     multiprocess_mode="livesum",
 )
 
 
 def watch() -> None:
-    """Look at this process's pool every few seconds, as long as the process lives."""
+    """Start a thread that updates the gauges every SECONDS until the process ends."""
     Thread(target=_look_again_and_again, name="pool-watch", daemon=True).start()
 
 
 def look() -> None:
-    """Set the gauges to what the pool says now."""
+    """Set the gauges from the pool's current statistics."""
     stats = connection.pool.get_stats()  # type: ignore[attr-defined]
     idle = stats["pool_available"]
     CONNECTIONS.labels("idle").set(idle)

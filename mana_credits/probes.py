@@ -1,4 +1,4 @@
-"""What operators and machines ask: alive, ready, metrics."""
+"""The routes for monitoring: `/health`, `/ready` and `/metrics`."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,13 +15,13 @@ from credits import bounded_connection
 from mana_credits import metrics
 from mana_credits.api.errors import RETRY_AFTER_SECONDS, plain
 
-READY_SECONDS = 1.8  # for the answer to `/ready`, whatever the database does
+READY_SECONDS = 1.8  # maximum time for the answer to `/ready`, also while the database hangs
 
 View = Callable[[HttpRequest], HttpResponse]
 
 
 def for_reading(view: View) -> View:
-    """Let the view answer GET and HEAD, and nothing else."""
+    """Reject methods other than GET and HEAD with 405."""
 
     @wraps(view)
     def reading(request: HttpRequest) -> HttpResponse:
@@ -36,14 +36,14 @@ def for_reading(view: View) -> View:
 
 @for_reading
 def health(request: HttpRequest) -> HttpResponse:
-    """Answer that the process is alive; asks nothing else."""
+    """Return 200 while the process is alive. Does not query the database."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
     return JsonResponse({"status": "ok", "service": "mana-credits", "timestamp": now})
 
 
 @for_reading
 def ready(request: HttpRequest) -> HttpResponse:
-    """Answer 200 when requests can be served, else 503 naming what is missing."""
+    """Return 200 if the service can handle requests; otherwise 503 with what is missing."""
     missing = _missing()
     if not missing:
         return JsonResponse({"status": "ready"})
@@ -75,17 +75,17 @@ def _pending_migrations() -> list[str]:
 
 @cache
 def _migrations() -> tuple[tuple[str, str], ...]:
-    """Return all migrations of this release, each after those that it depends on."""
+    """Return all migrations of this release, each after its dependencies."""
     graph = MigrationLoader(None).graph
     plans = [graph.forwards_plan(leaf) for leaf in graph.leaf_nodes()]
     return tuple(dict.fromkeys(node for plan in plans for node in plan))
 
 
 def _missing_limits() -> list[str]:
-    """Return what a pooler was to set; where there is none, the settings did."""
+    """Return the session limits that the pooler fails to set. Without one, the settings do."""
     if not settings.DATABASE_BEHIND_POOLER:
         return []
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('lock_timeout')")
         unlimited: bool = cursor.fetchone()[0] == "0"
-    return ["lock_timeout, which the pooler is to set"] if unlimited else []
+    return ["lock_timeout, which the pooler must set"] if unlimited else []

@@ -1,6 +1,6 @@
-"""Settings, read from the environment (`.env.example` names every variable).
+"""Settings, read from the environment (`.env.example` lists every variable).
 
-Secrets have no default: a missing one stops the start with a sentence that names it.
+Secrets have no default. If one is missing, the service does not start and names the variable.
 """
 
 import re
@@ -14,36 +14,43 @@ from corsheaders.defaults import default_headers
 
 from mana_credits import __version__, database, logs
 from mana_credits.back_office import unfold_settings
-from mana_credits.environment import Environment, EnvironmentInvalid, database_url, secret
+from mana_credits.environment import (
+    MOST_DAYS,
+    Environment,
+    EnvironmentInvalid,
+    database_url,
+    secret,
+)
 
 env = Environment()
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
-DEBUG = env.bool("DEBUG", default=False)
+DEBUG = env.flag("DEBUG", default=False)
 SECRET_KEY = secret("SECRET_KEY")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-PORT = env.int("PORT", default=3061)
+PORT = env.whole_number("PORT", default=3061, at_most=65535)
 BASE_URL = env.str("BASE_URL", default=f"http://localhost:{PORT}").rstrip("/")
 
-# Nobody waits for ever for a row that somebody else holds: 503 after LOCK_TIMEOUT. The web server
-# has shorter limits, also for whole statements (gunicorn.conf.py); commands may take their time.
+# A statement that waits for a locked row fails after `lock_timeout`, and the request answers 503.
+# The web server sets shorter limits and a limit per statement (gunicorn.conf.py). Commands have no
+# statement limit.
 DATABASE_SESSION = {
     "search_path": "public,credits,gifts",
-    "lock_timeout": env.str("DATABASE_LOCK_TIMEOUT", default="5s"),
-    "statement_timeout": env.str("DATABASE_STATEMENT_TIMEOUT", default="0"),
+    "lock_timeout": env.duration("DATABASE_LOCK_TIMEOUT", default="5s"),
+    "statement_timeout": env.duration("DATABASE_STATEMENT_TIMEOUT", default="0"),
     # A process that stopped amid a transaction keeps its locks no longer than this.
-    "idle_in_transaction_session_timeout": env.str("DATABASE_IDLE_TIMEOUT", default="60s"),
+    "idle_in_transaction_session_timeout": env.duration("DATABASE_IDLE_TIMEOUT", default="60s"),
     # Compiling a statement of all rules takes longer than running it.
     "jit": "off",
 }
 # The statements of the hot path; off behind a pooler that cannot carry them (PgBouncer < 1.21).
-DATABASE_PREPARED_STATEMENTS = env.bool("DATABASE_PREPARED_STATEMENTS", default=True)
-DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=8)
+DATABASE_PREPARED_STATEMENTS = env.flag("DATABASE_PREPARED_STATEMENTS", default=True)
+DATABASE_POOL_SIZE = env.whole_number("DATABASE_POOL_SIZE", default=8, at_least=1)
 # How long a thread keeps its connection. The web server's threads do (gunicorn.conf.py).
-DATABASE_KEPT_SECONDS = env.float("DATABASE_KEPT_SECONDS", default=0)
+DATABASE_KEPT_SECONDS = env.whole_number("DATABASE_KEPT_SECONDS", default=0)
 # Behind PgBouncer in transaction mode: then DATABASE_SESSION is the pooler's to set.
-DATABASE_BEHIND_POOLER = env.bool("DATABASE_BEHIND_POOLER", default=False)
+DATABASE_BEHIND_POOLER = env.flag("DATABASE_BEHIND_POOLER", default=False)
 DATABASES = {
     "default": database.settings_of(
         database_url("DATABASE_URL"),
@@ -51,36 +58,41 @@ DATABASES = {
         pool_size=DATABASE_POOL_SIZE,
         prepared=DATABASE_PREPARED_STATEMENTS,
         behind_pooler=DATABASE_BEHIND_POOLER,
-        answer_seconds=env.float("DATABASE_ANSWER_SECONDS", default=0),
+        answer_seconds=env.whole_number("DATABASE_ANSWER_SECONDS", default=0),
     )
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 MANA_AUTH_URL = env.str("MANA_AUTH_URL", default="http://localhost:3001").rstrip("/")
-# Where people's browsers find it, if that is another address.
+# The URL of mana-auth for browsers, if it differs.
 MANA_AUTH_PUBLIC_URL = env.str("MANA_AUTH_PUBLIC_URL", default="").rstrip("/") or MANA_AUTH_URL
 JWT_ISSUER = env.str("JWT_ISSUER", default=MANA_AUTH_URL)
 JWT_AUDIENCE = env.str("JWT_AUDIENCE", default="mana")
 MANA_SERVICE_KEYS = [key.strip() for key in secret("MANA_SERVICE_KEY").split(",") if key.strip()]
-# Where users are told things (mana-notify); without it messages wait in the outbox.
+# The URL of mana-notify, which notifies users. Without it, messages stay in the outbox.
 MANA_NOTIFY_URL = env.str("MANA_NOTIFY_URL", default="").rstrip("/")
 
-# Without a key a developer's service runs, and buying answers 503.
+# With DEBUG on, the key is optional. Without it, purchases answer 503.
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", "") if DEBUG else secret("STRIPE_SECRET_KEY")
-# Without one, webhooks are refused: a forged one would be as good as money.
+# Without a secret, every webhook is rejected: a forged event could create credits.
 STRIPE_WEBHOOK_SECRETS = [
     one.strip() for one in env.str("STRIPE_WEBHOOK_SECRET", default="").split(",") if one.strip()
 ]
-# Our own account at Stripe (acct_…), where its events name one: a destination of an organization.
+# The service's own Stripe account (acct_…). Needed if events name an account, as those of an
+# organization's event destination do.
 STRIPE_ACCOUNT_ID = env.str("STRIPE_ACCOUNT_ID", default="")
 # Have Checkout make an invoice of every purchase; Stripe charges for them.
-STRIPE_INVOICES = env.bool("STRIPE_INVOICES", default=False)
+STRIPE_INVOICES = env.flag("STRIPE_INVOICES", default=False)
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="").rstrip("/")
 # For how long what Stripe's events said is kept after they were processed; 0: for ever.
-STRIPE_PAYLOADS_KEPT_DAYS = env.int("STRIPE_PAYLOADS_KEPT_DAYS", default=400)
+STRIPE_PAYLOADS_KEPT_DAYS = env.whole_number(
+    "STRIPE_PAYLOADS_KEPT_DAYS", default=400, at_most=MOST_DAYS
+)
 
 # For how long a request that is sent again with its idempotency key is a replay; 0: for ever.
-IDEMPOTENCY_KEYS_KEPT_DAYS = env.int("IDEMPOTENCY_KEYS_KEPT_DAYS", default=365)
+IDEMPOTENCY_KEYS_KEPT_DAYS = env.whole_number(
+    "IDEMPOTENCY_KEYS_KEPT_DAYS", default=365, at_most=MOST_DAYS
+)
 
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
@@ -145,7 +157,7 @@ TEMPLATES = [
     }
 ]
 
-# Pages speak the browser's language, activated by `credits.api.pages`; the API has no locale.
+# `credits.api.pages` activates the browser's language for pages. The API has no locale.
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("de", "Deutsch")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
@@ -162,35 +174,37 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = DEBUG
 WHITENOISE_AUTOREFRESH = DEBUG
 
-# TLS ends at the proxy, which also redirects: services inside call this one over plain HTTP.
+# The proxy terminates TLS and redirects to HTTPS. Internal services call this one over plain HTTP.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000)
+SECURE_HSTS_SECONDS = env.whole_number("SECURE_HSTS_SECONDS", default=31_536_000)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 # Asks browsers' makers for a place in their lists. That cannot be taken back for months.
-SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_PRELOAD", default=False)
+SECURE_HSTS_PRELOAD = env.flag("SECURE_HSTS_PRELOAD", default=False)
 SILENCED_SYSTEM_CHECKS = [
-    "security.W003",  # the back office has its CSRF middleware; elsewhere there are no cookies
-    "axes.W002",  # its middleware is there, for the back office alone
-    "security.W008",  # the redirect to HTTPS is the proxy's
-    "security.W021",  # the preload list is a choice: SECURE_HSTS_PRELOAD
+    "security.W003",  # CSRF middleware runs for the back office; nothing else uses cookies
+    "axes.W002",  # the axes middleware runs for the back office only
+    "security.W008",  # the proxy redirects to HTTPS
+    "security.W021",  # SECURE_HSTS_PRELOAD makes preloading optional
 ]
 
 # The back office: sessions end after an idle hour and with the working day; five wrong passwords
 # lock a name at an address for a quarter of an hour (more in back_office/frame/log_in.py).
-ADMIN_REQUIRE_2FA = env.bool("ADMIN_REQUIRE_2FA", default=not DEBUG)
-ADMIN_ADJUST_LIMIT = env.get_value("ADMIN_ADJUST_LIMIT", cast=Decimal, default=Decimal(100))
-ADMIN_SESSION_HOURS = env.int("ADMIN_SESSION_HOURS", default=10)
+ADMIN_REQUIRE_2FA = env.flag("ADMIN_REQUIRE_2FA", default=not DEBUG)
+ADMIN_ADJUST_LIMIT = env.amount("ADMIN_ADJUST_LIMIT", default=Decimal(100))
+ADMIN_SESSION_HOURS = env.whole_number("ADMIN_SESSION_HOURS", default=10, at_least=1, at_most=720)
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
+SHORTEST_PASSWORD = 12
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-    )
+    {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
+    for name, options in {
+        "UserAttributeSimilarityValidator": {},
+        "MinimumLengthValidator": {"min_length": SHORTEST_PASSWORD},
+        "CommonPasswordValidator": {},
+        "NumericPasswordValidator": {},
+    }.items()
 ]
 LOGIN_URL = "admin:login"
 SESSION_COOKIE_AGE = 3600
@@ -217,33 +231,35 @@ UNFOLD = unfold_settings.UNFOLD
 
 # How many proxies in front add to X-Forwarded-For. With 0 the header, which anybody may send,
 # counts for nothing, and a client's address is that of the connection.
-TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
+TRUSTED_PROXIES = env.whole_number("TRUSTED_PROXIES", default=0)
 
-# How often somebody may try a gift code that is none, in 10 minutes: with one user's token, from
-# one address (or one IPv6 network of 64 bits), and all together the short, imported codes.
+# How many invalid gift codes may be tried in 10 minutes: with one user's token, from one IP address
+# (or IPv6 /64 network), and by all callers together for short, imported codes.
 GIFT_MISS_LIMITS = {
-    "user": env.int("GIFT_MISSES_PER_USER", default=10),
-    "address": env.int("GIFT_MISSES_PER_ADDRESS", default=30),
-    "short codes": env.int("GIFT_MISSES_OF_SHORT_CODES", default=500),
+    "user": env.whole_number("GIFT_MISSES_PER_USER", default=10, at_least=1),
+    "address": env.whole_number("GIFT_MISSES_PER_ADDRESS", default=30, at_least=1),
+    "short codes": env.whole_number("GIFT_MISSES_OF_SHORT_CODES", default=500, at_least=1),
 }
 
 # How many threads of a process may wait for one thing (credits/bulkheads.py): a fetch of the auth
 # server's keys, Stripe, the rows of one user, settlements of reservations, all writes together, the
 # hash of a password, exports. WEB_THREADS has to be greater than each of them.
-BULKHEADS = {
-    "auth": 1,
-    "stripe": 2,
-    "account": 2,
-    "settlements": 2,
-    "writes": 3,
-    "log_in": 1,
-    "exports": 1,
-    **{name: int(places) for name, places in env.dict("BULKHEADS", default={}).items()},
-}
+BULKHEADS = env.numbers(
+    "BULKHEADS",
+    default={
+        "auth": 1,
+        "stripe": 2,
+        "account": 2,
+        "settlements": 2,
+        "writes": 3,
+        "log_in": 1,
+        "exports": 1,
+    },
+)
 
 MAX_BODY_BYTES = 256 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
-# Stripe's events have no documented limit; some have more than 1 MB.
+# Stripe documents no maximum size of an event. Some have more than 1 MB.
 MAX_EVENT_BYTES = 8 * 1024 * 1024
 STRIPE_WEBHOOK_PATH = "/api/v1/webhooks/stripe"
 
@@ -283,7 +299,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": __version__,
     "OAS_VERSION": "3.1.0",
     "CONTACT": {"name": "The maintainers of mana-credits"},
-    "LICENSE": {"name": "MIT", "identifier": "MIT"},
+    "LICENSE": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
     "SERVERS": [{"url": "/", "description": "The service that serves this document."}],
     "TAGS": [
         {"name": "credits", "description": "A user's own credits: balance, spending, buying."},
@@ -304,7 +320,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["mana_credits.api.schema.complete"],
 }
 
-# Where traces go (OTLP over HTTP); empty: nowhere, and nothing of OpenTelemetry is loaded.
+# The endpoint that receives traces (OTLP over HTTP). If empty, OpenTelemetry is not loaded.
 TRACES_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="").rstrip("/")
 TRACES_SERVICE_NAME = env.str("OTEL_SERVICE_NAME", default="mana-credits")
 

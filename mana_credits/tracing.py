@@ -1,8 +1,8 @@
-"""Traces across services: the caller's `traceparent` in our log, and spans for OpenTelemetry.
+"""Traces across services: the caller's `traceparent` in the log, and OpenTelemetry spans.
 
-A span for each request is exported where `OTEL_EXPORTER_OTLP_ENDPOINT` is set (OTLP over HTTP);
-OpenTelemetry's own variables, e.g. `OTEL_TRACES_SAMPLER`, work too. Otherwise nothing of it is
-imported, and a request costs one look at a header.
+If `OTEL_EXPORTER_OTLP_ENDPOINT` is set, each request exports a span (OTLP over HTTP). Then
+OpenTelemetry's own variables such as `OTEL_TRACES_SAMPLER` apply too. Otherwise OpenTelemetry is
+not imported, and tracing costs one header lookup per request.
 """
 
 import re
@@ -13,26 +13,27 @@ from django.conf import settings
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
-# https://www.w3.org/TR/trace-context/: version, trace, caller's span, flags; later versions add.
+# https://www.w3.org/TR/trace-context/: version, trace id, caller's span id, flags. Versions after
+# 00 may append fields.
 TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 SERVER_ERROR = 500
 
 
 class Trace(NamedTuple):
-    """A trace that a request belongs to; `span_id` is the caller's span."""
+    """The trace of a request. `span_id` is the exported span, or the caller's if there is none."""
 
     trace_id: str
     span_id: str
 
 
 class _Process:
-    """What this process exports with; None while it exports nothing."""
+    """The tracer of this process. It is None while the process exports no spans."""
 
     tracer: "Tracer | None" = None
 
 
 def trace_of(header: str) -> Trace | None:
-    """Return the trace that a `traceparent` header names, None if it names none."""
+    """Return the trace of a `traceparent` header, or None if the header is invalid."""
     found = TRACEPARENT.fullmatch(header)
     if found is None:
         return None
@@ -43,9 +44,9 @@ def trace_of(header: str) -> Trace | None:
 
 
 def export() -> None:
-    """Export the spans of this process from now on, if the settings say where to.
+    """Start exporting spans from this process if TRACES_ENDPOINT is set.
 
-    Called after the fork: a thread sends the spans in batches.
+    Call it after the fork: a thread sends the spans in batches, and threads do not survive a fork.
     """
     if not settings.TRACES_ENDPOINT:
         return
@@ -64,7 +65,7 @@ def export() -> None:
 
 
 def begin(header: str) -> "tuple[Trace | None, Span | None]":
-    """Return the trace of a request and, where spans are exported, a new span of it."""
+    """Return the trace of a request and a new span, or no span if spans are not exported."""
     caller = trace_of(header) if header else None
     if _Process.tracer is None:
         return caller, None
@@ -80,7 +81,7 @@ def begin(header: str) -> "tuple[Trace | None, Span | None]":
 
 
 def end(span: "Span", *, method: str, route: str, status: int) -> None:
-    """End the span of a request; it names the route, never the path."""
+    """End the span of a request. The span contains the route, never the path."""
     from opentelemetry.trace import StatusCode  # noqa: PLC0415
 
     span.update_name(f"{method} {route}".rstrip())

@@ -38,7 +38,7 @@ urlpatterns = [
     path("api/docs", schema.DocsView.as_view(url_name="schema")),
     re_path(r"", errors.not_found),
 ]
-handler400 = errors.bad_request
+handler400 = error_pages.bad_request
 handler403 = error_pages.forbidden
 handler404 = error_pages.not_found
 handler500 = error_pages.server_error

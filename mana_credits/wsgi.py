@@ -18,9 +18,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mana_credits.settings")
 
 
 def with_chunked_bodies(application: "WSGIApplication") -> "WSGIApplication":
-    """Give bodies of unknown length their length; Django would take them for empty.
+    """Read chunked bodies and set their Content-Length; without it, Django reads an empty body.
 
-    Reads one byte more than is allowed, so that a body which is too large is seen to be.
+    Reads one byte more than allowed, so that the parser detects a body that is too large.
     """
 
     def wrapped(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -34,7 +34,7 @@ def with_chunked_bodies(application: "WSGIApplication") -> "WSGIApplication":
 
 
 def _longest(environ: "WSGIEnvironment") -> int:
-    """Return how many bytes a body may have."""
+    """Return the maximum size of the request's body in bytes."""
     is_event = environ.get("PATH_INFO") == settings.STRIPE_WEBHOOK_PATH
     longest: int = settings.MAX_EVENT_BYTES if is_event else settings.MAX_BODY_BYTES
     return longest
@@ -44,5 +44,6 @@ try:
     application = with_chunked_bodies(get_wsgi_application())
 except EnvironmentInvalid as error:
     raise SystemExit(str(error)) from None
-# Load the views before gunicorn forks: shared by its workers, and no first request waits for them.
+# Load the views before gunicorn forks, so that workers share their memory and the first request
+# does not wait for imports.
 get_resolver().url_patterns  # noqa: B018

@@ -47,6 +47,8 @@ TABLES = (
     "credits.purchases",
     "credits.reservations",
     "credits.returns",
+    "credits.service_keys",
+    "credits.service_totals",
     "credits.staff_actions",
     "credits.stripe_customers",
     "credits.stripe_events",

@@ -25,6 +25,7 @@ class Earlier(Rows):
         super().__init__(seed)
         self._codes = itertools.count()
         self._last_after: dict[str, int] = {}
+        self._paid_for: dict[str, Row] = {}  # the charge of each subscriber's period
         self.now = BEGIN
         self.balances = self.table("credits.balances")
         self.transactions = self.table("credits.transactions")
@@ -182,7 +183,7 @@ class Earlier(Rows):
         for _ in range(6):
             number, digit = divmod(number, len(ALPHABET))
             code = ALPHABET[digit] + code
-        return self.put(
+        gift = self.put(
             "gifts.gift_codes",
             code=code,
             creator_id=user,
@@ -200,6 +201,9 @@ class Earlier(Rows):
                 **fields,
             },
         )
+        if (gift["type"] == "simple") is not (gift["target_email"] is None):
+            self.planted.add(("gift type", user, gift["id"]))
+        return gift
 
     def redeem(self, gift: Row, user: str) -> Row:
         text = f"Gift redeemed: {gift['total_credits']} credits from {gift['creator_name']}"
@@ -221,10 +225,20 @@ class Earlier(Rows):
         gift.update(status="cancelled", updated_at=self.now)
         return row
 
+    def charge_sync(self, user: str, kind: str = "sync_renewal", **metadata: Any) -> Row:
+        """Charge a period of Cloud Sync, whether or not it was charged before."""
+        said = {"interval": "monthly", "type": kind, **metadata}
+        charge = self.use(user, 30, app_id="sync", metadata=said)
+        first = self._paid_for.setdefault(user, charge)
+        if charge["created_at"] - first["created_at"] > timedelta(days=27):
+            self._paid_for[user] = charge
+        elif charge is not first:
+            self.planted.add(("doubled charge", user, first["id"]))
+        return charge
+
     def subscribe(self, user: str, **fields: Any) -> Row:
-        metadata = {"interval": "monthly", "type": "sync_subscription"}
-        charge = self.use(user, 30, app_id="sync", metadata=metadata)
-        return self.put(
+        charge = self.charge_sync(user, "sync_subscription")
+        row = self.put(
             "credits.sync_subscriptions",
             key=user,
             user_id=user,
@@ -243,6 +257,9 @@ class Earlier(Rows):
                 **fields,
             },
         )
+        if row["active"] and not row["is_gifted"] and row["next_charge_at"]:
+            self.planted.add(("subscription price", user, None))  # 5 in the catalogue
+        return row
 
     # What went wrong there.
 

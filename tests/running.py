@@ -21,8 +21,6 @@ from psycopg.conninfo import make_conninfo
 from tests.environment import SERVICE_KEY
 
 START_SECONDS = 120
-# The command, and not `-m gunicorn`: a master could not start its successor (SIGUSR2) from that.
-GUNICORN = str(Path(sys.executable).with_name("gunicorn"))
 
 
 class Service:
@@ -66,7 +64,7 @@ def service(
     output = log.open("wb") if log else None
     counts = TemporaryDirectory(prefix="mana-credits-")  # it may be killed, and not tidy up
     process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", GUNICORN, "-c", "mana_credits/gunicorn.conf.py"],
+        [sys.executable, "-W", "ignore", "-m", "mana_credits.web_server"],
         env={
             **os.environ,
             "DATABASE_URL": database or database_of_the_test(),

@@ -17,10 +17,11 @@ Step = Callable[[], Purchase | None]
 
 
 class Fetched(NamedTuple):
-    """An object of Stripe and its type."""
+    """An object of Stripe and its type; with a dispute, refunds that explain its money."""
 
     type: str
     object: Object
+    refunds: tuple[Object, ...] = ()
 
 
 def can_fetch(related: Related) -> bool:
@@ -47,11 +48,13 @@ def fetch(related: Related) -> Fetched | None:
     intent_id = stripe_facts.id_in(found, "payment_intent")
     if related.type == "checkout.session" and intent_id:
         return fetch(Related(intent_id, "payment_intent"))
-    return Fetched(related.type, found)
+    return Fetched(related.type, found, _refunds_beside(related, found))
 
 
 def apply(fetched: Fetched, *, now: datetime) -> Purchase | None:
     """Apply an object and return the purchase that it is about, if any."""
+    for refund in fetched.refunds:
+        _refund(refund, now)
     return APPLY[fetched.type](fetched.object, now)
 
 
@@ -68,6 +71,13 @@ def intent_step(intent: Object, *, now: datetime) -> Step | None:
         case "requires_payment_method" if intent.get("last_payment_error"):
             return partial(purchases.fail, payment, at=now)
     return None
+
+
+def _refunds_beside(related: Related, found: Object) -> tuple[Object, ...]:
+    intent_id = stripe_facts.id_in(found, "payment_intent")
+    if related.type != "dispute" or not intent_id or not stripe_facts.needs_refunds(found):
+        return ()
+    return tuple(stripe_api.refunds_of(intent_id))
 
 
 def _complete(intent: Object, now: datetime) -> Purchase | None:

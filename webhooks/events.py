@@ -16,11 +16,12 @@ from prometheus_client import Counter, Histogram
 from credits import due_rows, pseudonyms
 from credits.due_rows import Settled, Work
 from credits.models import Purchase
-from credits.payments.stripe_api import PaymentUnavailable
+from credits.payments import stripe_facts
+from credits.payments.stripe_api import PaymentUnavailable, RefusedByStripe
 from credits.payments.stripe_facts import UnreadableObject
 from webhooks import current_state, destination, envelope
 from webhooks.current_state import Fetched
-from webhooks.envelope import API_V1, Object
+from webhooks.envelope import API_V1, Object, Related
 from webhooks.handlers import HANDLERS, EventContext
 from webhooks.models import StripeEvent
 
@@ -33,6 +34,7 @@ LAG = Histogram(
     "How long after Stripe made an event it was applied here.",
     buckets=(1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400),
 )
+DISPUTES = "charge.dispute."
 LONGEST_TRACEBACK = 10_000
 PROCESS_JOB = "process_stripe_events"
 SHOWN_FOR = timedelta(days=30)
@@ -151,16 +153,33 @@ def _keep_error(event_id: str, error: Exception) -> None:
 
 
 def _fetch(event: StripeEvent) -> Fetched | None:
-    """Return the object that a thin event names. Raises PaymentUnavailable, RefusedByStripe."""
-    if not event.is_due or not event.type.startswith(API_V1):
+    """Return the object that a thin event names, or that a snapshot leaves unexplained.
+
+    Raises PaymentUnavailable, RefusedByStripe for a thin event.
+    """
+    if not event.is_due or not event.type.startswith((API_V1, DISPUTES)):
         return None
     try:
         body = envelope.parse(event.payload)
-        related = envelope.related(body)
+        related = _to_fetch(body)
+        wanted = related and _handled(event) and not destination.fault_of(body)
+        return current_state.fetch(related) if related and wanted else None
     except UnreadableObject:  # `_apply` says so
         return None
-    wanted = _handled(event) and envelope.is_thin(body) and current_state.can_fetch(related)
-    return current_state.fetch(related) if wanted and not destination.fault_of(body) else None
+    except (PaymentUnavailable, RefusedByStripe):
+        if event.type.startswith(API_V1):
+            raise
+        return None  # reconciliation asks again
+
+
+def _to_fetch(body: Object) -> Related | None:
+    if envelope.is_thin(body):
+        related = envelope.related(body)
+        return related if current_state.can_fetch(related) else None
+    found = envelope.subject(body)
+    if not stripe_facts.needs_refunds(found):
+        return None
+    return Related(stripe_facts.name_in(found, "id"), "dispute")
 
 
 def _apply(event: StripeEvent, fetched: Fetched | None, now: datetime) -> None:
@@ -190,11 +209,13 @@ def _outcome(
 def _applied(
     event: StripeEvent, body: Object, fetched: Fetched | None, now: datetime
 ) -> Purchase | None:
+    if fetched:
+        return current_state.apply(fetched, now=now)
     if not envelope.is_thin(body):
         context = EventContext(envelope.subject(body), event.created_at, now)
         return HANDLERS[event.type](context)
     envelope.related(body)
-    return current_state.apply(fetched, now=now) if fetched else None
+    return None
 
 
 def _handled(event: StripeEvent) -> bool:

@@ -78,7 +78,7 @@ def _invoice(event: EventContext) -> Purchase | None:
 def _dispute(at_least: str) -> Handler:
     def handler(event: EventContext) -> Purchase | None:
         fact = stripe_facts.of_dispute(event.object, at_least=at_least, at=event.at)
-        return money_back.record(fact, now=event.now)
+        return money_back.record(stripe_facts.without_unconfirmed_return(fact), now=event.now)
 
     return handler
 

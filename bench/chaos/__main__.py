@@ -1,12 +1,12 @@
 """`make chaos`: disturb the service in every way that was once seen to take it away.
 
-`python -m bench.chaos --only 1 8` runs some of the experiments; `--tree FOLDER` runs the service of
-another checkout, to compare. Everything is on loopback, bounded, and removed at the end.
+`python -m bench.chaos --only 1 8` runs some of the experiments; `--tree FOLDER --column before`
+runs the service of another checkout, to compare: outcomes are kept by their column until the folder
+`bench/results` is removed. Everything is on loopback, bounded, and removed at the end.
 """
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,38 +14,46 @@ from pathlib import Path
 
 from bench import database, report
 from bench.chaos import experiments
-from bench.chaos.experiment import Experiment, Outcome, run
-from bench.chaos.table import line, table
+from bench.chaos.experiment import Experiment, run
+from bench.chaos.table import keep, line, table
+from bench.interruption import bounded
 from mana_credits.dev.embedded_postgres import temporary_server
 from mana_credits.dev.sandbox import identity
+from mana_credits.dev.sandbox.identity import IdentityProvider
 
-RESULTS = Path(__file__).parent.parent.resolve() / "results" / "chaos.md"
+RESULTS = Path(__file__).parent.parent.resolve() / "results"
+KEPT = RESULTS / "chaos.json"
+LIMIT_SECONDS = 30 * 60
 
 
 def main() -> int:
     """Run the experiments that were asked for; return 1 when an outcome is wrong."""
     options = _options()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    RESULTS.mkdir(parents=True, exist_ok=True)
     os.chdir(options.tree)
     chosen = [one for one in experiments.load() if _is_chosen(one, options.only)]
-    outcomes: list[Outcome] = []
     key = identity.read_key(identity.new_key())
-    with _database() as shared, identity.serving(key) as provider:
+    with bounded(LIMIT_SECONDS), _database() as shared, identity.serving(key) as provider:
         facts = report.machine(database.version(shared))
-        for experiment in chosen:
-            print(f"{experiment.number} {experiment.name} …", flush=True)
-            if experiment.own_server:
-                with _database() as own:
-                    outcomes.append(run(experiment, own, provider))
-            else:
-                outcomes.append(run(experiment, shared, provider))
-            print(f"    {line(outcomes[-1])}", flush=True)
+        right = [_is_right(one, shared, provider, options.column) for one in chosen]
         closed = database.books_close(shared)
-    page = f"# Chaos\n\n{facts}\n\n{table(outcomes)}"
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(page)
-    print(f"\n{page}\nWritten to {options.output}")
-    return 0 if closed and not any(one.faults for one in outcomes) else 1
+    page = f"# Chaos\n\n{facts}\n\n{table(KEPT, experiments.load())}"
+    (RESULTS / "chaos.md").write_text(page)
+    print(f"\n{page}\nWritten to {RESULTS / 'chaos.md'}")
+    return 0 if closed and all(right) else 1
+
+
+def _is_right(experiment: Experiment, shared: str, provider: IdentityProvider, column: str) -> bool:
+    """Run an experiment, print and keep its outcome; return whether nothing was wrong."""
+    print(f"{experiment.number} {experiment.name} …", flush=True)
+    if experiment.own_server:
+        with _database() as own:
+            outcome = run(experiment, own, provider)
+    else:
+        outcome = run(experiment, shared, provider)
+    print(f"    {line(outcome)}", flush=True)
+    keep(KEPT, column, outcome)
+    return not outcome.faults
 
 
 @contextmanager
@@ -67,14 +75,9 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--only", nargs="*", default=[], help="numbers of experiments (all)")
     parser.add_argument("--tree", type=Path, default=Path.cwd(), help="whose service runs (this)")
-    parser.add_argument("--output", type=Path, default=RESULTS, help=f"the page ({RESULTS.name})")
-    options = parser.parse_args()
-    options.output = options.output.resolve()
-    return options
+    parser.add_argument("--column", default="now", help="where the table has the outcomes (now)")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit("Stopped.")
+    sys.exit(main())

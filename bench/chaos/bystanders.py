@@ -49,6 +49,7 @@ class Bystander(threading.Thread):
         self.samples = Samples()
         self.user_id = f"bystander-{uuid.uuid4().hex[:12]}"
         self.keys = 0
+        self.waits_since: float | None = None
         self.answered: dict[str, set[str]] = {}
         self.failed_attempts = 0
         self.line = HTTPConnection("127.0.0.1", site.port, timeout=ATTEMPT_SECONDS)
@@ -57,8 +58,9 @@ class Bystander(threading.Thread):
         """Spend until it is over; the last key too is repeated until it is answered."""
         while not self.over.is_set():
             self.keys += 1
-            sent = time.monotonic()
+            sent = self.waits_since = time.monotonic()
             self._spend(f"key-{self.keys}", sent + GIVE_UP_SECONDS)
+            self.waits_since = None
             self.samples.add(sent, time.monotonic() - sent, PACE_SECONDS)
             self.over.wait(PACE_SECONDS)
         self.line.close()
@@ -136,6 +138,11 @@ class Crowd:
     def waited(self, begin: float, end: float) -> list[float]:
         """Return how long the spends of this interval took, the shortest first."""
         return self._sorted(lambda one: one.samples.between(begin, end))
+
+    def waiting(self, now: float) -> list[float]:
+        """Return for how long those have waited whose spend is not answered yet."""
+        since = [one.waits_since for one in self.bystanders]
+        return [now - sent for sent in since if sent is not None]
 
     def unanswered(self) -> int:
         """Return how many keys were never answered."""

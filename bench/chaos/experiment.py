@@ -5,13 +5,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 
 from bench.chaos.bystanders import Crowd
 from bench.chaos.site import Site
 from mana_credits.dev.sandbox.identity import IdentityProvider
 
 CROWD = 4
+# Others are observed for so long before the disturbance, and again after it: the machine may be
+# busy with something else during one of the two.
 QUIET_SECONDS = 4
+SETTLE_SECONDS = 2
 TIMES_QUIET = 3  # the 95th percentile during the disturbance may be so many times the quiet one
 HEALTH_SECONDS = 0.1
 # On a busy machine a wait below this says nothing about the service.
@@ -24,14 +28,19 @@ def nobody() -> Iterator[dict[str, str]]:
     yield {}
 
 
+def nothing(_: Site) -> None:
+    """Prepare nothing."""
+
+
 @dataclass(frozen=True)
 class Experiment:
     """A disturbance, and what it needs.
 
     `disturb` makes the disturbance, takes as long as it lasts (at most a minute), and returns what
-    it saw, in a few words; it raises AssertionError when what it saw is wrong. `neighbours` are
-    started before the service and yield what they add to its environment. With `own_server` the
-    experiment has a PostgreSQL of its own, which it may stop, freeze or break.
+    it saw, in a few words; it raises AssertionError when what it saw is wrong. `prepare` is done
+    before anybody is observed. `neighbours` are started before the service and yield what they add
+    to its environment. With `own_server` the experiment has a PostgreSQL of its own, which it may
+    stop, freeze or break.
     `outage`: everybody needs what the disturbance takes away (PostgreSQL), so what others waited
     is shown and not judged; `/health` is. `restart`: the service itself is away; neither is judged.
     """
@@ -39,6 +48,7 @@ class Experiment:
     number: str
     name: str
     disturb: Callable[[Site], str]
+    prepare: Callable[[Site], None] = nothing
     neighbours: Callable[[], AbstractContextManager[dict[str, str]]] = nobody
     own_server: bool = False
     outage: bool = False
@@ -92,6 +102,7 @@ def run(experiment: Experiment, database_url: str, provider: IdentityProvider) -
         site = Site(database_url, provider, **environment)
         try:
             site.start()
+            experiment.prepare(site)
             return _observe(experiment, site)
         finally:
             site.stop()
@@ -110,11 +121,14 @@ def _observe(experiment: Experiment, site: Site) -> Outcome:
     except AssertionError as error:
         outcome.faults.append(str(error))
     end = time.monotonic()
+    time.sleep(SETTLE_SECONDS + QUIET_SECONDS)
     crowd.stop()
-    outcome.quiet = crowd.waited(begin, disturbed)
+    quiet = ((begin, disturbed), (end + SETTLE_SECONDS, end + SETTLE_SECONDS + QUIET_SECONDS))
+    probes = crowd.orchestrator.samples
+    outcome.quiet = sorted(chain.from_iterable(crowd.waited(*one) for one in quiet))
+    outcome.health_quiet = sorted(chain.from_iterable(probes.between(*one) for one in quiet))
     outcome.during = crowd.waited(disturbed, end)
-    outcome.health_quiet = crowd.orchestrator.samples.between(begin, disturbed)
-    outcome.health = crowd.orchestrator.samples.between(disturbed, end)
+    outcome.health = probes.between(disturbed, end)
     outcome.unanswered, outcome.lost = crowd.unanswered(), crowd.lost()
     outcome.doubled = crowd.doubled()
     outcome.judge()

@@ -1,28 +1,44 @@
-"""The outcomes as one table in Markdown."""
+"""The outcomes as one table in Markdown: what was kept of earlier runs, and this one's."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from bench import report
-from bench.chaos.experiment import Outcome, percentile
+from bench.chaos.experiment import Experiment, Outcome, percentile
 
-HEADER = (
-    "experiment",
-    "others quiet p50 ms",
-    "p95",
-    "during p50 ms",
-    "p95",
-    "/health max ms",
-    "unanswered",
-    "lost",
-    "doubled",
-    "outcome",
-)
+Kept = dict[str, dict[str, Any]]
 
 
-def table(outcomes: Sequence[Outcome]) -> str:
-    """Return the table, and below it what each experiment saw."""
-    seen = [f"- {one.experiment.number} {one.experiment.name}: {line(one)}" for one in outcomes]
-    return report.table(HEADER, [_row(one) for one in outcomes]) + "\n" + "\n".join(seen) + "\n"
+def keep(path: Path, column: str, outcome: Outcome) -> None:
+    """Write an outcome into the file of all outcomes, in the place of the last one."""
+    kept: Kept = json.loads(path.read_text()) if path.exists() else {}
+    kept.setdefault(column, {})[outcome.experiment.number] = _numbers(outcome)
+    path.write_text(json.dumps(kept, indent=1))
+
+
+def table(path: Path, experiments: Sequence[Experiment]) -> str:
+    """Return the table of all that was kept, and below it what each experiment saw."""
+    kept: Kept = json.loads(path.read_text())
+    header = ["experiment"]
+    for column in kept:
+        header += [f"{column}: others p95 ms", "/health max ms", "lost + doubled", "outcome"]
+    shown = [one for one in experiments if any(one.number in rows for rows in kept.values())]
+    rows = [
+        [
+            f"{one.number} {one.name}",
+            *(cell for rows in kept.values() for cell in _cells(one, rows)),
+        ]
+        for one in shown
+    ]
+    seen = [
+        f"- {one.number} {one.name}, {column}: {found[one.number]['line']}"
+        for one in shown
+        for column, found in kept.items()
+        if one.number in found
+    ]
+    return report.table(header, rows) + "\n" + "\n".join(seen) + "\n"
 
 
 def line(outcome: Outcome) -> str:
@@ -30,19 +46,24 @@ def line(outcome: Outcome) -> str:
     return "; ".join([*outcome.faults, outcome.seen or "nothing more"])
 
 
-def _row(one: Outcome) -> tuple[str, ...]:
-    return (
-        f"{one.experiment.number} {one.experiment.name}",
-        _milliseconds(one.quiet, 50),
-        _milliseconds(one.quiet, 95),
-        _milliseconds(one.during, 50),
-        _milliseconds(one.during, 95),
-        _milliseconds(one.health, 100),
-        str(one.unanswered),
-        str(one.lost),
-        str(one.doubled),
-        "WRONG" if one.faults else "right",
-    )
+def _numbers(one: Outcome) -> dict[str, Any]:
+    return {
+        "quiet": _milliseconds(one.quiet, 95),
+        "during": _milliseconds(one.during, 95),
+        "health": _milliseconds(one.health, 100),
+        "wrong": f"{one.lost} + {one.doubled}",
+        "outcome": "WRONG" if one.faults else "right",
+        "line": line(one),
+    }
+
+
+def _cells(experiment: Experiment, rows: Mapping[str, Any]) -> list[str]:
+    """Return the cells of one experiment in one column."""
+    if experiment.number not in rows:
+        return ["", "", "", "not run"]
+    found = rows[experiment.number]
+    waits = f"{found['quiet']} → {found['during']}"
+    return [waits, found["health"], found["wrong"], found["outcome"]]
 
 
 def _milliseconds(ordered: Sequence[float], part: int) -> str:

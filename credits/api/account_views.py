@@ -1,7 +1,7 @@
-"""How many requests of one process may wait for the rows of one account, and for writes at all.
+"""Limits on the requests of one process that wait for the rows of one account, or for writes.
 
-A balance that somebody keeps locked takes at most the places of its account; the others of that
-user are refused at once with 503, and everybody else is served.
+A locked balance occupies at most the places of its account. Further requests of that user are
+rejected at once with 503, and other users are not affected.
 """
 
 from contextlib import ExitStack
@@ -13,26 +13,26 @@ from rest_framework.views import APIView
 
 from credits.bulkheads import Bulkhead
 
-# A healthy request is done before the patience ends, so an account in heavy use has no refusals.
+# A normal request takes less than the patience, so a busy account has no rejected requests.
 ACCOUNT = Bulkhead("account", patience=0.25)
 SETTLEMENTS = Bulkhead("settlements", patience=0.25)
-# While no commit ends (a standby is away, a disk stalls), reads still find a thread.
+# Keeps threads free for reads while commits hang (an unreachable standby, a stalled disk).
 WRITES = Bulkhead("writes", patience=1.5)
 
 
 class ChangesAccount(APIView):
-    """A view whose changes take a place of the account that they change."""
+    """A view whose changes take a place in the bulkhead of the account that they change."""
 
-    # A prefix of its own for a view that waits for another service meanwhile.
+    # A view that waits for another service has its own prefix, so it does not block spends.
     account_place: str = ""
 
     def dispatch(self, request: Any, *arguments: Any, **named: Any) -> Any:
-        """Give the places back after the answer, whatever it is."""
+        """Release the places after the response, also after an error."""
         with ExitStack() as self._places:
             return super().dispatch(request, *arguments, **named)
 
     def initial(self, request: Request, *arguments: Any, **named: Any) -> None:
-        """Take the places once the caller is known; raise Busy without one."""
+        """Take the places after authentication. Raises Busy if none is free."""
         super().initial(request, *arguments, **named)
         if request.method in SAFE_METHODS:
             return
@@ -45,15 +45,15 @@ class ChangesAccount(APIView):
             self._places.enter_context(WRITES.place())
 
     def account_of(self, request: Request) -> str | None:
-        """Return the user whose rows the request changes; None when it names only such a row."""
+        """Return the user whose rows the request changes, or None if it names only a row's id."""
         return str(request.user.id)
 
 
 class ChangesNamedAccount(ChangesAccount):
-    """The same for a caller that names the user in the body."""
+    """A view like ChangesAccount whose caller names the user in the body."""
 
     def account_of(self, request: Request) -> str | None:
-        """Return the user that the body names."""
+        """Return the body's `userId`, or None if there is none."""
         body = request.data
         user_id = body.get("userId") if isinstance(body, dict) else None
         return user_id if isinstance(user_id, str) else None

@@ -1,4 +1,4 @@
-"""What anybody reads about prices."""
+"""Serializers of the public catalogue of prices."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ from credits.models import Operation
 
 
 class OperationSerializer(WireSerializer):
-    """An operation and its price: `cost` credits, for each started `perItems` items if given."""
+    """An operation and its price: `cost` credits, or that for each started batch of `perItems`."""
 
     operation = Text(source="key", help_text="The operation's key, for `use` and `reserve`.")
     name = Text(help_text="A name for people.")
-    description = Text(help_text="What it is.")
+    description = Text(help_text="A description of the operation.")
     category = serializers.ChoiceField(
         choices=Operation.Category.choices, help_text="The kind of operation."
     )
@@ -24,13 +24,13 @@ class OperationSerializer(WireSerializer):
     perItems = serializers.IntegerField(
         source="per_items",
         allow_null=True,
-        help_text="How many items one batch has; null when each one costs.",
+        help_text="The number of items in a batch; null if the cost is per item.",
     )
 
 
 @extend_schema_field({"type": "object", "additionalProperties": {"type": "number"}})
 class Costs(serializers.Field[Any, Any, Any, Any]):
-    """Operations as an object from key to cost, only sent."""
+    """A read-only JSON object that maps the key of each operation to its cost."""
 
     def to_representation(self, value: Any) -> dict[str, int | float]:
         """Return the mapping."""
@@ -38,7 +38,7 @@ class Costs(serializers.Field[Any, Any, Any, Any]):
 
 
 class PricingSerializer(WireSerializer):
-    """All prices at a glance; those per batch say so in the list of operations only."""
+    """All prices by operation. Only the list of operations shows which prices are per batch."""
 
     operationCosts = Costs(source="operations", help_text="Credits by the key of the operation.")
     lastUpdated = Timestamp(

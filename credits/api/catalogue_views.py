@@ -1,4 +1,4 @@
-"""What things cost: public, and the same for everybody, so that clients and proxies may keep it."""
+"""Views of the catalogue: public and equal for every caller, so caches may keep the answers."""
 
 import hashlib
 import json
@@ -32,12 +32,12 @@ class CatalogueViewSet(GenericViewSet[Operation]):
 
     @operation("operations", response=OperationSerializer(many=True), cacheable=True)
     def operations(self, request: Request) -> HttpResponseBase:
-        """What costs credits, by key; everything else is free."""
+        """List the operations that cost credits, by key. Everything else is free."""
         return _cacheable(request, [OPERATION.represent(row) for row in catalogue.on_offer()])
 
     @operation("pricing", response=PricingSerializer, cacheable=True)
     def pricing(self, request: Request) -> HttpResponseBase:
-        """What each operation costs, in credits."""
+        """Return the cost of each operation, in credits."""
         return _cacheable(request, PRICING.represent(catalogue.pricing()))
 
 

@@ -1,4 +1,4 @@
-"""How views and serializers describe themselves for the API's OpenAPI schema."""
+"""Descriptions of views and serializers for the API's OpenAPI schema."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -14,8 +14,8 @@ View = TypeVar("View", bound=Callable[..., Any])
 class Variant(NamedTuple):
     """One of several forms of a body.
 
-    Fields `required` must be there, those in `without` must be absent or empty, and `constants`
-    have one value. What else a form says stands in the serializer.
+    The fields in `required` must be present, those in `without` must be absent or empty, and those
+    in `constants` have a fixed value. The serializer describes all other fields.
     """
 
     description: str
@@ -25,17 +25,19 @@ class Variant(NamedTuple):
 
 
 class Description(NamedTuple):
-    """What the schema cannot see in a view.
+    """The properties of a view that the schema generator cannot derive.
 
-    `refuses` are the errors of the domain that the operation answers with, `path` the fields of
-    its path, `keyed` whether it takes the header `Idempotency-Key` without a body that does, and
-    `cacheable` whether it answers 304 to `If-None-Match`.
+    `refuses` are the domain errors that the operation answers with. `path` holds the fields of its
+    path. `keyed` says that it accepts the header `Idempotency-Key` although its body has no such
+    field. `cacheable` says that it answers 304 to `If-None-Match`. `scope` is the scope that a
+    service key needs.
     """
 
     refuses: tuple[type[DomainError], ...] = ()
     path: Mapping[str, serializers.Field[Any, Any, Any, Any]] = {}
     keyed: bool = False
     cacheable: bool = False
+    scope: str | None = None
 
 
 def operation(
@@ -46,7 +48,10 @@ def operation(
     parameters: Sequence[type[serializers.Serializer[Any]] | OpenApiParameter] = (),
     **described: Any,
 ) -> Callable[[View], View]:
-    """Describe a view. `response` is a serializer, or one by status; see Description."""
+    """Describe a view. `response` is a serializer, or a mapping from status to serializer.
+
+    The other keyword arguments are the fields of Description.
+    """
     responses = response if isinstance(response, dict) else {200: response}
 
     def decorate(view: View) -> View:

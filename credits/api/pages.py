@@ -1,7 +1,7 @@
-"""Pages for people in a browser: in their language, nothing inline, nothing from elsewhere.
+"""Pages for people in a browser, in their language, without inline scripts or third-party content.
 
-A plain page has no script. A shell is the same for everybody: its modules ask the API with the
-token of whoever sits in front of it.
+A plain page has no script. A shell is the same for every visitor. Its JavaScript modules call the
+API with the visitor's token.
 """
 
 from collections.abc import Callable, Mapping
@@ -44,10 +44,10 @@ def render(
     status: int = 200,
     retry_after: int | None = None,
 ) -> HttpResponse:
-    """Return the template as a page in the reader's language, German or English.
+    """Render the template as a page in the reader's language, German or English.
 
-    That is what the switch says (`?language=de`, remembered in a cookie), else the browser. Only
-    here a language is activated: the API has none.
+    The language is that of the language switch (`?language=de`, stored in a cookie), else the
+    browser's. Only this function activates a language, because the API's texts are not translated.
     """
     chosen = request.GET.get("language")
     switched = chosen in dict(settings.LANGUAGES)
@@ -67,7 +67,7 @@ def render(
 
 
 def shell(request: HttpRequest, template: str) -> HttpResponse:
-    """Return a page that runs our own modules and asks our API and mana-auth, nobody else."""
+    """Render a page whose scripts may call only this service's API and mana-auth."""
     url: str = settings.MANA_AUTH_PUBLIC_URL
     response = render(request, template, {"auth_url": url})
     auth = urlsplit(url)
@@ -90,7 +90,7 @@ def _remember(response: HttpResponse, language: str, *, secure: bool) -> None:
 
 
 def page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Let a view answer GET and HEAD only, and a friendly 503 while the database is away."""
+    """Restrict a view to GET and HEAD; answer with a 503 page if the database is unavailable."""
 
     @wraps(view)
     def guarded(request: HttpRequest, **arguments: Any) -> HttpResponse:
@@ -107,11 +107,11 @@ def page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 
 @page
 def dashboard(request: HttpRequest) -> HttpResponse:
-    """`/credits`: what somebody has, where it went, what can be bought, what things cost."""
+    """Render `/credits`: the balance, the transactions, the packages and the prices."""
     return shell(request, "credits/credits.html")
 
 
 @page
 def cloud_sync(request: HttpRequest) -> HttpResponse:
-    """`/credits/sync`: Cloud Sync on or off, and how it is paid."""
+    """Render `/credits/sync`: the status and the interval of Cloud Sync."""
     return shell(request, "credits/sync.html")

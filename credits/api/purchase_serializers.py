@@ -1,4 +1,4 @@
-"""What users send and read about packages and purchases; the wire's names stand only here."""
+"""Serializers of packages and purchases."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,24 +14,24 @@ from credits.payments.checkout import Pages
 
 
 class PageUrl(Label):
-    """The address of one of our own pages: at `BASE_URL` or an origin of `CORS_ORIGINS`."""
+    """The URL of a page of the ecosystem: at `BASE_URL` or an origin of `CORS_ORIGINS`."""
 
     default_error_messages = {
-        "origin": "Only addresses of the ecosystem's own apps are allowed.",
-        "blank": "An address has no blanks.",
+        "origin": "Only URLs of the ecosystem's own apps are allowed.",
+        "blank": "A URL must not contain white space.",
     }
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"max_length": 2048, **options})
 
     def to_internal_value(self, data: object) -> str:
-        """Take addresses that Stripe may lead a buyer to."""
+        """Validate that Stripe may redirect a buyer to the URL."""
         url = super().to_internal_value(data)
         try:
             parts = urlsplit(url)
         except ValueError:
             self.fail("origin")
-        if any(one.isspace() for one in url):  # `urlsplit` passes over some, Stripe refuses them
+        if any(one.isspace() for one in url):  # `urlsplit` drops some, Stripe rejects all
             self.fail("blank")
         if f"{parts.scheme}://{parts.netloc}" not in _origins():
             self.fail("origin")
@@ -60,13 +60,13 @@ class PackageSerializer(WireSerializer):
     sortOrder = serializers.IntegerField(
         source="sort_order", help_text="The position on the price list."
     )
-    metadata = JsonObject(allow_null=True, help_text="Any JSON object of the operators.")
+    metadata = JsonObject(allow_null=True, help_text="A JSON object set by the operators.")
     createdAt = Timestamp(source="created_at", help_text="When the package was created.")
     updatedAt = Timestamp(source="updated_at", help_text="When the package last changed.")
 
 
 class PurchaseSerializer(WireSerializer):
-    """A purchase, at the price and for the credits of its start."""
+    """A purchase, with the price and the credits at the time it was started."""
 
     id = Uuid(help_text="The purchase's id.")
     userId = UserId(source="user_id", help_text="The buyer.")
@@ -78,39 +78,39 @@ class PurchaseSerializer(WireSerializer):
     stripePaymentIntentId = Text(
         source="stripe_payment_intent_id",
         allow_null=True,
-        help_text="The payment intent at Stripe, once there is one.",
+        help_text="The payment intent at Stripe; null until it exists.",
     )
     stripeCustomerId = Text(
         source="stripe_customer_id", allow_null=True, help_text="The buyer's customer id at Stripe."
     )
     status = serializers.ChoiceField(
-        choices=Purchase.Status.choices, help_text="How far the payment is, or what became of it."
+        choices=Purchase.Status.choices, help_text="The status of the payment."
     )
-    metadata = JsonObject(allow_null=True, help_text="Any JSON object of the service.")
+    metadata = JsonObject(allow_null=True, help_text="A JSON object set by this service.")
     createdAt = Timestamp(source="created_at", help_text="When the purchase started.")
     completedAt = Timestamp(source="completed_at", allow_null=True, help_text="When it was paid.")
     underReview = serializers.BooleanField(
         source="under_review",
-        help_text="Whether a payment does not fit the purchase and an operator looks at it.",
+        help_text="Whether a payment does not match the purchase and waits for an operator.",
     )
     receiptUrl = serializers.URLField(
-        source="receipt_url", allow_null=True, help_text="Stripe's receipt."
+        source="receipt_url", allow_null=True, help_text="The URL of Stripe's receipt."
     )
     invoiceUrl = serializers.URLField(
-        source="invoice_url", allow_null=True, help_text="Stripe's invoice, where one is made."
+        source="invoice_url", allow_null=True, help_text="The URL of Stripe's invoice, if any."
     )
 
 
 class StartPurchaseSerializer(KeyedSerializer):
-    """The package to buy; with both addresses the purchase is paid at Stripe's Checkout."""
+    """The package to buy. With both URLs the purchase is paid in Stripe Checkout."""
 
     variants = {
         "InApp": Variant(
-            "A purchase that the app has paid with Stripe's library.",
+            "A purchase paid in the app with Stripe's library.",
             without=("successUrl", "cancelUrl"),
         ),
         "AtCheckout": Variant(
-            "A purchase that is paid on a page of Stripe.", required=("successUrl", "cancelUrl")
+            "A purchase paid on Stripe's Checkout page.", required=("successUrl", "cancelUrl")
         ),
     }
 
@@ -119,49 +119,49 @@ class StartPurchaseSerializer(KeyedSerializer):
         source="success_url",
         required=False,
         allow_null=True,
-        help_text="Where Checkout leads after the payment: a page of our own apps.",
+        help_text="The page to return to after the payment: one of the ecosystem's apps.",
     )
     cancelUrl = PageUrl(
         source="cancel_url",
         required=False,
         allow_null=True,
-        help_text="Where Checkout leads when the buyer cancels: a page of our own apps.",
+        help_text="The page to return to if the buyer cancels: one of the ecosystem's apps.",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Return the package and its `pages`, None without Checkout."""
+        """Add `pages`, the two URLs or None; raise ValidationError if only one URL is given."""
         success, cancel = attrs.get("success_url"), attrs.get("cancel_url")
         if bool(success) != bool(cancel):
             missing = "cancelUrl" if success else "successUrl"
-            raise serializers.ValidationError({missing: ["Checkout needs both addresses."]})
+            raise serializers.ValidationError({missing: ["Checkout requires both URLs."]})
         return {**attrs, "pages": Pages(success, cancel) if success and cancel else None}
 
 
 class PurchaseIdSerializer(WireSerializer):
-    """A path that names a purchase."""
+    """The path parameter of a purchase."""
 
     id = Uuid(source="purchase_id")
 
 
 class StartPurchaseResponseSerializer(WireSerializer):
-    """How to pay: with the client secret, or at `checkoutUrl`, which only Checkout has."""
+    """How to pay: with the client secret, or at `checkoutUrl` for Checkout."""
 
     purchaseId = Uuid(source="id", help_text="The purchase's id.")
     clientSecret = Text(
         source="client_secret",
         allow_null=True,
-        help_text="What Stripe's library needs to confirm the payment intent; null with Checkout.",
+        help_text="The secret for Stripe's library to confirm the payment; null with Checkout.",
     )
-    amount = serializers.IntegerField(source="price_euro_cents", help_text="In cents (EUR).")
+    amount = serializers.IntegerField(source="price_euro_cents", help_text="The price in cents.")
     credits = Amount(help_text="Credits that the payment buys.")
     checkoutUrl = serializers.URLField(
         source="checkout_url",
         required=False,
-        help_text="The page to send the buyer to. Only with Checkout.",
+        help_text="The Checkout page to send the buyer to. Only with Checkout.",
     )
 
     def represent(self, subject: object) -> dict[str, Any]:
-        """Leave out the address that a payment intent has not."""
+        """Represent the purchase; omit `checkoutUrl` without Checkout."""
         answer = super().represent(subject)
         if answer["checkoutUrl"] is None:
             del answer["checkoutUrl"]

@@ -1,4 +1,4 @@
-"""What a user's apps ask about buying credits (`/api/v1/credits`)."""
+"""Views for buying credits (`/api/v1/credits`, user token)."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -29,7 +29,7 @@ from credits.payments.stripe_api import PageRefused, PaymentUnavailable
 
 
 class PackageViewSet(GenericViewSet[Any]):
-    """What can be bought; open to everybody."""
+    """The packages on offer, without authentication."""
 
     authentication_classes = ()
     permission_classes = ()
@@ -37,19 +37,19 @@ class PackageViewSet(GenericViewSet[Any]):
 
     @operation("packages", response=PackageSerializer(many=True))
     def offered(self, request: Request) -> Response:
-        """The packages that can be bought, in their order."""
+        """List the packages on offer, in their order."""
         return Response([PACKAGE.represent(row) for row in packages.offered()])
 
 
 class PurchaseViewSet(ChangesAccount, GenericViewSet[Any]):
     """A user's purchases."""
 
-    account_place = "purchase:"  # it waits for Stripe, and the user may spend meanwhile
+    account_place = "purchase:"  # a purchase waits for Stripe and must not block spends
     keyset = "number"
 
     @operation("purchases", response=PurchaseSerializer(many=True))
     def purchases(self, request: Request) -> Response:
-        """The user's purchases, newest first."""
+        """List the user's purchases, newest first."""
         page = self.paginate_queryset(purchases.of_user(user(request).id)) or []
         return self.get_paginated_response([PURCHASE.represent(row) for row in page])
 
@@ -60,7 +60,7 @@ class PurchaseViewSet(ChangesAccount, GenericViewSet[Any]):
         refuses=(PackageUnknown, PageRefused, PurchaseTooOld, PaymentUnavailable),
     )
     def start(self, request: Request) -> Response:
-        """Start to buy a package, once per idempotency key. 503 when Stripe is away."""
+        """Start a purchase, once per idempotency key. 503 if Stripe is unavailable."""
         body = START.parse(request.data)
         buyer = user(request)
         purchase = checkout.start(
@@ -75,7 +75,7 @@ class PurchaseViewSet(ChangesAccount, GenericViewSet[Any]):
 
     @operation("purchase", response=PurchaseSerializer, refuses=(PurchaseUnknown,))
     def purchase(self, request: Request, purchase_id: str) -> Response:
-        """One of the user's purchases; 404 for anybody else's."""
+        """Return one of the user's purchases. 404 for a purchase of another user."""
         named = PURCHASE_ID.parse({"id": purchase_id})
         found = purchases.find(**named, user_id=user(request).id)
         return Response(PURCHASE.represent(found))

@@ -1,4 +1,4 @@
-"""What users and services send and read about credits; the wire's names stand only here."""
+"""Serializers of balances, transactions, spends and usage."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -34,36 +34,36 @@ MISSING_AMOUNT = {"amount": ["This field is required, unless there is an operati
 
 
 class BalanceAfterwardsSerializer(WireSerializer):
-    """The balance as the answer to a movement shows it; `balance` is what can be spent."""
+    """The balance after a movement; `balance` is the available credits."""
 
     balance = Amount(
         source="available",
-        help_text="Credits that can be spent now: the posted balance less what is held.",
+        help_text="Credits that can be spent now: the posted balance minus the held credits.",
     )
-    totalEarned = Amount(source="total_earned", help_text="Credits received since the beginning.")
+    totalEarned = Amount(source="total_earned", help_text="All credits received so far.")
     totalSpent = Amount(
-        source="total_spent", help_text="Credits spent since the beginning, less what was refunded."
+        source="total_spent", help_text="All credits spent so far, minus those refunded."
     )
 
 
 class BalanceSerializer(BalanceAfterwardsSerializer):
     """A user's balance."""
 
-    held = Amount(help_text="Credits that open reservations hold.")
+    held = Amount(help_text="Credits held by open reservations.")
 
 
 class TransactionSerializer(WireSerializer):
-    """One entry of the ledger; `balanceBefore` and `balanceAfter` are the posted balance."""
+    """One transaction; `balanceBefore` and `balanceAfter` are posted balances."""
 
     id = Uuid(help_text="The transaction's id.")
     userId = UserId(source="user_id")
     type = serializers.ChoiceField(
-        choices=Transaction.Type.choices, help_text="What moved the credits."
+        choices=Transaction.Type.choices, help_text="The type of the movement."
     )
     status = Always(
         "completed", help_text="Always `completed`: a transaction is posted or does not exist."
     )
-    amount = Amount(help_text="Credits, signed: negative when they left the balance.")
+    amount = Amount(help_text="Credits, negative if they left the balance.")
     balanceBefore = Amount(
         source="balance_before", help_text="The posted balance before the transaction."
     )
@@ -72,7 +72,7 @@ class TransactionSerializer(WireSerializer):
     )
     appId = Text(source="app_id", help_text="The app in which the credits moved.")
     description = Text(help_text="A text for the user.")
-    metadata = JsonObject(allow_null=True, help_text="The caller's JSON object, as it was sent.")
+    metadata = JsonObject(allow_null=True, help_text="The caller's JSON object, unchanged.")
     idempotencyKey = Text(
         source="idempotency_key",
         allow_null=True,
@@ -83,11 +83,11 @@ class TransactionSerializer(WireSerializer):
 
 
 class PricedSerializer(KeyedSerializer):
-    """What is to be taken: an `amount`, or a `quantity` of an `operation` of the catalogue."""
+    """The credits to take: an `amount`, or the price of `quantity` items of an `operation`."""
 
     variants = {
         "ByAmount": Variant(
-            "So many credits.", required=("amount",), without=("operation", "quantity")
+            "An amount of credits.", required=("amount",), without=("operation", "quantity")
         ),
         "ByOperation": Variant(
             "An operation at the catalogue's price.", required=("operation",), without=("amount",)
@@ -108,11 +108,11 @@ class PricedSerializer(KeyedSerializer):
         max_value=LARGEST_QUANTITY,
         required=False,
         allow_null=True,
-        help_text="How many items of the operation, 1 by default.",
+        help_text="The number of items of the operation, 1 by default.",
     )
 
     def parse(self, data: object) -> dict[str, Any]:
-        """Name a missing amount beside whatever else is wrong."""
+        """Parse the body; report a missing amount together with all other errors."""
         try:
             return super().parse(data)
         except serializers.ValidationError as error:
@@ -122,21 +122,25 @@ class PricedSerializer(KeyedSerializer):
             raise
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Let `amount` be what is to be taken: credits, or so much of an operation."""
+        """Set `amount` to the given credits or to a `Priced` operation; raise ValidationError."""
         amount, operation, quantity = map(attrs.get, ("amount", "operation", "quantity"))
         if operation is None:
             if amount is None:
                 raise serializers.ValidationError(MISSING_AMOUNT)
             if quantity is not None:
-                raise serializers.ValidationError({"quantity": ["A quantity needs an operation."]})
+                raise serializers.ValidationError(
+                    {"quantity": ["A quantity is only allowed with an operation."]}
+                )
             return attrs
         if amount is not None:
-            raise serializers.ValidationError({"amount": ["An operation has its own price."]})
+            raise serializers.ValidationError(
+                {"amount": ["An amount is not allowed with an operation, which has a price."]}
+            )
         return {**attrs, "amount": Priced(operation, quantity or 1)}
 
 
 class UseCreditsSerializer(PricedSerializer):
-    """A spend: how much, in which app, for what."""
+    """A spend: the credits, the app and a description."""
 
     appId = Label(
         source="app_id",
@@ -152,24 +156,22 @@ class UseCreditsSerializer(PricedSerializer):
 
 
 class UseCreditsResponseSerializer(WireSerializer):
-    """The answer to a spend; a replay also says so in `message`."""
+    """The answer to a spend; a replay also has a `message`."""
 
     success = Always(True, help_text="Always true.")
     transaction = TransactionSerializer(
-        help_text="The transaction that spent the credits; with a known key the first one."
+        help_text="The transaction that spent the credits; for a replay, the first one."
     )
-    newBalance = BalanceAfterwardsSerializer(
-        source="balance", help_text="The balance as it is now."
-    )
+    newBalance = BalanceAfterwardsSerializer(source="balance", help_text="The current balance.")
 
     message = Always(
         "Transaction already processed",
         optional=True,
-        help_text="Only when the idempotency key was known: nothing moved now.",
+        help_text="Present only for a replay: nothing was spent by this request.",
     )
 
     def represent(self, subject: Any) -> dict[str, Any]:
-        """Leave the message out unless this is a replay."""
+        """Represent the posting; omit `message` unless it is a replay."""
         answer = super().represent(subject)
         posting: Posting = subject
         if not posting.replayed:
@@ -178,10 +180,10 @@ class UseCreditsResponseSerializer(WireSerializer):
 
 
 class SpanSerializer(WireSerializer):
-    """A span of time, `from` and `to` included."""
+    """A span of time, including `from` and `to`."""
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Raise InvalidSpan for a span that ends before it begins."""
+        """Raise InvalidSpan if `from` is after `to`."""
         first, last = (attrs.get(str(self.fields[end].source)) for end in ("from", "to"))
         if first and last and first > last:
             raise InvalidSpan
@@ -189,7 +191,7 @@ class SpanSerializer(WireSerializer):
 
 
 class TransactionQuerySerializer(SpanSerializer):
-    """Filters of the list of transactions."""
+    """The filters of the list of transactions."""
 
     type = serializers.ChoiceField(
         choices=Transaction.Type.choices,
@@ -205,7 +207,7 @@ class TransactionQuerySerializer(SpanSerializer):
     to = EndTimestamp(
         source="created_at__lte",
         required=False,
-        help_text="Only transactions until this moment, or until the end of this UTC day.",
+        help_text="Only transactions up to this time, or up to the end of this UTC day.",
     )
 
     def get_fields(self) -> dict[str, Field]:
@@ -213,29 +215,29 @@ class TransactionQuerySerializer(SpanSerializer):
         start = Timestamp(
             source="created_at__gte",
             required=False,
-            help_text="Only transactions from this moment on, or from the start of this UTC day.",
+            help_text="Only transactions since this time, or since the start of this UTC day.",
         )
         return {**super().get_fields(), "from": start}
 
 
 class UsageQuerySerializer(SpanSerializer):
-    """The span of UTC days that usage is asked for, both included."""
+    """The first and the last UTC day of the usage, inclusive."""
 
     to = Day(required=False, help_text="The last UTC day; today by default.")
 
     def get_fields(self) -> dict[str, Field]:
         """Add `from`, a keyword of Python."""
-        text = "The first UTC day: at most 366 days before the last, by default 30."
+        text = "The first UTC day: at most 366 days before the last one, 30 by default."
         return {**super().get_fields(), "from": Day(required=False, help_text=text)}
 
 
 class UsageStatSerializer(WireSerializer):
-    """What was spent in one app on one UTC day."""
+    """The credits spent in one app on one UTC day."""
 
     date = serializers.DateField(help_text="The UTC day.")
     appId = Text(source="app_id", help_text="The app.")
     creditsUsed = Amount(source="credits_used", help_text="Credits spent in the app on that day.")
-    transactions = serializers.IntegerField(help_text="How many transactions spent them.")
+    transactions = serializers.IntegerField(help_text="The number of transactions.")
 
 
 BALANCE = BalanceSerializer()

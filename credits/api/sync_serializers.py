@@ -1,4 +1,4 @@
-"""What users, admins and services send and read about Cloud Sync."""
+"""Serializers of Cloud Sync."""
 
 from rest_framework import serializers
 
@@ -10,14 +10,14 @@ INTERVALS = SyncSubscription.Interval.choices
 
 
 class SyncStatusSerializer(WireSerializer):
-    """Whether sync is on, how it is paid, and when next."""
+    """The status, the interval and the next charge of Cloud Sync."""
 
-    active = serializers.BooleanField(help_text="Whether Cloud Sync is on.")
+    active = serializers.BooleanField(help_text="Whether Cloud Sync is active.")
     interval = serializers.ChoiceField(choices=INTERVALS, help_text="How often it is paid.")
     nextChargeAt = Timestamp(
         source="next_charge_at",
         allow_null=True,
-        help_text="When the next period is charged; null when none will be.",
+        help_text="When the next period is charged; null if none will be.",
     )
     pausedAt = Timestamp(
         source="paused_at",
@@ -25,12 +25,12 @@ class SyncStatusSerializer(WireSerializer):
         help_text="When it was paused because the credits did not suffice.",
     )
     gifted = serializers.BooleanField(
-        help_text="Whether it is a gift of an admin, which costs nothing."
+        help_text="Whether it is an admin's gift, which is not charged."
     )
 
 
 class ActivateSyncSerializer(KeyedSerializer):
-    """How often to pay."""
+    """The billing interval."""
 
     interval = serializers.ChoiceField(
         choices=INTERVALS, default="monthly", help_text="How often to pay."
@@ -38,14 +38,14 @@ class ActivateSyncSerializer(KeyedSerializer):
 
 
 class ActivateSyncResponseSerializer(WireSerializer):
-    """The answer to an activation; nothing is charged while a paid period lasts."""
+    """The answer to an activation. Nothing is charged before the end of a paid period."""
 
     success = Always(True, help_text="Always true.")
     active = Always(True, help_text="Always true.")
     interval = serializers.ChoiceField(choices=INTERVALS, help_text="How often it is paid.")
     nextChargeAt = Timestamp(source="next_charge_at", help_text="When the next period is charged.")
     amountCharged = Amount(
-        source="charged", help_text="Credits charged now: 0 inside a paid period."
+        source="charged", help_text="Credits charged now: 0 within a paid period."
     )
 
 
@@ -56,7 +56,7 @@ class DeactivateSyncResponseSerializer(WireSerializer):
 
 
 class ChangeSyncIntervalSerializer(WireSerializer):
-    """How often to pay from the next renewal on."""
+    """The billing interval from the next renewal on."""
 
     interval = serializers.ChoiceField(
         choices=INTERVALS, help_text="How often to pay from the next renewal on."
@@ -64,7 +64,7 @@ class ChangeSyncIntervalSerializer(WireSerializer):
 
 
 class ChangeSyncIntervalResponseSerializer(WireSerializer):
-    """The new interval: what it costs now, and from when on it is charged."""
+    """The new interval, the current cost of a period, and when the interval takes effect."""
 
     success = Always(True, help_text="Always true.")
     interval = serializers.ChoiceField(choices=INTERVALS, help_text="The new interval.")
@@ -72,17 +72,17 @@ class ChangeSyncIntervalResponseSerializer(WireSerializer):
         source="cost", help_text="Credits that each period will cost. Nothing is charged now."
     )
     effectiveAt = Timestamp(
-        source="effective_at", help_text="When the first period of the new length begins."
+        source="effective_at", help_text="When the first period of the new interval begins."
     )
 
 
 class SyncGiftResponseSerializer(WireSerializer):
-    """The state of a present."""
+    """The state of a gift of Cloud Sync."""
 
     success = Always(True, help_text="Always true.")
     userId = UserId(source="user_id", help_text="The user.")
     gifted = serializers.BooleanField(help_text="Whether Cloud Sync is a gift.")
-    active = serializers.BooleanField(help_text="Whether Cloud Sync is on.")
+    active = serializers.BooleanField(help_text="Whether Cloud Sync is active.")
 
 
 SYNC_STATUS = SyncStatusSerializer()

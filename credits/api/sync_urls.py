@@ -1,4 +1,4 @@
-"""Routes under `/api/v1/sync` and `/api/v1/admin/sync`; a user's id may hold a slash."""
+"""Routes under `/api/v1/sync` and `/api/v1/admin/sync`. A user id may contain a slash."""
 
 from django.urls import path
 

@@ -39,7 +39,7 @@ class SyncViewSet(ChangesAccount, GenericViewSet[SyncSubscription]):
 
     @operation("sync_status", response=SyncStatusSerializer)
     def status(self, request: Request) -> Response:
-        """Whether sync is on, and when the next charge is due."""
+        """Return whether sync is active and when the next charge is due."""
         return Response(SYNC_STATUS.represent(cloud_sync.status(user(request).id)))
 
     @operation(
@@ -49,7 +49,7 @@ class SyncViewSet(ChangesAccount, GenericViewSet[SyncSubscription]):
         refuses=(SyncActive, SyncGifted, InsufficientCredits, OperationUnknown, BalanceTooLarge),
     )
     def activate(self, request: Request) -> Response:
-        """Turn sync on, charging the first period; 402 when the credits do not suffice."""
+        """Activate sync and charge the first period. 402 if the credits do not suffice."""
         body = ACTIVATE.parse(request.data)
         activation = cloud_sync.activate(
             user(request).id,
@@ -62,7 +62,7 @@ class SyncViewSet(ChangesAccount, GenericViewSet[SyncSubscription]):
 
     @operation("sync_deactivate", response=DeactivateSyncResponseSerializer, refuses=(SyncGifted,))
     def deactivate(self, request: Request) -> Response:
-        """Turn sync off at once; what was paid for is remembered."""
+        """Deactivate sync at once. A new activation within the paid period is free."""
         subscription = cloud_sync.deactivate(user(request).id, now=datetime.now(UTC))
         return Response(DEACTIVATED.represent(subscription))
 
@@ -73,7 +73,7 @@ class SyncViewSet(ChangesAccount, GenericViewSet[SyncSubscription]):
         refuses=(SyncInactive, SyncGifted, OperationUnknown),
     )
     def change_interval(self, request: Request) -> Response:
-        """Pay at another interval from the next renewal on."""
+        """Change the billing interval from the next renewal on."""
         body = CHANGE_INTERVAL.parse(request.data)
         change = cloud_sync.change_interval(
             user(request).id, interval=body["interval"], now=datetime.now(UTC)
@@ -82,10 +82,10 @@ class SyncViewSet(ChangesAccount, GenericViewSet[SyncSubscription]):
 
 
 class HasAdminRole(BasePermission):
-    """Lets users pass whose token says that they are admins."""
+    """Allows users whose token has the role `admin`."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """Return whether the caller is one."""
+        """Return whether the caller is an admin."""
         return user(request).role == "admin"
 
 
@@ -96,12 +96,12 @@ class AdminSyncViewSet(ChangesAccount, GenericViewSet[SyncSubscription]):
 
     @operation("admin_sync_status", response=SyncStatusSerializer)
     def status(self, request: Request, user_id: str) -> Response:
-        """Whether the user's sync is on, and when the next charge is due."""
+        """Return whether the user's sync is active and when the next charge is due."""
         return Response(SYNC_STATUS.represent(cloud_sync.status(named_user(user_id))))
 
     @operation("admin_sync_give", response=SyncGiftResponseSerializer)
     def give(self, request: Request, user_id: str) -> Response:
-        """Make sync a present to the user."""
+        """Give Cloud Sync to the user without charges."""
         subscription = cloud_sync.give(
             named_user(user_id), by=f"operator:{user(request).id}", now=datetime.now(UTC)
         )
@@ -109,6 +109,6 @@ class AdminSyncViewSet(ChangesAccount, GenericViewSet[SyncSubscription]):
 
     @operation("admin_sync_revoke", response={200: SyncGiftResponseSerializer})
     def revoke(self, request: Request, user_id: str) -> Response:
-        """End the present: back to the paid period if one is left, else off."""
+        """Revoke the gift: return to the paid period if it has not ended, else deactivate sync."""
         subscription = cloud_sync.revoke(named_user(user_id), now=datetime.now(UTC))
         return Response(SYNC_GIFT.represent(subscription))

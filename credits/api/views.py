@@ -1,4 +1,4 @@
-"""What a user's apps ask about the user's own credits (`/api/v1/credits`, user token)."""
+"""Views of the user's own credits (`/api/v1/credits`, user token)."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -41,7 +41,7 @@ class CreditsViewSet(ChangesAccount, GenericViewSet[Transaction]):
 
     @operation("balance", response=BalanceSerializer)
     def balance(self, request: Request) -> Response:
-        """What the user has: zeros for a user never seen."""
+        """Return the user's balance; all zeros for a user without a balance."""
         return Response(BALANCE.represent(ledger.balance_of(user(request).id)))
 
     @operation(
@@ -51,7 +51,7 @@ class CreditsViewSet(ChangesAccount, GenericViewSet[Transaction]):
         refuses=(InsufficientCredits, OperationUnknown, BalanceTooLarge),
     )
     def use(self, request: Request) -> Response:
-        """Spend credits, once per idempotency key. 402 when they do not suffice."""
+        """Spend credits, once per idempotency key. 402 if they do not suffice."""
         body = USE.parse(request.data)
         posting = ledger.spend(
             user(request).id, body["amount"], memo=memo(body), origin=origin(request, body)
@@ -65,7 +65,7 @@ class CreditsViewSet(ChangesAccount, GenericViewSet[Transaction]):
         refuses=(InvalidSpan,),
     )
     def transactions(self, request: Request) -> Response:
-        """The user's transactions, newest first."""
+        """List the user's transactions, newest first."""
         filters = TRANSACTION_QUERY.parse(query(request))
         return self._page(History(user(request).id, filters))
 
@@ -76,7 +76,7 @@ class CreditsViewSet(ChangesAccount, GenericViewSet[Transaction]):
         refuses=(InvalidSpan,),
     )
     def usage(self, request: Request) -> Response:
-        """What the user spent, by app and UTC day; the last 30 days when no span is given."""
+        """Return the user's usage by app and UTC day, by default of the last 30 days."""
         span = USAGE_QUERY.parse(query(request))
         rows = usage.of_user(
             user(request).id,
@@ -92,5 +92,5 @@ class CreditsViewSet(ChangesAccount, GenericViewSet[Transaction]):
 
 
 def memo(body: dict[str, Any]) -> Memo:
-    """Return what the entry shall say, out of a validated body."""
+    """Return the memo of the transaction from a validated body."""
     return Memo(body["app_id"], body["description"], body.get("metadata"))

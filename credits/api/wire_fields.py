@@ -1,4 +1,4 @@
-"""The kinds of values on the wire: what is taken, what is refused, how they are sent."""
+"""Serializer fields: the values that the API accepts, and how it sends them."""
 
 import json
 import re
@@ -33,7 +33,7 @@ _LARGEST_INTEGER = 2**63 - 1
 def number(amount: Decimal) -> int | float:
     """Return credits as a JSON number: `5`, `0.1`.
 
-    Exact: a double writes back every decimal of up to 15 digits as it was.
+    This is exact: a double represents every decimal of up to 15 digits without loss.
     """
     whole = int(amount)
     return whole if whole == amount else float(amount)
@@ -48,9 +48,9 @@ def number(amount: Decimal) -> int | float:
     }
 )
 class Credits(serializers.Field[Decimal, Any, int | float, Any]):
-    """A positive amount in; any amount out. More than 4 decimal places is an error.
+    """A positive amount as input, any amount as output. More than 4 decimal places is an error.
 
-    Noise of doubles is removed: 0.6000000000000001 is 0.6.
+    The rounding error of doubles is removed from input: 0.6000000000000001 is read as 0.6.
     """
 
     default_error_messages = {
@@ -59,7 +59,7 @@ class Credits(serializers.Field[Decimal, Any, int | float, Any]):
     }
 
     def to_internal_value(self, data: object) -> Decimal:
-        """Take a JSON number as the exact decimal that was written or computed."""
+        """Parse a JSON number as an exact decimal, without the rounding error of doubles."""
         if type(data) is int and 0 < data < amounts.LARGEST:
             return Decimal(data)
         if isinstance(data, bool) or not isinstance(data, int | Decimal):
@@ -76,7 +76,7 @@ class Credits(serializers.Field[Decimal, Any, int | float, Any]):
 
 @extend_schema_field({"type": "number"})
 class Amount(Credits):
-    """A signed amount, only sent."""
+    """A signed amount, for output only."""
 
 
 def _is_usual(text: str) -> bool:
@@ -85,9 +85,9 @@ def _is_usual(text: str) -> bool:
 
 
 class Text(serializers.CharField):
-    """A string as it was sent: a number is not a string, and nothing is trimmed.
+    """An untrimmed string; numbers are not converted to strings.
 
-    `pattern` is the regular expression of the strings that are taken, for the API's schema.
+    `pattern` is the regular expression of valid strings for the API's schema.
     """
 
     pattern = r"^[^\u0000]*$"
@@ -105,38 +105,38 @@ class Text(serializers.CharField):
         return super().run_validation(data)
 
     def to_internal_value(self, data: object) -> str:
-        """Take strings only."""
+        """Accept strings only."""
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
 
 
 class Label(Text):
-    """A short string without control characters: an id, a key, a name of an app."""
+    """A short string without control characters, such as an id, a key or the name of an app."""
 
     default_error_messages = {**labels.MESSAGES}
     pattern = labels.LABEL
 
     def to_internal_value(self, data: object) -> str:
-        """Take strings that a person can read."""
+        """Accept strings with visible characters and without control characters."""
         text = super().to_internal_value(data)
         if text and (error := self.error_for(text)):
             self.fail(error)
         return text
 
     def error_for(self, text: str) -> str | None:
-        """Return the key of the message about `text`, or None."""
+        """Return the key of the error message for `text`, or None."""
         return labels.error_for_label(text)
 
 
 class Reason(Label):
-    """Why credits are held: `APP` or `APP:WHAT`, with an app of 1 to 100 characters."""
+    """The reason of a reservation: `APP` or `APP:WHAT`, with an app of 1 to 100 characters."""
 
-    default_error_messages = {"app": "The part before ':' names the app."}
+    default_error_messages = {"app": "The part before ':' must name the app (1 to 100 characters)."}
     pattern = REASON
 
     def to_internal_value(self, data: object) -> str:
-        """Take strings that begin with an app."""
+        """Accept strings that begin with an app."""
         reason = super().to_internal_value(data)
         if not re.match(REASON, reason):
             self.fail("app")
@@ -144,7 +144,7 @@ class Reason(Label):
 
 
 class UserId(Label):
-    """A user's id: 1 to 255 printable characters, no blank at the beginning or the end."""
+    """A user id: 1 to 255 characters, without control characters or outer blanks."""
 
     pattern = labels.USER_ID
 
@@ -153,25 +153,25 @@ class UserId(Label):
         super().__init__(**{"max_length": longest, "help_text": "The user's id.", **options})
 
     def error_for(self, text: str) -> str | None:
-        """Return the key of the message about `text`, or None."""
+        """Return the key of the error message for `text`, or None."""
         return labels.error_for_user_id(text)
 
 
 class Uuid(serializers.UUIDField):
-    """A UUID in its usual form, as a string."""
+    """A UUID as a string with hyphens."""
 
     def to_internal_value(self, data: object) -> Any:
-        """Take strings only, and of all ways to write a UUID the one with hyphens."""
+        """Accept strings in the form with hyphens only; Python also accepts other forms."""
         if not isinstance(data, str) or not _UUID.fullmatch(data):
             self.fail("invalid", value=data)
         return super().to_internal_value(data)
 
 
 class Whole(serializers.IntegerField):
-    """A whole number, written as a JSON number: `5` or, which is the same in JSON, `5.0`."""
+    """A whole number as a JSON number: `5` or the equal `5.0`."""
 
     def to_internal_value(self, data: object) -> int:
-        """Take integers only: no booleans, no strings."""
+        """Accept whole numbers only, no booleans or strings."""
         if isinstance(data, bool) or not isinstance(data, int | Decimal):
             self.fail("invalid")
         if not -_LARGEST_INTEGER <= data <= _LARGEST_INTEGER or data != int(data):
@@ -180,20 +180,20 @@ class Whole(serializers.IntegerField):
 
 
 class QueryInteger(serializers.IntegerField):
-    """A whole number in a query, in ASCII digits: Python reads `1_0` and other scripts too."""
+    """A whole number in a query, in ASCII digits. Python also accepts `1_0` and other scripts."""
 
     def to_internal_value(self, data: object) -> int:
-        """Take digits only."""
+        """Accept ASCII digits only."""
         if not isinstance(data, str) or not _DIGITS.fullmatch(data):
             self.fail("invalid")
         return super().to_internal_value(data)
 
 
 class Day(serializers.DateField):
-    """A date, written `2026-11-22`; ISO 8601 has other ways, such as `20261122`."""
+    """A date such as `2026-11-22`. ISO 8601's other notations, such as `20261122`, are invalid."""
 
     def to_internal_value(self, data: Any) -> Any:
-        """Take the usual form only."""
+        """Accept the form YYYY-MM-DD only."""
         if not isinstance(data, str) or not _DATE.fullmatch(data):
             self.fail("invalid", format="YYYY-MM-DD")
         return super().to_internal_value(data)
@@ -201,17 +201,20 @@ class Day(serializers.DateField):
 
 @extend_schema_field({"type": "object", "additionalProperties": {}})
 class JsonObject(serializers.Field[Any, Any, Any, Any]):
-    """A JSON object of at most 16 KiB, numbers written out, and 100 levels; stored as it is."""
+    """A JSON object of at most 16 KiB (numbers without exponents) and 100 levels.
+
+    It is stored unchanged.
+    """
 
     default_error_messages = {
         "type": "A JSON object is expected.",
         "size": "At most 16 KiB of JSON are allowed.",
         "levels": "At most 100 levels of nesting are allowed.",
-        "text": "NUL characters, lone surrogates and endless numbers are not allowed.",
+        "text": "NUL characters, lone surrogates and infinite numbers are not allowed.",
     }
 
     def to_internal_value(self, data: object) -> Any:
-        """Take objects that PostgreSQL can store."""
+        """Accept objects that PostgreSQL can store as jsonb."""
         if not isinstance(data, dict):
             self.fail("type")
         if _is_plain(data):
@@ -230,7 +233,7 @@ class JsonObject(serializers.Field[Any, Any, Any, Any]):
         return data
 
     def to_representation(self, value: Any) -> Any:
-        """Return it as it is."""
+        """Return the object unchanged."""
         return value
 
 
@@ -246,18 +249,19 @@ def _is_plain_value(value: object) -> bool:
 
 
 def _in_full(number: Decimal) -> str:
-    """Return a number as PostgreSQL writes it, without exponent; raise ValueError if it has no end.
+    """Return a number as jsonb prints it, without exponent; raise ValueError if it is infinite.
 
-    `1e308` is sent in 5 bytes and comes back in 309: a page of such metadata would fill the memory.
+    `1e308` is sent in 5 bytes and returned in 309. Without this limit, a page of such metadata
+    could exhaust the memory.
     """
     value = float(number)
     if not isfinite(value):
-        raise ValueError("An endless number")
+        raise ValueError("The number is infinite")
     return format(Decimal(repr(value)), "f")
 
 
 def _nests_within(levels: int, value: object) -> bool:
-    """Tell whether `value` can be written back: the encoder gives up at some depth of its own."""
+    """Return whether `value` has at most `levels` levels; the JSON encoder fails at some depth."""
     if isinstance(value, dict):
         value = value.values()
     elif not isinstance(value, list):
@@ -266,12 +270,12 @@ def _nests_within(levels: int, value: object) -> bool:
 
 
 class Timestamp(serializers.Field[Any, Any, str, Any]):
-    """A moment: UTC with 3 decimals out; ISO 8601 in, where a date means its first moment."""
+    """A timestamp. Output: UTC with milliseconds. Input: ISO 8601, where a date means its start."""
 
     default_error_messages = {"invalid": "A date or a date and time in ISO 8601 is expected."}
 
     def to_internal_value(self, data: object) -> datetime:
-        """Take a date or a moment; without an offset it is UTC."""
+        """Parse a date or a timestamp; without an offset it is UTC."""
         if not isinstance(data, str) or not _DATE.match(data):
             return self.fail("invalid")
         try:
@@ -284,7 +288,7 @@ class Timestamp(serializers.Field[Any, Any, str, Any]):
         return self.fail("invalid")
 
     def of_day(self, start: datetime) -> datetime:
-        """Return the moment that a date stands for."""
+        """Return the time that a date without a time means: its start."""
         return start
 
     def to_representation(self, value: datetime) -> str:
@@ -293,7 +297,7 @@ class Timestamp(serializers.Field[Any, Any, str, Any]):
 
 
 class EndTimestamp(Timestamp):
-    """The end of a span, inclusive: a date means its last moment."""
+    """The inclusive end of a span: a date means its last microsecond."""
 
     def of_day(self, start: datetime) -> datetime:
         """Return the day's last microsecond."""
@@ -301,7 +305,7 @@ class EndTimestamp(Timestamp):
 
 
 class Always(serializers.Field[Any, Any, Any, Any]):
-    """A field that says the same in every answer."""
+    """A field with the same value in every answer."""
 
     def __init__(self, value: Any, *, optional: bool = False, **options: Any) -> None:
         self.value = value

@@ -1,8 +1,8 @@
-"""What all serializers of the wire share: strict input, cheap output; who asks, and in what words.
+"""The base classes of all serializers, and functions that read the caller and the headers.
 
-A serializer is built once per process, as a module's constant, and used by all threads: `parse`
-and `represent` keep no state. Building DRF's fields anew for each request costs more than
-everything else that a view does.
+A serializer is built once per process, as a module constant, and shared by all threads: `parse` and
+`represent` keep no state. Building DRF's fields for each request would cost more than all other
+work of a view.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,15 +24,15 @@ from credits.principals import Service, User
 class WireSerializer(serializers.Serializer[Any]):
     """A serializer whose one instance serves every request.
 
-    For the API's schema, `variants` are the forms of a body that has several, by their names, and
-    `aliases` the fields that are read for old clients but not described.
+    For the API's schema, `variants` maps names to the forms of a body that has several. `aliases`
+    are fields that are accepted from old clients but not described.
     """
 
     variants: ClassVar[Mapping[str, Variant]] = {}
     aliases: ClassVar[tuple[str, ...]] = ()
 
     def parse(self, data: object) -> dict[str, Any]:
-        """Return the validated fields of a JSON object; raise DRF's ValidationError."""
+        """Validate a JSON object and return its values by source. Raises ValidationError."""
         if not isinstance(data, Mapping):
             raise serializers.ValidationError({"body": ["A JSON object is expected."]})
         values: dict[str, Any] = {}
@@ -59,7 +59,7 @@ class WireSerializer(serializers.Serializer[Any]):
         return answer
 
     def to_representation(self, instance: object) -> dict[str, Any]:
-        """Represent a nested serializer's subject the same cheap way."""
+        """Represent the subject of a nested serializer."""
         return self.represent(instance)
 
     @cached_property
@@ -142,7 +142,7 @@ KEY_LENGTH = 255
 
 
 class KeyedSerializer(WireSerializer):
-    """A body that may carry the caller's idempotency key; an empty string counts as none."""
+    """A body with an optional idempotency key. An empty string means no key."""
 
     idempotencyKey = Label(
         source="key",
@@ -150,12 +150,12 @@ class KeyedSerializer(WireSerializer):
         required=False,
         allow_null=True,
         allow_blank=True,
-        help_text="The caller's name for the request, unique per user. Empty counts as none.",
+        help_text="The caller's name for the request, unique per user. Empty means no key.",
     )
 
 
 class UserSerializer(WireSerializer):
-    """A body, or a path, that names a user."""
+    """A body or a path with a user id."""
 
     userId = UserId(source="user_id", help_text="The user.")
 
@@ -165,10 +165,10 @@ USER = UserSerializer()
 
 
 def origin(request: Request, body: Mapping[str, Any] | None = None) -> Origin:
-    """Return who asked, and the idempotency key of the request, if any.
+    """Return the origin of the request: the actor, the idempotency key and the request id.
 
-    The key is the header `Idempotency-Key` or the body's field. Raises DRF's ValidationError when
-    they differ.
+    The key is that of the header `Idempotency-Key` or of the body. Raises DRF's ValidationError if
+    both are given and differ.
     """
     caller = cast("User | Service", request.user)
     return Origin(
@@ -185,16 +185,16 @@ def _idempotency_key(request: Request, in_body: str | None) -> str | None:
     in_header = cast("str", IDEMPOTENCY_HEADER.parse({"idempotencyKey": header})["key"])
     if in_body not in {None, in_header}:
         raise serializers.ValidationError(
-            {"idempotencyKey": ["The header Idempotency-Key has another value."]}
+            {"idempotencyKey": ["The header Idempotency-Key has a different value."]}
         )
     return in_header
 
 
 def header_text(request: Request, name: str, *, field: str) -> str:
-    """Return a header of the WSGI environment as text, empty without the header.
+    """Return a header of the WSGI environment as text, or an empty string if it is missing.
 
-    WSGI hands over the bytes as Latin-1, but clients send UTF-8, as in bodies. Raises DRF's
-    ValidationError, which names `field`.
+    WSGI decodes headers as Latin-1, but clients send UTF-8. Raises DRF's ValidationError for
+    `field` if the header is not UTF-8.
     """
     value: str = request.META.get(name, "")
     if value.isascii():
@@ -206,7 +206,7 @@ def header_text(request: Request, name: str, *, field: str) -> str:
 
 
 def query(request: Request) -> dict[str, str]:
-    """Return the query's parameters; raise DRF's ValidationError when one is repeated."""
+    """Return the query parameters. Raises DRF's ValidationError if one is repeated."""
     values = request.query_params
     repeated = {
         name: ["This parameter is repeated."] for name, all_ in values.lists() if len(all_) > 1
@@ -217,7 +217,10 @@ def query(request: Request) -> dict[str, str]:
 
 
 def language(request: Request) -> str:
-    """Return the language that the client asks for: `de`, else `en`; empty when it names none."""
+    """Return the client's language from Accept-Language: `de`, `en`, or empty if it names none.
+
+    Any language other than German is answered in English.
+    """
     for tag, _ in parse_accept_lang_header(request.META.get("HTTP_ACCEPT_LANGUAGE", "")):
         if tag != "*":
             return "de" if tag.partition("-")[0] == "de" else "en"
@@ -225,7 +228,7 @@ def language(request: Request) -> str:
 
 
 def named_user(user_id: str) -> str:
-    """Return the user's id that a path holds; raise DRF's ValidationError."""
+    """Validate a user id from a path and return it. Raises DRF's ValidationError."""
     return cast("str", USER.parse({"userId": user_id})["user_id"])
 
 

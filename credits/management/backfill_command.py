@@ -1,4 +1,4 @@
-"""The base of commands that repair data derived from the ledger, in batches of users."""
+"""The base class of commands that repair data derived from the ledger, in batches of users."""
 
 import sys
 from argparse import ArgumentParser
@@ -18,19 +18,19 @@ from credits.models import Balance
 
 
 class BackfillCommand(BaseCommand):
-    """Processes all users in batches; subclasses report and repair a batch."""
+    """Processes all users in batches. Subclasses report and repair a batch."""
 
     applies: ClassVar[bool] = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Add `--apply` and the size of a batch."""
+        """Add `--apply` and `--batch-size`."""
         add_apply(parser, default=self.applies)
         add_batch_size(parser, default=1000, of="users")
 
     def handle(self, *, apply: bool, batch_size: int, **options: Any) -> None:
-        """Repair all users, report, and check the changed ones; exit with 1 on a discrepancy."""
+        """Repair all users, print a summary, check the changed users; exit 1 on a discrepancy."""
         wrong, users, found = 0, 0, 0
-        with progress("Looking", total=Balance.objects.count(), unit="users") as advance:
+        with progress("Comparing", total=Balance.objects.count(), unit="users") as advance:
             for batch in books.all_users(batch_size=batch_size):
                 touched = self.repair(batch, apply=apply, **options)
                 found += len(touched)
@@ -46,15 +46,15 @@ class BackfillCommand(BaseCommand):
             sys.exit(1)
 
     def repair(self, users: list[str], *, apply: bool, **options: Any) -> list[str]:
-        """Report each wrong row, with `apply` repair it; return one user id per row."""
+        """Report each wrong row and, with `apply`, repair it; return one user id per row."""
         raise NotImplementedError
 
     def counts(self, found: int) -> dict[str, object]:
-        """Return the counts of the summary."""
+        """Return the counts for the summary."""
         return {"wrong": found}
 
     def say(self, found: list[tuple[str, str]]) -> list[str]:
-        """Print a line for each finding; return the users."""
+        """Print a line for each finding and return the user ids."""
         for user_id, sentence in found:
             self.stdout.write(f"User {user_id}: {sentence}.")
         return [user_id for user_id, _ in found]

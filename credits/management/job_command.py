@@ -1,4 +1,4 @@
-"""The base of commands that run one of the worker's jobs."""
+"""The base classes of commands that run one of the worker's jobs."""
 
 import os
 import sys
@@ -15,16 +15,16 @@ from credits.worker import Job
 
 
 class JobCommand(BaseCommand):
-    """Runs the job named `job` as the worker does, and prints its outcomes.
+    """Runs the job named `job` as the worker does and prints its outcomes.
 
-    Rows that failed before are retried at once. The exit code is 1 if a row failed, else 75
-    (EX_TEMPFAIL of sysexits.h: try again later) if a row was skipped because it is locked.
+    Postponed rows are retried at once. The exit code is 1 if a row failed, or 75 (EX_TEMPFAIL of
+    sysexits.h: try again later) if a row was skipped because it is locked.
     """
 
     job: ClassVar[str]
 
     def handle(self, **options: Any) -> None:
-        """Run once and count."""
+        """Run the job once and print the count of each outcome."""
         self.run_job(worker.jobs()[self.job])
 
     def run_job(self, job: Job) -> None:
@@ -52,5 +52,5 @@ class LimitedJobCommand(JobCommand):
 
 
 def exit_code(outcomes: Counter[str]) -> int:
-    """Return the exit code of a run: 0, 1 with failed rows, 75 with locked ones."""
+    """Return the exit code of a run: 1 if a row failed, 75 if one was skipped, else 0."""
     return 1 if outcomes[FAILED] else os.EX_TEMPFAIL if outcomes[SKIPPED] else 0

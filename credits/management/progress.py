@@ -1,4 +1,4 @@
-"""Shared parts of commands: batches, progress, a summary, the check of the books."""
+"""Shared parts of commands: batches, progress, the summary, and the check of the books."""
 
 import sys
 import time
@@ -21,31 +21,33 @@ Advance = Callable[[int], object]
 
 
 class Output(Protocol):
-    """Where a command writes lines: its `stdout` or `stderr`."""
+    """The stream that a command writes lines to: its `stdout` or `stderr`."""
 
     def write(self, msg: str) -> object:
         """Write a line."""
 
 
 def add_batch_size(parser: ArgumentParser, *, default: int, of: str) -> None:
-    """Add `--batch-size`, the number of `of` in one transaction."""
+    """Add `--batch-size`, the number of items (`of` names them) in one transaction."""
     parser.add_argument(
-        "--batch-size", type=whole_number, default=default, help=f"{of} at a time ({default})"
+        "--batch-size", type=whole_number, default=default, help=f"{of} per batch ({default})"
     )
 
 
 def add_apply(parser: ArgumentParser, *, default: bool = False) -> None:
-    """Add `--apply` and `--dry-run`; `default` is that of `--apply`."""
+    """Add `--apply` and `--dry-run`; `default` is the default of `--apply`."""
     choice = parser.add_mutually_exclusive_group()
-    does, says = ("it does anyway", "only say what") if default else ("do it", "the default")
-    choice.add_argument("--apply", action="store_true", default=default, help=does)
+    does, says = (" (the default)", "") if default else ("", " (the default)")
     choice.add_argument(
-        "--dry-run", dest="apply", action="store_false", help=f"change nothing ({says})"
+        "--apply", action="store_true", default=default, help=f"make the changes{does}"
+    )
+    choice.add_argument(
+        "--dry-run", dest="apply", action="store_false", help=f"only report the changes{says}"
     )
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Yield the items in lists of `size`, the last one shorter, without holding more than one."""
+    """Yield the items in lists of `size`; only one list is in memory at a time."""
     remaining = iter(items)
     while batch := list(islice(remaining, size)):
         yield batch
@@ -55,7 +57,8 @@ def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
 def progress(what: str, *, total: int, unit: str) -> Iterator[Advance]:
     """Show the progress of `what` on standard error; call the yielded function with each count.
 
-    A terminal gets a bar, everything else a line every 5 seconds. With `total` 0 nothing is shown.
+    A terminal gets a progress bar, other outputs a line every 5 seconds. With `total=0` nothing is
+    shown.
     """
     if total and sys.stderr.isatty():
         with tqdm(total=total, desc=what, unit=f" {unit}", smoothing=0.1) as bar:
@@ -65,7 +68,7 @@ def progress(what: str, *, total: int, unit: str) -> Iterator[Advance]:
 
 
 def summarise(out: Output, counts: Mapping[str, object]) -> None:
-    """Write one line for each count, numbers with thousands separated."""
+    """Write one line for each count, with thousands separators."""
     width = max(map(len, counts), default=0)
     for name, count in counts.items():
         text = f"{count:,}" if isinstance(count, int) else str(count)
@@ -73,7 +76,10 @@ def summarise(out: Output, counts: Mapping[str, object]) -> None:
 
 
 def check_books(users: Iterable[str], *, out: Output, total: int = 0) -> int:
-    """Check the books of these users, `total` if known; write and count the discrepancies."""
+    """Check the books of these users, write each discrepancy, and return their number.
+
+    `total` is the number of users for the progress display, 0 if unknown.
+    """
     wrong = 0
     with progress("Checking", total=total, unit="users") as advance:
         for batch in batches(users, USERS_PER_CHECK):
@@ -86,7 +92,7 @@ def check_books(users: Iterable[str], *, out: Output, total: int = 0) -> int:
 
 
 class _Lines:
-    """Progress in plain lines, for logs."""
+    """Progress as plain lines, for logs."""
 
     def __init__(self, what: str, total: int, unit: str) -> None:
         self._what, self._total, self._unit = what, total, unit

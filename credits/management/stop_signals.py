@@ -1,4 +1,4 @@
-"""Signals that stop a long command: after its current step, at the latest within seconds."""
+"""Signals that stop a long command after its current step, at the latest after some seconds."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from types import FrameType
 
 import structlog
 
-# Supervisors wait ten seconds before they kill; the rest is for the log.
+# Supervisors usually send SIGKILL after ten seconds; the difference is left for the log.
 GRACE_SECONDS = 8.0
 LOG_SECONDS = 1.0
 
@@ -21,11 +21,12 @@ logger = structlog.get_logger(__name__)
 
 @contextmanager
 def stopped_by(*signals: signal.Signals, grace_seconds: float = GRACE_SECONDS) -> Iterator[Event]:
-    """Yield an event that `signals` set; end the process if the block does not end after that.
+    """Yield an event that `signals` set; end the process if the block does not end in time.
 
-    The main thread may be stuck where no signal handler runs: in a socket, a lock, a name lookup.
-    So a second thread reads the signal and ends the process with 1 after `grace_seconds`.
-    PostgreSQL then rolls back the open transaction. Call this in the main thread only.
+    The main thread may be stuck where Python runs no signal handler: in a socket, a lock or a DNS
+    lookup. Therefore a second thread receives the signal and ends the process with exit code 1
+    after `grace_seconds`. PostgreSQL then rolls back the open transaction. Call this in the main
+    thread only.
     """
     stop, finished = Event(), Event()
     reader, writer = os.pipe()
@@ -41,7 +42,7 @@ def stopped_by(*signals: signal.Signals, grace_seconds: float = GRACE_SECONDS) -
         for number, handler in before.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(wakeup_before)
-        os.close(writer)  # the watchdog reads the end of the pipe
+        os.close(writer)  # the watchdog reads end of file and returns
         watchdog.join()
         os.close(reader)
 
@@ -53,7 +54,7 @@ def _watch(reader: int, stop: Event, finished: Event, grace_seconds: float) -> N
     if not finished.wait(grace_seconds):
         stuck = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001
         log = Thread(target=_log_stuck, args=(stuck, grace_seconds), daemon=True)
-        log.start()  # in a thread of its own: the log may be what the process waits for
+        log.start()  # in its own thread: the process may be stuck in the log itself
         log.join(LOG_SECONDS)
         os._exit(1)
 

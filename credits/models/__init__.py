@@ -1,4 +1,4 @@
-"""What may exist in the schema `credits`: fields and named constraints, no behaviour."""
+"""The tables of the schema `credits`: fields and named constraints, no behaviour."""
 
 from credits.models.audit import AdjustmentRequest, StaffAction
 from credits.models.balances import Balance

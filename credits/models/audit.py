@@ -1,4 +1,4 @@
-"""What operators did and want to do: the audit trail, and adjustments that wait for a colleague."""
+"""The audit trail of operators, and adjustments that wait for a colleague's approval."""
 
 from django.db import models
 from django.db.models import F, Q
@@ -9,10 +9,11 @@ from credits.models.transactions import Transaction
 
 
 class StaffAction(models.Model):
-    """One act of an operator; rows are only added.
+    """One act of an operator. Rows are never changed or deleted.
 
-    `action` is the permission that it took, `user_id` whose account it concerned, `subject` the row
-    (`gift:ID`); `before` and `after` say what it changed. A form's `key` acts once.
+    `action` is the permission that the act required, `user_id` the account, and `subject` the row
+    that it changed (`gift:ID`). `before` and `after` hold the changed values. `key` identifies the
+    submitted form, so that submitting it twice acts once.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id)
@@ -48,7 +49,7 @@ class StaffAction(models.Model):
             models.Index(name="staff_action_by_action_idx", fields=["action", "-id"]),
         )
         permissions = (
-            ("adjust_balance", "Can adjust a balance, up to the limit alone"),
+            ("adjust_balance", "Can adjust a balance up to the limit"),
             ("approve_adjustment", "Can approve or reject a colleague's adjustment"),
             ("reverse_transaction", "Can reverse a transaction"),
             ("refund_purchase", "Can refund a purchase"),
@@ -64,13 +65,14 @@ class StaffAction(models.Model):
 
 
 class AdjustmentRequest(models.Model):
-    """An adjustment above an operator's limit: pending until a second person decides.
+    """An adjustment above an operator's limit, pending until a second operator decides.
 
-    Nobody decides about their own. Approved, it names the `transaction` that it became.
+    The operator who requested it cannot decide. An approved request has the `transaction` that it
+    posted.
     """
 
     class Reason(models.TextChoices):
-        """Why a balance is corrected."""
+        """The reason for the adjustment."""
 
         FAILED_OPERATION = "failed_operation", "An operation failed and was charged"
         DOUBLE_CHARGE = "double_charge", "Charged twice"
@@ -80,7 +82,7 @@ class AdjustmentRequest(models.Model):
         CORRECTION = "correction", "Correction of an operator's mistake"
 
     class Status(models.TextChoices):
-        """Pending, or decided once and for all."""
+        """Pending, or one of two final decisions."""
 
         PENDING = "pending"
         APPROVED = "approved"

@@ -1,4 +1,4 @@
-"""Balances: one row per user, written only by `credits.post_transaction`."""
+"""Balances: one row per user, written only by the ledger's database functions."""
 
 from decimal import Decimal
 
@@ -9,11 +9,11 @@ from credits.models.fields import amount_field, user_id_field
 
 
 class Balance(models.Model):
-    """One user's account.
+    """One user's balance.
 
-    `posted` is the sum of the user's transactions, `held` the sum of their open reservations;
-    `posted - held` is available. `last_number` is the number of the newest transaction and so
-    their count. `version` counts the changes of the row.
+    `posted` is the sum of the user's transactions, `held` the sum of their open reservations.
+    `posted - held` is available. `last_number` is the number of the newest transaction, and
+    therefore the number of transactions. `version` is incremented by every change of the row.
     """
 
     user_id = user_id_field(primary_key=True)
@@ -48,6 +48,6 @@ class Balance(models.Model):
 
     @property
     def available(self) -> Decimal:
-        """What can be spent: posted minus held, in credits; below zero is a debt."""
+        """Return posted minus held, in credits: what can be spent. Negative is a debt."""
         available: Decimal = self.posted - self.held
         return available

@@ -11,13 +11,13 @@ from credits.models.transactions import ACTOR_PATTERN
 
 
 class Operation(models.Model):
-    """A named thing with a price: `cost` credits for one, or for each `per_items` items started.
+    """An operation and its price: `cost` credits, or that for each started batch of `per_items`.
 
-    Changed by `credits.catalogue` alone, so that every change of a price has its row of history.
+    Only `credits.catalogue` changes rows, so that every change of a price is recorded.
     """
 
     class Category(models.TextChoices):
-        """What kind of cost stands behind it."""
+        """The kind of cost that the operation causes."""
 
         AI = "ai"
         PREMIUM = "premium"
@@ -51,7 +51,7 @@ class Operation(models.Model):
 
 
 def _same(column: str) -> Exact:
-    """Return that a column is the same before and after; nothing counts as 0."""
+    """Return the condition that a column is equal before and after; NULL counts as 0."""
     before, after = (
         Coalesce(F(f"{column}_{when}"), 0, output_field=models.DecimalField())
         for when in ("before", "after")
@@ -60,10 +60,10 @@ def _same(column: str) -> Exact:
 
 
 class OperationPrice(models.Model):
-    """One change of a price: who, when, from what to what. Rows are only added.
+    """One change of a price: the actor, the time, the old and the new price.
 
-    No cost before means that the operation was not on offer before; no cost after, that it is not
-    any more.
+    Rows are never changed or deleted. `cost_before` is null if the operation was not on offer
+    before the change, `cost_after` is null if the change withdrew it.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id)

@@ -1,4 +1,4 @@
-"""Checks of the ledger: how far each user's books were verified, and the full checks."""
+"""Checks of the ledger: the verified state of each user's books, and the full checks."""
 
 from django.db import models
 
@@ -6,12 +6,12 @@ from credits.models.fields import amount_field, user_id_field
 
 
 class CheckedBalance(models.Model):
-    """What the last clean check of a user's books verified: the balance as it was then.
+    """A user's balance as the last check without a discrepancy verified it.
 
     The next check of changes starts after transaction `last_number`. `used` and `usages` are the
-    sum and number of all usages up to there. `full_check` is the id of the last full check
-    that found the user's books clean. A user with a discrepancy has no row. Derived data: deleting
-    a row costs no more than a full check of that user.
+    sum and number of all usages up to that transaction. `full_check` is the id of the last full
+    check that found no discrepancy. A user with a discrepancy has no row. This is derived data:
+    after a row is deleted, the next check reads all of that user's transactions.
     """
 
     user_id = user_id_field(primary_key=True)
@@ -30,7 +30,7 @@ class CheckedBalance(models.Model):
 
 
 class LedgerCheck(models.Model):
-    """One full check of the ledger; `finished_at` is null while it runs or was interrupted."""
+    """One full check of the ledger; `finished_at` is null if it is running or was interrupted."""
 
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)

@@ -1,4 +1,4 @@
-"""Daily sums: what the back office reads its figures from, instead of scanning the ledger."""
+"""Daily sums, from which the back office computes its figures without scanning the ledger."""
 
 from decimal import Decimal
 from typing import Any
@@ -13,11 +13,11 @@ def sum_field() -> "models.DecimalField[Any, Decimal]":
 
 
 class DailyTotal(models.Model):
-    """What the ledger moved on one UTC day by transactions of one type, app and operation.
+    """The sums of one UTC day's transactions of one type, app and operation.
 
-    `credits_in` is the sum of what users received, `credits_out` of what was taken from them, both
-    without a sign; `operation` is empty where none was named. Written by
-    `credits.reporting.daily_totals` alone.
+    `credits_in` is the sum of the positive amounts, `credits_out` the absolute sum of the negative
+    ones. `operation` is empty for transactions without an operation. Only
+    `credits.reporting.daily_totals` writes rows.
     """
 
     pk = models.CompositePrimaryKey("date", "type", "app_id", "operation")
@@ -44,10 +44,10 @@ class DailyTotal(models.Model):
 
 
 class DailyRevenue(models.Model):
-    """The money of one UTC day, in cents (EUR); every day that was summed has its row.
+    """The revenue of one UTC day, in cents (EUR). Every day that was summed has a row.
 
-    `sold_cents` is the price of the `purchases` completed that day, `gone_cents` what refunds and
-    disputes took, `recovered_cents` what came back of failed refunds and won disputes.
+    `sold_cents` is the total price of the `purchases` completed that day. `gone_cents` is what
+    refunds and disputes withdrew, `recovered_cents` what failed refunds and won disputes returned.
     """
 
     date = models.DateField(primary_key=True)

@@ -1,4 +1,4 @@
-"""Erasure requests: people whose data the worker is going to erase."""
+"""Erasure requests: users whose data the worker will erase."""
 
 from django.db import models
 
@@ -6,9 +6,10 @@ from credits.models.fields import user_id_field
 
 
 class ErasureRequest(models.Model):
-    """A long history that a service asked to erase; deleted in the transaction that erases it.
+    """A request to erase a user with many transactions.
 
-    `known_rows` is what the service was answered: the transactions and the balance at that moment.
+    The row is deleted in the transaction that erases the user. `known_rows` is the number that the
+    service received in the answer: the transactions, plus the balance, at the time of the request.
     """
 
     user_id = user_id_field(primary_key=True)

@@ -1,4 +1,4 @@
-"""Fields that several tables share."""
+"""Fields and conditions that several tables share."""
 
 from decimal import Decimal
 from typing import Any
@@ -20,7 +20,7 @@ def user_id_field(**options: Any) -> "models.CharField[Any, str]":
 
 
 def price_is_whole() -> Q:
-    """Return that a row which names an operation also says its price and how much of it."""
+    """Return the condition that operation, unit cost and quantity are all set or all null."""
     return Q(operation__isnull=True, unit_cost__isnull=True, quantity__isnull=True) | Q(
         operation__isnull=False,
         unit_cost__isnull=False,

@@ -1,4 +1,4 @@
-"""Idempotency keys: which request each of a user's keys stands for."""
+"""Idempotency keys, and the request that each one identifies."""
 
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
@@ -8,10 +8,10 @@ from credits.models.fields import user_id_field
 
 
 class IdempotencyKey(models.Model):
-    """A key, the fingerprint of the request that used it first, and the row of that request.
+    """A key, the fingerprint of the request that first used it, and the id of that request's row.
 
-    Unique per user over every kind of request. A replay has the same fingerprint; `subject_id` is
-    the id of the transaction or reservation that it answers with.
+    A key is unique per user across all kinds of requests. A replay has the same fingerprint and is
+    answered with the transaction or reservation `subject_id`.
     """
 
     pk = models.CompositePrimaryKey("user_id", "key")
@@ -27,7 +27,7 @@ class IdempotencyKey(models.Model):
             models.CheckConstraint(name="idempotency_key_not_empty", condition=~Q(key="")),
         )
         indexes = (
-            # Old keys are found by it, at next to no cost per key.
+            # BRIN: finds old keys for deletion and costs an insert almost nothing.
             BrinIndex(
                 name="idempotency_key_created_idx",
                 fields=["created_at"],

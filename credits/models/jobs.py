@@ -1,4 +1,4 @@
-"""Runs of the worker's jobs, and the rows that failed in them."""
+"""Runs of the worker's jobs, and rows that a job failed to settle."""
 
 from django.db import models
 from django.db.models import Q
@@ -7,11 +7,12 @@ from credits.models.fields import user_id_field
 
 
 class JobRun(models.Model):
-    """One job: when it was started last, when that went well or failed, and what it came to.
+    """One job: the start and result of its last run.
 
-    `succeeded_at` and `failed_at` are the starts of such runs; `result` counts the last run's
-    outcomes. A nightly job has done the nights up to `night`; until `claimed_until` one process has
-    it, and the others leave it alone.
+    `succeeded_at` and `failed_at` are the starts of the last run that succeeded and the last one
+    that failed. `result` counts the outcomes of the last run. `night` is the last night that a
+    nightly job completed. Until `claimed_until` one process has claimed the job, and the others
+    skip it.
     """
 
     name = models.CharField(max_length=64, primary_key=True)
@@ -34,10 +35,10 @@ class JobRun(models.Model):
 
 
 class PostponedRow(models.Model):
-    """A row that a job could not settle: `error` is what it raised last.
+    """A row that a job failed to settle; `error` is the last error.
 
-    The job tries the row again at `due_at`, and deletes this record when the row is settled.
-    `user_id` is empty for a row that belongs to no user.
+    The job retries the row at `due_at` and deletes this record when the row is settled. `user_id`
+    is empty if the row does not belong to a user.
     """
 
     pk = models.CompositePrimaryKey("user_id", "job", "row_id")

@@ -1,4 +1,4 @@
-"""Returns: money of purchases that went back, by a refund or a dispute at Stripe."""
+"""Money back: refunds and disputes of purchases at Stripe."""
 
 from django.db import models
 from django.db.models import F, Q
@@ -8,37 +8,39 @@ from credits.models.fields import amount_field
 
 
 class Return(models.Model):
-    """One refund or dispute of one payment, and what it did to the credits.
+    """One refund or dispute of one payment, and its effect on the credits.
 
-    It may be known before its purchase is known to be paid, so it names the payment.
-    `withdrawn_cents` left our account at Stripe and `reinstated_cents` came back to it, in sum.
-    With `movements_known` both are the sums of the movements that Stripe listed; without, they
-    follow from `state`. `gone_at` and `returned_at` say when we first heard of either.
+    The row refers to the payment intent, because a refund or dispute may be reported before the
+    purchase is known to be paid. `withdrawn_cents` is the total that left our Stripe account,
+    `reinstated_cents` the total that returned to it. With `movements_known` both are sums of the
+    balance transactions that Stripe listed; otherwise they are derived from `state`. `gone_at` and
+    `returned_at` are the times at which we first received a report of either.
 
-    `taken` is what it holds clawed back now, by `takes` transactions with the causes `refund:ID`
-    (or `dispute:ID`), `refund:ID:2` …; `given_back` when all the money came back and these were
-    reinstated. `stripe_status` is the newest one that Stripe reported, since `stripe_status_since`
-    by Stripe's clock. Only an operator's refund has `actor`, `reason` and, for a moment, no
-    Stripe id.
+    `taken` is the amount of credits clawed back at present, by `takes` transactions with the causes
+    `refund:ID` (or `dispute:ID`), `refund:ID:2` and so on. `given_back` is set when all the money
+    has returned and these credits were reinstated. `stripe_status` is the newest status that Stripe
+    reported, valid since `stripe_status_since` by Stripe's clock. Only a refund requested by an
+    operator has `actor` and `reason`, and it has no Stripe id until Stripe answers.
     """
 
     class Kind(models.TextChoices):
-        """Whose act it was: ours, or the buyer's bank's."""
+        """A refund is made by us, a dispute by the buyer's bank."""
 
         REFUND = "refund"
         DISPUTE = "dispute"
 
     class State(models.TextChoices):
-        """Where the money is.
+        """Where the money is, in the order of the stages.
 
-        Without known movements, a later one is never left for an earlier one.
+        Without known movements, a state never changes to an earlier one, because Stripe's events
+        can arrive in any order.
         """
 
         REQUESTED = "requested"  # an operator's refund that Stripe has not confirmed
-        OPEN = "open"  # a dispute, the money still here
-        CLOSED = "closed"  # a dispute that ended, the money never moved
+        OPEN = "open"  # an open dispute; the money has not been withdrawn
+        CLOSED = "closed"  # a closed dispute; the money was never withdrawn
         GONE = "gone"  # more was withdrawn than reinstated
-        RETURNED = "returned"  # all of it came back
+        RETURNED = "returned"  # everything withdrawn was reinstated
 
     id = models.UUIDField(primary_key=True, default=new_id)
     stripe_id = models.CharField(max_length=255, unique=True, null=True)  # noqa: DJ001
@@ -126,5 +128,5 @@ class Return(models.Model):
 
     @property
     def standing_cents(self) -> int:
-        """How much of the money stands withdrawn after all."""
+        """Return the cents that are withdrawn and not reinstated."""
         return max(0, self.withdrawn_cents - self.reinstated_cents)

@@ -1,4 +1,4 @@
-"""The outbox: what other services must be told, written with the change that it tells of."""
+"""The outbox: messages to other services, committed with the change that they announce."""
 
 from django.db import models
 from django.db.models import Q
@@ -8,14 +8,14 @@ from credits.models.fields import user_id_field
 
 
 class OutboxMessage(models.Model):
-    """One message to mana-notify: pending until it was delivered, dead when that never worked.
+    """One message to mana-notify: pending until delivered, dead after the last failed attempt.
 
-    `key` names what happened, so that it is told once; the receiver sees `id` and can drop a
-    repeat. `due_at` is when a pending message is tried next, `attempts` how often it was.
+    `key` identifies what happened, so that it is announced once. The receiver gets `id` and can
+    drop a duplicate. `due_at` is the time of the next attempt, `attempts` the number so far.
     """
 
     class Status(models.TextChoices):
-        """Pending, or one of two ends; a dead one may be revived by an operator."""
+        """Pending, delivered or dead. An operator can revive a dead message."""
 
         PENDING = "pending"
         DELIVERED = "delivered"

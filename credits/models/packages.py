@@ -1,4 +1,4 @@
-"""Packages: what users can buy."""
+"""Packages: the credits that users can buy."""
 
 from django.db import models
 from django.db.models import F, Q
@@ -10,10 +10,11 @@ from credits.models.transactions import ACTOR_PATTERN
 
 
 class Package(models.Model):
-    """So many credits for so many cents (EUR); offered while `active`, by `sort_order`.
+    """An offer of `credits` for `price_euro_cents`, listed by `sort_order` while `active`.
 
-    `stripe_price_id` names the product at Stripe for reports; the price that is charged is ours.
-    Changed by `credits.packages` alone, so that every change has its row of history.
+    `stripe_price_id` refers to the product at Stripe, for reports only. The price charged is
+    `price_euro_cents`. Only `credits.payments.packages` changes rows, so that every change is
+    recorded.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id)
@@ -40,9 +41,10 @@ class Package(models.Model):
 
 
 class PackageChange(models.Model):
-    """One change of a package: who, when, which fields from what to what. Rows are only added.
+    """One change of a package: the actor, the time, the changed fields before and after.
 
-    Nothing before means that the package was new; credits are text, exact.
+    Rows are never changed or deleted. `before` is null if the change created the package. Credits
+    are stored as text, which is exact.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id)

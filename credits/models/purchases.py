@@ -1,4 +1,4 @@
-"""Purchases: credits paid for through Stripe, and who their buyers are there."""
+"""Purchases: credits paid for through Stripe, and the buyers' Stripe customers."""
 
 from django.db import models
 from django.db.models import Func, Q, Value
@@ -15,9 +15,9 @@ PAID = ("completed", "partially_refunded", "refunded", "disputed")
 
 
 class StripeCustomer(models.Model):
-    """The one customer at Stripe of a user; its row is locked while the customer is made.
+    """A user's only customer at Stripe; the row is locked while the customer is created.
 
-    `email` is the address that Stripe was given with it: the token's, of the first purchase.
+    `email` is the e-mail address sent to Stripe: that of the token of the first purchase.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id)
@@ -45,19 +45,21 @@ class StripeCustomer(models.Model):
 
 
 class Purchase(models.Model):
-    """One purchase of a package at the price and for the credits of its start.
+    """One purchase of a package, with the price and the credits at the time it was started.
 
-    `number` grows with every purchase. Opened, it has a payment intent or a Checkout Session at
-    Stripe; `unavailable_at` says when Stripe could not be reached for that. `reported_at` is the
-    moment (Stripe's) of the newest report that an unpaid purchase's status stands on. Paid, it
-    names the `transaction` that credited it. Quarantined, Stripe reported something that does not
-    fit, each in a line of `quarantine_reason`; the newest was of the payment `quarantined_intent`.
-    An operator looks at it and credits it or leaves it, and then it says who, when and why.
-    `receipt_url` and `invoice_url` lead to pages of Stripe's.
+    `number` increases with every purchase. An opened purchase has a payment intent or a Checkout
+    Session at Stripe; `unavailable_at` is the time at which Stripe could not be reached to open it.
+    `reported_at` is the timestamp (Stripe's clock) of the newest report that set the status of an
+    unpaid purchase. A paid purchase has the `transaction` that credited it.
+
+    A purchase is quarantined when Stripe reported something that does not match it. Each mismatch
+    is a line of `quarantine_reason`; the newest one concerns the payment `quarantined_intent`. An
+    operator either credits the purchase or leaves it, and the `quarantine_resol…` fields record the
+    operator, the time and the reason. `receipt_url` and `invoice_url` are pages at Stripe.
     """
 
     class Status(models.TextChoices):
-        """Unpaid, paid, or paid and gone back; the wire's `status`."""
+        """Unpaid, paid, or paid and returned. This is the wire's `status`."""
 
         PENDING = "pending"
         PROCESSING = "processing"
@@ -69,7 +71,7 @@ class Purchase(models.Model):
         DISPUTED = "disputed"
 
     class Resolution(models.TextChoices):
-        """What an operator did with a quarantined purchase."""
+        """An operator's decision about a quarantined purchase."""
 
         CREDITED = "credited"
         LEFT = "left"
@@ -194,15 +196,15 @@ class Purchase(models.Model):
 
     @property
     def paid(self) -> bool:
-        """Whether its credits were posted, whatever became of the money later."""
+        """Return whether the credits were posted, even if the money was returned later."""
         return self.transaction_id is not None
 
     @property
     def under_review(self) -> bool:
-        """Whether it is quarantined and no operator has decided yet."""
+        """Return whether the purchase is quarantined and no operator has decided yet."""
         return self.quarantined_at is not None and self.quarantine_resolved_at is None
 
     @property
     def opened(self) -> bool:
-        """Whether Stripe knows of it."""
+        """Return whether the purchase has a payment intent or a Checkout Session at Stripe."""
         return bool(self.stripe_payment_intent_id or self.stripe_checkout_session_id)

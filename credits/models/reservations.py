@@ -1,4 +1,4 @@
-"""Reservations: credits held for a spend that is still under way."""
+"""Reservations: credits held for a spend that is not completed yet."""
 
 from django.db import models
 from django.db.models import F, Q
@@ -9,10 +9,11 @@ from credits.models.transactions import ACTOR_PATTERN, Transaction
 
 
 class Reservation(models.Model):
-    """A hold on `amount` credits until `expires_at`: open, then settled once and for all.
+    """A hold on `amount` credits until `expires_at`: open, then settled once.
 
-    A committed one names its transaction and how much of `amount` was taken. One made by operation
-    says its price at that moment, as its transaction will.
+    A committed reservation has its transaction and the `committed_amount` that was spent. A
+    reservation by operation records the price at the time of the reservation; its transaction has
+    the same price.
     """
 
     class Status(models.TextChoices):
@@ -87,7 +88,7 @@ class Reservation(models.Model):
         indexes = (
             # Not unique: the primary key in the database is (user_id, id), see `sql/keys.sql`.
             models.Index(name="reservation_by_id_idx", fields=["id"]),
-            # The open ones that a balance holds, and all that no transaction tells of.
+            # Committed reservations are left out: their transactions list them.
             models.Index(
                 name="reservation_by_user_idx",
                 fields=["user_id", "-id"],

@@ -1,4 +1,4 @@
-"""Cloud Sync subscriptions: what recurs, one row per user."""
+"""Cloud Sync subscriptions, one row per user."""
 
 from datetime import datetime
 
@@ -10,15 +10,15 @@ from credits.models.transactions import Transaction
 
 
 class SyncSubscription(models.Model):
-    """A user's Cloud Sync: paid from `paid_from` until `paid_until`, by the entry `charge`.
+    """A user's Cloud Sync subscription, paid from `paid_from` until `paid_until` by `charge`.
 
-    `renews` is the user's will to pay for the next period; deactivating ends it and pausing does,
-    but what was paid for stays on record. A gift (`gifted_at`) keeps sync on without charges and
-    leaves the paid period as it is. Periods end on `anchor_day`, or on a shorter month's last day.
+    `renews` says whether the next period will be charged. Deactivating and pausing clear it and
+    keep the paid period on record. A gift (`gifted_at`) keeps sync active without charges and does
+    not change the paid period. Periods end on `anchor_day`, or on the last day of a shorter month.
     """
 
     class Interval(models.TextChoices):
-        """How long a period lasts."""
+        """The length of a period."""
 
         MONTHLY = "monthly"
         QUARTERLY = "quarterly"
@@ -85,15 +85,15 @@ class SyncSubscription(models.Model):
 
     @property
     def gifted(self) -> bool:
-        """Whether it is a present at the moment."""
+        """Return whether sync is a gift at present."""
         return self.gifted_at is not None
 
     @property
     def active(self) -> bool:
-        """Whether sync is on."""
+        """Return whether sync is active, paid or as a gift."""
         return self.renews or self.gifted
 
     @property
     def next_charge_at(self) -> datetime | None:
-        """When the next period is charged, if one will be."""
+        """Return when the next period is charged, or None if none will be."""
         return self.paid_until if self.renews and not self.gifted else None

@@ -1,4 +1,4 @@
-"""Transactions: the ledger. Rows are added by `credits.post_transaction` and never changed."""
+"""Transactions: the ledger. Only database functions add rows, and rows are never changed."""
 
 from decimal import Decimal
 
@@ -9,7 +9,7 @@ from django.db.models import F, Q
 from credits.ids import new_id
 from credits.models.fields import amount_field, user_id_field
 
-ZERO = Decimal("0.0")  # as a literal, numeric without a cast
+ZERO = Decimal("0.0")  # becomes a numeric literal without a cast in the CHECKs
 TYPES_THAT_TAKE = r"^(usage|clawback|gift|adjustment|reversal)$"
 TYPES_THAT_GIVE = r"^(purchase|refund|grant|reinstatement|gift|adjustment|reversal)$"
 ACTOR_PATTERN = r"^(user|service|stripe|system|(service|operator):.+)$"
@@ -18,15 +18,15 @@ ACTOR_PATTERN = r"^(user|service|stripe|system|(service|operator):.+)$"
 class Transaction(models.Model):
     """One signed, immutable movement in one user's ledger.
 
-    `number` counts a user's transactions 1, 2, 3 … without gaps. `spent_change` is what the entry
-    did to the user's lifetime `total_spent`; `amount + spent_change` is what it did to
-    `total_earned`. `cause` names the thing that may move the user's credits only once (`grant:…`,
-    `reservation:…`); `related` is the transaction that this one refunds or reverses. A spend by
-    operation says its price at that moment: `unit_cost` for one (or a batch), `quantity` of them.
+    `number` counts a user's transactions 1, 2, 3 … without gaps. `spent_change` is the change of
+    the user's lifetime `total_spent`, and `amount + spent_change` that of `total_earned`. `cause`
+    identifies what the movement follows from (`grant:…`, `reservation:…`); a cause moves a user's
+    credits once. `related` is the transaction that this one refunds or reverses. A spend by
+    operation records its price at that time: `unit_cost` for one item or batch, and `quantity`.
     """
 
     class Type(models.TextChoices):
-        """What kind of movement it is; the wire's `type`."""
+        """The kind of movement. This is the wire's `type`."""
 
         PURCHASE = "purchase"
         USAGE = "usage"
@@ -72,8 +72,8 @@ class Transaction(models.Model):
                 fields=["user_id", "cause"],
                 condition=Q(cause__isnull=False),
             ),
-            # PostgreSQL parses every CHECK again for each statement that inserts: few and short
-            # ones make a spend cheaper (docs/decisions/0008-fewer-checks.md).
+            # PostgreSQL prepares every CHECK again for each INSERT statement, so few and short
+            # CHECKs make a spend cheaper (docs/decisions/0008-fewer-checks.md).
             models.CheckConstraint(
                 name="transaction_user_id_not_empty", condition=Q(user_id__gt="")
             ),
@@ -118,18 +118,19 @@ class Transaction(models.Model):
                 fields=["related"],
                 condition=Q(related__isnull=False),
             ),
-            # What a user lists by app or by time (see credits/ledger/history.py).
+            # For a user's history by app or by time (see credits/ledger/history.py).
             models.Index(
                 name="transaction_by_app_idx", fields=["user_id", "app_id", "created_at", "number"]
             ),
-            # What a user lists by type. Most rows are usages: they are not in it.
+            # For a user's history by type. Usages are left out, because most rows are usages.
             models.Index(
                 name="transaction_by_type_idx",
                 fields=["user_id", "type", "number"],
                 condition=~Q(type="usage"),
             ),
-            # A day of the ledger is found by it, at next to no cost per entry. Several intervals
-            # for each range of pages: erasure writes rows of all times to the table's end.
+            # BRIN: finds a day of the ledger and costs an insert almost nothing. minmax_multi keeps
+            # several intervals per page range, because erasure rewrites rows of any age at the
+            # table's end.
             BrinIndex(
                 name="transaction_created_idx",
                 fields=["created_at"],

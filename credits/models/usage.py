@@ -1,4 +1,4 @@
-"""Usage statistics: what a user spent in an app on a UTC day."""
+"""Usage statistics: the credits a user spent in an app on a UTC day."""
 
 from django.db import models
 from django.db.models import Q
@@ -7,9 +7,9 @@ from credits.models.fields import amount_field, user_id_field
 
 
 class UsageStat(models.Model):
-    """Sum and number of the usages of one user in one app on one UTC day.
+    """The sum and number of one user's usages in one app on one UTC day.
 
-    Counted by `credits.post_transaction` in the same transaction as the spend.
+    The database functions update the row in the same transaction as the spend.
     """
 
     pk = models.CompositePrimaryKey("user_id", "date", "app_id")

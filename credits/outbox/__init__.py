@@ -1,1 +1,1 @@
-"""Messages to other services, written with the change that they announce."""
+"""Messages to other services, committed with the change that they announce."""

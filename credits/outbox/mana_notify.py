@@ -1,4 +1,4 @@
-"""The one module that calls mana-notify."""
+"""The client of mana-notify."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,22 +14,23 @@ DEADLINE_SECONDS = 5  # for the whole call
 
 
 class NotifyRefused(Exception):
-    """mana-notify does not take this message."""
+    """mana-notify rejected this message."""
 
 
 class NotifyUnavailable(Exception):
-    """mana-notify cannot take messages now."""
+    """mana-notify cannot be reached or cannot accept messages at present."""
 
 
 def configured() -> bool:
-    """Return whether there is a mana-notify to send to."""
+    """Return whether MANA_NOTIFY_URL is set."""
     return bool(settings.MANA_NOTIFY_URL)
 
 
 def send(body: Mapping[str, Any], *, key: str) -> None:
-    """Send one notification, its text as HTML. Raises NotifyRefused, NotifyUnavailable.
+    """Send one notification with its text as HTML. Raises NotifyRefused, NotifyUnavailable.
 
-    mana-notify drops a repeat by `externalId`; a mail goes to `recipient`, never to `userId`.
+    mana-notify drops duplicates by `externalId`. It mails to `recipient`; it does not look up the
+    e-mail address of `userId`.
     """
     headers = {"X-Service-Key": settings.MANA_SERVICE_KEYS[0]}
     html = linebreaks(body["body"].strip(), autoescape=True)

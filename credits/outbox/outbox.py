@@ -1,8 +1,8 @@
-"""The outbox: tell other services what happened, at least once, however long they are away.
+"""The outbox: deliver messages to other services at least once, also after a long outage.
 
-A message is a row that commits with its change. Delivery is tried with growing pauses; each try is
-claimed in a transaction of its own before the receiver is called, so no row stays locked while the
-network waits, and a process that dies has only used up one try.
+A message is a row that commits together with its change. Failed deliveries are retried with
+exponential backoff. Each attempt is claimed in its own transaction before the receiver is called.
+Therefore no row is locked during the network call, and a process that dies loses only one attempt.
 """
 
 from collections.abc import Iterator, Mapping
@@ -31,26 +31,27 @@ logger = structlog.get_logger(__name__)
 
 
 class MessageNotDead(DomainError):
-    """There is no dead message of this id."""
+    """No dead message has this id."""
 
     code = "message_not_dead"
     status = 404
-    message = "There is no such message among the dead"
+    message = "No dead message has this id"
 
 
 @transaction_required
 def tell(user_id: str, body: Mapping[str, Any], *, key: str, now: datetime) -> None:
-    """Write down a notification in the caller's transaction; the same `key` is told once."""
+    """Enqueue a notification in the caller's transaction, once per `key`."""
     message = OutboxMessage(key=key, user_id=user_id, body=body, due_at=now, created_at=now)
     OutboxMessage.objects.bulk_create([message], ignore_conflicts=True)
 
 
 def deliver_due(*, now: datetime) -> Iterator[str]:
-    """Deliver what is due, one after the other; yield `delivered`, `failed` or `dead` for each.
+    """Deliver the due messages one by one; yield `delivered`, `failed` or `dead` for each.
 
-    Any number of processes may do so at once. Ends early when mana-notify cannot be reached: there
-    is no point in letting every message wait for it. Without MANA_NOTIFY_URL messages wait. A
-    message that raises anything else counts as failed and does not stop the others.
+    Any number of processes may run this at the same time. The run ends when mana-notify cannot be
+    reached, because every further message would wait for the same timeout. Without MANA_NOTIFY_URL
+    messages stay pending. A message that raises another error counts as failed, and the run
+    continues.
     """
     while mana_notify.configured() and (message := _claim(now)):
         try:
@@ -69,14 +70,14 @@ def deliver_due(*, now: datetime) -> Iterator[str]:
 
 
 def next_due(now: datetime) -> datetime | None:
-    """Return when the first pending message is or was due, None without any."""
+    """Return when the first pending message is or was due, or None if no message is pending."""
     pending = OutboxMessage.objects.filter(status=Status.PENDING)
     due: datetime | None = pending.aggregate(due=Min("due_at"))["due"]
     return due
 
 
 def revive(message_id: UUID, *, now: datetime) -> OutboxMessage:
-    """Try a dead message again, from the first pause on. Raises MessageNotDead."""
+    """Make a dead message pending again, with a new set of attempts. Raises MessageNotDead."""
     dead = OutboxMessage.objects.filter(pk=message_id, status=Status.DEAD)
     if not dead.update(status=Status.PENDING, attempts=0, due_at=now):
         raise MessageNotDead
@@ -84,7 +85,7 @@ def revive(message_id: UUID, *, now: datetime) -> OutboxMessage:
 
 
 def clean_up(*, now: datetime) -> Iterator[int]:
-    """Delete what was delivered more than 30 days ago, in batches; yield how many."""
+    """Delete messages delivered more than 30 days ago in batches; yield each batch's count."""
     old = OutboxMessage.objects.filter(status=Status.DELIVERED, delivered_at__lt=now - KEPT)
     return due_rows.change_free(old, lambda rows: rows.delete()[0])
 
@@ -100,7 +101,7 @@ def _claim(now: datetime) -> OutboxMessage | None:
 
 
 def _due(now: datetime) -> QuerySet[OutboxMessage]:
-    # No pause is as long as this: a message due later was written by a clock that was wrong.
+    # Later than any backoff: such a time was written while a clock was wrong and does not count.
     too_late = now + 2 * LONGEST_PAUSE
     return OutboxMessage.objects.filter(
         Q(due_at__lte=now) | Q(due_at__gt=too_late), status=Status.PENDING

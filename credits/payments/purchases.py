@@ -90,6 +90,7 @@ def complete(payment: Payment, *, at: datetime, now: datetime) -> Purchase | Non
     elif not purchase.paid:
         purchase.stripe_payment_intent_id = payment.intent_id
         _credit(purchase, origin=Origin("stripe"), at=at, now=now)
+        _end_explained_quarantine(purchase, payment, now)
         money_back.settle(purchase)
     return purchase
 
@@ -197,6 +198,19 @@ def _credit_quarantined(purchase: Purchase, origin: Origin, now: datetime) -> No
     purchase.stripe_payment_intent_id = purchase.quarantined_intent
     _credit(purchase, origin=origin._replace(key=None), at=now, now=now)
     money_back.settle(purchase)
+
+
+def _end_explained_quarantine(purchase: Purchase, payment: Payment, now: datetime) -> None:
+    """Resolve a quarantine whose only question the credited payment answers."""
+    if purchase.quarantined_at is None or purchase.quarantine_resolution:
+        return
+    reasons = (purchase.quarantine_reason or "").splitlines()
+    if len(reasons) == 1 and purchase.quarantined_intent in {None, payment.intent_id}:
+        purchase.quarantine_resolution = Resolution.CREDITED
+        purchase.quarantine_resolved_at = now
+        purchase.quarantine_resolved_by = Origin("stripe").actor
+        purchase.quarantine_resolved_why = f"Stripe reports the payment {payment.intent_id}."
+        purchase.save()
 
 
 def _find(payment: Payment, rows: QuerySet[Purchase]) -> Purchase | None:

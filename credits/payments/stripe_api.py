@@ -244,7 +244,7 @@ def _found(retrieve: Any, identifier: str, *options: Any) -> Object | None:
     except stripe.InvalidRequestError as error:
         if error.http_status == 404:
             return None
-        raise
+        raise RefusedByStripe(error.user_message) from error
 
 
 def _since(moment: datetime) -> dict[str, Any]:

@@ -157,6 +157,27 @@ def of_dispute(
     )
 
 
+def needs_refunds(dispute: Object) -> bool:
+    """Return whether refunds may explain why a part of a dispute's money came back."""
+    moved = _movements(dispute)
+    if moved is None or not moved.reinstated:
+        return False
+    return _status(dispute) == "lost" or moved.reinstated < moved.withdrawn
+
+
+def without_unconfirmed_return(fact: MoneyBack) -> MoneyBack:
+    """Return a report of a lost dispute as if its amount still stood withdrawn.
+
+    The buyer has that money. What Stripe paid back to us is a refund that the buyer got too, and
+    whose own event may be missing.
+    """
+    if fact.status != "lost" or fact.movements is None:
+        return fact
+    withdrawn, reinstated = fact.movements
+    confirmed = min(reinstated, max(0, withdrawn - fact.amount_cents))
+    return fact._replace(movements=Movements(withdrawn, confirmed))
+
+
 def further(one: str, other: str) -> str:
     """Return the later of two states."""
     order = list(State)

@@ -1,1 +1,1 @@
-"""Sums over all users: by day, by month, for the dashboard."""
+"""Sums over all users: daily totals, the monthly report and the dashboard's figures."""

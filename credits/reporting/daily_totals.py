@@ -1,8 +1,8 @@
-"""Sums of whole days: of the ledger by type, app and operation, and of the money.
+"""Daily totals: the ledger by type, app and operation, and the revenue in cents.
 
-A day is summed anew as a whole, never counted up, so that nothing hot stands on the write path and
-a day can be summed any number of times. Today and yesterday are summed every few minutes; older
-days only when something wrote history into them (`manage.py sum_days`).
+A day is always summed as a whole and never incremented, so spends do not contend for a counter row
+and a day can be summed any number of times. Today and yesterday are summed every few minutes. Older
+days are summed only after an import wrote transactions into them (`manage.py sum_days`).
 """
 
 from collections.abc import Iterator
@@ -63,13 +63,13 @@ SUM_MONEY = """
 
 
 def sum_due(*, now: datetime) -> Iterator[tuple[date, bool]]:
-    """Sum today, the newest day that was summed, the one before it and all between.
+    """Sum all days from the day before the newest summed one to today.
 
-    Yields each with whether it was summed: another process may be at it. What is committed later
-    than a day after its moment is not seen by this.
+    Yields each day and whether it was summed; it was not if another process is summing it. A row
+    committed more than a day after its timestamp is missed.
     """
     today = now.astimezone(UTC).date()
-    known = DailyRevenue.objects.filter(date__lte=today)  # later ones are of a clock that ran ahead
+    known = DailyRevenue.objects.filter(date__lte=today)  # later days: a clock was ahead
     newest = known.aggregate(date=Max("date"))["date"]
     first = newest - ONE_DAY if newest else first_day() or today
     for day in _days(min(first, today), today):
@@ -77,14 +77,14 @@ def sum_due(*, now: datetime) -> Iterator[tuple[date, bool]]:
 
 
 def sum_days(first: date, last: date) -> Iterator[date]:
-    """Sum each UTC day from `first` to `last`, in a transaction of its own; yield it."""
+    """Sum each UTC day from `first` to `last` in its own transaction; yield each summed day."""
     for day in _days(first, last):
         _sum_day(day, wait=True)
         yield day
 
 
 def first_day() -> date | None:
-    """Return the first day that has a transaction or was summed; reads the whole ledger."""
+    """Return the first day with a transaction or a sum, or None. Reads the whole ledger."""
     moment = Transaction.objects.aggregate(first=Min("created_at"))["first"]
     summed = DailyRevenue.objects.aggregate(first=Min("date"))["first"]
     known = [moment and moment.astimezone(UTC).date(), summed]
@@ -97,7 +97,7 @@ def _days(first: date, last: date) -> Iterator[date]:
 
 @transaction.atomic
 def _sum_day(day: date, *, wait: bool) -> bool:
-    """Return whether the day was summed: one process at a time does so, others may `wait`."""
+    """Sum the day and return True; return False if another process is summing it and not `wait`."""
     start = datetime.combine(day, time(), UTC)
     values = {"date": day, "start": start, "end": start + ONE_DAY}
     DailyRevenue.objects.bulk_create([DailyRevenue(date=day)], ignore_conflicts=True)

@@ -1,7 +1,7 @@
-"""The figures of the back office: what is owed, sold, spent and given back.
+"""The figures of the dashboard: credits owed, sold, spent and returned.
 
-Each function is one query, of balances, daily sums and usage statistics, never of the ledger. Days
-are UTC days; `today` counts in. What was moved in the last five minutes may not be in the sums yet.
+Each function is one query of balances, daily totals or usage statistics, never of the ledger. Days
+are UTC days and include `today`. The sums may lack the movements of the last five minutes.
 """
 
 from collections.abc import Mapping
@@ -18,11 +18,11 @@ ONE_DAY = timedelta(days=1)
 
 
 class Outstanding(NamedTuple):
-    """What is owed to all `accounts` together, in credits.
+    """The credits owed to the users of all `accounts`.
 
-    `owed` is the sum of all balances above zero and `debts` of those below, without its sign;
-    `held` is the part of them in open reservations. `in_gifts` are credits that left their givers
-    and did not arrive yet, which are owed besides.
+    `owed` is the sum of all positive balances, `debts` the absolute sum of the negative ones.
+    `held` is the part of the balances in open reservations. `in_gifts` are credits in open gift
+    codes: they have left their creators' balances and are owed in addition to `owed`.
     """
 
     accounts: int
@@ -33,11 +33,11 @@ class Outstanding(NamedTuple):
 
 
 class Period(NamedTuple):
-    """What was moved in the day or month that begins on `start`: credits, then cents (EUR).
+    """The movements of the day or month that begins on `start`: credits, then cents (EUR).
 
-    `refunded` are used credits given back, `gifted` credits put into gifts, `clawed_back` those
-    taken because their money went back, less what was reinstated. `revenue_cents` is `sold_cents`
-    less what refunds and disputes took, `returned_cents`, which is less what came back of it.
+    `refunded` is the sum of used credits given back, `gifted` of credits put into gift codes, and
+    `clawed_back` of claw-backs minus reinstatements. `returned_cents` is what refunds and disputes
+    withdrew minus what was reinstated. `revenue_cents` is `sold_cents` minus `returned_cents`.
     """
 
     start: date
@@ -54,12 +54,12 @@ class Period(NamedTuple):
 
     @property
     def revenue_cents(self) -> int:
-        """What is left of the money, in cents."""
+        """Return the sales minus the returned money, in cents."""
         return self.sold_cents - self.returned_cents
 
 
 class Spent(NamedTuple):
-    """What was spent under a `name` (an app, an operation, a user): credits, in how many usages."""
+    """The credits spent by an app, operation or user (`name`), and the number of usages."""
 
     name: str
     credits: Decimal
@@ -67,9 +67,9 @@ class Spent(NamedTuple):
 
 
 class OpenReservations(NamedTuple):
-    """Open reservations: their `number`, the `credits` they hold, the moment of the oldest.
+    """Open reservations: their `number`, the `credits` they hold, the creation of the oldest.
 
-    `overdue` of them are past their time; the worker expires these.
+    `overdue` is the number of them that are past `expires_at` and will be expired by the worker.
     """
 
     number: int
@@ -79,10 +79,10 @@ class OpenReservations(NamedTuple):
 
 
 class JobResult(NamedTuple):
-    """The last run of one of the worker's jobs, or of the command of its name.
+    """The last run of one of the worker's jobs, or of the command with the same name.
 
-    `result` counts its outcomes; `error` is empty when it went well. The moments are the starts of
-    the last run, the last good and the last bad one.
+    `result` counts the outcomes. `error` is empty if the run succeeded. The timestamps are the
+    starts of the last run, the last successful one and the last failed one.
     """
 
     name: str
@@ -94,7 +94,7 @@ class JobResult(NamedTuple):
 
     @property
     def went_well(self) -> bool:
-        """Whether the last run was a good one."""
+        """Return whether the last run succeeded."""
         return not self.error
 
 
@@ -130,38 +130,38 @@ PERIODS = """
 
 
 def outstanding() -> Outstanding:
-    """Return what is owed to all users together."""
+    """Return the credits owed to all users."""
     with connection.cursor() as cursor:
         cursor.execute(OUTSTANDING)
         return Outstanding(*cursor.fetchone())
 
 
 def per_day(days: int, *, today: date) -> list[Period]:
-    """Return the last `days` days, oldest first, also those without anything."""
+    """Return the last `days` days, oldest first, including days without movements."""
     return _periods(today - (days - 1) * ONE_DAY, today, "1 day")
 
 
 def per_month(months: int, *, today: date) -> list[Period]:
-    """Return the last `months` calendar months, oldest first, also those without anything."""
+    """Return the last `months` calendar months, oldest first, including empty ones."""
     index = today.year * 12 + today.month - months
     return _periods(date(index // 12, index % 12 + 1, 1), today.replace(day=1), "1 month")
 
 
 def by_app(days: int, *, today: date, limit: int = 10) -> list[Spent]:
-    """Return the apps in which most was spent in the last `days` days, most first."""
+    """Return the apps with the highest spending in the last `days` days, highest first."""
     return _usages("app_id", days, today, limit)
 
 
 def by_operation(days: int, *, today: date, limit: int = 10) -> list[Spent]:
-    """Return the operations for which most was spent in the last `days` days, most first.
+    """Return the operations with the highest spending in the last `days` days, highest first.
 
-    What was spent without naming one stands under the empty name.
+    Spending without an operation has an empty name.
     """
     return _usages("operation", days, today, limit)
 
 
 def top_spenders(days: int, *, today: date, limit: int = 10) -> list[Spent]:
-    """Return the users who spent most in the last `days` days, most first."""
+    """Return the users with the highest spending in the last `days` days, highest first."""
     rows = (
         UsageStat.objects.filter(date__range=(today - (days - 1) * ONE_DAY, today))
         .values_list("user_id")
@@ -172,7 +172,7 @@ def top_spenders(days: int, *, today: date, limit: int = 10) -> list[Spent]:
 
 
 def open_reservations(*, now: datetime) -> OpenReservations:
-    """Return what is held by reservations that are under way."""
+    """Return the number, the credits and the age of all open reservations."""
     found = Reservation.objects.filter(status=Reservation.Status.OPEN).aggregate(
         number=Count("pk"),
         credits=Sum("amount", default=Decimal(0)),
@@ -183,7 +183,7 @@ def open_reservations(*, now: datetime) -> OpenReservations:
 
 
 def job_results() -> dict[str, JobResult]:
-    """Return the last run of every job that ever ran, by its name."""
+    """Return the last run of every job that ever ran, by job name."""
     rows = JobRun.objects.values_list(*JobResult._fields)
     return {row[0]: JobResult(*row) for row in rows}
 

@@ -1,7 +1,8 @@
-"""What a month did to all credits together: opening, movements, closing; usage by operation.
+"""The monthly report of all credits: opening balance, movements, closing balance, usage.
 
-The opening is summed up from the ledger, the closing counted back from the balances: that they meet
-proves the month. All of it is read in one snapshot. Amounts are credits, months are UTC.
+The opening is the sum of the earlier transactions. The closing is computed backwards from the
+current balances. If opening and movements equal the closing, the month is proved. All figures are
+read in one snapshot. Amounts are credits, and months are UTC.
 """
 
 from collections import defaultdict
@@ -17,7 +18,7 @@ from credits.models import Transaction
 Type = Transaction.Type
 NOTHING = Decimal(0)
 
-# What a movement is called, by its type and whether it takes.
+# The name of a movement, by its type and whether its amount is negative.
 NAMES = {
     (Type.PURCHASE, False): "sold",
     (Type.GRANT, False): "granted",
@@ -45,7 +46,7 @@ _REFUNDS = """
     WHERE r.type = 'refund' AND r.created_at >= %(start)s AND r.created_at < %(end)s
     GROUP BY 1, 2
 """
-# What is posted now, what was held when the month began and when it ended.
+# Posted now, held at the start of the month, held at its end.
 _STANDING = """
     SELECT (SELECT coalesce(sum(posted), 0) FROM credits.balances),
            coalesce(sum(amount) FILTER (
@@ -59,25 +60,25 @@ _STANDING = """
 
 
 class MonthNotBegun(DomainError):
-    """The month lies in the future."""
+    """The month is in the future."""
 
     code = "month_not_begun"
-    message = "This month has not begun"
+    message = "This month has not started yet"
 
 
 class Sum(NamedTuple):
-    """So many entries that moved so many credits together."""
+    """The number of transactions and the sum of their credits."""
 
     entries: int = 0
     credits: Decimal = NOTHING
 
     def plus(self, other: "Sum") -> "Sum":
-        """Return both together."""
+        """Return the sum of both."""
         return Sum(self.entries + other.entries, self.credits + other.credits)
 
 
 class Moment(NamedTuple):
-    """What all users have, what of it is held, and what is on its way in gifts."""
+    """All users' credits at one time: posted, the held part of it, and those in open gift codes."""
 
     posted: Decimal
     held: Decimal
@@ -85,7 +86,7 @@ class Moment(NamedTuple):
 
 
 class Use(NamedTuple):
-    """What was spent on an app's operation (None: at a price of the app's own), and given back."""
+    """Credits spent on an app's operation and refunded; `operation` is None for app-set prices."""
 
     app_id: str
     operation: str | None
@@ -94,7 +95,7 @@ class Use(NamedTuple):
 
 
 class Report(NamedTuple):
-    """A month: what it began with, the movements by name, what it ended with, and the usage."""
+    """A month's report: opening, movements by name, closing, and usage by app and operation."""
 
     month: date
     opening: Moment
@@ -104,7 +105,7 @@ class Report(NamedTuple):
 
     @property
     def difference(self) -> Decimal:
-        """What opening and movements together lack of the closing: 0 when the books close."""
+        """Return the closing minus opening and movements, in credits: 0 when the books close."""
         moved = sum((one.credits for one in self.movements.values()), NOTHING)
         return self.closing.posted - (self.opening.posted + moved)
 
@@ -127,7 +128,7 @@ class _Facts(NamedTuple):
 
 
 def of_month(month: date, *, now: datetime) -> Report:
-    """Return the report of the month that `month` lies in, up to now. Raises MonthNotBegun."""
+    """Return the report of the month of the day `month`, up to now. Raises MonthNotBegun."""
     start = datetime(month.year, month.month, 1, tzinfo=UTC)
     end = datetime(month.year + month.month // 12, month.month % 12 + 1, 1, tzinfo=UTC)
     if now < start:
@@ -163,7 +164,7 @@ def _credits(rows: Iterable[_Row]) -> Decimal:
 
 
 def _in_gifts(rows: Iterable[_Row]) -> Decimal:
-    """Return what went into gifts and did not come out again."""
+    """Return the credits that were put into gift codes and have not arrived yet."""
     return -_credits(row for row in rows if row.type == Type.GIFT)
 
 

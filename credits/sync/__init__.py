@@ -1,1 +1,1 @@
-"""Cloud Sync: subscriptions that are paid with credits."""
+"""Cloud Sync: subscriptions paid with credits."""

@@ -1,4 +1,4 @@
-"""Periods of Cloud Sync: months that do not drift (31 Jan, 28 Feb, 31 Mar). Times are UTC."""
+"""Billing periods of Cloud Sync: months without drift (31 Jan, 28 Feb, 31 Mar). Times are UTC."""
 
 from calendar import monthrange
 from datetime import datetime
@@ -13,21 +13,22 @@ MONTHS = {
 
 
 def months(interval: str) -> int:
-    """Return how many months a period of `interval` has."""
+    """Return the length of a period of `interval`, in months."""
     return MONTHS[SyncSubscription.Interval(interval)]
 
 
 def end(start: datetime, interval: str, *, anchor_day: int) -> datetime:
-    """Return where the period from `start` ends: on the anchor day, or the month's last day."""
+    """Return the end of the period from `start`: the anchor day, or the last day of the month."""
     years, month = divmod(start.month - 1 + months(interval), 12)
     year, month = start.year + years, month + 1
     return start.replace(year=year, month=month, day=min(anchor_day, monthrange(year, month)[1]))
 
 
 def current_start(due: datetime, interval: str, *, anchor_day: int, now: datetime) -> datetime:
-    """Return the start of the period that holds `now`, of those that follow each other from `due`.
+    """Return the start of the period that contains `now`, in the series of periods from `due`.
 
-    See docs/decisions/0030-overdue-renewals.md.
+    An overdue subscription is charged for the current period only, not for the missed ones
+    (docs/decisions/0030-overdue-renewals.md).
     """
     start = due
     while (following := end(start, interval, anchor_day=anchor_day)) <= now:

@@ -1,7 +1,8 @@
 """Cloud Sync: activate, deactivate, change interval, give and revoke, renew, pause.
 
-A period is charged once: its entry's cause is `sync:USER:START`, unique in the ledger, and commits
-with the subscription's new period. The subscription's row is locked first, the balance last.
+A period is charged once. The cause of the charge is `sync:USER:START`, which is unique in the
+ledger, and the charge commits with the subscription's new period. Every function locks the
+subscription's row first and the balance last.
 """
 
 from collections.abc import Iterator
@@ -30,28 +31,28 @@ LANGUAGES = frozenset({"de", "en"})
 
 
 class SyncActive(DomainError):
-    """Cloud Sync is on already."""
+    """Cloud Sync is already active."""
 
     code = "sync_active"
     message = "Cloud Sync is already active"
 
 
 class SyncGifted(DomainError):
-    """Cloud Sync is a present: there is nothing to pay for, to change or to end."""
+    """Cloud Sync is a gift, so the user cannot activate, change or deactivate it."""
 
     code = "sync_gifted"
     message = "Cloud Sync is a gift"
 
 
 class SyncInactive(DomainError):
-    """Cloud Sync is off."""
+    """Cloud Sync is not active."""
 
     code = "sync_inactive"
     message = "Cloud Sync is not active"
 
 
 class Activation(NamedTuple):
-    """What an activation came to: what it charged, and when the next charge is due."""
+    """The result of an activation: the interval, the next charge and the credits charged now."""
 
     interval: str
     next_charge_at: datetime
@@ -59,7 +60,7 @@ class Activation(NamedTuple):
 
 
 class IntervalChange(NamedTuple):
-    """A new interval, what its periods cost now, and when the first one begins."""
+    """A new interval, the current cost of its periods in credits, and when the first one starts."""
 
     interval: str
     cost: Decimal
@@ -67,7 +68,7 @@ class IntervalChange(NamedTuple):
 
 
 def status(user_id: str) -> SyncSubscription:
-    """Return the user's subscription; one that is off for a user who never had any."""
+    """Return the user's subscription; an inactive, unsaved one if the user never had any."""
     found = SyncSubscription.objects.filter(pk=user_id).first()
     return found or SyncSubscription(user_id=user_id, interval="monthly", renews=False)
 
@@ -76,10 +77,10 @@ def status(user_id: str) -> SyncSubscription:
 def activate(
     user_id: str, *, interval: str, origin: Origin, now: datetime, language: str = ""
 ) -> Activation:
-    """Turn sync on: charge a period from `now`, or nothing while a paid one lasts.
+    """Activate sync and charge a period from `now`, or nothing if a paid period has not ended.
 
-    The same idempotency key answers as it did first. Raises SyncActive, SyncGifted,
-    InsufficientCredits, and what any verb of the ledger may.
+    A replay of the idempotency key returns the first result. Raises SyncActive, SyncGifted,
+    InsufficientCredits and the errors of `ledger.spend`.
     """
     origin = origin.naming("sync.activate", interval)
     subscription = _made(user_id, now)
@@ -105,7 +106,10 @@ def activate(
 
 @transaction.atomic
 def deactivate(user_id: str, *, now: datetime) -> SyncSubscription:
-    """Turn sync off; what is paid for stays on record. Off already: nothing. Raises SyncGifted."""
+    """Deactivate sync and keep the paid period on record. Raises SyncGifted.
+
+    Does nothing if sync is not active.
+    """
     subscription = _locked(user_id)
     if subscription is None:
         return status(user_id)
@@ -119,7 +123,7 @@ def deactivate(user_id: str, *, now: datetime) -> SyncSubscription:
 
 @transaction.atomic
 def change_interval(user_id: str, *, interval: str, now: datetime) -> IntervalChange:
-    """Let the next period have another length. Raises SyncInactive, SyncGifted."""
+    """Change the interval from the next period on. Raises SyncInactive, SyncGifted."""
     subscription = _locked(user_id)
     if subscription is None or not subscription.active:
         raise SyncInactive
@@ -133,7 +137,7 @@ def change_interval(user_id: str, *, interval: str, now: datetime) -> IntervalCh
 
 @transaction.atomic
 def give(user_id: str, *, by: str, now: datetime) -> SyncSubscription:
-    """Make sync a present of the operator `by`; a paid period is kept for later."""
+    """Make sync a gift of the operator `by`. A paid period stays as it is."""
     subscription = _made(user_id, now)
     if not subscription.gifted:
         subscription.gifted_at = now
@@ -145,7 +149,10 @@ def give(user_id: str, *, by: str, now: datetime) -> SyncSubscription:
 
 @transaction.atomic
 def revoke(user_id: str, *, now: datetime) -> SyncSubscription:
-    """End a present: back to the paid period if one is left, else off. No present: nothing."""
+    """Revoke a gift: return to the paid period if it has not ended, else deactivate sync.
+
+    Does nothing if sync is not a gift.
+    """
     subscription = _locked(user_id)
     if subscription is None or not subscription.gifted:
         return subscription or status(user_id)
@@ -157,20 +164,20 @@ def revoke(user_id: str, *, now: datetime) -> SyncSubscription:
 
 
 def renew_due(*, now: datetime, limit: int) -> Iterator[str]:
-    """Renew up to `limit` subscriptions that are due; yield `charged` or `paused` for each.
+    """Renew up to `limit` due subscriptions; yield `charged`, `paused`, `skipped` or `failed`.
 
-    Charges the current period, or pauses when the credits are missing, each in its own transaction;
-    `skipped` and `failed` as `due_rows.settle_each` says. Any number of processes may do so at
-    once.
+    Each one is charged for the current period, or paused if the credits do not suffice, in its own
+    transaction. `due_rows.settle_each` explains `skipped` and `failed`. Any number of processes may
+    run this at the same time.
     """
     work = Work(RENEW_JOB, _due(now), "paid_until", partial(_renew, now=now))
     return (settled.outcome for settled in due_rows.settle_each(work, now=now, limit=limit))
 
 
 def next_due(now: datetime) -> datetime | None:
-    """Return when the first subscription is or was due, None without any.
+    """Return when the first subscription is or was due, or None if none renews.
 
-    Subscriptions that failed to renew and are not tried again yet do not count.
+    Failed subscriptions that are not yet due for a retry do not count.
     """
     waiting = _renewing().exclude(pk__in=due_rows.postponed_keys(RENEW_JOB, now=now))
     due: datetime | None = waiting.aggregate(due=Min("paid_until"))["due"]
@@ -214,7 +221,7 @@ def _save(subscription: SyncSubscription, now: datetime) -> None:
 
 
 def _charge(subscription: SyncSubscription, start: datetime, origin: Origin) -> Transaction:
-    """Charge the period from `start`, once, and make it the paid one; the caller saves."""
+    """Charge the period from `start` once and set it as the paid one; the caller saves the row."""
     interval = subscription.interval
     until = billing_periods.end(start, interval, anchor_day=_anchor(subscription))
     entry = ledger.spend(
@@ -239,7 +246,7 @@ def _charge(subscription: SyncSubscription, start: datetime, origin: Origin) -> 
 
 
 def _written(moment: datetime) -> str:
-    """Return the moment as JavaScript writes it: `2026-11-22T22:25:48.962Z`."""
+    """Return the time in JavaScript's format: `2026-11-22T22:25:48.962Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
@@ -265,7 +272,7 @@ def _anchor(subscription: SyncSubscription) -> int:
 
 def _replayed(subscription: SyncSubscription, known: UUID) -> Activation:
     entry = Transaction.objects.filter(pk=known).first()
-    if entry is None:  # it fell into a paid period
+    if entry is None:  # the activation was free: it fell into a paid period
         return Activation(subscription.interval, _end(subscription), Decimal(0))
     said = cast("dict[str, str]", entry.metadata)
     return Activation(said["interval"], datetime.fromisoformat(said["until"]), -entry.amount)

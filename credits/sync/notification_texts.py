@@ -1,4 +1,4 @@
-"""What users are told by mana-notify, in their language: German unless another one is known."""
+"""Texts of the notifications to users, in their language; German if it is unknown."""
 
 from decimal import Decimal
 from typing import Any
@@ -19,20 +19,20 @@ Lade Credits auf und aktiviere Cloud Sync wieder, um weiter zu synchronisieren.
     "en": (
         "Cloud Sync was paused",
         """\
-Your credits do not suffice to renew Cloud Sync: {credits} credits are needed.
+Your balance is too low to renew Cloud Sync: {credits} credits are needed.
 Cloud Sync is therefore paused. Your data stays on your devices.
 
-Top up your credits and activate Cloud Sync again to go on syncing.
+Top up your credits and activate Cloud Sync again to continue syncing.
 """,
     ),
 }
 
 
 def sync_paused(subscription: SyncSubscription, *, required: Decimal) -> dict[str, Any]:
-    """Return the notification that a renewal over `required` credits could not be paid.
+    """Return the notification that sync was paused because `required` credits were missing.
 
-    The only address that is known here is the one of a buyer: what Stripe was given. Without it
-    the mail reaches nobody; apps read `pausedAt`.
+    The recipient is the e-mail address that was sent to Stripe with a purchase; no other is known
+    here. Without one the message has no recipient and is not mailed, but apps read `pausedAt`.
     """
     subject, body = SYNC_PAUSED[subscription.language or "de"]
     buyer = StripeCustomer.objects.filter(user_id=subscription.user_id).first()

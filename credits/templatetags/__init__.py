@@ -1,1 +1,1 @@
-"""What templates say about credits."""
+"""Template filters for credits."""

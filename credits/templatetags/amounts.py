@@ -1,4 +1,4 @@
-"""Amounts of credits as people read them."""
+"""Amounts of credits, formatted for people."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""Bodies: JSON whatever the Content-Type says, in and out, without negotiation."""
+"""JSON request and response bodies, without content negotiation."""
 
 import json
 from collections import Counter
@@ -16,7 +16,7 @@ from rest_framework.request import Request
 
 from credits.api.wire_fields import number
 
-LONGEST_NAME = 64  # of a key that an error quotes
+LONGEST_NAME = 64  # maximum length of a key that an error quotes
 
 
 class BodyTooLarge(APIException):
@@ -28,7 +28,7 @@ class BodyTooLarge(APIException):
 
 
 class InvalidJSON(ParseError):
-    """The body is not JSON in UTF-8, nests too deeply, or holds a number out of range."""
+    """The body is not UTF-8 JSON, is nested too deeply or contains a number out of range."""
 
     default_code = "invalid_json"
 
@@ -37,7 +37,7 @@ class InvalidJSON(ParseError):
 
 
 class JSONBodyParser(BaseParser):
-    """Reads any body as JSON; numbers with a fraction become exact Decimals."""
+    """Parses every body as JSON, whatever its Content-Type. Fractions become exact Decimals."""
 
     media_type = "*/*"
 
@@ -47,9 +47,9 @@ class JSONBodyParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Return the parsed body; raise BodyTooLarge, InvalidJSON or ValidationError."""
+        """Return the parsed body. Raises BodyTooLarge, InvalidJSON or ValidationError."""
         if _announced(parser_context) > settings.MAX_BODY_BYTES:
-            raise BodyTooLarge  # the web server does not read it at all
+            raise BodyTooLarge  # the web server does not read this body at all
         try:
             body = stream.read(settings.MAX_BODY_BYTES + 1)
         except UnreadablePostError as error:
@@ -84,7 +84,7 @@ def _reject_constant(name: str) -> Never:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the object. Reject a repeated key: of two values, one reader takes the first."""
+    """Return the object. Reject repeated keys: readers disagree about which value counts."""
     found = dict(pairs)
     if len(found) < len(pairs):
         counts = Counter(key for key, _ in pairs)
@@ -100,7 +100,7 @@ _decoder = json.JSONDecoder(
 
 
 class CompactJSONRenderer(BaseRenderer):
-    """Writes compact JSON in UTF-8."""
+    """Renders compact UTF-8 JSON."""
 
     media_type = "application/json"
     format = "json"
@@ -112,7 +112,7 @@ class CompactJSONRenderer(BaseRenderer):
         accepted_media_type: str | None = None,
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
-        """Return the JSON of `data`; nothing for an answer without a body."""
+        """Return the JSON of `data`, or no bytes for a response without a body."""
         return b"" if data is None else _encode(data)
 
 
@@ -128,7 +128,7 @@ def _encode(data: Any) -> bytes:
 
 
 class OnlyJSON(BaseContentNegotiation):
-    """There is one parser and one renderer, whatever the client prefers."""
+    """Selects the only parser and the only renderer, whatever the client prefers."""
 
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser:
         """Return the only parser."""

@@ -21,7 +21,7 @@ CODES = {
 
 
 class ServiceUnavailable(exceptions.APIException):
-    """Something that the service needs cannot be reached; it is worth trying again."""
+    """The service cannot reach something that it needs. The client may retry."""
 
     status_code = 503
     default_detail = "The service is unavailable for a moment"
@@ -36,7 +36,7 @@ def envelope(
     *,
     field: str = "body",
 ) -> dict[str, Any]:
-    """Return the body of an error. One with status 400 always has details: at least its `field`."""
+    """Return the body of an error. With status 400 it always has details, at least for `field`."""
     body: dict[str, Any] = {"statusCode": status, "message": message, "code": code}
     if status == HTTPStatus.FORBIDDEN:
         body["error"] = "Forbidden"
@@ -48,7 +48,7 @@ def envelope(
 
 
 def answer(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Return the response to what a view raised; None lets an unexpected error crash loudly."""
+    """Return the response for an exception of a view, or None for an unexpected one (500)."""
     match error:
         case DomainError():
             return _of_domain(error)
@@ -64,7 +64,7 @@ def answer(error: Exception, context: dict[str, Any]) -> Response | None:
 
 
 def camel_case(name: str) -> str:
-    """Return the wire's spelling of a name of ours: `expires_at` is `expiresAt`."""
+    """Return a Python name in the wire's spelling: `expires_at` becomes `expiresAt`."""
     first, *others = name.split("_")
     return first + "".join(map(str.capitalize, others))
 
@@ -106,13 +106,13 @@ def _details(error: exceptions.ValidationError) -> dict[str, Any]:
 def plain(
     status: int, message: str, code: str, details: dict[str, Any] | None = None
 ) -> HttpResponse:
-    """Return an error from outside DRF's views."""
+    """Return an error response outside DRF's views."""
     body = envelope(status, message, code, details)
     return JsonResponse(body, status=status, json_dumps_params={"separators": (",", ":")})
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer what Django itself refuses: a host that is not allowed, a malformed request."""
+    """Answer requests that Django itself rejects: malformed, or with a host that is not allowed."""
     return malformed(
         {"Host": ["This host is not allowed."]}
         if isinstance(exception, DisallowedHost)
@@ -121,15 +121,15 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def malformed(details: dict[str, list[str]]) -> HttpResponse:
-    """Return the answer to a request that no view can read."""
+    """Return the response to a request that no view can read."""
     return plain(400, "Bad request", "bad_request", details)
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Answer an unknown route."""
+    """Answer an unknown route with 404."""
     return plain(404, "Not found", "not_found")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer a defect of ours; its traceback is in the log."""
+    """Answer an unexpected exception with 500. Its traceback is in the log."""
     return plain(500, "Internal server error", "internal_error")

@@ -1,4 +1,4 @@
-"""One request and its answer for each operation, as a test recorded them (`make examples`)."""
+"""One recorded request and response for each operation (`make examples` writes them)."""
 
 import json
 from pathlib import Path

@@ -1,8 +1,8 @@
-"""The public keys of mana-auth, kept while it is down.
+"""The public keys of mana-auth, cached while it is down.
 
-One thread fetches, in the background. A request with a known key never waits. A request with an
-unknown key, or before the first fetch has ended, waits for a bounded time, and only as many
-threads at once as the bulkhead `auth` has places.
+One background thread fetches the keys. A request with a known key never waits. A request with an
+unknown key, or before the first fetch has ended, waits for a limited time. The bulkhead `auth`
+limits how many threads wait at once.
 """
 
 import time
@@ -20,33 +20,33 @@ from mana_credits.api.errors import ServiceUnavailable
 REFETCH_SECONDS = 30
 RETRY_SECONDS = 2
 REFRESH_SECONDS = 600
-FETCH_SECONDS = 3  # for a whole fetch
-UNKNOWN_KEY_SECONDS = 1  # for which a request with an unknown key waits for a fetch
-FIRST_FETCH_SECONDS = 0.5  # for which all threads of a new process wait for its first keys
+FETCH_SECONDS = 3  # limit of a whole fetch
+UNKNOWN_KEY_SECONDS = 1  # how long a request with an unknown key waits for a fetch
+FIRST_FETCH_SECONDS = 0.5  # how long all threads of a new process wait for its first keys
 
 logger = structlog.get_logger(__name__)
 
 
 def auth_unavailable() -> ServiceUnavailable:
-    """Return the error for keys that cannot be had now."""
+    """Return the error for keys that are not available now."""
     return ServiceUnavailable("The auth server cannot be reached", "auth_unavailable")
 
 
 def no_usable_key() -> ServiceUnavailable:
-    """Return the error for an auth server that answers without a key for tokens."""
+    """Return the error for an auth server that publishes no key for tokens."""
     return ServiceUnavailable("The auth server publishes no usable key", "auth_unavailable")
 
 
 class NoUsableKeyError(ValueError):
-    """The auth server was reached, and its answer holds no key that can verify tokens."""
+    """The auth server answered, but without a key that can verify tokens."""
 
 
 class KeyRing:
-    """The keys by their id.
+    """Caches the keys by their id.
 
-    Fetched when first needed, then every 10 minutes, and for an unknown key id; no sooner than 30
-    seconds after the last fetch ended (2 seconds while there is no key). A failed fetch keeps the
-    known keys.
+    The keys are fetched on first use, then every 10 minutes, and for an unknown key id. The next
+    fetch starts at least 30 seconds after the last one ended, or 2 seconds while there is no key. A
+    failed fetch keeps the known keys.
     """
 
     def __init__(self, url: str) -> None:
@@ -60,9 +60,10 @@ class KeyRing:
         self._fetched_at = float("-inf")
 
     def find(self, key_id: str | None) -> jwt.PyJWK | None:
-        """Return the key, None when mana-auth has no such key.
+        """Return the key, or None if mana-auth has no key with this id.
 
-        Raises ServiceUnavailable without any key, or while a fetch could still bring this one.
+        Raises ServiceUnavailable if no key is known, or if a fetch that may find this key has not
+        ended.
         """
         key = self._keys.get(key_id)
         if key is None:
@@ -75,7 +76,7 @@ class KeyRing:
         return key
 
     def fetch_when_due(self) -> Event | None:
-        """Start a fetch when one is due; return the end of the one under way, None without one."""
+        """Start a fetch if one is due. Return the event that ends the running fetch, or None."""
         with self._lock:
             pause = REFETCH_SECONDS if self._keys else RETRY_SECONDS
             if self._under_way is None and time.monotonic() - self._ended_at >= pause:
@@ -91,7 +92,7 @@ class KeyRing:
             return
         with self._waiting.place():
             if not ended.wait(seconds):
-                raise auth_unavailable()  # whether there is such a key is not known yet
+                raise auth_unavailable()  # it is still unknown whether this key exists
 
     def _fetch(self, ended: Event) -> None:
         try:
@@ -106,7 +107,7 @@ class KeyRing:
             self._keys = keys
             self._fetched_at = time.monotonic()
         finally:
-            # After a first fetch that failed, waiting for the next one is no longer worth threads.
+            # After a failed first fetch, requests no longer wait: they would hold threads in vain.
             self._waiting.patience = 0
             with self._lock:
                 self._ended_at = time.monotonic()
@@ -115,7 +116,7 @@ class KeyRing:
 
 
 def _published(url: str) -> dict[str | None, jwt.PyJWK]:
-    """Return the keys that verify tokens; raise NoUsableKeyError when the answer holds none."""
+    """Return the published keys that verify tokens. Raises NoUsableKeyError if there are none."""
     with http_deadline.within(FETCH_SECONDS), http_deadline.session(FETCH_SECONDS) as session:
         answer = session.get(url)
         answer.raise_for_status()
@@ -132,7 +133,7 @@ def _published(url: str) -> dict[str | None, jwt.PyJWK]:
 
 
 def _usable(published: Any) -> jwt.PyJWK | None:
-    """Return the Ed25519 key that verifies tokens, None for any other member of the key set."""
+    """Return the Ed25519 key for verifying tokens, or None for any other member of the key set."""
     match published:
         case {"kty": "OKP", "crv": "Ed25519", "x": str(point), "kid": str(key_id)} if key_id:
             pass

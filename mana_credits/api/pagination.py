@@ -1,4 +1,4 @@
-"""Pages of long lists: `limit` and `offset`, or `cursor` for a place that does not shift."""
+"""Pagination: by `limit` and `offset`, or by a `cursor` that new rows do not shift."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ LARGEST_CURSOR = 2**63 - 1
 
 
 class PageSerializer(WireSerializer):
-    """Which rows of a list are wanted."""
+    """The query parameters that select a page."""
 
     limit = QueryInteger(
         min_value=1,
@@ -45,16 +45,16 @@ PAGE = PageSerializer()
 
 
 class Pages(BasePagination):
-    """Cuts a page out of rows that fall by the view's `keyset`, a unique whole number.
+    """Paginates rows in descending order of the view's `keyset`, a unique whole number.
 
-    The answer is a plain array; the header `Link` leads to the next page by its cursor, which
-    costs the same however deep it lies.
+    The response is a plain array. The header `Link` leads to the next page by its cursor. A page
+    costs the same at any depth.
     """
 
     def paginate_queryset(
         self, queryset: Any, request: Request, view: APIView | None = None
     ) -> list[Any]:
-        """Return the rows of the wanted page; raise ValidationError."""
+        """Return the rows of the requested page. Raises ValidationError."""
         page = PAGE.parse(query(request))
         limit = min(page["limit"], LARGEST_LIMIT)
         keyset: str = view.keyset  # type: ignore[union-attr]
@@ -75,12 +75,12 @@ class Pages(BasePagination):
         return rows[:limit]
 
     def get_paginated_response(self, data: Any) -> Response:
-        """Return the array, with the link to the next page where there is one."""
+        """Return the array, with a `Link` header if there is a next page."""
         headers = {"Link": f'<{self._next}>; rel="next"'} if self._next else None
         return Response(data, headers=headers)
 
     def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
-        """Describe the parameters for the API's schema."""
+        """Return the query parameters for the OpenAPI schema."""
         return [
             {
                 "name": name,

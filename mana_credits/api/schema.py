@@ -1,4 +1,4 @@
-"""The API's OpenAPI schema, its page, and how they describe what is the same everywhere."""
+"""The OpenAPI schema, its page, and the components that all operations share."""
 
 import re
 from typing import Any
@@ -16,18 +16,18 @@ from mana_credits.api.body import CompactJSONRenderer
 from mana_credits.api.errors import camel_case
 from mana_credits.api.schema_refusals import HEADERS
 
-# Loaded for its extensions, which the library finds by itself.
+# Imported for its extensions, which drf-spectacular finds by their base classes.
 __all__ = ["DocsView", "SchemaView", "complete", "schema_bodies"]
 
 
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """A user's token from mana-auth."""
+    """The security scheme of user tokens."""
 
     target_class = "mana_credits.api.tokens.TokenAuthentication"
     name = "userToken"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
-        """Describe the header."""
+        """Return the description of the header."""
         return {
             "type": "http",
             "scheme": "bearer",
@@ -37,13 +37,13 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
 
 
 class ServiceKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """A service's key."""
+    """The security scheme of service keys."""
 
     target_class = "internal_api.authentication.ServiceKeyAuthentication"
     name = "serviceKey"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
-        """Describe the header."""
+        """Return the description of the header."""
         return {
             "type": "apiKey",
             "in": "header",
@@ -53,7 +53,7 @@ class ServiceKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyp
 
 
 class ErrorsInJSON(APIView):
-    """A view whose errors look like all others, whatever it renders itself."""
+    """Renders errors as JSON, whatever the view itself renders."""
 
     def handle_exception(self, exc: Exception) -> Response:
         """Return the error as JSON."""
@@ -64,14 +64,14 @@ class ErrorsInJSON(APIView):
 
 
 class SchemaView(ErrorsInJSON, SpectacularAPIView):
-    """The schema, as YAML or JSON."""
+    """The OpenAPI schema, as YAML or JSON."""
 
     content_negotiation_class = DefaultContentNegotiation
     renderer_classes = [OpenApiYamlRenderer, OpenApiJsonRenderer]
 
 
 class DocsView(ErrorsInJSON, SpectacularSwaggerView):
-    """The schema as a page to read and to try out."""
+    """The schema as an interactive page."""
 
     renderer_classes = [TemplateHTMLRenderer]
 
@@ -96,7 +96,7 @@ VARIABLE = re.compile(r"\{(\w+)\}")
 
 
 def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Add the components that operations refer to; name the variables of paths as on the wire."""
+    """Add the shared components, and give path variables their names on the wire."""
     components = result.setdefault("components", {})
     components.setdefault("schemas", {})["Error"] = ERROR_SCHEMA
     components["headers"] = HEADERS
@@ -114,7 +114,7 @@ def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 
 
 def _strip_marks(schema: Any) -> None:
-    """Remove what the library marks enumerations with for a step that is not taken here."""
+    """Remove drf-spectacular's marks on enumerations, which only its enumeration hook needs."""
     if isinstance(schema, dict):
         schema.pop("x-spec-enum-id", None)
         for value in schema.values():

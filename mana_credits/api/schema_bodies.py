@@ -1,4 +1,4 @@
-"""The components of the OpenAPI schema: what the serializers and fields of the wire refuse."""
+"""The body components of the OpenAPI schema, derived from the wire's serializers and fields."""
 
 import copy
 from typing import Any
@@ -11,13 +11,13 @@ from credits.api.openapi import Variant
 
 
 class TextSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
-    """Strings: what a body may hold, and what the field's pattern allows."""
+    """The schema of strings: maximum length and pattern."""
 
     target_class = "credits.api.wire_fields.Text"
     match_subclasses = True
 
     def map_serializer_field(self, auto_schema: AutoSchema, direction: Any) -> dict[str, Any]:
-        """Return the schema of the field; answers hold what was taken before, or by others."""
+        """Return the field's schema. Responses have no pattern: older rows may not match it."""
         schema: dict[str, Any] = {"type": "string"}
         if self.target.max_length is not None:
             schema["maxLength"] = self.target.max_length
@@ -27,13 +27,13 @@ class TextSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-ca
 
 
 class TimestampSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
-    """Moments: dates count too where they are taken."""
+    """The schema of timestamps. Requests may also send dates."""
 
     target_class = "credits.api.wire_fields.Timestamp"
     match_subclasses = True
 
     def map_serializer_field(self, auto_schema: AutoSchema, direction: Any) -> dict[str, Any]:
-        """Return the schema of the field."""
+        """Return the field's schema."""
         moment = {"type": "string", "format": "date-time"}
         if direction == "response":
             return moment
@@ -41,13 +41,13 @@ class TimestampSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyp
 
 
 class WireSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
-    """Serializers of the wire, one component for each variant of a body that has several."""
+    """The schema of a wire serializer, with one component for each variant of its body."""
 
     target_class = "credits.api.wire_serializers.WireSerializer"
     match_subclasses = True
 
     def map_serializer(self, auto_schema: AutoSchema, direction: Any) -> dict[str, Any]:
-        """Return the schema of the serializer."""
+        """Return the serializer's schema."""
         schema: dict[str, Any] = auto_schema._map_serializer(  # type: ignore[no-untyped-call]  # noqa: SLF001
             self.target, direction, bypass_extensions=True
         )
@@ -105,7 +105,7 @@ EMPTY = ({"type": "null"}, {"type": "string", "maxLength": 0})
 
 
 def _present(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a field that must have a value."""
+    """Return the schema of a field that must be present and not null."""
     found = dict(schema)
     found.pop("default", None)
     for union in ("oneOf", "anyOf"):

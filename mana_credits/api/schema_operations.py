@@ -1,4 +1,4 @@
-"""The operations of the OpenAPI schema: everything that follows from a view, said once."""
+"""The operations of the OpenAPI schema, derived from the views."""
 
 from typing import Any
 
@@ -11,12 +11,13 @@ from credits.api.openapi import Description
 from credits.api.serializers import APP_ID_LENGTH
 from credits.api.wire_fields import Label, Text, UserId, Uuid
 from credits.api.wire_serializers import KEY_LENGTH, KeyedSerializer
+from internal_api.authentication import HasScope
 from mana_credits.api import schema_refusals
 from mana_credits.api.examples import EXAMPLES
 from mana_credits.api.schema_refusals import Facts, headers
 
 Field = serializers.Field[Any, Any, Any, Any]
-# What the variables of routes are, by their names; a view may say otherwise.
+# The descriptions of path variables by name. A view may override them.
 PATH_FIELDS: dict[str, Field] = {
     "user_id": UserId(help_text="The user's id."),
     "purchase_id": Uuid(help_text="The purchase's id, as `POST /credits/purchase` returned it."),
@@ -53,10 +54,10 @@ IF_NONE_MATCH = OpenApiParameter(
 
 
 class OperationSchema(AutoSchema):
-    """Describes an operation by its view: what it takes, what it answers, how it refuses."""
+    """Describes an operation by its view: parameters, body, responses and errors."""
 
     def get_operation(self, *args: Any, **options: Any) -> dict[str, Any] | None:
-        """Return the operation. Security is explicit, also where none is needed."""
+        """Return the operation. It always states its security, also if it needs none."""
         operation: dict[str, Any] | None = super().get_operation(*args, **options)
         if operation is None:
             return None
@@ -82,15 +83,15 @@ class OperationSchema(AutoSchema):
         return first.partition(". ")[0].rstrip(".")
 
     def map_parsers(self) -> list[str]:
-        """Return the one type of bodies: others are read as JSON too, but none is better."""
+        """Return only `application/json`. Bodies of other types are read as JSON too."""
         return ["application/json"]
 
     def get_paginated_name(self, serializer_name: str) -> str:
-        """Return the name of a page, which is a plain array."""
+        """Return the component name of a page, which is a plain array."""
         return f"{serializer_name.removesuffix('Serializer')}List"
 
     def get_override_parameters(self) -> list[Any]:
-        """Add the headers that the operation reads to the parameters that its view names."""
+        """Return the view's own parameters and the headers that the operation reads."""
         return [
             *super().get_override_parameters(),
             *([IF_NONE_MATCH] if self._described.cacheable else []),
@@ -149,7 +150,8 @@ class OperationSchema(AutoSchema):
         return Facts(
             scheme=self._scheme,
             restricted=any(
-                not isinstance(one, IsAuthenticated) for one in self.view.get_permissions()
+                not isinstance(one, (IsAuthenticated, HasScope))
+                for one in self.view.get_permissions()
             ),
             has_input=bool(places & read or validated or "requestBody" in operation),
             has_body="requestBody" in operation,

@@ -1,4 +1,4 @@
-"""Which errors an operation answers with, and how the OpenAPI schema describes them."""
+"""The errors of each operation, and their responses in the OpenAPI schema."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from credits.database_errors import (
 )
 from credits.errors import DomainError
 from credits.ledger.posting import IdempotencyKeyReused
+from internal_api.authentication import ScopeMissing
 from mana_credits.api.errors import envelope
 
 HEADERS: dict[str, dict[str, Any]] = {
@@ -42,7 +43,7 @@ HEADERS: dict[str, dict[str, Any]] = {
     },
 }
 HEADERS_OF_STATUS = {401: ["WWW-Authenticate"], 429: ["Retry-After"], 503: ["Retry-After"]}
-# Details of the examples; a refusal with status 400 without details names its field.
+# Example details by code. An error with status 400 and no entry here names its field.
 EXAMPLE_DETAILS: dict[str, dict[str, Any]] = {
     "insufficient_credits": {"required": 3, "available": 0},
     "gift_not_redeemable": {"status": "depleted"},
@@ -50,7 +51,7 @@ EXAMPLE_DETAILS: dict[str, dict[str, Any]] = {
 
 
 class Refusal(NamedTuple):
-    """An error on the wire, as an example of the schema."""
+    """An error on the wire, with an example."""
 
     status: int
     code: str
@@ -107,7 +108,7 @@ FORBIDDEN = Refusal(
 TOO_LARGE = Refusal(
     413, "body_too_large", "The body is too large", "The body has more than 256 KiB."
 )
-# Any request may meet these.
+# Errors that any request may receive.
 UNAVAILABLE = (
     DatabaseUnavailable,
     DatabaseReadOnly,
@@ -124,7 +125,7 @@ NO_AUTH_SERVER = Refusal(
 
 
 class Facts(NamedTuple):
-    """What an operation takes, which decides how it can be refused."""
+    """The facts about an operation that determine its possible errors."""
 
     scheme: str | None
     restricted: bool
@@ -142,6 +143,7 @@ def refusals(facts: Facts, described: Description) -> list[Refusal]:
         *([NO_TOKEN, NO_AUTH_SERVER] if facts.scheme == "userToken" else []),
         *([NO_SERVICE_KEY] if facts.scheme == "serviceKey" else []),
         *([FORBIDDEN] if facts.restricted else []),
+        *([_of_domain(ScopeMissing)] if described.scope else []),
         *([_of_domain(IdempotencyKeyReused)] if facts.keyed else []),
         *map(_of_domain, (*described.refuses, *UNAVAILABLE)),
     ]
@@ -162,7 +164,7 @@ def _of_domain(error: type[DomainError]) -> Refusal:
 
 
 def responses(found: Iterable[Refusal]) -> dict[str, Any]:
-    """Return the responses of the schema for these refusals."""
+    """Return the schema's responses for these errors."""
     by_status: dict[int, list[Refusal]] = {}
     for one in found:
         by_status.setdefault(one.status, []).append(one)
@@ -183,5 +185,5 @@ def _response(status: int, some: list[Refusal]) -> dict[str, Any]:
 
 
 def headers(*names: str) -> dict[str, Any]:
-    """Return references to the headers of an answer."""
+    """Return references to the headers of a response."""
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}

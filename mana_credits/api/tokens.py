@@ -1,4 +1,4 @@
-"""User tokens: JWTs signed by mana-auth, checked against its published keys."""
+"""User tokens: JWTs signed by mana-auth and verified with its published keys."""
 
 from typing import Any
 
@@ -25,22 +25,22 @@ verified_tokens = VerifiedTokens(key_ring)
 
 
 class TokenAuthentication(BaseAuthentication):
-    """Accepts `Authorization: Bearer <JWT>` of mana-auth."""
+    """Authenticates `Authorization: Bearer <JWT>` tokens of mana-auth."""
 
     def authenticate(self, request: Request) -> tuple[User, None]:
-        """Return the user; raise NotAuthenticated, AuthenticationFailed, ServiceUnavailable."""
+        """Return the user. Raises NotAuthenticated, AuthenticationFailed or ServiceUnavailable."""
         scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise NotAuthenticated("Missing or invalid Authorization header")
         return verify(token.strip()), None
 
     def authenticate_header(self, request: Request) -> str:
-        """Name the scheme in `WWW-Authenticate`."""
+        """Return the scheme for `WWW-Authenticate`."""
         return "Bearer"
 
 
 def verify(token: str) -> User:
-    """Return whose token it is; raise AuthenticationFailed or ServiceUnavailable."""
+    """Verify the token and return its user. Raises AuthenticationFailed or ServiceUnavailable."""
     demands = (token, settings.JWT_AUDIENCE, settings.JWT_ISSUER)
     known = verified_tokens.find(demands)
     if known:
@@ -74,7 +74,7 @@ def _decode(token: str) -> tuple[jwt.PyJWK, dict[str, Any]]:
             audience=settings.JWT_AUDIENCE,
             issuer=settings.JWT_ISSUER,
             leeway=LEEWAY_SECONDS,
-            # A clock of mana-auth that is ahead must not lock out every new token.
+            # `iat` is not checked: if mana-auth's clock is ahead, new tokens must still work.
             options={"require": ["exp", "sub"], "verify_iat": False},
         )
     except (jwt.PyJWTError, ValueError) as error:

@@ -14,6 +14,14 @@ from mana_credits.back_office.middleware import PREFIX
 TEMPORARY = {429: "Too many tries", 503: "Not available for a moment"}
 
 
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Say that the address or the form has a part that is not allowed."""
+    if request.path_info.startswith(PREFIX):
+        text = "The address asks for something that this page does not offer."
+        return _page("Not understood", text, status=400)
+    return errors.bad_request(request, exception)
+
+
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Say that the role does not allow it."""
     text = str(exception) or "Your role does not allow this. An administrator can change it."

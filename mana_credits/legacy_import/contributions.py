@@ -95,6 +95,7 @@ TABLES = (
             "user_id text",
             "active boolean DEFAULT false",
             "billing_interval text DEFAULT 'monthly'",
+            "amount_charged bigint",
             "activated_at timestamptz",
             "next_charge_at timestamptz",
             "paused_at timestamptz",

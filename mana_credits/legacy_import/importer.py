@@ -63,7 +63,8 @@ class Finding(NamedTuple):
     """Something wrong in the source: its kind, whose and which row it is, and a sentence.
 
     A `difference` says in numbers what does not add up: balance, sum of rows, open reservations and
-    the adjustment that makes up for it.
+    the adjustment that makes up for it. A `doubled charge` says how many charges were surplus, and
+    their credits; a `subscription price` the credits that are charged next.
     """
 
     kind: str
@@ -74,6 +75,8 @@ class Finding(NamedTuple):
     rows: Any = None
     open: Any = None
     difference: Any = None
+    surplus: Any = None
+    credits: Any = None
 
 
 class Work(NamedTuple):
@@ -110,7 +113,8 @@ def copy(url: str) -> Iterator[tuple[str, int]]:
 def prepare() -> None:
     """Find out what the entries are to be, and what is wrong. Changes only the copies."""
     scripts = [SQL / "refused.sql", SQL / "entries.sql"]
-    for script in [*scripts, *(part.entries for part in PARTS), SQL / "users.sql"]:
+    found = [SQL / "users.sql", SQL / "subscriptions.sql"]
+    for script in [*scripts, *(part.entries for part in PARTS), *found]:
         _run(script)
 
 

@@ -1,1 +1,1 @@
-"""A person's data over all apps: erasure and export."""
+"""Personal data across all apps: erasure and export."""

@@ -1,9 +1,9 @@
-"""Django's entry for erasure and export."""
+"""Django app configuration of erasure and export."""
 
 from django.apps import AppConfig
 
 
 class Privacy(AppConfig):
-    """Has commands, and no models."""
+    """Contains commands and no models."""
 
     name = "mana_credits.privacy"

@@ -1,4 +1,4 @@
-"""Erasure of a person's data: names and texts go, the numbers of the ledger stay."""
+"""Erasure of a person's data. Names and texts are deleted; the numbers of the ledger stay."""
 
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable
@@ -33,15 +33,15 @@ from credits.models import (
 )
 from credits.pseudonyms import PREFIX
 
-ENTRIES_PER_STATEMENT = 20_000  # rewritten in a second or two
-# Causes that are made of the ids of rows and of Stripe's; all others may name the user.
+ENTRIES_PER_STATEMENT = 20_000  # takes one to two seconds
+# Causes made of row ids and Stripe ids. Any other cause may contain the user id.
 IMPERSONAL = (
     r"^(purchase|reservation|gift|gift-created|reversal|reinstatement|refund|dispute|erased):"
 )
 
 
 class Person(NamedTuple):
-    """Whose data goes: the user id, the pseudonym in its place, and their e-mail addresses."""
+    """The person to erase: user id, pseudonym and e-mail addresses."""
 
     id: str
     pseudonym: str
@@ -49,7 +49,7 @@ class Person(NamedTuple):
 
 
 class Erased(NamedTuple):
-    """What became of a person: the pseudonym of their numbers, and how many rows of what went."""
+    """The result of an erasure: the pseudonym, and the number of changed rows by kind."""
 
     pseudonym: str
     rows: Counter[str]
@@ -63,16 +63,16 @@ def _no_addresses(user_id: str) -> set[str]:
 
 
 def _nothing(person: Person) -> None:
-    """Have nothing to do."""
+    """Default hook: do nothing."""
 
 
 class Rows(NamedTuple):
-    """What an app keeps about people.
+    """The personal rows of an app and how to erase them.
 
-    `lock` locks a person's rows; `strip` moves them to the pseudonym, without texts, and returns
-    how many rows it touched, by what they are. `sections` returns the rows about a user, for the
-    export. `addresses` returns the user's known e-mail addresses. `settle` ends what is under way,
-    in transactions of its own.
+    `lock` locks a person's rows. `strip` moves them to the pseudonym, deletes their texts and
+    returns how many rows of each kind it changed. `sections` returns the rows about a user for the
+    export. `addresses` returns the user's known e-mail addresses. `settle` ends open business in
+    separate transactions, before the erasure.
     """
 
     lock: Callable[[Person], None]
@@ -86,17 +86,17 @@ rows_of_other_apps: list[Rows] = []
 
 
 def add_rows(rows: Rows) -> None:
-    """Let `erase` also take care of another app's `rows`."""
+    """Include another app's `rows` in every erasure and export."""
     rows_of_other_apps.append(rows)
 
 
 def erase(user_id: str) -> int:
-    """Erase the person; return the number of rows. See `erasing`."""
+    """Erase the person and return the number of changed rows. See `erasing`."""
     return erase_rows(user_id).rows.total()
 
 
 def erase_rows(user_id: str, *, addresses: Iterable[str] = ()) -> Erased:
-    """Move everything the user has to a random id, without texts. See `erasing`."""
+    """Erase the person and return the changed rows by kind. See `erasing`."""
     steps = erasing(user_id, addresses=addresses)
     while True:
         try:
@@ -108,13 +108,15 @@ def erase_rows(user_id: str, *, addresses: Iterable[str] = ()) -> Erased:
 def erasing(
     user_id: str, *, addresses: Iterable[str] = (), count_only: bool = False
 ) -> Generator[int, None, Erased]:
-    """Move everything the user has to a random id, without texts.
+    """Move all of the user's rows to a random id and delete their texts.
 
-    Yields how many transactions each statement moved; closed early, it rolls back. `addresses` are
-    e-mail addresses besides those known here. Open reservations are released and gifts by or to
-    the person returned first; the subscription, the link to Stripe and undelivered messages are
-    deleted. The chain and all sums stay. A user never seen is 0 rows; the same id later is a new
-    user. With `count_only` the history is counted instead of moved; the caller must roll back.
+    Yields how many transactions each statement moved. Closing the generator early rolls back.
+    `addresses` adds e-mail addresses to those that the service knows. First, open reservations are
+    released and gifts by or to the person are returned. The subscription, the link to Stripe and
+    undelivered messages are deleted. The chain and all sums stay.
+
+    An unknown user counts 0 rows. If the same id is used later, it is a new user. With `count_only`
+    the history is counted instead of moved; the caller must roll back.
     """
     person = _person(user_id, addresses)
     _release_all(user_id)
@@ -137,9 +139,9 @@ def erasing(
 
 
 def blank_fingerprint(user_id: str, *, subject_id: UUID) -> None:
-    """Blank the fingerprint of somebody's key, which names who is erased; the key stays used.
+    """Blank the fingerprint of another user's key, because it names the erased person.
 
-    Whoever sends it once more is refused with IdempotencyKeyReused: nothing moves twice.
+    The key stays used: a retry with it raises IdempotencyKeyReused and posts nothing.
     """
     known = IdempotencyKey.objects.filter(user_id=user_id, subject_id=subject_id)
     known.update(fingerprint="erased")
@@ -175,9 +177,9 @@ def _lock(person: Person) -> None:
 
 
 def _lock_balance(person: Person) -> bool:
-    """Lock the balance, making one where there is none; tell whether there was.
+    """Lock the balance; create it if it is missing. Return whether it existed.
 
-    Without a row to lock, somebody's first credits would arrive in the midst of their erasure.
+    Without a row to lock, the user's first credits could be posted during the erasure.
     """
     known = Balance.objects.filter(pk=person.id).exists()
     ledger.ensure_balance(person.id, origin=Origin("system"))
@@ -194,12 +196,12 @@ def _strip(person: Person) -> Counter[str]:
 
 
 def _strip_what_is_told(person: Person) -> Counter[str]:
-    # What a job failed at may quote a row.
+    # A job's error message may quote a row.
     quoting = JobRun.objects.filter(error__contains=person.id)
     return Counter(
         {
             "messages": OutboxMessage.objects.filter(user_id=person.id).delete()[0],
-            "errors of jobs": quoting.update(error="erased")
+            "job errors": quoting.update(error="erased")
             + PostponedRow.objects.filter(user_id=person.id).delete()[0],
         }
     )
@@ -227,18 +229,18 @@ def _strip_purchases(person: Person) -> Counter[str]:
                 invoice_url=None,
                 request_id=None,
             ),
-            "customers at Stripe": StripeCustomer.objects.filter(user_id=person.id).delete()[0],
+            "Stripe customers": StripeCustomer.objects.filter(user_id=person.id).delete()[0],
         }
     )
 
 
 def _strip_staff(person: Person) -> Counter[str]:
-    """Blank what operators did and wrote about the person; who did what and when stays."""
+    """Blank the texts of operators' acts about the person. Their actor, action and time stay."""
     asked = AdjustmentRequest.objects.filter(user_id=person.id)
     acts = StaffAction.objects.filter(Q(user_id=person.id) | Q(note__contains=person.id))
     return Counter(
         {
-            "adjustments that waited": asked.filter(status="pending").delete()[0],
+            "pending adjustments": asked.filter(status="pending").delete()[0],
             "adjustments": asked.update(user_id=person.pseudonym, note="", ticket=""),
             "staff actions": acts.update(
                 user_id=Case(
@@ -264,7 +266,7 @@ def _strip_ledger(person: Person) -> Counter[str]:
 
 
 def _history(person: Person) -> dict[str, QuerySet[Any]]:
-    """Return the rows that there may be a million of."""
+    """Return the tables that may hold a million rows of one user."""
     own = {"user_id": person.id}
     return {
         "transactions": Transaction.objects.filter(**own),
@@ -285,7 +287,7 @@ def _move_history(person: Person) -> Generator[int, None, Counter[str]]:
 
 
 def _move_transactions(person: Person, rows: QuerySet[Transaction]) -> Generator[int, None, None]:
-    """Move the transactions by ranges of their numbers; yield how many each statement moved."""
+    """Move the transactions by ranges of numbers. Yield how many each statement moved."""
     last = rows.aggregate(last=Max("number"))["last"] or 0
     names = Q(cause__isnull=False) & ~Q(cause__regex=IMPERSONAL)
     anonymous = Concat(Value(PREFIX), Cast("id", CharField()))

@@ -1,4 +1,4 @@
-"""Erasure on request of a service: a short history at once, a long one by the worker."""
+"""Erasure requested by a service: short histories at once, long histories in the worker."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -11,18 +11,18 @@ from psycopg.errors import LockNotAvailable
 from credits.models import Balance, ErasureRequest
 from mana_credits.privacy import erasure
 
-# Every movement and every reservation counts the balance's version up. Up to so many the rows are
-# erased within a fraction of a second.
+# Each transaction and each reservation increments the balance's version. Up to this version, an
+# erasure takes a fraction of a second.
 LONGEST_AT_ONCE = 2_000
 
 logger = structlog.get_logger(__name__)
 
 
 def erase_or_record(user_id: str, *, now: datetime) -> int:
-    """Erase the person, or record that the worker shall; return the number of rows.
+    """Erase the person, or record the request for the worker. Return the number of rows.
 
-    For a long history that is what is known at once: its transactions and the balance. Asking
-    again before the worker is done returns the same number.
+    For a long history, the number is that of its transactions and the balance. A repeated request
+    returns the same number until the worker has erased the person.
     """
     balance = Balance.objects.filter(pk=user_id, version__gt=LONGEST_AT_ONCE).first()
     if balance is None:
@@ -34,9 +34,9 @@ def erase_or_record(user_id: str, *, now: datetime) -> int:
 
 
 def complete_due() -> Iterator[str]:
-    """Erase whoever is to be erased; yield a word per statement and per person.
+    """Erase everybody with a recorded request. Yield one outcome per statement and per person.
 
-    A request that another process holds is left to it.
+    A request that another process has locked is skipped.
     """
     waiting = ErasureRequest.objects.order_by("requested_at").values_list("pk", flat=True)
     for user_id in list(waiting):
@@ -49,7 +49,7 @@ def complete_due() -> Iterator[str]:
 
 
 def next_due(now: datetime) -> datetime | None:
-    """Return when the oldest request was made."""
+    """Return the time of the oldest request."""
     oldest: datetime | None = ErasureRequest.objects.aggregate(at=Min("requested_at"))["at"]
     return oldest
 

@@ -1,7 +1,8 @@
-"""Erasure of a person's data from events: the payloads go, ids and times stay.
+"""Erasure of a person's data from Stripe events. Payloads are deleted; ids and times stay.
 
-Besides the events of the person's purchases these are all that name them, their customer at Stripe
-or their e-mail address, such as those of charges, which nobody here acts upon.
+The erasure covers the events of the person's purchases and all others whose payload contains the
+person's user id, Stripe customer id or e-mail address. Some of those, such as charges, have no
+handler here.
 """
 
 import json
@@ -15,7 +16,7 @@ from credits.models import Purchase, StripeCustomer
 from mana_credits.privacy.erasure import Person, Rows, Sections
 from webhooks.models import StripeEvent
 
-# What Stripe's objects say of people; no handler needs any of it once the person is erased.
+# Personal fields of Stripe's objects. No handler needs them after the erasure.
 PERSONAL = frozenset(
     {
         "billing_details",
@@ -37,9 +38,9 @@ PERSONAL = frozenset(
 
 
 def _settle(person: Person) -> None:
-    """Take the person out of the events that are still to be processed.
+    """Remove the person from events that are not processed yet.
 
-    Here, because an event is locked before its purchase, never after it.
+    This runs before the erasure's transaction: an event must be locked before its purchase.
     """
     waiting = StripeEvent.objects.filter(_about(person), processed_at=None)
     for event_id in waiting.values_list("pk", flat=True):
@@ -55,7 +56,7 @@ def _redact(event_id: str, person: Person) -> None:
 
 
 def _lock(person: Person) -> None:
-    """Lock nothing more."""
+    """Lock no further rows: processed events do not change."""
 
 
 def _strip(person: Person) -> Counter[str]:
@@ -79,7 +80,7 @@ def _about(person: Person) -> Q:
 
 
 def _customers(user_id: str) -> set[str]:
-    """Return the user's customers at Stripe."""
+    """Return the ids of the user's Stripe customers."""
     known = (
         rows.filter(user_id=user_id).values_list("stripe_customer_id", flat=True)
         for rows in (StripeCustomer.objects, Purchase.objects)
@@ -88,7 +89,7 @@ def _customers(user_id: str) -> set[str]:
 
 
 def _without(part: Any, person: Person) -> Any:
-    """Return a part of an event without what says who it is about."""
+    """Return a part of an event with personal fields blanked and the user id replaced."""
     match part:
         case dict():
             return {

@@ -1,4 +1,4 @@
-"""Everything about a person, as JSON, for themselves to read."""
+"""A person's data as JSON, for data requests."""
 
 import json
 from collections.abc import Iterator
@@ -28,7 +28,8 @@ from credits.models import (
 from mana_credits.privacy.erasure import Sections, rows_of_other_apps
 
 ROWS_AT_ONCE = 2_000
-# How PostgreSQL writes its types, by their ids, where JSON has no exact one: amounts, moments.
+# PostgreSQL type ids and how to format their values: JSON has no exact type for them (numeric,
+# timestamptz).
 WRITTEN = {
     1700: "{}::text",
     1184: """to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')""",
@@ -36,11 +37,10 @@ WRITTEN = {
 
 
 def document(user_id: str, *, now: datetime) -> Iterator[str]:
-    """Yield the parts of a JSON document with all rows about a user, as of one moment.
+    """Yield the parts of a JSON document with all rows about a user, in one snapshot.
 
-    Nothing is yielded about a user never seen. Memory does not grow with the rows: a part has up
-    to ROWS_AT_ONCE of them, each on a line of its own. Amounts are credits, as strings, exact;
-    times are UTC.
+    Yields nothing for an unknown user. Memory use does not grow with the rows: a part has up to
+    ROWS_AT_ONCE rows, one per line. Amounts are exact strings, in credits. Times are in UTC.
     """
     with books.snapshot():
         sections = _sections(user_id)
@@ -80,7 +80,7 @@ def _sections(user_id: str) -> Sections:
 
 
 def _impersonal() -> list[str]:
-    """Return what a staff action says of the person, and nothing of the operator."""
+    """Return the fields of a staff action that concern the user, without those of the operator."""
     return ["at", "action", "subject", "reason", "note", "before", "after"]
 
 
@@ -90,14 +90,14 @@ def _without(model: type[Purchase], name: str) -> list[str]:
 
 
 def _lines(rows: QuerySet[Any]) -> Iterator[str]:
-    """Yield the rows as JSON objects, one a line, up to ROWS_AT_ONCE at a time.
+    """Yield the rows as JSON objects, one per line, up to ROWS_AT_ONCE at a time.
 
-    The server writes them: reading a row into Python and writing it again takes ten times as long.
+    PostgreSQL formats them. Converting each row in Python takes ten times as long.
     """
     names = list(rows.query.values_select)
     try:
         query, values = rows.query.sql_with_params()
-    except EmptyResultSet:  # a condition that no row can meet, such as IN ()
+    except EmptyResultSet:  # the condition matches no row, for example `IN ()`
         return
     columns = [f"c{index}" for index in range(len(names))]
     found = f"({query}) AS q ({', '.join(columns)})"

@@ -1,4 +1,4 @@
-"""Erasure of a person's data from gifts: ids, names, texts and addresses go, the credits stay."""
+"""Erasure of a person's data from gifts. Ids, names, texts and addresses go; credits stay."""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -17,14 +17,14 @@ from mana_credits.privacy.erasure import Person, Rows, Sections, blank_fingerpri
 
 
 def _addresses(user_id: str) -> set[str]:
-    """Return the addresses of the personalised gifts that the user redeemed."""
+    """Return the e-mail addresses of the personalised gifts that the user redeemed."""
     redeemed = GiftRedemption.objects.filter(redeemer_id=user_id).values("gift_code")
     personal = GiftCode.objects.filter(pk__in=redeemed, target_email__isnull=False)
     return {email for email in personal.values_list("target_email", flat=True) if email}
 
 
 def _settle(person: Person) -> None:
-    """Give back what is in gifts by the person, and in gifts that nobody else may redeem."""
+    """Return the credits of active gifts by the person, and of gifts that only they may redeem."""
     for gift_id in _concerned(person).filter(status=Status.ACTIVE).values_list("pk", flat=True):
         _return(gift_id, now=datetime.now(UTC))
 
@@ -53,7 +53,7 @@ def _strip(person: Person) -> Counter[str]:
             ),
             "wrong codes": throttle.forget_user(person.id),
             "blocks": GiftBlock.objects.filter(pk=person.id).delete()[0],
-            "links sent again": OutboxMessage.objects.filter(
+            "resent links": OutboxMessage.objects.filter(
                 body__recipient__in=_mailboxes(person)
             ).delete()[0],
         }
@@ -63,13 +63,13 @@ def _strip(person: Person) -> Counter[str]:
 def _strip_addressed(person: Person) -> int:
     addressed = _addressed(person)
     for creator_id, payment_id in addressed.values_list("creator_id", "payment_id"):
-        blank_fingerprint(creator_id, subject_id=payment_id)  # its fingerprint names the address
+        blank_fingerprint(creator_id, subject_id=payment_id)  # names the address
     return addressed.update(target_email=person.pseudonym, message=None)
 
 
 def _strip_created(person: Person) -> int:
     created = GiftCode.objects.filter(creator_id=person.id)
-    # Addresses that the person knew are theirs to take along.
+    # The recipients' addresses are personal data that this person entered. Erase them too.
     created.exclude(target_email=None).update(target_email=person.pseudonym)
     return created.update(creator_id=person.pseudonym, creator_name=None, message=None)
 

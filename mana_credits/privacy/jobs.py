@@ -1,4 +1,4 @@
-"""What the worker does about people's data."""
+"""The worker's jobs for personal data."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ from mana_credits.privacy import erasure_requests
 
 
 def erase_people(now: datetime) -> Iterator[str]:
-    """Erase the people whose histories were too long for the request that asked for it."""
+    """Erase people whose history was too long for the request."""
     return erasure_requests.complete_due()
 
 

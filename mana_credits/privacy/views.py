@@ -1,4 +1,4 @@
-"""What services ask about a person: the balance, and the erasure of the person's data."""
+"""The service API for a person: the balance, and the erasure of their data."""
 
 from datetime import UTC, datetime
 
@@ -7,6 +7,7 @@ from rest_framework.response import Response
 
 from credits.api.openapi import operation
 from credits.api.wire_serializers import named_user
+from internal_api import scopes
 from internal_api import serializers as wire
 from internal_api.views import BalanceViewSet
 from mana_credits.privacy import erasure_requests
@@ -15,7 +16,11 @@ from mana_credits.privacy import erasure_requests
 class PersonViewSet(BalanceViewSet):
     """A user's balance, which ends with the user's account."""
 
-    @operation("internal_erase", response={200: wire.EraseUserResponseSerializer})
+    @operation(
+        "internal_erase",
+        response={200: wire.EraseUserResponseSerializer},
+        scope=scopes.ERASE,
+    )
     def erase(self, request: Request, user_id: str) -> Response:
         """Erase the person's data; the numbers of the ledger stay, under a new, random id.
 

@@ -53,6 +53,7 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
         self.events = self.connections.events
         self.listeners = {listener.fileno(): listener for listener in self.sockets}
         self.stopped = math.inf
+        self.is_orphan = False
         for listener in self.sockets:
             listener.setblocking(False)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BYTES)
@@ -81,6 +82,7 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
         if super().is_parent_alive():
             return True
         self.alive = False
+        self.is_orphan = True
         refuse_newcomers(self.sockets)
         return False
 
@@ -116,8 +118,13 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
         return Connection(sock, RequestReader(self.cfg, peer, _body_limit), peer)
 
     def _deadline(self, connection: Connection) -> float:
-        """Return until when a connection may wait: not for long when the worker stops."""
-        if self.alive or connection.phase not in {Phase.IDLE, Phase.LINGERING}:
+        """Return until when a connection may wait: not for long when the worker stops.
+
+        An orphan does not wait for the rest of a request either: a supervisor may start the next
+        master only when all processes of this one have ended.
+        """
+        is_idle = connection.phase in {Phase.IDLE, Phase.LINGERING}
+        if self.alive or not (self.is_orphan or is_idle):
             return connection.deadline
         begun = connection.deadline - connection.seconds
         return max(begun, self.stopped) + LINGER_SECONDS

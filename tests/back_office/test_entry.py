@@ -1,5 +1,6 @@
 """Who gets into the back office, and under which conditions."""
 
+import re
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
@@ -13,7 +14,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from credits.models import StaffAction
 from tests.api import Caller
-from tests.back_office.operators import browser, operator
+from tests.back_office.operators import ROLES, browser, operator
 from tests.factories import give
 
 pytestmark = pytest.mark.django_db
@@ -76,7 +77,7 @@ def test_five_wrong_passwords_lock_a_name_at_an_address() -> None:
     assert elsewhere.status_code == 302
 
 
-def test_a_role_that_moves_money_sets_up_a_second_factor_first(settings: Any) -> None:
+def test_an_operator_sets_up_a_second_factor_first(settings: Any) -> None:
     settings.ADMIN_REQUIRE_2FA = True
     sam = browser("sam")
 
@@ -111,10 +112,59 @@ def test_the_next_log_in_asks_for_a_code(settings: Any) -> None:
     assert "used before" in again.content.decode()
 
 
-def test_an_auditor_needs_none(settings: Any) -> None:
+@pytest.mark.parametrize("name", ROLES)
+def test_every_role_needs_a_second_factor(settings: Any, name: str) -> None:
     settings.ADMIN_REQUIRE_2FA = True
 
-    assert browser("amir").get("/admin/").status_code == 200
+    answer = browser(name).get("/admin/credits/staffaction/")
+
+    assert (answer.status_code, answer.headers.get("Location")) == (302, "/admin/second-factor/")
+
+
+def secret_shown(client: Client) -> str:
+    page = client.get("/admin/second-factor/").content.decode()
+    found = re.search(r"<code>([A-Z2-7]+=*)</code>", page)
+    assert found
+    return found[1]
+
+
+def test_each_session_sets_up_a_secret_of_its_own(settings: Any) -> None:
+    settings.ADMIN_REQUIRE_2FA = True
+    thief, sam = browser("sam"), browser("sam")
+
+    seen_by_the_thief = secret_shown(thief)
+
+    assert secret_shown(sam) != seen_by_the_thief
+    assert secret_shown(sam) == secret_shown(sam)
+
+
+def test_two_sessions_do_not_both_set_up_a_second_factor(settings: Any) -> None:
+    settings.ADMIN_REQUIRE_2FA = True
+    first, second = browser("sam"), browser("sam")
+    secret_shown(first)
+    secret_shown(second)
+    devices = list(TOTPDevice.objects.order_by("pk"))
+
+    first.post("/admin/second-factor/", {"code": code_of(devices[0])})
+    late = second.post("/admin/second-factor/", {"code": code_of(devices[1])})
+
+    assert late.status_code == 200
+    assert TOTPDevice.objects.get().pk == devices[0].pk
+    assert second.get("/admin/").status_code == 302
+
+
+@pytest.mark.parametrize("weak", ["short-pw-11", "password1234", "629403817625", "samantha-sam"])
+def test_operators_own_new_password_is_as_strong_as_a_given_one(weak: str) -> None:
+    user = staff()
+    user.email = "samantha-sam@example.test"
+    user.save()
+    client = browser("sam")
+    form = {"old_password": PASSWORD, "new_password1": weak, "new_password2": weak}
+
+    refused = client.post("/admin/password_change/", form)
+
+    assert refused.status_code == 200
+    assert User.objects.get(username="sam").check_password(PASSWORD)
 
 
 def test_it_is_required_unless_a_developer_says_otherwise() -> None:
@@ -123,13 +173,33 @@ def test_it_is_required_unless_a_developer_says_otherwise() -> None:
     assert settings.ADMIN_REQUIRE_2FA is True
 
 
-def test_a_session_ends_with_the_working_day(sam: Client) -> None:
-    User.objects.update(last_login=timezone.now() - timedelta(hours=10, minutes=1))
+def later(**since: float) -> Any:
+    """Let a session's clock go this far ahead."""
+    return patch("django.utils.timezone.now", return_value=timezone.now() + timedelta(**since))
 
-    answer = sam.get("/admin/")
 
-    assert answer.status_code == 302
+def page_after(client: Client, **since: float) -> int:
+    with later(**since):
+        return client.get("/admin/").status_code
+
+
+def test_a_session_ends_after_ten_hours_however_busy_it_is(sam: Client) -> None:
+    busy = [page_after(sam, minutes=30 * n) for n in range(20)]
+
+    assert busy == [200] * 20
+    assert page_after(sam, hours=10, minutes=1) == 302
     assert sam.get("/admin/").status_code == 302
+
+
+def test_a_log_in_elsewhere_does_not_prolong_a_session(sam: Client) -> None:
+    for n in range(20):
+        page_after(sam, minutes=30 * n)
+    with later(hours=9.5):
+        elsewhere = browser("sam")
+        assert elsewhere.get("/admin/").status_code == 200
+
+    assert page_after(sam, hours=10, minutes=1) == 302
+    assert page_after(elsewhere, hours=10, minutes=1) == 200
 
 
 def test_a_session_ends_after_an_idle_hour(sam: Client) -> None:

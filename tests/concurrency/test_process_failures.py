@@ -18,7 +18,7 @@ import pytest
 from django.db import transaction
 
 from credits.models import Balance, Transaction
-from mana_credits.dev.embedded_postgres import temporary_server
+from mana_credits.dev.embedded_postgres import temporary_server, wait_until_ended
 from tests import running
 from tests.api import use
 from tests.factories import give
@@ -160,6 +160,24 @@ def test_workers_of_a_killed_master_free_its_address_and_answer_what_is_open() -
     assert (status, closes) == (200, True)
     assert alive == []
     assert Balance.objects.get(pk="alice").posted == 99
+
+
+def test_slow_clients_of_a_killed_master_keep_no_worker() -> None:
+    """A supervisor that waits for all processes starts the next master after these have ended."""
+    head = b"POST /api/v1/internal/credits/use HTTP/1.1\r\nHost: localhost\r\n"
+    body = head + b"Content-Length: 100\r\n\r\n{"
+    with running.service(WEB_CONCURRENCY="1", WEB_THREADS="2") as service, ExitStack() as stack:
+        workers = service.workers()
+        for half in (head, body):
+            line = socket.create_connection(("127.0.0.1", service.port), timeout=20)
+            stack.enter_context(line).sendall(half)
+        time.sleep(0.5)
+
+        service.process.kill()
+        service.process.wait()
+        left = wait_until_ended(workers, seconds=8)
+
+    assert left == []
 
 
 def _wait_until_free(port: int) -> None:

@@ -14,7 +14,7 @@ from threading import Event, Thread
 
 import psutil
 import psycopg
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Count
 
 from credits import worker
@@ -83,6 +83,46 @@ def test_a_worker_killed_and_one_stopped_amid_1000_renewals_leave_1000_charges(
     assert charges() == 1000
     assert SyncSubscription.objects.filter(paid_until__gt=now).count() == 1000
     assert set(Balance.objects.values_list("posted", flat=True)) == {0}
+
+
+FREEZES = """
+import time
+from django.db import connection, transaction
+from credits.models import Balance
+with transaction.atomic():
+    Balance.objects.select_for_update().get(pk="alice")
+    print("locked", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_process_frozen_in_a_transaction_loses_its_locks(committed: None) -> None:
+    give("alice", 10)
+    command = [sys.executable, "-W", "ignore", "manage.py", "shell", "-v0", "-c", FREEZES]
+    environment = {"DATABASE_URL": database_of_the_test(), "DATABASE_IDLE_TIMEOUT": "3s"}
+    frozen = subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert frozen.stdout
+        assert frozen.stdout.readline() == "locked\n"
+        frozen.send_signal(signal.SIGSTOP)
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '10s'")
+            began = time.monotonic()
+            Balance.objects.select_for_update().get(pk="alice")
+            waited = time.monotonic() - began
+    finally:
+        frozen.kill()
+        frozen.communicate()
+
+    assert 0.1 < waited < 8
+
+
+def test_a_transaction_may_be_idle_for_a_minute(db: None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW idle_in_transaction_session_timeout")
+        assert cursor.fetchone() == ("1min",)
 
 
 def test_a_worker_stopped_amid_its_work_keeps_one_row_from_the_others(committed: None) -> None:

@@ -198,10 +198,10 @@ def test_a_priced_spend_is_never_attributed_anew(
     ("text", "says"),
     [
         ("app,operation\n", "first line must be: app_id,description,operation,quantity"),
-        (MAPPING, "no lines"),
+        (MAPPING, "no rows"),
         (MAPPING + "chat,,no_such_thing,1\n", "no_such_thing"),
-        (MAPPING + "chat,,pdf_export,0\n", "Line 2: '0' is no quantity"),
-        (MAPPING + "chat,,pdf_export,many\n", "Line 2: 'many' is no quantity"),
+        (MAPPING + "chat,,pdf_export,0\n", "Line 2: '0' is not a quantity"),
+        (MAPPING + "chat,,pdf_export,many\n", "Line 2: 'many' is not a quantity"),
     ],
 )
 def test_mappings_that_are_none(text: str, says: str, tmp_path: Path) -> None:

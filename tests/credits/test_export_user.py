@@ -70,7 +70,7 @@ def test_it_is_of_one_moment_and_changes_nothing() -> None:
 def test_a_user_never_seen_is_an_error_and_no_file(tmp_path: Path) -> None:
     path = tmp_path / "nobody.json"
 
-    with pytest.raises(CommandError, match="Nothing is known of the user nobody"):
+    with pytest.raises(CommandError, match="The user nobody is unknown"):
         call_command("export_user", "nobody", "--output", str(path))
 
     assert list(tmp_path.iterdir()) == []

@@ -145,7 +145,7 @@ def test_december_ends_with_the_year() -> None:
 def test_a_month_that_has_not_begun_has_no_report() -> None:
     with pytest.raises(MonthNotBegun):
         ledger_report.of_month(datetime(2026, 12, 1, tzinfo=UTC).date(), now=NOW)
-    with pytest.raises(CommandError, match="has not begun"):
+    with pytest.raises(CommandError, match="has not started"):
         call_command("ledger_report", "--month=2999-01")
 
 
@@ -164,7 +164,7 @@ def test_the_command_prints_and_writes_it(alice: str, tmp_path: Path) -> None:
     assert ["movement", "sold", "1", "500.0000"] in lines
     assert ["closing", "posted", "567.4000"] in lines
     assert ["spent", "chat", "ai_chat_gpt4", "2", "-10.0000"] in lines
-    assert lines[-1] == ["Opening", "and", "movements", "are", "the", "closing."]
+    assert lines[-1] == ["Opening", "and", "movements", "equal", "the", "closing."]
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.reader(file))
     assert rows[0] == ["month", "section", "name", "operation", "count", "credits"]
@@ -185,5 +185,5 @@ def test_books_that_do_not_close_are_an_error() -> None:
 
 @pytest.mark.parametrize("month", ["2026-13", "2026", "October", "2026-10-01"])
 def test_a_month_is_written_in_one_way(month: str) -> None:
-    with pytest.raises(CommandError, match="a month is expected"):
+    with pytest.raises(CommandError, match="expected a month"):
         call_command("ledger_report", f"--month={month}")

@@ -71,12 +71,12 @@ def test_a_row_has_the_number_of_its_first_line(path: Path) -> None:
         (b'user_id,credits\n"bob"x,5\n', "line 2: a quote is not closed, or text follows it"),
         (b'user_id,credits\n"' + b"x" * 200_000, "line 2: a quote is not closed"),
         (b'"user_id,credits\nbob,5\n', "line 1: a quote is not closed"),
-        (b"user_id;credits\nbob;5,5\n", "separated by semicolons, as German Excel writes it"),
+        (b"user_id;credits\nbob;5,5\n", r"separated by semicolons \(German Excel's default\)"),
         (b"user_id\tcredits\nbob\t5\n", "separated by tabs"),
         (b"bob,5\n", "first line must be: user_id,credits"),
         (b"user_id,credits,credits\n", "first line must be: user_id,credits"),
-        (b"user_id,credits\nbob\n", "Line 2: 2 columns are expected, not 1"),
-        (b"user_id,credits\nbob,5,6\n", "Line 2: 2 columns are expected, not 3"),
+        (b"user_id,credits\nbob\n", "Line 2: expected 2 columns, found 1"),
+        (b"user_id,credits\nbob,5,6\n", "Line 2: expected 2 columns, found 3"),
     ],
 )
 def test_every_other_file_gets_one_sentence(data: bytes, says: str, path: Path) -> None:

@@ -92,7 +92,7 @@ def test_a_renewal_takes_the_price_of_its_day() -> None:
     [
         ("", "Cloud Sync wurde pausiert", "Deine Credits"),
         ("de", "Cloud Sync wurde pausiert", "Deine Credits"),
-        ("en", "Cloud Sync was paused", "Your credits"),
+        ("en", "Cloud Sync was paused", "Your balance"),
     ],
 )
 def test_without_the_credits_sync_is_paused_and_the_user_is_told(

@@ -177,7 +177,7 @@ def test_values_that_no_campaign_may_have_are_refused(
 
 
 def test_an_amount_that_is_none_is_refused_at_the_shell(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="'ten' is no amount of credits"):
+    with pytest.raises(CommandError, match="'ten' is not an amount of credits"):
         call_command(
             "create_gift_codes", "--campaign=x", "--count=1", "--credits=ten", "--csv=x.csv"
         )

@@ -14,7 +14,7 @@ from credits.models import (
 from gifts.models import GiftCode, GiftRedemption
 from tests.api import Caller
 from tests.factories import redeem
-from tests.importing import available, named, run
+from tests.importing import available, findings, named, run
 from tests.legacy import Earlier
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -102,7 +102,8 @@ def test_gifts_by_the_rules_here(source: str, earlier: Earlier, report: Path) ->
     earlier.gift("ivan", 1, creator_name="  Ivan\nTheGreat  ", expires_at=None)
     earlier.gift("ivan", 2, type="personalized", target_email=" Kate@Example.Test ")
     earlier.gift("ivan", 3, type="personalized")
-    earlier.gift("ivan", 4, target_email="\u212aate@example.test", type="personalized")
+    odd = earlier.gift("ivan", 4, target_email="\u212aate@example.test", type="personalized")
+    earlier.planted.add(("gift type", "ivan", odd["id"]))
     large = earlier.gift("ivan", 20_000)
     earlier.planted.add(("not imported", "ivan", large["id"]))
     earlier.flush(source)
@@ -118,6 +119,32 @@ def test_gifts_by_the_rules_here(source: str, earlier: Earlier, report: Path) ->
     ]
     assert made[0].creator_name == "Ivan TheGreat"
     assert made[0].expires_at > datetime.now(UTC) + timedelta(days=360)
+    assert named(report) == earlier.planted
+
+
+def test_a_simple_gift_with_an_address_becomes_personalised_and_is_named(
+    source: str, earlier: Earlier, report: Path
+) -> None:
+    earlier.grant("ivan", 100)
+    open_one = earlier.gift("ivan", 10, target_email="Kate@Example.Test")
+    done = earlier.gift("ivan", 11, target_email="judy@example.test")
+    earlier.redeem(done, "judy")
+    blank = earlier.gift("ivan", 12, target_email=" ")
+    earlier.planted.remove(("gift type", "ivan", blank["id"]))
+    earlier.flush(source)
+
+    assert run(source, "--apply", report=report) == 0
+
+    assert list(GiftCode.objects.order_by("number").values_list("type", flat=True)) == [
+        "personalized",
+        "personalized",
+        "simple",
+    ]
+    sentences = {row["row_id"]: row["sentence"] for row in findings(report)}
+    assert sentences[open_one["id"]] == (
+        f"gift {open_one['id']} of 10 credits, active, is simple with an address; it is "
+        "personalised here"
+    )
     assert named(report) == earlier.planted
 
 

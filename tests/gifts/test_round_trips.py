@@ -1,29 +1,13 @@
 """A gift is created and redeemed in one statement each; a wrong code takes two."""
 
-from collections.abc import Callable
-from typing import Any
-from unittest.mock import patch
-
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
-from credits.ledger import db_functions
 from gifts.models import GiftCode
 from tests.api import Caller
 from tests.factories import gift, give
+from tests.round_trips import statements
 
 pytestmark = pytest.mark.usefixtures("committed")
-
-
-def statements(act: Callable[[], Any]) -> tuple[int, Any]:
-    """Return how many statements `act` sends, by Django's cursor or psycopg's own."""
-    with (
-        patch.object(db_functions, "_fetch", wraps=db_functions._fetch) as called,
-        CaptureQueriesContext(connection) as queries,
-    ):
-        answer = act()
-    return called.call_count + len(queries), answer
 
 
 def test_creating_a_gift_is_one_statement(alice: Caller) -> None:

@@ -45,9 +45,6 @@ def test_safe_settings_pass(safe: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "fault"),
     [
-        ("DATABASE_POOL_SIZE", 0, "E001"),
-        ("TRUSTED_PROXIES", -1, "E001"),
-        ("GIFT_MISS_LIMITS", {"user": 10, "address": 0, "short codes": 500}, "E001"),
         ("SECRET_KEY", "x" * 49, "E002"),
         ("MANA_SERVICE_KEYS", ["a-key-of-production", "short"], "E003"),
         ("ALLOWED_HOSTS", ["credits.example.com", "*"], "E005"),
@@ -106,7 +103,7 @@ def test_production_may_not(safe: Any) -> None:
 
 def test_the_web_server_does_not_start_with_unsafe_settings() -> None:
     started = start(
-        *("-W", "ignore", "-m", "gunicorn", "-c", "mana_credits/gunicorn.conf.py"),
+        *("-W", "ignore", "-m", "mana_credits.web_server"),
         **{**IN_PRODUCTION, "MANA_SERVICE_KEY": "short"},
         HOST="127.0.0.1",
         PORT="0",

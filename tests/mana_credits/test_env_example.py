@@ -4,9 +4,13 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-READERS = ("mana_credits/settings.py", "mana_credits/gunicorn.conf.py")
+READERS = (
+    "mana_credits/settings.py",
+    "mana_credits/environment.py",
+    "mana_credits/gunicorn.conf.py",
+)
 READ = re.compile(
-    r"""(?:env\.\w+\(|secret\(|database_url\(|_number\(|environ\.get\(|environ\.setdefault\(|environ\[)\s*["']([A-Z_]+)["']"""
+    r"""(?:env\.\w+\(|secret\(|database_url\(|whole_number\(|environ\.get\(|environ\.setdefault\(|environ\[)\s*["']([A-Z_]+)["']"""
 )
 
 

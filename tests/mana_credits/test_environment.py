@@ -1,20 +1,31 @@
 """What the service reads from its environment: passwords of any kind, errors in one sentence."""
 
 import os
+import re
+import runpy
 import stat
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from mana_credits import generate_secrets
-from mana_credits.environment import EnvironmentInvalid, database_url
-from tests.mana_credits.test_settings import IN_PRODUCTION, PRODUCTION, start, without
+from mana_credits.environment import Environment, EnvironmentInvalid, database_url
+from tests.mana_credits.test_settings import (
+    IN_PRODUCTION,
+    PRODUCTION,
+    complaint,
+    start,
+    without,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 MISSING = "MANA_SERVICE_KEY is not set. The service does not start without it.\n"
-GUNICORN = ("-W", "ignore", "-m", "gunicorn", "-c", "mana_credits/gunicorn.conf.py")
+WEB_SERVER = ("-W", "ignore", "-m", "mana_credits.web_server")
 
 
 @pytest.mark.parametrize(
@@ -70,7 +81,9 @@ def test_what_is_no_url_is_told_without_its_password(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
 
-    with pytest.raises(EnvironmentInvalid, match=r"^DATABASE_URL is not a URL of") as refusal:
+    with pytest.raises(
+        EnvironmentInvalid, match=r"^DATABASE_URL is not a PostgreSQL URL"
+    ) as refusal:
         database_url("DATABASE_URL")
 
     assert "100%" not in str(refusal.value)
@@ -86,21 +99,124 @@ def test_every_command_names_a_missing_secret_in_one_sentence(command: str) -> N
 def test_the_web_server_names_it_too_and_leaves_no_folder_behind(tmp_path: Path) -> None:
     environment = without("MANA_SERVICE_KEY")
 
-    told = start(*GUNICORN, **environment, HOST="127.0.0.1", PORT="0", TMPDIR=str(tmp_path))
+    told = start(*WEB_SERVER, **environment, HOST="127.0.0.1", PORT="0", TMPDIR=str(tmp_path))
 
     assert (told.returncode, told.stdout, told.stderr) == (1, "", MISSING)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("WEB_THREADS", "two"), ("DATABASE_POOL_SIZE", "8x"), ("PORT", "")]
+    ("name", "value"), [("WEB_CONCURRENCY", "two"), ("DATABASE_POOL_SIZE", "8x"), ("PORT", "")]
 )
-def test_a_number_that_is_none_is_named(name: str, value: str) -> None:
-    told = start(*GUNICORN, **{**IN_PRODUCTION, "HOST": "127.0.0.1", "PORT": "0", name: value})
+def test_the_web_server_names_an_invalid_number_in_one_sentence(name: str, value: str) -> None:
+    told = start(*WEB_SERVER, **{**IN_PRODUCTION, "HOST": "127.0.0.1", "PORT": "0", name: value})
 
     assert told.returncode == 1
-    assert told.stderr.startswith(f"{name} is not a")
+    assert told.stderr.startswith(f"{name} is not a whole number ")
     assert len(told.stderr.splitlines()) == 1
+
+
+def test_the_sandbox_names_it_too(tmp_path: Path) -> None:
+    told = start("-m", "mana_credits.dev.sandbox", SANDBOX_DIR=str(tmp_path), WEB_CONCURRENCY="two")
+
+    assert told.returncode == 1
+    assert told.stderr == (
+        "mana-credits cannot start: WEB_CONCURRENCY is not a whole number from 1 to 1000.\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+OF_THE_WEB_SERVER = {"PORT", "WEB_CONCURRENCY", "WEB_THREADS", "WEB_MAX_REQUESTS"}
+NUMBERS = re.compile(r'(?:whole_number|amount|duration|numbers)\(\s*"([A-Z_]+)"')
+
+
+def sources() -> str:
+    paths = ("settings.py", "gunicorn.conf.py", "environment.py")
+    return "".join((ROOT / "mana_credits" / path).read_text() for path in paths)
+
+
+def refusal(name: str, value: str) -> str:
+    """Return what is said about a variable by the file that reads it."""
+    if name not in OF_THE_WEB_SERVER:
+        return complaint(**{**PRODUCTION, name: value})
+    with patch.dict(os.environ, {**PRODUCTION, name: value}), pytest.raises(SystemExit) as ended:
+        runpy.run_path("mana_credits/gunicorn.conf.py")
+    return str(ended.value)
+
+
+@pytest.mark.parametrize("name", sorted(set(NUMBERS.findall(sources()))))
+def test_every_number_is_named_that_cannot_be_read(name: str) -> None:
+    assert re.match(rf"{name} is not an? [^\n]+\.$", refusal(name, "two"))
+
+
+@pytest.mark.parametrize("value", ["-1", "", "1.5.", "1e400", "nan", "\uff19", "9" * 5000])
+@pytest.mark.parametrize(
+    ("read", "default"),
+    [("whole_number", 1), ("amount", Decimal(1)), ("duration", "1s"), ("numbers", {"writes": 1})],
+)
+def test_other_texts_are_no_numbers(
+    monkeypatch: pytest.MonkeyPatch, read: str, default: Any, value: str
+) -> None:
+    monkeypatch.setenv("LIMIT", f"writes={value}" if read == "numbers" else value)
+
+    with pytest.raises(EnvironmentInvalid, match=r"^LIMIT is not an? [^\n]+\.$"):
+        getattr(Environment(), read)("LIMIT", default=default)
+
+
+def test_no_number_and_no_flag_is_read_in_another_way() -> None:
+    read = set(NUMBERS.findall(sources()))
+
+    assert len(read) == 20
+    assert not re.search(r"env\.(int|float|bool|decimal|get_value)\(", sources())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_POOL_SIZE", "0"),
+        ("PORT", "65536"),
+        ("WEB_CONCURRENCY", "0"),
+        ("WEB_THREADS", "0"),
+        ("GIFT_MISSES_PER_ADDRESS", "0"),
+        ("ADMIN_SESSION_HOURS", "0"),
+        ("STRIPE_PAYLOADS_KEPT_DAYS", "36501"),
+        ("IDEMPOTENCY_KEYS_KEPT_DAYS", "4000000000"),
+        ("DATABASE_LOCK_TIMEOUT", "25d"),
+        ("DATABASE_STATEMENT_TIMEOUT", "5 s"),
+        ("DATABASE_IDLE_TIMEOUT", "5seconds"),
+        ("BULKHEADS", "writes=0"),
+        ("BULKHEADS", "writes"),
+        ("BULKHEADS", "reads=1"),
+    ],
+)
+def test_a_number_that_makes_no_sense_is_refused(name: str, value: str) -> None:
+    assert refusal(name, value).startswith(f"{name} is not a")
+
+
+def test_numbers_at_their_limits_are_taken() -> None:
+    program = (
+        "from mana_credits import settings as s; print(s.DATABASE_POOL_SIZE, s.PORT, "
+        "s.DATABASE_SESSION['lock_timeout'], s.ADMIN_ADJUST_LIMIT, s.BULKHEADS['writes'], "
+        "s.BULKHEADS['stripe'], s.IDEMPOTENCY_KEYS_KEPT_DAYS)"
+    )
+    told = start(
+        *("-c", program),
+        **PRODUCTION,
+        DATABASE_POOL_SIZE=" 1 ",
+        PORT="65535",
+        DATABASE_LOCK_TIMEOUT="24d",
+        ADMIN_ADJUST_LIMIT="0.0001",
+        BULKHEADS="writes = 7,",
+        IDEMPOTENCY_KEYS_KEPT_DAYS="0",
+    )
+
+    assert (told.stdout, told.stderr) == ("1 65535 24d 0.0001 7 2 0\n", "")
+
+
+@pytest.mark.parametrize("name", ["DEBUG", "ADMIN_REQUIRE_2FA", "DATABASE_BEHIND_POOLER"])
+@pytest.mark.parametrize("value", ["ture", "2", ""])
+def test_a_flag_is_not_guessed_at(name: str, value: str) -> None:
+    assert complaint(**{**PRODUCTION, name: value}) == f"{name} is neither 1 nor 0."
 
 
 def test_the_secrets_of_a_new_installation_are_written_once(tmp_path: Path) -> None:
@@ -114,7 +230,7 @@ def test_the_secrets_of_a_new_installation_are_written_once(tmp_path: Path) -> N
     again = subprocess.run([*command, program, path], check=False, capture_output=True, text=True)
     read = dict(line.split("=", 1) for line in text.splitlines() if line[:1].isalpha())
 
-    assert "is written. Fill in STRIPE_SECRET_KEY" in written.stdout
+    assert "Now fill in STRIPE_SECRET_KEY" in written.stdout
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert len(read["SECRET_KEY"]) >= 50
     assert len(read["MANA_SERVICE_KEY"]) >= 16
@@ -155,7 +271,7 @@ def test_the_preload_list_is_a_choice(value: dict[str, str], preload: str) -> No
 def test_the_units_of_systemd_start_what_the_guide_says() -> None:
     units = {path.name: path.read_text() for path in (ROOT / "ops/systemd").iterdir()}
 
-    assert "bin/gunicorn -c mana_credits/gunicorn.conf.py\n" in units["mana-credits.service"]
+    assert "bin/python -m mana_credits.web_server\n" in units["mana-credits.service"]
     assert "bin/python manage.py worker\n" in units["mana-credits-worker.service"]
     assert all("EnvironmentFile=/etc/mana-credits/env\n" in text for text in units.values())
     assert all("User=mana-credits\n" in text for text in units.values())

@@ -327,7 +327,7 @@ def test_a_dry_run_changes_nothing(dora: str) -> None:
         "1",
         "1",
     ]
-    assert lines[-1] == "Nothing was changed. With --apply all of this is erased."
+    assert lines[-1] == "Nothing was changed. Use --apply to erase these rows."
     assert without_sequences(dump()) == without_sequences(before)
 
 
@@ -336,7 +336,7 @@ def test_to_erase_somebody_unknown_is_nothing(dora: str) -> None:
 
     call_command("erase_user", "nobody", "--apply", stdout=out)
 
-    assert out.getvalue() == "Nothing is known of this user.\n"
+    assert out.getvalue() == "This user is unknown.\n"
     assert tables_with_traces() == WHERE
 
 

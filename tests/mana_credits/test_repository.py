@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from django.conf import settings
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -30,6 +31,7 @@ def test_the_licence_is_the_one_that_the_project_names() -> None:
     text = (ROOT / "LICENSE").read_text()
 
     assert PROJECT["license"] == "Apache-2.0"
+    assert settings.SPECTACULAR_SETTINGS["LICENSE"]["identifier"] == PROJECT["license"]  # type: ignore[index]
     assert re.search(r"Apache License\s+Version 2\.0, January 2004", text)
     assert "END OF TERMS AND CONDITIONS" in text
 

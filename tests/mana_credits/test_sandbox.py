@@ -170,7 +170,7 @@ def test_a_folder_in_use_is_said_in_a_sentence(folder: Path) -> None:
 
     assert process.returncode == 1
     assert complaint == (
-        f"mana-credits cannot start: another sandbox uses {folder}; stop it, or set SANDBOX_DIR.\n"
+        f"mana-credits cannot start: another sandbox uses {folder}. Stop it, or set SANDBOX_DIR.\n"
     )
 
 
@@ -244,7 +244,7 @@ def test_nothing_of_it_starts_with_debug_off(folder: Path, off: str) -> None:
     assert process.returncode == 1
     assert printed == ""
     assert complaint == (
-        "mana-credits cannot start: DEBUG is off, and the sandbox with its open doors is for "
+        "mana-credits cannot start: DEBUG is off. The sandbox has no protection and is for "
         "development.\n"
     )
     assert not (folder / "state").exists()
@@ -261,5 +261,6 @@ def test_a_busy_port_is_said_in_a_sentence(folder: Path) -> None:
 
     assert process.returncode == 1
     assert complaint == (
-        f"mana-credits cannot start: port {port} is in use; stop what uses it, or set PORT.\n"
+        f"mana-credits cannot start: port {port} is in use. "
+        "Stop the process that uses it, or set PORT.\n"
     )

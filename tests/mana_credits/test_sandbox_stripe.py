@@ -36,7 +36,7 @@ def test_a_page_to_pay_at_leads_back_to_the_app(
 
 @pytest.mark.parametrize(
     ("name", "method", "message"),
-    [("pi_unknown", "card", "Not Found"), (None, "gold", "Unknown method; there are card")],
+    [("pi_unknown", "card", "Not Found"), (None, "gold", "Unknown method. Allowed: card")],
 )
 def test_what_cannot_be_paid_is_refused(
     alice: Caller, starter: Package, stripe: Stripe, name: str | None, method: str, message: str

@@ -25,7 +25,7 @@ from tests.mana_credits.test_bad_input import POSTS, complete
 OF_ONE_FIELD = {"metadata", "successUrl", "cancelUrl"}
 OF_TWO_PLACES = {
     "A cursor and an offset exclude each other.",
-    "The header Idempotency-Key has another value.",
+    "The header Idempotency-Key has a different value.",
 }
 
 

@@ -85,7 +85,7 @@ def test_a_service_key_of_commas_only_is_a_missing_one(keys: str) -> None:
 
 def test_the_web_server_does_not_start_without_a_secret() -> None:
     started = start(
-        *("-W", "ignore", "-m", "gunicorn", "-c", "mana_credits/gunicorn.conf.py"),
+        *("-W", "ignore", "-m", "mana_credits.web_server"),
         **without("MANA_SERVICE_KEY"),
         HOST="127.0.0.1",
         PORT="0",

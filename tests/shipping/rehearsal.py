@@ -71,9 +71,8 @@ class Release:
 
     def serving(self, port: int, *, log: Path) -> AbstractContextManager["subprocess.Popen[bytes]"]:
         """Run the web server on a port."""
-        gunicorn = str(Path(self.python).with_name("gunicorn"))
-        configured = (gunicorn, "-c", "mana_credits/gunicorn.conf.py")
-        return self.running(*configured, log=log, PORT=str(port), HOST="127.0.0.1")
+        command = (self.python, "-m", "mana_credits.web_server")
+        return self.running(*command, log=log, PORT=str(port), HOST="127.0.0.1")
 
 
 def main() -> int:

@@ -157,7 +157,7 @@ def test_a_pooler_that_sets_no_lock_timeout_is_not_ready(postgres: str, tmp_path
 
     assert answer == (
         503,
-        {"status": "unavailable", "missing": ["lock_timeout, which the pooler is to set"]},
+        {"status": "unavailable", "missing": ["lock_timeout, which the pooler must set"]},
     )
 
 

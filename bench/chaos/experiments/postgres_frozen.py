@@ -42,5 +42,5 @@ def _stopped(root: psutil.Process) -> Iterator[None]:
 
 
 EXPERIMENTS = (
-    Experiment("6a", "/health with PostgreSQL frozen", frozen, own_server=True, outage=True),
+    Experiment("6d", "/health with PostgreSQL frozen", frozen, own_server=True, outage=True),
 )

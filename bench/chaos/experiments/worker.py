@@ -132,6 +132,8 @@ def clock_ahead(site: Site) -> str:
 
 EXPERIMENTS = (
     Experiment("5", "one locked balance, the worker", locked_balance),
-    Experiment("9", "mana-notify drips, the worker ends", stop_amid_a_drip, dripping_notify),
+    Experiment(
+        "9", "mana-notify drips, the worker ends", stop_amid_a_drip, neighbours=dripping_notify
+    ),
     Experiment("10", "a clock that ran ahead once", clock_ahead),
 )

@@ -7,12 +7,12 @@ from credits.management.backfill_command import BackfillCommand
 
 
 class Command(BackfillCommand):
-    """Rebuilds posted, held and lifetime totals."""
+    """Rebuilds posted and held credits and the lifetime totals."""
 
     help = (
         "Rebuilds the balances from the transactions and the open reservations: posted, held, "
-        "earned, spent and the number of the last transaction. Reports each balance that is not "
-        "what they say, and changes it with --apply. Safe to stop and to run again."
+        "earned, spent and the number of the last transaction. Reports each balance that differs "
+        "from them and, with --apply, corrects it. Safe to stop and to run again."
     )
 
     def repair(self, users: list[str], *, apply: bool, **options: Any) -> list[str]:

@@ -21,23 +21,23 @@ COLUMNS = ("app_id", "description", "operation", "quantity")
 
 
 class Command(BackfillCommand):
-    """Attributes usages without an operation."""
+    """Attributes usages without an operation to operations of the catalogue."""
 
     help = (
-        "Attributes usages that name no operation, such as imported ones, to operations of the "
+        "Attributes usages without an operation, such as imported ones, to operations of the "
         "catalogue. --mapping is a CSV file with the columns app_id, description (empty: any), "
-        "operation and quantity (empty: 1); the first line that fits a usage counts. Its amount "
-        "stays: the unit cost is what it was. Once attributed, a usage is never changed again, so "
-        "nothing happens without --apply. Safe to stop and to run again."
+        "operation and quantity (empty: 1). The first line that matches a usage applies. The "
+        "amount of a usage does not change: the unit cost is derived from it. An attribution is "
+        "final, so nothing is changed without --apply. Safe to stop and to run again."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Add the mapping."""
+        """Add `--mapping`."""
         super().add_arguments(parser)
         parser.add_argument("--mapping", type=Path, required=True, help="the CSV file")
 
     def handle(self, **options: Any) -> None:
-        """Read the mapping, then attribute in batches."""
+        """Read the mapping, then attribute the usages in batches of users."""
         self.rules = _rules(options["mapping"])
         self.usages: Counter[str] = Counter()
         self.credits: dict[str, Decimal] = {}
@@ -52,7 +52,7 @@ class Command(BackfillCommand):
         return users if found else []
 
     def counts(self, found: int) -> dict[str, object]:
-        """Return the number of usages and their credits by operation."""
+        """Return the number and the credits of the attributed usages by operation."""
         return {
             operation: f"{usages:,} usages, {plain(self.credits[operation])} credits"
             for operation, usages in sorted(self.usages.items())
@@ -65,7 +65,7 @@ def _rules(path: Path) -> list[Rule]:
     except SpreadsheetUnreadable as error:
         raise CommandError(str(error)) from error
     if not rules:
-        raise CommandError("The mapping has no lines")
+        raise CommandError("The mapping has no rows")
     try:
         backfills.check_rules(rules)
     except OperationUnknown as refusal:
@@ -80,5 +80,7 @@ def _rule(row: Row) -> Rule:
     except ArgumentTypeError:
         quantity = 0
     if not 1 <= quantity <= LARGEST_QUANTITY:
-        raise CommandError(f"Line {row.line}: {text!r} is no quantity")
+        raise CommandError(
+            f"Line {row.line}: {text!r} is not a quantity from 1 to {LARGEST_QUANTITY:,}"
+        )
     return Rule(cells["app_id"], cells["description"] or None, cells["operation"], quantity)

@@ -1,4 +1,4 @@
-"""`manage.py backfill_usage_stats`: recount usage by day."""
+"""`manage.py backfill_usage_stats`: recount the usage statistics by day."""
 
 from argparse import ArgumentParser
 from typing import Any, ClassVar
@@ -9,32 +9,32 @@ from credits.management.backfill_command import BackfillCommand
 
 
 class Command(BackfillCommand):
-    """Recounts usages by app and UTC day."""
+    """Recounts the usage statistics by app and UTC day."""
 
     help = (
-        "Counts the usage statistics anew from the transactions, for all days or those --from "
-        "--to (UTC, both included). Reports each that was wrong. Moves no credits, and so changes "
-        "what is wrong unless --dry-run is given. Safe to stop and to run again."
+        "Recounts the usage statistics from the transactions, for all days or for those from "
+        "--from to --to (UTC, inclusive). Reports each wrong row. Because no credits are moved, "
+        "wrong rows are corrected unless --dry-run is given. Safe to stop and to run again."
     )
     applies: ClassVar[bool] = True
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Add the days."""
+        """Add `--from` and `--to`."""
         super().add_arguments(parser)
         parser.add_argument(
             "--from",
             dest="first",
             type=arguments.day,
-            help="the first day, 2026-11-01",
+            help="the first day, such as 2026-11-01",
         )
         parser.add_argument(
             "--to",
             dest="last",
             type=arguments.day,
-            help="the last day, 2026-11-30",
+            help="the last day, such as 2026-11-30",
         )
 
     def repair(self, users: list[str], *, apply: bool, **options: Any) -> list[str]:
-        """Report or recount these users' days."""
+        """Report or recount these users' usage statistics."""
         first, last = options["first"], options["last"]
         return self.say(backfills.usage(users, first=first, last=last, apply=apply))

@@ -19,13 +19,13 @@ from credits.worker import Job
 
 
 class Command(BaseCommand):
-    """Checks the rules of the money for all users, or for one."""
+    """Checks the rules of the money for all users or for one."""
 
     help = (
-        "Checks that the books close: balances are what their transactions say, chains have no "
-        "gaps, holds and usage statistics add up. Prints each discrepancy in a sentence and "
-        "exits with 1 if there is any. Safe at any time, also under load: it changes nothing but "
-        "its own marks of what it has verified. Without options it reads everything."
+        "Checks that the books close: each balance equals the sum of its transactions, the chains "
+        "have no gaps, and held credits and usage statistics add up. Prints each discrepancy and "
+        "exits with 1 if there is one. Safe at any time, also under load: it writes only its own "
+        "records of what it has verified. Without options it reads all transactions."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -35,17 +35,17 @@ class Command(BaseCommand):
         what.add_argument(
             "--changes",
             action="store_true",
-            help="read only what came after each user's last clean check, as every night",
+            help="read only the changes since each user's last clean check, as every night",
         )
         what.add_argument(
             "--resume",
             action="store_true",
-            help="go on with a full check that was interrupted; begin one if none was",
+            help="continue an interrupted full check, or start one if none was interrupted",
         )
         add_batch_size(parser, default=ledger_checks.USERS_PER_BATCH, of="users")
 
     def handle(self, *, user: str | None, **options: Any) -> None:
-        """Print each discrepancy; exit with 1 if there is any."""
+        """Print each discrepancy; exit with 1 if there is one."""
         try:
             self._check_one(user) if user else self._check_all(**options)
         except BooksDoNotClose as error:

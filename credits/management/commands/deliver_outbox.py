@@ -4,10 +4,10 @@ from credits.management.job_command import JobCommand
 
 
 class Command(JobCommand):
-    """Delivers due messages; several processes may run at once."""
+    """Delivers the due messages; several processes may run at the same time."""
 
     help = (
-        "Sends the notifications that are due to MANA_NOTIFY_URL; what fails is tried again with "
-        "growing pauses. Safe to stop, to run again, and to run many times at once."
+        "Sends the due notifications to MANA_NOTIFY_URL. Failed ones are retried with exponential "
+        "backoff. Safe to stop, to run again, and to run several times at once."
     )
     job = "deliver_outbox"

@@ -8,12 +8,12 @@ from credits.worker import Job
 
 
 class Command(LimitedJobCommand):
-    """Expires due reservations; several processes may run at once."""
+    """Expires due reservations; several processes may run at the same time."""
 
     help = (
-        "Expires open reservations whose time is over, each in its own transaction. Safe to stop, "
-        "to run again, and to run many times at once. Exits with 1 if one failed, with 75 if one "
-        "was skipped because somebody else has locked it or its balance."
+        "Expires open reservations past their expiry, each in its own transaction. Safe to stop, "
+        "to run again, and to run several times at once. Exits with 1 if one failed, with 75 if "
+        "one was skipped because another process has locked it or its balance."
     )
     job = reservations.EXPIRE_JOB
 

@@ -1,4 +1,4 @@
-"""`manage.py grant_credits`: grant credits to many users under a campaign's name."""
+"""`manage.py grant_credits`: grant credits to many users in a campaign."""
 
 import getpass
 import sys
@@ -36,25 +36,25 @@ Step = Callable[[Campaign, list[Grant]], list[Granted]]
 
 
 class Command(BaseCommand):
-    """Grants the credits of a file, to each user once per campaign."""
+    """Grants the credits listed in a file, to each user once per campaign."""
 
     help = (
         "Grants credits to the users of a CSV file in UTF-8 with the columns user_id and credits, "
-        "for one reason. A user gets them once per --campaign, however often and with whatever "
-        "file it is run. The whole file is read before anything is granted; a user named twice, "
-        "an id that the API refuses and an amount that is not written as 5 or 0.1 refuse it. "
-        "Without --apply the grants are posted and rolled back: the numbers are those of the run. "
-        "Safe to stop and to run again. Exits with 1 if a user got another amount by this "
-        "campaign before, or the books of the users do not close."
+        "for one reason. A user gets them once per --campaign, even if the command is repeated or "
+        "run with another file. The whole file is validated before anything is granted. It is "
+        "rejected if it names a user twice, or has an id that the API rejects or an amount that "
+        "is not written as 5 or 0.1. Without --apply the grants are posted and rolled back, so "
+        "the numbers are those of a real run. Safe to stop and to run again. Exits with 1 if a "
+        "user got another amount in this campaign before, or if the users' books do not close."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the file, the campaign, the reason and the operator."""
-        parser.add_argument("--csv", type=Path, required=True, help="user_id,credits with a header")
+        parser.add_argument("--csv", type=Path, required=True, help="the file, with a header line")
         parser.add_argument("--campaign", required=True, help="the campaign's name")
         parser.add_argument("--reason", required=True, help="the description of the transactions")
         parser.add_argument(
-            "--operator", default=getpass.getuser(), help="who grants (the shell's user)"
+            "--operator", default=getpass.getuser(), help="who grants (default: the shell's user)"
         )
         add_apply(parser)
         add_batch_size(parser, default=500, of="grants")
@@ -74,7 +74,7 @@ class Command(BaseCommand):
     def _grant(
         self, campaign: Campaign, grants: list[Grant], *, batch_size: int, apply: bool
     ) -> tuple[Counter[str], Decimal]:
-        counts = Counter({"granted": 0, "had theirs": 0, "had another amount": 0})
+        counts = Counter({"granted": 0, "granted before": 0, "had another amount": 0})
         total = Decimal(0)
         step = campaign_grants.give if apply else campaign_grants.rehearse
         with progress("Granting", total=len(grants), unit="users") as advance:
@@ -89,7 +89,7 @@ class Command(BaseCommand):
         if one.given:
             return "granted"
         if one.before == one.grant.amount:
-            return "had theirs"
+            return "granted before"
         before, amount = plain(one.before or Decimal(0)), plain(one.grant.amount)
         self.stderr.write(f"User {one.grant.user_id} got {before} before, not {amount}.")
         return "had another amount"
@@ -99,7 +99,9 @@ def _granted(step: Step, campaign: Campaign, batch: list[Grant]) -> list[Granted
     try:
         return step(campaign, batch)
     except DomainError as refusal:
-        raise CommandError(f"{refusal.text}: {refusal.details}. Earlier batches stay.") from refusal
+        raise CommandError(
+            f"{refusal.text}: {refusal.details}. Earlier batches were granted."
+        ) from refusal
 
 
 def _campaign(options: dict[str, Any]) -> Campaign:
@@ -107,7 +109,7 @@ def _campaign(options: dict[str, Any]) -> Campaign:
     problems = []
     for name, length in longest.items():
         if not 1 <= len(options[name]) <= length:
-            problems.append(f"--{name} has 1 to {length} characters")
+            problems.append(f"--{name} must have 1 to {length} characters")
         elif sentence := wrong_label(options[name]):
             problems.append(f"--{name} {sentence}")
     if problems:
@@ -116,7 +118,7 @@ def _campaign(options: dict[str, Any]) -> Campaign:
 
 
 def _grants(path: Path) -> list[Grant]:
-    """Return the file's grants; raise CommandError with the line of the first mistake."""
+    """Read the file's grants. Raises CommandError with the line of the first error."""
     grants, line_of = [], dict[str, int]()
     try:
         for row in spreadsheets.read(path, COLUMNS):

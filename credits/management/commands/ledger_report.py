@@ -1,4 +1,4 @@
-"""`manage.py ledger_report`: a month's movements of all credits, checked against the balances."""
+"""`manage.py ledger_report`: all movements of a month, checked against the balances."""
 
 from argparse import ArgumentParser
 from collections.abc import Iterator
@@ -18,9 +18,9 @@ from credits.reporting.ledger_report import Moment, Report
 
 # The heading of each section.
 PARTS = {
-    "opening": "What all users had",
-    "movement": "What moved",
-    "closing": "What all users have",
+    "opening": "Opening balance of all users",
+    "movement": "Movements",
+    "closing": "Closing balance of all users",
     "spent": "Usage by app and operation",
     "refunded": "Usage by app and operation",
 }
@@ -32,17 +32,17 @@ class Command(BaseCommand):
     """Prints a month's report and, with --csv, writes it to a file."""
 
     help = (
-        "Says what all users had when a month (UTC) began, what was sold, granted, spent, "
-        "refunded, clawed back and gifted in it, and what they had at its end, or have now; what "
-        "was held and in gifts; and the usage by app and operation. The opening is summed up from "
-        "the ledger, the closing is counted back from the balances: exits with 1 when opening and "
-        "movements are not the closing. Reads one snapshot and changes nothing."
+        "Prints the credits of all users at the start of a month (UTC), what was sold, granted, "
+        "spent, refunded, clawed back and gifted in it, and the credits at its end or now, with "
+        "those held and in gift codes, and the usage by app and operation. The opening is summed "
+        "from the ledger, the closing computed backwards from the balances. Exits with 1 if "
+        "opening and movements do not equal the closing. Reads one snapshot and changes nothing."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Add the month and the file."""
-        parser.add_argument("--month", type=arguments.month, required=True, help="as 2026-10")
-        parser.add_argument("--csv", type=Path, help="a file to write the same numbers to")
+        """Add `--month` and `--csv`."""
+        parser.add_argument("--month", type=arguments.month, required=True, help="such as 2026-10")
+        parser.add_argument("--csv", type=Path, help="write the report to this file too")
 
     def handle(self, *, month: date, csv: Path | None, **options: Any) -> None:
         """Print the report; exit with 1 if it does not add up."""
@@ -57,11 +57,11 @@ class Command(BaseCommand):
             self.stdout.write(f"Written to {csv}.")
         if made.difference:
             raise CommandError(f"Opening and movements miss the closing by {made.difference:,f}.")
-        self.stdout.write("Opening and movements are the closing.")
+        self.stdout.write("Opening and movements equal the closing.")
 
 
 def _rows(made: Report) -> Iterator[Row]:
-    """Yield the report's rows in order: section, name, operation, count, credits."""
+    """Yield the report's rows in their order. Columns: section, name, operation, count, credits."""
     yield from _moment("opening", made.opening)
     for name, moved in made.movements.items():
         yield "movement", name, "", *moved

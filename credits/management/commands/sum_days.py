@@ -14,12 +14,12 @@ from credits.reporting import daily_totals
 
 
 class Command(JobCommand):
-    """Sums the days that are due, a span of days, or all days."""
+    """Sums the days since the last sum, a range of days, or all days."""
 
     help = (
         "Sums credits and money by UTC day for the figures of the back office: the days since the "
-        "last sum, or a span, or all days, as needed after history was imported. Safe at any time, "
-        "also under load, and to run again."
+        "last sum, a range, or all days (needed after an import). Safe at any time, also under "
+        "load, and to run again."
     )
     job = "sum_days"
 
@@ -30,17 +30,17 @@ class Command(JobCommand):
         parser.add_argument("--to", dest="last", type=arguments.day, help="2026-11-30")
 
     def handle(self, **options: Any) -> None:
-        """Sum the days and print their number."""
+        """Sum the days and print how many were summed."""
         today = datetime.now(UTC).date()
         first, last = options["first"], options["last"] or today
         if options["all"] and (first or options["last"]):
-            raise CommandError("--all is every day: it takes neither --from nor --to")
+            raise CommandError("--all cannot be combined with --from or --to")
         if options["all"]:
             self._sum(daily_totals.first_day() or today, today)
         elif first:
             self._sum(first, last)
         elif options["last"]:
-            raise CommandError("--to needs --from")
+            raise CommandError("--to requires --from")
         else:
             super().handle()
 

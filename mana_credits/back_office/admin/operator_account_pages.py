@@ -4,6 +4,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
 from django.http import Http404, HttpRequest, HttpResponse
@@ -36,10 +37,11 @@ class PasswordForm(operator_pages.ActForm):
     """A new password; the operator learns it through another channel."""
 
     password = forms.CharField(
-        min_length=12,
+        min_length=settings.SHORTEST_PASSWORD,
         max_length=200,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text="At least 12 characters. Ask the operator to change it after the log-in.",
+        help_text=f"At least {settings.SHORTEST_PASSWORD} characters. "
+        "Ask the operator to change it after the log-in.",
     )
 
 

@@ -7,6 +7,9 @@ from typing import Any
 import qrcode
 from django import forms
 from django.contrib import messages
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
@@ -17,6 +20,8 @@ from qrcode.image.svg import SvgPathFillImage
 from mana_credits.back_office.acts import audit
 from mana_credits.back_office.acts.audit import Act, Why
 from mana_credits.back_office.frame import operator_pages
+
+ENROLLING = "enrolling"  # of a session: the id of the device that it sets up
 
 
 class CodeForm(forms.Form):
@@ -34,7 +39,7 @@ class CodeForm(forms.Form):
 @operator_pages.page("second-factor/", name="second_factor", permission="")
 def second_factor(request: HttpRequest) -> HttpResponse:
     """Ask for a code; set up an authenticator app if the operator has none."""
-    known = TOTPDevice.objects.filter(user=request.user, confirmed=True).exists()
+    known = _devices(request.user).filter(confirmed=True).exists()
     form = CodeForm(request.POST or None)
     if form.is_valid():
         code = form.cleaned_data["code"].replace(" ", "")
@@ -42,14 +47,20 @@ def second_factor(request: HttpRequest) -> HttpResponse:
         if device:
             login(request, device)
             return redirect("admin:index")
-        form.add_error("code", _reason(request.user))
-    context = {"form": form, "known": known, **({} if known else _setup(request.user))}
+        form.add_error("code", _reason(request, known))
+    context = {"form": form, "known": known, **({} if known else _setup(request))}
     return operator_pages.render(request, "second_factor.html", "Second factor", context)
 
 
-def _reason(user: Any) -> str:
+def _devices(user: Any) -> QuerySet[TOTPDevice]:
+    found: QuerySet[TOTPDevice] = TOTPDevice.objects.filter(user=user)
+    return found
+
+
+def _reason(request: HttpRequest, known: bool) -> str:
     """Return why the code is refused; each wrong code doubles the wait."""
-    for device in TOTPDevice.objects.filter(user=user):
+    devices = _devices(request.user).filter(confirmed=True) if known else [_new_device(request)]
+    for device in devices:
         allowed, reason = device.verify_is_allowed()
         if not allowed:
             seconds = ceil((reason["locked_until"] - timezone.now()).total_seconds())
@@ -57,24 +68,33 @@ def _reason(user: Any) -> str:
     return "This code is wrong or was used before. Wait for the next one."
 
 
+@transaction.atomic
 def _confirm(request: HttpRequest, code: str) -> TOTPDevice | None:
-    device = _new_device(request.user)
-    if not device.verify_token(code):
+    """Confirm the session's device; return None if another session confirmed one before."""
+    list(User.objects.select_for_update().filter(pk=request.user.pk))
+    device = _new_device(request)
+    if not device.verify_token(code) or _devices(request.user).filter(confirmed=True).exists():
         return None
     device.confirmed = True
     device.save()
+    _devices(request.user).filter(confirmed=False).delete()
     audit.record(operator_pages.operator_of(request), "second_factor_set_up", Act(), why=Why())
     messages.success(request, "Your second factor is set up.")
     return device
 
 
-def _new_device(user: Any) -> TOTPDevice:
-    device, _ = TOTPDevice.objects.get_or_create(user=user, confirmed=False, name="authenticator")
+def _new_device(request: HttpRequest) -> TOTPDevice:
+    """Return the device that this session sets up; no other session sees its secret."""
+    mine = _devices(request.user).filter(pk=request.session.get(ENROLLING), confirmed=False)
+    device = mine.first() or TOTPDevice.objects.create(
+        user=request.user, confirmed=False, name="authenticator"
+    )
+    request.session[ENROLLING] = device.pk
     return device
 
 
-def _setup(user: Any) -> dict[str, str]:
-    device = _new_device(user)
+def _setup(request: HttpRequest) -> dict[str, str]:
+    device = _new_device(request)
     picture = BytesIO()
     qrcode.make(device.config_url, image_factory=SvgPathFillImage, border=2).save(picture)
     secret = device.config_url.partition("secret=")[2].partition("&")[0]

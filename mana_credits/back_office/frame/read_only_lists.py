@@ -4,7 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib.admin import AdminSite, display
+from django.contrib.admin.exceptions import DisallowedModelAdminLookup
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
+from django.db import DataError, transaction
 from django.db.models import DateTimeField, DecimalField, Model, QuerySet
 from django.http import HttpRequest
 from django.shortcuts import redirect
@@ -12,6 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
+from unfold.views import ChangeList
 
 from mana_credits.back_office.templatetags.office import amount, moment, tone, words
 
@@ -23,6 +27,31 @@ def pill(status: str) -> SafeString:
 
 Writer = Callable[[Any], str]
 WRITERS: dict[type, Writer] = {DecimalField: amount, DateTimeField: moment}
+
+
+class DeclaredFilters(ChangeList):  # type: ignore[misc]
+    """The rows of a list, narrowed by the declared filters and the search only.
+
+    Django applies each further look-up of the query to the rows: `?code__regex=` would tell a
+    hidden column letter by letter.
+    """
+
+    def get_filters(self, request: HttpRequest) -> Any:
+        """Return the filters; raise DisallowedModelAdminLookup if one is not declared."""
+        found = super().get_filters(request)
+        if undeclared := found[2]:
+            names = ", ".join(sorted(undeclared))
+            raise DisallowedModelAdminLookup(f"Filtering by {names} not allowed")
+        return found
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read the page; raise IncorrectLookupParameters for values the database cannot read."""
+        try:
+            with transaction.atomic():
+                super().get_results(request)
+                self.result_list = list(self.result_list)
+        except (DataError, OverflowError) as error:
+            raise IncorrectLookupParameters(str(error)) from error
 
 
 class ReadOnlyList(ModelAdmin):  # type: ignore[misc]
@@ -45,6 +74,10 @@ class ReadOnlyList(ModelAdmin):  # type: ignore[misc]
     def __init__(self, model: type[Model], admin_site: AdminSite) -> None:
         super().__init__(model, admin_site)
         self._columns = [_column(model, name) for name in self.list_display]
+
+    def get_changelist(self, request: HttpRequest, **named: Any) -> type[ChangeList]:
+        """Return the class that reads the rows."""
+        return DeclaredFilters
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Return the columns."""

@@ -1,5 +1,5 @@
-"""Demonstration data: a year of a made-up community, posted by the ledger's own rules.
+"""Demo data: a year of an invented community's history, posted under the ledger's own rules.
 
-`people` says who there is and when they do something, `histories` what they do, `writing` puts a
-batch of it into the database.
+`demo_users` plans the users and the times of their entries, `histories` plans the entries, and
+`batch_writer` writes a batch to the database.
 """

@@ -1,4 +1,4 @@
-"""Put a batch of histories into the database: one transaction, the rules for each entry."""
+"""Writing a batch of histories: one transaction, with the ledger's rules for each entry."""
 
 from django.db import transaction
 
@@ -12,12 +12,12 @@ ROWS_AT_ONCE = 1_000
 
 
 class NotAsPlanned(Exception):
-    """The ledger refused an entry: prices changed meanwhile, or somebody else used the ids."""
+    """The ledger rejected an entry: prices have changed, or the ids are in use."""
 
 
 @transaction.atomic
 def write(made: Histories) -> int:
-    """Post the entries and make the rows that explain them; return how many entries there are.
+    """Post the entries and create the rows that explain them. Return the number of entries.
 
     Raises NotAsPlanned.
     """

@@ -1,4 +1,4 @@
-"""A whole demonstration: batch after batch, what is there already stays as it is."""
+"""A complete set of demo data, made in batches. Existing batches are kept."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -16,15 +16,15 @@ PACKAGES = (("Starter", 500, 499), ("Plus", 1_200, 999), ("Studio", 5_000, 3_499
 
 
 def has_real_users() -> bool:
-    """Tell whether anybody here is no user of a demonstration."""
+    """Return whether the database has users other than demo users."""
     return Balance.objects.exclude(pk__startswith=demo_users.PREFIX).exists()
 
 
 def make(size: Size, *, now: datetime) -> Iterator[tuple[list[Person], int]]:
-    """Make what is missing of a demonstration; yield each batch of people with their transactions.
+    """Create the missing batches. Yield the people of each batch and their number of transactions.
 
-    Each batch is one transaction, so that a run that was stopped is completed by the next one.
-    Raises NotAsPlanned.
+    Each batch is one transaction, so that a repeated call completes an interrupted run. Raises
+    NotAsPlanned.
     """
     world = _world(now)
     for number, batch in enumerate(demo_users.batches(size, now=now)):

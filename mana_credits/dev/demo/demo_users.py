@@ -1,4 +1,4 @@
-"""Who there is in a demonstration: many who do little, a few who do very much."""
+"""The users of the demo data: most have few transactions, a few have very many."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 PREFIX = "demo-"
 YEAR = timedelta(days=365)
-# The busiest user of 100,000 has about 2 % of all transactions.
+# Among 100,000 users, the busiest has about 2 % of all transactions.
 FLATNESS = 4
 BATCH_TRANSACTIONS = 5_000
 FIRST = ("Ada", "Ben", "Cem", "Dana", "Emil", "Fatma", "Greta", "Hugo", "Ines", "Jonas", "Kim")
@@ -20,7 +20,7 @@ LAST = ("Adler", "Berg", "Conti", "Demir", "Engel", "Fuchs", "Graf", "Horn", "Il
 
 
 class Size(NamedTuple):
-    """How large the demonstration is: users, transactions, and the seed that chance grows from."""
+    """The size of the demo data: users, transactions, and the seed of the random numbers."""
 
     users: int
     transactions: int
@@ -29,7 +29,7 @@ class Size(NamedTuple):
 
 @dataclass
 class Person:
-    """A user, the moments at which they do something, and the gifts that wait for them there."""
+    """A user, the times of their entries, and the gifts to redeem at some of these times."""
 
     id: str
     name: str
@@ -39,9 +39,9 @@ class Person:
 
 
 def batches(size: Size, *, now: datetime) -> Iterator[list[Person]]:
-    """Yield all people in batches of some thousand transactions; the same for the same size.
+    """Yield all people in batches of a few thousand transactions, the same for the same size.
 
-    The moments lie in the year before `now`.
+    All times lie in the year before `now`.
     """
     counts = _counts(size)
     Random(size.seed).shuffle(counts)  # noqa: S311
@@ -58,7 +58,7 @@ def batches(size: Size, *, now: datetime) -> Iterator[list[Person]]:
 
 
 def _counts(size: Size) -> list[int]:
-    """Return how many transactions each user has, the busiest first: at least 1, exact in sum."""
+    """Return the number of transactions per user, in descending order: at least 1, exact in sum."""
     scale = (size.transactions - size.users) / log((size.users + FLATNESS) / FLATNESS)
     upto = [round(scale * log((rank + FLATNESS) / FLATNESS)) for rank in range(size.users + 1)]
     return [1 + upto[rank] - upto[rank - 1] for rank in range(1, size.users + 1)]
@@ -74,7 +74,7 @@ def _person(seed: int, number: int, count: int, now: datetime) -> Person:
 
 
 def _times(chance: Random, count: int, start: datetime, end: datetime) -> list[datetime]:
-    """Return `count` ascending moments, all different, to the millisecond."""
+    """Return `count` ascending, distinct times with millisecond precision."""
     room = int((end - start) / timedelta(milliseconds=1)) - 2 * count
     offsets = sorted(chance.randrange(room) for _ in range(count))
     return [start + timedelta(milliseconds=at + 1 + n) for n, at in enumerate(offsets)]

@@ -1,6 +1,6 @@
-"""A batch of people's histories, planned to the credit, so that the ledger refuses nothing.
+"""The planned entries of a batch of people. Each plan keeps within the available credits.
 
-The same people and the same chance give the same histories.
+The same people and the same random numbers give the same histories.
 """
 
 from collections.abc import Sequence
@@ -18,12 +18,12 @@ BUSY = 50
 
 
 def give_or_use(account: Account) -> None:
-    """Make a gift, or use something where that is not possible."""
+    """Create a gift; if that is not possible, use an operation."""
     if not planned_gifts.give(account):
         planned_acts.use(account)
 
 
-# How many of 1,000 moments of somebody who has credits go to what; the rest is use.
+# Weights per 1,000 entries of a user who has credits. The rest is use.
 HABITS = (
     (planned_acts.use_unpriced, 30),
     (planned_acts.refund, 25),
@@ -39,7 +39,7 @@ CUMULATIVE = tuple(accumulate(WEIGHTS))
 
 
 def of(people: Sequence[Person], world: World, chance: Random) -> Histories:
-    """Return what these people do; gifts go from one to a later one of them."""
+    """Return the entries of these people. Gifts go to people later in the list."""
     made = Histories()
     for place, person in enumerate(people):
         account = Account(person, people[place + 1 :], world, chance, made)

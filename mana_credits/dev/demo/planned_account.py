@@ -1,4 +1,4 @@
-"""One person's planned account: what was posted so far, what is available, which moment it is."""
+"""The planning state of one person: entries so far, available credits and current time."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -24,9 +24,9 @@ from mana_credits.dev.demo.demo_users import Person
 
 
 class World(NamedTuple):
-    """What all histories share: the moment, what is on offer, the packages from small to large.
+    """The data that all histories share: current time, offered operations, packages by price.
 
-    `sync_cost` is that of a month of Cloud Sync, None when it is not on offer.
+    `sync_cost` is the price of a month of Cloud Sync, or None if it is not offered.
     """
 
     now: datetime
@@ -36,7 +36,7 @@ class World(NamedTuple):
 
 
 class Hold(NamedTuple):
-    """A reservation to be made and left open, priced by the catalogue."""
+    """A reservation to leave open, priced by the catalogue."""
 
     user_id: str
     operation: str
@@ -46,7 +46,7 @@ class Hold(NamedTuple):
 
 @dataclass
 class Histories:
-    """A batch: ledger entries in the order of posting, and the rows that explain them."""
+    """A batch: ledger entries in posting order, and the rows that explain them."""
 
     entries: list[Entry] = field(default_factory=list)
     customers: list[StripeCustomer] = field(default_factory=list)
@@ -62,7 +62,7 @@ Act = Callable[["Account"], None]
 
 
 class Usage(NamedTuple):
-    """A usage that may be refunded."""
+    """A usage that may be refunded later."""
 
     id: UUID
     cost: Decimal
@@ -71,7 +71,7 @@ class Usage(NamedTuple):
 
 @dataclass
 class Account:
-    """The account while its history is planned; `plans` is what comes later, by its place."""
+    """An account while its history is planned. `plans` maps later positions to planned acts."""
 
     person: Person
     friends: Sequence[Person]
@@ -87,16 +87,16 @@ class Account:
 
     @property
     def at(self) -> datetime:
-        """The moment of the next entry."""
+        """Return the time of the next entry."""
         return self.person.times[self.index]
 
     @property
     def last(self) -> bool:
-        """Whether this is the person's last moment."""
+        """Return whether the next entry is the person's last."""
         return self.index + 1 == len(self.person.times)
 
     def plan(self, act: Act, *, within: int) -> datetime | None:
-        """Let `act` come within so many entries; return when, or None where there is no room."""
+        """Schedule `act` within the next entries. Return its time, or None if none is free."""
         place, times = self.index + self.chance.randint(1, within), self.person.times
         if place >= len(times) or place in self.person.inbox or place in self.plans:
             return None
@@ -104,15 +104,15 @@ class Account:
         return times[place]
 
     def new_id(self) -> UUID:
-        """Return an id of this moment."""
+        """Return an id that contains the current time."""
         return id_at(self.at, self.chance.getrandbits(74))
 
     def hexadecimal(self, digits: int) -> str:
-        """Return so many random digits, for names that others give."""
+        """Return random hexadecimal digits, for ids of other services."""
         return f"{self.chance.getrandbits(4 * digits):0{digits}x}"
 
     def post(self, movement: Movement, change: Decimal, memo: Memo, actor: str) -> Entry:
-        """Plan the entry of this moment, which changes what is available by `change`."""
+        """Plan an entry at the current time that changes the available credits by `change`."""
         origin = Origin(actor, request_id=self.hexadecimal(32), at=self.at)
         entry = Entry(self.new_id(), self.person.id, movement, memo, origin)
         self.made.entries.append(entry)

@@ -1,4 +1,4 @@
-"""What a person does at a moment: use, be granted, be refunded, be corrected, hold, subscribe."""
+"""The acts that need no other user: use, grant, refund, correction, subscription, reservation."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -25,7 +25,7 @@ CAMPAIGNS = ("Spring campaign", "Feedback reward", "Beta tester bonus")
 
 
 def use(account: Account) -> None:
-    """Use an operation of the catalogue; without the credits for one, get some."""
+    """Use an operation of the catalogue. Without enough credits, receive a grant instead."""
     operation = _operation(account)
     quantity = account.chance.randint(1, 60) if operation.per_items else 1
     cost = operation.cost * -(-quantity // (operation.per_items or 1))
@@ -40,7 +40,7 @@ def use(account: Account) -> None:
 
 
 def use_unpriced(account: Account) -> None:
-    """Use credits at a price of the app's own."""
+    """Use credits at a price that the app sets itself."""
     amount = Decimal(account.chance.randint(1, 80)) / 10
     if amount > account.available:
         grant(account)
@@ -50,18 +50,18 @@ def use_unpriced(account: Account) -> None:
 
 
 def welcome(account: Account) -> None:
-    """Be given the credits that every new user gets."""
+    """Receive the credits of a new user."""
     _grant(account, WELCOME, "Welcome to Mana", "welcome")
 
 
 def grant(account: Account) -> None:
-    """Be given some credits without payment."""
+    """Receive a grant of credits."""
     amount = Decimal(account.chance.choice((20, 50, 100)))
     _grant(account, amount, account.chance.choice(CAMPAIGNS), f"campaign-{account.hexadecimal(8)}")
 
 
 def refund(account: Account) -> None:
-    """Get the newest usage back, or half of it."""
+    """Refund the newest usage in full or by half."""
     if account.last_usage is None:
         use(account)
         return
@@ -73,18 +73,18 @@ def refund(account: Account) -> None:
 
 
 def correct(account: Account) -> None:
-    """Be corrected by an operator."""
+    """Receive a small correction by an operator."""
     _correct(account, *account.chance.choice(CORRECTIONS))
 
 
 def overdraw(account: Account) -> None:
-    """Lose more than is there to an operator's correction."""
+    """Receive a correction that takes more credits than available."""
     amount = -max(account.available, Decimal(0)) - account.chance.randint(5, 50)
     _correct(account, amount, "Bought with a stolen card")
 
 
 def subscribe(account: Account) -> None:
-    """Turn Cloud Sync on for a month, once; a month that is over by now was not renewed."""
+    """Subscribe to Cloud Sync for a month, once. A month that has ended was not renewed."""
     cost = account.world.sync_cost
     if account.subscribed or cost is None or cost > account.available:
         use(account)
@@ -111,7 +111,7 @@ def subscribe(account: Account) -> None:
 
 
 def hold(account: Account) -> None:
-    """Leave credits reserved for a request that is still running."""
+    """Leave a reservation open, as for a request that is still running."""
     operation = _operation(account)
     if operation.cost <= account.available and not operation.per_items:
         started = account.world.now - timedelta(minutes=account.chance.randint(1, 90))
@@ -129,7 +129,7 @@ def _correct(account: Account, amount: Decimal, reason: str) -> None:
 def _operation(account: Account) -> Operation:
     operations = account.world.operations
     chosen = account.chance.choice(operations)
-    # What is cheap is used more often.
+    # Cheap operations are chosen more often.
     return chosen if chosen.cost < CHEAP else account.chance.choice(operations)
 
 

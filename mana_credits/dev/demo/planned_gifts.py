@@ -1,4 +1,4 @@
-"""What people give each other in a demonstration: redeemed, taken back, or still waiting."""
+"""The gifts of the demo data: redeemed, cancelled, expired or still active."""
 
 from bisect import bisect_right
 from datetime import timedelta
@@ -22,7 +22,7 @@ Status = GiftCode.Status
 
 
 def give(account: Account) -> bool:
-    """Put credits into a gift, if there are any and the gift can have an end; tell whether."""
+    """Create a gift. Return False if there are too few credits or no possible outcome."""
     largest = min(int(account.available), 200)
     if largest < SMALLEST_GIFT:
         return False
@@ -39,7 +39,7 @@ def give(account: Account) -> bool:
 
 
 def receive(account: Account, gift: GiftCode) -> None:
-    """Redeem a gift that somebody made before."""
+    """Redeem a gift that somebody else created."""
     movement = Movement(Type.GIFT, gift.total_credits, cause=f"gift:{gift.pk}")
     memo = transitions.memo(gift, "Gift redeemed")
     entry = account.post(movement, gift.total_credits, memo, "user")
@@ -55,7 +55,7 @@ def receive(account: Account, gift: GiftCode) -> None:
 
 
 def _decide(account: Account, gift: GiftCode) -> bool:
-    """Decide what becomes of the gift; tell whether anything could."""
+    """Choose the gift's outcome. Return False if no outcome is possible."""
     fate = account.chance.random()
     if fate < 0.6 and _hand_over(account, gift):
         return True
@@ -85,7 +85,7 @@ def _take_back(account: Account, *, gift: GiftCode) -> None:
 
 
 def _hand_over(account: Account, gift: GiftCode) -> bool:
-    """Let a friend whose history is yet to come find the gift at one of their moments."""
+    """Assign the gift to a friend, at one of their later entries. Return whether one fits."""
     if not account.friends:
         return False
     for friend in account.chance.choices(account.friends, k=TRIES):

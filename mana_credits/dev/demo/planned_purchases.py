@@ -1,4 +1,4 @@
-"""What a person buys in a demonstration, and what becomes of the money."""
+"""The purchases of the demo data, with their refunds and disputes."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -18,7 +18,7 @@ TYPING = timedelta(seconds=40)
 
 
 def buy(account: Account) -> None:
-    """Buy a package; now and then the money goes back later and takes the credits with it."""
+    """Buy a package. A small share is refunded or disputed later, which claws the credits back."""
     if account.chance.random() < ABANDONED:
         account.made.purchases.append(_purchase(account, Purchase.Status.CANCELLED))
     purchase = _purchase(account, Purchase.Status.COMPLETED)
@@ -39,7 +39,7 @@ def buy(account: Account) -> None:
 
 
 def _pay_back(account: Account, *, purchase: Purchase) -> None:
-    """Lose a purchase's credits to a refund or a dispute of the whole payment."""
+    """Claw back a purchase's credits because the whole payment was refunded or disputed."""
     disputed = account.chance.random() < DISPUTED
     kind = Return.Kind.DISPUTE if disputed else Return.Kind.REFUND
     purchase.status = Purchase.Status.DISPUTED if disputed else Purchase.Status.REFUNDED
@@ -61,7 +61,7 @@ def _pay_back(account: Account, *, purchase: Purchase) -> None:
 
 
 def _reinstate(account: Account, *, purchase: Purchase, back: Return, taken_id: UUID) -> None:
-    """Get the credits back: the dispute was won."""
+    """Reinstate the credits after a won dispute."""
     account.post(
         Movement(
             Type.REINSTATEMENT,
@@ -116,7 +116,7 @@ def _purchase(account: Account, status: Purchase.Status) -> Purchase:
 
 
 def _package(account: Account) -> Package:
-    """Choose: who does much buys much."""
+    """Return a package. Users with more entries choose larger packages."""
     packages = account.world.packages
     most = len(packages) - 1
     return packages[min(most, account.chance.randint(0, len(account.person.times) // 200))]

@@ -1,4 +1,5 @@
-"""What `make run` adds to the service for a newcomer: an identity provider, users, credits.
+"""The parts that `make run` adds to the service: an identity provider, users and credits.
 
-Development only: nothing of the service imports it, and it refuses to start with DEBUG off.
+For development only. The service does not import this package, and the sandbox does not start with
+DEBUG off.
 """

@@ -1,4 +1,4 @@
-"""`make run`: the whole service on this machine, with a database, users and tokens of its own."""
+"""`make run`: the whole service on this machine, with its own database, users and tokens."""
 
 import os
 import signal
@@ -17,6 +17,7 @@ from urllib.error import URLError
 from mana_credits.dev import embedded_postgres
 from mana_credits.dev.sandbox import identity, processes, stripe
 from mana_credits.dev.sandbox.state import State
+from mana_credits.environment import Environment, EnvironmentInvalid, web_processes, whole_number
 
 IDENTITY_PORT = 3001
 START_SECONDS = 120
@@ -56,18 +57,19 @@ Ctrl-C stops everything.
 
 
 class CannotStart(Exception):
-    """A sentence that says why."""
+    """The sandbox cannot start. The message contains the reason."""
 
 
 def main() -> int:
-    """Run until Ctrl-C, SIGTERM, SIGHUP or the service's end; return the exit code."""
+    """Run until Ctrl-C, SIGTERM, SIGHUP or the end of the service. Return the exit code."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+        # As under nohup: an ignored signal stays ignored.
+        if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
     try:
         with ExitStack() as stack:
             _run(stack)
-    except (CannotStart, embedded_postgres.NotStarted) as reason:
+    except (CannotStart, EnvironmentInvalid, embedded_postgres.NotStarted) as reason:
         print(f"mana-credits cannot start: {reason}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -76,7 +78,8 @@ def main() -> int:
 
 
 def _run(stack: ExitStack) -> None:
-    port = int(os.environ.get("PORT", "3061"))
+    port = whole_number("PORT", default=3061, at_least=1, at_most=65535)
+    web_processes()
     made_by = processes.started_by_make()
     _refuse_production()
     state = _state()
@@ -94,8 +97,8 @@ def _run(stack: ExitStack) -> None:
     os.environ.update(environment)
     package = _prepare_database(log)
     print("Starting the service …", flush=True)
-    gunicorn = ["-m", "gunicorn", "-c", "mana_credits/gunicorn.conf.py"]
-    service = stack.enter_context(_process("gunicorn", gunicorn, state))
+    command = ["-m", "mana_credits.web_server"]
+    service = stack.enter_context(_process("gunicorn", command, state))
     _wait_until_ready(service, environment["BASE_URL"], state)
     worker = stack.enter_context(_process("worker", ["manage.py", "worker"], state))
     _welcome(state, provider, package, environment)
@@ -103,13 +106,13 @@ def _run(stack: ExitStack) -> None:
         if made_by not in {0, os.getppid()}:  # `make run` was killed
             raise KeyboardInterrupt
         time.sleep(0.5)
-    raise CannotStart(f"a process of the service ended by itself; its log is {state.log}")
+    raise CannotStart(f"a process of the service ended unexpectedly. Its log is {state.log}")
 
 
 def _surroundings(
     stack: ExitStack, state: State, provider: identity.IdentityProvider, port: int
 ) -> dict[str, str]:
-    """Start what the service needs around it; return the environment that leads there."""
+    """Start the surrounding services. Return the environment variables that point to them."""
     url = f"http://localhost:{port}"
     return {
         "DEBUG": "1",
@@ -146,13 +149,13 @@ def _welcome(
 
 
 def _refuse_production() -> None:
-    if os.environ.get("DEBUG", "1").strip().lower() not in {"1", "true", "yes", "on"}:
+    if not Environment().flag("DEBUG", default=True):
         raise CannotStart("DEBUG is off, and the sandbox with its open doors is for development.")
 
 
 def _refuse_busy(port: int) -> None:
     if _free_or(port) != port:
-        raise CannotStart(f"port {port} is in use; stop what uses it, or set PORT.")
+        raise CannotStart(f"port {port} is in use. Stop the process that uses it, or set PORT.")
 
 
 def _state() -> State:
@@ -160,31 +163,31 @@ def _state() -> State:
     try:
         return State(folder)
     except PermissionError:
-        raise CannotStart(f"{folder} cannot be written; set SANDBOX_DIR.") from None
+        raise CannotStart(f"{folder} is not writable. Set SANDBOX_DIR.") from None
 
 
 def _lock(stack: ExitStack, state: State) -> None:
-    """Keep other sandboxes out of the folder; stop one whose `make run` was killed."""
+    """Lock the folder against other sandboxes. Stop a sandbox whose `make run` was killed."""
     try:
         stack.enter_context(state.lock())
     except PermissionError:
         owner = f"{state.folder} belongs to another user"
-        raise CannotStart(f"{owner}; remove it as that user, or set SANDBOX_DIR.") from None
+        raise CannotStart(f"{owner}. Delete it as that user, or set SANDBOX_DIR.") from None
     except BlockingIOError:
         orphan = state.processes.orphan()
         if orphan is None:
             raise CannotStart(
-                f"another sandbox uses {state.folder}; stop it, or set SANDBOX_DIR."
+                f"another sandbox uses {state.folder}. Stop it, or set SANDBOX_DIR."
             ) from None
         processes.stop([orphan], seconds=STOP_SECONDS)
         stack.enter_context(state.lock())
 
 
 def _stop_what_is_left(state: State) -> None:
-    """Stop the processes of a run that was killed in this folder."""
+    """Stop the processes that a killed run left in this folder."""
     left = state.processes.left()
     if left:
-        print("Stopping what an earlier run left …", flush=True)
+        print("Stopping processes of an earlier run …", flush=True)
         processes.stop(left, seconds=STOP_SECONDS)
         embedded_postgres.stop_left_over(state.database)
 
@@ -210,13 +213,13 @@ def _database(state: State) -> Iterator[str]:
 
 
 def _prepare_database(log: TextIO) -> str:
-    """Migrate and seed; return the id of a package to buy.
+    """Migrate and seed. Return the id of a package to buy.
 
-    Log lines of this process go to `log`, where the service's are: the terminal is for people.
+    Log lines of this process go to `log`, like the service's, and keep the terminal readable.
     """
     print("Migrating and seeding …", flush=True)
     os.environ["DJANGO_SETTINGS_MODULE"] = "mana_credits.settings"
-    import django  # noqa: PLC0415  # its settings need the environment that stands only now
+    import django  # noqa: PLC0415  # its settings read the environment set above
     from django.core.management import call_command  # noqa: PLC0415
     from django.db import connection  # noqa: PLC0415
 
@@ -231,7 +234,7 @@ def _prepare_database(log: TextIO) -> str:
     seed_desk()
     package = seed_packages()
     if seed_community():
-        print("A year of a made-up community is there too.", flush=True)
+        print("Created a demo community with a year of history.", flush=True)
     connection.close_pool()  # type: ignore[attr-defined]
     return str(package.pk)
 
@@ -244,7 +247,7 @@ def _process(name: str, arguments: list[str], state: State) -> Iterator["subproc
             env={**os.environ, "HOST": "127.0.0.1"},
             stdout=log,
             stderr=log,
-            start_new_session=True,  # Ctrl-C in the terminal is for us; we stop it gracefully
+            start_new_session=True,  # the sandbox stops it gracefully; Ctrl-C must not reach it
         )
     state.processes.add(name, process.pid)
     try:
@@ -266,12 +269,12 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", url: str, state: State
                 return
         except (URLError, OSError):
             time.sleep(0.1)
-    raise CannotStart(f"the service does not become ready; its log is {state.log}")
+    raise CannotStart(f"the service did not become ready. Its log is {state.log}")
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     for again in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(again, signal.SIG_IGN)  # a second Ctrl-C must not cut the stopping short
+        signal.signal(again, signal.SIG_IGN)  # a second Ctrl-C must not interrupt the shutdown
     if number == signal.SIGHUP:  # the terminal is gone
         sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
     raise KeyboardInterrupt

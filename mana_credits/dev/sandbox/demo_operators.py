@@ -1,4 +1,4 @@
-"""Demo operators, one of each role, all with one password."""
+"""Demo operators, one of each role, with the same password."""
 
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ OPERATORS = {
 
 
 def seed_staff() -> None:
-    """Make the demo operators, where they are not there already."""
+    """Create the missing demo operators."""
     for name, role in OPERATORS.items():
         user, is_new = User.objects.get_or_create(
             username=name,
@@ -38,7 +38,7 @@ def seed_staff() -> None:
 
 
 def seed_desk() -> None:
-    """Let support correct a balance, and ask a colleague for more, once."""
+    """Post one adjustment by support and one adjustment request that awaits approval, once."""
     sam = Operator("sam", lambda permission: True, address="127.0.0.1")
     why = Why("failed_operation", "The answer never came, see the ticket", "SUP-1041")
     for user_id, amount in (("demo-bob", 5), ("demo-carol", 250)):

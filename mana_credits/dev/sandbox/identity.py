@@ -1,7 +1,7 @@
-"""A stand-in for mana-auth: signs tokens with an Ed25519 key and publishes the public half.
+"""A substitute for mana-auth: signs tokens with an Ed25519 key and publishes the public key.
 
-In a browser it is a page of demo users to click, a session in a cookie, and a token for whoever
-has one: what the pages of the service expect of mana-auth.
+It also serves the parts that the service's pages need: a page to choose a demo user, a session
+cookie, and a token for each session.
 """
 
 import json
@@ -64,7 +64,7 @@ class IdentityProvider:
         self._key = key
 
     def token(self, user_id: str, **claims: Any) -> str:
-        """Return a token for `user_id`; a claim given as None is left out."""
+        """Return a token for `user_id`. A claim given as None is left out."""
         now = int(time.time())
         all_claims = {
             "sub": user_id,
@@ -102,11 +102,11 @@ def read_key(pem: str) -> Ed25519PrivateKey:
 
 @contextmanager
 def serving(key: Ed25519PrivateKey, *, port: int = 0) -> Iterator[IdentityProvider]:
-    """Serve an identity provider on loopback while the context lasts.
+    """Serve an identity provider on loopback during the context.
 
-    `GET /api/auth/jwks` and, with the cookie of a session, `GET /api/auth/token` as mana-auth has
-    them; `GET /?redirectTo=ADDRESS` offers the demo users; `POST /api/auth/token` with
-    `{"user": ID}` gives a demo user's token without asking for a password.
+    It serves the routes of mana-auth: `GET /api/auth/jwks` and, with a session cookie, `GET
+    /api/auth/token`. `GET /?redirectTo=URL` offers the demo users. `POST /api/auth/token` with
+    `{"user": ID}` returns a demo user's token without a password.
     """
     server = ThreadingHTTPServer(("127.0.0.1", port), _Handler)
     server.daemon_threads = True
@@ -190,7 +190,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, status: int, content_type: str, content: bytes) -> None:
         self.send_response(status)
         origin = self.headers.get("Origin", "")
-        if LOCAL.fullmatch(origin):  # a page of this machine may ask with its cookies
+        if LOCAL.fullmatch(origin):  # allows pages on this machine to send requests with cookies
             self.send_header("Access-Control-Allow-Origin", origin)
             self.send_header("Access-Control-Allow-Credentials", "true")
             self.send_header("Vary", "Origin")
@@ -200,4 +200,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: Any) -> None:
-        """Keep quiet: the terminal is for the service."""
+        """Log nothing: the terminal shows the sandbox's own messages."""

@@ -1,7 +1,6 @@
-"""Which processes a run of the sandbox started: kept in its folder, for the run after a kill -9.
+"""A record of the processes that a sandbox run started, for the next run after a kill -9.
 
-A process is recognised by its number and the time at which it started, so that a number that the
-system gave to another process since then stops nothing.
+A process is identified by its pid and its start time, because the system reuses pids.
 """
 
 import json
@@ -15,12 +14,12 @@ import psutil
 from mana_credits.dev.embedded_postgres import wait_until_ended
 
 RUNNER = "sandbox"
-# The start time is computed from the machine's clock, which may have been corrected.
+# The start time is computed from the machine's clock, which may have been corrected since.
 TOLERANCE_SECONDS = 2
 
 
 class Started(NamedTuple):
-    """One line of the record; `make` is the `make run` that started the sandbox, 0 if none did."""
+    """A line of the record. `make` is the pid of the `make run` that started the sandbox, or 0."""
 
     name: str
     pid: int
@@ -38,25 +37,25 @@ class Started(NamedTuple):
 
 
 class Record:
-    """The processes of one folder's sandbox."""
+    """The recorded processes of one folder's sandbox."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def begin(self) -> None:
-        """Forget earlier runs and write down this process, which runs the sandbox."""
+        """Clear earlier runs and record this process, which runs the sandbox."""
         self._write([_describe(RUNNER, os.getpid())._replace(make=started_by_make())])
 
     def add(self, name: str, pid: int) -> None:
-        """Write down a process that this run started."""
+        """Record a process that this run started."""
         self._write([*self._read(), _describe(name, pid)])
 
     def clear(self) -> None:
-        """Forget everything: all of it was stopped."""
+        """Clear the record after all its processes have stopped."""
         self._path.unlink(missing_ok=True)
 
     def orphan(self) -> psutil.Process | None:
-        """Return the sandbox that runs here without the `make run` that started it."""
+        """Return the running sandbox whose `make run` has ended, if there is one."""
         for one in self._read():
             process = one.process()
             if process and one.make not in {0, process.ppid()}:
@@ -64,7 +63,7 @@ class Record:
         return None
 
     def left(self) -> list[psutil.Process]:
-        """Return the processes of earlier runs that still run, this one excepted."""
+        """Return the processes of earlier runs that still run, except this one."""
         running = (one.process() for one in self._read())
         return [one for one in running if one and one.pid != os.getpid()]
 
@@ -81,12 +80,12 @@ class Record:
 
 
 def started_by_make() -> int:
-    """Return the process of the `make run` that started this one, 0 if none did."""
+    """Return the pid of the `make run` that started this process, or 0."""
     return os.getppid() if "MAKELEVEL" in os.environ else 0
 
 
 def stop(processes: list[psutil.Process], *, seconds: float) -> None:
-    """Stop processes with SIGTERM; kill those that still run after so many seconds."""
+    """Stop processes with SIGTERM. Kill those that still run after `seconds`."""
     for process in processes:
         with suppress(psutil.Error):
             process.terminate()

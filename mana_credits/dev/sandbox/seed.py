@@ -1,4 +1,4 @@
-"""Demo users with credits and a little history, made through the ledger."""
+"""Demo users with credits and a short history, posted through the ledger."""
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ SPENDS = (
 
 
 def seed() -> None:
-    """Give the demo users their credits; what is there already stays as it is."""
+    """Post the demo users' credits once. A repeated call posts nothing."""
     for user_id, welcome in (("demo-alice", 500), ("demo-bob", 100), ("demo-carol", 10)):
         ledger.grant(
             user_id,
@@ -57,7 +57,7 @@ PACKAGES = (
 
 
 def seed_packages() -> Package:
-    """Offer the sandbox's packages, where they are not there already; return the first one."""
+    """Create the missing sandbox packages. Return the first package."""
     for order, (name, amount, cents, description) in enumerate(PACKAGES, start=1):
         if not Package.objects.filter(name=name).exists():
             offer = Offer(name, Decimal(amount), cents, description, sort_order=order)
@@ -66,9 +66,9 @@ def seed_packages() -> Package:
 
 
 def seed_community() -> bool:
-    """Make a year of a small community's history, so that every page has something to show.
+    """Create a small community with a year of history, so that every page shows data.
 
-    Returns whether it was made; it is made once.
+    Return whether it was created: a second call does nothing.
     """
     if Balance.objects.filter(pk__startswith="demo-1-").exists():
         return False
@@ -79,7 +79,7 @@ def seed_community() -> bool:
 
 
 def _seed_campaign() -> None:
-    """Give codes away to whoever comes, and let some come, and one guess."""
+    """Create a campaign, redeem nine of its codes and try one invalid code."""
     now = datetime.now(UTC)
     plan = Plan(
         25,

@@ -1,4 +1,4 @@
-"""What the sandbox keeps between runs, in `.sandbox/`: a database, keys, the environment."""
+"""The sandbox's files in `.sandbox/`: database, keys, environment and log."""
 
 import fcntl
 import secrets
@@ -14,7 +14,7 @@ from mana_credits.dev.sandbox.processes import Record
 
 
 class State:
-    """The folder of one sandbox. Secrets are made on the first run and readable by its owner."""
+    """The folder of one sandbox. The first run creates secrets that only the owner can read."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -26,33 +26,33 @@ class State:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep other sandboxes out of the folder. Raises BlockingIOError if one is in it."""
+        """Lock the folder against other sandboxes. Raises BlockingIOError if one uses it."""
         with (self.folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
 
     @property
     def identity_key(self) -> Ed25519PrivateKey:
-        """The key that the sandbox's tokens are signed with."""
+        """Return the private key that signs the sandbox's tokens."""
         return identity.read_key(self._kept("identity.pem", identity.new_key()))
 
     @property
     def service_key(self) -> str:
-        """The key that other services would show."""
+        """Return the service key."""
         return self._kept("service-key", secrets.token_urlsafe(24))
 
     @property
     def webhook_secret(self) -> str:
-        """What the sandbox's Stripe signs its events with."""
+        """Return the secret that signs the events of the sandbox's Stripe."""
         return self._kept("webhook-secret", f"whsec_{secrets.token_urlsafe(24)}")
 
     @property
     def secret_key(self) -> str:
-        """Django's secret."""
+        """Return Django's secret key."""
         return self._kept("secret-key", secrets.token_urlsafe(50))
 
     def write_environment(self, environment: dict[str, str]) -> None:
-        """Leave what `manage.py` needs, to be sourced by a shell."""
+        """Write the environment that `manage.py` needs, for a shell to source."""
         lines = [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
         self._write(self.environment_file, "\n".join(lines) + "\n")
 

@@ -1,12 +1,14 @@
-"""A Stripe on loopback: localstripe with what it lacks, and a page to pay at.
+"""A Stripe server on loopback: localstripe with additions, and a payment page.
 
-`/v1/…` is Stripe's API. What a buyer or a bank would do:
-- `GET /pay/ID`, a page; `POST /pay/ID` with `method=card` (declined-card, sepa, declined-sepa)
-  pays a payment intent, a Checkout Session or a purchase of ours, named by its id;
-- `POST /disputes/ID` opens a dispute of a payment and takes the money; `inquiry=1` only asks, with
-  `amount` about a part; `POST /disputes/ID/won` (lost, warning_closed) ends it, and brings
-  `reinstated` cents back, of a won one all;
-- `POST /refunds/ID/failed` lets a refund fail.
+`/v1/…` is Stripe's API. Other routes do what a buyer or a bank does:
+
+- `GET /pay/ID` shows a payment page. `POST /pay/ID` with `method=card` (or declined-card, sepa,
+  declined-sepa) pays. ID is that of a payment intent, a Checkout Session or a purchase.
+- `POST /disputes/ID` disputes a payment and withdraws the money. `inquiry=1` opens an inquiry
+  instead, `amount` disputes a part. `POST /disputes/ID/won` (or lost, warning_closed) closes the
+  dispute and reinstates `reinstated` cents (default: all if won, else none). `lost` after `won`
+  withdraws the money again.
+- `POST /refunds/ID/failed` makes a refund fail.
 """
 
 import asyncio
@@ -25,7 +27,7 @@ from localstripe.resources import Charge, PaymentIntent, Refund
 from mana_credits.dev.sandbox import stripe_objects
 from mana_credits.dev.sandbox.stripe_objects import PAYMENT_METHODS, Dispute, Session
 
-with warnings.catch_warnings(action="ignore"):  # of its handlers that are no coroutines
+with warnings.catch_warnings(action="ignore"):  # aiohttp's, about sync handlers
     from localstripe import server
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -46,14 +48,14 @@ RECEIPT = """<!doctype html>
 <p>This stands in for Stripe's receipt.</p>"""
 BUTTON = '<button name="method" value="{0}">Pay: {0}</button>'
 CANCEL = '<p><a href="{}">Back without paying</a></p>'
-OUTCOME = '<h1>{}</h1><p>{}</p><p><a href="">Back to the ways to pay</a></p>'
+OUTCOME = '<h1>{}</h1><p>{}</p><p><a href="">Back to the payment methods</a></p>'
 
 
 @contextmanager
 def serving(*, port: int = 0, webhook: str = "", secret: str = "") -> Iterator[str]:
-    """Serve a Stripe on loopback while the context lasts; yield its address.
+    """Serve Stripe on loopback during the context. Yield its URL.
 
-    Events go to the address `webhook`, signed with `secret`; without one they are only listed.
+    Signed events go to the URL `webhook`. Without it, events are only listed.
     """
     stripe_objects.extend()
     loop = asyncio.new_event_loop()
@@ -75,7 +77,7 @@ def serving(*, port: int = 0, webhook: str = "", secret: str = "") -> Iterator[s
 
 @contextmanager
 def telling(webhook: str, secret: str) -> Iterator[None]:
-    """Send the events, signed, to the address `webhook` while the context lasts; none if empty."""
+    """Send signed events to the URL `webhook` during the context. An empty URL sends none."""
     if webhook:
         webhooks.register_webhook("sandbox", webhook, secret, None)
     try:
@@ -85,7 +87,7 @@ def telling(webhook: str, secret: str) -> Iterator[None]:
 
 
 def forget() -> None:
-    """Forget all customers, payments and events."""
+    """Delete all customers, payments and events."""
     resources.store.clear()
 
 
@@ -117,7 +119,7 @@ def _application() -> web.Application:
     app.router.add_post(
         f"{sessions}/{{id}}/expire", server.api_extra(Session._api_expire, sessions)
     )
-    # localstripe's own route calls the method that `extend` replaced.
+    # localstripe's own route calls the method that `extend` has replaced.
     intents = "/v1/payment_intents"
     app.router.add_post(
         f"{intents}/{{id}}/cancel", server.api_extra(PaymentIntent._api_cancel, intents)
@@ -132,7 +134,7 @@ def _application() -> web.Application:
 
 
 def _plainly(handler: Any) -> Handler:
-    """Return localstripe's handler as a coroutine; some of them are plain functions."""
+    """Return localstripe's handler as a coroutine. Some handlers are plain functions."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         found = handler(request)
@@ -176,7 +178,7 @@ async def _pay(request: web.Request) -> web.StreamResponse:
     if session and in_a_browser:
         raise web.HTTPSeeOther(session.success_url)
     if in_a_browser:
-        return _as_page(OUTCOME.format("Paid", "The service hears of it in a second."))
+        return _as_page(OUTCOME.format("Paid", "The service is notified within a second."))
     return server.json_response({"id": intent.id, "status": intent.status})  # type: ignore[no-any-return]
 
 
@@ -213,7 +215,7 @@ async def _fail_refund(request: web.Request) -> web.StreamResponse:
 
 
 def _find(name: str) -> tuple[Session | None, Any]:
-    """Return the session, if any, and the intent, if there is one yet."""
+    """Return the session and the payment intent with this id, each if it exists."""
     for one in resources.store.values():
         if name in {getattr(one, "id", None), _purchase_of(one)}:
             if isinstance(one, Session):

@@ -1,7 +1,7 @@
-"""What localstripe lacks of Stripe: Checkout, disputes, and the events of refunds and debits.
+"""Parts of Stripe that localstripe lacks: Checkout, disputes, events of refunds and debits.
 
-Written the way that localstripe's own objects are, in its store, so that all of them hang together:
-its API shows every attribute and method whose name has no underscore in front.
+The classes follow localstripe's conventions and use its store, so that its own objects can refer to
+them. Its API shows every attribute and method without a leading underscore.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ _failed_later = PaymentIntent._report_async_failure
 
 
 def tell(kind: str, subject: Any) -> None:
-    """Send an event about an object, as it is now."""
+    """Send an event with the current state of an object."""
     resources.schedule_webhook(Event(kind, subject))
 
 
@@ -53,15 +53,15 @@ class Session(StripeObject):
         self.payment_intent: str | None = None
         self._intent_metadata = (data.get("payment_intent_data") or {}).get("metadata")
         if not 1800 <= self.expires_at - self.created <= 86_400:
-            raise UserError(400, "expires_at must be 30 minutes to 24 hours from now")
+            raise UserError(400, "expires_at must be between 30 minutes and 24 hours from now")
 
     @property
     def url(self) -> str | None:
-        """Where the buyer pays."""
+        """Return the URL of the payment page, or None if the session is not open."""
         return f"{self._pay_at}/pay/{self.id}" if self.status == "open" else None
 
     def _intent(self) -> Any:
-        """Return the payment intent, which only paying makes."""
+        """Return the payment intent; create it on the first call. Raises UserError if not open."""
         if self.status != "open":
             raise UserError(400, "This session is no longer open")
         if self.payment_intent is None:
@@ -75,13 +75,13 @@ class Session(StripeObject):
         return PaymentIntent._api_retrieve(self.payment_intent)
 
     def _complete(self, *, paid: bool) -> None:
-        """End it; the money is there, or under way."""
+        """Complete the session. Without `paid`, the payment is still processing."""
         self.status = "complete"
         self.payment_status = "paid" if paid else "unpaid"
         tell("checkout.session.completed", self)
 
     def _hear(self, *, paid: bool) -> None:
-        """Tell how a debit under way ended."""
+        """Report the outcome of a processing debit."""
         if self.status == "complete":
             self.payment_status = "paid" if paid else "unpaid"
             outcome = "succeeded" if paid else "failed"
@@ -96,7 +96,7 @@ class Session(StripeObject):
 
 
 class Dispute(StripeObject):
-    """A buyer's bank wants the money back."""
+    """A dispute of a payment by the buyer's bank."""
 
     object = "dispute"
     _id_prefix = "dp_"
@@ -113,13 +113,19 @@ class Dispute(StripeObject):
         tell("charge.dispute.created", self)
 
     def _withdraw(self) -> None:
-        """Take the money."""
+        """Withdraw the disputed amount."""
         self._move(-self.amount)
         tell("charge.dispute.funds_withdrawn", self)
 
     def _close(self, status: str, reinstated: int | None = None) -> None:
-        """End it: won, lost or warning_closed; `reinstated` cents come back, of a won one all."""
-        self.status = status
+        """Close the dispute as won, lost or warning_closed and reinstate `reinstated` cents.
+
+        By default a won dispute reinstates the whole amount, any other nothing. A dispute that is
+        lost after it was won withdraws its money again.
+        """
+        won_before, self.status = self.status == "won", status
+        if won_before and status == "lost":
+            self._withdraw()
         if reinstated is None:
             reinstated = self.amount if status == "won" else 0
         if reinstated and self.balance_transactions:
@@ -128,16 +134,16 @@ class Dispute(StripeObject):
         tell("charge.dispute.closed", self)
 
     def _move(self, amount: int) -> None:
-        number = len(self.balance_transactions)
-        self.balance_transactions.append(
-            {"id": f"txn_{self.id}_{number}", "amount": amount, "currency": self.currency}
-        )
+        name = f"txn_{self.id}_{len(self.balance_transactions)}"
+        movement = {"id": name, "amount": amount, "currency": self.currency}
+        # A new list: the events that were told before keep theirs.
+        self.balance_transactions = [*self.balance_transactions, movement]
 
 
 def pay(intent: Any, method: str) -> None:
-    """Try to pay with one of PAYMENT_METHODS; a card that is declined raises UserError."""
+    """Pay with one of PAYMENT_METHODS. Raises UserError for a declined card or unknown method."""
     if method not in PAYMENT_METHODS:
-        raise UserError(400, f"Unknown method; there are {', '.join(PAYMENT_METHODS)}")
+        raise UserError(400, f"Unknown method. Allowed: {', '.join(PAYMENT_METHODS)}")
     details = {name: value for name, value in PAYMENT_METHODS[method].items() if name != "card"}
     if card := PAYMENT_METHODS[method].get("card"):
         details["card"] = {**card, **VALID_CARD}
@@ -146,27 +152,27 @@ def pay(intent: Any, method: str) -> None:
     intent.latest_charge = None
     intent._confirm(on_failure_now=intent._report_failure)
     if "sepa" in method:
-        intent.latest_charge.status = "pending"  # localstripe says `succeeded` too early
+        intent.latest_charge.status = "pending"  # localstripe sets `succeeded` too early
         tell("payment_intent.processing", intent)
     if session:
         session._complete(paid="sepa" not in method)
 
 
 def fail_refund(refund: Any) -> None:
-    """Let a refund fail, as a closed account makes it."""
+    """Make a refund fail, as a closed account does."""
     refund.status = "failed"
     tell("refund.failed", refund)
 
 
 def session_of(intent: Any) -> Session | None:
-    """Return the Checkout Session that an intent belongs to."""
+    """Return the Checkout Session of an intent, or None."""
     sessions = (one for one in resources.store.values() if isinstance(one, Session))
     return next((one for one in sessions if one.payment_intent == intent.id), None)
 
 
 @cache
 def extend() -> None:
-    """Teach localstripe's classes what follows; it then keeps nothing on disk."""
+    """Patch localstripe's classes with the functions below, and disable its file storage."""
     resources.Store.dump_to_disk = lambda _: None
     PaymentIntent._api_create = classmethod(_create_intent)
     PaymentIntent._api_cancel = classmethod(_cancel_intent)

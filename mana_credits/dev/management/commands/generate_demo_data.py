@@ -1,4 +1,4 @@
-"""`manage.py generate_demo_data`: a year of a made-up community, for trials and measurements."""
+"""`manage.py generate_demo_data`: create a year of demo data, for trials and measurements."""
 
 import time
 from argparse import ArgumentParser
@@ -15,36 +15,36 @@ from mana_credits.dev.demo.demo_users import Size
 
 
 class Command(BaseCommand):
-    """Fills a database that has no real users."""
+    """Creates demo data in a database without real users."""
 
     help = (
-        "Makes users with a year of history before now: purchases and what became of them, usage "
-        "by operation, grants, refunds, gifts, open reservations, Cloud Sync, corrections. All of "
-        "it is posted by the ledger's own rules, and the books of all that was made are checked "
-        "at the end. A few users do very much, most do little. The same --seed gives the same "
-        "users; a run that was stopped is completed by the same call. Refuses to run where DEBUG "
-        "is off or where there are real users, unless --anyway is given."
+        "Creates users with a year of history: purchases with refunds and disputes, usage by "
+        "operation, grants, refunds, gifts, open reservations, Cloud Sync and corrections. All "
+        "entries are posted under the ledger's own rules, and the books of these users are "
+        "checked at the end. A few users have very many transactions, most have few. The same "
+        "--seed gives the same users. Run the same command again to complete an interrupted run. "
+        "Refuses to run with DEBUG off or beside real users, unless --anyway is given."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take the size, the seed, and that it is to be done anyway."""
+        """Add the size, the seed and --anyway."""
         number = arguments.whole_number
-        parser.add_argument("--users", type=number, default=1_000, help="how many (1,000)")
+        parser.add_argument("--users", type=number, default=1_000, help="number (1,000)")
         parser.add_argument(
-            "--transactions", type=number, default=10_000, help="of all of them together (10,000)"
+            "--transactions", type=number, default=10_000, help="number over all users (10,000)"
         )
-        parser.add_argument("--seed", type=number, default=1, help="what chance grows from (1)")
+        parser.add_argument("--seed", type=number, default=1, help="random seed (1)")
         parser.add_argument(
             "--anyway", action="store_true", help="also with DEBUG off or beside real users"
         )
 
     def handle(self, *, anyway: bool, **options: Any) -> None:
-        """Make the data and check its books; exit with 1 if they do not close."""
+        """Create the data and check its books. Raises CommandError if they do not close."""
         if not anyway:
             _refuse()
         size = Size(options["users"], options["transactions"], options["seed"])
         if size.transactions < size.users:
-            raise CommandError("--transactions are at least one for each of --users")
+            raise CommandError("--transactions must be at least --users")
         began = time.monotonic()
         users = self._make(size)
         seconds = time.monotonic() - began
@@ -82,9 +82,9 @@ def _counted(users: list[str], advance: progress.Advance) -> Iterator[str]:
 
 def _refuse() -> None:
     if not settings.DEBUG:
-        raise CommandError("DEBUG is off: this may be production. --anyway if it is not.")
+        raise CommandError("DEBUG is off: this may be production. Use --anyway if it is not.")
     if community.has_real_users():
-        raise CommandError("There are users here who are no demonstration. --anyway beside them.")
+        raise CommandError("The database has real users. Use --anyway to add demo users.")
 
 
 def _now() -> datetime:

@@ -54,14 +54,14 @@ class Command(BaseCommand):
         with importer.alone():
             self._copy(source)
             importer.prepare()
-            kinds = self._report(importer.findings(), options["report"])
+            tally = self._report(importer.findings(), options["report"])
             counts = importer.counts()
             wrong = self._apply(batch_size, counts["users"][0]) if apply else 0
         new = "imported" if apply else "to import"
         summarise(
             self.stdout,
             {name: f"{there:,} ({missing:,} {new})" for name, (there, missing) in counts.items()}
-            | {f"found: {kind}": count for kind, count in kinds.items()}
+            | {f"found: {kind}": tally.words(kind) for kind in tally.cases}
             | {"took": f"{time.monotonic() - began:,.0f} s"},
         )
         if wrong:
@@ -77,15 +77,15 @@ class Command(BaseCommand):
         except DomainError as refusal:
             raise CommandError(f"{refusal.text}: {refusal.details}") from refusal
 
-    def _report(self, found: Iterable[Finding], path: Path | None) -> Counter[str]:
-        kinds: Counter[str] = Counter()
+    def _report(self, found: Iterable[Finding], path: Path | None) -> "Tally":
+        tally = Tally()
         if path:
-            spreadsheets.write(path, Finding._fields, _counted(found, kinds))
-            return kinds
-        for one in _counted(found, kinds):
+            spreadsheets.write(path, Finding._fields, tally.count(found))
+            return tally
+        for one in tally.count(found):
             whose = f"User {one.user_id}: " if one.user_id else ""
             self.stdout.write(f"{whose}{one.sentence} ({one.kind}).")
-        return kinds
+        return tally
 
     def _apply(self, batch_size: int, users: int) -> int:
         for work in importer.work(batch_size=batch_size, now=datetime.now(UTC)):
@@ -99,7 +99,25 @@ class Command(BaseCommand):
         return wrong
 
 
-def _counted(found: Iterable[Finding], kinds: Counter[str]) -> Iterator[Finding]:
-    for one in found:
-        kinds[one.kind] += 1
-        yield one
+class Tally:
+    """How many cases of each kind were found, and what doubled charges took too much."""
+
+    def __init__(self) -> None:
+        self.cases: Counter[str] = Counter()
+        self._surplus: Counter[str] = Counter()
+        self._credits: Counter[str] = Counter()
+
+    def count(self, found: Iterable[Finding]) -> Iterator[Finding]:
+        """Yield the findings and count them."""
+        for one in found:
+            self.cases[one.kind] += 1
+            if one.surplus:
+                self._surplus[one.kind] += int(one.surplus)
+                self._credits[one.kind] += int(one.credits)
+            yield one
+
+    def words(self, kind: str) -> str:
+        """Return the counts of a kind: `65 (278 surplus charges, 8,340 credits)`."""
+        surplus, credits_ = self._surplus[kind], self._credits[kind]
+        more = f" ({surplus:,} surplus charges, {credits_:,} credits)" if surplus else ""
+        return f"{self.cases[kind]:,}{more}"

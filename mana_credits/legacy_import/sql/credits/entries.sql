@@ -39,8 +39,8 @@ WITH entries AS (
     FROM legacy_entries WHERE type = 'purchase'
 ), named AS (
     SELECT e.id, p.id AS purchase_id, row_number() OVER (
-               PARTITION BY p.id ORDER BY e.created_at, e.id) AS place
-    FROM entries e JOIN legacy_purchases p ON p.user_id = e.user_id AND p.credits = e.amount
+               PARTITION BY p.id ORDER BY p.credits <> e.amount, e.created_at, e.id) AS place
+    FROM entries e JOIN legacy_purchases p ON p.user_id = e.user_id
      AND (e.purchase = p.id::text
           OR e.purchase IS NULL AND e.payment = p.stripe_payment_intent_id)
 ), nameless AS (
@@ -64,6 +64,37 @@ LEFT JOIN (
 ) p USING (user_id, amount)
 WHERE u.id IS NOT NULL OR p.id IS NOT NULL;
 
+-- A completed purchase whose entry is missing was credited if exactly its credits are in the balance.
+CREATE TEMP TABLE legacy_lost AS
+WITH uncredited AS (
+    SELECT id, user_id, credits, sum(credits) OVER (PARTITION BY user_id) AS missing,
+           coalesce(completed_at, created_at) AS created_at, md5('purchase:' || id)::uuid AS entry_id
+    FROM legacy_purchases
+    WHERE status = 'completed' AND id NOT IN (SELECT purchase_id FROM legacy_credited)
+)
+SELECT u.* FROM uncredited u JOIN legacy_balances b USING (user_id)
+WHERE b.balance - u.missing = (
+    SELECT coalesce(sum(amount), 0) FROM legacy_entries e WHERE e.user_id = u.user_id
+) - (
+    SELECT coalesce(sum(amount), 0) FROM legacy_reservations r
+    WHERE r.user_id = u.user_id AND r.status = 'reserved'
+);
+
+INSERT INTO legacy_entries
+SELECT entry_id, user_id, 'purchase', credits, 'stripe', 'Purchase',
+       jsonb_build_object('purchaseId', id), NULL::text, NULL::text, NULL::uuid, created_at, true,
+       false
+FROM legacy_lost;
+
+INSERT INTO legacy_credited SELECT entry_id, id, 1 FROM legacy_lost;
+
+INSERT INTO legacy_findings (kind, user_id, row_id, sentence)
+SELECT 'purchase status', user_id, id,
+       format('purchase %s is completed, its transaction is missing and the balance has its %s '
+              'credits; the transaction is made here', id, credits)
+FROM legacy_lost;
+
+
 UPDATE legacy_entries e SET cause = 'purchase:' || c.purchase_id
 FROM legacy_credited c WHERE c.id = e.id AND c.place = 1;
 
@@ -78,6 +109,19 @@ SELECT 'unexplained credit', user_id, id,
 FROM legacy_entries
 WHERE type = 'purchase' AND id NOT IN (SELECT id FROM legacy_credited);
 
+
+-- A purchase has the credits that it was credited with.
+WITH changed AS (
+    UPDATE legacy_purchases p SET credits = e.amount
+    FROM legacy_credited c JOIN legacy_entries e USING (id), legacy_purchases agreed
+    WHERE c.purchase_id = p.id AND c.place = 1 AND e.amount <> p.credits AND agreed.id = p.id
+    RETURNING p.user_id, p.id, agreed.credits AS agreed, p.credits
+)
+INSERT INTO legacy_findings (kind, user_id, row_id, sentence)
+SELECT 'purchase status', user_id, id,
+       format('purchase %s of %s credits was credited with %s; it is of %s here',
+              id, agreed, credits, credits)
+FROM changed;
 
 -- A purchase is paid if an entry credited it, whatever status later events left it in.
 CREATE TEMP TABLE legacy_paid AS

@@ -9,7 +9,9 @@ CREATE TEMP TABLE legacy_findings (
     balance numeric,
     rows numeric,
     open numeric,
-    difference numeric
+    difference numeric,
+    surplus numeric,
+    credits numeric
 );
 
 CREATE OR REPLACE FUNCTION pg_temp.is_user(id text) RETURNS boolean

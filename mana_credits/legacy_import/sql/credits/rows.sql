@@ -39,7 +39,7 @@ WHERE b.user_id = s.user_id;
 INSERT INTO credits.purchases (
     id, user_id, package_id, credits, price_euro_cents, status, stripe_customer_id,
     stripe_payment_intent_id, metadata, transaction_id, created_at, completed_at, quarantined_at,
-    quarantine_reason)
+    quarantine_reason, quarantined_intent)
 SELECT p.id, p.user_id, p.package_id, p.credits, p.price_euro_cents,
        CASE WHEN paid.id IS NOT NULL THEN 'completed'
             WHEN p.status = 'completed' THEN 'pending' ELSE p.status END,
@@ -50,7 +50,9 @@ SELECT p.id, p.user_id, p.package_id, p.credits, p.price_euro_cents,
        p.metadata, paid.entry_id, p.created_at, paid.completed_at,
        CASE WHEN paid.id IS NULL AND p.status = 'completed' THEN %(now)s::timestamptz END,
        CASE WHEN paid.id IS NULL AND p.status = 'completed'
-            THEN 'Completed in the earlier service, whose ledger never credited it.' END
+            THEN 'Completed in the earlier service, whose ledger never credited it.' END,
+       CASE WHEN paid.id IS NULL AND p.status = 'completed'
+            THEN nullif(p.stripe_payment_intent_id, '') END
 FROM legacy_users u JOIN legacy_purchases p USING (user_id) LEFT JOIN legacy_paid paid USING (id)
 WHERE u.position BETWEEN %(first)s AND %(last)s
 ORDER BY p.created_at, p.id
@@ -58,7 +60,8 @@ ON CONFLICT (id) DO NOTHING;
 
 -- Those of an earlier run that were paid or given up there since.
 UPDATE credits.purchases p SET
-    status = 'completed', transaction_id = paid.entry_id, completed_at = paid.completed_at,
+    status = 'completed', credits = l.credits, transaction_id = paid.entry_id,
+    completed_at = paid.completed_at,
     stripe_payment_intent_id = coalesce(p.stripe_payment_intent_id,
                                         nullif(l.stripe_payment_intent_id, ''),
                                         'imported:' || l.id)

@@ -72,22 +72,6 @@ SELECT 'totals', user_id,
 FROM legacy_users WHERE (total_earned, total_spent) <> (earned, spent);
 
 
--- What a subscriber paid for last, which the earlier service forgot with the next change.
-CREATE TEMP TABLE legacy_sync_payments AS
-SELECT DISTINCT ON (user_id) user_id, created_at AS paid_from,
-       created_at + pg_temp.interval_of(metadata ->> 'interval') AS paid_until
-FROM legacy_entries
-WHERE type = 'usage' AND app_id = 'sync'
-  AND metadata ->> 'type' IN ('sync_subscription', 'sync_renewal')
-  AND user_id IN (SELECT user_id FROM legacy_sync_subscriptions)
-ORDER BY user_id, created_at DESC, id;
-
-INSERT INTO legacy_findings (kind, user_id, sentence)
-SELECT 'subscription', user_id, 'Cloud Sync is active and was never going to be charged; it is off here'
-FROM legacy_sync_subscriptions
-WHERE active AND NOT is_gifted AND next_charge_at IS NULL;
-
-
 -- Filled anew with each batch.
 CREATE TEMP TABLE legacy_new (LIKE legacy_entries);
 ALTER TABLE legacy_new ADD opening boolean NOT NULL DEFAULT false;

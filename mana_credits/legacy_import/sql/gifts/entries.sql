@@ -34,7 +34,7 @@ FROM legacy_redeemed WHERE place > 1;
 -- that expires gifts sees to it.
 CREATE TEMP TABLE legacy_gifts AS
 SELECT g.id, g.code, g.creator_id, g.total_credits, g.message, g.created_at, g.updated_at,
-       g.creator_name, nullif(btrim(g.target_email), '') AS target_email,
+       g.creator_name, nullif(btrim(g.target_email), '') AS target_email, g.type AS type_there,
        row_number() OVER (ORDER BY g.created_at, g.id) AS position,
        CASE WHEN r.id IS NOT NULL THEN 'depleted' WHEN g.status = 'depleted' THEN 'refunded'
             WHEN g.status = 'expired' THEN 'active' ELSE g.status END AS status,
@@ -132,3 +132,22 @@ SELECT 'expired gift', creator_id, id,
        format('gift %s of %s credits expired on %s and is %s; expire_gifts gives them back', id,
               total_credits, (expires_at AT TIME ZONE 'UTC')::date, status_there)
 FROM legacy_gifts WHERE status = 'active' AND expires_at <= now();
+
+
+-- An address in which a character only looks like ASCII, or a long one, is nobody's.
+ALTER TABLE legacy_gifts ADD address text;
+UPDATE legacy_gifts SET address = CASE
+    WHEN target_email ~ '[\u037e\u1fef\u212a]' OR char_length(target_email) > 320
+    THEN id || '@nobody.invalid'
+    ELSE lower(normalize(target_email, NFC)) END;
+
+INSERT INTO legacy_findings (kind, user_id, row_id, sentence)
+SELECT 'gift type', creator_id, id,
+       format('gift %s of %s credits, %s, is %s %s', id, total_credits, status_there, type_there,
+              CASE WHEN address IS NULL
+                   THEN 'without an address; it is simple here'
+                   WHEN address LIKE '%@nobody.invalid'
+                   THEN 'for an address that nobody can have; its creator can cancel it'
+                   ELSE 'with an address; it is personalised here' END)
+FROM legacy_gifts
+WHERE (address IS NULL) <> (type_there = 'simple') OR address LIKE '%@nobody.invalid';

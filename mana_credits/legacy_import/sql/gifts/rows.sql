@@ -5,15 +5,6 @@ SELECT FROM gifts.gift_codes c JOIN legacy_gifts g USING (id)
 WHERE g.position BETWEEN %(first)s AND %(last)s AND c.status = 'active'
 ORDER BY c.id FOR UPDATE OF c;
 
--- An address in which a character only looks like ASCII, or a long one, is nobody's; the creator
--- can cancel such a gift.
-WITH addressed AS (
-    SELECT *, CASE
-        WHEN target_email ~ '[\u037e\u1fef\u212a]' OR char_length(target_email) > 320
-        THEN id || '@nobody.invalid'
-        ELSE lower(normalize(target_email, NFC)) END AS address
-    FROM legacy_gifts WHERE position BETWEEN %(first)s AND %(last)s
-)
 INSERT INTO gifts.gift_codes (
     id, code, creator_id, creator_name, total_credits, type, status, target_email, message,
     expires_at, payment_id, created_at, updated_at)
@@ -22,7 +13,7 @@ SELECT id, code, creator_id,
            creator_name, '[\u0001-\u001f\u007f-\u009f]+', ' ', 'g')), 100)), '') END,
        total_credits, CASE WHEN address IS NULL THEN 'simple' ELSE 'personalized' END, status,
        address, nullif(left(message, 500), ''), expires_at, payment_id, created_at, updated_at
-FROM addressed ORDER BY position
+FROM legacy_gifts WHERE position BETWEEN %(first)s AND %(last)s ORDER BY position
 ON CONFLICT (id) DO NOTHING;
 
 UPDATE gifts.gift_codes c SET status = g.status, updated_at = g.updated_at

@@ -1,13 +1,13 @@
-"""`manage.py erase_people`: complete the erasures that were left to the worker."""
+"""`manage.py erase_people`: complete the recorded erasures."""
 
 from credits.management.job_command import JobCommand
 
 
 class Command(JobCommand):
-    """Erases whoever is to be erased."""
+    """Completes the recorded erasures."""
 
     help = (
-        "Completes the erasures that services asked for and that were too long for a request. The "
-        "worker does it every 10 seconds. Safe at any time, also in several processes."
+        "Completes erasures that services requested and that were too long for the request. The "
+        "worker does this every 10 seconds. Safe at any time, also in several processes."
     )
     job = "erase_people"

@@ -1,4 +1,4 @@
-"""`manage.py erase_user`: take a person's data out of everything, keep the numbers."""
+"""`manage.py erase_user`: delete a person's data and keep the numbers of the ledger."""
 
 from argparse import ArgumentParser
 from collections.abc import Generator, Iterator
@@ -15,28 +15,28 @@ from mana_credits.privacy.erasure import Erased
 
 
 class Command(BaseCommand):
-    """Erases a person, or says what that would do."""
+    """Erases a person. Without --apply, reports the changes only."""
 
     help = (
-        "Moves all that a user has to a random id and removes names, e-mail addresses, texts, "
-        "metadata, idempotency keys and the link to Stripe; the numbers of the ledger stay. Open "
-        "reservations are released and the person's gifts returned first. Without --apply it only "
-        "says what it would do: the rows of the history are counted, and everything else is tried "
-        "and undone. Addresses of gifts that the user redeemed are known; name others with "
-        "--email, so that gifts sent there are found too. "
-        "There is no way back: use export_user before, if the person wants their data."
+        "Moves all of a user's rows to a random id and deletes names, e-mail addresses, texts, "
+        "metadata, idempotency keys and the link to Stripe. The numbers of the ledger stay. Open "
+        "reservations are released and the person's gifts returned first. Without --apply, the "
+        "command only reports the changes: it counts the rows of the history, and it makes and "
+        "rolls back all other changes. The service knows the addresses of gifts that the user "
+        "redeemed. Add other addresses with --email, so that gifts sent there are found too. "
+        "This cannot be undone. Run export_user first if the person wants their data."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take the user, their addresses, and that it is meant."""
+        """Add the user id, their e-mail addresses and --apply."""
         parser.add_argument("user_id", help="the user's id in mana-auth")
         parser.add_argument(
-            "--email", action="append", default=[], help="an address of theirs; may be repeated"
+            "--email", action="append", default=[], help="the user's address; may be repeated"
         )
         progress.add_apply(parser)
 
     def handle(self, *, user_id: str, email: list[str], apply: bool, **options: Any) -> None:
-        """Erase, check the books of what is left, and count; or count what that would change."""
+        """Erase, check the books of the pseudonym and report; without --apply, only report."""
         if not apply:
             with _undone():
                 steps = erasure.erasing(user_id, addresses=email, count_only=True)
@@ -53,13 +53,13 @@ class Command(BaseCommand):
 
     def _tell(self, erased: Erased, *, apply: bool) -> None:
         if not erased.rows:
-            self.stdout.write("Nothing is known of this user.")
+            self.stdout.write("This user is unknown.")
             return
         progress.summarise(self.stdout, dict(sorted(erased.rows.items())))
         if apply:
-            self.stdout.write(f"Erased: what is left belongs to {erased.pseudonym}.")
+            self.stdout.write(f"Erased. The remaining rows belong to {erased.pseudonym}.")
         else:
-            self.stdout.write("Nothing was changed. With --apply all of this is erased.")
+            self.stdout.write("Nothing was changed. Use --apply to erase these rows.")
 
 
 def _result(steps: Generator[int, None, Erased], *, advance: progress.Advance) -> Erased:
@@ -73,7 +73,7 @@ def _result(steps: Generator[int, None, Erased], *, advance: progress.Advance) -
 
 @contextmanager
 def _undone() -> Iterator[None]:
-    """Undo what the block does."""
+    """Roll back the changes of the block."""
     with transaction.atomic():
         yield
         transaction.set_rollback(True)

@@ -1,4 +1,4 @@
-"""`manage.py export_user`: everything about a person, for a data request."""
+"""`manage.py export_user`: export a person's data for a data request."""
 
 from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator
@@ -15,26 +15,26 @@ from mana_credits.privacy import export
 
 
 class Command(BaseCommand):
-    """Writes a person's data; changes nothing."""
+    """Writes a person's data as JSON. Changes nothing."""
 
     help = (
-        "Writes everything that is kept about a user as JSON, row by row, as of one moment: "
-        "balance, transactions, purchases, reservations, gifts, events of Stripe and the rest. "
-        "With --output to a file that only you can read, without to standard output. Exits with 1 "
-        "when nothing is known of the user."
+        "Writes all rows about a user as JSON, as of one point in time: balance, transactions, "
+        "purchases, reservations, gifts, Stripe events and all others. With --output, writes a "
+        "file that only you can read; otherwise writes to standard output. Exits with 1 if the "
+        "user is unknown."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take the user and where to write to."""
+        """Add the user id and the output file."""
         parser.add_argument("user_id", help="the user's id in mana-auth")
         parser.add_argument("--output", type=Path, help="the file to write")
 
     def handle(self, *, user_id: str, output: Path | None, **options: Any) -> None:
-        """Write the document."""
+        """Write the document. Raises CommandError for an unknown user."""
         parts = export.document(user_id, now=datetime.now(UTC))
         first = next(parts, None)
         if first is None:
-            raise CommandError(f"Nothing is known of the user {user_id}.")
+            raise CommandError(f"The user {user_id} is unknown.")
         whole = chain([first], parts)
         if output is None:
             for part in whole:
@@ -47,14 +47,14 @@ class Command(BaseCommand):
 
 
 def _counted(parts: Iterable[str], advance: Advance) -> Iterator[str]:
-    """Yield the parts; report the rows in each, which are its lines."""
+    """Yield the parts, and advance the progress by the rows (lines) of each."""
     for part in parts:
         yield part
         advance(part.count("\n"))
 
 
 def _save(parts: Iterable[str], path: Path) -> None:
-    """Write the whole file beside its place first: no run leaves half of one there."""
+    """Write a temporary file and rename it, so that an interrupted run leaves no partial file."""
     draft = path.with_name(f".{path.name}.part")
     draft.touch(mode=0o600)
     with draft.open("w", encoding="utf-8") as file:

@@ -1,0 +1,36 @@
+"""A user with a long history is erased."""
+
+import time
+
+from bench import database
+from bench.chaos.experiment import Experiment
+from bench.chaos.site import Site
+
+MOVEMENTS = 300_000
+ANSWERED_WITHIN = 1
+PATH = f"/api/v1/internal/credits/balance/{database.USER}"
+LEFT = "SELECT count(*) FROM credits.balances WHERE user_id = %s"
+
+
+def lengthen(site: Site) -> None:
+    """Give the user their history."""
+    database.grow(site.database_url, transactions=0, of_one_user=MOVEMENTS)
+
+
+def erase(site: Site) -> str:
+    """Ask for the erasure; let a worker finish it, if it is not finished then."""
+    began = time.monotonic()
+    status, _, content = site.ask("DELETE", PATH, timeout=60)
+    seconds = time.monotonic() - began
+    told = f"{status} after {seconds:.1f} s for {MOVEMENTS:,} movements: {content.decode()}"
+    assert status == 200, told
+    assert seconds < ANSWERED_WITHIN, told
+    worked = time.monotonic()
+    ran = site.manage("worker", "--once", timeout=120)
+    assert site.sql(LEFT, database.USER) == [(0,)], f"not erased: {ran.stderr[-500:]}"
+    return f"{told}; erased {time.monotonic() - worked:.0f} s later by the worker"
+
+
+EXPERIMENTS = (
+    Experiment("13", "erasure of a long history", erase, prepare=lengthen, own_server=True),
+)

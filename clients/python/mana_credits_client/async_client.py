@@ -1,0 +1,159 @@
+"""The client for asyncio."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from uuid import UUID, uuid4
+
+import httpx
+
+from mana_credits_client import requests
+from mana_credits_client.requests import RETRIED, optional
+from mana_credits_client.wire import AuthenticatedClient, models
+from mana_credits_client.wire.api.internal import (
+    internal_commit,
+    internal_release,
+    internal_reserve,
+    internal_use,
+)
+from mana_credits_client.wire.models import Error
+from mana_credits_client.wire.types import Response
+
+Answer = TypeVar("Answer")
+
+
+class AsyncCredits:
+    """A service's access to the credits of all users; safe to share between tasks.
+
+    `key` is the service key. `timeout` are seconds for one attempt.
+    """
+
+    def __init__(self, url: str, key: str, *, attempts: int = 4, timeout: float = 10) -> None:
+        self._attempts = attempts
+        self._wire = AuthenticatedClient(
+            url,
+            token=key,
+            prefix="",
+            auth_header_name="X-Service-Key",
+            timeout=httpx.Timeout(timeout),
+        )
+
+    async def call(
+        self, send: Callable[..., Awaitable[Response[Error | Answer]]], /, **arguments: Any
+    ) -> Answer:
+        """Call `asyncio_detailed` of a module of `wire.api`, with retries, and return its answer.
+
+        Pass an `idempotency_key` to everything that changes something, or a retry may change it
+        twice. Raises CreditsError, and httpx.TransportError when no attempt was answered.
+        """
+        for attempt in range(self._attempts):
+            last = attempt + 1 == self._attempts
+            try:
+                response = await send(client=self._wire, **arguments)
+            except httpx.TransportError:
+                if last:
+                    raise
+                await asyncio.sleep(requests.pause(attempt, None))
+                continue
+            if last or response.status_code not in RETRIED:
+                break
+            await asyncio.sleep(
+                requests.pause(attempt, requests.CreditsError(response).retry_after)
+            )
+        return requests.parsed(response)
+
+    async def use(
+        self,
+        user_id: str,
+        *,
+        app_id: str,
+        description: str,
+        amount: float | None = None,
+        operation: str | None = None,
+        quantity: int | None = None,
+        key: str | None = None,
+    ) -> models.UseCreditsResponse:
+        """Spend the user's credits: `amount`, or the price of an `operation`.
+
+        A `key` makes a later call of yours a replay. Raises CreditsError, such as
+        `insufficient_credits`.
+        """
+        by_operation = {"quantity": optional(quantity)} if operation else {}
+        body = requests.spend_body(
+            user_id,
+            amount=amount,
+            operation=operation,
+            app_id=app_id,
+            description=description,
+            **by_operation,
+        )
+        return await self.call(
+            internal_use.asyncio_detailed, body=body, idempotency_key=key or str(uuid4())
+        )
+
+    def hold(
+        self,
+        user_id: str,
+        *,
+        reason: str,
+        amount: float | None = None,
+        operation: str | None = None,
+        quantity: int | None = None,
+        key: str | None = None,
+    ) -> "AsyncHold":
+        """Return an async context manager that holds credits, then spends them on success."""
+        by_operation = {"quantity": optional(quantity)} if operation else {}
+        body = requests.reserve_body(
+            user_id, amount=amount, operation=operation, reason=reason, **by_operation
+        )
+        return AsyncHold(self, body, key or str(uuid4()))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._wire.get_async_httpx_client().aclose()
+
+
+class AsyncHold:
+    """Credits held for the length of a block.
+
+    The block may call `used` with what was really used. An exception releases the credits.
+    """
+
+    id: UUID
+
+    def __init__(self, client: AsyncCredits, body: requests.Reserve, key: str) -> None:
+        self._client, self._body, self._key = client, body, key
+        self._amount: float | None = None
+
+    def used(self, amount: float) -> None:
+        """Spend only `amount` of what is held; 0 spends nothing."""
+        self._amount = amount
+
+    async def __aenter__(self) -> Self:
+        answer = await self._client.call(
+            internal_reserve.asyncio_detailed, body=self._body, idempotency_key=self._key
+        )
+        self.id = answer.reservation_id
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is not None or self._amount == 0:
+            await self._client.call(
+                internal_release.asyncio_detailed,
+                body=models.ReleaseReservationRequest(reservation_id=self.id),
+                idempotency_key=f"{self._key}:release",
+            )
+            return
+        await self._client.call(
+            internal_commit.asyncio_detailed,
+            body=models.CommitReservationRequest(
+                reservation_id=self.id, amount=optional(self._amount)
+            ),
+            idempotency_key=f"{self._key}:commit",
+        )

@@ -1,0 +1,142 @@
+"""Caps of service keys, exact under concurrency: the movement and its count commit together.
+
+A movement is posted first, then counted. A count above the cap rolls the movement back. Replays
+move nothing and are not counted. Without a cap nothing here costs a round trip.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, time
+from decimal import Decimal
+from typing import Protocol, TypeVar
+
+from django.db import connection, transaction
+
+from credits.errors import DomainError
+from credits.ledger import ledger, spend_batches
+from credits.ledger.posting import Origin
+from credits.ledger.spend_batches import BalanceAfter, Spend, Spent
+from credits.principals import Service
+
+GRANTS = "daily_grants"
+REFUNDS = "daily_refunds"
+SPEND_PER_USER = "daily_spend_per_user"
+
+
+class CapReached(DomainError):
+    """The service's key would move more credits today than it may. Details: `cap`, `limit`."""
+
+    code = "cap_reached"
+    status = 403
+    message = "The service key's cap for today is reached"
+
+
+class Replayable(Protocol):
+    """The result of a verb of the ledger."""
+
+    @property
+    def replayed(self) -> bool:
+        """Whether nothing was moved."""
+
+
+Result = TypeVar("Result", bound=Replayable)
+
+_ADD = """
+    INSERT INTO credits.service_totals AS total (service, day, cap, credits)
+    SELECT %(service)s, %(day)s, %(cap)s, %(amount)s WHERE %(amount)s <= %(limit)s
+    ON CONFLICT (service, day, cap) DO UPDATE SET credits = total.credits + excluded.credits
+    WHERE total.credits + excluded.credits <= %(limit)s
+"""
+# The caller has just moved the user's balance, so it holds the lock on that row until it commits:
+# no other spend of the user can be counted at the same time.
+_SPENT = """
+    SELECT (
+        SELECT coalesce(-sum(amount), 0) FROM credits.transactions
+        WHERE user_id = %(user_id)s AND created_at >= %(since)s
+          AND type = 'usage' AND actor = %(actor)s
+    ) + (
+        SELECT coalesce(sum(amount), 0) FROM credits.reservations
+        WHERE user_id = %(user_id)s AND status = 'open' AND actor = %(actor)s
+    )
+"""
+
+
+def counted(
+    service: Service, cap: str, amount: Decimal, post: Callable[[], Result], *, now: datetime
+) -> Result:
+    """Return what `post` returns; count its `amount` of credits against the cap of the service.
+
+    Raises CapReached, and then nothing was moved.
+    """
+    limit = service.caps.get(cap)
+    if limit is None:
+        return post()
+    with transaction.atomic():
+        result = post()
+        if not result.replayed:
+            _add(service, cap, amount, limit, now)
+        return result
+
+
+def spending(
+    service: Service, user_id: str, spend: Callable[[], Result], *, now: datetime
+) -> Result:
+    """Return what `spend` returns, a usage or a hold of the user's credits.
+
+    What the service spent today for the user and what it holds stays within its cap. Raises
+    CapReached, and then nothing was moved.
+    """
+    limit = service.caps.get(SPEND_PER_USER)
+    if limit is None:
+        return spend()
+    with transaction.atomic():
+        result = spend()
+        if not result.replayed and _spent_today(service, user_id, now) > limit:
+            raise CapReached(cap=SPEND_PER_USER, limit=limit)
+        return result
+
+
+def spend_all(
+    service: Service, items: Sequence[Spend], *, origin: Origin, now: datetime
+) -> list[Spent | DomainError]:
+    """Post a batch of spends; under a cap one after the other, each refused alone."""
+    if SPEND_PER_USER not in service.caps:
+        return spend_batches.spend_all(items, origin=origin)
+    return [_spend_one(service, item, origin, now) for item in items]
+
+
+def _spend_one(service: Service, item: Spend, origin: Origin, now: datetime) -> Spent | DomainError:
+    keyed = origin._replace(key=item.key)
+    try:
+        posting = spending(
+            service,
+            item.user_id,
+            lambda: ledger.spend(item.user_id, item.amount, memo=item.memo, origin=keyed),
+            now=now,
+        )
+    except DomainError as refusal:
+        return refusal
+    balance = posting.balance
+    after = BalanceAfter(balance.posted, balance.held, balance.total_earned, balance.total_spent)
+    return Spent(posting.transaction, after, posting.replayed)
+
+
+def _add(service: Service, cap: str, amount: Decimal, limit: Decimal, now: datetime) -> None:
+    values = {
+        "service": service.name,
+        "day": now.date(),
+        "cap": cap,
+        "amount": amount,
+        "limit": limit,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_ADD, values)
+        if cursor.rowcount == 0:
+            raise CapReached(cap=cap, limit=limit)
+
+
+def _spent_today(service: Service, user_id: str, now: datetime) -> Decimal:
+    since = datetime.combine(now.date(), time.min, UTC)
+    with connection.cursor() as cursor:
+        cursor.execute(_SPENT, {"user_id": user_id, "since": since, "actor": service.actor})
+        spent: Decimal = cursor.fetchone()[0]
+    return spent

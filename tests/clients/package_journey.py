@@ -1,0 +1,104 @@
+"""What a service does with the package: run by the generators' Python, with lossy answers."""
+
+import asyncio
+import os
+from contextlib import suppress
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import example
+import httpx
+from mana_credits_client import AsyncCredits, Credits, CreditsError, InvalidMessage, verify
+from mana_credits_client.wire import models
+from mana_credits_client.wire.api.internal import internal_balance, internal_grant
+from standardwebhooks import Webhook
+
+USER = f"client-{uuid4()}"
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+def grant(amount: float) -> None:
+    """Grant credits by an operation that has no method of its own."""
+    body = models.GrantRequest(
+        user_id=USER, amount=amount, reason="welcome", reference_id=str(uuid4())
+    )
+    example.credits.call(internal_grant.sync_detailed, body=body, idempotency_key=str(uuid4()))
+
+
+def refused() -> None:
+    """Expect refusals to name what is missing."""
+    assert example.answer(USER, "why", "1").startswith("insufficient_credits"), USER
+    try:
+        example.draw(USER, 7)
+    except CreditsError as error:
+        found = (error.status, error.code, error.details["required"])
+    assert found == (402, "insufficient_credits", 10), found
+
+
+def spend() -> None:
+    """Spend and hold while each first answer is lost: everything moves once."""
+    grant(100)
+    assert example.answer(USER, "why", "2") == "WHY"
+    assert example.answer(USER, "why", "2") == "WHY"  # a replay
+    assert example.available(USER) == 95, example.available(USER)
+    example.draw(USER, 7)
+    assert example.available(USER) == 93.6, example.available(USER)
+    hold = example.credits.hold(USER, operation="ai_chat_gpt4", reason="chat")
+    with suppress(ZeroDivisionError), hold:
+        1 / 0  # noqa: B018  # the work fails, so nothing is spent
+    assert example.available(USER) == 93.6, example.available(USER)
+
+
+async def spend_async() -> None:
+    """Do the same in tasks of one loop."""
+    client = AsyncCredits(os.environ["URL"], os.environ["KEY"])
+
+    async def one() -> None:
+        async with client.hold(USER, amount=2, reason="image") as hold:
+            hold.used(1)
+
+    await asyncio.gather(*(one() for _ in range(5)))
+    await client.use(USER, amount=0.6, app_id="chat", description="Message")
+    answer = await client.call(internal_balance.asyncio_detailed, user_id=USER)
+    assert answer.balance == 88, answer
+    await client.close()
+
+
+def give_up() -> None:
+    """Expect the error of the transport when no attempt is answered."""
+    try:
+        Credits("http://127.0.0.1:9", "key", attempts=2).use(
+            USER, amount=1, app_id="a", description="b"
+        )
+    except httpx.ConnectError:
+        return
+    raise AssertionError("nobody listens there")
+
+
+def messages() -> None:
+    """Verify messages: a signed one, a forged one, one from long ago."""
+    now = datetime.now(UTC)
+    body = '{"type":"balance.low"}'
+
+    def headers(moment: datetime) -> dict[str, str]:
+        return {
+            "Webhook-Id": "m1",
+            "Webhook-Timestamp": str(int(moment.timestamp())),
+            "Webhook-Signature": Webhook(SECRET).sign("m1", moment, body),
+        }
+
+    assert verify(body, headers(now), secret=SECRET) == {"type": "balance.low"}
+    for forged, moment in ((body + " ", now), (body, datetime(2026, 1, 1, tzinfo=UTC))):
+        try:
+            verify(forged, headers(moment), secret=SECRET)
+        except InvalidMessage:
+            continue
+        raise AssertionError(forged)
+
+
+if __name__ == "__main__":
+    refused()
+    spend()
+    asyncio.run(spend_async())
+    give_up()
+    messages()
