@@ -4,6 +4,7 @@ An item that is refused does not stop the others. With their keys a whole batch 
 """
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -101,11 +102,12 @@ def _post(items: list[dict[str, Any]], origin: Origin) -> list[Spent | DomainErr
         request_id=origin.request_id,
         at=origin.at,
     )
+    for outcome, count in Counter(answer.outcome for answer in answers).items():
+        movements(Transaction.Type.USAGE, outcome).inc(count)
     return [_outcome(answer) for answer in answers]
 
 
 def _outcome(answer: _Answer) -> Spent | DomainError:
-    movements(Transaction.Type.USAGE, answer.outcome).inc()
     balance = BalanceAfter(answer.posted, answer.held, answer.total_earned, answer.total_spent)
     if answer.outcome in DONE and answer.entry is not None:
         return Spent(answer.entry, balance, replayed=answer.outcome == "replayed")
