@@ -19,7 +19,7 @@ _GROUPS = {LENGTH: 5, EARLIER_LENGTH: 4}
 
 
 def new_code() -> str:
-    """Return a random code of 2 ** 50. A collision is too unlikely to be worth a retry."""
+    """Return one of 2 ** 50 random codes. A collision is too unlikely to be worth a retry."""
     return "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
 
 

@@ -159,9 +159,9 @@ def test_a_longer_or_backward_span_is_refused(alice: Caller, query: str) -> None
     assert answer.status_code == 400
     assert answer.json() == {
         "statusCode": 400,
-        "message": "from must not be after to, and at most 366 days before it",
+        "message": "from must not be after to, nor more than 366 days before it",
         "code": "invalid_span",
-        "details": {"from": ["from must not be after to, and at most 366 days before it"]},
+        "details": {"from": ["from must not be after to, nor more than 366 days before it"]},
     }
 
 

@@ -261,5 +261,5 @@ def test_a_reservation_whose_time_is_over_does_not_stop_erasure() -> None:
 def test_history_is_closed_again_after_an_erasure(service: Caller, kate: str) -> None:
     service.delete(f"balance/{quote(kate, safe='')}")
 
-    with pytest.raises(IntegrityError, match="transactions are only added to: UPDATE refused"):
+    with pytest.raises(IntegrityError, match="transactions are append-only: UPDATE rejected"):
         Transaction.objects.update(description="changed")
