@@ -46,7 +46,7 @@ def test_usages_are_summed_by_app_and_day(alice: Caller) -> None:
 
 
 def test_a_day_ends_at_midnight_utc(alice: Caller) -> None:
-    """Fault 37: days were those of the server's time zone."""
+    """The earlier service used the days of the server's time zone."""
     give("alice", 10)
     midnight = datetime(2026, 11, 23, tzinfo=UTC)
     tokyo = timezone(timedelta(hours=9))

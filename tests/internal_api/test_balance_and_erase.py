@@ -58,7 +58,6 @@ def test_any_printable_id_stands_in_the_path(service: Caller, user_id: str) -> N
 
 
 def test_to_ask_for_a_balance_makes_no_row(service: Caller) -> None:
-    """Fault 35."""
     answer = service.get("balance/nobody")
 
     assert answer.json() == {

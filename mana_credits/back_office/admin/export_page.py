@@ -53,7 +53,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
         try:
             return _download(operator_pages.operator_of(request), what, form)
         except ExportBusy:
-            raise  # a page of its own, with 503
+            raise  # shown as an error page with 503
         except DomainError as refusal:
             messages.info(request, refusal.text)
     return operator_pages.render(request, "export.html", "Export", {"form": form})

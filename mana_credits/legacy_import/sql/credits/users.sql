@@ -1,7 +1,7 @@
--- The users, and what does not add up. After the entries of all apps are there.
+-- The users and their differences. Runs after the entries of all apps are known.
 
--- What was done here since the last import for the same cause counts here; the entry from there
--- comes without a cause.
+-- If a movement with the same cause was posted here since the last import, it keeps the cause, and the
+-- source's entry is imported without one.
 CREATE TEMP TABLE legacy_conflicts AS
 SELECT e.id, e.cause, e.made
 FROM legacy_entries e JOIN credits.transactions t ON t.cause = e.cause AND t.id <> e.id;
@@ -86,6 +86,6 @@ SELECT 'user id', user_id, 'the id has control characters, or blanks or invisibl
 FROM legacy_users, characters
 WHERE user_id ~ format('[%s]|^[%s]|[%s]$', controls, "outer", "outer");
 
--- Filled anew with each batch.
+-- Filled again for each batch.
 CREATE TEMP TABLE legacy_new (LIKE legacy_entries);
 ALTER TABLE legacy_new ADD opening boolean NOT NULL DEFAULT false;
