@@ -18,7 +18,7 @@ CHECK_ENV := SECRET_KEY=only-for-checks-8f1c0b7e6d5a49388271605f4e3d2c1b0a99 \
 help:
 	@echo "make run     the service on http://localhost:3061, with a database and demo users"
 	@echo "make test    the test suite without slow tests, test-browser, test-clients, test-install, test-shipping"
-	@echo "make check   all checks of CI, and the slow tests"
+	@echo "make check   all checks of CI, slow tests included"
 	@echo "make bench   measure the cost of requests (needs wrk)"
 	@echo "make chaos   experiments with slow, hanging and crashing dependencies (minutes)"
 	@echo "make format | lint | types | schema | lock | upgrade | clean"

@@ -110,6 +110,7 @@ UNFOLD = {
                     _list("Audit", "history", "credits.staffaction"),
                     _link("Export", "download", "export", "credits.export_rows"),
                     _link("Accounts", "badge", "people", "credits.manage_staff"),
+                    _list("Service keys", "key", "internal_api.servicekey"),
                 ],
             },
         ]

@@ -68,7 +68,17 @@ TONES = {
         "applied",
         "reinstatement",
     },
-    "bad": {"failed", "clawback", "disputed", "dead", "rejected", "cancelled", "gone", "error"},
+    "bad": {
+        "failed",
+        "clawback",
+        "disputed",
+        "dead",
+        "rejected",
+        "cancelled",
+        "gone",
+        "error",
+        "revoked",
+    },
     "warn": {
         "pending",
         "processing",
