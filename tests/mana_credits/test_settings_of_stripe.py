@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 
 def check(**environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(

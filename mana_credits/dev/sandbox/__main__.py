@@ -151,7 +151,7 @@ def _welcome(
 
 def _refuse_production() -> None:
     if not Environment().flag("DEBUG", default=True):
-        raise CannotStart("DEBUG is off, and the sandbox with its open doors is for development.")
+        raise CannotStart("DEBUG is off. The sandbox has no protection and is for development.")
 
 
 def _refuse_busy(port: int) -> None:
