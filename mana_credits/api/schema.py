@@ -84,13 +84,13 @@ _generating = Lock()
 def document(renderer: type[BaseRenderer]) -> Document:
     """Return the schema in one format. It is generated once per process: that takes a second."""
     with _generating:
-        return _generated(renderer)
+        return _generated(renderer)  # type: ignore[arg-type]
 
 
 @cache
 def _generated(renderer: type[BaseRenderer]) -> Document:
     schema = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
-    text: bytes = renderer().render(schema)
+    text = cast("bytes", renderer().render(schema))
     return Document(text, f'"{hashlib.sha256(text).hexdigest()[:32]}"')
 
 

@@ -165,6 +165,7 @@ def test_workers_of_a_killed_master_free_its_address_and_answer_what_is_open() -
     assert Balance.objects.get(pk="alice").posted == 99
 
 
+@pytest.mark.slow
 def test_slow_clients_of_a_killed_master_keep_no_worker() -> None:
     """A supervisor that waits for all processes starts the next master after these have ended."""
     head = b"POST /api/v1/internal/credits/use HTTP/1.1\r\nHost: localhost\r\n"

@@ -49,6 +49,7 @@ def server_of(folder: Path) -> psutil.Process:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.slow
 def test_a_run_that_is_stopped_removes_what_it_started(number: signal.Signals) -> None:
     running, folder, server = start(seconds=60)
 
@@ -61,6 +62,7 @@ def test_a_run_that_is_stopped_removes_what_it_started(number: signal.Signals) -
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_a_run_ends_by_itself() -> None:
     running, folder, server = start(seconds=4)
 
@@ -71,6 +73,7 @@ def test_a_run_ends_by_itself() -> None:
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_a_server_that_was_restarted_meanwhile_is_stopped_too() -> None:
     with temporary_server() as url:
         with psycopg.connect(url) as line:
@@ -160,6 +163,7 @@ def test_haproxy_leads_to_the_members_of_the_rehearsal() -> None:
 
 
 @pytest.mark.usefixtures("committed")
+@pytest.mark.slow
 def test_the_books_of_each_server_are_counted() -> None:
     give("alice", 10)
     Balance.objects.filter(pk="alice").update(posted=11, total_earned=11)

@@ -6,6 +6,7 @@ A run that was killed leaves processes behind, which the next run in the same fo
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -119,19 +120,27 @@ def wait_for_balance(printed: str, balance: float) -> None:
     raise AssertionError(seen)
 
 
+def run_commands(printed: str) -> "subprocess.CompletedProcess[str]":
+    """Run what is printed behind `Commands:`."""
+    (line,) = re.findall(r"^Commands: +(.*)$", printed, re.MULTILINE)
+    line = line.replace(".venv/bin/python", f"{shlex.quote(sys.executable)} -W ignore")
+    return subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+
+
 @pytest.mark.slow
 def test_what_it_prints_works_also_after_a_killed_run_and_ctrl_c_stops_everything(
     folder: Path,
 ) -> None:
-    port = free_port()
+    port, state = free_port(), folder / "a state"
 
-    with running(folder / "state", port, signal.SIGKILL) as (printed, left):
+    with running(state, port, signal.SIGKILL) as (printed, left):
         balance, used, transactions, token = paste(printed)
         paid = buy(printed)
         wait_for_balance(printed, 982.9)
     still_there = {process.name() for process in left if process.is_running()}
-    with running(folder / "state", port) as (printed, _):
+    with running(state, port) as (printed, _):
         balance_later = paste(printed)[0]
+        checked = run_commands(printed)
         alive = wait_until_ended(left, seconds=0)
 
     assert "postgres" in still_there
@@ -143,7 +152,8 @@ def test_what_it_prints_works_also_after_a_killed_run_and_ctrl_c_stops_everythin
     assert list(token) == ["token"]
     assert paid["status"] == "succeeded"
     assert balance_later == {"balance": 982.9, "totalEarned": 1000, "totalSpent": 17.1, "held": 0}
-    kept = [folder / "state" / name for name in ("env", "identity.pem", "service-key")]
+    assert (checked.returncode, checked.stderr) == (0, "")
+    kept = [state / name for name in ("env", "identity.pem", "service-key")]
     assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
 
 

@@ -20,6 +20,7 @@ from mana_credits.wsgi import application
 from tests.environment import PROVIDER, SERVICE_KEY
 from tests.mana_credits.test_bad_input import POSTS, complete
 
+pytestmark = pytest.mark.slow
 # What a schema cannot say: of metadata its size and depth, of Checkout which apps are ours, and
 # what two places of a request say together.
 OF_ONE_FIELD = {"metadata", "successUrl", "cancelUrl"}
@@ -71,7 +72,6 @@ schema = schemathesis.openapi.from_wsgi("/api/schema", application)
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-@pytest.mark.slow
 def test_every_answer_is_one_that_the_schema_describes(case: Case[Any]) -> None:
     # Of an optional body, its absence counts as a violation there.
     absent = isinstance(case.body, NotSet)
