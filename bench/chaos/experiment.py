@@ -120,6 +120,8 @@ def _observe(experiment: Experiment, site: Site) -> Outcome:
         outcome.seen = experiment.disturb(site)
     except AssertionError as error:
         outcome.faults.append(str(error))
+    except Exception as error:  # noqa: BLE001  # the other experiments go on
+        outcome.faults.append(f"{type(error).__name__}: {error}")
     end = time.monotonic()
     time.sleep(SETTLE_SECONDS + QUIET_SECONDS)
     crowd.stop()

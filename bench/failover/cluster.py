@@ -100,10 +100,10 @@ class Cluster:
 
     def wait_until_equal(self) -> None:
         """Wait until every standby has replayed the primary's WAL."""
+        self.wait_for_standbys(2)
         target = self.primary.ask("SELECT pg_current_wal_lsn()::text")
         deadline = time.monotonic() + WAIT_SECONDS
-        replayed = f"SELECT pg_last_wal_replay_lsn() >= '{target}'::pg_lsn"
-        while not all(node.ask(replayed) for node in self.standbys()):
+        while not all(_has_replayed(node, target) for node in self.standbys()):
             assert time.monotonic() < deadline, "the standbys do not catch up"
             time.sleep(0.1)
 
@@ -130,3 +130,11 @@ def _received(node: Node) -> int:
     except psycopg.OperationalError:
         return -1
     return int(received)
+
+
+def _has_replayed(node: Node, position: str) -> bool:
+    """Return whether a standby has replayed the WAL up to there; False while it starts."""
+    try:
+        return bool(node.ask(f"SELECT pg_last_wal_replay_lsn() >= '{position}'::pg_lsn"))
+    except psycopg.OperationalError:
+        return False

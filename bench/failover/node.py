@@ -140,12 +140,16 @@ class Node:
                 process.send_signal(signal.SIGKILL)
 
     def processes(self) -> list[psutil.Process]:
-        """Return the postmaster and its children, or none if the server is not running."""
-        try:
-            first = psutil.Process(int((self.data / "postmaster.pid").read_text().split()[0]))
-            return [first, *first.children(recursive=True)]
-        except (OSError, ValueError, psutil.NoSuchProcess):
-            return []
+        """Return its processes: PostgreSQL's all work in the data directory.
+
+        `postmaster.pid` does not name a server that is just being started.
+        """
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error, OSError):
+                if Path(process.cwd()) == self.data:
+                    found.append(process)
+        return found
 
     def remove(self) -> None:
         """Stop the server and delete its folder."""
