@@ -72,12 +72,13 @@ SELECT 'totals', user_id,
 FROM legacy_users WHERE (total_earned, total_spent) <> (earned, spent);
 
 
--- Ids that `credits.labels` rejects: a control character anywhere, or a blank or an invisible character
--- at an end. Blanks are listed, as PostgreSQL's own class depends on the database's locale.
+-- Ids that `credits.labels` rejects: a control character anywhere, or a blank or an invisible
+-- character at an end. Blanks are listed, as PostgreSQL's own class depends on the database's locale.
 INSERT INTO legacy_findings (kind, user_id, sentence)
 WITH characters AS (
     SELECT U&'\0001-\001f\007f-\009f' AS controls,
-           U&'\0020\00a0\00ad\1680\180e\2000-\200f\2028-\202f\205f-\2064\2066-\206f\3000\feff'
+           U&'\0020\00a0\00ad\034f\061c\115f\1160\1680\17b4\17b5\180b-\180f\2000-\200f\2028-\202f'
+                '\205f-\206f\2800\3000\3164\feff\ffa0\fff9-\fffb'
                AS "outer"
 )
 SELECT 'user id', user_id, 'the id has control characters, or blanks or invisible characters at an '
