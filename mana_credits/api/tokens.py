@@ -87,5 +87,8 @@ def _invalid() -> AuthenticationFailed:
 
 
 def _text(claims: dict[str, Any], name: str) -> str | None:
+    """Return a claim that is a text; None for one with lone surrogates, which UTF-8 has not."""
     value = claims.get(name)
-    return value if isinstance(value, str) and value else None
+    if not isinstance(value, str) or any("\ud800" <= one <= "\udfff" for one in value):
+        return None
+    return value or None

@@ -85,3 +85,14 @@ def test_a_gift_for_anybody_asks_for_no_verified_address() -> None:
     kate = gifts_of("kate", email="kate@example.test", email_verified=False)
 
     assert kate.post(f"{made.code}/redeem", {}).status_code == 200
+
+
+@pytest.mark.parametrize("claim", ["\ud800", "kate\udfff@example.test", "a\0b", "x" * 5000])
+def test_odd_texts_in_a_token_stop_nothing(claim: str) -> None:
+    give("ivan", 10)
+    made = gifts_of("ivan", name=claim).post("/api/v1/gifts", {"totalCredits": 5})
+    kate = gifts_of("kate", email=claim, name=claim)
+
+    answer = kate.post(f"{made.json()['code']}/redeem", {})
+
+    assert (made.status_code, answer.status_code) == (201, 200)
