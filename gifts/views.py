@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from django.db.models import QuerySet
 from rest_framework.authentication import BaseAuthentication
@@ -128,4 +128,5 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
 
     def _page(self, rows: QuerySet[Any], row: WireSerializer) -> Answer:
         page = self.paginate_queryset(rows) or []
-        return self.get_paginated_response([row.represent(one) for one in page])
+        rendered: Any = self.get_paginated_response([row.represent(one) for one in page])
+        return cast("Answer", rendered)

@@ -1,7 +1,7 @@
 """Views of the user's own credits (`/api/v1/credits`, user token)."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
@@ -88,7 +88,8 @@ class CreditsViewSet(ChangesAccount, GenericViewSet[Transaction]):
 
     def _page(self, rows: History) -> Answer:
         page: Any = self.paginate_queryset(rows) or []  # type: ignore[arg-type]
-        return self.get_paginated_response([TRANSACTION.represent(row) for row in page])
+        rendered: Any = self.get_paginated_response([TRANSACTION.represent(row) for row in page])
+        return cast("Answer", rendered)
 
 
 def memo(body: dict[str, Any]) -> Memo:

@@ -74,7 +74,7 @@ class Pages(BasePagination):
         )
         return rows[:limit]
 
-    def get_paginated_response(self, data: Any) -> Answer:
+    def get_paginated_response(self, data: Any) -> Answer:  # type: ignore[override]
         """Return the array, with a `Link` header if there is a next page."""
         headers = {"Link": f'<{self._next}>; rel="next"'} if self._next else None
         return Answer(data, headers=headers)
