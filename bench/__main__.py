@@ -42,15 +42,15 @@ def main() -> None:
             print(parts[-1])
         elif options.only:
             parts += _load(server_url, provider, options, Path(logs))
-        if options.large:
+        for transactions in options.large:
             found = growth.compare(
                 server_url,
                 provider,
-                transactions=options.large,
+                transactions=transactions,
                 seconds=options.seconds,
                 logs=Path(logs),
             )
-            parts.append(report.growth(found, options.large))
+            parts.append(report.growth(found, transactions))
             print(parts[-1])
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text("# What a request costs\n\n" + "\n\n".join(parts))
@@ -99,10 +99,11 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--large",
+        nargs="+",
         type=int,
-        default=0,
+        default=[],
         metavar="N",
-        help="also compare with a ledger of N transactions more (1000000)",
+        help="also compare with ledgers of N transactions more (1000000 5000000)",
     )
     parser.add_argument(
         "--against",

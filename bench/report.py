@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+import sysconfig
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,9 +70,15 @@ def machine(postgres_version: str) -> str:
     return (
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC · commit {commit}{changed} · "
         f"{os.cpu_count()} cores ({_processor()}), load {os.getloadavg()[0]:.1f} before · "
-        f"Python {platform.python_version()} · "
+        f"Python {interpreter()} · "
         f"PostgreSQL {postgres_version}"
     )
+
+
+def interpreter() -> str:
+    """Return the version of Python, and whether it was built with profile-guided optimisation."""
+    built = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
+    return f"{platform.python_version()} ({'' if built else 'not '}optimised)"
 
 
 def runs(measured: Sequence[Run]) -> str:
