@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import database, floor, growth, load, report
+from bench import against, database, floor, growth, load, report
+from bench.against import Plan
 from bench.floor import Floor
 from bench.load import SCENARIOS, Run
 from bench.service import serving
@@ -34,17 +35,22 @@ def main() -> None:
     ):
         parts = [report.facts(database.version(server_url), options.seconds)]
         print(parts[0], flush=True)
-        if options.only:
+        if options.against:
+            plan = Plan(options.against, options.only, options.rounds, options.seconds)
+            duels = against.compare(server_url, provider, plan, logs=Path(logs))
+            parts.append(report.duels(duels))
+            print(parts[-1])
+        elif options.only:
             parts += _load(server_url, provider, options, Path(logs))
-        if options.large:
+        for transactions in options.large:
             found = growth.compare(
                 server_url,
                 provider,
-                transactions=options.large,
+                transactions=transactions,
                 seconds=options.seconds,
                 logs=Path(logs),
             )
-            parts.append(report.growth(found, options.large))
+            parts.append(report.growth(found, transactions))
             print(parts[-1])
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text("# Cost of a request\n\n" + "\n\n".join(parts))
@@ -97,14 +103,20 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--large",
+        nargs="+",
         type=int,
-        default=0,
+        default=[],
         metavar="N",
-        help="also compare with a ledger of N more transactions, e.g. 1000000",
+        help="also compare with ledgers of N transactions more (1000000 5000000)",
     )
     parser.add_argument(
-        "--output", type=Path, default=RESULTS, help=f"results page ({RESULTS.name})"
+        "--against",
+        type=Path,
+        metavar="PATH",
+        help="compare with another checkout, in turn, at 16 connections",
     )
+    parser.add_argument("--rounds", type=int, default=5, help="of --against (5)")
+    parser.add_argument("--output", type=Path, default=RESULTS, help=f"the page ({RESULTS.name})")
     return parser.parse_args()
 
 

@@ -14,7 +14,8 @@ from psycopg.conninfo import make_conninfo
 from bench.environment import ENVIRONMENT
 from mana_credits.dev.embedded_postgres import temporary_server
 
-SQL = Path("bench", "sql")  # of the tree whose service runs
+SQL = Path("bench", "sql")
+HERE = Path()  # the tree whose service is measured, unless another one is named
 USERS = 10_000
 USER = "user-1"  # the measured user with a long history, also the hot user
 
@@ -30,14 +31,14 @@ def server() -> Iterator[str]:
 
 
 @contextmanager
-def database(server_url: str, name: str) -> Iterator[str]:
+def database(server_url: str, name: str, tree: Path = HERE) -> Iterator[str]:
     """Create a migrated database with users who have credits. Yield its URL, drop it at the end."""
     name = f"mana_credits_bench_{name}_{os.getpid()}"
     _administer(server_url, f'CREATE DATABASE "{name}"')
     url = make_conninfo(server_url, dbname=name)
     try:
-        manage(url, "migrate", "-v0")
-        _run(url, "seed.sql", users=USERS, user=USER)
+        manage(url, "migrate", "-v0", tree=tree)
+        _run(url, tree / SQL / "seed.sql", users=USERS, user=USER)
         yield url
     finally:
         _administer(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
@@ -46,8 +47,8 @@ def database(server_url: str, name: str) -> Iterator[str]:
 def grow(url: str, *, transactions: int, of_one_user: int) -> None:
     """Add usages over the past year: `transactions` for all users, `of_one_user` for one."""
     each = max(transactions // USERS, 1)
-    _run(url, "grow.sql", users=f"user_id <> '{USER}'", each=each)
-    _run(url, "grow.sql", users=f"user_id = '{USER}'", each=of_one_user)
+    _run(url, SQL / "grow.sql", users=f"user_id <> '{USER}'", each=each)
+    _run(url, SQL / "grow.sql", users=f"user_id = '{USER}'", each=of_one_user)
     vacuum(url)
 
 
@@ -79,11 +80,12 @@ def process(url: str) -> psutil.Process | None:
     return found if found and found.name().startswith("postgres") else None
 
 
-def manage(url: str, *command: str, check: bool = True) -> int:
+def manage(url: str, *command: str, check: bool = True, tree: Path = HERE) -> int:
     """Run `manage.py` on the database at `url` and return its exit code."""
     return subprocess.run(
         [sys.executable, "-W", "ignore", "manage.py", *command],
         env={**ENVIRONMENT, "DATABASE_URL": url},
+        cwd=tree,
         check=check,
     ).returncode
 
@@ -93,8 +95,8 @@ def _administer(server_url: str, statement: str) -> None:
         connection.execute(statement.encode())
 
 
-def _run(url: str, script: str, **values: object) -> None:
-    statements = (SQL / script).read_text()
+def _run(url: str, script: Path, **values: object) -> None:
+    statements = script.read_text()
     for name, value in values.items():
         statements = statements.replace(f":{name}", str(value))
     with psycopg.connect(url) as connection:

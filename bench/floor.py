@@ -3,12 +3,13 @@
 import re
 import shutil
 import subprocess
+from pathlib import Path
 from typing import NamedTuple
 
 import psutil
 
 from bench import cpu
-from bench.database import SQL, USERS
+from bench.database import HERE, SQL, USERS
 from mana_credits.dev import embedded_postgres
 
 CLIENTS = 16
@@ -25,7 +26,12 @@ class Floor(NamedTuple):
 
 
 def measure(
-    url: str, postgres: psutil.Process | None, *, protocol: str, seconds: float
+    url: str,
+    postgres: psutil.Process | None,
+    *,
+    protocol: str,
+    seconds: float,
+    tree: Path = HERE,
 ) -> Floor | None:
     """Run pgbench with spends. Return None if pgbench is missing."""
     program = _pgbench()
@@ -36,7 +42,7 @@ def measure(
         [
             *(program, "--no-vacuum", "--client", str(CLIENTS), "--protocol", protocol),
             *("--time", str(round(seconds)), "--define", f"users={USERS}"),
-            *("--file", str(SQL / "floor.sql"), url),
+            *("--file", str(tree / SQL / "floor.sql"), url),
         ],
         check=True,
         capture_output=True,

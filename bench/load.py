@@ -23,7 +23,9 @@ class Scenario(NamedTuple):
     title: str
     caller: str
     script: str
-    arguments: tuple[str, ...]
+    arguments: tuple[str, ...] = ()
+    each: int = 1
+    connections: int | None = None
 
 
 SCENARIOS = {
@@ -38,6 +40,10 @@ SCENARIOS = {
     ),
     "reserve-commit": Scenario(
         "reserve + commit, 10,000 users", "service", "reserve_commit.lua", (str(USERS),)
+    ),
+    "gift": Scenario("gift create + redeem", "users", "gift.lua"),
+    "batch": Scenario(
+        "use by batches of 1,000 with keys", "service", "batch.lua", (str(USERS),), 1000, 4
     ),
     "transactions": Scenario(
         "first page of transactions, token", "user", "get.lua", ("/api/v1/credits/transactions",)
@@ -72,16 +78,18 @@ def require_wrk() -> None:
 
 def run(scenario: Scenario, service: Service, *, connections: int, seconds: float) -> Run:
     """Warm up, load the service for `seconds`, and return the measurement."""
+    connections = scenario.connections or connections
     _wrk(scenario, service, connections, WARM_UP_SECONDS)
     workers, postgres = cpu.seconds(service.master), cpu.seconds(service.postgres)
     result = _wrk(scenario, service, connections, seconds)
     workers = cpu.seconds(service.master) - workers
     postgres = cpu.seconds(service.postgres) - postgres
-    thousands = result["requests"] / 1000 or math.nan
+    done = result["requests"] * scenario.each
+    thousands = done / 1000 or math.nan
     return Run(
         title=scenario.title,
         connections=connections,
-        rate=result["requests"] / result["seconds"],
+        rate=done / result["seconds"],
         p50=result["p50"],
         p99=result["p99"],
         errors=int(result["errors"]),
@@ -99,11 +107,12 @@ def _wrk(
         if scenario.caller == "service"
         else f"Authorization: Bearer {service.token}"
     )
+    arguments = service.tokens if scenario.caller == "users" else scenario.arguments
     command = [
         *("wrk", "--threads", "1", "--connections", str(connections)),
         *("--duration", f"{math.ceil(seconds)}s", "--timeout", "10s"),
         *("--header", credential, "--header", "Content-Type: application/json"),
-        *("--script", scenario.script, service.url, "--", *scenario.arguments),
+        *("--script", scenario.script, service.url, "--", *arguments),
     ]
     finished = subprocess.run(
         command, cwd=LUA, check=True, capture_output=True, text=True, timeout=seconds + 60

@@ -3,11 +3,13 @@
 import os
 import platform
 import subprocess
+import sysconfig
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
+from bench.against import Duel
 from bench.floor import CLIENTS, Floor
 from bench.growth import Comparison, Growth
 from bench.load import Run
@@ -27,6 +29,18 @@ RUN_HEADER = (
     "PSS MB",
 )
 FLOOR_HEADER = ("protocol", "spends/s", "mean ms", "CPU s/1,000: PostgreSQL")
+DUEL_HEADER = (
+    "scenario",
+    "other/s",
+    "this/s",
+    "ratio",
+    "CPU s/1,000: other",
+    "this",
+    "ratio",
+    "p99 ms: other",
+    "this",
+    "errors",
+)
 GROWTH_HEADER = (
     "scenario",
     "CPU s/1,000: small",
@@ -56,9 +70,15 @@ def machine(postgres_version: str) -> str:
     return (
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC · commit {commit}{changed} · "
         f"{os.cpu_count()} cores ({_processor()}), load {os.getloadavg()[0]:.1f} before · "
-        f"Python {platform.python_version()} · "
+        f"Python {interpreter()} · "
         f"PostgreSQL {postgres_version}"
     )
+
+
+def interpreter() -> str:
+    """Return the version of Python, and whether it was built with profile-guided optimisation."""
+    built = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
+    return f"{platform.python_version()} ({'' if built else 'not '}optimised)"
 
 
 def runs(measured: Sequence[Run]) -> str:
@@ -89,6 +109,32 @@ def line(run: Run) -> str:
         f"p99 {run.p99:.1f} ms, {run.errors} errors, CPU s/1,000 "
         f"{run.worker_cpu:.3f} + {run.database_cpu:.3f} = {run.cpu:.3f}"
     )
+
+
+def duels(found: Sequence[Duel]) -> str:
+    """Return the table of another checkout against this one; ratios are medians of the rounds."""
+    title = "The other checkout, and this one, in turn (medians):\n\n"
+    return title + table(DUEL_HEADER, [_duel_row(one) for one in found])
+
+
+def _duel_row(one: Duel) -> tuple[str, ...]:
+    return (
+        one.title,
+        *(_median([run.rate for run in runs], ",.0f") for runs in (one.other, one.ours)),
+        f"{one.rate_ratio:.2f}",
+        *(
+            f"{_median([run.worker_cpu for run in runs], '.2f')} + "
+            f"{_median([run.database_cpu for run in runs], '.2f')}"
+            for runs in (one.other, one.ours)
+        ),
+        f"{one.cpu_ratio:.2f}",
+        *(_median([run.p99 for run in runs], ".0f") for runs in (one.other, one.ours)),
+        str(sum(run.errors for run in (*one.other, *one.ours))),
+    )
+
+
+def _median(values: list[float], form: str) -> str:
+    return format(median(values), form) if values else "-"
 
 
 def floors(measured: Sequence[Floor]) -> str:

@@ -20,6 +20,7 @@ from bench.environment import ENVIRONMENT
 from mana_credits.dev.sandbox.identity import IdentityProvider
 
 CONFIGURATION = "mana_credits/gunicorn.conf.py"
+SEVERAL = 32  # users who make and redeem gifts
 START_SECONDS = 30
 STOP_SECONDS = 40
 
@@ -29,13 +30,16 @@ class Service(NamedTuple):
 
     url: str
     token: str
+    tokens: list[str]
     database_url: str
     master: psutil.Process
     postgres: psutil.Process | None
 
 
 @contextmanager
-def serving(database_url: str, provider: IdentityProvider, *, log: Path) -> Iterator[Service]:
+def serving(
+    database_url: str, provider: IdentityProvider, *, log: Path, tree: Path = database.HERE
+) -> Iterator[Service]:
     """Run gunicorn on a free port during the context. Its access log goes to `log`."""
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
@@ -58,6 +62,7 @@ def serving(database_url: str, provider: IdentityProvider, *, log: Path) -> Iter
                 "MANA_AUTH_URL": provider.issuer,
                 "JWT_ISSUER": provider.issuer,
             },
+            cwd=tree,
             stdout=output,
             start_new_session=True,  # Ctrl-C reaches only the bench, which then stops the service
         )
@@ -66,6 +71,7 @@ def serving(database_url: str, provider: IdentityProvider, *, log: Path) -> Iter
         yield Service(
             url,
             provider.token(database.USER),
+            [provider.token(f"user-{number}") for number in range(1, SEVERAL + 1)],
             database_url,
             psutil.Process(process.pid),
             database.process(database_url),

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from django.db.models import QuerySet
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from credits.api.account_views import ChangesAccount
+from credits.api.answers import Answer
 from credits.api.openapi import operation
 from credits.api.wire_fields import Text, Uuid
 from credits.api.wire_serializers import WireSerializer, origin, user
@@ -39,23 +39,23 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
         response={201: wire.GiftSerializer},
         refuses=(InvalidExpiry, InsufficientCredits, GiftsBlocked, BalanceTooLarge),
     )
-    def create(self, request: Request) -> Response:
+    def create(self, request: Request) -> Answer:
         """Create a gift, once per idempotency key. 402 if the credits do not suffice."""
         body = wire.CREATE.parse(request.data)
         now = datetime.now(UTC)
         gift = codes.create(
             user(request), wire.CREATE.to_gift(body, now), origin=origin(request, body), now=now
         )
-        return Response(wire.GIFT.represent(gift), status=201)
+        return Answer(wire.GIFT.represent(gift), status=201)
 
     @operation("created_gifts", response=wire.GiftSerializer(many=True))
-    def created(self, request: Request) -> Response:
+    def created(self, request: Request) -> Answer:
         """List the gifts that the user created, newest first."""
         rows = codes.created_by(user(request).id, now=datetime.now(UTC))
         return self._page(rows, wire.GIFT)
 
     @operation("received_gifts", response=wire.GiftRedemptionSerializer(many=True))
-    def received(self, request: Request) -> Response:
+    def received(self, request: Request) -> Answer:
         """List the gifts that the user redeemed, newest first."""
         return self._page(codes.received_by(user(request).id), wire.REDEMPTION)
 
@@ -73,7 +73,7 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
             BalanceTooLarge,
         ),
     )
-    def redeem(self, request: Request, code: str) -> Response:
+    def redeem(self, request: Request, code: str) -> Answer:
         """Redeem a gift, once. 404 for a wrong code and for a gift for somebody else."""
         body = wire.REDEEM.parse(request.data)
         redeemed = codes.redeem(
@@ -84,7 +84,7 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
             now=datetime.now(UTC),
             source_app_id=body.get("source_app_id") or None,
         )
-        return Response(wire.REDEEMED.represent(redeemed))
+        return Answer(wire.REDEEMED.represent(redeemed))
 
     @operation(
         "cancel_gift",
@@ -93,13 +93,13 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
         keyed=True,
         refuses=(GiftUnknown, GiftNotRedeemable),
     )
-    def cancel(self, request: Request, code_or_id: str) -> Response:
+    def cancel(self, request: Request, code_or_id: str) -> Answer:
         """Cancel one of the user's own active gifts, by its id, and return the credits."""
         named = wire.GIFT_ID.parse({"id": code_or_id})
         gift = codes.cancel(
             **named, user=user(request), origin=origin(request), now=datetime.now(UTC)
         )
-        return Response(wire.CANCELLED.represent(gift))
+        return Answer(wire.CANCELLED.represent(gift))
 
     @operation(
         "gift",
@@ -107,11 +107,11 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
         path={"code_or_id": CODE},
         refuses=(GiftUnknown, TooManyMisses),
     )
-    def show(self, request: Request, code_or_id: str) -> Response:
+    def show(self, request: Request, code_or_id: str) -> Answer:
         """Return a gift by its code. No token is needed."""
         guesser = Guesser(client_address(request))
         gift = codes.find(code_or_id, guesser=guesser, now=datetime.now(UTC))
-        return Response(wire.PUBLIC_GIFT.represent(gift))
+        return Answer(wire.PUBLIC_GIFT.represent(gift))
 
     def get_authenticators(self) -> list[BaseAuthentication]:
         """Return no authenticators for showing a gift, which is public."""
@@ -126,6 +126,7 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
         method = getattr(self.request, "method", None) or ""
         return getattr(self, "action_map", {}).get(method.lower()) == "show"
 
-    def _page(self, rows: QuerySet[Any], row: WireSerializer) -> Response:
+    def _page(self, rows: QuerySet[Any], row: WireSerializer) -> Answer:
         page = self.paginate_queryset(rows) or []
-        return self.get_paginated_response([row.represent(one) for one in page])
+        rendered: Any = self.get_paginated_response([row.represent(one) for one in page])
+        return cast("Answer", rendered)

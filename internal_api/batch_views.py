@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.serializers import ValidationError
 
+from credits.api.answers import Answer
 from credits.api.openapi import operation
 from credits.api.views import memo
 from credits.api.wire_serializers import origin
@@ -28,7 +28,7 @@ class BatchViewSet(ServiceViewSet):
         response=wire.UseBatchResponseSerializer,
         scope=scopes.USE,
     )
-    def use(self, request: Request) -> Response:
+    def use(self, request: Request) -> Answer:
         """Post up to 1,000 spends. A refused item does not affect the others.
 
         The items of one user are posted in order. A batch can be sent again: items with a known key
@@ -40,7 +40,7 @@ class BatchViewSet(ServiceViewSet):
         spends = [item for item in parsed if isinstance(item, Spend)]
         results = iter(_spend_all(request, spends))
         outcomes = [next(results) if isinstance(item, Spend) else item for item in parsed]
-        return Response({"items": [wire.outcome(result) for result in outcomes]})
+        return Answer({"items": [wire.outcome(result) for result in outcomes]})
 
 
 def _spend_all(request: Request, spends: Sequence[Spend]) -> list[Spent | DomainError]:

@@ -6,10 +6,10 @@ from functools import partial
 from typing import Any, cast
 
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from credits.api.account_views import ChangesNamedAccount
+from credits.api.answers import Answer
 from credits.api.openapi import operation
 from credits.api.serializers import USED, UseCreditsResponseSerializer
 from credits.api.views import memo
@@ -54,9 +54,9 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
     @operation(
         "internal_balance", response=wire.ServiceBalanceSerializer, scope=scopes.BALANCE_READ
     )
-    def balance(self, request: Request, user_id: str) -> Response:
+    def balance(self, request: Request, user_id: str) -> Answer:
         """Return the user's balance without creating a row."""
-        return Response(wire.SERVICE_BALANCE.represent(ledger.balance_of(named_user(user_id))))
+        return Answer(wire.SERVICE_BALANCE.represent(ledger.balance_of(named_user(user_id))))
 
     @operation(
         "internal_init",
@@ -64,11 +64,11 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
         response=wire.BalanceRowSerializer,
         scope=scopes.INIT,
     )
-    def init(self, request: Request) -> Response:
+    def init(self, request: Request) -> Answer:
         """Return the user's balance row; create it if it does not exist."""
         body = USER.parse(request.data)
         balance = ledger.ensure_balance(body["user_id"], origin=origin(request))
-        return Response(wire.BALANCE_ROW.represent(balance))
+        return Answer(wire.BALANCE_ROW.represent(balance))
 
     @operation(
         "internal_use",
@@ -77,7 +77,7 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
         refuses=(InsufficientCredits, OperationUnknown, BalanceTooLarge, CapReached),
         scope=scopes.USE,
     )
-    def use(self, request: Request) -> Response:
+    def use(self, request: Request) -> Answer:
         """Spend a user's credits, once per idempotency key. 402 if they do not suffice."""
         body = wire.SERVICE_USE.parse(request.data)
         spend = partial(
@@ -90,7 +90,7 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
         posting = service_caps.spending(
             service(request), body["user_id"], spend, now=datetime.now(UTC)
         )
-        return Response(USED.represent(posting))
+        return Answer(USED.represent(posting))
 
     @operation(
         "internal_refund",
@@ -99,7 +99,7 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
         refuses=(UserUnknown, TransactionUnknown, ExceedsOriginal, BalanceTooLarge, CapReached),
         scope=scopes.REFUND,
     )
-    def refund(self, request: Request) -> Response:
+    def refund(self, request: Request) -> Answer:
         """Refund used credits. All refunds of a named usage are at most its amount."""
         body = wire.REFUND.parse(request.data)
         refund = partial(
@@ -111,7 +111,7 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
             usage_id=body["usage_id"],
         )
         posting = refund() if body["usage_id"] else _counted(request, REFUNDS, body, refund)
-        return Response(wire.REFUNDED.represent(posting))
+        return Answer(wire.REFUNDED.represent(posting))
 
     @operation(
         "internal_grant",
@@ -120,7 +120,7 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
         refuses=(BalanceTooLarge, CapReached),
         scope=scopes.GRANT,
     )
-    def grant(self, request: Request) -> Response:
+    def grant(self, request: Request) -> Answer:
         """Grant credits without payment, once per user and `referenceId`."""
         body = wire.GRANT.parse(request.data)
         grant = partial(
@@ -132,7 +132,7 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
             cause=ledger.grant_cause(body["user_id"], body["reference_id"]),
         )
         posting = _counted(request, GRANTS, body, grant)
-        return Response(wire.GRANTED.represent(posting))
+        return Answer(wire.GRANTED.represent(posting))
 
 
 class ReservationViewSet(ChangesNamedAccount, ServiceViewSet):
@@ -152,7 +152,7 @@ class ReservationViewSet(ChangesNamedAccount, ServiceViewSet):
         ),
         scope=scopes.RESERVE,
     )
-    def reserve(self, request: Request) -> Response:
+    def reserve(self, request: Request) -> Answer:
         """Reserve credits for a later spend. 402 if they do not suffice."""
         body = wire.RESERVE.parse(request.data)
         reserve = partial(
@@ -166,7 +166,7 @@ class ReservationViewSet(ChangesNamedAccount, ServiceViewSet):
         hold = service_caps.spending(
             service(request), body["user_id"], reserve, now=datetime.now(UTC)
         )
-        return Response(wire.RESERVED.represent(hold))
+        return Answer(wire.RESERVED.represent(hold))
 
     @operation(
         "internal_commit",
@@ -182,7 +182,7 @@ class ReservationViewSet(ChangesNamedAccount, ServiceViewSet):
         ),
         scope=scopes.RESERVE,
     )
-    def commit(self, request: Request) -> Response:
+    def commit(self, request: Request) -> Answer:
         """Spend the reserved credits, or `amount` of them; the rest is released."""
         body = wire.COMMIT.parse(request.data)
         hold = reservations.commit(
@@ -191,7 +191,7 @@ class ReservationViewSet(ChangesNamedAccount, ServiceViewSet):
             amount=body["amount"],
             description=body["description"],
         )
-        return Response(wire.COMMITTED.represent(hold))
+        return Answer(wire.COMMITTED.represent(hold))
 
     @operation(
         "internal_release",
@@ -200,11 +200,11 @@ class ReservationViewSet(ChangesNamedAccount, ServiceViewSet):
         refuses=(ReservationUnknown, ReservationCommitted, ReservationExpired),
         scope=scopes.RESERVE,
     )
-    def release(self, request: Request) -> Response:
+    def release(self, request: Request) -> Answer:
         """Release the reserved credits."""
         body = wire.RELEASE.parse(request.data)
         hold = reservations.release(body["reservation_id"], origin=origin(request, body))
-        return Response(wire.RELEASED.represent(hold))
+        return Answer(wire.RELEASED.represent(hold))
 
 
 class GiftViewSet(ChangesNamedAccount, ServiceViewSet):
@@ -217,13 +217,13 @@ class GiftViewSet(ChangesNamedAccount, ServiceViewSet):
         refuses=(GiftsBlocked, BalanceTooLarge),
         scope=scopes.GIFTS,
     )
-    def redeem_pending(self, request: Request) -> Response:
+    def redeem_pending(self, request: Request) -> Answer:
         """Redeem the pending gifts for the user's e-mail address, at most 1,000 of them."""
         body = wire.REDEEM_PENDING.parse(request.data)
         # A key identifies one movement, not those of several gifts. Each gift arrives once anyway.
         unkeyed = origin(request)._replace(key=None)
         arrived = pending.redeem_pending(**body, origin=unkeyed, now=datetime.now(UTC))
-        return Response(wire.ARRIVED.represent(arrived))
+        return Answer(wire.ARRIVED.represent(arrived))
 
 
 def service(request: Request) -> Service:

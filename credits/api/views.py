@@ -1,13 +1,13 @@
 """Views of the user's own credits (`/api/v1/credits`, user token)."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from credits.api.account_views import ChangesAccount
+from credits.api.answers import Answer
 from credits.api.openapi import operation
 from credits.api.serializers import (
     BALANCE,
@@ -40,9 +40,9 @@ class CreditsViewSet(ChangesAccount, GenericViewSet[Transaction]):
     keyset = "number"
 
     @operation("balance", response=BalanceSerializer)
-    def balance(self, request: Request) -> Response:
+    def balance(self, request: Request) -> Answer:
         """Return the user's balance; all zeros for a user without a balance."""
-        return Response(BALANCE.represent(ledger.balance_of(user(request).id)))
+        return Answer(BALANCE.represent(ledger.balance_of(user(request).id)))
 
     @operation(
         "use",
@@ -50,13 +50,13 @@ class CreditsViewSet(ChangesAccount, GenericViewSet[Transaction]):
         response=UseCreditsResponseSerializer,
         refuses=(InsufficientCredits, OperationUnknown, BalanceTooLarge),
     )
-    def use(self, request: Request) -> Response:
+    def use(self, request: Request) -> Answer:
         """Spend credits, once per idempotency key. 402 if they do not suffice."""
         body = USE.parse(request.data)
         posting = ledger.spend(
             user(request).id, body["amount"], memo=memo(body), origin=origin(request, body)
         )
-        return Response(USED.represent(posting))
+        return Answer(USED.represent(posting))
 
     @operation(
         "transactions",
@@ -64,7 +64,7 @@ class CreditsViewSet(ChangesAccount, GenericViewSet[Transaction]):
         response=TransactionSerializer(many=True),
         refuses=(InvalidSpan,),
     )
-    def transactions(self, request: Request) -> Response:
+    def transactions(self, request: Request) -> Answer:
         """List the user's transactions, newest first."""
         filters = TRANSACTION_QUERY.parse(query(request))
         return self._page(History(user(request).id, filters))
@@ -75,7 +75,7 @@ class CreditsViewSet(ChangesAccount, GenericViewSet[Transaction]):
         response=UsageStatSerializer(many=True),
         refuses=(InvalidSpan,),
     )
-    def usage(self, request: Request) -> Response:
+    def usage(self, request: Request) -> Answer:
         """Return the user's usage by app and UTC day, by default of the last 30 days."""
         span = USAGE_QUERY.parse(query(request))
         rows = usage.of_user(
@@ -84,11 +84,12 @@ class CreditsViewSet(ChangesAccount, GenericViewSet[Transaction]):
             last=span.get("to"),
             today=datetime.now(UTC).date(),
         )
-        return Response([USAGE_STAT.represent(row) for row in rows])
+        return Answer([USAGE_STAT.represent(row) for row in rows])
 
-    def _page(self, rows: History) -> Response:
+    def _page(self, rows: History) -> Answer:
         page: Any = self.paginate_queryset(rows) or []  # type: ignore[arg-type]
-        return self.get_paginated_response([TRANSACTION.represent(row) for row in page])
+        rendered: Any = self.get_paginated_response([TRANSACTION.represent(row) for row in page])
+        return cast("Answer", rendered)
 
 
 def memo(body: dict[str, Any]) -> Memo:

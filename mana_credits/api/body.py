@@ -14,7 +14,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
-from credits.api.wire_fields import number
+from credits.api.answers import encode
 
 LONGEST_NAME = 64  # maximum length of a key that an error quotes
 
@@ -113,18 +113,7 @@ class CompactJSONRenderer(BaseRenderer):
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
         """Return the JSON of `data`, or no bytes for a response without a body."""
-        return b"" if data is None else _encode(data)
-
-
-_encoder = json.JSONEncoder(
-    ensure_ascii=False,
-    separators=(",", ":"),
-    default=lambda value: number(value) if isinstance(value, Decimal) else str(value),
-)
-
-
-def _encode(data: Any) -> bytes:
-    return _encoder.encode(data).encode()
+        return b"" if data is None else encode(data)
 
 
 class OnlyJSON(BaseContentNegotiation):

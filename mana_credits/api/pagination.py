@@ -6,9 +6,9 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.fields import empty
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from credits.api.answers import Answer
 from credits.api.wire_fields import QueryInteger
 from credits.api.wire_serializers import WireSerializer, query
 from credits.ledger.history import History
@@ -74,10 +74,10 @@ class Pages(BasePagination):
         )
         return rows[:limit]
 
-    def get_paginated_response(self, data: Any) -> Response:
+    def get_paginated_response(self, data: Any) -> Answer:  # type: ignore[override]
         """Return the array, with a `Link` header if there is a next page."""
         headers = {"Link": f'<{self._next}>; rel="next"'} if self._next else None
-        return Response(data, headers=headers)
+        return Answer(data, headers=headers)
 
     def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
         """Return the query parameters for the OpenAPI schema."""
