@@ -30,6 +30,7 @@ TABLES = (
     "auth_user_user_permissions",
     "django_admin_log",
     "otp_totp_totpdevice",
+    "credits.act_requests",
     "credits.adjustment_requests",
     "credits.balances",
     "credits.checked_balances",
