@@ -198,6 +198,15 @@ SILENCED_SYSTEM_CHECKS = [
 # lock a name at an address for a quarter of an hour (more in back_office/frame/log_in.py).
 ADMIN_REQUIRE_2FA = env.flag("ADMIN_REQUIRE_2FA", default=not DEBUG)
 ADMIN_ADJUST_LIMIT = env.amount("ADMIN_ADJUST_LIMIT", default=Decimal(100))
+ADMIN_ADJUST_LIMIT_TOTAL = env.amount("ADMIN_ADJUST_LIMIT_TOTAL", default=Decimal(1000))
+# Beyond these a second person is needed: prices that change by this factor within 24 hours, and
+# packages that sell a credit for fewer cents.
+ADMIN_PRICE_FACTOR = env.amount("ADMIN_PRICE_FACTOR", default=Decimal(2))
+ADMIN_LEAST_CENTS_PER_CREDIT = env.amount("ADMIN_LEAST_CENTS_PER_CREDIT", default=Decimal("0.5"))
+# An operator who managed a colleague's account in the last days is no second person for them.
+ADMIN_NEW_OPERATOR_DAYS = env.whole_number(
+    "ADMIN_NEW_OPERATOR_DAYS", default=7, at_least=0, at_most=MOST_DAYS
+)
 ADMIN_SESSION_HOURS = env.whole_number("ADMIN_SESSION_HOURS", default=10, at_least=1, at_most=720)
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",

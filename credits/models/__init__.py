@@ -1,6 +1,6 @@
 """The tables of the schema `credits`: fields and named constraints, no behaviour."""
 
-from credits.models.audit import AdjustmentRequest, StaffAction
+from credits.models.audit import ActRequest, AdjustmentRequest, StaffAction
 from credits.models.balances import Balance
 from credits.models.catalogue import Operation, OperationPrice
 from credits.models.checks import CheckedBalance, LedgerCheck
@@ -18,6 +18,7 @@ from credits.models.transactions import Transaction
 from credits.models.usage import UsageStat
 
 __all__ = [
+    "ActRequest",
     "AdjustmentRequest",
     "Balance",
     "CheckedBalance",

@@ -14,6 +14,7 @@ from credits.ledger import ledger, reservations
 from credits.ledger.posting import Origin
 from credits.ledger.reservations import ReservationCommitted, ReservationExpired
 from credits.models import (
+    ActRequest,
     AdjustmentRequest,
     Balance,
     CheckedBalance,
@@ -237,10 +238,13 @@ def _strip_purchases(person: Person) -> Counter[str]:
 def _strip_staff(person: Person) -> Counter[str]:
     """Blank the texts of operators' acts about the person. Their actor, action and time stay."""
     asked = AdjustmentRequest.objects.filter(user_id=person.id)
+    wanted = ActRequest.objects.filter(user_id=person.id)
     acts = StaffAction.objects.filter(Q(user_id=person.id) | Q(note__contains=person.id))
     return Counter(
         {
             "pending adjustments": asked.filter(status="pending").delete()[0],
+            "acts that waited": wanted.filter(status="pending").delete()[0],
+            "requested acts": wanted.update(user_id=person.pseudonym, note="", ticket=""),
             "adjustments": asked.update(user_id=person.pseudonym, note="", ticket=""),
             "staff actions": acts.update(
                 user_id=Case(

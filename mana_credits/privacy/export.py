@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 
 from credits.ledger import books
 from credits.models import (
+    ActRequest,
     AdjustmentRequest,
     Balance,
     IdempotencyKey,
@@ -71,6 +72,9 @@ def _sections(user_id: str) -> Sections:
         "adjustments": AdjustmentRequest.objects.filter(**own)
         .order_by("pk")
         .values("amount", "reason", "note", "status", "requested_at", "decided_at"),
+        "requested_acts": ActRequest.objects.filter(**own)
+        .order_by("pk")
+        .values("kind", "summary", "note", "status", "requested_at", "decided_at"),
         "staff_actions": StaffAction.objects.filter(**own).order_by("pk").values(*_impersonal()),
         "messages": OutboxMessage.objects.filter(**own).order_by("created_at").values(),
     }

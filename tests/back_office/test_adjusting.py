@@ -14,13 +14,10 @@ from credits.ledger import ledger
 from credits.ledger.posting import ExceedsOriginal, Memo, Origin, UserUnknown
 from credits.models import AdjustmentRequest, StaffAction, Transaction
 from mana_credits.back_office.acts import balance_adjustments
+from mana_credits.back_office.acts.act_requests import RequestDecided
 from mana_credits.back_office.acts.audit import AlreadyDone, NoteMissing, NotPermitted, Why
-from mana_credits.back_office.acts.balance_adjustments import (
-    AlreadyReversed,
-    OwnRequest,
-    ReasonUnknown,
-    RequestDecided,
-)
+from mana_credits.back_office.acts.balance_adjustments import AlreadyReversed, ReasonUnknown
+from mana_credits.back_office.acts.second_person import OwnRequest
 from tests.api import at_once
 from tests.back_office.operators import browser, form, operator
 from tests.factories import give, hold, spend

@@ -32,6 +32,13 @@ PACKAGE: dict[str, Any] = {
 Given = tuple[str, str, dict[str, Any], Callable[[], bool]]
 
 
+@pytest.fixture(autouse=True)
+def one_person(settings: Any) -> None:
+    """Let one operator set any price alone."""
+    settings.ADMIN_PRICE_FACTOR = Decimal(1_000_000)
+    settings.ADMIN_LEAST_CENTS_PER_CREDIT = Decimal(0)
+
+
 def price() -> Given:
     key = Operation.objects.earliest("key").pk
     page = f"/admin/operation/{key}/"

@@ -12,7 +12,7 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import URLPattern, URLResolver
 
-from credits.models import AdjustmentRequest, OutboxMessage, Return, StaffAction
+from credits.models import ActRequest, AdjustmentRequest, OutboxMessage, Return, StaffAction
 from credits.outbox import outbox
 from gifts import campaigns
 from gifts.campaigns import Plan
@@ -37,7 +37,7 @@ MONEY = {"fiona", "ada"}
 PAGES = {
     **dict.fromkeys(
         (
-            *("index", "search_accounts", "account", "transaction", "adjustments"),
+            *("index", "search_accounts", "account", "transaction", "adjustments", "withdraw"),
             *("reservation", "sync", "message", "operation", "package", "purchase"),
             *("gift", "campaign", "stripe_event", "second_factor", "service_key"),
         ),
@@ -52,7 +52,8 @@ PAGES = {
     ),
     **dict.fromkeys(
         (
-            *("decide", "reverse", "give_sync", "revoke_sync", "retry_message", "set_price"),
+            *("decide", "decide_act", "reverse", "give_sync", "revoke_sync", "retry_message"),
+            "set_price",
             "take_off_offer",
             *("new_package", "change_package", "offer_package", "quarantine"),
             *("refund_purchase", "send_refund", "process_event"),
@@ -109,6 +110,9 @@ def addresses(settings: Any) -> dict[str, str]:
         requested_by="nina",
         requested_at=NOW,
     )
+    act = ActRequest.objects.create(
+        kind="price", subject="operation:x", note="n", requested_by="nina", requested_at=NOW
+    )
     outbox.tell("alice", {"body": "x"}, key="k", now=NOW)
     OutboxMessage.objects.update(status="dead")
     money = Return.objects.create(
@@ -136,6 +140,8 @@ def addresses(settings: Any) -> dict[str, str]:
     keys = {
         "transaction": entry.pk,
         "adjustments": asked.pk,
+        "withdraw": asked.pk,
+        "approvals": act.pk,
         "reservation": held.pk,
         "message": OutboxMessage.objects.get().pk,
         "operation": "ai_chat_gpt4",

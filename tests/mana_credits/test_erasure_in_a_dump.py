@@ -203,6 +203,7 @@ def dora(service: Caller, starter: Package, stripe: Stripe) -> str:
 
 
 WHERE = {
+    "credits.act_requests",
     "credits.adjustment_requests",
     "credits.balances",
     "credits.checked_balances",

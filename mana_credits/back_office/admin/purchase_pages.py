@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
 from credits.errors import DomainError
-from credits.models import Purchase, Return, StaffAction
+from credits.models import ActRequest, Purchase, Return, StaffAction
 from credits.payments import money_back
 from mana_credits.back_office.account import timeline, timeline_styles
 from mana_credits.back_office.acts import interventions
@@ -153,7 +153,9 @@ def _send(request: HttpRequest, asked: Return, form: operator_pages.ActForm) -> 
     )
 
 
-def _told(asked: Return) -> str:
+def _told(asked: Return | ActRequest) -> str:
+    if isinstance(asked, ActRequest):
+        return operator_pages.WAITS
     money = euros(asked.amount_cents)
     if asked.stripe_id is None:
         return f"Stripe could not be reached: {money} stay requested and will be sent again."
