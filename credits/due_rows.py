@@ -207,6 +207,7 @@ class _Run(Generic[Row]):
         return outcome
 
     def _lock(self, row: _DueRow, *, wait: bool) -> Row | None:
+        # The conditions apply again: another process may have settled the row since it was listed.
         due = self.work.due.filter(pk=row.key)
         if self.work.owner:
             due = due.filter(**{self.work.owner: row.user_id})

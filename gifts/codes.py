@@ -194,6 +194,7 @@ def cancel(gift_id: UUID, *, user: User, origin: Origin, now: datetime) -> GiftC
     gift = own.first()
     if gift is None:
         raise GiftUnknown("Gift not found")
+    # A retry of the request that cancelled the gift passes, and `go_back` returns the replay.
     if gift.status != Status.ACTIVE and not transitions.was_settled(
         gift, by=user.id, key=origin.key
     ):

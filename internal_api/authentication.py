@@ -65,6 +65,7 @@ def _keyed(secret: str) -> Service | None:
 
 
 def _shared(request: Request, given: str) -> Service | None:
+    # Every key is compared in constant time, so that the duration reveals nothing about the keys.
     encoded = given.encode()
     matches = [hmac.compare_digest(encoded, key.encode()) for key in settings.MANA_SERVICE_KEYS]
     if not any(matches):

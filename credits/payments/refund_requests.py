@@ -88,7 +88,7 @@ def send(asked: Return, *, now: datetime) -> None:
 
     If Stripe rejects the refund, its row and its idempotency key are deleted.
     """
-    refusal = None
+    refusal = None  # raised after the transaction, so that `_withdraw` is committed
     with transaction.atomic():
         money_back.lock_payment(asked.stripe_payment_intent_id)
         if not Return.objects.filter(pk=asked.pk, state=State.REQUESTED).exists():

@@ -264,6 +264,7 @@ def _listed(fetch: Any, wanted: dict[str, Any]) -> Iterator[Object]:
 
 
 def _patiently(call: Any, *arguments: Any) -> Any:
+    # Only reads wait for the rate limit: a reconciliation makes many, and buyers make none.
     for wait in WAITS_FOR_RATE_LIMIT:
         try:
             with _asking():

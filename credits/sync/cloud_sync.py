@@ -84,6 +84,7 @@ def activate(
     """
     origin = origin.naming("sync.activate", interval)
     subscription = _made(user_id, now)
+    # A replay is answered before the state is checked, because the first request changed the state.
     if known := idempotency.find(user_id, origin):
         return _replayed(subscription, known)
     if subscription.gifted:
@@ -158,6 +159,7 @@ def revoke(user_id: str, *, now: datetime) -> SyncSubscription:
         return subscription or status(user_id)
     subscription.gifted_at = None
     subscription.gifted_by = None
+    # If the paid period ended during the gift, sync ends too: a charge now would be unexpected.
     subscription.renews = subscription.renews and _end(subscription) > now
     _save(subscription, now)
     return subscription
