@@ -1,4 +1,4 @@
-"""Balances are corrected alone up to a limit, and by two people above it."""
+"""Adjustments: one operator suffices up to a limit, two are needed above it."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -368,7 +368,7 @@ def test_support_reverses_nothing(sam: Client) -> None:
         "SET LOCAL credits.erasing = 'on'; UPDATE credits.staff_actions SET operator = 'x'",
     ],
 )
-def test_what_operators_did_cannot_be_changed(verb: str) -> None:
+def test_audit_records_cannot_be_changed(verb: str) -> None:
     give("alice", 10)
     adjust("sam", 1)
 

@@ -1,4 +1,4 @@
-"""Every page of the back office: who sees it, and who is refused."""
+"""Every page of the back office: which roles may see it."""
 
 import re
 from collections.abc import Iterator
@@ -91,7 +91,7 @@ def lists() -> list[str]:
 
 @pytest.fixture
 def addresses(settings: Any) -> dict[str, str]:
-    """Make a row of everything; return the address of each page about one."""
+    """Create a row of every kind. Return the URL of each page about one."""
     settings.TIME_ZONE = "UTC"
     give("alice", 100)
     entry = spend("alice", 1).transaction
@@ -216,7 +216,7 @@ def test_every_list_is_shown_and_nobody_edits_a_row(addresses: dict[str, str], n
     assert (kept.status_code, gone.status_code) == (403, 403)
 
 
-def test_whoever_has_no_role_sees_nothing(addresses: dict[str, str]) -> None:
+def test_an_operator_without_a_role_sees_nothing(addresses: dict[str, str]) -> None:
     client = browser("sam")
     from django.contrib.auth.models import User  # noqa: PLC0415
 
