@@ -13,7 +13,9 @@ CHECK_ENV := SECRET_KEY=only-for-checks-8f1c0b7e6d5a49388271605f4e3d2c1b0a99 \
 	MANA_AUTH_URL=https://auth.example.com CORS_ORIGINS=https://app.example.com \
 	MANA_NOTIFY_URL=https://notify.example.com TRUSTED_PROXIES=1
 
-.PHONY: help run test test-browser test-clients test-install pictures test-shipping rehearsal rehearsal-standby rehearsal-failover check format lint types examples schema lock upgrade bench chaos clean
+CHECK_ENV_OF_CITUS = $(filter-out DATABASE_URL=%,$(CHECK_ENV))
+
+.PHONY: help run test test-browser test-clients test-install pictures test-shipping rehearsal rehearsal-standby rehearsal-failover test-citus check format lint types examples schema lock upgrade bench chaos clean
 
 help:
 	@echo "make run     the service on http://localhost:3061, with a database and demo users"
@@ -80,6 +82,15 @@ rehearsal-failover: $(INSTALLED)
 	dpkg --status $(AVAILABILITY) >/dev/null 2>&1 || { $(AS_ROOT) apt-get update --quiet --quiet && \
 		$(AS_ROOT) apt-get install --yes --quiet --quiet --no-install-recommends $(AVAILABILITY); }
 	$(BIN)/python -m bench.failover --patroni --failovers 10
+
+# On an empty database of a Citus cluster (docs/scaling.md).
+CITUS_SUITES := tests/credits tests/gifts tests/webhooks tests/internal_api tests/concurrency
+test-citus: $(INSTALLED)
+	@test -n "$(CITUS_DATABASE_URL)" || echo "test-citus is skipped: CITUS_DATABASE_URL is not set"
+	test -z "$(CITUS_DATABASE_URL)" || { export DATABASE_URL="$(CITUS_DATABASE_URL)" TEST_IN_PLACE=1; \
+		$(CHECK_ENV_OF_CITUS) $(BIN)/python manage.py migrate -v0 && \
+		$(CHECK_ENV_OF_CITUS) $(BIN)/python manage.py distribute && \
+		$(BIN)/python -m pytest -n 0 --reuse-db $(CITUS_SUITES); }
 
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 

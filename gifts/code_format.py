@@ -4,6 +4,8 @@ import re
 import secrets
 from unicodedata import normalize
 
+from credits.labels import INVISIBLE
+
 ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 LENGTH = 10  # the maximum of the input field in the web app
 EARLIER_LENGTH = 12
@@ -11,12 +13,13 @@ IMPORTED_LENGTH = 6
 LENGTHS = (IMPORTED_LENGTH, LENGTH, EARLIER_LENGTH)
 PATTERN = "|".join(f"[{ALPHABET}]{{{length}}}" for length in LENGTHS)
 
+_INVISIBLE = re.compile(f"[{INVISIBLE}]")
 _CODE = re.compile(PATTERN)
 _GROUPS = {LENGTH: 5, EARLIER_LENGTH: 4}
 
 
 def new_code() -> str:
-    """Return a random code of 2 ** 50. A collision is too unlikely to be worth a retry."""
+    """Return one of 2 ** 50 random codes. A collision is too unlikely to be worth a retry."""
     return "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
 
 
@@ -25,7 +28,8 @@ def read(text: str) -> str | None:
 
     Case is ignored, and so are all characters except letters and digits, such as dashes and blanks.
     """
-    code = "".join(one for one in normalize("NFKC", text) if one.isalnum()).upper()
+    visible = _INVISIBLE.sub("", normalize("NFKC", text))
+    code = "".join(one for one in visible if one.isalnum()).upper()
     return code if _CODE.fullmatch(code) else None
 
 

@@ -49,7 +49,7 @@ def redeem_page(request: HttpRequest, code: str = "") -> HttpResponse:
 @require_safe
 @cache_control(private=True, max_age=24 * 3600)
 def qr_code(request: HttpRequest, code: str) -> HttpResponse:
-    """Return the QR code of the link `/g/CODE` as an SVG image, or 404 for what is not a code.
+    """Return the QR code of the link `/g/CODE` as an SVG image, or 404 if `code` is invalid.
 
     The gift is not looked up, so the answer is the same for every code.
     """

@@ -23,7 +23,7 @@ class ScopeMissing(DomainError):
 
     code = "scope_missing"
     status = 403
-    message = "The service key lacks a scope"
+    message = "The service key lacks the required scope"
 
 
 class ServiceKeyAuthentication(BaseAuthentication):

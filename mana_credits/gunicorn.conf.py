@@ -22,7 +22,7 @@ try:
     threads = whole_number("WEB_THREADS", default=4, at_least=1, at_most=MOST_WORKERS)
     # A worker is renewed after so many requests, each at a moment of its own, and loses none.
     max_requests = whole_number("WEB_MAX_REQUESTS", default=100_000)
-    pool = whole_number("DATABASE_POOL_SIZE", default=8, at_least=1)
+    pool_size = whole_number("DATABASE_POOL_SIZE", default=8, at_least=1)
 except EnvironmentInvalid as error:
     raise SystemExit(str(error)) from None
 
@@ -63,7 +63,7 @@ os.environ.setdefault("DATABASE_STATEMENT_TIMEOUT", "10s")
 os.environ.setdefault("DATABASE_ANSWER_SECONDS", "12")
 # One thread more than may answer at once takes requests. Where the pool has a connection for each,
 # a thread keeps its own from request to request.
-if pool > threads:
+if pool_size > threads:
     os.environ.setdefault("DATABASE_KEPT_SECONDS", "60")
 
 

@@ -1,4 +1,4 @@
-"""The outermost middleware: request id, access log, metrics, UTF-8 check and CORS."""
+"""The outermost middleware: request id, access log and metrics."""
 
 import re
 import time

@@ -1,6 +1,7 @@
 """Fixtures: callers of the API, users with credits, and the books that close after every test."""
 
 import gc
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from unittest.mock import patch
 
 import pytest
 from django.apps import apps
+from django.conf import settings
 from django.db import connection, transaction
 from django.test import TransactionTestCase, override_settings
 
@@ -63,6 +65,14 @@ def discrepancies() -> list[str]:
 
 
 APPEND_ONLY = ("transactions", "staff_actions")
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
+    """With TEST_IN_PLACE, use the database of DATABASE_URL itself (`make test-citus`)."""
+    if os.environ.get("TEST_IN_PLACE"):
+        default = settings.DATABASES["default"]
+        default["TEST"] = {**default.get("TEST", {}), "NAME": default["NAME"]}
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -21,7 +21,7 @@ logger = structlog.get_logger(__name__)
 def fault_of(body: Mapping[str, Any]) -> str | None:
     """Return the reason why an event is not for us, or None if it is."""
     live = key_is_live()
-    if live is not None and body.get("livemode") not in {None, live}:
+    if live is not None and body.get("livemode") not in (None, live):
         return f"livemode: the event is not in our key's {'live' if live else 'test'} mode"
     account = body.get("account") or body.get("context")
     if account and account != settings.STRIPE_ACCOUNT_ID:

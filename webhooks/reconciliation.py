@@ -73,10 +73,11 @@ class Finding(NamedTuple):
 
 
 def rehearse(*, since: datetime, now: datetime) -> list[Finding]:
-    """Return what `Check.run` would find, and change nothing. Raises PaymentUnavailable.
+    """Return the findings of a run of `Check` without changing anything. Raises PaymentUnavailable.
 
-    The check runs twice: first each step is undone at once, so that nothing is locked while Stripe
-    answers; then all of it runs on the remembered answers in one transaction, which is undone.
+    The check runs twice. In the first run each step is rolled back at once, so that no row is
+    locked during the calls to Stripe. The second run uses the remembered answers in one transaction
+    and is rolled back at the end, so that later steps see the effects of earlier ones.
     """
     answers = RememberedAnswers(stripe_api)
     deque(Check(since=since, now=now, stripe=answers, undo=True).run(), maxlen=0)
@@ -87,10 +88,10 @@ def rehearse(*, since: datetime, now: datetime) -> list[Finding]:
 
 
 class Check:
-    """One reconciliation of everything since a moment.
+    """One reconciliation of all objects since a given time.
 
-    Stripe's answers come from `stripe`. With `undo` each step is undone; without `send` requested
-    refunds are not sent.
+    `stripe` provides Stripe's answers. With `undo` each step is rolled back. Without `send`,
+    requested refunds are not sent.
     """
 
     def __init__(
@@ -111,7 +112,7 @@ class Check:
         self._reinstated: list[str] = []  # payments with a dispute whose money was reinstated
 
     def run(self) -> Iterator[Finding]:
-        """Yield a finding for every object looked at. Raises PaymentUnavailable."""
+        """Yield a finding for every object. Raises PaymentUnavailable."""
         for intent in self._stripe.intents(self.since):
             yield _guarded(f"payment {intent['id']}", partial(self._intent, intent))
         for refund in self._stripe.refunds(self.since):
@@ -134,7 +135,7 @@ class Check:
         name = f"payment {payment.intent_id}"
         purchase = purchases.of_payment(payment)
         if purchase is None:
-            lost = f"is of the purchase {payment.purchase_id}, which is not here"
+            lost = f"belongs to the purchase {payment.purchase_id}, which does not exist here"
             return Finding(name, unexplained=lost if payment.purchase_id else None)
         paid_by_it = purchase.paid and purchase.stripe_payment_intent_id == payment.intent_id
         if paid_by_it and payment.status != "succeeded":

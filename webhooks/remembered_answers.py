@@ -1,4 +1,4 @@
-"""Remembered answers: what Stripe said once, for a rehearsal that asks the same again."""
+"""Remembered answers: a cache of Stripe's answers, for a rehearsal that repeats its calls."""
 
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -6,14 +6,14 @@ from typing import Any
 
 
 class RememberedAnswers:
-    """The reading functions of `credits.payments.stripe_api`; each question is asked once."""
+    """The reading functions of `credits.payments.stripe_api`; each call is made once."""
 
     def __init__(self, stripe: ModuleType) -> None:
         self._stripe = stripe
         self._answers: dict[tuple[Any, ...], Any] = {}
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        """Return the function `name` with a memory."""
+        """Return the function `name` with a cache by its arguments."""
 
         def ask(*question: Any) -> Any:
             asked = (name, *question)

@@ -1,8 +1,8 @@
 """Refunds and disputes: record them, and claw back or reinstate the credits.
 
-The credits clawed back of a purchase are always the share of its price that refunds and disputes
-together have withdrawn. `settle` computes this share from the rows. The result does not depend on
-the order of Stripe's reports, which can arrive late, repeatedly and out of order.
+The credits clawed back always correspond to the share of the purchase's price that refunds and
+disputes together have withdrawn. `settle` computes this share from the rows. The result does not
+depend on the order of Stripe's reports, which can arrive late, repeatedly and out of order.
 """
 
 from collections.abc import Iterable
@@ -204,7 +204,8 @@ def _take(purchase: Purchase, standing: Iterable[Return]) -> None:
     The sum is the rounded-down share of all withdrawn cents (`_due`), so partial refunds never take
     more than one full refund would. A single part is rounded up and limited by the rest of the sum.
     """
-    # The newest entry has taken nothing yet: it comes first and takes the rounding remainder.
+    # The newest refund or dispute has taken nothing yet, so it comes first and takes the rounding
+    # remainder.
     standing = sorted(standing, key=lambda one: one.taken)
     missing = _due(purchase, standing) - sum(one.taken for one in standing)
     for one in standing:
@@ -251,10 +252,11 @@ def _claw_back(purchase: Purchase, one: Return, amount: Decimal) -> None:
 
 
 def _give_back_excess(purchase: Purchase, standing: list[Return]) -> None:
-    """Reinstate the credits of entries that took more than their share; `_take` takes them again.
+    """Reinstate the credits of refunds and disputes that took more than their share.
 
-    An entry has an excess if part of its money was reinstated, or if it took the rounding remainder
-    next to a refund that has failed since. A reinstatement reverses whole claw-backs only.
+    `_take` then takes their share again, because a reinstatement gives back whole claw-backs only.
+    One has an excess if part of its money was reinstated, or if it took the rounding remainder next
+    to a refund that has failed since.
     """
     whole = _due(purchase, standing)
     for one in standing:

@@ -264,7 +264,7 @@ def _fault(purchase: Purchase, payment: Payment) -> str | None:
         )
     if payment.intent_id is None or not _same_payment(purchase, payment):
         expected = purchase.stripe_payment_intent_id
-        return f"Paid by the payment {payment.intent_id}, where {expected} was expected."
+        return f"Paid by the payment {payment.intent_id}, but {expected} was expected."
     return None
 
 

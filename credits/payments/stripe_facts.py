@@ -251,7 +251,7 @@ def _movements(dispute: Object) -> Movements | None:
     listed = dispute.get("balance_transactions") or []
     if not isinstance(listed, list) or not all(isinstance(one, Mapping) for one in listed):
         raise UnreadableObject("balance_transactions is not a list of objects")
-    distinct = {one.get("id") or str(index): one for index, one in enumerate(listed)}
+    distinct = {_movement_id(one, index): one for index, one in enumerate(listed)}
     amounts = [_moved(one, dispute.get("currency")) for one in distinct.values()]
     withdrawn = -sum(amount for amount in amounts if amount < 0)
     reinstated = sum(amount for amount in amounts if amount > 0)
@@ -270,7 +270,14 @@ def _moved(movement: Object, currency: object) -> int:
         return amount
     if not isinstance(rate, int | float) or not 0 < rate < float("inf"):
         raise UnreadableObject("balance_transactions has an exchange_rate that is not positive")
-    return round(amount / rate)
+    converted = round(min(abs(amount) / rate, LARGEST_CENTS + 1))
+    if converted > LARGEST_CENTS:
+        raise UnreadableObject("balance_transactions has an exchange_rate that is too small")
+    return -converted if amount < 0 else converted
+
+
+def _movement_id(movement: Object, index: int) -> str:
+    return str(index) if movement.get("id") is None else name_in(movement, "id")
 
 
 def _our_id(found: Object, name: str) -> UUID | None:

@@ -2,8 +2,8 @@
 -- the key, all or none.
 --
 -- outcome: 'posted', 'replayed' (gift is then the first one) or the code of the error. balance and
--- required are those of credits.post_transaction. The block is checked after the key, so that a replay is
--- also answered if the user was blocked later. The exception rolls back what was posted.
+-- required are those of credits.post_transaction. The block is checked after the key, so that a replay
+-- is also answered if the user was blocked later. The exception rolls back what was posted.
 CREATE OR REPLACE FUNCTION gifts.create_gift(
     p_gift_id uuid,
     p_code text,

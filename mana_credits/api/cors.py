@@ -9,13 +9,14 @@ from django.utils.cache import patch_vary_headers
 
 
 class CorsMiddleware(cors.CorsMiddleware):
-    """django-cors-headers for what a browser sends from another origin.
+    """Runs django-cors-headers only for requests with an `Origin` header.
 
-    Services send no `Origin`: looking for one through `request.headers` costs them 20 microseconds.
+    Services send no `Origin`. The library's lookup in `request.headers` costs 20 microseconds for
+    each of their requests.
     """
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        """Add the headers, or only say that they depend on the origin."""
+        """Add the CORS headers. Without an `Origin`, add only `Vary: origin`."""
         if "HTTP_ORIGIN" in request.META:
             return super().__call__(request)
         response = cast("HttpResponseBase", self.get_response(request))

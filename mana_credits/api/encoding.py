@@ -14,7 +14,7 @@ BROKEN_BYTE = re.compile(r"%[89A-F][0-9A-F]")
 def require_utf8(
     get_response: Callable[[HttpRequest], HttpResponseBase],
 ) -> Callable[[HttpRequest], HttpResponseBase]:
-    """Answer 400 to a path or a query that is not UTF-8."""
+    """Reject a path or a query that is not UTF-8 with 400."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         return error_for(request) or get_response(request)
@@ -23,10 +23,10 @@ def require_utf8(
 
 
 def error_for(request: HttpRequest) -> HttpResponse | None:
-    """Return the answer to a request whose path or query is not UTF-8; None for others.
+    """Return the response to a path or a query that is not UTF-8, or None.
 
-    Django turns a broken byte of a path into the text `%FF`, and replaces one of a query. So a
-    path with that text (sent as `%25FF`) is refused, too: nothing tells the two apart.
+    Django replaces an invalid byte of a path with the text `%FF`. A path that contains this text
+    (sent as `%25FF`) is therefore rejected too: the two cannot be told apart.
     """
     parameters = request.META.get("QUERY_STRING", "")
     if "%" in request.path_info and BROKEN_BYTE.search(request.path_info):

@@ -1,6 +1,6 @@
-"""The middleware of the back office, which the API never runs.
+"""The back office's middleware, which API requests skip.
 
-Sessions, cookies, CSRF tokens, log-ins and messages exist under `/admin/` only.
+Sessions, cookies, CSRF tokens, log-ins and messages exist only under `/admin/`.
 """
 
 from typing import Any
@@ -24,10 +24,10 @@ CONTENT_SECURITY_POLICY = (
 
 
 class OnlyBackOffice:
-    """Lets a middleware work for the pages of the back office and costs others one comparison."""
+    """Runs a middleware only for the back office. Other requests cost one comparison."""
 
     def __call__(self, request: HttpRequest) -> Any:
-        """Run the middleware, or go on to the next one."""
+        """Run the middleware, or skip it."""
         if request.path_info.startswith(PREFIX):
             return super().__call__(request)  # type: ignore[misc]
         return self.get_response(request)  # type: ignore[attr-defined]
@@ -45,16 +45,16 @@ class PolicyMiddleware(OnlyBackOffice, MiddlewareMixin):
 
 
 class SessionMiddleware(OnlyBackOffice, Sessions):
-    """Sessions."""
+    """Loads and saves sessions."""
 
 
 class CsrfViewMiddleware(OnlyBackOffice, Csrf):
-    """Forms that only our own pages can send."""
+    """Rejects forms from other sites."""
 
     def process_view(  # type: ignore[override]
         self, request: HttpRequest, *arguments: Any
     ) -> HttpResponseBase | None:
-        """Compare the form's token with the cookie's."""
+        """Compare the form's CSRF token with the cookie."""
         if not request.path_info.startswith(PREFIX):
             return None
         refusal: HttpResponseBase | None = super().process_view(request, *arguments)
@@ -62,16 +62,16 @@ class CsrfViewMiddleware(OnlyBackOffice, Csrf):
 
 
 class AuthenticationMiddleware(OnlyBackOffice, Authentication):
-    """Who is logged in."""
+    """Sets the logged-in user of the request."""
 
 
 class OTPMiddleware(OnlyBackOffice, Otp):  # type: ignore[misc]
-    """Whether the second factor was shown."""
+    """Sets whether the user has passed the second factor."""
 
 
 class MessageMiddleware(OnlyBackOffice, Messages):
-    """What the next page tells."""
+    """Keeps messages for the next page."""
 
 
 class AxesMiddleware(OnlyBackOffice, Axes):  # type: ignore[misc]
-    """No more log-ins after too many wrong passwords."""
+    """Blocks log-ins after too many wrong passwords."""

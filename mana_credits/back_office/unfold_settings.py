@@ -1,4 +1,4 @@
-"""How the back office looks: its name, its colours, and the way to its pages."""
+"""Settings of the admin theme (Unfold): name, colours and menu."""
 
 from typing import Any
 

@@ -254,7 +254,7 @@ def test_a_form_of_another_site_is_refused() -> None:
     answer = client.post("/admin/account/adjust/?user=alice", {"amount": "1"})
 
     assert answer.status_code == 403
-    assert "This form is too old" in answer.content.decode()
+    assert "The form has expired" in answer.content.decode()
 
 
 def test_errors_are_pages(sam: Client) -> None:

@@ -69,7 +69,7 @@ def test_a_name_that_is_tried_from_many_addresses_is_slowed_down(sam: User) -> N
 
     assert wrong == [200] * 10 + [429] * 38
     assert (right.status_code, right["Retry-After"]) == (429, "1")
-    assert "Too many tries" in right.content.decode()
+    assert "Too many attempts" in right.content.decode()
     assert AccessAttempt.objects.filter(username="sam").count() == 10
 
 

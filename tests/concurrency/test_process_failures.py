@@ -198,7 +198,7 @@ def _wait_until_free(port: int) -> None:
 
 
 def test_sigterm_answers_every_open_request() -> None:
-    """Fault 33: all of them were dropped."""
+    """The earlier service dropped all open requests."""
     give("alice", 100)
     with running.service(WEB_CONCURRENCY="1", WEB_THREADS="8") as service, ExitStack() as stack:
         lines = [stack.enter_context(closing(service.connect())) for _ in range(6)]
@@ -221,7 +221,7 @@ def test_sigterm_answers_every_open_request() -> None:
 
 @pytest.mark.slow
 def test_sigterm_under_load_loses_no_request() -> None:
-    """Fault 33, with connections that are kept alive and reopened all the time."""
+    """The clients keep connections alive and reopen them continuously."""
     with running.service(WEB_CONCURRENCY="2") as service:
 
         def spend(client: Client) -> None:

@@ -18,7 +18,6 @@ pytestmark = pytest.mark.django_db
 
 
 def test_the_credits_come_back_and_lower_what_was_spent(ivan: Caller) -> None:
-    """Fault 12."""
     give("ivan", 100)
     made = gift("ivan", "9.0001")
 

@@ -81,7 +81,6 @@ def test_one_credit_is_a_credit() -> None:
 
 
 def test_an_unnamed_creator_is_somebody_and_no_email_address_is_shown() -> None:
-    """Fault 21."""
     give("ivan", 10)
     sender = gifts_of("ivan", name="ivan@example.test", email="ivan@example.test")
     body = {"totalCredits": 5, "type": "personalized", "targetEmail": "kate@example.test"}
@@ -198,7 +197,6 @@ def test_an_unknown_code_meets_a_friendly_page(code: str, language: str, headlin
 
 
 def test_a_machine_that_tries_codes_meets_a_friendly_429(imported: GiftCode) -> None:
-    """Fault 24."""
     answers = [page(code_format.new_code()) for _ in range(31)]
     hit = page("RVZ5JG", "de")
 

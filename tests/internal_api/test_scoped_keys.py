@@ -85,7 +85,7 @@ def test_a_key_without_the_scope_changes_nothing(scope: str) -> None:
     assert answer.status_code == 403
     assert answer.json() == {
         "statusCode": 403,
-        "message": "The service key lacks a scope",
+        "message": "The service key lacks the required scope",
         "code": "scope_missing",
         "error": "Forbidden",
         "details": {"scope": scope},

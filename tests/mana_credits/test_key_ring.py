@@ -1,4 +1,4 @@
-"""The keys of mana-auth: fetched seldom, kept while it is down (fault 30)."""
+"""The keys of mana-auth: rarely fetched, and cached while it is down."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""What operators and machines ask: alive, ready, metrics, the description of the API (fault 31)."""
+"""The routes for monitoring and the API's description: `/health`, `/ready`, `/metrics`, schema."""
 
 import re
 from collections.abc import Iterator

@@ -37,7 +37,7 @@ NOT_ON_PAGES = {
     *("transaction_not_found", "webhooks_disabled"),
     *("invalid_package", "month_not_begun"),
     *("not_creditable", "not_quarantined", "unreadable_object"),
-    "quarantine_changed",
+    *("quarantine_changed", "no_cluster", "not_empty"),
 }
 
 

@@ -1,4 +1,4 @@
-"""What the service does not start without (fault 29)."""
+"""Settings without which the service does not start."""
 
 import os
 import runpy

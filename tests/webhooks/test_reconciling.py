@@ -180,7 +180,7 @@ def test_what_stands_only_at_stripe_is_reported(
 
     assert reconcile() == 1
     out = capsys.readouterr().out
-    assert f"Unexplained: payment {other['id']}: is of the purchase {lost}" in out
+    assert f"Unexplained: payment {other['id']}: belongs to the purchase {lost}" in out
     assert "1 unexplained" in out
 
 
