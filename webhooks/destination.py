@@ -21,3 +21,24 @@ logger = structlog.get_logger(__name__)
 def fault_of(body: Mapping[str, Any]) -> str | None:
     """Return the reason why an event is not for us, or None if it is."""
     live = key_is_live()
+    if live is not None and body.get("livemode") not in (None, live):
+        return f"livemode: the event is not in our key's {'live' if live else 'test'} mode"
+    account = body.get("account") or body.get("context")
+    if account and account != settings.STRIPE_ACCOUNT_ID:
+        return "account: the event belongs to another account"
+    return None
+
+
+def warn(event_id: str, fault: str) -> None:
+    """Log and count an event of another mode or account."""
+    reason = fault.partition(":")[0]
+    MISDIRECTED.labels(reason).inc()
+    logger.warning("stripe_event_misdirected", id=event_id, reason=reason, message=fault)
+
+
+def key_is_live() -> bool | None:
+    """Return whether our key is a live-mode key, or None if its prefix is unknown."""
+    key: str = settings.STRIPE_SECRET_KEY
+    if key.startswith(LIVE_KEYS):
+        return True
+    return False if key.startswith(TEST_KEYS) else None
