@@ -1,10 +1,10 @@
-# The service and its worker. Nothing of development is in it: neither packages nor the sandbox.
+# The service and its worker, without development packages and without the sandbox.
 
 FROM python:3.11-slim-bookworm AS build
 ENV VIRTUAL_ENV=/opt/venv PATH=/opt/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /srv/mana-credits
-# gunicorn's HTTP parser in C comes as source; everything else has to be a wheel.
+# gunicorn's HTTP parser in C is compiled from source. All other packages must be wheels.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends gcc libc6-dev \
@@ -13,12 +13,12 @@ RUN apt-get update \
 ARG LOCK=requirements-runtime.lock
 COPY requirements-runtime.lock requirements-tracing.lock ./
 COPY ops/install.sh ops/
-# What installed and compiled the packages does not serve, so it is not in the image.
+# Remove the tools that are only needed to install and compile packages.
 RUN python -m venv "$VIRTUAL_ENV" \
     && REQUIRE_COMPILER=1 sh ops/install.sh python "$LOCK" \
     && pip uninstall --quiet --yes setuptools pip
 COPY . .
-# Values that nobody uses: collecting files needs settings, and no secret may be in an image.
+# collectstatic needs settings. These values are unused: an image must not contain secrets.
 RUN SECRET_KEY=unused MANA_SERVICE_KEY=unused STRIPE_SECRET_KEY=unused \
     DATABASE_URL=postgresql://unused python manage.py collectstatic --no-input --verbosity 0 \
     && python -m compileall -q .

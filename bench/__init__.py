@@ -1,1 +1,1 @@
-"""Measures the service under load, as in production: what a request costs and how long it takes."""
+"""Load tests of the service in its production configuration: cost and latency of requests."""

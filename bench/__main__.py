@@ -1,7 +1,7 @@
-"""`make bench`: load the service as it runs in production and write down what it costs.
+"""`make bench`: measure the cost of requests in the production configuration.
 
-`python -m bench --help` tells the options. Everything runs on loopback, on databases made for the
-run, and is stopped and removed at the end.
+`python -m bench --help` lists the options. The service and its databases run on loopback. They are
+created for the run and removed at the end.
 """
 
 import argparse
@@ -23,7 +23,7 @@ RESULTS = Path(__file__).parent / "results" / "latest.md"
 
 
 def main() -> None:
-    """Measure what was asked for and write the page."""
+    """Run the chosen measurements and write the results page."""
     options = _options()
     load.require_wrk()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -53,7 +53,7 @@ def main() -> None:
             parts.append(report.growth(found, transactions))
             print(parts[-1])
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text("# What a request costs\n\n" + "\n\n".join(parts))
+    options.output.write_text("# Cost of a request\n\n" + "\n\n".join(parts))
     print(f"Written to {options.output}")
 
 
@@ -90,12 +90,16 @@ def _load(
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.split("\n")[0])
-    parser.add_argument("--seconds", type=float, default=5, help="of load per run (5)")
+    parser.add_argument("--seconds", type=float, default=5, help="load per run (5)")
     parser.add_argument(
         "--only", nargs="*", choices=SCENARIOS, default=list(SCENARIOS), help="scenarios (all)"
     )
     parser.add_argument(
-        "--connections", nargs="+", type=int, default=CONNECTIONS, help="of wrk (1 16 64)"
+        "--connections",
+        nargs="+",
+        type=int,
+        default=CONNECTIONS,
+        help="numbers of connections (1 16 64)",
     )
     parser.add_argument(
         "--large",

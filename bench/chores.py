@@ -1,4 +1,4 @@
-"""How long the commands over a large ledger take, and how many bytes a row of it has."""
+"""Durations of commands over a large ledger, and the size of its rows."""
 
 import time
 from pathlib import Path
@@ -18,14 +18,14 @@ _SIZES = """
 
 
 class Chore(NamedTuple):
-    """A command, as it was called, and how many seconds it took."""
+    """A command line and its duration in seconds."""
 
     command: str
     seconds: float
 
 
 class Size(NamedTuple):
-    """Bytes per row of a table, and those of its indexes."""
+    """Bytes per row of a table and of its indexes."""
 
     table: str
     heap: float
@@ -33,7 +33,7 @@ class Size(NamedTuple):
 
 
 def measure(url: str) -> list[Chore]:
-    """Run each command once on the ledger at `url`; the last one erases the user with most rows."""
+    """Run each command once on the ledger at `url`. The last one erases the largest user."""
     with TemporaryDirectory(prefix="mana-credits-bench-") as folder:
         export = str(Path(folder) / "export.json")
         commands = (
@@ -48,7 +48,7 @@ def measure(url: str) -> list[Chore]:
 
 
 def sizes(url: str) -> list[Size]:
-    """Return how many bytes a row of each large table has."""
+    """Return the bytes per row of each large table."""
     with psycopg.connect(url) as connection:
         rows = [connection.execute(_SIZES, [f"credits.{name}"]).fetchone() for name in TABLES]
     return [Size(name, *row) for name, row in zip(TABLES, rows, strict=True) if row]

@@ -1,4 +1,4 @@
-"""CPU seconds and memory of processes, as the kernel counts them."""
+"""CPU time and memory of processes, from the kernel's counters."""
 
 from contextlib import suppress
 from typing import NamedTuple
@@ -9,14 +9,14 @@ MEGABYTE = 1_000_000
 
 
 class Memory(NamedTuple):
-    """Of the largest worker, in MB: resident, and its share of what the workers share."""
+    """Memory of the largest worker in MB: RSS, and PSS, which splits shared pages."""
 
     rss: float
     pss: float
 
 
 def seconds(root: psutil.Process | None) -> float:
-    """Return what `root` and its descendants, dead ones too, took so far; NaN without a root."""
+    """Return the CPU seconds of `root` and its descendants, including ended ones; NaN for None."""
     if root is None:
         return float("nan")
     total = 0.0
@@ -28,7 +28,7 @@ def seconds(root: psutil.Process | None) -> float:
 
 
 def memory(master: psutil.Process) -> Memory:
-    """Return the memory of the largest of the master's workers."""
+    """Return the memory of the master's largest worker."""
     workers = [worker.memory_full_info() for worker in master.children()]
     return Memory(
         rss=max(worker.rss for worker in workers) / MEGABYTE,

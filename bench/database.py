@@ -1,4 +1,4 @@
-"""The databases that are measured: made for the run, filled by SQL, checked, dropped."""
+"""The benchmark's databases: created for the run, filled by SQL, checked, dropped."""
 
 import os
 import subprocess
@@ -17,12 +17,12 @@ from mana_credits.dev.embedded_postgres import temporary_server
 SQL = Path("bench", "sql")
 HERE = Path()  # the tree whose service is measured, unless another one is named
 USERS = 10_000
-USER = "user-1"  # the one whose balance and transactions are looked at, and who is the hot user
+USER = "user-1"  # the measured user with a long history, also the hot user
 
 
 @contextmanager
 def server() -> Iterator[str]:
-    """Yield the URL of `DATABASE_URL`, or of a new durable server that lives as long."""
+    """Yield `DATABASE_URL`, or the URL of a new durable server for the duration of the context."""
     if url := os.environ.get("DATABASE_URL"):
         yield url
     else:
@@ -32,7 +32,7 @@ def server() -> Iterator[str]:
 
 @contextmanager
 def database(server_url: str, name: str, tree: Path = HERE) -> Iterator[str]:
-    """Make a migrated database with users who have credits; yield its URL; drop it at the end."""
+    """Create a migrated database with users who have credits. Yield its URL, drop it at the end."""
     name = f"mana_credits_bench_{name}_{os.getpid()}"
     _administer(server_url, f'CREATE DATABASE "{name}"')
     url = make_conninfo(server_url, dbname=name)
@@ -45,7 +45,7 @@ def database(server_url: str, name: str, tree: Path = HERE) -> Iterator[str]:
 
 
 def grow(url: str, *, transactions: int, of_one_user: int) -> None:
-    """Add usages of the past year: so many over all users, and so many of the one user's."""
+    """Add usages over the past year: `transactions` for all users, `of_one_user` for one."""
     each = max(transactions // USERS, 1)
     _run(url, SQL / "grow.sql", users=f"user_id <> '{USER}'", each=each)
     _run(url, SQL / "grow.sql", users=f"user_id = '{USER}'", each=of_one_user)
@@ -53,14 +53,14 @@ def grow(url: str, *, transactions: int, of_one_user: int) -> None:
 
 
 def vacuum(url: str) -> None:
-    """Leave the tables as autovacuum would."""
+    """Vacuum and analyse the tables, as autovacuum would."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")
         connection.execute("CHECKPOINT")
 
 
 def books_close(url: str) -> bool:
-    """Tell whether `check_ledger` finds nothing; it prints what it finds."""
+    """Return whether `check_ledger` finds no discrepancy. It prints what it finds."""
     return manage(url, "check_ledger", check=False) == 0
 
 
@@ -71,7 +71,7 @@ def version(url: str) -> str:
 
 
 def process(url: str) -> psutil.Process | None:
-    """Return PostgreSQL's first process, None when it runs on another machine."""
+    """Return the PostgreSQL postmaster, or None if it runs on another machine."""
     with psycopg.connect(url) as connection:
         try:
             found = psutil.Process(connection.info.backend_pid).parent()
@@ -81,7 +81,7 @@ def process(url: str) -> psutil.Process | None:
 
 
 def manage(url: str, *command: str, check: bool = True, tree: Path = HERE) -> int:
-    """Run `manage.py` on the database at `url`; return its exit code."""
+    """Run `manage.py` on the database at `url` and return its exit code."""
     return subprocess.run(
         [sys.executable, "-W", "ignore", "manage.py", *command],
         env={**ENVIRONMENT, "DATABASE_URL": url},

@@ -1,4 +1,4 @@
-"""The service's environment: production, with keys of this run."""
+"""The service's production environment, with keys created for the run."""
 
 import os
 import secrets

@@ -1,4 +1,4 @@
-"""The floor: pgbench calls the function that writes the ledger, with nothing around it."""
+"""The lower bound: pgbench calls the function that writes the ledger, without the service."""
 
 import re
 import shutil
@@ -17,7 +17,7 @@ PROTOCOLS = ("simple", "prepared")
 
 
 class Floor(NamedTuple):
-    """One run of pgbench: spends per second, their mean time, CPU seconds per 1,000."""
+    """One run of pgbench: spends per second, mean latency, CPU seconds per 1,000 spends."""
 
     protocol: str
     rate: float
@@ -33,7 +33,7 @@ def measure(
     seconds: float,
     tree: Path = HERE,
 ) -> Floor | None:
-    """Let pgbench spend; None when there is no pgbench."""
+    """Run pgbench with spends. Return None if pgbench is missing."""
     program = _pgbench()
     if program is None:
         return None

@@ -1,4 +1,4 @@
-"""Does a large ledger slow the service down? Two services in turn, on a small and a large one."""
+"""Comparison of two services, one on a small and one on a large ledger, loaded in turn."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,7 +18,7 @@ COMPARED = ("use", "use-hot", "balance", "balance-token", "transactions")
 
 
 class Growth(NamedTuple):
-    """What was found: scenarios on both ledgers, and chores and sizes of the large one."""
+    """The result: scenarios on both ledgers; commands and row sizes of the large one."""
 
     comparisons: list["Comparison"]
     chores: list[Chore]
@@ -26,7 +26,7 @@ class Growth(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """One scenario on the small and on the large ledger, round by round."""
+    """The runs of one scenario on the small and the large ledger, by round."""
 
     title: str
     small: list[Run]
@@ -34,21 +34,21 @@ class Comparison(NamedTuple):
 
     @property
     def cpu_ratio(self) -> float:
-        """CPU per request on the large ledger, by that on the small one; medians."""
+        """Return the CPU time per request, large ledger divided by small (medians)."""
         return median(run.cpu for run in self.large) / median(run.cpu for run in self.small)
 
     @property
     def rate_ratio(self) -> float:
-        """Requests per second on the large ledger, by those on the small one; medians."""
+        """Return the request rate, large ledger divided by small (medians)."""
         return median(run.rate for run in self.large) / median(run.rate for run in self.small)
 
 
 def compare(
     server_url: str, provider: IdentityProvider, *, transactions: int, seconds: float, logs: Path
 ) -> Growth:
-    """Fill one of two databases with so many transactions and load both in turn, 3 rounds.
+    """Add transactions to one of two databases, and load both in turn for 3 rounds.
 
-    On a machine whose speed varies, only neighbours in time can be compared.
+    The runs alternate because the machine's speed varies: only adjacent runs are comparable.
     """
     with ExitStack() as stack:
         small = stack.enter_context(database.database(server_url, "small"))

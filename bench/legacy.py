@@ -1,7 +1,7 @@
-"""The import's proof: a large source with every known wrong, and imports that are killed.
+"""A test of the import: a large source with every known fault, and imports that are killed.
 
-`python -m bench.legacy [--users 100000] [--rows 1000000] [--kills 2]` compares the report with what
-was planted, and the balances with the source's.
+`python -m bench.legacy [--users 100000] [--rows 1000000] [--kills 2]` compares the report with the
+planted faults, and the balances with those of the source.
 """
 
 import csv
@@ -29,7 +29,7 @@ CHUNK = 2_000
 
 
 def main() -> int:
-    """Prove it; return 0 if everything is as planted."""
+    """Run the test. Return 0 if report and balances are as expected."""
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=100_000)
     parser.add_argument("--rows", type=int, default=1_000_000)
@@ -54,11 +54,11 @@ def main() -> int:
 
 
 def _compare(planted: set[Planted], report: Path, source: str, target: str) -> bool:
-    """Tell whether report, balances and books are as they should be; print what is not."""
+    """Return whether report, balances and books are as expected. Print the differences."""
     named = _named(report)
     equal, users = _equal(source, target)
     closes = books_close(target)
-    print(f"{len(named):,} findings; {len(planted - named)} missed, {len(named - planted)} more")
+    print(f"{len(named):,} findings; {len(planted - named)} missing, {len(named - planted)} extra")
     print(*sorted(map(str, planted ^ named))[:10], sep="\n")
     print(f"{equal:,} of {users:,} balances equal; the books {'' if closes else 'do not '}close")
     return planted == named and equal == users and closes
@@ -72,7 +72,7 @@ def _timed(what: str, target: str, command: list[str]) -> int:
 
 
 def _fill(source: str, users: int, rows: int) -> set[Planted]:
-    """Write the source; return what was planted."""
+    """Fill the source database. Return the planted faults."""
     earlier, chance = Earlier(), random.Random(1)
     began = time.monotonic()
     for nobody in ("", "x" * 8_000):
@@ -92,7 +92,7 @@ def _fill(source: str, users: int, rows: int) -> set[Planted]:
 
 
 def _live(earlier: Earlier, user: str, chance: random.Random, uses: int) -> None:
-    """Let a user live, and with some luck meet each of the known wrongs."""
+    """Create a user's history with randomly chosen known faults."""
     earlier.grant(user, 1_000)
     purchase = earlier.purchase(user)
     named = chance.random() < 0.9
@@ -117,7 +117,7 @@ def _live(earlier: Earlier, user: str, chance: random.Random, uses: int) -> None
 
 
 def _end(earlier: Earlier, gift: Row, chance: random.Random) -> None:
-    """Let a gift come to one of its ends, or wait."""
+    """Redeem, cancel or expire the gift, or leave it active."""
     ends: dict[float, Callable[[], object]] = {
         0.5: lambda: earlier.redeem(gift, f"{gift['creator_id']}-friend"),
         0.6: lambda: earlier.cancel(gift),
@@ -133,7 +133,7 @@ def _happen(things: dict[float, Callable[[], object]], chance: random.Random) ->
 
 
 def _around(earlier: Earlier, user: str) -> Row:
-    """Return a reservation with a use while it was open."""
+    """Return a reservation with a use between its reservation and its commit."""
     reservation = earlier.reserve(user, 10)
     earlier.use(user, 1)
     return reservation
@@ -149,7 +149,7 @@ def _target(own: str) -> str:
 
 
 def _killed(target: str, command: list[str], *, share: float, rows: int) -> None:
-    """Import until about `share` of the rows is there, then kill it."""
+    """Start an import, and kill it when about `share` of the rows is imported."""
     running = _manage(target, *command, quiet=True)
     with psycopg.connect(target, autocommit=True) as connection:
         there = 0
@@ -170,7 +170,7 @@ def _named(report: Path) -> set[Planted]:
 
 
 def _equal(source: str, target: str) -> tuple[int, int]:
-    """Return how many of the source's balances the target has, and how many there are."""
+    """Return how many of the source's balances the target equals, and their number."""
     with psycopg.connect(source) as there, psycopg.connect(target) as here:
         held = here.execute("SELECT user_id, posted - held FROM credits.balances")
         ours: dict[str, Decimal] = dict(held.fetchall())

@@ -1,4 +1,4 @@
-"""Load by wrk: the scenarios, and one run of one of them."""
+"""Load generation with wrk: the scenarios, and running one of them."""
 
 import json
 import math
@@ -18,10 +18,10 @@ WARM_UP_SECONDS = 1
 
 
 class Scenario(NamedTuple):
-    """What the clients do; `script` with its arguments is wrk's.
+    """A kind of request; wrk runs `script` with `arguments`.
 
-    `caller` is `service`, `user`, or `users` (whose tokens the script gets). A request does `each`
-    of what is counted; `connections` is for a scenario that needs fewer of them.
+    `caller` is `service`, `user`, or `users` (their tokens are the script's arguments). A request
+    does `each` of what is counted. `connections` replaces the number of connections of the run.
     """
 
     title: str
@@ -40,7 +40,7 @@ SCENARIOS = {
     "use": Scenario("use, service key, 10,000 users", "service", "use.lua", (str(USERS),)),
     "use-hot": Scenario("use, service key, one hot user", "service", "use.lua", ("1",)),
     "use-key": Scenario(
-        "use with a key each, 10,000 users", "service", "use.lua", (str(USERS), "key")
+        "use, new key each, 10,000 users", "service", "use.lua", (str(USERS), "key")
     ),
     "reserve-commit": Scenario(
         "reserve + commit, 10,000 users", "service", "reserve_commit.lua", (str(USERS),)
@@ -70,18 +70,18 @@ class Run(NamedTuple):
 
     @property
     def cpu(self) -> float:
-        """Workers and PostgreSQL together."""
+        """Return the CPU seconds of the workers and PostgreSQL together."""
         return self.worker_cpu + self.database_cpu
 
 
 def require_wrk() -> None:
-    """Exit with a sentence when there is no wrk."""
+    """Exit with a message if wrk is not installed."""
     if shutil.which("wrk") is None:
-        raise SystemExit("wrk is missing. It is a package of Debian: apt install wrk")
+        raise SystemExit("wrk is missing. Install the Debian package: apt install wrk")
 
 
 def run(scenario: Scenario, service: Service, *, connections: int, seconds: float) -> Run:
-    """Warm up, load the service for so many seconds, and return what it cost."""
+    """Warm up, load the service for `seconds`, and return the measurement."""
     connections = scenario.connections or connections
     _wrk(scenario, service, connections, WARM_UP_SECONDS)
     workers, postgres = cpu.seconds(service.master), cpu.seconds(service.postgres)

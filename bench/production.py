@@ -1,7 +1,7 @@
-"""`python -m bench.production …`: gunicorn, with what the image does not hold out of its reach.
+"""`python -m bench.production …`: run gunicorn without the development packages.
 
-Libraries load what they find: Stripe's another HTTP client, structlog a printer in colours. In the
-image they find less than on a developer's machine, and a worker is smaller.
+Some libraries import optional packages if they are installed: Stripe another HTTP client, structlog
+a coloured printer. In the image they are missing, and a worker uses less memory there.
 """
 
 import re
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def hide_development() -> None:
-    """Let imports of packages fail that only the development lock file names."""
+    """Make imports fail for packages that only the development lock file contains."""
     shipped = _packages("requirements-runtime.lock")
     extra = _packages("requirements.lock") - shipped
     for module, packages in packages_distributions().items():

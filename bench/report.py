@@ -1,4 +1,4 @@
-"""What was measured, as a Markdown page."""
+"""The measurements as a Markdown page."""
 
 import os
 import platform
@@ -56,7 +56,7 @@ GROWTH_HEADER = (
 
 
 def facts(postgres_version: str, seconds: float) -> str:
-    """Return on what it was measured, and how."""
+    """Return the machine and the parameters of the measurement."""
     return (
         f"{machine(postgres_version)} · gunicorn with {workers_and_threads()} · "
         f"{seconds:g} s per run · wrk on the same machine, its CPU not counted"
@@ -64,7 +64,7 @@ def facts(postgres_version: str, seconds: float) -> str:
 
 
 def machine(postgres_version: str) -> str:
-    """Return when and on what it was measured."""
+    """Return the time, commit and machine of the measurement."""
     commit = _git("rev-parse", "--short", "HEAD") or "unknown"
     changed = " with changes" if _git("status", "--porcelain", "--untracked-files=no") else ""
     return (
@@ -153,7 +153,7 @@ def floors(measured: Sequence[Floor]) -> str:
 
 
 def growth(found: Growth, transactions: int) -> str:
-    """Return the tables of a small ledger against a large one, and of the large one alone."""
+    """Return the tables of the small and large ledger compared, and of the large one alone."""
     title = f"A small ledger, and one with {transactions:,} transactions more (medians):\n\n"
     chores = [(one.command, f"{one.seconds:,.1f}") for one in found.chores]
     sizes = [(one.table, f"{one.heap:.0f}", f"{one.indexes:.0f}") for one in found.sizes]
@@ -167,7 +167,7 @@ def growth(found: Growth, transactions: int) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table in Markdown, its columns aligned."""
+    """Return a Markdown table with aligned columns."""
     lines = [header, *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     rule = [

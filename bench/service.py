@@ -1,4 +1,4 @@
-"""The service as it runs in production: gunicorn with the project's configuration, on loopback."""
+"""The service in its production configuration: gunicorn on loopback."""
 
 import os
 import re
@@ -26,7 +26,7 @@ STOP_SECONDS = 40
 
 
 class Service(NamedTuple):
-    """A running service: where it is, tokens of the one user and of several, whom to measure."""
+    """A running service: its URL, tokens of users, and the processes to measure."""
 
     url: str
     token: str
@@ -40,7 +40,7 @@ class Service(NamedTuple):
 def serving(
     database_url: str, provider: IdentityProvider, *, log: Path, tree: Path = database.HERE
 ) -> Iterator[Service]:
-    """Run gunicorn on a free port, its access log going to `log`; stop it at the end."""
+    """Run gunicorn on a free port during the context. Its access log goes to `log`."""
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
     with log.open("wb") as output:
@@ -64,7 +64,7 @@ def serving(
             },
             cwd=tree,
             stdout=output,
-            start_new_session=True,  # Ctrl-C is for the bench, which then stops the service
+            start_new_session=True,  # Ctrl-C reaches only the bench, which then stops the service
         )
     try:
         _wait_until_ready(url, process)
@@ -102,7 +102,7 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
             if answer.status == 200:
                 return
         time.sleep(0.1)
-    raise SystemExit("The service did not start; its log says why.")
+    raise SystemExit("The service did not start. See its log for the reason.")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

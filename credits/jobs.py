@@ -32,7 +32,7 @@ def renew_subscriptions(now: datetime) -> Iterator[str]:
 
 
 def deliver_outbox(now: datetime) -> Iterator[str]:
-    """Deliver the outbox messages that are due to mana-notify."""
+    """Deliver the due outbox messages to mana-notify."""
     return outbox.deliver_due(now=now)
 
 

@@ -5,10 +5,13 @@ import re
 LONGEST_USER_ID = 255
 
 _CONTROLS = r"\u0000-\u001f\u007f-\u009f"
-# Invisible characters that `strip` does not remove: soft hyphen, Mongolian vowel separator,
-# zero-width characters, direction marks, word joiner, byte order mark.
-_ZERO_WIDTH = r"\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff"
-_OUTER = rf"[^\s{_ZERO_WIDTH}{_CONTROLS}]"
+# Invisible characters that `strip` does not remove: soft hyphen, joiners, Hangul fillers,
+# zero-width characters, direction marks, the Braille blank, byte order mark, annotation marks.
+INVISIBLE = (
+    r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    r"\u2060-\u206f\u2800\u3164\ufeff\uffa0\ufff9-\ufffb"
+)
+_OUTER = rf"[^\s{INVISIBLE}{_CONTROLS}]"
 # The API's schema has these patterns too: only syntax that Python and JavaScript share.
 LABEL = rf"^[^{_CONTROLS}]*[^\s{_CONTROLS}][^{_CONTROLS}]*$"
 USER_ID = rf"^{_OUTER}([^{_CONTROLS}]*{_OUTER})?$"

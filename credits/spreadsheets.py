@@ -9,19 +9,19 @@ from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
+from credits.labels import INVISIBLE
+
 BOM = "\ufeff"
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _EXCEL = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 # Spreadsheets skip blanks and invisible characters before a formula, and accept full-width signs.
-_SKIPPED = (
-    r"\s\x00-\x1f\x7f-\x9f\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\""
-)
+_SKIPPED = rf"\s\x00-\x1f\x7f-\x9f{INVISIBLE}\ufe00-\ufe0f\""
 _FORMULA = r"=+\-@\u2212\uff1d\uff0b\uff0d\uff20\ufe62\ufe63\ufe66\ufe6b"
 # A program with another separator than the comma starts a cell after it, even inside quotes.
 _STARTS = re.compile(
     rf"\A(?=[\t\r]|[{_SKIPPED}]*[{_FORMULA}])"
-    rf"|(?<=[,;|\t\r\n\v\f\x85\u2028\u2029])(?=[{_SKIPPED}]*[{_FORMULA}])"
+    rf"|(?<=[,;|\t\r\n\v\f\x1c-\x1e\x85\u2028\u2029])(?=[{_SKIPPED}]*[{_FORMULA}])"
 )
 
 

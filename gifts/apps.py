@@ -1,4 +1,4 @@
-"""Django's entry for the app `gifts`."""
+"""Django's configuration of the app `gifts`."""
 
 from django.apps import AppConfig
 
@@ -10,7 +10,7 @@ class GiftsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Have the rules of gifts checked with those of the ledger."""
+        """Register the rules of gifts with those of the ledger."""
         from credits.ledger.books import add_rules  # noqa: PLC0415  # models come first
         from gifts.books import RULES  # noqa: PLC0415
 

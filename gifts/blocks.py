@@ -1,4 +1,4 @@
-"""Who may neither make nor redeem gifts."""
+"""Blocks: users who may neither create nor redeem gifts."""
 
 from credits.errors import DomainError
 from gifts.models import GiftBlock
@@ -13,6 +13,6 @@ class GiftsBlocked(DomainError):
 
 
 def refuse_blocked(user_id: str) -> None:
-    """Raise GiftsBlocked if the user is blocked: one look at a primary key."""
+    """Raise GiftsBlocked if the user is blocked. Costs one lookup by primary key."""
     if GiftBlock.objects.filter(pk=user_id).exists():
         raise GiftsBlocked

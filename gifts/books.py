@@ -1,7 +1,7 @@
 """The rules of gifts as queries, run with those of the ledger (see `credits.ledger.book_rules`).
 
-*Credits in live gifts and balances together change only by what the other movements are*: whatever
-left a creator is in an active gift, or arrived exactly once.
+The invariant: gifts neither create nor destroy credits. The credits that left a creator are in an
+active gift, or have arrived exactly once, at the redeemer or back at the creator.
 """
 
 RULES = {

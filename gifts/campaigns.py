@@ -1,7 +1,7 @@
-"""Campaigns: sets of codes that an operator makes under a name, once however often it is run.
+"""Campaigns: sets of gift codes under a name, created once even if the command is repeated.
 
-A campaign is paid from an account that has the credits, or from one of its own that an operator
-grants them to. What nobody redeems goes back to that account when it expires.
+A campaign is paid from an existing account, or from its own account to which an operator grants the
+credits. When unredeemed codes expire, their credits return to that account.
 """
 
 from collections.abc import Iterator
@@ -27,9 +27,9 @@ BATCH = 100
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a campaign is to be: `count` codes of `credits` each.
+    """The values of a campaign: `count` codes of `credits` each.
 
-    `account_id` pays for them. Without one the credits are granted by `actor`, for a `reason`.
+    The account `account_id` pays for them. Without one, `actor` grants the credits for `reason`.
     """
 
     count: int
@@ -43,17 +43,18 @@ class Plan:
 
 
 class CampaignDiffers(DomainError):
-    """There is a campaign of this name, with other values."""
+    """A campaign with this name exists and has other values. Details: its values that differ."""
 
     code = "campaign_differs"
     status = 409
-    message = "There is a campaign of this name with other values; choose another name"
+    message = "A campaign with this name exists and has other values; choose another name"
 
 
 def start(name: str, plan: Plan, *, now: datetime) -> Campaign:
-    """Return the campaign `name`, made and provided with credits when there was none.
+    """Return the campaign `name`; create it and provide its credits if it does not exist.
 
-    An existing one keeps its end. Raises CampaignDiffers, InsufficientCredits, InvalidAmount.
+    An existing campaign keeps its expiry. Raises CampaignDiffers, InsufficientCredits,
+    InvalidAmount.
     """
     positive(plan.credits)
     account_id = plan.account_id or f"campaign:{name}"
@@ -75,9 +76,9 @@ def start(name: str, plan: Plan, *, now: datetime) -> Campaign:
 
 
 def make_codes(campaign: Campaign, *, now: datetime) -> Iterator[int]:
-    """Make the codes that the campaign still lacks; yield how many there are, batch by batch.
+    """Create the missing codes of the campaign; after each batch, yield the number of its codes.
 
-    Each batch is one transaction. Two runs at once share the work.
+    Each batch is one transaction. Two runs at the same time share the work.
     """
     made = -1
     while made < campaign.count:
@@ -91,7 +92,7 @@ def codes_of(campaign: Campaign) -> GiftQuerySet:
 
 
 def codes_by_status(campaign: Campaign, *, now: datetime) -> dict[str, int]:
-    """Return how many of the campaign's gifts are in each status at the moment `now`."""
+    """Return the number of the campaign's gifts by their status at `now`."""
     gifts: QuerySet[Any] = codes_of(campaign).as_of(now)
     counted = gifts.values("status_now").annotate(count=Count("*")).order_by()
     return {row["status_now"]: row["count"] for row in counted}

@@ -1,45 +1,49 @@
-"""How gift codes are written: made at random, shown in groups, read however people type them."""
+"""The format of gift codes: random generation, display in groups, tolerant parsing."""
 
 import re
 import secrets
 from unicodedata import normalize
 
+from credits.labels import INVISIBLE
+
 ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-LENGTH = 10  # the field of the web app takes no more
+LENGTH = 10  # the maximum of the input field in the web app
 EARLIER_LENGTH = 12
 IMPORTED_LENGTH = 6
 LENGTHS = (IMPORTED_LENGTH, LENGTH, EARLIER_LENGTH)
 PATTERN = "|".join(f"[{ALPHABET}]{{{length}}}" for length in LENGTHS)
 
+_INVISIBLE = re.compile(f"[{INVISIBLE}]")
 _CODE = re.compile(PATTERN)
 _GROUPS = {LENGTH: 5, EARLIER_LENGTH: 4}
 
 
 def new_code() -> str:
-    """Return one of 32 ** 10 = 2 ** 50 codes; that two are equal is not worth a second try."""
+    """Return one of 2 ** 50 random codes. A collision is too unlikely to be worth a retry."""
     return "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
 
 
 def read(text: str) -> str | None:
-    """Return the code that `text` spells, or None.
+    """Parse a code as a person typed it; return None if `text` is not a code.
 
-    Case does not matter, and what is no letter or digit is passed over: dashes, blanks, quotes.
+    Case is ignored, and so are all characters except letters and digits, such as dashes and blanks.
     """
-    code = "".join(one for one in normalize("NFKC", text) if one.isalnum()).upper()
+    visible = _INVISIBLE.sub("", normalize("NFKC", text))
+    code = "".join(one for one in visible if one.isalnum()).upper()
     return code if _CODE.fullmatch(code) else None
 
 
 def groups(code: str) -> list[str]:
-    """Return the parts of `code` that pages set apart by style, so that a copy has no gaps."""
+    """Return the parts of `code`, which pages separate by style so that copies have no gaps."""
     size = _GROUPS.get(len(code), len(code))
     return [code[start : start + size] for start in range(0, len(code), size)]
 
 
 def masked(code: str) -> str:
-    """Return the last four characters of `code` behind dots, for who may not see it whole."""
+    """Return the last four characters of `code` after dots, for viewers without permission."""
     return f"••••{code[-4:]}"
 
 
 def is_short(code: str) -> bool:
-    """Tell whether `code` is an imported one, of which there are only 2 ** 30."""
+    """Return whether `code` has the imported short format, which is easier to guess (2 ** 30)."""
     return len(code) <= IMPORTED_LENGTH

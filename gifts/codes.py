@@ -1,7 +1,8 @@
-"""Gift codes: create, find, redeem, cancel. Own row first, balances last; one answer for bad codes.
+"""Gift codes: create, find, redeem, cancel.
 
-Amounts are credits, times UTC. What expires by itself is in `expiry`, what waits for somebody to
-register in `pending`, sets of codes in `campaigns`.
+Lock order: the gift's row first, balances last. All wrong codes get the same answer, so that an
+attacker learns nothing. Amounts are credits, times are UTC. See also `expiry`, `pending` (gifts for
+people who have not registered) and `campaigns` (sets of codes).
 """
 
 from datetime import datetime, timedelta
@@ -34,7 +35,7 @@ LONGEST_VALIDITY = timedelta(days=365)
 
 
 class NewGift(NamedTuple):
-    """A gift to be made; personalised when it has a target e-mail."""
+    """A gift to create; personalised if it has a target e-mail. `place` is that in a campaign."""
 
     total_credits: Decimal
     expires_at: datetime
@@ -46,7 +47,7 @@ class NewGift(NamedTuple):
 
 
 class GiftUnknown(DomainError):
-    """No such gift for whoever asks: a wrong code, or a gift for somebody else."""
+    """The code is wrong, or the gift is for somebody else."""
 
     code = "gift_not_found"
     status = 404
@@ -54,7 +55,7 @@ class GiftUnknown(DomainError):
 
 
 class GiftNotRedeemable(DomainError):
-    """The gift was redeemed, cancelled, or its time is over. Details: `status`."""
+    """The gift was redeemed or cancelled, or has expired. Details: `status`."""
 
     code = "gift_not_redeemable"
     message = "Gift code is depleted"
@@ -65,7 +66,7 @@ class GiftNotRedeemable(DomainError):
 
 
 class OwnGift(DomainError):
-    """Nobody redeems their own gift."""
+    """Users cannot redeem their own gifts."""
 
     code = "own_gift"
     field = "code"
@@ -81,11 +82,11 @@ class InvalidGiftAmount(DomainError):
 
 
 class InvalidExpiry(DomainError):
-    """A gift's end lies in the future, at most 365 days ahead."""
+    """The expiry of a gift must be in the future, at most 365 days ahead."""
 
     code = "invalid_expiry"
     field = "expires_at"
-    message = "A gift expires in the future, after at most 365 days"
+    message = "The expiry must be in the future, at most 365 days ahead"
 
 
 class _Created(NamedTuple):
@@ -123,7 +124,7 @@ _create_gift = Routine(
 
 
 def create(creator: User, new: NewGift, *, origin: Origin, now: datetime) -> GiftCode:
-    """Take the credits from `creator` and put them into a gift, once per idempotency key.
+    """Create a gift with credits taken from `creator`, once per idempotency key.
 
     Raises InvalidGiftAmount, InvalidExpiry, InsufficientCredits, IdempotencyKeyReused,
     GiftsBlocked.
@@ -142,7 +143,7 @@ def create(creator: User, new: NewGift, *, origin: Origin, now: datetime) -> Gif
 
 
 def find(text: str, *, guesser: Guesser, now: datetime) -> GiftCode:
-    """Return the gift whose code `text` spells, as of now, for anybody to see.
+    """Return the gift with the code `text`, with its status at `now`; anybody may see it.
 
     Raises GiftUnknown, TooManyMisses.
     """
@@ -159,7 +160,7 @@ def redeem(
     now: datetime,
     source_app_id: str | None = None,
 ) -> Redeemed:
-    """Move a gift's credits to `user`, once; a replay answers the first redemption.
+    """Move a gift's credits to `user`, once; a replay returns the first redemption.
 
     Raises GiftUnknown, GiftNotRedeemable, OwnGift, TooManyMisses, IdempotencyKeyReused,
     GiftsBlocked.
@@ -185,7 +186,7 @@ def redeem(
 
 @transaction.atomic
 def cancel(gift_id: UUID, *, user: User, origin: Origin, now: datetime) -> GiftCode:
-    """Give the credits of the user's own gift back, as long as they are in it.
+    """Cancel the user's own active gift and return its credits to the user.
 
     Raises GiftUnknown, GiftNotRedeemable, IdempotencyKeyReused.
     """
@@ -202,7 +203,7 @@ def cancel(gift_id: UUID, *, user: User, origin: Origin, now: datetime) -> GiftC
 
 
 def created_by(user_id: str, *, now: datetime) -> QuerySet[GiftCode]:
-    """Return the gifts that the user made, as of now, newest first."""
+    """Return the gifts that the user created, with their status at `now`, newest first."""
     return GiftCode.objects.as_of(now).filter(creator_id=user_id).order_by("-number")
 
 

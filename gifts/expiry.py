@@ -1,6 +1,6 @@
-"""What happens by itself: the credits of expired gifts go back, old counts of misses go away.
+"""Expiry: return the credits of expired gifts, and delete old counts of wrong codes.
 
-An expired gift cannot be redeemed whether or not this has run.
+An expired gift cannot be redeemed even if this has not run yet.
 """
 
 from collections.abc import Iterator
@@ -19,10 +19,10 @@ JOB = "expire_gifts"
 
 
 def expire_due(*, now: datetime, limit: int) -> Iterator[str]:
-    """Expire up to `limit` active gifts whose time is over; yield `expired` for each.
+    """Expire up to `limit` active gifts past their expiry; yield `expired`, `skipped` or `failed`.
 
-    Each one in its own transaction; `skipped` and `failed` as `due_rows.settle_each` says. Any
-    number of processes may do so at once.
+    Each gift has its own transaction. `due_rows.settle_each` explains `skipped` and `failed`. Any
+    number of processes may run this at the same time.
     """
 
     def expire(gift: GiftCode) -> str:
@@ -36,9 +36,9 @@ def expire_due(*, now: datetime, limit: int) -> Iterator[str]:
 
 
 def next_due(now: datetime) -> datetime | None:
-    """Return when the first active gift expires or should have, None without any.
+    """Return when the first active gift expires or should have expired, or None without one.
 
-    Gifts that failed to expire and are not tried again yet do not count.
+    Failed gifts that are not yet due for a retry do not count.
     """
     waiting = _active().exclude(pk__in=due_rows.postponed_keys(JOB, now=now))
     due: datetime | None = waiting.aggregate(due=Min("expires_at"))["due"]

@@ -1,4 +1,4 @@
-"""What the worker does for this app."""
+"""The worker's jobs of this app."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ GIFTS_PER_RUN = 5_000
 
 
 def expire_gifts(now: datetime) -> Iterator[str]:
-    """Give the credits of gifts whose time is over back to their creators."""
+    """Expire due gifts, which returns their credits to the creators."""
     return expiry.expire_due(now=now, limit=GIFTS_PER_RUN)
 
 

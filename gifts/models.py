@@ -1,6 +1,6 @@
-"""What may exist in the schema `gifts`: fields and named constraints, no behaviour.
+"""The tables of the schema `gifts`: fields and named constraints, no behaviour.
 
-Triggers (in `sql/`) keep final states final and redemptions as they are.
+Triggers (in `sql/`) prevent changes of final states and of redemptions.
 """
 
 from datetime import datetime
@@ -24,14 +24,14 @@ CAMPAIGN_LENGTH = 100
 
 
 def number_field(sequence: str) -> "models.BigIntegerField[Any, int]":
-    """Return a field that counts the rows as they are made; lists are paged by it."""
+    """Return a field with the next number of a sequence, by which lists are paginated."""
     return models.BigIntegerField(db_default=Func(Value(sequence), function="nextval"))
 
 
 class Campaign(models.Model):
-    """A set of codes that an operator makes under a name, paid from the account `account_id`.
+    """A set of codes that an operator created, paid from the account `account_id`.
 
-    `actor` and `reason` say who granted the credits for it and why, where they were granted.
+    If the credits were granted for the campaign, `actor` and `reason` are those of the grant.
     """
 
     name = models.CharField(max_length=CAMPAIGN_LENGTH, primary_key=True)
@@ -54,31 +54,31 @@ class Campaign(models.Model):
 
 
 class GiftQuerySet(models.QuerySet["GiftCode"]):
-    """Gifts, seen at a moment."""
+    """Gifts, optionally with their status at a given time."""
 
     def as_of(self, now: datetime) -> "GiftQuerySet":
-        """Add `status_now`: the status, where a gift is expired as soon as its time is over."""
+        """Annotate `status_now`, the status at `now`: an active gift past its expiry is expired."""
         over = Q(status="active", expires_at__lte=now)
         status = Case(When(over, then=Value("expired")), default="status")
-        # By keywords: the type checker knows the attribute from the model.
+        # As a mapping, because mypy rejects an annotation that is also declared on the model.
         return self.annotate(**{"status_now": status})  # noqa: PIE804
 
 
 class GiftCode(models.Model):
-    """Credits on their way from `creator_id` to whoever redeems `code`, at most once.
+    """Credits that `creator_id` has paid and that one user can redeem with `code`, once.
 
-    `payment` took the credits from the creator. `campaign_number` counts a campaign's codes from 1.
-    `status_now` is there when the gift was read `as_of` a moment.
+    The transaction `payment` took the credits from the creator. `campaign_number` numbers a
+    campaign's codes from 1. `status_now` exists only if the gift was read with `as_of`.
     """
 
     class Type(models.TextChoices):
-        """Who may redeem it: anybody with the code, or whoever has the e-mail address."""
+        """Simple: anybody with the code may redeem it. Personalized: only its e-mail address."""
 
         SIMPLE = "simple"
         PERSONALIZED = "personalized"
 
     class Status(models.TextChoices):
-        """Active, or one of the final states; `refunded` is known from imported gifts only."""
+        """Active, or one of the final states. Only imported gifts are `refunded`."""
 
         ACTIVE = "active"
         DEPLETED = "depleted"
@@ -180,13 +180,13 @@ class GiftCode(models.Model):
         )
 
     def status_at(self, now: datetime) -> str:
-        """Return the status at a moment: expired as soon as the gift's time is over."""
+        """Return the status at `now`: an active gift past its expiry is expired."""
         over = self.status == self.Status.ACTIVE and self.expires_at <= now
         return self.Status.EXPIRED.value if over else str(self.status)
 
 
 class GiftRedemption(models.Model):
-    """Who got a gift's credits, and the `transaction` by which they arrived."""
+    """The user who redeemed a gift, and the `transaction` that credited them."""
 
     id = models.UUIDField(primary_key=True, default=new_id)
     number = number_field("gifts.gift_redemption_numbers")
@@ -214,10 +214,10 @@ class GiftRedemption(models.Model):
 
 
 class GiftMisses(models.Model):
-    """How often somebody (`bucket`) tried a code that is none, since `since`.
+    """The number of wrong codes tried by one `bucket` (a user or a network) since `since`.
 
-    `refused` counts what they tried beyond their limit.
-    Kept in the database so that all processes count together.
+    `refused` counts the attempts beyond the limit. The counts are in the database so that all
+    processes share them.
     """
 
     bucket = models.CharField(max_length=300, primary_key=True)
@@ -232,7 +232,7 @@ class GiftMisses(models.Model):
 
 
 class GiftBlock(models.Model):
-    """A user who may neither make nor redeem gifts: who decided it, why, and since when."""
+    """A user who may neither create nor redeem gifts: blocked `by` an operator for a reason."""
 
     user_id = user_id_field(primary_key=True)
     by = models.CharField(max_length=150)

@@ -1,8 +1,8 @@
-"""Moments as they are stored and shown: to the millisecond."""
+"""Timestamps of gifts, stored and shown with milliseconds."""
 
 from datetime import datetime
 
 
 def stored(moment: datetime) -> datetime:
-    """Return the moment to the millisecond, as the wire shows it."""
+    """Truncate `moment` to milliseconds, so that the stored value equals the wire's."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

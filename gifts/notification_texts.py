@@ -1,4 +1,4 @@
-"""What mana-notify tells people about gifts."""
+"""Texts of the notifications about gifts."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from django.conf import settings
 from credits.amounts import plain
 from gifts.models import GiftCode
 
-# In both languages: nobody knows which one an address reads.
+# In both languages, because the recipient's language is unknown.
 _BODY = """\
 {giver} schenkt dir {credits} Credits. Löse sie hier ein:
 
@@ -20,14 +20,14 @@ _BODY = """\
 
 
 def link(gift: GiftCode) -> str:
-    """Return the address of the gift's page."""
+    """Return the URL of the gift's page."""
     return f"{settings.BASE_URL}/g/{gift.code}"
 
 
 def gift_link(gift: GiftCode) -> dict[str, Any]:
-    """Return the message that sends a personalised gift's link to its address.
+    """Return the notification that sends a personalised gift's link to its e-mail address.
 
-    It names no user: whoever has the address may not be one yet.
+    It has no `userId`, because the recipient may not have registered yet.
     """
     return {
         "channel": "email",

@@ -1,4 +1,4 @@
-"""Gifts that wait for somebody to register: redeemed as soon as mana-auth says who it is."""
+"""Pending gifts: personalised gifts that are redeemed when their recipient registers."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -13,22 +13,22 @@ from gifts.redemptions import Answer, Named
 from gifts.transitions import Status
 
 LARGEST_NUMBER = 1000
-# What may have happened to a gift since it was found.
+# A gift may be redeemed, cancelled or expired between the query and its turn.
 GONE = {"gift_not_found", "gift_not_redeemable"}
 
 
 class Arrived(NamedTuple):
-    """How many gifts arrived, and how many credits in all."""
+    """The number of gifts redeemed and the sum of their credits."""
 
     redeemed: int
     total_credits: Decimal
 
 
 def redeem_pending(user_id: str, email: str, *, origin: Origin, now: datetime) -> Arrived:
-    """Redeem the active gifts for this address, up to 1,000, each in its own transaction.
+    """Redeem up to 1,000 active gifts for this e-mail address, each in its own transaction.
 
-    What is gone by the time that it is its turn is not counted; the user's own gifts stay.
-    Raises GiftsBlocked.
+    Gifts that are no longer redeemable when their turn comes are not counted. The user's own gifts
+    are not redeemed. Raises GiftsBlocked.
     """
     blocks.refuse_blocked(user_id)
     user = User(user_id, email=email)

@@ -1,7 +1,7 @@
-"""A gift's credits arrive at whoever redeems it: one call of `gifts.redeem_gift` (`gifts/sql/`).
+"""Redemptions: one call of the database function `gifts.redeem_gift` (`gifts/sql/`).
 
-The function locks the gift, says who may redeem it, and writes the transaction, the redemption and
-the gift's last state. Amounts are credits, times UTC.
+The function locks the gift, checks whether the user may redeem it, and writes the transaction, the
+redemption and the gift's final status. Amounts are credits, times are UTC.
 """
 
 from datetime import datetime
@@ -22,21 +22,21 @@ from gifts.throttle import Allowance
 
 
 class Named(NamedTuple):
-    """The gift that is to be redeemed: by its code (None: the text spells none), or by its id."""
+    """The gift to redeem, by its code (None if the text is not a code) or by its id."""
 
     code: str | None = None
     gift_id: UUID | None = None
 
 
 class Redeemed(NamedTuple):
-    """The redemption and the redeemer's balance as it stands now."""
+    """The redemption and the redeemer's current balance."""
 
     redemption: GiftRedemption
     balance: Balance
 
 
 class Answer(NamedTuple):
-    """What the database answered: `outcome` is posted, replayed, or the code of an error."""
+    """The database's answer; `outcome` is `posted`, `replayed`, or the code of an error."""
 
     outcome: str
     throttled_since: datetime | None
@@ -45,7 +45,7 @@ class Answer(NamedTuple):
     balance: Balance | None
 
     def redeemed(self) -> Redeemed:
-        """Return the redemption with its gift; raise what refused it."""
+        """Return the redemption with its gift. Raises the DomainError of any other outcome."""
         if self.outcome not in DONE:
             raise error_for(self.outcome, balance=self.balance)
         redemption = cast("GiftRedemption", self.redemption)
@@ -87,7 +87,7 @@ def redeem(
     source_app_id: str | None = None,
     allowance: Allowance | None = None,
 ) -> Answer:
-    """Ask the database to move the gift's credits to `user`; with `allowance` misses count."""
+    """Redeem the gift in the database; with `allowance`, its limits for wrong codes apply."""
     app_id = source_app_id or transitions.APP_ID
     limits = allowance.limits if allowance else {}
     answer = _redeem_gift(
@@ -114,6 +114,6 @@ def redeem(
 
 
 def _comparable(email: str | None) -> str:
-    """Return the address as gifts are addressed; none for text that PostgreSQL cannot hold."""
+    """Return the e-mail address in canonical form; empty if PostgreSQL cannot store it."""
     address = mailbox(email or "")
     return "" if "\x00" in address else address

@@ -1,4 +1,4 @@
-"""What users send and read about gifts; the wire's names stand only here."""
+"""Serializers of gifts."""
 
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -17,7 +17,7 @@ GIVER_NAME_LENGTH = 80
 
 
 class InvalidTarget(serializers.ValidationError):
-    """The address that a gift is for is not valid. The web app shows `message` alone."""
+    """The e-mail address of the recipient is invalid. The web app shows only `message`."""
 
     def __init__(self, problem: str, detail: Any = None) -> None:
         self.message = f"targetEmail: {problem}"
@@ -25,7 +25,7 @@ class InvalidTarget(serializers.ValidationError):
 
 
 class CreateGiftSerializer(KeyedSerializer):
-    """A gift to make; the web client says `credits` for `totalCredits`."""
+    """A gift to create; the web client sends `credits` instead of `totalCredits`."""
 
     aliases = ("credits",)
     variants = {
@@ -67,7 +67,7 @@ class CreateGiftSerializer(KeyedSerializer):
         required=False,
         allow_null=True,
         allow_blank=True,
-        help_text="A text for whoever receives the gift.",
+        help_text="A text for the recipient.",
     )
     expirationDays = Whole(
         source="days",
@@ -75,13 +75,13 @@ class CreateGiftSerializer(KeyedSerializer):
         max_value=LONGEST_VALIDITY.days,
         required=False,
         allow_null=True,
-        help_text="How many days the code is valid, 90 by default. Counts before `expiresAt`.",
+        help_text="The number of days the code is valid, 90 by default. Overrides `expiresAt`.",
     )
     expiresAt = Timestamp(
         source="expires_at",
         required=False,
         allow_null=True,
-        help_text="Until when the code is valid: at most 365 days ahead.",
+        help_text="When the code expires, at most 365 days ahead.",
     )
     creatorName = GiverName(
         source="creator_name",
@@ -89,7 +89,7 @@ class CreateGiftSerializer(KeyedSerializer):
         required=False,
         allow_null=True,
         allow_blank=True,
-        help_text="The name that the receiver sees, by default the token's `name`.",
+        help_text="The name shown to the recipient, by default the token's `name`.",
     )
     sourceAppId = Label(
         source="source_app_id",
@@ -97,11 +97,11 @@ class CreateGiftSerializer(KeyedSerializer):
         required=False,
         allow_null=True,
         allow_blank=True,
-        help_text="The app in which the gift is made.",
+        help_text="The app in which the gift is created.",
     )
 
     def parse(self, data: object) -> dict[str, Any]:
-        """Return the validated fields; the message of an error names a wrong address."""
+        """Validate the body; an error in the recipient's address becomes InvalidTarget."""
         try:
             return super().parse(data)
         except serializers.ValidationError as error:
@@ -111,10 +111,10 @@ class CreateGiftSerializer(KeyedSerializer):
             raise
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Settle which alias counts; a target e-mail belongs to a personalised gift."""
+        """Merge the alias `credits` into `total_credits`; check the type against the e-mail."""
         total, alias = attrs.get("total_credits"), attrs.get("credits")
         if total is not None and alias not in {None, total}:
-            raise serializers.ValidationError({"credits": ["totalCredits has another value."]})
+            raise serializers.ValidationError({"credits": ["totalCredits has a different value."]})
         total = alias if total is None else total
         if total is None:
             raise serializers.ValidationError({"totalCredits": ["This field is required."]})
@@ -128,7 +128,7 @@ class CreateGiftSerializer(KeyedSerializer):
             raise InvalidTarget("Only a personalized gift has one.")
 
     def to_gift(self, body: dict[str, Any], now: datetime) -> NewGift:
-        """Return the gift that a validated body asks for at `now`."""
+        """Return the gift to create at `now` from a validated body."""
         lifetime = timedelta(days=body["days"]) if body.get("days") else DEFAULT_VALIDITY
         by_date = None if body.get("days") else body.get("expires_at")
         return NewGift(
@@ -142,26 +142,26 @@ class CreateGiftSerializer(KeyedSerializer):
 
 
 class GiftSerializer(WireSerializer):
-    """A gift, as its creator sees it."""
+    """A gift, as shown to its creator."""
 
-    id = Uuid(help_text="The gift's id, by which its creator cancels it.")
-    code = Code(help_text="The code to hand on.")
+    id = Uuid(help_text="The gift's id, used to cancel it.")
+    code = Code(help_text="The code to give to the recipient.")
     shortUrl = GiftUrl(source="code", help_text="The gift's public page.")
     url = GiftUrl(source="code", help_text="The same as `shortUrl`.")
-    creatorId = UserId(source="creator_id", help_text="The user who made the gift.")
+    creatorId = UserId(source="creator_id", help_text="The user who created the gift.")
     creatorName = Text(
-        source="creator_name", allow_null=True, help_text="The name that the receiver sees."
+        source="creator_name", allow_null=True, help_text="The name shown to the recipient."
     )
     totalCredits = Amount(source="total_credits", help_text="Credits in the gift.")
-    redeemed = Count("depleted", source="status", help_text="1 when it was redeemed, else 0.")
+    redeemed = Count("depleted", source="status", help_text="1 if it was redeemed, else 0.")
     type = serializers.ChoiceField(
         choices=GiftCode.Type.choices,
-        help_text="Whom the gift is for: anybody with the code, or one e-mail address.",
+        help_text="`simple`: for anybody with the code. `personalized`: for one e-mail address.",
     )
     status = serializers.ChoiceField(
         choices=GiftCode.Status.choices,
         source="status_now",
-        help_text="`depleted` means redeemed; `refunded` that an operator returned the credits.",
+        help_text="`depleted`: redeemed. `refunded`: an operator returned the credits.",
     )
     targetEmail = Text(
         source="target_email",
@@ -169,32 +169,32 @@ class GiftSerializer(WireSerializer):
         help_text="The e-mail address that a personalized gift is for.",
     )
     message = Text(allow_null=True, help_text="The creator's text.")
-    expiresAt = Timestamp(source="expires_at", help_text="Until when the code is valid.")
+    expiresAt = Timestamp(source="expires_at", help_text="When the code expires.")
     reservationTransactionId = Uuid(
         source="payment_id", help_text="The transaction that took the credits from the creator."
     )
-    createdAt = Timestamp(source="created_at", help_text="When the gift was made.")
+    createdAt = Timestamp(source="created_at", help_text="When the gift was created.")
     updatedAt = Timestamp(source="updated_at", help_text="When the gift last changed.")
 
 
 class PublicGiftSerializer(WireSerializer):
-    """A gift, as anybody sees it who has the code."""
+    """A gift, as shown to anybody with the code."""
 
     code = Code(help_text="The gift's code.")
     type = serializers.ChoiceField(
         choices=GiftCode.Type.choices,
-        help_text="Whom the gift is for: anybody with the code, or one e-mail address.",
+        help_text="`simple`: for anybody with the code. `personalized`: for one e-mail address.",
     )
     status = serializers.ChoiceField(
         choices=GiftCode.Status.choices,
         source="status_now",
-        help_text="`active` when it can be redeemed.",
+        help_text="`active` if it can be redeemed.",
     )
     totalCredits = Amount(source="total_credits", help_text="Credits in the gift.")
     redeemed = Is("depleted", source="status", help_text="Whether it was redeemed.")
     message = Text(allow_null=True, help_text="The creator's text.")
     creatorName = Text(source="creator_name", allow_null=True, help_text="The creator's name.")
-    expiresAt = Timestamp(source="expires_at", help_text="Until when the code is valid.")
+    expiresAt = Timestamp(source="expires_at", help_text="When the code expires.")
     isPersonalized = Is(
         "personalized", source="type", help_text="Whether it is for one e-mail address."
     )
@@ -209,7 +209,7 @@ class GiftRedemptionSerializer(WireSerializer):
     status = Always("success", help_text="Always `success`.")
     creditsReceived = Amount(source="gift_code.total_credits", help_text="Credits that arrived.")
     creditTransactionId = Uuid(
-        source="transaction_id", help_text="The transaction that brought them."
+        source="transaction_id", help_text="The transaction that credited them."
     )
     sourceAppId = Text(
         source="source_app_id", allow_null=True, help_text="The app in which it was redeemed."
@@ -225,7 +225,7 @@ class GiftRedemptionSerializer(WireSerializer):
 
 
 class RedeemGiftSerializer(KeyedSerializer):
-    """Where a gift is redeemed."""
+    """The app in which a gift is redeemed."""
 
     sourceAppId = Label(
         source="source_app_id",
@@ -238,7 +238,7 @@ class RedeemGiftSerializer(KeyedSerializer):
 
 
 class RedeemGiftResponseSerializer(WireSerializer):
-    """The answer to redeeming."""
+    """The answer to a redemption."""
 
     success = Always(True, help_text="Always true.")
     creditsReceived = Amount(
@@ -257,7 +257,7 @@ class RedeemGiftResponseSerializer(WireSerializer):
 
 
 class GiftIdSerializer(WireSerializer):
-    """A path that names a gift."""
+    """The path parameter of a gift."""
 
     id = Uuid(source="gift_id")
 
@@ -267,7 +267,7 @@ class CancelGiftResponseSerializer(WireSerializer):
 
     success = Always(True, help_text="Always true.")
     refundedCredits = Amount(
-        source="total_credits", help_text="Credits that went back to the creator."
+        source="total_credits", help_text="Credits that were returned to the creator."
     )
 
 

@@ -1,8 +1,8 @@
-"""A machine that tries codes is stopped; people with real codes never are.
+"""The throttle for wrong gift codes: limits guessing without limiting people with valid codes.
 
-Only misses count: by user, by address and, for the short codes of the earlier service, by all
-together. They are kept in PostgreSQL, so all processes and replicas count as one. A hit costs one
-look at a primary key.
+Only wrong codes are counted: per user, per network and, for the short codes of the earlier service,
+for all callers together. The counts are in PostgreSQL, so all processes and replicas share them. A
+valid code costs one lookup by primary key.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ from gifts import code_format
 from gifts.models import GiftMisses
 
 WINDOW = timedelta(minutes=10)
-KEPT = timedelta(days=1)  # for support to see
+KEPT = timedelta(days=1)  # longer than the window, so that support can see the counts
 IPV6_NETWORK_BITS = 64
 
 _COUNT = """
@@ -38,21 +38,21 @@ _COUNT = """
 
 
 class Guesser(NamedTuple):
-    """Who tries a code: from which address, and with whose token if with any."""
+    """The caller who tries a code: the IP address, and the user id if there is a token."""
 
     address: str
     user_id: str | None = None
 
 
 class Allowance(NamedTuple):
-    """How many misses each of some buckets may have since a moment."""
+    """The maximum number of wrong codes per bucket since a given time."""
 
     limits: Mapping[str, int]
     since: datetime
 
 
 class TooManyMisses(DomainError):
-    """Too many codes were tried that are none. `retry_after` says when it is worth trying again."""
+    """Too many invalid codes were tried. `retry_after` is the number of seconds to wait."""
 
     code = "too_many_attempts"
     status = 429
@@ -63,10 +63,10 @@ class TooManyMisses(DomainError):
 def counting(
     miss: type[DomainError], *, text: str, guesser: Guesser, now: datetime
 ) -> Iterator[None]:
-    """Refuse whoever has tried too much; count it when the block raises `miss`.
+    """Raise TooManyMisses if a limit is reached; count a wrong code if the block raises `miss`.
 
-    `text` is the code as it was typed. The count is kept whatever becomes of the block's own
-    transaction. Raises TooManyMisses, also in place of a `miss` that is one too many.
+    `text` is the code as it was typed. The count is kept even if the block's own transaction is
+    rolled back. TooManyMisses also replaces the `miss` that exceeds the limit.
     """
     allowed = allowance(text, guesser, now=now)
     _refuse(allowed.limits, _counted(allowed), now)
@@ -78,7 +78,7 @@ def counting(
 
 
 def allowance(text: str, guesser: Guesser, *, now: datetime) -> Allowance:
-    """Return how many misses are allowed to whoever tries the code `text`."""
+    """Return the limits that apply to the caller for the code `text`."""
     allowed: Mapping[str, int] = settings.GIFT_MISS_LIMITS
     limits = {f"address:{network(guesser.address)}": allowed["address"]}
     if guesser.user_id is not None:
@@ -90,13 +90,13 @@ def allowance(text: str, guesser: Guesser, *, now: datetime) -> Allowance:
 
 
 def count_miss(allowed: Allowance, *, now: datetime) -> None:
-    """Count a wrong code. Raises TooManyMisses if it is one too many."""
+    """Count a wrong code. Raises TooManyMisses if it exceeds a limit."""
     beyond = {bucket: limit + 1 for bucket, limit in allowed.limits.items()}
     _refuse(beyond, _count(allowed, now), now)
 
 
 def error_until(since: datetime | None, *, now: datetime) -> TooManyMisses:
-    """Return the error for a count that began at `since`; it says when to try again."""
+    """Return the error for a count that began at `since`, with the time to wait."""
     refusal = TooManyMisses()
     end = (since or now) + WINDOW
     refusal.retry_after = max(1, ceil((end - now).total_seconds()))
@@ -104,14 +104,14 @@ def error_until(since: datetime | None, *, now: datetime) -> TooManyMisses:
 
 
 def forget(now: datetime) -> None:
-    """Remove the counts that began more than a day ago; after ten minutes they hold nobody up."""
+    """Delete the counts that began more than a day ago. They stop limiting after ten minutes."""
     old = GiftMisses.objects.filter(Q(since__lte=now - KEPT) | Q(since__gt=now + KEPT))
     for _ in due_rows.change_free(old, lambda rows: rows.delete()[0]):
         pass
 
 
 def forget_user(user_id: str) -> int:
-    """Remove the count of a user; return how many there were."""
+    """Delete the count of a user; return the number of deleted rows."""
     return GiftMisses.objects.filter(pk=_bucket(user_id)).delete()[0]
 
 
@@ -120,7 +120,7 @@ def _bucket(user_id: str) -> str:
 
 
 def network(address: str) -> str:
-    """Return what counts as one address: of IPv6 the network that one customer gets."""
+    """Return the network that counts as one caller: an IPv4 address or an IPv6 /64 network."""
     try:
         ip = ip_address(address)
     except ValueError:
@@ -145,7 +145,8 @@ def _refuse(
 
 
 def _counted(allowed: Allowance) -> dict[str, tuple[int, datetime]]:
-    # A count from the future is of a clock that was wrong; hosts differ by less than a window.
+    # A count in the future was written while a clock was wrong. The clocks of hosts normally
+    # differ by less than a window.
     rows = GiftMisses.objects.filter(
         bucket__in=list(allowed.limits),
         since__gt=allowed.since,
@@ -157,7 +158,7 @@ def _counted(allowed: Allowance) -> dict[str, tuple[int, datetime]]:
 
 
 def _count(allowed: Allowance, now: datetime) -> dict[str, tuple[int, datetime]]:
-    # In one order always, so that two who miss at once do not wait for each other.
+    # Sorted, so that two concurrent calls lock the rows in the same order and cannot deadlock.
     values: dict[str, Any] = {
         "buckets": sorted(allowed.limits),
         "now": now,

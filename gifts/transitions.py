@@ -1,8 +1,8 @@
-"""The way back of a gift: its credits return to the creator. `redemptions` is the other way out.
+"""The return of a gift's credits to its creator; `redemptions` moves them to the redeemer instead.
 
-Callers hold the lock of the gift's row. Both ways share one cause in the ledger, `gift:ID`, which
-moves credits once per user. They arrive at one user only because the gift's state changes in the
-same transaction, and a trigger lets it change once.
+Callers hold the lock of the gift's row. Both transactions have the cause `gift:ID`, which is unique
+per user, not across users. The credits still arrive once, because the gift's status changes in the
+same transaction and a trigger allows one change only.
 """
 
 from datetime import datetime
@@ -20,7 +20,7 @@ Status = GiftCode.Status
 
 @transaction_required
 def go_back(gift: GiftCode, status: Status, *, origin: Origin, now: datetime) -> Posting:
-    """Give what is in the gift back to its creator; `status` says why, cancelled or expired."""
+    """Return the gift's credits to its creator and set the final `status`, cancelled or expired."""
     posting = ledger.return_gift(
         gift.creator_id,
         gift.total_credits,
@@ -35,13 +35,13 @@ def go_back(gift: GiftCode, status: Status, *, origin: Origin, now: datetime) ->
 
 
 def arrival(gift: GiftCode, redemption: GiftRedemption | None) -> Transaction | None:
-    """Return the transaction by which the gift's credits left it, None while they are in it."""
+    """Return the transaction by which the gift's credits arrived, or None while it is active."""
     user_id = redemption.redeemer_id if redemption else gift.creator_id
     return Transaction.objects.filter(user_id=user_id, cause=f"gift:{gift.pk}").first()
 
 
 def was_settled(gift: GiftCode, *, by: str, key: str | None) -> bool:
-    """Tell whether the gift took its last step by this user's request with this key."""
+    """Return whether this user's request with this idempotency key set the gift's final status."""
     return (
         gift.status != Status.ACTIVE
         and key is not None
@@ -52,7 +52,7 @@ def was_settled(gift: GiftCode, *, by: str, key: str | None) -> bool:
 
 
 def memo(gift: GiftCode, description: str, source_app_id: str | None = None) -> Memo:
-    """Return what an entry of this gift says; never its code."""
+    """Return the memo of a transaction of this gift. It never contains the code."""
     return Memo(source_app_id or APP_ID, description, {"giftCodeId": str(gift.pk)})
 
 

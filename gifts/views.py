@@ -1,4 +1,4 @@
-"""What people do with gifts (`/api/v1/gifts`; user token, but anybody with a code may look)."""
+"""Views of gifts (`/api/v1/gifts`; user token, except for showing a gift by its code)."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -24,12 +24,12 @@ from gifts.throttle import Guesser, TooManyMisses
 
 CODE = Text(
     max_length=100,
-    help_text="The gift's code, in upper or lower case; what is no letter or digit is ignored.",
+    help_text="The gift's code. Case is ignored, and so is everything but letters and digits.",
 )
 
 
 class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
-    """A user's gifts: made, received, redeemed, cancelled."""
+    """A user's gifts: create, list, redeem, cancel, show."""
 
     keyset = "number"
 
@@ -40,7 +40,7 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
         refuses=(InvalidExpiry, InsufficientCredits, GiftsBlocked, BalanceTooLarge),
     )
     def create(self, request: Request) -> Answer:
-        """Put credits into a gift, once per idempotency key. 402 when they do not suffice."""
+        """Create a gift, once per idempotency key. 402 if the credits do not suffice."""
         body = wire.CREATE.parse(request.data)
         now = datetime.now(UTC)
         gift = codes.create(
@@ -50,13 +50,13 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
 
     @operation("created_gifts", response=wire.GiftSerializer(many=True))
     def created(self, request: Request) -> Answer:
-        """The gifts that the user made, newest first."""
+        """List the gifts that the user created, newest first."""
         rows = codes.created_by(user(request).id, now=datetime.now(UTC))
         return self._page(rows, wire.GIFT)
 
     @operation("received_gifts", response=wire.GiftRedemptionSerializer(many=True))
     def received(self, request: Request) -> Answer:
-        """The gifts that the user redeemed, newest first."""
+        """List the gifts that the user redeemed, newest first."""
         return self._page(codes.received_by(user(request).id), wire.REDEMPTION)
 
     @operation(
@@ -74,7 +74,7 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
         ),
     )
     def redeem(self, request: Request, code: str) -> Answer:
-        """Move a gift's credits to the user, once. 404 for every code that is not for them."""
+        """Redeem a gift, once. 404 for a wrong code and for a gift for somebody else."""
         body = wire.REDEEM.parse(request.data)
         redeemed = codes.redeem(
             code,
@@ -94,7 +94,7 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
         refuses=(GiftUnknown, GiftNotRedeemable),
     )
     def cancel(self, request: Request, code_or_id: str) -> Answer:
-        """Take back a gift of one's own, named by its id, as long as nobody has redeemed it."""
+        """Cancel one of the user's own active gifts, by its id, and return the credits."""
         named = wire.GIFT_ID.parse({"id": code_or_id})
         gift = codes.cancel(
             **named, user=user(request), origin=origin(request), now=datetime.now(UTC)
@@ -108,21 +108,21 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
         refuses=(GiftUnknown, TooManyMisses),
     )
     def show(self, request: Request, code_or_id: str) -> Answer:
-        """What is in a gift, for anybody who has its code."""
+        """Return a gift by its code. No token is needed."""
         guesser = Guesser(client_address(request))
         gift = codes.find(code_or_id, guesser=guesser, now=datetime.now(UTC))
         return Answer(wire.PUBLIC_GIFT.represent(gift))
 
     def get_authenticators(self) -> list[BaseAuthentication]:
-        """Ask nobody who looks at a gift for a token."""
+        """Return no authenticators for showing a gift, which is public."""
         return [] if self._is_public() else super().get_authenticators()
 
     def get_permissions(self) -> Sequence[Any]:
-        """Let anybody look at a gift."""
+        """Return no permissions for showing a gift, which is public."""
         return [] if self._is_public() else super().get_permissions()
 
     def _is_public(self) -> bool:
-        # Asked before DRF has found the action; and without a request, for the API's schema.
+        # DRF calls this before it sets the action, and without a request for the API's schema.
         method = getattr(self.request, "method", None) or ""
         return getattr(self, "action_map", {}).get(method.lower()) == "show"
 

@@ -1,4 +1,4 @@
-"""The kinds of values that gifts have on the wire, besides those of credits."""
+"""Serializer fields of gifts, in addition to those of credits."""
 
 from typing import Any
 
@@ -21,12 +21,12 @@ from gifts.models import LARGEST_GIFT, SMALLEST_GIFT
     }
 )
 class GiftCredits(Credits):
-    """What a gift may hold: 1 to 10,000 credits."""
+    """The credits of a gift: 1 to 10,000."""
 
     default_error_messages = {"gift": "A gift holds 1 to 10,000 credits."}
 
     def to_internal_value(self, data: object) -> Any:
-        """Take amounts that a gift may hold."""
+        """Accept amounts of 1 to 10,000 credits."""
         amount = super().to_internal_value(data)
         if not SMALLEST_GIFT <= amount <= LARGEST_GIFT:
             self.fail("gift")
@@ -34,26 +34,26 @@ class GiftCredits(Credits):
 
 
 class Email(serializers.EmailField):
-    """An e-mail address, in the one form that is stored and compared."""
+    """An e-mail address, converted to the canonical form that is stored and compared."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"max_length": email_addresses.LENGTH, **options})
 
     def to_internal_value(self, data: object) -> str:
-        """Take strings only."""
+        """Accept strings only."""
         if not isinstance(data, str):
             self.fail("invalid")
         return mailbox(super().to_internal_value(data)) or self.fail("invalid")
 
 
 class GiverName(Text):
-    """The name that a giver shows to strangers; never an e-mail address."""
+    """The name of a giver, which is public and must not be an e-mail address."""
 
-    default_error_messages = {"address": "An e-mail address is shown to nobody; send a name."}
+    default_error_messages = {"address": "The name must not contain an e-mail address."}
     pattern = r"^[^\u0000@\uff20]*$"
 
     def to_internal_value(self, data: object) -> str:
-        """Take texts without an at sign."""
+        """Accept strings without an at sign."""
         name = super().to_internal_value(data)
         if "@" in name or "\uff20" in name:
             self.fail("address")
@@ -65,13 +65,13 @@ class Code(serializers.Field[Any, Any, str, Any]):
     """A gift's code, without dashes."""
 
     def to_representation(self, value: str) -> str:
-        """Return it as it is."""
+        """Return the code unchanged."""
         return value
 
 
 @extend_schema_field({"type": "string", "format": "uri"})
 class GiftUrl(Code):
-    """The address of a gift's public page."""
+    """The URL of a gift's public page."""
 
     def to_representation(self, value: str) -> str:
         """Return `{BASE_URL}/g/ABCDEFGHJK`."""
@@ -79,21 +79,21 @@ class GiftUrl(Code):
 
 
 class Is(serializers.BooleanField):
-    """Whether something has this value."""
+    """Whether the source equals a constant."""
 
     def __init__(self, value: str, **options: Any) -> None:
         self.value = value
         super().__init__(read_only=True, **options)
 
     def to_representation(self, value: object) -> bool:
-        """Compare."""
+        """Return whether `value` equals the constant."""
         return value == self.value
 
 
 @extend_schema_field({"type": "integer", "enum": [0, 1]})
 class Count(Is):
-    """The same as a number, 0 or 1."""
+    """Whether the source equals a constant, as 0 or 1."""
 
     def to_representation(self, value: object) -> int:  # type: ignore[override]
-        """Count."""
+        """Return 1 if `value` equals the constant, else 0."""
         return int(super().to_representation(value))

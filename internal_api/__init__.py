@@ -1,1 +1,1 @@
-"""The surface for the ecosystem's other services: charge, reserve, refund, grant."""
+"""The API for the ecosystem's other services: spend, reserve, refund, grant."""

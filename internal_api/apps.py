@@ -1,4 +1,4 @@
-"""Django's entry for the app `internal_api`."""
+"""Django's configuration of the app `internal_api`."""
 
 from django.apps import AppConfig
 

@@ -1,4 +1,4 @@
-"""Services authenticate with a key in `X-Service-Key`, and each key has its scopes."""
+"""Authentication of services by a key in `X-Service-Key`, and authorization by its scopes."""
 
 import hmac
 from typing import Any, cast
@@ -23,14 +23,14 @@ class ScopeMissing(DomainError):
 
     code = "scope_missing"
     status = 403
-    message = "The service key lacks a scope"
+    message = "The service key lacks the required scope"
 
 
 class ServiceKeyAuthentication(BaseAuthentication):
-    """Accepts a service key of the database, and any of `MANA_SERVICE_KEY` with every scope."""
+    """Accepts a key of the database with its scopes, or a `MANA_SERVICE_KEY` with every scope."""
 
     def authenticate(self, request: Request) -> tuple[Service, None]:
-        """Return the service; raise AuthenticationFailed."""
+        """Return the service of the key. Raises AuthenticationFailed."""
         given = request.META.get("HTTP_X_SERVICE_KEY", "")
         service = _shared(request, given) or _keyed(given)
         if service is None:
@@ -38,15 +38,15 @@ class ServiceKeyAuthentication(BaseAuthentication):
         return service, None
 
     def authenticate_header(self, request: Request) -> str:
-        """Name the scheme in `WWW-Authenticate`."""
+        """Return the scheme for `WWW-Authenticate`."""
         return "X-Service-Key"
 
 
 class HasScope(BasePermission):
-    """Lets a service through whose key has the scope of the view's `operation`."""
+    """Allows a service whose key has the scope of the view's `operation`."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """Return True; raise ScopeMissing."""
+        """Return True if the key has the scope, else raise ScopeMissing."""
         scope = getattr(view, view.action).described.scope
         service = cast("Service", request.user)
         if service.scopes is not None and scope not in service.scopes:

@@ -1,4 +1,4 @@
-"""What services send and read about a batch of spends; the wire's names stand only here."""
+"""Serializers of a batch of spends."""
 
 from typing import Any
 
@@ -12,22 +12,22 @@ from credits.errors import DomainError
 from credits.ledger.spend_batches import LARGEST_BATCH, Spent
 
 
-# Any item is taken: an invalid one is refused alone.
+# Items have no schema here, because an invalid item is rejected alone and not with the batch.
 @extend_schema_field(
     {
         "type": "array",
         "minItems": 1,
         "maxItems": LARGEST_BATCH,
-        "items": {"description": "A `ServiceUseCreditsRequest`; an invalid one is refused alone."},
+        "items": {"description": "A `ServiceUseCreditsRequest`; each is validated on its own."},
     }
 )
 class BatchItems(serializers.Field[Any, Any, Any, Any]):
-    """A list of 1 to 1,000 items; each is validated alone, so an invalid one stops no other."""
+    """A list of 1 to 1,000 items. An invalid item is rejected without affecting the others."""
 
     default_error_messages = {"size": "A list of 1 to 1,000 items is expected."}
 
     def to_internal_value(self, data: object) -> list[Any]:
-        """Take the list with its items as they are."""
+        """Return the list without validating its items."""
         if not isinstance(data, list) or not 0 < len(data) <= LARGEST_BATCH:
             self.fail("size")
         return data
@@ -36,26 +36,26 @@ class BatchItems(serializers.Field[Any, Any, Any, Any]):
 class UseBatchSerializer(WireSerializer):
     """Spends on behalf of any users, each with its own `idempotencyKey`."""
 
-    items = BatchItems(help_text="1 to 1,000 items, each as `use` takes it.")
+    items = BatchItems(help_text="1 to 1,000 items, each with the fields of `use`.")
 
 
 class BatchOutcomeSerializer(WireSerializer):
-    """What became of an item: the answer of `use` with `outcome`, or the error that `use` gives."""
+    """The outcome of an item, with the fields of the answer or of the error of `use`."""
 
     outcome = serializers.ChoiceField(
-        choices=("posted", "replayed", "refused"), help_text="What became of the item."
+        choices=("posted", "replayed", "refused"), help_text="The outcome of the item."
     )
     success = serializers.BooleanField(help_text="False for a refused item.")
     transaction = TransactionSerializer(required=False, help_text="The usage; not if refused.")
     newBalance = BalanceAfterwardsSerializer(
         required=False, help_text="The user's balance after the item; not if refused."
     )
-    message = Text(required=False, help_text="Why the item was refused, or that it is a replay.")
+    message = Text(required=False, help_text="The error of a refused item, or a replay's message.")
     statusCode = serializers.IntegerField(
-        required=False, help_text="The status that `use` answers with; only if refused."
+        required=False, help_text="The status that `use` would answer with; only if refused."
     )
-    code = Text(required=False, help_text="The stable code of the refusal.")
-    details = JsonObject(required=False, help_text="What is wrong, as `use` says it.")
+    code = Text(required=False, help_text="The stable code of the error; only if refused.")
+    details = JsonObject(required=False, help_text="The details of the error, as in `use`.")
 
 
 class UseBatchResponseSerializer(WireSerializer):

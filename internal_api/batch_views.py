@@ -29,10 +29,10 @@ class BatchViewSet(ServiceViewSet):
         scope=scopes.USE,
     )
     def use(self, request: Request) -> Answer:
-        """Spend for up to 1,000 items, each as `use` would; a refused one does not stop the others.
+        """Post up to 1,000 spends. A refused item does not affect the others.
 
-        The items of one user are spent in their order. A batch can be sent again: items whose keys
-        are known are replayed. The header `Idempotency-Key` is refused, each item has its own key.
+        The items of one user are posted in order. A batch can be sent again: items with a known key
+        are replayed. The header `Idempotency-Key` is rejected, because each item has its own key.
         """
         if request.META.get("HTTP_IDEMPOTENCY_KEY"):
             raise ValidationError({"Idempotency-Key": ["Each item has its own idempotencyKey."]})

@@ -1,8 +1,8 @@
 """The valid service keys, kept in memory so that a request costs no query for its key.
 
-One thread of a process reloads the keys when they are older than RELOAD_SECONDS. The others use
-what is there until it is older than VALID_SECONDS, so a revoked key is refused everywhere within
-that time, also while the database cannot be reached.
+One thread of a process reloads the keys when they are older than RELOAD_SECONDS. The other threads
+use the old keys until they are older than VALID_SECONDS. Therefore every process rejects a revoked
+key within that time, also while the database cannot be reached.
 """
 
 import time
@@ -19,7 +19,7 @@ from internal_api.models import ServiceKey
 
 RELOAD_SECONDS = 5
 VALID_SECONDS = 10
-# Seconds that a request waits for the reload of another one when its keys are too old.
+# Seconds that a request waits for another thread's reload when the keys are too old.
 WAIT = 1
 # `last_used_at` is accurate to this; a busy key costs one update per minute and process.
 USE_RECORDED_EVERY = timedelta(minutes=1)
@@ -38,7 +38,7 @@ class KnownKeys:
         self.forget()
 
     def forget(self) -> None:
-        """Drop the keys, so that the next request loads them."""
+        """Drop the keys so that the next request reloads them."""
         self._loaded = _Loaded({}, float("-inf"))
         self._used: set[str] = set()
 

@@ -1,4 +1,4 @@
-"""Service keys and what each service moved today."""
+"""Service keys, and the credits that each service moved per day."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -17,9 +17,9 @@ NAME_LENGTH = 64
 class ServiceKey(models.Model):
     """A key of one service: its name, its scopes and its caps per UTC day.
 
-    Only the SHA-256 digest of the secret is stored, and its first characters as `prefix`. The
-    caps are credits: granted by the service, refunded without a named usage, and spent for each
-    user. No cap means no limit. Two keys of one service share its counts.
+    Only the SHA-256 digest of the secret is stored, and its first characters as `prefix`. The caps
+    limit the credits that the service grants, refunds without a usage, or spends per user. A null
+    cap means no limit. All keys of a service share its totals.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id)
@@ -69,7 +69,7 @@ class ServiceKey(models.Model):
 
 
 class ServiceTotal(models.Model):
-    """The credits that a service moved on one UTC day and that count against the cap `cap`."""
+    """The credits that a service moved on one UTC day, counted against the cap `cap`."""
 
     pk = models.CompositePrimaryKey("service", "day", "cap")
     service = models.CharField(max_length=NAME_LENGTH)

@@ -1,4 +1,4 @@
-"""What services send and read; the wire's names stand only here."""
+"""Serializers of the API for services."""
 
 from typing import Any
 
@@ -33,14 +33,14 @@ from gifts.wire_fields import Email
 
 @extend_schema_field({"type": "integer", "minimum": 0})
 class Count(serializers.Field[Any, Any, Any, Any]):
-    """How often some outcomes came up, out of a Counter; only sent."""
+    """The sum of some outcomes of a Counter, for output only."""
 
     def __init__(self, *outcomes: str, **options: Any) -> None:
         self.outcomes = outcomes
         super().__init__(source="*", read_only=True, **options)
 
     def to_representation(self, value: Any) -> int:
-        """Return the sum."""
+        """Return the sum of the outcomes."""
         return sum(value[outcome] for outcome in self.outcomes)
 
 
@@ -54,32 +54,32 @@ class ServiceBalanceSerializer(BalanceSerializer):
     """A user's balance with the number of their transactions."""
 
     transactionsCount = serializers.IntegerField(
-        source="last_number", help_text="How many transactions the user has."
+        source="last_number", help_text="The number of the user's transactions."
     )
 
 
 class EraseUserResponseSerializer(WireSerializer):
-    """How many rows were stripped of what told whose they were."""
+    """The number of rows that an erasure deleted or anonymised."""
 
     deletedCount = serializers.IntegerField(
-        source="*", help_text="How many rows were deleted or stripped of personal data."
+        source="*", help_text="The number of rows that were deleted or anonymised."
     )
 
 
 class InitBalanceSerializer(UserSerializer):
-    """The user whose balance's row is wanted."""
+    """The user whose balance row is requested."""
 
 
 class BalanceRowSerializer(WireSerializer):
-    """The balance's row as `init` shows it."""
+    """The balance row that `init` returns."""
 
     userId = UserId(source="user_id", help_text="The user.")
     balance = Amount(source="available", help_text="Credits that can be spent now.")
-    totalEarned = Amount(source="total_earned", help_text="Credits received since the beginning.")
+    totalEarned = Amount(source="total_earned", help_text="All credits received so far.")
     totalSpent = Amount(
-        source="total_spent", help_text="Credits spent since the beginning, less what was refunded."
+        source="total_spent", help_text="All credits spent so far, minus those refunded."
     )
-    version = serializers.IntegerField(help_text="How often the row has changed.")
+    version = serializers.IntegerField(help_text="The number of changes of the row.")
     createdAt = Timestamp(source="created_at", help_text="When the row was created.")
     updatedAt = Timestamp(source="updated_at", help_text="When the row last changed.")
 
@@ -91,7 +91,7 @@ class ServiceUseCreditsSerializer(UseCreditsSerializer):
 
 
 class RefundSerializer(KeyedSerializer):
-    """Used credits to give back; `transactionId` names the usage that they were taken by."""
+    """Used credits to give back; `transactionId` is the usage that spent them."""
 
     userId = UserId(source="user_id", help_text="The user who gets credits back.")
     amount = Credits(help_text="Credits, with at most 4 decimal places.")
@@ -112,12 +112,12 @@ class RefundSerializer(KeyedSerializer):
         required=False,
         allow_null=True,
         default=None,
-        help_text="The usage to refund: in sum at most what it took.",
+        help_text="The usage to refund. All refunds of a usage are at most its amount.",
     )
 
 
 class AvailableBalanceSerializer(WireSerializer):
-    """A balance reduced to what can be spent."""
+    """The available credits of a balance."""
 
     balance = Amount(source="available", help_text="Credits that can be spent now.")
 
@@ -127,9 +127,9 @@ class RefundResponseSerializer(WireSerializer):
 
     success = Always(True, help_text="Always true.")
     transaction = TransactionSerializer(
-        help_text="The refund's transaction; with a known key the first one."
+        help_text="The refund's transaction; for a replay, the first one."
     )
-    newBalance = AvailableBalanceSerializer(source="balance", help_text="The balance as it is now.")
+    newBalance = AvailableBalanceSerializer(source="balance", help_text="The current balance.")
 
 
 class GrantSerializer(KeyedSerializer):
@@ -137,11 +137,11 @@ class GrantSerializer(KeyedSerializer):
 
     userId = UserId(source="user_id", help_text="The user who receives the credits.")
     amount = Credits(help_text="Credits, with at most 4 decimal places.")
-    reason = Label(max_length=64, help_text="Why, in a short form for machines.")
+    reason = Label(max_length=64, help_text="The reason as a short machine-readable code.")
     referenceId = Label(
         source="reference_id",
         max_length=128,
-        help_text="What is rewarded: the same reference gives once per user.",
+        help_text="The id of what is rewarded. A reference is granted once per user.",
     )
     description = Text(
         max_length=DESCRIPTION_LENGTH,
@@ -156,17 +156,17 @@ class GrantResponseSerializer(WireSerializer):
 
     ok = Always(True, help_text="Always true.")
     alreadyGranted = serializers.BooleanField(
-        source="replayed", help_text="Whether the reference was used before, so nothing moved."
+        source="replayed", help_text="Whether the reference was granted before; nothing moved."
     )
     newBalance = Amount(source="balance.available", help_text="Credits that can be spent now.")
     transactionId = Uuid(
         source="transaction.id",
-        help_text="The grant's transaction; with a known reference the first one.",
+        help_text="The grant's transaction; for a known reference, the first one.",
     )
 
 
 class ReserveSerializer(PricedSerializer):
-    """Credits to hold for a while; `reason` is `APP` or `APP:WHAT`."""
+    """Credits to hold; `reason` is `APP` or `APP:WHAT`."""
 
     userId = UserId(source="user_id", help_text="The user whose credits are held.")
     reason = Reason(
@@ -178,14 +178,14 @@ class ReserveSerializer(PricedSerializer):
         min_value=int(reservations.SHORTEST_TTL.total_seconds()),
         max_value=int(reservations.LONGEST_TTL.total_seconds()),
         default=int(reservations.DEFAULT_TTL.total_seconds()),
-        help_text="After how many seconds the reservation expires.",
+        help_text="The lifetime of the reservation, in seconds.",
     )
 
 
 class ReserveResponseSerializer(WireSerializer):
     """The answer to a reservation."""
 
-    reservationId = Uuid(source="reservation.id", help_text="What to commit or release.")
+    reservationId = Uuid(source="reservation.id", help_text="The id to commit or release.")
     balance = Amount(source="balance.available", help_text="Credits that can be spent now.")
     expiresAt = Timestamp(
         source="reservation.expires_at", help_text="When the reservation expires."
@@ -193,26 +193,26 @@ class ReserveResponseSerializer(WireSerializer):
 
 
 class ReleaseReservationSerializer(KeyedSerializer):
-    """A reservation to let go."""
+    """The reservation to release."""
 
     reservationId = Uuid(source="reservation_id", help_text="The reservation.")
 
 
 class CommitReservationSerializer(ReleaseReservationSerializer):
-    """A reservation to spend, whole or `amount` of it."""
+    """The reservation to commit, and optionally how much of it to spend."""
 
     amount = Credits(
         required=False,
         allow_null=True,
         default=None,
-        help_text="Credits to spend, at most what is held; all of it by default.",
+        help_text="Credits to spend, at most the held credits; all of them by default.",
     )
     description = Text(
         max_length=DESCRIPTION_LENGTH,
         required=False,
         allow_null=True,
         default=None,
-        help_text="A text for the user, the reason by default.",
+        help_text="A text for the user; by default the reservation's reason.",
     )
 
 
@@ -235,34 +235,34 @@ class ReleaseReservationResponseSerializer(WireSerializer):
 
 
 class RenewSubscriptionsResponseSerializer(WireSerializer):
-    """How many subscriptions this call charged, paused, or could not renew."""
+    """The number of subscriptions that this call charged, paused or failed to renew."""
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        """Name the fields here: `errors` as an attribute is DRF's own."""
+        """Return the fields. They are not attributes because DRF uses the attribute `errors`."""
         return {
-            "charged": Count("charged", help_text="How many periods were charged."),
-            "paused": Count("paused", help_text="How many were paused for lack of credits."),
+            "charged": Count("charged", help_text="The number of subscriptions charged."),
+            "paused": Count("paused", help_text="The number paused for lack of credits."),
             "errors": Count(
-                *("failed", "skipped"), help_text="How many failed or were locked; they stay due."
+                *("failed", "skipped"), help_text="The number failed or locked; they stay due."
             ),
             "total": Count(
-                *("charged", "paused", "failed", "skipped"), help_text="How many were due."
+                *("charged", "paused", "failed", "skipped"), help_text="The number that was due."
             ),
         }
 
 
 class RedeemPendingGiftsSerializer(WireSerializer):
-    """Somebody who has registered, and the address that gifts may wait for."""
+    """A newly registered user and their e-mail address, for which gifts may be pending."""
 
-    userId = UserId(source="user_id", help_text="The user who has registered.")
-    email = Email(help_text="The user's e-mail address, which gifts may wait for.")
+    userId = UserId(source="user_id", help_text="The newly registered user.")
+    email = Email(help_text="The user's confirmed e-mail address.")
 
 
 class RedeemPendingGiftsResponseSerializer(WireSerializer):
-    """How many gifts arrived, and how many credits in all."""
+    """The number of gifts redeemed and the sum of their credits."""
 
-    redeemed = serializers.IntegerField(help_text="How many gifts arrived.")
-    totalCredits = Amount(source="total_credits", help_text="Credits that arrived in all.")
+    redeemed = serializers.IntegerField(help_text="The number of gifts redeemed.")
+    totalCredits = Amount(source="total_credits", help_text="The sum of their credits.")
 
 
 APP_ID = AppIdSerializer()

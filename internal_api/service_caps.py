@@ -1,7 +1,7 @@
-"""Caps of service keys, exact under concurrency: the movement and its count commit together.
+"""Caps of service keys, exact under concurrency: a movement and its count commit together.
 
-A movement is posted first, then counted. A count above the cap rolls the movement back. Replays
-move nothing and are not counted. Without a cap nothing here costs a round trip.
+A movement is posted first and then counted. If the count exceeds the cap, the movement is rolled
+back. Replays move nothing and are not counted. A service without a cap costs no extra round trip.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ SPEND_PER_USER = "daily_spend_per_user"
 
 
 class CapReached(DomainError):
-    """The service's key would move more credits today than it may. Details: `cap`, `limit`."""
+    """The request would exceed the service key's cap for today. Details: `cap`, `limit`."""
 
     code = "cap_reached"
     status = 403
@@ -31,11 +31,11 @@ class CapReached(DomainError):
 
 
 class Replayable(Protocol):
-    """The result of a verb of the ledger."""
+    """The result of a ledger function."""
 
     @property
     def replayed(self) -> bool:
-        """Whether nothing was moved."""
+        """Return whether the call was a replay, which moved nothing."""
 
 
 Result = TypeVar("Result", bound=Replayable)
@@ -63,9 +63,9 @@ _SPENT = """
 def counted(
     service: Service, cap: str, amount: Decimal, post: Callable[[], Result], *, now: datetime
 ) -> Result:
-    """Return what `post` returns; count its `amount` of credits against the cap of the service.
+    """Call `post` and count `amount` credits against the service's cap; return the result.
 
-    Raises CapReached, and then nothing was moved.
+    Raises CapReached, which rolls the movement back.
     """
     limit = service.caps.get(cap)
     if limit is None:
@@ -80,10 +80,10 @@ def counted(
 def spending(
     service: Service, user_id: str, spend: Callable[[], Result], *, now: datetime
 ) -> Result:
-    """Return what `spend` returns, a usage or a hold of the user's credits.
+    """Call `spend`, which posts a usage or a hold, within the service's cap per user.
 
-    What the service spent today for the user and what it holds stays within its cap. Raises
-    CapReached, and then nothing was moved.
+    The cap limits the sum of what the service spent for the user today and what it holds. Returns
+    the result. Raises CapReached, which rolls the movement back.
     """
     limit = service.caps.get(SPEND_PER_USER)
     if limit is None:
@@ -98,7 +98,7 @@ def spending(
 def spend_all(
     service: Service, items: Sequence[Spend], *, origin: Origin, now: datetime
 ) -> list[Spent | DomainError]:
-    """Post a batch of spends; under a cap one after the other, each refused alone."""
+    """Post a batch of spends and return the results in order; with a cap, post them one by one."""
     if SPEND_PER_USER not in service.caps:
         return spend_batches.spend_all(items, origin=origin)
     return [_spend_one(service, item, origin, now) for item in items]

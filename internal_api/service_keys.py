@@ -22,7 +22,7 @@ _NAME = re.compile(rf"[A-Za-z0-9._-]{{1,{NAME_LENGTH}}}")
 
 
 class ServiceKeyUnknown(DomainError):
-    """There is no service key with this id that is still valid."""
+    """No valid service key has this id."""
 
     code = "service_key_not_found"
     status = 404
@@ -38,7 +38,7 @@ class InvalidServiceKey(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a key allows: its scopes, its caps in credits per UTC day, and its expiry."""
+    """The terms of a key: its scopes, its caps in credits per UTC day, and its expiry."""
 
     scopes: Collection[str]
     daily_grants: Decimal | None = None
@@ -48,7 +48,7 @@ class Terms:
 
 
 def digest(secret: str) -> str:
-    """Return the digest that a key is stored and found by: the hexadecimal SHA-256."""
+    """Return the hexadecimal SHA-256 digest by which a key is stored and found."""
     return sha256(secret.encode()).hexdigest()
 
 
@@ -81,7 +81,7 @@ def create(name: str, terms: Terms, *, by: str, now: datetime) -> tuple[ServiceK
 def rotate(key_id: UUID, *, overlap: timedelta, by: str, now: datetime) -> tuple[ServiceKey, str]:
     """Create a key with the same name and terms; the old one stays valid for `overlap`.
 
-    A key whose expiry comes earlier keeps it. Returns the new key and its secret. Raises
+    An earlier expiry of the old key is kept. Returns the new key and its secret. Raises
     ServiceKeyUnknown.
     """
     old = _locked(key_id, now)
@@ -96,7 +96,7 @@ def rotate(key_id: UUID, *, overlap: timedelta, by: str, now: datetime) -> tuple
 
 @transaction.atomic
 def revoke(key_id: UUID, *, now: datetime) -> ServiceKey:
-    """Revoke a key; every process refuses it within 10 seconds. Raises ServiceKeyUnknown."""
+    """Revoke a key; every process rejects it within 10 seconds. Raises ServiceKeyUnknown."""
     key = _locked(key_id, now)
     key.revoked_at = now
     key.save(update_fields=["revoked_at"])
@@ -114,13 +114,13 @@ def _check(name: str, terms: Terms, now: datetime) -> None:
     unknown = sorted(set(terms.scopes) - set(scopes.ALL))
     caps = (terms.daily_grants, terms.daily_refunds, terms.daily_spend_per_user)
     if not _NAME.fullmatch(name):
-        text = f"The name has 1 to {NAME_LENGTH} characters: letters, digits and . _ -"
+        text = f"The name must have 1 to {NAME_LENGTH} characters: letters, digits and . _ -"
     elif unknown:
-        text = f"Unknown scopes: {', '.join(unknown)}. Known are {', '.join(scopes.ALL)}"
+        text = f"Unknown scopes: {', '.join(unknown)}. Valid scopes: {', '.join(scopes.ALL)}"
     elif not terms.scopes:
         text = "A key needs at least one scope"
     elif any(cap is not None and cap < 0 for cap in caps):
-        text = "A cap is not negative"
+        text = "A cap must not be negative"
     elif terms.expires_at is not None and terms.expires_at <= now:
         text = "The expiry is in the past"
     else:

@@ -18,11 +18,11 @@ RENEWALS_PER_REQUEST = 5_000
 
 
 class SyncViewSet(ServiceViewSet):
-    """A user's Cloud Sync, and the renewal of all that are due."""
+    """A user's Cloud Sync, and the renewal of all due subscriptions."""
 
     @operation("internal_sync_status", response=SyncStatusSerializer, scope=scopes.SYNC)
     def status(self, request: Request, user_id: str) -> Response:
-        """Whether the user's sync is on, and when the next charge is due."""
+        """Return whether the user's sync is active and when the next charge is due."""
         return Response(SYNC_STATUS.represent(cloud_sync.status(named_user(user_id))))
 
     @operation(
@@ -31,7 +31,7 @@ class SyncViewSet(ServiceViewSet):
         scope=scopes.SYNC,
     )
     def charge_recurring(self, request: Request) -> Response:
-        """Renew what is due, up to 5,000 subscriptions; safe to call at any time, many times."""
+        """Renew up to 5,000 due subscriptions. Safe to call at any time and repeatedly."""
         now = worker.now()
         due_rows.retry_postponed(cloud_sync.RENEW_JOB, now=now)
         outcomes = Counter(cloud_sync.renew_due(now=now, limit=RENEWALS_PER_REQUEST))

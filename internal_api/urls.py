@@ -1,4 +1,4 @@
-"""Routes under `/api/v1/internal`; a user's id may hold a slash, so it ends its route.
+"""Routes under `/api/v1/internal`. A user id may contain a slash, so it is the end of its route.
 
 The route of a balance, which also erases its user, is in `mana_credits.urls`.
 """

@@ -1,4 +1,4 @@
-"""What services do with a user's credits (`/api/v1/internal`, service key)."""
+"""Views of users' credits for services (`/api/v1/internal`, service key)."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -42,20 +42,20 @@ from internal_api.service_caps import GRANTS, REFUNDS, CapReached
 
 
 class ServiceViewSet(GenericViewSet[Any]):
-    """The base of all views for services."""
+    """The base class of all views for services."""
 
     authentication_classes = (ServiceKeyAuthentication,)
     permission_classes = (HasScope,)
 
 
 class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
-    """A user's balance, seen and moved by services."""
+    """A user's balance: read, spend, refund, grant."""
 
     @operation(
         "internal_balance", response=wire.ServiceBalanceSerializer, scope=scopes.BALANCE_READ
     )
     def balance(self, request: Request, user_id: str) -> Answer:
-        """What the user has; makes no row."""
+        """Return the user's balance without creating a row."""
         return Answer(wire.SERVICE_BALANCE.represent(ledger.balance_of(named_user(user_id))))
 
     @operation(
@@ -65,7 +65,7 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
         scope=scopes.INIT,
     )
     def init(self, request: Request) -> Answer:
-        """Return the user's balance row, made when there was none."""
+        """Return the user's balance row; create it if it does not exist."""
         body = USER.parse(request.data)
         balance = ledger.ensure_balance(body["user_id"], origin=origin(request))
         return Answer(wire.BALANCE_ROW.represent(balance))
@@ -78,7 +78,7 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
         scope=scopes.USE,
     )
     def use(self, request: Request) -> Answer:
-        """Spend a user's credits, once per idempotency key. 402 when they do not suffice."""
+        """Spend a user's credits, once per idempotency key. 402 if they do not suffice."""
         body = wire.SERVICE_USE.parse(request.data)
         spend = partial(
             ledger.spend,
@@ -100,7 +100,7 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
         scope=scopes.REFUND,
     )
     def refund(self, request: Request) -> Answer:
-        """Give used credits back; of a named usage at most what it took, in sum."""
+        """Refund used credits. All refunds of a named usage are at most its amount."""
         body = wire.REFUND.parse(request.data)
         refund = partial(
             ledger.refund,
@@ -121,7 +121,7 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
         scope=scopes.GRANT,
     )
     def grant(self, request: Request) -> Answer:
-        """Give credits without payment, once per user and `referenceId`."""
+        """Grant credits without payment, once per user and `referenceId`."""
         body = wire.GRANT.parse(request.data)
         grant = partial(
             ledger.grant,
@@ -153,7 +153,7 @@ class ReservationViewSet(ChangesNamedAccount, ServiceViewSet):
         scope=scopes.RESERVE,
     )
     def reserve(self, request: Request) -> Answer:
-        """Hold credits for a spend under way. 402 when they do not suffice."""
+        """Reserve credits for a later spend. 402 if they do not suffice."""
         body = wire.RESERVE.parse(request.data)
         reserve = partial(
             reservations.reserve,
@@ -183,7 +183,7 @@ class ReservationViewSet(ChangesNamedAccount, ServiceViewSet):
         scope=scopes.RESERVE,
     )
     def commit(self, request: Request) -> Answer:
-        """Spend what was reserved, or `amount` of it; the rest is released."""
+        """Spend the reserved credits, or `amount` of them; the rest is released."""
         body = wire.COMMIT.parse(request.data)
         hold = reservations.commit(
             body["reservation_id"],
@@ -201,14 +201,14 @@ class ReservationViewSet(ChangesNamedAccount, ServiceViewSet):
         scope=scopes.RESERVE,
     )
     def release(self, request: Request) -> Answer:
-        """Let the reserved credits go."""
+        """Release the reserved credits."""
         body = wire.RELEASE.parse(request.data)
         hold = reservations.release(body["reservation_id"], origin=origin(request, body))
         return Answer(wire.RELEASED.represent(hold))
 
 
 class GiftViewSet(ChangesNamedAccount, ServiceViewSet):
-    """Gifts that wait for somebody to register."""
+    """Gifts that are pending until a user registers."""
 
     @operation(
         "internal_redeem_pending",
@@ -218,16 +218,16 @@ class GiftViewSet(ChangesNamedAccount, ServiceViewSet):
         scope=scopes.GIFTS,
     )
     def redeem_pending(self, request: Request) -> Answer:
-        """Redeem the gifts that wait for the user's e-mail address, at most 1,000 of them."""
+        """Redeem the pending gifts for the user's e-mail address, at most 1,000 of them."""
         body = wire.REDEEM_PENDING.parse(request.data)
-        # Each gift arrives once in any case. One key cannot stand for the movements of several.
+        # A key identifies one movement, not those of several gifts. Each gift arrives once anyway.
         unkeyed = origin(request)._replace(key=None)
         arrived = pending.redeem_pending(**body, origin=unkeyed, now=datetime.now(UTC))
         return Answer(wire.ARRIVED.represent(arrived))
 
 
 def service(request: Request) -> Service:
-    """Return the service whose key the request carries."""
+    """Return the service that authenticated the request."""
     return cast("Service", request.user)
 
 

@@ -8,6 +8,8 @@ the checks run: see `environment.py`.
 from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
 from ipaddress import ip_address
+from itertools import pairwise
+from math import log2
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +20,7 @@ from django.core.checks import Warning as Caution
 
 SHORTEST_SERVICE_KEY = 16
 SHORTEST_SECRET_KEY = 50
+LEAST_BITS = {"SECRET_KEY": 128, "MANA_SERVICE_KEY": 48, "STRIPE_WEBHOOK_SECRET": 48}
 LOCAL_HOSTS = {"localhost", "127.0.0.1", "[::1]", "::1"}
 WITH_TLS = {"require", "verify-ca", "verify-full"}
 
@@ -54,6 +57,10 @@ def secrets() -> Found:
     if any(len(key) < SHORTEST_SERVICE_KEY for key in settings.MANA_SERVICE_KEYS):
         text = f"A key in MANA_SERVICE_KEY has fewer than {SHORTEST_SERVICE_KEY} characters."
         yield Error(text, id="mana_credits.E003")
+    for name, values in _keys().items():
+        if any(_bits(value) < LEAST_BITS[name] for value in values):
+            text = f"{name} can be guessed: it has few different characters, or repeats some."
+            yield Error(text, id="mana_credits.E011")
     if settings.DATABASES["default"]["PASSWORD"] == "devpassword":  # noqa: S105
         text = "DATABASE_URL has the password of .env.example."
         yield Error(text, id="mana_credits.E004")
@@ -63,6 +70,14 @@ def secrets() -> Found:
     if not settings.STRIPE_WEBHOOK_SECRETS:
         text = "STRIPE_WEBHOOK_SECRET is not set. Every webhook is rejected."
         yield Caution(text, id="mana_credits.W002")
+
+
+@environment
+def second_factor() -> Found:
+    """Find operators who get in with a password alone."""
+    if not settings.ADMIN_REQUIRE_2FA:
+        text = "ADMIN_REQUIRE_2FA is off: a password alone opens the back office."
+        yield Error(text, id="mana_credits.E012")
 
 
 @environment
@@ -105,6 +120,30 @@ def surroundings() -> Found:
     if settings.LOG_LEVEL == "DEBUG":
         text = "LOG_LEVEL is DEBUG. Libraries may log personal data."
         yield Caution(text, id="mana_credits.W011")
+
+
+def _keys() -> dict[str, list[str]]:
+    """Return the secrets that we or Stripe make at random, without what Stripe puts in front."""
+    return {
+        "SECRET_KEY": [settings.SECRET_KEY],
+        "MANA_SERVICE_KEY": settings.MANA_SERVICE_KEYS,
+        "STRIPE_WEBHOOK_SECRET": [
+            one.removeprefix("whsec_") for one in settings.STRIPE_WEBHOOK_SECRETS
+        ],
+    }
+
+
+def _bits(text: str) -> float:
+    """Return how many bits of chance a key may have at most.
+
+    A character counts by how many different ones there are. What continues a run (`aaa`, `abc`,
+    `321`) does not count, nor does what repeats the beginning (`secret-secret-`).
+    """
+    period = (text + text).find(text, 1) if text else 0
+    unit = next((n for n in range(1, period) if text.startswith(text[n:])), period)
+    steps = [ord(b) - ord(a) for a, b in pairwise(text[:unit])]
+    counted = [1, *(0 if abs(step) <= 1 else 1 for step in steps)]
+    return sum(counted) * log2(max(len(set(text)), 1))
 
 
 def _is_local(url: str) -> bool:

@@ -2,8 +2,9 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import quote
 
@@ -14,6 +15,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 # The greedy middle group is the password. It ends at the last @, because a host cannot contain one.
 WITH_PASSWORD = re.compile(r"(postgres(?:ql)?://[^:/?#@]*:)(.*)(@[^@]*)", re.DOTALL)
+LIVE_STRIPE_KEYS = ("sk_live_", "rk_live_")
+PRIVATE_NAMES = (".localhost", ".local", ".test", ".internal", ".lan", ".home.arpa")
 NO_URL = (
     "DATABASE_URL is not a PostgreSQL URL: postgresql://USER:PASSWORD@HOST:PORT/DATABASE. "
     "Percent-encode special characters in the password: %25 for %, %40 for @, %2F for /."
@@ -140,3 +143,25 @@ def database_url(name: str) -> dict[str, Any]:
         return dict(conninfo_to_dict(url))
     except (ProgrammingError, UnicodeError):
         raise EnvironmentInvalid(NO_URL) from None
+
+
+def reject_debug_in_production(stripe_key: str, hosts: Iterable[str]) -> None:
+    """Raise EnvironmentInvalid if DEBUG would show secrets to others or if real money moves."""
+    if stripe_key.startswith(LIVE_STRIPE_KEYS):
+        raise EnvironmentInvalid(
+            "DEBUG is on and STRIPE_SECRET_KEY is a live key. The service does not start with both."
+        )
+    if public := next(filter(_is_public, hosts), None):
+        raise EnvironmentInvalid(
+            f"DEBUG is on and {public} is a public host (ALLOWED_HOSTS, BASE_URL). "
+            "Pages of errors would show secrets there; the service does not start with both."
+        )
+
+
+def _is_public(host: str) -> bool:
+    """Return whether strangers may reach the host: any host, a global IP address, or a DNS name."""
+    name = host.strip("[]").lstrip(".").lower()
+    try:
+        return ip_address(name).is_global
+    except ValueError:
+        return name == "*" or ("." in name and not name.endswith(PRIVATE_NAMES))

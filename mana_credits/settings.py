@@ -8,17 +8,19 @@ from datetime import timedelta
 from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlsplit
 
 from corsheaders.defaults import default_headers
 
-from mana_credits import __version__, database, logs
+from mana_credits import database, logs
+from mana_credits.api import rest_settings
 from mana_credits.back_office import unfold_settings
 from mana_credits.environment import (
     MOST_DAYS,
     Environment,
     EnvironmentInvalid,
     database_url,
+    reject_debug_in_production,
     secret,
 )
 
@@ -47,7 +49,7 @@ DATABASE_SESSION = {
 # The statements of the hot path; off behind a pooler that cannot carry them (PgBouncer < 1.21).
 DATABASE_PREPARED_STATEMENTS = env.flag("DATABASE_PREPARED_STATEMENTS", default=True)
 DATABASE_POOL_SIZE = env.whole_number("DATABASE_POOL_SIZE", default=8, at_least=1)
-# How long a thread keeps its connection. The web server's threads do (gunicorn.conf.py).
+# Seconds for which a thread keeps its connection. The web server's threads do (gunicorn.conf.py).
 DATABASE_KEPT_SECONDS = env.whole_number("DATABASE_KEPT_SECONDS", default=0)
 # Behind PgBouncer in transaction mode: then DATABASE_SESSION is the pooler's to set.
 DATABASE_BEHIND_POOLER = env.flag("DATABASE_BEHIND_POOLER", default=False)
@@ -74,6 +76,10 @@ MANA_NOTIFY_URL = env.str("MANA_NOTIFY_URL", default="").rstrip("/")
 
 # With DEBUG on, the key is optional. Without it, purchases answer 503.
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", "") if DEBUG else secret("STRIPE_SECRET_KEY")
+if DEBUG:  # an error page shows settings and the request, including secrets
+    reject_debug_in_production(
+        STRIPE_SECRET_KEY, (*ALLOWED_HOSTS, urlsplit(BASE_URL).hostname or "")
+    )
 # Without a secret, every webhook is rejected: a forged event could create credits.
 STRIPE_WEBHOOK_SECRETS = [
     one.strip() for one in env.str("STRIPE_WEBHOOK_SECRET", default="").split(",") if one.strip()
@@ -130,7 +136,8 @@ MIDDLEWARE = [
     "mana_credits.api.cors.CorsMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    # Each of these works for the back office alone; other pages have no sessions and no log-ins.
+    # These run only for the back office. The API has no sessions and no cookies.
+    "mana_credits.back_office.middleware.PolicyMiddleware",
     "mana_credits.back_office.middleware.SessionMiddleware",
     "mana_credits.back_office.middleware.CsrfViewMiddleware",
     "mana_credits.back_office.middleware.AuthenticationMiddleware",
@@ -197,6 +204,7 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
 ]
 SHORTEST_PASSWORD = 12
+PASSWORD_HASHERS = ["mana_credits.back_office.frame.password_hashes.LowPriorityPBKDF2Hasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
     for name, options in {
@@ -278,47 +286,8 @@ CORS_ALLOW_HEADERS = (
 CORS_EXPOSE_HEADERS = ("link", "retry-after", "x-request-id")
 CORS_URLS_REGEX = re.compile(r"^/(api/|health$)")
 
-REST_FRAMEWORK: dict[str, Any] = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["mana_credits.api.tokens.TokenAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_PARSER_CLASSES": ["mana_credits.api.body.JSONBodyParser"],
-    "DEFAULT_RENDERER_CLASSES": ["mana_credits.api.body.CompactJSONRenderer"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "mana_credits.api.body.OnlyJSON",
-    "DEFAULT_PAGINATION_CLASS": "mana_credits.api.pagination.Pages",
-    "DEFAULT_SCHEMA_CLASS": "mana_credits.api.schema_operations.OperationSchema",
-    "DEFAULT_METADATA_CLASS": None,
-    "EXCEPTION_HANDLER": "mana_credits.api.errors.answer",
-    "NON_FIELD_ERRORS_KEY": "body",
-    "UNAUTHENTICATED_USER": None,
-    "URL_FORMAT_OVERRIDE": None,
-}
-SPECTACULAR_SETTINGS = {
-    "TITLE": "mana-credits",
-    "DESCRIPTION": "Credits of the Mana ecosystem: balances, an immutable ledger, reservations,"
-    " purchases, gifts. The guide is docs/api.md.",
-    "VERSION": __version__,
-    "OAS_VERSION": "3.1.0",
-    "CONTACT": {"name": "The maintainers of mana-credits"},
-    "LICENSE": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
-    "SERVERS": [{"url": "/", "description": "The service that serves this document."}],
-    "TAGS": [
-        {"name": "credits", "description": "A user's own credits: balance, spending, buying."},
-        {"name": "gifts", "description": "Credits that users give to each other."},
-        {"name": "sync", "description": "A user's own Cloud Sync, which is paid with credits."},
-        {"name": "admin", "description": "Anybody's Cloud Sync, for users who are admins."},
-        {"name": "internal", "description": "Any user's credits, for other services."},
-        {"name": "webhooks", "description": "What Stripe calls."},
-    ],
-    "SCHEMA_PATH_PREFIX": "/api/v1",
-    "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SERVE_AUTHENTICATION": [],
-    "SERVE_PERMISSIONS": [],
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "POSTPROCESSING_HOOKS": ["mana_credits.api.schema.complete"],
-}
+REST_FRAMEWORK = rest_settings.REST_FRAMEWORK
+SPECTACULAR_SETTINGS = rest_settings.SPECTACULAR
 
 # The endpoint that receives traces (OTLP over HTTP). If empty, OpenTelemetry is not loaded.
 TRACES_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="").rstrip("/")

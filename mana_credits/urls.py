@@ -30,6 +30,7 @@ urlpatterns = [
     path("gifts", gifts_pages.gifts_page),
     path("gifts/redeem", gifts_pages.redeem_page),
     path("gifts/redeem/<str:code>", gifts_pages.redeem_page),
+    path("g/<str:code>.svg", gifts_pages.qr_code),
     path("g/<str:code>", gifts_pages.gift_page),
     path("health", probes.health),
     path("ready", probes.ready),

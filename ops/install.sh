@@ -1,11 +1,11 @@
 #!/bin/sh
-# Install a lock file as it stands: ops/install.sh PYTHON LOCK
+# Install exactly the packages of a lock file: ops/install.sh PYTHON LOCK
 #
-# pip resolves nothing, so no new release on the index can change or break the installation.
+# pip resolves nothing, so a new release on the index cannot change or break the installation.
 # Two packages have no wheel and are built with the locked setuptools (build isolation would fetch the
-# newest one): localstripe, and gunicorn's HTTP parser in C, which takes a C compiler and Python's
-# headers. Without them gunicorn uses its parser in Python, which is slower.
-# At the end `pip check` refuses a lock with a hole and names the missing package.
+# newest one): localstripe, and gunicorn's HTTP parser in C, which needs a C compiler and Python's
+# headers. Without them, gunicorn uses its slower parser in Python.
+# At the end, `pip check` fails if the lock file lacks a package, and names it.
 set -eu
 
 python=$1

@@ -11,7 +11,7 @@ from typing import Any
 from mana_credits.dev.embedded_postgres import FOR_TESTS, temporary_server
 from mana_credits.dev.sandbox import identity
 
-SERVICE_KEY = "test-service-key"
+SERVICE_KEY = "test-service-key-of-4f9c"
 IDENTITY_KEY = identity.read_key(identity.new_key())
 
 # Planned once: the books are checked after every test, and to plan that takes ten times as long.
@@ -24,9 +24,9 @@ PROVIDER = _resources.enter_context(identity.serving(IDENTITY_KEY))
 os.environ.update(
     DEBUG="0",
     SECRET_KEY="only for tests, and long enough that the checks do not mind it: 0123456789",
-    MANA_SERVICE_KEY=f"{SERVICE_KEY},the-next-service-key",
+    MANA_SERVICE_KEY=f"{SERVICE_KEY},the-next-service-key-81bd",
     STRIPE_SECRET_KEY="sk_test_0123456789",
-    STRIPE_WEBHOOK_SECRET="whsec_the_tests, whsec_the_next_one",
+    STRIPE_WEBHOOK_SECRET="whsec_the_tests_7Qm2xK9vTz4L, whsec_the_next_one_c8Rw5Hn3",
     STRIPE_API_BASE="http://127.0.0.1:9",  # nobody listens there; tests say who shall
     MANA_AUTH_URL=PROVIDER.issuer,
     JWT_ISSUER=PROVIDER.issuer,

@@ -14,8 +14,8 @@ import requests
 from credits.models import Package
 from tests.api import Answer, Caller
 
-SECRET = "whsec_the_tests"
-NEXT_SECRET = "whsec_the_next_one"
+SECRET = "whsec_the_tests_7Qm2xK9vTz4L"
+NEXT_SECRET = "whsec_the_next_one_c8Rw5Hn3"
 WEBHOOK = "/api/v1/webhooks/stripe"
 PAGES = {"successUrl": "http://localhost:5173/ok", "cancelUrl": "http://localhost:5173/no"}
 Object = dict[str, Any]

@@ -1,1 +1,1 @@
-"""Stripe's side: what it tells us, kept and acted on."""
+"""Stripe's webhooks: signed events are stored and applied; reconciliation finds missed ones."""

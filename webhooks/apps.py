@@ -1,4 +1,4 @@
-"""Django's entry for the app `webhooks`."""
+"""Django's configuration of the app `webhooks`."""
 
 from django.apps import AppConfig
 

@@ -1,6 +1,7 @@
-"""Current state: objects as Stripe has them now, fetched for a thin event or a reconciliation.
+"""Current state: Stripe's objects, fetched for a thin event or a reconciliation, and applied.
 
-What is applied follows from the object alone. An event's name may be older than the object.
+The effect depends on the fetched object only, not on the event's type: the object may have changed
+since the event, because Stripe delivers events late and in any order.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ Step = Callable[[], Purchase | None]
 
 
 class Fetched(NamedTuple):
-    """An object of Stripe and its type; with a dispute, refunds that explain its money."""
+    """An object of Stripe and its type; with a dispute, the refunds that explain its movements."""
 
     type: str
     object: Object
@@ -25,14 +26,15 @@ class Fetched(NamedTuple):
 
 
 def can_fetch(related: Related) -> bool:
-    """Return whether objects of this type are ever applied."""
+    """Return whether objects of this type are applied."""
     return related.type in APPLY
 
 
 def fetch(related: Related) -> Fetched | None:
-    """Return an object as Stripe has it now, None when Stripe has none; of a session, its payment.
+    """Fetch an object from Stripe; return None if Stripe does not have it.
 
-    Raises PaymentUnavailable, RefusedByStripe.
+    For a Checkout Session with a payment intent, fetch the intent instead, because the intent's
+    status decides. Raises PaymentUnavailable, RefusedByStripe.
     """
     ask = {
         "payment_intent": stripe_api.intent,
@@ -52,14 +54,14 @@ def fetch(related: Related) -> Fetched | None:
 
 
 def apply(fetched: Fetched, *, now: datetime) -> Purchase | None:
-    """Apply an object and return the purchase that it is about, if any."""
+    """Apply an object and return its purchase, or None if no purchase here belongs to it."""
     for refund in fetched.refunds:
         _refund(refund, now)
     return APPLY[fetched.type](fetched.object, now)
 
 
 def intent_step(intent: Object, *, now: datetime) -> Step | None:
-    """Return what a payment intent's status does to its purchase; None where it says nothing."""
+    """Return the step that applies a payment intent's status, or None if it has no effect."""
     payment = stripe_facts.of_intent(intent)
     match payment.status:
         case "succeeded":
@@ -81,7 +83,7 @@ def _refunds_beside(related: Related, found: Object) -> tuple[Object, ...]:
 
 
 def _complete(intent: Object, now: datetime) -> Purchase | None:
-    """Complete a purchase; an expanded charge brings its receipt."""
+    """Complete a purchase and, if the intent's charge is expanded, record the receipt."""
     payment, charge = stripe_facts.of_intent(intent), intent.get("latest_charge")
     receipt = stripe_facts.of_charge(charge) if isinstance(charge, Mapping) else None
     purchase = purchases.complete(payment, at=now, now=now)
@@ -96,7 +98,7 @@ def _intent(intent: Object, now: datetime) -> Purchase | None:
 
 
 def _session(session: Object, now: datetime) -> Purchase | None:
-    """Apply a session without a payment: it is still open, or has expired."""
+    """Apply a session without a payment intent: it is either open or expired."""
     payment = stripe_facts.of_session(session)
     if session.get("status") == "expired":
         return purchases.cancel(payment, at=now)

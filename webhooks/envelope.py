@@ -1,7 +1,8 @@
-"""Envelopes: what a signed body says about its event, in Stripe's snapshot and thin form.
+"""Envelopes: the id, type and time of the event in a signed body.
 
-A snapshot event (`object` is `event`) holds the object as it was. A thin one (`v2.core.event`)
-only names the object, as `related_object`, and its type begins with `v1.` for objects of API v1.
+Stripe has two formats of events. A snapshot event (`object` is `event`) contains the object as it
+was. A thin event (`v2.core.event`) only refers to the object in `related_object`, and its type
+starts with `v1.` for objects of API v1.
 """
 
 import hashlib
@@ -15,14 +16,14 @@ from credits.payments.stripe_facts import UnreadableObject
 
 THIN = "v2.core.event"
 API_V1 = "v1."
-LEVELS = 100  # an event of Stripe nests about 15 deep
+LEVELS = 100  # Stripe's events have about 15 levels
 NO_TYPE = "unreadable"
 
 Object = Mapping[str, Any]
 
 
 class Envelope(NamedTuple):
-    """An event's id, type and time, its body as text, and why it cannot be read, if it cannot."""
+    """An event's id, type and time, its body as text, and the fault of an unreadable event."""
 
     id: str
     type: str
@@ -32,16 +33,17 @@ class Envelope(NamedTuple):
 
 
 class Related(NamedTuple):
-    """The object that a thin event names."""
+    """The object that a thin event refers to."""
 
     id: str
     type: str
 
 
 def read(payload: bytes, *, now: datetime) -> Envelope:
-    """Return the envelope of a signed body.
+    """Parse the envelope of a signed body.
 
-    A body without a valid id gets one made of its digest, so that its repetitions are one event.
+    A body without a valid id gets an id made of its digest, so that repeated deliveries are one
+    event.
     """
     text = _text(payload)
     try:
@@ -62,7 +64,7 @@ def read(payload: bytes, *, now: datetime) -> Envelope:
 
 
 def parse(text: str) -> Object:
-    """Return the JSON object of a stored body. Raises UnreadableObject."""
+    """Parse a stored body as a JSON object. Raises UnreadableObject."""
     try:
         body = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -70,7 +72,7 @@ def parse(text: str) -> Object:
     if not isinstance(body, Mapping):
         raise UnreadableObject("The body is not a JSON object")
     if _is_deeper(body, LEVELS):
-        raise UnreadableObject(f"The body nests more than {LEVELS} levels deep")
+        raise UnreadableObject(f"The body has more than {LEVELS} levels")
     return body
 
 
@@ -84,12 +86,12 @@ def subject(body: Object) -> Object:
 
 
 def is_thin(body: Object) -> bool:
-    """Return whether the event only names its object."""
+    """Return whether the event is thin: it only refers to its object."""
     return body.get("object") == THIN
 
 
 def related(body: Object) -> Related:
-    """Return the object that a thin event names. Raises UnreadableObject."""
+    """Return the id and type of a thin event's object. Raises UnreadableObject."""
     found = body.get("related_object")
     if not isinstance(found, Mapping):
         raise UnreadableObject("related_object is not an object")
@@ -97,7 +99,7 @@ def related(body: Object) -> Related:
 
 
 def _text(payload: bytes) -> str:
-    """Return a body as text that the database can hold; what is not UTF-8 is escaped."""
+    """Decode a body to text that PostgreSQL can store; NUL and invalid UTF-8 are escaped."""
     return payload.decode(errors="backslashreplace").replace("\0", "\\0")
 
 
@@ -113,7 +115,7 @@ def _name(body: Object, field: str) -> str | None:
 
 
 def _moment(created: Any) -> datetime | None:
-    """Return seconds since 1970, or a timestamp of the thin form, as a moment."""
+    """Parse Unix seconds (snapshot events) or an ISO 8601 timestamp (thin events), else None."""
     try:
         if isinstance(created, str):
             moment = datetime.fromisoformat(created)

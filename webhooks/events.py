@@ -1,7 +1,7 @@
-"""Events: stored, then applied once, with the mark that says so in the same transaction.
+"""Events: stored first, then applied once. The processed mark commits together with the effects.
 
-A signed event is never refused: one that cannot be read, or was meant for another account or mode,
-is stored with the reason and not tried again.
+A signed event is never rejected. An unreadable event, or one of another account or mode, is stored
+with the reason and not retried.
 """
 
 import traceback
@@ -27,11 +27,11 @@ from webhooks.models import StripeEvent
 
 Outcome = StripeEvent.Outcome
 EVENTS = Counter(
-    "mana_credits_stripe_events_total", "Events of Stripe by type and outcome.", ("type", "outcome")
+    "mana_credits_stripe_events_total", "Stripe events by type and outcome.", ("type", "outcome")
 )
 LAG = Histogram(
     "mana_credits_stripe_event_lag_seconds",
-    "How long after Stripe made an event it was applied here.",
+    "Seconds from the creation of an event at Stripe to its processing here.",
     buckets=(1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400),
 )
 DISPUTES = "charge.dispute."
@@ -43,10 +43,11 @@ logger = structlog.get_logger(__name__)
 
 
 def receive(payload: bytes, *, now: datetime) -> StripeEvent:
-    """Store an event whose signature was verified, apply it, and return it.
+    """Store an event with a verified signature, apply it, and return it.
 
-    When applying fails the event stays, with the traceback, for the next delivery or `process_due`.
-    A thin event whose object cannot be fetched now is left to `process_due` without an error.
+    If applying fails, the error is raised; the event stays stored with its traceback, for the next
+    delivery or `process_due`. A failed thin event raises nothing, because fetching its object
+    depends on Stripe: `process_due` retries it.
     """
     read = envelope.read(payload, now=now)
     event = StripeEvent(
@@ -70,12 +71,12 @@ def receive(payload: bytes, *, now: datetime) -> StripeEvent:
 
 
 def process(event_id: str, *, now: datetime) -> None:
-    """Apply a stored event unless that was done before; what it raises is also kept with it.
+    """Apply a stored event if it is due. An error is stored with the event and raised.
 
-    An event that could not be read is read again: by now the service may know how.
+    An event that was unreadable is tried again, because a newer release may be able to read it.
     """
     try:
-        fetched = _fetch(StripeEvent.objects.get(pk=event_id))  # before any row is locked
+        fetched = _fetch(StripeEvent.objects.get(pk=event_id))  # calls Stripe before locking rows
         with transaction.atomic():
             event = StripeEvent.objects.select_for_update().get(pk=event_id)
             if event.is_due:
@@ -86,12 +87,12 @@ def process(event_id: str, *, now: datetime) -> None:
 
 
 def process_due(*, now: datetime, limit: int) -> Iterator[Settled]:
-    """Apply up to `limit` stored events that were not processed, oldest first; yield each.
+    """Apply up to `limit` unprocessed events, oldest first; yield the result of each.
 
-    Each in its own transaction, as `due_rows.settle_each` says; what an event raises is kept with
-    it. Any number of processes may do so at once. While a thin event's object is fetched, which has
-    a deadline, only the event's own row is locked. After one call in vain Stripe is not asked again
-    in this run: each call may take the whole deadline.
+    Each event has its own transaction (see `due_rows.settle_each`), and an error is stored with the
+    event. Any number of processes may run this at the same time. While a thin event's object is
+    fetched, which has a deadline, only the event's row is locked. After one failed call Stripe is
+    not called again in this run, because every further call could take the whole deadline.
     """
     outages: list[PaymentUnavailable] = []
 
@@ -118,24 +119,24 @@ def process_due(*, now: datetime, limit: int) -> Iterator[Settled]:
 
 
 def attempt(event_id: str, *, now: datetime) -> Exception | None:
-    """Process a stored event and return what it raised, which is also kept with it."""
+    """Process a stored event and return the error, if any; it is also stored with the event."""
     try:
         process(event_id, now=now)
-    except Exception as error:  # noqa: BLE001  # one that fails must not stop the others
+    except Exception as error:  # noqa: BLE001  # one failed event must not stop the others
         return error
     return None
 
 
 def unreadable(*, now: datetime) -> QuerySet[StripeEvent]:
-    """Return the events of the last 30 days that could not be read."""
+    """Return the unreadable events of the last 30 days."""
     since = now - SHOWN_FOR
     return StripeEvent.objects.filter(outcome=Outcome.UNREADABLE, received_at__gte=since)
 
 
 def empty_payloads(*, received_before: datetime) -> Iterator[int]:
-    """Empty the payloads of processed events that were received before then; yield counts.
+    """Empty the payloads of processed events received before then; yield the count per batch.
 
-    Ids, types, times and outcomes stay, so that an event which comes again is still known.
+    Ids, types, times and outcomes are kept, so that a repeated delivery is still recognised.
     """
     processed = StripeEvent.objects.filter(
         processed_at__isnull=False, received_at__lt=received_before
@@ -153,9 +154,9 @@ def _keep_error(event_id: str, error: Exception) -> None:
 
 
 def _fetch(event: StripeEvent) -> Fetched | None:
-    """Return the object that a thin event names, or that a snapshot leaves unexplained.
+    """Fetch the object of a thin event, or of a snapshot whose movements need an explanation.
 
-    Raises PaymentUnavailable, RefusedByStripe for a thin event.
+    Returns None for all other events. Raises PaymentUnavailable, RefusedByStripe for a thin event.
     """
     if not event.is_due or not event.type.startswith((API_V1, DISPUTES)):
         return None
@@ -164,7 +165,7 @@ def _fetch(event: StripeEvent) -> Fetched | None:
         related = _to_fetch(body)
         wanted = related and _handled(event) and not destination.fault_of(body)
         return current_state.fetch(related) if related and wanted else None
-    except UnreadableObject:  # `_apply` says so
+    except UnreadableObject:  # `_apply` records it
         return None
     except (PaymentUnavailable, RefusedByStripe):
         if event.type.startswith(API_V1):
@@ -188,7 +189,7 @@ def _apply(event: StripeEvent, fetched: Fetched | None, now: datetime) -> None:
     except UnreadableObject as error:
         outcome, reason = Outcome.UNREADABLE, error.text
     if event.purchase and pseudonyms.is_erased(event.purchase.user_id):
-        event.payload = ""  # it still names whom nothing else here does
+        event.payload = ""  # the payload may name an erased person
     _finish(event, outcome, now, reason)
     event.save()
 
@@ -223,7 +224,7 @@ def _handled(event: StripeEvent) -> bool:
 
 
 def _finish(event: StripeEvent, outcome: Outcome, now: datetime, reason: str | None) -> None:
-    """Mark an event as processed, with the `reason` why nothing was applied, if there is one."""
+    """Mark an event as processed, with the reason if nothing was applied."""
     event.outcome = outcome
     event.processed_at = now
     event.error = reason

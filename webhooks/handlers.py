@@ -1,7 +1,8 @@
-"""Handlers: what each type of Stripe's events does to a purchase.
+"""Handlers: the effect of each type of Stripe event on a purchase.
 
-A handler reads the event's object and makes one call of the domain, which keys effects by the
-object, so that two events about one object have one effect.
+A handler reads the event's object and makes one domain call. Effects are keyed by the object's id,
+so two events about the same object have one effect. Stripe does not guarantee the order of events:
+the domain functions compare an event's timestamp, or the stage of the object, with what is stored.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ State = Return.State
 
 
 class EventContext(NamedTuple):
-    """An event's object, when Stripe made the event, and our clock."""
+    """An event's object, the time at which Stripe created the event, and the current time."""
 
     object: Mapping[str, Any]
     at: datetime
@@ -43,7 +44,7 @@ def _intent_canceled(event: EventContext) -> Purchase | None:
 
 def _session_completed(event: EventContext) -> Purchase | None:
     session = stripe_facts.of_session(event.object)
-    if session.status == "unpaid":  # the money of a SEPA debit takes days
+    if session.status == "unpaid":  # a SEPA debit takes days; a later event reports the payment
         return purchases.process(session, at=event.at)
     return purchases.complete(session, at=event.at, now=event.now)
 

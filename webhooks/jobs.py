@@ -1,4 +1,4 @@
-"""What the worker does for this app."""
+"""The worker's jobs of this app."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -17,15 +17,15 @@ EVENTS_PER_RUN = 5_000
 
 
 def process_stripe_events(now: datetime) -> Iterator[str]:
-    """Apply stored events that could not be applied before."""
+    """Apply the stored events that are not processed yet."""
     for settled in events.process_due(now=now, limit=EVENTS_PER_RUN):
         yield settled.outcome
 
 
 def reconcile_stripe(now: datetime) -> Iterator[str]:
-    """Find what Stripe's events did not tell. Raises DoesNotReconcile."""
+    """Reconcile the last three days with Stripe. Raises DoesNotReconcile."""
     unexplained = 0
-    for finding in Check(since=now - RECONCILED_SPAN, now=now, dry_run=False).run():
+    for finding in Check(since=now - RECONCILED_SPAN, now=now).run():
         unexplained += bool(finding.unexplained)
         yield finding.outcome
     if unexplained:
@@ -33,14 +33,14 @@ def reconcile_stripe(now: datetime) -> Iterator[str]:
 
 
 def empty_event_payloads(now: datetime) -> Iterator[str]:
-    """Forget what old events said; never with STRIPE_PAYLOADS_KEPT_DAYS 0."""
+    """Empty payloads older than STRIPE_PAYLOADS_KEPT_DAYS; with 0, keep all of them."""
     if kept := timedelta(days=settings.STRIPE_PAYLOADS_KEPT_DAYS):
         for count in events.empty_payloads(received_before=now - kept):
             yield from repeat("emptied", count)
 
 
 def oldest_unprocessed(now: datetime) -> datetime | None:
-    """Return when the oldest event was received that was not processed."""
+    """Return when the oldest unprocessed event was received, or None without one."""
     waiting = StripeEvent.objects.filter(processed_at__isnull=True)
     oldest: datetime | None = waiting.aggregate(oldest=Min("received_at"))["oldest"]
     return oldest

@@ -1,4 +1,4 @@
-"""Events: what Stripe told us, stored under its id before it is acted on."""
+"""Events: Stripe's messages, stored under their ids before they are applied."""
 
 from django.db import models
 from django.db.models import Q
@@ -9,19 +9,19 @@ OUTCOMES = ("applied", "unknown", "ignored", "unreadable")
 
 
 class StripeEvent(models.Model):
-    """One event as it was sent; processed when its effects committed with `processed_at`.
+    """One event as Stripe sent it.
 
-    `error` is the traceback of the last attempt that failed; of a processed event, the reason why
-    it was not applied.
+    `processed_at` commits together with the effects of the event. `error` is the traceback of the
+    last failed attempt or, for a processed event, the reason why it was not applied.
     """
 
     class Outcome(models.TextChoices):
-        """What became of a processed event."""
+        """The outcome of a processed event."""
 
         APPLIED = "applied"
-        UNKNOWN = "unknown"  # of a payment that is none of ours, or not yet
-        IGNORED = "ignored"  # of a type that does not concern us, or of another account or mode
-        UNREADABLE = "unreadable"  # signed by Stripe, but not as Stripe documents it
+        UNKNOWN = "unknown"  # no purchase here belongs to the payment (or not yet)
+        IGNORED = "ignored"  # the type has no effect here, or another account or mode
+        UNREADABLE = "unreadable"  # signed, but not in a format that Stripe documents
 
     id = models.CharField(primary_key=True, max_length=255)
     type = models.CharField(max_length=255)
@@ -58,5 +58,5 @@ class StripeEvent(models.Model):
 
     @property
     def is_due(self) -> bool:
-        """Whether it was not processed, or could not be read when it was."""
+        """Return whether the event is unprocessed, or was unreadable when it was processed."""
         return self.processed_at is None or self.outcome == self.Outcome.UNREADABLE

@@ -1,9 +1,11 @@
-"""Reconciliation with Stripe: what it knows, applied where no event told us.
+"""Reconciliation with Stripe: find and apply what no event has reported.
 
-Whatever was made there since a moment is listed, and what is unfinished here is asked for. All of
-it goes through the functions that events go through, which find most of it applied already.
+All objects created at Stripe since a given time are listed, and the unfinished ones known here are
+fetched. They are applied by the same functions as events, which do nothing for objects that are
+already applied.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
@@ -29,12 +31,13 @@ from credits.payments.stripe_api import PaymentUnavailable, RefusedByStripe
 from credits.payments.stripe_facts import MoneyBack, UnreadableObject
 from webhooks import current_state
 from webhooks.current_state import Step
+from webhooks.remembered_answers import RememberedAnswers
 
 Status = Purchase.Status
 State = Return.State
 Object = dict[str, Any]
 
-# How long after it was made a payment, refund or dispute may still change.
+# How long after its creation a payment, refund or dispute can still change.
 PAYMENT_CHANGES = timedelta(days=30)
 REFUND_CHANGES = timedelta(days=35)
 DISPUTE_CHANGES = timedelta(days=180)
@@ -44,13 +47,13 @@ logger = structlog.get_logger(__name__)
 
 
 class DoesNotReconcile(Exception):
-    """Something stands on one side only; `manage.py reconcile_stripe` says what."""
+    """A difference could not be explained; `manage.py reconcile_stripe` prints it."""
 
 
 class Finding(NamedTuple):
-    """What was looked at; `applied` says what changed, `unexplained` what nobody can explain.
+    """The result for one object: `applied` describes the change, `unexplained` the difference.
 
-    `failed` says what looking at it raised; a `locked` one was not looked at.
+    `failed` is the error that the object raised. A `locked` object was skipped.
     """
 
     name: str
@@ -61,7 +64,7 @@ class Finding(NamedTuple):
 
     @property
     def outcome(self) -> str:
-        """What the run counts it as."""
+        """Return the word under which the run counts the finding."""
         if self.failed:
             return FAILED
         if self.locked:
@@ -69,23 +72,52 @@ class Finding(NamedTuple):
         return "unexplained" if self.unexplained else "applied" if self.applied else "looked_at"
 
 
-class Check:
-    """One reconciliation of everything since a moment; with `dry_run` nothing changes."""
+def rehearse(*, since: datetime, now: datetime) -> list[Finding]:
+    """Return the findings of a run of `Check` without changing anything. Raises PaymentUnavailable.
 
-    def __init__(self, *, since: datetime, now: datetime, dry_run: bool) -> None:
+    The check runs twice. In the first run each step is rolled back at once, so that no row is
+    locked during the calls to Stripe. The second run uses the remembered answers in one transaction
+    and is rolled back at the end, so that later steps see the effects of earlier ones.
+    """
+    answers = RememberedAnswers(stripe_api)
+    deque(Check(since=since, now=now, stripe=answers, undo=True).run(), maxlen=0)
+    with transaction.atomic():
+        findings = list(Check(since=since, now=now, stripe=answers, send=False).run())
+        transaction.set_rollback(True)
+    return findings
+
+
+class Check:
+    """One reconciliation of all objects since a given time.
+
+    `stripe` provides Stripe's answers. With `undo` each step is rolled back. Without `send`,
+    requested refunds are not sent.
+    """
+
+    def __init__(
+        self,
+        *,
+        since: datetime,
+        now: datetime,
+        stripe: Any = stripe_api,
+        undo: bool = False,
+        send: bool = True,
+    ) -> None:
         self.since = since
         self.now = now
-        self.dry_run = dry_run
+        self._stripe = stripe
+        self._undo = undo
+        self._sends = send and not undo
         self._seen: set[str] = set()
-        self._reinstated: list[str] = []  # payments with a dispute of which money came back
+        self._reinstated: list[str] = []  # payments with a dispute whose money was reinstated
 
     def run(self) -> Iterator[Finding]:
-        """Yield a finding for every object looked at. Raises PaymentUnavailable."""
-        for intent in stripe_api.intents(self.since):
+        """Yield a finding for every object. Raises PaymentUnavailable."""
+        for intent in self._stripe.intents(self.since):
             yield _guarded(f"payment {intent['id']}", partial(self._intent, intent))
-        for refund in stripe_api.refunds(self.since):
+        for refund in self._stripe.refunds(self.since):
             yield _guarded(f"refund {refund['id']}", partial(self._refund, refund))
-        for dispute in stripe_api.disputes(self.since):
+        for dispute in self._stripe.disputes(self.since):
             yield _guarded(f"dispute {dispute['id']}", partial(self._dispute, dispute))
         yield from self._purchases_here()
         yield from self._returns_here()
@@ -103,7 +135,7 @@ class Check:
         name = f"payment {payment.intent_id}"
         purchase = purchases.of_payment(payment)
         if purchase is None:
-            lost = f"is of the purchase {payment.purchase_id}, which is not here"
+            lost = f"belongs to the purchase {payment.purchase_id}, which does not exist here"
             return Finding(name, unexplained=lost if payment.purchase_id else None)
         paid_by_it = purchase.paid and purchase.stripe_payment_intent_id == payment.intent_id
         if paid_by_it and payment.status != "succeeded":
@@ -112,7 +144,7 @@ class Check:
 
     def _session(self, purchase: Purchase) -> Finding:
         name = f"session {purchase.stripe_checkout_session_id}"
-        session = stripe_api.session(purchase.stripe_checkout_session_id or "")
+        session = self._stripe.session(purchase.stripe_checkout_session_id or "")
         if session is None:
             return Finding(name, unexplained=f"of the purchase {purchase.pk} is not at Stripe")
         payment = stripe_facts.of_session(session)
@@ -124,7 +156,7 @@ class Check:
         return Finding(name)
 
     def _intent_by_id(self, intent_id: str) -> Finding:
-        intent = stripe_api.intent(intent_id)
+        intent = self._stripe.intent(intent_id)
         if intent is None:
             return Finding(f"payment {intent_id}", unexplained="is not at Stripe")
         return self._intent(intent)
@@ -153,12 +185,13 @@ class Check:
         return self._return(fact)
 
     def _refunds_beside_disputes(self) -> Iterator[Finding]:
-        """Apply refunds of payments with a dispute of which a part came back: they explain it.
+        """Apply the refunds of payments whose dispute was partly reinstated.
 
-        The refunds may be older than the span that is listed.
+        A refund explains why Stripe reinstates less than the disputed amount, and it may be older
+        than the time span that was listed.
         """
         for intent_id in self._reinstated:
-            for refund in stripe_api.refunds_of(intent_id):
+            for refund in self._stripe.refunds_of(intent_id):
                 if refund["id"] not in self._seen:
                     yield _guarded(f"refund {refund['id']}", partial(self._refund, refund))
 
@@ -177,8 +210,8 @@ class Check:
 
     def _returns_here(self) -> Iterator[Finding]:
         kinds = (
-            (Return.Kind.REFUND, REFUND_CHANGES, stripe_api.refund, self._refund),
-            (Return.Kind.DISPUTE, DISPUTE_CHANGES, stripe_api.dispute, self._dispute),
+            (Return.Kind.REFUND, REFUND_CHANGES, self._stripe.refund, self._refund),
+            (Return.Kind.DISPUTE, DISPUTE_CHANGES, self._stripe.dispute, self._dispute),
         )
         for kind, changes, ask, look in kinds:
             concerned = Return.objects.filter(
@@ -194,15 +227,15 @@ class Check:
                     yield _guarded(name, partial(_look_up, name, partial(ask, stripe_id), look))
 
     def _requested_refunds(self) -> Iterator[Finding]:
-        # A request from the future was made while a clock was wrong: nobody is sending that one.
+        # A recent request may still be being sent. One in the future has the time of a wrong clock.
         idle = Q(created_at__lt=self.now - IN_FLIGHT) | Q(created_at__gt=self.now + IN_FLIGHT)
         for asked in Return.objects.filter(idle, state=State.REQUESTED).order_by("created_at"):
             yield _guarded(f"requested refund {asked.pk}", partial(self._send, asked))
 
     def _send(self, asked: Return) -> Finding:
         name = f"requested refund {asked.pk}"
-        if self.dry_run:
-            return Finding(name, applied="to be sent")
+        if not self._sends:
+            return Finding(name, applied="sent")
         try:
             refund_requests.send(asked, now=self.now)
         except RefusedByStripe as refusal:
@@ -223,14 +256,17 @@ class Check:
                 due_rows.wait_at_most(due_rows.LOCK_PATIENCE)
                 step()
                 after = _state_of(purchase)
-                transaction.set_rollback(self.dry_run)
+                transaction.set_rollback(self._undo)
         except DomainError as refusal:
             return Finding(name, unexplained=refusal.text)
         return Finding(name, applied=None if after == before else f"{before} → {after}")
 
 
 def _guarded(name: str, look: Callable[[], Finding]) -> Finding:
-    """Return what `look` finds; one object that cannot be looked at does not stop the others."""
+    """Return the finding of `look`, or a finding for its error, so that the run continues.
+
+    Raises PaymentUnavailable, and OperationalError if the database is unavailable.
+    """
     try:
         return look()
     except PaymentUnavailable:
@@ -238,7 +274,7 @@ def _guarded(name: str, look: Callable[[], Finding]) -> Finding:
     except UnreadableObject as error:
         return Finding(name, unexplained=error.text)
     except OperationalError as error:
-        if not due_rows.is_locked(error):  # the database is away
+        if not due_rows.is_locked(error):  # the database is unavailable
             raise
         return Finding(name, locked=True)
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Who sent it: Stripe's signature over the body, checked against any of our secrets."""
+"""Verification of Stripe's signature over the body, with each of our secrets."""
 
 import hashlib
 import hmac
@@ -13,24 +13,24 @@ from credits.errors import DomainError
 
 TOLERANCE_SECONDS = 300
 REFUSALS = Counter(
-    "mana_credits_webhook_refusals_total", "Webhooks that were refused, by reason.", ("reason",)
+    "mana_credits_webhook_refusals_total", "Rejected webhooks by reason.", ("reason",)
 )
 
 logger = structlog.get_logger(__name__)
 
 
 class WebhooksDisabled(DomainError):
-    """There is no secret, so nothing can be told from a forgery."""
+    """No webhook secret is configured, so signatures cannot be verified."""
 
     code = "webhooks_disabled"
     status = 503
-    message = "Webhooks are refused: STRIPE_WEBHOOK_SECRET is not set"
+    message = "Webhooks are disabled: STRIPE_WEBHOOK_SECRET is not set"
     says_error = True
     retry_after = 60
 
 
 class MissingSignature(DomainError):
-    """There is no header `Stripe-Signature`."""
+    """The header `Stripe-Signature` is missing."""
 
     code = "missing_signature"
     field = "Stripe-Signature"
@@ -39,7 +39,7 @@ class MissingSignature(DomainError):
 
 
 class InvalidSignature(DomainError):
-    """No secret made this signature of this body in the last 300 seconds."""
+    """The signature does not match the body and any secret, or is older than 300 seconds."""
 
     code = "invalid_signature"
     field = "Stripe-Signature"
@@ -48,7 +48,7 @@ class InvalidSignature(DomainError):
 
 
 def verify(payload: bytes, header: str | None, *, secrets: Sequence[str]) -> None:
-    """Verify that Stripe signed `payload`; every refusal is counted and logged.
+    """Verify that Stripe signed `payload`; count and log every rejection.
 
     Raises WebhooksDisabled, MissingSignature, InvalidSignature.
     """
@@ -68,7 +68,7 @@ def _refusal(payload: bytes, header: str | None, secrets: Sequence[str]) -> Doma
 
 
 def _signed(payload: bytes, header: str, secret: str) -> bool:
-    """Return whether `secret` signed these bytes, whatever they are, not too long ago."""
+    """Return whether `header` has a valid signature with `secret` of at most 300 seconds ago."""
     fields = [part.split("=", 1) for part in header.split(",")]
     named = [(field[0].strip(), field[1]) for field in fields if len(field) > 1]
     sent = next((value for name, value in named if name == "t"), "")

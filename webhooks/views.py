@@ -1,4 +1,4 @@
-"""Where Stripe calls (`/api/v1/webhooks/stripe`)."""
+"""The endpoint for Stripe's webhooks (`/api/v1/webhooks/stripe`)."""
 
 from datetime import UTC, datetime
 
@@ -17,13 +17,13 @@ from webhooks.signature import InvalidSignature, MissingSignature, WebhooksDisab
 
 
 class EventReceivedSerializer(WireSerializer):
-    """The answer to an event that is stored and applied."""
+    """The answer to a stored event."""
 
     received = Always(True, help_text="Always true.")
 
 
 RECEIVED = EventReceivedSerializer()
-EVENT = {"type": "object", "description": "An event, as Stripe describes it."}
+EVENT = {"type": "object", "description": "A Stripe event."}
 SIGNATURE = OpenApiParameter(
     "Stripe-Signature",
     {"type": "string"},
@@ -42,7 +42,7 @@ class EventTooLarge(APIException):
 
 
 class StripeView(APIView):
-    """Takes what Stripe signed."""
+    """Accepts events signed by Stripe."""
 
     authentication_classes = ()
     permission_classes = ()
@@ -55,7 +55,7 @@ class StripeView(APIView):
         refuses=(MissingSignature, InvalidSignature, WebhooksDisabled),
     )
     def post(self, request: Request) -> Response:
-        """Store an event and apply it, however often it comes. 5xx when it must come again."""
+        """Store an event and apply it once. 5xx if Stripe must deliver it again."""
         payload = request.read(settings.MAX_EVENT_BYTES + 1)
         if len(payload) > settings.MAX_EVENT_BYTES:
             raise EventTooLarge

@@ -1,1 +1,1 @@
-"""Experiments with slow, stuck and dying neighbours: `make chaos`."""
+"""Experiments with slow, hanging and crashing dependencies: `make chaos`."""

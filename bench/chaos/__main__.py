@@ -1,4 +1,4 @@
-"""`make chaos`: disturb the service in every way that was once seen to take it away.
+"""`make chaos`: repeat every disturbance that once made the service unavailable.
 
 `python -m bench.chaos --only 1 8` runs some of the experiments; `--tree FOLDER --column before`
 runs the service of another checkout, to compare: outcomes are kept by their column until the folder
@@ -27,7 +27,7 @@ LIMIT_SECONDS = 30 * 60
 
 
 def main() -> int:
-    """Run the experiments that were asked for; return 1 when an outcome is wrong."""
+    """Run the chosen experiments. Return 1 if one of them failed."""
     options = _options()
     RESULTS.mkdir(parents=True, exist_ok=True)
     os.chdir(options.tree)
@@ -58,13 +58,13 @@ def _is_right(experiment: Experiment, shared: str, provider: IdentityProvider, c
 
 @contextmanager
 def _database() -> Iterator[str]:
-    """Yield the URL of a migrated database on a new server, with users who have credits."""
+    """Yield the URL of a migrated database on a new server. Its users have credits."""
     with temporary_server() as server, database.database(server, "chaos") as url:
         yield url
 
 
 def _is_chosen(experiment: Experiment, only: list[str]) -> bool:
-    """Tell whether it was asked for by its number, with or without its letter."""
+    """Return whether the experiment is in `only`, by its number with or without the letter."""
     number = experiment.number
     return not only or number in only or number.rstrip("abcdefgh") in only
 

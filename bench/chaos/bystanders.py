@@ -1,4 +1,4 @@
-"""Clients that have nothing to do with the disturbance: what they wait for is what is measured."""
+"""Clients that the disturbance should not affect. Their waiting times are measured."""
 
 import json
 import threading
@@ -19,15 +19,16 @@ USE = "/api/v1/internal/credits/use"
 
 
 class Samples:
-    """How long each request took, by the moment in which it was sent."""
+    """The duration of each request by the time at which it was sent."""
 
     def __init__(self) -> None:
         self.taken: list[tuple[float, float]] = []
 
     def add(self, sent: float, seconds: float, pace: float) -> None:
-        """Add a request, and those that its client could not send while it waited.
+        """Add a request, and the requests that its client could not send while it waited.
 
-        Without them one request that hangs for a minute would be one sample among hundreds.
+        Without them, a request that hangs for a minute would be one sample among hundreds
+        (coordinated omission).
         """
         while seconds > 0:
             self.taken.append((sent, seconds))
@@ -35,12 +36,12 @@ class Samples:
             seconds -= pace
 
     def between(self, begin: float, end: float) -> list[float]:
-        """Return the times of what was sent in this interval, the shortest first."""
+        """Return the durations of the requests sent in this interval, in ascending order."""
         return sorted(seconds for sent, seconds in self.taken if begin <= sent < end)
 
 
 class Bystander(threading.Thread):
-    """Spends a credit again and again with a key each, and repeats a key until it is answered."""
+    """Spends one credit at a time with a new key, and retries each key until it is answered."""
 
     def __init__(self, site: Site, over: threading.Event) -> None:
         super().__init__(daemon=True)
@@ -55,7 +56,7 @@ class Bystander(threading.Thread):
         self.line = HTTPConnection("127.0.0.1", site.port, timeout=ATTEMPT_SECONDS)
 
     def run(self) -> None:
-        """Spend until it is over; the last key too is repeated until it is answered."""
+        """Spend until `over` is set. Retry the last key too until it is answered."""
         while not self.over.is_set():
             self.keys += 1
             sent = self.waits_since = time.monotonic()
@@ -78,7 +79,7 @@ class Bystander(threading.Thread):
                 return
 
     def _attempt(self, key: str) -> str:
-        """Ask once; return the transaction's id, raise when there is none."""
+        """Send one request and return the transaction's id. Raises an error without a 200."""
         body = {"userId": self.user_id, "amount": 1, "appId": "chaos", "description": "a spend"}
         content = json.dumps({**body, "idempotencyKey": key})
         headers = {"X-Service-Key": SERVICE_KEY, "Content-Type": "application/json"}
@@ -92,7 +93,7 @@ class Bystander(threading.Thread):
 
 
 class Orchestrator(threading.Thread):
-    """Asks `/health` ten times a second, on a new connection each time, as a probe does."""
+    """Requests `/health` ten times a second, each on a new connection, as a health probe does."""
 
     def __init__(self, site: Site, over: threading.Event) -> None:
         super().__init__(daemon=True)
@@ -102,7 +103,7 @@ class Orchestrator(threading.Thread):
         self.failed = 0
 
     def run(self) -> None:
-        """Probe until it is over; a probe without an answer counts with the time it took."""
+        """Probe until `over` is set. A probe without an answer counts with its duration."""
         while not self.over.wait(HEALTH_PACE_SECONDS):
             sent = time.monotonic()
             try:
@@ -114,7 +115,7 @@ class Orchestrator(threading.Thread):
 
 
 class Crowd:
-    """Some bystanders and one orchestrator."""
+    """Several bystanders and one orchestrator."""
 
     def __init__(self, site: Site, size: int) -> None:
         self.site = site
@@ -123,20 +124,20 @@ class Crowd:
         self.orchestrator = Orchestrator(site, self.over)
 
     def start(self) -> None:
-        """Give everybody credits and let them begin."""
+        """Grant everybody credits and start the threads."""
         for bystander in self.bystanders:
             self.site.grant(bystander.user_id)
         for thread in (*self.bystanders, self.orchestrator):
             thread.start()
 
     def stop(self) -> None:
-        """End, when the last keys are answered."""
+        """Stop all threads after their last keys are answered."""
         self.over.set()
         for thread in (*self.bystanders, self.orchestrator):
             thread.join()
 
     def waited(self, begin: float, end: float) -> list[float]:
-        """Return how long the spends of this interval took, the shortest first."""
+        """Return the durations of the spends in this interval, in ascending order."""
         return self._sorted(lambda one: one.samples.between(begin, end))
 
     def waiting(self, now: float) -> list[float]:
@@ -145,15 +146,15 @@ class Crowd:
         return [now - sent for sent in since if sent is not None]
 
     def unanswered(self) -> int:
-        """Return how many keys were never answered."""
+        """Return the number of keys that were never answered."""
         return sum(one.keys - len(one.answered) for one in self.bystanders)
 
     def lost(self) -> int:
-        """Return how many acknowledged spends are not in the ledger."""
+        """Return the number of acknowledged spends that are missing in the ledger."""
         return sum(len(_ids(one) - self._booked(one)) for one in self.bystanders)
 
     def doubled(self) -> int:
-        """Return how many spends are in the ledger beyond one per key, or were answered so."""
+        """Return the number of spends beyond one per key, in the ledger or in the answers."""
         booked = sum(max(len(self._booked(one)) - one.keys, 0) for one in self.bystanders)
         return booked + sum(
             len(ids) > 1 for one in self.bystanders for ids in one.answered.values()

@@ -1,4 +1,4 @@
-"""What an experiment is, how it is run, and what its outcome has to be."""
+"""Experiments: their definition, how they run, and how their outcome is judged."""
 
 import math
 import time
@@ -18,13 +18,13 @@ QUIET_SECONDS = 4
 SETTLE_SECONDS = 2
 TIMES_QUIET = 3  # the 95th percentile during the disturbance may be so many times the quiet one
 HEALTH_SECONDS = 0.1
-# On a busy machine a wait below this says nothing about the service.
+# On a busy machine, waits below this are noise.
 NOISE_SECONDS = 0.1
 
 
 @contextmanager
 def nobody() -> Iterator[dict[str, str]]:
-    """No neighbour is needed: yields an environment that adds nothing."""
+    """Yield no additional environment: the experiment needs no other server."""
     yield {}
 
 
@@ -34,7 +34,7 @@ def nothing(_: Site) -> None:
 
 @dataclass(frozen=True)
 class Experiment:
-    """A disturbance, and what it needs.
+    """A disturbance and the conditions that it needs.
 
     `disturb` makes the disturbance, takes as long as it lasts (at most a minute), and returns what
     it saw, in a few words; it raises AssertionError when what it saw is wrong. `prepare` is done
@@ -57,7 +57,7 @@ class Experiment:
 
 @dataclass
 class Outcome:
-    """What one experiment showed; waits in seconds."""
+    """The result of one experiment. Waits are in seconds."""
 
     experiment: Experiment
     quiet: Sequence[float] = ()
@@ -71,7 +71,7 @@ class Outcome:
     faults: list[str] = field(default_factory=list)
 
     def judge(self) -> None:
-        """Write down everything that is not as it has to be."""
+        """Add a fault for each value that is out of its limits."""
         if self.lost or self.doubled:
             self.faults.append(f"{self.lost} lost, {self.doubled} doubled")
         experiment = self.experiment
@@ -83,21 +83,21 @@ class Outcome:
 
     def _judge_waits(self) -> None:
         if self.unanswered:
-            self.faults.append(f"{self.unanswered} of others never answered")
+            self.faults.append(f"{self.unanswered} bystanders' keys never answered")
         limit = max(TIMES_QUIET * percentile(self.quiet, 95), NOISE_SECONDS)
         if percentile(self.during, 95) > limit:
-            self.faults.append(f"others waited, p95 over {limit * 1000:.0f} ms")
+            self.faults.append(f"bystanders waited, p95 over {limit * 1000:.0f} ms")
 
 
 def percentile(ordered: Sequence[float], part: int) -> float:
-    """Return the percentile of sorted numbers, NaN of none."""
+    """Return the percentile of sorted numbers, or NaN if there are none."""
     if not ordered:
         return math.nan
     return ordered[min(len(ordered) * part // 100, len(ordered) - 1)]
 
 
 def run(experiment: Experiment, database_url: str, provider: IdentityProvider) -> Outcome:
-    """Run the experiment on a new service, and return its outcome."""
+    """Run the experiment on a new service and return its outcome."""
     with experiment.neighbours() as environment:
         site = Site(database_url, provider, **environment)
         try:
@@ -112,7 +112,7 @@ def _observe(experiment: Experiment, site: Site) -> Outcome:
     outcome = Outcome(experiment)
     crowd = Crowd(site, CROWD)
     crowd.start()
-    time.sleep(1)  # first requests open connections and load what is loaded late
+    time.sleep(1)  # the first requests open connections and import modules
     begin = time.monotonic()
     time.sleep(QUIET_SECONDS)
     disturbed = time.monotonic()

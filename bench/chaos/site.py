@@ -1,4 +1,4 @@
-"""The service under test: gunicorn on loopback, its database, and ways to disturb both."""
+"""The service under test: gunicorn on loopback, its database, and access to both."""
 
 import json
 import os
@@ -30,7 +30,7 @@ CONFIGURATION = ["-c", "mana_credits/gunicorn.conf.py"]
 class Site:
     """A service of two workers with four threads each, on a free port.
 
-    `environment` is what the experiment adds to that of production.
+    `environment` adds the experiment's variables to those of production.
     """
 
     def __init__(self, database_url: str, provider: IdentityProvider, **environment: str) -> None:
@@ -54,18 +54,18 @@ class Site:
 
     @property
     def master(self) -> psutil.Process:
-        """The gunicorn master that was started last."""
+        """Return the gunicorn master that was started last."""
         return psutil.Process(self.masters[-1].pid)
 
     @property
     def postgres(self) -> psutil.Process:
-        """PostgreSQL's first process."""
+        """Return the PostgreSQL postmaster. Raises AssertionError if it runs on another machine."""
         found = database.process(self.database_url)
         assert found, "PostgreSQL runs on another machine"
         return found
 
     def start(self) -> None:
-        """Start gunicorn, and return when it is ready."""
+        """Start gunicorn and wait until it is ready. Raises RuntimeError after START_SECONDS."""
         self.launch()
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.masters[-1].poll() is None:
@@ -76,7 +76,7 @@ class Site:
         raise RuntimeError(f"The service did not start:\n{self.log.read_text()[-4000:]}")
 
     def launch(self) -> subprocess.Popen[bytes]:
-        """Start gunicorn without waiting for it."""
+        """Start gunicorn without waiting until it is ready."""
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 [*COMMAND, *CONFIGURATION],
@@ -89,7 +89,7 @@ class Site:
         return process
 
     def stop(self) -> None:
-        """Stop what was started; kill what does not end."""
+        """Stop all started processes. Kill those that do not end in time."""
         for process in self.masters:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
@@ -102,13 +102,13 @@ class Site:
         self._counts.cleanup()
 
     def connect(self, timeout: float = 10) -> socket.socket:
-        """Open a bare connection to the service."""
+        """Open a TCP connection to the service."""
         return socket.create_connection(("127.0.0.1", self.port), timeout)
 
     def ask(
         self, method: str, path: str, body: Any = None, *, timeout: float = 10, **headers: str
     ) -> tuple[int, dict[str, str], bytes]:
-        """Send one request as a service on a connection of its own; return the whole answer."""
+        """Send one service request on a new connection. Return status, headers and body."""
         line = HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         content = None if body is None else json.dumps(body)
         try:
@@ -119,14 +119,14 @@ class Site:
             line.close()
 
     def grant(self, user_id: str, amount: int = 1_000_000) -> None:
-        """Give a user credits."""
+        """Grant credits to a user."""
         body = {"userId": user_id, "amount": amount, "reason": "chaos"}
         body["referenceId"] = secrets.token_hex(8)
         status, _, content = self.ask("POST", "/api/v1/internal/credits/grant", body)
         assert status == 200, content
 
     def manage(self, *command: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-        """Run a command of `manage.py`; `shell -c CODE` runs code with the project's models."""
+        """Run a `manage.py` command. `shell -c CODE` runs code with the project's models."""
         return subprocess.run(
             [sys.executable, "-W", "ignore", "manage.py", *command],
             env=self.environment,

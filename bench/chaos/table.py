@@ -42,8 +42,8 @@ def table(path: Path, experiments: Sequence[Experiment]) -> str:
 
 
 def line(outcome: Outcome) -> str:
-    """Return what an experiment saw and what was wrong with it."""
-    return "; ".join([*outcome.faults, outcome.seen or "nothing more"])
+    """Return an experiment's faults and observations in one line."""
+    return "; ".join([*outcome.faults, outcome.seen or "no observation"])
 
 
 def _numbers(one: Outcome) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""A rehearsal of high availability: the primary is killed under load, and nothing is lost."""
+"""A rehearsal of high availability: the primary is killed under load, and no movement is lost."""

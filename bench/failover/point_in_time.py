@@ -1,4 +1,4 @@
-"""Point-in-time recovery: a base backup and the archived WAL, replayed up to a moment."""
+"""Point-in-time recovery: a base backup and the archived WAL, replayed up to a point in time."""
 
 import time
 from pathlib import Path
@@ -16,7 +16,7 @@ BROKEN = """
 
 
 class Recovery:
-    """A backup taken now, to be restored later to the moment that `mark` remembers."""
+    """A base backup taken now. `mark` sets the point in time to restore."""
 
     def __init__(self, servers: Cluster) -> None:
         self.servers = servers
@@ -27,12 +27,12 @@ class Recovery:
         run("pg_basebackup", "-d", servers.primary.dsn("postgres"), "-D", str(self.backup))
 
     def mark(self) -> None:
-        """Remember this moment, the last one that the restored server has to know."""
+        """Record the current time as the point in time to restore."""
         self.moment = self.servers.primary.ask("SELECT clock_timestamp()::text")
         time.sleep(RESTORED_SECONDS)
 
     def faults(self) -> list[str]:
-        """Restore; return what the restored ledger has too much or too little of."""
+        """Restore the backup. Return which transactions are missing or too many."""
         primary = self.servers.primary
         last = primary.ask("SELECT pg_walfile_name(pg_switch_wal())")
         self._wait_until_archived(str(last))
@@ -46,13 +46,13 @@ class Recovery:
             books = node.ask(BROKEN, DATABASE)
         finally:
             node.remove()
-        faults = [f"{later} movements of after the moment were restored"] if later else []
+        faults = [f"{later} movements after the point in time were restored"] if later else []
         if known[0] != known[1] or not known[0]:
             faults.append(f"{known[0]} of {known[1]} movements were restored")
         return faults + ([f"{books} restored balances do not close"] if books else [])
 
     def _before(self) -> str:
-        """Return a moment by which everything that began before it was committed."""
+        """Return a time before which every started transaction was committed at the mark."""
         earlier = f"SELECT ('{self.moment}'::timestamptz - interval '{RESTORED_SECONDS} s')::text"
         return str(self.servers.primary.ask(earlier))
 
@@ -65,5 +65,5 @@ class Recovery:
     def _wait_until_writable(self, node: Node) -> None:
         deadline = time.monotonic() + WAIT_SECONDS
         while node.ask("SELECT pg_is_in_recovery()"):
-            assert time.monotonic() < deadline, "the restored server does not reach the moment"
+            assert time.monotonic() < deadline, "the restored server does not reach the target"
             time.sleep(0.1)

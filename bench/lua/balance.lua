@@ -1,4 +1,4 @@
--- Asks for the balance of one of USERS users each time. Arguments: USERS.
+-- Requests the balance of a random one of USERS users. Arguments: USERS.
 require("report")
 
 local users

@@ -1,4 +1,4 @@
--- Gets PATH again and again. Arguments: PATH.
+-- Requests PATH with GET. Arguments: PATH.
 require("report")
 
 function init(arguments)

@@ -1,4 +1,4 @@
--- Prints what wrk measured as one line of JSON, which bench/load.py finds in wrk's output.
+-- Prints wrk's measurements as one line of JSON, which bench/load.py reads.
 function done(summary, latency)
   local errors = summary.errors
   print(string.format(

@@ -1,5 +1,5 @@
--- Reserves 2 credits of one of USERS users, then commits what was reserved, and so on: half of the
--- requests are commits. Arguments: USERS.
+-- Reserves 2 credits of a random one of USERS users and then commits them. Half of the requests are
+-- commits. Arguments: USERS.
 require("report")
 
 local users

@@ -1,5 +1,5 @@
--- Spends 2 credits of one of USERS users each time, with an idempotency key each when asked for.
--- Arguments: USERS, optionally "key".
+-- Spends 2 credits of a random one of USERS users. With "key", each request has a new idempotency
+-- key. Arguments: USERS, optionally "key".
 require("report")
 
 local body = '{"userId":"user-%d","amount":2,"appId":"chat","description":"GPT-4 message",'

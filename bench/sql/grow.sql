@@ -1,5 +1,5 @@
--- :each usages more for each user WHERE :users, spread over the past year, in the order of time.
--- Written beside the function, because that is faster, and so that the books close.
+-- Add :each usages to each user WHERE :users, spread over the past year, in time order.
+-- Direct inserts, because they are faster than the function. The books still close.
 CREATE TEMP TABLE added ON COMMIT DROP AS
 SELECT b.user_id, n, b.last_number + n AS number, b.posted - 2 * (n - 1) AS balance_before,
        date_trunc('milliseconds', now() - interval '1 year' * (:each - n + 1) / :each) AS at

@@ -1,5 +1,5 @@
--- :users users with credits to spend; :user has 100 usages, so that pages of transactions are full.
--- Through the function that writes the ledger: the books close.
+-- Create :users users with credits. :user has 100 usages, so that pages of transactions are full.
+-- The ledger's own function posts them, so that the books close.
 CREATE FUNCTION pg_temp.post(user_id text, type text, amount numeric) RETURNS text
 LANGUAGE sql AS $$
     SELECT outcome FROM credits.post_transaction(

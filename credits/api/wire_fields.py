@@ -18,7 +18,7 @@ from credits import amounts, labels
 
 METADATA_BYTES = 16 * 1024
 METADATA_LEVELS = 100
-# Twice as long with every character escaped, as many keys and values are far below METADATA_BYTES.
+# An object within these limits is far below METADATA_BYTES, so its size need not be computed.
 PLAIN_FIELDS = 16
 PLAIN_LENGTH = 100
 USUAL_LENGTH = 1000
@@ -81,7 +81,7 @@ class Amount(Credits):
 
 
 def _is_usual(text: str) -> bool:
-    """Tell whether a text, not empty, is printable ASCII without a blank at either end."""
+    """Return whether a non-empty text is printable ASCII without outer blanks."""
     return text.isascii() and text.isprintable() and text[0] != " " != text[-1]
 
 
@@ -95,12 +95,12 @@ class Text(serializers.CharField):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"trim_whitespace": False, **options})
-        # Other classes may refuse what these take.
+        # Other subclasses may have stricter rules.
         judges_alike = type(self) in {Text, Label, UserId}
         self._longest_usual = (self.max_length or USUAL_LENGTH) if judges_alike else 0
 
     def run_validation(self, data: Any = empty) -> Any:
-        """Take usual strings at once; judge all others step by step, for ten times as long."""
+        """Accept common strings at once. DRF's full validation takes ten times as long."""
         if type(data) is str and 0 < len(data) <= self._longest_usual and _is_usual(data):
             return data
         return super().run_validation(data)
@@ -239,7 +239,7 @@ class JsonObject(serializers.Field[Any, Any, Any, Any]):
 
 
 def _is_plain(data: dict[str, Any]) -> bool:
-    """Tell whether an object is flat and has few, short and usual values: it fits in any case."""
+    """Return whether an object is flat with few, short and common values, and therefore valid."""
     return len(data) <= PLAIN_FIELDS and all(map(_is_plain_value, chain(data, data.values())))
 
 

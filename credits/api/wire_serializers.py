@@ -88,7 +88,7 @@ class WireSerializer(serializers.Serializer[Any]):
 
 
 class _Input(NamedTuple):
-    """How a field is read: `skips` when it may be absent, `check` is the serializer's own rule."""
+    """An input field; `skips` if it may be absent, `check` is the serializer's `validate_NAME`."""
 
     name: str
     source: str
@@ -98,10 +98,10 @@ class _Input(NamedTuple):
 
 
 class _Output(NamedTuple):
-    """How a subject becomes JSON values.
+    """The conversion of a subject to JSON values.
 
-    The template holds all names in their order and the values that are always the same; the rest
-    is read from the subject at once and converted where it is not a JSON value already.
+    `template` has all names in order and the constant values. `values_of` reads all other values of
+    the subject in one call. `converters` convert those that are not JSON values yet.
     """
 
     template: dict[str, Any]
@@ -109,7 +109,7 @@ class _Output(NamedTuple):
     converters: list[tuple[str, Callable[[Any], Any] | None]]
 
 
-# What these fields send is the value itself.
+# These fields send the value unchanged.
 _UNCHANGED = {
     serializers.CharField.to_representation,
     serializers.ChoiceField.to_representation,
@@ -119,7 +119,7 @@ _UNCHANGED = {
 
 
 def _converter(field: Any) -> Callable[[Any], Any] | None:
-    """Return what makes a field's value a JSON value; None where it is one."""
+    """Return the function that converts a field's value to JSON, or None if none is needed."""
     if isinstance(field, serializers.UUIDField):
         return str
     represent: Callable[[Any], Any] = field.to_representation

@@ -1,1 +1,1 @@
-"""The ledger: movements, reservations, idempotency keys, and the proof of the books."""
+"""The ledger: movements, reservations, idempotency keys, and the checks of the books."""

@@ -1,7 +1,7 @@
-"""Repairs of what follows from the ledger: usage by day, balances, operations of old usages.
+"""Repairs of data derived from the ledger: usage by day, balances, operations of old usages.
 
-Each works on a list of users in one transaction, with their balances locked, so that nothing moves
-meanwhile. `apply` says whether it changes anything. Amounts are credits, days UTC.
+Each function repairs a list of users in one transaction and locks their balances, so that no
+movement interferes. With `apply=False` nothing is changed. Amounts are credits, and days are UTC.
 """
 
 from collections.abc import Iterable
@@ -19,9 +19,9 @@ SQL = Path(__file__).resolve().parent / "sql" / "backfill"
 
 
 class Rule(NamedTuple):
-    """Which usages are of an operation: those of an app, with a description if one is given.
+    """Attributes the usages of an app, optionally with a description, to an operation.
 
-    So many of the operation (`quantity`) made up the amount of each.
+    The amount of each usage is the price of `quantity` items of the operation.
     """
 
     app_id: str
@@ -31,7 +31,7 @@ class Rule(NamedTuple):
 
 
 class Attributed(NamedTuple):
-    """How many usages are of an operation, and the credits that they took."""
+    """The number of usages attributed to an operation, and the sum of their credits."""
 
     operation: str
     usages: int
@@ -41,17 +41,17 @@ class Attributed(NamedTuple):
 def usage(
     users: list[str], *, first: date | None, last: date | None, apply: bool
 ) -> list[tuple[str, str]]:
-    """Count the days from `first` to `last` anew; return user and sentence for what was wrong."""
+    """Recount the usage from `first` to `last`; return the user and a sentence per wrong row."""
     return _repair("usage", {"users": users, "first": first, "last": last}, apply=apply)
 
 
 def balances(users: list[str], *, apply: bool) -> list[tuple[str, str]]:
-    """Make the balances what the ledger says; return user and sentence for what was wrong."""
+    """Rebuild the balances from the ledger; return the user and a sentence per wrong balance."""
     return _repair("balances", {"users": users}, apply=apply)
 
 
 def operations(users: list[str], rules: Iterable[Rule], *, apply: bool) -> list[Attributed]:
-    """Attribute usages that name no operation, by the first of `rules` that fits; return how many.
+    """Attribute usages without an operation by the first matching rule; return sums by operation.
 
     See docs/decisions/0051-old-usages-and-operations.md.
     """
@@ -67,7 +67,7 @@ def operations(users: list[str], rules: Iterable[Rule], *, apply: bool) -> list[
 
 
 def check_rules(rules: Iterable[Rule]) -> None:
-    """Raise OperationUnknown for a rule whose operation the catalogue never had."""
+    """Raise OperationUnknown if the operation of a rule was never in the catalogue."""
     wanted = {rule.operation for rule in rules}
     known = Operation.objects.filter(pk__in=wanted).values_list("pk", flat=True)
     if unknown := sorted(wanted - set(known)):

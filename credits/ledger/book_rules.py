@@ -1,17 +1,17 @@
-"""The rules of the money as queries: each yields a user's id and a sentence per discrepancy.
+"""The rules of the money as queries. Each returns a user id and a sentence per discrepancy.
 
-A rule reads from the common table expressions of `SOURCES`, and reaches other tables per user or
-per row, through LATERAL subqueries with OFFSET 0: PostgreSQL then cannot turn them into joins of
-whole tables. So the plan is the same for every batch, prepared or not, whatever PostgreSQL believes
-about the number of users in it, and the work is proportional to the rows that are checked.
+A rule reads from the common table expressions of `SOURCES`. It reads other tables per user or per
+row, through LATERAL subqueries with OFFSET 0, which prevent PostgreSQL from turning them into joins
+of whole tables. Therefore the plan is the same for every batch, prepared or not, independent of the
+planner's estimates, and the work is proportional to the rows that are checked.
 """
 
 from collections.abc import Mapping
 
-# accounts: the balances of the users %(users)s, with what the last check verified of each. With
-# %(since_last)s false nothing counts as verified, and everything is checked from the first entry.
-# walks: accounts with what the entries after `checked` add up to, and where their chain breaks.
-# keyed: the entries after `checked` that have a cause or an original.
+# accounts: the balances of the users %(users)s, with their state at the last check. With
+# %(since_last)s false, no state is used and all entries are checked.
+# walks: the accounts with the sums of the entries after `checked`, and the breaks in their chains.
+# keyed: the entries after `checked` that have a cause or refer to an original.
 SOURCES = """
     accounts AS MATERIALIZED (
         SELECT b.*, coalesce(c.last_number, 0) AS checked,
@@ -63,7 +63,7 @@ SOURCES = """
         SELECT t.* FROM accounts a CROSS JOIN LATERAL (
             SELECT id, user_id, number, type, amount, cause, related_id FROM credits.transactions
             WHERE user_id = a.user_id AND number > a.checked
-              AND coalesce(cause, related_id::text) IS NOT NULL  -- never by the index of causes
+              AND coalesce(cause, related_id::text) IS NOT NULL  -- prevents the index on causes
             OFFSET 0
         ) t
     )
@@ -84,7 +84,7 @@ RULES = {
         ) r
         WHERE a.held <> r.total
     """,
-    "the lifetime totals are what the transactions made them": """
+    "the lifetime totals match the transactions": """
         SELECT user_id, format('earned is %%s and spent %%s, not %%s and %%s',
                                total_earned, total_spent, walked_earned, walked_spent)
         FROM walks WHERE (total_earned, total_spent) <> (walked_earned, walked_spent)
@@ -93,12 +93,12 @@ RULES = {
         SELECT w.user_id, b.sentence FROM walks w CROSS JOIN unnest(w.breaks) AS b(sentence)
     """,
     "the balance counts its transactions": """
-        SELECT user_id, format('the last transaction is %%s, the balance says %%s',
+        SELECT user_id, format('the last transaction is %%s, the balance has %%s',
                                walked_to, last_number)
         FROM walks WHERE last_number <> walked_to
     """,
-    "what is given back does not exceed its original": """
-        SELECT k.user_id, format('%%s came back of transaction %%s, which moved %%s',
+    "what is given back is at most its original": """
+        SELECT k.user_id, format('%%s was given back of transaction %%s, which moved %%s',
                                  r.total, o.number, o.amount)
         FROM (SELECT DISTINCT user_id, related_id FROM keyed WHERE related_id IS NOT NULL) k
         LEFT JOIN LATERAL (
@@ -111,7 +111,7 @@ RULES = {
         ) r
         WHERE o.number IS NULL OR abs(r.total) > abs(o.amount) OR sign(r.total) = sign(o.amount)
     """,
-    "a committed reservation took what its transaction says": """
+    "a committed reservation matches its transaction": """
         SELECT r.* FROM accounts a CROSS JOIN LATERAL (
             SELECT r.user_id, format('reservation %%s took %%s, its transaction %%s',
                                      r.id, r.committed_amount, t.amount)
@@ -139,8 +139,8 @@ RULES = {
     "a priced entry names an operation of the catalogue": """
         SELECT w.user_id, u.sentence FROM walks w CROSS JOIN unnest(w.unpriced) AS u(sentence)
     """,
-    # Of the entries that were checked before, only the charge that was the newest then can matter.
-    "the newest charge of Cloud Sync is the period that is paid": """
+    # Of the entries that were checked before, only the charge of the subscription can matter.
+    "the newest charge of Cloud Sync is for the paid period": """
         SELECT user_id, format('charged for %%s, the subscription says %%s', t.cause, s.charge)
         FROM (
             SELECT DISTINCT ON (user_id) user_id, id, cause FROM (
@@ -222,9 +222,9 @@ RULES = {
             WHERE id = split_part(k.cause, ':', 2)::uuid AND user_id = k.user_id
         ) = 0
     """,
-    # The causes of what one return took are KIND:ID, KIND:ID:2, and so on up to `takes`. The one
-    # after those must not exist.
-    "what went back took its credits": """
+    # The claw-backs of a refund or dispute have the causes KIND:ID, KIND:ID:2, and so on up to
+    # `takes`. The next cause must not exist.
+    "each refund or dispute matches its claw-backs": """
         SELECT r.* FROM accounts a CROSS JOIN LATERAL (
             SELECT p.user_id, format('%%s %%s holds %%s, the ledger took %%s',
                                      r.kind, r.stripe_id, r.taken, coalesce(t.taken, 0))
@@ -248,7 +248,7 @@ RULES = {
             OFFSET 0
         ) r
     """,
-    "claw-backs follow the money that went back": """
+    "claw-backs match the money that went back": """
         SELECT went.user_id, format('%%s was taken of purchase %%s, %%s of its %%s cents went back',
                                     taken, id, cents, price)
         FROM accounts a CROSS JOIN LATERAL (

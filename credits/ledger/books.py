@@ -1,6 +1,6 @@
-"""The rules of the money, checked: what is wrong with the books, each thing in a sentence.
+"""Checks of the books: find the discrepancies of a list of users.
 
-`credits.ledger.book_rules` has the rules, `credits.ledger.ledger_checks` the walk over all users.
+`credits.ledger.book_rules` has the rules, `credits.ledger.ledger_checks` the checks of all users.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ __all__ = ["RULES", "BooksDoNotClose", "Discrepancy", "add_rules", "check", "orp
 
 @dataclass(frozen=True, slots=True)
 class Discrepancy:
-    """One thing that the books do not explain: the rule, the user and a sentence."""
+    """A violation of a rule of the books: the rule, the user and a sentence."""
 
     rule: str
     user_id: str
@@ -29,11 +29,11 @@ class Discrepancy:
 
 
 class BooksDoNotClose(Exception):
-    """A check of all users found discrepancies; each was printed or logged."""
+    """A check found discrepancies; each was printed or logged."""
 
 
-# Marks what `found` has nothing against as verified. If it names somebody outside the batch, whose
-# row this user's row refers to, no one in the batch is marked: the next check finds it again.
+# Marks users without a discrepancy as verified. If a discrepancy names a user outside the batch, to
+# whose row a row of the batch refers, nobody is marked: the next check then finds it again.
 _MARKED = """
     marked AS (
         INSERT INTO credits.checked_balances AS c (
@@ -60,7 +60,7 @@ _MARKED = """
     )
 """
 
-# Finds each user of a table by one step in the index that begins with user_id.
+# Loose index scan: finds each user of a table by one step in the index that begins with user_id.
 _USERS_OF = """
     (
         WITH RECURSIVE users AS (
@@ -74,7 +74,7 @@ _USERS_OF = """
         SELECT user_id FROM users WHERE user_id IS NOT NULL
     )
 """
-# Committed reservations have a transaction, which tells of their user.
+# Committed reservations are left out, because their transactions already name the user.
 _OWNED = {
     "credits.transactions": "true",
     "credits.reservations": "status <> 'committed'",
@@ -89,25 +89,25 @@ _ORPHANS = """
 
 
 def check(users: list[str], *, since_last: bool = False) -> list[Discrepancy]:
-    """Return what is wrong with the books of these users: one statement, hence one snapshot.
+    """Return the discrepancies of these users, read in one statement and therefore one snapshot.
 
-    With `since_last` only the entries after each user's last verified one are read.
+    With `since_last` only the transactions after each user's last verified one are read.
     """
     return discrepancies(statement(), {"users": users, "since_last": since_last})
 
 
 def check_and_mark(users: list[str], *, full_check: int | None) -> list[Discrepancy]:
-    """Check these users like `check`, and mark whoever has no discrepancy as verified.
+    """Check these users as `check` does, and mark those without a discrepancy as verified.
 
-    `full_check` is the id of the full check that this is part of. Without one only the entries
-    after each user's last verified one are read.
+    `full_check` is the id of the full check that the batch is part of. Without one, only the
+    transactions after each user's last verified one are read.
     """
     values = {"users": users, "since_last": full_check is None, "full_check": full_check}
     return discrepancies(statement(marks=True), values)
 
 
 def statement(*, marks: bool = False) -> str:
-    """Return the SQL that checks the users %(users)s, optionally marking the verified ones."""
+    """Return the SQL that checks the users %(users)s and, with `marks`, marks the verified ones."""
     rules = " UNION ALL ".join(
         f"SELECT {quote(rule)}, r.* FROM ({query}) r"  # noqa: S608
         for rule, query in RULES.items()
@@ -118,7 +118,7 @@ def statement(*, marks: bool = False) -> str:
 
 
 def orphans(users: list[str] | None = None) -> list[Discrepancy]:
-    """Return the users, of these or of all, who have rows but no balance."""
+    """Return a discrepancy for each of these users, or of all users, with rows but no balance."""
     if users is None:
         rows = [_USERS_OF.format(table=name, condition=which) for name, which in _OWNED.items()]
         return discrepancies(_ORPHANS.format(users=" UNION ALL ".join(rows)), {})
@@ -131,7 +131,7 @@ def orphans(users: list[str] | None = None) -> list[Discrepancy]:
 
 
 def all_users(*, batch_size: int) -> Iterator[list[str]]:
-    """Yield all users who have a balance, in lists of `batch_size`."""
+    """Yield the ids of all users with a balance, in lists of `batch_size`."""
     after = ""
     while users := list(
         Balance.objects.filter(pk__gt=after)
@@ -144,7 +144,7 @@ def all_users(*, batch_size: int) -> Iterator[list[str]]:
 
 @contextmanager
 def snapshot() -> Iterator[CursorWrapper]:
-    """Yield a cursor that sees one moment and changes nothing, unless a transaction is open."""
+    """Yield a cursor in a read-only, repeatable-read transaction, unless one is already open."""
     outermost = not connection.in_atomic_block
     with transaction.atomic(), connection.cursor() as cursor:
         if outermost:
@@ -153,7 +153,7 @@ def snapshot() -> Iterator[CursorWrapper]:
 
 
 def discrepancies(query: str, values: Mapping[str, Any]) -> list[Discrepancy]:
-    """Run a query that yields rules, users and sentences."""
+    """Run a query for rules, users and sentences, and return the discrepancies."""
     with server_cursor() as cursor:
         cursor.execute(query, values)
         return [Discrepancy(*row) for row in cursor.fetchall()]

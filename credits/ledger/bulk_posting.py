@@ -1,6 +1,7 @@
-"""Many movements at once: the same function for each, called by the server itself, row after row.
+"""Bulk posting: copy many movements to a temporary table and post each of them in the server.
 
-For commands that post by the hundred thousand, where a round trip each would be most of the work.
+For commands that post hundreds of thousands of movements, where a round trip per movement would
+dominate the run time.
 """
 
 from collections.abc import Iterable
@@ -31,7 +32,7 @@ _POST = f"""
 
 
 class Entry(NamedTuple):
-    """A movement to be posted, under the id that its transaction will have."""
+    """A movement to post, with the id for its transaction."""
 
     id: UUID
     user_id: str
@@ -42,10 +43,10 @@ class Entry(NamedTuple):
 
 @transaction_required
 def post_all(entries: Iterable[Entry]) -> list[tuple[UUID, str]]:
-    """Post the entries in their order, in the caller's transaction.
+    """Post the entries in order, in the caller's transaction.
 
-    Returns the id and the outcome of those that were not posted: `replayed`, or a refusal of
-    `credits.post_transaction`.
+    Returns the id and the outcome of each entry that was not posted: `replayed`, or the code of an
+    error of `credits.post_transaction`.
     """
     with connection.cursor() as cursor:
         cursor.execute(_STAGE)

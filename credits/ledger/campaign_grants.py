@@ -1,4 +1,4 @@
-"""Grants to many users under a campaign's name: each user gets theirs once, whatever happens."""
+"""Grants to many users in a campaign, once per user and campaign."""
 
 from decimal import Decimal
 from typing import NamedTuple
@@ -12,7 +12,7 @@ APP_ID = "campaign"
 
 
 class Campaign(NamedTuple):
-    """A set of grants: its name, why, and which operator gives them."""
+    """A set of grants: its name, its reason, and the operator as `operator:NAME`."""
 
     name: str
     reason: str
@@ -27,7 +27,7 @@ class Grant(NamedTuple):
 
 
 class Granted(NamedTuple):
-    """The outcome of a grant: `given` now, or the amount that this campaign gave `before`."""
+    """The outcome of a grant: `given` now, or else the amount that the campaign gave `before`."""
 
     grant: Grant
     given: bool
@@ -36,13 +36,14 @@ class Granted(NamedTuple):
 
 @transaction.atomic
 def give(campaign: Campaign, grants: list[Grant]) -> list[Granted]:
-    """Give the grants in one transaction, each user's once per campaign. Raises InvalidAmount."""
+    """Post the grants in one transaction, once per user and campaign. Raises InvalidAmount."""
+    # Sorted by user id, the lock order of balances.
     return [_give(campaign, grant) for grant in sorted(grants)]
 
 
 @transaction.atomic
 def rehearse(campaign: Campaign, grants: list[Grant]) -> list[Granted]:
-    """Give the grants and roll them back: the outcome is that of a run."""
+    """Post the grants, roll them back, and return the outcome of a real run."""
     granted = give(campaign, grants)
     transaction.set_rollback(True)
     return granted

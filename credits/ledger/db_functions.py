@@ -1,11 +1,11 @@
-"""Calls of the database on the hot path: written once, one round trip, rows back as models.
+"""Database calls on the hot path: constant SQL, one round trip, rows as model instances.
 
-`Routine` calls a function that `credits/sql/` installs. `Lookup` reads one row by its primary key,
-for a third of what the ORM costs, which writes the same statement again on each request. `select`
-returns rows as tuples. `server_cursor` runs any other long statement that is written once.
+`Routine` calls a database function (`credits/ledger/sql/`). `Lookup` reads one row by its primary
+key at a third of the ORM's cost, because the ORM builds the same statement for each request.
+`select` returns rows as tuples. `server_cursor` runs any other long, constant statement.
 
-Answers come in PostgreSQL's binary format, which psycopg reads in C. In the text format Django
-reads timestamps and JSON in Python.
+Results are in PostgreSQL's binary format, which psycopg parses in C. In the text format Django
+parses timestamps and JSON in Python.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,11 +21,11 @@ Answer = TypeVar("Answer", bound=tuple[Any, ...])
 
 
 class Routine(Generic[Answer]):
-    """A database function whose arguments are named and whose answer is a NamedTuple.
+    """A database function with named arguments whose result is a NamedTuple.
 
-    `answer` names the function's OUT parameters that are read; one annotated with a model (or None)
-    comes back as an instance of it. `parameters` are the arguments that every call gives, without
-    their prefix `p_`.
+    The fields of `answer` are the OUT parameters to read. A field annotated with a model (or None)
+    is returned as an instance of it. `parameters` are the arguments of every call, without their
+    prefix `p_`.
     """
 
     def __init__(self, name: str, answer: type[Answer], parameters: Sequence[str]) -> None:
@@ -38,12 +38,12 @@ class Routine(Generic[Answer]):
         self._parameters = tuple(parameters)
 
     def __call__(self, **arguments: Any) -> Answer:
-        """Call the function with these arguments, by the names of `parameters`."""
+        """Call the function with these arguments and return its result."""
         values = _fetch(self._sql, [arguments[name] for name in self._parameters])
         return self._read(values)
 
     def rows(self, **arguments: Any) -> list[Answer]:
-        """Call a function that answers any number of rows and return them, in their order."""
+        """Call a set-returning function and return its rows in order."""
         rows = select(self._sql, [arguments[name] for name in self._parameters])
         return [self._read(values) for values in rows]
 
@@ -73,7 +73,7 @@ def _columns(field: str, reader: "_Reader | None") -> str:
 
 
 class Lookup(Generic[Row]):
-    """Reads a row of `model` by its primary key."""
+    """Reads one row of `model` by its primary key."""
 
     def __init__(self, model: type[Row]) -> None:
         self._reader = _Reader(model)
@@ -83,17 +83,17 @@ class Lookup(Generic[Row]):
         self._sql = f'SELECT {columns} FROM {meta.db_table} WHERE "{key}" = %s'  # noqa: S608
 
     def __call__(self, key: Any) -> Row | None:
-        """Return the row whose primary key is `key`, or None."""
+        """Return the row with the primary key `key`, or None."""
         values = _fetch(self._sql, [key])
         return None if values is None else cast("Row", self._reader.read(values))
 
 
 @contextmanager
 def server_cursor() -> Iterator["Cursor[Any]"]:
-    """Yield psycopg's own cursor on Django's connection.
+    """Yield a psycopg cursor on Django's connection that binds arguments on the server.
 
-    Unlike Django's it leaves it to the server to bind the arguments, and so may prepare the
-    statement where the connection allows it (settings, DATABASE_PREPARED_STATEMENTS).
+    Unlike Django's cursor, it can use prepared statements if the connection allows it (see
+    DATABASE_PREPARED_STATEMENTS in the settings).
     """
     database = connections[DEFAULT_DB_ALIAS]
     database.ensure_connection()
@@ -103,7 +103,7 @@ def server_cursor() -> Iterator["Cursor[Any]"]:
 
 
 def select(sql: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """Run a statement that is written once; return its rows."""
+    """Run a constant statement and return its rows as tuples."""
     with server_cursor() as cursor:
         return cursor.execute(sql, arguments, binary=True).fetchall()
 
@@ -114,7 +114,7 @@ def _fetch(sql: str, arguments: Sequence[Any]) -> Any:
 
 
 class _Reader:
-    """Makes instances of one model from its columns' values; its first column is never null."""
+    """Creates instances of a model from column values. The model's first column is never null."""
 
     def __init__(self, model: type[models.Model]) -> None:
         fields = model._meta.concrete_fields  # noqa: SLF001
@@ -123,10 +123,10 @@ class _Reader:
         self._names = [field.attname for field in fields]
 
     def read(self, values: tuple[Any, ...]) -> models.Model | None:
-        """Return the instance, None for a row of nulls.
+        """Return the instance, or None for a row of nulls.
 
-        It is made as Django makes the copy of an instance: without `__init__`, which sets each
-        field by itself and sends two signals that nobody receives.
+        Like a copy of an instance in Django, it is created without `__init__`, which is slower: it
+        sets each field separately and sends two signals without receivers.
         """
         if values[0] is None:
             return None

@@ -1,6 +1,6 @@
-"""A user's transactions, newest first, filtered: always by an index that begins with the user.
+"""A user's transactions, newest first and filtered, always read by an index on the user.
 
-Which index fits depends on the filter, and with a generic ORDER BY PostgreSQL may read a million
+The suitable index depends on the filter. With a generic ORDER BY, PostgreSQL may read a million
 rows of one user to return fifty.
 """
 
@@ -16,13 +16,13 @@ from credits.ledger.db_functions import select
 from credits.models import Balance, Transaction
 
 USAGE = Transaction.Type.USAGE
-# Lists of one user's rows in more apps than this are read in the order of numbers.
+# A user with more apps than this has the list read in the order of numbers.
 MOST_APPS = 50
 LARGEST_NUMBER = 2**63 - 1
 
 
 class Entry(NamedTuple):
-    """What a user's list says of a transaction; `id` is the UUID as text."""
+    """The columns of a transaction in a user's list; `id` is the UUID as text."""
 
     number: int
     id: str
@@ -38,8 +38,8 @@ class Entry(NamedTuple):
     created_at: datetime
 
 
-# The list without filters, which most requests ask for: before a number, and after an offset, which
-# is arithmetic, because a user's numbers have no gaps.
+# The list without filters, as in most requests: before a number, or after an offset. The offset is
+# subtracted from the last number, because a user's numbers have no gaps.
 _SELECT = """
     SELECT number, id::text, user_id, type, amount, balance_before, balance_after, app_id,
            description, metadata, idempotency_key, created_at
@@ -50,7 +50,7 @@ BEFORE = f"{_SELECT} WHERE user_id = %s AND number < %s {_ORDER}"
 _LAST = "(SELECT b.last_number FROM credits.balances b WHERE b.user_id = %s)"
 AFTER_OFFSET = f"{_SELECT} WHERE user_id = %s AND number <= {_LAST} - %s {_ORDER}"
 
-# One step in the index per app.
+# Loose index scan: one step in the index per app.
 _APPS = """
     WITH RECURSIVE apps AS (
         (SELECT app_id FROM credits.transactions WHERE user_id = %(user)s
@@ -67,13 +67,13 @@ _APPS = """
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """One user's transactions; `filters` are lookups of `type`, `app_id` and `created_at`."""
+    """One user's transactions; `filters` are ORM lookups on `type`, `app_id` and `created_at`."""
 
     user_id: str
     filters: dict[str, Any] = field(default_factory=dict)
 
     def page(self, *, limit: int, offset: int = 0, cursor: int | None = None) -> list[Transaction]:
-        """Return up to `limit` transactions, before the one numbered `cursor` if there is one."""
+        """Return up to `limit` transactions, older than the one numbered `cursor` if given."""
         return list(self._page(limit, offset, cursor))
 
     def entries(self, *, limit: int, offset: int = 0, cursor: int | None = None) -> list[Entry]:
@@ -97,27 +97,30 @@ class History:
         return rows[offset : offset + limit]
 
     def _by_time(self) -> bool:
-        """Tell whether the index by app and time fits: few rows are of other types than usage."""
+        """Return whether to read by the index on app and time.
+
+        It suits a filter on app or time without another type than usage, as most rows are usages.
+        """
         kind = self.filters.get("type", USAGE)
         return kind == USAGE and bool(self.filters.keys() - {"type"})
 
     def _in_order_of_numbers(self, cursor: int | None) -> QuerySet[Transaction]:
         rows = self._rows()
         if self.filters.get("type", USAGE) != USAGE:
-            rows = rows.filter(~Q(type=USAGE))  # the condition of the index by type
+            rows = rows.filter(~Q(type=USAGE))  # the condition of the partial index by type
         if cursor is not None:
             rows = rows.filter(number__lt=cursor)
         return rows.order_by("-number")
 
     def _skip(self, rows: QuerySet[Transaction], offset: int) -> QuerySet[Transaction]:
-        """Skip `offset` rows by arithmetic: a user's numbers have no gaps."""
+        """Skip `offset` rows by their numbers, which have no gaps, instead of reading them."""
         last = Balance.objects.filter(pk=self.user_id).values("last_number")
         return rows.filter(
             number__lte=Subquery(last) - Value(offset, output_field=BigIntegerField())
         )
 
     def _in_order_of_time(self, cursor: int | None, *, most: int) -> QuerySet[Transaction]:
-        """Merge up to `most` rows of each app, read from the index in the order wanted."""
+        """Merge up to `most` rows of each app, each read from the index in order."""
         apps = [self.filters["app_id"]] if "app_id" in self.filters else self._apps()
         if not 0 < len(apps) <= MOST_APPS:
             return self._in_order_of_numbers(cursor)
@@ -128,14 +131,14 @@ class History:
         return first.union(*others, all=True).order_by("-created_at", "-number")
 
     def _before(self, cursor: int | None) -> Q:
-        """Return that a row comes after the one numbered `cursor` in a list, newest first."""
+        """Return the condition that a row follows the one numbered `cursor`, newest first."""
         at = None if cursor is None else self._created_at(cursor)
         if cursor is None or at is None:
             return Q()
         return Q(created_at__lte=at) & (Q(created_at__lt=at) | Q(number__lt=cursor))
 
     def _created_at(self, number: int) -> datetime | None:
-        """Return when that transaction was made; None for a number beyond the newest."""
+        """Return when the transaction was posted, or None if the number does not exist."""
         found = Transaction.objects.filter(user_id=self.user_id, number=number)
         return found.values_list("created_at", flat=True).first()
 

@@ -1,8 +1,9 @@
-"""Idempotency keys of requests with rows of their own, such as a purchase or a refund request.
+"""Idempotency keys of requests that create another row than a transaction, such as a purchase.
 
-A movement's key is recorded by `credits.post_transaction`. A verb that makes another row, or none,
-takes an `origin` that is `naming` its request, and with the row that it locks first, or the balance
-locked by `ledger.ensure_balance`: finds the key, acts, records the key.
+`credits.post_transaction` records the key of a movement. A function that creates another row, or
+none, describes its request with `origin.naming`, locks its own row (or the balance with
+`ledger.ensure_balance`), and then finds the key, acts, and records the key. The lock makes
+concurrent requests with the same key wait for each other.
 """
 
 from typing import NamedTuple
@@ -28,7 +29,7 @@ _record = Routine(
 
 @transaction_required
 def find(user_id: str, origin: Origin) -> UUID | None:
-    """Return the id of the row that the origin's key stands for, None for a new key or none.
+    """Return the id of the row of the origin's key, or None if there is no key or it is new.
 
     Raises IdempotencyKeyReused.
     """
@@ -42,7 +43,7 @@ def find(user_id: str, origin: Origin) -> UUID | None:
 
 @transaction_required
 def record(user_id: str, origin: Origin, *, subject_id: UUID | None = None) -> None:
-    """Record the key, if any, of a request that moves nothing, and the row that it made, if any.
+    """Record the origin's key, if any, with the id of the row that the request created, if any.
 
     Raises IdempotencyKeyReused.
     """

@@ -1,4 +1,4 @@
-"""How long idempotency keys are kept: old ones are deleted, in batches."""
+"""Retention of idempotency keys: delete old ones in batches."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -10,7 +10,7 @@ from credits.models import IdempotencyKey
 
 KEYS_PER_STATEMENT = 5_000
 
-# By their places in the table: a batch is found once, by the index on the time.
+# Deletes by ctid, so that a batch is searched once, by the index on created_at.
 _PLACES = """
     ctid = ANY (ARRAY(
         SELECT ctid FROM credits.idempotency_keys WHERE created_at < %s
@@ -20,9 +20,9 @@ _PLACES = """
 
 
 def delete_older(than: datetime) -> Iterator[int]:
-    """Delete the keys that were recorded before `than`; yield how many each statement deleted.
+    """Delete the keys recorded before `than`; yield the number deleted by each statement.
 
-    Each statement is a transaction of its own, so that no key is locked for long.
+    Each statement is its own transaction, so that no key is locked for long.
     """
     deleted = KEYS_PER_STATEMENT
     while deleted == KEYS_PER_STATEMENT:

@@ -1,8 +1,8 @@
-"""The write path: every movement of credits is one verb here, and one call of the database.
+"""The write path: every movement of credits is one function here and one call of the database.
 
-Amounts are credits. Each verb takes `memo`, what the entry says, and `origin`, who asked; each
-returns a Posting and raises the DomainErrors it names, besides InvalidAmount,
-IdempotencyKeyReused and BalanceTooLarge, which any of them may.
+Amounts are credits. Each function takes a `memo` (the texts of the transaction) and an `origin`
+(the actor and the idempotency key), and returns a Posting. Besides the errors in its docstring,
+each may raise InvalidAmount, IdempotencyKeyReused and BalanceTooLarge.
 """
 
 from decimal import Decimal
@@ -44,9 +44,9 @@ def spend(
     origin: Origin,
     cause: str | None = None,
 ) -> Posting:
-    """Take what the user used, once per `cause` if there is one.
+    """Post a usage: take credits that the user spends, once per `cause` if given.
 
-    Raises InsufficientCredits, and OperationUnknown for a price that the catalogue does not have.
+    Raises InsufficientCredits, and OperationUnknown if the catalogue does not offer the operation.
     """
     return post(user_id, usage(amount, cause=cause), memo, origin)
 
@@ -60,25 +60,25 @@ def usage(amount: Decimal | Priced, *, cause: str | None = None) -> Movement:
 def refund(
     user_id: str, amount: Decimal, *, memo: Memo, origin: Origin, usage_id: UUID | None = None
 ) -> Posting:
-    """Give back used credits; of one usage at most what it took, in sum, when it is named.
+    """Give back used credits. The refunds of `usage_id`, if given, are at most its amount in sum.
 
-    Lowers the lifetime total spent; what exceeds that counts as earned. Raises UserUnknown,
-    TransactionUnknown, ExceedsOriginal.
+    A refund lowers the lifetime total spent; the part that exceeds it counts as earned. Raises
+    UserUnknown, TransactionUnknown, ExceedsOriginal.
     """
     movement = Movement(Type.REFUND, positive(amount), counts_as="spent", related_id=usage_id)
     return post(user_id, movement, memo, origin)
 
 
 def grant(user_id: str, amount: Decimal, *, memo: Memo, origin: Origin, cause: str) -> Posting:
-    """Give credits without payment, once per `cause`."""
+    """Grant credits without payment, once per `cause`."""
     movement = Movement(Type.GRANT, positive(amount), cause=cause)
     return post(user_id, movement, memo, origin)
 
 
 def grant_cause(user_id: str, reference: str) -> str:
-    """Return the cause of the grant that a caller names `reference`, unique per user.
+    """Return the cause of the grant with the caller's `reference`, unique per user.
 
-    The length says where the id ends: ids and references may hold colons.
+    It includes the length of the user id, because ids and references may contain colons.
     """
     return f"grant:{len(user_id)}:{user_id}:{reference}"
 
@@ -86,13 +86,13 @@ def grant_cause(user_id: str, reference: str) -> str:
 def credit_purchase(
     user_id: str, amount: Decimal, *, memo: Memo, origin: Origin, purchase_id: UUID
 ) -> Posting:
-    """Give the credits of a paid purchase, once."""
+    """Credit a paid purchase, once."""
     movement = Movement(Type.PURCHASE, positive(amount), cause=f"purchase:{purchase_id}")
     return post(user_id, movement, memo, origin)
 
 
 def adjust(user_id: str, amount: Decimal, *, memo: Memo, origin: Origin) -> Posting:
-    """Post an operator's signed correction; may take available below zero."""
+    """Post an operator's signed adjustment, which may take available below zero."""
     movement = Movement(Type.ADJUSTMENT, exact(amount), may_overdraw=True)
     return post(user_id, movement, memo, origin)
 
@@ -100,8 +100,7 @@ def adjust(user_id: str, amount: Decimal, *, memo: Memo, origin: Origin) -> Post
 def reverse(transaction_id: UUID, *, memo: Memo, origin: Origin) -> Posting:
     """Post the opposite of a transaction, once; may take available below zero.
 
-    Raises TransactionUnknown, NotReversible, and ExceedsOriginal when a part was given back
-    already.
+    Raises TransactionUnknown, NotReversible, and ExceedsOriginal if a part was already given back.
     """
     original = Transaction.objects.filter(pk=transaction_id).first()
     if original is None:
@@ -120,18 +119,18 @@ def reverse(transaction_id: UUID, *, memo: Memo, origin: Origin) -> Posting:
 
 
 def reversible(original: Transaction) -> bool:
-    """Tell whether a transaction is of a type that can be reversed."""
+    """Return whether transactions of this type can be reversed."""
     return original.type not in {Type.REVERSAL, Type.GIFT}
 
 
 def claw_back(user_id: str, amount: Decimal, *, memo: Memo, origin: Origin, cause: str) -> Posting:
-    """Take credits because their money went back, once per `cause`; may leave a debt."""
+    """Take credits whose money was returned, once per `cause`; may take available below zero."""
     movement = Movement(Type.CLAWBACK, -positive(amount), may_overdraw=True, cause=cause)
     return post(user_id, movement, memo, origin)
 
 
 def reinstate(claw_back_id: UUID, *, memo: Memo, origin: Origin) -> Posting:
-    """Give exactly a claw-back's credits back, once. Raises TransactionUnknown."""
+    """Give back exactly the credits of a claw-back, once. Raises TransactionUnknown."""
     taken = Transaction.objects.filter(pk=claw_back_id, type=Type.CLAWBACK).first()
     if taken is None:
         raise TransactionUnknown
@@ -147,7 +146,7 @@ def reinstate(claw_back_id: UUID, *, memo: Memo, origin: Origin) -> Posting:
 def return_gift(
     user_id: str, amount: Decimal, *, memo: Memo, origin: Origin, gift_id: UUID, payment_id: UUID
 ) -> Posting:
-    """Give a gift's creator back what the transaction `payment_id` put into it.
+    """Return a gift's credits, paid by the transaction `payment_id`, to its creator, once.
 
     Lowers the lifetime total spent. Raises TransactionUnknown, ExceedsOriginal.
     """
@@ -163,7 +162,7 @@ def return_gift(
 
 
 def ensure_balance(user_id: str, *, origin: Origin) -> Balance:
-    """Return the user's balance; create the row if it is missing. Locks it in a transaction."""
+    """Return the user's balance; create the row if it is missing. Locks the row until commit."""
     answer = _ensure_balance(
         subject_id=new_id(),
         user_id=user_id,
@@ -175,7 +174,7 @@ def ensure_balance(user_id: str, *, origin: Origin) -> Balance:
 
 
 def balance_of(user_id: str) -> Balance:
-    """Return the user's balance, zeros for a user never seen. Makes no row."""
+    """Return the user's balance; all zeros if there is none. Does not create a row."""
     return _balance(user_id) or Balance(
         user_id=user_id,
         posted=Decimal(0),

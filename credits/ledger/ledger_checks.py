@@ -1,9 +1,9 @@
-"""Checks of the whole ledger, batch by batch: everything, or what changed since the last one.
+"""Checks of the whole ledger in batches: full checks, and checks of the changes since the last one.
 
-A full check reads every entry. A check of changes reads the entries that came after each user's
-last verified one, so it cannot see that an older entry was altered: that takes the full check,
-which is due every week. Both mark each user whose books are clean in `credits.checked_balances`.
-An interrupted full check is resumed by these marks: users that it has marked are not read again.
+A full check reads every transaction. A check of changes reads only the transactions after each
+user's last verified one, so it does not detect a change of an older transaction. For that, a full
+check is due every week. Both mark each user without a discrepancy in `credits.checked_balances`. An
+interrupted full check skips the users that it has marked when it is resumed.
 """
 
 from collections.abc import Iterator
@@ -20,31 +20,28 @@ from credits.ledger.db_functions import server_cursor
 from credits.models import LedgerCheck
 
 FULL_CHECK_EVERY = timedelta(days=7)
-# A nightly run a few minutes earlier than last week's is a week later all the same.
+# The nightly run may start some minutes earlier than a week ago; that still counts as a week.
 TOLERANCE = timedelta(hours=12)
 USERS_PER_BATCH = 1_000
-# A batch is one statement, and a statement shall take seconds, however many entries a user has.
+# A batch is one statement. The limit keeps its duration within seconds.
 ENTRIES_PER_BATCH = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a check reads: everything, or with `changes` what came after the last clean check.
-
-    `full` is the row of a full check.
-    """
+    """The scope of a check: everything if `full` is the row of a full check, else the changes."""
 
     full: LedgerCheck | None = None
 
     @property
     def changes(self) -> bool:
-        """Tell whether only changes are read."""
+        """Return whether only changes are read."""
         return self.full is None
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a check has to read, and how many users it need not read again."""
+    """The number of users and transactions that a check must read, and of users it can skip."""
 
     users: int
     entries: int
@@ -53,20 +50,21 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Users that were checked, how many of their entries were read, and what is wrong."""
+    """The number of users and transactions checked in a batch, and the discrepancies."""
 
     users: int
     entries: int
     discrepancies: list[Discrepancy]
 
 
-# Which balances need not be read again, compared with their marks `c`.
+# The conditions, for changes and for a full check, under which a balance `b` with the mark `c` is
+# skipped.
 _VERIFIED = {
     True: """(b.version, b.last_number, b.posted, b.held, b.total_earned, b.total_spent)
         = (c.version, c.last_number, c.posted, c.held, c.total_earned, c.total_spent)""",
     False: "c.full_check = %(full_check)s",
 }
-# The mark of each balance is found by one step in the primary key, whatever the statistics say.
+# OFFSET 0 makes PostgreSQL find each mark by primary key, independent of the statistics.
 _DUE = """
     FROM credits.balances b LEFT JOIN LATERAL (
         SELECT * FROM credits.checked_balances WHERE user_id = b.user_id OFFSET 0
@@ -76,20 +74,20 @@ _ENTRIES = {True: "b.last_number - coalesce(c.last_number, 0)", False: "b.last_n
 
 
 def full_check(*, now: datetime) -> Scope:
-    """Begin a full check."""
+    """Start a full check."""
     return Scope(LedgerCheck.objects.create(started_at=now))
 
 
 def interrupted() -> Scope | None:
-    """Return the last full check if it did not finish."""
+    """Return the last full check if it did not finish, else None."""
     last = LedgerCheck.objects.order_by("started_at", "pk").last()
     return Scope(last) if last and last.finished_at is None else None
 
 
 def due(*, now: datetime) -> Scope:
-    """Return what the nightly check has to read: changes, or once a week everything.
+    """Return the scope of the nightly check: the changes or, once a week, everything.
 
-    A full check that was interrupted is resumed.
+    An interrupted full check is resumed.
     """
     if scope := interrupted():
         return scope
@@ -100,7 +98,7 @@ def due(*, now: datetime) -> Scope:
 
 
 def work(scope: Scope) -> Work:
-    """Count what `scope` has to read."""
+    """Count the users and transactions that `scope` must read."""
     verified = f"coalesce({_VERIFIED[scope.changes]}, false)"
     with server_cursor() as cursor:
         cursor.execute(
@@ -114,11 +112,10 @@ def work(scope: Scope) -> Work:
 
 
 def check(scope: Scope, *, batch_size: int = USERS_PER_BATCH) -> Iterator[Batch]:
-    """Check what `scope` has to read, batch by batch, and mark what is clean.
+    """Check the users in `scope` in batches and mark those without a discrepancy; yield each batch.
 
-    Memory does not grow with the ledger. Each batch is seen in one snapshot, so concurrent
-    movements are not discrepancies. A database that is read-only, such as a standby, is checked
-    without marks.
+    Memory does not grow with the ledger. Each batch is read in one snapshot, so concurrent
+    movements are not reported. A read-only database, such as a standby, is checked without marks.
     """
     marks = _writable()
     wrong = 0
@@ -138,7 +135,7 @@ def check(scope: Scope, *, batch_size: int = USERS_PER_BATCH) -> Iterator[Batch]
 
 
 def _batches(scope: Scope, size: int) -> Iterator[tuple[list[str], int]]:
-    """Yield users and how many entries they have to be checked for."""
+    """Yield batches of user ids, with the number of transactions to read for them."""
     after = ""
     while rows := _next(scope, after, size):
         read = 0
@@ -168,7 +165,7 @@ def _values(scope: Scope) -> dict[str, Any]:
 
 
 def _finish(scope: Scope, wrong: int) -> None:
-    """Delete the marks of users who were erased meanwhile; record the end of a full check."""
+    """Delete the marks of users who were erased since; record the end of a full check."""
     with server_cursor() as cursor:
         cursor.execute(
             """DELETE FROM credits.checked_balances c

@@ -1,7 +1,7 @@
-"""One call of `credits.post_transaction`: what it is told and what it answers.
+"""Posting: one call of the database function `credits.post_transaction` and its result.
 
-The function (in `credits/sql/`) locks the balance, answers replays, checks funds and writes. Its
-callers are the verbs of `credits.ledger`; amounts are credits.
+The function (`credits/ledger/sql/`) locks the balance, answers replays, checks funds and writes.
+The functions of `credits.ledger.ledger` call it through `post`. Amounts are credits.
 """
 
 import json
@@ -22,7 +22,7 @@ from credits.ledger.movement_counters import movements
 from credits.models import Balance, Transaction
 
 DONE = frozenset({"posted", "replayed"})
-# The arguments of `credits.post_transaction` that a movement gives, and their types.
+# The arguments of `credits.post_transaction` for a movement, and their types.
 PARAMETERS = {
     "subject_id": "uuid",
     "user_id": "text",
@@ -46,7 +46,7 @@ PARAMETERS = {
 
 
 class Memo(NamedTuple):
-    """What an entry says: the app, a text for the user, and any JSON object of the caller's."""
+    """The app, the description for the user, and the caller's metadata of a transaction."""
 
     app_id: str = "system"
     description: str = ""
@@ -54,18 +54,18 @@ class Memo(NamedTuple):
 
 
 class Priced(NamedTuple):
-    """So much of an operation, at the catalogue's price at the moment of the movement."""
+    """A quantity of an operation, priced by the catalogue at the time of the movement."""
 
     operation: str
     quantity: int = 1
 
 
 class Origin(NamedTuple):
-    """Who caused a movement, and the caller's name for the request.
+    """The actor of a movement and the identity of the request.
 
-    `actor` is `user`, `service`, `service:NAME`, `operator:NAME`, `stripe` or `system`; `key` the
-    idempotency key, unique per user; `at` the moment (UTC), None for the database's clock. `names`
-    describe the request that the key stands for when that is not the movement itself.
+    `actor` is `user`, `service`, `service:NAME`, `operator:NAME`, `stripe` or `system`. `key` is
+    the idempotency key, unique per user. `at` is the timestamp (UTC); None means the database's
+    clock. `names` describe the request of the key if it is not the movement itself.
     """
 
     actor: str
@@ -75,11 +75,11 @@ class Origin(NamedTuple):
     names: tuple[object, ...] = ()
 
     def naming(self, *names: object) -> "Origin":
-        """Return the same origin of a request that `names` describe, whatever it moves."""
+        """Return a copy of the origin whose fingerprint is made of `names`, not of a movement."""
         return self._replace(names=names)
 
     def fingerprint(self, *parts: object) -> str | None:
-        """Return what a replay of this request must equal, or None without a key."""
+        """Return the text that a replay of this request must match, or None without a key."""
         if self.key is None:
             return None
         kind = self.actor.partition(":")[0]
@@ -88,7 +88,7 @@ class Origin(NamedTuple):
 
 
 class Posting(NamedTuple):
-    """The transaction and the balance as it stands now; `replayed` when nothing moved."""
+    """The transaction and the current balance; `replayed` if nothing was moved by this call."""
 
     transaction: Transaction
     balance: Balance
@@ -108,7 +108,7 @@ class InsufficientCredits(DomainError):
 
 
 class IdempotencyKeyReused(DomainError):
-    """The user's key stands for another request."""
+    """The user has used this idempotency key for another request."""
 
     code = "idempotency_key_reused"
     status = 409
@@ -116,7 +116,7 @@ class IdempotencyKeyReused(DomainError):
 
 
 class UserUnknown(DomainError):
-    """A refund for a user who never had a balance."""
+    """A refund is requested for a user without a balance."""
 
     code = "user_not_found"
     status = 404
@@ -124,7 +124,7 @@ class UserUnknown(DomainError):
 
 
 class TransactionUnknown(DomainError):
-    """The user has no such transaction, or a refund names one that is not a usage."""
+    """The user does not have this transaction, or the transaction to refund is not a usage."""
 
     code = "transaction_not_found"
     status = 404
@@ -132,11 +132,11 @@ class TransactionUnknown(DomainError):
 
 
 class ExceedsOriginal(DomainError):
-    """More would be given back, in sum, than the original transaction moved."""
+    """The refunds would exceed the amount of the original transaction."""
 
     code = "exceeds_original"
     field = "amount"
-    message = "More than the original transaction moved, counting what was given back before"
+    message = "The amount exceeds what is left to give back of the original transaction"
 
 
 class BalanceTooLarge(DomainError):
@@ -148,10 +148,10 @@ class BalanceTooLarge(DomainError):
 
 
 class Movement(NamedTuple):
-    """What `credits.post_transaction` is asked to do; see there.
+    """The arguments of `credits.post_transaction` that differ by the kind of movement; see there.
 
-    A replay must equal it in type, amount, app, and in `fingerprint` where that is given, else in
-    cause and related.
+    A replay must have the same type, amount and app, and the same `fingerprint` or, if that is not
+    given, the same cause and related transaction.
     """
 
     type: str
@@ -164,11 +164,11 @@ class Movement(NamedTuple):
 
 
 class HasAvailable(Protocol):
-    """A balance, or its state after an item of a batch."""
+    """A balance, or the state of a balance after an item of a batch."""
 
     @property
     def available(self) -> Decimal:
-        """What can be spent, in credits."""
+        """Return the credits that can be spent."""
 
 
 class _Answer(NamedTuple):
@@ -182,7 +182,7 @@ _post_transaction = Routine("credits.post_transaction", _Answer, tuple(PARAMETER
 
 
 def post(user_id: str, movement: Movement, memo: Memo, origin: Origin) -> Posting:
-    """Make the movement, or return what the same request made before; raise what refuses it."""
+    """Post the movement, or return the first result for a replay. Raises DomainError."""
     answer = _post_transaction(**sql_arguments(new_id(), user_id, movement, memo, origin))
     movements(movement.type, answer.outcome).inc()
     if answer.outcome not in DONE:
@@ -194,7 +194,7 @@ def post(user_id: str, movement: Movement, memo: Memo, origin: Origin) -> Postin
 def sql_arguments(
     subject_id: UUID, user_id: str, movement: Movement, memo: Memo, origin: Origin
 ) -> dict[str, Any]:
-    """Return the PARAMETERS of `credits.post_transaction`; `subject_id` is the entry's id."""
+    """Return the values of PARAMETERS; `subject_id` is the id for the new transaction."""
     amount = movement.amount
     priced = amount if isinstance(amount, Priced) else None
     return {
@@ -220,14 +220,17 @@ def sql_arguments(
 
 
 def amount_fingerprint(amount: Decimal | Priced) -> tuple[object, ...]:
-    """Return an amount's part of a fingerprint: itself, or the operation, whatever its price."""
+    """Return an amount's part of a fingerprint: the amount, or the operation and its quantity.
+
+    The price is left out, so that a replay after a change of the price still matches.
+    """
     return amount if isinstance(amount, Priced) else (plain(amount),)
 
 
 def error_for(
     outcome: str, *, required: Decimal | None = None, balance: HasAvailable | None = None
 ) -> DomainError:
-    """Return the error whose code a function of the database gave as its `outcome`."""
+    """Return the DomainError whose code a database function returned as its `outcome`."""
     if outcome == InsufficientCredits.code:
         available = balance.available if balance else Decimal(0)
         return InsufficientCredits(required=required or Decimal(0), available=available)
@@ -235,7 +238,7 @@ def error_for(
 
 
 def movement_fingerprint(movement: Movement, memo: Memo, origin: Origin) -> str | None:
-    """Return what a replay of the movement under the origin's key must equal, None without one."""
+    """Return the text that a replay of the movement must match, or None without a key."""
     if origin.key is None:
         return None
     described = movement.fingerprint or (movement.cause, movement.related_id)

@@ -1,7 +1,7 @@
 """Reservations: hold credits, then commit all or part of them, release them, or let them expire.
 
-Each step is one call of a function in `credits/sql/`, which moves the balance through
-`credits.post_transaction`. Amounts are credits, times UTC.
+Each step is one call of a database function (`credits/ledger/sql/`), which moves the balance
+through `credits.post_transaction`. Amounts are credits, and times are UTC.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ EXPIRE_JOB = "expire_reservations"
 
 
 class Hold(NamedTuple):
-    """A reservation and the balance as it stands now; `replayed` when nothing moved."""
+    """A reservation and the current balance; `replayed` if nothing was moved by this call."""
 
     reservation: Reservation
     balance: Balance
@@ -37,7 +37,7 @@ class Hold(NamedTuple):
 
 
 class ReservationUnknown(DomainError):
-    """There is no such reservation."""
+    """The reservation is unknown."""
 
     code = "reservation_not_found"
     status = 404
@@ -61,7 +61,7 @@ class ReservationReleased(DomainError):
 
 
 class ReservationExpired(DomainError):
-    """The reservation's time is over and its credits are free again."""
+    """The reservation has expired and its credits were released."""
 
     code = "reservation_expired"
     status = 409
@@ -69,19 +69,19 @@ class ReservationExpired(DomainError):
 
 
 class ExceedsReservation(DomainError):
-    """More would be committed than was reserved."""
+    """The amount to commit exceeds the reservation."""
 
     code = "exceeds_reservation"
     field = "amount"
-    message = "More than was reserved"
+    message = "The amount exceeds the reservation"
 
 
 class InvalidTtl(DomainError):
-    """A reservation lives 1 second to 7 days."""
+    """The lifetime of a reservation must be 1 second to 7 days."""
 
     code = "invalid_ttl"
     field = "ttl_seconds"
-    message = "A reservation lives from 1 second to 7 days"
+    message = "The lifetime of a reservation must be 1 second to 7 days"
 
 
 class _Answer(NamedTuple):
@@ -146,9 +146,10 @@ def reserve(
 ) -> Hold:
     """Hold `amount` for `ttl`; `reason` is `APP` or `APP:WHAT`.
 
-    A known key returns its reservation, unless that holds nothing any more: work that begins with
-    it could not be committed. Raises InsufficientCredits, OperationUnknown, InvalidTtl,
-    ReservationReleased, ReservationExpired, and what any verb of the ledger may.
+    A replay returns the first reservation. If that was released or has expired, an error is raised
+    instead, because work started with it could not be committed. Raises InsufficientCredits,
+    OperationUnknown, InvalidTtl, ReservationReleased, ReservationExpired, and the errors common to
+    all functions of the ledger.
     """
     if not SHORTEST_TTL <= ttl <= LONGEST_TTL:
         raise InvalidTtl
@@ -183,10 +184,10 @@ def commit(
     amount: Decimal | None = None,
     description: str | None = None,
 ) -> Hold:
-    """Spend what was reserved, or `amount` of it and let the rest go.
+    """Spend the reserved credits, or `amount` of them, and release the rest.
 
-    Raises ReservationUnknown, ReservationReleased, ReservationExpired, ReservationCommitted (with
-    another amount), ExceedsReservation.
+    Raises ReservationUnknown, ReservationReleased, ReservationExpired, ReservationCommitted (if
+    committed with another amount), ExceedsReservation.
     """
     taken = None if amount is None else positive(amount)
     fingerprint = origin.fingerprint("commit", reservation_id, taken and plain(taken))
@@ -194,16 +195,19 @@ def commit(
 
 
 def release(reservation_id: UUID, *, origin: Origin) -> Hold:
-    """Let the held credits go. Raises ReservationUnknown, -Committed, -Expired."""
+    """Release the held credits.
+
+    Raises ReservationUnknown, ReservationCommitted, ReservationExpired.
+    """
     fingerprint = origin.fingerprint("release", reservation_id)
     return _settled(reservation_id, _Step("released", fingerprint), origin)
 
 
 def expire_due(*, now: datetime, limit: int) -> Iterator[str]:
-    """Expire up to `limit` open reservations whose time is over; yield `expired` for each.
+    """Expire up to `limit` due reservations; yield `expired`, `skipped` or `failed` for each.
 
-    Each one in its own transaction; `skipped` and `failed` as `due_rows.settle_each` says. Any
-    number of processes may do so at once.
+    Each reservation has its own transaction. `due_rows.settle_each` explains `skipped` and
+    `failed`. Any number of processes may run this at the same time.
     """
     origin = Origin("system", at=now)
 
@@ -216,9 +220,9 @@ def expire_due(*, now: datetime, limit: int) -> Iterator[str]:
 
 
 def next_due(now: datetime) -> datetime | None:
-    """Return when the first open reservation expires or should have, None without any.
+    """Return when the first open reservation expires or should have expired, or None without one.
 
-    Reservations that failed to expire and are not tried again yet do not count.
+    Failed reservations that are not yet due for a retry do not count.
     """
     waiting = _open().exclude(pk__in=due_rows.postponed_keys(EXPIRE_JOB, now=now))
     due: datetime | None = waiting.aggregate(due=Min("expires_at"))["due"]

@@ -1,6 +1,6 @@
-"""Spends of any users in one call of the database: each as `ledger.spend` would post it, in order.
+"""Batches of spends of any users in one database call, with the same effect as `ledger.spend` each.
 
-An item that is refused does not stop the others. With their keys a whole batch can be sent again.
+A refused item does not affect the others. A batch whose items have keys can be sent again.
 """
 
 import json
@@ -39,7 +39,7 @@ class Spend(NamedTuple):
 
 
 class BalanceAfter(NamedTuple):
-    """A balance as one item left it, in credits."""
+    """The state of a balance after one item, in credits."""
 
     posted: Decimal
     held: Decimal
@@ -48,12 +48,12 @@ class BalanceAfter(NamedTuple):
 
     @property
     def available(self) -> Decimal:
-        """What can be spent: posted minus held."""
+        """Return posted minus held: the credits that can be spent."""
         return self.posted - self.held
 
 
 class Spent(NamedTuple):
-    """The transaction of an item and the balance after it; `replayed` when nothing moved."""
+    """The transaction of an item and the balance after it; `replayed` if nothing was moved."""
 
     transaction: Transaction
     balance: BalanceAfter
@@ -75,9 +75,10 @@ _spend_batch = Routine("credits.spend_batch", _Answer, ("items", "actor", "reque
 
 
 def spend_all(items: Sequence[Spend], *, origin: Origin) -> list[Spent | DomainError]:
-    """Post the items as `ledger.spend` would, one after the other; return each item's outcome.
+    """Post the items in order, as `ledger.spend` would; return the result or error of each item.
 
-    The origin's own key is not used. What is refused is returned, not raised.
+    Errors of items are returned, not raised. The origin's key is ignored, because each item has its
+    own.
     """
     outcomes: list[Spent | DomainError | None] = [None] * len(items)
     sent, places = [], []

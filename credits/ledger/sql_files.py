@@ -1,7 +1,7 @@
-"""The SQL that models cannot express: one file of a package's `sql/` for each function.
+"""SQL that models cannot express: one file per function in a package's folder `sql/`.
 
-Migrations install a file by its name. A changed file is installed again by a new migration; a test
-compares a migrated database with the files.
+Migrations install a file by its name. After a release, a changed file is installed again by a new
+migration. A test compares a migrated database with the files.
 """
 
 from pathlib import Path
@@ -12,13 +12,13 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 def path(package: str, name: str) -> Path:
-    """Return where the file `name` of a package is kept."""
+    """Return the path of the SQL file `name` of a package."""
     return PROJECT.joinpath(*package.split("."), "sql", f"{name}.sql")
 
 
 def install(package: str, *names: str) -> list[RunSQL]:
-    """Return operations that run these files of a package such as `gifts`, in this order.
+    """Return migration operations that run these SQL files of a package in order.
 
-    Backwards they do nothing: a function stays until it is replaced, or dropped with its schema.
+    Reversing them does nothing: a function is kept until it is replaced or its schema is dropped.
     """
     return [RunSQL(path(package, name).read_text(), RunSQL.noop) for name in names]

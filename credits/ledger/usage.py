@@ -1,4 +1,4 @@
-"""Usage statistics: what a user spent, by app and UTC day."""
+"""Usage statistics: the credits that a user spent, by app and UTC day."""
 
 from datetime import date, timedelta
 
@@ -16,7 +16,7 @@ class InvalidSpan(DomainError):
 
     code = "invalid_span"
     field = "from"
-    message = "from must not be after to, and at most 366 days before it"
+    message = "from must not be after to, nor more than 366 days before it"
 
 
 def of_user(
@@ -24,7 +24,7 @@ def of_user(
 ) -> QuerySet[UsageStat]:
     """Return the user's statistics of the UTC days `first` to `last`, newest first.
 
-    Without `last` up to `today`, without `first` the 30 days before `last`. Raises InvalidSpan.
+    `last` defaults to `today`, and `first` to 30 days before `last`. Raises InvalidSpan.
     """
     last = last or max(today, first or today)
     first = first or last - min(USUAL_SPAN, last - date.min)

@@ -1,1 +1,1 @@
-"""Credits for money: packages, checkout, purchases, refunds and disputes."""
+"""Payments: packages, checkout, purchases, refunds and disputes."""

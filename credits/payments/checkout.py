@@ -1,7 +1,7 @@
-"""Buying a package: the purchase's row first, then its payment at Stripe.
+"""Checkout: start the purchase of a package, first our row and then its payment at Stripe.
 
-The row commits before Stripe is called. When that fails, the next request of the same wish goes on
-with the same row, under the idempotency keys made of its id.
+The row commits before Stripe is called. If the call fails, an identical retry reuses the row.
+Stripe's idempotency keys are derived from the row's id, so no retry creates a second payment.
 """
 
 from datetime import datetime, timedelta
@@ -22,19 +22,20 @@ from credits.payments import packages, stripe_api
 from credits.payments.packages import PackageUnknown
 from credits.payments.stripe_api import CustomerGone, PaymentUnavailable
 
+# Stripe keeps idempotency keys for at least 24 hours. A later retry could create a second payment.
 OPENED_WITHIN = timedelta(hours=23)
 
 
 class PurchaseTooOld(DomainError):
-    """The purchase never reached Stripe and is too old to be opened there; a new one is needed."""
+    """The purchase was never opened at Stripe and is older than 23 hours; start a new one."""
 
     code = "purchase_too_old"
     status = 409
-    message = "This purchase was never opened; start a new one"
+    message = "This purchase has expired; start a new one"
 
 
 class Pages(NamedTuple):
-    """Where a Checkout Session leads afterwards."""
+    """The pages to which a Checkout Session returns the buyer."""
 
     success_url: str
     cancel_url: str
@@ -49,10 +50,10 @@ def start(
     now: datetime,
     email: str | None = None,
 ) -> Purchase:
-    """Return a purchase that can be paid: by its payment intent, or at Checkout with `pages`.
+    """Start a purchase and open it at Stripe, as an intent or, with `pages`, a Checkout Session.
 
-    Stripe gets to know the user by `email`, if they have none there yet. The same key of `origin`
-    returns the same purchase. Raises PackageUnknown, PurchaseTooOld,
+    `email` is sent to Stripe only when the user's customer is created there. A replay of the
+    idempotency key in `origin` returns the same purchase. Raises PackageUnknown, PurchaseTooOld,
     IdempotencyKeyReused, PaymentUnavailable.
     """
     purchase = _begin(user_id, package_id, pages, origin, now)
@@ -69,7 +70,7 @@ def start(
 
 
 def never_opened(*, now: datetime) -> QuerySet[Purchase]:
-    """Return the pending purchases that never reached Stripe and no longer will."""
+    """Return the pending purchases that were not opened at Stripe and can no longer be."""
     return Purchase.objects.filter(
         status=Purchase.Status.PENDING,
         stripe_payment_intent_id=None,
@@ -80,7 +81,7 @@ def never_opened(*, now: datetime) -> QuerySet[Purchase]:
 
 @transaction.atomic
 def give_up(purchase: Purchase) -> Purchase | None:
-    """Cancel a purchase that never reached Stripe."""
+    """Cancel a purchase unless it was opened at Stripe."""
     left = Purchase.objects.select_for_update().get(pk=purchase.pk)
     if not left.opened:
         left.status = Purchase.Status.CANCELLED
@@ -117,7 +118,7 @@ def _begin(
 
 
 def _unfinished(wanted: Purchase) -> Purchase | None:
-    """Return a purchase like this one that Stripe could not be reached for."""
+    """Return an identical purchase that could not be opened because Stripe was unavailable."""
     same = ("user_id", "package", "credits", "price_euro_cents", "success_url", "cancel_url")
     return (
         Purchase.objects.filter(
@@ -144,7 +145,7 @@ def _customer_of(user_id: str, email: str | None, now: datetime) -> str:
 
 
 def _known_by(email: str | None) -> str | None:
-    """Return the address to give to Stripe: none where Stripe might refuse the customer for it."""
+    """Return the e-mail address for Stripe, or None if Stripe might reject the customer for it."""
     address = mailbox(email or "")
     try:
         validate_email(address)
@@ -155,7 +156,10 @@ def _known_by(email: str | None) -> str | None:
 
 @transaction.atomic
 def _make_customer(user_id: str, *, gone: str | None = None) -> str:
-    """Return the user's customer, made at Stripe when there is none but the one that is `gone`."""
+    """Return the Stripe customer id; create a customer if there is none except the deleted `gone`.
+
+    The row's lock makes concurrent first purchases of a user share one customer.
+    """
     customer = StripeCustomer.objects.select_for_update().get(user_id=user_id)
     if customer.stripe_customer_id is None or customer.stripe_customer_id == gone:
         customer.stripe_customer_id = stripe_api.create_customer(customer, after=gone)

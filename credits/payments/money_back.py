@@ -1,7 +1,8 @@
-"""Money that goes back, and the credits that follow it: claw back, reinstate.
+"""Refunds and disputes: record them, and claw back or reinstate the credits.
 
-A purchase's claw-backs are always the share of its price that stands withdrawn by refunds and
-disputes together: `settle` works that out from rows, not from the order in which Stripe reported.
+The credits clawed back always correspond to the share of the purchase's price that refunds and
+disputes together have withdrawn. `settle` computes this share from the rows. The result does not
+depend on the order of Stripe's reports, which can arrive late, repeatedly and out of order.
 """
 
 from collections.abc import Iterable
@@ -31,12 +32,13 @@ logger = structlog.get_logger(__name__)
 
 @transaction.atomic(savepoint=False)
 def record(fact: MoneyBack, *, now: datetime) -> Purchase | None:
-    """Take note of a refund or dispute and let the credits follow; return its purchase, if any.
+    """Record a refund or dispute, claw back or reinstate credits, and return the purchase, if any.
 
-    May come before, between or after all other news of the payment, and any number of times.
+    Reports may arrive in any order, before or after the payment's own, and any number of times.
     """
     if fact.intent_id is None:
         return None
+    # Lock order: payment, purchase, balance. `purchases.complete` locks in the same order.
     lock_payment(fact.intent_id)
     purchase = (
         Purchase.objects.select_for_update().filter(stripe_payment_intent_id=fact.intent_id).first()
@@ -52,9 +54,9 @@ def record(fact: MoneyBack, *, now: datetime) -> Purchase | None:
 
 
 def cross_check(intent_id: str | None, *, refunded_cents: int) -> Purchase | None:
-    """Compare what a charge says was refunded with the refunds that are known; moves nothing.
+    """Log a warning if a charge reports more refunded money than is known; move no credits.
 
-    A refund that is missing here may still be on its way; reconciliation finds it if not.
+    The report of a missing refund may still arrive. If it does not, reconciliation finds it.
     """
     purchase = Purchase.objects.filter(stripe_payment_intent_id=intent_id or "").first()
     if purchase and (known := cents_refunded(purchase)) < refunded_cents:
@@ -66,12 +68,14 @@ def cross_check(intent_id: str | None, *, refunded_cents: int) -> Purchase | Non
 
 @transaction_required
 def settle(purchase: Purchase) -> None:
-    """Bring claw-backs and status of a locked purchase in line with what is known of its money."""
+    """Update the claw-backs and the status of a locked purchase from its refunds and disputes."""
     if not purchase.paid:
         return
     known = of_purchase(purchase)
     moved = [one for one in known if one.state in MOVED]
     standing = [one for one in moved if one.state == State.GONE]
+    # Money that already returned is taken first and reinstated below. So the ledger has the same
+    # entries if the report of the withdrawal arrives after that of the return, or not at all.
     _take(purchase, [one for one in moved if not one.given_back])
     for one in moved:
         if one.state == State.RETURNED and not one.given_back:
@@ -84,18 +88,18 @@ def settle(purchase: Purchase) -> None:
 
 
 def of_purchase(purchase: Purchase) -> list[Return]:
-    """Return what is known of a purchase's refunds and disputes, oldest first."""
+    """Return the refunds and disputes of a purchase, oldest first."""
     known = Return.objects.filter(stripe_payment_intent_id=purchase.stripe_payment_intent_id)
     return list(known.order_by("created_at", "pk"))
 
 
 def cents_refunded(purchase: Purchase) -> int:
-    """Return how much of the price refunds have sent back, requested ones included."""
+    """Return the cents of the purchase that refunds sent back, including requested refunds."""
     return _cents_of_refunds(of_purchase(purchase), {State.REQUESTED, State.GONE})
 
 
 def yet_to_take(purchase: Purchase, cents: int) -> Decimal:
-    """Return the credits that leave once `cents` more and all requested refunds are confirmed."""
+    """Return the credits to be clawed back once `cents` more and all requested refunds are done."""
     if not purchase.paid:
         return Decimal(0)
     known = of_purchase(purchase)
@@ -105,7 +109,7 @@ def yet_to_take(purchase: Purchase, cents: int) -> Decimal:
 
 
 def won_without_money(*, now: datetime) -> QuerySet[Return]:
-    """Return the disputes that were won some days ago and whose money has not come back whole."""
+    """Return the disputes won at least five days ago whose money was not fully reinstated."""
     return Return.objects.filter(
         kind=Return.Kind.DISPUTE,
         state=State.GONE,
@@ -115,7 +119,7 @@ def won_without_money(*, now: datetime) -> QuerySet[Return]:
 
 
 def transactions_of(purchase: Purchase) -> list[Transaction]:
-    """Return what moved a purchase's credits, oldest first: credited, taken, given back."""
+    """Return a purchase's transactions, oldest first: credit, claw-backs, reinstatements."""
     causes = [cause for one in of_purchase(purchase) for cause in _causes(one)]
     own = Q(pk=purchase.transaction_id) | Q(cause__in=causes)
     back = Q(related__cause__in=causes, type=Transaction.Type.REINSTATEMENT)
@@ -125,9 +129,10 @@ def transactions_of(purchase: Purchase) -> list[Transaction]:
 
 @transaction_required
 def lock_payment(intent_id: str) -> None:
-    """Let nobody else act on this payment until the transaction ends.
+    """Lock the payment until the transaction ends.
 
-    News of a payment may come before anything here names it, so there is no row to lock.
+    This is an advisory lock, because a refund or dispute may be reported before any row refers to
+    the payment. A collision of two hashes only makes the two payments wait for each other.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [intent_id])
@@ -155,7 +160,7 @@ def _row_of(fact: MoneyBack, intent_id: str, now: datetime) -> Return:
 
 
 def _note_status(found: Return, fact: MoneyBack, now: datetime) -> None:
-    """Keep the newest status by Stripe's clock; of one second, the final one."""
+    """Keep the newest status by Stripe's clock. Tie-break within a second: a final status wins."""
     at = fact.reported_at or now
     known = found.stripe_status_since
     final = stripe_facts.is_final(found.stripe_status), stripe_facts.is_final(fact.status)
@@ -166,10 +171,10 @@ def _note_status(found: Return, fact: MoneyBack, now: datetime) -> None:
 
 
 def _note_movements(found: Return, fact: MoneyBack, now: datetime) -> None:
-    """Join what is known of the money with a report; the order of reports makes no difference.
+    """Merge a report into the known movements of money, independent of the order of reports.
 
-    Stripe's list of a dispute's movements only grows, so the larger sums are the newer ones. Once
-    any is known, a report without movements says nothing about the money.
+    Stripe's list of a dispute's balance transactions only grows, so larger sums are newer. Once a
+    movement is known, a report without movements does not change the sums.
     """
     if fact.movements:
         known = (found.withdrawn_cents, found.reinstated_cents) if found.movements_known else (0, 0)
@@ -185,7 +190,7 @@ def _note_movements(found: Return, fact: MoneyBack, now: datetime) -> None:
         found.gone_at = found.gone_at or now
     found.returned_at = (found.returned_at or now) if found.reinstated_cents else None
     if found.state == State.GONE:
-        found.given_back = False  # it may have been withdrawn again
+        found.given_back = False  # Stripe may withdraw the money again after a reinstatement
 
 
 def _state_without_movements(found: Return, fact: MoneyBack) -> str:
@@ -194,8 +199,14 @@ def _state_without_movements(found: Return, fact: MoneyBack) -> str:
 
 
 def _take(purchase: Purchase, standing: Iterable[Return]) -> None:
-    """Claw back what these have not taken yet: of each cent once, and never more than all."""
-    standing = sorted(standing, key=lambda one: one.taken)  # what rounding left is the newest's
+    """Claw back the credits that these refunds and disputes have not taken yet.
+
+    The sum is the rounded-down share of all withdrawn cents (`_due`), so partial refunds never take
+    more than one full refund would. A single part is rounded up and limited by the rest of the sum.
+    """
+    # The newest refund or dispute has taken nothing yet, so it comes first and takes the rounding
+    # remainder.
+    standing = sorted(standing, key=lambda one: one.taken)
     missing = _due(purchase, standing) - sum(one.taken for one in standing)
     for one in standing:
         part = min(missing, _share(purchase, _cents_to_take(one), ROUND_UP) - one.taken)
@@ -209,10 +220,10 @@ def _due(purchase: Purchase, standing: Iterable[Return]) -> Decimal:
 
 
 def _cents_to_take(one: Return) -> int:
-    """Return what stands withdrawn; of money that came back whole, what had been withdrawn.
+    """Return the withdrawn cents; for money that was fully reinstated, the cents withdrawn before.
 
-    That money is taken once before it is given back, so that the ledger says the same in every
-    order of the reports. A dispute may withdraw its amount several times.
+    Reinstated money is taken once before it is given back, so that the ledger does not depend on
+    the order of the reports. A dispute may withdraw its amount several times, hence the limit.
     """
     return one.standing_cents or min(one.withdrawn_cents, one.amount_cents)
 
@@ -241,10 +252,11 @@ def _claw_back(purchase: Purchase, one: Return, amount: Decimal) -> None:
 
 
 def _give_back_excess(purchase: Purchase, standing: list[Return]) -> None:
-    """Give back what holds more than its own share, to be taken again without the excess.
+    """Reinstate the credits of refunds and disputes that took more than their share.
 
-    Either a part of its money came back, or it got the rounding remainder of a refund beside it
-    that has failed since.
+    `_take` then takes their share again, because a reinstatement gives back whole claw-backs only.
+    One has an excess if part of its money was reinstated, or if it took the rounding remainder next
+    to a refund that has failed since.
     """
     whole = _due(purchase, standing)
     for one in standing:

@@ -1,6 +1,6 @@
-"""Packages: what is offered, and every change of it with who made it.
+"""Packages: the offers, and a record of every change with its actor.
 
-A purchase copies price and credits at its start, so a change concerns only those that come later.
+A purchase copies the price and the credits when it starts, so a change affects later ones only.
 """
 
 import json
@@ -17,7 +17,7 @@ from credits.amounts import plain, positive
 from credits.errors import DomainError
 from credits.models import Package, PackageChange
 
-# Stripe takes no less, and no more digits.
+# Stripe's smallest amount in euros, and its limit of eight digits.
 CHEAPEST_CENTS = 50
 DEAREST_CENTS = 99_999_999
 LARGEST_ORDER = 1_000_000
@@ -25,7 +25,7 @@ LARGEST_METADATA = 16 * 1024
 
 
 class PackageUnknown(DomainError):
-    """There is no such package, or it is no longer offered."""
+    """The package is unknown or no longer offered."""
 
     code = "package_not_found"
     status = 404
@@ -33,17 +33,17 @@ class PackageUnknown(DomainError):
 
 
 class InvalidPackage(DomainError):
-    """What is no package. Details: the fields, each with what is wrong."""
+    """A field of the package is invalid. Details: the errors by field."""
 
     code = "invalid_package"
-    message = "This is no package that can be offered"
+    message = "The package is invalid"
 
 
 class Offer(NamedTuple):
-    """A package as buyers see it: so many credits for so many cents (EUR).
+    """The fields of a package: `credits` for `price_euro_cents`.
 
-    `stripe_price_id` names the product at Stripe for reports; packages are listed by `sort_order`;
-    `metadata` is any JSON object for the apps.
+    `stripe_price_id` refers to the product at Stripe, for reports only. Packages are listed by
+    `sort_order`. `metadata` is a JSON object for the apps.
     """
 
     name: str
@@ -56,13 +56,13 @@ class Offer(NamedTuple):
 
 
 def offered() -> QuerySet[Package]:
-    """Return the packages that can be bought, in their order."""
+    """Return the packages on offer, in their order."""
     return Package.objects.filter(active=True).order_by("sort_order", "pk")
 
 
 @transaction.atomic
 def create(offer: Offer, *, actor: str, now: datetime) -> Package:
-    """Offer a new package, with a row of history. Raises InvalidPackage, InvalidAmount."""
+    """Create a package on offer and record the change. Raises InvalidPackage, InvalidAmount."""
     package = Package(created_at=now, **_valid(offer)._asdict())
     package.save()
     _write_down(package, None, _state(package), actor, now)
@@ -71,22 +71,22 @@ def create(offer: Offer, *, actor: str, now: datetime) -> Package:
 
 @transaction.atomic
 def change(package_id: UUID, offer: Offer, *, actor: str, now: datetime) -> Package:
-    """Make a package what `offer` says, with a row of history; on offer or not, it stays so.
+    """Set the fields of a package and record the change. Whether it is on offer does not change.
 
-    The same again changes nothing. Raises PackageUnknown, InvalidPackage, InvalidAmount.
+    Equal values change nothing. Raises PackageUnknown, InvalidPackage, InvalidAmount.
     """
     return _change(package_id, _valid(offer)._asdict(), actor, now)
 
 
 @transaction.atomic
 def retire(package_id: UUID, *, actor: str, now: datetime) -> Package:
-    """Take a package off offer, with a row of history. Raises PackageUnknown."""
+    """Withdraw a package and record the change. Raises PackageUnknown."""
     return _change(package_id, {"active": False}, actor, now)
 
 
 @transaction.atomic
 def bring_back(package_id: UUID, *, actor: str, now: datetime) -> Package:
-    """Offer a retired package again, with a row of history. Raises PackageUnknown."""
+    """Offer a withdrawn package again and record the change. Raises PackageUnknown."""
     return _change(package_id, {"active": True}, actor, now)
 
 
@@ -101,7 +101,7 @@ def _valid(offer: Offer) -> Offer:
         "metadata": offer.metadata is None or _is_object(offer.metadata),
     }
     wrong: dict[str, Any] = {
-        field: ["This cannot be offered."] for field, right in rules.items() if not right
+        field: ["This value is invalid."] for field, right in rules.items() if not right
     }
     if wrong:
         raise InvalidPackage(**wrong)

@@ -1,8 +1,8 @@
-"""Purchases as Stripe reports of them: processing, failed, cancelled, completed, quarantined.
+"""Purchases: apply Stripe's reports (processing, failed, cancelled, completed), and quarantine.
 
-Reports come in any order, twice or never. Unpaid, the newest report counts; paid is paid for good,
-whatever is reported later, and its credits are posted once. Each function returns the purchase, or
-None when the payment is none of ours.
+Reports can arrive in any order, repeatedly or never. The newest report sets the status of an unpaid
+purchase. A paid purchase stays paid, and its credits are posted once. Each function that applies a
+report returns the purchase, or None if the payment belongs to no purchase here.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from credits.payments.stripe_facts import Payment
 
 Status = Purchase.Status
 Resolution = Purchase.Resolution
-# Of two reports of one second, the one further down the way.
+# Tie-break for reports with the same timestamp (Stripe's are whole seconds): the later stage wins.
 RANKS: Mapping[str, int] = {
     Status.PENDING: 0,
     Status.PROCESSING: 1,
@@ -35,7 +35,7 @@ logger = structlog.get_logger(__name__)
 
 
 class PurchaseUnknown(DomainError):
-    """There is no such purchase, or it is somebody else's."""
+    """The purchase is unknown or belongs to another user."""
 
     code = "purchase_not_found"
     status = 404
@@ -43,7 +43,7 @@ class PurchaseUnknown(DomainError):
 
 
 class NotQuarantined(DomainError):
-    """Nothing about the purchase is for an operator to resolve."""
+    """The purchase is not in quarantine."""
 
     code = "not_quarantined"
     status = 409
@@ -51,19 +51,19 @@ class NotQuarantined(DomainError):
 
 
 class QuarantineChanged(DomainError):
-    """Somebody resolved it the other way, or another payment came; it has to be looked at again."""
+    """The quarantine was resolved otherwise, or another payment arrived; review it again."""
 
     code = "quarantine_changed"
     status = 409
-    message = "The quarantine of this purchase has changed; look at it again"
+    message = "The quarantine of this purchase has changed; review it again"
 
 
 class NotCreditable(DomainError):
-    """Its credits were posted before, or no payment at Stripe stands behind it."""
+    """Already credited, or no Stripe payment exists."""
 
     code = "not_creditable"
     status = 409
-    message = "This purchase was credited before, or there is no payment to credit it for"
+    message = "This purchase is already credited, or no Stripe payment exists for it"
 
 
 def of_user(user_id: str) -> QuerySet[Purchase]:
@@ -81,7 +81,11 @@ def find(purchase_id: UUID, *, user_id: str) -> Purchase:
 
 @transaction.atomic(savepoint=False)
 def complete(payment: Payment, *, at: datetime, now: datetime) -> Purchase | None:
-    """Credit a paid purchase, once; quarantine it when the payment is not the one agreed on."""
+    """Credit a paid purchase once, or quarantine it if the payment does not match it.
+
+    `at` is the time of the report by Stripe's clock. Then apply the refunds and disputes that were
+    reported before the payment.
+    """
     purchase = _locked(payment)
     if purchase is None:
         return None
@@ -97,24 +101,24 @@ def complete(payment: Payment, *, at: datetime, now: datetime) -> Purchase | Non
 
 @transaction.atomic(savepoint=False)
 def process(payment: Payment, *, at: datetime) -> Purchase | None:
-    """Note that the money is under way."""
+    """Set the status to processing: the payment was submitted and is not confirmed yet."""
     return _report(payment, Status.PROCESSING, at)
 
 
 @transaction.atomic(savepoint=False)
 def fail(payment: Payment, *, at: datetime) -> Purchase | None:
-    """Note that an attempt to pay failed; another one may succeed."""
+    """Set the status to failed; a later attempt to pay may still succeed."""
     return _report(payment, Status.FAILED, at)
 
 
 @transaction.atomic(savepoint=False)
 def cancel(payment: Payment, *, at: datetime) -> Purchase | None:
-    """Note that it can no longer be paid."""
+    """Set the status to cancelled: the purchase can no longer be paid."""
     return _report(payment, Status.CANCELLED, at)
 
 
 def quarantine(purchase: Purchase, payment: Payment, reason: str, *, now: datetime) -> None:
-    """Keep a locked purchase for operators to look at; a reason they know of changes nothing."""
+    """Quarantine a locked purchase for review by an operator; a known reason changes nothing."""
     known = (purchase.quarantine_reason or "").splitlines()
     if reason in known:
         return
@@ -132,7 +136,7 @@ def quarantine(purchase: Purchase, payment: Payment, reason: str, *, now: dateti
 
 
 def quarantined() -> QuerySet[Purchase]:
-    """Return what operators must look at, oldest first."""
+    """Return the quarantined purchases that no operator has resolved, oldest first."""
     return Purchase.objects.filter(
         quarantined_at__isnull=False, quarantine_resolved_at__isnull=True
     ).order_by("quarantined_at")
@@ -142,12 +146,13 @@ def quarantined() -> QuerySet[Purchase]:
 def resolve_quarantine(
     purchase_id: UUID, *, credit: bool, reason: str, origin: Origin, now: datetime
 ) -> Purchase:
-    """Credit a quarantined purchase as if it had been paid as agreed, or leave it uncredited.
+    """Credit a quarantined purchase in full, or leave it uncredited.
 
-    Who (the actor of `origin`), when and why (`reason`) stay with it. Credited, it is of the
-    payment that was reported last, and refunds of that take credits back by its price. The same
-    again changes nothing; another payment that does not fit opens the quarantine anew. Raises
-    PurchaseUnknown, NotQuarantined, QuarantineChanged, NotCreditable.
+    The actor of `origin`, the time and the `reason` are recorded. A credited purchase belongs to
+    the payment reported last; refunds of that payment claw back credits in proportion to the
+    purchase's price. Repeating the same resolution changes nothing. Another payment that does not
+    match opens the quarantine again. Raises PurchaseUnknown, NotQuarantined, QuarantineChanged,
+    NotCreditable.
     """
     purchase = _locked_by_operator(purchase_id)
     wanted = Resolution.CREDITED if credit else Resolution.LEFT
@@ -168,7 +173,7 @@ def resolve_quarantine(
 
 
 def of_payment(payment: Payment) -> Purchase | None:
-    """Return the purchase that a payment is for."""
+    """Return the purchase that a payment belongs to, or None."""
     return _find(payment, Purchase.objects.all())
 
 
@@ -179,6 +184,8 @@ def _locked(payment: Payment) -> Purchase | None:
 
 
 def _locked_by_operator(purchase_id: UUID) -> Purchase:
+    # The payment is locked before the row, in the order of all reports. The unlocked read only
+    # finds the payment; the check below detects that another payment arrived in between.
     seen = Purchase.objects.filter(pk=purchase_id).first()
     if seen is None:
         raise PurchaseUnknown
@@ -201,7 +208,7 @@ def _credit_quarantined(purchase: Purchase, origin: Origin, now: datetime) -> No
 
 
 def _end_explained_quarantine(purchase: Purchase, payment: Payment, now: datetime) -> None:
-    """Resolve a quarantine whose only question the credited payment answers."""
+    """Resolve a quarantine whose only reason concerned the payment that was now credited."""
     if purchase.quarantined_at is None or purchase.quarantine_resolution:
         return
     reasons = (purchase.quarantine_reason or "").splitlines()
@@ -257,7 +264,7 @@ def _fault(purchase: Purchase, payment: Payment) -> str | None:
         )
     if payment.intent_id is None or not _same_payment(purchase, payment):
         expected = purchase.stripe_payment_intent_id
-        return f"Paid by the payment {payment.intent_id}, where {expected} was expected."
+        return f"Paid by the payment {payment.intent_id}, but {expected} was expected."
     return None
 
 

@@ -1,4 +1,4 @@
-"""Receipts: where a buyer finds Stripe's receipt and invoice of a purchase."""
+"""Receipts: the URLs of Stripe's receipt and invoice of a purchase."""
 
 from django.db.models import Q
 
@@ -9,9 +9,9 @@ from credits.payments.stripe_facts import Payment, Receipt
 
 
 def record(receipt: Receipt) -> Purchase | None:
-    """Keep the addresses of a receipt or an invoice; return the purchase, if any.
+    """Store the URLs of a receipt or an invoice; return the purchase, if any.
 
-    A purchase that was paid by another payment intent, or whose buyer was erased, keeps none.
+    Nothing is stored if another payment intent paid the purchase, or if the buyer was erased.
     """
     named = Payment(receipt.intent_id, None, receipt.purchase_id, 0, "", "")
     purchase = purchases.of_payment(named)

@@ -1,4 +1,7 @@
-"""Operators' refunds: asked for, then sent to Stripe; the credits follow the money (`returns`)."""
+"""Refunds requested by operators: recorded first, then sent to Stripe.
+
+The credits are clawed back when Stripe confirms the refund (`money_back`).
+"""
 
 from datetime import datetime
 from uuid import UUID
@@ -17,7 +20,7 @@ State = Return.State
 
 
 class NotRefundable(DomainError):
-    """There is no payment at Stripe that could be refunded."""
+    """The purchase has no payment at Stripe that can be refunded."""
 
     code = "not_refundable"
     status = 409
@@ -25,21 +28,21 @@ class NotRefundable(DomainError):
 
 
 class ExceedsPurchase(DomainError):
-    """More would go back, in sum, than was paid. Details: `refundable`, in cents."""
+    """The refunds would exceed the price of the purchase. Details: `refundable`, in cents."""
 
     code = "exceeds_purchase"
-    message = "More than was paid, counting what went back before"
+    message = "The refund exceeds what is left of the payment"
 
 
 def refund(
     purchase_id: UUID, *, cents: int | None, reason: str, origin: Origin, now: datetime
 ) -> Return:
-    """Send `cents` of a purchase back through Stripe, or all that is left of it.
+    """Refund `cents` of a purchase through Stripe; None refunds all that is left of the payment.
 
-    The request commits before Stripe is called; the same key of `origin` (whose actor and `reason`
-    are kept) asks for the same refund again. The credits move when Stripe confirms. Raises
-    PurchaseUnknown, NotRefundable, ExceedsPurchase, IdempotencyKeyReused, PaymentUnavailable,
-    RefusedByStripe.
+    The request commits before Stripe is called. A replay of the idempotency key in `origin` sends
+    the same refund again. The actor of `origin` and the `reason` are recorded. The credits move
+    when Stripe confirms. Raises PurchaseUnknown, NotRefundable, ExceedsPurchase,
+    IdempotencyKeyReused, PaymentUnavailable, RefusedByStripe.
     """
     asked = ask(purchase_id, cents=cents, reason=reason, origin=origin, now=now)
     send(asked, now=now)
@@ -51,7 +54,7 @@ def refund(
 def ask(
     purchase_id: UUID, *, cents: int | None, reason: str, origin: Origin, now: datetime
 ) -> Return:
-    """Commit the request of a refund, which `send` takes to Stripe; see `refund`.
+    """Record the request of a refund, to be sent with `send`; see `refund`.
 
     Raises PurchaseUnknown, NotRefundable, ExceedsPurchase, IdempotencyKeyReused.
     """
@@ -81,9 +84,9 @@ def ask(
 
 
 def send(asked: Return, *, now: datetime) -> None:
-    """Ask Stripe for a requested refund, once. Raises PaymentUnavailable, RefusedByStripe.
+    """Send a requested refund to Stripe, once. Raises PaymentUnavailable, RefusedByStripe.
 
-    A refund that Stripe refused leaves nothing behind, neither its row nor its key.
+    If Stripe rejects the refund, its row and its idempotency key are deleted.
     """
     refusal = None
     with transaction.atomic():

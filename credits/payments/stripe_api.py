@@ -1,9 +1,9 @@
-"""Every call to Stripe, and no other module makes one.
+"""The client of Stripe's API. No other module calls Stripe.
 
-Calls carry idempotency keys made of our rows' ids, a deadline and bounded retries. Only a few
-threads of a process call at once: buyers must not take all the threads that serve spends. What
-comes back is read as plain JSON by `credits.payments.stripe_facts`. Any function may raise
-PaymentUnavailable.
+Calls have idempotency keys derived from our rows' ids, a deadline and a limited number of retries.
+A bulkhead limits the threads of a process that call Stripe, so that buyers do not take the threads
+that serve spends. `credits.payments.stripe_facts` reads the answers as plain JSON. Every function
+may raise PaymentUnavailable.
 """
 
 import time
@@ -25,11 +25,12 @@ from credits.models import Purchase, Return, StripeCustomer
 
 API_VERSION = "2026-10-28.endive"
 TRY_SECONDS = 5
-CALL_SECONDS = 12  # for a call with its retries
+CALL_SECONDS = 12  # for a call including its retries
 RETRIES = 2
 CURRENCY = "eur"
 METHODS: Any = ["card", "sepa_debit"]
-SESSION_LIFETIME = timedelta(hours=24) - timedelta(minutes=1)  # Stripe's longest, and our clock's
+# Stripe's maximum is 24 hours by Stripe's clock; the minute allows for a difference of the clocks.
+SESSION_LIFETIME = timedelta(hours=24) - timedelta(minutes=1)
 PAGES = {"success_url": "successUrl", "cancel_url": "cancelUrl"}
 PAGE = 100
 WAITS_FOR_RATE_LIMIT = (1, 2, 4, 8, 16)  # seconds
@@ -39,7 +40,7 @@ logger = structlog.get_logger(__name__)
 
 
 class PaymentUnavailable(DomainError):
-    """Stripe cannot be reached, or not asked with our key; it is worth trying again."""
+    """Stripe cannot be reached or does not accept our key; retry later."""
 
     code = "payment_unavailable"
     status = 503
@@ -48,33 +49,34 @@ class PaymentUnavailable(DomainError):
 
 
 class CustomerGone(PaymentUnavailable):
-    """The buyer's customer was deleted at Stripe; with a new one it is worth trying again."""
+    """The buyer's customer was deleted at Stripe; retry with a new customer."""
 
 
 _waiting = Bulkhead("stripe", refusal=PaymentUnavailable)
 
 
 def calling() -> AbstractContextManager[None]:
-    """Hold a place among the threads that may wait for Stripe; raise PaymentUnavailable.
+    """Hold a place in the bulkhead of Stripe during the block; raise PaymentUnavailable if full.
 
-    Whoever locks rows for a call takes the place first, else others would wait for the rows.
+    A caller that locks rows for a call must take the place before the locks. Otherwise other
+    requests wait for the locked rows.
     """
     return _waiting.place()
 
 
 class RefusedByStripe(DomainError):
-    """Stripe does not do what was asked; the message says why."""
+    """Stripe rejected the request; the message is Stripe's reason."""
 
     code = "refused_by_stripe"
     status = 409
-    message = "Stripe refused"
+    message = "Stripe rejected the request"
 
 
 class PageRefused(DomainError):
-    """Stripe refuses to lead a buyer to an address. Details: the field's name and Stripe's text."""
+    """Stripe rejected a return URL. Details: Stripe's message by field."""
 
     code = "page_refused"
-    message = "Stripe does not accept this address"
+    message = "Stripe does not accept this URL"
 
 
 @cache
@@ -108,7 +110,7 @@ def _asking() -> Iterator[None]:
 
 
 def create_customer(row: StripeCustomer, *, after: str | None = None) -> str:
-    """Make the customer of our `row`, or the one `after` one that is gone; return its id."""
+    """Create the customer of our `row`, or its successor if `after` was deleted; return its id."""
     key = f"customer-{row.pk}-{after}" if after else f"customer-{row.pk}"
     known: stripe.params.CustomerCreateParams = {"metadata": {"userId": row.user_id}}
     if row.email:
@@ -118,7 +120,7 @@ def create_customer(row: StripeCustomer, *, after: str | None = None) -> str:
 
 
 def create_intent(purchase: Purchase) -> Object:
-    """Make the payment intent of a purchase."""
+    """Create the payment intent of a purchase."""
     with _asking():
         intent = _v1().payment_intents.create(
             {
@@ -134,7 +136,7 @@ def create_intent(purchase: Purchase) -> Object:
 
 
 def create_session(purchase: Purchase) -> Object:
-    """Make the Checkout Session of a purchase, at our price, open for 24 hours.
+    """Create the Checkout Session of a purchase at our price, open for 24 hours.
 
     Raises PageRefused.
     """
@@ -150,7 +152,7 @@ def create_session(purchase: Purchase) -> Object:
         "line_items": [{"quantity": 1, "price_data": product}],
         "success_url": purchase.success_url,
         "cancel_url": purchase.cancel_url,
-        # Otherwise buyers elsewhere pay in their own currency, which is not the price agreed on.
+        # Otherwise Stripe may charge foreign buyers in their own currency, not our price in euros.
         "adaptive_pricing": {"enabled": False},
         "expires_at": int((purchase.created_at + SESSION_LIFETIME).timestamp()),
         "metadata": _metadata(purchase),
@@ -171,7 +173,7 @@ def create_session(purchase: Purchase) -> Object:
 
 
 def create_refund(asked: Return) -> Object:
-    """Refund what an operator asked for. Raises RefusedByStripe."""
+    """Create the refund that an operator requested. Raises RefusedByStripe."""
     try:
         with _asking():
             refund = _v1().refunds.create(
@@ -188,43 +190,43 @@ def create_refund(asked: Return) -> Object:
 
 
 def intent(intent_id: str) -> Object | None:
-    """Return a payment intent with its latest charge, None when Stripe has none."""
+    """Fetch a payment intent with its latest charge; None if Stripe does not have it."""
     return _found(_v1().payment_intents.retrieve, intent_id, {"expand": ["latest_charge"]})
 
 
 def session(session_id: str) -> Object | None:
-    """Return a Checkout Session, None when Stripe has none."""
+    """Fetch a Checkout Session; None if Stripe does not have it."""
     return _found(_v1().checkout.sessions.retrieve, session_id)
 
 
 def refund(refund_id: str) -> Object | None:
-    """Return a refund, None when Stripe has none."""
+    """Fetch a refund; None if Stripe does not have it."""
     return _found(_v1().refunds.retrieve, refund_id)
 
 
 def dispute(dispute_id: str) -> Object | None:
-    """Return a dispute, None when Stripe has none."""
+    """Fetch a dispute; None if Stripe does not have it."""
     return _found(_v1().disputes.retrieve, dispute_id)
 
 
 def charge(charge_id: str) -> Object | None:
-    """Return a charge, None when Stripe has none."""
+    """Fetch a charge; None if Stripe does not have it."""
     return _found(_v1().charges.retrieve, charge_id)
 
 
 def invoice(invoice_id: str) -> Object | None:
-    """Return an invoice, None when Stripe has none."""
+    """Fetch an invoice; None if Stripe does not have it."""
     return _found(_v1().invoices.retrieve, invoice_id)
 
 
 def intents(since: datetime) -> Iterator[Object]:
-    """Yield the payment intents made since then, with their latest charge, newest first."""
+    """Yield the payment intents created since then, with their latest charge, newest first."""
     expanded = {"expand": ["data.latest_charge"]}
     return _listed(_v1().payment_intents.list, {**_since(since), **expanded})
 
 
 def refunds(since: datetime) -> Iterator[Object]:
-    """Yield the refunds made since then, newest first."""
+    """Yield the refunds created since then, newest first."""
     return _listed(_v1().refunds.list, _since(since))
 
 
@@ -234,7 +236,7 @@ def refunds_of(intent_id: str) -> Iterator[Object]:
 
 
 def disputes(since: datetime) -> Iterator[Object]:
-    """Yield the disputes made since then, newest first."""
+    """Yield the disputes created since then, newest first."""
     return _listed(_v1().disputes.list, _since(since))
 
 
@@ -275,7 +277,11 @@ def _patiently(call: Any, *arguments: Any) -> Any:
 
 
 def _opening(purchase: Purchase) -> Any:
-    """Return the options of a call that opens a purchase; the key says all that may differ."""
+    """Return the options of a call that opens a purchase.
+
+    The idempotency key includes the customer, because Stripe rejects a reused key with other
+    parameters and the customer may be replaced between two attempts.
+    """
     return {"idempotency_key": f"purchase-{purchase.pk}-{purchase.stripe_customer_id}"}
 
 

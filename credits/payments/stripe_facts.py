@@ -1,7 +1,7 @@
-"""What Stripe's objects say about purchases, read out of their JSON.
+"""Readers of Stripe's JSON objects: payments, refunds, disputes, receipts.
 
-The same object comes in events, in answers and in lists; all of them are read here. Each reader
-raises UnreadableObject where a field is missing or is not what Stripe documents.
+Events, API answers and lists contain the same objects, and all of them are read here. Each reader
+raises UnreadableObject if a field is missing or differs from Stripe's documentation.
 """
 
 from collections.abc import Mapping
@@ -24,14 +24,14 @@ LONGEST_URL = 2048
 
 
 class UnreadableObject(DomainError):
-    """A field of Stripe's object is missing or invalid; the message names the field."""
+    """A field of a Stripe object is missing or invalid; the message names the field."""
 
     code = "unreadable_object"
     message = "Stripe's object cannot be read"
 
 
 class Payment(NamedTuple):
-    """A payment intent or Checkout Session: its ids, ours, and the money; `status` is Stripe's."""
+    """A payment intent or Checkout Session: Stripe's ids, our purchase id, money and status."""
 
     intent_id: str | None
     session_id: str | None
@@ -42,17 +42,18 @@ class Payment(NamedTuple):
 
 
 class Movements(NamedTuple):
-    """What a dispute moved so far, in cents of the payment's currency; both only grow."""
+    """The money that a dispute moved so far, in cents of the payment's currency; both only grow."""
 
     withdrawn: int
     reinstated: int
 
 
 class MoneyBack(NamedTuple):
-    """A refund or a dispute: of which payment, how much, and where the money is.
+    """A refund or a dispute: its payment, its amount, and where the money is.
 
-    `movements` are those that Stripe lists, `state` counts only where it lists none. `reported_at`
-    is the time of the report by Stripe's clock. `return_id` names our row when we asked for it.
+    `movements` are the sums of Stripe's balance transactions; `state` is used only without them.
+    `reported_at` is the time of the report by Stripe's clock. `return_id` is our row's id if an
+    operator requested the refund.
     """
 
     stripe_id: str
@@ -67,7 +68,7 @@ class MoneyBack(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """Where a buyer finds Stripe's receipt or invoice of a payment; None where there is none."""
+    """The URLs of Stripe's receipt or invoice of a payment; None if it does not exist."""
 
     intent_id: str | None
     purchase_id: UUID | None
@@ -76,7 +77,7 @@ class Receipt(NamedTuple):
 
 
 def of_charge(charge: Object) -> Receipt:
-    """Read the receipt of a charge, which copies the metadata of its payment intent."""
+    """Read the receipt of a charge; Stripe copies the payment intent's metadata to the charge."""
     return Receipt(
         id_in(charge, "payment_intent"),
         _our_id(charge, "purchaseId"),
@@ -85,7 +86,7 @@ def of_charge(charge: Object) -> Receipt:
 
 
 def of_invoice(invoice: Object) -> Receipt:
-    """Read a paid invoice, which names its purchase by the metadata that we asked for."""
+    """Read a paid invoice; the purchase's id is in the metadata that we sent with the session."""
     return Receipt(
         None,
         _our_id(invoice, "purchaseId"),
@@ -94,7 +95,7 @@ def of_invoice(invoice: Object) -> Receipt:
 
 
 def of_intent(intent: Object) -> Payment:
-    """Read a payment intent; the amount is what was received once it succeeded."""
+    """Read a payment intent; after it succeeded, the amount is the received one."""
     received = cents(intent, "amount_received", default=0)
     return Payment(
         intent_id=name_in(intent, "id"),
@@ -107,9 +108,9 @@ def of_intent(intent: Object) -> Payment:
 
 
 def of_session(session: Object) -> Payment:
-    """Read a Checkout Session; `status` is `paid`, `unpaid`, `no_payment_required`.
+    """Read a Checkout Session; `status` is `paid`, `unpaid` or `no_payment_required`.
 
-    A session that takes no payment has neither amount nor currency.
+    A session without a payment has neither an amount nor a currency.
     """
     return Payment(
         intent_id=id_in(session, "payment_intent"),
@@ -122,7 +123,7 @@ def of_session(session: Object) -> Payment:
 
 
 def of_refund(refund: Object, *, at: datetime | None = None) -> MoneyBack:
-    """Read a refund as reported `at`. One that Stripe accepted counts as gone until it fails."""
+    """Read a refund reported `at`. An accepted refund counts as gone until it fails."""
     status = _status(refund)
     return MoneyBack(
         stripe_id=name_in(refund, "id"),
@@ -139,10 +140,10 @@ def of_refund(refund: Object, *, at: datetime | None = None) -> MoneyBack:
 def of_dispute(
     dispute: Object, *, at_least: str = State.OPEN, at: datetime | None = None
 ) -> MoneyBack:
-    """Read a dispute as reported `at`.
+    """Read a dispute reported `at`.
 
-    `at_least` is what the event around it says of the money. It counts only where Stripe lists no
-    movement, and a return only with the status `won`.
+    `at_least` is the earliest state that the event's type implies. It is used only if Stripe lists
+    no balance transactions, and `RETURNED` only with the status `won`.
     """
     status = _status(dispute)
     return MoneyBack(
@@ -158,7 +159,7 @@ def of_dispute(
 
 
 def needs_refunds(dispute: Object) -> bool:
-    """Return whether refunds may explain why a part of a dispute's money came back."""
+    """Return whether refunds of the payment may explain a dispute's reinstated money."""
     moved = _movements(dispute)
     if moved is None or not moved.reinstated:
         return False
@@ -166,10 +167,10 @@ def needs_refunds(dispute: Object) -> bool:
 
 
 def without_unconfirmed_return(fact: MoneyBack) -> MoneyBack:
-    """Return a report of a lost dispute as if its amount still stood withdrawn.
+    """Return the report of a lost dispute with its full amount still withdrawn.
 
-    The buyer has that money. What Stripe paid back to us is a refund that the buyer got too, and
-    whose own event may be missing.
+    The buyer keeps the amount of a lost dispute. If Stripe reinstated a part to us, the reason is a
+    refund of the same payment that the buyer also received, whose own event may be missing.
     """
     if fact.status != "lost" or fact.movements is None:
         return fact
@@ -179,32 +180,32 @@ def without_unconfirmed_return(fact: MoneyBack) -> MoneyBack:
 
 
 def further(one: str, other: str) -> str:
-    """Return the later of two states."""
+    """Return the later of two states, in the order of `State`."""
     order = list(State)
     return max(one, other, key=lambda state: order.index(State(state)))
 
 
 def is_final(status: str | None) -> bool:
-    """Return whether a dispute of this status of Stripe's has ended."""
+    """Return whether a dispute with this Stripe status has ended."""
     return status == "lost" or status in ENDED_DISPUTES
 
 
 def name_in(found: Object, field: str) -> str:
-    """Return an id, a status or a currency: 1 to 255 characters that the database can hold."""
+    """Return an id, status or currency: 1 to 255 characters that PostgreSQL can store."""
     return name_of(found.get(field), field)
 
 
 def name_of(value: object, field: str) -> str:
-    """Return `value` if it is a name; see `name_in`."""
+    """Validate a name (see `name_in`) and return it. Raises UnreadableObject."""
     if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME:
-        raise UnreadableObject(f"{field} is not a text of 1 to {LONGEST_NAME} characters")
+        raise UnreadableObject(f"{field} is not a string of 1 to {LONGEST_NAME} characters")
     if "\0" in value or any("\ud800" <= one <= "\udfff" for one in value):
-        raise UnreadableObject(f"{field} holds a character that is not text")
+        raise UnreadableObject(f"{field} contains NUL or a lone surrogate")
     return value
 
 
 def id_in(found: Object, field: str) -> str | None:
-    """Return the id of a reference, which Stripe may have expanded to the whole object."""
+    """Return the id of a reference, which Stripe may have expanded to the object, or None."""
     reference = found.get(field)
     if isinstance(reference, Mapping):
         reference = reference.get("id")
@@ -212,7 +213,7 @@ def id_in(found: Object, field: str) -> str | None:
 
 
 def cents(found: Object, field: str, *, least: int = 0, default: int | None = None) -> int:
-    """Return an amount of money; `default` stands for one that is null or missing."""
+    """Return an amount in cents; a null or missing one is `default`, if given."""
     value = found.get(field)
     if value is None and default is not None:
         return default
@@ -222,7 +223,7 @@ def cents(found: Object, field: str, *, least: int = 0, default: int | None = No
 
 
 def _page_in(found: Object, field: str) -> str | None:
-    """Return the address of a page of Stripe's, or of a sandbox; nothing that a script could be."""
+    """Return an https URL (or that of a local sandbox), or None for others such as javascript:."""
     value = found.get(field)
     if not isinstance(value, str) or not value.startswith(("https://", "http://localhost:")):
         return None
@@ -250,7 +251,7 @@ def _movements(dispute: Object) -> Movements | None:
     listed = dispute.get("balance_transactions") or []
     if not isinstance(listed, list) or not all(isinstance(one, Mapping) for one in listed):
         raise UnreadableObject("balance_transactions is not a list of objects")
-    distinct = {one.get("id") or str(index): one for index, one in enumerate(listed)}
+    distinct = {_movement_id(one, index): one for index, one in enumerate(listed)}
     amounts = [_moved(one, dispute.get("currency")) for one in distinct.values()]
     withdrawn = -sum(amount for amount in amounts if amount < 0)
     reinstated = sum(amount for amount in amounts if amount > 0)
@@ -258,9 +259,9 @@ def _movements(dispute: Object) -> Movements | None:
 
 
 def _moved(movement: Object, currency: object) -> int:
-    """Return a movement in the dispute's currency.
+    """Return a movement in cents of the dispute's currency.
 
-    Movements are in the currency in which Stripe pays the account out.
+    Balance transactions are in the account's payout currency, so others are converted back.
     """
     amount, rate = movement.get("amount"), movement.get("exchange_rate")
     if not _is_whole(amount) or abs(amount) > LARGEST_CENTS:
@@ -269,7 +270,14 @@ def _moved(movement: Object, currency: object) -> int:
         return amount
     if not isinstance(rate, int | float) or not 0 < rate < float("inf"):
         raise UnreadableObject("balance_transactions has an exchange_rate that is not positive")
-    return round(amount / rate)
+    converted = round(min(abs(amount) / rate, LARGEST_CENTS + 1))
+    if converted > LARGEST_CENTS:
+        raise UnreadableObject("balance_transactions has an exchange_rate that is too small")
+    return -converted if amount < 0 else converted
+
+
+def _movement_id(movement: Object, index: int) -> str:
+    return str(index) if movement.get("id") is None else name_in(movement, "id")
 
 
 def _our_id(found: Object, name: str) -> UUID | None:

@@ -1,9 +1,9 @@
--- Take credits from a creator and put them into a gift, once per key: the transaction, the gift's row
--- and the key, all or none.
+-- Create a gift with credits taken from its creator, once per key: the transaction, the gift's row and
+-- the key, all or none.
 --
--- outcome: 'posted', 'replayed' (gift is then the one that was made first) or the code of the error;
--- balance and required are those of credits.post_transaction. That the creator is blocked is found
--- after the funds and the key were checked, so it undoes what was posted.
+-- outcome: 'posted', 'replayed' (gift is then the first one) or the code of the error. balance and
+-- required are those of credits.post_transaction. The block is checked after the key, so that a replay
+-- is also answered if the user was blocked later. The exception rolls back what was posted.
 CREATE OR REPLACE FUNCTION gifts.create_gift(
     p_gift_id uuid,
     p_code text,

@@ -1,13 +1,15 @@
--- Move a gift's credits to a user, once: the transaction, the redemption and the gift's last state, all
--- or none. The gift is named by its code, or by p_gift_id if it waits for the user's e-mail address.
+-- Move a gift's credits to a user, once: the transaction, the redemption and the gift's final status,
+-- all or none. The gift is found by its code, or by p_gift_id if it is pending for the user's e-mail
+-- address.
 --
--- Who tried too many wrong codes since p_since is refused before the gift is looked for: p_limits says
--- how many are allowed in each of p_buckets (see gifts/throttle.py); throttled_since is when the count
--- began. A wrong code is counted by the caller, so that the count is kept when this is rolled back.
+-- A caller with too many wrong codes since p_since is rejected before the gift is looked up. p_limits
+-- are the limits of p_buckets (see gifts/throttle.py); throttled_since is the start of the count. The
+-- caller of this function counts a wrong code, so that the count is kept if this is rolled back.
 --
 -- outcome: 'posted', 'replayed' (redemption is then the first one) or the code of the error; balance is
--- that of credits.post_transaction. A gift for somebody else is as unknown as a wrong code. The
--- request that settled the gift is let through to its replay. Own row first, balance last.
+-- that of credits.post_transaction. A gift for somebody else has the same outcome as a wrong code. A
+-- retry of the request that redeemed the gift skips the checks and becomes a replay. Lock order: the
+-- gift's row first, the balance last.
 CREATE OR REPLACE FUNCTION gifts.redeem_gift(
     p_code text,
     p_gift_id uuid,

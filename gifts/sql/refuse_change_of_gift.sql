@@ -1,8 +1,8 @@
--- A gift's credits, code and payment are fixed when it is made, and a final state is final: the
--- credits of a gift arrive once, at the redeemer or back at the creator, because their transaction
--- commits together with the one change of state. An active gift may get a later end.
+-- A gift's credits, code and payment never change, and its status changes once. The credits therefore
+-- arrive once, at the redeemer or back at the creator, because their transaction commits together with
+-- the change of status. The expiry of an active gift may be extended.
 -- The single exception is the erasure of a person's data (credits.erasing = 'on'): names, texts and
--- e-mail addresses may change, but no number, time, state or link.
+-- e-mail addresses may change, but no number, timestamp, status or reference.
 CREATE OR REPLACE FUNCTION gifts.refuse_change_of_gift() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -29,7 +29,7 @@ BEGIN
             RETURN NEW;
         END IF;
     END IF;
-    RAISE EXCEPTION 'a gift is fixed, and its final state is final: % refused', TG_OP
+    RAISE EXCEPTION 'only the status of a gift may change, and only once: % rejected', TG_OP
         USING ERRCODE = 'integrity_constraint_violation';
 END $$;
 

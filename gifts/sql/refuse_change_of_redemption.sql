@@ -1,4 +1,4 @@
--- Redemptions are only added to; erasure may blank whose they are.
+-- Redemptions are append-only. Erasure may replace the redeemer's id.
 CREATE OR REPLACE FUNCTION gifts.refuse_change_of_redemption() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -9,7 +9,7 @@ BEGIN
     THEN
         RETURN NEW;
     END IF;
-    RAISE EXCEPTION 'redemptions are only added to: % refused', TG_OP
+    RAISE EXCEPTION 'redemptions are append-only: % rejected', TG_OP
         USING ERRCODE = 'integrity_constraint_violation';
 END $$;
 

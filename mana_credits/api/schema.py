@@ -1,17 +1,25 @@
 """The OpenAPI schema, its page, and the components that all operations share."""
 
+import hashlib
 import re
-from typing import Any
+from functools import cache
+from threading import Lock
+from typing import Any, NamedTuple, cast
 
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.cache import get_conditional_response
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularSwaggerView
 from rest_framework.negotiation import DefaultContentNegotiation
-from rest_framework.renderers import TemplateHTMLRenderer
+from rest_framework.renderers import BaseRenderer, TemplateHTMLRenderer
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from mana_credits.api import schema_bodies
+from mana_credits.api import schema_bodies, schema_probes
 from mana_credits.api.body import CompactJSONRenderer
 from mana_credits.api.errors import camel_case
 from mana_credits.api.schema_refusals import HEADERS
@@ -63,11 +71,54 @@ class ErrorsInJSON(APIView):
         return response
 
 
-class SchemaView(ErrorsInJSON, SpectacularAPIView):
-    """The OpenAPI schema, as YAML or JSON."""
+class Document(NamedTuple):
+    """The schema in one format, with its ETag."""
 
+    text: bytes
+    etag: str
+
+
+_generating = Lock()
+
+
+def document(renderer: type[BaseRenderer]) -> Document:
+    """Return the schema in one format. It is generated once per process: that takes a second."""
+    with _generating:
+        return _generated(renderer)
+
+
+@cache
+def _generated(renderer: type[BaseRenderer]) -> Document:
+    schema = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+    text: bytes = renderer().render(schema)
+    return Document(text, f'"{hashlib.sha256(text).hexdigest()[:32]}"')
+
+
+class SchemaView(ErrorsInJSON):
+    """The schema, as YAML or JSON; the same for everybody until the next release."""
+
+    schema = None
+    authentication_classes = []
+    permission_classes = []
     content_negotiation_class = DefaultContentNegotiation
     renderer_classes = [OpenApiYamlRenderer, OpenApiJsonRenderer]
+
+    def get(self, request: Request) -> HttpResponseBase:
+        """Return the schema, or 304 if the caller has it."""
+        renderer, kind = request.accepted_renderer, request.accepted_media_type
+        text, etag = document(type(renderer))
+        response = HttpResponse(
+            text,
+            content_type=f"{kind}; charset={renderer.charset}" if renderer.charset else kind,
+            headers={
+                "ETag": etag,
+                "Cache-Control": "no-cache",  # a copy may be kept, and is asked about each time
+                "Content-Disposition": f'inline; filename="mana-credits.{renderer.format}"',
+            },
+        )
+        asked = cast("HttpRequest", request)
+        answer = get_conditional_response(asked, etag=etag, response=response)
+        return cast("HttpResponseBase", answer)
 
 
 class DocsView(ErrorsInJSON, SpectacularSwaggerView):
@@ -104,12 +155,14 @@ def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
         VARIABLE.sub(lambda match: f"{{{camel_case(match[1])}}}", path): operations
         for path, operations in result["paths"].items()
     }
+    components["schemas"] |= schema_probes.SCHEMAS
     _strip_marks(result)
     for operations in result["paths"].values():
         for operation in operations.values():
             for parameter in operation["parameters"]:
                 if parameter["in"] == "path":
                     parameter["name"] = camel_case(parameter["name"])
+    result["paths"] |= schema_probes.paths()
     return result
 
 

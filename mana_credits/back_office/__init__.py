@@ -1,1 +1,1 @@
-"""The back office of all apps: frame, account page, lists, acts of operators."""
+"""The back office for all apps: frame, account page, lists, operators' acts."""

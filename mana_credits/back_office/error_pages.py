@@ -1,4 +1,4 @@
-"""What goes wrong in the back office, as pages for people; elsewhere errors are the API's."""
+"""Error pages of the back office. Outside /admin/, errors are JSON as in the API."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,58 +11,58 @@ from credits.errors import DomainError
 from mana_credits.api import errors
 from mana_credits.back_office.middleware import PREFIX
 
-TEMPORARY = {429: "Too many tries", 503: "Not available for a moment"}
+TEMPORARY = {429: "Too many attempts", 503: "Temporarily unavailable"}
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Say that the address or the form has a part that is not allowed."""
+    """Return 400 for a URL or form with an invalid part."""
     if request.path_info.startswith(PREFIX):
-        text = "The address asks for something that this page does not offer."
-        return _page("Not understood", text, status=400)
+        text = "The URL contains a part that this page does not support."
+        return _page("Invalid request", text, status=400)
     return errors.bad_request(request, exception)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Say that the role does not allow it."""
+    """Return 403 for a missing permission."""
     text = str(exception) or "Your role does not allow this. An administrator can change it."
     return _page("Not permitted", text, status=403)
 
 
 def form_too_old(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Say that a form's token does not fit any more."""
-    text = "This form is too old, or cookies are blocked. Go back, load the page again, try again."
-    return _page("Not sent", text, status=403)
+    """Return 403 for an invalid or expired CSRF token."""
+    text = "The form has expired, or cookies are blocked. Go back, reload the page and try again."
+    return _page("Form not accepted", text, status=403)
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Say that there is no such page or row."""
+    """Return 404 for an unknown page or row."""
     if request.path_info.startswith(PREFIX):
         return _page("Not found", "There is no such page, account or row.", status=404)
     return errors.not_found(request, exception)
 
 
 def server_error(request: HttpRequest, *arguments: Any) -> HttpResponse:
-    """Say that it is our defect, and under which id the log has it."""
+    """Return 500 with the request id under which the log has the traceback."""
     if request.path_info.startswith(PREFIX):
-        text = "This is a defect of ours, and it is in the log. Nothing half-done was kept."
+        text = "An unexpected error occurred and was logged. No partial changes were saved."
         return _page(
-            "Something broke", text, status=500, request_id=request.META["HTTP_X_REQUEST_ID"]
+            "Internal error", text, status=500, request_id=request.META["HTTP_X_REQUEST_ID"]
         )
     return errors.server_error(request, *arguments)
 
 
 class RefusalMiddleware:
-    """Turns what may be tried again later, in any page of the back office, into a page."""
+    """Turns temporary errors of any page of the back office into an error page."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Go on to the page."""
+        """Return the page's response."""
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Answer too many tries, busy things and a database that is away; crash for the rest."""
+        """Return an error page for 429 and 503. Other exceptions stay unhandled."""
         if not request.path_info.startswith(PREFIX):
             return None
         refusal = error if isinstance(error, DomainError) else database_errors.refusal_for(error)
@@ -75,6 +75,6 @@ class RefusalMiddleware:
 
 
 def _page(title: str, text: str, *, status: int, request_id: str = "") -> HttpResponse:
-    # Without the frame: it would ask the database, which may be what failed.
+    # Rendered without the frame, because the frame queries the database, which may have failed.
     context = {"title": title, "text": text, "request_id": request_id}
     return HttpResponse(render_to_string("back_office/error.html", context), status=status)

@@ -1,4 +1,4 @@
-"""How the back office looks: its name, its colours, and the way to its pages."""
+"""Settings of the admin theme (Unfold): name, colours and menu."""
 
 from typing import Any
 
@@ -33,6 +33,10 @@ def _script(request: HttpRequest) -> str:
     return static("back-office.js")
 
 
+def _script_of_widgets(request: HttpRequest) -> str:
+    return static("back-office-alpine.js")
+
+
 UNFOLD = {
     "LOGIN": {"form": "mana_credits.back_office.frame.log_in.LogInForm"},
     "SITE_TITLE": "mana-credits",
@@ -45,7 +49,7 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
     "STYLES": [_stylesheet],
-    "SCRIPTS": [_script],
+    "SCRIPTS": [_script, _script_of_widgets],
     "COLORS": {
         "primary": {
             "50": "oklch(97% .014 254.6)",
@@ -106,6 +110,7 @@ UNFOLD = {
                     _list("Audit", "history", "credits.staffaction"),
                     _link("Export", "download", "export", "credits.export_rows"),
                     _link("Accounts", "badge", "people", "credits.manage_staff"),
+                    _list("Service keys", "key", "internal_api.servicekey"),
                 ],
             },
         ]

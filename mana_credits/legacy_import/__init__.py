@@ -1,5 +1,5 @@
-"""The earlier service's data: copied as it stands at one moment, then made ours by SQL.
+"""The import of the earlier service's data: one snapshot is copied, then SQL posts it.
 
-`source` copies it, `contributions` lists each app's tables, `importer` does the work. See
-docs/decisions/0050-importing-history.md.
+`source` copies the snapshot, `contributions` lists the tables of each app, `importer` runs the
+import. See docs/decisions/0050-importing-history.md.
 """

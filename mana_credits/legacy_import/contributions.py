@@ -1,4 +1,4 @@
-"""What the import consists of: the tables of credits, and what other apps add."""
+"""The contents of the import: the tables of credits, and the contributions of other apps."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -106,7 +106,7 @@ TABLES = (
             "updated_at timestamptz",
         ),
     ),
-    # Its days are counted anew; only how many are wrong is of interest.
+    # Usage is recounted by UTC day. Only the number of rows with local days is reported.
     Table(
         "credits.usage_stats",
         ("rows bigint", "local bigint"),
@@ -119,11 +119,11 @@ TABLES = (
 
 
 class Part(NamedTuple):
-    """What an app adds to the import of credits.
+    """An app's contribution to the import.
 
-    `entries` is SQL that runs once, when the entries are known and before they are posted; `rows`
-    runs for each batch of the positions in the temporary table `numbered`, after they were posted.
-    `unit` is what such a row is.
+    The SQL in `entries` runs once, after the entries are known and before they are posted. The SQL
+    in `rows` runs after they are posted, for each batch of positions in the temporary table
+    `numbered`. `unit` names these rows in the progress.
     """
 
     tables: tuple[Table, ...]

@@ -1,4 +1,4 @@
-"""What gifts add to the import of the earlier service's data; see `mana_credits.legacy_import`."""
+"""The contribution of gifts to the import of the earlier service's data."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
-"""The import: copy the source, find out what is new and what is wrong, post it in batches.
+"""The import: copy the source, find new rows and faults, post new rows in batches.
 
-All of it is SQL over the copies (`sql/`). Each batch of users is one transaction, so
-a run that was stopped goes on where it stopped with a new copy.
+All steps are SQL on the copies (`sql/`). Each batch of users is one transaction. After an
+interruption, the next run takes a new copy and continues.
 """
 
 from collections.abc import Iterator
@@ -19,11 +19,12 @@ from mana_credits.legacy_import.contributions import TABLES, Part
 
 SQL = Path(__file__).resolve().parent / "sql" / "credits"
 PARTS: tuple[Part, ...] = (gift_contribution.PART,)
-LOCK = 8_001_923  # one import at a time; any number would do
+# Key of the advisory lock that allows one import at a time; the number is arbitrary.
+LOCK = 8_001_923
 LOCK_WAIT = "60s"
 WORK_MEMORY = "64MB"
 
-# What is in the copies, and of that what is not here yet.
+# Queries for the number of copied rows and for those of them that are not imported yet.
 COUNTS = {
     "transactions": """
         SELECT count(*), count(*) FILTER (WHERE NOT here) FROM legacy_entries WHERE NOT made
@@ -60,11 +61,11 @@ COUNTS = {
 
 
 class Finding(NamedTuple):
-    """Something wrong in the source: its kind, whose and which row it is, and a sentence.
+    """A fault in the source: its kind, user id, row id and a sentence.
 
-    A `difference` says in numbers what does not add up: balance, sum of rows, open reservations and
-    the adjustment that makes up for it. A `doubled charge` says how many charges were surplus, and
-    their credits; a `subscription price` the credits that are charged next.
+    A `difference` has the numbers that do not add up: balance, sum of rows, open reservations, and
+    the adjustment that compensates. A `doubled charge` has the number of surplus charges and their
+    credits. A `subscription price` has the credits of the next charge.
     """
 
     kind: str
@@ -80,7 +81,7 @@ class Finding(NamedTuple):
 
 
 class Work(NamedTuple):
-    """A stage of posting: what it consists of, how much, and how many more are done, in steps."""
+    """A stage of posting: the unit, the total, and an iterator over the increments."""
 
     unit: str
     total: int
@@ -89,7 +90,7 @@ class Work(NamedTuple):
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Wait until no other import runs, keep others out, and leave no copies behind."""
+    """Hold the lock against other imports, and drop the copies before and after."""
     with connection.cursor() as cursor:
         cursor.execute(f"SET lock_timeout = '{LOCK_WAIT}'")
         cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
@@ -106,12 +107,12 @@ def alone() -> Iterator[None]:
 
 
 def copy(url: str) -> Iterator[tuple[str, int]]:
-    """Copy the source; yield each table's name and rows. Raises what `source.copy` does."""
+    """Copy the source. Yield each table's name and row count. Raises as `source.copy`."""
     yield from source.copy(url, [*TABLES, *(table for part in PARTS for table in part.tables)])
 
 
 def prepare() -> None:
-    """Find out what the entries are to be, and what is wrong. Changes only the copies."""
+    """Compute the entries to post and the faults. Changes only the copies."""
     scripts = [SQL / "refused.sql", SQL / "entries.sql"]
     found = [SQL / "users.sql", SQL / "subscriptions.sql"]
     for script in [*scripts, *(part.entries for part in PARTS), *found]:
@@ -119,19 +120,19 @@ def prepare() -> None:
 
 
 def counts() -> dict[str, tuple[int, int]]:
-    """Return for each kind of rows how many the source has, and how many are not here."""
+    """Return for each kind of row the number in the source and the number not yet imported."""
     queries = {**COUNTS, **{name: sql for part in PARTS for name, sql in part.counts.items()}}
     return {name: _row(query) for name, query in queries.items()}
 
 
 def findings() -> Iterator[Finding]:
-    """Yield what is wrong in the source, by kind and user, whether imported before or not."""
+    """Yield the faults of the source, by kind and user, whether imported before or not."""
     query = 'SELECT * FROM legacy_findings ORDER BY kind, user_id COLLATE "C", row_id, sentence'
     yield from map(Finding._make, _rows(query))
 
 
 def work(*, batch_size: int, now: datetime) -> Iterator[Work]:
-    """Yield the stages of the import; each posts as its steps are taken."""
+    """Yield the stages of the import. Iterating over a stage's steps posts its rows."""
     _run(SQL / "packages.sql")
     (total,) = _row("SELECT count(*) FROM legacy_entries WHERE NOT here")
     yield Work("transactions", total, _post(batch_size, now))
@@ -141,15 +142,15 @@ def work(*, batch_size: int, now: datetime) -> Iterator[Work]:
 
 
 def users() -> Iterator[str]:
-    """Yield every user of the source who has a balance."""
+    """Yield the id of every user with a balance in the source."""
     query = "SELECT user_id FROM legacy_users WHERE has_balance ORDER BY position"
     return (user_id for (user_id,) in _rows(query))
 
 
 def unequal() -> Iterator[str]:
-    """Yield who has another balance here than there, and has not moved credits here since."""
+    """Yield a sentence for each differing balance of a user without movements here."""
     yield from (
-        f"User {user_id}: the balance is {here}, the source's {there}."
+        f"User {user_id}: the balance is {here}, but {there} in the source."
         for user_id, here, there in _rows("""
             SELECT user_id, b.posted - b.held, u.balance
             FROM legacy_users u JOIN credits.balances b USING (user_id)
@@ -206,7 +207,7 @@ def _row(query: str) -> Any:
 
 
 def _rows(query: str) -> Iterator[Any]:
-    """Yield the rows of a query, however many, without holding them."""
+    """Yield the rows of a query without keeping them in memory."""
     with connection.chunked_cursor() as cursor:
         cursor.execute(query)
         while some := cursor.fetchmany(1000):

@@ -1,4 +1,4 @@
-"""The earlier service's database: one snapshot of it, copied into temporary tables beside ours."""
+"""The earlier service's database: copying one snapshot into temporary tables of the target."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -12,11 +12,11 @@ from credits.errors import DomainError
 
 
 class Table(NamedTuple):
-    """A table there, and its columns by our names for their types.
+    """A table of the source. `columns` are the target's names with their types.
 
-    The copy is `legacy_` and the last part of the name. Columns that an old installation lacks are
-    null, or what their DEFAULT says; a table that it lacks is empty unless it is `required`. With
-    `query`, the copy is what that answers.
+    The copy is named `legacy_` plus the table's name without its schema. Columns that an old
+    installation lacks are null or have their DEFAULT. A missing table is empty unless it is
+    `required`. With `query`, the copy contains the query's result.
     """
 
     name: str
@@ -26,28 +26,28 @@ class Table(NamedTuple):
 
     @property
     def copy(self) -> str:
-        """The name of the copy."""
+        """Return the name of the copy."""
         return f"legacy_{self.name.rpartition('.')[2]}"
 
 
 class SourceUnreachable(DomainError):
-    """The source cannot be connected to or read."""
+    """The source cannot be reached or read."""
 
     code = "source_unreachable"
     message = "The source cannot be read"
 
 
 class SourceUnknown(DomainError):
-    """The source is no database of the earlier service. Details: `table`."""
+    """The database does not belong to the earlier service. Details: `table`."""
 
     code = "source_unknown"
     message = "This is not a database of the earlier service"
 
 
 def copy(url: str, tables: Iterable[Table]) -> Iterator[tuple[str, int]]:
-    """Copy the tables as they stand at one moment; yield each name and how many rows it had.
+    """Copy the tables in one snapshot. Yield each name and its number of rows.
 
-    Nothing is held in memory, and nothing is locked there. Raises SourceUnreachable, SourceUnknown.
+    Nothing is kept in memory or locked in the source. Raises SourceUnreachable, SourceUnknown.
     """
     try:
         with closing(_connected(url)) as source:
@@ -63,7 +63,7 @@ def copy(url: str, tables: Iterable[Table]) -> Iterator[tuple[str, int]]:
 def _connected(url: str) -> psycopg.Connection:
     try:
         return psycopg.connect(url, client_encoding="UTF8")
-    except psycopg.ProgrammingError as error:  # no URL
+    except psycopg.ProgrammingError as error:  # not a valid URL
         raise SourceUnreachable(reason=str(error)) from error
 
 
@@ -94,9 +94,10 @@ def _copy(source: psycopg.Connection, table: Table) -> int:
 
 
 def _columns(source: psycopg.Connection, table: str) -> set[str]:
-    """Return the table's columns, none without it; also those that may not be read.
+    """Return the table's columns, or an empty set if it is missing.
 
-    The information schema hides the latter: a table without rights would pass for a missing one.
+    Reads pg_attribute, because the information schema hides tables without privileges, which would
+    then seem to be missing.
     """
     found = source.execute(
         "SELECT attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"

@@ -1,1 +1,1 @@
-"""The web server: gunicorn's processes and parser, and a loop in which no client holds a thread."""
+"""The web server: gunicorn's processes and parser, and a loop that no client blocks."""

@@ -1,7 +1,7 @@
 """`python -m mana_credits.web_server`: run gunicorn with the project's configuration.
 
-gunicorn reads WEB_CONCURRENCY while it is imported and shows a traceback if that is no number, so
-the variable is checked before. Arguments are gunicorn's own, e.g. `--check-config`.
+gunicorn reads WEB_CONCURRENCY during its import, and an invalid value causes a traceback. This
+module therefore checks the variable first. Arguments are gunicorn's own, e.g. `--check-config`.
 """
 
 import sys
@@ -10,12 +10,13 @@ from pathlib import Path
 from mana_credits.environment import EnvironmentInvalid, web_processes
 
 CONFIGURATION = Path(__file__).resolve().parents[1] / "gunicorn.conf.py"
-# What a master starts as its successor (SIGUSR2); the module's file would not find its package.
+# The command that a master runs to start its successor (SIGUSR2). The path of this module would not
+# work, because it is inside a package.
 COMMAND = Path(sys.executable).with_name("gunicorn")
 
 
 def main() -> None:
-    """Serve until the process is told to stop. Raises SystemExit."""
+    """Serve until the process is stopped. Raises SystemExit."""
     try:
         web_processes()
     except EnvironmentInvalid as error:

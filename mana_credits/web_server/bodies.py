@@ -1,11 +1,11 @@
-"""Request bodies, put together from what arrives."""
+"""Request bodies, assembled from incoming bytes."""
 
 import re
 from typing import Protocol
 
 from mana_credits.web_server.malformed import MalformedRequest
 
-# A chunk needs no longer line than this, and a body no more trailers.
+# Limits of a chunk's size line and of the trailers. No real client needs more.
 MAX_SIZE_LINE = 256
 MAX_TRAILER_BYTES = 8192
 SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,8})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?\r\n")
@@ -16,7 +16,7 @@ TRAILER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n
 
 
 class BodyTooLarge(Exception):
-    """The body has more bytes than its route allows, or announces more: at least `length`."""
+    """The body exceeds the limit of its route. `length` is its announced or minimum length."""
 
     def __init__(self, length: int) -> None:
         super().__init__(length)
@@ -28,25 +28,25 @@ class Body(Protocol):
 
     @property
     def held(self) -> int:
-        """How many bytes of it are decoded and kept."""
+        """Return the number of decoded bytes in memory."""
 
     def take_from(self, buffer: bytearray) -> bytes | None:
-        """Take the body's bytes out of `buffer`; return the body when it is whole.
+        """Move the body's bytes out of `buffer`. Return the body once it is complete, else None.
 
-        Raise BodyTooLarge or MalformedRequest as soon as it is certain.
+        Raises BodyTooLarge or MalformedRequest as soon as either is certain.
         """
 
 
 class SizedBody:
-    """A body whose length was announced by Content-Length."""
+    """A body with a Content-Length."""
 
     def __init__(self, length: int, limit: int) -> None:
         self._length = length
         self._limit = limit
-        self.held = 0  # they stay in the buffer
+        self.held = 0  # its bytes stay in the reader's buffer
 
     def take_from(self, buffer: bytearray) -> bytes | None:
-        """Return the body when `buffer` holds all of it."""
+        """Return the body once `buffer` contains all of it, else None."""
         if self._length > self._limit:
             raise BodyTooLarge(self._length)
         if len(buffer) < self._length:
@@ -57,25 +57,26 @@ class SizedBody:
 
 
 class ChunkedBody:
-    """A body in chunks.
+    """A chunked body.
 
-    The decoder is strict: a proxy in front may read a lenient form in another way.
+    The decoder is strict. If a proxy in front parsed a lenient form differently, a client could
+    hide a second request in the body (request smuggling).
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._body = bytearray()
-        self._missing = 0  # bytes of the current chunk
+        self._missing = 0  # missing bytes of the current chunk
         self._in_chunk = False
-        self._trailers: int | None = None  # bytes of them, after the last chunk
+        self._trailers: int | None = None  # trailer bytes so far, after the last chunk
 
     @property
     def held(self) -> int:
-        """How many bytes are decoded."""
+        """Return the number of decoded bytes."""
         return len(self._body)
 
     def take_from(self, buffer: bytearray) -> bytes | None:
-        """Decode the chunks that `buffer` holds; return the body after the last one."""
+        """Decode the chunks in `buffer`. Return the body after the last chunk, else None."""
         while self._trailers is None:
             step = self._take_data if self._in_chunk else self._take_size
             if not step(buffer):
@@ -117,7 +118,7 @@ class ChunkedBody:
         return True
 
     def _take_trailers(self, buffer: bytearray) -> bool:
-        """Drop the trailers, which nobody here reads."""
+        """Discard the trailers, which the application does not use."""
         while not buffer.startswith(b"\r\n"):
             line = TRAILER.match(buffer)
             arrived = len(buffer) if line is None else line.end()

@@ -1,4 +1,4 @@
-"""One client's connection: what it sent, what it has yet to take, and until when."""
+"""One client's connection: its incoming bytes, its unsent response and its deadline."""
 
 import select
 import socket
@@ -9,30 +9,33 @@ from mana_credits.web_server.request_reader import Arrived, RequestReader
 
 READ_BYTES = 64 * 1024
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-# An answer is collected up to here before it is sent: mostly one system call for head and body.
+# A response is collected up to this size before it is sent. Head and body then mostly need one
+# system call.
 COLLECT_BYTES = 64 * 1024
-# A thread that makes a longer answer waits for its client, who has to take half of it in this time.
+# If more than this is unsent, the thread waits for the client, which must read half of it in this
+# time.
 UNSENT_BYTES = 1024 * 1024
 DRAIN_SECONDS = 10
-# A client whose request waited this long for a thread may have given up; one that sent nothing for
-# this long makes room where places are short.
+# A client whose request waited this long for a thread may have closed the connection. When no
+# connection is free, clients that sent nothing for this long are disconnected.
 PATIENCE_SECONDS = 1
-# What a client still sends after an answer that ends the connection, and does not want read.
+# How many bytes are read and dropped after a response that closes the connection.
 DISCARD_BYTES = 16 * 1024 * 1024
 
 
 class Phase(Enum):
-    """What a connection waits for."""
+    """The event that a connection waits for."""
 
     IDLE = auto()  # the first byte of a request
     HEAD = auto()  # the rest of a head
     BODY = auto()  # the rest of a body
-    TURN = auto()  # a thread that answers
-    SENDING = auto()  # a client that takes the answer
-    LINGERING = auto()  # a client that closes its end
+    TURN = auto()  # a free thread
+    SENDING = auto()  # the client to read the response
+    LINGERING = auto()  # the client to close the connection
 
 
-# How long each may take in all, however steadily bytes trickle. Idle connections: `keepalive`.
+# The limit of each phase in total. A client that sends byte by byte cannot extend it. Idle
+# connections have `keepalive` instead.
 SECONDS = {
     Phase.HEAD: 10.0,
     Phase.BODY: 20.0,
@@ -43,14 +46,14 @@ SECONDS = {
 
 
 class ClientGone(Exception):
-    """The client has closed its end, or does not take what it asked for."""
+    """The client has closed the connection or does not read the response."""
 
 
 class Connection:
     """A client's connection. It belongs to one thread at a time, or to the epoll.
 
-    Its socket never blocks. To gunicorn's Response it stands for the socket: what the kernel does
-    not take at once is kept here.
+    Its socket never blocks. gunicorn's Response uses this object as the socket. Bytes that the
+    kernel does not accept are kept here.
     """
 
     def __init__(self, sock: socket.socket, reader: RequestReader, peer: object) -> None:
@@ -60,29 +63,30 @@ class Connection:
         self.peer = peer
         self.server = sock.getsockname()
         self.reader = reader
-        self._arrived: list[Arrived] = []  # at most one
+        self._arrived: list[Arrived] = []  # at most one element
         self.phase = Phase.IDLE
         self.deadline = self.seconds = 0.0
-        self.closes = False  # after the answer
-        self.may_send_more = False  # the client, after that
+        self.closes = False  # after the response
+        self.may_send_more = False  # whether the client may still send after the response
         self._unsent = bytearray()
         self._discarded = 0
 
     def enter(self, phase: Phase, seconds: float | None = None) -> None:
-        """Begin a phase; its deadline runs from now."""
+        """Start a phase and its deadline."""
         self.phase = phase
         self.seconds = SECONDS[phase] if seconds is None else seconds
         self.deadline = time.monotonic() + self.seconds
 
     def remain_in(self, phase: Phase) -> None:
-        """Begin a phase, unless the connection is in it: its deadline is not renewed."""
+        """Start a phase, unless it is the current one. This does not extend the deadline."""
         if phase is not self.phase:
             self.enter(phase)
 
     def is_dispensable(self, now: float) -> bool:
-        """Tell whether it takes a place without having asked for anything, for a second now.
+        """Return whether the connection can be closed to make room for others.
 
-        A connection that was answered is kept: its client was told so.
+        True if it has sent no request for PATIENCE_SECONDS. A connection that was answered before
+        is kept, because the response promised keep-alive.
         """
         begun = self.deadline - self.seconds
         asks_nothing = self.phase is Phase.IDLE and not self.reader.count
@@ -91,9 +95,9 @@ class Connection:
         )
 
     def receive(self) -> bool:
-        """Read what has arrived; tell whether a request is whole, which `take_request` returns.
+        """Read incoming bytes. Return whether a request is complete; `take_request` returns it.
 
-        Raise ClientGone, or a ParseException for what is not HTTP.
+        Raises ClientGone, or ParseException if the bytes are not HTTP.
         """
         try:
             data = self.sock.recv(READ_BYTES)
@@ -106,12 +110,12 @@ class Connection:
         return self._keep(self.reader.feed(data))
 
     def next_request(self) -> bool:
-        """Tell whether another request has arrived with the last one (pipelining)."""
+        """Return whether another complete request arrived with the last one (pipelining)."""
         return self._keep(self.reader.next())
 
     @property
     def path(self) -> str:
-        """The path of the request that has arrived."""
+        """Return the path of the request that has arrived."""
         return self._arrived[0].path
 
     def take_request(self) -> Arrived:
@@ -119,7 +123,7 @@ class Connection:
         return self._arrived.pop()
 
     def is_abandoned(self) -> bool:
-        """Tell whether the client gave up while its request waited for a thread."""
+        """Return whether the client closed the connection while its request waited for a thread."""
         waited = time.monotonic() - (self.deadline - self.seconds)
         if self.phase is not Phase.TURN or waited < PATIENCE_SECONDS:
             return False
@@ -131,7 +135,7 @@ class Connection:
             return True
 
     def has_input(self) -> bool:
-        """Tell whether the client sends more, or may."""
+        """Return whether the client has sent more, or may still do so."""
         if self.may_send_more or not self.reader.is_empty:
             return True
         try:
@@ -142,7 +146,7 @@ class Connection:
     def sendall(self, data: bytes) -> None:
         """Send `data`, or keep it for later.
 
-        Raise ClientGone when much is kept already and the client does not take it.
+        Raises ClientGone if too much is unsent and the client does not read it.
         """
         self._unsent += data
         if len(self._unsent) < COLLECT_BYTES or self.flush():
@@ -151,7 +155,7 @@ class Connection:
             self._wait_for_client()
 
     def flush(self) -> bool:
-        """Send what the kernel takes; tell whether nothing is left. Raise ClientGone."""
+        """Send what the kernel accepts. Return whether nothing is left. Raises ClientGone."""
         try:
             while self._unsent:
                 sent = self.sock.send(self._unsent)
@@ -163,10 +167,10 @@ class Connection:
         return True
 
     def linger(self) -> None:
-        """Say that nothing more will come. The client may still be sending.
+        """Shut down the sending side while the client may still be sending.
 
-        To close now would reset the connection, and the client would lose the answer: the kernel
-        resets when it is closed with unread bytes, or when more arrive.
+        Closing now would lose the response: if the receive buffer has unread bytes or more arrive,
+        the kernel sends a reset, and the client's kernel discards what it has not read.
         """
         self.enter(Phase.LINGERING)
         try:
@@ -175,7 +179,7 @@ class Connection:
             raise ClientGone from error
 
     def discard(self) -> bool:
-        """Drop what the client still sends; tell whether it has closed, or sent too much."""
+        """Discard incoming bytes. Return whether the client closed or exceeded the limit."""
         try:
             data = self.sock.recv(READ_BYTES)
         except BlockingIOError:
@@ -191,7 +195,7 @@ class Connection:
         return bool(arrived)
 
     def _wait_for_client(self) -> None:
-        """Wait, in the thread that makes the answer, until the client has taken half of it."""
+        """Block the thread until the client has read half of the data. Raises ClientGone."""
         poll = select.poll()
         poll.register(self.fd, select.POLLOUT)
         deadline = time.monotonic() + DRAIN_SECONDS

@@ -9,16 +9,18 @@ from threading import Lock
 from mana_credits.listeners import ALL_PACKETS, hear
 from mana_credits.web_server.connection import Connection, Phase
 
-# The kernel reports each of these to one thread, once; then nothing until it is watched again.
+# With EPOLLONESHOT, the kernel reports an event to one thread and then disarms the descriptor.
+# Without it, an event would wake several threads for the same connection.
 READABLE = select.EPOLLIN | select.EPOLLONESHOT
 WRITABLE = select.EPOLLOUT | select.EPOLLONESHOT
-NOBODY = {errno.EAGAIN, errno.ECONNABORTED, errno.EBADF}  # the last: closed, the worker stops
+# EBADF: another thread has closed the listener because the worker is stopping.
+NOBODY = {errno.EAGAIN, errno.ECONNABORTED, errno.EBADF}
 
 
 class Connections:
-    """Counts the connections and lends each to one thread at a time.
+    """Counts the connections and gives each to one thread at a time.
 
-    `make` returns the Connection of a new socket and its client's address.
+    `make` returns the Connection for a new socket and its client's address.
     """
 
     def __init__(self, make: Callable[[socket.socket, object], Connection], idle: float) -> None:
@@ -27,12 +29,12 @@ class Connections:
         self._make = make
         self._idle_seconds = idle
         self._waiting: dict[int, Connection] = {}
-        self._changing = Lock()  # of `_waiting`, `count` and the listeners' being open
+        self._changing = Lock()  # guards `_waiting`, `count` and closing the listeners
 
     def accept(self, listener: socket.socket) -> bool:
-        """Take a connection from the listener; return whether there was one.
+        """Accept a connection from the listener. Return whether there was one.
 
-        It is counted before anybody else can look: the worker ends when it counts none.
+        `count` is incremented under the same lock, because a stopping worker ends when it is 0.
         """
         try:
             with self._changing:
@@ -43,7 +45,9 @@ class Connections:
                 return False
             raise
         try:
-            hear(sock, ALL_PACKETS)  # it may have been opened while there were to be no more
+            # The listener may already drop packets (`refuse_newcomers`), and its connections
+            # inherit that.
+            hear(sock, ALL_PACKETS)
             connection = self._make(sock, peer)
             self.events.register(sock, 0)
             self.watch_idle(connection)
@@ -54,7 +58,7 @@ class Connections:
         return True
 
     def close_listener(self, listener: socket.socket) -> None:
-        """Take the connections that wait at the listener, and close it."""
+        """Accept the queued connections, which closing would reset. Close the listener."""
         while self.accept(listener):
             pass
         with self._changing:
@@ -66,29 +70,29 @@ class Connections:
         self.watch(connection)
 
     def watch(self, connection: Connection) -> None:
-        """Wait until the client sends, or takes what is sent to it."""
+        """Arm the epoll: for reading, or for writing if the response is not fully sent."""
         events = WRITABLE if connection.phase is Phase.SENDING else READABLE
         with self._changing:
             self._waiting[connection.fd] = connection
         self.events.modify(connection.fd, events)
 
     def claim(self, fd: int) -> Connection | None:
-        """Return the connection for the calling thread alone; None when another has it.
+        """Return the connection for the calling thread alone, or None if another thread has it.
 
-        The number may be that of a closed connection, used again: the socket has nothing to read
-        then, and is watched again.
+        `fd` may be that of a closed connection whose number was reused. The new connection then has
+        nothing to read and is watched again.
         """
         with self._changing:
             return self._waiting.pop(fd, None)
 
     def claim_overdue(self, is_overdue: Callable[[Connection], bool]) -> list[Connection]:
-        """Return the connections that waited for their clients for too long."""
+        """Claim and return the connections that exceeded their time limit."""
         with self._changing:
             overdue = [fd for fd, one in self._waiting.items() if is_overdue(one)]
             return [self._waiting.pop(fd) for fd in overdue]
 
     def claim_largest(self, held_bytes: int) -> list[Connection]:
-        """Return the largest half requests, so that all others hold at most `held_bytes`."""
+        """Claim and return the largest incomplete requests; the rest hold `held_bytes`."""
         claimed: list[Connection] = []
         with self._changing:
             held = {fd: one.reader.held for fd, one in self._waiting.items()}
@@ -105,7 +109,7 @@ class Connections:
         self._forget()
 
     def abandon(self, connection: Connection) -> None:
-        """Close a connection after a defect, whether it is watched or claimed."""
+        """Close a connection after an exception, whether it is watched or claimed."""
         self.claim(connection.fd)
         self.close(connection)
 

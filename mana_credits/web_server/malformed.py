@@ -1,10 +1,10 @@
-"""What is wrong with a request that cannot be read."""
+"""Errors of requests that cannot be read or answered."""
 
 from gunicorn.http.errors import ParseException
 
 
 class MalformedRequest(ParseException):  # type: ignore[misc]
-    """The request breaks the rules of HTTP; the reason is for the log and quotes nothing."""
+    """The request violates HTTP. The reason is logged; it contains no part of the request."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -16,4 +16,4 @@ class RequestTimeout(ParseException):  # type: ignore[misc]
 
 
 class Overloaded(Exception):
-    """Nobody can answer the request in time."""
+    """No thread became free in time."""

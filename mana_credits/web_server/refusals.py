@@ -1,4 +1,4 @@
-"""Answers of the server itself, in the API's envelope: to what never reaches the application."""
+"""Error responses of the server itself, in the API's format, for requests without a view."""
 
 import json
 from http import HTTPStatus
@@ -16,7 +16,7 @@ RETRY = "Retry-After: 5\r\n"
 
 
 def answer(error: Exception, request_id: str) -> bytes:
-    """Return the answer to what raised `error`. It quotes nothing of the request."""
+    """Return the response for `error`. It contains no part of the request."""
     status, message, code = _meaning(error)
     body = json.dumps({"statusCode": status, "message": message, "code": code}).encode()
     retry = RETRY if status == HTTPStatus.SERVICE_UNAVAILABLE else ""
@@ -24,7 +24,7 @@ def answer(error: Exception, request_id: str) -> bytes:
 
 
 def reason(error: Exception) -> str:
-    """Return what the log says of `error`, which quotes nothing either."""
+    """Return the log text for `error`. It contains no part of the request."""
     name = type(error).__name__
     return f"{name}, {error.reason}" if isinstance(error, MalformedRequest) else name
 

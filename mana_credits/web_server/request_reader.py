@@ -1,4 +1,4 @@
-"""Requests, put together from the bytes of a connection: no thread waits for the rest of one."""
+"""Requests, assembled from a connection's bytes, so that no thread waits for the rest of one."""
 
 import io
 import re
@@ -14,15 +14,15 @@ from mana_credits.web_server.malformed import MalformedRequest
 
 MAX_HEAD_BYTES = 64 * 1024
 HEAD_END = re.compile(rb"\n\r?\n")
-# Folded lines, and line ends that are not CRLF. Proxies read both in different ways, and gunicorn's
-# C parser passes a fold on as a header without a name.
+# Folded lines, and line ends other than CRLF. Proxies parse both differently, which allows request
+# smuggling. gunicorn's C parser passes a folded line on as a header without a name.
 AMBIGUOUS = re.compile(rb"\n[ \t]|(?<!\r)\n|\r(?!\n)")
 
 
 class Arrived(NamedTuple):
-    """A whole request; `request` is gunicorn's, with its body in memory.
+    """A complete request. `request` is gunicorn's, with its body in memory.
 
-    A body that is too large is left out, and Content-Length tells the application.
+    A body that is too large is left out. The application detects it by its Content-Length.
     """
 
     request: Any
@@ -30,14 +30,14 @@ class Arrived(NamedTuple):
 
     @property
     def path(self) -> str:
-        """The path as the client wrote it, without the query."""
+        """Return the path as the client sent it, without the query."""
         return str(self.request.path)
 
 
 class RequestReader:
-    """Keeps what a client has sent until a request is whole.
+    """Keeps a client's bytes until a request is complete.
 
-    `body_limit` returns how many bytes the body of a path may have.
+    `body_limit` returns the maximum number of body bytes for a path.
     """
 
     def __init__(self, cfg: Any, peer: Any, body_limit: Callable[[str], int]) -> None:
@@ -46,34 +46,34 @@ class RequestReader:
         self._body_limit = body_limit
         self._buffer = bytearray()
         self._scanned = 0
-        self.count = 0  # of requests whose heads were complete
+        self.count = 0  # number of complete heads
         self._request: Any = None
         self._body: Body | None = None
 
     @property
     def in_body(self) -> bool:
-        """Whether the head is complete and the body is not."""
+        """Return whether the head is complete and the body is not."""
         return self._request is not None
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing of a request has arrived."""
+        """Return whether no byte of a request has arrived."""
         return not self._buffer and self._request is None
 
     @property
     def held(self) -> int:
-        """How many bytes are kept."""
+        """Return the number of bytes in memory."""
         return len(self._buffer) + (self._body.held if self._body else 0)
 
     def feed(self, data: bytes) -> Arrived | None:
-        """Add what has arrived; return the request that is whole with it, if there is one."""
+        """Add incoming bytes. Return the request if they complete it, else None."""
         self._buffer += data
         return self.next()
 
     def next(self) -> Arrived | None:
-        """Return the next whole request of what has arrived.
+        """Return the next complete request in the buffer, or None.
 
-        Raise a ParseException for what is not HTTP, as soon as that is certain.
+        Raises ParseException as soon as the bytes cannot be HTTP.
         """
         if self._request is None and not self._read_head():
             return None
@@ -81,13 +81,14 @@ class RequestReader:
         try:
             body = self._body.take_from(self._buffer) if self._body else b""
         except BodyTooLarge as error:
-            # What is left of the body is not a request: the connection ends with this answer.
+            # The rest of the body would be parsed as a request, so the connection must close after
+            # this response.
             request.force_close()
             return self._arrived(b"", error.length, too_large=True)
         return None if body is None else self._arrived(body, len(body))
 
     def wants_continue(self) -> bool:
-        """Tell once whether the client waits for `100 Continue` before it sends the body."""
+        """Return whether the client waits for `100 Continue`. A second call returns False."""
         wants = bool(self._request and self._request._expected_100_continue)  # noqa: SLF001
         if wants:
             self._request._expected_100_continue = False  # noqa: SLF001
@@ -104,9 +105,9 @@ class RequestReader:
         return Arrived(request, too_large)
 
     def _read_head(self) -> bool:
-        """Parse the head, if it is complete."""
+        """Parse the head if it is complete. Return whether it is."""
         if self._buffer.startswith(b"\r\n") and not self._scanned:
-            del self._buffer[:2]  # an empty line before the request is allowed (RFC 9112, 2.2)
+            del self._buffer[:2]  # RFC 9112, 2.2 allows an empty line before the request
         end = HEAD_END.search(self._buffer, max(self._scanned - 2, 0))
         size = end.end() if end else len(self._buffer)
         if size > MAX_HEAD_BYTES:
@@ -125,7 +126,7 @@ class RequestReader:
         return True
 
     def _expected_body(self) -> Body | None:
-        """Return what reads the body; raise MalformedRequest where its length is ambiguous."""
+        """Return the decoder of the body. Raises MalformedRequest if its length is ambiguous."""
         request = self._request
         names = {name for name, _ in request.headers}
         if "HOST" not in names and request.version >= (1, 1):
@@ -143,25 +144,25 @@ class RequestReader:
 
 
 class _Head:
-    """A complete head, where gunicorn's parser expects what reads from a socket."""
+    """A complete head, for gunicorn's parser, which expects to read from a socket."""
 
     def __init__(self, head: bytes) -> None:
         self._head: bytes | None = head
 
     def read(self) -> bytes:
-        """Return the head; the parser asks again only when it takes it for incomplete."""
+        """Return the head. A second call means that the parser regards it as incomplete."""
         if self._head is None:
             raise MalformedRequest("incomplete head")
         head, self._head = self._head, None
         return head
 
     def unread(self, rest: bytes) -> None:
-        """Take back what the parser did not use: nothing, of a head."""
+        """Accept no bytes back: a complete head leaves none."""
         if rest:
             raise MalformedRequest("head")
 
 
 def _closes(headers: list[tuple[str, str]]) -> bool:
-    """Tell whether the client asks for the connection to be closed, whatever it asks for beside."""
+    """Return whether the client asks to close the connection, among other options."""
     values = ",".join(value for name, value in headers if name == "CONNECTION")
     return "close" in (option.strip().lower() for option in values.split(","))

@@ -1,4 +1,4 @@
-"""Whose request is answered next: so many at once, the others in the order in which they came."""
+"""A queue that limits how many threads answer at once."""
 
 from collections import deque
 from collections.abc import Callable
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class Turns(Generic[T]):
-    """Lets `count` threads answer at once and keeps whatever else is whole waiting, in order."""
+    """Lets `count` threads answer at once. Further items wait in order of arrival."""
 
     def __init__(self, count: int) -> None:
         self._free = count
@@ -17,7 +17,7 @@ class Turns(Generic[T]):
         self._lock = Lock()
 
     def enter(self, one: T) -> T | None:
-        """Return `one` when the calling thread may answer it; else queue it and return None."""
+        """Return `one` if the calling thread may answer it. Otherwise queue it and return None."""
         with self._lock:
             if self._free:
                 self._free -= 1
@@ -26,9 +26,9 @@ class Turns(Generic[T]):
             return None
 
     def next(self, again: T | None = None) -> T | None:
-        """Queue `again`, if there is one; return what the calling thread answers next.
+        """Queue `again`, if given. Return the next item for the calling thread.
 
-        None ends its turn.
+        Returns None, which ends the thread's turn, if no item waits.
         """
         with self._lock:
             if again is not None:
@@ -39,7 +39,7 @@ class Turns(Generic[T]):
             return None
 
     def take_while(self, overdue: Callable[[T], bool]) -> list[T]:
-        """Remove and return those that have waited longest, as long as they are overdue."""
+        """Remove and return the items at the head of the queue as long as they are overdue."""
         with self._lock:
             taken = []
             while self._waiting and overdue(self._waiting[0]):

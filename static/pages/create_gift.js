@@ -4,7 +4,6 @@ import { change, read } from "./api.js";
 import { $, $$, credits, day, number, show, text } from "./dom.js";
 import { valid } from "./forms.js";
 import { copy } from "./gift_lists.js";
-import { draw } from "./qr.js";
 import { person } from "./session.js";
 import { onPress } from "./shell.js";
 
@@ -66,7 +65,7 @@ async function present({ shortUrl: url, targetEmail: email }) {
   const panel = $("#ready");
   show(panel, { url, whom: email ? text("for-one", { email }) : text("for-anybody") });
   $("[data-field=url]", panel).href = url;
-  $(".qr", panel).replaceChildren(draw(url, text("qr")));
+  $(".qr", panel).src = `${new URL(url).pathname}.svg`;
   $("#making").hidden = true;
   panel.hidden = false;
   panel.focus();

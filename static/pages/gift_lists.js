@@ -3,7 +3,6 @@
 import { change as send, page } from "./api.js";
 import { $, change, credits, day, made, show, text } from "./dom.js";
 import { announce, confirmed } from "./notices.js";
-import { draw } from "./qr.js";
 import { onPress, once } from "./shell.js";
 
 const ROWS = 25;
@@ -58,7 +57,7 @@ function line(gift) {
     return node;
   }
   onPress($(".copy", node), () => copy(gift.shortUrl));
-  onPress($(".show-qr", node), () => showCode(gift.shortUrl, code));
+  onPress($(".show-qr", node), () => showCode(code));
   onPress($(".cancel", node), () => cancel(gift));
   return node;
 }
@@ -71,9 +70,9 @@ function group(node, code) {
   node.replaceChildren(...parts.map((part) => Object.assign(document.createElement("span"), { textContent: part })));
 }
 
-function showCode(url, code) {
+function showCode(code) {
   const dialog = $("#qr");
-  $(".qr", dialog).replaceChildren(draw(url, text("qr")));
+  $(".qr", dialog).src = `/g/${code}.svg`;
   show(dialog, { code });
   group($("[data-field=code]", dialog), code);
   dialog.showModal();

@@ -376,7 +376,7 @@ def test_what_operators_did_cannot_be_changed(verb: str) -> None:
     adjust("sam", 1)
 
     with (
-        pytest.raises(IntegrityError, match="only added to"),
+        pytest.raises(IntegrityError, match="append-only"),
         transaction.atomic(),
         connection.cursor() as cursor,
     ):

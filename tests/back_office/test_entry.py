@@ -212,6 +212,16 @@ def test_a_session_ends_after_an_idle_hour(sam: Client) -> None:
     assert answer.status_code == 302
 
 
+@pytest.mark.parametrize(
+    "path", ["", "login/", "logout/", "nowhere/", "staff/", "account/?user=a%00b", "jsi18n/"]
+)
+def test_every_answer_forbids_scripts_that_are_not_ours(sam: Client, path: str) -> None:
+    directives = sam.get(f"/admin/{path}")["Content-Security-Policy"].split("; ")
+
+    assert "script-src 'self'" in directives
+    assert "object-src 'none'" in directives
+
+
 def test_pages_are_kept_by_nobody_and_framed_by_nobody(sam: Client) -> None:
     answer = sam.get("/admin/")
 
@@ -244,7 +254,7 @@ def test_a_form_of_another_site_is_refused() -> None:
     answer = client.post("/admin/account/adjust/?user=alice", {"amount": "1"})
 
     assert answer.status_code == 403
-    assert "This form is too old" in answer.content.decode()
+    assert "The form has expired" in answer.content.decode()
 
 
 def test_errors_are_pages(sam: Client) -> None:

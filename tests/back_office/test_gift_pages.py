@@ -246,3 +246,29 @@ def test_a_gifts_page_links_its_transactions_and_tells_what_staff_did() -> None:
     assert "on holiday" in page
     assert "judy" in page
     assert reverse("admin:cancel_gift", args=(given.pk,)) not in page
+
+
+@pytest.mark.parametrize(
+    ("user", "sentence"),
+    [
+        (" judy", "Blanks and invisible characters at the beginning or the end are not allowed."),
+        (
+            "judy\u200b",
+            "Blanks and invisible characters at the beginning or the end are not allowed.",
+        ),
+        ("ju\u0007dy", "Control characters are not allowed."),
+        ("\u00a0", "This field may not be blank."),
+        ("x" * 256, "Ensure this value has at most 255 characters"),
+    ],
+)
+@pytest.mark.parametrize("path", ["gifts/block/", "gifts/unblock/", "export/"])
+def test_forms_take_the_ids_that_the_api_takes(
+    fiona: Client, path: str, user: str, sentence: str
+) -> None:
+    fields = {"key": str(uuid4()), "note": "tries codes", "user_id": user, "what": "gifts"}
+
+    page = fiona.post(f"/admin/{path}", {**fields, "confirmed": "1"}).content.decode()
+
+    assert sentence in page
+    assert not GiftBlock.objects.exists()
+    assert not StaffAction.objects.exists()

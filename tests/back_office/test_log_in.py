@@ -1,5 +1,6 @@
 """Wrong passwords are slowed down, a flood of log-ins stops nobody else, names cannot be locked."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from threading import Event
@@ -8,12 +9,15 @@ from unittest.mock import patch
 
 import pytest
 from axes.models import AccessAttempt, AccessLog
-from django.contrib.auth.hashers import MD5PasswordHasher
+from django.contrib.auth.hashers import MD5PasswordHasher, PBKDF2PasswordHasher
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
+from django.utils.module_loading import import_string
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from mana_credits import settings as configured
+from mana_credits.back_office.frame.password_hashes import LowPriorityPBKDF2Hasher
 from tests.api import Caller, at_once
 from tests.back_office.operators import browser, operator
 
@@ -65,7 +69,7 @@ def test_a_name_that_is_tried_from_many_addresses_is_slowed_down(sam: User) -> N
 
     assert wrong == [200] * 10 + [429] * 38
     assert (right.status_code, right["Retry-After"]) == (429, "1")
-    assert "Too many tries" in right.content.decode()
+    assert "Too many attempts" in right.content.decode()
     assert AccessAttempt.objects.filter(username="sam").count() == 10
 
 
@@ -174,6 +178,28 @@ def test_one_password_is_hashed_at_a_time_and_the_others_are_refused_at_once(
     assert {(one.status_code, one["Retry-After"]) for one in refused} == {(503, "2")}
     assert known == [302]
     assert balance == [200]
+
+
+def test_a_hash_is_made_at_low_priority_and_is_djangos_own() -> None:
+    priorities, before = [], os.getpriority(os.PRIO_PROCESS, 0)
+    encode = PBKDF2PasswordHasher.encode
+
+    def seen(self: Any, password: str, salt: str, iterations: int | None = None) -> str:
+        priorities.append(os.getpriority(os.PRIO_PROCESS, 0))
+        return encode(self, password, salt, iterations)
+
+    with patch.object(PBKDF2PasswordHasher, "encode", seen):
+        made = LowPriorityPBKDF2Hasher().encode("secret", "salt", 10)
+
+    assert priorities == [max(before, 10)]
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before  # this thread goes on as it was
+    assert made == PBKDF2PasswordHasher().encode("secret", "salt", 10)
+
+
+def test_the_service_makes_its_hashes_so() -> None:
+    first = import_string(configured.PASSWORD_HASHERS[0])
+
+    assert first is LowPriorityPBKDF2Hasher
 
 
 def test_a_wrong_code_says_when_the_next_one_may_be_tried(settings: Any) -> None:

@@ -16,6 +16,8 @@ from credits.sync import cloud_sync
 from gifts import campaigns
 from gifts.campaigns import Plan
 from gifts.models import GiftBlock, GiftMisses
+from internal_api import service_keys
+from internal_api.service_keys import Terms
 from mana_credits.back_office.acts import balance_adjustments
 from mana_credits.back_office.acts.audit import Why
 from tests.back_office.operators import browser, operator
@@ -63,6 +65,10 @@ def campaign(user_id: str) -> None:
     list(campaigns.make_codes(started, now=NOW))
 
 
+def service_key(user_id: str) -> None:
+    service_keys.create(user_id, Terms(["use"]), by="ada", now=NOW)
+
+
 def event(user_id: str) -> None:
     StripeEvent.objects.create(
         id=f"evt_{user_id}", type="charge.refunded", payload="{}", created_at=NOW, received_at=NOW
@@ -94,6 +100,7 @@ LISTS: dict[str, tuple[Callable[[str], object], int]] = {
         lambda user_id: GiftMisses.objects.create(bucket=f"user:{user_id}", misses=1, since=NOW),
         8,
     ),
+    "internal_api/servicekey": (service_key, 8),
     "webhooks/stripeevent": (event, 8),
 }
 

@@ -203,7 +203,7 @@ def test_what_stripe_refuses_leaves_no_refund_and_a_word_in_the_trail() -> None:
     assert available(purchase) == 500
     assert [one.after for one in StaffAction.objects.order_by("pk")] == [
         {"requested_cents": 499},
-        {"refused_by_stripe": "Stripe refused", "cents": 499},
+        {"refused_by_stripe": "Stripe rejected the request", "cents": 499},
     ]
 
 

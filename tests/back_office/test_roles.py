@@ -17,6 +17,8 @@ from credits.outbox import outbox
 from gifts import campaigns
 from gifts.campaigns import Plan
 from gifts.models import GiftMisses
+from internal_api import service_keys
+from internal_api.service_keys import Terms
 from mana_credits.back_office.acts import balance_adjustments
 from mana_credits.back_office.acts.audit import Why
 from tests.back_office.operators import ROLES, browser, operator
@@ -37,7 +39,7 @@ PAGES = {
         (
             *("index", "search_accounts", "account", "transaction", "adjustments"),
             *("reservation", "sync", "message", "operation", "package", "purchase"),
-            *("gift", "campaign", "stripe_event", "second_factor"),
+            *("gift", "campaign", "stripe_event", "second_factor", "service_key"),
         ),
         ALL,
     ),
@@ -61,7 +63,8 @@ PAGES = {
     **dict.fromkeys(
         (
             *("people", "new_operator", "operator", "operator_roles", "operator_password"),
-            *("operator_factor", "operator_off", "operator_on"),
+            *("operator_factor", "operator_off", "operator_on", "new_service_key"),
+            *("rotate_service_key", "revoke_service_key"),
         ),
         frozenset({"ada"}),
     ),
@@ -129,6 +132,7 @@ def addresses(settings: Any) -> dict[str, str]:
     )
     plan = Plan(1, Decimal(5), NOW + timedelta(days=30), actor="operator:sam", reason="spring")
     campaigns.start("spring", plan, now=NOW)
+    service_key, _ = service_keys.create("chat", Terms(["use"]), by="ada", now=NOW)
     keys = {
         "transaction": entry.pk,
         "adjustments": asked.pk,
@@ -141,6 +145,7 @@ def addresses(settings: Any) -> dict[str, str]:
         "gift": sent.pk,
         "campaign": "spring",
         "stripe-event": event.pk,
+        "service-key": service_key.pk,
     }
     return {
         name: "/admin/"

@@ -16,7 +16,7 @@ from typing import Any
 
 from mana_client import AuthenticatedClient, Client
 from mana_client import models as m
-from mana_client.api import admin, credits_, gifts, internal, sync, webhooks
+from mana_client.api import admin, credits_, gifts, internal, monitoring, sync, webhooks
 
 URL, ISSUER = os.environ["URL"], os.environ["ISSUER"]
 done: list[str] = []
@@ -169,8 +169,14 @@ def hear_from_stripe() -> None:
     )
 
 
+def probe() -> None:
+    assert operation(monitoring, "health", client=Client(URL)).service == "mana-credits"
+    assert operation(monitoring, "ready", client=Client(URL)).status == "ready"
+
+
 def main() -> None:
     """Do everything once."""
+    probe()
     alice, bob, boss = user("demo-alice"), user("demo-bob"), user("demo-admin")
     service = AuthenticatedClient(
         URL, token=os.environ["SERVICE_KEY"], prefix="", auth_header_name="X-Service-Key"

@@ -135,6 +135,7 @@ def test_a_commit_that_no_standby_confirms_is_not_reported_as_done(
     assert rows(own_server) == before + 1
 
 
+@pytest.mark.slow
 def test_the_pool_of_a_request_gives_up_a_host_that_does_not_answer() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]

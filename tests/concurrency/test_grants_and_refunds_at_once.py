@@ -13,7 +13,6 @@ pytestmark = pytest.mark.usefixtures("committed")
 
 
 def test_twenty_grants_with_one_reference_give_once(service: Caller) -> None:
-    """Fault 3."""
     body = {"userId": "new", "amount": 50, "reason": "welcome", "referenceId": "signup"}
 
     answers = at_once(20, lambda _: service.post("grant", body))
@@ -27,7 +26,6 @@ def test_twenty_grants_with_one_reference_give_once(service: Caller) -> None:
 
 
 def test_twenty_refunds_with_one_key_refund_once(service: Caller) -> None:
-    """Fault 12."""
     give("alice", 100)
     spend("alice", 30)
     body = {"userId": "alice", "amount": 10, "description": "failed", "idempotencyKey": "r1"}
@@ -57,7 +55,7 @@ def test_refunds_of_one_usage_never_exceed_it(service: Caller) -> None:
 
 
 def test_uses_and_refunds_lose_no_update(service: Caller) -> None:
-    """Fault 4: what concurrent movements did to the lifetime totals was lost."""
+    """The earlier service lost concurrent updates of the lifetime totals."""
     give("alice", 1000)
     spend("alice", 100)
 

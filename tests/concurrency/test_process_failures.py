@@ -95,6 +95,7 @@ def assert_nothing_lost_or_doubled(clients: list[Client], database: str = "") ->
             assert len(spends) - len(client.answered) <= 1
 
 
+@pytest.mark.slow
 def test_a_worker_killed_under_load_loses_and_doubles_nothing() -> None:
     with running.service(WEB_CONCURRENCY="2") as service:
 
@@ -107,6 +108,7 @@ def test_a_worker_killed_under_load_loses_and_doubles_nothing() -> None:
     assert sum(client.lost for client in clients) > 0
 
 
+@pytest.mark.slow
 def test_a_killed_backend_of_postgresql_loses_and_doubles_nothing() -> None:
     """PostgreSQL answers kill -9 of one backend by restarting all: so it has its own server."""
     with temporary_server() as database:
@@ -134,6 +136,7 @@ def test_a_killed_backend_of_postgresql_loses_and_doubles_nothing() -> None:
     assert (check.returncode, check.stdout) == (0, "16 users checked.\nThe books close.\n")
 
 
+@pytest.mark.slow
 def test_workers_of_a_killed_master_free_its_address_and_answer_what_is_open() -> None:
     """They went on accepting for half a minute, and the next master could not listen."""
     give("alice", 100)
@@ -194,7 +197,7 @@ def _wait_until_free(port: int) -> None:
 
 
 def test_sigterm_answers_every_open_request() -> None:
-    """Fault 33: all of them were dropped."""
+    """The earlier service dropped all open requests."""
     give("alice", 100)
     with running.service(WEB_CONCURRENCY="1", WEB_THREADS="8") as service, ExitStack() as stack:
         lines = [stack.enter_context(closing(service.connect())) for _ in range(6)]
@@ -215,8 +218,9 @@ def test_sigterm_answers_every_open_request() -> None:
     assert Balance.objects.get(pk="alice").posted == 94
 
 
+@pytest.mark.slow
 def test_sigterm_under_load_loses_no_request() -> None:
-    """Fault 33, with connections that are kept alive and reopened all the time."""
+    """The clients keep connections alive and reopen them continuously."""
     with running.service(WEB_CONCURRENCY="2") as service:
 
         def spend(client: Client) -> None:

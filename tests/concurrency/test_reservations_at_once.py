@@ -36,7 +36,6 @@ def test_twenty_reserves_with_one_key_hold_once(service: Caller) -> None:
 
 
 def test_twenty_commits_of_one_user_all_count(service: Caller) -> None:
-    """Fault 4."""
     give("alice", 100)
     held = [hold("alice", 5) for _ in range(20)]
 
@@ -98,7 +97,7 @@ def test_four_expiry_jobs_free_each_reservation_once() -> None:
 
 
 def test_open_reservations_leave_the_ledgers_rows_joined(service: Caller) -> None:
-    """Fault 14: (0→100), (90→85), (95→85)."""
+    """The earlier service wrote rows that did not join: (0→100), (90→85), (95→85)."""
     give("alice", 100)
     held = hold("alice", 10)
 

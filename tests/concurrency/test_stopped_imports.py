@@ -74,6 +74,7 @@ def test_a_run_that_stopped_at_any_step_is_completed_by_the_next(
     assert named(report) == earlier.planted
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_completed_by_the_next(source: str, earlier: Earlier, report: Path) -> None:
     live(earlier, [f"user-{number}" for number in range(400)])
     earlier.flush(source)

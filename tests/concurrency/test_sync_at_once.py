@@ -4,6 +4,8 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from credits.models import Balance, SyncSubscription, Transaction
 from credits.sync import cloud_sync
 from tests.api import Answer, Caller, at_once, statuses
@@ -64,6 +66,7 @@ def test_fault_6_five_charge_recurring_at_once_over_twenty_due(
     assert charged_users() == dict.fromkeys(users, 1)
 
 
+@pytest.mark.slow
 def test_two_workers_and_the_http_trigger_at_once_over_a_thousand_due(
     committed: None, service: Caller
 ) -> None:

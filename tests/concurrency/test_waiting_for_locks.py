@@ -31,6 +31,7 @@ def test_a_spend_does_not_wait_for_ever_and_can_be_sent_again(service: Caller) -
     assert Balance.objects.get(pk="alice").posted == 9
 
 
+@pytest.mark.slow
 def test_others_of_a_locked_user_are_refused_at_once_and_nobody_else_waits(
     service: Caller, settings: Any
 ) -> None:
@@ -60,6 +61,7 @@ def test_others_of_a_locked_user_are_refused_at_once_and_nobody_else_waits(
     assert Balance.objects.get(pk="bob").posted == 8
 
 
+@pytest.mark.slow
 def test_settlements_of_one_locked_user_leave_threads_to_others(
     service: Caller, settings: Any
 ) -> None:
@@ -82,6 +84,7 @@ def test_settlements_of_one_locked_user_leave_threads_to_others(
     assert Balance.objects.get(pk="alice").held == 6
 
 
+@pytest.mark.slow
 def test_while_no_write_ends_others_are_refused_and_reads_go_on(
     service: Caller, settings: Any
 ) -> None:

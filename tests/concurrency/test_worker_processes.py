@@ -14,6 +14,7 @@ from threading import Event, Thread
 
 import psutil
 import psycopg
+import pytest
 from django.db import connection, transaction
 from django.db.models import Count
 
@@ -60,6 +61,7 @@ def wait_until(true: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_a_worker_killed_and_one_stopped_amid_1000_renewals_leave_1000_charges(
     committed: None,
 ) -> None:
@@ -96,6 +98,7 @@ with transaction.atomic():
 """
 
 
+@pytest.mark.slow
 def test_a_process_frozen_in_a_transaction_loses_its_locks(committed: None) -> None:
     give("alice", 10)
     command = [sys.executable, "-W", "ignore", "manage.py", "shell", "-v0", "-c", FREEZES]
@@ -125,6 +128,7 @@ def test_a_transaction_may_be_idle_for_a_minute(db: None) -> None:
         assert cursor.fetchone() == ("1min",)
 
 
+@pytest.mark.slow
 def test_a_worker_stopped_amid_its_work_keeps_one_row_from_the_others(committed: None) -> None:
     """It held a batch of gifts and their creators' balances, and nobody else could expire them."""
     now = datetime.now(UTC)
@@ -151,6 +155,7 @@ def test_a_worker_stopped_amid_its_work_keeps_one_row_from_the_others(committed:
     assert set(Balance.objects.values_list("posted", flat=True)) == {3}
 
 
+@pytest.mark.slow
 def test_sigterm_ends_a_worker_whose_receiver_drips(committed: None) -> None:
     """A byte a second is no time-out for a socket."""
     with transaction.atomic():
@@ -191,6 +196,7 @@ def dripping() -> Iterator[tuple[str, Event]]:
             listener.shutdown(socket.SHUT_RDWR)
 
 
+@pytest.mark.slow
 def test_sigterm_ends_a_worker_whose_database_is_frozen() -> None:
     with temporary_server() as database:
         environment = {**os.environ, "DATABASE_URL": database}

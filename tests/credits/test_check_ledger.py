@@ -19,21 +19,21 @@ T = "credits.transactions"
 B = "credits.balances"
 POSTED = "posted is the sum of the transactions"
 HELD = "held is the sum of the open reservations"
-TOTALS = "the lifetime totals are what the transactions made them"
+TOTALS = "the lifetime totals match the transactions"
 CHAIN = "the chain of transactions has no gap"
 COUNT = "the balance counts its transactions"
-GIVEN_BACK = "what is given back does not exceed its original"
-COMMITTED = "a committed reservation took what its transaction says"
+GIVEN_BACK = "what is given back is at most its original"
+COMMITTED = "a committed reservation matches its transaction"
 USAGE = "usage statistics count every usage"
 OWNED = "every row belongs to a balance"
 # By test_sync_books.py and the tests of gifts.
 TRIED_ELSEWHERE = {
     "usage statistics add up to all usages",
     "a priced entry names an operation of the catalogue",
-    "the newest charge of Cloud Sync is the period that is paid",
+    "the newest charge of Cloud Sync is for the paid period",
     "a paid purchase has exactly its credits",
-    "what went back took its credits",
-    "claw-backs follow the money that went back",
+    "each refund or dispute matches its claw-backs",
+    "claw-backs match the money that went back",
     *gifts.books.RULES,
 }
 
@@ -125,7 +125,7 @@ DAMAGES = [
     ),
     (
         [f"UPDATE {B} SET last_number = 5"],
-        [(COUNT, "the last transaction is 4, the balance says 5")],
+        [(COUNT, "the last transaction is 4, the balance has 5")],
     ),
     (
         [
@@ -133,11 +133,11 @@ DAMAGES = [
             f"UPDATE {T} SET balance_before = 102, balance_after = 99 WHERE number = 4",
             f"UPDATE {B} SET posted = 99, total_spent = 1",
         ],
-        [(GIVEN_BACK, "12.0000 came back of transaction 2, which moved -10.0000")],
+        [(GIVEN_BACK, "12.0000 was given back of transaction 2, which moved -10.0000")],
     ),
     (
         [f"UPDATE {T} SET related_id = (SELECT id FROM {T} WHERE number = 1) WHERE number = 3"],
-        [(GIVEN_BACK, "2.0000 came back of transaction 1, which moved 100.0000")],
+        [(GIVEN_BACK, "2.0000 was given back of transaction 1, which moved 100.0000")],
     ),
     (
         ["UPDATE credits.reservations SET committed_amount = 4 WHERE status = 'committed'"],
@@ -241,7 +241,7 @@ def test_one_user_can_be_checked_alone(
     of_alice = check(capsys, "--user=alice")
 
     assert of_bob == (0, ["The books close."], "")
-    sentence = f"User alice: the last transaction is 4, the balance says 5 ({COUNT})."
+    sentence = f"User alice: the last transaction is 4, the balance has 5 ({COUNT})."
     assert of_alice == (1, [sentence], "1 discrepancies\n")
 
 

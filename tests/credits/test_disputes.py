@@ -15,11 +15,14 @@ from credits.models import Purchase, Return, Transaction
 from credits.payments import money_back, stripe_facts
 from credits.payments.stripe_facts import MoneyBack, UnreadableObject
 from tests.credits.test_returns import NOW, balance, paid, went_back
+from tests.quick import at_most
 
 pytestmark = pytest.mark.django_db
 
 ANY_ORDER = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=at_most(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 
@@ -88,6 +91,7 @@ def test_a_dispute_lost_in_part_after_a_refund_leaves_nothing_in_every_order(
     price=st.integers(1, 999),
     data=st.data(),
 )
+@pytest.mark.slow
 def test_every_report_leaves_exactly_the_share_of_the_cents_that_stand(
     amount: Decimal, price: int, data: st.DataObject
 ) -> None:

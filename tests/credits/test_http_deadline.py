@@ -31,6 +31,7 @@ def assert_ends(url: str, verify: str | bool = True) -> None:
 @pytest.mark.parametrize(
     "behave", [slow_server.hang, slow_server.drip_head, slow_server.drip_body, slow_server.flood]
 )
+@pytest.mark.slow
 def test_a_slow_or_endless_answer_is_given_up(behave: Behaviour) -> None:
     with serving(behave) as server:
         assert_ends(server.url)

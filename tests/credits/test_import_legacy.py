@@ -184,7 +184,7 @@ def test_without_a_file_the_report_is_on_the_screen(
     )
     assert any(line.endswith("counted from the transactions (usage dates).") for line in lines)
     assert ["found:", "difference", "1"] in [line.split() for line in lines]
-    assert lines[-1] == "The books close, and every balance is the source's."
+    assert lines[-1] == "The books close, and every balance equals the source's."
 
 
 def test_a_balance_that_is_not_the_sources_fails_the_run(
@@ -199,7 +199,7 @@ def test_a_balance_that_is_not_the_sources_fails_the_run(
 
     said = capsys.readouterr().err
     assert code == 1
-    assert "User alice: the balance is 101.0000, the source's 100." in said
+    assert "User alice: the balance is 101.0000, but 100 in the source." in said
     assert "User alice: posted is 101.0000, the transactions sum up to 100.0000" in said
     call_command("backfill_balances", "--apply")
     assert run(source, "--apply", report=report) == 0

@@ -1,5 +1,6 @@
 """The import of what the rules here would never have let in."""
 
+import random
 from pathlib import Path
 
 import psycopg
@@ -7,6 +8,7 @@ import pytest
 from django.core.management import CommandError
 from psycopg.conninfo import make_conninfo
 
+from credits import labels
 from credits.models import (
     Balance,
     StripeCustomer,
@@ -199,3 +201,21 @@ def test_a_table_that_may_not_be_read_is_not_taken_for_a_missing_one(
             there.execute(f"DROP ROLE {role}")
 
     assert not Balance.objects.exists()
+
+
+def test_ids_that_no_request_can_name_are_imported_and_named(
+    source: str, earlier: Earlier, report: Path
+) -> None:
+    characters = [chr(code) for code in (*range(1, 0x3200), *range(0xFE00, 0xFFFE))]
+    users = [user for one in characters for user in (f"{one}u", f"u{one}u", f"u{one}")]
+    odd = {user for user in users if labels.error_for_user_id(user)}
+    plain = random.Random(3).sample(sorted(set(users) - odd), 100)
+    for user in (*sorted(odd), *plain):
+        earlier.grant(user, 1)
+    earlier.flush(source)
+
+    assert run(source, "--apply", report=report) == 0
+
+    named_ids = [row["user_id"] for row in findings(report) if row["kind"] == "user id"]
+    assert {user.removeprefix("'") for user in named_ids} == odd  # a cell begins with no tab
+    assert len(available()) == len(odd) + 100

@@ -55,8 +55,8 @@ def test_credits_that_are_in_the_balance_explain_the_purchase(
 
     found = Purchase.objects.get()
     assert (found.status, found.quarantined_at) == ("completed", None)
-    entry = Transaction.objects.get(pk=found.transaction_id)
-    assert (entry.amount, entry.type, entry.cause) == (500, "purchase", f"purchase:{found.pk}")
+    entry = Transaction.objects.get(cause=f"purchase:{found.pk}")
+    assert (entry.amount, entry.type, entry.pk) == (500, "purchase", found.transaction_id)
     assert available() == {"alice": 507}
     assert named(report) == earlier.planted
     (sentence,) = sentences(report)

@@ -179,7 +179,7 @@ def test_books_that_do_not_close_are_an_error() -> None:
     with connection.cursor() as cursor:
         cursor.execute("UPDATE credits.balances SET posted = 9, total_earned = 9")
 
-    with pytest.raises(CommandError, match=r"miss the closing by -1\.0000"):
+    with pytest.raises(CommandError, match=r"differ from the closing by -1\.0000"):
         call_command("ledger_report", "--month=2026-10", stdout=StringIO())
 
 

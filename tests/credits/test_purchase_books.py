@@ -23,7 +23,7 @@ def tamper(sql: str) -> None:
 def disagreeing(purchase: Purchase, *, taken: str, cents: int) -> str:
     return (
         f"{purchase.user_id}: {taken} was taken of purchase {purchase.pk}, {cents} of its 500 "
-        "cents went back (claw-backs follow the money that went back)"
+        "cents went back (claw-backs match the money that went back)"
     )
 
 
@@ -60,7 +60,7 @@ def test_credits_without_a_paid_purchase_are_found(purchase: Purchase) -> None:
 
     assert [one.rpartition(" (")[2] for one in discrepancies()] == [
         "a paid purchase has exactly its credits)",
-        "claw-backs follow the money that went back)",
+        "claw-backs match the money that went back)",
     ]
 
 
@@ -70,7 +70,7 @@ def test_credits_that_the_ledger_did_not_take_are_found(purchase: Purchase) -> N
     assert discrepancies() == [
         (
             f"{purchase.user_id}: refund re_1 holds 100.0000, the ledger took 200.0000 "
-            "(what went back took its credits)"
+            "(each refund or dispute matches its claw-backs)"
         ),
         disagreeing(purchase, taken="100.0000", cents=100),
     ]

@@ -24,6 +24,7 @@ from credits.payments.stripe_api import PaymentUnavailable, RefusedByStripe
 from credits.payments.stripe_facts import MoneyBack, Payment
 from tests.api import at_once
 from tests.factories import package
+from tests.quick import at_most
 from tests.stripe import Stripe, deliver
 
 pytestmark = pytest.mark.django_db
@@ -84,7 +85,9 @@ def balance(purchase: Purchase) -> Decimal:
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=at_most(40),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     amount=st.decimals("0.0001", "99999", places=4),
@@ -106,13 +109,16 @@ def test_parts_are_proportional_and_sum_up_to_the_whole(amount: Decimal, parts: 
 
 
 @settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=at_most(80),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     amount=st.decimals("0.0001", "1000", places=4),
     cents=st.integers(3, 999),
     data=st.data(),
 )
+@pytest.mark.slow
 def test_the_balance_follows_the_money_in_every_order(
     amount: Decimal, cents: int, data: st.DataObject
 ) -> None:

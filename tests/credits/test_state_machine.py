@@ -23,6 +23,7 @@ from credits.ledger import books, ledger, reservations, spend_batches
 from credits.ledger.posting import IdempotencyKeyReused, InsufficientCredits, Memo, Origin
 from credits.ledger.spend_batches import Spend
 from credits.models import Balance, Reservation
+from tests.quick import at_most
 
 ZERO = Decimal(0)
 AMOUNTS = st.decimals("0.0001", "50", places=4).filter(bool)
@@ -407,7 +408,7 @@ def test_any_order_of_verbs_keeps_the_books() -> None:
     run_state_machine_as_test(
         Ledger,
         settings=settings(
-            max_examples=40,
+            max_examples=at_most(40),
             stateful_step_count=50,
             deadline=None,
             suppress_health_check=list(HealthCheck),

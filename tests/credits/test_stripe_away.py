@@ -130,6 +130,7 @@ def test_while_calls_wait_in_vain_no_other_is_begun_and_spends_go_on(
 
 
 @pytest.mark.parametrize("behave", [slow_server.drip_head, slow_server.drip_body])
+@pytest.mark.slow
 def test_a_dripping_stripe_is_given_up(
     alice: Caller, starter: Package, settings: Any, behave: slow_server.Behaviour
 ) -> None:

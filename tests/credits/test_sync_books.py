@@ -15,7 +15,7 @@ from tests.factories import give, subscribe
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2027, 1, 31, 9, 30, 0, 123, tzinfo=UTC)
-RULE = "the newest charge of Cloud Sync is the period that is paid"
+RULE = "the newest charge of Cloud Sync is for the paid period"
 
 
 @pytest.mark.breaks_the_books

@@ -191,6 +191,7 @@ def test_one_run_renews_at_most_its_limit_the_oldest_first() -> None:
     assert (posted("syncer-0000"), posted("syncer-0001")) == (5, 0)
 
 
+@pytest.mark.slow
 def test_two_years_of_every_month_end_for_every_interval() -> None:
     starts = [month_end(2027, month) for month in range(3, 15)]
     intervals = {"monthly": 1, "quarterly": 3, "yearly": 12}

@@ -117,7 +117,6 @@ def test_an_open_reservation_is_no_transaction(alice: Caller) -> None:
 def test_a_page_is_what_was_asked_for_and_at_most_200_rows(
     alice: Caller, query: str, expected: list[int]
 ) -> None:
-    """Fault 32."""
     grow("alice", 260)
 
     assert numbers(alice.get(f"transactions{query}")) == expected
@@ -221,7 +220,7 @@ def test_filters_choose_rows(alice: Caller, query: str, expected: list[int]) -> 
     ],
 )
 def test_what_cannot_be_asked_is_refused_by_name(alice: Caller, query: str, field: str) -> None:
-    """Fault 32: `limit=-1` and `limit=abc` returned all rows."""
+    """In the earlier service, `limit=-1` and `limit=abc` returned all rows."""
     give("alice", 10)
 
     answer = alice.get(f"transactions?{query}")

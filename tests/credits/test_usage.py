@@ -46,7 +46,7 @@ def test_usages_are_summed_by_app_and_day(alice: Caller) -> None:
 
 
 def test_a_day_ends_at_midnight_utc(alice: Caller) -> None:
-    """Fault 37: days were those of the server's time zone."""
+    """The earlier service used the days of the server's time zone."""
     give("alice", 10)
     midnight = datetime(2026, 11, 23, tzinfo=UTC)
     tokyo = timezone(timedelta(hours=9))
@@ -159,9 +159,9 @@ def test_a_longer_or_backward_span_is_refused(alice: Caller, query: str) -> None
     assert answer.status_code == 400
     assert answer.json() == {
         "statusCode": 400,
-        "message": "from must not be after to, and at most 366 days before it",
+        "message": "from must not be after to, nor more than 366 days before it",
         "code": "invalid_span",
-        "details": {"from": ["from must not be after to, and at most 366 days before it"]},
+        "details": {"from": ["from must not be after to, nor more than 366 days before it"]},
     }
 
 

@@ -290,7 +290,7 @@ def test_not_even_erasure_changes_a_price() -> None:
 
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL credits.erasing = 'on'")
-        with pytest.raises(IntegrityError, match="only added to"), transaction.atomic():
+        with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
             Transaction.objects.filter(type="usage").update(unit_cost=2)
 
 

@@ -18,7 +18,6 @@ pytestmark = pytest.mark.django_db
 
 
 def test_the_credits_come_back_and_lower_what_was_spent(ivan: Caller) -> None:
-    """Fault 12."""
     give("ivan", 100)
     made = gift("ivan", "9.0001")
 
@@ -141,7 +140,8 @@ def test_a_final_state_is_final(change: dict[str, Any]) -> None:
     made = gift("ivan")
     redeem(made, "judy")
 
-    with pytest.raises(IntegrityError, match="final state is final"), transaction.atomic():
+    refused = pytest.raises(IntegrityError, match="status of a gift may change, and only once")
+    with refused, transaction.atomic():
         GiftCode.objects.filter(pk=made.pk).update(**change)
 
 
@@ -152,7 +152,7 @@ def test_an_active_gift_changes_nothing_but_its_state(change: dict[str, Any]) ->
     give("ivan", 10)
     made = gift("ivan")
 
-    with pytest.raises(IntegrityError, match="a gift is fixed"), transaction.atomic():
+    with pytest.raises(IntegrityError, match="only the status of a gift"), transaction.atomic():
         GiftCode.objects.filter(pk=made.pk).update(**change)
 
 
@@ -160,9 +160,9 @@ def test_redemptions_and_gifts_are_never_deleted() -> None:
     give("ivan", 10)
     redeem(gift("ivan"), "judy")
 
-    with pytest.raises(IntegrityError, match="only added to"), transaction.atomic():
+    with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
         GiftRedemption.objects.update(redeemer_id="mallory")
-    with pytest.raises(IntegrityError, match="only added to"), transaction.atomic():
+    with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
         GiftRedemption.objects.all()._raw_delete("default")
-    with pytest.raises(IntegrityError, match="a gift is fixed"), transaction.atomic():
+    with pytest.raises(IntegrityError, match="only the status of a gift"), transaction.atomic():
         GiftCode.objects.all()._raw_delete("default")

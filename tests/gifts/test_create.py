@@ -100,7 +100,6 @@ def test_the_web_clients_aliases_are_understood(ivan: Caller) -> None:
 def test_codes_are_10_characters_of_the_alphabet_from_a_cryptographic_source(
     ivan: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fault 24."""
     give("ivan", 10)
     drawn: list[str] = []
 
@@ -134,7 +133,6 @@ def test_nobody_gives_what_they_do_not_have(ivan: Caller) -> None:
 
 
 def test_a_personalized_gift_needs_a_target_email(ivan: Caller) -> None:
-    """Fault 19."""
     give("ivan", 10)
 
     for email in ({}, {"targetEmail": None}, {"targetEmail": ""}):
@@ -302,7 +300,6 @@ def test_20_creations_with_one_key_at_once_are_one_gift(ivan: Caller) -> None:
 def test_the_creators_name_is_the_tokens_and_never_an_email_address(
     name: str | None, shown: str | None
 ) -> None:
-    """Fault 21."""
     give("ivan", 10)
 
     answer = create(gifts_of("ivan", name=name, email="ivan@example.test"))

@@ -26,7 +26,6 @@ def expire(now: datetime = NOW, limit: int = 1000) -> int:
 
 
 def test_the_credits_come_back_to_the_last_ten_thousandth() -> None:
-    """Fault 22."""
     give("ivan", "10.1234")
     made = gift("ivan", "9.1234", at=NOW - timedelta(days=7), days=7)
 
@@ -139,7 +138,6 @@ def test_expire_against_redeem_gives_the_credits_to_exactly_one(judy: Caller) ->
 
 
 def test_the_last_millisecond_redeems_and_the_next_does_not() -> None:
-    """Fault 22."""
     give("ivan", 20)
     now = datetime.now(UTC)
     last, late = gift("ivan", at=now, days=1), gift("ivan", at=now, days=1)

@@ -41,7 +41,6 @@ def test_an_invalid_token_does_not_matter() -> None:
 
 
 def test_no_email_address_is_shown_to_strangers(stranger: Caller) -> None:
-    """Fault 21."""
     give("ivan", 10)
     sender = gifts_of("ivan", name="ivan@example.test", email="ivan@example.test")
     body = {"totalCredits": 5, "type": "personalized", "targetEmail": "kate@example.test"}
@@ -65,7 +64,6 @@ def test_what_became_of_a_gift_is_shown(stranger: Caller) -> None:
 
 
 def test_a_gift_is_expired_from_its_first_millisecond(stranger: Caller) -> None:
-    """Fault 22."""
     give("ivan", 10)
     now = datetime.now(UTC)
     made = gift("ivan", at=now - timedelta(days=1), days=1)

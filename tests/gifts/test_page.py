@@ -81,7 +81,6 @@ def test_one_credit_is_a_credit() -> None:
 
 
 def test_an_unnamed_creator_is_somebody_and_no_email_address_is_shown() -> None:
-    """Fault 21."""
     give("ivan", 10)
     sender = gifts_of("ivan", name="ivan@example.test", email="ivan@example.test")
     body = {"totalCredits": 5, "type": "personalized", "targetEmail": "kate@example.test"}
@@ -198,7 +197,6 @@ def test_an_unknown_code_meets_a_friendly_page(code: str, language: str, headlin
 
 
 def test_a_machine_that_tries_codes_meets_a_friendly_429(imported: GiftCode) -> None:
-    """Fault 24."""
     answers = [page(code_format.new_code()) for _ in range(31)]
     hit = page("RVZ5JG", "de")
 
@@ -229,3 +227,16 @@ def test_the_api_has_no_language(stranger: Caller, settings: Any) -> None:
     assert answer.json()["message"] == "Missing or invalid Authorization header"
     assert "Content-Language" not in answer
     assert not {name for name in settings.MIDDLEWARE if "locale" in name or "session" in name}
+
+
+def test_the_qr_code_of_a_link_is_an_image() -> None:
+    answer = page("abcde-fghjk.svg")
+
+    assert (answer.status_code, answer["Content-Type"]) == (200, "image/svg+xml")
+    assert answer.content == page("ABCDEFGHJK.svg").content
+    assert answer.content != page("ABCDEFGHJM.svg").content
+    assert b"<svg" in answer.content
+
+
+def test_no_image_is_made_of_what_is_not_a_code() -> None:
+    assert page("nothing.svg").status_code == 404

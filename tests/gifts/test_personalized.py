@@ -21,7 +21,6 @@ def pending(service: Caller, **body: Any) -> Answer:
 
 
 def test_only_the_address_redeems_it(judy: Caller, kate: Caller) -> None:
-    """Fault 19."""
     give("ivan", 10)
     made = gift("ivan", target_email=KATE)
 
@@ -34,7 +33,6 @@ def test_only_the_address_redeems_it(judy: Caller, kate: Caller) -> None:
 
 @pytest.mark.parametrize("email", ["KATE@Example.TEST", " kate@example.test "])
 def test_case_and_spaces_do_not_matter(email: str) -> None:
-    """Fault 22."""
     give("ivan", 10)
     made = gift("ivan", target_email="Kate@example.TEST")
 
@@ -73,7 +71,6 @@ def test_somebody_else_learns_nothing_of_what_became_of_it(judy: Caller) -> None
 
 
 def test_the_creator_of_it_does_not_redeem_it(ivan: Caller) -> None:
-    """Fault 20."""
     give("ivan", 10)
     made = gift("ivan", target_email="ivan@example.test")
 
@@ -98,7 +95,6 @@ def test_what_waits_for_an_address_arrives_when_its_owner_registers(service: Cal
 
 
 def test_only_what_was_really_redeemed_counts(service: Caller) -> None:
-    """Fault 22."""
     give("ivan", 100)
     give("kate", 10)
     gift("ivan", 10, target_email=KATE, at=datetime.now(UTC) - timedelta(days=2), days=1)

@@ -118,7 +118,6 @@ def test_a_cancelled_gift_is_not_redeemed(ivan: Caller, judy: Caller) -> None:
 
 
 def test_ones_own_gift_is_not_redeemed(ivan: Caller) -> None:
-    """Fault 20."""
     give("ivan", 10)
     made = gift("ivan")
 
@@ -238,7 +237,6 @@ def test_20_users_redeem_one_gift_at_once_and_one_gets_it() -> None:
 
 @pytest.mark.usefixtures("committed")
 def test_a_new_user_redeems_5_gifts_at_once(judy: Caller) -> None:
-    """Fault 23."""
     give("ivan", 50)
     codes = [gift("ivan", 10).code for _ in range(5)]
 

@@ -44,7 +44,6 @@ def refused(address: str, code: str = "ABCDEFGHJKLM", now: datetime = NOW) -> in
 
 
 def test_a_guessing_attack_on_look_ups_meets_429(stranger: Caller) -> None:
-    """Fault 24."""
     give("ivan", 10)
     made = gift("ivan")
 
@@ -58,7 +57,6 @@ def test_a_guessing_attack_on_look_ups_meets_429(stranger: Caller) -> None:
 
 
 def test_a_guessing_attack_on_redeeming_meets_429(judy: Caller) -> None:
-    """Fault 24."""
     give("ivan", 10)
     made = gift("ivan")
 

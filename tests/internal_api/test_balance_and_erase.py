@@ -58,7 +58,6 @@ def test_any_printable_id_stands_in_the_path(service: Caller, user_id: str) -> N
 
 
 def test_to_ask_for_a_balance_makes_no_row(service: Caller) -> None:
-    """Fault 35."""
     answer = service.get("balance/nobody")
 
     assert answer.json() == {
@@ -261,5 +260,5 @@ def test_a_reservation_whose_time_is_over_does_not_stop_erasure() -> None:
 def test_history_is_closed_again_after_an_erasure(service: Caller, kate: str) -> None:
     service.delete(f"balance/{quote(kate, safe='')}")
 
-    with pytest.raises(IntegrityError, match="transactions are only added to: UPDATE refused"):
+    with pytest.raises(IntegrityError, match="transactions are append-only: UPDATE rejected"):
         Transaction.objects.update(description="changed")

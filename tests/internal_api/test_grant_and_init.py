@@ -47,7 +47,6 @@ def test_a_grant_without_a_description_says_its_reason(service: Caller) -> None:
 
 
 def test_one_reference_gives_once(service: Caller) -> None:
-    """Fault 3."""
     first = service.post("grant", grant(100)).json()
     spend("alice", 30)
 

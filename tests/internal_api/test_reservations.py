@@ -226,7 +226,7 @@ def test_more_than_was_reserved_is_not_committed(service: Caller) -> None:
 
     answer = service.post("commit", settle(held, amount=8.0001))
 
-    assert refused(answer) == (400, "exceeds_reservation", "More than was reserved")
+    assert refused(answer) == (400, "exceeds_reservation", "The amount exceeds the reservation")
     assert totals() == (200, 8, 0)
 
 

@@ -85,7 +85,7 @@ def test_a_key_without_the_scope_changes_nothing(scope: str) -> None:
     assert answer.status_code == 403
     assert answer.json() == {
         "statusCode": 403,
-        "message": "The service key lacks a scope",
+        "message": "The service key lacks the required scope",
         "code": "scope_missing",
         "error": "Forbidden",
         "details": {"scope": scope},
@@ -190,13 +190,13 @@ def test_the_last_use_is_visible(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("name", "terms", "text"),
     [
-        ("", Terms(["use"]), "The name has"),
-        ("x" * 65, Terms(["use"]), "The name has"),
-        (" chat", Terms(["use"]), "The name has"),
-        ("chat\u200b", Terms(["use"]), "The name has"),
+        ("", Terms(["use"]), "The name must have"),
+        ("x" * 65, Terms(["use"]), "The name must have"),
+        (" chat", Terms(["use"]), "The name must have"),
+        ("chat\u200b", Terms(["use"]), "The name must have"),
         ("chat", Terms([]), "at least one scope"),
         ("chat", Terms(["everything"]), "Unknown scopes: everything"),
-        ("chat", Terms(["use"], daily_grants=Decimal(-1)), "not negative"),
+        ("chat", Terms(["use"], daily_grants=Decimal(-1)), "must not be negative"),
         ("chat", Terms(["use"], expires_at=NOW), "in the past"),
     ],
 )

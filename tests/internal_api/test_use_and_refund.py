@@ -153,7 +153,7 @@ def test_a_key_of_a_spend_settles_no_reservation(service: Caller) -> None:
 
 
 def test_an_empty_key_is_no_key(service: Caller) -> None:
-    """Fault 11: an empty key worked once and then gave 500 to everybody."""
+    """In the earlier service, an empty key worked once and then caused 500 for everybody."""
     give("alice", 10)
 
     in_body = [service.post("use", use(1, userId="alice", idempotencyKey="")) for _ in range(2)]
@@ -167,7 +167,7 @@ def test_an_empty_key_is_no_key(service: Caller) -> None:
 
 
 def test_keys_are_the_users_own(service: Caller) -> None:
-    """Fault 10: the second user received the first one's transaction and was not charged."""
+    """The earlier service returned the first user's transaction to the second user."""
     give("alice", 10)
     give("bob", 20)
 
@@ -180,7 +180,7 @@ def test_keys_are_the_users_own(service: Caller) -> None:
 
 
 def test_a_refund_gives_used_credits_back(service: Caller) -> None:
-    """Fault 12: a refund raised `totalEarned`; it lowers `totalSpent`."""
+    """A refund lowers `totalSpent`. In the earlier service it raised `totalEarned`."""
     give("alice", 200)
     spend("alice", 5)
 
@@ -224,7 +224,7 @@ def test_what_a_refund_has_beyond_what_was_spent_counts_as_earned(service: Calle
 
 
 def test_the_same_key_refunds_once(service: Caller) -> None:
-    """Fault 12: refunds were not idempotent."""
+    """Refunds were not idempotent in the earlier service."""
     give("alice", 100)
     spend("alice", 5)
     body = refund(2, idempotencyKey="r1")

@@ -12,7 +12,7 @@ from tests.declared import operations
 from tests.environment import PROVIDER, SERVICE_KEY
 from tests.factories import package
 from tests.recording import Normalizer
-from tests.stripe import Stripe, sign
+from tests.stripe import SECRET, Stripe, sign
 
 pytestmark = pytest.mark.django_db
 
@@ -144,7 +144,7 @@ def purchases(record: Recorder, alice: Caller, stripe: Stripe) -> None:
     stripe.pay(started["purchaseId"])
     (event,) = [one for one in stripe.events() if one["type"] == "payment_intent.succeeded"]
     payload = json.dumps(event).encode()
-    answer = Caller({"Stripe-Signature": sign(payload, "whsec_the_tests")}, prefix="/api/v1/").post(
+    answer = Caller({"Stripe-Signature": sign(payload, SECRET)}, prefix="/api/v1/").post(
         "webhooks/stripe", payload
     )
     record.examples["stripe_webhook"] = {
@@ -199,6 +199,8 @@ def examples(stripe: Stripe) -> dict[str, Any]:
     purchases(record, alice, stripe)
     gifts(record, alice, service)
     cloud_sync(record, alice, service)
+    for probe in ("health", "ready"):
+        record(probe, Caller({}, prefix="/"), probe)
     record("internal_erase", service, "internal/credits/balance/bob")
     return record.examples
 

@@ -251,3 +251,16 @@ def test_no_app_knows_the_composition_root() -> None:
 )
 def test_these_tests_see_a_write(code: str) -> None:
     assert rows_written(ast.parse(code))
+
+
+def test_modules_are_named_by_nouns() -> None:
+    nouns = {"posting", "bulk_posting", "encoding", "tracing", "key_ring"}
+    adjectives = {"pending"}  # gifts that wait for their recipient
+    found = {
+        path.stem
+        for app in APPS
+        for path in (ROOT / app).rglob("*.py")
+        if path.stem.endswith("ing")
+    }
+
+    assert found - nouns - adjectives == set()

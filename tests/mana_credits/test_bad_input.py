@@ -1,4 +1,4 @@
-"""Faults 25, 32, 35: whatever is sent, the answer says what is wrong and nothing is stored."""
+"""Invalid input: every answer names the error, and nothing is stored."""
 
 import json
 from typing import Any

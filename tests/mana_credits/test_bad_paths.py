@@ -1,4 +1,4 @@
-"""Faults 25, 32, 35: paths and queries that name nothing are refused in words."""
+"""Invalid paths and queries are rejected with a message that names the error."""
 
 from typing import Any
 

@@ -11,9 +11,9 @@ from tests.mana_credits.test_settings import IN_PRODUCTION, start
 
 SAFE: dict[str, Any] = {
     "SECRET_KEY": "a-secret-of-production-0123456789-abcdefghijklmnopqrstuvwxyz",
-    "MANA_SERVICE_KEYS": ["a-key-of-production", "the-next-key-of-production"],
+    "MANA_SERVICE_KEYS": ["a-key-of-production-9f2c", "the-next-key-of-production"],
     "STRIPE_SECRET_KEY": "sk_live_of_production",
-    "STRIPE_WEBHOOK_SECRETS": ["whsec_of_production"],
+    "STRIPE_WEBHOOK_SECRETS": ["whsec_of_production_7Qm2xK9v"],
     "STRIPE_API_BASE": "",
     "ALLOWED_HOSTS": ["credits.example.com", "localhost"],
     "BASE_URL": "https://credits.example.com",
@@ -45,8 +45,16 @@ def test_safe_settings_pass(safe: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "fault"),
     [
-        ("SECRET_KEY", "x" * 49, "E002"),
-        ("MANA_SERVICE_KEYS", ["a-key-of-production", "short"], "E003"),
+        ("SECRET_KEY", "7Qm2xK9vTz4Lc8Rw5Hn3-pYd6Jf1Gs0Bu-eXaVkWqZoMiN4t"[:49], "E002"),
+        ("MANA_SERVICE_KEYS", ["a-key-of-production-9f2c", "aQ7-zK2.mX9_bT4"], "E003"),
+        ("MANA_SERVICE_KEYS", ["a-key-of-production-9f2c", "x" * 64], "E011"),
+        ("MANA_SERVICE_KEYS", ["0123456789abcdefghijklmnopqrstuvwxyz"], "E011"),
+        ("MANA_SERVICE_KEYS", ["changeme-changeme-changeme-changeme-"], "E011"),
+        ("SECRET_KEY", "abcdefghijklmnopqrstuvwxyz0123456789" * 2, "E011"),
+        ("SECRET_KEY", "the-secret-" * 8, "E011"),
+        ("STRIPE_WEBHOOK_SECRETS", ["whsec_of_production_7Qm2xK9v", "whsec_test"], "E011"),
+        ("STRIPE_WEBHOOK_SECRETS", ["whsec_"], "E011"),
+        ("ADMIN_REQUIRE_2FA", False, "E012"),
         ("ALLOWED_HOSTS", ["credits.example.com", "*"], "E005"),
         ("STRIPE_SECRET_KEY", "sk_test_0123456789", "W001"),
         ("STRIPE_SECRET_KEY", "rk_test_0123456789", "W001"),

@@ -104,6 +104,7 @@ def examples(page: Path) -> list[Example]:
 
 @pytest.mark.usefixtures("committed")
 @pytest.mark.parametrize("page", WITH_EXAMPLES, ids=lambda path: path.name)
+@pytest.mark.slow
 def test_what_a_page_says_to_type_works(page: Path) -> None:
     seed()
     seed_packages()

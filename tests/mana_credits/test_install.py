@@ -112,6 +112,7 @@ def locked(index: Path) -> list[Path]:
     return [index / f"{name}-py3-none-any.whl" for name in (*names, *wholes)]
 
 
+@pytest.mark.slow
 def test_newer_releases_on_the_index_change_nothing(clone: Clone, index: Path) -> None:
     parser = source(index, "gunicorn-h1c", "0.6", compiles=True)
 
@@ -131,6 +132,7 @@ def test_newer_releases_on_the_index_change_nothing(clone: Clone, index: Path) -
     assert (clone.folder / ".venv/installed").exists()
 
 
+@pytest.mark.slow
 def test_a_lock_with_a_hole_is_refused_and_the_missing_package_named(
     clone: Clone, index: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""The keys of mana-auth: fetched seldom, kept while it is down (fault 30)."""
+"""The keys of mana-auth: rarely fetched, and cached while it is down."""
 
 import json
 import time
@@ -297,6 +297,7 @@ def test_without_keys_50_requests_make_one_fetch_and_one_of_them_waits(
 
 
 @pytest.mark.parametrize("behave", [slow_server.drip_head, slow_server.drip_body])
+@pytest.mark.slow
 def test_a_dripping_auth_server_holds_up_nobody_with_a_known_key(
     slow_auth: SlowServer, behave: slow_server.Behaviour, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -214,6 +214,7 @@ CONNECTIONS = "mana_credits_database_connections"
 
 
 @pytest.mark.usefixtures("committed")
+@pytest.mark.slow
 def test_the_pools_of_all_processes_are_summed(counts: Path) -> None:
     with running.service(WEB_CONCURRENCY="2", PROMETHEUS_MULTIPROC_DIR=str(counts)) as service:
         deadline = time.monotonic() + 15
@@ -232,6 +233,7 @@ def test_the_pools_of_all_processes_are_summed(counts: Path) -> None:
 
 
 @pytest.mark.usefixtures("committed")
+@pytest.mark.slow
 def test_renewed_workers_lose_neither_requests_nor_counts(counts: Path) -> None:
     give("alice", 1000)
     with running.service(

@@ -1,16 +1,21 @@
-"""What operators and machines ask: alive, ready, metrics, the description of the API (fault 31)."""
+"""The routes for monitoring and the API's description: `/health`, `/ready`, `/metrics`, schema."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Never
+from unittest.mock import Mock, patch
 
 import pytest
 from django.contrib.staticfiles import finders
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.renderers import OpenApiJsonRenderer
 from drf_spectacular.validation import validate_schema
 from psycopg_pool import PoolTimeout
 
+from mana_credits.api import schema
 from tests import running
 from tests.api import Answer, Caller, at_once, use
 from tests.factories import give
@@ -139,6 +144,7 @@ def test_requests_are_counted_by_route_and_no_user_is_named(
 
 
 @pytest.mark.usefixtures("committed")
+@pytest.mark.slow
 def test_the_metrics_are_those_of_all_workers(tmp_path: Path) -> None:
     give("alice", 100)
     counts = tmp_path / "metrics"
@@ -174,6 +180,41 @@ def test_the_schema_is_openapi_and_the_one_in_the_repository(anonymous: Caller) 
     validate_schema(parsed)  # type: ignore[no-untyped-call]
     assert parsed["openapi"] == "3.1.0"
     assert "/api/v1/internal/credits/reserve" in parsed["paths"]
+
+
+@pytest.fixture
+def generated() -> Iterator[Mock]:
+    """Count the schemas that are generated from here on."""
+    schema._generated.cache_clear()
+    real = SchemaGenerator.get_schema
+    with patch.object(SchemaGenerator, "get_schema", autospec=True, side_effect=real) as counted:
+        yield counted
+
+
+def test_the_schema_is_generated_once_per_format_and_not_sent_to_a_client_that_has_it(
+    anonymous: Caller, generated: Mock
+) -> None:
+    json_type = "application/vnd.oai.openapi+json"
+
+    answers = [anonymous.get("/api/schema", Accept=kind) for kind in ("*/*", json_type) * 2]
+    known = {"If-None-Match": answers[0]["ETag"]}
+    again = anonymous.get("/api/schema", **known)
+    in_json = anonymous.get("/api/schema", Accept=json_type, **known)
+
+    assert generated.call_count == 2
+    assert answers[0]["Content-Type"] == "application/vnd.oai.openapi; charset=utf-8"
+    assert answers[1]["Content-Type"] == json_type
+    assert "Accept" in answers[0]["Vary"]
+    assert answers[0].content == answers[2].content != answers[1].content == answers[3].content
+    assert (again.status_code, again.content) == (304, b"")
+    assert in_json.status_code == 200
+
+
+def test_the_schema_is_generated_once_for_requests_at_the_same_time(generated: Mock) -> None:
+    documents = at_once(4, lambda _: schema.document(OpenApiJsonRenderer))
+
+    assert generated.call_count == 1
+    assert len(set(documents)) == 1
 
 
 def test_the_page_of_the_api_loads_nothing_from_elsewhere(anonymous: Caller) -> None:

@@ -14,7 +14,11 @@ from bench.chaos import experiments
 from bench.chaos.experiment import Experiment, Outcome
 from bench.chaos.table import keep, table
 from bench.failover.network import Address, to_the_primary
+from bench.failover.verdict import discrepancies
+from credits.models import Balance
 from mana_credits.dev.embedded_postgres import program, temporary_server, wait_until_ended
+from tests.factories import give
+from tests.running import database_of_the_test
 
 SERVES = """
 import psycopg, time
@@ -153,3 +157,15 @@ def test_haproxy_leads_to_the_members_of_the_rehearsal() -> None:
     assert "bind 127.0.0.1:5000\n" in text
     assert text.endswith("    server db1 127.0.0.1:5001 check port 8001\n")
     assert text.count("    server ") == 1
+
+
+@pytest.mark.usefixtures("committed")
+def test_the_books_of_each_server_are_counted() -> None:
+    give("alice", 10)
+    Balance.objects.filter(pk="alice").update(posted=11, total_earned=11)
+
+    wrong = discrepancies(database_of_the_test())
+    Balance.objects.filter(pk="alice").update(posted=10, total_earned=10)
+
+    assert wrong > 0
+    assert discrepancies(database_of_the_test()) == 0

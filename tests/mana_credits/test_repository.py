@@ -27,11 +27,21 @@ def test_the_hooks_run_what_make_lint_runs_and_download_nothing() -> None:
     assert {hook["language"] for hook in repository["hooks"]} == {"system"}
 
 
+def test_only_make_test_leaves_slow_tests_out() -> None:
+    [quick] = recipe("test")
+    whole = [line for line in recipe("check") if "-m pytest" in line]
+
+    assert "--quick" in quick
+    assert len(whole) == 1
+    assert "--quick" not in whole[0]
+    assert "make check\n" in (ROOT / ".ci/run").read_text()
+
+
 def test_the_licence_is_the_one_that_the_project_names() -> None:
     text = (ROOT / "LICENSE").read_text()
 
     assert PROJECT["license"] == "Apache-2.0"
-    assert settings.SPECTACULAR_SETTINGS["LICENSE"]["identifier"] == PROJECT["license"]  # type: ignore[index]
+    assert settings.SPECTACULAR_SETTINGS["LICENSE"]["identifier"] == PROJECT["license"]
     assert re.search(r"Apache License\s+Version 2\.0, January 2004", text)
     assert "END OF TERMS AND CONDITIONS" in text
 

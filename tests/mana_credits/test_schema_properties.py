@@ -71,6 +71,7 @@ schema = schemathesis.openapi.from_wsgi("/api/schema", application)
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+@pytest.mark.slow
 def test_every_answer_is_one_that_the_schema_describes(case: Case[Any]) -> None:
     # Of an optional body, its absence counts as a violation there.
     absent = isinstance(case.body, NotSet)

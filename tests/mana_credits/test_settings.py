@@ -1,4 +1,4 @@
-"""What the service does not start without (fault 29)."""
+"""Settings without which the service does not start."""
 
 import os
 import runpy
@@ -12,13 +12,13 @@ from django.core.exceptions import ImproperlyConfigured
 PRODUCTION = {
     "SECRET_KEY": "a-secret-of-production-0123456789-abcdefghijklmnopqrstuvwxyz",
     "DATABASE_URL": "postgresql://localhost:1/unused",
-    "MANA_SERVICE_KEY": "a-key-of-production",
+    "MANA_SERVICE_KEY": "a-key-of-production-9f2c",
     "STRIPE_SECRET_KEY": "sk_live_of_production",
 }
 # Nothing is missing, nothing a developer's.
 IN_PRODUCTION = {
     **PRODUCTION,
-    "STRIPE_WEBHOOK_SECRET": "whsec_of_production",
+    "STRIPE_WEBHOOK_SECRET": "whsec_of_production_7Qm2xK9v",
     "ALLOWED_HOSTS": "credits.example.com",
     "BASE_URL": "https://credits.example.com",
     "MANA_AUTH_URL": "https://auth.example.com",
@@ -74,6 +74,45 @@ def test_an_empty_secret_is_a_missing_one(name: str) -> None:
     said = complaint(**{**PRODUCTION, name: ""})
 
     assert said == f"{name} is not set. The service does not start without it."
+
+
+DEVELOPER = {**PRODUCTION, "STRIPE_SECRET_KEY": "sk_test_0123456789", "DEBUG": "1"}
+
+
+@pytest.mark.parametrize("key", ["sk_live_0123456789", "rk_live_0123456789"])
+def test_debug_does_not_start_with_a_live_key(key: str) -> None:
+    said = complaint(**{**DEVELOPER, "STRIPE_SECRET_KEY": key})
+
+    assert said == (
+        "DEBUG is on and STRIPE_SECRET_KEY is a live key. The service does not start with both."
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "host"),
+    [
+        ("ALLOWED_HOSTS", "localhost,credits.example.com", "credits.example.com"),
+        ("ALLOWED_HOSTS", "*", "*"),
+        ("ALLOWED_HOSTS", ".example.com", ".example.com"),
+        ("ALLOWED_HOSTS", "8.8.8.8", "8.8.8.8"),
+        ("ALLOWED_HOSTS", "[2606:4700::1111]", "[2606:4700::1111]"),
+        ("BASE_URL", "https://credits.example.com/x", "credits.example.com"),
+    ],
+)
+def test_debug_does_not_start_at_a_public_host(name: str, value: str, host: str) -> None:
+    said = complaint(**{**DEVELOPER, name: value})
+
+    assert said.startswith(f"DEBUG is on and {host} is a public host (ALLOWED_HOSTS, BASE_URL).")
+
+
+@pytest.mark.parametrize(
+    "hosts", ["localhost", "web,127.0.0.1,[::1]", "192.168.1.7,10.0.0.5", "mana.localhost,x.test"]
+)
+def test_debug_starts_for_a_developer(hosts: str) -> None:
+    environment = {**DEVELOPER, "ALLOWED_HOSTS": hosts}
+
+    with patch.dict(os.environ, environment, clear=True):
+        assert runpy.run_path("mana_credits/settings.py")["DEBUG"] is True
 
 
 @pytest.mark.parametrize("keys", [",", " ", " , ,"])

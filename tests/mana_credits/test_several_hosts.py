@@ -91,6 +91,7 @@ def folder(server: str) -> str:
     return str(conninfo_to_dict(server)["host"])
 
 
+@pytest.mark.slow
 def test_the_one_that_can_be_written_to_is_taken_wherever_it_stands(
     servers: tuple[str, str],
 ) -> None:
@@ -100,6 +101,7 @@ def test_the_one_that_can_be_written_to_is_taken_wherever_it_stands(
         assert place(line) == place(turned) == folder(one)
 
 
+@pytest.mark.slow
 def test_the_pool_follows_when_another_server_takes_over(servers: tuple[str, str]) -> None:
     one, two = servers
     with connected(one, two) as line:

@@ -89,6 +89,7 @@ def test_a_request_that_drips_is_answered_and_others_in_the_meantime(service: Se
         assert [status_of(line) for line in lines[:2]] == [200, 200]
 
 
+@pytest.mark.slow
 def test_half_a_request_is_answered_with_408_after_its_time() -> None:
     with (
         running.service(WEB_CONCURRENCY="1", WEB_THREADS="1") as service,
@@ -127,6 +128,7 @@ def test_clients_that_read_nothing_keep_nobody_waiting(service: Service) -> None
 
 
 @pytest.mark.parametrize("sent", [b"", USE])
+@pytest.mark.slow
 def test_clients_that_ask_for_nothing_make_room_where_places_are_short(sent: bytes) -> None:
     limit = "--worker-connections 4"
     with (
@@ -143,6 +145,7 @@ def test_clients_that_ask_for_nothing_make_room_where_places_are_short(sent: byt
         assert running.fetch(kept, "GET", "/health", None, {})[0] == 200
 
 
+@pytest.mark.slow
 def test_an_answer_that_is_read_late_is_whole(service: Service) -> None:
     with ExitStack() as stack:
         line = open_line(stack, service)

@@ -1,4 +1,4 @@
-"""Whose token it is, and that no other token is anybody's (fault 34)."""
+"""User tokens: which are accepted, and for which user."""
 
 import base64
 import hmac

@@ -132,7 +132,7 @@ def environment(clone: Path, database: str, provider: IdentityProvider) -> dict[
         "SECRET_KEY": secrets.token_urlsafe(50),
         "MANA_SERVICE_KEY": SERVICE_KEY,
         "STRIPE_SECRET_KEY": "sk_test_rehearsal",
-        "STRIPE_WEBHOOK_SECRET": "whsec_rehearsal",
+        "STRIPE_WEBHOOK_SECRET": f"whsec_{secrets.token_hex(16)}",
         "STRIPE_API_BASE": "http://127.0.0.1:9",
         "DATABASE_URL": database,
         "DATABASE_BEHIND_POOLER": "1",

@@ -74,6 +74,7 @@ def test_events_that_come_before_the_payment_or_twice_change_nothing(tape: Tape)
     assert end(purchase) == ("disputed", 0)
 
 
+@pytest.mark.slow
 def test_every_part_of_the_events_leaves_nothing_in_every_order(tape: Tape) -> None:
     parts = [order for many in (1, 2, 3, 4) for order in permutations(range(4), many)]
     assert len(parts) == 64
@@ -89,6 +90,7 @@ def test_every_part_of_the_events_leaves_nothing_in_every_order(tape: Tape) -> N
                                  ("disputed", 0)), order  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MOVED)
 def test_parts_of_other_histories_end_by_the_newest_movement(
     stripe: Stripe, starter: Package, name: str
@@ -105,6 +107,7 @@ def test_parts_of_other_histories_end_by_the_newest_movement(
             assert end(purchase) == ends[max(order)], order
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MOVED)
 def test_reconciliation_completes_other_histories_and_then_finds_nothing_more(
     stripe: Stripe, starter: Package, name: str, capsys: Output
@@ -175,6 +178,7 @@ def test_a_lost_dispute_gives_nothing_back_while_stripe_cannot_be_asked(
     assert (away, end(purchase)) == (("disputed", 0), ("disputed", 200.4009))
 
 
+@pytest.mark.slow
 def test_reconciliation_finds_whatever_is_missing(
     stripe: Stripe, starter: Package, capsys: Output
 ) -> None:

@@ -16,6 +16,7 @@ OFFER = {"credits": 1000, "price_euro_cents": 500}
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", HISTORIES)
+@pytest.mark.slow
 def test_every_order_of_its_events_ends_the_same(stripe: Stripe, name: str) -> None:
     tape = Tape(stripe, package(**OFFER), HISTORIES[name])
     ends = []

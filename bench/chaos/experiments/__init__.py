@@ -1,4 +1,4 @@
-"""One module per kind of neighbour; each has a tuple `EXPERIMENTS`."""
+"""One module per kind of disturbance. Each defines a tuple `EXPERIMENTS`."""
 
 import pkgutil
 from importlib import import_module
@@ -7,7 +7,7 @@ from bench.chaos.experiment import Experiment
 
 
 def load() -> list[Experiment]:
-    """Return the experiments of all modules in this folder, in the order of their numbers."""
+    """Return the experiments of all modules in this folder, ordered by number."""
     found: list[Experiment] = []
     for module in pkgutil.iter_modules(__path__):
         found += import_module(f"{__name__}.{module.name}").EXPERIMENTS

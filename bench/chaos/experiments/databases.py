@@ -1,4 +1,4 @@
-"""PostgreSQL goes away and comes back, freezes, takes no writes, or misses its standby."""
+"""PostgreSQL restarts, freezes, becomes read-only, or loses its synchronous standby."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ USE = {"userId": "prober", "amount": 1, "appId": "chaos", "description": "d"}
 
 
 def restart(site: Site) -> str:
-    """Stop PostgreSQL for 20 seconds; wait for the first success after it answers again."""
+    """Stop PostgreSQL for 20 seconds. Measure the time until the first success after its return."""
     site.grant("prober")
     folder = Path(site.postgres.cmdline()[site.postgres.cmdline().index("-D") + 1])
     if not folder.is_absolute():
@@ -42,7 +42,7 @@ def restart(site: Site) -> str:
 
 
 def freeze(site: Site) -> str:
-    """Freeze all of PostgreSQL for 10 seconds; `/ready` answers within 2 seconds meanwhile."""
+    """Freeze PostgreSQL for 10 seconds. Meanwhile `/ready` must answer within 2 seconds."""
     site.grant("prober")
     processes = [site.postgres, *site.postgres.children()]
     for one in processes:
@@ -59,7 +59,7 @@ def freeze(site: Site) -> str:
 
 
 def read_only(site: Site) -> str:
-    """Let the database take no writes for 8 seconds."""
+    """Make the database read-only for 8 seconds."""
     site.grant("prober")
     try:
         _set(site, "default_transaction_read_only", "on")
@@ -76,7 +76,7 @@ def read_only(site: Site) -> str:
 
 
 def standby_away(site: Site) -> str:
-    """Let commits wait for a standby that is not there, for 20 seconds."""
+    """Make commits wait for a missing standby for 20 seconds."""
     site.grant("prober")
     _set(site, "synchronous_standby_names", "nobody")
     try:

@@ -1,4 +1,4 @@
-"""Clients that send half a request, or read no answer, and stay."""
+"""Clients that send half a request, or do not read the response, and keep the connection open."""
 
 import socket
 import time
@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from bench.chaos.experiment import Experiment
 from bench.chaos.site import Site
 
-CLIENTS = 16  # twice the threads
+CLIENTS = 16  # twice the number of threads
 STAY_SECONDS = 12
 HALF_HEAD = b"POST /api/v1/webhooks/stripe HTTP/1.1\r\nHost: localhost\r\nX-Half: "
 HEAD = (
@@ -22,22 +22,22 @@ PAGE = b"GET /credits HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def half_heads(site: Site) -> str:
-    """Send half a head each."""
+    """Send half a request head on each connection."""
     return _stay(site, HALF_HEAD)
 
 
 def half_bodies(site: Site) -> str:
-    """Send a head and half of its body each."""
+    """Send a head and half of its body on each connection."""
     return _stay(site, HEAD + b'{"userId": ')
 
 
 def half_chunks(site: Site) -> str:
-    """Send a head and half of a chunk each."""
+    """Send a head and half of a chunk on each connection."""
     return _stay(site, CHUNKED + b'40\r\n{"userId": ')
 
 
 def drips(site: Site) -> str:
-    """Send a head byte by byte, a few a second each."""
+    """Send a head byte by byte, a few bytes per second, on each connection."""
     with ExitStack() as stack:
         lines = [stack.enter_context(site.connect()) for _ in range(CLIENTS)]
         deadline = time.monotonic() + STAY_SECONDS
@@ -52,7 +52,7 @@ def drips(site: Site) -> str:
 
 
 def no_reader(site: Site) -> str:
-    """Pipeline requests with large answers, and read none of them."""
+    """Pipeline requests with large responses, and read none of them."""
     with ExitStack() as stack:
         for _ in range(CLIENTS // 2):
             line = stack.enter_context(site.connect())
@@ -61,11 +61,11 @@ def no_reader(site: Site) -> str:
             with suppress(OSError):
                 line.sendall(PAGE * 300)
         time.sleep(2 * STAY_SECONDS)
-        return f"{CLIENTS // 2} clients, who are answered until nobody takes their answers"
+        return f"{CLIENTS // 2} clients, answered until their receive buffers are full"
 
 
 def _stay(site: Site, half: bytes) -> str:
-    """Let clients send this and then nothing, and stay."""
+    """Open connections, send `half` on each, and keep them open."""
     with ExitStack() as stack:
         for _ in range(CLIENTS):
             stack.enter_context(site.connect()).sendall(half)
@@ -77,6 +77,6 @@ EXPERIMENTS = (
     Experiment("1a", "half heads", half_heads),
     Experiment("1b", "half bodies", half_bodies),
     Experiment("1c", "half chunks", half_chunks),
-    Experiment("1d", "heads that drip", drips),
+    Experiment("1d", "heads byte by byte", drips),
     Experiment("1e", "clients that read nothing", no_reader),
 )

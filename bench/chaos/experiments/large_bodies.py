@@ -1,4 +1,4 @@
-"""Bodies that are larger than is allowed."""
+"""Bodies above the size limit."""
 
 import json
 import time
@@ -14,7 +14,7 @@ TIMES = 10
 
 
 def too_large(site: Site) -> str:
-    """Send bodies that are too large, each time with an allowed request after it."""
+    """Send bodies that are too large, each followed by a valid request."""
     line = HTTPConnection("127.0.0.1", site.port, timeout=20)
     for number in range(TIMES):
         size = SIZES[number % len(SIZES)]
@@ -29,9 +29,9 @@ def too_large(site: Site) -> str:
 
 
 def _post(line: HTTPConnection, content: str) -> tuple[int, str | None]:
-    """Send a body; return the status and what the answer says of the connection.
+    """Send a body. Return the status and the response's `Connection` header.
 
-    http.client opens a new connection if the answer said that this one closes.
+    http.client opens a new connection if the response announces that it closes this one.
     """
     headers = {"X-Service-Key": SERVICE_KEY, "Content-Type": "application/json"}
     line.request("POST", USE, content, headers)

@@ -1,4 +1,4 @@
-"""Strangers flood the log-in of the back office with names, and guess one operator's password."""
+"""Strangers flood the back office's log-in with usernames and guess an operator's password."""
 
 import re
 import secrets
@@ -29,7 +29,7 @@ HTTPS = {"X-Forwarded-Proto": "https", "Referer": "https://localhost/", "Host": 
 
 @contextmanager
 def proxy() -> Iterator[dict[str, str]]:
-    """Let the service believe what a proxy says of addresses."""
+    """Make the service trust the IP addresses in one proxy's header."""
     yield {"TRUSTED_PROXIES": "1"}
 
 
@@ -62,7 +62,7 @@ def one_name(site: Site) -> str:
 
 
 def long_name(site: Site) -> str:
-    """Try a name of 256 characters."""
+    """Try a username of 256 characters."""
     status = _log_in(site, "n" * 256, "wrong", "203.0.113.1")
     assert status == 200, status
     return f"status {status}"

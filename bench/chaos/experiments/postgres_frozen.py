@@ -1,4 +1,4 @@
-"""PostgreSQL is there and does nothing."""
+"""PostgreSQL accepts connections but does not answer."""
 
 import signal
 import time
@@ -11,11 +11,11 @@ from bench.chaos.experiment import Experiment
 from bench.chaos.site import Site
 
 FROZEN_SECONDS = 12
-CLIENTS = 12  # more than there are threads
+CLIENTS = 12  # more than the service has threads
 
 
 def frozen(site: Site) -> str:
-    """Freeze all of PostgreSQL's processes while more clients ask than there are threads."""
+    """Freeze all PostgreSQL processes while more clients send requests than there are threads."""
     lines = [site.connect() for _ in range(CLIENTS)]
     with _stopped(site.postgres):
         for line in lines:
@@ -23,12 +23,12 @@ def frozen(site: Site) -> str:
         time.sleep(FROZEN_SECONDS)
     for line in lines:
         line.close()
-    return f"{CLIENTS} clients asked in vain for {FROZEN_SECONDS} s"
+    return f"{CLIENTS} clients got no answer for {FROZEN_SECONDS} s"
 
 
 @contextmanager
 def _stopped(root: psutil.Process) -> Iterator[None]:
-    """Keep a process and its children from running."""
+    """Stop a process and its children with SIGSTOP during the context."""
     processes = [root, *root.children(recursive=True)]
     try:
         for process in processes:

@@ -1,4 +1,4 @@
-"""The auth server and Stripe hang or drip, and somebody keeps one user's balance locked."""
+"""The auth server and Stripe hang or send slowly, and one user's balance stays locked."""
 
 import json
 import secrets
@@ -28,14 +28,14 @@ auth: list[SlowServer] = []
 
 @contextmanager
 def hanging_auth() -> Iterator[dict[str, str]]:
-    """Run an auth server that takes connections and says nothing."""
+    """Run an auth server that accepts connections and sends nothing."""
     with slow_server.serving(slow_server.hang) as server:
         yield {"MANA_AUTH_URL": server.url}
 
 
 @contextmanager
 def dripping_auth() -> Iterator[dict[str, str]]:
-    """Run an auth server that publishes its keys, until a test lets it drip."""
+    """Run an auth server that publishes its keys, until an experiment slows it down."""
     keys = json.dumps(SIGNER.jwks()).encode()
     with slow_server.serving(slow_server.answering(keys)) as server:
         auth[:] = [server]
@@ -44,24 +44,24 @@ def dripping_auth() -> Iterator[dict[str, str]]:
 
 @contextmanager
 def hanging_stripe() -> Iterator[dict[str, str]]:
-    """Run a Stripe that takes connections and says nothing."""
+    """Run a Stripe server that accepts connections and sends nothing."""
     with slow_server.serving(slow_server.hang) as server:
         yield {"STRIPE_API_BASE": server.url}
 
 
 def users_without_keys(site: Site) -> str:
-    """Send 50 requests of users in 5 seconds while no key is known."""
+    """Send 50 requests with user tokens in 5 seconds while no key is known."""
     token = site.provider.token("alice")
     return _burst(site, 50, 5, lambda _: _status(site, "GET", "balance", token))
 
 
 def unknown_keys(site: Site) -> str:
-    """Send tokens with unknown key ids while the auth server drips."""
+    """Send tokens with unknown key ids while the auth server sends byte by byte."""
     known = SIGNER.token("alice")
     for _ in range(20):
         _status(site, "GET", "balance", known)
     auth[0].behave = slow_server.drip_body
-    time.sleep(REFETCH_SECONDS)  # before that an unknown key is refused without a fetch
+    time.sleep(REFETCH_SECONDS)  # an unknown key is refused without a fetch until then
     forged = [
         IdentityProvider(ISSUER, Ed25519PrivateKey.generate(), secrets.token_hex(4)).token("eve")
         for _ in range(60)
@@ -70,7 +70,7 @@ def unknown_keys(site: Site) -> str:
 
 
 def buyers(site: Site) -> str:
-    """Send 50 purchases of 50 users in 10 seconds."""
+    """Send 50 purchases by 50 users in 10 seconds."""
     package = site.sql(
         "INSERT INTO credits.packages (id, name, credits, price_euro_cents, active, sort_order, "
         "created_at, updated_at) VALUES (gen_random_uuid(), 'Chaos', 10, 499, true, 1, now(), "
@@ -82,7 +82,7 @@ def buyers(site: Site) -> str:
 
 
 def locked_balance(site: Site) -> str:
-    """Send 60 uses of a user whose balance somebody keeps locked for 20 seconds."""
+    """Send 60 uses by a user whose balance stays locked for 20 seconds."""
     site.grant("locked-user")
 
     def use(index: int) -> int:
@@ -96,14 +96,14 @@ def locked_balance(site: Site) -> str:
 
 
 def _burst(site: Site, count: int, seconds: float, ask: Callable[[int], int]) -> str:
-    """Begin so many requests, evenly spread; tell the statuses (0: no answer)."""
+    """Start `count` requests, evenly spread. Return the statuses (0: no answer)."""
     with ThreadPoolExecutor(count) as pool:
         asked = []
         for index in range(count):
             asked.append(pool.submit(ask, index))
             time.sleep(seconds / count)
         statuses = Counter(one.result() for one in asked)
-    assert not statuses[0], f"without an answer in {PATIENCE} s: {statuses[0]}"
+    assert not statuses[0], f"{statuses[0]} requests got no answer within {PATIENCE} s"
     return ", ".join(f"{number} x {status}" for status, number in sorted(statuses.items()))
 
 
@@ -125,7 +125,7 @@ def _code(ask: Callable[[], int]) -> int:
 
 EXPERIMENTS = (
     Experiment("2a", "auth server hangs, no keys", users_without_keys, neighbours=hanging_auth),
-    Experiment("2b", "auth server drips, unknown keys", unknown_keys, neighbours=dripping_auth),
+    Experiment("2b", "slow auth server, unknown keys", unknown_keys, neighbours=dripping_auth),
     Experiment("3", "Stripe hangs", buyers, neighbours=hanging_stripe),
     Experiment("4", "one locked balance", locked_balance),
 )

@@ -1,4 +1,4 @@
-"""The worker beside locked rows, a receiver that drips, and a clock that once ran ahead."""
+"""The worker with locked rows, a slow receiver, and a clock that once was ahead."""
 
 import signal
 import socket
@@ -37,18 +37,18 @@ START_SECONDS = 30
 
 
 def locked_balance(site: Site) -> str:
-    """Lock one of ten balances whose reservations are over, and run the worker."""
+    """Lock one of ten balances with expired reservations, and run the worker's job."""
     name = str(time.monotonic_ns())
     assert site.sql(DUE, name) == [(10,)]
     with psycopg.connect(site.database_url) as holder:
         holder.execute(LOCK, [f"due-{name}-1"])
         ran = site.manage("expire_reservations")
         left = _still_open(site, name)
-    assert left == 1, f"{left} of 10 left: {ran.stdout}{ran.stderr}"
+    assert left == 1, f"{left} of 10 still open: {ran.stdout}{ran.stderr}"
     assert ran.returncode == 75, f"the exit code is {ran.returncode}"
     again = site.manage("expire_reservations")
     assert _still_open(site, name) == again.returncode == 0, again.stderr
-    return "9 of 10 done beside the lock, then the last"
+    return "9 of 10 expired beside the lock, the last one after it"
 
 
 def _still_open(site: Site, name: str) -> int:
@@ -57,7 +57,7 @@ def _still_open(site: Site, name: str) -> int:
 
 @contextmanager
 def dripping_notify() -> Iterator[dict[str, str]]:
-    """Answer a byte a second, for ever."""
+    """Run a mana-notify that sends one byte per second and never ends."""
     over = threading.Event()
 
     def drip(line: socket.socket) -> None:
@@ -114,7 +114,7 @@ def _wait_until_claimed(site: Site) -> None:
 
 
 def clock_ahead(site: Site) -> str:
-    """Leave a night and a claim of 2028 behind, as a clock that ran ahead does."""
+    """Record a night and a claim in 2028, as a clock that was ahead did."""
     site.sql(
         "INSERT INTO credits.job_runs (name, result, night, claimed_until) "
         "VALUES ('check_ledger', '{}', '2028-01-01', '2028-01-01') "

@@ -1,12 +1,12 @@
--- Keys and foreign keys of a user's rows begin with the user, so that the same schema can be sharded
--- by user_id, and a row can only refer to a transaction of the same user. Django's models know `id`
--- as the primary key and no foreign key: see docs/decisions/0006-keys-begin-with-the-user.md.
+-- Keys and foreign keys of a user's rows begin with user_id. So the schema can be sharded by user_id,
+-- and a row can only refer to a transaction of the same user. Django's models declare `id` as the
+-- primary key and no foreign keys: see docs/decisions/0006-keys-begin-with-the-user.md.
 ALTER TABLE credits.transactions DROP CONSTRAINT transactions_pkey;
 ALTER TABLE credits.transactions ADD CONSTRAINT transactions_pkey PRIMARY KEY (user_id, id);
 ALTER TABLE credits.reservations DROP CONSTRAINT reservations_pkey;
 ALTER TABLE credits.reservations ADD CONSTRAINT reservations_pkey PRIMARY KEY (user_id, id);
 
--- Checked when the transaction commits: erasure renames the user in one table after the other.
+-- Checked at commit, because erasure replaces the user id in one table after the other.
 ALTER TABLE credits.transactions ADD CONSTRAINT transaction_related_is_of_the_same_user
     FOREIGN KEY (user_id, related_id) REFERENCES credits.transactions (user_id, id)
     DEFERRABLE INITIALLY DEFERRED;

@@ -1,19 +1,19 @@
 -- Move a user's balance and write the transaction: both or neither, in one round trip.
 --
--- p_amount is the signed movement of the posted balance, p_held that of the held credits; with
--- p_amount 0 no transaction is written, with both 0 the balance row is ensured and the key recorded.
--- p_operation, p_unit_cost and p_quantity say what the amount pays for. A null p_amount is the price
--- of that quantity of the operation at this moment; a null p_held a price that was not found.
--- p_counts_as says which lifetime total the amount changes: 'spent' (spends, and what gives them
--- back) or 'earned'. A total never goes below zero: what exceeds it counts in the other total.
--- p_fingerprint is what a replay of p_key must equal.
+-- p_amount is the signed change of the posted balance, p_held that of the held credits. With p_amount 0
+-- no transaction is written; with both 0 only the balance row is created and the key recorded.
+-- p_operation, p_unit_cost and p_quantity describe what the amount pays for. A null p_amount means the
+-- current price of p_quantity of the operation; a null p_held means that a price was not found.
+-- p_counts_as is the lifetime total that the amount changes: 'spent' (spends and their refunds) or
+-- 'earned'. A total never goes below zero: the excess counts in the other total.
+-- p_fingerprint must be equal in a replay of p_key.
 --
--- outcome: 'posted', 'replayed', or the code of the error that nothing was moved for. required: the
--- amount that the available credits did not suffice for. subject_id: the row that the key stands for.
+-- outcome: 'posted', 'replayed', or the code of the error, in which case nothing was moved. required:
+-- with 'insufficient_credits', the credits that were needed. subject_id: the id recorded with the key.
 --
--- The balance row is locked first, so every later statement sees the newest rows (READ COMMITTED)
--- and replay, missing funds and success are plain IFs. A replay is looked for before a missing price
--- is reported: it answers as it did, whatever became of the operation.
+-- The balance row is locked first. Under READ COMMITTED every later statement then sees the newest
+-- rows, so replays, missing funds and success need no retry. A replay is looked up before a missing
+-- price is reported, so that it is answered even if the operation was withdrawn since.
 CREATE OR REPLACE FUNCTION credits.post_transaction(
     p_subject_id uuid,
     p_user_id text,
@@ -43,7 +43,7 @@ CREATE OR REPLACE FUNCTION credits.post_transaction(
 )
 LANGUAGE plpgsql AS $$
 DECLARE
-    largest CONSTANT numeric := 99999999999.9999;
+    largest CONSTANT numeric := 99999999999.9999;  -- 15 digits, 4 decimal places
     change numeric := p_amount;
     unit_cost numeric := p_unit_cost;
     available_change numeric;
@@ -72,6 +72,7 @@ BEGIN
             required := -available_change;
             RETURN;
         END IF;
+        -- A concurrent call may create the row first. The second SELECT locks it in any case.
         INSERT INTO credits.balances (user_id, created_at, updated_at)
             VALUES (p_user_id, now, now) ON CONFLICT DO NOTHING;
         SELECT * INTO STRICT balance FROM credits.balances b
@@ -131,6 +132,8 @@ BEGIN
         RETURN;
     END IF;
 
+    -- Earned minus spent always changes by `change`. What would take one total below zero counts in
+    -- the other.
     IF p_counts_as = 'spent' THEN
         spent_change := greatest(-change, -balance.total_spent);
     ELSE

@@ -1,5 +1,5 @@
--- Return what p_quantity of an operation costs now: started batches times the cost of one. Nulls when
--- the catalogue does not offer the operation.
+-- Return the current price of p_quantity items of an operation: the number of started batches times the
+-- cost of one. Returns nulls if the catalogue does not offer the operation.
 CREATE OR REPLACE FUNCTION credits.price(
     p_operation text, p_quantity integer, OUT unit_cost numeric, OUT amount numeric
 )

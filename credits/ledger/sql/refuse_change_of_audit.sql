@@ -1,6 +1,6 @@
--- What operators did is only added to, for every role. The single exception is the erasure of a
--- person's data: with credits.erasing = 'on' the user and texts may change, but not who did what and
--- when.
+-- The audit trail of operators is append-only for every role. The single exception is the erasure of a
+-- person's data: with credits.erasing = 'on' the user id and texts may change, but not the operator,
+-- the action and the time.
 CREATE OR REPLACE FUNCTION credits.refuse_change_of_audit() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -10,7 +10,7 @@ BEGIN
     THEN
         RETURN NEW;
     END IF;
-    RAISE EXCEPTION 'staff actions are only added to: % refused', TG_OP
+    RAISE EXCEPTION 'staff actions are append-only: % rejected', TG_OP
         USING ERRCODE = 'integrity_constraint_violation';
 END $$;
 

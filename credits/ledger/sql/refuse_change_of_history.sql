@@ -1,8 +1,8 @@
--- Transactions are only added to, for every role, also one that replays a replication stream (ALWAYS).
--- Two exceptions, each only where a setting of the transaction asks for it:
--- * credits.erasing: names and texts may change, but no number, time, type or link;
--- * credits.attributing: a usage without an operation may get one, with a price that makes up its
---   amount, and nothing else of it changes.
+-- Transactions are append-only for every role. ENABLE ALWAYS makes the trigger also fire while a
+-- replication stream is applied. Two exceptions, each enabled by a setting of the transaction:
+-- * credits.erasing: names and texts may change, but no number, timestamp, type or reference;
+-- * credits.attributing: a usage without an operation may get one, with a unit cost and a quantity
+--   whose product is its amount. Nothing else may change.
 CREATE OR REPLACE FUNCTION credits.refuse_change_of_history() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -25,7 +25,7 @@ BEGIN
     THEN
         RETURN NEW;
     END IF;
-    RAISE EXCEPTION 'transactions are only added to: % refused', TG_OP
+    RAISE EXCEPTION 'transactions are append-only: % rejected', TG_OP
         USING ERRCODE = 'integrity_constraint_violation';
 END $$;
 

@@ -1,6 +1,6 @@
--- Hold credits for a spend under way: the reservation row and the held credits, both or neither. A
--- null p_amount is the price of p_quantity of p_operation at this moment. Outcome, balance and
--- required are those of credits.post_transaction.
+-- Reserve credits: write the reservation and increase the held credits, both or neither. A null
+-- p_amount means the current price of p_quantity of p_operation. outcome, balance and required are
+-- those of credits.post_transaction.
 CREATE OR REPLACE FUNCTION credits.reserve(
     p_reservation_id uuid,
     p_user_id text,

@@ -1,9 +1,10 @@
--- Settle a reservation: commit it (whole, or p_amount of it), release it, or let it expire.
+-- Settle a reservation: commit it (all, or p_amount of it), release it, or expire it.
 --
--- Own row first, balance last. A reservation whose time is over expires here, whoever asks; one
--- that was settled in the requested way before is a replay; in another way, outcome says which.
--- A caller names the reservation alone, so its row is found by the index on id and then says whose
--- it is. Outcome, balance, entry and required are those of credits.post_transaction.
+-- Lock order: the reservation first, the balance last. A reservation past expires_at expires here,
+-- whatever was requested. If it was settled before in the requested way, this is a replay; otherwise
+-- outcome is 'reservation_' and its status. The caller gives only the reservation's id, so the row is
+-- found by the index on id, and the user id is read from it. outcome, balance, entry and required are
+-- those of credits.post_transaction.
 CREATE OR REPLACE FUNCTION credits.settle_reservation(
     p_reservation_id uuid,
     p_status text,
@@ -24,16 +25,23 @@ CREATE OR REPLACE FUNCTION credits.settle_reservation(
 LANGUAGE plpgsql AS $$
 DECLARE
     now CONSTANT timestamptz := coalesce(p_at, date_trunc('milliseconds', clock_timestamp()));
+    owner text;
     posting record;
     expires boolean;
     taken numeric;
 BEGIN
-    SELECT * INTO reservation FROM credits.reservations r
-        WHERE r.id = p_reservation_id FOR UPDATE;
-    IF NOT FOUND THEN
-        outcome := 'reservation_not_found';
-        RETURN;
-    END IF;
+    -- On shards a row can be locked only by a statement that names its user. An erasure in between
+    -- renames the user, so the row is looked for again.
+    LOOP
+        SELECT r.user_id INTO owner FROM credits.reservations r WHERE r.id = p_reservation_id;
+        IF NOT FOUND THEN
+            outcome := 'reservation_not_found';
+            RETURN;
+        END IF;
+        SELECT * INTO reservation FROM credits.reservations r
+            WHERE r.user_id = owner AND r.id = p_reservation_id FOR UPDATE;
+        EXIT WHEN FOUND;
+    END LOOP;
     taken := coalesce(p_amount, reservation.amount);
 
     IF reservation.status <> 'open' THEN

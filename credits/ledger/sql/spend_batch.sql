@@ -1,15 +1,16 @@
--- Spend for up to a thousand items of any users in one call: what credits.post_transaction would do for
--- one item after the other, each user's in the order of the batch. A refusal stops no other item.
+-- Post up to a thousand spends of any users in one call, with the same effect as
+-- credits.post_transaction for one item after the other. The items of a user are posted in the order of
+-- the batch. A refused item does not affect the others.
 --
 -- p_items is a JSON array of objects: subject_id, user_id, amount or operation and quantity, app_id,
--- description, metadata, key, fingerprint. An item's answer has its place in the array, from 1;
--- outcome, entry and required are those of credits.post_transaction; posted, held, total_earned and
--- total_spent are the balance after the item. All items have p_actor, p_request_id and p_at.
+-- description, metadata, key, fingerprint. place is the item's place in the array, from 1. outcome,
+-- entry and required are those of credits.post_transaction. posted, held, total_earned and total_spent
+-- are the balance after the item. All items have p_actor, p_request_id and p_at.
 --
--- The balances are locked first, in the order of user ids, so each later statement sees the newest
--- rows. A loop over variables then decides on each item, because an item's funds depend on the
--- items before it; the rows are written by one statement for each table. No total can become too
--- large: what is spent was earned, and what was earned has its place.
+-- The balances are locked first, in the order of user ids, so that concurrent batches cannot deadlock
+-- and each later statement sees the newest rows. A loop over variables then decides each item, because
+-- an item's funds depend on the items before it. Finally one statement per table writes the rows. No
+-- total can become too large, because total_spent never exceeds total_earned here.
 CREATE OR REPLACE FUNCTION credits.spend_batch(
     p_items json, p_actor text, p_request_id text DEFAULT NULL, p_at timestamptz DEFAULT NULL
 ) RETURNS TABLE (
@@ -26,7 +27,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     now timestamptz;
     size CONSTANT integer := json_array_length(p_items);
-    -- The items, one array for each field, and what was decided about them.
+    -- The items, one array per field, and their results.
     users text[];
     asked numeric[];
     operations text[];
@@ -44,7 +45,7 @@ DECLARE
     unit_costs numeric[] := array_fill(NULL::numeric, ARRAY[size]);
     posteds numeric[] := array_fill(NULL::numeric, ARRAY[size]);
     spents numeric[] := array_fill(NULL::numeric, ARRAY[size]);
-    -- The item in hand, and its user's balance and keys as the items before it left them.
+    -- The current item, and its user's balance and keys after the items before it.
     item record;
     of_user text;
     balance credits.balances;

@@ -1,5 +1,5 @@
--- Balances, usage statistics and reservations are updated in place all day: free space on the page
--- keeps an update on it (HOT), without touching an index.
+-- Balances, usage statistics and reservations are updated often. Free space keeps an update on the same
+-- page (HOT), so that no index has to be updated.
 ALTER TABLE credits.balances SET (fillfactor = 70);
 ALTER TABLE credits.usage_stats SET (fillfactor = 70);
 ALTER TABLE credits.reservations SET (fillfactor = 80);

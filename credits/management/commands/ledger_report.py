@@ -56,7 +56,9 @@ class Command(BaseCommand):
             _write(made, csv)
             self.stdout.write(f"Written to {csv}.")
         if made.difference:
-            raise CommandError(f"Opening and movements miss the closing by {made.difference:,f}.")
+            raise CommandError(
+                f"Opening and movements differ from the closing by {made.difference:,f}."
+            )
         self.stdout.write("Opening and movements equal the closing.")
 
 

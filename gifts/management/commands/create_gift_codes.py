@@ -1,4 +1,4 @@
-"""`manage.py create_gift_codes`: a campaign's set of codes, as a CSV file."""
+"""`manage.py create_gift_codes`: create a campaign's gift codes and write them to a CSV file."""
 
 import sys
 from argparse import ArgumentParser
@@ -31,21 +31,21 @@ LABELS = {"--from": "creator_name", "--operator": "operator", "--reason": "reaso
 
 
 class Command(BaseCommand):
-    """Makes what is missing of a campaign's codes and writes them all."""
+    """Creates the missing codes of a campaign and writes all of them."""
 
     help = (
-        "Makes a campaign's gift codes, paid from --account or granted by an operator for a "
-        "reason, and writes them to a CSV file. Running it again with the same --campaign makes "
-        "no second set: it makes what is missing and writes the file again."
+        "Creates a campaign's gift codes, paid from --account or granted by an operator for a "
+        "reason, and writes them to a CSV file. Running it again with the same --campaign creates "
+        "no second set: it creates the missing codes and writes the file again."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take the campaign, its codes, who pays, and where they are written to."""
+        """Add the options for the campaign, its codes, the payment and the file."""
         parser.add_argument("--campaign", required=True, help="the campaign's name")
-        parser.add_argument("--count", type=whole_number, required=True, help="how many codes")
-        parser.add_argument("--credits", type=amount, required=True, help="credits in each")
-        parser.add_argument("--message", help="what the gifts say")
-        parser.add_argument("--from", dest="creator_name", help="whom the gifts are from")
+        parser.add_argument("--count", type=whole_number, required=True, help="number of codes")
+        parser.add_argument("--credits", type=amount, required=True, help="credits per code")
+        parser.add_argument("--message", help="the message in the gifts")
+        parser.add_argument("--from", dest="creator_name", help="the giver's name in the gifts")
         parser.add_argument(
             "--days",
             type=whole_number,
@@ -53,12 +53,12 @@ class Command(BaseCommand):
             help="days until the codes expire",
         )
         parser.add_argument("--account", type=user_id, help="the account that pays")
-        parser.add_argument("--operator", help="who grants the credits, without --account")
-        parser.add_argument("--reason", help="why they are granted, without --account")
+        parser.add_argument("--operator", help="the operator who grants the credits")
+        parser.add_argument("--reason", help="the reason for granting them")
         parser.add_argument("--csv", type=Path, required=True, help="the file to write")
 
     def handle(self, *, campaign: str, **options: Any) -> None:
-        """Make the codes and write them."""
+        """Create the missing codes and write all of them to the file."""
         _check(campaign, options)
         now = datetime.now(UTC)
         try:
@@ -80,12 +80,13 @@ class Command(BaseCommand):
 def _check(campaign: str, options: dict[str, Any]) -> None:
     paid = options["account"] is not None
     problems = {
-        "--campaign has 1 to 100 characters": 1 <= len(campaign) <= CAMPAIGN_LENGTH,
-        "--count is at least 1": options["count"] >= 1,
-        "--credits are 1 to 10,000": SMALLEST_GIFT <= options["credits"] <= LARGEST_GIFT,
-        "--days are 1 to 365": 1 <= options["days"] <= LONGEST_VALIDITY.days,
-        "--message has at most 500 characters": len(options["message"] or "") <= MESSAGE_LENGTH,
-        "either --account pays, or an --operator grants the credits for a --reason": paid
+        "--campaign must have 1 to 100 characters": 1 <= len(campaign) <= CAMPAIGN_LENGTH,
+        "--count must be at least 1": options["count"] >= 1,
+        "--credits must be 1 to 10,000": SMALLEST_GIFT <= options["credits"] <= LARGEST_GIFT,
+        "--days must be 1 to 365": 1 <= options["days"] <= LONGEST_VALIDITY.days,
+        "--message must have at most 500 characters": len(options["message"] or "")
+        <= MESSAGE_LENGTH,
+        "give either --account, or both --operator and --reason": paid
         != bool(options["operator"] and options["reason"]),
     }
     texts = {name: options[key] for name, key in LABELS.items()} | {"--campaign": campaign}
@@ -116,7 +117,7 @@ def _sentence(refusal: DomainError) -> str:
 
 
 def _write(campaign: Campaign, path: Path) -> int:
-    """Write all codes to a file that only its owner reads: who reads a code has its credits."""
+    """Write all codes to a file with mode 0600, because anybody who reads a code can redeem it."""
     gifts = campaigns.codes_of(campaign)
     return spreadsheets.write(path, ("code", "url", "credits"), map(_row, gifts.iterator()))
 

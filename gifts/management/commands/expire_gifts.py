@@ -1,4 +1,4 @@
-"""`manage.py expire_gifts`: give the credits of expired gifts back to their creators."""
+"""`manage.py expire_gifts`: return the credits of expired gifts to their creators."""
 
 from typing import Any
 
@@ -8,17 +8,17 @@ from gifts import expiry
 
 
 class Command(LimitedJobCommand):
-    """Expires what is due; any number of these may run at once."""
+    """Expires due gifts; several processes may run at the same time."""
 
     help = (
-        "Gives the credits of gifts whose time is over back to their creators, each in its own "
-        "transaction. Safe to stop, to run again, and to run many times at once. Also forgets old "
-        "counts of wrong codes. Exits with 1 if a gift failed, with 75 if one was skipped because "
-        "somebody else has locked it or its creator's balance."
+        "Returns the credits of expired gifts to their creators, each in its own transaction, and "
+        "deletes old counts of wrong codes. Safe to stop, to run again, and to run several times "
+        "at once. Exits with 1 if a gift failed, with 75 if one was skipped because another "
+        "process has locked it or its creator's balance."
     )
     job = expiry.JOB
 
     def handle(self, **options: Any) -> None:
-        """Expire and count."""
+        """Expire due gifts and print the count of each outcome."""
         limit: int = options["limit"]
         self.run_job(Job(self.job, lambda now: expiry.expire_due(now=now, limit=limit)))

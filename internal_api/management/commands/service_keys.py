@@ -24,12 +24,12 @@ class Command(BaseCommand):
     """Manages the keys of services."""
 
     help = (
-        "Creates, lists, rotates and revokes the keys by which services call /api/v1/internal. "
+        "Creates, lists, rotates and revokes the keys with which services call /api/v1/internal. "
         "A secret is printed once, on standard output, and only its digest is stored."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Add one subcommand for each act."""
+        """Add the subcommands."""
         acts = parser.add_subparsers(dest="act", required=True)
         create = acts.add_parser("create", help="create a key and print its secret")
         create.add_argument("name", help="the service's name, the actor of its transactions")
@@ -38,7 +38,7 @@ class Command(BaseCommand):
             action="append",
             required=True,
             choices=scopes.ALL,
-            help="what the key may do; may be repeated",
+            help="a scope of the key; may be repeated",
         )
         for cap, text in CAPS.items():
             create.add_argument(f"--{cap.replace('_', '-')}", type=amount, help=text)
@@ -55,7 +55,7 @@ class Command(BaseCommand):
         revoke = acts.add_parser("revoke", help="revoke a key; it is refused within 10 seconds")
         revoke.add_argument("id", type=key_id, help="the id that `list` shows")
         for act in (create, rotate):
-            act.add_argument("--operator", required=True, help="the name of who creates the key")
+            act.add_argument("--operator", required=True, help="the operator who creates the key")
 
     def handle(self, *, act: str, **options: Any) -> None:
         """Run the subcommand."""

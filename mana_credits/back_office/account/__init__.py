@@ -1,1 +1,1 @@
-"""The account page's content: the search, and timelines out of many tables."""
+"""The account page: search and timelines across many tables."""

@@ -1,4 +1,4 @@
-"""One search field: from whatever a person writes in their ticket to the account behind it."""
+"""Account search: finds the account for any id, e-mail address or code from a ticket."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -13,17 +13,17 @@ MOST = 20
 
 
 class Hit(NamedTuple):
-    """An account, and what was found of it."""
+    """An account, and what matched."""
 
     user_id: str
     found: str
 
 
 def find(text: str) -> list[Hit]:
-    """Return the accounts that `text` may mean, each once, at most 20.
+    """Return the accounts that `text` may refer to, each once, at most 20.
 
-    A user id, the id of a transaction, purchase or reservation, an id of Stripe's, an e-mail
-    address, a gift code; or the beginning of a user id.
+    `text` is a user id, the id of a transaction, purchase or reservation, a Stripe id, an e-mail
+    address or a gift code. If nothing matches, it is the beginning of a user id.
     """
     wanted = text.strip()
     hits: dict[str, Hit] = {}
@@ -37,7 +37,7 @@ def find(text: str) -> list[Hit]:
 
 
 def as_uuid(text: str) -> UUID | None:
-    """Return the UUID that `text` spells, if it does."""
+    """Return `text` as a UUID, or None."""
     try:
         return UUID(text)
     except ValueError:
@@ -66,7 +66,7 @@ def _by_row(text: str) -> Iterable[Hit]:
 def _by_email(text: str) -> Iterable[Hit]:
     if "@" in text:
         for row in StripeCustomer.objects.filter(email=mailbox(text)):
-            yield Hit(row.user_id, f"Known at Stripe as {text}")
+            yield Hit(row.user_id, f"Stripe customer with the address {text}")
 
 
 def _by_stripe(text: str) -> Iterable[Hit]:
@@ -82,7 +82,7 @@ def _by_stripe(text: str) -> Iterable[Hit]:
 def _by_gift_code(text: str) -> Iterable[Hit]:
     code = code_format.read(text)
     for row in GiftCode.objects.filter(code=code) if code else ():
-        yield Hit(row.creator_id, "Made this gift")
+        yield Hit(row.creator_id, "Created this gift")
         for redemption in GiftRedemption.objects.filter(gift_code=row):
             yield Hit(redemption.redeemer_id, "Redeemed this gift")
 
@@ -95,12 +95,12 @@ def _by_gift_email(text: str) -> Iterable[Hit]:
     for redemption in GiftRedemption.objects.filter(gift_code__in=gifts):
         yield Hit(redemption.redeemer_id, f"Redeemed a gift for {text}")
     for row in gifts:
-        yield Hit(row.creator_id, f"Made a gift for {text}")
+        yield Hit(row.creator_id, f"Created a gift for {text}")
 
 
 def _by_beginning(text: str) -> Iterable[Hit]:
     rows = Balance.objects.filter(pk__startswith=text).order_by("pk")[:MOST]
-    yield from (Hit(row.user_id, "User id that begins so") for row in rows)
+    yield from (Hit(row.user_id, "User id with this prefix") for row in rows)
 
 
 FINDERS = (_by_user, _by_row, _by_email, _by_stripe, _by_gift_code, _by_gift_email)

@@ -57,7 +57,7 @@ def reservations(user_id: str, window: Window) -> Iterable[Entry]:
 
 
 def staff_actions(user_id: str, window: Window) -> Iterable[Entry]:
-    """Return what operators did on the account, newest first."""
+    """Return operators' acts on the account, newest first."""
     rows = StaffAction.objects.filter(user_id=user_id)
     for row in within(rows, window, at="at"):
         action = row.action.partition(".")[2] or row.action
@@ -66,7 +66,7 @@ def staff_actions(user_id: str, window: Window) -> Iterable[Entry]:
 
 
 def adjustment_requests(user_id: str, window: Window) -> Iterable[Entry]:
-    """Return the adjustments that operators asked for, newest first."""
+    """Return requested adjustments, newest first."""
     rows = AdjustmentRequest.objects.filter(user_id=user_id)
     for row in within(rows, window, at="requested_at"):
         title = f"{row.requested_by} asked for {row.amount.normalize():+f} credits"

@@ -1,4 +1,4 @@
-"""One entry of a timeline, and the window of rows from which a source lists its entries."""
+"""A timeline entry, and the window from which a source lists its entries."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -8,10 +8,10 @@ from django.db.models import QuerySet
 
 
 class Entry(NamedTuple):
-    """One thing that happened: when, what in words, how many credits, and the row behind it.
+    """A timeline entry: time, title, credits and the row behind it.
 
-    `kind` is the source's name, `position` the row's place in it; `amount` is signed where credits
-    moved. `row` is for whoever shows it.
+    `kind` is the source's name, `position` the row's position in it. `amount` is signed, or None if
+    no credits moved. `row` is used to render the entry.
     """
 
     at: datetime
@@ -24,7 +24,7 @@ class Entry(NamedTuple):
 
 
 class Window(NamedTuple):
-    """Which entries of a source: up to `limit`, behind the position `after`, older than `until`."""
+    """The part of a source to list: up to `limit` entries after `after`, older than `until`."""
 
     limit: int
     after: str | None = None
@@ -34,7 +34,7 @@ class Window(NamedTuple):
 def within(
     rows: QuerySet[Any], window: Window, *, column: str = "pk", at: str = "created_at"
 ) -> QuerySet[Any]:
-    """Return the rows of a window by a falling `column`, the moment standing in the column `at`."""
+    """Return the window's rows by descending `column`. `at` is the column of the time."""
     if window.after is not None:
         rows = rows.filter(**{f"{column}__lt": window.after})
     if window.until is not None:

@@ -1,4 +1,4 @@
-"""What timelines tell of Stripe's events: of a user's purchases, of one purchase."""
+"""Timeline entries of Stripe events: of a user's purchases, or of one purchase."""
 
 from collections.abc import Iterable
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Timeline entries of the app `gifts`: those that a user sent and received."""
+"""Timeline entries of the app `gifts`: gifts that a user created or redeemed."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from mana_credits.back_office.account.entry import Entry, Window, within
 
 
 def sent(user_id: str, window: Window) -> Iterable[Entry]:
-    """Return the gifts that the user made, newest first."""
+    """Return the gifts that the user created, newest first."""
     rows = GiftCode.objects.as_of(datetime.now(UTC)).filter(creator_id=user_id)
     for row in within(rows, window, column="number"):
         title = f"Gift of {row.total_credits.normalize():f} credits made"

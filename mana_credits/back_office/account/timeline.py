@@ -1,7 +1,7 @@
-"""What happened on an account, newest first: one list out of many tables.
+"""An account's timeline, newest first: one list merged from many tables.
 
-Each source lists its own rows by its own index and continues after a position in it, so a page
-costs the same however long the account's history is.
+Each source lists its rows by its own index, starting after a position. A page therefore costs the
+same for any length of history.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -31,7 +31,7 @@ SOURCES: Mapping[str, Source] = {
 
 
 class Page(NamedTuple):
-    """Entries, newest first, and the positions where the next page begins; None at the end."""
+    """Entries, newest first, and the positions where the next page begins, or None at the end."""
 
     entries: list[Entry]
     next: dict[str, str] | None
@@ -43,7 +43,7 @@ def of_purchase(purchase: Purchase) -> list[Entry]:
 
 
 def kinds() -> list[str]:
-    """Return the kinds of entries, in the order of their filters."""
+    """Return the kinds of entries in the order of their filters."""
     return list(SOURCES)
 
 
@@ -55,9 +55,9 @@ def page(
     until: datetime | None = None,
     size: int = 50,
 ) -> Page:
-    """Return a page of the user's timeline; `after` is the `next` of the page before.
+    """Return a page of the user's timeline. `after` is the `next` of the previous page.
 
-    Of the kinds `only`, or of all; older than `until`, or from the newest on.
+    `only` restricts the kinds of entries. `until` restricts them to older ones.
     """
     start = dict(after or {})
     chosen = [kind for kind in SOURCES if not only or kind in only]

@@ -1,4 +1,4 @@
-"""How a timeline shows its entries: an icon, a link, and details."""
+"""How a timeline renders its entries: icon, link and details."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from mana_credits.back_office.account.entry import Entry
 
 
 class Look(NamedTuple):
-    """The icon's name (Material Symbols), the page of a row or "", and what is said beside it."""
+    """The style of a kind: icon (Material Symbols), URL of a row's page or "", and details."""
 
     icon: str
     address: Callable[[Any], str] = lambda row: ""
@@ -26,7 +26,7 @@ class Look(NamedTuple):
 
 
 def shown(entry: Entry) -> dict[str, Any]:
-    """Return the entry as its template wants it."""
+    """Return the entry's values for the template."""
     look = LOOKS[entry.kind]
     return {
         **entry._asdict(),
@@ -37,7 +37,7 @@ def shown(entry: Entry) -> dict[str, Any]:
 
 
 def change_page(row: Any) -> str:
-    """Return the address of a row's page in the admin."""
+    """Return the URL of a row's page in the admin."""
     name = f"{row._meta.app_label}_{row._meta.model_name}"  # noqa: SLF001
     return reverse(f"admin:{name}_change", args=(row.pk,))
 

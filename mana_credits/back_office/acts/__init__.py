@@ -1,1 +1,1 @@
-"""What operators do: one domain call each, recorded in the audit."""
+"""Operators' acts: one domain call each, recorded in the audit trail."""

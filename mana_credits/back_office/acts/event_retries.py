@@ -1,4 +1,4 @@
-"""What operators do with Stripe's events: process one again."""
+"""Operators' retries of Stripe events."""
 
 from datetime import datetime
 from uuid import UUID
@@ -11,7 +11,7 @@ from webhooks.models import StripeEvent
 
 
 class EventNotWaiting(DomainError):
-    """There is no such event, or it was processed."""
+    """The event does not exist or was already processed."""
 
     code = "event_not_waiting"
     status = 409
@@ -21,11 +21,11 @@ class EventNotWaiting(DomainError):
 def process_event(
     operator: Operator, event_id: str, *, why: Why, key: UUID, now: datetime
 ) -> StripeEvent:
-    """Process a stored event again and return it; one that fails again keeps the traceback.
+    """Process a stored event again and return it. If it fails again, it keeps the traceback.
 
-    An event that could not be read is read again. Its effects commit by themselves, after the
-    record of the act. Raises NotPermitted,
-    AlreadyDone, NoteMissing, EventNotWaiting.
+    An event that could not be read is parsed again. Its effects are committed after the act's audit
+    record, in their own transaction. Raises NotPermitted, AlreadyDone, NoteMissing,
+    EventNotWaiting.
     """
     why = audit.words(why)
     with audit.acting(operator, "webhooks.process_event", why=why, key=key) as act:

@@ -1,6 +1,6 @@
-"""What operators do about gifts: cancel, extend, send the link again, block a user.
+"""Operators' acts on gifts: cancel, extend, resend the link, block a user.
 
-Each act has a permission, is written down with its reason, and happens once per form.
+Each act needs a permission, is recorded with its reason, and happens once per form.
 """
 
 from datetime import datetime
@@ -17,14 +17,14 @@ from mana_credits.back_office.acts.audit import Act, Operator, Why
 
 
 class GiftNotPersonalized(DomainError):
-    """A gift for anybody has no address to send its link to."""
+    """The gift is not personalised and has no e-mail address."""
 
     code = "gift_not_personalized"
     message = "This gift is for nobody in particular: there is no address to send it to"
 
 
 class AlreadyBlocked(DomainError):
-    """The user is blocked from gifts already."""
+    """The user is already blocked from gifts."""
 
     code = "already_blocked"
     status = 409
@@ -40,10 +40,7 @@ class NotBlocked(DomainError):
 
 
 def cancel(operator: Operator, gift_id: UUID, *, why: Why, key: UUID, now: datetime) -> GiftCode:
-    """Give the credits of anybody's active gift back to its creator.
-
-    Raises NotPermitted, AlreadyDone, NoteMissing, GiftUnknown, GiftNotRedeemable.
-    """
+    """Cancel an active gift and return its credits to its creator."""
     why = audit.words(why)
     with audit.acting(operator, "gifts.cancel_gift", why=why, key=key) as act:
         gift = _active(gift_id, act)
@@ -57,9 +54,9 @@ def cancel(operator: Operator, gift_id: UUID, *, why: Why, key: UUID, now: datet
 def extend(
     operator: Operator, gift_id: UUID, end: datetime, *, why: Why, key: UUID, now: datetime
 ) -> GiftCode:
-    """Give an active gift a later end, at most 365 days from now.
+    """Move an active gift's expiry to a later time, at most 365 days from now.
 
-    One whose time is over but whose credits did not go back yet lives again. Raises NotPermitted,
+    This also reactivates an expired gift whose credits were not returned yet. Raises NotPermitted,
     AlreadyDone, NoteMissing, GiftUnknown, GiftNotRedeemable, InvalidExpiry.
     """
     why = audit.words(why)
@@ -76,7 +73,7 @@ def extend(
 
 
 def resend(operator: Operator, gift_id: UUID, *, why: Why, key: UUID, now: datetime) -> GiftCode:
-    """Send the link of a personalised gift to its address again, once per form.
+    """Resend the link of a personalised gift, once per form.
 
     Raises NotPermitted, AlreadyDone, NoteMissing, GiftUnknown, GiftNotRedeemable,
     GiftNotPersonalized.
@@ -97,7 +94,7 @@ def resend(operator: Operator, gift_id: UUID, *, why: Why, key: UUID, now: datet
 
 
 def block(operator: Operator, user_id: str, *, why: Why, key: UUID, now: datetime) -> GiftBlock:
-    """Keep a user from making and redeeming gifts.
+    """Block a user from creating and redeeming gifts.
 
     Raises NotPermitted, AlreadyDone, NoteMissing, AlreadyBlocked.
     """

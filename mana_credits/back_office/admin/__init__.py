@@ -15,6 +15,7 @@ from mana_credits.back_office.admin import (
     operator_account_pages,
     purchase_pages,
     second_factor,
+    service_key_pages,
 )
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "operator_account_pages",
     "purchase_pages",
     "second_factor",
+    "service_key_pages",
 ]

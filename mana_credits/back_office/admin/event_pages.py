@@ -94,5 +94,5 @@ def _event(request: HttpRequest, pk: str) -> Row:
 def _readable(payload: str) -> str:
     try:
         return pretty(json.loads(payload))
-    except (ValueError, RecursionError):  # emptied, or never JSON
+    except (ValueError, RecursionError):  # the payload was deleted, or is not JSON
         return payload

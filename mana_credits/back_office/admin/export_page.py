@@ -13,6 +13,7 @@ from credits.errors import DomainError
 from mana_credits.back_office.acts import csv_exports
 from mana_credits.back_office.acts.audit import Operator
 from mana_credits.back_office.acts.csv_exports import Filter
+from mana_credits.back_office.admin.form_fields import UserIdField
 from mana_credits.back_office.frame import operator_pages
 
 
@@ -20,7 +21,7 @@ class ExportForm(operator_pages.ActForm):
     """The list to export and its filter."""
 
     what = forms.ChoiceField(label="List")
-    user_id = forms.CharField(label="Account", max_length=255, required=False)
+    user_id = UserIdField(label="Account", required=False)
     since = forms.DateField(
         label="From", required=False, widget=forms.DateInput(attrs={"type": "date"})
     )
@@ -52,7 +53,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
         try:
             return _download(operator_pages.operator_of(request), what, form)
         except ExportBusy:
-            raise  # a page of its own, with 503
+            raise  # shown as an error page with 503
         except DomainError as refusal:
             messages.info(request, refusal.text)
     return operator_pages.render(request, "export.html", "Export", {"form": form})

@@ -1,4 +1,4 @@
-"""Lists of gifts, campaigns, blocked users and wrong codes; none shows a whole code."""
+"""Lists of gifts, campaigns, blocked users and invalid codes. None shows a complete code."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -15,6 +15,7 @@ from gifts.models import GiftBlock, GiftCode, GiftRedemption
 from mana_credits.back_office.acts import gift_interventions
 from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.admin.adjustment_pages import WhyForm
+from mana_credits.back_office.admin.form_fields import UserIdField
 from mana_credits.back_office.frame import operator_pages
 
 
@@ -31,7 +32,7 @@ class ExtendForm(WhyForm):
 class UserForm(WhyForm):
     """The user to block or unblock."""
 
-    user_id = forms.CharField(max_length=255, label="User id")
+    user_id = UserIdField(label="User id")
     field_order = ("user_id", "note", "ticket")
 
 

@@ -200,6 +200,6 @@ def _message(request: HttpRequest, pk: UUID) -> Row:
         status=found.status,
         links=((found.user_id, address_of(found.user_id)),),
         acts=(("Send again", reverse("admin:retry_message", args=(pk,))),) if dead else (),
-        # The text may hold a gift's link, which is as good as money.
+        # The text may contain a gift link, which anybody could redeem.
         blocks=(("Message", pretty(found.body)),) if may_read else (),
     )

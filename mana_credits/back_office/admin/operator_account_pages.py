@@ -20,7 +20,7 @@ from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.row_pages import Row
 from mana_credits.back_office.templatetags.office import moment
 
-# Accounts change through the pages below only, and nobody reads the secret of a second factor.
+# Accounts are changed only through the pages below. The secret of a second factor is never shown.
 admin.site.unregister([User, Group, TOTPDevice])
 
 ROLES = [(role, role) for role in roles.ALL]

@@ -21,7 +21,7 @@ from mana_credits.back_office.acts import audit
 from mana_credits.back_office.acts.audit import Act, Why
 from mana_credits.back_office.frame import operator_pages
 
-ENROLLING = "enrolling"  # of a session: the id of the device that it sets up
+ENROLLING = "enrolling"  # session key: the id of the device that the session sets up
 
 
 class CodeForm(forms.Form):

@@ -1,1 +1,1 @@
-"""The frame of the back office: its site, pages, lists, and how a timeline looks."""
+"""The frame of the back office: site, base pages, base lists and charts."""

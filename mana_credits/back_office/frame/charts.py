@@ -1,4 +1,4 @@
-"""Bar charts as plain geometry, which a template draws: no script, no picture, no library."""
+"""Bar charts as geometry that a template renders as SVG, without JavaScript."""
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -14,7 +14,7 @@ TOP = 8
 
 
 class Series(NamedTuple):
-    """One colour of bars: its name, its class in the stylesheet, and its value in a period."""
+    """A series of bars: its name, its CSS class, and its value for a period."""
 
     name: str
     tone: str
@@ -22,7 +22,7 @@ class Series(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """A rectangle in the chart's units, and what it says."""
+    """A rectangle in the chart's units, and its text."""
 
     x: float
     y: float
@@ -33,14 +33,14 @@ class Bar(NamedTuple):
 
 
 class Tick(NamedTuple):
-    """A mark on an axis: its place and its words."""
+    """A tick of an axis: its position and its label."""
 
     at: float
     text: str
 
 
 class Chart(NamedTuple):
-    """All that is drawn, and the numbers as a table for those who cannot see it."""
+    """Everything to draw, and the numbers as a table for screen readers."""
 
     title: str
     series: Sequence[Series]
@@ -60,7 +60,8 @@ def bars(
 ) -> Chart:
     """Return a chart with a bar of each series for each period.
 
-    `label` names a period, `written` writes a value. Values below zero hang below the axis.
+    `label` names a period, `written` formats a value. Bars of negative values extend below the
+    axis.
     """
     values = [[one.value(period) for one in series] for period in periods]
     axis = _axis([float(value) for row in values for value in row])
@@ -83,18 +84,18 @@ def bars(
 
 
 class Axis(NamedTuple):
-    """The values at the chart's upper and lower end, and between two marks."""
+    """The values at the upper and the lower end of the chart, and the distance between ticks."""
 
     top: float
     bottom: float
     step: float
 
     def at(self, value: float) -> float:
-        """Return how far down a value stands."""
+        """Return the vertical position of a value, from the top."""
         return TOP + (self.top - value) / (self.top - self.bottom) * (HEIGHT - TOP - BOTTOM)
 
     def ticks(self) -> list[Tick]:
-        """Return the marks."""
+        """Return the ticks."""
         marks = range(round((self.top - self.bottom) / self.step) + 1)
         values = [self.bottom + mark * self.step for mark in marks]
         return [Tick(self.at(value), _short(value)) for value in values]
@@ -107,7 +108,7 @@ def _bar(x: float, width: float, axis: Axis, value: Decimal | int, series: Serie
 
 
 def _axis(values: Sequence[float]) -> Axis:
-    """Return an axis with round ends and about four marks."""
+    """Return an axis with round limits and about four ticks."""
     most, least = max([0.0, *values]), min([0.0, *values])
     span = (most - least) or 4
     power = 10 ** floor(log10(span / 4))
@@ -117,7 +118,7 @@ def _axis(values: Sequence[float]) -> Axis:
 
 
 def _short(value: float) -> str:
-    """Return a number for an axis: `1.5k`, `2M`."""
+    """Return a shortened number for an axis: `1.5k`, `2M`."""
     for size, letter in ((1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
             return f"{value / size:g}{letter}"

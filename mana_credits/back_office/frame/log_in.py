@@ -1,8 +1,9 @@
-"""The log-in of the back office: how often, how many at once, and whom strangers cannot lock out.
+"""The back office's log-in, with limits on attempts and on concurrent password hashes.
 
-A password's hash takes a third of a second of a processor, so only few are made at once. Wrong
-passwords are counted by django-axes; here a name is slowed down and an address is stopped. Where
-an operator has logged in before, neither counts: strangers elsewhere cannot keep them out.
+Hashing a password takes a third of a second of CPU time, so that only a few run at once.
+django-axes counts wrong passwords. This module delays a username and blocks an IP address after too
+many. Neither applies where the operator has logged in before, so that strangers cannot lock them
+out.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -18,16 +19,16 @@ from credits.bulkheads import Bulkhead
 from credits.client_ip import client_network
 from credits.errors import DomainError
 
-WINDOW = timedelta(minutes=15)  # in which wrong passwords count, AXES_COOLOFF_TIME
+WINDOW = timedelta(minutes=15)  # the window for counting wrong passwords, as AXES_COOLOFF_TIME
 FREE_FAILURES_OF_NAME = 10
-LONGEST_PAUSE_POWER = 6  # 2 ** 6 seconds between two tries
+LONGEST_PAUSE_POWER = 6  # at most 2 ** 6 seconds between two attempts
 FAILURES_OF_ADDRESS = 20
 KNOWN_FOR = timedelta(days=90)
-LONGEST_NAME = 150  # of Django's users
+LONGEST_NAME = 150  # the maximum in Django's user model
 
 
 class TooManyLogIns(DomainError):
-    """Too many wrong passwords for this name, or from this address."""
+    """Too many wrong passwords for this username or from this IP address."""
 
     code = "too_many_log_ins"
     status = 429
@@ -35,7 +36,7 @@ class TooManyLogIns(DomainError):
 
 
 class LogInBusy(DomainError):
-    """Other passwords are being checked; this one was not."""
+    """Other passwords are being checked. This password was not checked."""
 
     code = "log_in_busy"
     status = 503
@@ -43,15 +44,15 @@ class LogInBusy(DomainError):
     retry_after = 2
 
 
-# One more place for those who logged in from there before.
+# Known clients have one more place.
 _hashes = Bulkhead("log_in", refusal=LogInBusy)
 
 
 class LogInForm(AuthenticationForm):  # type: ignore[misc]
-    """A name and a password, checked when it is this client's turn."""
+    """A username and a password, checked if the client may try now."""
 
     def clean(self) -> dict[str, Any]:
-        """Check the password; raise TooManyLogIns, LogInBusy, or a ValidationError."""
+        """Check the password. Raises TooManyLogIns, LogInBusy or ValidationError."""
         name = self.cleaned_data.get("username") or ""
         if len(name) > LONGEST_NAME:
             raise self.get_invalid_login_error()
@@ -67,7 +68,7 @@ class LogInForm(AuthenticationForm):  # type: ignore[misc]
 
 
 class Client(NamedTuple):
-    """Who logs in: as which operator, from which address (of IPv6 the network of 64 bits)."""
+    """The username and the IP address (for IPv6: the /64 network) of a log-in."""
 
     name: str
     address: str
@@ -80,7 +81,7 @@ class Client(NamedTuple):
         return known
 
     def require_turn(self, now: datetime) -> None:
-        """Raise TooManyLogIns while the name has to pause or the address has no try left."""
+        """Raise TooManyLogIns while the username must pause or the address has no attempt left."""
         recent = AccessAttempt.objects.filter(attempt_time__gt=now - WINDOW)
         count, last = _failures(recent.filter(username=self.name))
         if count >= FREE_FAILURES_OF_NAME:
@@ -92,7 +93,7 @@ class Client(NamedTuple):
 
 
 def _failures(attempts: QuerySet[AccessAttempt]) -> tuple[int, datetime]:
-    """Return how many wrong passwords there were, and when the last one was."""
+    """Return the number of wrong passwords and the time of the last one."""
     found = attempts.aggregate(count=Sum("failures_since_start"), last=Max("attempt_time"))
     return found["count"] or 0, found["last"] or datetime.min.replace(tzinfo=UTC)
 

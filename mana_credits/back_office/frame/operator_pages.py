@@ -1,4 +1,4 @@
-"""Pages of the back office: who may see one, how it is rendered, and forms that act once."""
+"""Pages of the back office: permissions, rendering, and forms that take effect once."""
 
 from collections.abc import Callable, Mapping
 from functools import update_wrapper
@@ -23,7 +23,7 @@ _pages: list[tuple[str, View, str]] = []
 
 
 def page(route: str, *, name: str, permission: str) -> Callable[[View], View]:
-    """Put a view under `/admin/` as `admin:NAME`, for operators who have the permission, if any."""
+    """Register a view under `/admin/` as `admin:NAME`, with an optional permission."""
 
     def decorate(view: View) -> View:
         def guarded(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
@@ -41,14 +41,14 @@ def page(route: str, *, name: str, permission: str) -> Callable[[View], View]:
 
 
 def urls(site: admin.AdminSite) -> list[URLPattern]:
-    """Return the routes of all pages."""
+    """Return the routes of all registered pages."""
     return [path(route, site.admin_view(view), name=name) for route, view, name in _pages]
 
 
 def render(
     request: HttpRequest, template: str, title: str, context: Mapping[str, Any] | None = None
 ) -> HttpResponse:
-    """Return the template within the frame of the back office."""
+    """Return the template rendered within the back office's frame."""
     frame = admin.site.each_context(request)
     return TemplateResponse(
         request, f"back_office/{template}", {**frame, "title": title, **(context or {})}
@@ -56,7 +56,7 @@ def render(
 
 
 def operator_of(request: HttpRequest) -> Operator:
-    """Return the member of staff whose request this is."""
+    """Return the operator who sent the request."""
     return Operator(
         request.user.get_username(),
         request.user.has_perm,
@@ -66,14 +66,14 @@ def operator_of(request: HttpRequest) -> Operator:
 
 
 class ActForm(forms.Form):
-    """A form by which an operator acts; its `key` acts once."""
+    """A form for an operator's act. Each `key` takes effect once."""
 
     key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid4)
     confirmed = forms.BooleanField(required=False, widget=forms.HiddenInput)
 
     @property
     def act_key(self) -> UUID:
-        """The key of a valid form."""
+        """Return the key of a valid form."""
         key: UUID = self.cleaned_data["key"]
         return key
 
@@ -81,10 +81,10 @@ class ActForm(forms.Form):
 def act(
     request: HttpRequest, form: forms.Form, do: Callable[[], str], *, then: str
 ) -> HttpResponse | None:
-    """Do what the form asks for, tell the operator, and lead on to `then`.
+    """Run the form's act, show a message, and redirect to `then`.
 
-    `do` returns the sentence that tells it. A repeat of the form leads on as the first one did. A
-    refusal stays on the form: None.
+    `do` runs the act and returns the message. Submitting the form again redirects too. If the act
+    raises a DomainError, it is added to the form and None is returned.
     """
     try:
         messages.success(request, do())

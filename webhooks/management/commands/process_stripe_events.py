@@ -1,4 +1,4 @@
-"""`manage.py process_stripe_events`: apply stored events that could not be applied before."""
+"""`manage.py process_stripe_events`: apply the stored events that are not processed yet."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -11,17 +11,17 @@ from webhooks import events
 
 
 class Command(LimitedJobCommand):
-    """Takes every stored, unprocessed event again."""
+    """Retries every unprocessed event."""
 
     help = (
-        "Applies the events of Stripe that were stored and not processed, oldest first, each in "
-        "its own transaction. Exits with 1 if any fails again, with 75 if one was skipped because "
-        "somebody else has locked it. Safe at any time."
+        "Applies the stored Stripe events that are not processed yet, oldest first, each in its "
+        "own transaction. Exits with 1 if one fails again, with 75 if one was skipped because "
+        "another process has locked it. Safe at any time."
     )
     job = events.PROCESS_JOB
 
     def handle(self, **options: Any) -> None:
-        """Apply and count; print what fails."""
+        """Apply the events, print each failure, and print the count of each outcome."""
         limit: int = options["limit"]
         self.run_job(Job(self.job, lambda now: self._outcomes(now, limit)))
 

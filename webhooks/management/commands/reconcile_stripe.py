@@ -1,10 +1,10 @@
-"""`manage.py reconcile_stripe`: find what Stripe's events did not tell."""
+"""`manage.py reconcile_stripe`: find and apply what no Stripe event reported."""
 
 import re
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -15,56 +15,60 @@ from credits import worker
 from credits.due_rows import FAILED, SKIPPED
 from credits.management.job_command import exit_code
 from credits.worker import Job
-from webhooks.reconciliation import Check, DoesNotReconcile
+from webhooks import reconciliation
+from webhooks.reconciliation import Check, DoesNotReconcile, Finding
 
 UNITS = {"h": "hours", "d": "days"}
 
 
 def span(text: str) -> timedelta:
-    """Return the span that `3d` or `12h` means."""
+    """Parse a time span such as `3d` or `12h`. Raises ArgumentTypeError."""
     found = re.fullmatch(r"([0-9]{1,4})([hd])", text)
     if not found:
-        raise ArgumentTypeError(f"{text!r} is no span such as 3d or 12h")
+        raise ArgumentTypeError(f"{text!r} is not a time span such as 3d or 12h")
     return timedelta(**{UNITS[found[2]]: int(found[1])})
 
 
 class Command(BaseCommand):
-    """Applies what Stripe knows of purchases, refunds and disputes."""
+    """Compares purchases, refunds and disputes with Stripe, and applies what is missing."""
 
     help = (
-        "Lists payments, refunds and disputes at Stripe, asks for what is unfinished here, and "
-        "applies what is missing. Prints what it applied and what stands on one side only; exits "
-        "with 1 if there is anything that it cannot explain or that failed, with 75 if it skipped "
-        "something that is locked. Safe at any time, and to run again."
+        "Lists payments, refunds and disputes at Stripe, fetches the unfinished ones known here, "
+        "and applies what is missing. Prints what it applied and every difference that it cannot "
+        "explain. Exits with 1 if there is an unexplained difference or a failure, with 75 if it "
+        "skipped a locked object. Safe at any time, and to run again."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take how far back to look, and whether to change anything."""
+        """Add `--since` and `--dry-run`."""
         parser.add_argument("--since", type=span, default="3d", help="how far back: 3d, 12h")
         parser.add_argument("--dry-run", action="store_true", help="change nothing")
 
     def handle(self, *, since: timedelta, dry_run: bool, **options: Any) -> None:
-        """Print each difference; exit unless all is explained. A dry run is not kept."""
+        """Print each difference; exit with 1 or 75 unless all are explained.
+
+        A dry run is not recorded as a run of the job.
+        """
         now = worker.now()
-        check = Check(since=now - since, now=now, dry_run=dry_run)
         try:
             if dry_run:
-                outcomes = Counter(self._findings(check))
+                found = reconciliation.rehearse(since=now - since, now=now)
+                outcomes = Counter(self._outcomes(found, "Would apply"))
             else:
-                job = Job("reconcile_stripe", lambda _: self._findings(check))
+                check = Check(since=now - since, now=now)
+                job = Job("reconcile_stripe", lambda _: self._outcomes(check.run(), "Applied"))
                 outcomes = worker.run(job, now=now)
         except DoesNotReconcile:
             sys.exit(1)
         if code := exit_code(outcomes):
             sys.exit(code)
 
-    def _findings(self, check: Check) -> Iterator[str]:
+    def _outcomes(self, found: Iterable[Finding], verb: str) -> Iterator[str]:
         counts: Counter[str] = Counter()
-        for finding in tqdm(check.run(), unit=" objects", disable=not sys.stderr.isatty()):
+        for finding in tqdm(found, unit=" objects", disable=not sys.stderr.isatty()):
             counts["looked at"] += 1
             if finding.applied:
                 counts["applied"] += 1
-                verb = "Would apply" if check.dry_run else "Applied"
                 self.stdout.write(f"{verb}: {finding.name}: {finding.applied}.")
             if finding.unexplained:
                 counts["unexplained"] += 1

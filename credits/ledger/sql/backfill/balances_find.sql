@@ -1,4 +1,4 @@
--- Whose balance of %(users)s is not what their transactions and open reservations make it.
+-- Find the users of %(users)s whose balance differs from their transactions and open reservations.
 SELECT user_id, format(
            'posted %%s, held %%s, earned %%s, spent %%s, last %%s should be %%s, %%s, %%s, %%s, %%s',
            b.posted, b.held, b.total_earned, b.total_spent, b.last_number,

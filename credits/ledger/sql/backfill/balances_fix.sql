@@ -1,4 +1,4 @@
--- Make the balances what their transactions and open reservations say.
+-- Rebuild the balances from their transactions and open reservations.
 UPDATE credits.balances b SET
     posted = coalesce(t.posted, 0), held = coalesce(r.held, 0),
     total_earned = coalesce(t.earned, 0), total_spent = coalesce(t.spent, 0),

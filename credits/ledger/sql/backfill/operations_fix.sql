@@ -1,4 +1,4 @@
--- Attribute usages to operations; the trigger lets nothing else of them change, and this only once.
+-- Attribute usages to operations. The trigger allows this once per usage and no other change.
 -- See docs/decisions/0051-old-usages-and-operations.md.
 SET LOCAL credits.attributing = 'on';
 

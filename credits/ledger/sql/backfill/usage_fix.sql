@@ -1,4 +1,4 @@
--- Count the days anew, from the usages.
+-- Recount the days from the usages.
 DELETE FROM credits.usage_stats
 WHERE user_id = ANY(%(users)s)
   AND date BETWEEN coalesce(%(first)s::date, '-infinity') AND coalesce(%(last)s::date, 'infinity');

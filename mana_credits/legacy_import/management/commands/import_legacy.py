@@ -1,4 +1,4 @@
-"""`manage.py import_legacy`: bring the earlier service's data over."""
+"""`manage.py import_legacy`: import the earlier service's data."""
 
 import sys
 import time
@@ -25,31 +25,31 @@ from mana_credits.legacy_import.importer import Finding
 
 
 class Command(BaseCommand):
-    """Imports what is new in the source, and says what is wrong in it."""
+    """Imports new rows of the source and reports its faults."""
 
     help = (
-        "Imports the earlier service's database, which may be live: it is read in one snapshot. "
-        "Users, transactions, open reservations, packages, purchases, Stripe customers, "
-        "subscriptions, gifts, redemptions and usage. Ids and times stay; each user's "
-        "transactions are numbered and joined anew. What does not add up there becomes an opening "
-        "adjustment and a line of the report. Without --apply it only reports. Safe to stop and "
-        "to run again: a run brings what is not here yet. Exits with 1 if the books do not close "
-        "afterwards or a balance is not the source's."
+        "Imports users, transactions, open reservations, packages, purchases, Stripe customers, "
+        "subscriptions, gifts, redemptions and usage from the earlier service's database. The "
+        "database may be live: it is read in one snapshot. Ids and times stay. Each user's "
+        "transactions are renumbered and rejoined. Differences become an opening adjustment and "
+        "a line of the report. Without --apply, the command only reports. It can be interrupted "
+        "and run again: each run imports what is missing. Exits with 1 if the books do not close "
+        "afterwards or a balance differs from the source."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take the source, and where the report goes."""
+        """Add the source and the report's file."""
         parser.add_argument(
             "--source", required=True, help="postgresql://… (the password may be in PGPASSWORD)"
         )
         parser.add_argument(
-            "--report", type=Path, help="a CSV file for what is wrong in the source, not the screen"
+            "--report", type=Path, help="write the source's faults to this CSV file"
         )
         add_apply(parser)
         add_batch_size(parser, default=1000, of="users")
 
     def handle(self, *, source: str, apply: bool, batch_size: int, **options: Any) -> None:
-        """Report, and import with `apply`."""
+        """Write the report. With `apply`, import and check the result."""
         began = time.monotonic()
         with importer.alone():
             self._copy(source)
@@ -67,7 +67,9 @@ class Command(BaseCommand):
         if wrong:
             sys.exit(1)
         self.stdout.write(
-            "The books close, and every balance is the source's." if apply else "Nothing changed."
+            "The books close, and every balance equals the source's."
+            if apply
+            else "Nothing was changed."
         )
 
     def _copy(self, source: str) -> None:
@@ -100,7 +102,7 @@ class Command(BaseCommand):
 
 
 class Tally:
-    """How many cases of each kind were found, and what doubled charges took too much."""
+    """The number of faults by kind, with the surplus charges and credits."""
 
     def __init__(self) -> None:
         self.cases: Counter[str] = Counter()
@@ -108,7 +110,7 @@ class Tally:
         self._credits: Counter[str] = Counter()
 
     def count(self, found: Iterable[Finding]) -> Iterator[Finding]:
-        """Yield the findings and count them."""
+        """Yield the findings unchanged, and count them."""
         for one in found:
             self.cases[one.kind] += 1
             if one.surplus:

@@ -3,9 +3,9 @@ LANGUAGE sql IMMUTABLE RETURN CASE billing
     WHEN 'yearly' THEN interval '1 year' WHEN 'quarterly' THEN interval '3 months'
     ELSE interval '1 month' END;
 
--- The entries to be: what moved credits there, by the rules here. `made` are those that the source
--- lacks and the rules need; their ids are made of what they are for, so that they come once. `here`
--- are those of earlier runs.
+-- The entries to post: the source's movements in the form of the target. `made` marks entries that
+-- the source lacks and the target requires. Their ids are derived from their purpose, so that each is
+-- posted once. `here` marks the entries of earlier runs.
 
 CREATE TEMP TABLE legacy_entries AS
 SELECT id, user_id,
@@ -13,7 +13,7 @@ SELECT id, user_id,
               OR type IN ('purchase', 'refund', 'grant') AND amount > 0
             THEN type ELSE 'adjustment' END AS type,
        amount::numeric(15, 4) AS amount, left(app_id, 100) AS app_id,
-       -- The earlier service told redeemers the creator's e-mail address.
+       -- The earlier service wrote the creator's e-mail address into the redeemer's entry.
        left(CASE WHEN app_id = 'gifts'
                  THEN regexp_replace(description, '[^[:space:]]*@[^[:space:]]*', 'somebody', 'g')
                  ELSE description END, 500) AS description,
@@ -29,9 +29,9 @@ ANALYZE legacy_entries;
 ANALYZE legacy_purchases;
 
 
--- Which purchase each purchase entry credited: the one it names, else the one of its place among the
--- user's purchases of so many credits. Older rows name none; those beyond the last purchase are
--- second ones of the user's latest.
+-- Match each purchase entry to a purchase: the one that it names, or the one at its position among the
+-- user's purchases of the same amount. Older rows name none. Entries beyond the last purchase credited
+-- the user's latest purchase again.
 CREATE TEMP TABLE legacy_credited AS
 WITH entries AS (
     SELECT id, user_id, amount, created_at, metadata ->> 'purchaseId' AS purchase,
@@ -64,7 +64,7 @@ LEFT JOIN (
 ) p USING (user_id, amount)
 WHERE u.id IS NOT NULL OR p.id IS NOT NULL;
 
--- A completed purchase whose entry is missing was credited if exactly its credits are in the balance.
+-- A completed purchase without an entry was credited if the balance has exactly its credits too many.
 CREATE TEMP TABLE legacy_lost AS
 WITH uncredited AS (
     SELECT id, user_id, credits, sum(credits) OVER (PARTITION BY user_id) AS missing,
@@ -110,7 +110,7 @@ FROM legacy_entries
 WHERE type = 'purchase' AND id NOT IN (SELECT id FROM legacy_credited);
 
 
--- A purchase has the credits that it was credited with.
+-- A purchase's credits are those that its entry credited.
 WITH changed AS (
     UPDATE legacy_purchases p SET credits = e.amount
     FROM legacy_credited c JOIN legacy_entries e USING (id), legacy_purchases agreed
@@ -123,7 +123,7 @@ SELECT 'purchase status', user_id, id,
               id, agreed, credits, credits)
 FROM changed;
 
--- A purchase is paid if an entry credited it, whatever status later events left it in.
+-- A purchase is completed if an entry credited it, whatever status later events set.
 CREATE TEMP TABLE legacy_paid AS
 SELECT p.id, e.id AS entry_id, p.status,
        coalesce(p.completed_at, e.created_at) AS completed_at
@@ -142,7 +142,7 @@ SELECT 'purchase status', user_id, id,
 FROM legacy_purchases WHERE status = 'completed' AND id NOT IN (SELECT id FROM legacy_paid);
 
 
--- Grants by their reference, as `ledger.grant_cause` names them.
+-- The causes of grants, in the format of `ledger.grant_cause`.
 CREATE TEMP TABLE legacy_granted AS
 SELECT id, format('grant:%s:%s:%s', char_length(user_id), user_id, metadata ->> 'referenceId')
                AS cause,

@@ -1,4 +1,4 @@
--- Packages, before the purchases that name them; what the source changed since is changed here too.
+-- Import packages before the purchases that refer to them. Later changes in the source are copied too.
 
 INSERT INTO credits.packages (
     id, name, description, credits, price_euro_cents, stripe_price_id, active, sort_order, metadata,

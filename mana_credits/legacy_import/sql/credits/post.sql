@@ -1,8 +1,8 @@
--- One batch of users, whose positions are %(first)s to %(last)s: what is new of theirs, in one
--- transaction. The only writer of the ledger beside credits.post_transaction, and by its rules; see
--- docs/decisions/0050-importing-history.md. The entries of earlier runs are known by their ids.
+-- Post the new entries of one batch of users (positions %(first)s to %(last)s) in one transaction.
+-- This script writes the ledger beside credits.post_transaction, by the same rules; see
+-- docs/decisions/0050-importing-history.md. Entries of earlier runs are recognised by their ids.
 
--- Own rows first, balances last, in the order of users.
+-- Lock order: own rows first, balances last, in user-id order.
 SELECT FROM credits.reservations r JOIN legacy_users u USING (user_id)
 WHERE u.position BETWEEN %(first)s AND %(last)s AND r.status = 'open'
 ORDER BY r.id FOR UPDATE OF r;
@@ -20,13 +20,13 @@ SELECT FROM credits.balances b JOIN legacy_users u USING (user_id)
 WHERE u.position BETWEEN %(first)s AND %(last)s ORDER BY u.position FOR UPDATE OF b;
 
 
--- What is new.
+-- The new entries.
 TRUNCATE legacy_new;
 INSERT INTO legacy_new
 SELECT e.* FROM legacy_users u JOIN legacy_entries e USING (user_id)
 WHERE u.position BETWEEN %(first)s AND %(last)s AND NOT e.here;
 
--- What all entries from there must sum up to is what the user had there and held there.
+-- The opening adjustment makes all imported entries add up to the source's balance plus held credits.
 INSERT INTO legacy_new
 SELECT md5(concat_ws(':', 'opening', u.user_id, b.last_number))::uuid, u.user_id, 'adjustment',
        u.balance + u.open - coalesce(here.total, 0) - coalesce(new.total, 0),
@@ -46,8 +46,8 @@ WHERE u.position BETWEEN %(first)s AND %(last)s
   AND u.balance + u.open <> coalesce(here.total, 0) + coalesce(new.total, 0);
 
 
--- Numbered and joined to what is there. `raw` is what was spent in all if the total could go below
--- zero; it cannot: what is given back beyond it counts as earned.
+-- Number the entries and join them to the chain. `raw` is the total spent without its minimum of zero.
+-- Refunds beyond the total spent count as earned.
 WITH running AS (
     SELECT n.*, b.posted, b.total_spent,
            b.last_number + row_number() OVER w AS number,
@@ -96,7 +96,7 @@ ON CONFLICT (user_id, date, app_id) DO UPDATE SET
     credits_used = credits.usage_stats.credits_used + excluded.credits_used,
     transactions = credits.usage_stats.transactions + excluded.transactions;
 
--- As `ledger.spend` would name the request of another service.
+-- The fingerprint that `ledger.spend` would record for another service's request.
 INSERT INTO credits.idempotency_keys (user_id, key, fingerprint, subject_id, created_at)
 SELECT user_id, key,
        concat('["service", "usage", "', trim_scale(amount), '", ', to_json(app_id), ', null, null]'),

@@ -1,5 +1,5 @@
--- What the rules here cannot hold is taken out of the copies and named. The credits of such rows are
--- not lost: what a user's balance has and no row explains becomes the opening adjustment.
+-- Delete rows from the copies that violate the target's rules, and report them. Their credits are not
+-- lost: credits of a balance that no row explains become the opening adjustment.
 
 CREATE TEMP TABLE legacy_findings (
     kind text NOT NULL,
@@ -18,7 +18,8 @@ CREATE OR REPLACE FUNCTION pg_temp.is_user(id text) RETURNS boolean
 LANGUAGE sql IMMUTABLE RETURN char_length(id) BETWEEN 1 AND 255;
 
 
--- A row that is here under another id belongs to somebody who was erased since; they stay erased.
+-- A row that exists here under another user id belongs to a person who was erased since. Keep the
+-- erasure.
 CREATE TEMP TABLE legacy_erased AS
 SELECT DISTINCT l.user_id
 FROM legacy_transactions l JOIN credits.transactions t USING (id)
@@ -35,7 +36,7 @@ DELETE FROM legacy_stripe_customers WHERE user_id IN (SELECT user_id FROM legacy
 DELETE FROM legacy_sync_subscriptions WHERE user_id IN (SELECT user_id FROM legacy_erased);
 
 
--- Tokens without a user, or with a made-up one, had a balance too.
+-- Tokens without a user id, or with an invalid one, had balances too.
 WITH gone AS (
     DELETE FROM legacy_balances WHERE NOT pg_temp.is_user(user_id) RETURNING *
 )
@@ -83,7 +84,7 @@ SELECT 'not imported', user_id, id,
 FROM gone;
 
 
--- Wrong, and put right without anybody's help.
+-- Faults that the import corrects by itself.
 INSERT INTO legacy_findings (kind, sentence)
 SELECT 'usage dates', format('%s of %s rows of usage are dated in local time; the days here are '
                              'UTC, counted from the transactions', local, rows)

@@ -1,6 +1,6 @@
--- The other rows of one batch of users, in the transaction that posted their entries.
+-- Import the other rows of one batch of users, in the transaction that posted their entries.
 
--- Reservations that are open there hold here too, until %(expires_at)s.
+-- Reservations that are open in the source are open here too, until %(expires_at)s.
 WITH made AS (
     INSERT INTO credits.reservations (
         id, user_id, amount, app_id, reason, actor, created_at, expires_at)
@@ -14,7 +14,7 @@ UPDATE credits.balances b SET held = b.held + m.amount, version = b.version + 1
 FROM (SELECT user_id, sum(amount) AS amount FROM made GROUP BY user_id) m
 WHERE b.user_id = m.user_id;
 
--- Those of an earlier run that were settled there since hold no more.
+-- Delete reservations of an earlier run that were settled in the source since.
 WITH settled AS (
     UPDATE credits.reservations r SET
         status = CASE WHEN t.id IS NULL THEN 'released' ELSE 'committed' END,
@@ -35,7 +35,7 @@ UPDATE credits.balances b SET held = b.held - s.amount, version = b.version + 1
 FROM (SELECT user_id, sum(amount) AS amount FROM settled GROUP BY user_id) s
 WHERE b.user_id = s.user_id;
 
--- Purchases: paid if an entry credited them. Paid there without an entry, an operator looks at it.
+-- A purchase is completed if an entry credited it. A completed one without an entry is quarantined.
 INSERT INTO credits.purchases (
     id, user_id, package_id, credits, price_euro_cents, status, stripe_customer_id,
     stripe_payment_intent_id, metadata, transaction_id, created_at, completed_at, quarantined_at,
@@ -58,7 +58,7 @@ WHERE u.position BETWEEN %(first)s AND %(last)s
 ORDER BY p.created_at, p.id
 ON CONFLICT (id) DO NOTHING;
 
--- Those of an earlier run that were paid or given up there since.
+-- Update purchases of an earlier run that were completed or cancelled in the source since.
 UPDATE credits.purchases p SET
     status = 'completed', credits = l.credits, transaction_id = paid.entry_id,
     completed_at = paid.completed_at,
@@ -78,7 +78,7 @@ WHERE u.position BETWEEN %(first)s AND %(last)s AND p.id = l.id AND p.status = '
   AND l.status IN ('failed', 'cancelled');
 
 
--- As an address of a gift's (gifts/sql/legacy/rows.sql): one that only looks like ASCII is nobody's.
+-- As for a gift's address (sql/gifts/entries.sql): one that only looks like ASCII matches no user.
 INSERT INTO credits.stripe_customers (id, user_id, stripe_customer_id, email, created_at)
 SELECT gen_random_uuid(), c.user_id, c.stripe_customer_id,
        CASE WHEN c.email !~ '[\u037e\u1fef\u212a]' AND char_length(c.email) <= 320
@@ -89,8 +89,8 @@ WHERE u.position BETWEEN %(first)s AND %(last)s
 ON CONFLICT DO NOTHING;
 
 
--- Subscriptions: what is paid for is the period up to the next charge, or the one paid for last. A
--- present says nothing about what the user wants after it, and so is never charged for by itself.
+-- Subscriptions: the paid period ends at the next charge, or is the last paid one. A gifted
+-- subscription does not show whether the user wants to renew it, so it is never renewed.
 WITH periods AS (
     SELECT s.*, coalesce(s.next_charge_at, p.paid_until) AS paid_until, p.paid_from AS paid_on
     FROM legacy_users u JOIN legacy_sync_subscriptions s USING (user_id)

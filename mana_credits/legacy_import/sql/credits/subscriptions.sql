@@ -1,7 +1,8 @@
--- Cloud Sync: what was charged, what is paid for, and what will be charged. After `users.sql`.
+-- Cloud Sync: past charges, the paid period and the next charge. Runs after `users.sql`.
 
--- A renewal doubles the charge before it within half a period: the service charged when a period was
--- over, and renewals at once charged it several times. An activation does so in any paid period.
+-- A renewal within half a period after a charge is a doubled charge: the service charged at the end
+-- of a period, and concurrent renewals charged several times. An activation within any paid period is
+-- a doubled charge too.
 CREATE TEMP TABLE legacy_sync_charges AS
 WITH charges AS (
     SELECT e.id, e.user_id, -e.amount AS amount, e.created_at,
@@ -32,7 +33,7 @@ SELECT 'doubled charge', user_id, (array_agg(id ORDER BY created_at, id))[1],
 FROM legacy_sync_charges GROUP BY user_id, period HAVING bool_or(doubles);
 
 
--- What a subscriber paid for last, which the earlier service forgot with the next change.
+-- The last paid period, which the earlier service lost with the next change.
 CREATE TEMP TABLE legacy_sync_payments AS
 SELECT DISTINCT ON (user_id) user_id, c.amount, c.created_at AS paid_from,
        c.created_at + c.lasts AS paid_until
@@ -45,7 +46,7 @@ FROM legacy_sync_subscriptions
 WHERE active AND NOT is_gifted AND next_charge_at IS NULL;
 
 
--- What the next period will cost, where that is another price than the last one's.
+-- The price of the next period, if it differs from the last one.
 INSERT INTO legacy_findings (kind, user_id, sentence, credits)
 SELECT 'subscription price', s.user_id,
        format('Cloud Sync (%s) cost %s credits, the catalogue says %s; %s', s.billing_interval,

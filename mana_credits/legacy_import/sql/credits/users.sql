@@ -1,7 +1,7 @@
--- The users, and what does not add up. After the entries of all apps are there.
+-- The users and their differences. Runs after the entries of all apps are known.
 
--- What was done here since the last import for the same cause counts here; the entry from there
--- comes without a cause.
+-- If a movement with the same cause was posted here since the last import, it keeps the cause, and the
+-- source's entry is imported without one.
 CREATE TEMP TABLE legacy_conflicts AS
 SELECT e.id, e.cause, e.made
 FROM legacy_entries e JOIN credits.transactions t ON t.cause = e.cause AND t.id <> e.id;
@@ -72,6 +72,20 @@ SELECT 'totals', user_id,
 FROM legacy_users WHERE (total_earned, total_spent) <> (earned, spent);
 
 
--- Filled anew with each batch.
+-- Ids that `credits.labels` rejects: a control character anywhere, or a blank or an invisible
+-- character at an end. Blanks are listed, as PostgreSQL's own class depends on the database's locale.
+INSERT INTO legacy_findings (kind, user_id, sentence)
+WITH characters AS (
+    SELECT U&'\0001-\001f\007f-\009f' AS controls,
+           U&'\0020\00a0\00ad\034f\061c\115f\1160\1680\17b4\17b5\180b-\180f\2000-\200f\2028-\202f'
+                '\205f-\206f\2800\3000\3164\feff\ffa0\fff9-\fffb'
+               AS "outer"
+)
+SELECT 'user id', user_id, 'the id has control characters, or blanks or invisible characters at an '
+       'end; it is imported, and no request can name it'
+FROM legacy_users, characters
+WHERE user_id ~ format('[%s]|^[%s]|[%s]$', controls, "outer", "outer");
+
+-- Filled again for each batch.
 CREATE TEMP TABLE legacy_new (LIKE legacy_entries);
 ALTER TABLE legacy_new ADD opening boolean NOT NULL DEFAULT false;

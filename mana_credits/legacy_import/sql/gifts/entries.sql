@@ -1,4 +1,4 @@
--- Gifts: which entries paid for them and which ended them, made where the source has none. Before
+-- Find the entries that paid for each gift and that ended it, and create missing ones. Runs before
 -- the entries are posted.
 
 DELETE FROM legacy_gift_codes WHERE creator_id IN (SELECT user_id FROM legacy_erased);
@@ -17,7 +17,7 @@ SELECT 'not imported', left(creator_id, 255), id,
 FROM gone;
 
 
--- Who redeemed it: the first success; each later one is named.
+-- The first successful redemption counts. Each later one is reported.
 CREATE TEMP TABLE legacy_redeemed AS
 SELECT *, row_number() OVER (PARTITION BY gift_code_id ORDER BY created_at, id) AS place
 FROM legacy_gift_redemptions
@@ -30,8 +30,8 @@ SELECT 'double credit', redeemer_user_id, id,
 FROM legacy_redeemed WHERE place > 1;
 
 
--- What became of it here. Expired ones are still active: their credits never went back, the job
--- that expires gifts sees to it.
+-- The gifts' states here. Expired gifts stay active, because their credits were never returned. The
+-- job that expires gifts returns them.
 CREATE TEMP TABLE legacy_gifts AS
 SELECT g.id, g.code, g.creator_id, g.total_credits, g.message, g.created_at, g.updated_at,
        g.creator_name, nullif(btrim(g.target_email), '') AS target_email, g.type AS type_there,
@@ -67,7 +67,8 @@ LEFT JOIN legacy_entries a ON a.id = arriving.credit_transaction_id
 
 CREATE UNIQUE INDEX ON legacy_gifts (position);
 
--- Cancelling wrote a refund that names no gift: it is the one of its place among the creator's.
+-- Cancelling wrote a refund that does not name the gift. It is matched by position among the
+-- creator's refunds.
 ALTER TABLE legacy_gifts ADD return_there uuid, ADD payment_id uuid, ADD end_id uuid;
 WITH refunds AS (
     SELECT id, user_id, amount,
@@ -134,7 +135,7 @@ SELECT 'expired gift', creator_id, id,
 FROM legacy_gifts WHERE status = 'active' AND expires_at <= now();
 
 
--- An address in which a character only looks like ASCII, or a long one, is nobody's.
+-- An address that is too long, or with characters that only look like ASCII, matches no user.
 ALTER TABLE legacy_gifts ADD address text;
 UPDATE legacy_gifts SET address = CASE
     WHEN target_email ~ '[\u037e\u1fef\u212a]' OR char_length(target_email) > 320

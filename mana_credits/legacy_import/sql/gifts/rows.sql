@@ -1,5 +1,5 @@
--- One batch of gifts, whose positions are %(first)s to %(last)s, in one transaction. The entries
--- that paid for them and ended them are posted. What happened to them here stays.
+-- Import one batch of gifts (positions %(first)s to %(last)s) in one transaction. The entries that
+-- paid for them and ended them are already posted. Later changes here are kept.
 
 SELECT FROM gifts.gift_codes c JOIN legacy_gifts g USING (id)
 WHERE g.position BETWEEN %(first)s AND %(last)s AND c.status = 'active'

@@ -1,4 +1,4 @@
-"""What the threads of a worker do: read, answer, send, without waiting for any client."""
+"""The work of a worker's threads: read, answer and send, without waiting for any client."""
 
 import time
 from typing import Any
@@ -7,22 +7,23 @@ from uuid import uuid4
 from gunicorn.http.errors import ParseException
 
 from mana_credits.web_server import refusals
-from mana_credits.web_server.answering import respond
+from mana_credits.web_server.answers import respond
 from mana_credits.web_server.connection import CONTINUE, ClientGone, Connection, Phase
 from mana_credits.web_server.connections import Connections
 from mana_credits.web_server.malformed import Overloaded, RequestTimeout
 from mana_credits.web_server.turns import Turns
 
-# Answered by the thread that reads them, whatever the others wait for: they ask nothing of anybody.
+# The thread that reads these requests also answers them, even if all turns are taken. They must
+# wait for no dependency.
 URGENT = frozenset({"/health"})
 
 
-class Serving:
-    """Carries connections on, from one thing that they wait for to the next.
+class Dispatcher:
+    """Moves each connection on to its next phase.
 
-    There is one thread more than may answer at once (`turns`). So one of them always reads: a
-    request that is not whole waits at the epoll, and a whole one waits for its turn. While threads
-    are free, the one that reads a request also answers it.
+    There is one thread more than `turns` allows to answer, so that one thread always reads. An
+    incomplete request waits in the epoll, a complete one for its turn. If a turn is free, the
+    thread that has read a request also answers it.
     """
 
     def __init__(self, worker: Any, connections: Connections) -> None:
@@ -31,12 +32,12 @@ class Serving:
         self._turns: Turns[Connection] = Turns(worker.cfg.threads)
 
     def carry_on(self, connection: Connection) -> None:
-        """Do what can be done for a claimed connection whose client sent or took something."""
+        """Continue with a claimed connection that is readable or writable."""
         try:
             has_request = self._has_request(connection)
         except ClientGone:
             self._connections.close(connection)
-        except Exception:  # a defect ends one connection, and nothing else
+        except Exception:  # an unexpected error closes this connection only
             self._worker.log.exception("Error reading a request")
             self._connections.abandon(connection)
         else:
@@ -44,9 +45,9 @@ class Serving:
                 self._answer_in_turn(connection)
 
     def end(self, connection: Connection) -> None:
-        """End a claimed connection that waited for its client for too long.
+        """End a claimed connection that exceeded its time limit.
 
-        Half a request is answered with 408.
+        Answer an incomplete request with 408.
         """
         try:
             if connection.phase in {Phase.HEAD, Phase.BODY}:
@@ -57,7 +58,7 @@ class Serving:
             self._connections.close(connection)
 
     def refuse_overdue(self) -> None:
-        """Answer 503 to the requests that waited for a thread for too long."""
+        """Answer requests that waited too long for a thread with 503."""
         now = time.monotonic()
         for connection in self._turns.take_while(lambda one: one.deadline < now):
             try:
@@ -66,7 +67,7 @@ class Serving:
                 self._connections.close(connection)
 
     def _has_request(self, connection: Connection) -> bool:
-        """Receive or send; return whether a request is whole then."""
+        """Receive or send. Return whether a request is complete afterwards."""
         if connection.phase is Phase.SENDING:
             return self._send(connection)
         if connection.phase is Phase.LINGERING:
@@ -82,7 +83,7 @@ class Serving:
         return False
 
     def _await_rest(self, connection: Connection) -> None:
-        """Wait for the rest of a request, or for the first byte of one."""
+        """Wait for the rest of a request, or for the first byte of the next one."""
         if connection.reader.wants_continue():
             connection.sendall(CONTINUE)
             connection.flush()
@@ -93,9 +94,9 @@ class Serving:
         self._connections.watch(connection)
 
     def _answer_in_turn(self, connection: Connection) -> None:
-        """Answer the request, and then those that wait for a thread, each in its turn.
+        """Answer the request, and then waiting requests, each in its turn.
 
-        A client that sends requests ahead goes to the end of the queue after each answer.
+        A client that pipelines requests goes to the end of the queue after each response.
         """
         connection.enter(Phase.TURN)
         if connection.path in URGENT and not self._answer(connection):
@@ -108,7 +109,7 @@ class Serving:
             mine = self._turns.next(mine if has_next else None)
 
     def _answer(self, connection: Connection) -> bool:
-        """Answer the request; return whether the connection's next one is whole already."""
+        """Answer the request. Return whether the connection's next request is already complete."""
         try:
             if not connection.is_abandoned():
                 respond(self._worker, connection)
@@ -116,13 +117,16 @@ class Serving:
             self._connections.close(connection)
         except ClientGone:
             self._connections.close(connection)
-        except Exception:  # the thread goes on with the next one's turn
+        except Exception:  # the thread must continue with the next turn
             self._worker.log.exception("Error answering a request")
             self._connections.abandon(connection)
         return False
 
     def _send(self, connection: Connection) -> bool:
-        """Send what the client takes; return whether that is all and its next request is whole."""
+        """Send what the kernel accepts. Return whether the next request is complete.
+
+        False while bytes are unsent, or if the connection closes.
+        """
         if not connection.flush():
             connection.remain_in(Phase.SENDING)
             self._connections.watch(connection)
@@ -143,20 +147,20 @@ class Serving:
         return False
 
     def _refuse(self, connection: Connection, error: Exception) -> None:
-        """Answer what never reaches the application.
+        """Answer a request that cannot reach the application.
 
-        Neither the answer nor the log quotes it: it may hold a token or a gift's code.
+        Response and log contain no part of it, because it may contain a token or a gift code.
         """
         request_id = uuid4().hex
         self._worker.log.warning(
-            "Refused what is no request: %s (%s)", refusals.reason(error), request_id
+            "Refused a malformed or late request: %s (%s)", refusals.reason(error), request_id
         )
         connection.closes = connection.may_send_more = True
         connection.sendall(refusals.answer(error, request_id))
         self._send(connection)
 
     def _close(self, connection: Connection) -> None:
-        """Close the connection, after its client if that may still be sending."""
+        """Close the connection; after the client does, if it may still be sending."""
         if connection.has_input():
             connection.linger()
             self._connections.watch(connection)
@@ -164,7 +168,7 @@ class Serving:
             self._connections.close(connection)
 
     def _linger(self, connection: Connection) -> None:
-        """Drop what the client sends until it closes its end."""
+        """Discard incoming bytes until the client closes the connection."""
         if connection.discard():
             self._connections.close(connection)
         else:

@@ -1,4 +1,4 @@
-"""The application's answer to one request."""
+"""Running the application for one request and sending its response."""
 
 from typing import Any
 from uuid import uuid4
@@ -10,14 +10,14 @@ from mana_credits.web_server.connection import ClientGone, Connection
 
 
 class Answer(wsgi.Response):  # type: ignore[misc]
-    """gunicorn's answer, which says `Connection: close` when the worker has begun to stop."""
+    """gunicorn's response, with `Connection: close` once the worker is stopping."""
 
     def __init__(self, request: Any, connection: Connection, cfg: Any, worker: Any) -> None:
         super().__init__(request, connection, cfg)
         self._worker = worker
 
     def default_headers(self) -> list[str]:
-        """Return the server's own headers, decided on as late as possible."""
+        """Return the server's own headers, computed just before they are sent."""
         if not self._worker.alive:
             self.force_close()
         headers: list[str] = super().default_headers()
@@ -25,12 +25,12 @@ class Answer(wsgi.Response):  # type: ignore[misc]
 
 
 def respond(worker: Any, connection: Connection) -> None:
-    """Have the application answer the connection's request; the connection keeps what is unsent.
+    """Run the application for the connection's request. The connection keeps unsent bytes.
 
-    Raise ClientGone when the client does not take the answer, or gets no more of it.
+    Raises ClientGone if the client stops reading the response, or if the response is cut off.
     """
     request, body_too_large = connection.take_request()
-    # A client that asked for the end sends nothing more, if it could send the whole request.
+    # A client that asked to close the connection sends nothing after a complete request.
     connection.may_send_more = body_too_large or not request.should_close()
     answer, environ = wsgi.create(
         request,
@@ -54,7 +54,7 @@ def respond(worker: Any, connection: Connection) -> None:
 
 
 def _write(parts: Any, answer: Any, connection: Connection) -> None:
-    """Send the parts of the answer; the end of a long one is sent before it is cleaned up after."""
+    """Send the parts of the response. Flush before `close`, which ends the request for Django."""
     try:
         for part in parts:
             answer.write(part)
@@ -66,7 +66,7 @@ def _write(parts: Any, answer: Any, connection: Connection) -> None:
 
 
 def _fail(worker: Any, connection: Connection, answer: Any, error: Exception) -> None:
-    """Answer 500; an answer that has begun is cut off, so that nobody takes it for whole."""
+    """Answer 500. Cut off a response that has begun, so that it does not seem complete."""
     worker.log.error("Error handling request", exc_info=error)
     if answer.headers_sent:
         raise ClientGone from error
