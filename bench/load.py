@@ -18,7 +18,11 @@ WARM_UP_SECONDS = 1
 
 
 class Scenario(NamedTuple):
-    """A kind of request. `caller` is `service` or `user`; wrk runs `script` with `arguments`."""
+    """A kind of request; wrk runs `script` with `arguments`.
+
+    `caller` is `service`, `user`, or `users` (their tokens are the script's arguments). A request
+    does `each` of what is counted. `connections` replaces the number of connections of the run.
+    """
 
     title: str
     caller: str

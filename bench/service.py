@@ -26,7 +26,7 @@ STOP_SECONDS = 40
 
 
 class Service(NamedTuple):
-    """A running service: its URL, a token of the measured user, and the processes to measure."""
+    """A running service: its URL, tokens of users, and the processes to measure."""
 
     url: str
     token: str
