@@ -1,4 +1,4 @@
-"""The account page: found by anything, told in one timeline, as quick with a long history."""
+"""The account page: search, timeline, and the same cost with a long history."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -30,7 +30,7 @@ ACCOUNT = "/admin/account/?user=alice"
 
 
 def a_life(user_id: str = "alice") -> None:
-    """Let a user do a bit of everything."""
+    """Create a history with one entry of each kind."""
     give(user_id, 100)
     for amount in range(1, 6):
         spend(user_id, amount)
@@ -58,7 +58,7 @@ def titles(page: Any) -> list[str]:
 
 
 def walk(size: int, **filters: Any) -> list[Entry]:
-    """Return all entries of alice's timeline, page by page."""
+    """Return all entries of alice's timeline, read page by page."""
     found: list[Entry] = []
     after: dict[str, str] | None = None
     while True:
@@ -113,7 +113,7 @@ def test_money_that_went_back_is_told() -> None:
 
 
 def details(page: Any) -> dict[str, list[str]]:
-    """Return what an account's page says beside each entry, by the entry's title."""
+    """Return the details that the account page shows beside each entry, by title."""
     beside = re.findall(r'class="more"><time[^>]*>[^<]*</time>(.*)</span>', page.content.decode())
     said = [unescape(text).removeprefix("<span>").removesuffix("</span>") for text in beside]
     return dict(zip(titles(page), [text.split("</span><span>") for text in said], strict=True))

@@ -1,4 +1,4 @@
-"""Balances are corrected alone up to a limit, and by two people above it."""
+"""Adjustments: one operator suffices up to a limit, two are needed above it."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Who gets into the back office, and under which conditions."""
+"""Access to the back office: log-in, second factor, sessions."""
 
 import re
 from datetime import timedelta
@@ -174,7 +174,7 @@ def test_it_is_required_unless_a_developer_says_otherwise() -> None:
 
 
 def later(**since: float) -> Any:
-    """Let a session's clock go this far ahead."""
+    """Advance a session's clock by this time."""
     return patch("django.utils.timezone.now", return_value=timezone.now() + timedelta(**since))
 
 

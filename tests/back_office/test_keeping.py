@@ -1,4 +1,4 @@
-"""Operators look after reservations, subscriptions, messages and Stripe's events."""
+"""Operators' acts on reservations, subscriptions, messages and Stripe events."""
 
 import json
 from collections.abc import Callable

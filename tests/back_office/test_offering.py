@@ -1,4 +1,4 @@
-"""Operators change prices and packages and decide about purchases in quarantine."""
+"""Operators' changes of prices and packages, and decisions about quarantined purchases."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

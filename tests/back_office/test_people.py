@@ -1,4 +1,4 @@
-"""Administrators look after the accounts of the staff, each change on record."""
+"""Administrators manage staff accounts; each change is recorded."""
 
 from typing import Any
 from uuid import uuid4

@@ -1,4 +1,4 @@
-"""Operators refund purchases: who may, once, through Stripe, with the debt that it may leave."""
+"""Operators' refunds: permission, once per form, through Stripe, with a possible debt."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -31,7 +31,7 @@ MINUS = "\N{MINUS SIGN}"
 
 
 def answered(asked: Return) -> dict[str, Any]:
-    """Return what Stripe says to a refund that went through."""
+    """Return Stripe's response to a successful refund."""
     return {
         "id": f"re_{uuid4().hex}",
         "object": "refund",
@@ -44,7 +44,7 @@ def answered(asked: Return) -> dict[str, Any]:
 
 @pytest.fixture
 def stripe_says() -> Any:
-    """A Stripe that refunds whatever it is asked for."""
+    """Return a Stripe that accepts every refund."""
     with patch("credits.payments.stripe_api.create_refund", side_effect=answered) as said:
         yield said
 

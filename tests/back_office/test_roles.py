@@ -1,4 +1,4 @@
-"""Every page of the back office: who sees it, and who is refused."""
+"""Every page of the back office: which roles may see it."""
 
 import re
 from collections.abc import Iterator
@@ -90,7 +90,7 @@ def lists() -> list[str]:
 
 @pytest.fixture
 def addresses(settings: Any) -> dict[str, str]:
-    """Make a row of everything; return the address of each page about one."""
+    """Create a row of every kind. Return the URL of each page about one."""
     settings.TIME_ZONE = "UTC"
     give("alice", 100)
     entry = spend("alice", 1).transaction

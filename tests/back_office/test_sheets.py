@@ -1,4 +1,4 @@
-"""Exports: the rows that were asked for, streamed, on record, and no formula in them."""
+"""Exports: the requested rows, streamed, recorded and without formulas."""
 
 import csv
 import io
@@ -135,7 +135,7 @@ def test_one_export_is_sent_at_a_time_and_its_end_lets_the_next_one_in() -> None
 
     first = at_once(1, ask)[0]
     refused = at_once(1, ask)[0]
-    first.close()  # the client went away before the first line
+    first.close()  # the client disconnected before the first line
     second = at_once(1, ask)[0]
 
     assert (first.status_code, second.status_code) == (200, 200)

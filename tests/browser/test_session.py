@@ -1,4 +1,4 @@
-"""Tokens in a real browser: asked of mana-auth, kept in memory, renewed when they expire."""
+"""Tokens in a browser: requested from mana-auth, kept in memory, renewed after expiry."""
 
 import time
 from typing import Any
@@ -16,7 +16,7 @@ TOKEN = f"{PROVIDER.issuer}/api/auth/token"
 
 
 def answering(person: Person, *answers: dict[str, Any]) -> list[str]:
-    """Let mana-auth give these answers first; return who asked, as it goes on."""
+    """Make mana-auth return these responses first. Return the list of its callers."""
     left = list(answers)
     asked: list[str] = []
 
