@@ -1,4 +1,4 @@
-"""What is an amount of credits, whoever moves it."""
+"""Valid and invalid amounts of credits, the same for every caller."""
 
 from collections.abc import Callable
 from decimal import Decimal

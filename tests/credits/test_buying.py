@@ -1,4 +1,4 @@
-"""A user buys credits: packages, purchases, Stripe's part of it."""
+"""Users buy credits: packages, purchases and Stripe's API."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""What costs credits: the price list, its changes and their history."""
+"""The catalogue: operations, prices, and the history of changes."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""A user turns Cloud Sync on and off, and pays for it by the period."""
+"""Users turn Cloud Sync on and off, and pay by the period."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -32,7 +32,7 @@ shown = Timestamp().to_representation
 
 @pytest.fixture
 def syncer() -> Caller:
-    """Alice, at her Cloud Sync."""
+    """Return alice as a caller of the Cloud Sync routes."""
     token = PROVIDER.token("alice")
     return Caller({"Authorization": f"Bearer {token}"}, prefix="/api/v1/sync/")
 

@@ -1,4 +1,4 @@
-"""One customer at Stripe for each buyer."""
+"""Each buyer has one Stripe customer."""
 
 from typing import Any
 from unittest.mock import patch

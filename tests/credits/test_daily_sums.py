@@ -1,4 +1,4 @@
-"""Days are summed as a whole, at any time and any number of times, and equal the ledger."""
+"""Daily totals: summed per day, at any time, any number of times, and equal to the ledger."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -28,7 +28,7 @@ ONE_DAY = timedelta(days=1)
 
 
 def totals(day: date = TODAY) -> dict[tuple[str, str, str], tuple[float, float, int]]:
-    """Return what a day's rows say: (in, out, count) by (type, app, operation)."""
+    """Return a day's totals: (in, out, count) by (type, app, operation)."""
     return {
         (one.type, one.app_id, one.operation): (
             float(one.credits_in),
@@ -221,7 +221,7 @@ def test_the_worker_sums_and_a_day_is_a_step() -> None:
     outcomes = worker.run(worker.jobs()["sum_days"], now=NOON)
 
     assert interrupted == {"summed": 1}
-    assert outcomes == {"summed": 5}  # the day before the one that was summed, too
+    assert outcomes == {"summed": 5}  # also the day before the last summed one
 
 
 def test_8_processes_may_sum_one_day_at_once(committed: None) -> None:
@@ -277,8 +277,8 @@ def test_a_span_that_is_none_is_refused(options: list[str]) -> None:
 
 def test_a_day_can_be_found_without_reading_the_ledger() -> None:
     with connection.cursor() as cursor:
-        # The costs of an empty table say nothing: without the alternatives, the plan says whether
-        # the index by time fits the query.
+        # Costs on an empty table are meaningless. With the alternatives disabled, the plan shows
+        # whether the index by time fits the query.
         cursor.execute("DROP INDEX credits.transaction_by_app_idx")
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute(

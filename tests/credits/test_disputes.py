@@ -1,4 +1,4 @@
-"""Credits follow the cents that stand withdrawn by disputes, whatever the reports are called."""
+"""Claw-backs follow the withdrawn cents of disputes, not the names of the reports."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -35,7 +35,7 @@ def dispute(
     stripe_id: str = "dp_1",
     **fields: Any,
 ) -> MoneyBack:
-    """Return a dispute of 499 cents that moved these cents so far."""
+    """Return a dispute of 499 cents with these movements."""
     listed = [
         {"id": f"txn_{index}", "amount": cents, "currency": "eur"}
         for index, cents in enumerate(moved)

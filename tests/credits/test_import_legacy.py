@@ -1,4 +1,4 @@
-"""`manage.py import_legacy`: the earlier service's ledger becomes ours."""
+"""`manage.py import_legacy`: the import of the earlier service's ledger."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal

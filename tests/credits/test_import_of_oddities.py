@@ -1,4 +1,4 @@
-"""The import of what the rules here would never have let in."""
+"""The import of rows that violate the rules here."""
 
 import random
 from pathlib import Path

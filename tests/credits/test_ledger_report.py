@@ -1,4 +1,4 @@
-"""`manage.py ledger_report` says what a month did to all credits, and that it adds up."""
+"""`manage.py ledger_report`: a month's movements, and that they add up."""
 
 import csv
 from datetime import UTC, datetime, timedelta
@@ -44,7 +44,7 @@ def spend(
 
 @pytest.fixture
 def alice() -> str:
-    """A user whose entries stand on both sides of both ends of October."""
+    """Create a user with entries around both ends of October."""
     grant("alice", "100", SEPTEMBER)
     spend("alice", Decimal("1.5"), SEPTEMBER)
     grant("alice", "20", OCTOBER)

@@ -1,4 +1,4 @@
-"""What operators and the service itself do to a ledger: adjust, reverse, claw back, reinstate."""
+"""Functions of the ledger: adjust, reverse, claw back, reinstate."""
 
 from decimal import Decimal
 from uuid import uuid4

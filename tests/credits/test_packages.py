@@ -1,4 +1,4 @@
-"""Operators create, change and retire packages, and each change is on record."""
+"""Operators create, change and retire packages; each change is recorded."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal

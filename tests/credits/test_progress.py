@@ -1,4 +1,4 @@
-"""What a command shows while it works: a bar on a terminal, lines in a log."""
+"""The progress of a command: a bar on a terminal, lines in a log."""
 
 import sys
 from argparse import ArgumentParser

@@ -1,4 +1,4 @@
-"""Credits follow the money that goes back: parts, sums, operators' refunds."""
+"""Claw-backs of refunds: parts, sums, and refunds requested by operators."""
 
 import time
 from datetime import UTC, datetime
@@ -34,7 +34,7 @@ OPERATOR = Origin("operator:olga")
 
 
 def started(amount: Decimal = Decimal(500), cents: int = 499) -> Purchase:
-    """Return a purchase that waits to be paid, without a Stripe."""
+    """Return a pending purchase, without a Stripe."""
     offer = package(credits=amount, price_euro_cents=cents)
     intent = f"pi_{uuid4().hex}"
     answer = {"id": intent, "client_secret": "secret"}
@@ -48,7 +48,7 @@ def started(amount: Decimal = Decimal(500), cents: int = 499) -> Purchase:
 
 
 def payment(purchase: Purchase, **fields: Any) -> Payment:
-    """Return the payment of a purchase as it was agreed on, unless `fields` say otherwise."""
+    """Return the payment that matches a purchase, except for `fields`."""
     usual = Payment(
         purchase.stripe_payment_intent_id,
         None,
@@ -61,7 +61,7 @@ def payment(purchase: Purchase, **fields: Any) -> Payment:
 
 
 def paid(amount: Decimal = Decimal(500), cents: int = 499) -> Purchase:
-    """Return a purchase that was paid, without a Stripe."""
+    """Return a completed purchase, without a Stripe."""
     purchase = started(amount, cents)
     purchases.complete(payment(purchase), at=NOW, now=NOW)
     purchase.refresh_from_db()
@@ -198,7 +198,7 @@ def test_a_refund_that_names_another_payments_row_does_not_take_it_over() -> Non
 
 @pytest.fixture
 def bought(stripe: Stripe, starter: Package) -> Purchase:
-    """A purchase that was paid at the sandbox's Stripe."""
+    """Return a purchase that was paid at the sandbox's Stripe."""
     purchase = checkout.start("alice", starter.pk, pages=None, origin=Origin("user"), now=NOW)
     stripe.pay(str(purchase.pk))
     for event in stripe.events():
@@ -360,7 +360,7 @@ def test_a_refund_told_of_while_its_checkout_completes_is_not_missed(
         with transaction.atomic():
             money_back.record(went_back(purchase, 499, intent_id="pi_1"), now=NOW)
             told.set()
-            time.sleep(0.3)  # its transaction is still open while the payment is told of
+            time.sleep(0.3)  # its transaction is still open when the payment is reported
 
     def payment_comes_second(_: int) -> None:
         told.wait()

@@ -1,4 +1,4 @@
-"""CSV files: what is read, a sentence for everything else, and no formula in what is written."""
+"""CSV files: accepted and rejected input, and output without formulas."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ GOOD = "user_id,credits\nmüller,5\n"
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A place for a file."""
+    """Return a path for a file."""
     return tmp_path / "file.csv"
 
 

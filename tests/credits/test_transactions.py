@@ -1,4 +1,4 @@
-"""A user reads the ledger page by page, newest first."""
+"""Users read their transactions page by page, newest first."""
 
 import re
 from datetime import UTC, datetime
@@ -39,7 +39,7 @@ def next_page(answer: Answer) -> str | None:
 
 
 def walk(caller: Caller, path: str | None) -> list[list[int]]:
-    """Follow the links from `path` to the end; return the numbers of each page."""
+    """Follow the links from `path` to the end. Return the numbers of each page."""
     pages = []
     while path:
         answer = caller.get(path)

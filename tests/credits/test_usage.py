@@ -1,4 +1,4 @@
-"""What a user spent, by app and UTC day."""
+"""A user's spending by app and UTC day."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal

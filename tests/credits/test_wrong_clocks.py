@@ -1,4 +1,4 @@
-"""A clock that ran ahead once does not stop the service until its date is reached."""
+"""A clock that once was ahead does not stop the service until that date."""
 
 from datetime import UTC, date, datetime, timedelta
 from threading import Event

@@ -1,4 +1,4 @@
-"""A user puts credits into a gift."""
+"""Users create gifts."""
 
 import re
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Erasing a person takes their names and texts out of gifts; the credits stay or come back."""
+"""Erasure of a person's gifts: names and texts are deleted, credits stay or return."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal

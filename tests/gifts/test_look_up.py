@@ -1,4 +1,4 @@
-"""Anybody who has a gift's code sees what is in it, and nothing of whom it is for."""
+"""Anybody with a code can view its gift, but not for whom it is."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""mana-auth's tokens have no name, and not every address in them is verified."""
+"""Names and unverified e-mail addresses: tokens of mana-auth contain no name."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The public page of a gift, for anybody in a browser."""
+"""The public page of a gift."""
 
 import re
 from datetime import UTC, datetime, timedelta

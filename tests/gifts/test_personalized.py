@@ -1,4 +1,4 @@
-"""A personalised gift is for whoever has the e-mail address, registered or not."""
+"""Personalised gifts: only the owner of the e-mail address can redeem them."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""A gift's credits arrive at whoever redeems it, once."""
+"""Users redeem gifts: the credits arrive once."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A machine that tries codes meets 429; people with real codes never do."""
+"""Guessing of gift codes is answered with 429; users with valid codes are not affected."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Services give credits without payment, and open balances."""
+"""Services grant credits and create balances."""
 
 from typing import Any
 

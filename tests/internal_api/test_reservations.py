@@ -1,4 +1,4 @@
-"""Services hold credits for a spend under way, then take them, in part too, or let go."""
+"""Services reserve credits, then commit all or part of them, or release them."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal

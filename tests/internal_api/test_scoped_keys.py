@@ -1,4 +1,4 @@
-"""Keys of services: scopes, caps per day, rotation, and what the command prints."""
+"""Service keys: scopes, daily caps, rotation, and the command's output."""
 
 import time
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ REQUESTS: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 @pytest.fixture(autouse=True)
 def fresh_keys() -> Iterator[None]:
-    """Load the keys anew in each test, and leave none to the next one."""
+    """Reload the keys for each test, and drop them afterwards."""
     known_keys.KNOWN.forget()
     yield
     known_keys.KNOWN.forget()

@@ -1,4 +1,4 @@
-"""Services spend a user's credits and give used ones back."""
+"""Services spend and refund a user's credits."""
 
 from typing import Any
 from uuid import uuid4

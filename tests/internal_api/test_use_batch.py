@@ -1,4 +1,4 @@
-"""A service spends for many users in one request: each item as `use` would, none stops another."""
+"""Batches: each item behaves like `use`, and none affects the others."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""docs/openapi.yaml says of everything what it is, and of each operation only what it has."""
+"""docs/openapi.yaml describes every element, and for each operation only its own parts."""
 
 import re
 import tomllib

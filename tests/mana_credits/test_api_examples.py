@@ -1,4 +1,4 @@
-"""The examples of the API's description: what the service answers, for every operation."""
+"""The API description's examples: the service's responses for every operation."""
 
 import json
 import os
@@ -25,14 +25,14 @@ def user(name: str, **claims: Any) -> Caller:
 
 
 class Recorder:
-    """Makes requests and keeps one example for each operation."""
+    """Sends requests and records one example per operation."""
 
     def __init__(self) -> None:
         self.examples: dict[str, Any] = {}
         self.normalize = Normalizer()
 
     def __call__(self, operation: str, who: Caller, path: str, body: Any = None) -> Any:
-        """Send what the operation takes; return the answer."""
+        """Send the operation's request. Return the response."""
         _, method, described = operations()[operation]
         act = {"get": who.get, "delete": who.delete}.get(method)
         answer = act(path) if act else who.post(path, body)

@@ -1,4 +1,4 @@
-"""What every request and every answer of the API have in common."""
+"""Conventions of every API request and response."""
 
 import io
 import json
@@ -133,7 +133,7 @@ def test_an_answer_is_json_whatever_is_accepted(alice: Caller, accept: str) -> N
 def call(
     method: str, path: str, body: Any = None, **environ: Any
 ) -> tuple[int, dict[str, str], Any]:
-    """Send a request of alice's through the WSGI application, with exactly this environment."""
+    """Send a request of alice through the WSGI application with exactly this environment."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     environment: WSGIEnvironment = {
         "REQUEST_METHOD": method,

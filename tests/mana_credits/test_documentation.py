@@ -1,4 +1,4 @@
-"""The documentation: its links lead somewhere, and what it says to type works."""
+"""The documentation: links, file names and commands exist, and examples work."""
 
 import os
 import re
@@ -21,7 +21,7 @@ SEPARATOR = "\x1e"
 
 
 def anchors(path: Path) -> set[str]:
-    """Return what GitHub makes of the headings of a page."""
+    """Return the anchors that GitHub creates for a page's headings."""
     headings = re.findall(r"(?m)^#+ (.+)$", path.read_text())
     return {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}
 
@@ -75,7 +75,7 @@ def test_every_command_and_target_that_is_named_is_there(page: Path) -> None:
 
 
 class Example(NamedTuple):
-    """A command, and what it is said to print; `…` stands for anything."""
+    """A command and its expected output. `…` matches any text."""
 
     command: str
     printed: str
@@ -86,7 +86,7 @@ class Example(NamedTuple):
 
 
 def examples(page: Path) -> list[Example]:
-    """Return the commands of a page's blocks of shell that call the API, in their order."""
+    """Return the commands that call the API in a page's shell blocks."""
     blocks = re.findall(r"(?s)```sh\n(.*?)```", page.read_text())
     found: list[Example] = []
     for block in blocks:

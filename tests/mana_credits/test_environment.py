@@ -1,4 +1,4 @@
-"""What the service reads from its environment: passwords of any kind, errors in one sentence."""
+"""Reading the environment: passwords with any characters, one-sentence errors."""
 
 import os
 import re
@@ -136,7 +136,7 @@ def sources() -> str:
 
 
 def refusal(name: str, value: str) -> str:
-    """Return what is said about a variable by the file that reads it."""
+    """Return the error for a variable from the file that reads it."""
     if name not in OF_THE_WEB_SERVER:
         return complaint(**{**PRODUCTION, name: value})
     with patch.dict(os.environ, {**PRODUCTION, name: value}), pytest.raises(SystemExit) as ended:

@@ -23,7 +23,7 @@ from tests.slow_server import SlowServer, serving
 
 
 class AuthServer:
-    """Publishes keys under the given ids and counts how often it is asked."""
+    """Publishes keys with the given ids and counts its requests."""
 
     def __init__(self) -> None:
         self.fetches = 0
@@ -93,7 +93,7 @@ def knows(ring: KeyRing, key_id: str) -> bool:
 
 
 def wait_for_fetch(ring: KeyRing) -> None:
-    """Return when no fetch is under way; start none."""
+    """Wait until no fetch is running. Start none."""
     while under_way := ring._under_way:
         assert under_way.wait(60)
 
@@ -260,7 +260,7 @@ def test_a_failed_fetch_is_remembered_from_its_end(
 
 @pytest.fixture
 def slow_auth(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[SlowServer]:
-    """An auth server with the keys `first`; one thread may wait for it, for a second."""
+    """Run an auth server with the keys `first`. One thread may wait for it, for a second."""
     settings.BULKHEADS = {**settings.BULKHEADS, "auth": 1}
     monkeypatch.setattr(key_ring, "FETCH_SECONDS", 1)
     keys = IdentityProvider("i", Ed25519PrivateKey.generate(), "first").jwks()

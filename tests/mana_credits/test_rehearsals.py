@@ -1,4 +1,4 @@
-"""`make chaos` and the rehearsals: they end, leave nothing behind, and judge what they saw."""
+"""`make chaos` and the rehearsals end, leave nothing behind, and judge their results."""
 
 import signal
 import subprocess
@@ -33,7 +33,7 @@ SLOW = Experiment("1z", "a slow neighbour", lambda _: "")
 
 
 def start(seconds: int) -> tuple[subprocess.Popen[str], Path, psutil.Process]:
-    """Start a program that runs a server; return it, the server's folder and its process."""
+    """Start a program that runs a server. Return it, the server's folder and its process."""
     code = SERVES.format(seconds=seconds)
     running = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -44,7 +44,7 @@ def start(seconds: int) -> tuple[subprocess.Popen[str], Path, psutil.Process]:
 
 
 def server_of(folder: Path) -> psutil.Process:
-    """Return the first process of the server on this folder."""
+    """Return the first process of the server in this folder."""
     return psutil.Process(int((folder / "postmaster.pid").read_text().splitlines()[0]))
 
 
@@ -53,7 +53,7 @@ def test_a_run_that_is_stopped_removes_what_it_started(number: signal.Signals) -
     running, folder, server = start(seconds=60)
 
     running.send_signal(number)
-    running.send_signal(number)  # once more, as impatient people do
+    running.send_signal(number)  # a second Ctrl-C, as impatient users send
     _, errors = running.communicate(timeout=30)
 
     assert (running.returncode, errors) == (1, "Stopped.\n")
@@ -104,7 +104,7 @@ def test_each_of_the_thirteen_neighbours_has_an_experiment() -> None:
 
 
 def outcome(**found: object) -> Outcome:
-    """Return what a good run of an experiment shows, but for what is `found`."""
+    """Return an experiment's passing outcome, except for `found`."""
     quiet = {
         "quiet": [0.05] * 100,
         "during": [0.14] * 100,

@@ -1,6 +1,6 @@
-"""`make run`, as a newcomer starts it: what it prints works when pasted, Ctrl-C stops it all.
+"""`make run`: the printed commands work, and Ctrl-C stops everything.
 
-A run that was killed leaves processes behind, which the next run in the same folder stops.
+A killed run leaves processes behind, which the next run in the same folder stops.
 """
 
 import json
@@ -31,7 +31,7 @@ SECRETS = ("SECRET_KEY", "MANA_SERVICE_KEY", "DATABASE_URL", "DEBUG", "MANA_AUTH
 
 
 def sandbox(folder: Path, **environment: str) -> "subprocess.Popen[str]":
-    """Start the sandbox with a newcomer's environment."""
+    """Start the sandbox with a new developer's environment."""
     inherited = {name: value for name, value in os.environ.items() if name not in SECRETS}
     return subprocess.Popen(
         [sys.executable, "-W", "ignore", "-m", "mana_credits.dev.sandbox"],
@@ -44,7 +44,7 @@ def sandbox(folder: Path, **environment: str) -> "subprocess.Popen[str]":
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that another pytest does not close: under root's, PostgreSQL is another user."""
+    """Return a folder that other users can traverse: as root, PostgreSQL runs as another user."""
     with tempfile.TemporaryDirectory(prefix="mana-credits-") as path:
         yield Path(path)
 
@@ -53,7 +53,7 @@ def folder() -> Iterator[Path]:
 def running(
     folder: Path, port: int, end: signal.Signals = signal.SIGINT
 ) -> Iterator[tuple[str, list[psutil.Process]]]:
-    """Run the sandbox; yield what it printed and its processes; end it, as Ctrl-C does."""
+    """Run the sandbox. Yield its output and its processes. Stop it like Ctrl-C."""
     process = sandbox(folder, PORT=str(port))
     assert process.stdout
     assert process.stderr
@@ -89,7 +89,7 @@ def free_port() -> int:
 
 
 def paste(printed: str) -> list[dict[str, object]]:
-    """Run the printed curl lines in a shell; return their answers."""
+    """Run the printed curl commands in a shell. Return their responses."""
     lines = re.findall(r"^  (curl .*)$", printed, re.MULTILINE)
     return [
         json.loads(subprocess.run(line, shell=True, capture_output=True, check=True).stdout)
@@ -98,7 +98,7 @@ def paste(printed: str) -> list[dict[str, object]]:
 
 
 def buy(printed: str) -> dict[str, object]:
-    """Run the printed lines that buy a package and pay for it."""
+    """Run the printed commands that buy a package and pay for it."""
     line = re.search(r"^  (PURCHASE=.*)$", printed, re.MULTILINE)
     assert line
     paid: dict[str, object] = json.loads(
@@ -135,7 +135,7 @@ def test_what_it_prints_works_also_after_a_killed_run_and_ctrl_c_stops_everythin
         alive = wait_until_ended(left, seconds=0)
 
     assert "postgres" in still_there
-    assert len(still_there) >= 2  # and gunicorn or the worker, by whatever name
+    assert len(still_there) >= 2  # and gunicorn or the worker, by any name
     assert alive == []
     assert balance == {"balance": 484.9, "totalEarned": 500, "totalSpent": 15.1, "held": 0}
     assert used["newBalance"] == {"balance": 482.9, "totalEarned": 500, "totalSpent": 17.1}

@@ -1,4 +1,4 @@
-"""What the service needs of Stripe to start."""
+"""Stripe settings that the service needs to start."""
 
 import os
 import subprocess

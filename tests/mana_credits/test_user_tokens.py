@@ -45,7 +45,7 @@ def encoded(part: dict[str, Any]) -> str:
 
 
 def with_password(payload: dict[str, Any], password: bytes) -> str:
-    """Return a token of HS256, whose key PyJWT itself would refuse to sign with."""
+    """Return an HS256 token whose key PyJWT itself would refuse."""
     signed = f"{encoded({'alg': 'HS256', 'kid': 'sandbox'})}.{encoded(payload)}"
     digest = hmac.digest(password, signed.encode(), "sha256")
     return f"{signed}.{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"

@@ -1,4 +1,4 @@
-"""Disputes by their signed events: every order, any part of them missing, and reconciliation."""
+"""Dispute events in every order, with any of them missing, and reconciliation."""
 
 from itertools import combinations, permutations
 from typing import Any
@@ -18,7 +18,7 @@ Output = pytest.CaptureFixture[str]
 
 
 def lose_in_part(stripe: Stripe, name: str) -> None:
-    """Refund 200 cents, then lose a dispute of 499, of which 200 come back."""
+    """Refund 200 cents, then lose a dispute of 499 cents, of which 200 are reinstated."""
     intent = stripe.pay(name)["id"]
     stripe.refund(intent, amount=200)
     dispute = stripe.post(f"disputes/{name}")
@@ -26,21 +26,21 @@ def lose_in_part(stripe: Stripe, name: str) -> None:
 
 
 def win_with_less(stripe: Stripe, name: str) -> None:
-    """Win a dispute of 499 cents, of which 199 come back."""
+    """Win a dispute of 499 cents, of which 199 are reinstated."""
     stripe.pay(name)
     dispute = stripe.post(f"disputes/{name}")
     stripe.post(f"disputes/{dispute['id']}/won", reinstated=199)
 
 
 def win_and_lose_again(stripe: Stripe, name: str) -> None:
-    """Win a dispute of 300 cents, which the bank then takes again and keeps."""
+    """Win a dispute of 300 cents, which the bank then withdraws again."""
     stripe.pay(name)
     dispute = stripe.post(f"disputes/{name}", amount=300)
     stripe.post(f"disputes/{dispute['id']}/won")
     stripe.post(f"disputes/{dispute['id']}/lost")
 
 
-# What happens, and where the purchase ends when each event is the last one that was heard of.
+# The acts, and the purchase's state if an event is the last one received.
 TAKEN, PART_BACK = ("disputed", 0), ("disputed", 199.3988)
 PART_TAKEN, BACK = ("disputed", 199.3988), ("completed", 500)
 MOVED = {

@@ -1,4 +1,4 @@
-"""What each event of Stripe does to a purchase."""
+"""The effect of each Stripe event on a purchase."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,7 @@ Bought = Callable[..., Purchase]
 
 @pytest.fixture
 def bought(alice: Caller, starter: Package, stripe: Stripe) -> Bought:
-    """Start a purchase of alice's; with `checkout`, one at Checkout."""
+    """Start a purchase of alice, at Checkout if `checkout` is set."""
 
     def start(*, checkout: bool = False) -> Purchase:
         body = {"packageId": str(starter.pk), **(PAGES if checkout else {})}
@@ -32,7 +32,7 @@ def bought(alice: Caller, starter: Package, stripe: Stripe) -> Bought:
 
 
 class Sender:
-    """Makes events of types that the sandbox does not send by itself."""
+    """Creates events of types that the sandbox does not send."""
 
     def __init__(self) -> None:
         self.sent = 0

@@ -1,4 +1,4 @@
-"""Rightly signed bodies that cannot be read: stored once with the reason, never refused."""
+"""Signed bodies that cannot be read are stored once with the reason."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Stripe's receipts and invoices reach the buyer and the back office, and leave with the person."""
+"""Stripe's receipts and invoices: shown to buyers and operators, deleted by erasure."""
 
 from typing import Any
 from unittest.mock import patch
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def paid(alice: Caller, starter: Package, stripe: Stripe) -> Purchase:
-    """A purchase of alice's that was paid."""
+    """Return a paid purchase of alice."""
     purchase = Purchase.objects.get(pk=buy(alice, starter).json()["purchaseId"])
     stripe.pay(str(purchase.pk))
     for event in stripe.events():

@@ -1,4 +1,4 @@
-"""What Stripe's events did not tell is found by asking Stripe."""
+"""Reconciliation finds changes that no event announced."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,12 +26,12 @@ Output = pytest.CaptureFixture[str]
 
 @pytest.fixture
 def bought(alice: Caller, starter: Package, stripe: Stripe) -> Purchase:
-    """A purchase of alice's that Stripe waits to be paid."""
+    """Return a pending purchase of alice."""
     return Purchase.objects.get(pk=buy(alice, starter).json()["purchaseId"])
 
 
 def reconcile(*options: str) -> int:
-    """Return the command's exit code."""
+    """Run the command. Return its exit code."""
     try:
         call_command("reconcile_stripe", "--since", "1d", *options)
     except SystemExit as end:

@@ -1,4 +1,4 @@
-"""Only what Stripe signed is taken; every refusal is counted and logged."""
+"""Only signed events are accepted; every rejection is counted and logged."""
 
 import json
 import time
