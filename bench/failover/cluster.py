@@ -30,7 +30,7 @@ class Cluster:
 
     @property
     def routes(self) -> dict[str, str]:
-        """How a service reaches the primary: a DATABASE_URL for each way."""
+        """Return a DATABASE_URL for each route to the primary."""
         return {"several hosts": self.url}
 
     @property
@@ -91,7 +91,7 @@ class Cluster:
             time.sleep(0.1)
 
     def wait_until_confirmed(self) -> None:
-        """Return when a standby confirms what the primary commits."""
+        """Wait until a standby confirms the primary's commits."""
         deadline = time.monotonic() + WAIT_SECONDS
         confirming = "SELECT count(*) FROM pg_stat_replication WHERE sync_state <> 'async'"
         while not self.primary.ask(confirming):
@@ -110,8 +110,8 @@ class Cluster:
 
 @contextmanager
 def cluster() -> Iterator[Cluster]:
-    """Run a cluster until the context ends."""
-    with temporary_server():  # lets the user run the programs as whom PostgreSQL runs
+    """Run a cluster during the context."""
+    with temporary_server():  # makes the programs runnable for PostgreSQL's user
         pass
     with tempfile.TemporaryDirectory(prefix="mana-credits-failover-") as folder:
         Path(folder).chmod(0o755)

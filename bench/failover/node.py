@@ -43,7 +43,7 @@ class Node:
 
     @property
     def public_port(self) -> int:
-        """Where the service and the other servers reach it."""
+        """Return the port on which the service and the other servers reach this one."""
         return self.port
 
     def dsn(self, database: str = DATABASE) -> str:
@@ -155,7 +155,7 @@ class Node:
 
 
 def run(name: str, *arguments: str) -> None:
-    """Run one of PostgreSQL's programs as a user who may."""
+    """Run one of PostgreSQL's programs as an unprivileged user."""
     done = subprocess.run(
         [str(program(name)), *arguments],
         check=False,
@@ -169,7 +169,7 @@ def run(name: str, *arguments: str) -> None:
 
 
 def as_plain_user() -> dict[str, Any]:
-    """Return what makes a process run as somebody whom PostgreSQL accepts."""
+    """Return the `subprocess` arguments that start a process as an unprivileged user."""
     if os.geteuid() != 0:
         return {}
     account = pwd.getpwnam(UNPRIVILEGED)

@@ -1,4 +1,4 @@
-"""Paths and queries that are not UTF-8 are refused before any view sees them."""
+"""Rejecting paths and queries that are not UTF-8, before any view."""
 
 import re
 from collections.abc import Callable

@@ -62,7 +62,7 @@ def verify(token: str) -> User:
 
 
 def _decode(token: str) -> tuple[jwt.PyJWK, dict[str, Any]]:
-    """Return the key that signed the token, and its claims."""
+    """Return the signing key and the claims of a token."""
     try:
         key = key_ring.find(jwt.get_unverified_header(token).get("kid"))
         if key is None:
