@@ -371,7 +371,7 @@ def test_support_reverses_nothing(sam: Client) -> None:
         "SET LOCAL credits.erasing = 'on'; UPDATE credits.staff_actions SET operator = 'x'",
     ],
 )
-def test_what_operators_did_cannot_be_changed(verb: str) -> None:
+def test_audit_records_cannot_be_changed(verb: str) -> None:
     give("alice", 10)
     adjust("sam", 1)
 

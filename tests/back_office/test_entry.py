@@ -54,7 +54,7 @@ def test_without_one_every_page_leads_to_the_log_in() -> None:
     assert answer["Location"] == "/admin/login/?next=/admin/account/%3Fuser%3Dalice"
 
 
-def test_who_is_no_operator_is_not_let_in() -> None:
+def test_a_user_without_staff_status_is_refused() -> None:
     User.objects.create_user("sam", password=PASSWORD)
     client = Client()
 

@@ -210,7 +210,7 @@ def test_every_list_is_shown_and_nobody_edits_a_row(addresses: dict[str, str], n
     assert (kept.status_code, gone.status_code) == (403, 403)
 
 
-def test_whoever_has_no_role_sees_nothing(addresses: dict[str, str]) -> None:
+def test_an_operator_without_a_role_sees_nothing(addresses: dict[str, str]) -> None:
     client = browser("sam")
     from django.contrib.auth.models import User  # noqa: PLC0415
 

@@ -95,7 +95,7 @@ def test_support_exports_nothing(sam: Client) -> None:
         csv_exports.export(operator("sam"), "transactions", Filter(), key=uuid4())
 
 
-def test_a_list_that_is_none_and_a_form_sent_again() -> None:
+def test_an_unknown_list_and_a_repeated_form_are_refused() -> None:
     amir, key = operator("amir"), uuid4()
     csv_exports.export(amir, "gifts", Filter(), key=key)
 

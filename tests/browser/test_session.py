@@ -59,7 +59,7 @@ def test_when_the_session_is_over_the_page_says_so(home: str, browser: Browser) 
         expect(bob.page.locator("#balance")).to_be_hidden()
 
 
-def test_mana_auth_being_away_is_told_kindly(home: str, browser: Browser) -> None:
+def test_the_page_reports_that_mana_auth_is_unreachable(home: str, browser: Browser) -> None:
     with somebody(browser, home, "demo-bob", language="de") as bob:
         bob.page.route(TOKEN, lambda route: route.abort())
         bob.visit("/credits")

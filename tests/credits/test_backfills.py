@@ -76,7 +76,7 @@ def test_balances_are_rebuilt_from_the_ledger(
     ]
 
 
-def test_usage_is_counted_anew(capsys: pytest.CaptureFixture[str], damaged: None) -> None:
+def test_usage_is_recounted(capsys: pytest.CaptureFixture[str], damaged: None) -> None:
     right = rows(UsageStat)
     UsageStat.objects.filter(date=date(2026, 11, 1)).update(date=date(2026, 11, 2))
     UsageStat.objects.filter(date=date(2026, 11, 3)).update(transactions=5)
@@ -113,7 +113,7 @@ def test_only_the_days_asked_for_are_counted(
 
 
 @pytest.mark.parametrize("option", ["--from=yesterday", "--to=2026-02-30"])
-def test_days_that_are_none(option: str) -> None:
+def test_invalid_days_are_refused(option: str) -> None:
     with pytest.raises(CommandError):
         call_command("backfill_usage_stats", option)
 
@@ -180,7 +180,7 @@ def test_old_usages_are_attributed_once(
     ]
 
 
-def test_a_priced_spend_is_never_attributed_anew(
+def test_a_spend_with_an_operation_is_never_assigned_again(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     give("alice", 100)
@@ -205,7 +205,7 @@ def test_a_priced_spend_is_never_attributed_anew(
         (MAPPING + "chat,,pdf_export,many\n", "Line 2: 'many' is not a quantity"),
     ],
 )
-def test_mappings_that_are_none(text: str, says: str, tmp_path: Path) -> None:
+def test_invalid_mappings_are_refused(text: str, says: str, tmp_path: Path) -> None:
     path = tmp_path / "mapping.csv"
     path.write_text(text)
 

@@ -168,7 +168,7 @@ DAMAGES = [
 
 @pytest.mark.breaks_the_books
 @pytest.mark.parametrize(("statements", "expected"), DAMAGES)
-def test_each_damage_is_told_in_a_sentence(
+def test_each_discrepancy_is_reported_in_a_sentence(
     capsys: pytest.CaptureFixture[str],
     alice: str,
     statements: list[str],

@@ -100,7 +100,7 @@ def test_days_are_those_of_utc() -> None:
     assert [totals(day) for day in days] == [{("usage", "chat", ""): (0, 1, 1)}] * 3
 
 
-def test_a_group_that_is_no_more_vanishes() -> None:
+def test_an_obsolete_group_is_deleted() -> None:
     give("alice", 100)
     DailyTotal.objects.create(
         date=TODAY, type="usage", app_id="gone", operation="", credits_out=5, transactions=1
@@ -138,7 +138,7 @@ def test_the_money_is_summed_by_the_day_it_moved() -> None:
     ]
 
 
-def test_money_of_payments_that_are_none_of_ours_is_not_counted() -> None:
+def test_money_of_foreign_payments_is_not_counted() -> None:
     foreign = went_back(paid(), 100, intent_id="pi_foreign")
     money_back.record(foreign, now=NOON)
 
@@ -268,7 +268,7 @@ def test_all_of_an_empty_ledger_is_today() -> None:
         ["--from=yesterday"],
     ],
 )
-def test_a_span_that_is_none_is_refused(options: list[str]) -> None:
+def test_an_invalid_span_is_refused(options: list[str]) -> None:
     with pytest.raises(CommandError):
         call_command("sum_days", *options)
 

@@ -78,7 +78,7 @@ def expected(rows: list[Transaction], filters: dict[str, Any]) -> list[int]:
 
 @pytest.mark.parametrize("filters", FILTERS)
 @pytest.mark.parametrize("most_apps", [50, 2])
-def test_every_page_is_what_the_filter_says(
+def test_every_page_matches_the_filter(
     mixed: list[Transaction],
     filters: dict[str, Any],
     most_apps: int,

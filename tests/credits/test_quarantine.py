@@ -80,7 +80,7 @@ def test_its_money_can_be_refunded_and_takes_no_credits(purchase: Purchase) -> N
     assert plan == (ledger.balance_of(purchase.user_id), 400, 0, 0)
 
 
-def test_what_was_never_paid_cannot_be_refunded() -> None:
+def test_an_unpaid_purchase_cannot_be_refunded() -> None:
     waiting, at_checkout = started(), started()
     Purchase.objects.filter(pk=at_checkout.pk).update(stripe_payment_intent_id=None)
     at_checkout.refresh_from_db()

@@ -88,7 +88,7 @@ def test_every_other_file_gets_one_sentence(data: bytes, says: str, path: Path) 
     assert "\n" not in str(refused.value)
 
 
-def test_what_is_no_file_gets_one_sentence(tmp_path: Path) -> None:
+def test_an_unreadable_file_gets_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(SpreadsheetUnreadable, match="is a directory, not a CSV file"):
         spreadsheets.read(tmp_path, COLUMNS)
     with pytest.raises(SpreadsheetUnreadable, match="cannot be read: No such file"):

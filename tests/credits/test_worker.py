@@ -207,7 +207,7 @@ def test_a_job_that_fails_is_on_record_and_does_not_stop_the_others(use_jobs: Us
     assert JobRun.objects.get(pk="broken").error == ""
 
 
-def test_a_database_that_is_away_is_no_end_of_the_worker(
+def test_the_worker_survives_an_unavailable_database(
     use_jobs: Use, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_jobs(Job("broken", Steps(fails=True)))

@@ -52,7 +52,7 @@ def test_a_gift_expires_at_its_time_and_not_before() -> None:
     assert (early, due) == (0, 1)
 
 
-def test_what_is_settled_stays_settled(ivan: Caller) -> None:
+def test_a_settled_reservation_stays_settled(ivan: Caller) -> None:
     give("ivan", 10)
     made = gift("ivan")
     ivan.delete(f"{made.pk}")

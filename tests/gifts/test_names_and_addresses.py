@@ -51,7 +51,7 @@ def test_a_sent_name_counts_before_that_of_the_token() -> None:
 
 
 @pytest.mark.parametrize("sent", ["ivan@example.test", "ivan\uff20example", "x" * 81, 5, "a\0b"])
-def test_an_address_or_a_long_text_is_no_name(sent: object) -> None:
+def test_an_email_address_or_a_long_text_is_rejected_as_a_name(sent: object) -> None:
     give("ivan", 10)
 
     answer = giver().post("/api/v1/gifts", {"totalCredits": 5, "creatorName": sent})

@@ -60,7 +60,7 @@ def test_composed_and_decomposed_letters_are_the_same_address() -> None:
     )
 
 
-def test_somebody_else_learns_nothing_of_what_became_of_it(judy: Caller) -> None:
+def test_other_users_cannot_see_the_outcome_of_a_gift(judy: Caller) -> None:
     give("ivan", 10)
     made = gift("ivan", target_email=KATE)
     redeem(made, "kate", KATE)

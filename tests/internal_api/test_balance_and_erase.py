@@ -199,7 +199,7 @@ def test_everything_moves_to_one_random_id(service: Caller, kate: str) -> None:
     assert names.pop().startswith("erased:")
 
 
-def test_the_id_starts_anew(service: Caller, kate: str) -> None:
+def test_the_id_is_that_of_a_new_user(service: Caller, kate: str) -> None:
     service.delete(f"balance/{quote(kate, safe='')}")
     grant = {"userId": kate, "amount": 7, "reason": "x", "referenceId": "trace-reference"}
 

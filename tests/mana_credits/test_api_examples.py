@@ -205,7 +205,7 @@ def examples(stripe: Stripe) -> dict[str, Any]:
     return record.examples
 
 
-def test_the_examples_are_what_the_service_answers(examples: dict[str, Any]) -> None:
+def test_the_examples_equal_the_services_responses(examples: dict[str, Any]) -> None:
     if os.environ.get("RECORD_EXAMPLES"):
         text = json.dumps(examples, indent=1, sort_keys=True, ensure_ascii=False)
         FILE.write_text(text + "\n")

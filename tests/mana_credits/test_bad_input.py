@@ -118,7 +118,7 @@ def test_the_complete_body_is_taken(caller: Caller, reservation: str, path: str)
 @refusing
 @every_post
 @pytest.mark.parametrize(("body", "reason"), NO_JSON.values(), ids=NO_JSON)
-def test_what_is_not_json_is_refused_with_the_reason(
+def test_a_body_that_is_not_json_is_refused_with_the_reason(
     caller: Caller, path: str, body: bytes, reason: str
 ) -> None:
     answer = caller.post(path, body)
@@ -131,7 +131,7 @@ def test_what_is_not_json_is_refused_with_the_reason(
 @refusing
 @every_post
 @pytest.mark.parametrize("body", NO_OBJECT)
-def test_json_that_is_no_object_is_refused(caller: Caller, path: str, body: bytes) -> None:
+def test_json_other_than_an_object_is_refused(caller: Caller, path: str, body: bytes) -> None:
     answer = caller.post(path, body)
 
     assert_refused(answer, "body")

@@ -156,9 +156,7 @@ AMBIGUOUS = {
 
 
 @pytest.mark.parametrize("request_bytes", AMBIGUOUS.values(), ids=AMBIGUOUS)
-def test_what_two_readers_may_read_differently_is_refused(
-    service: Service, request_bytes: bytes
-) -> None:
+def test_an_ambiguous_request_is_refused(service: Service, request_bytes: bytes) -> None:
     """The rest must not be read as a request: a proxy may have passed it on as a body."""
     give("alice", 10)
 

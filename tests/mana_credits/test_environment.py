@@ -76,7 +76,7 @@ def test_other_forms_are_read_as_libpq_reads_them(
 
 
 @pytest.mark.parametrize("url", ["postgresql://mana:100%@db/c", "mysql://db/c", "nonsense"])
-def test_what_is_no_url_is_told_without_its_password(
+def test_an_invalid_database_url_is_reported_without_its_password(
     monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
@@ -154,7 +154,7 @@ def test_every_number_is_named_that_cannot_be_read(name: str) -> None:
     ("read", "default"),
     [("whole_number", 1), ("amount", Decimal(1)), ("duration", "1s"), ("numbers", {"writes": 1})],
 )
-def test_other_texts_are_no_numbers(
+def test_other_texts_are_rejected_as_numbers(
     monkeypatch: pytest.MonkeyPatch, read: str, default: Any, value: str
 ) -> None:
     monkeypatch.setenv("LIMIT", f"writes={value}" if read == "numbers" else value)

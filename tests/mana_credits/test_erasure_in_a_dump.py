@@ -332,7 +332,7 @@ def test_a_dry_run_changes_nothing(dora: str) -> None:
     assert without_sequences(dump()) == without_sequences(before)
 
 
-def test_to_erase_somebody_unknown_is_nothing(dora: str) -> None:
+def test_erasing_an_unknown_user_changes_nothing(dora: str) -> None:
     out = StringIO()
 
     call_command("erase_user", "nobody", "--apply", stdout=out)

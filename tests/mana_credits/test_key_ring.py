@@ -384,7 +384,7 @@ def test_a_key_may_name_its_algorithm_in_either_way_or_not(
     assert knows(ring, "first")
 
 
-def test_a_server_without_a_usable_key_is_told_apart_from_one_that_is_down(
+def test_an_auth_server_without_a_usable_key_has_its_own_message(
     ring: KeyRing, auth: AuthServer, clock: Clock
 ) -> None:
     good, auth.body = auth.body, b'{"keys":[]}'

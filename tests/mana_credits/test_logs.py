@@ -57,7 +57,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Any:
     logging.getLogger().handlers[:] = kept
 
 
-def test_a_callers_trace_stands_in_the_log_and_what_is_none_does_not(log: Log) -> None:
+def test_a_valid_caller_trace_is_logged_and_an_invalid_one_is_not(log: Log) -> None:
     trace, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
     anybody = Caller({}, prefix="/")
 
@@ -136,7 +136,9 @@ def test_nothing_secret_or_personal_is_logged(log: Log) -> None:
     assert [secret for secret in secrets if secret in log.getvalue()] == []
 
 
-def test_neither_is_it_when_everything_breaks(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_secret_or_personal_is_logged_when_everything_fails(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(user_id: str, *_: Any, **__: Any) -> None:
         raise RuntimeError("a defect")
 
@@ -192,7 +194,9 @@ def test_the_row_that_a_constraint_refused_is_not_logged(
 
 
 @pytest.mark.parametrize("amount", [6, -1])
-def test_an_expected_refusal_is_no_error(log: Log, alice: Caller, amount: int) -> None:
+def test_an_expected_refusal_is_not_logged_as_an_error(
+    log: Log, alice: Caller, amount: int
+) -> None:
     give("alice", 5)
 
     answer = alice.post("use", use(amount))

@@ -52,12 +52,12 @@ def test_health_asks_no_database(anonymous: Caller) -> None:
 
 
 @pytest.mark.usefixtures("down")
-def test_health_is_well_while_the_database_is_down(anonymous: Caller) -> None:
+def test_health_is_200_while_the_database_is_down(anonymous: Caller) -> None:
     assert over_a_new_connection(anonymous, "/health").status_code == 200
 
 
 @pytest.mark.django_db
-def test_ready_when_database_and_migrations_are_there(anonymous: Caller) -> None:
+def test_ready_is_200_with_database_and_migrations(anonymous: Caller) -> None:
     answer = anonymous.get("/ready")
 
     assert (answer.status_code, answer.json()) == (200, {"status": "ready"})

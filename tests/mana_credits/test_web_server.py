@@ -99,7 +99,7 @@ REFUSED = [
 ]
 
 
-def test_what_is_no_request_is_refused_in_the_envelope_and_quoted_nowhere(
+def test_a_malformed_request_gets_a_json_error_and_is_quoted_nowhere(
     plain: Service, log: Path
 ) -> None:
     answers = [send(plain.port, request) for request, _, _ in REFUSED]

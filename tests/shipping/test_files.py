@@ -11,7 +11,7 @@ from tests.shipping import front, servers
 pytestmark = pytest.mark.shipping
 
 
-def test_nginx_takes_its_file_and_hides_what_is_for_the_inside(tmp_path: Path) -> None:
+def test_nginx_accepts_its_file_and_hides_internal_routes(tmp_path: Path) -> None:
     nobody = servers.free_port(), servers.free_port()
 
     with front.nginx(tmp_path, nobody) as outside:

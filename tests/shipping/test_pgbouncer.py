@@ -173,7 +173,9 @@ def test_commands_and_the_worker_run_behind_it(postgres: str, tmp_path: Path) ->
     assert (checked.returncode, checked.stdout.splitlines()[-1]) == (0, "The books close.")
 
 
-def test_pgbouncer_refuses_what_a_direct_connection_is_told(postgres: str, tmp_path: Path) -> None:
+def test_pgbouncer_refuses_the_options_of_a_direct_connection(
+    postgres: str, tmp_path: Path
+) -> None:
     """Therefore PgBouncer must set the session parameters."""
     with (
         servers.pgbouncer(postgres, tmp_path) as pooler,

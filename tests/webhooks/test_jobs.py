@@ -86,7 +86,7 @@ def emptied() -> list[str]:
     return sorted(StripeEvent.objects.filter(payload="").values_list("pk", flat=True))
 
 
-def test_what_old_processed_events_said_is_forgotten() -> None:
+def test_payloads_of_old_processed_events_are_deleted() -> None:
     event("evt_1", days=401)
     event("evt_2", days=402)
     event("evt_waiting", days=500, processed=False)

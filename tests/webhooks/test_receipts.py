@@ -128,7 +128,7 @@ def test_a_charge_of_another_payment_brings_no_receipt(paid: Purchase) -> None:
     assert (found, paid.receipt_url) == (paid, None)
 
 
-def test_a_foreign_invoice_is_nobodys() -> None:
+def test_a_foreign_invoice_belongs_to_no_purchase() -> None:
     assert receipts.record(stripe_facts.of_invoice({"id": "in_1"})) is None
 
 

@@ -331,7 +331,7 @@ def test_without_stripe_it_says_so(bought: Purchase, settings: Any) -> None:
 
 
 @pytest.mark.parametrize("since", ["3", "d", "-1d", "3w", "99999d"])
-def test_a_span_that_is_none_is_refused(db: None, since: str) -> None:
+def test_an_invalid_span_is_refused(db: None, since: str) -> None:
     with pytest.raises(CommandError, match="is not a time span"):
         call_command("reconcile_stripe", f"--since={since}")
 

@@ -54,7 +54,7 @@ def test_a_header_with_one_right_and_one_wrong_signature_is_taken() -> None:
         pytest.param("t=1,v0=abc", id="of an old scheme"),
     ],
 )
-def test_a_signature_that_is_none_is_refused(header: str) -> None:
+def test_an_invalid_signature_is_refused(header: str) -> None:
     before = refusals("invalid_signature")
 
     answer = deliver(json.dumps(EVENT).encode(), header=header)
