@@ -22,7 +22,7 @@ PREFIX = "/api/"
 
 
 def answer_api(get_response: View) -> View:
-    """Answer requests of the API; pass all others on to the middleware of pages."""
+    """Answer API requests. Pass all others on to the middleware of pages."""
     answer_short = CorsMiddleware(cast("View", convert_exception_to_response(_answer)))
     security_headers = {secure: _security_headers(secure=secure) for secure in (False, True)}
 
