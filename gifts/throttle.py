@@ -37,7 +37,7 @@ _COUNT = """
 """
 
 
-class Guesser(NamedTuple):
+class Attempt(NamedTuple):
     """The caller who tries a code: the IP address, and the user id if there is a token."""
 
     address: str
@@ -61,7 +61,7 @@ class TooManyMisses(DomainError):
 
 @contextmanager
 def counting(
-    miss: type[DomainError], *, text: str, guesser: Guesser, now: datetime
+    miss: type[DomainError], *, text: str, guesser: Attempt, now: datetime
 ) -> Iterator[None]:
     """Raise TooManyMisses if a limit is reached; count a wrong code if the block raises `miss`.
 
@@ -77,7 +77,7 @@ def counting(
         raise
 
 
-def allowance(text: str, guesser: Guesser, *, now: datetime) -> Allowance:
+def allowance(text: str, guesser: Attempt, *, now: datetime) -> Allowance:
     """Return the limits that apply to the caller for the code `text`."""
     allowed: Mapping[str, int] = settings.GIFT_MISS_LIMITS
     limits = {f"address:{network(guesser.address)}": allowed["address"]}

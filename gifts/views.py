@@ -20,7 +20,7 @@ from gifts import codes
 from gifts import serializers as wire
 from gifts.blocks import GiftsBlocked
 from gifts.codes import GiftNotRedeemable, GiftUnknown, InvalidExpiry, OwnGift
-from gifts.throttle import Guesser, TooManyMisses
+from gifts.throttle import Attempt, TooManyMisses
 
 CODE = Text(
     max_length=100,
@@ -109,7 +109,7 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
     )
     def show(self, request: Request, code_or_id: str) -> Answer:
         """Return a gift by its code. No token is needed."""
-        guesser = Guesser(client_address(request))
+        guesser = Attempt(client_address(request))
         gift = codes.find(code_or_id, guesser=guesser, now=datetime.now(UTC))
         return Answer(wire.PUBLIC_GIFT.represent(gift))
 

@@ -14,7 +14,7 @@ from django.db.models import F, QuerySet
 from prometheus_client import Counter, Histogram
 
 from credits import due_rows, pseudonyms
-from credits.due_rows import Settled, Work
+from credits.due_rows import DueWork, Settled
 from credits.models import Purchase
 from credits.payments import stripe_facts
 from credits.payments.stripe_api import PaymentUnavailable, RefusedByStripe
@@ -109,7 +109,7 @@ def process_due(*, now: datetime, limit: int) -> Iterator[Settled]:
         _apply(event, fetched, now)
         return "processed"
 
-    work = Work(
+    work = DueWork(
         PROCESS_JOB,
         StripeEvent.objects.filter(processed_at__isnull=True),
         "created_at",

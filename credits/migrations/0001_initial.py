@@ -56,7 +56,7 @@ LOOK = (
     "package",
     "purchase",
     "reservation",
-    "return",
+    "moneyback",
     "staffaction",
     "stripecustomer",
     "syncsubscription",
@@ -297,7 +297,7 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name='Return',
+            name='MoneyBack',
             fields=[
                 ('id', models.UUIDField(default=credits.ids.new_id, primary_key=True, serialize=False)),
                 ('stripe_id', models.CharField(max_length=255, null=True, unique=True)),

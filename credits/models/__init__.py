@@ -8,7 +8,7 @@ from credits.models.daily_totals import DailyRevenue, DailyTotal
 from credits.models.erasure import ErasureRequest
 from credits.models.idempotency import IdempotencyKey
 from credits.models.jobs import JobRun, PostponedRow
-from credits.models.money_back import Return
+from credits.models.money_back import MoneyBack
 from credits.models.outbox import OutboxMessage
 from credits.models.packages import Package, PackageChange
 from credits.models.purchases import Purchase, StripeCustomer
@@ -28,6 +28,7 @@ __all__ = [
     "IdempotencyKey",
     "JobRun",
     "LedgerCheck",
+    "MoneyBack",
     "Operation",
     "OperationPrice",
     "OutboxMessage",
@@ -36,7 +37,6 @@ __all__ = [
     "PostponedRow",
     "Purchase",
     "Reservation",
-    "Return",
     "StaffAction",
     "StripeCustomer",
     "SyncSubscription",

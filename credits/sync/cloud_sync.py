@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Min, QuerySet
 
 from credits import catalogue, due_rows
-from credits.due_rows import Work
+from credits.due_rows import DueWork
 from credits.errors import DomainError
 from credits.ledger import idempotency, ledger
 from credits.ledger.posting import InsufficientCredits, Memo, Origin, Priced
@@ -172,7 +172,7 @@ def renew_due(*, now: datetime, limit: int) -> Iterator[str]:
     transaction. `due_rows.settle_each` explains `skipped` and `failed`. Any number of processes may
     run this at the same time.
     """
-    work = Work(RENEW_JOB, _due(now), "paid_until", partial(_renew, now=now))
+    work = DueWork(RENEW_JOB, _due(now), "paid_until", partial(_renew, now=now))
     return (settled.outcome for settled in due_rows.settle_each(work, now=now, limit=limit))
 
 

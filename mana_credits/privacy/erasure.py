@@ -21,11 +21,11 @@ from credits.models import (
     ErasureRequest,
     IdempotencyKey,
     JobRun,
+    MoneyBack,
     OutboxMessage,
     PostponedRow,
     Purchase,
     Reservation,
-    Return,
     StaffAction,
     StripeCustomer,
     SyncSubscription,
@@ -211,7 +211,9 @@ def _strip_what_is_told(person: Person) -> Counter[str]:
 def _strip_purchases(person: Person) -> Counter[str]:
     purchases = Purchase.objects.filter(user_id=person.id)
     payments = purchases.values("stripe_payment_intent_id")
-    explained = Return.objects.filter(stripe_payment_intent_id__in=payments, reason__isnull=False)
+    explained = MoneyBack.objects.filter(
+        stripe_payment_intent_id__in=payments, reason__isnull=False
+    )
     return Counter(
         {
             "refunds": explained.update(reason=""),

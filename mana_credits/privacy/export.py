@@ -16,10 +16,10 @@ from credits.models import (
     AdjustmentRequest,
     Balance,
     IdempotencyKey,
+    MoneyBack,
     OutboxMessage,
     Purchase,
     Reservation,
-    Return,
     StaffAction,
     StripeCustomer,
     SyncSubscription,
@@ -58,7 +58,7 @@ def _sections(user_id: str) -> Sections:
     own = {"user_id": user_id}
     purchases = Purchase.objects.filter(**own).order_by("number")
     payments = purchases.values("stripe_payment_intent_id")
-    returns = Return.objects.filter(stripe_payment_intent_id__in=payments)
+    returns = MoneyBack.objects.filter(stripe_payment_intent_id__in=payments)
     sections: Sections = {
         "balances": Balance.objects.filter(**own).values(),
         "transactions": Transaction.objects.filter(**own).order_by("number").values(),

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from credits.ledger import ledger
 from credits.ledger.posting import Memo, Origin, Priced
-from credits.models import AdjustmentRequest, Purchase, Return, StripeCustomer, Transaction
+from credits.models import AdjustmentRequest, MoneyBack, Purchase, StripeCustomer, Transaction
 from credits.payments import money_back
 from mana_credits.back_office.account import account_search, timeline
 from mana_credits.back_office.account.entry import Entry
@@ -122,7 +122,7 @@ def details(page: Any) -> dict[str, list[str]]:
 def test_the_timeline_says_in_words_what_happened(sam: Client) -> None:
     bought = paid()
     money_back.record(went_back(bought, 499, stripe_id="re_1"), now=datetime.now(UTC))
-    Return.objects.update(reason="Bought twice")
+    MoneyBack.objects.update(reason="Bought twice")
     Purchase.objects.update(quarantined_at=datetime.now(UTC), quarantine_reason="paid twice")
     give(bought.user_id, 100)
     ledger.spend(bought.user_id, Priced("ai_chat_gpt4", 2), memo=Memo(), origin=Origin("user"))

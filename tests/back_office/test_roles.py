@@ -12,7 +12,7 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import URLPattern, URLResolver
 
-from credits.models import ActRequest, AdjustmentRequest, OutboxMessage, Return, StaffAction
+from credits.models import ActRequest, AdjustmentRequest, MoneyBack, OutboxMessage, StaffAction
 from credits.outbox import outbox
 from gifts import campaigns
 from gifts.campaigns import Plan
@@ -115,7 +115,7 @@ def addresses(settings: Any) -> dict[str, str]:
     )
     outbox.tell("alice", {"body": "x"}, key="k", now=NOW)
     OutboxMessage.objects.update(status="dead")
-    money = Return.objects.create(
+    money = MoneyBack.objects.create(
         kind="refund",
         stripe_payment_intent_id=bought.stripe_payment_intent_id or "",
         amount_cents=1,

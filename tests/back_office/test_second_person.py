@@ -18,9 +18,9 @@ from credits.ledger import ledger
 from credits.models import (
     ActRequest,
     AdjustmentRequest,
+    MoneyBack,
     Operation,
     Package,
-    Return,
     StaffAction,
     Transaction,
 )
@@ -124,10 +124,10 @@ def test_a_refund_above_the_limit_waits_and_goes_to_stripe_when_approved() -> No
         asked = interventions.refund_purchase(fiona, purchase, 499, **how())
         assert isinstance(asked, ActRequest)
         assert not stripe.called
-        assert not Return.objects.exists()
+        assert not MoneyBack.objects.exists()
         decided("ada", asked.pk)
 
-    assert Return.objects.get().amount_cents == 499
+    assert MoneyBack.objects.get().amount_cents == 499
     assert stripe.call_count == 1
     assert ledger.balance_of(purchase.user_id).available == 0
 
@@ -138,7 +138,7 @@ def test_small_refunds_add_up_to_the_limit() -> None:
     with patch("credits.payments.stripe_api.create_refund", side_effect=answered):
         alone = [interventions.refund_purchase(fiona, purchase, 45, **how()) for _ in range(3)]
 
-    assert [type(one).__name__ for one in alone] == ["Return", "Return", "ActRequest"]
+    assert [type(one).__name__ for one in alone] == ["MoneyBack", "MoneyBack", "ActRequest"]
 
 
 def test_many_accounts_have_one_limit_together(settings: Any) -> None:

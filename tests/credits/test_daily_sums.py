@@ -13,7 +13,7 @@ from django.db.models import F, Sum
 from credits import worker
 from credits.ledger import ledger
 from credits.ledger.posting import Memo, Origin, Priced
-from credits.models import DailyRevenue, DailyTotal, Return, Transaction
+from credits.models import DailyRevenue, DailyTotal, MoneyBack, Transaction
 from credits.payments import money_back
 from credits.reporting import daily_totals
 from tests.api import at_once
@@ -144,7 +144,7 @@ def test_money_of_foreign_payments_is_not_counted() -> None:
 
     sum_today()
 
-    assert Return.objects.get().gone_at == NOON
+    assert MoneyBack.objects.get().gone_at == NOON
     assert DailyRevenue.objects.get().gone_cents == 0
 
 
@@ -162,9 +162,9 @@ def test_a_return_without_its_moment_is_refused(constraint: str, wrong: dict[str
     money_back.record(went_back(paid(), 100), now=NOON)
 
     with pytest.raises(IntegrityError, match=f'constraint "{constraint}"'), transaction.atomic():
-        Return.objects.update(**wrong)
+        MoneyBack.objects.update(**wrong)
 
-    assert Return.objects.get().gone_at == NOON
+    assert MoneyBack.objects.get().gone_at == NOON
 
 
 def test_the_sums_of_all_days_equal_the_ledger() -> None:

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.db.utils import OperationalError
 
 from credits import due_rows, worker
-from credits.due_rows import Work
+from credits.due_rows import DueWork
 from credits.ledger import reservations
 from credits.models import (
     Balance,
@@ -280,7 +280,7 @@ def test_a_row_that_costs_the_connection_stops_nobody() -> None:
         return "seen"
 
     due = Reservation.objects.filter(status="open")
-    work = Work("expire_reservations", due, "expires_at", settle)
+    work = DueWork("expire_reservations", due, "expires_at", settle)
     outcomes = [found.outcome for found in due_rows.settle_each(work, now=NOW, limit=100)]
 
     assert (outcomes.count("seen"), outcomes.count("failed")) == (9, 1)
@@ -298,7 +298,7 @@ def test_a_database_that_is_away_ends_the_run(monkeypatch: pytest.MonkeyPatch) -
     due = Reservation.objects.filter(status="open")
     monkeypatch.setattr(PostponedRow.objects, "bulk_create", away)
     with pytest.raises(OperationalError):
-        list(due_rows.settle_each(Work("x", due, "expires_at", away), now=NOW, limit=100))
+        list(due_rows.settle_each(DueWork("x", due, "expires_at", away), now=NOW, limit=100))
 
     assert len(tried) == 2  # the first row, and the record of its failure
 

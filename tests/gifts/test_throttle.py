@@ -12,7 +12,7 @@ from credits.client_ip import client_address
 from credits.models import Balance
 from gifts import code_format, codes, throttle
 from gifts.models import GiftMisses
-from gifts.throttle import Guesser, TooManyMisses
+from gifts.throttle import Attempt, TooManyMisses
 from tests.api import Answer, Caller, at_once, statuses
 from tests.conftest import gifts_of
 from tests.factories import gift, give, redeem
@@ -34,12 +34,12 @@ def guess(caller: Caller, code: str | None = None) -> Answer:
 
 def miss(address: str, code: str = "ABCDEFGHJKLM", now: datetime = NOW) -> None:
     with pytest.raises(codes.GiftUnknown):
-        codes.find(code, guesser=Guesser(address), now=now)
+        codes.find(code, guesser=Attempt(address), now=now)
 
 
 def refused(address: str, code: str = "ABCDEFGHJKLM", now: datetime = NOW) -> int:
     with pytest.raises(TooManyMisses) as refusal:
-        codes.find(code, guesser=Guesser(address), now=now)
+        codes.find(code, guesser=Attempt(address), now=now)
     return refusal.value.retry_after or 0
 
 
@@ -97,7 +97,7 @@ def test_one_users_misses_do_not_stop_another(
 
 def test_a_user_is_stopped_from_whatever_address(limits: dict[str, int]) -> None:
     def attempt(n: int) -> None:
-        guesser = Guesser(f"192.0.2.{n}", "mallory")
+        guesser = Attempt(f"192.0.2.{n}", "mallory")
         codes.find("ABCDEFGHJKLM", guesser=guesser, now=NOW)
 
     for n in range(3):
@@ -157,7 +157,7 @@ def test_nobody_stops_the_people_with_codes_of_12_characters(limits: dict[str, i
     for n in range(20):
         miss(f"192.0.2.{n}", "ABCDEF" if n < 7 else "ABCDEFGHJKLM")
 
-    found = codes.find(made.code, guesser=Guesser("198.51.100.1"), now=NOW)
+    found = codes.find(made.code, guesser=Attempt("198.51.100.1"), now=NOW)
 
     assert found.pk == made.pk
 

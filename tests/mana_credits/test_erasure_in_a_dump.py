@@ -33,7 +33,7 @@ from gifts import campaigns, codes
 from gifts.campaigns import Plan
 from gifts.codes import GiftUnknown
 from gifts.models import GiftBlock, GiftCode
-from gifts.throttle import Guesser
+from gifts.throttle import Attempt
 from mana_credits.back_office.acts import balance_adjustments
 from mana_credits.back_office.acts.audit import Operator, Why
 from mana_credits.dev.embedded_postgres import program
@@ -144,7 +144,7 @@ def give_and_receive() -> None:
         },
     )
     with pytest.raises(GiftUnknown):
-        codes.find("AAAA-BBBB-CCCC", guesser=Guesser("192.0.2.1", DORA), now=NOW)
+        codes.find("AAAA-BBBB-CCCC", guesser=Attempt("192.0.2.1", DORA), now=NOW)
     plan = Plan(
         2,
         Decimal(5),
@@ -232,6 +232,8 @@ WHERE = {
 # Tables without personal data. Every other table must be in WHERE; otherwise its erasure is
 # missing.
 NOT_ABOUT_PEOPLE = {
+    "credits.service_keys",
+    "credits.service_totals",
     "credits.daily_revenue",
     "credits.daily_totals",
     "credits.ledger_checks",

@@ -8,7 +8,7 @@ import pytest
 from django.core.management import call_command
 
 from credits.ledger import books, ledger
-from credits.models import Package, Purchase, Return
+from credits.models import MoneyBack, Package, Purchase
 from tests.stripe import Object, Stripe, deliver, no_waiting
 from tests.webhooks.histories import History, Tape, start
 
@@ -140,7 +140,7 @@ def test_a_refund_whose_event_is_missing_is_asked_for(stripe: Stripe, starter: P
     play(told)
 
     assert end(purchase) == ("disputed", 0)
-    assert dict(Return.objects.values_list("kind", "reinstated_cents")) == {
+    assert dict(MoneyBack.objects.values_list("kind", "reinstated_cents")) == {
         "refund": 0,
         "dispute": 200,
     }
@@ -206,7 +206,7 @@ def test_reconciliation_asks_for_older_refunds_of_a_dispute_of_which_a_part_came
         call_command("reconcile_stripe", "--since", "1d")
 
     assert end(purchase) == ("disputed", 0)
-    assert Return.objects.filter(kind="refund").count() == 1
+    assert MoneyBack.objects.filter(kind="refund").count() == 1
 
 
 def test_reconciliation_sees_that_a_won_dispute_was_withdrawn_again(
@@ -241,10 +241,10 @@ def test_a_dispute_won_without_its_money_is_unexplained_after_5_days(
     dispute = stripe.post(f"disputes/{purchase.pk}")
     stripe.post(f"disputes/{dispute['id']}/won", reinstated=199)
     call_command("reconcile_stripe", "--since", "1d")
-    found = Return.objects.get()
+    found = MoneyBack.objects.get()
     assert found.stripe_status_since
     early = capsys.readouterr().out
-    Return.objects.update(stripe_status_since=found.stripe_status_since.replace(year=2025))
+    MoneyBack.objects.update(stripe_status_since=found.stripe_status_since.replace(year=2025))
 
     with pytest.raises(SystemExit):
         call_command("reconcile_stripe", "--since", "1d")

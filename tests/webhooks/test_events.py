@@ -8,7 +8,7 @@ import pytest
 from django.core.management import call_command
 
 from credits.ledger import ledger
-from credits.models import Balance, Package, Purchase, Return, Transaction
+from credits.models import Balance, MoneyBack, Package, Purchase, Transaction
 from tests.api import Caller, at_once, statuses
 from tests.factories import spend
 from tests.stripe import Object, Stripe, deliver
@@ -444,4 +444,4 @@ def test_returns_of_others_payments_take_nothing(bought: Bought, send: Sender) -
     send("charge.dispute.funds_withdrawn", dispute(purchase, payment_intent="pi_foreign"))
 
     assert state(purchase) == ("completed", 500)
-    assert Return.objects.get().taken == 0
+    assert MoneyBack.objects.get().taken == 0

@@ -12,7 +12,7 @@ from psycopg.errors import LockNotAvailable
 
 from credits.ledger import ledger
 from credits.ledger.posting import BalanceTooLarge
-from credits.models import JobRun, Package, Purchase, Return
+from credits.models import JobRun, MoneyBack, Package, Purchase
 from credits.payments import checkout, stripe_api, stripe_facts
 from tests.api import Caller
 from tests.stripe import PAGES, Stripe, buy, deliver, no_waiting
@@ -96,7 +96,7 @@ def test_a_dry_run_says_what_it_would_do_and_does_not(
     assert reconcile("--dry-run") == 0
     assert "Would apply: payment" in capsys.readouterr().out
     assert state(bought) == ("pending", 0)
-    assert not Return.objects.exists()
+    assert not MoneyBack.objects.exists()
     assert not JobRun.objects.exists()
 
 

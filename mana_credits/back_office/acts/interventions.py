@@ -18,10 +18,10 @@ from credits.ledger.posting import Origin
 from credits.models import (
     ActRequest,
     Balance,
+    MoneyBack,
     OutboxMessage,
     Purchase,
     Reservation,
-    Return,
     SyncSubscription,
     Transaction,
 )
@@ -119,7 +119,7 @@ def spent_since(purchase: Purchase) -> Decimal:
 
 def refund_purchase(
     operator: Operator, purchase: Purchase, cents: int, *, why: Why, key: UUID, now: datetime
-) -> Return | ActRequest:
+) -> MoneyBack | ActRequest:
     """Refund `cents` of a purchase; the credits are taken when Stripe confirms.
 
     If Stripe cannot be reached, the refund stays requested and can be sent again. Raises
@@ -146,7 +146,7 @@ def refund_purchase(
 
 def refund_approved(
     operator: Operator, asked: ActRequest, act: Act, now: datetime
-) -> Callable[[], Return]:
+) -> Callable[[], MoneyBack]:
     """Request an approved refund; return what sends it to Stripe. Raises ExceedsPurchase."""
     purchase = Purchase.objects.get(pk=asked.arguments["purchase_id"])
     why = Why(asked.reason, asked.note, asked.ticket)
@@ -173,7 +173,7 @@ def _refund(purchase: Purchase, cents: int, why: Why) -> Wanted:
 
 def _ask(
     purchase: Purchase, cents: int, why: Why, act: Act, *, origin: Origin, now: datetime
-) -> Return:
+) -> MoneyBack:
     act.subject = f"purchase:{purchase.pk}"
     act.before = {"status": purchase.status}
     act.after = {"requested_cents": cents}
@@ -181,14 +181,14 @@ def _ask(
     return refund_requests.ask(purchase.pk, cents=cents, reason=reason, origin=origin, now=now)
 
 
-def send_refund(operator: Operator, return_id: UUID, *, key: UUID, now: datetime) -> Return:
+def send_refund(operator: Operator, return_id: UUID, *, key: UUID, now: datetime) -> MoneyBack:
     """Send a requested refund to Stripe again.
 
     Raises NotPermitted, AlreadyDone, RefundNotRequested, RefusedByStripe.
     """
     why = Why(reason="sent_again")
     with audit.acting(operator, "credits.refund_purchase", why=why, key=key) as act:
-        asked = Return.objects.filter(pk=return_id, state=Return.State.REQUESTED).first()
+        asked = MoneyBack.objects.filter(pk=return_id, state=MoneyBack.State.REQUESTED).first()
         if asked is None:
             raise RefundNotRequested
         payment = asked.stripe_payment_intent_id
@@ -263,7 +263,9 @@ def retry_message(
         return revived
 
 
-def _send(operator: Operator, asked: Return, purchase: Purchase, why: Why, now: datetime) -> Return:
+def _send(
+    operator: Operator, asked: MoneyBack, purchase: Purchase, why: Why, now: datetime
+) -> MoneyBack:
     try:
         refund_requests.send(asked, now=now)
     except PaymentUnavailable:
