@@ -83,10 +83,17 @@ class Cluster:
         node.rejoin(self.primary, self.sources)
 
     def wait_for_standbys(self, count: int) -> None:
-        """Wait until `count` standbys stream from the primary."""
+        """Wait until this many standbys stream from the primary.
+
+        Both ends are asked. A `pg_basebackup` that makes a new copy streams too, and a standby
+        does not notice at once that its primary has vanished.
+        """
         deadline = time.monotonic() + WAIT_SECONDS
         streaming = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
-        while self.primary.ask(streaming) < count:
+        while (
+            self.primary.ask(streaming) < count
+            or sum(_receives(node) for node in self.standbys()) < count
+        ):
             assert time.monotonic() < deadline, f"{count} standbys do not stream"
             time.sleep(0.1)
 
@@ -136,5 +143,15 @@ def _has_replayed(node: Node, position: str) -> bool:
     """Return whether a standby has replayed the WAL up to there; False while it starts."""
     try:
         return bool(node.ask(f"SELECT pg_last_wal_replay_lsn() >= '{position}'::pg_lsn"))
+    except psycopg.OperationalError:
+        return False
+
+
+def _receives(node: Node) -> bool:
+    """Return whether a standby receives WAL; False while it starts."""
+    try:
+        return bool(
+            node.ask("SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming'")
+        )
     except psycopg.OperationalError:
         return False
