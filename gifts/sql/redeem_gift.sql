@@ -3,7 +3,8 @@
 --
 -- Who tried too many wrong codes since p_since is refused before the gift is looked for: p_limits says
 -- how many are allowed in each of p_buckets (see gifts/throttle.py); throttled_since is when the count
--- began. A wrong code is counted by the caller, so that the count is kept when this is rolled back.
+-- began. Others' misses do not stop the user: the address counts only after 3 misses of their own since
+-- p_since, the short codes only after one within a day. A wrong code is counted by the caller, so that the count is kept when this is rolled back.
 --
 -- outcome: 'posted', 'replayed' (redemption is then the first one) or the code of the error; balance is
 -- that of credits.post_transaction. A gift for somebody else is as unknown as a wrong code. The
@@ -36,19 +37,30 @@ LANGUAGE plpgsql AS $$
 DECLARE
     posting record;
     arrival CONSTANT text := 'gift:';
+    own gifts.gift_misses;
+    checked text[];
 BEGIN
+    IF cardinality(p_buckets) > 0 THEN
+        SELECT * INTO own FROM gifts.gift_misses m
+            WHERE m.bucket = 'user:' || p_user_id AND m.since > p_since - interval '23 h 50 min'
+                AND m.since <= p_since + interval '20 minutes';
+        SELECT array_agg(b) INTO checked FROM unnest(p_buckets) AS b
+            WHERE (b NOT LIKE 'address:%' OR own.since > p_since AND own.misses >= 3)
+                AND (b <> 'short codes' OR own.bucket IS NOT NULL);
+    END IF;
+
     SELECT max(m.since) INTO throttled_since
         FROM unnest(p_buckets, p_limits) AS l (bucket, allowed)
         JOIN gifts.gift_misses m ON m.bucket = l.bucket
         WHERE m.since > p_since AND m.since <= p_since + interval '20 minutes'
-            AND m.misses >= l.allowed;
+            AND m.misses >= l.allowed AND l.bucket = ANY (checked);
     IF throttled_since IS NOT NULL THEN
         UPDATE gifts.gift_misses m SET refused = m.refused + 1
             WHERE m.bucket IN (
                 SELECT o.bucket FROM gifts.gift_misses o
                 JOIN unnest(p_buckets, p_limits) AS l (bucket, allowed) ON o.bucket = l.bucket
                 WHERE o.since > p_since AND o.since <= p_since + interval '20 minutes'
-                    AND o.misses >= l.allowed
+                    AND o.misses >= l.allowed AND l.bucket = ANY (checked)
                 ORDER BY o.bucket FOR UPDATE OF o);
         outcome := 'too_many_attempts';
         RETURN;

@@ -67,7 +67,7 @@ class LogInForm(AuthenticationForm):  # type: ignore[misc]
 
 
 class Client(NamedTuple):
-    """Who logs in: as which operator, from which address (of IPv6 the network of 64 bits)."""
+    """Who logs in: as which operator, from which address (of IPv6 the network of 56 bits)."""
 
     name: str
     address: str
