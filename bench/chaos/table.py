@@ -23,7 +23,7 @@ def table(path: Path, experiments: Sequence[Experiment]) -> str:
     kept: Kept = json.loads(path.read_text())
     header = ["experiment"]
     for column in kept:
-        header += [f"{column}: others p95 ms", "/health max ms", "lost + doubled", "outcome"]
+        header += [f"{column}: bystanders p95 ms", "/health max ms", "lost + doubled", "outcome"]
     shown = [one for one in experiments if any(one.number in rows for rows in kept.values())]
     rows = [
         [
@@ -52,7 +52,7 @@ def _numbers(one: Outcome) -> dict[str, Any]:
         "during": _milliseconds(one.during, 95),
         "health": _milliseconds(one.health, 100),
         "wrong": f"{one.lost} + {one.doubled}",
-        "outcome": "WRONG" if one.faults else "right",
+        "outcome": "FAILED" if one.faults else "passed",
         "line": line(one),
     }
 
