@@ -125,7 +125,8 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
     )
     def show(self, request: Request, code_or_id: str) -> Answer:
         """Return a gift by its code. No token is needed."""
-        viewer = request.user if isinstance(request.user, User) else None
+        caller: object = request.user
+        viewer = caller if isinstance(caller, User) else None
         guesser = Attempt(client_address(request), viewer.id if viewer else None)
         gift = codes.find(code_or_id, guesser=guesser, now=datetime.now(UTC))
         gift.is_for_user = redemptions.is_for(gift, viewer) if viewer else None

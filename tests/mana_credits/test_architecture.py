@@ -145,6 +145,7 @@ def test_only_the_ledger_calls_the_function_that_posts() -> None:
     assert callers == {
         "credits/ledger/posting.py",
         "credits/ledger/bulk_posting.py",  # many movements at once
+        "credits/ledger/distribution.py",  # its place on a cluster
         "credits/ledger/idempotency.py",  # a key without a movement
         "credits/ledger/ledger.py",  # a balance without a movement
     }
