@@ -2,10 +2,10 @@
 
 from django.http import HttpResponseBase
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from credits import catalogue
+from credits.api.answers import Answer
 from credits.api.catalogue_serializers import (
     OPERATION,
     PRICING,
@@ -28,10 +28,10 @@ class CatalogueViewSet(GenericViewSet[Operation]):
     def operations(self, request: Request) -> HttpResponseBase:
         """List the operations that cost credits, by key. Everything else is free."""
         return cacheable(
-            request, Response([OPERATION.represent(row) for row in catalogue.on_offer()])
+            request, Answer([OPERATION.represent(row) for row in catalogue.on_offer()])
         )
 
     @operation("pricing", response=PricingSerializer, cacheable=True)
     def pricing(self, request: Request) -> HttpResponseBase:
         """Return the cost of each operation, in credits."""
-        return cacheable(request, Response(PRICING.represent(catalogue.pricing())))
+        return cacheable(request, Answer(PRICING.represent(catalogue.pricing())))
