@@ -135,7 +135,10 @@ def erasing(
             stripped.update((yield from _move_history(person)))
         if not had_balance:
             Balance.objects.filter(pk=person.id, version=0).delete()
-        stripped["balances"] = Balance.objects.filter(pk=person.id).update(user_id=person.pseudonym)
+        # Without the salt the digests of texts that are gone tell nothing.
+        stripped["balances"] = Balance.objects.filter(pk=person.id).update(
+            user_id=person.pseudonym, chain_salt=None
+        )
     return Erased(person.pseudonym, +stripped)
 
 
