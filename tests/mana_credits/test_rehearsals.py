@@ -122,9 +122,9 @@ def outcome(**found: object) -> Outcome:
 @pytest.mark.parametrize(
     ("found", "fault"),
     [
-        ({"during": [0.05] * 90 + [0.16] * 10}, "others waited, p95 over 150 ms"),
+        ({"during": [0.05] * 90 + [0.16] * 10}, "bystanders waited, p95 over 150 ms"),
         ({"health": [0.02, 0.11]}, "/health over 100 ms"),
-        ({"unanswered": 2}, "2 of others never answered"),
+        ({"unanswered": 2}, "2 bystanders' keys never answered"),
         ({"lost": 1}, "1 lost, 0 doubled"),
         ({"doubled": 1}, "0 lost, 1 doubled"),
     ],
@@ -149,7 +149,7 @@ def test_outcomes_of_several_runs_make_one_table(tmp_path: Path) -> None:
     same = ["50 → 140", "20"]
     assert cells == ["1z a slow neighbour", *same, "1 + 0", "WRONG", *same, "0 + 0", "right"]
     assert lines[4:] == [
-        "- 1z a slow neighbour, before: 1 lost, 0 doubled; nothing more",
+        "- 1z a slow neighbour, before: 1 lost, 0 doubled; no observation",
         "- 1z a slow neighbour, now: 16 clients",
     ]
 
