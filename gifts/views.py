@@ -125,7 +125,8 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
     )
     def show(self, request: Request, code_or_id: str) -> Response:
         """What is in a gift, for anybody who has its code."""
-        viewer = request.user if isinstance(request.user, User) else None
+        principal: object = request.user
+        viewer = principal if isinstance(principal, User) else None
         guesser = Guesser(client_address(request), viewer.id if viewer else None)
         gift = codes.find(code_or_id, guesser=guesser, now=datetime.now(UTC))
         gift.is_for_user = redemptions.is_for(gift, viewer) if viewer else None

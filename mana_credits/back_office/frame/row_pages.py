@@ -16,7 +16,7 @@ class Row(NamedTuple):
 
     `facts` are names and texts, `links` what the row belongs to (text, address), `acts` what may be
     done (verb, address); `blocks` are long texts under their titles. `subject` is the row's name in
-    the audit trail.
+    the audit trail, `user_id` the account that it belongs to, if any.
     """
 
     title: str
@@ -27,10 +27,13 @@ class Row(NamedTuple):
     links: tuple[tuple[str, str], ...] = ()
     acts: tuple[tuple[str, str], ...] = ()
     blocks: tuple[tuple[str, str], ...] = ()
+    user_id: str = ""
 
 
 def show(request: HttpRequest, row: Row, **more: Any) -> HttpResponse:
     """Return the row's page, with what operators did to it."""
+    if row.user_id:
+        operator_pages.looked(request, row.user_id, row.subject)
     actions = StaffAction.objects.filter(subject=row.subject).order_by("-pk")[:STAFF_SHOWN]
     return operator_pages.render(
         request, "row.html", row.title, {"row": row, "actions": actions, **more}
