@@ -1,4 +1,4 @@
-"""Runs that end: when they are told to, and by themselves after a time limit."""
+"""Limiting a program's run by signals and by a time limit."""
 
 import signal
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
 
 @contextmanager
 def bounded(seconds: int) -> Iterator[None]:
-    """Raise SystemExit in the block after `seconds`, and on the signals that stop a program.
+    """Raise SystemExit in the block after `seconds`, or on a signal that stops a program.
 
-    The block then removes what it started. Further signals are ignored meanwhile: a second Ctrl-C
-    would leave servers behind.
+    The block can then clean up. Meanwhile, further signals are ignored: a second Ctrl-C would leave
+    servers behind.
     """
     before = {number: signal.signal(number, _stop) for number in SIGNALS}
     signal.alarm(seconds)

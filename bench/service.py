@@ -81,7 +81,7 @@ def serving(
 
 
 def workers_and_threads() -> str:
-    """Return how many of both the configuration makes here."""
+    """Return the number of workers and threads in this environment."""
     defaults = dict(re.findall(r'"(WEB_\w+)", default=(\d+)', Path(CONFIGURATION).read_text()))
     workers = os.environ.get("WEB_CONCURRENCY", str(os.cpu_count() or 2))
     threads = os.environ.get("WEB_THREADS", defaults["WEB_THREADS"])

@@ -57,7 +57,7 @@ def price(operation: str, quantity: int = 1) -> Decimal:
     found = on_offer().filter(pk=operation).first()
     if found is None:
         raise OperationUnknown
-    batches = -(-quantity // (found.per_items or 1))
+    batches = -(-quantity // (found.per_items or 1))  # rounded up: a started batch counts fully
     return found.cost * batches
 
 

@@ -38,7 +38,7 @@ logger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Work(Generic[Row]):
+class DueWork(Generic[Row]):
     """The rows of a job and how to settle them.
 
     `due` selects the due rows; they are settled in order of the field `moment`, oldest first.
@@ -72,7 +72,7 @@ class _Locked(Exception):
     """Another transaction has locked the row or its balance."""
 
 
-def settle_each(work: Work[Row], *, now: datetime, limit: int) -> Iterator[Settled]:
+def settle_each(work: DueWork[Row], *, now: datetime, limit: int) -> Iterator[Settled]:
     """Settle up to `limit` due rows and yield each outcome. Rows that are not locked come first.
 
     Postponed rows are left out until they are due again. Any number of processes may run this at
@@ -133,7 +133,7 @@ def _postponed(job: str, now: datetime) -> QuerySet[PostponedRow]:
 
 @dataclass
 class _Run(Generic[Row]):
-    work: Work[Row]
+    work: DueWork[Row]
     now: datetime
     busy_users: set[str] = field(default_factory=set)
     waited: float = 0.0
@@ -207,6 +207,7 @@ class _Run(Generic[Row]):
         return outcome
 
     def _lock(self, row: _DueRow, *, wait: bool) -> Row | None:
+        # The conditions apply again: another process may have settled the row since it was listed.
         due = self.work.due.filter(pk=row.key)
         if self.work.owner:
             due = due.filter(**{self.work.owner: row.user_id})

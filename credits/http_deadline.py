@@ -73,7 +73,7 @@ class _DeadlineAdapter(HTTPAdapter):
                 body = _read(answer)
             finally:
                 answer.close()
-        answer.raw = io.BytesIO(body)
+        answer.raw = io.BytesIO(body)  # `requests` reads the content from here
         return answer
 
 

@@ -24,5 +24,6 @@ def id_at(moment: datetime, random: int) -> UUID:
 
 
 def _version_7(milliseconds: int, random: int) -> UUID:
+    # The version and the variant split the 74 random bits into 12 and 62 (RFC 9562, section 5.7).
     high, low = random >> 62, random & ((1 << 62) - 1)
     return UUID(int=(milliseconds << 80) | _VERSION_7 | (high << 64) | _VARIANT | low)

@@ -149,6 +149,8 @@ def _claim(job: Job, now: datetime) -> bool:
 
     A night or a claim in the future was recorded while a clock was wrong and is ignored.
     """
+    # One conditional UPDATE claims the night: of several processes, only one changes the row. The
+    # claim ends by itself, so that a killed process does not block the job.
     JobRun.objects.bulk_create([JobRun(name=job.name)], ignore_conflicts=True)
     tonight = _night(job, now)
     not_done = Q(night=None) | Q(night__lt=tonight) | Q(night__gt=tonight + timedelta(days=1))

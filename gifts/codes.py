@@ -27,7 +27,7 @@ from gifts.display_name import public_name
 from gifts.models import LARGEST_GIFT, SMALLEST_GIFT, Campaign, GiftCode, GiftRedemption
 from gifts.moments import stored
 from gifts.redemptions import Named, Redeemed
-from gifts.throttle import Guesser, TooManyMisses
+from gifts.throttle import Attempt, TooManyMisses
 from gifts.transitions import Status
 
 DEFAULT_VALIDITY = timedelta(days=90)
@@ -142,7 +142,7 @@ def create(creator: User, new: NewGift, *, origin: Origin, now: datetime) -> Gif
     return gift
 
 
-def find(text: str, *, guesser: Guesser, now: datetime) -> GiftCode:
+def find(text: str, *, guesser: Attempt, now: datetime) -> GiftCode:
     """Return the gift with the code `text`, with its status at `now`; anybody may see it.
 
     Raises GiftUnknown, TooManyMisses.
@@ -165,7 +165,7 @@ def redeem(
     Raises GiftUnknown, GiftNotRedeemable, OwnGift, TooManyMisses, IdempotencyKeyReused,
     GiftsBlocked.
     """
-    allowance = throttle.allowance(text, Guesser(address, user.id), now=now)
+    allowance = throttle.allowance(text, Attempt(address, user.id), now=now)
     answer = redemptions.redeem(
         Named(code_format.read(text)),
         user=user,
@@ -194,6 +194,7 @@ def cancel(gift_id: UUID, *, user: User, origin: Origin, now: datetime) -> GiftC
     gift = own.first()
     if gift is None:
         raise GiftUnknown("Gift not found")
+    # A retry of the request that cancelled the gift passes, and `go_back` returns the replay.
     if gift.status != Status.ACTIVE and not transitions.was_settled(
         gift, by=user.id, key=origin.key
     ):

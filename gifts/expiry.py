@@ -9,7 +9,7 @@ from datetime import datetime
 from django.db.models import Min, QuerySet
 
 from credits import due_rows
-from credits.due_rows import Work
+from credits.due_rows import DueWork
 from credits.ledger.posting import Origin
 from gifts import throttle, transitions
 from gifts.models import GiftCode
@@ -29,7 +29,7 @@ def expire_due(*, now: datetime, limit: int) -> Iterator[str]:
         transitions.go_back(gift, Status.EXPIRED, origin=Origin("system", at=now), now=now)
         return gift.status
 
-    work = Work(JOB, _active().filter(expires_at__lte=now), "expires_at", expire, "creator_id")
+    work = DueWork(JOB, _active().filter(expires_at__lte=now), "expires_at", expire, "creator_id")
     for settled in due_rows.settle_each(work, now=now, limit=limit):
         yield settled.outcome
     throttle.forget(now)

@@ -14,13 +14,13 @@ from credits.api import pages
 from credits.client_ip import client_address
 from gifts import code_format, codes
 from gifts.codes import GiftUnknown
-from gifts.throttle import Guesser, TooManyMisses
+from gifts.throttle import Attempt, TooManyMisses
 
 
 @pages.page
 def gift_page(request: HttpRequest, code: str) -> HttpResponse:
     """Render the gift for anybody with its code, without e-mail addresses."""
-    guesser = Guesser(client_address(request))
+    guesser = Attempt(client_address(request))
     try:
         gift = codes.find(code, guesser=guesser, now=datetime.now(UTC))
     except GiftUnknown:

@@ -7,11 +7,20 @@ from rest_framework import serializers
 
 from credits.api.openapi import Variant
 from credits.api.serializers import APP_ID_LENGTH
-from credits.api.wire_fields import Always, Amount, Label, Text, Timestamp, UserId, Uuid, Whole
+from credits.api.wire_fields import (
+    Amount,
+    ConstantField,
+    ShortTextField,
+    StrictIntegerField,
+    Text,
+    Timestamp,
+    UserId,
+    Uuid,
+)
 from credits.api.wire_serializers import KeyedSerializer, WireSerializer
 from gifts.codes import DEFAULT_VALIDITY, LONGEST_VALIDITY, NewGift
 from gifts.models import MESSAGE_LENGTH, GiftCode
-from gifts.wire_fields import Code, Count, Email, GiftCredits, GiftUrl, GiverName, Is
+from gifts.wire_fields import Code, CountField, Email, EqualsField, GiftCredits, GiftUrl, GiverName
 
 GIVER_NAME_LENGTH = 80
 
@@ -69,7 +78,7 @@ class CreateGiftSerializer(KeyedSerializer):
         allow_blank=True,
         help_text="A text for the recipient.",
     )
-    expirationDays = Whole(
+    expirationDays = StrictIntegerField(
         source="days",
         min_value=1,
         max_value=LONGEST_VALIDITY.days,
@@ -91,7 +100,7 @@ class CreateGiftSerializer(KeyedSerializer):
         allow_blank=True,
         help_text="The name shown to the recipient, by default the token's `name`.",
     )
-    sourceAppId = Label(
+    sourceAppId = ShortTextField(
         source="source_app_id",
         max_length=APP_ID_LENGTH,
         required=False,
@@ -153,7 +162,7 @@ class GiftSerializer(WireSerializer):
         source="creator_name", allow_null=True, help_text="The name shown to the recipient."
     )
     totalCredits = Amount(source="total_credits", help_text="Credits in the gift.")
-    redeemed = Count("depleted", source="status", help_text="1 if it was redeemed, else 0.")
+    redeemed = CountField("depleted", source="status", help_text="1 if it was redeemed, else 0.")
     type = serializers.ChoiceField(
         choices=GiftCode.Type.choices,
         help_text="`simple`: for anybody with the code. `personalized`: for one e-mail address.",
@@ -191,12 +200,18 @@ class PublicGiftSerializer(WireSerializer):
         help_text="`active` if it can be redeemed.",
     )
     totalCredits = Amount(source="total_credits", help_text="Credits in the gift.")
-    redeemed = Is("depleted", source="status", help_text="Whether it was redeemed.")
+    redeemed = EqualsField("depleted", source="status", help_text="Whether it was redeemed.")
     message = Text(allow_null=True, help_text="The creator's text.")
     creatorName = Text(source="creator_name", allow_null=True, help_text="The creator's name.")
     expiresAt = Timestamp(source="expires_at", help_text="When the code expires.")
-    isPersonalized = Is(
+    isPersonalized = EqualsField(
         "personalized", source="type", help_text="Whether it is for one e-mail address."
+    )
+    forYou = serializers.BooleanField(
+        source="is_for_user",
+        allow_null=True,
+        read_only=True,
+        help_text="Whether the user of the token may be whom it is for; null without a token.",
     )
 
 
@@ -206,7 +221,7 @@ class GiftRedemptionSerializer(WireSerializer):
     id = Uuid(help_text="The redemption's id.")
     giftCodeId = Uuid(source="gift_code_id", help_text="The gift's id.")
     redeemerUserId = UserId(source="redeemer_id", help_text="The user who redeemed it.")
-    status = Always("success", help_text="Always `success`.")
+    status = ConstantField("success", help_text="Always `success`.")
     creditsReceived = Amount(source="gift_code.total_credits", help_text="Credits that arrived.")
     creditTransactionId = Uuid(
         source="transaction_id", help_text="The transaction that credited them."
@@ -227,7 +242,7 @@ class GiftRedemptionSerializer(WireSerializer):
 class RedeemGiftSerializer(KeyedSerializer):
     """The app in which a gift is redeemed."""
 
-    sourceAppId = Label(
+    sourceAppId = ShortTextField(
         source="source_app_id",
         max_length=APP_ID_LENGTH,
         required=False,
@@ -240,7 +255,7 @@ class RedeemGiftSerializer(KeyedSerializer):
 class RedeemGiftResponseSerializer(WireSerializer):
     """The answer to a redemption."""
 
-    success = Always(True, help_text="Always true.")
+    success = ConstantField(True, help_text="Always true.")
     creditsReceived = Amount(
         source="redemption.gift_code.total_credits", help_text="Credits that arrived."
     )
@@ -265,7 +280,7 @@ class GiftIdSerializer(WireSerializer):
 class CancelGiftResponseSerializer(WireSerializer):
     """The answer to a cancellation."""
 
-    success = Always(True, help_text="Always true.")
+    success = ConstantField(True, help_text="Always true.")
     refundedCredits = Amount(
         source="total_credits", help_text="Credits that were returned to the creator."
     )

@@ -78,7 +78,7 @@ class GiftUrl(Code):
         return f"{settings.BASE_URL}/g/{value}"
 
 
-class Is(serializers.BooleanField):
+class EqualsField(serializers.BooleanField):
     """Whether the source equals a constant."""
 
     def __init__(self, value: str, **options: Any) -> None:
@@ -91,7 +91,7 @@ class Is(serializers.BooleanField):
 
 
 @extend_schema_field({"type": "integer", "enum": [0, 1]})
-class Count(Is):
+class CountField(EqualsField):
     """Whether the source equals a constant, as 0 or 1."""
 
     def to_representation(self, value: object) -> int:  # type: ignore[override]

@@ -14,17 +14,17 @@ from credits.api.serializers import (
     UseCreditsSerializer,
 )
 from credits.api.wire_fields import (
-    Always,
     Amount,
+    ConstantField,
     Credits,
     JsonObject,
-    Label,
     Reason,
+    ShortTextField,
+    StrictIntegerField,
     Text,
     Timestamp,
     UserId,
     Uuid,
-    Whole,
 )
 from credits.api.wire_serializers import KeyedSerializer, UserSerializer, WireSerializer
 from credits.ledger import reservations
@@ -32,7 +32,7 @@ from gifts.wire_fields import Email
 
 
 @extend_schema_field({"type": "integer", "minimum": 0})
-class Count(serializers.Field[Any, Any, Any, Any]):
+class OutcomesField(serializers.Field[Any, Any, Any, Any]):
     """The sum of some outcomes of a Counter, for output only."""
 
     def __init__(self, *outcomes: str, **options: Any) -> None:
@@ -47,7 +47,7 @@ class Count(serializers.Field[Any, Any, Any, Any]):
 class AppIdSerializer(WireSerializer):
     """The caller's name for itself, from the header `X-App-Id`."""
 
-    appId = Label(source="name", max_length=APP_ID_LENGTH)
+    appId = ShortTextField(source="name", max_length=APP_ID_LENGTH)
 
 
 class ServiceBalanceSerializer(BalanceSerializer):
@@ -96,7 +96,7 @@ class RefundSerializer(KeyedSerializer):
     userId = UserId(source="user_id", help_text="The user who gets credits back.")
     amount = Credits(help_text="Credits, with at most 4 decimal places.")
     description = Text(max_length=DESCRIPTION_LENGTH, help_text="A text for the user.")
-    appId = Label(
+    appId = ShortTextField(
         source="app_id",
         max_length=APP_ID_LENGTH,
         default="system",
@@ -125,7 +125,7 @@ class AvailableBalanceSerializer(WireSerializer):
 class RefundResponseSerializer(WireSerializer):
     """The answer to a refund."""
 
-    success = Always(True, help_text="Always true.")
+    success = ConstantField(True, help_text="Always true.")
     transaction = TransactionSerializer(
         help_text="The refund's transaction; for a replay, the first one."
     )
@@ -137,8 +137,8 @@ class GrantSerializer(KeyedSerializer):
 
     userId = UserId(source="user_id", help_text="The user who receives the credits.")
     amount = Credits(help_text="Credits, with at most 4 decimal places.")
-    reason = Label(max_length=64, help_text="The reason as a short machine-readable code.")
-    referenceId = Label(
+    reason = ShortTextField(max_length=64, help_text="The reason as a short machine-readable code.")
+    referenceId = ShortTextField(
         source="reference_id",
         max_length=128,
         help_text="The id of what is rewarded. A reference is granted once per user.",
@@ -154,7 +154,7 @@ class GrantSerializer(KeyedSerializer):
 class GrantResponseSerializer(WireSerializer):
     """The answer to a grant."""
 
-    ok = Always(True, help_text="Always true.")
+    ok = ConstantField(True, help_text="Always true.")
     alreadyGranted = serializers.BooleanField(
         source="replayed", help_text="Whether the reference was granted before; nothing moved."
     )
@@ -173,7 +173,7 @@ class ReserveSerializer(PricedSerializer):
         max_length=200,
         help_text="`APP` or `APP:WHAT`; the part before the colon is the transaction's `appId`.",
     )
-    ttlSeconds = Whole(
+    ttlSeconds = StrictIntegerField(
         source="ttl_seconds",
         min_value=int(reservations.SHORTEST_TTL.total_seconds()),
         max_value=int(reservations.LONGEST_TTL.total_seconds()),
@@ -219,7 +219,7 @@ class CommitReservationSerializer(ReleaseReservationSerializer):
 class CommitReservationResponseSerializer(WireSerializer):
     """The answer to a commit."""
 
-    success = Always(True, help_text="Always true.")
+    success = ConstantField(True, help_text="Always true.")
     transactionId = Uuid(
         source="reservation.transaction_id", help_text="The transaction that spent the credits."
     )
@@ -230,7 +230,7 @@ class CommitReservationResponseSerializer(WireSerializer):
 class ReleaseReservationResponseSerializer(WireSerializer):
     """The answer to a release."""
 
-    success = Always(True, help_text="Always true.")
+    success = ConstantField(True, help_text="Always true.")
     balance = Amount(source="balance.available", help_text="Credits that can be spent now.")
 
 
@@ -240,12 +240,12 @@ class RenewSubscriptionsResponseSerializer(WireSerializer):
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """Return the fields. They are not attributes because DRF uses the attribute `errors`."""
         return {
-            "charged": Count("charged", help_text="The number of subscriptions charged."),
-            "paused": Count("paused", help_text="The number paused for lack of credits."),
-            "errors": Count(
+            "charged": OutcomesField("charged", help_text="The number of subscriptions charged."),
+            "paused": OutcomesField("paused", help_text="The number paused for lack of credits."),
+            "errors": OutcomesField(
                 *("failed", "skipped"), help_text="The number failed or locked; they stay due."
             ),
-            "total": Count(
+            "total": OutcomesField(
                 *("charged", "paused", "failed", "skipped"), help_text="The number that was due."
             ),
         }

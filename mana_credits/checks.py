@@ -1,8 +1,8 @@
 """System checks for unsafe settings and for settings that are easily forgotten.
 
-An error (`mana_credits.E…`) stops the web server from starting with DEBUG off; a warning (`W…`) is
-shown by `manage.py check --deploy`. Missing secrets and invalid numbers stop every command before
-the checks run: see `environment.py`.
+With DEBUG off, an error (`mana_credits.E…`) stops the web server from starting. `manage.py check
+--deploy` shows warnings (`W…`) too. Missing secrets and invalid numbers stop every command earlier,
+in `environment.py`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -32,7 +32,7 @@ class UnsafeSettings(Exception):
 
 
 def refuse_unsafe() -> None:
-    """Raise UnsafeSettings when the checks below find an error; with DEBUG on they are skipped."""
+    """Raise UnsafeSettings if a check below finds an error. Does nothing with DEBUG on."""
     messages = run_checks(tags=[Tags.security], include_deployment_checks=not settings.DEBUG)
     errors = [f"{one.id}: {one.msg}" for one in messages if one.is_serious()]
     if errors:
@@ -74,7 +74,7 @@ def secrets() -> Found:
 
 @environment
 def second_factor() -> Found:
-    """Find operators who get in with a password alone."""
+    """Find operators who need no second factor."""
     if not settings.ADMIN_REQUIRE_2FA:
         text = "ADMIN_REQUIRE_2FA is off: a password alone opens the back office."
         yield Error(text, id="mana_credits.E012")
@@ -123,7 +123,7 @@ def surroundings() -> Found:
 
 
 def _keys() -> dict[str, list[str]]:
-    """Return the secrets that we or Stripe make at random, without what Stripe puts in front."""
+    """Return the randomly generated secrets, without Stripe's prefixes."""
     return {
         "SECRET_KEY": [settings.SECRET_KEY],
         "MANA_SERVICE_KEY": settings.MANA_SERVICE_KEYS,
@@ -134,10 +134,10 @@ def _keys() -> dict[str, list[str]]:
 
 
 def _bits(text: str) -> float:
-    """Return how many bits of chance a key may have at most.
+    """Return the maximum entropy of a key in bits.
 
-    A character counts by how many different ones there are. What continues a run (`aaa`, `abc`,
-    `321`) does not count, nor does what repeats the beginning (`secret-secret-`).
+    Each character counts by the number of distinct characters. Characters that continue a run
+    (`aaa`, `abc`, `321`) or repeat the beginning (`secret-secret-`) do not count.
     """
     period = (text + text).find(text, 1) if text else 0
     unit = next((n for n in range(1, period) if text.startswith(text[n:])), period)

@@ -23,7 +23,7 @@ NO_URL = (
 )
 LARGEST_NUMBER = 2**31 - 1
 MOST_DAYS = 36_500
-MOST_WORKERS = 1000  # processes of a machine, threads of a process: more is a mistake
+MOST_WORKERS = 1000  # processes per machine and threads per process; a larger number is a mistake
 DURATION = re.compile(r"(\d{1,12})(us|ms|s|min|h|d)?", re.ASCII)
 MILLISECONDS = {
     None: 1,
@@ -54,14 +54,14 @@ class Environment(environ.Env):  # type: ignore[misc]
         return whole_number(name, default=default, at_least=at_least, at_most=at_most)
 
     def amount(self, name: str, *, default: Decimal) -> Decimal:
-        """Return the amount (0 or more) in a variable. Raises EnvironmentInvalid."""
+        """Return the amount (at least 0) in a variable. Raises EnvironmentInvalid."""
         text = os.environ.get(name, str(default))
         if not re.fullmatch(r"\d{1,12}(\.\d{1,4})?", text, re.ASCII):
             raise EnvironmentInvalid(f"{name} is not an amount such as 100 or 99.5.")
         return Decimal(text)
 
     def duration(self, name: str, *, default: str) -> str:
-        """Return the duration in a variable, as PostgreSQL reads it. Raises EnvironmentInvalid."""
+        """Return the duration in a variable, in PostgreSQL's format. Raises EnvironmentInvalid."""
         text = os.environ.get(name, default)
         found = DURATION.fullmatch(text)
         if not found or int(found[1]) * MILLISECONDS[found[2]] > LARGEST_NUMBER:
@@ -69,7 +69,7 @@ class Environment(environ.Env):  # type: ignore[misc]
         return text
 
     def flag(self, name: str, *, default: bool) -> bool:
-        """Return whether a variable says yes; other words than yes and no are not guessed at.
+        """Return the boolean in a variable. Accepts only known words for yes and no.
 
         Raises EnvironmentInvalid.
         """
@@ -79,9 +79,9 @@ class Environment(environ.Env):  # type: ignore[misc]
         return value
 
     def numbers(self, name: str, *, default: Mapping[str, int]) -> dict[str, int]:
-        """Return `default` with the pairs in a variable: `name=number,…`, each number 1 or more.
+        """Return `default`, updated with a variable of the form `name=number,…`.
 
-        Raises EnvironmentInvalid.
+        Each number is at least 1. Raises EnvironmentInvalid.
         """
         pairs = [
             pair.partition("=") for pair in os.environ.get(name, "").split(",") if pair.strip()
@@ -146,7 +146,7 @@ def database_url(name: str) -> dict[str, Any]:
 
 
 def reject_debug_in_production(stripe_key: str, hosts: Iterable[str]) -> None:
-    """Raise EnvironmentInvalid if DEBUG would show secrets to others or if real money moves."""
+    """Raise EnvironmentInvalid if DEBUG is on with public hosts or a live Stripe key."""
     if stripe_key.startswith(LIVE_STRIPE_KEYS):
         raise EnvironmentInvalid(
             "DEBUG is on and STRIPE_SECRET_KEY is a live key. The service does not start with both."
@@ -159,7 +159,7 @@ def reject_debug_in_production(stripe_key: str, hosts: Iterable[str]) -> None:
 
 
 def _is_public(host: str) -> bool:
-    """Return whether strangers may reach the host: any host, a global IP address, or a DNS name."""
+    """Return whether the host is public: `*`, a global IP address or a DNS name."""
     name = host.strip("[]").lstrip(".").lower()
     try:
         return ip_address(name).is_global

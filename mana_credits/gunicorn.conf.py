@@ -20,7 +20,8 @@ try:
     port = whole_number("PORT", default=3061, at_most=65535)
     workers = web_processes()
     threads = whole_number("WEB_THREADS", default=4, at_least=1, at_most=MOST_WORKERS)
-    # A worker is renewed after so many requests, each at a moment of its own, and loses none.
+    # A worker restarts after this many requests. The jitter keeps workers from restarting together.
+    # No request is lost.
     max_requests = whole_number("WEB_MAX_REQUESTS", default=100_000)
     pool_size = whole_number("DATABASE_POOL_SIZE", default=8, at_least=1)
 except EnvironmentInvalid as error:
@@ -61,8 +62,8 @@ loglevel = "warning"
 os.environ.setdefault("DATABASE_LOCK_TIMEOUT", "1s")
 os.environ.setdefault("DATABASE_STATEMENT_TIMEOUT", "10s")
 os.environ.setdefault("DATABASE_ANSWER_SECONDS", "12")
-# One thread more than may answer at once takes requests. Where the pool has a connection for each,
-# a thread keeps its own from request to request.
+# One thread more than may answer at once accepts requests. If the pool has a connection for each
+# thread, a thread keeps its connection between requests.
 if pool_size > threads:
     os.environ.setdefault("DATABASE_KEPT_SECONDS", "60")
 

@@ -44,7 +44,7 @@ PROCESSORS: list[structlog.typing.Processor] = [
 
 
 class _AccessLog:
-    """Where the lines of the access log go; None while they are not wanted."""
+    """The output of the access log, or None if it is off."""
 
     write: Callable[[str], None] | None = None
 
@@ -52,7 +52,7 @@ class _AccessLog:
 def write_request(fields: dict[str, Any]) -> None:
     """Write a line of the access log.
 
-    It is the line that structlog writes for `info("request", **fields)`, for a third of the time.
+    The line equals that of structlog's `info("request", **fields)`, but takes a third of the time.
     """
     if _AccessLog.write is None:
         return

@@ -41,17 +41,19 @@ DATABASE_SESSION = {
     "search_path": "public,credits,gifts",
     "lock_timeout": env.duration("DATABASE_LOCK_TIMEOUT", default="5s"),
     "statement_timeout": env.duration("DATABASE_STATEMENT_TIMEOUT", default="0"),
-    # A process that stopped amid a transaction keeps its locks no longer than this.
+    # PostgreSQL ends a session that is idle in a transaction, which releases its locks.
     "idle_in_transaction_session_timeout": env.duration("DATABASE_IDLE_TIMEOUT", default="60s"),
-    # Compiling a statement of all rules takes longer than running it.
+    # Compiling a large statement, such as the checks of all book rules, takes longer than running
+    # it.
     "jit": "off",
 }
-# The statements of the hot path; off behind a pooler that cannot carry them (PgBouncer < 1.21).
+# Prepares the statements of the hot path. Set it to off behind a pooler that does not support
+# prepared statements (PgBouncer < 1.21).
 DATABASE_PREPARED_STATEMENTS = env.flag("DATABASE_PREPARED_STATEMENTS", default=True)
 DATABASE_POOL_SIZE = env.whole_number("DATABASE_POOL_SIZE", default=8, at_least=1)
-# Seconds for which a thread keeps its connection. The web server's threads do (gunicorn.conf.py).
+# How many seconds a thread keeps its connection between requests. gunicorn.conf.py sets it.
 DATABASE_KEPT_SECONDS = env.whole_number("DATABASE_KEPT_SECONDS", default=0)
-# Behind PgBouncer in transaction mode: then DATABASE_SESSION is the pooler's to set.
+# Behind PgBouncer in transaction mode, the pooler must set DATABASE_SESSION.
 DATABASE_BEHIND_POOLER = env.flag("DATABASE_BEHIND_POOLER", default=False)
 DATABASES = {
     "default": database.settings_of(
@@ -87,15 +89,15 @@ STRIPE_WEBHOOK_SECRETS = [
 # The service's own Stripe account (acct_…). Needed if events name an account, as those of an
 # organization's event destination do.
 STRIPE_ACCOUNT_ID = env.str("STRIPE_ACCOUNT_ID", default="")
-# Have Checkout make an invoice of every purchase; Stripe charges for them.
+# Makes Checkout create an invoice for every purchase. Stripe charges for invoices.
 STRIPE_INVOICES = env.flag("STRIPE_INVOICES", default=False)
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="").rstrip("/")
-# For how long what Stripe's events said is kept after they were processed; 0: for ever.
+# How many days the payload of a processed Stripe event is kept. 0 keeps it forever.
 STRIPE_PAYLOADS_KEPT_DAYS = env.whole_number(
     "STRIPE_PAYLOADS_KEPT_DAYS", default=400, at_most=MOST_DAYS
 )
 
-# For how long a request that is sent again with its idempotency key is a replay; 0: for ever.
+# How many days an idempotency key is remembered. 0 keeps it forever.
 IDEMPOTENCY_KEYS_KEPT_DAYS = env.whole_number(
     "IDEMPOTENCY_KEYS_KEPT_DAYS", default=365, at_most=MOST_DAYS
 )
@@ -128,7 +130,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "mana_credits.middleware.observe",
-    # Answers the API by itself; what follows is for pages alone.
+    # Answers API requests itself. The following middleware runs for pages only.
     "mana_credits.api.chain.answer_api",
     "mana_credits.api.encoding.require_utf8",
     "django.middleware.security.SecurityMiddleware",
@@ -185,7 +187,7 @@ WHITENOISE_AUTOREFRESH = DEBUG
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_HSTS_SECONDS = env.whole_number("SECURE_HSTS_SECONDS", default=31_536_000)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
-# Asks browsers' makers for a place in their lists. That cannot be taken back for months.
+# Allows browser vendors to add the domain to their preload lists. Removal takes months.
 SECURE_HSTS_PRELOAD = env.flag("SECURE_HSTS_PRELOAD", default=False)
 SILENCED_SYSTEM_CHECKS = [
     "security.W003",  # CSRF middleware runs for the back office; nothing else uses cookies
@@ -194,10 +196,20 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W021",  # SECURE_HSTS_PRELOAD makes preloading optional
 ]
 
-# The back office: sessions end after an idle hour and with the working day; five wrong passwords
-# lock a name at an address for a quarter of an hour (more in back_office/frame/log_in.py).
+# The back office: a session ends after one idle hour, and after ADMIN_SESSION_HOURS at the latest.
+# Five wrong passwords lock a username for one IP address for 15 minutes (see
+# back_office/frame/log_in.py).
 ADMIN_REQUIRE_2FA = env.flag("ADMIN_REQUIRE_2FA", default=not DEBUG)
 ADMIN_ADJUST_LIMIT = env.amount("ADMIN_ADJUST_LIMIT", default=Decimal(100))
+ADMIN_ADJUST_LIMIT_TOTAL = env.amount("ADMIN_ADJUST_LIMIT_TOTAL", default=Decimal(1000))
+# Beyond these a second person is needed: prices that change by this factor within 24 hours, and
+# packages that sell a credit for fewer cents.
+ADMIN_PRICE_FACTOR = env.amount("ADMIN_PRICE_FACTOR", default=Decimal(2))
+ADMIN_LEAST_CENTS_PER_CREDIT = env.amount("ADMIN_LEAST_CENTS_PER_CREDIT", default=Decimal("0.5"))
+# An operator who managed a colleague's account in the last days is no second person for them.
+ADMIN_NEW_OPERATOR_DAYS = env.whole_number(
+    "ADMIN_NEW_OPERATOR_DAYS", default=7, at_least=0, at_most=MOST_DAYS
+)
 ADMIN_SESSION_HOURS = env.whole_number("ADMIN_SESSION_HOURS", default=10, at_least=1, at_most=720)
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
@@ -237,21 +249,21 @@ AXES_LOCKOUT_TEMPLATE = "back_office/locked_out.html"
 OTP_TOTP_ISSUER = "mana-credits"
 UNFOLD = unfold_settings.UNFOLD
 
-# How many proxies in front add to X-Forwarded-For. With 0 the header, which anybody may send,
-# counts for nothing, and a client's address is that of the connection.
+# How many proxies in front append to X-Forwarded-For. With 0, the header is ignored, because any
+# client can send it, and the client's IP address is that of the connection.
 TRUSTED_PROXIES = env.whole_number("TRUSTED_PROXIES", default=0)
 
 # How many invalid gift codes may be tried in 10 minutes: with one user's token, from one IP address
-# (or IPv6 /64 network), and by all callers together for short, imported codes.
+# (or IPv6 /56 network), and by all callers together for short, imported codes.
 GIFT_MISS_LIMITS = {
     "user": env.whole_number("GIFT_MISSES_PER_USER", default=10, at_least=1),
     "address": env.whole_number("GIFT_MISSES_PER_ADDRESS", default=30, at_least=1),
     "short codes": env.whole_number("GIFT_MISSES_OF_SHORT_CODES", default=500, at_least=1),
 }
 
-# How many threads of a process may wait for one thing (credits/bulkheads.py): a fetch of the auth
-# server's keys, Stripe, the rows of one user, settlements of reservations, all writes together, the
-# hash of a password, exports. WEB_THREADS has to be greater than each of them.
+# How many threads of a process may use one dependency at once (credits/bulkheads.py): the fetch of
+# the auth server's keys, Stripe, one user's rows, settlements of reservations, all writes, password
+# hashing, exports. Each must be smaller than WEB_THREADS.
 BULKHEADS = env.numbers(
     "BULKHEADS",
     default={

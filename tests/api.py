@@ -1,4 +1,4 @@
-"""A caller of the API, as its clients are: JSON over HTTP, with headers of its own."""
+"""A client of the API for tests: JSON over HTTP, with its own headers."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Caller:
-    """Sends requests to paths below `prefix`; an absolute path stays as it is."""
+    """Sends requests to paths below `prefix`. An absolute path is used unchanged."""
 
     def __init__(self, headers: Mapping[str, str], *, prefix: str) -> None:
         self.headers = dict(headers)
@@ -25,7 +25,7 @@ class Caller:
 
     @classmethod
     def with_token(cls, token: str) -> "Caller":
-        """Return a user with this token."""
+        """Return a copy of the caller with this token."""
         return cls({"Authorization": f"Bearer {token}"}, prefix="/api/v1/credits/")
 
     def get(self, path: str, **headers: str) -> Answer:
@@ -37,7 +37,7 @@ class Caller:
         return _declared(self._client.delete(self._url(path), headers=self.headers))
 
     def post(self, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
-        """Send `body` as JSON; bytes go as they are."""
+        """Send a POST with `body` as JSON; bytes are sent unchanged."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         answer = self._client.post(
             self._url(path),
@@ -57,12 +57,12 @@ def _declared(answer: Answer) -> Answer:
 
 
 def use(amount: float = 1, **fields: Any) -> dict[str, Any]:
-    """Return the body of a spend."""
+    """Return the request body of a spend."""
     return {"amount": amount, "appId": "chat", "description": "GPT-4 message", **fields}
 
 
 def at_once(times: int, act: Callable[[int], T]) -> list[T]:
-    """Call `act(0)` … `act(times - 1)` in as many threads at the same moment."""
+    """Call `act(0)` … `act(times - 1)` concurrently, each in its own thread."""
     barrier = Barrier(times)
 
     def one(index: int) -> T:
@@ -77,7 +77,7 @@ def at_once(times: int, act: Callable[[int], T]) -> list[T]:
 
 
 def statuses(answers: list[Answer]) -> dict[int, int]:
-    """Return how many answers had each status."""
+    """Return the number of responses by status."""
     counts: dict[int, int] = {}
     for answer in answers:
         counts[answer.status_code] = counts.get(answer.status_code, 0) + 1

@@ -1,4 +1,4 @@
-"""Fixtures: callers of the API, users with credits, and the books that close after every test."""
+"""Fixtures: callers of the API, users with credits, and the check of the books."""
 
 import gc
 import os
@@ -37,14 +37,14 @@ KEPT = {
 
 
 def pytest_collection_finish() -> None:
-    """Leave modules and tests, which stay to the end, to no collector."""
+    """Freeze loaded modules and tests so that the garbage collector skips them."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(autouse=True)
 def books_close(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Check the rules of the money after every test that touches the database."""
+    """Check the book rules after every test that uses the database."""
     if {"committed", "live_server"} & set(request.fixturenames):
         request.getfixturevalue("committed")
     elif "db" in request.fixturenames or request.node.get_closest_marker("django_db"):
@@ -58,7 +58,7 @@ def books_close(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def discrepancies() -> list[str]:
-    """Return what is wrong with the books, in sentences."""
+    """Return the discrepancies of the books as sentences."""
     users = list(Balance.objects.values_list("pk", flat=True))
     found = [*(books.check(users) if users else []), *books.orphans()]
     return [f"{one.user_id}: {one.sentence} ({one.rule})" for one in found]
@@ -77,27 +77,27 @@ def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_flush() -> Iterator[None]:
-    """Keep Django from emptying what migrations filled: the catalogue, permissions, roles."""
+    """Keep the rows that migrations created: catalogue, permissions, roles."""
     with patch.object(TransactionTestCase, "_fixture_teardown"):
         yield
 
 
 @pytest.fixture(scope="session", autouse=True)
 def quick_passwords() -> Iterator[None]:
-    """Hash passwords at once: the real hasher is slow on purpose."""
+    """Use a fast password hasher; the real one is slow on purpose."""
     with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
         yield
 
 
 @pytest.fixture
 def committed(transactional_db: None) -> Iterator[None]:
-    """Let the test commit, for threads and processes to see; empty the tables afterwards."""
+    """Make the test commit, for other threads and processes. Empty the tables afterwards."""
     yield
     emptied = "".join(f"DELETE FROM {name};" for name in _emptied_tables())
     with transaction.atomic(), connection.cursor() as cursor:
         for name in APPEND_ONLY:
             cursor.execute(f"ALTER TABLE credits.{name} DISABLE TRIGGER USER")
-        # Without the triggers of foreign keys; faster than TRUNCATE, as the tables are small.
+        # Triggers of foreign keys are off. With small tables, this is faster than TRUNCATE.
         cursor.execute(f"SET LOCAL session_replication_role = replica; {emptied}")
         for name in APPEND_ONLY:
             for trigger in (f"{name}_are_append_only", f"{name}_are_never_truncated"):
@@ -111,55 +111,55 @@ def _emptied_tables() -> list[str]:
 
 @pytest.fixture
 def service() -> Caller:
-    """Another service of the ecosystem, with a valid key."""
+    """Return a service with a valid key."""
     return Caller({"X-Service-Key": SERVICE_KEY}, prefix="/api/v1/internal/credits/")
 
 
 @pytest.fixture
 def alice() -> Caller:
-    """A user with a valid token."""
+    """Return a user with a valid token."""
     return Caller.with_token(PROVIDER.token("alice"))
 
 
 @pytest.fixture
 def bob() -> Caller:
-    """Another user with a valid token."""
+    """Return another user with a valid token."""
     return Caller.with_token(PROVIDER.token("bob"))
 
 
 @pytest.fixture
 def anonymous() -> Caller:
-    """Somebody without a token."""
+    """Return a caller without credentials."""
     return Caller({}, prefix="/api/v1/credits/")
 
 
 def gifts_of(user_id: str, **claims: Any) -> Caller:
-    """Return the user with a valid token, at the gifts."""
+    """Return the user with a valid token, for the gift routes."""
     token = PROVIDER.token(user_id, **claims)
     return Caller({"Authorization": f"Bearer {token}"}, prefix="/api/v1/gifts/")
 
 
 @pytest.fixture
 def ivan() -> Caller:
-    """A user who makes gifts."""
+    """Return a user who creates gifts."""
     return gifts_of("ivan", name="Ivan", email="ivan@example.test")
 
 
 @pytest.fixture
 def judy() -> Caller:
-    """A user who redeems gifts."""
+    """Return a user who redeems gifts."""
     return gifts_of("judy", name="Judy", email="judy@example.test")
 
 
 @pytest.fixture
 def kate() -> Caller:
-    """A user whose address gifts are sent to."""
+    """Return a user to whose address gifts are sent."""
     return gifts_of("kate", name="Kate", email="Kate@Example.test")
 
 
 @pytest.fixture
 def imported(db: None) -> GiftCode:
-    """A gift of 10 credits with a code of the earlier service: RVZ5JG."""
+    """Create an imported gift of 10 credits with the code RVZ5JG."""
     give("ivan", 10)
     with patch("gifts.code_format.new_code", return_value="RVZ5JG"):
         return gift("ivan", 10)
@@ -167,20 +167,20 @@ def imported(db: None) -> GiftCode:
 
 @pytest.fixture
 def stranger() -> Caller:
-    """Somebody without a token, at the gifts."""
+    """Return a caller without credentials, for the gift routes."""
     return Caller({}, prefix="/api/v1/gifts/")
 
 
 @pytest.fixture(scope="session")
 def stripe_server() -> Iterator[str]:
-    """A Stripe on loopback that sends nothing; tests deliver its events themselves."""
+    """Run a Stripe on loopback that sends no events; tests deliver them."""
     with sandbox_stripe.serving() as url:
         yield url
 
 
 @pytest.fixture
 def stripe(stripe_server: str, settings: Any) -> Iterator[Stripe]:
-    """The Stripe that the service under test talks to, empty."""
+    """Return the Stripe of the service under test, emptied."""
     settings.STRIPE_API_BASE = stripe_server
     yield Stripe(stripe_server)
     sandbox_stripe.forget()
@@ -188,13 +188,13 @@ def stripe(stripe_server: str, settings: Any) -> Iterator[Stripe]:
 
 @pytest.fixture
 def starter(db: None) -> Package:
-    """A package of 500 credits for 4.99 EUR."""
+    """Return a package of 500 credits for 4.99 EUR."""
     return package()
 
 
 @pytest.fixture(scope="session")
 def legacy(django_db_setup: None) -> Iterator[str]:
-    """A database for the earlier service."""
+    """Return the URL of a database for the earlier service."""
     name = f"{connection.settings_dict['NAME']}_legacy"
     with legacy_database.database(database_of_the_test(), name) as url:
         yield url
@@ -202,18 +202,18 @@ def legacy(django_db_setup: None) -> Iterator[str]:
 
 @pytest.fixture
 def source(legacy: str, committed: None) -> str:
-    """An empty database of the earlier service."""
+    """Return the URL of an empty database of the earlier service."""
     legacy_database.empty(legacy)
     return legacy
 
 
 @pytest.fixture
 def earlier() -> Earlier:
-    """The earlier service."""
+    """Return a writer of the earlier service's rows."""
     return Earlier()
 
 
 @pytest.fixture
 def report(tmp_path: Path) -> Path:
-    """Where the report goes."""
+    """Return the path of the report."""
     return tmp_path / "report.csv"

@@ -1,4 +1,4 @@
-"""Every answer of the API that a test gets is one that docs/openapi.yaml declares."""
+"""Checks every API response in tests against docs/openapi.yaml."""
 
 import re
 from functools import cache
@@ -11,18 +11,18 @@ from mana_credits.api.errors import camel_case
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "openapi.yaml"
 VARIABLE = re.compile(r"<\w+:(\w+)>")
-# What does not depend on the operation: an unknown host, a wrong method, a defect.
+# Responses of any route: an unknown host, a wrong method, a defect.
 OF_ALL = {(400, "bad_request"), (405, "method_not_allowed"), (500, "internal_error")}
 
 
 @cache
 def document() -> Any:
-    """Return the API's description."""
+    """Return the OpenAPI document."""
     return yaml.load(DOCUMENT.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def operations() -> dict[str, tuple[str, str, Any]]:
-    """Return the path, method and description of each operation, by its id."""
+    """Return path, method and description of each operation by its id."""
     return {
         operation["operationId"]: (path, method, operation)
         for path, methods in document()["paths"].items()
@@ -31,7 +31,7 @@ def operations() -> dict[str, tuple[str, str, Any]]:
 
 
 def assert_declared(answer: Any) -> None:
-    """The operation has this status and, if it is a refusal, this code."""
+    """Check that the operation declares this status and, for an error, its code."""
     operation = _operation(answer)
     if operation is None:
         return

@@ -1,7 +1,7 @@
-"""What must stand before Django's settings are read: a database, keys, an identity provider.
+"""The environment for Django's settings in tests: database, keys, identity provider.
 
-Loaded by `-p tests.environment`. The first process starts the server; the processes of xdist
-inherit its address.
+Loaded by `-p tests.environment`. The first process starts the server. The processes of xdist
+inherit its URL.
 """
 
 import os
@@ -14,7 +14,8 @@ from mana_credits.dev.sandbox import identity
 SERVICE_KEY = "test-service-key-of-4f9c"
 IDENTITY_KEY = identity.read_key(identity.new_key())
 
-# Planned once: the books are checked after every test, and to plan that takes ten times as long.
+# Generic plans are cached. The books are checked after every test, and planning takes ten times as
+# long as running.
 SERVER = {**FOR_TESTS, "plan_cache_mode": "force_generic_plan"}
 
 _resources = ExitStack()
@@ -27,7 +28,7 @@ os.environ.update(
     MANA_SERVICE_KEY=f"{SERVICE_KEY},the-next-service-key-81bd",
     STRIPE_SECRET_KEY="sk_test_0123456789",
     STRIPE_WEBHOOK_SECRET="whsec_the_tests_7Qm2xK9vTz4L, whsec_the_next_one_c8Rw5Hn3",
-    STRIPE_API_BASE="http://127.0.0.1:9",  # nobody listens there; tests say who shall
+    STRIPE_API_BASE="http://127.0.0.1:9",  # nothing listens there by default
     MANA_AUTH_URL=PROVIDER.issuer,
     JWT_ISSUER=PROVIDER.issuer,
     JWT_AUDIENCE="mana",
@@ -42,5 +43,5 @@ os.environ.update(
 
 
 def pytest_unconfigure(config: Any) -> None:
-    """Stop what was started here."""
+    """Stop the processes that this module started."""
     _resources.close()

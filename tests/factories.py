@@ -1,4 +1,4 @@
-"""Data for tests, made through the ledger as everything is."""
+"""Test data, created through the ledger."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -50,12 +50,12 @@ def hold(user_id: str, amount: float | str) -> Reservation:
 
 
 def subscribe(user_id: str, *, at: datetime, interval: str = "monthly") -> Activation:
-    """Turn Cloud Sync on at a moment, paid from the user's credits."""
+    """Activate Cloud Sync at `now`, paid from the user's credits."""
     return cloud_sync.activate(user_id, interval=interval, origin=Origin("user", at=at), now=at)
 
 
 def due_subscribers(count: int, *, since: datetime) -> list[str]:
-    """Make users with 5 credits each whose Cloud Sync, as imported, is due `since` then."""
+    """Create users with 5 credits each and imported Cloud Sync that is due `since` then."""
     users = [f"syncer-{number:04}" for number in range(count)]
     with transaction.atomic():
         for user_id in users:
@@ -76,7 +76,7 @@ def due_subscribers(count: int, *, since: datetime) -> list[str]:
 
 
 def gift(creator: str, amount: float | str | Decimal = 10, **options: Any) -> GiftCode:
-    """Put `amount` of the creator's into a gift; `at` is when, `days` how long it lives."""
+    """Create a gift of `amount` at the time `at`, valid for `days`."""
     at = options.pop("at", None) or datetime.now(UTC)
     days = options.pop("days", 90)
     new = NewGift(Decimal(str(amount)), at + timedelta(days=days), **options)
@@ -95,6 +95,6 @@ def redeem(gift: GiftCode, user_id: str, email: str | None = None) -> Redeemed:
 
 
 def package(**fields: Any) -> Package:
-    """Offer a package: 500 credits for 4.99 EUR unless `fields` say otherwise."""
+    """Create a package: 500 credits for 4.99 EUR, except for `fields`."""
     usual = {"name": "Starter", "credits": Decimal(500), "price_euro_cents": 499, "sort_order": 1}
     return Package.objects.create(**{**usual, **fields})

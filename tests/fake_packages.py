@@ -1,4 +1,4 @@
-"""A package index in a folder: tiny wheels and source distributions, and locks that name them."""
+"""A package index in a folder: small wheels, source distributions and lock files."""
 
 import hashlib
 import io
@@ -21,7 +21,7 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
 
 
 def wheel(folder: Path, name: str, version: str, *requires: str) -> Path:
-    """Write a wheel that holds nothing but its metadata; return its path."""
+    """Write a wheel that contains only its metadata. Return its path."""
     path = folder / f"{_module(name)}-{version}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
         for inner, text in _files(name, version, requires).items():
@@ -30,7 +30,7 @@ def wheel(folder: Path, name: str, version: str, *requires: str) -> Path:
 
 
 def source(folder: Path, name: str, version: str, *, compiles: bool) -> Path:
-    """Write a source distribution whose build succeeds or fails as a missing compiler makes it."""
+    """Write a source distribution whose build succeeds, or fails without a compiler."""
     files = _files(name, version, ())
     backend = BACKEND.format(
         compiler="pass" if compiles else "raise RuntimeError('cc is missing')",
@@ -58,7 +58,7 @@ def source(folder: Path, name: str, version: str, *, compiles: bool) -> Path:
 
 
 def lock(*packages: Path) -> str:
-    """Return the text of a lock file that pins these packages, as `make lock` writes one."""
+    """Return a lock file that pins these packages, in the format of `make lock`."""
     lines = []
     for path in packages:
         name, version = path.name.removesuffix(".tar.gz").split("-")[:2]

@@ -1,4 +1,4 @@
-"""Running the import of the earlier service's data, and looking at what came of it."""
+"""Helpers that run the import and read its results."""
 
 import csv
 from decimal import Decimal
@@ -11,7 +11,7 @@ from tests.legacy import Planted
 
 
 def run(url: str, *options: str, report: Path) -> int:
-    """Run the command; return its exit code."""
+    """Run the command. Return its exit code."""
     try:
         call_command("import_legacy", f"--source={url}", f"--report={report}", *options)
     except SystemExit as end:
@@ -25,7 +25,7 @@ def findings(report: Path) -> list[dict[str, str]]:
 
 
 def named(report: Path) -> set[Planted]:
-    """Return what the report names, as `Earlier.planted` does."""
+    """Return the report's faults in the format of `Earlier.planted`."""
     return {
         (row["kind"], row["user_id"] or None, row["row_id"] or None) for row in findings(report)
     }
@@ -36,7 +36,7 @@ def available() -> dict[str, Decimal]:
 
 
 def chain(user: str) -> list[tuple[int, str, int, int, int]]:
-    """Return the user's transactions: number, type, amount, before, after."""
+    """Return the user's transactions: number, type, amount, balance before and after."""
     return [
         (row.number, row.type, int(row.amount), int(row.balance_before), int(row.balance_after))
         for row in Transaction.objects.filter(user_id=user).order_by("number")

@@ -1,7 +1,7 @@
-"""The earlier service, for tests of its import: writes rows as it did, right and wrong.
+"""The earlier service, for tests of the import: writes valid and faulty rows as it did.
 
-Its arithmetic is here a second time and on purpose: balances without open reservations, totals that
-miss updates, dates of local midnights. `planted` names what the report must find, and no more.
+The arithmetic is repeated here on purpose: balances without open reservations, totals that miss
+updates, dates of local midnights. `planted` lists exactly the faults that the report must contain.
 """
 
 import itertools
@@ -19,13 +19,13 @@ Planted = tuple[str, str | None, str | None]
 
 
 class Earlier(Rows):
-    """The earlier service. Each verb takes a second."""
+    """The earlier service. Each method takes one second."""
 
     def __init__(self, seed: int = 1) -> None:
         super().__init__(seed)
         self._codes = itertools.count()
         self._last_after: dict[str, int] = {}
-        self._paid_for: dict[str, Row] = {}  # the charge of each subscriber's period
+        self._paid_for: dict[str, Row] = {}  # the last charge of each subscriber
         self.now = BEGIN
         self.balances = self.table("credits.balances")
         self.transactions = self.table("credits.transactions")
@@ -54,7 +54,7 @@ class Earlier(Rows):
     def move(
         self, user: str, kind: str, amount: int, *, before: int | None = None, **fields: Any
     ) -> Row:
-        """Write a transaction; its balances are the user's with this amount, or from `before`."""
+        """Write a transaction. Its balances follow from the user's balance, or from `before`."""
         now = self.tick()
         balance = self.balance(user)
         if before is None:
@@ -226,7 +226,7 @@ class Earlier(Rows):
         return row
 
     def charge_sync(self, user: str, kind: str = "sync_renewal", **metadata: Any) -> Row:
-        """Charge a period of Cloud Sync, whether or not it was charged before."""
+        """Charge a period of Cloud Sync, even if it was already charged."""
         said = {"interval": "monthly", "type": kind, **metadata}
         charge = self.use(user, 30, app_id="sync", metadata=said)
         first = self._paid_for.setdefault(user, charge)
@@ -261,7 +261,7 @@ class Earlier(Rows):
             self.planted.add(("subscription price", user, None))  # 5 in the catalogue
         return row
 
-    # What went wrong there.
+    # The faults of the earlier service.
 
     def lose_a_total(self, user: str, amount: int = 1) -> None:
         """Lose an update of the lifetime total spent."""
@@ -269,7 +269,7 @@ class Earlier(Rows):
         self.planted.add(("totals", user, None))
 
     def lose_a_row(self, user: str, amount: int) -> None:
-        """Move the balance without a transaction."""
+        """Change the balance without a transaction."""
         self.balance(user)["balance"] += amount
         self.planted.add(("difference", user, None))
 
@@ -280,22 +280,22 @@ class Earlier(Rows):
         self.planted.add(("double credit", user, again["id"]))
 
     def fail_after_paying(self, purchase: Row) -> None:
-        """Hear of a failed attempt after the one that succeeded."""
+        """Record a failed payment attempt after the successful one."""
         purchase.update(status="failed")
         self.planted.add(("purchase status", purchase["user_id"], purchase["id"]))
 
     def forget_the_end(self, gift: Row) -> None:
-        """Cancel a gift whose credits never went back."""
+        """Cancel a gift without returning its credits."""
         gift.update(status="cancelled", updated_at=self.now)
         self.planted.add(("gift", gift["creator_id"], gift["id"]))
         self.planted.add(("difference", gift["creator_id"], None))
 
     def serve_nobody(self, user: str) -> None:
-        """Give somebody without a proper id a balance."""
+        """Create a balance for an invalid user id."""
         self.grant(user, 3)
         self.planted.add(("not imported", user[:255] or None, None))
 
     def expire(self, gift: Row, status: str = "active") -> None:
-        """Let a gift's time be over, its credits lost."""
+        """Let a gift expire without returning its credits."""
         gift.update(expires_at=gift["created_at"] + timedelta(days=1), status=status)
         self.planted.add(("expired gift", gift["creator_id"], gift["id"]))

@@ -1,4 +1,4 @@
-"""A database of the earlier service, and rows on their way into it."""
+"""Databases of the earlier service, and writing rows to them."""
 
 import json
 import random
@@ -18,7 +18,7 @@ Row = dict[str, Any]
 
 @contextmanager
 def database(server: str, name: str) -> Iterator[str]:
-    """Make an empty database of the earlier service on a server; yield its URL; drop it."""
+    """Create an empty database of the earlier service. Yield its URL, drop it at the end."""
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"'.encode())
         try:
@@ -30,7 +30,7 @@ def database(server: str, name: str) -> Iterator[str]:
 
 
 def empty(url: str) -> None:
-    """Leave nothing in a database but the earlier service's tables, without rows."""
+    """Empty the earlier service's tables and drop everything else."""
     with psycopg.connect(url) as source:
         for (schema,) in source.execute(
             "SELECT quote_ident(nspname) FROM pg_namespace"
@@ -42,7 +42,7 @@ def empty(url: str) -> None:
 
 
 class Rows:
-    """Rows of the earlier service's tables; `flush` writes them to a database."""
+    """Rows of the earlier service's tables. `flush` writes them to a database."""
 
     def __init__(self, seed: int = 1) -> None:
         self.random = random.Random(seed)
@@ -57,13 +57,13 @@ class Rows:
         return row
 
     def flush(self, url: str) -> None:
-        """Write all rows, over those of an earlier flush."""
+        """Write all rows, replacing those of an earlier flush."""
         with psycopg.connect(url) as source:
             for name, rows in self._tables.items():
                 self._write(source, name, list(rows.values()))
 
     def hand_over(self, url: str) -> None:
-        """Write all rows and forget them, so that memory does not grow."""
+        """Write all rows and clear them, so that memory use does not grow."""
         self.flush(url)
         for name, rows in self._tables.items():
             if name != "credits.packages":

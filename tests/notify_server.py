@@ -1,6 +1,7 @@
-"""A mana-notify on loopback: takes notifications over real HTTP and answers as it is told.
+"""A mana-notify on loopback that accepts notifications over HTTP.
 
-As the real one, it knows repeats by `externalId` in the body and mails to `recipient` alone.
+Like the real one, it recognises duplicates by `externalId` in the body, and sends e-mail only to
+`recipient`.
 """
 
 import json
@@ -12,10 +13,9 @@ from typing import Any
 
 
 class NotifyServer:
-    """`received` are the requests so far; `answers` the statuses of the next ones, then 200.
+    """`received` has all requests; `answers` the statuses of the next ones, then 200.
 
-    `mails` are what was sent, by `externalId`: each its `to`, empty without a recipient, and
-    its `html`.
+    `mails` has the sent e-mails by `externalId`: `to` (empty without a recipient) and `html`.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class NotifyServer:
 
 @contextmanager
 def serving() -> Iterator[NotifyServer]:
-    """Serve while the context lasts."""
+    """Serve during the context."""
     notify = NotifyServer()
 
     class Handler(BaseHTTPRequestHandler):
@@ -50,7 +50,7 @@ def serving() -> Iterator[NotifyServer]:
             self.end_headers()
 
         def log_message(self, *_: Any) -> None:
-            """Keep quiet."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

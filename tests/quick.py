@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# Its cases take half of the collection's time; a test in it that is not `slow` would be lost.
+# Modules whose tests are all `slow`, and whose cases take half of the collection's time.
 GENERATED = {"test_schema_properties.py"}
 RANDOM_EXAMPLES = 10
 
@@ -32,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Do not even collect what is generated."""
+    """Skip the modules with generated cases."""
     return True if config.getoption("quick") and collection_path.name in GENERATED else None
 
 

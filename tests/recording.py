@@ -1,4 +1,4 @@
-"""Requests and answers as examples: what differs from run to run gets values that do not."""
+"""Recording requests and responses as examples with stable values."""
 
 import re
 from typing import Any
@@ -13,20 +13,20 @@ ROWS = 2
 
 
 class Normalizer:
-    """Replaces ids, moments and codes; the same id is the same in all examples."""
+    """Replaces ids, times and codes. Equal ids stay equal in all examples."""
 
     def __init__(self) -> None:
         self._ids: dict[str, str] = {}
         self._codes: dict[str, str] = {}
 
     def learn(self, code: str) -> None:
-        """Take `code` for a gift's code from now on."""
+        """Treat `code` as a gift code from now on."""
         self._codes[code] = re.sub("[A-Z0-9]", "?", code)
         for letter in CODE:
             self._codes[code] = self._codes[code].replace("?", letter, 1)
 
     def __call__(self, value: Any, name: str = "") -> Any:
-        """Return the value of a field `name`; of lists and mappings only the beginning."""
+        """Return the stable value of a field `name`. Lists and mappings are shortened."""
         match value:
             case dict():
                 kept = list(value.items())[: 3 if name == "operationCosts" else None]

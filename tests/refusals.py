@@ -1,4 +1,4 @@
-"""What every refusal of the API looks like, and that nothing came of it."""
+"""Checks of API errors: their format, and that they change nothing."""
 
 import re
 
@@ -13,9 +13,9 @@ INTERNAL = "internal/credits/"
 def assert_refused(
     answer: Answer, *fields: str, status: int = 400, code: str = "validation_failed"
 ) -> None:
-    """The answer is an error in the API's envelope whose details name just these fields.
+    """Check that the response is an error in the API's format with details for just these fields.
 
-    Details of a 400 that name no field name the body as a whole.
+    If the details of a 400 name no field, they name the body.
     """
     body = answer.json()
     assert (answer.status_code, body["statusCode"], body["code"]) == (status, status, code), body

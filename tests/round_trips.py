@@ -1,4 +1,4 @@
-"""Statements that an act sends to the database."""
+"""Counting the statements sent to the database."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ from credits.ledger import db_functions
 
 
 def statements(act: Callable[[], Any]) -> tuple[int, Any]:
-    """Return how many statements `act` sends, by Django's cursor or psycopg's own."""
+    """Return the number of statements that `act` sends, through Django or psycopg."""
     with (
         patch.object(db_functions, "_fetch", wraps=db_functions._fetch) as called,
         CaptureQueriesContext(connection) as queries,

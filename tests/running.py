@@ -1,4 +1,4 @@
-"""The service as it runs in production: gunicorn with the project's configuration, on loopback."""
+"""The service in its production configuration: gunicorn on loopback."""
 
 import http.client
 import json
@@ -39,14 +39,14 @@ class Service:
         return psutil.Process(self.process.pid).children()
 
     def wait_for_workers(self, count: int) -> None:
-        """Return when so many worker processes are there; gunicorn forks them one by one."""
+        """Wait until `count` workers run; gunicorn forks them one by one."""
         deadline = time.monotonic() + START_SECONDS
         while len(self.workers()) < count:
             assert time.monotonic() < deadline, "the workers did not start"
             time.sleep(0.05)
 
     def stop(self) -> int:
-        """Stop gracefully; return the exit code."""
+        """Stop gracefully. Return the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=60)
 
@@ -55,14 +55,13 @@ class Service:
 def service(
     database: str = "", *, ready: int = 200, log: Path | None = None, **environment: str
 ) -> Iterator[Service]:
-    """Run the service on `database` (the test's own), on a free port, until the context ends.
+    """Run the service on `database` (default: the test's) and a free port during the context.
 
-    `ready` is the status of `/ready` that it starts with; what it prints is thrown away or goes
-    to `log`.
+    `ready` is the status of `/ready` to wait for. The output is discarded or goes to `log`.
     """
     port = _free_port()
     output = log.open("wb") if log else None
-    counts = TemporaryDirectory(prefix="mana-credits-")  # it may be killed, and not tidy up
+    counts = TemporaryDirectory(prefix="mana-credits-")  # a killed service cannot clean up
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-m", "mana_credits.web_server"],
         env={
@@ -92,14 +91,14 @@ def service(
 
 
 def database_of_the_test() -> str:
-    """Return where the test's own database is."""
+    """Return the URL of the test's database."""
     return make_conninfo(os.environ["DATABASE_URL"], dbname=connection.settings_dict["NAME"])
 
 
 def call(
     line: http.client.HTTPConnection, method: str, path: str, body: Any, **headers: str
 ) -> tuple[int, Any]:
-    """Send a request with a body of JSON, if any; return the status and the answer."""
+    """Send a request with an optional JSON body. Return the status and the response."""
     status, _, text = fetch(line, method, path, None if body is None else json.dumps(body), headers)
     return status, json.loads(text)
 
@@ -111,14 +110,14 @@ def fetch(
     body: str | None,
     headers: dict[str, str],
 ) -> tuple[int, dict[str, str], str]:
-    """Send a request; return the status, the headers and the text of the answer."""
+    """Send a request. Return status, headers and text of the response."""
     line.request(method, path, body, headers)
     answer = line.getresponse()
     return answer.status, dict(answer.getheaders()), answer.read().decode()
 
 
 def ask(line: http.client.HTTPConnection, path: str, body: dict[str, Any]) -> tuple[int, Any, bool]:
-    """POST `body` as a service; return the status, the answer, whether the connection closes."""
+    """POST `body` as a service. Return status, response, and whether the connection closes."""
     headers = {"X-Service-Key": SERVICE_KEY, "Content-Type": "application/json"}
     line.request("POST", f"/api/v1/internal/credits/{path}", json.dumps(body), headers)
     answer = line.getresponse()

@@ -1,4 +1,4 @@
-"""A server on loopback that is slow in a way of the test's choice."""
+"""A slow server on loopback for tests."""
 
 import socket
 import ssl
@@ -11,7 +11,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 
 class SlowServer:
-    """`calls` counts the connections so far; `behave` answers them, and may be exchanged."""
+    """`calls` counts the connections. `behave` answers them and may be replaced."""
 
     def __init__(self, listener: socket.socket, behave: Behaviour) -> None:
         self.calls = 0
@@ -21,11 +21,11 @@ class SlowServer:
 
     @property
     def url(self) -> str:
-        """Return the address."""
+        """Return the URL."""
         return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def run(self) -> None:
-        """Take connections until the test ends, each in a thread."""
+        """Accept connections until the test ends, each in a thread."""
         while True:
             try:
                 line, _ = self._listener.accept()
@@ -40,26 +40,26 @@ class SlowServer:
 
 
 def hang(line: socket.socket, stopped: Event) -> None:
-    """Say nothing."""
+    """Send nothing."""
     stopped.wait(60)
 
 
 def drip_head(line: socket.socket, stopped: Event) -> None:
-    """Send a header of which each byte comes alone."""
+    """Send a header byte by byte."""
     line.recv(65536)
     line.sendall(HEAD)
     _drip(line, b"X-Long: " + b"x" * 600, stopped)
 
 
 def drip_body(line: socket.socket, stopped: Event) -> None:
-    """Send a body of which each byte comes alone."""
+    """Send a body byte by byte."""
     line.recv(65536)
     line.sendall(HEAD + b"Content-Length: 600\r\n\r\n")
     _drip(line, b"x" * 600, stopped)
 
 
 def flood(line: socket.socket, stopped: Event) -> None:
-    """Send a body that does not end."""
+    """Send an endless body."""
     line.recv(65536)
     line.sendall(HEAD + b"Content-Length: 1000000000\r\n\r\n")
     while not stopped.is_set():
@@ -77,7 +77,7 @@ def answering(body: bytes) -> Behaviour:
 
 
 def over_tls(context: ssl.SSLContext, behave: Behaviour) -> Behaviour:
-    """Return the same behaviour under TLS."""
+    """Return the same behaviour over TLS."""
 
     def wrapped(line: socket.socket, stopped: Event) -> None:
         with context.wrap_socket(line, server_side=True) as encrypted:
@@ -87,14 +87,14 @@ def over_tls(context: ssl.SSLContext, behave: Behaviour) -> Behaviour:
 
 
 def drip_handshake(line: socket.socket, stopped: Event) -> None:
-    """Begin TLS with a record of which each byte comes alone."""
+    """Start TLS with a record sent byte by byte."""
     line.recv(65536)
     _drip(line, b"\x16\x03\x03\x02\x00" + b"\x02" * 512, stopped)
 
 
 @contextmanager
 def serving(behave: Behaviour) -> Iterator[SlowServer]:
-    """Serve while the context lasts."""
+    """Serve during the context."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = SlowServer(listener, behave)
         thread = Thread(target=server.run, daemon=True)

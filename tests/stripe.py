@@ -1,4 +1,4 @@
-"""Stripe as a test sees it: the sandbox's, and its events signed and delivered by hand."""
+"""Stripe for tests: the sandbox's, with events signed and delivered by the test."""
 
 import hashlib
 import hmac
@@ -22,7 +22,7 @@ Object = dict[str, Any]
 
 
 class Stripe:
-    """The sandbox's Stripe: what buyers, banks and operators of it do."""
+    """The sandbox's Stripe, with the acts of buyers, banks and its operators."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -30,17 +30,17 @@ class Stripe:
         self._session.headers["Authorization"] = "Bearer sk_test_0123456789"
 
     def get(self, path: str, **params: Any) -> Any:
-        """Return what is at `path` below /v1/."""
+        """Return the object at `path` below /v1/."""
         answer = self._session.get(f"{self.url}/v1/{path}", params=params)
         answer.raise_for_status()
         return answer.json()
 
     def post(self, path: str, **data: Any) -> Any:
-        """Post a form to `path`; return the answer's JSON."""
+        """Post a form to `path`. Return the response's JSON."""
         return self._session.post(f"{self.url}/{path}", data=data).json()
 
     def delete(self, path: str) -> None:
-        """Let Stripe forget what is at `path` below /v1/."""
+        """Delete the object at `path` below /v1/."""
         self._session.delete(f"{self.url}/v1/{path}").raise_for_status()
 
     def pay(self, name: str, method: str = "card") -> Object:
@@ -49,30 +49,30 @@ class Stripe:
         return paid
 
     def refund(self, intent_id: str, **data: Any) -> Object:
-        """Refund at Stripe, past us."""
+        """Refund at Stripe, bypassing the service."""
         refund: Object = self.post("v1/refunds", payment_intent=intent_id, **data)
         return refund
 
     def events(self) -> list[Object]:
-        """Return all events about payments, oldest first, without those that bring receipts."""
+        """Return all events about payments except receipts, oldest first."""
         found: list[Object] = self.get("events", limit=1000)["data"]
         others = ("customer.", "charge.succeeded")
         return [event for event in found if not event["type"].startswith(others)]
 
     def receipts(self) -> list[Object]:
-        """Return the events that bring receipts, oldest first."""
+        """Return the events with receipts, oldest first."""
         found: list[Object] = self.get("events", limit=1000)["data"]
         return [event for event in found if event["type"] == "charge.succeeded"]
 
 
 def buy(who: Caller, offer: Package, **fields: Any) -> Answer:
-    """Start a purchase over the API."""
+    """Start a purchase through the API."""
     return who.post("purchase", {"packageId": str(offer.pk), **fields})
 
 
 @contextmanager
 def no_waiting() -> Iterator[None]:
-    """Let the library retry at once."""
+    """Make the library retry without a pause."""
     with patch("stripe._http_client.time.sleep"):
         yield
 
@@ -84,14 +84,14 @@ def deliver(
     at: float | None = None,
     header: str | None = None,
 ) -> Answer:
-    """Send an event as Stripe does, signed with `secret` at the moment `at` (now)."""
+    """Deliver an event as Stripe does, signed with `secret` at the time `at` (default: now)."""
     payload = event if isinstance(event, bytes) else json.dumps(event, indent=2).encode()
     signed = {"Stripe-Signature": header or sign(payload, secret, at)}
     return Caller({}, prefix="").post(WEBHOOK, payload, headers=signed)
 
 
 def sign(payload: bytes, secret: str, at: float | None = None) -> str:
-    """Return the header that Stripe would send with `payload`."""
+    """Return Stripe's signature header for `payload`."""
     moment = int(time.time() if at is None else at)
     digest = hmac.new(secret.encode(), b"%d.%s" % (moment, payload), hashlib.sha256).hexdigest()
     return f"t={moment},v1={digest}"

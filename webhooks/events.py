@@ -14,7 +14,7 @@ from django.db.models import F, QuerySet
 from prometheus_client import Counter, Histogram
 
 from credits import due_rows, pseudonyms
-from credits.due_rows import Settled, Work
+from credits.due_rows import DueWork, Settled
 from credits.models import Purchase
 from credits.payments import stripe_facts
 from credits.payments.stripe_api import PaymentUnavailable, RefusedByStripe
@@ -60,6 +60,7 @@ def receive(payload: bytes, *, now: datetime) -> StripeEvent:
     )
     if read.fault:
         _finish(event, Outcome.UNREADABLE, now, read.fault)
+    # Commits on its own: the event must be kept if applying it fails. A known event conflicts.
     new = StripeEvent.objects.bulk_create([event], ignore_conflicts=True)
     if read.fault:
         return new[0]
@@ -78,6 +79,7 @@ def process(event_id: str, *, now: datetime) -> None:
     try:
         fetched = _fetch(StripeEvent.objects.get(pk=event_id))  # calls Stripe before locking rows
         with transaction.atomic():
+            # Locked before it is checked: Stripe may deliver the same event twice at the same time.
             event = StripeEvent.objects.select_for_update().get(pk=event_id)
             if event.is_due:
                 _apply(event, fetched, now)
@@ -107,7 +109,7 @@ def process_due(*, now: datetime, limit: int) -> Iterator[Settled]:
         _apply(event, fetched, now)
         return "processed"
 
-    work = Work(
+    work = DueWork(
         PROCESS_JOB,
         StripeEvent.objects.filter(processed_at__isnull=True),
         "created_at",

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from credits.models import Purchase, Return
+from credits.models import MoneyBack, Purchase
 from credits.payments import money_back, purchases, receipts, stripe_facts
 
-State = Return.State
+State = MoneyBack.State
 
 
 class EventContext(NamedTuple):

@@ -18,7 +18,7 @@ from django.db.models import Q
 from credits import due_rows
 from credits.due_rows import FAILED, SKIPPED
 from credits.errors import DomainError
-from credits.models import Purchase, Return
+from credits.models import MoneyBack, Purchase
 from credits.payments import (
     checkout,
     money_back,
@@ -28,13 +28,13 @@ from credits.payments import (
     stripe_facts,
 )
 from credits.payments.stripe_api import PaymentUnavailable, RefusedByStripe
-from credits.payments.stripe_facts import MoneyBack, UnreadableObject
+from credits.payments.stripe_facts import MoneyBackReport, UnreadableObject
 from webhooks import current_state
 from webhooks.current_state import Step
 from webhooks.remembered_answers import RememberedAnswers
 
 Status = Purchase.Status
-State = Return.State
+State = MoneyBack.State
 Object = dict[str, Any]
 
 # How long after its creation a payment, refund or dispute can still change.
@@ -200,7 +200,7 @@ class Check:
             missing = f"{one.standing_cents} cents have not come back"
             yield Finding(f"dispute {one.stripe_id}", unexplained=f"was won, but {missing}")
 
-    def _return(self, fact: MoneyBack) -> Finding:
+    def _return(self, fact: MoneyBackReport) -> Finding:
         self._seen.add(fact.stripe_id)
         purchase = Purchase.objects.filter(
             stripe_payment_intent_id=fact.intent_id or fact.stripe_id
@@ -210,11 +210,11 @@ class Check:
 
     def _returns_here(self) -> Iterator[Finding]:
         kinds = (
-            (Return.Kind.REFUND, REFUND_CHANGES, self._stripe.refund, self._refund),
-            (Return.Kind.DISPUTE, DISPUTE_CHANGES, self._stripe.dispute, self._dispute),
+            (MoneyBack.Kind.REFUND, REFUND_CHANGES, self._stripe.refund, self._refund),
+            (MoneyBack.Kind.DISPUTE, DISPUTE_CHANGES, self._stripe.dispute, self._dispute),
         )
         for kind, changes, ask, look in kinds:
-            concerned = Return.objects.filter(
+            concerned = MoneyBack.objects.filter(
                 Q(created_at__gte=self.since)
                 | Q(created_at__gte=self.now - changes)
                 & ~Q(stripe_status__in=["succeeded", "failed", "canceled", "warning_closed"]),
@@ -229,10 +229,10 @@ class Check:
     def _requested_refunds(self) -> Iterator[Finding]:
         # A recent request may still be being sent. One in the future has the time of a wrong clock.
         idle = Q(created_at__lt=self.now - IN_FLIGHT) | Q(created_at__gt=self.now + IN_FLIGHT)
-        for asked in Return.objects.filter(idle, state=State.REQUESTED).order_by("created_at"):
+        for asked in MoneyBack.objects.filter(idle, state=State.REQUESTED).order_by("created_at"):
             yield _guarded(f"requested refund {asked.pk}", partial(self._send, asked))
 
-    def _send(self, asked: Return) -> Finding:
+    def _send(self, asked: MoneyBack) -> Finding:
         name = f"requested refund {asked.pk}"
         if not self._sends:
             return Finding(name, applied="sent")

@@ -76,5 +76,6 @@ def _signed(payload: bytes, header: str, secret: str) -> bool:
         return False
     digest = hmac.new(secret.encode(), b"%s.%s" % (sent.encode(), payload), hashlib.sha256)
     expected = digest.hexdigest().encode()
+    # While a secret is rolled over, Stripe sends one v1 signature per secret.
     signatures = [value.encode(errors="replace") for name, value in named if name == "v1"]
     return any(hmac.compare_digest(expected, one) for one in signatures)

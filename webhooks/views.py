@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from credits.api.openapi import operation
-from credits.api.wire_fields import Always
+from credits.api.wire_fields import ConstantField
 from credits.api.wire_serializers import WireSerializer
 from webhooks import events, signature
 from webhooks.signature import InvalidSignature, MissingSignature, WebhooksDisabled
@@ -19,7 +19,7 @@ from webhooks.signature import InvalidSignature, MissingSignature, WebhooksDisab
 class EventReceivedSerializer(WireSerializer):
     """The answer to a stored event."""
 
-    received = Always(True, help_text="Always true.")
+    received = ConstantField(True, help_text="Always true.")
 
 
 RECEIVED = EventReceivedSerializer()

@@ -1,8 +1,9 @@
 """`make chaos`: repeat every disturbance that once made the service unavailable.
 
-`python -m bench.chaos --only 1 8` runs some of the experiments; `--tree FOLDER --column before`
-runs the service of another checkout, to compare: outcomes are kept by their column until the folder
-`bench/results` is removed. Everything is on loopback, bounded, and removed at the end.
+`python -m bench.chaos --only 1 8` runs some of the experiments. `--tree FOLDER --column before`
+runs the service of another checkout for comparison. Outcomes are kept by column until the folder
+`bench/results` is deleted. All processes run on loopback, for a limited time, and are removed at
+the end.
 """
 
 import argparse
@@ -44,7 +45,7 @@ def main() -> int:
 
 
 def _is_right(experiment: Experiment, shared: str, provider: IdentityProvider, column: str) -> bool:
-    """Run an experiment, print and keep its outcome; return whether nothing was wrong."""
+    """Run an experiment, print and keep its outcome. Return whether it passed."""
     print(f"{experiment.number} {experiment.name} …", flush=True)
     if experiment.own_server:
         with _database() as own:

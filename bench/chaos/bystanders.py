@@ -141,7 +141,7 @@ class Crowd:
         return self._sorted(lambda one: one.samples.between(begin, end))
 
     def waiting(self, now: float) -> list[float]:
-        """Return for how long those have waited whose spend is not answered yet."""
+        """Return the current waits of clients without an answer."""
         since = [one.waits_since for one in self.bystanders]
         return [now - sent for sent in since if sent is not None]
 

@@ -12,11 +12,11 @@ from bench.chaos.site import Site
 from mana_credits.dev.sandbox.identity import IdentityProvider
 
 CROWD = 4
-# Others are observed for so long before the disturbance, and again after it: the machine may be
-# busy with something else during one of the two.
+# Bystanders are observed this long before and again after the disturbance, because other work may
+# slow the machine during one of the two.
 QUIET_SECONDS = 4
 SETTLE_SECONDS = 2
-TIMES_QUIET = 3  # the 95th percentile during the disturbance may be so many times the quiet one
+TIMES_QUIET = 3  # maximum of the disturbed 95th percentile, as a multiple of the quiet one
 HEALTH_SECONDS = 0.1
 # On a busy machine, waits below this are noise.
 NOISE_SECONDS = 0.1
@@ -29,20 +29,22 @@ def nobody() -> Iterator[dict[str, str]]:
 
 
 def nothing(_: Site) -> None:
-    """Prepare nothing."""
+    """Default for `prepare`: do nothing."""
 
 
 @dataclass(frozen=True)
 class Experiment:
     """A disturbance and the conditions that it needs.
 
-    `disturb` makes the disturbance, takes as long as it lasts (at most a minute), and returns what
-    it saw, in a few words; it raises AssertionError when what it saw is wrong. `prepare` is done
-    before anybody is observed. `neighbours` are started before the service and yield what they add
-    to its environment. With `own_server` the experiment has a PostgreSQL of its own, which it may
-    stop, freeze or break.
-    `outage`: everybody needs what the disturbance takes away (PostgreSQL), so what others waited
-    is shown and not judged; `/health` is. `restart`: the service itself is away; neither is judged.
+    `disturb` runs the disturbance (at most a minute) and returns a short description of what it
+    observed. It raises AssertionError if an observation is wrong. `prepare` runs before anybody is
+    observed. `neighbours` are started before the service and yield additional environment
+    variables. With `own_server`, the experiment has its own PostgreSQL server, which it may stop,
+    freeze or break.
+
+    `outage`: the disturbance takes PostgreSQL away, which all requests need. The waits of
+    bystanders are reported but not judged; `/health` is judged. `restart`: the service itself is
+    down, and neither is judged.
     """
 
     number: str
@@ -120,6 +122,8 @@ def _observe(experiment: Experiment, site: Site) -> Outcome:
         outcome.seen = experiment.disturb(site)
     except AssertionError as error:
         outcome.faults.append(str(error))
+    except Exception as error:  # noqa: BLE001  # the other experiments go on
+        outcome.faults.append(f"{type(error).__name__}: {error}")
     end = time.monotonic()
     time.sleep(SETTLE_SECONDS + QUIET_SECONDS)
     crowd.stop()

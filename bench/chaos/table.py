@@ -1,4 +1,4 @@
-"""The outcomes as one table in Markdown: what was kept of earlier runs, and this one's."""
+"""The outcomes as a Markdown table, with those kept from earlier runs."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,18 +12,18 @@ Kept = dict[str, dict[str, Any]]
 
 
 def keep(path: Path, column: str, outcome: Outcome) -> None:
-    """Write an outcome into the file of all outcomes, in the place of the last one."""
+    """Write an outcome into the file of all outcomes, replacing the previous one."""
     kept: Kept = json.loads(path.read_text()) if path.exists() else {}
     kept.setdefault(column, {})[outcome.experiment.number] = _numbers(outcome)
     path.write_text(json.dumps(kept, indent=1))
 
 
 def table(path: Path, experiments: Sequence[Experiment]) -> str:
-    """Return the table of all that was kept, and below it what each experiment saw."""
+    """Return the table of all kept outcomes, followed by the observations."""
     kept: Kept = json.loads(path.read_text())
     header = ["experiment"]
     for column in kept:
-        header += [f"{column}: others p95 ms", "/health max ms", "lost + doubled", "outcome"]
+        header += [f"{column}: bystanders p95 ms", "/health max ms", "lost + doubled", "outcome"]
     shown = [one for one in experiments if any(one.number in rows for rows in kept.values())]
     rows = [
         [
@@ -52,7 +52,7 @@ def _numbers(one: Outcome) -> dict[str, Any]:
         "during": _milliseconds(one.during, 95),
         "health": _milliseconds(one.health, 100),
         "wrong": f"{one.lost} + {one.doubled}",
-        "outcome": "WRONG" if one.faults else "right",
+        "outcome": "FAILED" if one.faults else "passed",
         "line": line(one),
     }
 

@@ -1,9 +1,10 @@
-"""Lose the primary under load, and no movement: `make rehearsal-standby`, `rehearsal-failover`.
+"""Failover under load without lost movements: `make rehearsal-standby`, `rehearsal-failover`.
 
-Three PostgreSQL servers on loopback, a service for each way to reach the primary, clients who spend
-with a key each and repeat it until it is answered. The primary and all its processes are killed
-with -9, a standby is promoted, the lost server joins again; under Patroni the network of the
-primary is also cut. At last both standbys are taken away: the services wait and lose nothing.
+Three PostgreSQL servers run on loopback, with one service for each route to the primary. Clients
+spend with a new key each time and retry it until it is answered. The rehearsal kills all processes
+of the primary with SIGKILL, promotes a standby, and makes the old primary a standby. Under Patroni,
+it also cuts the primary's network. At the end it stops both standbys: the services must wait and
+lose nothing.
 """
 
 import argparse
@@ -42,7 +43,7 @@ def main() -> int:
 
 
 def rehearse(servers: Cluster, planned: list[losses.Loss]) -> int:
-    """Lose the primary in the planned ways, and then the standbys; return the exit code."""
+    """Lose the primary in the planned ways, then the standbys. Return the exit code."""
     verdict.run_python(servers.url, "manage.py", "migrate", "-v0")
     with _crowds(servers) as crowds:
         time.sleep(LOAD_SECONDS)
@@ -61,7 +62,7 @@ def rehearse(servers: Cluster, planned: list[losses.Loss]) -> int:
 
 @contextmanager
 def _crowds(servers: Cluster) -> Iterator[dict[str, Crowd]]:
-    """Run a service for each route to the primary; yield its clients, at work, by the route."""
+    """Run a service for each route to the primary. Yield its running clients by route."""
     key = identity.read_key(identity.new_key())
     with identity.serving(key) as provider, ExitStack() as stack:
         crowds = {}
@@ -75,7 +76,7 @@ def _crowds(servers: Cluster) -> Iterator[dict[str, Crowd]]:
 
 
 def _restore(servers: Cluster) -> list[str]:
-    """Restore a backup to a moment under load; return what is wrong there."""
+    """Restore a backup to a point in time under load. Return the faults of the result."""
     recovery = Recovery(servers)
     time.sleep(LOAD_SECONDS)
     recovery.mark()

@@ -30,7 +30,7 @@ class Cluster:
 
     @property
     def routes(self) -> dict[str, str]:
-        """How a service reaches the primary: a DATABASE_URL for each way."""
+        """Return a DATABASE_URL for each route to the primary."""
         return {"several hosts": self.url}
 
     @property
@@ -83,15 +83,22 @@ class Cluster:
         node.rejoin(self.primary, self.sources)
 
     def wait_for_standbys(self, count: int) -> None:
-        """Wait until `count` standbys stream from the primary."""
+        """Wait until this many standbys stream from the primary.
+
+        Both ends are asked. A `pg_basebackup` that makes a new copy streams too, and a standby
+        does not notice at once that its primary has vanished.
+        """
         deadline = time.monotonic() + WAIT_SECONDS
         streaming = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
-        while self.primary.ask(streaming) < count:
+        while (
+            self.primary.ask(streaming) < count
+            or sum(_receives(node) for node in self.standbys()) < count
+        ):
             assert time.monotonic() < deadline, f"{count} standbys do not stream"
             time.sleep(0.1)
 
     def wait_until_confirmed(self) -> None:
-        """Return when a standby confirms what the primary commits."""
+        """Wait until a standby confirms the primary's commits."""
         deadline = time.monotonic() + WAIT_SECONDS
         confirming = "SELECT count(*) FROM pg_stat_replication WHERE sync_state <> 'async'"
         while not self.primary.ask(confirming):
@@ -100,18 +107,18 @@ class Cluster:
 
     def wait_until_equal(self) -> None:
         """Wait until every standby has replayed the primary's WAL."""
+        self.wait_for_standbys(2)
         target = self.primary.ask("SELECT pg_current_wal_lsn()::text")
         deadline = time.monotonic() + WAIT_SECONDS
-        replayed = f"SELECT pg_last_wal_replay_lsn() >= '{target}'::pg_lsn"
-        while not all(node.ask(replayed) for node in self.standbys()):
+        while not all(_has_replayed(node, target) for node in self.standbys()):
             assert time.monotonic() < deadline, "the standbys do not catch up"
             time.sleep(0.1)
 
 
 @contextmanager
 def cluster() -> Iterator[Cluster]:
-    """Run a cluster until the context ends."""
-    with temporary_server():  # lets the user run the programs as whom PostgreSQL runs
+    """Run a cluster during the context."""
+    with temporary_server():  # makes the programs runnable for PostgreSQL's user
         pass
     with tempfile.TemporaryDirectory(prefix="mana-credits-failover-") as folder:
         Path(folder).chmod(0o755)
@@ -130,3 +137,21 @@ def _received(node: Node) -> int:
     except psycopg.OperationalError:
         return -1
     return int(received)
+
+
+def _has_replayed(node: Node, position: str) -> bool:
+    """Return whether a standby has replayed the WAL up to there; False while it starts."""
+    try:
+        return bool(node.ask(f"SELECT pg_last_wal_replay_lsn() >= '{position}'::pg_lsn"))
+    except psycopg.OperationalError:
+        return False
+
+
+def _receives(node: Node) -> bool:
+    """Return whether a standby receives WAL; False while it starts."""
+    try:
+        return bool(
+            node.ask("SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming'")
+        )
+    except psycopg.OperationalError:
+        return False

@@ -1,6 +1,6 @@
-"""`python -m bench.failover.discrepancies`: print how many discrepancies the ledger has.
+"""`python -m bench.failover.discrepancies`: print the number of discrepancies.
 
-`check_ledger` records its result, so it needs a server that can be written to. This also reads a
+`check_ledger` records its result and so needs a writable server. This program can also read a
 standby.
 """
 

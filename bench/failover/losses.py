@@ -1,4 +1,4 @@
-"""Ways to lose a server, and what the clients of the service notice."""
+"""Ways to lose a server, and their effect on the service's clients."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -12,15 +12,15 @@ from bench.failover.patroni import Member
 LOAD_SECONDS = 3
 AWAY_SECONDS = 4
 
-# Loses a server, and returns what brings it back.
+# Loses a server, and returns the function that brings it back.
 Loss = Callable[[Cluster, Node], Callable[[], None]]
 
 
 class Failover(NamedTuple):
-    """One failover: what happened to which server, what took over, and when, in seconds.
+    """One failover: the event, the servers, and the times in seconds.
 
-    From `confirmed_after` on a standby confirms, so movements are acknowledged again. `gaps` are
-    the longest wait of any client, by its route.
+    From `confirmed_after` on, a standby confirms, so that movements are acknowledged again. `gaps`
+    has the longest wait of any client by route.
     """
 
     loss: str
@@ -31,27 +31,27 @@ class Failover(NamedTuple):
     gaps: Mapping[str, float]
 
     def line(self, number: int) -> str:
-        """Return it as a row of a table."""
+        """Return the failover as a row of a table."""
         seconds = (self.promoted_after, self.confirmed_after, *self.gaps.values())
         names = (str(number), f"{self.loss} {self.lost}", self.promoted)
         return f"| {' | '.join((*names, *(f'{one:.1f} s' for one in seconds)))} |"
 
 
 def kill(servers: Cluster, node: Node) -> Callable[[], None]:
-    """Kill a server with -9; bring it back as a standby."""
+    """Kill a server with SIGKILL. Return the function that makes it a standby."""
     node.kill()
     return lambda: servers.bring_back(node)
 
 
 def cut(_: Cluster, node: Node) -> Callable[[], None]:
-    """Cut a member's network; bring it back by restoring that."""
+    """Cut a member's network. Return the function that restores it."""
     assert isinstance(node, Member), "only a member of Patroni's has a network of its own"
     node.network.cut()
     return node.network.restore
 
 
 def fail_over(servers: Cluster, crowds: Mapping[str, Crowd], lose: Loss) -> Failover:
-    """Lose the primary, let a standby take over, and bring the lost server back; under load."""
+    """Lose the primary, wait for a successor, and bring the lost server back, under load."""
     lost, begin = servers.primary, time.monotonic()
     bring_back = lose(servers, lost)
     servers.take_over()
@@ -73,9 +73,9 @@ def fail_over(servers: Cluster, crowds: Mapping[str, Crowd], lose: Loss) -> Fail
 
 
 def without_standbys(servers: Cluster, crowds: Mapping[str, Crowd]) -> Mapping[str, float]:
-    """Take both standbys away; return the longest wait of any client, by its route.
+    """Stop both standbys. Return the longest wait of any client by route.
 
-    Nothing is acknowledged meanwhile: a commit that only the primary has could still be lost.
+    Meanwhile no commit is acknowledged, because one that only the primary has could be lost.
     """
     begin = time.monotonic()
     for node in servers.standbys():
@@ -89,7 +89,7 @@ def without_standbys(servers: Cluster, crowds: Mapping[str, Crowd]) -> Mapping[s
 
 
 def _longest_waits(crowds: Mapping[str, Crowd], begin: float) -> dict[str, float]:
-    """Return the longest wait of any client since then, also of those who still wait."""
+    """Return the longest wait of any client since then, including current waits."""
     now = time.monotonic()
     return {
         route: max(crowd.waited(begin, now) + crowd.waiting(now), default=0.0)

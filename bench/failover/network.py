@@ -1,4 +1,4 @@
-"""A server's network: an HAProxy that passes its connections on, and can be cut."""
+"""A server's network: an HAProxy that forwards its connections and can be cut."""
 
 import signal
 import subprocess
@@ -20,10 +20,10 @@ defaults
 
 
 class Network:
-    """Passes on what arrives at `ports[name]` to the port `targets[name]`.
+    """Forwards connections from `ports[name]` to the port `targets[name]`.
 
-    Cut, the network is silent: connections stay open and nothing comes through, as when a cable
-    is pulled. A process that ended would close them.
+    While it is cut, connections stay open but silent, as with a pulled cable. Ending the process
+    would close them.
     """
 
     def __init__(self, targets: Mapping[str, int]) -> None:
@@ -37,19 +37,19 @@ class Network:
         self._proxy: Proxy | None = None
 
     def start(self, configuration: Path) -> None:
-        """Start to pass on; `configuration` is the file that is written for HAProxy."""
+        """Start HAProxy with its configuration written to `configuration`."""
         self._proxy = Proxy(self._configuration, configuration)
 
     def cut(self) -> None:
-        """Let nothing through."""
+        """Stop forwarding, without closing connections."""
         self._signal(signal.SIGSTOP)
 
     def restore(self) -> None:
-        """Let everything through again, and first what was on its way."""
+        """Resume forwarding, starting with data in transit."""
         self._signal(signal.SIGCONT)
 
     def remove(self) -> None:
-        """End it."""
+        """Stop HAProxy."""
         if self._proxy:
             self._proxy.stop()
 
@@ -71,14 +71,14 @@ class Proxy:
         )
 
     def stop(self) -> None:
-        """Kill it; it may be stopped."""
+        """Kill the process, which may be stopped by SIGSTOP."""
         with suppress(ProcessLookupError):
             self.process.kill()
         self.process.wait()
 
 
 class Address(NamedTuple):
-    """Where HAProxy reaches a server and the REST API of its Patroni."""
+    """The ports of a server and of its Patroni's REST API."""
 
     port: int
     api_port: int

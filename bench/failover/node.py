@@ -43,7 +43,7 @@ class Node:
 
     @property
     def public_port(self) -> int:
-        """Where the service and the other servers reach it."""
+        """Return the port on which the service and the other servers reach this one."""
         return self.port
 
     def dsn(self, database: str = DATABASE) -> str:
@@ -140,12 +140,16 @@ class Node:
                 process.send_signal(signal.SIGKILL)
 
     def processes(self) -> list[psutil.Process]:
-        """Return the postmaster and its children, or none if the server is not running."""
-        try:
-            first = psutil.Process(int((self.data / "postmaster.pid").read_text().split()[0]))
-            return [first, *first.children(recursive=True)]
-        except (OSError, ValueError, psutil.NoSuchProcess):
-            return []
+        """Return its processes: PostgreSQL's all work in the data directory.
+
+        `postmaster.pid` does not name a server that is just being started.
+        """
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error, OSError):
+                if Path(process.cwd()) == self.data:
+                    found.append(process)
+        return found
 
     def remove(self) -> None:
         """Stop the server and delete its folder."""
@@ -155,7 +159,7 @@ class Node:
 
 
 def run(name: str, *arguments: str) -> None:
-    """Run one of PostgreSQL's programs as a user who may."""
+    """Run one of PostgreSQL's programs as an unprivileged user."""
     done = subprocess.run(
         [str(program(name)), *arguments],
         check=False,
@@ -169,7 +173,7 @@ def run(name: str, *arguments: str) -> None:
 
 
 def as_plain_user() -> dict[str, Any]:
-    """Return what makes a process run as somebody whom PostgreSQL accepts."""
+    """Return the `subprocess` arguments that start a process as an unprivileged user."""
     if os.geteuid() != 0:
         return {}
     account = pwd.getpwnam(UNPRIVILEGED)

@@ -21,7 +21,7 @@ from mana_credits.dev.embedded_postgres import temporary_server
 
 PROGRAMS = ("/usr/bin/patroni", "/usr/bin/etcd", HAPROXY)
 TO_THE_PRIMARY = Path("ops/haproxy.cfg")
-# Patroni needs ttl >= loop_wait + 2 * retry_timeout; its defaults are 30, 10 and 10.
+# Patroni requires ttl >= loop_wait + 2 * retry_timeout. Its defaults are 30, 10 and 10.
 TIMES = {"ttl": 10, "loop_wait": 2, "retry_timeout": 3}
 KINDS = ("all", "replication")
 SETTINGS = {"wal_log_hints": "on", "max_connections": 60, "hot_standby": "on"}
@@ -38,7 +38,7 @@ class Member(Node):
 
     @property
     def public_port(self) -> int:
-        """Where everybody but its own Patroni reaches it: behind a network that can be cut."""
+        """Return the port for all but its own Patroni: behind a network that can be cut."""
         return self.network.ports["postgresql"]
 
     def start(self) -> None:
@@ -67,7 +67,7 @@ class Member(Node):
             self.patroni.wait()
 
     def remove(self) -> None:
-        """Stop it and its network, and remove its folder."""
+        """Stop the member and its network, and delete its folder."""
         self.network.remove()
         super().remove()
 
@@ -78,7 +78,7 @@ class Member(Node):
             "scope": "mana",
             "name": self.name,
             "restapi": _behind(self.network.ports["api"], self.api_port),
-            # Without `use_proxies` Patroni asks etcd where it is, and goes there past the network.
+            # Without `use_proxies`, Patroni asks etcd for its address and bypasses the network.
             "etcd3": {"hosts": [f"127.0.0.1:{self.network.ports['etcd']}"], "use_proxies": True},
             "bootstrap": {
                 "dcs": {
@@ -120,18 +120,18 @@ class PatroniCluster(Cluster):
 
     @property
     def routes(self) -> dict[str, str]:
-        """Reach the primary by several hosts in the URL, and through HAProxy."""
+        """Return two routes: several hosts in the URL, and HAProxy."""
         through = make_conninfo(self.url, host="127.0.0.1", port=self.proxy_port)
         return {**super().routes, "HAProxy": through}
 
     @property
     def proxy_configuration(self) -> str:
-        """What HAProxy in front of all members reads."""
+        """Return the configuration of the HAProxy in front of all members."""
         addresses = [Address(one.public_port, one.network.ports["api"]) for one in self.members]
         return to_the_primary(TO_THE_PRIMARY.read_text(), self.proxy_port, addresses)
 
     def create(self) -> None:
-        """Start all members, and return when a primary has two standbys."""
+        """Start all members and wait until a primary has two standbys."""
         for node in self.members:
             node.network.start(self.folder / f"{node.name}.cfg")
             node.start()
@@ -141,7 +141,7 @@ class PatroniCluster(Cluster):
         self.primary.ask(f"CREATE DATABASE {DATABASE}")
 
     def take_over(self) -> None:
-        """Return when another member is the primary."""
+        """Wait until another member is the primary."""
         self._find_primary(self.standbys())
 
     def _find_primary(self, candidates: list[Node]) -> None:
@@ -169,7 +169,7 @@ def cluster() -> Iterator[PatroniCluster]:
     """Run etcd and the members during the context."""
     missing = [program for program in PROGRAMS if not Path(program).exists()]
     assert not missing, f"{missing} are missing: apt-get install patroni etcd-server"
-    with temporary_server():  # lets the user run the programs as whom PostgreSQL runs
+    with temporary_server():  # makes the programs runnable for PostgreSQL's user
         pass
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="mana-credits-patroni-")))

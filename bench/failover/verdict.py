@@ -1,4 +1,4 @@
-"""What a rehearsal has shown: the proof by keys, the books of each server, the table."""
+"""The result of a rehearsal: the check by keys, each server's books, the table."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ RESTORED = ("A backup was restored to a moment under load: nothing is missing or
 
 
 def faults(servers: Cluster, crowds: Mapping[str, Crowd], done: Sequence[Failover]) -> list[str]:
-    """Return what is not as it has to be."""
+    """Return a description of each failed expectation."""
     found = []
     for route, crowd in crowds.items():
         if crowd.lost() or crowd.doubled():
@@ -33,12 +33,12 @@ def faults(servers: Cluster, crowds: Mapping[str, Crowd], done: Sequence[Failove
 
 
 def discrepancies(url: str) -> int:
-    """Return how many discrepancies a server has; a standby can be asked too."""
+    """Return the number of discrepancies of a server, which may be a standby."""
     return int(run_python(url, "-m", "bench.failover.discrepancies"))
 
 
 def run_python(url: str, *command: str) -> str:
-    """Run a program of the service's on this database, and return what it printed."""
+    """Run a Python program of the service on this database. Return its output."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", *command],
         env={**ENVIRONMENT, "DATABASE_URL": url},
@@ -58,7 +58,7 @@ def table(
     alone: Mapping[str, float],
     found: Sequence[str],
 ) -> str:
-    """Return what happened, as a page."""
+    """Return the report as Markdown."""
     version = servers.primary.ask("SHOW server_version")
     routes = [f"longest wait: {route}" for route in crowds]
     header = ("", "lost", "promoted", "after", "a standby confirms after", *routes)

@@ -1,4 +1,4 @@
-"""Generate `mana_credits_client.wire`, the classes and calls of the wire, from the OpenAPI file."""
+"""Generate `mana_credits_client.wire`, the classes and calls of the API, from the OpenAPI file."""
 
 import shutil
 import subprocess
@@ -15,9 +15,9 @@ class CustomBuildHook(BuildHookInterface[Any]):
     """Runs openapi-python-client before a wheel is built."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Write the package anew; raise CalledProcessError if the generator refuses."""
+        """Generate the package. Raises CalledProcessError if the generator fails."""
         root = Path(self.root)
-        copy = root / "openapi.yaml"  # in a source distribution
+        copy = root / "openapi.yaml"  # path in a source distribution
         source = copy if copy.exists() else root.parents[1] / "docs" / "openapi.yaml"
         target = root / "mana_credits_client" / "wire"
         shutil.rmtree(target, ignore_errors=True)

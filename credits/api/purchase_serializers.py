@@ -7,13 +7,21 @@ from django.conf import settings
 from rest_framework import serializers
 
 from credits.api.openapi import Variant
-from credits.api.wire_fields import Amount, JsonObject, Label, Text, Timestamp, UserId, Uuid
+from credits.api.wire_fields import (
+    Amount,
+    JsonObject,
+    ShortTextField,
+    Text,
+    Timestamp,
+    UserId,
+    Uuid,
+)
 from credits.api.wire_serializers import KeyedSerializer, WireSerializer
 from credits.models import Purchase
 from credits.payments.checkout import Pages
 
 
-class PageUrl(Label):
+class PageUrl(ShortTextField):
     """The URL of a page of the ecosystem: at `BASE_URL` or an origin of `CORS_ORIGINS`."""
 
     default_error_messages = {

@@ -7,18 +7,18 @@ from rest_framework import serializers
 
 from credits.api.openapi import Variant
 from credits.api.wire_fields import (
-    Always,
     Amount,
+    ConstantField,
     Credits,
     Day,
     EndTimestamp,
     JsonObject,
-    Label,
+    ShortTextField,
+    StrictIntegerField,
     Text,
     Timestamp,
     UserId,
     Uuid,
-    Whole,
 )
 from credits.api.wire_serializers import KeyedSerializer, WireSerializer
 from credits.catalogue import LARGEST_QUANTITY
@@ -60,7 +60,7 @@ class TransactionSerializer(WireSerializer):
     type = serializers.ChoiceField(
         choices=Transaction.Type.choices, help_text="The type of the movement."
     )
-    status = Always(
+    status = ConstantField(
         "completed", help_text="Always `completed`: a transaction is posted or does not exist."
     )
     amount = Amount(help_text="Credits, negative if they left the balance.")
@@ -97,13 +97,13 @@ class PricedSerializer(KeyedSerializer):
     amount = Credits(
         required=False, allow_null=True, help_text="Credits, with at most 4 decimal places."
     )
-    operation = Label(
+    operation = ShortTextField(
         max_length=64,
         required=False,
         allow_null=True,
         help_text="A key of the catalogue (`GET /credits/operations`), which sets the price.",
     )
-    quantity = Whole(
+    quantity = StrictIntegerField(
         min_value=1,
         max_value=LARGEST_QUANTITY,
         required=False,
@@ -142,7 +142,7 @@ class PricedSerializer(KeyedSerializer):
 class UseCreditsSerializer(PricedSerializer):
     """A spend: the credits, the app and a description."""
 
-    appId = Label(
+    appId = ShortTextField(
         source="app_id",
         max_length=APP_ID_LENGTH,
         help_text="The app in which the credits are spent.",
@@ -158,13 +158,13 @@ class UseCreditsSerializer(PricedSerializer):
 class UseCreditsResponseSerializer(WireSerializer):
     """The answer to a spend; a replay also has a `message`."""
 
-    success = Always(True, help_text="Always true.")
+    success = ConstantField(True, help_text="Always true.")
     transaction = TransactionSerializer(
         help_text="The transaction that spent the credits; for a replay, the first one."
     )
     newBalance = BalanceAfterwardsSerializer(source="balance", help_text="The current balance.")
 
-    message = Always(
+    message = ConstantField(
         "Transaction already processed",
         optional=True,
         help_text="Present only for a replay: nothing was spent by this request.",
@@ -198,7 +198,7 @@ class TransactionQuerySerializer(SpanSerializer):
         required=False,
         help_text="Only transactions of this type.",
     )
-    appId = Label(
+    appId = ShortTextField(
         source="app_id",
         max_length=APP_ID_LENGTH,
         required=False,

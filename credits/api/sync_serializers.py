@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from credits.api.wire_fields import Always, Amount, Timestamp, UserId
+from credits.api.wire_fields import Amount, ConstantField, Timestamp, UserId
 from credits.api.wire_serializers import KeyedSerializer, WireSerializer
 from credits.models import SyncSubscription
 
@@ -40,8 +40,8 @@ class ActivateSyncSerializer(KeyedSerializer):
 class ActivateSyncResponseSerializer(WireSerializer):
     """The answer to an activation. Nothing is charged before the end of a paid period."""
 
-    success = Always(True, help_text="Always true.")
-    active = Always(True, help_text="Always true.")
+    success = ConstantField(True, help_text="Always true.")
+    active = ConstantField(True, help_text="Always true.")
     interval = serializers.ChoiceField(choices=INTERVALS, help_text="How often it is paid.")
     nextChargeAt = Timestamp(source="next_charge_at", help_text="When the next period is charged.")
     amountCharged = Amount(
@@ -52,7 +52,7 @@ class ActivateSyncResponseSerializer(WireSerializer):
 class DeactivateSyncResponseSerializer(WireSerializer):
     """The answer to a deactivation."""
 
-    success = Always(True, help_text="Always true.")
+    success = ConstantField(True, help_text="Always true.")
 
 
 class ChangeSyncIntervalSerializer(WireSerializer):
@@ -66,7 +66,7 @@ class ChangeSyncIntervalSerializer(WireSerializer):
 class ChangeSyncIntervalResponseSerializer(WireSerializer):
     """The new interval, the current cost of a period, and when the interval takes effect."""
 
-    success = Always(True, help_text="Always true.")
+    success = ConstantField(True, help_text="Always true.")
     interval = serializers.ChoiceField(choices=INTERVALS, help_text="The new interval.")
     amountCharged = Amount(
         source="cost", help_text="Credits that each period will cost. Nothing is charged now."
@@ -79,7 +79,7 @@ class ChangeSyncIntervalResponseSerializer(WireSerializer):
 class SyncGiftResponseSerializer(WireSerializer):
     """The state of a gift of Cloud Sync."""
 
-    success = Always(True, help_text="Always true.")
+    success = ConstantField(True, help_text="Always true.")
     userId = UserId(source="user_id", help_text="The user.")
     gifted = serializers.BooleanField(help_text="Whether Cloud Sync is a gift.")
     active = serializers.BooleanField(help_text="Whether Cloud Sync is active.")

@@ -96,7 +96,7 @@ class Text(serializers.CharField):
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"trim_whitespace": False, **options})
         # Other subclasses may have stricter rules.
-        judges_alike = type(self) in {Text, Label, UserId}
+        judges_alike = type(self) in {Text, ShortTextField, UserId}
         self._longest_usual = (self.max_length or USUAL_LENGTH) if judges_alike else 0
 
     def run_validation(self, data: Any = empty) -> Any:
@@ -112,7 +112,7 @@ class Text(serializers.CharField):
         return super().to_internal_value(data)
 
 
-class Label(Text):
+class ShortTextField(Text):
     """A short string without control characters, such as an id, a key or the name of an app."""
 
     default_error_messages = {**labels.MESSAGES}
@@ -130,7 +130,7 @@ class Label(Text):
         return labels.error_for_label(text)
 
 
-class Reason(Label):
+class Reason(ShortTextField):
     """The reason of a reservation: `APP` or `APP:WHAT`, with an app of 1 to 100 characters."""
 
     default_error_messages = {"app": "The part before ':' must name the app (1 to 100 characters)."}
@@ -144,7 +144,7 @@ class Reason(Label):
         return reason
 
 
-class UserId(Label):
+class UserId(ShortTextField):
     """A user id: 1 to 255 characters, without control characters or outer blanks."""
 
     pattern = labels.USER_ID
@@ -168,7 +168,7 @@ class Uuid(serializers.UUIDField):
         return super().to_internal_value(data)
 
 
-class Whole(serializers.IntegerField):
+class StrictIntegerField(serializers.IntegerField):
     """A whole number as a JSON number: `5` or the equal `5.0`."""
 
     def to_internal_value(self, data: object) -> int:
@@ -311,7 +311,7 @@ class EndTimestamp(Timestamp):
         return start.replace(hour=23, minute=59, second=59, microsecond=999_999)
 
 
-class Always(serializers.Field[Any, Any, Any, Any]):
+class ConstantField(serializers.Field[Any, Any, Any, Any]):
     """A field with the same value in every answer."""
 
     def __init__(self, value: Any, *, optional: bool = False, **options: Any) -> None:

@@ -16,7 +16,7 @@ from rest_framework.fields import empty
 from rest_framework.request import Request
 
 from credits.api.openapi import Variant
-from credits.api.wire_fields import Always, JsonObject, Label, UserId
+from credits.api.wire_fields import ConstantField, JsonObject, ShortTextField, UserId
 from credits.ledger.posting import Origin
 from credits.principals import Service, User
 
@@ -79,7 +79,7 @@ class WireSerializer(serializers.Serializer[Any]):
     @cached_property
     def _output(self) -> "_Output":
         fields: dict[str, Any] = dict(self.fields.items())
-        others = {name: one for name, one in fields.items() if not isinstance(one, Always)}
+        others = {name: one for name, one in fields.items() if not isinstance(one, ConstantField)}
         return _Output(
             {name: None if name in others else one.value for name, one in fields.items()},
             _values_of([str(field.source) for field in others.values()]),
@@ -144,7 +144,7 @@ KEY_LENGTH = 255
 class KeyedSerializer(WireSerializer):
     """A body with an optional idempotency key. An empty string means no key."""
 
-    idempotencyKey = Label(
+    idempotencyKey = ShortTextField(
         source="key",
         max_length=KEY_LENGTH,
         required=False,

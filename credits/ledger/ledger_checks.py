@@ -40,7 +40,7 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class CheckScope:
     """The number of users and transactions that a check must read, and of users it can skip."""
 
     users: int
@@ -97,7 +97,7 @@ def due(*, now: datetime) -> Scope:
     return Scope()
 
 
-def work(scope: Scope) -> Work:
+def work(scope: Scope) -> CheckScope:
     """Count the users and transactions that `scope` must read."""
     verified = f"coalesce({_VERIFIED[scope.changes]}, false)"
     with server_cursor() as cursor:
@@ -108,7 +108,7 @@ def work(scope: Scope) -> Work:
             _values(scope),
         )
         row: Any = cursor.fetchone()
-    return Work(int(row[0]), max(int(row[1]), 0), int(row[2]))
+    return CheckScope(int(row[0]), max(int(row[1]), 0), int(row[2]))
 
 
 def check(scope: Scope, *, batch_size: int = USERS_PER_BATCH) -> Iterator[Batch]:

@@ -14,7 +14,7 @@ from django.db.models import Min, QuerySet
 
 from credits import due_rows
 from credits.amounts import plain, positive
-from credits.due_rows import Work
+from credits.due_rows import DueWork
 from credits.errors import DomainError
 from credits.ids import new_id
 from credits.ledger.db_functions import Routine
@@ -215,7 +215,7 @@ def expire_due(*, now: datetime, limit: int) -> Iterator[str]:
         return _settled(reservation.pk, _Step("expired"), origin).reservation.status
 
     due = _open().filter(expires_at__lte=now)
-    work = Work(EXPIRE_JOB, due, "expires_at", expire)
+    work = DueWork(EXPIRE_JOB, due, "expires_at", expire)
     return (settled.outcome for settled in due_rows.settle_each(work, now=now, limit=limit))
 
 

@@ -56,7 +56,7 @@ LOOK = (
     "package",
     "purchase",
     "reservation",
-    "return",
+    "moneyback",
     "staffaction",
     "stripecustomer",
     "syncsubscription",
@@ -297,7 +297,7 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name='Return',
+            name='MoneyBack',
             fields=[
                 ('id', models.UUIDField(default=credits.ids.new_id, primary_key=True, serialize=False)),
                 ('stripe_id', models.CharField(max_length=255, null=True, unique=True)),
@@ -326,6 +326,28 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='ActRequest',
+            fields=[
+                ('id', models.UUIDField(default=credits.ids.new_id, primary_key=True, serialize=False)),
+                ('kind', models.CharField(choices=[('reversal', 'Reverse a transaction'), ('refund', 'Refund a purchase'), ('price', 'Change a price'), ('package', 'Offer a package')], max_length=16)),
+                ('subject', models.CharField(max_length=400)),
+                ('user_id', models.CharField(max_length=255, null=True)),
+                ('arguments', models.JSONField(default=dict)),
+                ('summary', models.CharField(max_length=500)),
+                ('reason', models.CharField(blank=True, max_length=100)),
+                ('note', models.CharField(max_length=1000)),
+                ('ticket', models.CharField(blank=True, max_length=500)),
+                ('status', models.CharField(choices=[('pending', 'Pending'), ('approved', 'Approved'), ('rejected', 'Rejected'), ('withdrawn', 'Withdrawn')], db_default='pending', max_length=16)),
+                ('requested_by', models.CharField(max_length=150)),
+                ('requested_at', models.DateTimeField()),
+                ('decided_by', models.CharField(max_length=150, null=True)),
+                ('decided_at', models.DateTimeField(null=True)),
+            ],
+            options={
+                'db_table': '"credits"."act_requests"',
+            },
+        ),
+        migrations.CreateModel(
             name='StaffAction',
             fields=[
                 ('id', models.UUIDField(default=credits.ids.new_id, primary_key=True, serialize=False)),
@@ -342,6 +364,7 @@ class Migration(migrations.Migration):
                 ('address', models.CharField(blank=True, max_length=64)),
                 ('request_id', models.CharField(blank=True, max_length=128)),
                 ('key', models.UUIDField(null=True)),
+                ('moved', models.DecimalField(decimal_places=4, max_digits=15, null=True)),
             ],
             options={
                 'db_table': '"credits"."staff_actions"',
@@ -485,7 +508,7 @@ class Migration(migrations.Migration):
                 ('reason', models.CharField(choices=[('failed_operation', 'An operation failed and was charged'), ('double_charge', 'Charged twice'), ('missing_credits', 'Credits that never arrived'), ('goodwill', 'Goodwill'), ('misuse', 'Misuse'), ('correction', "Correction of an operator's mistake")], max_length=32)),
                 ('note', models.CharField(max_length=1000)),
                 ('ticket', models.CharField(blank=True, max_length=500)),
-                ('status', models.CharField(choices=[('pending', 'Pending'), ('approved', 'Approved'), ('rejected', 'Rejected')], db_default='pending', max_length=16)),
+                ('status', models.CharField(choices=[('pending', 'Pending'), ('approved', 'Approved'), ('rejected', 'Rejected'), ('withdrawn', 'Withdrawn')], db_default='pending', max_length=16)),
                 ('requested_by', models.CharField(max_length=150)),
                 ('requested_at', models.DateTimeField()),
                 ('decided_by', models.CharField(max_length=150, null=True)),
@@ -746,15 +769,35 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='adjustmentrequest',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'approved', 'rejected'])), name='adjustment_status_known'),
+            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'approved', 'rejected', 'withdrawn'])), name='adjustment_status_known'),
         ),
         migrations.AddConstraint(
             model_name='adjustmentrequest',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('decided_at__isnull', True), ('decided_by__isnull', True), ('status', 'pending')), models.Q(models.Q(('status', 'pending'), _negated=True), ('decided_at__isnull', False), ('decided_by__isnull', False), models.Q(('decided_by', models.F('requested_by')), _negated=True)), _connector='OR'), name='adjustment_is_decided_by_a_second_person'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('decided_at__isnull', True), ('decided_by__isnull', True), ('status', 'pending')), models.Q(('decided_at__isnull', False), ('decided_by', models.F('requested_by')), ('status', 'withdrawn')), models.Q(('decided_at__isnull', False), ('decided_by__isnull', False), ('status__in', ['approved', 'rejected']), models.Q(('decided_by', models.F('requested_by')), _negated=True)), _connector='OR'), name='adjustment_is_decided_by_a_second_person'),
         ),
         migrations.AddConstraint(
             model_name='adjustmentrequest',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'approved'), ('transaction__isnull', False)), models.Q(models.Q(('status', 'approved'), _negated=True), ('transaction__isnull', True)), _connector='OR'), name='adjustment_approved_names_its_transaction'),
+        ),
+        migrations.AddIndex(
+            model_name='actrequest',
+            index=models.Index(condition=models.Q(('user_id__isnull', False)), fields=['user_id', '-id'], name='act_request_by_user_idx'),
+        ),
+        migrations.AddConstraint(
+            model_name='actrequest',
+            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['reversal', 'refund', 'price', 'package'])), name='act_request_kind_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='actrequest',
+            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'approved', 'rejected', 'withdrawn'])), name='act_request_status_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='actrequest',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('decided_at__isnull', True), ('decided_by__isnull', True), ('status', 'pending')), models.Q(('decided_at__isnull', False), ('decided_by', models.F('requested_by')), ('status', 'withdrawn')), models.Q(('decided_at__isnull', False), ('decided_by__isnull', False), ('status__in', ['approved', 'rejected']), models.Q(('decided_by', models.F('requested_by')), _negated=True)), _connector='OR'), name='act_request_is_decided_by_a_second_person'),
+        ),
+        migrations.AddConstraint(
+            model_name='actrequest',
+            constraint=models.UniqueConstraint(condition=models.Q(('status', 'pending')), fields=('kind', 'subject'), name='act_request_pending_once'),
         ),
         *install(
             "credits.ledger",

@@ -1,6 +1,6 @@
 """The tables of the schema `credits`: fields and named constraints, no behaviour."""
 
-from credits.models.audit import AdjustmentRequest, StaffAction
+from credits.models.audit import ActRequest, AdjustmentRequest, StaffAction
 from credits.models.balances import Balance
 from credits.models.catalogue import Operation, OperationPrice
 from credits.models.checks import CheckedBalance, LedgerCheck
@@ -8,7 +8,7 @@ from credits.models.daily_totals import DailyRevenue, DailyTotal
 from credits.models.erasure import ErasureRequest
 from credits.models.idempotency import IdempotencyKey
 from credits.models.jobs import JobRun, PostponedRow
-from credits.models.money_back import Return
+from credits.models.money_back import MoneyBack
 from credits.models.outbox import OutboxMessage
 from credits.models.packages import Package, PackageChange
 from credits.models.purchases import Purchase, StripeCustomer
@@ -18,6 +18,7 @@ from credits.models.transactions import Transaction
 from credits.models.usage import UsageStat
 
 __all__ = [
+    "ActRequest",
     "AdjustmentRequest",
     "Balance",
     "CheckedBalance",
@@ -27,6 +28,7 @@ __all__ = [
     "IdempotencyKey",
     "JobRun",
     "LedgerCheck",
+    "MoneyBack",
     "Operation",
     "OperationPrice",
     "OutboxMessage",
@@ -35,7 +37,6 @@ __all__ = [
     "PostponedRow",
     "Purchase",
     "Reservation",
-    "Return",
     "StaffAction",
     "StripeCustomer",
     "SyncSubscription",

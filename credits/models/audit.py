@@ -7,13 +7,22 @@ from credits.ids import new_id
 from credits.models.fields import amount_field, user_id_field
 from credits.models.transactions import Transaction
 
+# Only the person who asked withdraws a request; somebody else approves or rejects it.
+DECIDED_BY_A_SECOND_PERSON = (
+    Q(status="pending", decided_by__isnull=True, decided_at__isnull=True)
+    | Q(status="withdrawn", decided_by=F("requested_by"), decided_at__isnull=False)
+    | Q(status__in=["approved", "rejected"], decided_by__isnull=False, decided_at__isnull=False)
+    & ~Q(decided_by=F("requested_by"))
+)
+
 
 class StaffAction(models.Model):
     """One act of an operator. Rows are never changed or deleted.
 
     `action` is the permission that the act required, `user_id` the account, and `subject` the row
     that it changed (`gift:ID`). `before` and `after` hold the changed values. `key` identifies the
-    submitted form, so that submitting it twice acts once.
+    submitted form, so that submitting it twice acts once. `moved` is the absolute amount in credits
+    that the operator moved alone; the limits count it.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id)
@@ -30,6 +39,7 @@ class StaffAction(models.Model):
     address = models.CharField(max_length=64, blank=True)
     request_id = models.CharField(max_length=128, blank=True)
     key = models.UUIDField(null=True)
+    moved = amount_field(null=True)
 
     class Meta:
         db_table = '"credits"."staff_actions"'
@@ -87,6 +97,7 @@ class AdjustmentRequest(models.Model):
         PENDING = "pending"
         APPROVED = "approved"
         REJECTED = "rejected"
+        WITHDRAWN = "withdrawn"
 
     id = models.UUIDField(primary_key=True, default=new_id)
     user_id = user_id_field()
@@ -109,14 +120,11 @@ class AdjustmentRequest(models.Model):
             models.CheckConstraint(name="adjustment_amount_not_zero", condition=~Q(amount=0)),
             models.CheckConstraint(
                 name="adjustment_status_known",
-                condition=Q(status__in=["pending", "approved", "rejected"]),
+                condition=Q(status__in=["pending", "approved", "rejected", "withdrawn"]),
             ),
             models.CheckConstraint(
                 name="adjustment_is_decided_by_a_second_person",
-                condition=Q(status="pending", decided_by__isnull=True, decided_at__isnull=True)
-                | ~Q(status="pending")
-                & Q(decided_by__isnull=False, decided_at__isnull=False)
-                & ~Q(decided_by=F("requested_by")),
+                condition=DECIDED_BY_A_SECOND_PERSON,
             ),
             models.CheckConstraint(
                 name="adjustment_approved_names_its_transaction",
@@ -128,5 +136,67 @@ class AdjustmentRequest(models.Model):
             models.Index(name="adjustment_by_user_idx", fields=["user_id", "-id"]),
             models.Index(
                 name="adjustment_pending_idx", fields=["id"], condition=Q(status="pending")
+            ),
+        )
+
+
+class ActRequest(models.Model):
+    """An act other than an adjustment that needs a second person: pending until it is decided.
+
+    `subject` is the row that the act concerns (`transaction:ID`), `arguments` what the act takes,
+    `summary` what it does in words. One request per kind and subject is pending at a time.
+    """
+
+    class Kind(models.TextChoices):
+        """The act."""
+
+        REVERSAL = "reversal", "Reverse a transaction"
+        REFUND = "refund", "Refund a purchase"
+        PRICE = "price", "Change a price"
+        PACKAGE = "package", "Offer a package"
+
+    Status = AdjustmentRequest.Status
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    kind = models.CharField(max_length=16, choices=Kind)
+    subject = models.CharField(max_length=400)
+    user_id = user_id_field(null=True)
+    arguments = models.JSONField(default=dict)
+    summary = models.CharField(max_length=500)
+    reason = models.CharField(max_length=100, blank=True)
+    note = models.CharField(max_length=1000)
+    ticket = models.CharField(max_length=500, blank=True)
+    status = models.CharField(max_length=16, choices=Status, db_default=Status.PENDING)
+    requested_by = models.CharField(max_length=150)
+    requested_at = models.DateTimeField()
+    decided_by = models.CharField(max_length=150, null=True)  # noqa: DJ001
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = '"credits"."act_requests"'
+        constraints = (
+            models.CheckConstraint(
+                name="act_request_kind_known",
+                condition=Q(kind__in=["reversal", "refund", "price", "package"]),
+            ),
+            models.CheckConstraint(
+                name="act_request_status_known",
+                condition=Q(status__in=["pending", "approved", "rejected", "withdrawn"]),
+            ),
+            models.CheckConstraint(
+                name="act_request_is_decided_by_a_second_person",
+                condition=DECIDED_BY_A_SECOND_PERSON,
+            ),
+            models.UniqueConstraint(
+                name="act_request_pending_once",
+                fields=["kind", "subject"],
+                condition=Q(status="pending"),
+            ),
+        )
+        indexes = (
+            models.Index(
+                name="act_request_by_user_idx",
+                fields=["user_id", "-id"],
+                condition=Q(user_id__isnull=False),
             ),
         )

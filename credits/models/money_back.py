@@ -7,7 +7,7 @@ from credits.ids import new_id
 from credits.models.fields import amount_field
 
 
-class Return(models.Model):
+class MoneyBack(models.Model):
     """One refund or dispute of one payment, and its effect on the credits.
 
     The row refers to the payment intent, because a refund or dispute may be reported before the

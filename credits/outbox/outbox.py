@@ -120,4 +120,5 @@ def _failed(message: OutboxMessage, error: Exception) -> str:
 
 
 def _open(message: OutboxMessage) -> QuerySet[OutboxMessage]:
+    # If this delivery took longer than the backoff, another process may have delivered it already.
     return OutboxMessage.objects.filter(pk=message.pk, status=Status.PENDING)

@@ -94,6 +94,7 @@ def _begin(
     user_id: str, package_id: UUID, pages: Pages | None, origin: Origin, now: datetime
 ) -> Purchase:
     origin = origin.naming("purchase", package_id, "checkout" if pages else "intent")
+    # Locks the balance, so that concurrent requests with the same key wait for each other.
     ledger.ensure_balance(user_id, origin=origin)
     if known := idempotency.find(user_id, origin):
         return Purchase.objects.get(pk=known)
@@ -129,7 +130,7 @@ def _unfinished(wanted: Purchase) -> Purchase | None:
             unavailable_at__isnull=False,
             created_at__gt=wanted.created_at - OPENED_WITHIN,
         )
-        .select_for_update(skip_locked=True)
+        .select_for_update(skip_locked=True)  # locked: another request is opening it
         .first()
     )
 
@@ -177,6 +178,7 @@ def _open_for_buyer(purchase: Purchase, email: str | None, now: datetime) -> Pur
 
 @transaction.atomic
 def _open(purchase_id: UUID, customer_id: str) -> Purchase:
+    # The row stays locked during the call to Stripe, so that concurrent retries open it once.
     purchase = Purchase.objects.select_for_update().get(pk=purchase_id)
     if purchase.opened:
         return purchase

@@ -16,11 +16,11 @@ from django.db.models import Q, QuerySet
 from credits.atomicity import transaction_required
 from credits.ledger import ledger
 from credits.ledger.posting import Memo, Origin
-from credits.models import Purchase, Return, Transaction
+from credits.models import MoneyBack, Purchase, Transaction
 from credits.payments import stripe_facts
-from credits.payments.stripe_facts import MoneyBack
+from credits.payments.stripe_facts import MoneyBackReport
 
-State = Return.State
+State = MoneyBack.State
 Status = Purchase.Status
 STRIPE = Origin("stripe")
 SMALLEST = Decimal("0.0001")
@@ -31,7 +31,7 @@ logger = structlog.get_logger(__name__)
 
 
 @transaction.atomic(savepoint=False)
-def record(fact: MoneyBack, *, now: datetime) -> Purchase | None:
+def record(fact: MoneyBackReport, *, now: datetime) -> Purchase | None:
     """Record a refund or dispute, claw back or reinstate credits, and return the purchase, if any.
 
     Reports may arrive in any order, before or after the payment's own, and any number of times.
@@ -87,9 +87,9 @@ def settle(purchase: Purchase) -> None:
     purchase.save(update_fields=["status"])
 
 
-def of_purchase(purchase: Purchase) -> list[Return]:
+def of_purchase(purchase: Purchase) -> list[MoneyBack]:
     """Return the refunds and disputes of a purchase, oldest first."""
-    known = Return.objects.filter(stripe_payment_intent_id=purchase.stripe_payment_intent_id)
+    known = MoneyBack.objects.filter(stripe_payment_intent_id=purchase.stripe_payment_intent_id)
     return list(known.order_by("created_at", "pk"))
 
 
@@ -108,10 +108,10 @@ def yet_to_take(purchase: Purchase, cents: int) -> Decimal:
     return _share(purchase, gone, ROUND_DOWN) - sum(one.taken for one in standing)
 
 
-def won_without_money(*, now: datetime) -> QuerySet[Return]:
+def won_without_money(*, now: datetime) -> QuerySet[MoneyBack]:
     """Return the disputes won at least five days ago whose money was not fully reinstated."""
-    return Return.objects.filter(
-        kind=Return.Kind.DISPUTE,
+    return MoneyBack.objects.filter(
+        kind=MoneyBack.Kind.DISPUTE,
         state=State.GONE,
         stripe_status="won",
         stripe_status_since__lt=now - MONEY_COMES_BACK_WITHIN,
@@ -138,13 +138,13 @@ def lock_payment(intent_id: str) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [intent_id])
 
 
-def _row_of(fact: MoneyBack, intent_id: str, now: datetime) -> Return:
-    found = Return.objects.filter(stripe_id=fact.stripe_id).first()
+def _row_of(fact: MoneyBackReport, intent_id: str, now: datetime) -> MoneyBack:
+    found = MoneyBack.objects.filter(stripe_id=fact.stripe_id).first()
     if found is None and fact.return_id:
-        found = Return.objects.filter(
+        found = MoneyBack.objects.filter(
             pk=fact.return_id, stripe_id=None, stripe_payment_intent_id=intent_id
         ).first()
-    return found or Return(
+    return found or MoneyBack(
         kind=fact.kind,
         stripe_payment_intent_id=intent_id,
         amount_cents=fact.amount_cents,
@@ -159,7 +159,7 @@ def _row_of(fact: MoneyBack, intent_id: str, now: datetime) -> Return:
     )
 
 
-def _note_status(found: Return, fact: MoneyBack, now: datetime) -> None:
+def _note_status(found: MoneyBack, fact: MoneyBackReport, now: datetime) -> None:
     """Keep the newest status by Stripe's clock. Tie-break within a second: a final status wins."""
     at = fact.reported_at or now
     known = found.stripe_status_since
@@ -170,7 +170,7 @@ def _note_status(found: Return, fact: MoneyBack, now: datetime) -> None:
         found.stripe_status = fact.status
 
 
-def _note_movements(found: Return, fact: MoneyBack, now: datetime) -> None:
+def _note_movements(found: MoneyBack, fact: MoneyBackReport, now: datetime) -> None:
     """Merge a report into the known movements of money, independent of the order of reports.
 
     Stripe's list of a dispute's balance transactions only grows, so larger sums are newer. Once a
@@ -193,12 +193,12 @@ def _note_movements(found: Return, fact: MoneyBack, now: datetime) -> None:
         found.given_back = False  # Stripe may withdraw the money again after a reinstatement
 
 
-def _state_without_movements(found: Return, fact: MoneyBack) -> str:
-    lost = found.kind == Return.Kind.DISPUTE and found.stripe_status == "lost"
+def _state_without_movements(found: MoneyBack, fact: MoneyBackReport) -> str:
+    lost = found.kind == MoneyBack.Kind.DISPUTE and found.stripe_status == "lost"
     return State.GONE if lost else stripe_facts.further(found.state, fact.state)
 
 
-def _take(purchase: Purchase, standing: Iterable[Return]) -> None:
+def _take(purchase: Purchase, standing: Iterable[MoneyBack]) -> None:
     """Claw back the credits that these refunds and disputes have not taken yet.
 
     The sum is the rounded-down share of all withdrawn cents (`_due`), so partial refunds never take
@@ -215,11 +215,11 @@ def _take(purchase: Purchase, standing: Iterable[Return]) -> None:
             missing -= part
 
 
-def _due(purchase: Purchase, standing: Iterable[Return]) -> Decimal:
+def _due(purchase: Purchase, standing: Iterable[MoneyBack]) -> Decimal:
     return _share(purchase, sum(_cents_to_take(one) for one in standing), ROUND_DOWN)
 
 
-def _cents_to_take(one: Return) -> int:
+def _cents_to_take(one: MoneyBack) -> int:
     """Return the withdrawn cents; for money that was fully reinstated, the cents withdrawn before.
 
     Reinstated money is taken once before it is given back, so that the ledger does not depend on
@@ -228,7 +228,7 @@ def _cents_to_take(one: Return) -> int:
     return one.standing_cents or min(one.withdrawn_cents, one.amount_cents)
 
 
-def _requested_or_standing(one: Return) -> int:
+def _requested_or_standing(one: MoneyBack) -> int:
     return one.amount_cents if one.state == State.REQUESTED else one.standing_cents
 
 
@@ -238,7 +238,7 @@ def _share(purchase: Purchase, cents: int, rounding: str) -> Decimal:
     return (whole / price).quantize(SMALLEST, rounding=rounding)
 
 
-def _claw_back(purchase: Purchase, one: Return, amount: Decimal) -> None:
+def _claw_back(purchase: Purchase, one: MoneyBack, amount: Decimal) -> None:
     one.takes += 1
     one.taken += amount
     ledger.claw_back(
@@ -251,7 +251,7 @@ def _claw_back(purchase: Purchase, one: Return, amount: Decimal) -> None:
     one.save(update_fields=["takes", "taken"])
 
 
-def _give_back_excess(purchase: Purchase, standing: list[Return]) -> None:
+def _give_back_excess(purchase: Purchase, standing: list[MoneyBack]) -> None:
     """Reinstate the credits of refunds and disputes that took more than their share.
 
     `_take` then takes their share again, because a reinstatement gives back whole claw-backs only.
@@ -266,7 +266,7 @@ def _give_back_excess(purchase: Purchase, standing: list[Return]) -> None:
             _give_back(purchase, one, "Credits of a purchase, recalculated")
 
 
-def _give_back(purchase: Purchase, one: Return, text: str) -> None:
+def _give_back(purchase: Purchase, one: MoneyBack, text: str) -> None:
     taken = Transaction.objects.filter(user_id=purchase.user_id, cause__in=_causes(one))
     for entry in taken.order_by("number"):
         ledger.reinstate(entry.pk, memo=_memo(purchase, one, text), origin=STRIPE)
@@ -274,26 +274,26 @@ def _give_back(purchase: Purchase, one: Return, text: str) -> None:
     one.save(update_fields=["taken", "given_back"])
 
 
-def _causes(one: Return) -> list[str]:
+def _causes(one: MoneyBack) -> list[str]:
     first = f"{one.kind}:{one.stripe_id}"
     return [first if take == 1 else f"{first}:{take}" for take in range(1, one.takes + 1)]
 
 
-def _memo(purchase: Purchase, one: Return, text: str) -> Memo:
+def _memo(purchase: Purchase, one: MoneyBack, text: str) -> Memo:
     return Memo(
         description=text,
         metadata={"purchaseId": str(purchase.pk), "kind": one.kind, "stripeId": one.stripe_id},
     )
 
 
-def _cents_of_refunds(known: list[Return], states: set[State]) -> int:
-    refunds = (one for one in known if one.kind == Return.Kind.REFUND)
+def _cents_of_refunds(known: list[MoneyBack], states: set[State]) -> int:
+    refunds = (one for one in known if one.kind == MoneyBack.Kind.REFUND)
     return sum(one.amount_cents for one in refunds if one.state in states)
 
 
-def _status(purchase: Purchase, known: list[Return]) -> str:
+def _status(purchase: Purchase, known: list[MoneyBack]) -> str:
     disputed = {State.OPEN, State.GONE}
-    if any(one.kind == Return.Kind.DISPUTE and one.state in disputed for one in known):
+    if any(one.kind == MoneyBack.Kind.DISPUTE and one.state in disputed for one in known):
         return Status.DISPUTED
     cents = _cents_of_refunds(known, {State.GONE})
     if cents >= purchase.price_euro_cents:

@@ -203,6 +203,7 @@ def _credit_quarantined(purchase: Purchase, origin: Origin, now: datetime) -> No
     if purchase.paid or purchase.quarantined_intent is None:
         raise NotCreditable
     purchase.stripe_payment_intent_id = purchase.quarantined_intent
+    # The cause keeps the credit unique. The key belongs to the operator's request, not to it.
     _credit(purchase, origin=origin._replace(key=None), at=now, now=now)
     money_back.settle(purchase)
 
@@ -232,6 +233,7 @@ def _find(payment: Payment, rows: QuerySet[Purchase]) -> Purchase | None:
 
 def _report(payment: Payment, status: str, at: datetime) -> Purchase | None:
     purchase = _locked(payment)
+    # Reports of another payment are ignored here. If it succeeds, `complete` quarantines it.
     if purchase is None or purchase.paid or not _same_payment(purchase, payment):
         return purchase
     if purchase.status == Status.CANCELLED or _is_older(purchase, status, at):
@@ -243,6 +245,7 @@ def _report(payment: Payment, status: str, at: datetime) -> Purchase | None:
 
 
 def _is_older(purchase: Purchase, status: str, at: datetime) -> bool:
+    # A cancellation is final at Stripe, so it applies even if a newer report came first.
     if status == Status.CANCELLED or purchase.reported_at is None:
         return False
     known = (purchase.reported_at, RANKS[purchase.status])

@@ -11,12 +11,12 @@ from django.db import transaction
 from credits.errors import DomainError
 from credits.ledger import idempotency, ledger
 from credits.ledger.posting import Origin
-from credits.models import Purchase, Return
+from credits.models import MoneyBack, Purchase
 from credits.payments import money_back, stripe_api, stripe_facts
 from credits.payments.purchases import PurchaseUnknown
 from credits.payments.stripe_api import RefusedByStripe
 
-State = Return.State
+State = MoneyBack.State
 
 
 class NotRefundable(DomainError):
@@ -36,7 +36,7 @@ class ExceedsPurchase(DomainError):
 
 def refund(
     purchase_id: UUID, *, cents: int | None, reason: str, origin: Origin, now: datetime
-) -> Return:
+) -> MoneyBack:
     """Refund `cents` of a purchase through Stripe; None refunds all that is left of the payment.
 
     The request commits before Stripe is called. A replay of the idempotency key in `origin` sends
@@ -53,7 +53,7 @@ def refund(
 @transaction.atomic
 def ask(
     purchase_id: UUID, *, cents: int | None, reason: str, origin: Origin, now: datetime
-) -> Return:
+) -> MoneyBack:
     """Record the request of a refund, to be sent with `send`; see `refund`.
 
     Raises PurchaseUnknown, NotRefundable, ExceedsPurchase, IdempotencyKeyReused.
@@ -69,9 +69,9 @@ def ask(
     origin = origin.naming("refund_purchase", purchase_id, cents)
     ledger.ensure_balance(purchase.user_id, origin=origin)
     if known := idempotency.find(purchase.user_id, origin):
-        return Return.objects.get(pk=known)
-    asked = Return.objects.create(
-        kind=Return.Kind.REFUND,
+        return MoneyBack.objects.get(pk=known)
+    asked = MoneyBack.objects.create(
+        kind=MoneyBack.Kind.REFUND,
         stripe_payment_intent_id=payment,
         amount_cents=_refundable(purchase, cents),
         state=State.REQUESTED,
@@ -83,15 +83,15 @@ def ask(
     return asked
 
 
-def send(asked: Return, *, now: datetime) -> None:
+def send(asked: MoneyBack, *, now: datetime) -> None:
     """Send a requested refund to Stripe, once. Raises PaymentUnavailable, RefusedByStripe.
 
     If Stripe rejects the refund, its row and its idempotency key are deleted.
     """
-    refusal = None
+    refusal = None  # raised after the transaction, so that `_withdraw` is committed
     with transaction.atomic():
         money_back.lock_payment(asked.stripe_payment_intent_id)
-        if not Return.objects.filter(pk=asked.pk, state=State.REQUESTED).exists():
+        if not MoneyBack.objects.filter(pk=asked.pk, state=State.REQUESTED).exists():
             return
         try:
             answer = stripe_api.create_refund(asked)
@@ -104,7 +104,7 @@ def send(asked: Return, *, now: datetime) -> None:
         raise refusal
 
 
-def _withdraw(asked: Return) -> None:
+def _withdraw(asked: MoneyBack) -> None:
     purchase = Purchase.objects.get(stripe_payment_intent_id=asked.stripe_payment_intent_id)
     idempotency.delete(purchase.user_id, subject_id=asked.pk)
     asked.delete()

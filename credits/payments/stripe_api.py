@@ -21,7 +21,7 @@ from credits import http_deadline
 from credits.amounts import plain
 from credits.bulkheads import Bulkhead
 from credits.errors import DomainError
-from credits.models import Purchase, Return, StripeCustomer
+from credits.models import MoneyBack, Purchase, StripeCustomer
 
 API_VERSION = "2026-10-28.endive"
 TRY_SECONDS = 5
@@ -172,7 +172,7 @@ def create_session(purchase: Purchase) -> Object:
     return _plain(session)
 
 
-def create_refund(asked: Return) -> Object:
+def create_refund(asked: MoneyBack) -> Object:
     """Create the refund that an operator requested. Raises RefusedByStripe."""
     try:
         with _asking():
@@ -264,6 +264,7 @@ def _listed(fetch: Any, wanted: dict[str, Any]) -> Iterator[Object]:
 
 
 def _patiently(call: Any, *arguments: Any) -> Any:
+    # Only reads wait for the rate limit: a reconciliation makes many, and buyers make none.
     for wait in WAITS_FOR_RATE_LIMIT:
         try:
             with _asking():

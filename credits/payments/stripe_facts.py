@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, TypeGuard
 from uuid import UUID
 
 from credits.errors import DomainError
-from credits.models import Return
+from credits.models import MoneyBack
 
-State = Return.State
+State = MoneyBack.State
 Object = Mapping[str, Any]
 
 RETURNED_REFUNDS = {"failed", "canceled"}
@@ -48,7 +48,7 @@ class Movements(NamedTuple):
     reinstated: int
 
 
-class MoneyBack(NamedTuple):
+class MoneyBackReport(NamedTuple):
     """A refund or a dispute: its payment, its amount, and where the money is.
 
     `movements` are the sums of Stripe's balance transactions; `state` is used only without them.
@@ -122,12 +122,12 @@ def of_session(session: Object) -> Payment:
     )
 
 
-def of_refund(refund: Object, *, at: datetime | None = None) -> MoneyBack:
+def of_refund(refund: Object, *, at: datetime | None = None) -> MoneyBackReport:
     """Read a refund reported `at`. An accepted refund counts as gone until it fails."""
     status = _status(refund)
-    return MoneyBack(
+    return MoneyBackReport(
         stripe_id=name_in(refund, "id"),
-        kind=Return.Kind.REFUND,
+        kind=MoneyBack.Kind.REFUND,
         intent_id=id_in(refund, "payment_intent"),
         amount_cents=cents(refund, "amount", least=1),
         state=State.RETURNED if status in RETURNED_REFUNDS else State.GONE,
@@ -139,16 +139,16 @@ def of_refund(refund: Object, *, at: datetime | None = None) -> MoneyBack:
 
 def of_dispute(
     dispute: Object, *, at_least: str = State.OPEN, at: datetime | None = None
-) -> MoneyBack:
+) -> MoneyBackReport:
     """Read a dispute reported `at`.
 
     `at_least` is the earliest state that the event's type implies. It is used only if Stripe lists
     no balance transactions, and `RETURNED` only with the status `won`.
     """
     status = _status(dispute)
-    return MoneyBack(
+    return MoneyBackReport(
         stripe_id=name_in(dispute, "id"),
-        kind=Return.Kind.DISPUTE,
+        kind=MoneyBack.Kind.DISPUTE,
         intent_id=id_in(dispute, "payment_intent"),
         amount_cents=cents(dispute, "amount", least=1),
         state=_state_without_movements(status, at_least),
@@ -166,7 +166,7 @@ def needs_refunds(dispute: Object) -> bool:
     return _status(dispute) == "lost" or moved.reinstated < moved.withdrawn
 
 
-def without_unconfirmed_return(fact: MoneyBack) -> MoneyBack:
+def without_unconfirmed_return(fact: MoneyBackReport) -> MoneyBackReport:
     """Return the report of a lost dispute with its full amount still withdrawn.
 
     The buyer keeps the amount of a lost dispute. If Stripe reinstated a part to us, the reason is a

@@ -101,6 +101,7 @@ def _sum_day(day: date, *, wait: bool) -> bool:
     start = datetime.combine(day, time(), UTC)
     values = {"date": day, "start": start, "end": start + ONE_DAY}
     DailyRevenue.objects.bulk_create([DailyRevenue(date=day)], ignore_conflicts=True)
+    # The lock of this row is the lock of the day's sums.
     row = DailyRevenue.objects.filter(pk=day).select_for_update(skip_locked=not wait)
     if row.first() is None:
         return False

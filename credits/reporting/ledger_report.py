@@ -77,7 +77,7 @@ class Sum(NamedTuple):
         return Sum(self.entries + other.entries, self.credits + other.credits)
 
 
-class Moment(NamedTuple):
+class Standing(NamedTuple):
     """All users' credits at one time: posted, the held part of it, and those in open gift codes."""
 
     posted: Decimal
@@ -98,9 +98,9 @@ class Report(NamedTuple):
     """A month's report: opening, movements by name, closing, and usage by app and operation."""
 
     month: date
-    opening: Moment
+    opening: Standing
     movements: dict[str, Sum]
-    closing: Moment
+    closing: Standing
     usage: list[Use]
 
     @property
@@ -138,9 +138,11 @@ def of_month(month: date, *, now: datetime) -> Report:
     in_gifts = _in_gifts(facts.before)
     return Report(
         start.date(),
-        Moment(_credits(facts.before), held_before, in_gifts),
+        Standing(_credits(facts.before), held_before, in_gifts),
         _movements(facts.within),
-        Moment(facts.posted - _credits(facts.after), held_now, in_gifts + _in_gifts(facts.within)),
+        Standing(
+            facts.posted - _credits(facts.after), held_now, in_gifts + _in_gifts(facts.within)
+        ),
         _usage(facts.within, facts.refunds),
     )
 

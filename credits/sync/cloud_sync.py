@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Min, QuerySet
 
 from credits import catalogue, due_rows
-from credits.due_rows import Work
+from credits.due_rows import DueWork
 from credits.errors import DomainError
 from credits.ledger import idempotency, ledger
 from credits.ledger.posting import InsufficientCredits, Memo, Origin, Priced
@@ -84,6 +84,7 @@ def activate(
     """
     origin = origin.naming("sync.activate", interval)
     subscription = _made(user_id, now)
+    # A replay is answered before the state is checked, because the first request changed the state.
     if known := idempotency.find(user_id, origin):
         return _replayed(subscription, known)
     if subscription.gifted:
@@ -158,6 +159,7 @@ def revoke(user_id: str, *, now: datetime) -> SyncSubscription:
         return subscription or status(user_id)
     subscription.gifted_at = None
     subscription.gifted_by = None
+    # If the paid period ended during the gift, sync ends too: a charge now would be unexpected.
     subscription.renews = subscription.renews and _end(subscription) > now
     _save(subscription, now)
     return subscription
@@ -170,7 +172,7 @@ def renew_due(*, now: datetime, limit: int) -> Iterator[str]:
     transaction. `due_rows.settle_each` explains `skipped` and `failed`. Any number of processes may
     run this at the same time.
     """
-    work = Work(RENEW_JOB, _due(now), "paid_until", partial(_renew, now=now))
+    work = DueWork(RENEW_JOB, _due(now), "paid_until", partial(_renew, now=now))
     return (settled.outcome for settled in due_rows.settle_each(work, now=now, limit=limit))
 
 

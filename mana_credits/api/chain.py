@@ -1,7 +1,7 @@
-"""The short chain of API requests: no middleware of pages or of the back office runs for them.
+"""The middleware chain of API requests, which skips that of pages and of the back office.
 
-What those would do for an answer of the API is done here at once: the headers of Django's security
-middleware, which are the same for every answer, CORS, and the length.
+It does the parts that API responses need: the headers of Django's security middleware, CORS, and
+the Content-Length.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ PREFIX = "/api/"
 
 
 def answer_api(get_response: View) -> View:
-    """Answer requests of the API; pass all others on to the middleware of pages."""
+    """Answer API requests. Pass all others on to the middleware of pages."""
     answer_short = CorsMiddleware(cast("View", convert_exception_to_response(_answer)))
     security_headers = {secure: _security_headers(secure=secure) for secure in (False, True)}
 
@@ -40,7 +40,7 @@ def answer_api(get_response: View) -> View:
 
 
 def _answer(request: HttpRequest) -> HttpResponseBase:
-    """Call the view; raise DisallowedHost for a host that is not ours."""
+    """Call the view. Raises DisallowedHost for an unknown host."""
     malformed = encoding.error_for(request)
     if malformed:
         return malformed
@@ -56,9 +56,9 @@ _static_routes: dict[str, ResolverMatch] = {}
 
 
 def _resolve(path: str) -> ResolverMatch:
-    """Return the view of a path; the patterns are searched once for each route without parameters.
+    """Return the view of a path. Routes without parameters are cached.
 
-    Every path has one: the last pattern answers 404.
+    Every path has a view: the last URL pattern answers 404.
     """
     known = _static_routes.get(path)
     if known:
@@ -70,7 +70,7 @@ def _resolve(path: str) -> ResolverMatch:
 
 
 def _security_headers(*, secure: bool) -> list[tuple[str, str]]:
-    """Return the headers that Django's middleware adds to an answer over HTTPS or HTTP."""
+    """Return the headers of Django's security middleware, for HTTPS or HTTP."""
     request = HttpRequest()
     request.is_secure = lambda: secure  # type: ignore[method-assign]
     response = HttpResponse()

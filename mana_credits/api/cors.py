@@ -1,4 +1,4 @@
-"""CORS: what a browser may read of an answer to a page of another origin."""
+"""CORS headers: which other origins may read a response in a browser."""
 
 from collections.abc import Awaitable
 from typing import cast

@@ -1,4 +1,4 @@
-"""Paths and queries that are not UTF-8 are refused before any view sees them."""
+"""Rejecting paths and queries that are not UTF-8, before any view."""
 
 import re
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def require_utf8(
 
 
 def error_for(request: HttpRequest) -> HttpResponse | None:
-    """Return the response to a path or a query that is not UTF-8, or None.
+    """Return the error response for a path or query that is not UTF-8, else None.
 
     Django replaces an invalid byte of a path with the text `%FF`. A path that contains this text
     (sent as `%25FF`) is therefore rejected too: the two cannot be told apart.

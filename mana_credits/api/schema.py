@@ -82,20 +82,20 @@ _generating = Lock()
 
 
 def document(renderer: type[BaseRenderer]) -> Document:
-    """Return the schema in one format. It is generated once per process: that takes a second."""
+    """Return the schema in one format. Generating it takes a second, once per process."""
     with _generating:
-        return _generated(renderer)
+        return _generated(renderer)  # type: ignore[arg-type]
 
 
 @cache
 def _generated(renderer: type[BaseRenderer]) -> Document:
     schema = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
-    text: bytes = renderer().render(schema)
+    text = cast("bytes", renderer().render(schema))
     return Document(text, f'"{hashlib.sha256(text).hexdigest()[:32]}"')
 
 
 class SchemaView(ErrorsInJSON):
-    """The schema, as YAML or JSON; the same for everybody until the next release."""
+    """The schema as YAML or JSON. It changes only with a release."""
 
     schema = None
     authentication_classes = []
@@ -104,7 +104,7 @@ class SchemaView(ErrorsInJSON):
     renderer_classes = [OpenApiYamlRenderer, OpenApiJsonRenderer]
 
     def get(self, request: Request) -> HttpResponseBase:
-        """Return the schema, or 304 if the caller has it."""
+        """Return the schema, or 304 if the caller's copy is current."""
         renderer, kind = request.accepted_renderer, request.accepted_media_type
         text, etag = document(type(renderer))
         response = HttpResponse(
@@ -112,7 +112,7 @@ class SchemaView(ErrorsInJSON):
             content_type=f"{kind}; charset={renderer.charset}" if renderer.charset else kind,
             headers={
                 "ETag": etag,
-                "Cache-Control": "no-cache",  # a copy may be kept, and is asked about each time
+                "Cache-Control": "no-cache",  # a copy may be cached but must be revalidated
                 "Content-Disposition": f'inline; filename="mana-credits.{renderer.format}"',
             },
         )

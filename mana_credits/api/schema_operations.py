@@ -9,7 +9,7 @@ from rest_framework.permissions import IsAuthenticated
 
 from credits.api.openapi import Description
 from credits.api.serializers import APP_ID_LENGTH
-from credits.api.wire_fields import Label, Text, UserId, Uuid
+from credits.api.wire_fields import ShortTextField, Text, UserId, Uuid
 from credits.api.wire_serializers import KEY_LENGTH, KeyedSerializer
 from internal_api.authentication import HasScope
 from mana_credits.api import schema_refusals
@@ -33,13 +33,13 @@ REQUEST_ID = OpenApiParameter(
     description="The caller's name for the request, for the logs of both sides: up to 128 letters,"
     " digits and `._:-`. Any other is replaced.",
 )
-IDEMPOTENCY_KEY = Label(
+IDEMPOTENCY_KEY = ShortTextField(
     max_length=KEY_LENGTH,
     allow_blank=True,
     help_text="The caller's name for the request, unique per user: with the same key the request"
     " takes effect once. The body's `idempotencyKey` is the same; two different ones are refused.",
 )
-APP_ID = Label(
+APP_ID = ShortTextField(
     max_length=APP_ID_LENGTH,
     allow_blank=True,
     help_text="The calling service's name for itself. It is recorded as the actor,"

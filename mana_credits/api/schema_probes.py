@@ -1,4 +1,4 @@
-"""The probes in the OpenAPI schema: plain views of Django, which the library does not see."""
+"""The probes in the OpenAPI schema: plain Django views, which drf-spectacular does not find."""
 
 from typing import Any
 

@@ -62,7 +62,7 @@ def verify(token: str) -> User:
 
 
 def _decode(token: str) -> tuple[jwt.PyJWK, dict[str, Any]]:
-    """Return the key that signed the token, and its claims."""
+    """Return the signing key and the claims of a token."""
     try:
         key = key_ring.find(jwt.get_unverified_header(token).get("kid"))
         if key is None:
@@ -87,5 +87,8 @@ def _invalid() -> AuthenticationFailed:
 
 
 def _text(claims: dict[str, Any], name: str) -> str | None:
+    """Return a claim that is a text; None for one with lone surrogates, which UTF-8 has not."""
     value = claims.get(name)
-    return value if isinstance(value, str) and value else None
+    if not isinstance(value, str) or any("\ud800" <= one <= "\udfff" for one in value):
+        return None
+    return value or None

@@ -1,7 +1,7 @@
-"""Tokens whose signatures were verified a moment ago.
+"""A cache of recently verified tokens.
 
-Clients send the same token with every request, and verifying an Ed25519 signature takes longer
-than reading a balance.
+Clients send the same token with every request, and verifying an Ed25519 signature takes longer than
+reading a balance.
 """
 
 import time
@@ -19,7 +19,7 @@ LARGEST_COUNT = 2000  # a few MB per process
 
 
 class Verified(NamedTuple):
-    """The user of a token, the key that signed it, and when it expires, in seconds (Unix time)."""
+    """The user of a token, its signing key, and its expiry in Unix seconds."""
 
     user: User
     key: jwt.PyJWK
@@ -27,10 +27,10 @@ class Verified(NamedTuple):
 
 
 class VerifiedTokens:
-    """Up to LARGEST_COUNT tokens, each for KEPT_SECONDS.
+    """Caches up to LARGEST_COUNT tokens for KEPT_SECONDS each.
 
-    A token counts only until it expires, and only while its key is on the key ring. The key ring
-    makes new keys with each fetch, so a fetch also ends what was verified with the keys before it.
+    A token is valid only until it expires, and only while its key is on the key ring. Each fetch
+    creates new key objects, so a fetch also invalidates tokens verified with the previous ones.
     """
 
     def __init__(self, key_ring: KeyRing) -> None:
@@ -39,7 +39,7 @@ class VerifiedTokens:
         self._lock = Lock()
 
     def find(self, demands: Hashable) -> User | None:
-        """Return the user of a token that met these demands; None if it has to be verified."""
+        """Return the user of a cached token, or None if the token must be verified."""
         found = self._known.get(demands)
         if found is None:
             return None
@@ -49,7 +49,7 @@ class VerifiedTokens:
         return user if self._key_ring.find(key.key_id) is key else None
 
     def keep(self, demands: Hashable, verified: Verified) -> None:
-        """Remember that a token met these demands, which hold the token itself."""
+        """Cache a verified token under `demands`, which include the token itself."""
         with self._lock:
             self._known.pop(demands, None)
             if len(self._known) >= LARGEST_COUNT:

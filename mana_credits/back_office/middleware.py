@@ -15,7 +15,8 @@ from django.utils.deprecation import MiddlewareMixin
 from django_otp.middleware import OTPMiddleware as Otp
 
 PREFIX = "/admin/"
-# Unfold writes its colours and some widths into the page: styles may be inline, scripts never.
+# Unfold writes colours and widths into the page, so inline styles are allowed. Inline scripts are
+# not.
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; script-src 'self'; object-src 'none'; "
     "style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -34,7 +35,7 @@ class OnlyBackOffice:
 
 
 class PolicyMiddleware(OnlyBackOffice, MiddlewareMixin):
-    """What browsers may run and load, on every answer: the log-in and pages of errors too."""
+    """Sets the Content-Security-Policy of every response, including errors and the log-in."""
 
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase

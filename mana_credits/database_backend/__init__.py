@@ -1,1 +1,1 @@
-"""Django's backend for PostgreSQL, whose threads keep their connections from request to request."""
+"""A PostgreSQL backend for Django whose threads keep connections between requests."""

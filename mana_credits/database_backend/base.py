@@ -1,4 +1,4 @@
-"""The backend itself; Django looks for it in a module of this name."""
+"""The backend. Django requires this module name."""
 
 import select
 import time
@@ -9,11 +9,12 @@ from django.db.backends.postgresql import base
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """A thread's connection, which goes back to the pool after DATABASE_KEPT_SECONDS.
+    """A thread's connection, which returns to the pool after DATABASE_KEPT_SECONDS.
 
-    Django gives a connection back after each request; to take one again, with its autocommit mode
-    and signals, costs as much as to read a balance. The pool stays the bound of a process and
-    replaces what breaks. With fewer places than threads nothing may be kept: settings, 0 seconds.
+    By default, Django returns a connection after each request. Taking one again, with its
+    autocommit mode and signals, costs as much as reading a balance. The pool still limits the
+    connections of a process and replaces broken ones. The setting must be 0 if the pool has fewer
+    connections than the process has threads.
     """
 
     def connect(self) -> None:
@@ -22,15 +23,15 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.close_at: float | None = time.monotonic() + settings.DATABASE_KEPT_SECONDS
 
     def close_if_unusable_or_obsolete(self) -> None:
-        """Give back a connection that is old, or that the server has closed meanwhile."""
+        """Return a connection to the pool if it is too old or closed by the server."""
         if self.connection is not None and _was_closed(self.connection):
-            self.connection.close()  # so that the pool does not lend it again
+            self.connection.close()  # a closed connection is discarded by the pool
             self.close()
         super().close_if_unusable_or_obsolete()
 
 
 def _was_closed(connection: Any) -> bool:
-    """Tell whether there is something to read although nothing was asked: the end, or an error."""
+    """Return whether the socket is readable without a query: closed, or an error."""
     if connection.closed:
         return True
     poll = select.poll()

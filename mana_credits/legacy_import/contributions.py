@@ -118,7 +118,7 @@ TABLES = (
 )
 
 
-class Part(NamedTuple):
+class ImportContribution(NamedTuple):
     """An app's contribution to the import.
 
     The SQL in `entries` runs once, after the entries are known and before they are posted. The SQL

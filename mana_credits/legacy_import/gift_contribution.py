@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from mana_credits.legacy_import.contributions import Part
+from mana_credits.legacy_import.contributions import ImportContribution
 from mana_credits.legacy_import.source import Table
 
 SQL = Path(__file__).resolve().parent / "sql" / "gifts"
 
-PART = Part(
+PART = ImportContribution(
     tables=(
         Table(
             "gifts.gift_codes",

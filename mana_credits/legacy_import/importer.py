@@ -15,10 +15,10 @@ from django.db.backends.utils import CursorWrapper
 
 from credits.ledger.reservations import DEFAULT_TTL
 from mana_credits.legacy_import import gift_contribution, source
-from mana_credits.legacy_import.contributions import TABLES, Part
+from mana_credits.legacy_import.contributions import TABLES, ImportContribution
 
 SQL = Path(__file__).resolve().parent / "sql" / "credits"
-PARTS: tuple[Part, ...] = (gift_contribution.PART,)
+PARTS: tuple[ImportContribution, ...] = (gift_contribution.PART,)
 # Key of the advisory lock that allows one import at a time; the number is arbitrary.
 LOCK = 8_001_923
 LOCK_WAIT = "60s"
@@ -80,7 +80,7 @@ class Finding(NamedTuple):
     credits: Any = None
 
 
-class Work(NamedTuple):
+class ImportStage(NamedTuple):
     """A stage of posting: the unit, the total, and an iterator over the increments."""
 
     unit: str
@@ -131,14 +131,14 @@ def findings() -> Iterator[Finding]:
     yield from map(Finding._make, _rows(query))
 
 
-def work(*, batch_size: int, now: datetime) -> Iterator[Work]:
+def work(*, batch_size: int, now: datetime) -> Iterator[ImportStage]:
     """Yield the stages of the import. Iterating over a stage's steps posts its rows."""
     _run(SQL / "packages.sql")
     (total,) = _row("SELECT count(*) FROM legacy_entries WHERE NOT here")
-    yield Work("transactions", total, _post(batch_size, now))
+    yield ImportStage("transactions", total, _post(batch_size, now))
     for part in PARTS:
         (total,) = _row(f"SELECT count(*) FROM {part.numbered}")  # noqa: S608
-        yield Work(part.unit, total, _bring(part, batch_size))
+        yield ImportStage(part.unit, total, _bring(part, batch_size))
 
 
 def users() -> Iterator[str]:
@@ -186,7 +186,7 @@ def _post(batch_size: int, now: datetime) -> Iterator[int]:
         yield posted
 
 
-def _bring(part: Part, batch_size: int) -> Iterator[int]:
+def _bring(part: ImportContribution, batch_size: int) -> Iterator[int]:
     (last,) = _row(f"SELECT count(*) FROM {part.numbered}")  # noqa: S608
     for first in range(1, last + 1, batch_size):
         end = min(first + batch_size - 1, last)

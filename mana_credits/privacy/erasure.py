@@ -14,17 +14,18 @@ from credits.ledger import ledger, reservations
 from credits.ledger.posting import Origin
 from credits.ledger.reservations import ReservationCommitted, ReservationExpired
 from credits.models import (
+    ActRequest,
     AdjustmentRequest,
     Balance,
     CheckedBalance,
     ErasureRequest,
     IdempotencyKey,
     JobRun,
+    MoneyBack,
     OutboxMessage,
     PostponedRow,
     Purchase,
     Reservation,
-    Return,
     StaffAction,
     StripeCustomer,
     SyncSubscription,
@@ -210,7 +211,9 @@ def _strip_what_is_told(person: Person) -> Counter[str]:
 def _strip_purchases(person: Person) -> Counter[str]:
     purchases = Purchase.objects.filter(user_id=person.id)
     payments = purchases.values("stripe_payment_intent_id")
-    explained = Return.objects.filter(stripe_payment_intent_id__in=payments, reason__isnull=False)
+    explained = MoneyBack.objects.filter(
+        stripe_payment_intent_id__in=payments, reason__isnull=False
+    )
     return Counter(
         {
             "refunds": explained.update(reason=""),
@@ -237,10 +240,13 @@ def _strip_purchases(person: Person) -> Counter[str]:
 def _strip_staff(person: Person) -> Counter[str]:
     """Blank the texts of operators' acts about the person. Their actor, action and time stay."""
     asked = AdjustmentRequest.objects.filter(user_id=person.id)
+    wanted = ActRequest.objects.filter(user_id=person.id)
     acts = StaffAction.objects.filter(Q(user_id=person.id) | Q(note__contains=person.id))
     return Counter(
         {
             "pending adjustments": asked.filter(status="pending").delete()[0],
+            "acts that waited": wanted.filter(status="pending").delete()[0],
+            "requested acts": wanted.update(user_id=person.pseudonym, note="", ticket=""),
             "adjustments": asked.update(user_id=person.pseudonym, note="", ticket=""),
             "staff actions": acts.update(
                 user_id=Case(

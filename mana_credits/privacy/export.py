@@ -12,13 +12,14 @@ from django.db.models import QuerySet
 
 from credits.ledger import books
 from credits.models import (
+    ActRequest,
     AdjustmentRequest,
     Balance,
     IdempotencyKey,
+    MoneyBack,
     OutboxMessage,
     Purchase,
     Reservation,
-    Return,
     StaffAction,
     StripeCustomer,
     SyncSubscription,
@@ -57,7 +58,7 @@ def _sections(user_id: str) -> Sections:
     own = {"user_id": user_id}
     purchases = Purchase.objects.filter(**own).order_by("number")
     payments = purchases.values("stripe_payment_intent_id")
-    returns = Return.objects.filter(stripe_payment_intent_id__in=payments)
+    returns = MoneyBack.objects.filter(stripe_payment_intent_id__in=payments)
     sections: Sections = {
         "balances": Balance.objects.filter(**own).values(),
         "transactions": Transaction.objects.filter(**own).order_by("number").values(),
@@ -71,6 +72,9 @@ def _sections(user_id: str) -> Sections:
         "adjustments": AdjustmentRequest.objects.filter(**own)
         .order_by("pk")
         .values("amount", "reason", "note", "status", "requested_at", "decided_at"),
+        "requested_acts": ActRequest.objects.filter(**own)
+        .order_by("pk")
+        .values("kind", "summary", "note", "status", "requested_at", "decided_at"),
         "staff_actions": StaffAction.objects.filter(**own).order_by("pk").values(*_impersonal()),
         "messages": OutboxMessage.objects.filter(**own).order_by("created_at").values(),
     }

@@ -1,4 +1,4 @@
-"""Operators' browsers."""
+"""Fixtures: browsers of logged-in operators."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from tests.back_office.operators import browser
 
 @pytest.fixture(autouse=True)
 def one_factor(settings: Any) -> None:
-    """Let operators in without a second factor, and pages be rendered without collected files."""
+    """Disable the second factor, and render pages without collected static files."""
     settings.ADMIN_REQUIRE_2FA = False
     settings.STORAGES = {
         **settings.STORAGES,
@@ -20,23 +20,23 @@ def one_factor(settings: Any) -> None:
 
 @pytest.fixture
 def sam(db: None) -> Client:
-    """Support, logged in."""
+    """Return the browser of a support operator."""
     return browser("sam")
 
 
 @pytest.fixture
 def fiona(db: None) -> Client:
-    """Finance, logged in."""
+    """Return the browser of a finance operator."""
     return browser("fiona")
 
 
 @pytest.fixture
 def amir(db: None) -> Client:
-    """An auditor, logged in."""
+    """Return the browser of an auditor."""
     return browser("amir")
 
 
 @pytest.fixture
 def ada(db: None) -> Client:
-    """An administrator, logged in."""
+    """Return the browser of an administrator."""
     return browser("ada")

@@ -1,4 +1,4 @@
-"""Operators at work: each role's browser, and the forms that they send."""
+"""Helpers for operators: the browser of each role, and the forms that they submit."""
 
 from typing import Any
 from uuid import UUID, uuid4
@@ -19,14 +19,14 @@ WHY = Why(reason="asked", note="Wrote to us")
 
 
 def operator(name: str) -> Operator:
-    """Return the demo operator of this name, with what the role may do."""
+    """Return the demo operator of this name, with the permissions of their role."""
     user, _ = User.objects.get_or_create(username=name, defaults={"is_staff": True})
     user.groups.add(Group.objects.get(name=ROLES[name]))
     return Operator(name, User.objects.get(pk=user.pk).has_perm)
 
 
 def browser(name: str) -> Client:
-    """Return the browser of an operator who has logged in."""
+    """Return the browser of a logged-in operator."""
     operator(name)
     client = Client()
     client.force_login(
@@ -36,6 +36,6 @@ def browser(name: str) -> Client:
 
 
 def form(key: UUID | None = None, **fields: Any) -> dict[str, Any]:
-    """Return a confirmed form under `key`."""
+    """Return the data of a confirmed form with this key."""
     usual = {"key": str(key or uuid4()), "confirmed": "1", "note": "Wrote to us", "ticket": ""}
     return {**usual, **fields}

@@ -1,4 +1,4 @@
-"""Balances are corrected alone up to a limit, and by two people above it."""
+"""Adjustments: one operator suffices up to a limit, two are needed above it."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,13 +14,10 @@ from credits.ledger import ledger
 from credits.ledger.posting import ExceedsOriginal, Memo, Origin, UserUnknown
 from credits.models import AdjustmentRequest, StaffAction, Transaction
 from mana_credits.back_office.acts import balance_adjustments
+from mana_credits.back_office.acts.act_requests import RequestDecided
 from mana_credits.back_office.acts.audit import AlreadyDone, NoteMissing, NotPermitted, Why
-from mana_credits.back_office.acts.balance_adjustments import (
-    AlreadyReversed,
-    OwnRequest,
-    ReasonUnknown,
-    RequestDecided,
-)
+from mana_credits.back_office.acts.balance_adjustments import AlreadyReversed, ReasonUnknown
+from mana_credits.back_office.acts.second_person import OwnRequest
 from tests.api import at_once
 from tests.back_office.operators import browser, form, operator
 from tests.factories import give, hold, spend
@@ -371,7 +368,7 @@ def test_support_reverses_nothing(sam: Client) -> None:
         "SET LOCAL credits.erasing = 'on'; UPDATE credits.staff_actions SET operator = 'x'",
     ],
 )
-def test_what_operators_did_cannot_be_changed(verb: str) -> None:
+def test_audit_records_cannot_be_changed(verb: str) -> None:
     give("alice", 10)
     adjust("sam", 1)
 

@@ -1,4 +1,4 @@
-"""Charts say the right numbers at the right height."""
+"""Charts show the right numbers with bars of the right height."""
 
 from decimal import Decimal
 

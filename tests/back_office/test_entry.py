@@ -1,4 +1,4 @@
-"""Who gets into the back office, and under which conditions."""
+"""Access to the back office: log-in, second factor, sessions."""
 
 import re
 from datetime import timedelta
@@ -54,7 +54,7 @@ def test_without_one_every_page_leads_to_the_log_in() -> None:
     assert answer["Location"] == "/admin/login/?next=/admin/account/%3Fuser%3Dalice"
 
 
-def test_who_is_no_operator_is_not_let_in() -> None:
+def test_a_user_without_staff_status_is_refused() -> None:
     User.objects.create_user("sam", password=PASSWORD)
     client = Client()
 
@@ -174,7 +174,7 @@ def test_it_is_required_unless_a_developer_says_otherwise() -> None:
 
 
 def later(**since: float) -> Any:
-    """Let a session's clock go this far ahead."""
+    """Advance a session's clock by this time."""
     return patch("django.utils.timezone.now", return_value=timezone.now() + timedelta(**since))
 
 

@@ -1,4 +1,4 @@
-"""What operators do about gifts, and what it does to the credits."""
+"""Operators' acts on gifts and their effect on credits."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal

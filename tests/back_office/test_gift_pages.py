@@ -1,4 +1,4 @@
-"""Gifts in the back office: who sees what of them, and who may act."""
+"""Gifts in the back office: what each role sees and may do."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Operators look after reservations, subscriptions, messages and Stripe's events."""
+"""Operators' acts on reservations, subscriptions, messages and Stripe events."""
 
 import json
 from collections.abc import Callable
@@ -145,7 +145,7 @@ def test_the_domain_wants_words_and_each_key_once() -> None:
 
 
 @pytest.mark.parametrize("act", ["reservation", "give", "revoke"])
-def test_what_is_so_already_is_refused_and_not_recorded(act: str) -> None:
+def test_an_act_on_an_object_in_the_requested_state_is_refused_and_not_recorded(act: str) -> None:
     make, _ = ACTS[act]
     page, address, happened = make()
     fiona = browser("fiona")

@@ -1,4 +1,4 @@
-"""Wrong passwords are slowed down, a flood of log-ins stops nobody else, names cannot be locked."""
+"""Log-in limits: delays after wrong passwords, and no lock-out by strangers."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +28,7 @@ HOME = "192.0.2.1"
 
 
 class Clock:
-    """The time for the log-in and for what counts wrong passwords."""
+    """A clock for the log-in and for the count of wrong passwords."""
 
     def __init__(self) -> None:
         self.now = timezone.now()
@@ -50,7 +50,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def sam(db: None) -> User:
-    """An operator with a password."""
+    """Return an operator with a password."""
     operator("sam")
     user = User.objects.get(username="sam")
     user.set_password(PASSWORD)
@@ -131,7 +131,7 @@ def test_all_addresses_of_a_network_of_ipv6_count_as_one(db: None) -> None:
     statuses = [log_in(f"2001:db8::{index}", "x", f"n{index}").status_code for index in range(21)]
 
     assert statuses == [200] * 20 + [429]
-    assert log_in("2001:db8:0:1::1", "x", "n").status_code == 200
+    assert log_in("2001:db8:0:100::1", "x", "n").status_code == 200
 
 
 @pytest.mark.parametrize("length", [151, 256, 10_000])

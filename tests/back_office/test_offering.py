@@ -1,4 +1,4 @@
-"""Operators change prices and packages and decide about purchases in quarantine."""
+"""Operators' changes of prices and packages, and decisions about quarantined purchases."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -30,6 +30,13 @@ PACKAGE: dict[str, Any] = {
     "sort_order": "2",
 }
 Given = tuple[str, str, dict[str, Any], Callable[[], bool]]
+
+
+@pytest.fixture(autouse=True)
+def one_person(settings: Any) -> None:
+    """Let one operator set any price alone."""
+    settings.ADMIN_PRICE_FACTOR = Decimal(1_000_000)
+    settings.ADMIN_LEAST_CENTS_PER_CREDIT = Decimal(0)
 
 
 def price() -> Given:

@@ -1,4 +1,4 @@
-"""Administrators look after the accounts of the staff, each change on record."""
+"""Administrators manage staff accounts; each change is recorded."""
 
 from typing import Any
 from uuid import uuid4
@@ -75,7 +75,7 @@ def test_roles_change_and_say_from_what_to_what(ada: Client, sam: Client) -> Non
     assert (record.before, record.after) == ({"roles": "Support"}, {"roles": "Auditor, Finance"})
 
 
-def test_whoever_is_deactivated_is_out_at_once(ada: Client, sam: Client) -> None:
+def test_a_deactivated_operator_is_logged_out_at_once(ada: Client, sam: Client) -> None:
     assert sam.get("/admin/").status_code == 200
 
     ada.post("/admin/staff/deactivate/?name=sam", form())
@@ -150,7 +150,7 @@ def test_refusals_have_names(sam: Client) -> None:
         operator_accounts.set_password(ada, "sam", "sam", key=uuid4())
 
 
-def test_unknown_roles_are_none() -> None:
+def test_unknown_roles_are_ignored() -> None:
     made = operator_accounts.create(
         operator("ada"), "nina", email="", chosen=["Root"], password=PASSWORD, key=uuid4()
     )

@@ -1,4 +1,4 @@
-"""What the lists ask of the database: the same number of queries for many rows as for few."""
+"""Lists make the same number of queries for many rows as for few."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Operators refund purchases: who may, once, through Stripe, with the debt that it may leave."""
+"""Operators' refunds: permission, once per form, through Stripe, with a possible debt."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -10,7 +10,7 @@ import pytest
 
 from credits.errors import DomainError
 from credits.ledger import ledger
-from credits.models import Purchase, Return, StaffAction
+from credits.models import MoneyBack, Purchase, StaffAction
 from credits.payments import money_back
 from credits.payments.refund_requests import ExceedsPurchase
 from credits.payments.stripe_api import PaymentUnavailable, RefusedByStripe
@@ -30,8 +30,8 @@ NOW = datetime.now(UTC)
 MINUS = "\N{MINUS SIGN}"
 
 
-def answered(asked: Return) -> dict[str, Any]:
-    """Return what Stripe says to a refund that went through."""
+def answered(asked: MoneyBack) -> dict[str, Any]:
+    """Return Stripe's response to a successful refund."""
     return {
         "id": f"re_{uuid4().hex}",
         "object": "refund",
@@ -42,9 +42,15 @@ def answered(asked: Return) -> dict[str, Any]:
     }
 
 
+@pytest.fixture(autouse=True)
+def no_limit(settings: Any) -> None:
+    """Let one operator refund everything alone."""
+    settings.ADMIN_ADJUST_LIMIT = settings.ADMIN_ADJUST_LIMIT_TOTAL = Decimal(1_000_000)
+
+
 @pytest.fixture
 def stripe_says() -> Any:
-    """A Stripe that refunds whatever it is asked for."""
+    """Return a Stripe that accepts every refund."""
     with patch("credits.payments.stripe_api.create_refund", side_effect=answered) as said:
         yield said
 
@@ -86,7 +92,7 @@ def test_a_preview_moves_nothing_and_tells_of_the_debt(stripe_says: Any) -> None
     assert f"100 → <strong>{MINUS}400</strong>" in answer
     assert "400 of 500 credits bought" in answer
     assert "goes below zero" in answer
-    assert not Return.objects.exists()
+    assert not MoneyBack.objects.exists()
     assert not stripe_says.called
 
 
@@ -111,7 +117,7 @@ def test_support_and_auditors_look_and_do_not_refund(name: str, stripe_says: Any
 
     assert (looked.status_code, refused.status_code) == (200, 403)
     assert "Refund purchase" not in looked.content.decode()
-    assert not Return.objects.exists()
+    assert not MoneyBack.objects.exists()
     assert not stripe_says.called
 
 
@@ -165,7 +171,7 @@ def test_without_stripe_a_refund_stays_requested_and_is_sent_again() -> None:
         told = fiona.post(
             f"{page_of(purchase)}refund/", form(amount="5.00", reason="fault"), follow=True
         ).content.decode()
-    asked = Return.objects.get()
+    asked = MoneyBack.objects.get()
     assert "Stripe could not be reached: 5.00 € stay requested" in told
     assert "Send again" in told
     assert (asked.state, available(purchase)) == ("requested", 1000)
@@ -199,7 +205,7 @@ def test_what_stripe_refuses_leaves_no_refund_and_a_word_in_the_trail() -> None:
     ):
         interventions.refund_purchase(fiona, purchase, 499, why=WHY, key=uuid4(), now=NOW)
 
-    assert not Return.objects.exists()
+    assert not MoneyBack.objects.exists()
     assert available(purchase) == 500
     assert [one.after for one in StaffAction.objects.order_by("pk")] == [
         {"requested_cents": 499},
@@ -225,7 +231,7 @@ def test_a_refund_needs_a_reason_a_note_and_money_that_is_left(
     with pytest.raises(refusal):
         interventions.refund_purchase(fiona, purchase, cents, why=why, key=uuid4(), now=NOW)
 
-    assert not Return.objects.exists()
+    assert not MoneyBack.objects.exists()
     assert not StaffAction.objects.exists()
 
 

@@ -1,4 +1,4 @@
-"""Every page of the back office: who sees it, and who is refused."""
+"""Every page of the back office: which roles may see it."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import URLPattern, URLResolver
 
-from credits.models import AdjustmentRequest, OutboxMessage, Return, StaffAction
+from credits.models import ActRequest, AdjustmentRequest, MoneyBack, OutboxMessage, StaffAction
 from credits.outbox import outbox
 from gifts import campaigns
 from gifts.campaigns import Plan
@@ -37,7 +37,7 @@ MONEY = {"fiona", "ada"}
 PAGES = {
     **dict.fromkeys(
         (
-            *("index", "search_accounts", "account", "transaction", "adjustments"),
+            *("index", "search_accounts", "account", "transaction", "adjustments", "withdraw"),
             *("reservation", "sync", "message", "operation", "package", "purchase"),
             *("gift", "campaign", "stripe_event", "second_factor", "service_key"),
         ),
@@ -52,7 +52,8 @@ PAGES = {
     ),
     **dict.fromkeys(
         (
-            *("decide", "reverse", "give_sync", "revoke_sync", "retry_message", "set_price"),
+            *("decide", "decide_act", "reverse", "give_sync", "revoke_sync", "retry_message"),
+            "set_price",
             "take_off_offer",
             *("new_package", "change_package", "offer_package", "quarantine"),
             *("refund_purchase", "send_refund", "process_event"),
@@ -90,7 +91,7 @@ def lists() -> list[str]:
 
 @pytest.fixture
 def addresses(settings: Any) -> dict[str, str]:
-    """Make a row of everything; return the address of each page about one."""
+    """Create a row of every kind. Return the URL of each page about one."""
     settings.TIME_ZONE = "UTC"
     give("alice", 100)
     entry = spend("alice", 1).transaction
@@ -109,9 +110,12 @@ def addresses(settings: Any) -> dict[str, str]:
         requested_by="nina",
         requested_at=NOW,
     )
+    act = ActRequest.objects.create(
+        kind="price", subject="operation:x", note="n", requested_by="nina", requested_at=NOW
+    )
     outbox.tell("alice", {"body": "x"}, key="k", now=NOW)
     OutboxMessage.objects.update(status="dead")
-    money = Return.objects.create(
+    money = MoneyBack.objects.create(
         kind="refund",
         stripe_payment_intent_id=bought.stripe_payment_intent_id or "",
         amount_cents=1,
@@ -136,6 +140,8 @@ def addresses(settings: Any) -> dict[str, str]:
     keys = {
         "transaction": entry.pk,
         "adjustments": asked.pk,
+        "withdraw": asked.pk,
+        "approvals": act.pk,
         "reservation": held.pk,
         "message": OutboxMessage.objects.get().pk,
         "operation": "ai_chat_gpt4",
@@ -210,7 +216,7 @@ def test_every_list_is_shown_and_nobody_edits_a_row(addresses: dict[str, str], n
     assert (kept.status_code, gone.status_code) == (403, 403)
 
 
-def test_whoever_has_no_role_sees_nothing(addresses: dict[str, str]) -> None:
+def test_an_operator_without_a_role_sees_nothing(addresses: dict[str, str]) -> None:
     client = browser("sam")
     from django.contrib.auth.models import User  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Exports: the rows that were asked for, streamed, on record, and no formula in them."""
+"""Exports: the requested rows, streamed, recorded and without formulas."""
 
 import csv
 import io
@@ -95,7 +95,7 @@ def test_support_exports_nothing(sam: Client) -> None:
         csv_exports.export(operator("sam"), "transactions", Filter(), key=uuid4())
 
 
-def test_a_list_that_is_none_and_a_form_sent_again() -> None:
+def test_an_unknown_list_and_a_repeated_form_are_refused() -> None:
     amir, key = operator("amir"), uuid4()
     csv_exports.export(amir, "gifts", Filter(), key=key)
 
@@ -135,7 +135,7 @@ def test_one_export_is_sent_at_a_time_and_its_end_lets_the_next_one_in() -> None
 
     first = at_once(1, ask)[0]
     refused = at_once(1, ask)[0]
-    first.close()  # the client went away before the first line
+    first.close()  # the client disconnected before the first line
     second = at_once(1, ask)[0]
 
     assert (first.status_code, second.status_code) == (200, 200)

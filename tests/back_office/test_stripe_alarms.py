@@ -1,4 +1,4 @@
-"""Operators see what Stripe reports that nobody else would: poison, and wins without money."""
+"""Operators see unreadable Stripe events, and won disputes without their money."""
 
 import json
 from datetime import UTC, datetime, timedelta

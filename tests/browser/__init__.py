@@ -1,1 +1,1 @@
-"""Pages in a real browser: Debian's Chromium. `make test-browser` runs these."""
+"""Tests of pages in Debian's Chromium, run by `make test-browser`."""

@@ -1,4 +1,4 @@
-"""A Chromium that runs without a window."""
+"""Fixtures for tests in headless Chromium."""
 
 import os
 import shutil
@@ -13,13 +13,13 @@ from credits.models import Package
 from mana_credits.dev.sandbox import stripe as sandbox_stripe
 from tests.stripe import SECRET, Stripe
 
-# Playwright keeps an event loop in this thread; Django must not mind.
+# Playwright runs an event loop in this thread, which Django would reject.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, for the whole run."""
+    """Yield Debian's Chromium for the whole session."""
     path = shutil.which("chromium")
     if path is None:
         pytest.fail("chromium is not installed: `make test-browser` installs it")
@@ -31,13 +31,13 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def home(live_server: LiveServer, settings: Any) -> str:
-    """The service's address, which it knows itself by, as its links and Stripe's returns need."""
+    """Return the service's URL, which its links and Stripe's redirects need."""
     settings.BASE_URL = live_server.url
     return live_server.url
 
 
 @pytest.fixture
 def shop(home: str, stripe: Stripe, starter: Package) -> Iterator[Stripe]:
-    """Stripe and a package to buy; what Stripe has to tell arrives by itself, signed."""
+    """Provide Stripe and a package. Stripe delivers signed events by itself."""
     with sandbox_stripe.telling(f"{home}/api/v1/webhooks/stripe", SECRET):
         yield stripe

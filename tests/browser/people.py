@@ -1,4 +1,4 @@
-"""People in front of the pages: a browser of their own each, a session at mana-auth, a language."""
+"""Users of the pages: each has a browser, a mana-auth session and a language."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ BUDGET_BYTES = 100_000
 PHONE = {"width": 360, "height": 740}
 DESKTOP = {"width": 1280, "height": 800}
 PATIENCE_MILLISECONDS = 8_000
-# Knows when a page has everything that it asked for, and has shown it.
+# Detects when a page has loaded and rendered everything.
 COUNTING = """
 const ask = window.fetch;
 let pending = 0;
@@ -29,12 +29,12 @@ window.settled = async () => {
   while (pending) await new Promise((on) => setTimeout(on, 20));
 };
 """
-EXPECTED = ("Failed to load resource",)  # the browser's own line for a 401, 402, 404, 429
+EXPECTED = ("Failed to load resource",)  # the browser's own message for a 401, 402, 404 or 429
 
 
 @dataclass
 class Person:
-    """Somebody with a window, and what went wrong or over the wire there."""
+    """A user's browser window, with its errors and its traffic."""
 
     page: Page
     home: str
@@ -48,17 +48,17 @@ class Person:
         self.page.on("response", self._keep)
 
     def visit(self, path: str) -> None:
-        """Open one of our pages and wait until it has what it asked for."""
+        """Open a page of the service and wait until it has loaded."""
         self.page.goto(f"{self.home}{path}")
         self.page.evaluate("settled()")
 
     def transferred(self) -> int:
-        """Return the bytes of all answers, without pictures and as if nothing were compressed."""
+        """Return the bytes of all responses, uncompressed and without images."""
         answers = [one for one in self.responses if one.request.resource_type != "image"]
         return sum(len(one.body()) for one in answers if one.ok)
 
     def origins(self) -> set[str]:
-        """Return the origins that anything was asked of."""
+        """Return all origins that were requested."""
         parts = [urlsplit(one.url) for one in self.responses]
         return {f"{part.scheme}://{part.netloc}" for part in parts}
 
@@ -83,7 +83,7 @@ def somebody(
     scheme: Literal["light", "dark"] = "light",
     viewport: Any = DESKTOP,
 ) -> Iterator[Person]:
-    """Open a window as `user_id`, signed in at mana-auth, or as nobody; end without complaints."""
+    """Open a window as `user_id`, or without a session. Fail on any browser error."""
     context = browser.new_context(
         viewport=viewport, locale={"en": "en-GB", "de": "de-DE"}[language], color_scheme=scheme
     )

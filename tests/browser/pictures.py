@@ -1,6 +1,6 @@
-"""`make pictures`: makes the documentation's pictures anew, from a sandbox of its own.
+"""`make pictures`: take the documentation's screenshots from a new sandbox.
 
-Look at each of them afterwards: a picture of an error is a picture too.
+Look at each of them afterwards: a screenshot of an error looks valid to this script.
 """
 
 import re
@@ -15,13 +15,13 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.mana_credits.test_sandbox import free_port, running
 
-PASSWORD = "mana-sandbox"  # as the sandbox prints it
+PASSWORD = "mana-sandbox"  # as printed by the sandbox
 PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 Going = Callable[[Page], None]
 
 
 def found(text: str) -> Going:
-    """Search for an account; one match opens at once."""
+    """Search for an account. A single match opens at once."""
 
     def go(page: Page) -> None:
         page.fill("#content input[name=q]", text)
@@ -32,7 +32,7 @@ def found(text: str) -> Going:
 
 
 def adjusted(page: Page) -> None:
-    """Fill in an adjustment and ask for its preview."""
+    """Fill in an adjustment and open its preview."""
     found("demo-bob")(page)
     page.click("text=Adjust balance")
     page.fill("#id_amount", "2.5")
@@ -42,7 +42,7 @@ def adjusted(page: Page) -> None:
 
 
 def refunded(page: Page) -> None:
-    """Fill in the refund of the newest purchase that can be refunded."""
+    """Fill in a refund of the newest refundable purchase."""
     page.goto("credits/purchase/?status__exact=completed")
     page.click("#result_list a[href*='/purchase/']")
     page.click("text=Refund purchase")
@@ -60,7 +60,7 @@ def at(path: str) -> Going:
     return go
 
 
-# Of each picture: whose it is, and the way there from the dashboard.
+# For each picture: the operator, and the steps from the dashboard.
 BACK_OFFICE: dict[str, tuple[str, Going]] = {
     "dashboard": ("fiona", at("")),
     "account": ("sam", found("demo-carol")),
@@ -91,7 +91,7 @@ def main() -> None:
 
 
 def logged_in(browser: Browser, address: str, operator: str) -> Page:
-    """Log an operator in; return the dashboard."""
+    """Log an operator in and return the dashboard."""
     page = browser.new_context(base_url=address, viewport={"width": 1300, "height": 720}).new_page()
     page.goto("")
     page.fill("#id_username", operator)
@@ -102,7 +102,7 @@ def logged_in(browser: Browser, address: str, operator: str) -> Page:
 
 
 def signed_in(browser: Browser, address: str, identity: str) -> Page:
-    """Let Alice sign in; return her credits."""
+    """Sign Alice in and return her page /credits."""
     page = browser.new_context(locale="en", viewport={"width": 1120, "height": 800}).new_page()
     page.goto(f"{identity}/sign-in?user=demo-alice&redirectTo={quote(address)}")
     page.wait_for_selector("text=484.9")
@@ -110,7 +110,7 @@ def signed_in(browser: Browser, address: str, identity: str) -> Page:
 
 
 def keep(page: Page, name: str) -> None:
-    """Write a picture, and say so."""
+    """Save a screenshot and print its name."""
     page.wait_for_timeout(500)
     page.screenshot(path=PICTURES / f"{name}.png")
     page.context.close()

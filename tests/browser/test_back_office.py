@@ -1,4 +1,4 @@
-"""Support corrects a balance, from the log-in to the timeline, in a few clicks."""
+"""Support adjusts a balance in a browser, from the log-in to the timeline."""
 
 from decimal import Decimal
 from typing import Any
@@ -18,7 +18,7 @@ PASSWORD = "correct horse battery"
 
 @pytest.fixture
 def sam(home: str, settings: Any) -> str:
-    """Support, who needs no second factor today; returns the address of the back office."""
+    """Create a support operator without second factor. Return the back office's URL."""
     settings.ADMIN_REQUIRE_2FA = False
     settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
     settings.CSRF_TRUSTED_ORIGINS = [home]
@@ -28,7 +28,7 @@ def sam(home: str, settings: Any) -> str:
 
 
 def clicks(page: Page) -> list[str]:
-    """Count what is clicked from now on."""
+    """Count the clicks from now on."""
     counted: list[str] = []
     page.expose_function("counted", lambda tag: counted.append(tag))  # noqa: PLW0108
     page.add_init_script(

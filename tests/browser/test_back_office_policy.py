@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from credits import roles
 from credits.models import StaffAction
@@ -57,7 +57,12 @@ def page(
     )
     page = context.new_page()
     page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda one: one.type in {"error", "warning"} and problems.append(one.text))
+
+    def hear(one: ConsoleMessage) -> None:
+        if one.type in {"error", "warning"}:
+            problems.append(one.text)
+
+    page.on("console", hear)
     page.goto(office)
     page.fill("#id_username", "ada")
     page.fill("#id_password", PASSWORD)

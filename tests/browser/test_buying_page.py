@@ -19,9 +19,7 @@ def buy(person: Person) -> None:
     person.page.get_by_role("heading", name="4.99 EUR").wait_for()
 
 
-def test_whoever_pays_by_card_sees_the_balance_grow(
-    home: str, shop: Stripe, browser: Browser
-) -> None:
+def test_the_balance_grows_after_a_card_payment(home: str, shop: Stripe, browser: Browser) -> None:
     give("demo-bob", 100)
 
     with somebody(browser, home, "demo-bob") as bob:
@@ -107,7 +105,9 @@ def test_a_lost_answer_is_asked_for_again_under_the_same_key(
     assert Purchase.objects.count() == 1
 
 
-def test_stripe_being_away_is_told_kindly(home: str, browser: Browser, starter: Package) -> None:
+def test_the_page_reports_that_stripe_is_unreachable(
+    home: str, browser: Browser, starter: Package
+) -> None:
     with somebody(browser, home, "demo-bob", language="de") as bob:
         bob.visit("/credits#packages")
         bob.page.get_by_role("button", name="Kaufen Starter").click()

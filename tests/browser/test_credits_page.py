@@ -10,7 +10,7 @@ from tests.factories import give, hold, spend
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("committed")]
 
 
-def test_whoever_is_not_signed_in_is_led_to_mana_auth_and_back(
+def test_a_visitor_without_a_session_is_redirected_to_mana_auth_and_back(
     live_server: LiveServer, browser: Browser
 ) -> None:
     give("demo-bob", 100)

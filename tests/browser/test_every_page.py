@@ -1,6 +1,6 @@
-"""Every page, in both languages and themes, on a phone and a desktop: what holds for all of them.
+"""Checks of every page in both languages and themes, on a phone and a desktop.
 
-With SCREENSHOTS=FOLDER in the environment each page is also written there, to be looked at.
+With SCREENSHOTS=FOLDER in the environment, each page is saved there as a picture.
 """
 
 import os
@@ -18,13 +18,13 @@ from tests.factories import gift, give, hold, package, redeem, spend
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("committed")]
 
-EMPTY = ["overview", "transactions", "received", "created"]  # for somebody who has nothing yet
-CLOSED = ["overview", "redeem-code"]  # for somebody who is not signed in
+EMPTY = ["overview", "transactions", "received", "created"]  # for a user without data
+CLOSED = ["overview", "redeem-code"]  # for a visitor without a session
 LONG = "Rindfleischetikettierungsüberwachungsaufgabenübertragungsgesetz"
 
 
 def a_full_life() -> dict[str, str]:
-    """Let Alice have a bit of everything; return the pages to look at by their names."""
+    """Create data of every kind for Alice. Return the URLs of the pages by name."""
     give("demo-alice", 1500)
     give("demo-bob", 50)
     for app, amount in {"chat": 34.5, "picture": 120, "questions": 25, "food": 3.1}.items():
@@ -115,7 +115,7 @@ def opened(page: Page, what: Locator, name: str) -> None:
 
 
 def check(person: Person, path: str) -> None:
-    person.page.goto("about:blank")  # another tab of the same page is a visit too
+    person.page.goto("about:blank")  # another tab of the same page also counts as a visit
     person.responses.clear()
     person.visit(path)
 
@@ -132,7 +132,7 @@ def axe_finds(page: Page) -> list[str]:
 
 
 def fits(page: Page) -> bool:
-    """Tell whether nothing sticks out at the side."""
+    """Return whether nothing overflows horizontally."""
     wide: bool = page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     return wide
 

@@ -1,6 +1,6 @@
-"""The public page of a gift in a real browser: both languages, phone and desktop, light and dark.
+"""The public gift page in a browser: languages, screen sizes and themes.
 
-With SCREENSHOTS=FOLDER in the environment each page is also written there, to be looked at.
+With SCREENSHOTS=FOLDER in the environment, each page is saved there as a picture.
 """
 
 import os
@@ -110,7 +110,7 @@ def test_the_button_leads_to_the_redeem_page(live_server: LiveServer, browser: B
 
 
 def styled(window: Page) -> bool:
-    """Tell whether the stylesheet took effect: a card has round corners."""
+    """Return whether the stylesheet is applied: a card has round corners."""
     radius = window.locator("main.card").evaluate("e => getComputedStyle(e).borderRadius")
     return bool(radius != "0px")
 

@@ -1,4 +1,4 @@
-"""Giving and redeeming in a real browser, each by a person of their own."""
+"""Creating and redeeming gifts in a browser, each by a different user."""
 
 import pytest
 from playwright.sync_api import Browser, expect

@@ -1,4 +1,4 @@
-"""Tokens in a real browser: asked of mana-auth, kept in memory, renewed when they expire."""
+"""Tokens in a browser: requested from mana-auth, kept in memory, renewed after expiry."""
 
 import time
 from typing import Any
@@ -16,7 +16,7 @@ TOKEN = f"{PROVIDER.issuer}/api/auth/token"
 
 
 def answering(person: Person, *answers: dict[str, Any]) -> list[str]:
-    """Let mana-auth give these answers first; return who asked, as it goes on."""
+    """Make mana-auth return these responses first. Return the list of its callers."""
     left = list(answers)
     asked: list[str] = []
 
@@ -59,7 +59,7 @@ def test_when_the_session_is_over_the_page_says_so(home: str, browser: Browser) 
         expect(bob.page.locator("#balance")).to_be_hidden()
 
 
-def test_mana_auth_being_away_is_told_kindly(home: str, browser: Browser) -> None:
+def test_the_page_reports_that_mana_auth_is_unreachable(home: str, browser: Browser) -> None:
     with somebody(browser, home, "demo-bob", language="de") as bob:
         bob.page.route(TOKEN, lambda route: route.abort())
         bob.visit("/credits")

@@ -1,1 +1,1 @@
-"""What generators and linters of the field make of the API's description."""
+"""Tests of the API's description with client generators and linters."""

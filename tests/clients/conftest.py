@@ -1,4 +1,4 @@
-"""Where `make test-clients` installs the generators, and what is skipped without them."""
+"""The generators that `make test-clients` installs. Tests are skipped without them."""
 
 import shutil
 import subprocess
@@ -15,7 +15,7 @@ Run = Callable[..., str]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Run a program of the generators' in an empty folder; return what it printed."""
+    """Run a generator's program in an empty folder. Return its output."""
 
     def program(name: str, *arguments: str) -> str:
         path = ":".join(map(str, PROGRAMS))

@@ -1,7 +1,7 @@
-"""Every operation of the API, done with the client that openapi-python-client makes.
+"""Calls every operation of the API with the client of openapi-python-client.
 
-Run by the generators' own Python, with the generated package `mana_client` on its path; the
-environment names a running sandbox. Prints the operations that it did, as JSON.
+The generators' Python runs this script with the generated package `mana_client`. The environment
+names a running sandbox. The script prints the called operations as JSON.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ def user(name: str) -> AuthenticatedClient:
 
 
 def operation(package: ModuleType, name: str, *path: Any, **arguments: Any) -> Any:
-    """Do an operation; return its answer as the generated class."""
+    """Call an operation. Return its response as the generated class."""
     module = __import__(f"{package.__name__}.{name}", fromlist=[name])
     answer = module.sync_detailed(*path, **arguments)
     assert answer.status_code in {200, 201}, (name, answer.status_code, answer.content)
@@ -45,7 +45,7 @@ def operation(package: ModuleType, name: str, *path: Any, **arguments: Any) -> A
 
 
 def refused(package: ModuleType, name: str, *path: Any, **arguments: Any) -> m.Error:
-    """Do an operation that is refused; return the error as the generated class."""
+    """Call an operation that fails. Return the error as the generated class."""
     module = __import__(f"{package.__name__}.{name}", fromlist=[name])
     answer = module.sync_detailed(*path, **arguments)
     assert isinstance(answer.parsed, m.Error), (name, answer.status_code, answer.content)
@@ -175,7 +175,7 @@ def probe() -> None:
 
 
 def main() -> None:
-    """Do everything once."""
+    """Call every operation once."""
     probe()
     alice, bob, boss = user("demo-alice"), user("demo-bob"), user("demo-admin")
     service = AuthenticatedClient(

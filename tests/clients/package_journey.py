@@ -1,4 +1,7 @@
-"""What a service does with the package: run by the generators' Python, with lossy answers."""
+"""The Python package as a service uses it, with lost responses.
+
+The generators' Python runs this script.
+"""
 
 import asyncio
 import os
@@ -18,7 +21,7 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 def grant(amount: float) -> None:
-    """Grant credits by an operation that has no method of its own."""
+    """Grant credits by an operation without its own method."""
     body = models.GrantRequest(
         user_id=USER, amount=amount, reason="welcome", reference_id=str(uuid4())
     )
@@ -26,7 +29,7 @@ def grant(amount: float) -> None:
 
 
 def refused() -> None:
-    """Expect refusals to name what is missing."""
+    """Check that errors name what is missing."""
     assert example.answer(USER, "why", "1").startswith("insufficient_credits"), USER
     try:
         example.draw(USER, 7)
@@ -36,7 +39,7 @@ def refused() -> None:
 
 
 def spend() -> None:
-    """Spend and hold while each first answer is lost: everything moves once."""
+    """Spend and reserve while each first response is lost. Everything moves once."""
     grant(100)
     assert example.answer(USER, "why", "2") == "WHY"
     assert example.answer(USER, "why", "2") == "WHY"  # a replay
@@ -50,7 +53,7 @@ def spend() -> None:
 
 
 async def spend_async() -> None:
-    """Do the same in tasks of one loop."""
+    """Spend and reserve concurrently in tasks of one event loop."""
     client = AsyncCredits(os.environ["URL"], os.environ["KEY"])
 
     async def one() -> None:
@@ -65,7 +68,7 @@ async def spend_async() -> None:
 
 
 def give_up() -> None:
-    """Expect the error of the transport when no attempt is answered."""
+    """Check that the transport's error is raised if no attempt is answered."""
     try:
         Credits("http://127.0.0.1:9", "key", attempts=2).use(
             USER, amount=1, app_id="a", description="b"
@@ -76,7 +79,7 @@ def give_up() -> None:
 
 
 def messages() -> None:
-    """Verify messages: a signed one, a forged one, one from long ago."""
+    """Verify signed messages: a valid, a forged and an outdated one."""
     now = datetime.now(UTC)
     body = '{"type":"balance.low"}'
 

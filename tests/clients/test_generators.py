@@ -1,4 +1,4 @@
-"""Generators and linters of the field take the API's description as it is."""
+"""Client generators and linters accept the API's description unchanged."""
 
 import json
 import os
@@ -54,7 +54,7 @@ def test_the_typescript_client_has_every_operation_and_compiles(run: Run, tmp_pa
 
 @contextmanager
 def running_sandbox(folder: Path) -> Iterator[dict[str, str]]:
-    """Run `make run`'s service; yield the environment that it runs with."""
+    """Run the service of `make run`. Yield its environment."""
     process = sandbox(folder, PORT=str(free_port()))
     assert process.stdout
     with process:
@@ -70,7 +70,7 @@ def running_sandbox(folder: Path) -> Iterator[dict[str, str]]:
 
 @pytest.fixture
 def python_client(run: Run, tmp_path: Path) -> Path:
-    """The folder of the generated package `mana_client`; a warning of the generator fails."""
+    """Return the folder of the generated `mana_client`. A generator warning fails the test."""
     target = tmp_path / "mana_client"
     options = ("--meta", "none", "--fail-on-warning", "--output-path", str(target))
     run("openapi-python-client", "generate", "--path", str(DESCRIPTION), *options)

@@ -1,4 +1,4 @@
-"""The package `clients/python`, built and installed as others install it, beside the sandbox."""
+"""The package `clients/python`, built, installed and used with the sandbox."""
 
 import os
 import re
@@ -32,13 +32,13 @@ credits.use("u", amount="much", app_id="a", description="d")
 
 
 class Unreliable(BaseHTTPRequestHandler):
-    """Forwards requests, but drops the answer to every first POST of a key."""
+    """Forwards requests, but drops the response to the first POST with a key."""
 
     target = ""
     dropped: set[str]
 
     def do_POST(self) -> None:
-        """Forward; close the connection without an answer the first time."""
+        """Forward a POST. Close the connection without a response the first time."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         status, answer = self._forward(body)
         key = self.headers["Idempotency-Key"]
@@ -49,7 +49,7 @@ class Unreliable(BaseHTTPRequestHandler):
         self._answer(status, answer)
 
     def do_GET(self) -> None:
-        """Forward."""
+        """Forward a GET."""
         self._answer(*self._forward(None))
 
     def _forward(self, body: bytes | None) -> tuple[int, bytes]:
@@ -73,7 +73,7 @@ class Unreliable(BaseHTTPRequestHandler):
 
 @contextmanager
 def unreliable(target: str) -> Iterator[str]:
-    """Run a server before `target` that loses answers; yield its address."""
+    """Run a proxy in front of `target` that loses responses. Yield its URL."""
     handler = type("Handler", (Unreliable,), {"target": target, "dropped": set()})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = Thread(target=server.serve_forever)
@@ -85,7 +85,7 @@ def unreliable(target: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the wheel from a copy of the sources and unpack it; return the folder."""
+    """Build the wheel from a copy of the sources and unpack it. Return the folder."""
     if not PYTHON.exists():
         pytest.skip("the generators are not installed: `make test-clients` installs them")
     folder = tmp_path_factory.mktemp("package")

@@ -1,4 +1,4 @@
-"""Batches of the same users at once, beside single spends: each key once, no deadlock."""
+"""Concurrent batches and single spends of the same users: no double spend, no deadlock."""
 
 import random
 from typing import Any

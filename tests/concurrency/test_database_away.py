@@ -1,4 +1,4 @@
-"""The database is frozen, away, read-only or without its standby: nobody waits without a bound."""
+"""The database is frozen, down, read-only or without its standby: all waits are bounded."""
 
 import os
 import signal
@@ -24,12 +24,12 @@ from tests.environment import SERVER
 from tests.factories import give
 
 LIMIT = 1
-TOLERANCE = 30  # for a busy machine
+TOLERANCE = 30  # tolerance for a busy machine
 
 
 @pytest.fixture(scope="module")
 def own_server() -> Iterator[str]:
-    """A PostgreSQL that tests may freeze and that may wait for a standby."""
+    """Run a PostgreSQL that tests may freeze and that may wait for a standby."""
     with temporary_server(**SERVER) as url, psycopg.connect(url, autocommit=True) as setup:
         setup.execute("CREATE TABLE things (id int PRIMARY KEY)")
         yield url
@@ -91,7 +91,7 @@ def test_a_deadline_of_a_block_is_kept_without_a_request_to_cancel(own_server: s
 
 @contextmanager
 def standby_away(url: str) -> Iterator[None]:
-    """Let commits wait for a standby that does not exist."""
+    """Make commits wait for a standby that does not exist."""
     with psycopg.connect(url, autocommit=True) as line:
         line.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
         line.execute("SELECT pg_reload_conf()")
@@ -111,14 +111,14 @@ def rows(url: str) -> int:
 def test_a_commit_that_no_standby_confirms_is_not_reported_as_done(
     own_server: str, in_transaction: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`statement_timeout` does not end this wait, and the cancelled commit says that it is done."""
+    """`statement_timeout` does not end this wait, and a cancelled commit reports success."""
     monkeypatch.setattr(bounded_connection, "COMMIT_SECONDS", LIMIT)
     before = rows(own_server)
     with standby_away(own_server), quickly():
         line = bounded(0 if in_transaction else LIMIT).connect(
             own_server,
             autocommit=not in_transaction,
-            # The tests' server does without: its command line says off.
+            # The test server's command line switches it off.
             options="-c statement_timeout=500 -c synchronous_commit=on",
         )
         with closing(line):
@@ -128,7 +128,7 @@ def test_a_commit_that_no_standby_confirms_is_not_reported_as_done(
                 line.commit()
             assert line.closed
         deadline = time.monotonic() + TOLERANCE
-        while backend in backends(own_server):  # else each of them would keep its locks
+        while backend in backends(own_server):  # otherwise each would keep its locks
             assert time.monotonic() < deadline
             time.sleep(0.05)
 

@@ -1,4 +1,4 @@
-"""A person is erased while everything goes on: nothing deadlocks, no credit is lost."""
+"""Erasure of a person under concurrent requests: no deadlock, no lost credit."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -37,7 +37,7 @@ def test_uses_reservations_and_gifts_go_on_while_somebody_is_erased(service: Cal
 
     answers = at_once(len(acts), lambda index: acts[index]())
 
-    # Who had to wait too long is told so, and may ask again.
+    # A request that waited too long gets 503 and may retry.
     assert {answer.status_code for answer in answers} <= {200, 201, 400, 402, 404, 503}
     assert service.delete("balance/judy").status_code == 200
     used = -(Transaction.objects.filter(type="usage").aggregate(sum=Sum("amount"))["sum"] or 0)

@@ -1,4 +1,4 @@
-"""A gift's credits arrive once, whoever asks at once, and also without the lock of its row."""
+"""A gift's credits arrive once under concurrency, also without its row lock."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

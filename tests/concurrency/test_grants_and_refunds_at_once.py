@@ -1,4 +1,4 @@
-"""Credits given at the same moment arrive once."""
+"""Concurrent grants and refunds: each takes effect once."""
 
 import pytest
 

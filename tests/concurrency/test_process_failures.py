@@ -1,4 +1,4 @@
-"""The service is stopped, or a process of it dies, in the middle of its work."""
+"""Stopping the service or killing one of its processes during its work."""
 
 import http.client
 import os
@@ -29,7 +29,7 @@ CLIENTS = 16
 
 
 class Client:
-    """A service that spends with a key each, and asks again by key until it is answered."""
+    """A service that spends with a new key each time and retries until it is answered."""
 
     def __init__(self, service: Service, name: str) -> None:
         self.service = service
@@ -39,7 +39,7 @@ class Client:
         self.refused = 0
 
     def spend_until(self, done: Callable[[], bool]) -> None:
-        """Spend 1 credit again and again; a request without an answer is sent anew."""
+        """Spend 1 credit at a time. Retry a request without a response."""
         with closing(self.service.connect()) as line:
             while not done():
                 key = f"key-{len(self.answered)}"
@@ -59,11 +59,11 @@ class Client:
                     time.sleep(0.05)
                 if closes:
                     line.close()
-                time.sleep(0.005)  # leaves the processor to the processes that start
+                time.sleep(0.005)  # leaves CPU time to starting processes
 
 
 def load(service: Service, disturb: Callable[[], None], *, seconds: float = 1) -> list[Client]:
-    """Let clients spend, disturb the service under way, and return what they saw."""
+    """Run clients that spend, disturb the service, and return their results."""
     clients = [Client(service, f"client-{index}") for index in range(CLIENTS)]
     with closing(service.connect()) as line:
         for client in clients:
@@ -82,7 +82,10 @@ def load(service: Service, disturb: Callable[[], None], *, seconds: float = 1) -
 
 
 def assert_nothing_lost_or_doubled(clients: list[Client], database: str = "") -> None:
-    """Each answered spend is in the ledger once; at most the last one of each went unheard."""
+    """Check that each answered spend is in the ledger once.
+
+    The last spend of each client may be there without an answer.
+    """
     with psycopg.connect(database or running.database_of_the_test()) as ledger:
         for client in clients:
             rows = ledger.execute(
@@ -110,7 +113,7 @@ def test_a_worker_killed_under_load_loses_and_doubles_nothing() -> None:
 
 @pytest.mark.slow
 def test_a_killed_backend_of_postgresql_loses_and_doubles_nothing() -> None:
-    """PostgreSQL answers kill -9 of one backend by restarting all: so it has its own server."""
+    """After kill -9 of one backend, PostgreSQL restarts all, so it needs its own server."""
     with temporary_server() as database:
         environment = {**os.environ, "DATABASE_URL": database}
         manage = [sys.executable, "manage.py"]
@@ -138,7 +141,7 @@ def test_a_killed_backend_of_postgresql_loses_and_doubles_nothing() -> None:
 
 @pytest.mark.slow
 def test_workers_of_a_killed_master_free_its_address_and_answer_what_is_open() -> None:
-    """They went on accepting for half a minute, and the next master could not listen."""
+    """Before, they accepted for half a minute, and the next master could not bind the address."""
     give("alice", 100)
     with (
         running.service(WEB_CONCURRENCY="2", DATABASE_LOCK_TIMEOUT="14s") as service,
@@ -165,8 +168,9 @@ def test_workers_of_a_killed_master_free_its_address_and_answer_what_is_open() -
     assert Balance.objects.get(pk="alice").posted == 99
 
 
+@pytest.mark.slow
 def test_slow_clients_of_a_killed_master_keep_no_worker() -> None:
-    """A supervisor that waits for all processes starts the next master after these have ended."""
+    """A supervisor may start the next master only after all processes have ended."""
     head = b"POST /api/v1/internal/credits/use HTTP/1.1\r\nHost: localhost\r\n"
     body = head + b"Content-Length: 100\r\n\r\n{"
     with running.service(WEB_CONCURRENCY="1", WEB_THREADS="2") as service, ExitStack() as stack:
@@ -184,7 +188,7 @@ def test_slow_clients_of_a_killed_master_keep_no_worker() -> None:
 
 
 def _wait_until_free(port: int) -> None:
-    """Return when another process could listen there; gunicorn tries for five seconds."""
+    """Wait until another process can listen there; gunicorn tries for five seconds."""
     deadline = time.monotonic() + 10
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Reservations made and settled at the same moment."""
+"""Concurrent reservations, commits and releases."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal

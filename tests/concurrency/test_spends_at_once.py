@@ -1,4 +1,4 @@
-"""Many requests of one user at the same moment, on real threads and connections."""
+"""Concurrent requests of one user, on real threads and connections."""
 
 from decimal import Decimal
 

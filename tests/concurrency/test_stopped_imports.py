@@ -1,4 +1,4 @@
-"""The import is stopped: at each of its steps, and by a kill at any moment."""
+"""The import is stopped at each of its steps, and killed at any time."""
 
 import os
 import random
@@ -26,11 +26,11 @@ USERS = [f"user-{number}" for number in range(6)]
 
 
 class Stopped(Exception):
-    """The run ends here."""
+    """Raised to end the run at this step."""
 
 
 def live(earlier: Earlier, users: list[str]) -> None:
-    """Give each user a grant, a purchase, a gift to the next one, something open and a wrong."""
+    """Create for each user a grant, a purchase, a gift, open rows and a fault."""
     for user, other in zip(users, [*users[1:], users[0]], strict=True):
         earlier.grant(user, 100)
         earlier.pay(earlier.purchase(user))

@@ -1,4 +1,4 @@
-"""Cloud Sync under concurrency: whoever charges, and however many at once, once per period."""
+"""Cloud Sync under concurrency: each period is charged once."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ def charged_users() -> Counter[str]:
 
 
 def activations(user_id: str, body: dict[str, str]) -> list[Answer]:
-    """Send ten activations of one user at the same moment."""
+    """Send ten concurrent activations of one user."""
     token = PROVIDER.token(user_id)
     return at_once(10, lambda _: Caller.with_token(token).post("/api/v1/sync/activate", body))
 

@@ -1,4 +1,4 @@
-"""Somebody else holds the user's balance for too long."""
+"""Another connection keeps a user's balance locked."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor

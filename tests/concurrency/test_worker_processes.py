@@ -1,4 +1,4 @@
-"""Real worker processes, killed and stopped in the middle of their work."""
+"""Worker processes that are killed and stopped during their work."""
 
 import os
 import signal
@@ -36,7 +36,7 @@ def charges() -> int:
 
 @contextmanager
 def worker_process(database: str = "", **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `manage.py worker` on the test's database; leave no process behind."""
+    """Run `manage.py worker` on the test's database. Leave no process behind."""
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "manage.py", "worker"],
         cwd=ROOT,
@@ -130,7 +130,7 @@ def test_a_transaction_may_be_idle_for_a_minute(db: None) -> None:
 
 @pytest.mark.slow
 def test_a_worker_stopped_amid_its_work_keeps_one_row_from_the_others(committed: None) -> None:
-    """It held a batch of gifts and their creators' balances, and nobody else could expire them."""
+    """Before, it held a batch of gifts and their creators' balances."""
     now = datetime.now(UTC)
     for number in range(200):
         give(f"creator-{number}", 3)
@@ -157,7 +157,7 @@ def test_a_worker_stopped_amid_its_work_keeps_one_row_from_the_others(committed:
 
 @pytest.mark.slow
 def test_sigterm_ends_a_worker_whose_receiver_drips(committed: None) -> None:
-    """A byte a second is no time-out for a socket."""
+    """A byte per second never exceeds a socket's timeout."""
     with transaction.atomic():
         outbox.tell("alice", {"body": "Hello"}, key="k", now=datetime.now(UTC))
     with dripping() as (url, called), worker_process(MANA_NOTIFY_URL=url) as process:
@@ -167,12 +167,12 @@ def test_sigterm_ends_a_worker_whose_receiver_drips(committed: None) -> None:
         code = process.wait(timeout=20)
 
     assert code in {0, 1}
-    assert outbox.next_due(datetime.now(UTC)) is not None  # it is delivered by the next one
+    assert outbox.next_due(datetime.now(UTC)) is not None  # the next worker delivers it
 
 
 @contextmanager
 def dripping() -> Iterator[tuple[str, Event]]:
-    """Serve answers that come byte by byte and never end."""
+    """Serve responses byte by byte without end."""
     called, over = Event(), Event()
 
     def drip(line: socket.socket) -> None:
@@ -208,7 +208,7 @@ def test_sigterm_ends_a_worker_whose_database_is_frozen() -> None:
         ):
             wait_until(lambda: _succeeded(observer) >= 5)
             ice.freeze()
-            time.sleep(11)  # the next round of jobs begins within ten seconds
+            time.sleep(11)  # the jobs run again within ten seconds
 
             process.send_signal(signal.SIGTERM)
             code = process.wait(timeout=20)
@@ -222,7 +222,7 @@ def _succeeded(observer: "psycopg.Connection[tuple[int]]") -> int:
 
 
 class Ice:
-    """Freezes all processes of a server, and thaws them."""
+    """Freezes and resumes all processes of a server."""
 
     def __init__(self, database: str) -> None:
         with psycopg.connect(database) as line:
@@ -233,7 +233,7 @@ class Ice:
         assert self.postmaster
         self.frozen = [self.postmaster, *self.postmaster.children()]
         for process in self.frozen:
-            with suppress(psutil.NoSuchProcess):  # a backend may just have ended
+            with suppress(psutil.NoSuchProcess):  # a backend may have ended in the meantime
                 process.suspend()
 
     def thaw(self) -> None:

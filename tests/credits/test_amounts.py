@@ -1,4 +1,4 @@
-"""What is an amount of credits, whoever moves it."""
+"""Valid and invalid amounts of credits, the same for every caller."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -42,7 +42,7 @@ NAMES = ["spend", "refund", "grant", "adjust", "claw_back", "reserve"]
 
 @pytest.mark.parametrize("amount", WRONG)
 @pytest.mark.parametrize("verb", VERBS, ids=NAMES)
-def test_what_is_no_amount_moves_nothing(verb: Callable[[Any], object], amount: str) -> None:
+def test_an_invalid_amount_moves_nothing(verb: Callable[[Any], object], amount: str) -> None:
     give("alice", 10)
 
     with pytest.raises(InvalidAmount):

@@ -1,4 +1,4 @@
-"""Functions that rely on their caller's transaction refuse to run without one."""
+"""Functions that need their caller's transaction raise without one."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Repairs of what follows from the ledger; history itself stays as it is."""
+"""Repairs of data derived from the ledger. The ledger itself is unchanged."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -20,7 +20,7 @@ MAPPING = "app_id,description,operation,quantity\n"
 
 
 def run(capsys: pytest.CaptureFixture[str], *command: str) -> tuple[int, list[str]]:
-    """Return the command's exit code and its lines."""
+    """Run the command. Return its exit code and its lines."""
     code: Any = 0
     capsys.readouterr()
     try:
@@ -36,7 +36,7 @@ def rows(model: Any) -> list[Any]:
 
 @pytest.fixture
 def damaged() -> None:
-    """Alice had 100 credits, spent 7 on two days and holds 5; bob has 1. Tests damage this."""
+    """Create damage targets: alice with 100 credits, two usages and a hold; bob with 1."""
     give("alice", 100)
     spend("alice", 3, at=datetime(2026, 11, 1, 23, 30, tzinfo=UTC))
     spend("alice", 4, at=datetime(2026, 11, 3, 12, tzinfo=UTC))
@@ -76,7 +76,7 @@ def test_balances_are_rebuilt_from_the_ledger(
     ]
 
 
-def test_usage_is_counted_anew(capsys: pytest.CaptureFixture[str], damaged: None) -> None:
+def test_usage_is_recounted(capsys: pytest.CaptureFixture[str], damaged: None) -> None:
     right = rows(UsageStat)
     UsageStat.objects.filter(date=date(2026, 11, 1)).update(date=date(2026, 11, 2))
     UsageStat.objects.filter(date=date(2026, 11, 3)).update(transactions=5)
@@ -106,20 +106,21 @@ def test_only_the_days_asked_for_are_counted(
         capsys, "backfill_usage_stats", "--from=2026-11-02", "--to=2026-11-03", "--apply"
     )
 
-    assert (code, lines[-2:]) == (1, ["wrong    1", "changed  yes"])  # the other day is still wrong
+    # The other day is still damaged.
+    assert (code, lines[-2:]) == (1, ["wrong    1", "changed  yes"])
     counted = dict(UsageStat.objects.values_list("date", "transactions"))
     assert counted == {date(2026, 11, 1): 9, date(2026, 11, 3): 1}
 
 
 @pytest.mark.parametrize("option", ["--from=yesterday", "--to=2026-02-30"])
-def test_days_that_are_none(option: str) -> None:
+def test_invalid_days_are_refused(option: str) -> None:
     with pytest.raises(CommandError):
         call_command("backfill_usage_stats", option)
 
 
 @pytest.fixture
 def usages() -> list[Transaction]:
-    """Four usages that name no operation, of 10, 6, 5 and 2 credits."""
+    """Post four usages without an operation, of 10, 6, 5 and 2 credits."""
     give("alice", 100)
     return [
         spend("alice", 10, app_id="chat").transaction,
@@ -131,7 +132,7 @@ def usages() -> list[Transaction]:
 
 @pytest.fixture
 def mapping(tmp_path: Path) -> Path:
-    """Chat is GPT-4; research is three images for a usage, where that divides."""
+    """Write a mapping: chat is GPT-4; research is three images, if divisible."""
     path = tmp_path / "mapping.csv"
     path.write_text(
         MAPPING + "chat,nothing like it,pdf_export,\nchat,,ai_chat_gpt4,\nchat,,pdf_export,\n"
@@ -179,7 +180,7 @@ def test_old_usages_are_attributed_once(
     ]
 
 
-def test_a_priced_spend_is_never_attributed_anew(
+def test_a_spend_with_an_operation_is_never_assigned_again(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     give("alice", 100)
@@ -204,7 +205,7 @@ def test_a_priced_spend_is_never_attributed_anew(
         (MAPPING + "chat,,pdf_export,many\n", "Line 2: 'many' is not a quantity"),
     ],
 )
-def test_mappings_that_are_none(text: str, says: str, tmp_path: Path) -> None:
+def test_invalid_mappings_are_refused(text: str, says: str, tmp_path: Path) -> None:
     path = tmp_path / "mapping.csv"
     path.write_text(text)
 
@@ -215,7 +216,7 @@ def test_mappings_that_are_none(text: str, says: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        "operation = 'pdf_export', unit_cost = 9, quantity = 1",  # is not what it took
+        "operation = 'pdf_export', unit_cost = 9, quantity = 1",  # differs from the usage's amount
         "operation = 'pdf_export', unit_cost = 10, quantity = 1, description = 'other'",
         "operation = 'pdf_export', unit_cost = 10, quantity = 1, created_at = now()",
         "amount = -11, balance_after = balance_before - 11",

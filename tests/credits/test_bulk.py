@@ -1,4 +1,4 @@
-"""Many movements at once obey the rules of one."""
+"""Bulk posting obeys the same rules as single movements."""
 
 from decimal import Decimal
 

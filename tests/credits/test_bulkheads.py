@@ -1,4 +1,4 @@
-"""A bulkhead has a few places; whoever comes without one is refused at once."""
+"""A bulkhead has a few places; callers without a place are refused at once."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +18,7 @@ def two_places(settings: Any) -> None:
 
 
 class Holders:
-    """Threads that hold places until they are let go."""
+    """Threads that hold places until they are released."""
 
     def __init__(self, pool: ThreadPoolExecutor) -> None:
         self._pool = pool

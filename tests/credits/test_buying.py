@@ -1,4 +1,4 @@
-"""A user buys credits: packages, purchases, Stripe's part of it."""
+"""Users buy credits: packages, purchases and Stripe's API."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -168,7 +168,7 @@ def test_checkout_may_lead_to_the_services_own_pages(
         ([], 400),
     ],
 )
-def test_what_is_no_package_is_refused(
+def test_an_invalid_package_is_refused(
     alice: Caller, starter: Package, body: Any, status: int
 ) -> None:
     answer = alice.post("purchase", body)
@@ -177,14 +177,14 @@ def test_what_is_no_package_is_refused(
     assert not Purchase.objects.exists()
 
 
-def test_a_package_that_is_no_longer_offered_cannot_be_bought(alice: Caller, db: None) -> None:
+def test_a_retired_package_cannot_be_bought(alice: Caller, db: None) -> None:
     answer = buy(alice, package(active=False))
 
     assert answer.status_code == 404
     assert answer.json()["code"] == "package_not_found"
 
 
-def test_a_purchase_is_its_buyers_business(
+def test_a_purchase_is_visible_to_its_buyer_only(
     alice: Caller, bob: Caller, anonymous: Caller, starter: Package, stripe: Stripe
 ) -> None:
     name = buy(alice, starter).json()["purchaseId"]

@@ -1,4 +1,4 @@
-"""What costs credits: the price list, its changes and their history."""
+"""The catalogue: operations, prices, and the history of changes."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -87,7 +87,7 @@ def test_a_new_price_is_remembered_with_who_and_when() -> None:
     assert (row.cost_after, row.per_items_after) == (Decimal("0.3"), 20)
 
 
-def test_the_same_price_again_is_no_change() -> None:
+def test_setting_the_same_price_again_changes_nothing() -> None:
     catalogue.set_price("cloud_sync", Price(Decimal(5)), actor=ANNA, now=NOW)
 
     assert OperationPrice.objects.filter(operation="cloud_sync").count() == 1

@@ -1,4 +1,4 @@
-"""`manage.py check_ledger` finds whatever the books do not explain."""
+"""`manage.py check_ledger` finds every violation of the book rules."""
 
 from decimal import Decimal
 from typing import Any
@@ -26,7 +26,7 @@ GIVEN_BACK = "what is given back is at most its original"
 COMMITTED = "a committed reservation matches its transaction"
 USAGE = "usage statistics count every usage"
 OWNED = "every row belongs to a balance"
-# By test_sync_books.py and the tests of gifts.
+# These rules are tested in test_sync_books.py and in the tests of gifts.
 TRIED_ELSEWHERE = {
     "usage statistics add up to all usages",
     "a priced entry names an operation of the catalogue",
@@ -40,7 +40,7 @@ TRIED_ELSEWHERE = {
 
 @pytest.fixture
 def alice() -> str:
-    """A user with 4 transactions: grant 100, usage 10, refund 2 of it, commit 3; 5 are held."""
+    """Create a user with 4 transactions (grant, usage, refund, commit) and 5 credits held."""
     give("alice", 100)
     usage = spend("alice", 10).transaction
     ledger.refund("alice", Decimal(2), memo=Memo(), origin=SYSTEM, usage_id=usage.pk)
@@ -51,13 +51,13 @@ def alice() -> str:
 
 @pytest.fixture
 def bob() -> str:
-    """Another user, whose books close."""
+    """Create another user whose books close."""
     give("bob", 10)
     return "bob"
 
 
 def damage(*statements: str) -> None:
-    """Run SQL that the append-only trigger would refuse."""
+    """Run SQL without the append-only trigger."""
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("ALTER TABLE credits.transactions DISABLE TRIGGER USER")
@@ -66,7 +66,7 @@ def damage(*statements: str) -> None:
 
 
 def check(capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, list[str], str]:
-    """Return the command's exit code, its lines, and what it wrote to standard error."""
+    """Run the command. Return its exit code, its lines and its standard error."""
     code: Any = 0
     try:
         call_command("check_ledger", *options)
@@ -168,7 +168,7 @@ DAMAGES = [
 
 @pytest.mark.breaks_the_books
 @pytest.mark.parametrize(("statements", "expected"), DAMAGES)
-def test_each_damage_is_told_in_a_sentence(
+def test_each_discrepancy_is_reported_in_a_sentence(
     capsys: pytest.CaptureFixture[str],
     alice: str,
     statements: list[str],

@@ -1,4 +1,4 @@
-"""A user turns Cloud Sync on and off, and pays for it by the period."""
+"""Users turn Cloud Sync on and off, and pay by the period."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -32,7 +32,7 @@ shown = Timestamp().to_representation
 
 @pytest.fixture
 def syncer() -> Caller:
-    """Alice, at her Cloud Sync."""
+    """Return alice as a caller of the Cloud Sync routes."""
     token = PROVIDER.token("alice")
     return Caller({"Authorization": f"Bearer {token}"}, prefix="/api/v1/sync/")
 
@@ -116,7 +116,7 @@ def test_without_the_credits_sync_stays_off(syncer: Caller, known: bool) -> None
     assert not Transaction.objects.filter(type="usage").exists()
 
 
-def test_what_is_active_is_not_activated_again(syncer: Caller) -> None:
+def test_an_active_subscription_is_not_activated_again(syncer: Caller) -> None:
     give("alice", 100)
     syncer.post("activate", {})
 
@@ -173,7 +173,7 @@ def test_a_deactivated_subscription_is_off_at_once_and_never_charged(syncer: Cal
     assert posted() == 95
 
 
-def test_deactivating_what_never_was_is_fine(syncer: Caller) -> None:
+def test_deactivating_an_inactive_subscription_succeeds(syncer: Caller) -> None:
     assert syncer.post("deactivate").status_code == 200
     assert not SyncSubscription.objects.exists()
 
@@ -272,7 +272,7 @@ def test_a_key_of_an_activation_that_charged_nothing_is_kept_too(syncer: Caller)
     assert posted() == 95
 
 
-def test_a_key_that_stands_for_a_spend_does_not_activate(syncer: Caller) -> None:
+def test_a_key_used_for_a_spend_does_not_activate(syncer: Caller) -> None:
     give("alice", 100)
     subscribe("alice", at=datetime.now(UTC))
     cloud_sync.deactivate("alice", now=datetime.now(UTC))

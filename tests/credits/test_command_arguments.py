@@ -1,4 +1,4 @@
-"""Arguments of commands are as strict as the wire."""
+"""Arguments of commands follow the API's rules."""
 
 from argparse import ArgumentTypeError
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""One customer at Stripe for each buyer."""
+"""Each buyer has one Stripe customer."""
 
 from typing import Any
 from unittest.mock import patch
@@ -29,7 +29,7 @@ def test_5_concurrent_first_purchases_make_one_customer(
 
 
 @pytest.mark.parametrize("pages", [{}, PAGES])
-def test_a_customer_who_was_deleted_at_stripe_is_made_anew(
+def test_a_customer_who_was_deleted_at_stripe_is_created_again(
     alice: Caller, starter: Package, stripe: Stripe, pages: dict[str, str]
 ) -> None:
     buy(alice, starter)

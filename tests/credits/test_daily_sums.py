@@ -1,4 +1,4 @@
-"""Days are summed as a whole, at any time and any number of times, and equal the ledger."""
+"""Daily totals: summed per day, at any time, any number of times, and equal to the ledger."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -13,7 +13,7 @@ from django.db.models import F, Sum
 from credits import worker
 from credits.ledger import ledger
 from credits.ledger.posting import Memo, Origin, Priced
-from credits.models import DailyRevenue, DailyTotal, Return, Transaction
+from credits.models import DailyRevenue, DailyTotal, MoneyBack, Transaction
 from credits.payments import money_back
 from credits.reporting import daily_totals
 from tests.api import at_once
@@ -28,7 +28,7 @@ ONE_DAY = timedelta(days=1)
 
 
 def totals(day: date = TODAY) -> dict[tuple[str, str, str], tuple[float, float, int]]:
-    """Return what a day's rows say: (in, out, count) by (type, app, operation)."""
+    """Return a day's totals: (in, out, count) by (type, app, operation)."""
     return {
         (one.type, one.app_id, one.operation): (
             float(one.credits_in),
@@ -100,7 +100,7 @@ def test_days_are_those_of_utc() -> None:
     assert [totals(day) for day in days] == [{("usage", "chat", ""): (0, 1, 1)}] * 3
 
 
-def test_a_group_that_is_no_more_vanishes() -> None:
+def test_an_obsolete_group_is_deleted() -> None:
     give("alice", 100)
     DailyTotal.objects.create(
         date=TODAY, type="usage", app_id="gone", operation="", credits_out=5, transactions=1
@@ -138,13 +138,13 @@ def test_the_money_is_summed_by_the_day_it_moved() -> None:
     ]
 
 
-def test_money_of_payments_that_are_none_of_ours_is_not_counted() -> None:
+def test_money_of_foreign_payments_is_not_counted() -> None:
     foreign = went_back(paid(), 100, intent_id="pi_foreign")
     money_back.record(foreign, now=NOON)
 
     sum_today()
 
-    assert Return.objects.get().gone_at == NOON
+    assert MoneyBack.objects.get().gone_at == NOON
     assert DailyRevenue.objects.get().gone_cents == 0
 
 
@@ -162,9 +162,9 @@ def test_a_return_without_its_moment_is_refused(constraint: str, wrong: dict[str
     money_back.record(went_back(paid(), 100), now=NOON)
 
     with pytest.raises(IntegrityError, match=f'constraint "{constraint}"'), transaction.atomic():
-        Return.objects.update(**wrong)
+        MoneyBack.objects.update(**wrong)
 
-    assert Return.objects.get().gone_at == NOON
+    assert MoneyBack.objects.get().gone_at == NOON
 
 
 def test_the_sums_of_all_days_equal_the_ledger() -> None:
@@ -221,7 +221,7 @@ def test_the_worker_sums_and_a_day_is_a_step() -> None:
     outcomes = worker.run(worker.jobs()["sum_days"], now=NOON)
 
     assert interrupted == {"summed": 1}
-    assert outcomes == {"summed": 5}  # the day before the one that was summed, too
+    assert outcomes == {"summed": 5}  # also the day before the last summed one
 
 
 def test_8_processes_may_sum_one_day_at_once(committed: None) -> None:
@@ -268,7 +268,7 @@ def test_all_of_an_empty_ledger_is_today() -> None:
         ["--from=yesterday"],
     ],
 )
-def test_a_span_that_is_none_is_refused(options: list[str]) -> None:
+def test_an_invalid_span_is_refused(options: list[str]) -> None:
     with pytest.raises(CommandError):
         call_command("sum_days", *options)
 
@@ -277,8 +277,8 @@ def test_a_span_that_is_none_is_refused(options: list[str]) -> None:
 
 def test_a_day_can_be_found_without_reading_the_ledger() -> None:
     with connection.cursor() as cursor:
-        # The costs of an empty table say nothing: without the alternatives, the plan says whether
-        # the index by time fits the query.
+        # Costs on an empty table are meaningless. With the alternatives disabled, the plan shows
+        # whether the index by time fits the query.
         cursor.execute("DROP INDEX credits.transaction_by_app_idx")
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute(

@@ -1,4 +1,4 @@
-"""The database itself refuses rows that break a rule, whoever writes them."""
+"""The database rejects rows that violate a rule, whoever writes them."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Credits follow the cents that stand withdrawn by disputes, whatever the reports are called."""
+"""Claw-backs follow the withdrawn cents of disputes, not the names of the reports."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from credits.ledger import books
-from credits.models import Purchase, Return, Transaction
+from credits.models import MoneyBack, Purchase, Transaction
 from credits.payments import money_back, stripe_facts
-from credits.payments.stripe_facts import MoneyBack, UnreadableObject
+from credits.payments.stripe_facts import MoneyBackReport, UnreadableObject
 from tests.credits.test_returns import NOW, balance, paid, went_back
 from tests.quick import at_most
 
@@ -34,8 +34,8 @@ def dispute(
     after: int = 0,
     stripe_id: str = "dp_1",
     **fields: Any,
-) -> MoneyBack:
-    """Return a dispute of 499 cents that moved these cents so far."""
+) -> MoneyBackReport:
+    """Return a dispute of 499 cents with these movements."""
     listed = [
         {"id": f"txn_{index}", "amount": cents, "currency": "eur"}
         for index, cents in enumerate(moved)
@@ -57,7 +57,7 @@ def share(amount: Decimal, cents: int, price: int) -> Decimal:
     return exact.quantize(Decimal("0.0001"), ROUND_DOWN)
 
 
-def lost_in_part(purchase: Purchase) -> list[MoneyBack]:
+def lost_in_part(purchase: Purchase) -> list[MoneyBackReport]:
     return [
         went_back(purchase, 200, stripe_id=f"re_of_{purchase.pk}"),
         *(
@@ -159,7 +159,7 @@ def test_what_was_won_and_is_withdrawn_again_is_taken_again(swapped: bool) -> No
         money_back.record(fact, now=NOW)
 
     purchase.refresh_from_db()
-    found = Return.objects.get()
+    found = MoneyBack.objects.get()
     assert (purchase.status, balance(purchase), found.stripe_status) == ("disputed", 0, "lost")
     assert (found.state, found.given_back, found.taken) == ("gone", False, 500)
 
@@ -236,7 +236,7 @@ def test_a_status_that_was_reported_late_does_not_replace_a_newer_one() -> None:
     money_back.record(dispute(purchase, [-499], status="needs_response", after=5), now=NOW)
     money_back.record(dispute(purchase, [-499], status="won", after=20), now=NOW)
 
-    found = Return.objects.get()
+    found = MoneyBack.objects.get()
     since = NOW + timedelta(seconds=10)
     assert (found.stripe_status, found.stripe_status_since) == ("won", since)
 

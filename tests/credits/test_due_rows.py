@@ -1,4 +1,4 @@
-"""One locked or broken row never stops the others, and nobody has to wait for it."""
+"""A locked or failing row does not stop or delay the others."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.db.utils import OperationalError
 
 from credits import due_rows, worker
-from credits.due_rows import Work
+from credits.due_rows import DueWork
 from credits.ledger import reservations
 from credits.models import (
     Balance,
@@ -69,14 +69,14 @@ OWN_ROWS = {
 
 @contextmanager
 def locked(statement: str, user: str) -> Iterator[None]:
-    """Let another connection hold the lock."""
+    """Hold a lock on another connection."""
     with psycopg.connect(database_of_the_test()) as holder:
         assert holder.execute(statement, [user]).fetchone()
         yield
 
 
 def command(name: str) -> tuple[int, str]:
-    """Run a command; return its exit code and the last line that it printed."""
+    """Run a command. Return its exit code and its last line."""
     out = StringIO()
     code = 0
     try:
@@ -183,7 +183,7 @@ def test_many_locked_users_cost_no_more_than_the_patience_of_a_run(
 
 @contextmanager
 def constraint(check: str) -> Iterator[None]:
-    """Add a rule that the next changes of balances must meet."""
+    """Add a constraint that later changes of balances must meet."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"ALTER TABLE credits.balances ADD CONSTRAINT broken CHECK ({check}) NOT VALID"
@@ -226,7 +226,7 @@ def test_a_bad_row_is_tried_again_with_growing_pauses() -> None:
 
 def test_what_is_postponed_is_counted_and_is_no_backlog(anonymous: Caller) -> None:
     reservations_due()
-    with constraint("user_id <> 'user-0'"):  # by the clock of the metrics: a pause is a minute
+    with constraint("user_id <> 'user-0'"):  # by the clock of the metrics: the pause is a minute
         list(reservations.expire_due(now=worker.now(), limit=100))
 
     lines = anonymous.get("/metrics").content.decode().splitlines()
@@ -236,7 +236,7 @@ def test_what_is_postponed_is_counted_and_is_no_backlog(anonymous: Caller) -> No
 
 
 def test_a_pause_from_the_future_is_over_at_once() -> None:
-    """A clock that ran ahead once does not keep a row back for years."""
+    """A clock that once was ahead does not postpone a row for years."""
     reservations_due()
     with constraint("user_id <> 'user-0'"):
         list(reservations.expire_due(now=NOW, limit=100))
@@ -280,7 +280,7 @@ def test_a_row_that_costs_the_connection_stops_nobody() -> None:
         return "seen"
 
     due = Reservation.objects.filter(status="open")
-    work = Work("expire_reservations", due, "expires_at", settle)
+    work = DueWork("expire_reservations", due, "expires_at", settle)
     outcomes = [found.outcome for found in due_rows.settle_each(work, now=NOW, limit=100)]
 
     assert (outcomes.count("seen"), outcomes.count("failed")) == (9, 1)
@@ -298,7 +298,7 @@ def test_a_database_that_is_away_ends_the_run(monkeypatch: pytest.MonkeyPatch) -
     due = Reservation.objects.filter(status="open")
     monkeypatch.setattr(PostponedRow.objects, "bulk_create", away)
     with pytest.raises(OperationalError):
-        list(due_rows.settle_each(Work("x", due, "expires_at", away), now=NOW, limit=100))
+        list(due_rows.settle_each(DueWork("x", due, "expires_at", away), now=NOW, limit=100))
 
     assert len(tried) == 2  # the first row, and the record of its failure
 

@@ -1,4 +1,4 @@
-"""`manage.py export_user` writes what is kept about a person, and about nobody else."""
+"""`manage.py export_user` exports all rows about a person, and no others."""
 
 import json
 from io import StringIO

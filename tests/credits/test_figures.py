@@ -1,4 +1,4 @@
-"""The figures of the back office: one query each, zeros where nothing was."""
+"""The dashboard's figures: one query each, and zeros for missing data."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal

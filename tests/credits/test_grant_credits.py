@@ -1,4 +1,4 @@
-"""`manage.py grant_credits`: many users, one reason, once per campaign."""
+"""`manage.py grant_credits`: grants to many users, once per campaign."""
 
 from pathlib import Path
 
@@ -16,14 +16,14 @@ REASON = "Thank you for waiting"
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Two users with 5 and 2.5 credits."""
+    """Write a file with two users, 5 and 2.5 credits."""
     path = tmp_path / "users.csv"
     path.write_text("user_id,credits\nbob,5\nalice,2.5\n")
     return path
 
 
 def run(file: Path, *options: str, campaign: str = "winter") -> int:
-    """Run the command; return its exit code."""
+    """Run the command. Return its exit code."""
     try:
         call_command(
             "grant_credits",

@@ -1,4 +1,4 @@
-"""Lists of a user's transactions are read by index, whatever the filter and however deep."""
+"""Lists of a user's transactions use an index, with any filter and at any depth."""
 
 import json
 from collections.abc import Iterator
@@ -20,13 +20,16 @@ pytestmark = pytest.mark.django_db
 
 GROW = Path(__file__).resolve().parents[2] / "bench" / "sql" / "grow.sql"
 ROWS = 6_000
-# Rows that a page of 50 may touch: its own, one more, and a few steps to find the apps.
+# The maximum of rows that a page of 50 may read: its own, one more, and steps to find the apps.
 MOST_READ = 150
 
 
 @pytest.fixture
 def mixed() -> list[Transaction]:
-    """30 transactions of alice in 3 apps, some out of the order of time; newest number first."""
+    """Create 30 transactions in 3 apps, partly out of time order.
+
+    Returns them in descending order of their numbers.
+    """
     give("alice", 1000)
     start = datetime(2027, 1, 1, tzinfo=UTC)
     for index in range(28):
@@ -59,7 +62,7 @@ FILTERS: list[dict[str, Any]] = [
 
 
 def expected(rows: list[Transaction], filters: dict[str, Any]) -> list[int]:
-    """Return the numbers that fit, by brute force."""
+    """Return the matching numbers by brute force."""
     names = {"type", "app_id"}
     fitting = [
         row
@@ -75,7 +78,7 @@ def expected(rows: list[Transaction], filters: dict[str, Any]) -> list[int]:
 
 @pytest.mark.parametrize("filters", FILTERS)
 @pytest.mark.parametrize("most_apps", [50, 2])
-def test_every_page_is_what_the_filter_says(
+def test_every_page_matches_the_filter(
     mixed: list[Transaction],
     filters: dict[str, Any],
     most_apps: int,
@@ -112,7 +115,7 @@ def test_entries_are_the_rows_of_the_page(
 
 
 def walk(listed: History, *, by: int) -> Iterator[int]:
-    """Yield the numbers of all pages, each found by the last number of the one before."""
+    """Yield the numbers of all pages, following the cursor."""
     cursor = None
     while rows := listed.page(limit=by, cursor=cursor):
         yield from (row.number for row in rows)
@@ -127,7 +130,7 @@ def test_a_cursor_beyond_the_newest_is_the_first_page(mixed: list[Transaction]) 
 
 @pytest.fixture
 def long() -> datetime:
-    """A year of usages of alice in one app, and 4 other rows in the midst; return their time."""
+    """Create a year of usages in one app with 4 other rows in between. Return their time."""
     give("alice", 10**6)
     at = datetime.now(UTC) - timedelta(days=200)
     with connection.cursor() as cursor:
@@ -193,7 +196,7 @@ def test_the_prepared_list_reads_no_more_rows_than_it_returns(
 
 
 def rows_read(sql: str) -> int:
-    """Return how many rows the scans of a statement touch."""
+    """Return the number of rows that the scans of a statement read."""
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}")
         (found,) = cursor.fetchone()

@@ -1,4 +1,4 @@
-"""A call of another service ends at its deadline, however slowly the answer comes."""
+"""A call to another service ends at its deadline, however slow the response."""
 
 import socket
 import ssl
@@ -16,8 +16,8 @@ from credits import http_deadline
 from tests import slow_server
 from tests.slow_server import Behaviour, serving
 
-LIMIT = 1  # seconds; the slow answers would take 60
-TOLERANCE = 20  # for a busy machine
+LIMIT = 1  # in seconds; the slow responses would take 60
+TOLERANCE = 20  # tolerance for a busy machine
 
 
 def assert_ends(url: str, verify: str | bool = True) -> None:
@@ -86,7 +86,7 @@ def test_the_deadline_of_one_call_does_not_shorten_the_next_one() -> None:
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    """A certificate for 127.0.0.1 and its key, in one file."""
+    """Return a file with a certificate for 127.0.0.1 and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""`manage.py import_legacy`: the earlier service's ledger becomes ours."""
+"""`manage.py import_legacy`: the import of the earlier service's ledger."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -82,7 +82,7 @@ def test_open_reservations_hold(source: str, earlier: Earlier, report: Path) -> 
     assert available() == {"alice": 90}
 
 
-def test_what_does_not_add_up_is_adjusted(source: str, earlier: Earlier, report: Path) -> None:
+def test_differences_are_adjusted(source: str, earlier: Earlier, report: Path) -> None:
     earlier.grant("alice", 100)
     earlier.reserve("alice", 30)
     earlier.lose_a_row("alice", -20)

@@ -1,4 +1,4 @@
-"""The import of what clients and Stripe know: purchases, grants, keys, subscriptions."""
+"""The import of purchases, grants, idempotency keys and subscriptions."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The import of what the rules here would never have let in."""
+"""The import of rows that violate the rules here."""
 
 import random
 from pathlib import Path
@@ -156,12 +156,12 @@ def test_an_old_installation_without_some_tables(
         (None, "This is not a database of the earlier service"),
     ],
 )
-def test_a_source_that_is_none(url: str | None, says: str, report: Path) -> None:
+def test_an_invalid_source_is_refused(url: str | None, says: str, report: Path) -> None:
     with pytest.raises(CommandError, match=says):
         run(url or database_of_the_test(), report=report)
 
 
-def test_whoever_was_erased_here_stays_erased(
+def test_an_erased_user_stays_erased(
     source: str, earlier: Earlier, report: Path, service: Caller
 ) -> None:
     earlier.grant("alice", 100)

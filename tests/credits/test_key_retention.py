@@ -1,4 +1,4 @@
-"""Idempotency keys are kept for as long as an operator sets."""
+"""Idempotency keys are deleted after the configured number of days."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

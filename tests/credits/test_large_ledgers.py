@@ -1,4 +1,4 @@
-"""The check of a large ledger: the same plan for every batch, resumable, and only what changed."""
+"""The check of a large ledger: stable plans, resuming, and checking changes only."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ ADD_UP = "usage statistics add up to all usages"
 
 
 def grow(users: int, *, each: int) -> list[str]:
-    """Make users with a year of usages, `each` for each."""
+    """Create users with a year of usages, `each` per user."""
     names = [f"user-{index:03}" for index in range(users)]
     for name in names:
         give(name, 1_000_000)
@@ -35,12 +35,12 @@ def grow(users: int, *, each: int) -> list[str]:
 
 
 def full() -> list[Discrepancy]:
-    """Check everything; return what is wrong."""
+    """Run a full check. Return its discrepancies."""
     return wrong(ledger_checks.full_check(now=NIGHT))
 
 
 def changes() -> list[Discrepancy]:
-    """Check what changed; return what is wrong."""
+    """Check the changes only. Return the discrepancies."""
     return wrong(Scope())
 
 
@@ -55,7 +55,7 @@ def marked() -> dict[str, int]:
 
 @pytest.fixture
 def planned_as_in_production() -> None:
-    """Let PostgreSQL choose between custom and generic plans; the tests' server has only one."""
+    """Let PostgreSQL choose between custom and generic plans, which the test server does not."""
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL plan_cache_mode = auto")
 
@@ -80,7 +80,7 @@ def test_more_than_ten_batches_are_checked_by_one_prepared_statement() -> None:
 
 
 def executions_of(text: str) -> int:
-    """Return how often prepared statements with `text` were executed on this connection."""
+    """Return the executions of prepared statements with `text` on this connection."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT coalesce(sum(generic_plans + custom_plans), 0) FROM pg_prepared_statements "
@@ -114,9 +114,9 @@ def test_the_tenth_execution_has_the_plan_of_the_first(marks: bool) -> None:
 
 
 def shape(users: list[str]) -> list[str]:
-    """Return the nodes of the plan of the prepared check, without costs.
+    """Return the plan's nodes of the prepared check, without costs.
 
-    Nodes that only test a parameter ("Result") are left out: a custom plan needs none.
+    "Result" nodes, which only test a parameter, are left out: a custom plan has none.
     """
     with connection.cursor() as cursor:
         cursor.execute("EXPLAIN EXECUTE the_check (%s, true, null)", [users])
@@ -189,7 +189,7 @@ def test_the_check_of_changes_finds_what_is_wrong_with_them(
 
     found = [changes(), changes()]
 
-    again = [USAGE] if rules == [ADD_UP] else rules  # then every entry is read, day by day
+    again = [USAGE] if rules == [ADD_UP] else rules  # then every entry is read, by day
     assert [[one.rule for one in some][:1] for some in found] == [rules, again]
     assert marked() == {}
 

@@ -1,4 +1,4 @@
-"""`manage.py ledger_report` says what a month did to all credits, and that it adds up."""
+"""`manage.py ledger_report`: a month's movements, and that they add up."""
 
 import csv
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ from django.db import connection
 from credits.ledger import ledger, reservations
 from credits.ledger.posting import Memo, Origin, Posting, Priced
 from credits.reporting import ledger_report
-from credits.reporting.ledger_report import Moment, MonthNotBegun, Sum, Use
+from credits.reporting.ledger_report import MonthNotBegun, Standing, Sum, Use
 from tests.factories import gift, redeem
 
 pytestmark = pytest.mark.django_db
@@ -44,7 +44,7 @@ def spend(
 
 @pytest.fixture
 def alice() -> str:
-    """A user whose entries stand on both sides of both ends of October."""
+    """Create a user with entries around both ends of October."""
     grant("alice", "100", SEPTEMBER)
     spend("alice", Decimal("1.5"), SEPTEMBER)
     grant("alice", "20", OCTOBER)
@@ -71,7 +71,7 @@ def alice() -> str:
 def test_a_month_has_what_happened_in_it(alice: str) -> None:
     made = ledger_report.of_month(OCTOBER.date(), now=NOW)
 
-    assert made.opening == Moment(Decimal("98.5"), Decimal(0), Decimal(0))
+    assert made.opening == Standing(Decimal("98.5"), Decimal(0), Decimal(0))
     assert {name: moved for name, moved in made.movements.items() if moved.entries} == {
         "sold": Sum(1, Decimal(500)),
         "granted": Sum(1, Decimal(20)),
@@ -80,7 +80,7 @@ def test_a_month_has_what_happened_in_it(alice: str) -> None:
         "clawed back": Sum(1, Decimal(-40)),
         "adjusted downwards": Sum(1, Decimal(-3)),
     }
-    assert made.closing == Moment(Decimal("567.4"), Decimal(0), Decimal(0))
+    assert made.closing == Standing(Decimal("567.4"), Decimal(0), Decimal(0))
     assert made.difference == 0
     assert made.usage == [
         Use("chat", None, Sum(1, Decimal("-0.1")), Sum()),
@@ -94,7 +94,7 @@ def test_a_month_begins_with_what_the_last_one_ended_with(alice: str) -> None:
         ledger_report.of_month(moment.date(), now=NOW) for moment in (SEPTEMBER, OCTOBER, NOVEMBER)
     )
 
-    assert september.opening == Moment(Decimal(0), Decimal(0), Decimal(0))
+    assert september.opening == Standing(Decimal(0), Decimal(0), Decimal(0))
     assert september.closing == october.opening
     assert october.closing == november.opening
     assert november.closing.posted == Decimal("560.4")

@@ -1,4 +1,4 @@
-"""What operators and the service itself do to a ledger: adjust, reverse, claw back, reinstate."""
+"""Functions of the ledger: adjust, reverse, claw back, reinstate."""
 
 from decimal import Decimal
 from uuid import uuid4
@@ -204,7 +204,7 @@ def test_a_claw_back_of_a_user_never_seen_opens_a_debt() -> None:
     assert totals() == (-3, 0, 3)
 
 
-def test_what_was_clawed_back_is_reinstated_once() -> None:
+def test_clawed_back_credits_are_reinstated_once() -> None:
     give("alice", 100)
     taken = claw_back("40").transaction
 

@@ -1,4 +1,4 @@
-"""What other services must be told arrives, once or more often, or ends where operators see it."""
+"""Messages of the outbox are delivered at least once, or end as dead messages."""
 
 import time
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Operators create, change and retire packages, and each change is on record."""
+"""Operators create, change and retire packages; each change is recorded."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -111,7 +111,7 @@ def test_a_retired_package_is_not_offered_until_it_is_brought_back() -> None:
         ("metadata", {"a": "x" * 16_384}),
     ],
 )
-def test_what_is_no_package_is_refused(field: str, value: Any) -> None:
+def test_an_invalid_package_is_refused(field: str, value: Any) -> None:
     package = packages.create(PLUS, actor=ANNA, now=NOW)
     wrong = PLUS._replace(**{field: value})
 

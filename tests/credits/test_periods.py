@@ -1,4 +1,4 @@
-"""Months do not drift: the anchor day is kept, and returns after a shorter month."""
+"""Billing periods keep the anchor day, also after a shorter month."""
 
 from calendar import monthrange
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""What a command shows while it works: a bar on a terminal, lines in a log."""
+"""The progress of a command: a bar on a terminal, lines in a log."""
 
 import sys
 from argparse import ArgumentParser
@@ -61,7 +61,7 @@ def test_a_terminal_gets_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
     assert "2/2" in capsys.readouterr().err
 
 
-def test_a_summary_stands_in_columns() -> None:
+def test_a_summary_is_aligned_in_columns() -> None:
     lines = Lines()
 
     summarise(lines, {"users": 12_345, "was": "applied"})

@@ -1,4 +1,4 @@
-"""The check of the books sees what is wrong with purchases and with money that went back."""
+"""The check finds violations of the rules about purchases and returned money."""
 
 from decimal import Decimal
 
@@ -29,7 +29,7 @@ def disagreeing(purchase: Purchase, *, taken: str, cents: int) -> str:
 
 @pytest.fixture
 def purchase() -> Purchase:
-    """A purchase of 1000 credits for 5 EUR, a fifth of it refunded."""
+    """Create a purchase of 1000 credits for 5 EUR with a refund of a fifth."""
     purchase = paid(Decimal(1000), 500)
     money_back.record(went_back(purchase, 100, stripe_id="re_1"), now=NOW)
     return purchase

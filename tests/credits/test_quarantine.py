@@ -1,4 +1,4 @@
-"""An operator resolves what Stripe reported and nobody agreed on: credit it, or leave it."""
+"""Operators resolve quarantined purchases: credit them or leave them uncredited."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -33,7 +33,7 @@ LATER = NOW + timedelta(hours=1)
 
 
 def complete(purchase: Purchase, **fields: object) -> None:
-    """Let Stripe report a payment of the purchase that succeeded."""
+    """Report a successful payment of the purchase, as Stripe does."""
     purchases.complete(payment(purchase, **fields), at=NOW, now=NOW)
     purchase.refresh_from_db()
 
@@ -46,7 +46,7 @@ def resolve(purchase: Purchase, *, credit: bool, origin: Origin = OPERATOR) -> P
 
 @pytest.fixture
 def purchase() -> Purchase:
-    """A purchase of 500 credits for 4.99 EUR for which 4 EUR were paid."""
+    """Create a purchase of 500 credits for 4.99 EUR, for which 4 EUR were paid."""
     purchase = started()
     complete(purchase, amount_cents=400)
     return purchase
@@ -80,7 +80,7 @@ def test_its_money_can_be_refunded_and_takes_no_credits(purchase: Purchase) -> N
     assert plan == (ledger.balance_of(purchase.user_id), 400, 0, 0)
 
 
-def test_what_was_never_paid_cannot_be_refunded() -> None:
+def test_an_unpaid_purchase_cannot_be_refunded() -> None:
     waiting, at_checkout = started(), started()
     Purchase.objects.filter(pk=at_checkout.pk).update(stripe_payment_intent_id=None)
     at_checkout.refresh_from_db()
@@ -275,7 +275,7 @@ def test_a_checkout_paid_wrong_can_be_refunded_and_left(
 
 
 def reconciled() -> int:
-    """Return the exit code of reconcile_stripe."""
+    """Run reconcile_stripe. Return its exit code."""
     try:
         call_command("reconcile_stripe", "--since", "1d")
     except SystemExit as end:

@@ -1,4 +1,4 @@
-"""Credits follow the money that goes back: parts, sums, operators' refunds."""
+"""Claw-backs of refunds: parts, sums, and refunds requested by operators."""
 
 import time
 from datetime import UTC, datetime
@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from credits.ledger import ledger
 from credits.ledger.posting import IdempotencyKeyReused, Origin
-from credits.models import IdempotencyKey, Package, Purchase, Return, Transaction
+from credits.models import IdempotencyKey, MoneyBack, Package, Purchase, Transaction
 from credits.payments import checkout, money_back, purchases, refund_requests
 from credits.payments.purchases import PurchaseUnknown
 from credits.payments.refund_requests import ExceedsPurchase, NotRefundable
 from credits.payments.stripe_api import PaymentUnavailable, RefusedByStripe
-from credits.payments.stripe_facts import MoneyBack, Payment
+from credits.payments.stripe_facts import MoneyBackReport, Payment
 from tests.api import at_once
 from tests.factories import package
 from tests.quick import at_most
@@ -34,7 +34,7 @@ OPERATOR = Origin("operator:olga")
 
 
 def started(amount: Decimal = Decimal(500), cents: int = 499) -> Purchase:
-    """Return a purchase that waits to be paid, without a Stripe."""
+    """Return a pending purchase, without a Stripe."""
     offer = package(credits=amount, price_euro_cents=cents)
     intent = f"pi_{uuid4().hex}"
     answer = {"id": intent, "client_secret": "secret"}
@@ -48,7 +48,7 @@ def started(amount: Decimal = Decimal(500), cents: int = 499) -> Purchase:
 
 
 def payment(purchase: Purchase, **fields: Any) -> Payment:
-    """Return the payment of a purchase as it was agreed on, unless `fields` say otherwise."""
+    """Return the payment that matches a purchase, except for `fields`."""
     usual = Payment(
         purchase.stripe_payment_intent_id,
         None,
@@ -61,14 +61,14 @@ def payment(purchase: Purchase, **fields: Any) -> Payment:
 
 
 def paid(amount: Decimal = Decimal(500), cents: int = 499) -> Purchase:
-    """Return a purchase that was paid, without a Stripe."""
+    """Return a completed purchase, without a Stripe."""
     purchase = started(amount, cents)
     purchases.complete(payment(purchase), at=NOW, now=NOW)
     purchase.refresh_from_db()
     return purchase
 
 
-def went_back(purchase: Purchase, cents: int, **fields: Any) -> MoneyBack:
+def went_back(purchase: Purchase, cents: int, **fields: Any) -> MoneyBackReport:
     usual = {
         "stripe_id": f"re_{uuid4().hex}",
         "kind": "refund",
@@ -77,7 +77,7 @@ def went_back(purchase: Purchase, cents: int, **fields: Any) -> MoneyBack:
         "state": "gone",
         "status": "succeeded",
     }
-    return MoneyBack(**{**usual, **fields})
+    return MoneyBackReport(**{**usual, **fields})
 
 
 def balance(purchase: Purchase) -> Decimal:
@@ -187,7 +187,7 @@ def test_a_refund_that_names_another_payments_row_does_not_take_it_over() -> Non
         pytest.raises(PaymentUnavailable),
     ):
         refund(asked_of, 100)
-    asked = Return.objects.get()
+    asked = MoneyBack.objects.get()
 
     money_back.record(went_back(other, 499, return_id=asked.pk), now=NOW)
 
@@ -198,7 +198,7 @@ def test_a_refund_that_names_another_payments_row_does_not_take_it_over() -> Non
 
 @pytest.fixture
 def bought(stripe: Stripe, starter: Package) -> Purchase:
-    """A purchase that was paid at the sandbox's Stripe."""
+    """Return a purchase that was paid at the sandbox's Stripe."""
     purchase = checkout.start("alice", starter.pk, pages=None, origin=Origin("user"), now=NOW)
     stripe.pay(str(purchase.pk))
     for event in stripe.events():
@@ -206,7 +206,7 @@ def bought(stripe: Stripe, starter: Package) -> Purchase:
     return purchase
 
 
-def refund(purchase: Purchase, cents: int | None = None, origin: Origin = OPERATOR) -> Return:
+def refund(purchase: Purchase, cents: int | None = None, origin: Origin = OPERATOR) -> MoneyBack:
     return refund_requests.refund(
         purchase.pk, cents=cents, reason="by mistake", origin=origin, now=NOW
     )
@@ -227,7 +227,7 @@ def test_an_operator_refunds_a_part_and_then_the_rest(bought: Purchase, stripe: 
     assert {one["metadata"]["returnId"] for one in at_stripe} == {str(part.pk), str(rest.pk)}
     bought.refresh_from_db()
     assert (bought.status, balance(bought)) == ("refunded", 0)
-    assert Return.objects.count() == 2
+    assert MoneyBack.objects.count() == 2
 
 
 def test_no_more_is_refunded_than_was_paid(bought: Purchase, stripe: Stripe) -> None:
@@ -295,14 +295,14 @@ def test_reconciliation_sends_a_refund_that_was_forgotten(
         pytest.raises(PaymentUnavailable),
     ):
         refund(bought, 100)
-    Return.objects.update(created_at=NOW.replace(year=2025))
+    MoneyBack.objects.update(created_at=NOW.replace(year=2025))
 
     call_command("reconcile_stripe", "--since", "1d", "--dry-run")
     before = balance(bought)
     call_command("reconcile_stripe", "--since", "1d")
 
     assert (before, balance(bought)) == (500, Decimal("399.7996"))
-    assert "to be sent" in capsys.readouterr().out
+    assert "sent" in capsys.readouterr().out
 
 
 def test_what_stripe_refuses_leaves_nothing_behind(bought: Purchase, stripe: Stripe) -> None:
@@ -312,7 +312,7 @@ def test_what_stripe_refuses_leaves_nothing_behind(bought: Purchase, stripe: Str
         with pytest.raises(RefusedByStripe, match="greater than unrefunded"):
             refund(bought, origin=OPERATOR._replace(key="r1"))
 
-    assert not Return.objects.exists()
+    assert not MoneyBack.objects.exists()
     assert not IdempotencyKey.objects.exists()
     assert balance(bought) == 500
 
@@ -325,14 +325,14 @@ def test_a_forgotten_refund_that_stripe_refuses_is_reported(
         pytest.raises(PaymentUnavailable),
     ):
         refund(bought)
-    Return.objects.update(created_at=NOW.replace(year=2025))
+    MoneyBack.objects.update(created_at=NOW.replace(year=2025))
     stripe.refund(bought.stripe_payment_intent_id or "")
 
     with pytest.raises(SystemExit):
         call_command("reconcile_stripe", "--since", "1d")
 
     assert "greater than unrefunded" in capsys.readouterr().out
-    assert [one.stripe_id for one in Return.objects.all()] != [None]
+    assert [one.stripe_id for one in MoneyBack.objects.all()] != [None]
     assert balance(bought) == 0
 
 
@@ -360,7 +360,7 @@ def test_a_refund_told_of_while_its_checkout_completes_is_not_missed(
         with transaction.atomic():
             money_back.record(went_back(purchase, 499, intent_id="pi_1"), now=NOW)
             told.set()
-            time.sleep(0.3)  # its transaction is still open while the payment is told of
+            time.sleep(0.3)  # its transaction is still open when the payment is reported
 
     def payment_comes_second(_: int) -> None:
         told.wait()

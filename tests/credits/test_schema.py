@@ -1,4 +1,4 @@
-"""A migrated database is what the files in `sql/` say, and its keys begin with the user."""
+"""A migrated database equals the files in `sql/`, and its keys begin with the user id."""
 
 import re
 from pathlib import Path
@@ -21,7 +21,7 @@ KINDS = (FUNCTION, TRIGGER)
 CONSTRAINT = re.compile(r"ADD CONSTRAINT (\w+)\s+(.+?);", re.DOTALL)
 OUTCOME = re.compile(r"outcome := '(\w+)'")
 SCHEMAS = "(to_regnamespace('credits'), to_regnamespace('gifts'))"
-# Rows that only one user has: the tables that are sharded by user where one server is not enough.
+# Tables with rows of a single user: these are sharded if one server is not enough.
 OF_ONE_USER = {
     "credits.balances",
     "credits.idempotency_keys",
@@ -33,7 +33,7 @@ OF_ONE_USER = {
 
 
 def rows(sql: str) -> list[tuple[Any, ...]]:
-    """Return the rows of a query in which every name comes with its schema."""
+    """Return a query's rows, in which every name has its schema."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL search_path = pg_catalog")
         cursor.execute(sql)
@@ -43,7 +43,7 @@ def rows(sql: str) -> list[tuple[Any, ...]]:
 
 
 def definitions() -> list[tuple[Any, ...]]:
-    """Return every function and trigger of the schemas as the database defines it."""
+    """Return the database's definition of every function and trigger of the schemas."""
     return rows(
         f"""SELECT pronamespace::regnamespace || '.' || proname, pg_get_functiondef(oid), ''
                 FROM pg_proc WHERE pronamespace IN {SCHEMAS}

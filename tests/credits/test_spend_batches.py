@@ -1,4 +1,4 @@
-"""A batch of spends writes the same rows as the single verb, one item after the other."""
+"""A batch of spends writes the same rows as single spends in the same order."""
 
 import random
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ OPERATIONS = ["ai_chat_gpt4", "teleport", "ai_chat_ollama"]
 
 
 def twins(seed: int) -> list[tuple[int, Decimal | Priced, str | None, str]]:
-    """Return items of three users: some keys twice, some amounts too large, some unknown prices."""
+    """Return items of three users with repeated keys, missing funds and unknown operations."""
     chance = random.Random(seed)
 
     def amount() -> Decimal | Priced:
@@ -40,7 +40,7 @@ def twins(seed: int) -> list[tuple[int, Decimal | Priced, str | None, str]]:
 
 
 def rows_of(side: str) -> list[Any]:
-    """Return what the database has of one side's users, without ids."""
+    """Return the rows of one side's users, without ids."""
     hidden = {"id", "user_id", "subject_id", "related_id", "request_id"}
     return [
         {name: value for name, value in row.items() if name not in hidden}

@@ -1,4 +1,4 @@
-"""CSV files: what is read, a sentence for everything else, and no formula in what is written."""
+"""CSV files: accepted and rejected input, and output without formulas."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ GOOD = "user_id,credits\nmüller,5\n"
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A place for a file."""
+    """Return a path for a file."""
     return tmp_path / "file.csv"
 
 
@@ -88,7 +88,7 @@ def test_every_other_file_gets_one_sentence(data: bytes, says: str, path: Path) 
     assert "\n" not in str(refused.value)
 
 
-def test_what_is_no_file_gets_one_sentence(tmp_path: Path) -> None:
+def test_an_unreadable_file_gets_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(SpreadsheetUnreadable, match="is a directory, not a CSV file"):
         spreadsheets.read(tmp_path, COLUMNS)
     with pytest.raises(SpreadsheetUnreadable, match="cannot be read: No such file"):

@@ -1,4 +1,4 @@
-"""Every verb of the ledger and of reservations, in any order, against a model of a few lines."""
+"""The ledger and reservations, called in random order, against a small model."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -34,7 +34,7 @@ KEYS = st.sampled_from([None, None, "k1", "k2", "k3"])
 
 @dataclass
 class Account:
-    """What the model knows of a user."""
+    """A user in the model."""
 
     posted: Decimal = ZERO
     held: Decimal = ZERO
@@ -44,7 +44,7 @@ class Account:
     keys: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def move(self, amount: Decimal, *, spends: bool) -> None:
-        """Post `amount`; the totals stay above zero."""
+        """Post `amount`. The totals stay at or above zero."""
         self.posted += amount
         self.count += 1
         change = max(-amount, -self.spent) if spends else max(-amount - self.earned, ZERO)
@@ -77,7 +77,7 @@ class Held:
 
 
 class Ledger(RuleBasedStateMachine):
-    """Drives the ledger and the model side by side."""
+    """Runs the ledger and the model side by side."""
 
     @initialize()
     def start(self) -> None:
@@ -91,7 +91,7 @@ class Ledger(RuleBasedStateMachine):
         self.now = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
     def teardown(self) -> None:
-        """Leave nothing to the next example."""
+        """Roll back, so that examples are independent."""
         transaction.set_rollback(True)
         self.savepoint.__exit__(None, None, None)
 
@@ -99,7 +99,7 @@ class Ledger(RuleBasedStateMachine):
         return Origin("service:test", key=key, at=self.now)
 
     def expect(self, code: str | None, act: Any, *arguments: Any, **options: Any) -> Any:
-        """Act, and see that it is refused with `code`, or not at all."""
+        """Call `act`, and check that it raises `code`, or nothing."""
         refusal, result = None, None
         try:
             result = act(*arguments, **options)
@@ -109,7 +109,7 @@ class Ledger(RuleBasedStateMachine):
         return result
 
     def known(self, user: int, key: str | None, request: tuple[Any, ...]) -> str | None:
-        """Return `replay` or `conflict` for a key that was used, else None."""
+        """Return `replay` or `conflict` for a used key, else None."""
         before = self.accounts[user].keys.get(key or "")
         return None if before is None else "replay" if before == request else "conflict"
 
@@ -120,7 +120,7 @@ class Ledger(RuleBasedStateMachine):
     def post(
         self, user: int, posting: Any, kind: str, amount: Decimal, *, spends: bool = False
     ) -> Entry:
-        """Note in the model what the ledger posted."""
+        """Record a posted transaction in the model."""
         assert not posting.replayed
         assert posting.transaction.amount == amount
         self.accounts[user].move(amount, spends=spends)
@@ -313,7 +313,7 @@ class Ledger(RuleBasedStateMachine):
             self.remember(user, key, request)
 
     def dead(self, user: int, key: str | None) -> str | None:
-        """Return why the reservation that a key names cannot be worked with, None if it can."""
+        """Return the error code for the key of a settled reservation, or None."""
         for held in self.held:
             if key is not None and (held.user, held.key) == (user, key):
                 lapsed = held.status == "open" and held.expires <= self.now
@@ -379,7 +379,7 @@ class Ledger(RuleBasedStateMachine):
         still_open = Reservation.objects.filter(user_id__in=self.ids, status="open")
         before = set(still_open.values_list("pk", flat=True))
         outcomes = list(reservations.expire_due(now=self.now, limit=10_000))
-        # Examples share the test's transaction: what earlier ones left open expires here too.
+        # Examples share the test's transaction. Reservations of earlier ones expire here too.
         assert set(outcomes) <= {"expired"}
         assert before - set(still_open.values_list("pk", flat=True)) == {one.id for one in due}
         for one in due:

@@ -1,4 +1,4 @@
-"""Stripe cannot be reached, or does not answer: nothing is lost, and spends go on."""
+"""Stripe is unreachable or does not answer: nothing is lost, and spends work."""
 
 import socket
 import time
@@ -91,7 +91,7 @@ def test_a_wrong_key_at_stripe_is_no_error_of_the_users(
 
 @pytest.fixture
 def silent_stripe(settings: Any) -> Iterator[socket.socket]:
-    """A Stripe that takes connections and says nothing."""
+    """Run a Stripe that accepts connections and sends nothing."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         settings.STRIPE_API_BASE = f"http://127.0.0.1:{listening.getsockname()[1]}"
         yield listening

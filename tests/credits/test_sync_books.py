@@ -1,4 +1,4 @@
-"""The books know Cloud Sync and the catalogue; erasure forgets them."""
+"""Book rules of Cloud Sync and the catalogue, and their erasure."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""An admin makes Cloud Sync a present, and takes it back; what was paid for is never lost."""
+"""Admins give and revoke free Cloud Sync. Paid periods are never lost."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +16,7 @@ NOW = datetime(2027, 1, 31, 9, 30, tzinfo=UTC)
 
 @pytest.fixture
 def admin() -> Caller:
-    """An admin of the ecosystem."""
+    """Return an admin of the ecosystem."""
     token = PROVIDER.token("root", role="admin")
     return Caller({"Authorization": f"Bearer {token}"}, prefix="/api/v1/admin/sync/")
 

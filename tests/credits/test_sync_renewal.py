@@ -1,4 +1,4 @@
-"""Cloud Sync renews: once per period, on the right day, or pauses and says so."""
+"""Renewal of Cloud Sync: once per period, on the right day, or a pause with a message."""
 
 from calendar import monthrange
 from collections.abc import Callable
@@ -222,7 +222,7 @@ def test_two_years_of_every_month_end_for_every_interval() -> None:
 
 
 def month_end(year: int, month: int, *, day: int = 31) -> datetime:
-    """Return the `day` of a month, or the month's last; months go on after December."""
+    """Return the `day` of a month, or its last day. Months continue after December."""
     years, month = divmod(month - 1, 12)
     last = monthrange(year + years, month + 1)[1]
     return datetime(year + years, month + 1, min(day, last), 9, 30, tzinfo=UTC)
@@ -265,7 +265,7 @@ def test_a_crash_between_two_steps_of_a_renewal_and_another_run_charge_once(
 
 
 def crashing(real: Callable[..., Any], *, after: bool) -> Callable[..., Any]:
-    """Return `real`, dying as a process dies: before it acts, or after it, also when it raised."""
+    """Return `real` with a simulated crash before or after its call."""
 
     def act(*arguments: Any, **named: Any) -> Any:
         try:

@@ -1,4 +1,4 @@
-"""A user reads the ledger page by page, newest first."""
+"""Users read their transactions page by page, newest first."""
 
 import re
 from datetime import UTC, datetime
@@ -39,7 +39,7 @@ def next_page(answer: Answer) -> str | None:
 
 
 def walk(caller: Caller, path: str | None) -> list[list[int]]:
-    """Follow the links from `path` to the end; return the numbers of each page."""
+    """Follow the links from `path` to the end. Return the numbers of each page."""
     pages = []
     while path:
         answer = caller.get(path)
@@ -219,7 +219,7 @@ def test_filters_choose_rows(alice: Caller, query: str, expected: list[int]) -> 
         ("to=9999-12-31T23:59:59-14:00", "to"),
     ],
 )
-def test_what_cannot_be_asked_is_refused_by_name(alice: Caller, query: str, field: str) -> None:
+def test_invalid_parameters_are_refused_by_name(alice: Caller, query: str, field: str) -> None:
     """In the earlier service, `limit=-1` and `limit=abc` returned all rows."""
     give("alice", 10)
 

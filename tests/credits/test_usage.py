@@ -1,4 +1,4 @@
-"""What a user spent, by app and UTC day."""
+"""A user's spending by app and UTC day."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -169,7 +169,7 @@ def test_a_longer_or_backward_span_is_refused(alice: Caller, query: str) -> None
 @pytest.mark.parametrize(
     "value", ["", "yesterday", "2026-02-30", "2026-11-22T00:00:00Z", "20261", "%00"]
 )
-def test_what_is_no_day_is_refused_by_name(alice: Caller, field: str, value: str) -> None:
+def test_an_invalid_day_is_refused_by_name(alice: Caller, field: str, value: str) -> None:
     answer = alice.get(f"usage?{field}={value}")
 
     assert answer.status_code == 400

@@ -1,4 +1,4 @@
-"""A user spends credits in an app."""
+"""Users spend credits in an app."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""A user spends by operation: the server knows the price."""
+"""Users spend by operation, at the catalogue's price."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 def by(operation: str, **fields: Any) -> dict[str, Any]:
-    """Return the body of a spend by operation."""
+    """Return the request body of a spend by operation."""
     return {"operation": operation, "appId": "chat", "description": "A message", **fields}
 
 

@@ -1,4 +1,4 @@
-"""The worker runs what is due, once where once is meant, and no defect stops the rest."""
+"""The worker runs due jobs, nightly jobs once, and continues after a failed job."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ NIGHT = datetime(2026, 11, 23, 3, tzinfo=UTC)
 
 
 class Steps:
-    """A job's work that keeps count of its runs."""
+    """A job that counts its runs."""
 
     def __init__(self, *, steps: int = 1, fails: bool = False) -> None:
         self.steps = steps
@@ -76,7 +76,7 @@ def test_one_round_does_all_that_is_due(stripe: Stripe) -> None:
     assert Balance.objects.get(pk="alice").available == 10
     assert GiftCode.objects.get(pk=given.pk).status == "expired"
     assert not SyncSubscription.objects.filter(paid_until__lte=now).exists()
-    assert OutboxMessage.objects.get().status == "pending"  # there is no mana-notify here
+    assert OutboxMessage.objects.get().status == "pending"  # mana-notify is not configured here
     results = {run.name: run.result for run in JobRun.objects.filter(succeeded_at=now)}
     assert results == {
         "expire_reservations": {"expired": 1},
@@ -207,7 +207,7 @@ def test_a_job_that_fails_is_on_record_and_does_not_stop_the_others(use_jobs: Us
     assert JobRun.objects.get(pk="broken").error == ""
 
 
-def test_a_database_that_is_away_is_no_end_of_the_worker(
+def test_the_worker_survives_an_unavailable_database(
     use_jobs: Use, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_jobs(Job("broken", Steps(fails=True)))
@@ -270,7 +270,7 @@ def test_each_job_recurs_at_its_own_pace_until_stopped(committed: None, use_jobs
 
 
 class FakeTime(Event):
-    """A stop event whose waiting moves its own clock, and which is set at `until`."""
+    """A stop event with its own clock. Waiting advances it, and it is set at `until`."""
 
     def __init__(self, start: datetime, *, until: datetime) -> None:
         super().__init__()

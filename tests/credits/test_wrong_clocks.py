@@ -1,4 +1,4 @@
-"""A clock that ran ahead once does not stop the service until its date is reached."""
+"""A clock that once was ahead does not stop the service until that date."""
 
 from datetime import UTC, date, datetime, timedelta
 from threading import Event
@@ -14,7 +14,7 @@ from credits.worker import Job
 from gifts import throttle
 from gifts.codes import GiftUnknown
 from gifts.models import GiftMisses
-from gifts.throttle import Guesser, TooManyMisses
+from gifts.throttle import Attempt, TooManyMisses
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 23, 3, 30, tzinfo=UTC)
@@ -91,7 +91,7 @@ def test_days_summed_for_the_future_do_not_hide_yesterday() -> None:
 def miss(now: datetime) -> None:
     with (
         pytest.raises(GiftUnknown),
-        throttle.counting(GiftUnknown, text="AAAAAAAAAA", guesser=Guesser("192.0.2.1"), now=now),
+        throttle.counting(GiftUnknown, text="AAAAAAAAAA", guesser=Attempt("192.0.2.1"), now=now),
     ):
         raise GiftUnknown
 
@@ -112,7 +112,7 @@ def test_misses_counted_by_a_host_that_is_a_little_ahead_do_count() -> None:
 
     with (
         pytest.raises(TooManyMisses),
-        throttle.counting(GiftUnknown, text="AAAAAAAAAA", guesser=Guesser("192.0.2.1"), now=NOW),
+        throttle.counting(GiftUnknown, text="AAAAAAAAAA", guesser=Attempt("192.0.2.1"), now=NOW),
     ):
         pass
 

@@ -1,4 +1,4 @@
-"""The check of the books sees what is wrong with gifts."""
+"""The check finds violations of the rules about gifts."""
 
 from decimal import Decimal
 from uuid import uuid4

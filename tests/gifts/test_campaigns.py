@@ -1,4 +1,4 @@
-"""An operator makes a set of codes, once however often it is run."""
+"""Operators create a campaign of gift codes, once in any number of runs."""
 
 import csv
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The creator takes a gift back, as long as nobody has redeemed it."""
+"""Creators cancel gifts that nobody has redeemed."""
 
 from decimal import Decimal
 from typing import Any

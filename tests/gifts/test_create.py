@@ -1,4 +1,4 @@
-"""A user puts credits into a gift."""
+"""Users create gifts."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -74,7 +74,7 @@ def test_the_credits_leave_the_creator_and_the_answer_is_the_gift(ivan: Caller) 
     assert [balance.posted, balance.total_spent] == [5, 25]
 
 
-def test_a_gift_lives_90_days_unless_told_otherwise(ivan: Caller) -> None:
+def test_a_gift_expires_after_90_days_by_default(ivan: Caller) -> None:
     give("ivan", 10)
 
     body = create(ivan).json()
@@ -201,7 +201,7 @@ def test_the_smallest_and_the_largest_gift(ivan: Caller) -> None:
     assert Balance.objects.get(pk="ivan").posted == 0
 
 
-def test_the_domain_itself_refuses_what_no_gift_may_be() -> None:
+def test_the_domain_itself_refuses_invalid_gifts() -> None:
     give("ivan", 20_000)
 
     with pytest.raises(codes.InvalidGiftAmount):
@@ -364,7 +364,7 @@ def test_without_a_token_nothing_is_made_or_listed(anonymous: Caller, path: str)
         ({"campaign_number": 1}, "gift_is_numbered_in_its_campaign"),
     ],
 )
-def test_the_database_refuses_what_no_gift_may_be(change: dict[str, Any], constraint: str) -> None:
+def test_the_database_refuses_invalid_gifts(change: dict[str, Any], constraint: str) -> None:
     give("ivan", 20)
     row = gift("ivan")
     other = give("judy", 1).transaction

@@ -1,4 +1,4 @@
-"""`manage.py generate_demo_data` makes a year of a community by the ledger's own rules."""
+"""`manage.py generate_demo_data`: a year of demo data under the ledger's rules."""
 
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -21,12 +21,12 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def trial(settings: Any) -> None:
-    """A service on somebody's desk."""
+    """Set DEBUG, as on a developer's machine."""
     settings.DEBUG = True
 
 
 def generate(*options: str) -> list[str]:
-    """Return the lines of the command's summary."""
+    """Run the command. Return the lines of its summary."""
     out = StringIO()
     call_command("generate_demo_data", *options, stdout=out)
     return out.getvalue().splitlines()
@@ -147,7 +147,7 @@ def test_a_batch_that_the_ledger_refuses_leaves_nothing() -> None:
     world = community._world(datetime.now(UTC))
     (batch,) = demo_users.batches(Size(20, 200, 1), now=world.now)
     made = histories.of(batch, world, Random(1))
-    made.entries.pop(0)  # the first user's welcome
+    made.entries.pop(0)  # the first user's grant for new users
 
     with pytest.raises(NotAsPlanned, match="insufficient_credits"):
         batch_writer.write(made)

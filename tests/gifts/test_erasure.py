@@ -1,4 +1,4 @@
-"""Erasing a person takes their names and texts out of gifts; the credits stay or come back."""
+"""Erasure of a person's gifts: names and texts are deleted, credits stay or return."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -12,7 +12,7 @@ from gifts import campaigns, codes
 from gifts.campaigns import Plan
 from gifts.codes import GiftNotRedeemable, GiftUnknown, NewGift
 from gifts.models import Campaign, GiftCode, GiftMisses, GiftRedemption
-from gifts.throttle import Guesser
+from gifts.throttle import Attempt
 from mana_credits.privacy import erasure, gift_erasure
 from tests.factories import gift, give, redeem
 
@@ -99,7 +99,7 @@ def test_the_request_that_named_the_address_is_never_new_again() -> None:
 def test_the_count_of_wrong_codes_goes() -> None:
     for user_id in ("judy", "judy2"):
         with pytest.raises(GiftUnknown):
-            codes.find("AAAA-BBBB-CCCC", guesser=Guesser("192.0.2.1", user_id), now=NOW)
+            codes.find("AAAA-BBBB-CCCC", guesser=Attempt("192.0.2.1", user_id), now=NOW)
 
     erased = erasure.erase_rows("judy")
 

@@ -1,4 +1,4 @@
-"""An expired gift's credits return to its creator by themselves, exactly once."""
+"""Expired gifts return their credits to their creators, exactly once."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -52,7 +52,7 @@ def test_a_gift_expires_at_its_time_and_not_before() -> None:
     assert (early, due) == (0, 1)
 
 
-def test_what_is_settled_stays_settled(ivan: Caller) -> None:
+def test_a_settled_reservation_stays_settled(ivan: Caller) -> None:
     give("ivan", 10)
     made = gift("ivan")
     ivan.delete(f"{made.pk}")
@@ -130,7 +130,7 @@ def test_expire_against_redeem_gives_the_credits_to_exactly_one(judy: Caller) ->
 
     redeemed = [answer.status_code for answer in answers].count(200)
     assert {answer.status_code for answer in answers} <= {200, 400}
-    # The job passes over what a redeemer holds at that moment, and takes it on its next run.
+    # The job skips a gift that a redeemer has locked, and processes it in its next run.
     assert redeemed + expired + expire(job_time) == 10
     balances = dict(Balance.objects.values_list("pk", "posted"))
     assert balances["ivan"] == 100 - 10 * redeemed

@@ -1,4 +1,4 @@
-"""The import of gifts: their codes work, and their credits arrive once."""
+"""The import of gifts: codes work, and credits arrive once."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

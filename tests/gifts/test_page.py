@@ -1,4 +1,4 @@
-"""The public page of a gift, for anybody in a browser."""
+"""The public page of a gift."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -80,7 +80,7 @@ def test_one_credit_is_a_credit() -> None:
     assert "<strong>1</strong> credit<" in page(gift("ivan", 1).code).content.decode()
 
 
-def test_an_unnamed_creator_is_somebody_and_no_email_address_is_shown() -> None:
+def test_the_page_shows_no_email_address_for_an_unnamed_creator() -> None:
     give("ivan", 10)
     sender = gifts_of("ivan", name="ivan@example.test", email="ivan@example.test")
     body = {"totalCredits": 5, "type": "personalized", "targetEmail": "kate@example.test"}
@@ -238,5 +238,5 @@ def test_the_qr_code_of_a_link_is_an_image() -> None:
     assert b"<svg" in answer.content
 
 
-def test_no_image_is_made_of_what_is_not_a_code() -> None:
+def test_no_qr_image_is_made_of_an_invalid_code() -> None:
     assert page("nothing.svg").status_code == 404

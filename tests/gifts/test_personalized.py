@@ -1,4 +1,4 @@
-"""A personalised gift is for whoever has the e-mail address, registered or not."""
+"""Personalised gifts: only the owner of the e-mail address can redeem them."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -60,7 +60,7 @@ def test_composed_and_decomposed_letters_are_the_same_address() -> None:
     )
 
 
-def test_somebody_else_learns_nothing_of_what_became_of_it(judy: Caller) -> None:
+def test_other_users_cannot_see_the_outcome_of_a_gift(judy: Caller) -> None:
     give("ivan", 10)
     made = gift("ivan", target_email=KATE)
     redeem(made, "kate", KATE)

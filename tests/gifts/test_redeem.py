@@ -1,4 +1,4 @@
-"""A gift's credits arrive at whoever redeems it, once."""
+"""Users redeem gifts: the credits arrive once."""
 
 import json
 from collections.abc import Callable
@@ -117,7 +117,7 @@ def test_a_cancelled_gift_is_not_redeemed(ivan: Caller, judy: Caller) -> None:
     assert answer.json()["details"] == {"status": "cancelled"}
 
 
-def test_ones_own_gift_is_not_redeemed(ivan: Caller) -> None:
+def test_users_cannot_redeem_their_own_gift(ivan: Caller) -> None:
     give("ivan", 10)
     made = gift("ivan")
 

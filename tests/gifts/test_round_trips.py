@@ -1,4 +1,4 @@
-"""A gift is created and redeemed in one statement each; a wrong code takes two."""
+"""Round trips: creating or redeeming a gift takes one statement, an invalid code two."""
 
 import pytest
 

@@ -1,7 +1,7 @@
-"""Whatever people do with gifts in whatever order, no credit is lost and none is made.
+"""Random acts on gifts in any order neither lose nor create credits.
 
-The model keeps what everybody must have; credits in live gifts and balances together change only
-by grants, purchases and spends.
+The model stores everybody's expected balance. Balances and active gifts together change only by
+grants, purchases and spends.
 """
 
 from collections.abc import Callable

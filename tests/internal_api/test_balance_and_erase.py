@@ -1,4 +1,4 @@
-"""Services ask for a balance of anybody, and erase a person's data."""
+"""Services read balances and erase personal data."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -107,7 +107,7 @@ def test_bytes_that_are_not_text_are_refused(service: Caller) -> None:
 
 @pytest.fixture
 def kate(service: Caller) -> str:
-    """Return the id of a user who left traces in every table."""
+    """Return the id of a user with rows in every table."""
     user_id = "kate_50%@example.test"
     named = {"userId": user_id}
     grant = {**named, "amount": 100, "reason": "trace-reason", "referenceId": "trace-reference"}
@@ -199,7 +199,7 @@ def test_everything_moves_to_one_random_id(service: Caller, kate: str) -> None:
     assert names.pop().startswith("erased:")
 
 
-def test_the_id_starts_anew(service: Caller, kate: str) -> None:
+def test_the_id_is_that_of_a_new_user(service: Caller, kate: str) -> None:
     service.delete(f"balance/{quote(kate, safe='')}")
     grant = {"userId": kate, "amount": 7, "reason": "x", "referenceId": "trace-reference"}
 

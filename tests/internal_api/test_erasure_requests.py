@@ -1,4 +1,4 @@
-"""A service asks to erase a person with a long history: answered at once, done by the worker."""
+"""Erasure of a long history: answered at once, completed by the worker."""
 
 from collections.abc import Generator
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def dora(monkeypatch: pytest.MonkeyPatch, service: Caller) -> str:
-    """A user with 6 transactions, which is more than a request erases here, and a key."""
+    """Create a user with a key and 6 transactions, more than a request erases in these tests."""
     monkeypatch.setattr(erasure_requests, "LONGEST_AT_ONCE", 4)
     monkeypatch.setattr(erasure, "ENTRIES_PER_STATEMENT", 4)
     give("dora", 100)
@@ -34,7 +34,7 @@ def dora(monkeypatch: pytest.MonkeyPatch, service: Caller) -> str:
 
 
 def complete() -> dict[str, int]:
-    """Run the worker's job; return how often each outcome came up."""
+    """Run the worker's job. Return the number of each outcome."""
     return dict(worker.run(worker.jobs()["erase_people"], now=datetime.now(UTC)))
 
 
@@ -127,7 +127,7 @@ def test_an_erasure_that_is_stopped_changes_nothing_and_is_done_later(
 
 
 def test_a_person_whose_rows_are_locked_is_left_for_later(service: Caller, dora: str) -> None:
-    """Another worker may be at it, or an operator."""
+    """Another worker or an operator may hold the lock."""
     give("bob", 10)
     ErasureRequest.objects.create(pk="bob", known_rows=2, requested_at=datetime.now(UTC))
     service.delete("balance/dora")

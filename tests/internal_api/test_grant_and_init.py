@@ -1,4 +1,4 @@
-"""Services give credits without payment, and open balances."""
+"""Services grant credits and create balances."""
 
 from typing import Any
 
@@ -129,7 +129,7 @@ def test_a_grant_that_makes_a_balance_too_large_is_refused(service: Caller) -> N
         ("idempotencyKey", "x" * 256),
     ],
 )
-def test_what_no_grant_can_be_is_refused_by_name(service: Caller, field: str, value: Any) -> None:
+def test_an_invalid_grant_is_refused_by_name(service: Caller, field: str, value: Any) -> None:
     answer = service.post("grant", grant(**{field: value}))
 
     assert answer.status_code == 400

@@ -1,4 +1,4 @@
-"""Services hold credits for a spend under way, then take them, in part too, or let go."""
+"""Services reserve credits, then commit all or part of them, or release them."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -70,7 +70,7 @@ def test_a_reservation_holds_credits(service: Caller) -> None:
     assert Transaction.objects.count() == 1
 
 
-def test_what_is_held_cannot_be_held_or_spent_again(service: Caller) -> None:
+def test_held_credits_cannot_be_held_or_spent_again(service: Caller) -> None:
     give("alice", 10)
     service.post("reserve", reserve(8))
 
@@ -108,9 +108,7 @@ def test_a_reservation_lives_as_long_as_it_is_asked_to(service: Caller, seconds:
         ("userId", "u" * 256),
     ],
 )
-def test_what_no_reservation_can_be_is_refused_by_name(
-    service: Caller, field: str, value: Any
-) -> None:
+def test_an_invalid_reservation_is_refused_by_name(service: Caller, field: str, value: Any) -> None:
     give("alice", 10)
 
     answer = service.post("reserve", reserve(**{field: value}))
@@ -311,7 +309,7 @@ def test_a_reservation_holds_until_its_last_moment(step: Any) -> None:
 
 
 @pytest.mark.parametrize("step", [reservations.commit, reservations.release])
-def test_whoever_settles_too_late_expires_it(service: Caller, step: Any) -> None:
+def test_settling_an_expired_reservation_expires_it(service: Caller, step: Any) -> None:
     give("alice", 10)
     held = hold_at(NOW, timedelta(minutes=15))
     late = Origin("service", at=NOW + timedelta(minutes=15), key="s1")

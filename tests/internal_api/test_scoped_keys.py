@@ -1,4 +1,4 @@
-"""Keys of services: scopes, caps per day, rotation, and what the command prints."""
+"""Service keys: scopes, daily caps, rotation, and the command's output."""
 
 import time
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ REQUESTS: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 @pytest.fixture(autouse=True)
 def fresh_keys() -> Iterator[None]:
-    """Load the keys anew in each test, and leave none to the next one."""
+    """Reload the keys for each test, and drop them afterwards."""
     known_keys.KNOWN.forget()
     yield
     known_keys.KNOWN.forget()
@@ -91,6 +91,10 @@ def test_a_key_without_the_scope_changes_nothing(scope: str) -> None:
         "details": {"scope": scope},
     }
     assert Balance.objects.get(pk="alice").last_number == 1
+
+
+def test_a_method_that_does_not_exist_is_405() -> None:
+    assert key().get("credits/use").status_code == 405
 
 
 def test_the_name_of_the_key_is_the_actor_whatever_the_header_says() -> None:

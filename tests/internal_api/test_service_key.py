@@ -1,4 +1,4 @@
-"""Only a service that shows one of the keys is let in."""
+"""Services need a valid service key."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Services spend a user's credits and give used ones back."""
+"""Services spend and refund a user's credits."""
 
 from typing import Any
 from uuid import uuid4
@@ -152,7 +152,7 @@ def test_a_key_of_a_spend_settles_no_reservation(service: Caller) -> None:
     assert Balance.objects.get(pk="alice").held == 4
 
 
-def test_an_empty_key_is_no_key(service: Caller) -> None:
+def test_an_empty_key_counts_as_no_key(service: Caller) -> None:
     """In the earlier service, an empty key worked once and then caused 500 for everybody."""
     give("alice", 10)
 

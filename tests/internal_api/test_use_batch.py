@@ -1,4 +1,4 @@
-"""A service spends for many users in one request: each item as `use` would, none stops another."""
+"""Batches: each item behaves like `use`, and none affects the others."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -116,7 +116,7 @@ def test_a_refusal_stops_no_other_item(service: Caller) -> None:
     assert not Balance.objects.filter(pk="nobody").exists()
 
 
-def test_what_is_held_is_not_spent(service: Caller) -> None:
+def test_held_credits_are_not_spent(service: Caller) -> None:
     give("alice", 10)
     hold("alice", 8)
 

@@ -1,4 +1,4 @@
-"""Fixtures: a caller with every credential, and the assurance that a request stored nothing."""
+"""Fixtures: a caller with all credentials, and a check that nothing was stored."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ from tests.refusals import counts
 
 @pytest.fixture
 def caller() -> Caller:
-    """Whoever is asked for: carries a user's token and a service's key."""
+    """Return a caller with a user's token and a service's key."""
     token = PROVIDER.token("alice")
     headers = {"Authorization": f"Bearer {token}", "X-Service-Key": SERVICE_KEY}
     return Caller(headers, prefix="/api/v1/")
@@ -22,14 +22,14 @@ def caller() -> Caller:
 
 @pytest.fixture
 def reservation(db: None) -> str:
-    """An open reservation of a user who has credits left."""
+    """Create an open reservation of a user with remaining credits."""
     give("alice", 100)
     return str(hold("alice", 5).pk)
 
 
 @pytest.fixture
 def nothing_stored(reservation: str) -> Iterator[None]:
-    """No table has a row more or less after the test."""
+    """Check that no table has more or fewer rows after the test."""
     before = counts()
     yield
     assert counts() == before
@@ -37,7 +37,7 @@ def nothing_stored(reservation: str) -> Iterator[None]:
 
 @pytest.fixture
 def one_connection(db: None) -> Iterator[None]:
-    """Let requests through the bare WSGI application stay inside the test's transaction."""
+    """Run requests through the bare WSGI application within the test's transaction."""
     signals = (request_started, request_finished)
     for signal in signals:
         signal.disconnect(close_old_connections)

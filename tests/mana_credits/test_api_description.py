@@ -1,4 +1,4 @@
-"""docs/openapi.yaml says of everything what it is, and of each operation only what it has."""
+"""docs/openapi.yaml describes every element, and for each operation only its own parts."""
 
 import re
 import tomllib
@@ -95,7 +95,7 @@ def test_every_component_is_described() -> None:
     assert [name for name in without if not name.endswith("List")] == []
 
 
-def test_names_of_components_say_what_they_are() -> None:
+def test_names_of_components_are_descriptive() -> None:
     bodies = {
         next(iter(operation["requestBody"]["content"].values()))["schema"].get("$ref", "")
         for _, _, operation in operations().values()

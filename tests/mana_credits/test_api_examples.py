@@ -1,4 +1,4 @@
-"""The examples of the API's description: what the service answers, for every operation."""
+"""The API description's examples: the service's responses for every operation."""
 
 import json
 import os
@@ -25,14 +25,14 @@ def user(name: str, **claims: Any) -> Caller:
 
 
 class Recorder:
-    """Makes requests and keeps one example for each operation."""
+    """Sends requests and records one example per operation."""
 
     def __init__(self) -> None:
         self.examples: dict[str, Any] = {}
         self.normalize = Normalizer()
 
     def __call__(self, operation: str, who: Caller, path: str, body: Any = None) -> Any:
-        """Send what the operation takes; return the answer."""
+        """Send the operation's request. Return the response."""
         _, method, described = operations()[operation]
         act = {"get": who.get, "delete": who.delete}.get(method)
         answer = act(path) if act else who.post(path, body)
@@ -205,7 +205,7 @@ def examples(stripe: Stripe) -> dict[str, Any]:
     return record.examples
 
 
-def test_the_examples_are_what_the_service_answers(examples: dict[str, Any]) -> None:
+def test_the_examples_equal_the_services_responses(examples: dict[str, Any]) -> None:
     if os.environ.get("RECORD_EXAMPLES"):
         text = json.dumps(examples, indent=1, sort_keys=True, ensure_ascii=False)
         FILE.write_text(text + "\n")

@@ -15,7 +15,7 @@ USER = {"userId": "alice"}
 PAYMENT = {"amount": 1, "description": "GPT-4 message"}
 USE = {**PAYMENT, "appId": "chat", "metadata": {}, "idempotencyKey": "k"}
 HOLD = {"reservationId": "", "idempotencyKey": "k"}
-# Every field that the endpoint knows; the first element names those that it cannot do without.
+# Every field of the endpoint. The first element lists the required fields.
 POSTS: dict[str, tuple[set[str], dict[str, Any]]] = {
     "credits/use": ({"amount", "appId", "description"}, USE),
     INTERNAL + "init": ({"userId"}, USER),
@@ -36,7 +36,7 @@ POSTS: dict[str, tuple[set[str], dict[str, Any]]] = {
     INTERNAL + "refund-reservation": ({"reservationId"}, HOLD),
 }
 
-# As they stand in the body: JSON that some writer of JSON may send.
+# Raw values in the body, as some JSON writers produce them.
 NO_TEXT = ["5", "true", "[]", "{}", '["a"]', r'"a\u0000b"', r'"\ud800"']
 NO_USER_ID = [r'"bob "', r'"\u00a0bob"', r'"bob\u200b"', r'"\ufeffbob"']
 NO_LABEL = [*NO_TEXT, r'"a\nb"', r'"a\u001bb"', r'"a\u0085b"', '"  "', r'"\u00a0\ufeff\u3000"']
@@ -71,7 +71,7 @@ ILL: dict[str, list[str]] = {
     "reservationId": NO_UUID,
     "ttlSeconds": ["0", "-1", "604801", "1.5", '"60"', "true", "[]", "null", "9" * 400],
 }
-# Bodies that are not JSON, and what the message says is wrong with them.
+# Bodies that are not JSON, and the error in the message.
 NO_JSON = {
     "an open brace": (b"{", "syntax error at line 1, column 2: "),
     "a word": (b"balance", "syntax error at line 1, column 1: "),
@@ -100,7 +100,7 @@ def complete(path: str, reservation: str) -> dict[str, Any]:
 
 
 def with_raw(body: dict[str, Any], field: str, raw: str) -> bytes:
-    """Return `body` as JSON in which `raw` stands for the value of `field`."""
+    """Return `body` as JSON, with the text `raw` as the value of `field`."""
     return json.dumps({**body, field: "<raw>"}).replace('"<raw>"', raw).encode()
 
 
@@ -118,7 +118,7 @@ def test_the_complete_body_is_taken(caller: Caller, reservation: str, path: str)
 @refusing
 @every_post
 @pytest.mark.parametrize(("body", "reason"), NO_JSON.values(), ids=NO_JSON)
-def test_what_is_not_json_is_refused_with_the_reason(
+def test_a_body_that_is_not_json_is_refused_with_the_reason(
     caller: Caller, path: str, body: bytes, reason: str
 ) -> None:
     answer = caller.post(path, body)
@@ -131,7 +131,7 @@ def test_what_is_not_json_is_refused_with_the_reason(
 @refusing
 @every_post
 @pytest.mark.parametrize("body", NO_OBJECT)
-def test_json_that_is_no_object_is_refused(caller: Caller, path: str, body: bytes) -> None:
+def test_json_other_than_an_object_is_refused(caller: Caller, path: str, body: bytes) -> None:
     answer = caller.post(path, body)
 
     assert_refused(answer, "body")
@@ -238,7 +238,7 @@ def test_an_ill_name_of_the_calling_service_is_named(
 
 
 def test_metadata_nests_100_levels_deep_and_no_deeper(caller: Caller, reservation: str) -> None:
-    """Deeper ones could be stored, but neither answered nor ever listed again."""
+    """Deeper values could be stored, but never rendered again."""
     answers = {
         depth: caller.post("credits/use", with_raw(use(0.1), "metadata", nested))
         for depth in (1, 100, 101, *range(900, 1000, 5))
@@ -256,7 +256,7 @@ def test_metadata_nests_100_levels_deep_and_no_deeper(caller: Caller, reservatio
 def test_numbers_in_metadata_count_as_long_as_they_come_back(
     caller: Caller, reservation: str, count: int, status: int
 ) -> None:
-    """Sent in 5 bytes, 1e308 comes back in 309."""
+    """1e308 has 5 bytes in the request and 309 in the response."""
     numbers = f'{{"a": [{",".join(["1e308"] * count)}]}}'
 
     answer = caller.post("credits/use", with_raw(use(0.1), "metadata", numbers))

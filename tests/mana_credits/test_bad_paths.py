@@ -26,7 +26,7 @@ def test_an_ill_user_in_the_path_is_named(caller: Caller, ask: Any, user_id: str
 @refusing
 @pytest.mark.parametrize("ask", [Caller.get, Caller.delete])
 @pytest.mark.parametrize("user_id", ["", "a%0Ab", "%0D"])
-def test_a_path_without_a_possible_user_is_no_route(caller: Caller, ask: Any, user_id: str) -> None:
+def test_a_path_with_an_invalid_user_id_is_refused(caller: Caller, ask: Any, user_id: str) -> None:
     answer = ask(caller, INTERNAL + "balance/" + user_id)
 
     assert answer.status_code in {400, 404}
@@ -35,7 +35,7 @@ def test_a_path_without_a_possible_user_is_no_route(caller: Caller, ask: Any, us
 
 @refusing
 @pytest.mark.parametrize("user_id", ["a%2Fb", "%F0%9F%98%80", "..", "a%20b"])
-def test_any_other_id_is_somebody_never_seen(caller: Caller, user_id: str) -> None:
+def test_any_other_id_is_an_unknown_user(caller: Caller, user_id: str) -> None:
     balance = caller.get(INTERNAL + "balance/" + user_id)
     erased = caller.delete(INTERNAL + "balance/" + user_id)
 

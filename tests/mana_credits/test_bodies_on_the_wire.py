@@ -1,4 +1,4 @@
-"""Bodies: in chunks, after `100 Continue`, too large; and requests whose length is ambiguous."""
+"""Bodies on the wire: chunks, `100 Continue`, size limits, ambiguous lengths."""
 
 import json
 import socket
@@ -25,7 +25,7 @@ HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
 
 @pytest.fixture(scope="module")
 def service(django_db_setup: None) -> Iterator[Service]:
-    """A service of one worker with two threads, for tests that leave nothing behind."""
+    """Run a service of one worker with two threads, shared by tests that leave no state."""
     with running.service(WEB_CONCURRENCY="1", WEB_THREADS="2") as service:
         yield service
 
@@ -35,7 +35,7 @@ def connect(service: Service) -> socket.socket:
 
 
 def answers(service: Service, *parts: bytes) -> list[int]:
-    """Send the parts; return the statuses of all answers until the server closes."""
+    """Send the parts. Return the statuses of all responses until the server closes."""
     with connect(service) as line:
         for part in parts:
             line.sendall(part)
@@ -71,7 +71,8 @@ def test_an_announced_body_is_asked_for_once(service: Service) -> None:
         second = line.recv(65536)
 
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
-    assert second.startswith(b"HTTP/1.1 200 OK\r\n")  # it was there: nobody asks
+    # The body has arrived, so the server does not send 100.
+    assert second.startswith(b"HTTP/1.1 200 OK\r\n")
     assert Balance.objects.get(pk="alice").posted == 8
 
 
@@ -111,7 +112,7 @@ def test_stripes_events_may_be_larger(service: Service) -> None:
 
     [status] = answers(service, head + b"Content-Length: 900000\r\n\r\n" + body)
 
-    assert status in {400, 413}  # it is not signed; it was read
+    assert status in {400, 413}  # unsigned, but read completely
 
 
 CODED = LINE + HEADERS + b"Transfer-Encoding: %b\r\n\r\n"
@@ -155,10 +156,8 @@ AMBIGUOUS = {
 
 
 @pytest.mark.parametrize("request_bytes", AMBIGUOUS.values(), ids=AMBIGUOUS)
-def test_what_two_readers_may_read_differently_is_refused(
-    service: Service, request_bytes: bytes
-) -> None:
-    """What follows it is not taken for a request: a proxy may have let it pass as a body."""
+def test_an_ambiguous_request_is_refused(service: Service, request_bytes: bytes) -> None:
+    """The rest must not be read as a request: a proxy may have passed it on as a body."""
     give("alice", 10)
 
     assert answers(service, request_bytes + HEALTH + b"\r\n") == [400]

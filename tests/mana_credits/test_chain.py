@@ -1,4 +1,4 @@
-"""Requests of the API take a short way: past the middleware of pages and of the back office."""
+"""API requests bypass the middleware of pages and of the back office."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ BALANCE = "/api/v1/internal/credits/balance/alice"
 
 @pytest.fixture
 def pages() -> list[str]:
-    """The paths of requests that were passed on to the middleware of pages."""
+    """Return the list of paths that reached the middleware of pages."""
     return []
 
 
@@ -75,7 +75,7 @@ def test_a_defect_is_answered_with_the_headers_of_every_answer(
 
 
 def test_the_views_of_two_routes_are_not_mixed_up() -> None:
-    """A static route is looked up once; the second time its view is known."""
+    """A static route is resolved once. The second time its view is cached."""
     client = Client()
     paths = ["/api/v1/credits/packages", "/api/v1/credits/operations", "/api/v1/credits/pricing"]
 

@@ -1,4 +1,4 @@
-"""The system checks of the environment: each finds its fault, and nothing else does."""
+"""Each system check finds its own fault only."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ SAFE: dict[str, Any] = {
 
 @pytest.fixture
 def safe(settings: Any) -> Any:
-    """Settings as in production."""
+    """Set the settings of a production environment."""
     for name, value in SAFE.items():
         setattr(settings, name, value)
     return settings

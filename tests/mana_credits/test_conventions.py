@@ -1,4 +1,4 @@
-"""What every request and every answer of the API have in common."""
+"""Conventions of every API request and response."""
 
 import io
 import json
@@ -35,7 +35,7 @@ def error(status: int, message: str, code: str) -> bytes:
     ["/", "/x", "/api", "/api/v1/credits", "/api/v1/credits/balance/", "/api/v2/credits/balance"],
 )
 @pytest.mark.parametrize("ask", [Caller.get, Caller.post, Caller.delete])
-def test_an_unknown_route_is_told_in_json(alice: Caller, ask: Any, path: str) -> None:
+def test_an_unknown_route_is_answered_in_json(alice: Caller, ask: Any, path: str) -> None:
     answer = ask(alice, path)
 
     assert answer.status_code == 404
@@ -48,7 +48,7 @@ def test_an_unknown_route_is_told_in_json(alice: Caller, ask: Any, path: str) ->
     "path",
     ["balance", "transactions", "/health", "/ready", "/metrics", "/api/schema", "/api/docs"],
 )
-def test_a_wrong_method_is_told_in_json(alice: Caller, path: str) -> None:
+def test_a_wrong_method_is_answered_in_json(alice: Caller, path: str) -> None:
     answer = alice.post(path)
 
     assert answer.status_code == 405
@@ -58,7 +58,7 @@ def test_a_wrong_method_is_told_in_json(alice: Caller, path: str) -> None:
 
 
 @pytest.mark.parametrize("request_id", ["a", "1f.2_3:4-5", "x" * 128])
-def test_a_request_id_comes_back(alice: Caller, request_id: str) -> None:
+def test_a_valid_request_id_is_returned(alice: Caller, request_id: str) -> None:
     answer = alice.get("balance", **{"X-Request-Id": request_id})
 
     assert answer["X-Request-Id"] == request_id
@@ -133,7 +133,7 @@ def test_an_answer_is_json_whatever_is_accepted(alice: Caller, accept: str) -> N
 def call(
     method: str, path: str, body: Any = None, **environ: Any
 ) -> tuple[int, dict[str, str], Any]:
-    """Send a request of alice's through the WSGI application, with exactly this environment."""
+    """Send a request of alice through the WSGI application with exactly this environment."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     environment: WSGIEnvironment = {
         "REQUEST_METHOD": method,
@@ -259,7 +259,7 @@ def defect(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("defect")
-def test_a_defect_is_told_without_its_cause(
+def test_an_internal_error_does_not_reveal_its_cause(
     alice: Caller, caplog: pytest.LogCaptureFixture
 ) -> None:
     answer = alice.get("balance")

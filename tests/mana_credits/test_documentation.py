@@ -1,4 +1,4 @@
-"""The documentation: its links lead somewhere, and what it says to type works."""
+"""The documentation: links, file names and commands exist, and examples work."""
 
 import os
 import re
@@ -21,7 +21,7 @@ SEPARATOR = "\x1e"
 
 
 def anchors(path: Path) -> set[str]:
-    """Return what GitHub makes of the headings of a page."""
+    """Return the anchors that GitHub creates for a page's headings."""
     headings = re.findall(r"(?m)^#+ (.+)$", path.read_text())
     return {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}
 
@@ -32,7 +32,7 @@ def links(path: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_every_link_has_a_target(page: Path) -> None:
     for link in links(page):
         target, _, anchor = link.partition("#")
         if target.startswith("https://"):
@@ -42,7 +42,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(found), link
 
 
-def test_every_picture_is_shown_with_words_for_those_who_do_not_see_it() -> None:
+def test_every_picture_is_used_and_has_an_alternative_text() -> None:
     shown = {
         (page.parent / target).resolve(): words
         for page in PAGES
@@ -55,7 +55,7 @@ def test_every_picture_is_shown_with_words_for_those_who_do_not_see_it() -> None
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_every_file_that_is_named_is_there(page: Path) -> None:
+def test_every_named_file_exists(page: Path) -> None:
     text = re.sub(r"(?s)```.*?```", "", page.read_text())
 
     named = re.findall(r"`((?:ops|docs|tests|templates|mana_credits)/[\w./-]+\.\w+)", text)
@@ -64,7 +64,7 @@ def test_every_file_that_is_named_is_there(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_every_command_and_target_that_is_named_is_there(page: Path) -> None:
+def test_every_named_command_and_target_exists(page: Path) -> None:
     text = page.read_text()
     targets = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text()))
 
@@ -75,7 +75,7 @@ def test_every_command_and_target_that_is_named_is_there(page: Path) -> None:
 
 
 class Example(NamedTuple):
-    """A command, and what it is said to print; `…` stands for anything."""
+    """A command and its expected output. `…` matches any text."""
 
     command: str
     printed: str
@@ -86,7 +86,7 @@ class Example(NamedTuple):
 
 
 def examples(page: Path) -> list[Example]:
-    """Return the commands of a page's blocks of shell that call the API, in their order."""
+    """Return the commands that call the API in a page's shell blocks."""
     blocks = re.findall(r"(?s)```sh\n(.*?)```", page.read_text())
     found: list[Example] = []
     for block in blocks:
@@ -105,7 +105,7 @@ def examples(page: Path) -> list[Example]:
 @pytest.mark.usefixtures("committed")
 @pytest.mark.parametrize("page", WITH_EXAMPLES, ids=lambda path: path.name)
 @pytest.mark.slow
-def test_what_a_page_says_to_type_works(page: Path) -> None:
+def test_the_examples_of_a_page_work(page: Path) -> None:
     seed()
     seed_packages()
     typed = examples(page)

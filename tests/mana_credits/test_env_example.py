@@ -1,4 +1,4 @@
-"""`.env.example` is the twin of what the service reads from the environment."""
+"""`.env.example` lists exactly the variables that the service reads."""
 
 import re
 from pathlib import Path

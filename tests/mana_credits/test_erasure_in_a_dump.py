@@ -1,4 +1,4 @@
-"""After erasure a dump of the database knows neither the person's id nor their address or name."""
+"""After an erasure, a dump contains neither the person's id nor address nor name."""
 
 import json
 import re
@@ -33,7 +33,7 @@ from gifts import campaigns, codes
 from gifts.campaigns import Plan
 from gifts.codes import GiftUnknown
 from gifts.models import GiftBlock, GiftCode
-from gifts.throttle import Guesser
+from gifts.throttle import Attempt
 from mana_credits.back_office.acts import balance_adjustments
 from mana_credits.back_office.acts.audit import Operator, Why
 from mana_credits.dev.embedded_postgres import program
@@ -55,13 +55,13 @@ TRACES = re.compile(f"{DORA}|{re.escape(EMAIL)}|{NAME}|unmistakable|trace-", re.
 
 
 def dump() -> str:
-    """Return what pg_dump, the embedded server's or Debian's, writes of the test's database."""
+    """Return a dump of the test's database by the embedded server's or Debian's pg_dump."""
     command = [str(program("pg_dump")), database_of_the_test()]
     return subprocess.run(command, capture_output=True, check=True, timeout=60).stdout.decode()
 
 
 def tables_with_traces() -> set[str]:
-    """Return the tables whose rows, in a dump, still say who the person is."""
+    """Return the tables whose rows in a dump still identify the person."""
     found, table = set(), ""
     for line in dump().splitlines():
         if start := re.match(r"COPY (\S+) ", line):
@@ -72,7 +72,7 @@ def tables_with_traces() -> set[str]:
 
 
 def spend_and_hold(service: Caller) -> None:
-    """Let other services grant, charge, refund and reserve, with texts and keys."""
+    """Grant, spend, refund and reserve as services, with texts and keys."""
     named = {"userId": DORA}
     texts = {"description": "trace-text", "metadata": {"mail": EMAIL, "who": [NAME]}}
     headers = {"X-Request-Id": "trace-request"}
@@ -91,7 +91,7 @@ def spend_and_hold(service: Caller) -> None:
 
 
 def buy_and_be_refunded(stripe: Stripe, starter: Package) -> None:
-    """Buy at Checkout; Stripe tells of all of it, also of what nobody here acts upon."""
+    """Buy at Checkout and get a refund, with all of Stripe's events."""
     dora = Caller.with_token(PROVIDER.token(DORA, email=EMAIL))
     pages = {"successUrl": f"http://localhost:5173/{DORA}", "cancelUrl": "http://localhost:5173/no"}
     bought = dora.post("purchase", {"packageId": str(starter.pk), **pages}).json()
@@ -125,7 +125,7 @@ def event_of(event_id: str, kind: str, thing: dict[str, Any]) -> dict[str, Any]:
 
 
 def give_and_receive() -> None:
-    """Make, redeem, cancel and get gifts, pay for a campaign, and mistype a code."""
+    """Create, redeem, cancel and receive gifts, pay for a campaign, mistype a code."""
     dora = gifts_of(DORA, name=NAME, email=EMAIL)
     dora.post("/api/v1/gifts", {"totalCredits": 7, "message": f"trace-message of {NAME}"})
     redeem(GiftCode.objects.get(), "frank")
@@ -144,7 +144,7 @@ def give_and_receive() -> None:
         },
     )
     with pytest.raises(GiftUnknown):
-        codes.find("AAAA-BBBB-CCCC", guesser=Guesser("192.0.2.1", DORA), now=NOW)
+        codes.find("AAAA-BBBB-CCCC", guesser=Attempt("192.0.2.1", DORA), now=NOW)
     plan = Plan(
         2,
         Decimal(5),
@@ -158,7 +158,7 @@ def give_and_receive() -> None:
 
 
 def be_helped() -> None:
-    """Let operators correct the balance, wait for a colleague, and block from gifts."""
+    """Adjust the balance, request an adjustment and block from gifts, as operators."""
     olga = Operator("olga", lambda permission: True, request_id="trace-help")
     for amount in (5, 5_000):
         balance_adjustments.adjust(
@@ -191,7 +191,7 @@ def be_checked() -> None:
 
 @pytest.fixture
 def dora(service: Caller, starter: Package, stripe: Stripe) -> str:
-    """Return the id of a user who did everything."""
+    """Return the id of a user who has used every feature."""
     spend_and_hold(service)
     buy_and_be_refunded(stripe, starter)
     give_and_receive()
@@ -203,6 +203,7 @@ def dora(service: Caller, starter: Package, stripe: Stripe) -> str:
 
 
 WHERE = {
+    "credits.act_requests",
     "credits.adjustment_requests",
     "credits.balances",
     "credits.checked_balances",
@@ -228,8 +229,11 @@ WHERE = {
 }
 
 
-# Tables that say nothing of people; every other one is in WHERE, or erasure was forgotten.
+# Tables without personal data. Every other table must be in WHERE; otherwise its erasure is
+# missing.
 NOT_ABOUT_PEOPLE = {
+    "credits.service_keys",
+    "credits.service_totals",
     "credits.daily_revenue",
     "credits.daily_totals",
     "credits.ledger_checks",
@@ -331,7 +335,7 @@ def test_a_dry_run_changes_nothing(dora: str) -> None:
     assert without_sequences(dump()) == without_sequences(before)
 
 
-def test_to_erase_somebody_unknown_is_nothing(dora: str) -> None:
+def test_erasing_an_unknown_user_changes_nothing(dora: str) -> None:
     out = StringIO()
 
     call_command("erase_user", "nobody", "--apply", stdout=out)
@@ -341,7 +345,7 @@ def test_to_erase_somebody_unknown_is_nothing(dora: str) -> None:
 
 
 def without_sequences(text: str) -> str:
-    """Return a dump without what is different in each one: counters and its own random key."""
+    """Return a dump without its variable parts: counters and a random key."""
     return re.sub(r"^(SELECT pg_catalog.setval|\\(un)?restrict).*$", "", text, flags=re.MULTILINE)
 
 

@@ -1,4 +1,4 @@
-"""docs/errors.md has every error code of the source, with its status, and no other."""
+"""docs/errors.md lists exactly the error codes of the source, with their statuses."""
 
 import importlib
 import pkgutil
@@ -18,7 +18,7 @@ Codes = set[tuple[str, int]]
 
 
 def documented(heading: str) -> Codes:
-    """Return the codes and statuses of the table below a heading."""
+    """Return the codes and statuses in the table below a heading."""
     sections = dict(
         section.split("\n", 1) for section in (ROOT / "docs/errors.md").read_text().split("\n## ")
     )
@@ -47,7 +47,7 @@ def is_ours(error: type[DomainError]) -> bool:
 
 
 def of_the_framework() -> Codes:
-    """Return the codes that no DomainError has, and those of answers from outside DRF's views."""
+    """Return the codes without a DomainError, including those from outside DRF's views."""
     texts = [path.read_text() for app in APPS for path in (ROOT / app).rglob("*.py")]
     plain = [
         (code, int(status))

@@ -1,4 +1,4 @@
-"""The image: what goes into it, and how it is run. `make rehearsal` executes its steps."""
+"""The image: its contents and how it runs. `make rehearsal` executes its steps."""
 
 import os
 import re

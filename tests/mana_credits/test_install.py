@@ -1,4 +1,4 @@
-"""The installation: it takes the lock as it is, whatever the package index offers that day."""
+"""The installation uses exactly the lock file, whatever the package index offers."""
 
 import ensurepip
 import os
@@ -12,7 +12,7 @@ from tests import fake_packages
 from tests.fake_packages import lock, source, wheel
 
 ROOT = Path(__file__).resolve().parents[2]
-# Debian 12 brings the first, Python 3.11.7 and 3.12.1 the second; "" is the newest.
+# The first belongs to Debian 12, the second to Python 3.11.7 and 3.12.1; "" is the newest.
 MORE = pytest.mark.install
 PIPS = (pytest.param("23.0.1", marks=MORE), "23.2.1", pytest.param("", marks=MORE))
 VENV = """#!/bin/sh
@@ -29,7 +29,7 @@ exec "{python}" -c 'import sys; sys.version_info = (3, 10, 13); exec(sys.argv[1]
 
 @pytest.fixture(scope="module", params=PIPS, ids=lambda version: version or "newest")
 def pip(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of one release of pip."""
+    """Return the wheel of one release of pip."""
     version: str = request.param
     if version == ensurepip.version():
         return next(Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl"))
@@ -44,7 +44,7 @@ def pip(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An index that offers newer releases of three locked packages, and of the build's tool."""
+    """Create an index with newer releases of three locked packages and of the build tool."""
     folder = tmp_path_factory.mktemp("index")
     for name in ("coverage", "django", "requests", "setuptools"):
         for version in ("80.1", "99.0"):
@@ -56,7 +56,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Clone:
-    """A folder with the Makefile, a lock of its own and an index; `make` installs from these."""
+    """A folder with the Makefile, a lock file and an index, from which `make` installs."""
 
     def __init__(self, folder: Path, index: Path, pip: Path) -> None:
         self.folder = folder
@@ -93,7 +93,7 @@ class Clone:
         )
 
     def versions(self) -> dict[str, str]:
-        """Return what is installed, without pip."""
+        """Return the installed versions, without pip."""
         packages = self.folder.glob(".venv/lib/python*/site-packages/*.dist-info")
         found = dict(path.stem.replace("_", "-").rsplit("-", 1) for path in packages)
         return {name: version for name, version in found.items() if name != "pip"}
@@ -101,12 +101,12 @@ class Clone:
 
 @pytest.fixture
 def clone(tmp_path: Path, index: Path, pip: Path) -> Clone:
-    """A clone in a folder whose name has a space."""
+    """Return a clone in a folder whose name contains a space."""
     return Clone(tmp_path / "a clone", index, pip)
 
 
 def locked(index: Path) -> list[Path]:
-    """Return the packages of a lock that is closed over itself, none of them the newest."""
+    """Return the packages of a complete lock file, none of them the newest release."""
     names = ("coverage-80.1", "django-80.1", "requests-80.1", "setuptools-80.1")
     wholes = ("pytest_cov-7.0", "django_otp-1.0", "schemathesis-4.0")
     return [index / f"{name}-py3-none-any.whl" for name in (*names, *wholes)]

@@ -1,4 +1,4 @@
-"""A thread keeps its connection from request to request, as long as it is good."""
+"""A thread keeps its database connection between requests while it works."""
 
 import os
 import runpy
@@ -19,7 +19,7 @@ CONFIGURATION = "mana_credits/gunicorn.conf.py"
 
 @pytest.fixture
 def line(settings: Any) -> Iterator[DatabaseWrapper]:
-    """A thread's way to the database, over a pool of one connection, which is kept."""
+    """Return a thread's connection, from a pool of one connection that is kept."""
     settings.DATABASE_KEPT_SECONDS = 60
     chosen = {**connection.settings_dict}
     pool = {**chosen["OPTIONS"]["pool"], "min_size": 1, "max_size": 1, "timeout": 5}
@@ -30,14 +30,14 @@ def line(settings: Any) -> Iterator[DatabaseWrapper]:
 
 
 def backend(line: DatabaseWrapper) -> int:
-    """Ask the database for the process that serves the connection, as a request does."""
+    """Return the backend process of the connection, as queried by a request."""
     with line.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         return int(cursor.fetchone()[0])
 
 
 def end_request(line: DatabaseWrapper) -> None:
-    """Do what Django does after a request, and before the next one."""
+    """Send Django's signals at the end of a request and the start of the next."""
     line.close_if_unusable_or_obsolete()
 
 
@@ -58,7 +58,7 @@ def test_it_goes_back_to_the_pool_after_its_time(line: DatabaseWrapper, settings
     end_request(line)
 
     assert line.connection is None
-    assert backend(line) == first  # the pool kept it
+    assert backend(line) == first  # the pool has kept it
 
 
 def test_nothing_is_kept_without_a_time(line: DatabaseWrapper, settings: Any) -> None:
@@ -71,7 +71,7 @@ def test_nothing_is_kept_without_a_time(line: DatabaseWrapper, settings: Any) ->
 
 
 def test_a_connection_that_the_server_closed_meanwhile_is_not_used(line: DatabaseWrapper) -> None:
-    """No request fails after a restart of PostgreSQL whose connection was idle then."""
+    """No request fails after a restart of PostgreSQL while the connection was idle."""
     first = backend(line)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [first])

@@ -23,7 +23,7 @@ from tests.slow_server import SlowServer, serving
 
 
 class AuthServer:
-    """Publishes keys under the given ids and counts how often it is asked."""
+    """Publishes keys with the given ids and counts its requests."""
 
     def __init__(self) -> None:
         self.fetches = 0
@@ -93,7 +93,7 @@ def knows(ring: KeyRing, key_id: str) -> bool:
 
 
 def wait_for_fetch(ring: KeyRing) -> None:
-    """Return when no fetch is under way; start none."""
+    """Wait until no fetch is running. Start none."""
     while under_way := ring._under_way:
         assert under_way.wait(60)
 
@@ -260,7 +260,7 @@ def test_a_failed_fetch_is_remembered_from_its_end(
 
 @pytest.fixture
 def slow_auth(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[SlowServer]:
-    """An auth server with the keys `first`; one thread may wait for it, for a second."""
+    """Run an auth server with the keys `first`. One thread may wait for it, for a second."""
     settings.BULKHEADS = {**settings.BULKHEADS, "auth": 1}
     monkeypatch.setattr(key_ring, "FETCH_SECONDS", 1)
     keys = IdentityProvider("i", Ed25519PrivateKey.generate(), "first").jwks()
@@ -384,7 +384,7 @@ def test_a_key_may_name_its_algorithm_in_either_way_or_not(
     assert knows(ring, "first")
 
 
-def test_a_server_without_a_usable_key_is_told_apart_from_one_that_is_down(
+def test_an_auth_server_without_a_usable_key_has_its_own_message(
     ring: KeyRing, auth: AuthServer, clock: Clock
 ) -> None:
     good, auth.body = auth.body, b'{"keys":[]}'

@@ -1,4 +1,4 @@
-"""The lock: closed over itself for every supported Python, and bounded where we reach inside."""
+"""The lock file is complete for every supported Python, and bounds unstable libraries."""
 
 import ast
 import re
@@ -19,7 +19,7 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 PLATFORMS = {"linux": ("Linux", "x86_64"), "darwin": ("Darwin", "arm64")}
 PIN = re.compile(r"^([a-z0-9.-]+)==(\S+)(?: ; (.+?))? \\$", re.MULTILINE)
-# Modules of libraries that promise nothing about them, and whose names do not say so.
+# Library modules without a stability promise whose names do not show it.
 INSIDES = (
     "drf_spectacular.renderers",
     "gunicorn.http",
@@ -51,7 +51,7 @@ def environment(python: str, platform: str) -> Environment:
 
 
 def locked(name: str, where: Environment) -> set[str]:
-    """Return which packages the lock file installs there."""
+    """Return the packages that the lock file installs in an environment."""
     pins = PIN.findall((ROOT / name).read_text())
     return {
         package for package, _, marker in pins if not marker or Marker(marker).evaluate({**where})
@@ -59,7 +59,7 @@ def locked(name: str, where: Environment) -> set[str]:
 
 
 def needed(wanted: list[str], where: Environment) -> dict[str, str]:
-    """Return every package that these need there, with the one that needs it."""
+    """Return every required package with the one that requires it."""
     found: dict[str, str] = {}
     seen: set[tuple[str, frozenset[str]]] = set()
     waiting = [("pyproject.toml", Requirement(line)) for line in wanted]
@@ -77,7 +77,7 @@ def needed(wanted: list[str], where: Environment) -> dict[str, str]:
 def _required(name: str, extras: set[str], where: Environment) -> Iterator[Requirement]:
     try:
         lines = requires(name) or []
-    except PackageNotFoundError:  # a package of another platform
+    except PackageNotFoundError:  # a package for another platform
         return
     for requirement in map(Requirement, lines):
         marker = requirement.marker
@@ -110,7 +110,7 @@ def test_the_lock_has_every_package_that_one_of_its_packages_needs(
 
 @cache
 def imported() -> dict[str, set[str]]:
-    """Return the modules that the project imports from, with where; with `.name` if private."""
+    """Return the imported modules with their importers. A private name is included as `.name`."""
     found: dict[str, set[str]] = {}
     folders = ("mana_credits", "credits", "gifts", "internal_api", "webhooks", "tests", "bench")
     for path in (one for folder in folders for one in (ROOT / folder).rglob("*.py")):

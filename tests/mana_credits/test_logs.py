@@ -1,4 +1,4 @@
-"""The logs: JSON, a line per request, and nothing in them that is secret or personal."""
+"""The logs: one JSON object per line, without secrets and personal data."""
 
 import io
 import json
@@ -24,13 +24,13 @@ pytestmark = pytest.mark.django_db
 
 class Log(io.StringIO):
     def lines(self) -> list[dict[str, Any]]:
-        """Return what was written: one JSON object per line, each with its time."""
+        """Return the written lines, each a JSON object with a timestamp."""
         lines = [json.loads(line) for line in self.getvalue().splitlines()]
         assert all({"event", "level", "timestamp"} <= set(line) for line in lines)
         return lines
 
     def requests(self) -> list[dict[str, Any]]:
-        """Return the lines of the access log, without what differs each time."""
+        """Return the lines of the access log without their variable values."""
         found = [line for line in self.lines() if line["event"] == "request"]
         for line in found:
             assert 0 < line.pop("milliseconds") < 60_000
@@ -41,7 +41,7 @@ class Log(io.StringIO):
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Configure the logs as a process does that starts now, with a standard output of its own."""
+    """Configure logging as a new process does, with a captured standard output."""
     written = Log()
     kept = logging.getLogger().handlers[:]
     with monkeypatch.context() as patch:
@@ -57,7 +57,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Any:
     logging.getLogger().handlers[:] = kept
 
 
-def test_a_callers_trace_stands_in_the_log_and_what_is_none_does_not(log: Log) -> None:
+def test_a_valid_caller_trace_is_logged_and_an_invalid_one_is_not(log: Log) -> None:
     trace, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
     anybody = Caller({}, prefix="/")
 
@@ -109,7 +109,7 @@ EMAIL = f"{PLANTED}@example.test"
 
 
 def ask_with_planted_values() -> list[str]:
-    """Send secrets and personal data wherever they can stand; return what must not be logged."""
+    """Send secrets and personal data in every possible place. Return these values."""
     token = PROVIDER.token("alice", email=EMAIL, name=PLANTED)
     user = Caller({"Authorization": f"Bearer {token}", "Cookie": f"a={PLANTED}"}, prefix="/api/v1/")
     service = Caller({"X-Service-Key": SERVICE_KEY}, prefix="/api/v1/internal/credits/")
@@ -136,7 +136,9 @@ def test_nothing_secret_or_personal_is_logged(log: Log) -> None:
     assert [secret for secret in secrets if secret in log.getvalue()] == []
 
 
-def test_neither_is_it_when_everything_breaks(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_secret_or_personal_is_logged_when_everything_fails(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(user_id: str, *_: Any, **__: Any) -> None:
         raise RuntimeError("a defect")
 
@@ -170,7 +172,7 @@ def test_a_defect_names_the_route(
 def test_the_row_that_a_constraint_refused_is_not_logged(
     log: Log, service: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """PostgreSQL describes it, with all its values, in the error's DETAIL."""
+    """PostgreSQL quotes the row with all its values in the error's DETAIL."""
 
     def break_a_rule(user_id: str) -> None:
         with transaction.atomic(), connection.cursor() as cursor:
@@ -192,7 +194,9 @@ def test_the_row_that_a_constraint_refused_is_not_logged(
 
 
 @pytest.mark.parametrize("amount", [6, -1])
-def test_an_expected_refusal_is_no_error(log: Log, alice: Caller, amount: int) -> None:
+def test_an_expected_refusal_is_not_logged_as_an_error(
+    log: Log, alice: Caller, amount: int
+) -> None:
     give("alice", 5)
 
     answer = alice.post("use", use(amount))

@@ -1,4 +1,4 @@
-"""What the service counts of itself: how credits move, how it stands, how its processes do."""
+"""Metrics: movements, gauges of the database, counters of several processes."""
 
 import time
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ def parsed(text: str) -> dict[str, float]:
 
 
 def risen(before: dict[str, float], after: dict[str, float], family: str) -> dict[str, float]:
-    """Return by how much the counters of a family rose, where they did."""
+    """Return the increases of a family's counters."""
     rises = {name: value - before.get(name, 0) for name, value in after.items()}
     return {
         name.removeprefix(family): rise
@@ -79,7 +79,7 @@ def test_movements_are_counted_by_kind_and_outcome(service: Caller, anonymous: C
 
 
 def state(collector: StateCollector | None = None) -> dict[str, float]:
-    """Return what a fresh process would say of the database."""
+    """Return the gauges of the database as a new process reads them."""
     registry = CollectorRegistry()
     registry.register(collector or StateCollector())
     return parsed(generate_latest(registry).decode())
@@ -168,7 +168,7 @@ def counts(tmp_path: Path) -> Path:
 
 
 def count(path: Path, value: float) -> None:
-    """Write what a process counted under the one key `k`."""
+    """Write a process's counter with the single key `k`."""
     file = MmapedDict(str(path))  # type: ignore[no-untyped-call]
     file.write_value("k", value, 0)  # type: ignore[no-untyped-call]
     file.close()  # type: ignore[no-untyped-call]
@@ -249,12 +249,12 @@ def test_renewed_workers_lose_neither_requests_nor_counts(counts: Path) -> None:
     assert answers == [200] * 200
     assert first != last
     assert found['mana_credits_movements_total{kind="usage",outcome="posted"}'] == 200
-    # Per process one file of each kind: two workers, the master, a worker that starts, the dead.
+    # Each process has one file per kind: two workers, the master, a starting worker, the dead.
     assert files <= 5 * len({"counter", "histogram", "gauge_livesum"})
 
 
 def spends(service: Service, count: int) -> Iterator[int]:
-    """Spend `count` times over connections that are kept as long as the service keeps them."""
+    """Spend `count` times on connections that the service keeps alive."""
     sent = 0
     while sent < count:
         with closing(service.connect()) as line:

@@ -1,6 +1,7 @@
-"""Migrations run while the service does: none locks a big table, none breaks the release before.
+"""Migrations lock no large table and do not break the previous release.
 
-squawk reads the SQL of every migration since the first release. CONTRIBUTING says how to write one.
+squawk checks the SQL of every migration since the first release. CONTRIBUTING.md says how to write
+one.
 """
 
 import json
@@ -30,9 +31,9 @@ from django.db.migrations.state import ProjectState
 from credits.models.fields import amount_field
 
 ROOT = Path(__file__).resolve().parents[2]
-# The initial migrations, on empty tables: everything up to this number.
+# The initial migrations, which run on empty tables: all up to this number.
 FIRST_RELEASE = {"credits": 1, "gifts": 1, "webhooks": 1}
-# Migrations that may break rules, with these, because … (a sentence for each).
+# Exceptions: migrations that may break a rule, each with its reason.
 EXCUSED: dict[str, set[str]] = {}
 BIG = r'"?credits"?\."?(balances|transactions|reservations|usage_stats|idempotency_keys|outbox)"?'
 WHOLE_TABLE = re.compile(
@@ -44,12 +45,13 @@ pytestmark = pytest.mark.django_db
 
 
 def faults(migration: Migration, state: ProjectState) -> set[str]:
-    """Return the names of the rules that a migration breaks."""
+    """Return the names of the rules that a migration violates."""
     found = set()
     if migration.atomic and any(isinstance(one, RunPython) for one in migration.operations):
         found.add("data-in-one-transaction")
     with (
-        # Nothing is executed: what must stand outside of a transaction may be written down in one.
+        # Nothing is executed, so SQL that must run outside a transaction can be collected inside
+        # one.
         patch.object(connection, "in_atomic_block", migration.atomic),
         connection.schema_editor(collect_sql=True, atomic=False) as editor,
     ):
@@ -61,7 +63,7 @@ def faults(migration: Migration, state: ProjectState) -> set[str]:
 
 
 def squawk(sql: str, *, in_transaction: bool) -> set[str]:
-    """Return the names of squawk's rules that the SQL breaks."""
+    """Return the names of squawk's rules that the SQL violates."""
     command = [str(Path(sys.executable).with_name("squawk")), "--reporter", "json"]
     checked = subprocess.run(
         [*command, *(["--assume-in-transaction"] if in_transaction else [])],

@@ -1,4 +1,4 @@
-"""The alerts and the dashboard ask for metrics that the service has, with labels that they have."""
+"""Alerts and dashboard use existing metrics with existing labels."""
 
 import json
 import re
@@ -76,7 +76,7 @@ def test_every_label_is_one_of_its_metric() -> None:
 
 
 def test_the_dashboard_and_the_alerts_show_every_metric_of_state() -> None:
-    """A metric that nobody looks at is none."""
+    """Every metric must be used: an unused metric has no purpose."""
     asked = {name for text in expressions() for name in re.findall(r"mana_credits_\w+", text)}
 
     families = {re.sub(r"_(bucket|count|sum|total)$", "", name) for name in asked}

@@ -27,7 +27,7 @@ SECONDS = "mana_credits_request_duration_seconds"
 
 @pytest.fixture
 def down(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no new connection to the database succeed."""
+    """Make every new database connection fail."""
 
     def refuse(*_: Any) -> Never:
         raise PoolTimeout("couldn't get a connection after 10.00 sec")
@@ -36,13 +36,13 @@ def down(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def over_a_new_connection(caller: Caller, path: str, body: Any = None) -> Answer:
-    """Ask in a thread, which has no connection to the database yet."""
+    """Send a request in a new thread, which has no database connection yet."""
     ask = (lambda _: caller.post(path, body)) if body else (lambda _: caller.get(path))
     return at_once(1, ask)[0]
 
 
 def test_health_asks_no_database(anonymous: Caller) -> None:
-    """No mark of this test opens the database: a query would fail."""
+    """Without pytest's database mark, a query would fail."""
     answer = anonymous.get("/health")
 
     assert answer.status_code == 200
@@ -52,12 +52,12 @@ def test_health_asks_no_database(anonymous: Caller) -> None:
 
 
 @pytest.mark.usefixtures("down")
-def test_health_is_well_while_the_database_is_down(anonymous: Caller) -> None:
+def test_health_is_200_while_the_database_is_down(anonymous: Caller) -> None:
     assert over_a_new_connection(anonymous, "/health").status_code == 200
 
 
 @pytest.mark.django_db
-def test_ready_when_database_and_migrations_are_there(anonymous: Caller) -> None:
+def test_ready_is_200_with_database_and_migrations(anonymous: Caller) -> None:
     answer = anonymous.get("/ready")
 
     assert (answer.status_code, answer.json()) == (200, {"status": "ready"})
@@ -106,7 +106,7 @@ def test_without_the_database_the_api_asks_to_try_again(
 
 
 def counted(text: str, method: str, route: str, status: int) -> float:
-    """Return how many requests of a kind the metrics in `text` count."""
+    """Return the number of requests of a kind in the metrics `text`."""
     labels = f'{{method="{method}",route="{route}",status="{status}"}}'
     found = re.search(rf"^{SECONDS}_count{re.escape(labels)} (\S+)$", text, re.MULTILINE)
     return float(found[1]) if found else 0
@@ -184,7 +184,7 @@ def test_the_schema_is_openapi_and_the_one_in_the_repository(anonymous: Caller) 
 
 @pytest.fixture
 def generated() -> Iterator[Mock]:
-    """Count the schemas that are generated from here on."""
+    """Count the generated schemas from now on."""
     schema._generated.cache_clear()
     real = SchemaGenerator.get_schema
     with patch.object(SchemaGenerator, "get_schema", autospec=True, side_effect=real) as counted:

@@ -1,4 +1,4 @@
-"""The pages for people: shells that are the same for everybody, in both languages, and strict."""
+"""The users' pages: the same shell for everybody, in both languages, with strict headers."""
 
 import importlib
 import pkgutil
@@ -28,7 +28,7 @@ OF_THE_API = {
     *("unavailable", "validation_failed"),
 }
 OF_THE_PAGES = {"offline", "unknown"}
-# What only services, operators and Stripe can meet.
+# Codes that only services, operators and Stripe can receive.
 NOT_ON_PAGES = {
     *("campaign_differs", "exceeds_original", "exceeds_purchase", "exceeds_reservation"),
     *("invalid_batch", "invalid_signature", "invalid_ttl", "message_not_dead"),
@@ -113,7 +113,7 @@ def test_every_code_that_a_page_can_meet_has_its_sentence() -> None:
 
 
 def codes() -> set[str]:
-    """Return the codes of all refusals that the domain has."""
+    """Return the codes of all DomainErrors."""
     for app in APPS:
         for module in pkgutil.walk_packages([str(ROOT / app)], f"{app}."):
             importlib.import_module(module.name)
@@ -135,7 +135,7 @@ def test_every_text_has_a_german_translation() -> None:
 
 
 def texts_of(file: Path) -> list[str]:
-    """Return what Django would hand to gettext."""
+    """Return the texts that Django passes to gettext."""
     found = re.findall(r"gettext\(u?('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")\)", source_of(file))
     return [text[1:-1].replace("\\'", "'") for text in found]
 

@@ -1,7 +1,7 @@
-"""A clean copy, installed and used with each supported Python, as `make run` and `make test` do.
+"""A clean copy, installed and used with each supported Python, as by `make run` and `make test`.
 
-The folder's name has a space, and the package index offers newer releases of locked packages.
-Without a C compiler, and as another user than root, it works too.
+The folder's name contains a space, and the package index offers newer releases of locked packages.
+The tests also cover a machine without a C compiler, and a user other than root.
 """
 
 import os
@@ -37,7 +37,7 @@ def interpreters() -> Iterator[Path]:
 
 
 def version_of(path: Path) -> str:
-    """Return the version, empty where there is no Python or none that makes environments."""
+    """Return the version, or "" if this is no Python that can create environments."""
     if not path.exists():
         return ""
     asked = [str(path), "-c", "import ensurepip, sys; print('%d.%d' % sys.version_info[:2])"]
@@ -45,7 +45,7 @@ def version_of(path: Path) -> str:
 
 
 def found(version: str) -> Path:
-    """Return a Python of this version; skip the test if the machine has none."""
+    """Return a Python of this version. Skip the test if the machine has none."""
     for path in interpreters():
         if version_of(path) == version:
             return path
@@ -58,7 +58,7 @@ def readable_by_others(path: Path) -> bool:
 
 @pytest.fixture
 def copy() -> Iterator[Path]:
-    """The repository's files in a folder whose name has a space, outside of pytest's own."""
+    """Return a copy of the repository in a folder whose name contains a space."""
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     with tempfile.TemporaryDirectory(prefix="mana-credits-") as name:
@@ -70,7 +70,7 @@ def copy() -> Iterator[Path]:
 
 
 class User:
-    """Who installs and uses a copy, and with which programs in the PATH."""
+    """The user who installs and uses a copy, with the programs in PATH."""
 
     def __init__(self, copy: Path, *, account: str = "", path: str | None = None) -> None:
         self._copy = copy
@@ -107,24 +107,24 @@ class User:
         )
 
     def run(self, *command: str) -> str:
-        """Run a command to its end; return what it printed."""
+        """Run a command. Return its output."""
         with self.start(*command) as process:
             printed, _ = process.communicate(timeout=1800)
         assert process.returncode == 0, printed
         return printed
 
     def version(self, package: str) -> str:
-        """Return the version of a package that was installed."""
+        """Return the version of an installed package."""
         program = f"from importlib.metadata import version; print(version({package!r}))"
         return self.run(".venv/bin/python", "-c", program).strip()
 
     def has_parser(self) -> bool:
-        """Tell whether gunicorn's parser in C was compiled."""
+        """Return whether gunicorn's parser in C was compiled."""
         program = "import importlib.util as u; print(u.find_spec('gunicorn_h1c') is not None)"
         return self.run(".venv/bin/python", "-c", program).strip() == "True"
 
     def uses_it(self) -> None:
-        """Run some tests, and the sandbox from its first line to Ctrl-C."""
+        """Run some tests, and the sandbox from start to Ctrl-C."""
         self.run(".venv/bin/python", "-m", "pytest", "-q", "-n", "0", *SOME_TESTS)
         sandbox = self.start("make", "--silent", "run", PORT=str(free_port()))
         assert sandbox.stdout

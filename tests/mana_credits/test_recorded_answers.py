@@ -1,8 +1,8 @@
-"""Answers differ from the earlier service's recorded ones only where the guide says so.
+"""Responses differ from the earlier service's recorded ones only as the guide says.
 
-`tests/recorded/answers.json` has an answer of the earlier service for each request below, or its
-status alone. Ids, times and numbers differ from run to run, so their kinds are compared; names and
-messages are compared as they are.
+`tests/recorded/answers.json` has the earlier service's response to each request below, or only its
+status. Ids, times and numbers vary between runs, so only their types are compared. Names and
+messages are compared exactly.
 """
 
 import json
@@ -32,7 +32,7 @@ KINDS = {
 
 
 def kind(value: Any) -> str:
-    """Return the kind of a value, by which two runs can be compared."""
+    """Return the type of a value, by which two runs are compared."""
     if isinstance(value, str):
         return next((name for name, form in KINDS.items() if form.fullmatch(value)), "text")
     if value is None or isinstance(value, bool):
@@ -41,7 +41,7 @@ def kind(value: Any) -> str:
 
 
 def differences(then: Any, now: Any, path: str = "") -> Iterator[str]:
-    """Yield what differs between two answers: `+FIELD`, `-FIELD`, `FIELD: THEN → NOW`."""
+    """Yield the differences of two responses: `+FIELD`, `-FIELD`, `FIELD: THEN → NOW`."""
     if isinstance(then, list) and isinstance(now, list):
         yield from differences(then[0], now[0], path)
     elif isinstance(then, dict) and isinstance(now, dict):

@@ -1,4 +1,4 @@
-"""`make chaos` and the rehearsals: they end, leave nothing behind, and judge what they saw."""
+"""`make chaos` and the rehearsals end, leave nothing behind, and judge their results."""
 
 import signal
 import subprocess
@@ -33,7 +33,7 @@ SLOW = Experiment("1z", "a slow neighbour", lambda _: "")
 
 
 def start(seconds: int) -> tuple[subprocess.Popen[str], Path, psutil.Process]:
-    """Start a program that runs a server; return it, the server's folder and its process."""
+    """Start a program that runs a server. Return it, the server's folder and its process."""
     code = SERVES.format(seconds=seconds)
     running = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -44,16 +44,17 @@ def start(seconds: int) -> tuple[subprocess.Popen[str], Path, psutil.Process]:
 
 
 def server_of(folder: Path) -> psutil.Process:
-    """Return the first process of the server on this folder."""
+    """Return the first process of the server in this folder."""
     return psutil.Process(int((folder / "postmaster.pid").read_text().splitlines()[0]))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.slow
 def test_a_run_that_is_stopped_removes_what_it_started(number: signal.Signals) -> None:
     running, folder, server = start(seconds=60)
 
     running.send_signal(number)
-    running.send_signal(number)  # once more, as impatient people do
+    running.send_signal(number)  # a second Ctrl-C, as impatient users send
     _, errors = running.communicate(timeout=30)
 
     assert (running.returncode, errors) == (1, "Stopped.\n")
@@ -61,6 +62,7 @@ def test_a_run_that_is_stopped_removes_what_it_started(number: signal.Signals) -
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_a_run_ends_by_itself() -> None:
     running, folder, server = start(seconds=4)
 
@@ -71,6 +73,7 @@ def test_a_run_ends_by_itself() -> None:
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_a_server_that_was_restarted_meanwhile_is_stopped_too() -> None:
     with temporary_server() as url:
         with psycopg.connect(url) as line:
@@ -104,7 +107,7 @@ def test_each_of_the_thirteen_neighbours_has_an_experiment() -> None:
 
 
 def outcome(**found: object) -> Outcome:
-    """Return what a good run of an experiment shows, but for what is `found`."""
+    """Return an experiment's passing outcome, except for `found`."""
     quiet = {
         "quiet": [0.05] * 100,
         "during": [0.14] * 100,
@@ -119,9 +122,9 @@ def outcome(**found: object) -> Outcome:
 @pytest.mark.parametrize(
     ("found", "fault"),
     [
-        ({"during": [0.05] * 90 + [0.16] * 10}, "others waited, p95 over 150 ms"),
+        ({"during": [0.05] * 90 + [0.16] * 10}, "bystanders waited, p95 over 150 ms"),
         ({"health": [0.02, 0.11]}, "/health over 100 ms"),
-        ({"unanswered": 2}, "2 of others never answered"),
+        ({"unanswered": 2}, "2 bystanders' keys never answered"),
         ({"lost": 1}, "1 lost, 0 doubled"),
         ({"doubled": 1}, "0 lost, 1 doubled"),
     ],
@@ -144,9 +147,9 @@ def test_outcomes_of_several_runs_make_one_table(tmp_path: Path) -> None:
 
     cells = [cell.strip() for cell in lines[2].strip("|").split("|")]
     same = ["50 → 140", "20"]
-    assert cells == ["1z a slow neighbour", *same, "1 + 0", "WRONG", *same, "0 + 0", "right"]
+    assert cells == ["1z a slow neighbour", *same, "1 + 0", "FAILED", *same, "0 + 0", "passed"]
     assert lines[4:] == [
-        "- 1z a slow neighbour, before: 1 lost, 0 doubled; nothing more",
+        "- 1z a slow neighbour, before: 1 lost, 0 doubled; no observation",
         "- 1z a slow neighbour, now: 16 clients",
     ]
 
@@ -160,6 +163,7 @@ def test_haproxy_leads_to_the_members_of_the_rehearsal() -> None:
 
 
 @pytest.mark.usefixtures("committed")
+@pytest.mark.slow
 def test_the_books_of_each_server_are_counted() -> None:
     give("alice", 10)
     Balance.objects.filter(pk="alice").update(posted=11, total_earned=11)

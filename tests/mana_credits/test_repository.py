@@ -1,4 +1,4 @@
-"""The root of the repository: what people of the field look for there, and that it is true."""
+"""The repository's root files: present and correct."""
 
 import re
 import tomllib

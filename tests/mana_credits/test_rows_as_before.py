@@ -1,4 +1,4 @@
-"""What clients of the earlier service read in rows and messages."""
+"""Rows and messages that clients of the earlier service read."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

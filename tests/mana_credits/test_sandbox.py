@@ -1,11 +1,12 @@
-"""`make run`, as a newcomer starts it: what it prints works when pasted, Ctrl-C stops it all.
+"""`make run`: the printed commands work, and Ctrl-C stops everything.
 
-A run that was killed leaves processes behind, which the next run in the same folder stops.
+A killed run leaves processes behind, which the next run in the same folder stops.
 """
 
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -31,7 +32,7 @@ SECRETS = ("SECRET_KEY", "MANA_SERVICE_KEY", "DATABASE_URL", "DEBUG", "MANA_AUTH
 
 
 def sandbox(folder: Path, **environment: str) -> "subprocess.Popen[str]":
-    """Start the sandbox with a newcomer's environment."""
+    """Start the sandbox with a new developer's environment."""
     inherited = {name: value for name, value in os.environ.items() if name not in SECRETS}
     return subprocess.Popen(
         [sys.executable, "-W", "ignore", "-m", "mana_credits.dev.sandbox"],
@@ -44,7 +45,7 @@ def sandbox(folder: Path, **environment: str) -> "subprocess.Popen[str]":
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that another pytest does not close: under root's, PostgreSQL is another user."""
+    """Return a folder that other users can traverse: as root, PostgreSQL runs as another user."""
     with tempfile.TemporaryDirectory(prefix="mana-credits-") as path:
         yield Path(path)
 
@@ -53,7 +54,7 @@ def folder() -> Iterator[Path]:
 def running(
     folder: Path, port: int, end: signal.Signals = signal.SIGINT
 ) -> Iterator[tuple[str, list[psutil.Process]]]:
-    """Run the sandbox; yield what it printed and its processes; end it, as Ctrl-C does."""
+    """Run the sandbox. Yield its output and its processes. Stop it like Ctrl-C."""
     process = sandbox(folder, PORT=str(port))
     assert process.stdout
     assert process.stderr
@@ -89,7 +90,7 @@ def free_port() -> int:
 
 
 def paste(printed: str) -> list[dict[str, object]]:
-    """Run the printed curl lines in a shell; return their answers."""
+    """Run the printed curl commands in a shell. Return their responses."""
     lines = re.findall(r"^  (curl .*)$", printed, re.MULTILINE)
     return [
         json.loads(subprocess.run(line, shell=True, capture_output=True, check=True).stdout)
@@ -98,7 +99,7 @@ def paste(printed: str) -> list[dict[str, object]]:
 
 
 def buy(printed: str) -> dict[str, object]:
-    """Run the printed lines that buy a package and pay for it."""
+    """Run the printed commands that buy a package and pay for it."""
     line = re.search(r"^  (PURCHASE=.*)$", printed, re.MULTILINE)
     assert line
     paid: dict[str, object] = json.loads(
@@ -119,23 +120,31 @@ def wait_for_balance(printed: str, balance: float) -> None:
     raise AssertionError(seen)
 
 
+def run_commands(printed: str) -> "subprocess.CompletedProcess[str]":
+    """Run what is printed behind `Commands:`."""
+    (line,) = re.findall(r"^Commands: +(.*)$", printed, re.MULTILINE)
+    line = line.replace(".venv/bin/python", f"{shlex.quote(sys.executable)} -W ignore")
+    return subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+
+
 @pytest.mark.slow
 def test_what_it_prints_works_also_after_a_killed_run_and_ctrl_c_stops_everything(
     folder: Path,
 ) -> None:
-    port = free_port()
+    port, state = free_port(), folder / "a state"
 
-    with running(folder / "state", port, signal.SIGKILL) as (printed, left):
+    with running(state, port, signal.SIGKILL) as (printed, left):
         balance, used, transactions, token = paste(printed)
         paid = buy(printed)
         wait_for_balance(printed, 982.9)
     still_there = {process.name() for process in left if process.is_running()}
-    with running(folder / "state", port) as (printed, _):
+    with running(state, port) as (printed, _):
         balance_later = paste(printed)[0]
+        checked = run_commands(printed)
         alive = wait_until_ended(left, seconds=0)
 
     assert "postgres" in still_there
-    assert len(still_there) >= 2  # and gunicorn or the worker, by whatever name
+    assert len(still_there) >= 2  # and gunicorn or the worker, by any name
     assert alive == []
     assert balance == {"balance": 484.9, "totalEarned": 500, "totalSpent": 15.1, "held": 0}
     assert used["newBalance"] == {"balance": 482.9, "totalEarned": 500, "totalSpent": 17.1}
@@ -143,7 +152,8 @@ def test_what_it_prints_works_also_after_a_killed_run_and_ctrl_c_stops_everythin
     assert list(token) == ["token"]
     assert paid["status"] == "succeeded"
     assert balance_later == {"balance": 982.9, "totalEarned": 1000, "totalSpent": 17.1, "held": 0}
-    kept = [folder / "state" / name for name in ("env", "identity.pem", "service-key")]
+    assert (checked.returncode, checked.stderr) == (0, "")
+    kept = [state / name for name in ("env", "identity.pem", "service-key")]
     assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
 
 

@@ -1,4 +1,4 @@
-"""The sandbox's stand-in for mana-auth, as a browser meets it."""
+"""The sandbox's substitute for mana-auth, in a browser."""
 
 import pytest
 import requests

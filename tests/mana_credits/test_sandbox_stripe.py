@@ -1,4 +1,4 @@
-"""The sandbox's Stripe as a newcomer meets it."""
+"""The sandbox's Stripe: paying, disputes and errors."""
 
 from typing import Any
 

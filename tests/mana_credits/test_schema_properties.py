@@ -1,4 +1,4 @@
-"""Whatever the schema allows, and what it forbids: no answer but those that it describes."""
+"""Requests generated from the schema get only the responses that it describes."""
 
 from typing import Any
 
@@ -20,8 +20,9 @@ from mana_credits.wsgi import application
 from tests.environment import PROVIDER, SERVICE_KEY
 from tests.mana_credits.test_bad_input import POSTS, complete
 
-# What a schema cannot say: of metadata its size and depth, of Checkout which apps are ours, and
-# what two places of a request say together.
+pytestmark = pytest.mark.slow
+# Facts that a schema cannot express: size and depth of metadata, allowed Checkout URLs, and
+# combinations of parameters.
 OF_ONE_FIELD = {"metadata", "successUrl", "cancelUrl"}
 OF_TWO_PLACES = {
     "A cursor and an offset exclude each other.",
@@ -30,7 +31,7 @@ OF_TWO_PLACES = {
 
 
 def takes_what_the_schema_allows(_: object, response: Any, case: Case[Any]) -> bool | None:
-    """What the schema allows is not refused for what it is, only for the state of things."""
+    """Check that a valid request is only rejected because of the database's state."""
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return None
     if response.status_code != 400:
@@ -71,9 +72,8 @@ schema = schemathesis.openapi.from_wsgi("/api/schema", application)
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-@pytest.mark.slow
 def test_every_answer_is_one_that_the_schema_describes(case: Case[Any]) -> None:
-    # Of an optional body, its absence counts as a violation there.
+    # For an optional body, schemathesis counts its absence as a violation.
     absent = isinstance(case.body, NotSet)
     excluded: list[Any] = [negative_data_rejection] if absent and case.operation.body else []
 
@@ -83,7 +83,7 @@ def test_every_answer_is_one_that_the_schema_describes(case: Case[Any]) -> None:
 @pytest.mark.usefixtures("one_connection")
 @pytest.mark.parametrize("path", POSTS)
 def test_what_succeeds_is_answered_as_the_schema_says(path: str, reservation: str) -> None:
-    """Few of the bodies that are made from the schema alone name what there is."""
+    """Few of the generated bodies refer to existing rows."""
     case = schema[f"/api/v1/{path}"]["POST"].Case(
         body=complete(path, reservation), media_type="application/json"
     )

@@ -1,4 +1,4 @@
-"""What holds for every route, those of tomorrow included: who may, what a browser is told."""
+"""Rules for every route, including future ones: callers and security headers."""
 
 import re
 from pathlib import Path
@@ -22,7 +22,7 @@ OPEN = {
     ("GET", "/api/v1/gifts/{codeOrId}"),
     ("GET", "/health"),
     ("GET", "/ready"),
-    ("POST", "/api/v1/webhooks/stripe"),  # whose key is the signature
+    ("POST", "/api/v1/webhooks/stripe"),  # authenticated by its signature
 }
 USER = {"Authorization": f"Bearer {PROVIDER.token('alice')}"}
 SERVICE = {"X-Service-Key": SERVICE_KEY}
@@ -118,7 +118,7 @@ def test_no_cache_keeps_what_the_api_answered(alice: Caller, path: str) -> None:
 
 
 def test_fields_that_are_not_the_callers_change_nothing(alice: Caller) -> None:
-    """Nobody spends for somebody else, or names the outcome, by sending more fields."""
+    """Additional fields cannot name another user or the outcome."""
     give("alice", 10)
     give("bob", 10)
     more = {"userId": "bob", "user_id": "bob", "type": "grant", "balanceAfter": 1e6, "number": 7}
@@ -131,7 +131,7 @@ def test_fields_that_are_not_the_callers_change_nothing(alice: Caller) -> None:
 
 
 def test_a_page_of_another_site_cannot_act_for_its_visitor(alice: Caller) -> None:
-    """There is no cookie that a browser would send by itself: CSRF has nothing to ride on."""
+    """CSRF is impossible: no cookie is sent automatically."""
     give("alice", 10)
     form = {"Origin": "https://evil.example", "Cookie": "session=x", "Content-Type": "text/plain"}
 

@@ -15,7 +15,7 @@ PRODUCTION = {
     "MANA_SERVICE_KEY": "a-key-of-production-9f2c",
     "STRIPE_SECRET_KEY": "sk_live_of_production",
 }
-# Nothing is missing, nothing a developer's.
+# A complete environment without development values.
 IN_PRODUCTION = {
     **PRODUCTION,
     "STRIPE_WEBHOOK_SECRET": "whsec_of_production_7Qm2xK9v",
@@ -30,7 +30,7 @@ ONLY_IN_PRODUCTION = {"STRIPE_SECRET_KEY"}
 
 
 def start(*command: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command with nothing but this environment, and what a process needs to run at all."""
+    """Run a command with only this environment and what every process needs."""
     system = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return subprocess.run(
         [sys.executable, *command],
@@ -43,7 +43,7 @@ def start(*command: str, **environment: str) -> "subprocess.CompletedProcess[str
 
 
 def complaint(**environment: str) -> str:
-    """Return what the settings say when they are read with nothing but this environment."""
+    """Return the error of the settings with only this environment."""
     with (
         patch.dict(os.environ, environment, clear=True),
         pytest.raises(ImproperlyConfigured) as refusal,

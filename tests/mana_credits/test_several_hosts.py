@@ -1,4 +1,4 @@
-"""Several hosts in DATABASE_URL: the pool follows the server that can be written to."""
+"""With several hosts in DATABASE_URL, the pool follows the writable server."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ POOL_SIZE = 2
 
 @pytest.fixture
 def servers(django_db_blocker: Any) -> Iterator[tuple[str, str]]:
-    """Two servers; only the first can be written to."""
+    """Run two servers, of which only the first is writable."""
     with (
         django_db_blocker.unblock(),
         temporary_server(**FOR_TESTS) as one,
@@ -32,7 +32,7 @@ def servers(django_db_blocker: Any) -> Iterator[tuple[str, str]]:
 
 
 def let(server: str, *, read_only: bool) -> None:
-    """Let a server take writes or refuse them, as a standby does, and end its connections."""
+    """Make a server writable or read-only, as a standby is, and end its connections."""
     with psycopg.connect(server, autocommit=True) as line:
         line.execute(f"ALTER SYSTEM SET {READ_ONLY} = {'on' if read_only else 'off'}")
         line.execute("SELECT pg_reload_conf()")
@@ -44,7 +44,7 @@ def let(server: str, *, read_only: bool) -> None:
 
 @contextmanager
 def connected(*servers: str) -> Iterator[Any]:
-    """Yield Django's connection to whichever of the servers can be written to."""
+    """Yield Django's connection to the writable server."""
     hosts = ",".join(str(conninfo_to_dict(server)["host"]) for server in servers)
     settings = database.settings_of(
         {
@@ -61,7 +61,7 @@ def connected(*servers: str) -> Iterator[Any]:
         behind_pooler=False,
         answer_seconds=0,
     )
-    alias = f"several hosts {next(ALIASES)}"  # Django keeps pools by it
+    alias = f"several hosts {next(ALIASES)}"  # Django stores pools by this name
     line: Any = ConnectionHandler({"default": {}, alias: settings})[alias]
     try:
         yield line
@@ -71,14 +71,14 @@ def connected(*servers: str) -> Iterator[Any]:
 
 
 def place(line: Any) -> str:
-    """Return the folder of the server that answers."""
+    """Return the folder of the connected server."""
     with line.cursor() as cursor:
         cursor.execute("SHOW unix_socket_directories")
         return str(cursor.fetchone()[0]).strip('"')
 
 
 def place_again(line: Any) -> str:
-    """Return the folder of the server that answers once the pool's old connections are used up."""
+    """Return the connected server's folder after the pool's old connections are gone."""
     for _ in range(POOL_SIZE):
         try:
             return place(line)

@@ -1,4 +1,4 @@
-"""Clients that send half a request, or read no answer, keep nobody waiting."""
+"""Clients that send half a request or do not read the response delay nobody."""
 
 import json
 import socket
@@ -21,7 +21,7 @@ from tests.running import Service
 
 pytestmark = pytest.mark.usefixtures("committed")
 THREADS = 2
-CLIENTS = 6  # more than there are threads
+CLIENTS = 6  # more than the number of threads
 USE = (
     b"POST /api/v1/internal/credits/use HTTP/1.1\r\nHost: localhost\r\n"
     b"X-Service-Key: " + SERVICE_KEY.encode() + b"\r\n"
@@ -31,7 +31,7 @@ PAGE = b"GET /credits HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 @pytest.fixture(scope="module")
 def service(django_db_setup: None) -> Iterator[Service]:
-    """A service of one worker with two threads, for tests that leave nothing behind."""
+    """Run a service of one worker with two threads, shared by tests that leave no state."""
     with running.service(WEB_CONCURRENCY="1", WEB_THREADS=str(THREADS)) as service:
         yield service
 
@@ -46,7 +46,7 @@ def spends(service: Service) -> bool:
 
 
 def status_of(line: socket.socket) -> int:
-    """Read the beginning of an answer; return its status."""
+    """Read the start of a response. Return its status."""
     return int(line.recv(65536).split()[1])
 
 
@@ -114,7 +114,7 @@ def test_half_a_request_is_answered_with_408_after_its_time() -> None:
 
 
 def test_clients_that_read_nothing_keep_nobody_waiting(service: Service) -> None:
-    """They are answered until the kernel keeps no more for them."""
+    """They are answered until the kernel's buffers are full."""
     give("alice", 10)
     with ExitStack() as stack:
         for _ in range(CLIENTS):
@@ -160,7 +160,7 @@ def test_an_answer_that_is_read_late_is_whole(service: Service) -> None:
 
 
 def test_a_client_that_asks_ahead_takes_turns_with_others(service: Service) -> None:
-    """Each answer gives its thread back: of 30 requests sent ahead a few come before another's."""
+    """Each response ends the turn: few of 30 pipelined requests precede another client's."""
     for name in ("alice", "bob", "carol"):
         give(name, 100)
     with ExitStack() as stack, ThreadPoolExecutor(THREADS) as pool:
@@ -186,7 +186,7 @@ def test_a_client_that_asks_ahead_takes_turns_with_others(service: Service) -> N
 
 
 def spend_of(user_id: str) -> bytes:
-    """Return a whole request."""
+    """Return the bytes of a complete request."""
     body = json.dumps(use(1, userId=user_id)).encode()
     return USE + b"Content-Length: %d\r\n\r\n" % len(body) + body
 

@@ -1,4 +1,4 @@
-"""Input that two readers read differently is refused, and nothing comes of it."""
+"""Ambiguous input is rejected and changes nothing."""
 
 import json
 from typing import Any
@@ -68,7 +68,7 @@ def test_two_idempotency_keys_are_refused(caller: Caller, reservation: str, path
     body = complete(path, reservation) | {"idempotencyKey": "k-body"}
     answer = caller.post(path, body, headers={"Idempotency-Key": "k-header"})
 
-    if path == INTERNAL + "init":  # it has no key: the body's field is one that nobody knows
+    if path == INTERNAL + "init":  # it has no key: this route does not know the body's field
         assert answer.status_code == 200
         return
     assert_refused(answer, "idempotencyKey")
@@ -89,7 +89,7 @@ def test_one_idempotency_key_may_stand_in_both_places(caller: Caller, in_body: A
 
 def test_a_key_in_utf_8_is_the_same_in_the_header_and_in_the_body(caller: Caller) -> None:
     give("alice", 100)
-    in_header = "größe-1".encode().decode("latin-1")  # as WSGI hands the bytes over
+    in_header = "größe-1".encode().decode("latin-1")  # as WSGI passes the bytes
 
     first = caller.post("credits/use", use(2), headers={"Idempotency-Key": in_header})
     again = caller.post("credits/use", use(2, idempotencyKey="größe-1"))
@@ -176,7 +176,7 @@ def test_a_moment_has_one_form(caller: Caller, moment: Any) -> None:
 
 
 def test_one_key_does_not_stop_pending_gifts_from_arriving(caller: Caller) -> None:
-    """Each arrives once in any case; one key could not stand for several movements."""
+    """Each gift arrives once anyway. One key could not cover several movements."""
     give("ivan", 100)
     for amount in (5, 7):
         gift("ivan", amount, target_email="kate@example.test")

@@ -1,4 +1,4 @@
-"""Traces: the caller's `traceparent` is in the log; spans are exported where they are asked for."""
+"""Traces: `traceparent` is logged, and spans are exported if configured."""
 
 import json
 import subprocess
@@ -68,7 +68,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Keep quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture

@@ -45,13 +45,13 @@ def encoded(part: dict[str, Any]) -> str:
 
 
 def with_password(payload: dict[str, Any], password: bytes) -> str:
-    """Return a token of HS256, whose key PyJWT itself would refuse to sign with."""
+    """Return an HS256 token whose key PyJWT itself would refuse."""
     signed = f"{encoded({'alg': 'HS256', 'kid': 'sandbox'})}.{encoded(payload)}"
     digest = hmac.digest(password, signed.encode(), "sha256")
     return f"{signed}.{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
 
 
-def test_a_valid_token_is_its_subject() -> None:
+def test_a_valid_token_authenticates_its_subject() -> None:
     give("alice", 5)
 
     answer = ask(PROVIDER.token("alice"))
@@ -60,7 +60,7 @@ def test_a_valid_token_is_its_subject() -> None:
     assert answer.json() == {"balance": 5, "totalEarned": 5, "totalSpent": 0, "held": 0}
 
 
-def test_the_claims_say_who_it_is() -> None:
+def test_the_claims_identify_the_user() -> None:
     described = verify(PROVIDER.token("u", email="u@example.test", name="Uma", role="admin"))
     bare = verify(PROVIDER.token("u"))
     odd = verify(PROVIDER.token("u", email=5, name=["x"], role={}))
@@ -116,7 +116,7 @@ def test_garbage_is_nobody(token: str) -> None:
     assert_refused(ask(token), INVALID)
 
 
-def test_an_unsigned_token_is_nobody() -> None:
+def test_an_unsigned_token_is_rejected() -> None:
     none = jwt.encode(claims(), "", algorithm="none", headers={"kid": "sandbox"})
     stripped = PROVIDER.token("alice").rpartition(".")[0] + "."
 
@@ -124,7 +124,7 @@ def test_an_unsigned_token_is_nobody() -> None:
     assert_refused(ask(stripped), INVALID)
 
 
-def test_a_token_signed_with_the_public_key_as_a_password_is_nobody() -> None:
+def test_an_hmac_token_signed_with_the_public_key_is_rejected() -> None:
     public = IDENTITY_KEY.public_key()
     passwords = [
         public.public_bytes(Encoding.Raw, PublicFormat.Raw),
@@ -174,7 +174,7 @@ def test_a_changed_subject_is_nobody() -> None:
     ],
     ids=repr,
 )
-def test_a_claim_that_does_not_hold_makes_it_nobodys(changed: dict[str, Any]) -> None:
+def test_a_token_with_an_invalid_claim_is_rejected(changed: dict[str, Any]) -> None:
     assert_refused(ask(PROVIDER.token("alice", **changed)), INVALID)
 
 

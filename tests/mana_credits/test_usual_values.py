@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rest_framework.exceptions import ValidationError
 
 from credits.api import wire_fields
-from credits.api.wire_fields import Credits, JsonObject, Label, Reason, Text, UserId
+from credits.api.wire_fields import Credits, JsonObject, Reason, ShortTextField, Text, UserId
 
 CHARACTERS = st.sampled_from(list(' ab:"\\\0\n\x7f\x85ä\u200b\ud800\ufeff'))
 TEXTS = st.one_of(st.text(CHARACTERS, max_size=12), st.text(st.characters(), max_size=300))
@@ -21,8 +21,8 @@ FIELDS = [
     Text(),
     Text(max_length=10),
     Text(allow_blank=True),
-    Label(max_length=10),
-    Label(max_length=10, allow_blank=True, allow_null=True),
+    ShortTextField(max_length=10),
+    ShortTextField(max_length=10, allow_blank=True, allow_null=True),
     UserId(),
     Reason(max_length=20),
 ]

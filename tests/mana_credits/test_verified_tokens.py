@@ -1,4 +1,4 @@
-"""A token that was verified a moment ago is believed, but no longer than it is valid."""
+"""A recently verified token is accepted again without verification, until it expires."""
 
 import time
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ NOW = 1_000_000_000
 
 
 class Ring:
-    """A key ring whose keys a test replaces."""
+    """A key ring whose keys tests can replace."""
 
     def __init__(self) -> None:
         self.key: jwt.PyJWK | None = published_key()
@@ -48,7 +48,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def kept(ring: Ring, *, expires: int) -> VerifiedTokens:
-    """Return a memory of one token of Alice's, named `token`."""
+    """Return a cache with one token of Alice named `token`."""
     assert ring.key
     memory = VerifiedTokens(ring)  # type: ignore[arg-type]
     memory.keep("token", Verified(ALICE, ring.key, expires))
@@ -141,5 +141,5 @@ def test_a_known_token_is_refused_when_it_has_expired(monkeypatch: pytest.Monkey
 
 
 def tokens_of_this_test(user_id: str, **claims: int) -> str:
-    """Return a token that no other test has used."""
+    """Return a token that no other test uses."""
     return PROVIDER.token(user_id, jti=str(time.time_ns()), **claims)

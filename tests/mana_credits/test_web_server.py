@@ -1,4 +1,4 @@
-"""What gunicorn answers and logs itself, before the application is asked."""
+"""Responses and logs of the web server itself, before the application."""
 
 import json
 import signal
@@ -27,13 +27,13 @@ PLANTED = "planted-secret"
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where `plain` writes its log."""
+    """Return the path of the log of `plain`."""
     return tmp_path_factory.mktemp("web-server") / "log"
 
 
 @pytest.fixture(scope="module")
 def plain(django_db_setup: None, log: Path) -> Iterator[Service]:
-    """A service of one worker with two threads, for tests that leave nothing behind."""
+    """Run a service of one worker with two threads, shared by tests that leave no state."""
     with running.service(
         log=log, LOG_LEVEL="INFO", WEB_CONCURRENCY="1", WEB_THREADS="2"
     ) as service:
@@ -41,7 +41,7 @@ def plain(django_db_setup: None, log: Path) -> Iterator[Service]:
 
 
 def send(port: int, request: bytes) -> tuple[int, dict[str, str], dict[str, object]]:
-    """Send bytes; return the status, the headers and the JSON of the answer."""
+    """Send bytes. Return the status, the headers and the JSON of the response."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
         line.sendall(request)
         answer = b""
@@ -70,7 +70,7 @@ def test_a_socket_that_is_to_be_closed_opens_no_connection_and_keeps_those_it_ha
 
 
 def test_a_connection_that_was_just_being_opened_is_heard() -> None:
-    """On loopback none is half open; one that sends with the most time to live stands for it."""
+    """On loopback no handshake stays half open. A connection with the maximum TTL replaces one."""
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
         refuse_newcomers([listener])
         client.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 255)
@@ -99,7 +99,7 @@ REFUSED = [
 ]
 
 
-def test_what_is_no_request_is_refused_in_the_envelope_and_quoted_nowhere(
+def test_a_malformed_request_gets_a_json_error_and_is_quoted_nowhere(
     plain: Service, log: Path
 ) -> None:
     answers = [send(plain.port, request) for request, _, _ in REFUSED]
@@ -138,7 +138,7 @@ def test_a_new_master_on_the_same_socket_takes_over_without_a_failed_request() -
         ThreadPoolExecutor(4) as pool,
         ExitStack() as at_the_end,
     ):
-        at_the_end.callback(over.set)  # the clients end even when no new master comes
+        at_the_end.callback(over.set)  # the clients stop even if no new master starts
         clients = [pool.submit(spend, service, over) for _ in range(4)]
         service.process.send_signal(signal.SIGUSR2)
         new = wait_for_new_master(service)
@@ -160,7 +160,7 @@ def test_a_new_master_on_the_same_socket_takes_over_without_a_failed_request() -
 
 
 def wait_for_new_master(service: Service) -> psutil.Process:
-    """Return the master that the old one started, as soon as it has two workers."""
+    """Return the successor of the old master once it has two workers."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         for child in service.workers():
@@ -171,7 +171,7 @@ def wait_for_new_master(service: Service) -> psutil.Process:
 
 
 def spend(service: Service, over: threading.Event) -> int:
-    """Spend until it is over; every request has to be answered with 200. Return how many were."""
+    """Spend until `over` is set. Every response must be 200. Return their number."""
     answered = 0
     while not over.is_set():
         with closing(service.connect()) as line:
@@ -180,7 +180,7 @@ def spend(service: Service, over: threading.Event) -> int:
                 status, _, closes = running.ask(line, "use", use(1, userId="alice"))
                 assert status == 200
                 answered += 1
-                time.sleep(0.01)  # leaves the processor to the processes that start
+                time.sleep(0.01)  # leaves CPU time to starting processes
     return answered
 
 
@@ -192,7 +192,7 @@ def spend_for(service: Service, *, seconds: float) -> int:
 
 @pytest.mark.slow
 def test_connections_opened_at_once_are_shared_by_the_workers() -> None:
-    """One worker took all of them, and the other processors had nothing to do."""
+    """Before, one worker accepted all of them, and the other cores were idle."""
     with running.service(WEB_CONCURRENCY="2") as service:
         service.wait_for_workers(2)
         shares = [share_of_the_second(service) for _ in range(5)]
@@ -201,7 +201,7 @@ def test_connections_opened_at_once_are_shared_by_the_workers() -> None:
 
 
 def share_of_the_second(service: Service) -> float:
-    """Open 16 connections at once; return which part of them the worker with fewer has."""
+    """Open 16 connections at once. Return the share of the worker with fewer."""
     with ExitStack() as stack, ThreadPoolExecutor(16) as pool:
         lines = [stack.enter_context(closing(service.connect())) for _ in range(16)]
         for line in lines:
@@ -211,7 +211,7 @@ def share_of_the_second(service: Service) -> float:
 
 
 def connections(service: Service) -> list[int]:
-    """Return how many connections each worker has."""
+    """Return the number of connections per worker."""
     return [
         sum(one.status == psutil.CONN_ESTABLISHED for one in worker.net_connections("tcp4"))
         for worker in service.workers()

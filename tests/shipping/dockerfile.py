@@ -1,4 +1,4 @@
-"""Executes what the Dockerfile's build stage does, in a folder instead of an image."""
+"""Executes the Dockerfile's build stage in a folder instead of an image."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def build(context: Path, *, into: Path) -> list[str]:
-    """Make `into/venv` and `into/srv` as the image has them; return the steps."""
+    """Create `into/venv` and `into/srv` as in the image. Return the steps."""
     source = into / "srv"
     for name in _taken(context):
         target = source / name
@@ -20,7 +20,8 @@ def build(context: Path, *, into: Path) -> list[str]:
     (into / "bin/python").symlink_to(_python())
     _, stage, *_ = re.split(r"(?m)^FROM ", (context / "Dockerfile").read_text())
     steps = re.findall(r"^RUN ((?:.*\\\n)*.*)$", stage, re.MULTILINE)
-    steps = [step for step in steps if not step.startswith("apt-get ")]  # this machine has it
+    # Already installed on this machine.
+    steps = [step for step in steps if not step.startswith("apt-get ")]
     for step in steps:
         subprocess.run(
             ["sh", "-eu", "-c", step],
@@ -39,7 +40,7 @@ def build(context: Path, *, into: Path) -> list[str]:
 
 
 def _python() -> Path:
-    """Return a Python that every user may run: the system's, where it is of our version."""
+    """Return a Python that every user can run: the system's, if it has our version."""
     system = Path(f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}")
     return system if system.exists() else Path(sys.executable).resolve()
 
@@ -49,7 +50,7 @@ def _of_package_index() -> dict[str, str]:
 
 
 def _taken(context: Path) -> list[str]:
-    """Return the committed files that `.dockerignore` lets into the image."""
+    """Return the committed files that `.dockerignore` admits."""
     lines = (context / ".dockerignore").read_text().splitlines()
     rules = [line for line in lines if line and not line.startswith(("#", "*"))]
     listed = subprocess.run(

@@ -1,4 +1,4 @@
-"""What stands in front of the service, or looks at it: nginx with TLS, Prometheus; and a client."""
+"""nginx with TLS in front of the service, Prometheus, and an HTTP client."""
 
 import http.client
 import json
@@ -17,14 +17,14 @@ HOST = "credits.example.com"
 
 
 class Front:
-    """A place to send requests to, by `http` or `https`."""
+    """An address to send requests to, by `http` or `https`."""
 
     def __init__(self, scheme: str, port: int) -> None:
         self.scheme = scheme
         self.port = port
 
     def connect(self) -> http.client.HTTPConnection:
-        """Open a connection; the certificate is one of the rehearsal's own."""
+        """Open a connection. The rehearsal's own certificate is trusted."""
         if self.scheme == "http":
             return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         trusting = ssl.create_default_context()
@@ -35,7 +35,7 @@ class Front:
     def ask(
         self, method: str, path: str, body: Any = None, **headers: str
     ) -> tuple[int, dict[str, str], Any]:
-        """Send one request on a connection of its own."""
+        """Send one request on a new connection."""
         with closing(self.connect()) as line:
             return send(line, method, path, body, headers)
 
@@ -43,7 +43,7 @@ class Front:
 def send(
     line: http.client.HTTPConnection, method: str, path: str, body: Any, headers: dict[str, str]
 ) -> tuple[int, dict[str, str], Any]:
-    """Send a request; return the status, the headers and the JSON, if it is some."""
+    """Send a request. Return status, headers and JSON, if there is any."""
     content = None if body is None else json.dumps(body)
     line.request(method, path, content, {"Host": HOST, **headers})
     answer = line.getresponse()
@@ -55,7 +55,7 @@ def send(
 
 @contextmanager
 def nginx(folder: Path, ports: tuple[int, int]) -> Iterator[Front]:
-    """Run nginx as `ops/nginx.conf` says, but for its places."""
+    """Run nginx with `ops/nginx.conf`, with changed paths and ports."""
     home = folder / "nginx"
     home.mkdir()
     _certify(home)
@@ -93,7 +93,7 @@ def _certify(home: Path) -> None:
 
 @contextmanager
 def prometheus(folder: Path, target: int) -> Iterator[Front | None]:
-    """Run Prometheus with `ops/prometheus/`, but for places and haste; None without it."""
+    """Run Prometheus with `ops/prometheus/`, faster and on other ports. Yield None without it."""
     if shutil.which("prometheus") is None:
         yield None
         return

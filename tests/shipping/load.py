@@ -1,4 +1,4 @@
-"""Clients that spend without pause, each with a connection that is kept, and count what fails."""
+"""Clients that spend continuously on kept connections and count failures."""
 
 import http.client
 import threading
@@ -10,7 +10,7 @@ from tests.shipping.front import Front, send
 
 
 class Load:
-    """As long as the context lasts, one client for each of the users spends 1 credit at a time."""
+    """During the context, one client per user spends 1 credit at a time."""
 
     def __init__(self, front: Front, service_key: str, *, users: int) -> None:
         self._front = front
@@ -22,7 +22,7 @@ class Load:
         self.faults: list[str] = []
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start the clients."""
         for thread in self._threads:
             thread.start()
         return self
@@ -33,7 +33,7 @@ class Load:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Let everybody finish the request under way."""
+        """Wait for the running requests and stop."""
         self._over.set()
         for thread in self._threads:
             thread.join()

@@ -1,9 +1,10 @@
-"""`make rehearsal`: ship the committed state as the operations guide says, and look at it run.
+"""`make rehearsal`: deploy the committed state as the operations guide says, and check it.
 
-From a clean clone: the steps of the Dockerfile in an empty folder and a new virtual environment;
-PostgreSQL, PgBouncer, nginx with TLS and, where it is installed, Prometheus; the service and its
-worker in production mode, as a user who may not write; an upgrade under load; a backup, restored.
-It downloads packages, so it is no test. Prints what it saw and exits with 1 at the first fault.
+It starts from a clean clone: the Dockerfile's steps in an empty folder and a new virtual
+environment; PostgreSQL, PgBouncer, nginx with TLS and, if installed, Prometheus; the service and
+its worker in production mode as an unprivileged user; an upgrade under load; a backup and its
+restore. It downloads packages, so it is not a test. It prints its observations and exits with 1 at
+the first fault.
 """
 
 import json
@@ -30,7 +31,7 @@ SECONDS = 4.0
 
 
 class Release:
-    """The installed service: its folder, its Python, and the environment that it runs in."""
+    """The installed service: folder, Python and environment."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder = folder / "srv"
@@ -38,7 +39,7 @@ class Release:
         self.environment = {"PATH": f"{folder}/venv/bin:/usr/bin:/bin", **environment}
 
     def manage(self, *command: str, **environment: str) -> str:
-        """Run a command to its end; return what it printed."""
+        """Run a command. Return its output."""
         return subprocess.run(
             [self.python, "-W", "ignore", "manage.py", *command],
             cwd=self.folder,
@@ -52,7 +53,7 @@ class Release:
     def running(
         self, *command: str, log: Path, **environment: str
     ) -> Iterator["subprocess.Popen[bytes]"]:
-        """Run a process of the service as somebody who may write nothing of it."""
+        """Run a process of the service as a user without write access to it."""
         with log.open("ab") as output:
             process = subprocess.Popen(
                 [self.python, "-W", "ignore", *command],
@@ -76,7 +77,7 @@ class Release:
 
 
 def main() -> int:
-    """Rehearse."""
+    """Run the rehearsal."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mana-credits-rehearsal-") as name:
         folder = Path(name)
@@ -88,7 +89,7 @@ def main() -> int:
 
 
 def rehearse(folder: Path, stack: ExitStack) -> None:
-    """Go through it all; whatever is not as it should be raises."""
+    """Run all steps. Raises an error at the first fault."""
     clone = folder / "clone"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
     steps = dockerfile.build(clone, into=folder)
@@ -124,7 +125,7 @@ def rehearse(folder: Path, stack: ExitStack) -> None:
 
 
 def environment(clone: Path, database: str, provider: IdentityProvider) -> dict[str, str]:
-    """Return the variables of `.env.example`, filled in as an operator would."""
+    """Return the variables of `.env.example` as an operator fills them in."""
     lines = (clone / ".env.example").read_text().splitlines()
     variables = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
     return {
@@ -150,7 +151,7 @@ SERVICE_KEY = secrets.token_urlsafe(24)
 
 
 def look_from_outside(front: Front, provider: IdentityProvider) -> None:
-    """Be a client on the internet."""
+    """Check the service as a client on the internet."""
     status, headers, _ = front.ask("GET", "/health")
     assert status == 200
     assert headers["Strict-Transport-Security"].startswith("max-age=31536000")
@@ -180,7 +181,7 @@ def upgrade(
     old: "subprocess.Popen[bytes]",
     log: Path,
 ) -> None:
-    """Start the next release beside the old one, stop the old one, all under load."""
+    """Start the next release beside the old one and stop the old one, under load."""
     with Load(front, SERVICE_KEY, users=USERS) as load:
         time.sleep(SECONDS)
         stack.enter_context(release.serving(ports[1], log=log))
@@ -194,7 +195,7 @@ def upgrade(
 
 
 def look_at_prometheus(scraped: Front | None) -> None:
-    """See that Prometheus has our metrics and finds nothing to alert about."""
+    """Check that Prometheus has the metrics and raises no alert."""
     if scraped is None:
         say("Prometheus is not installed: not looked at")
         return
@@ -211,7 +212,7 @@ def look_at_prometheus(scraped: Front | None) -> None:
 
 
 def back_up_and_restore(release: Release, postgres: str, folder: Path) -> None:
-    """Dump while the service runs, restore into another database, prove the books there."""
+    """Dump during operation, restore into another database, check the books there."""
     dump = folder / "backup.dump"
     servers.run_postgres("pg_dump", "-Fc", "-f", str(dump), servers.url_of(postgres))
     servers.create_database(postgres, "restored")
@@ -225,7 +226,7 @@ def back_up_and_restore(release: Release, postgres: str, folder: Path) -> None:
 
 
 def look_at_logs(service: Path, worker: Path) -> None:
-    """See that nothing broke; the worker had no Stripe to reconcile with."""
+    """Check the logs for errors, except those of the missing Stripe."""
     lines = [json.loads(line) for line in service.read_text().splitlines()]
     failed = [
         line["job"]
@@ -238,7 +239,7 @@ def look_at_logs(service: Path, worker: Path) -> None:
 
 
 def stop(process: "subprocess.Popen[bytes]", name: str) -> None:
-    """Send SIGTERM and wait for a good end."""
+    """Send SIGTERM and check the exit code."""
     process.send_signal(signal.SIGTERM)
     ended = process.wait(timeout=60)
     assert ended == 0, f"{name} ended with {ended}"
@@ -246,7 +247,7 @@ def stop(process: "subprocess.Popen[bytes]", name: str) -> None:
 
 
 def wait_until_ready(release: Release, port: int) -> None:
-    """Wait for `/ready`, and let the image's health check agree."""
+    """Wait for `/ready`, and check that the image's health check agrees."""
     place = Front("http", port)
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
@@ -266,7 +267,7 @@ def wait_until_ready(release: Release, port: int) -> None:
 
 
 def say(text: str) -> None:
-    """Print a line of what was seen."""
+    """Print an observation."""
     print(f"· {text}", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""The servers around the service in production, on loopback and free ports."""
+"""The servers around the service, on loopback and free ports."""
 
 import os
 import re
@@ -21,7 +21,7 @@ from mana_credits.dev.embedded_postgres import FOR_TESTS, UNPRIVILEGED, program,
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "for-the-test"
 START_SECONDS = 15
-PLAIN_USER = UNPRIVILEGED  # as the embedded PostgreSQL, whose socket is its own
+PLAIN_USER = UNPRIVILEGED  # as for the embedded PostgreSQL, which has its own socket
 
 
 def free_port() -> int:
@@ -46,7 +46,7 @@ def manage(database: str, *command: str, **environment: str) -> "subprocess.Comp
 
 @contextmanager
 def postgres(*, migrated: bool = True) -> Iterator[str]:
-    """Run PostgreSQL with the role `mana` and its database `mana_credits`; yield its socket."""
+    """Run PostgreSQL with the role `mana` and the database `mana_credits`. Yield its socket."""
     with temporary_server(**FOR_TESTS) as owner:
         socket_folder = str(conninfo_to_dict(owner)["host"])
         with psycopg.connect(owner, autocommit=True) as connection:
@@ -59,19 +59,19 @@ def postgres(*, migrated: bool = True) -> Iterator[str]:
 
 
 def create_database(socket_folder: str, name: str) -> None:
-    """Make an empty database of the role `mana`."""
+    """Create an empty database of the role `mana`."""
     owner = f"postgresql://postgres@/postgres?host={quote(socket_folder)}"
     with psycopg.connect(owner, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} OWNER mana")
 
 
 def run_postgres(name: str, *arguments: str) -> None:
-    """Run a program of the embedded PostgreSQL's, which is as new as the server."""
+    """Run a program of the embedded PostgreSQL, which has the server's version."""
     subprocess.run([str(program(name)), *arguments], check=True)
 
 
 def url_of(place: str | int, database: str = "mana_credits") -> str:
-    """Return the URL of a database at a socket's folder, or at a port of loopback."""
+    """Return the URL of a database at a socket folder or a loopback port."""
     where = f"host=127.0.0.1&port={place}" if isinstance(place, int) else f"host={quote(place)}"
     return f"postgresql://mana:{PASSWORD}@/{database}?{where}"
 
@@ -85,9 +85,9 @@ def pgbouncer_version() -> tuple[int, ...]:
 
 @contextmanager
 def pgbouncer(socket_folder: str, folder: Path, **changed: str) -> Iterator[int]:
-    """Run PgBouncer as `ops/pgbouncer.ini` says, but for its places; yield its port.
+    """Run PgBouncer with `ops/pgbouncer.ini` on other paths and ports. Yield its port.
 
-    `changed` are lines of the file with other values.
+    `changed` overrides values of the file.
     """
     port = free_port()
     users = folder / "userlist.txt"
@@ -107,7 +107,7 @@ def pgbouncer(socket_folder: str, folder: Path, **changed: str) -> Iterator[int]
 
 @contextmanager
 def process(command: list[str], folder: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run `command` until the context ends, not as root; wait for its port."""
+    """Run `command` as an unprivileged user during the context. Wait for its port."""
     user = PLAIN_USER if os.geteuid() == 0 else None
     if user:
         _hand_over(folder, user)
@@ -121,14 +121,14 @@ def process(command: list[str], folder: Path, port: int) -> Iterator["subprocess
 
 
 def executable(name: str) -> str:
-    """Return where Debian keeps it: servers are in sbin, which is not in everybody's PATH."""
+    """Return the path of a Debian program. Servers are in sbin, which may not be in PATH."""
     found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
     assert found, f"{name} is missing: `make test-shipping` installs it"
     return found
 
 
 def _hand_over(folder: Path, user: str) -> None:
-    """Let the user have the folder, which pytest keeps to itself."""
+    """Give the folder to the user. pytest makes it private."""
     for path in (folder, *folder.iterdir()):
         shutil.chown(path, user)
     for path in folder.parents:

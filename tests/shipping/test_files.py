@@ -1,4 +1,4 @@
-"""The files in `ops/`, as the programs that they are for read them."""
+"""The files in `ops/`, checked by the programs that read them."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ from tests.shipping import front, servers
 pytestmark = pytest.mark.shipping
 
 
-def test_nginx_takes_its_file_and_hides_what_is_for_the_inside(tmp_path: Path) -> None:
+def test_nginx_accepts_its_file_and_hides_internal_routes(tmp_path: Path) -> None:
     nobody = servers.free_port(), servers.free_port()
 
     with front.nginx(tmp_path, nobody) as outside:
@@ -21,7 +21,7 @@ def test_nginx_takes_its_file_and_hides_what_is_for_the_inside(tmp_path: Path) -
 
 
 def promtool(*arguments: str, folder: str) -> str:
-    """Let Prometheus' own tool check something; return what it says."""
+    """Run promtool. Return its output."""
     checked = subprocess.run(
         [servers.executable("promtool"), *arguments],
         cwd=servers.ROOT / folder,

@@ -1,4 +1,4 @@
-"""Behind PgBouncer in transaction mode, as `ops/pgbouncer.ini` sets it up."""
+"""The service behind PgBouncer in transaction mode with `ops/pgbouncer.ini`."""
 
 import re
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ SPENDS = 25
 def behind(
     pooler: int, *, prepared: bool = False, ready: int = 200
 ) -> AbstractContextManager[Service]:
-    """Run two processes of the service behind the pooler."""
+    """Run two processes of the service behind PgBouncer."""
     return running.service(
         servers.url_of(pooler),
         ready=ready,
@@ -45,7 +45,7 @@ def postgres() -> Iterator[str]:
 
 @pytest.fixture(params=["unprepared", "prepared"])
 def service(request: pytest.FixtureRequest, postgres: str, tmp_path: Path) -> Iterator[Service]:
-    """Two processes of the service that share two connections of PostgreSQL."""
+    """Run two processes of the service that share two PostgreSQL connections."""
     prepared = request.param == "prepared"
     if prepared and servers.pgbouncer_version() < (1, 21):
         pytest.skip("this PgBouncer carries no prepared statements")
@@ -60,7 +60,7 @@ def service(request: pytest.FixtureRequest, postgres: str, tmp_path: Path) -> It
 def ask_as(
     service: Service, user: str, method: str, path: str, body: Any = None
 ) -> tuple[int, Any]:
-    """Ask as a user, on a connection of its own."""
+    """Send a request as a user on a new connection."""
     with closing(service.connect()) as line:
         return running.call(
             line, method, path, body, Authorization=f"Bearer {PROVIDER.token(user, name=user)}"
@@ -146,7 +146,7 @@ def test_every_lent_connection_knows_how_long_one_waits(
 
 
 def test_a_pooler_that_sets_no_lock_timeout_is_not_ready(postgres: str, tmp_path: Path) -> None:
-    """Without one, requests would wait for a locked balance for ever."""
+    """Without it, requests would wait forever for a locked balance."""
     bare = f"host={postgres} dbname=mana_credits"
     with (
         servers.pgbouncer(postgres, tmp_path, mana_credits=bare) as pooler,
@@ -165,7 +165,7 @@ def test_commands_and_the_worker_run_behind_it(postgres: str, tmp_path: Path) ->
     with servers.pgbouncer(postgres, tmp_path) as pooler:
         url = servers.url_of(pooler, "mana_credits_jobs")
         environment = {"DATABASE_BEHIND_POOLER": "1", "DATABASE_PREPARED_STATEMENTS": "0"}
-        # Not asked: Stripe, which nobody plays here.
+        # Not tested here: Stripe, which is not running.
         worked = servers.manage(url, "expire_reservations", **environment)
         checked = servers.manage(url, "check_ledger", **environment)
 
@@ -173,8 +173,10 @@ def test_commands_and_the_worker_run_behind_it(postgres: str, tmp_path: Path) ->
     assert (checked.returncode, checked.stdout.splitlines()[-1]) == (0, "The books close.")
 
 
-def test_pgbouncer_refuses_what_a_direct_connection_is_told(postgres: str, tmp_path: Path) -> None:
-    """Which is why the settings of the session are PgBouncer's own business."""
+def test_pgbouncer_refuses_the_options_of_a_direct_connection(
+    postgres: str, tmp_path: Path
+) -> None:
+    """Therefore PgBouncer must set the session parameters."""
     with (
         servers.pgbouncer(postgres, tmp_path) as pooler,
         pytest.raises(psycopg.OperationalError, match="unsupported startup parameter: options"),
@@ -184,7 +186,7 @@ def test_pgbouncer_refuses_what_a_direct_connection_is_told(postgres: str, tmp_p
 
 @pytest.mark.skipif(not apps.is_installed("django.contrib.sessions"), reason="no back office")
 def test_an_operator_logs_in(service: Service, postgres: str) -> None:
-    """Sessions, log-ins and their counts are rows like all others."""
+    """Sessions, log-ins and their counts are ordinary rows."""
     made = servers.manage(
         servers.url_of(postgres),
         *("createsuperuser", "--no-input", "--username", "olga", "--email", "olga@example.test"),

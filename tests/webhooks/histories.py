@@ -1,7 +1,7 @@
-"""Histories of purchases: what buyer, bank and operator did, and the events that Stripe sent.
+"""Histories of purchases: acts of buyer, bank and operator, and the resulting events.
 
-A history happens once, in the sandbox. `Tape` keeps its events and plays them for other purchases,
-with all ids exchanged, in any order.
+Each history happens once in the sandbox. `Tape` records its events and replays them for other
+purchases with other ids, in any order.
 """
 
 import json
@@ -26,7 +26,7 @@ _numbers = count()
 
 
 class End(NamedTuple):
-    """Where a purchase ended."""
+    """The final state of a purchase."""
 
     status: str
     balance: Decimal
@@ -34,9 +34,10 @@ class End(NamedTuple):
 
 
 class History(NamedTuple):
-    """What happened to a purchase, and where it must end.
+    """The acts on a purchase, and its expected final state.
 
-    A tape of it does without the events of the type `unrecorded`: fewer have fewer orders.
+    Its tape leaves out events of the types `unrecorded`, which reduces the number of orders to
+    test.
     """
 
     act: Callable[[Stripe, str], None]
@@ -47,7 +48,7 @@ class History(NamedTuple):
 
     @property
     def end(self) -> End:
-        """Where it must end: nothing else may have moved."""
+        """Return the expected final state. Nothing else may have moved."""
         moved = Counter((kind, Decimal(amount)) for kind, amount in self.ledger)
         balance = sum((amount for _, amount in moved.elements()), Decimal(0))
         return End(self.status, balance, moved)
@@ -155,7 +156,7 @@ PARTS = History(
 
 
 def start(offer: Package, *, checkout: bool) -> Purchase:
-    """Start a purchase of a new user, over the API."""
+    """Start a purchase of a new user through the API."""
     who = Caller.with_token(PROVIDER.token(f"user-{uuid4()}"))
     body = {"packageId": str(offer.pk), **(PAGES if checkout else {})}
     answer = who.post("purchase", body)
@@ -163,7 +164,7 @@ def start(offer: Package, *, checkout: bool) -> Purchase:
 
 
 def start_unheard(offer: Package, *, checkout: bool) -> Purchase:
-    """Start a purchase of a new user that the sandbox's Stripe does not hear of; that is faster."""
+    """Start a purchase of a new user without calling the sandbox's Stripe, which is faster."""
     name = uuid4().hex
     intent = {"id": f"pi_{name}", "client_secret": "secret"}
     session = {"id": f"cs_{name}", "url": "http://localhost/pay"}
@@ -182,7 +183,7 @@ def start_unheard(offer: Package, *, checkout: bool) -> Purchase:
 
 
 def end_of(purchase: Purchase) -> End:
-    """Return where a purchase has come to."""
+    """Return the current state of a purchase."""
     purchase.refresh_from_db()
     entries = Transaction.objects.filter(user_id=purchase.user_id)
     return End(
@@ -193,7 +194,7 @@ def end_of(purchase: Purchase) -> End:
 
 
 class Tape:
-    """A history's events, to be played for any purchase."""
+    """The recorded events of a history, for replay with any purchase."""
 
     def __init__(self, stripe: Stripe, offer: Package, history: History) -> None:
         self.history = history
@@ -205,7 +206,7 @@ class Tape:
         self.length = len(events)
 
     def copy(self) -> tuple[Purchase, list[Object]]:
-        """Return a new purchase and the history's events as if they had been its own."""
+        """Return a new purchase and the history's events with its ids."""
         purchase = start_unheard(self._offer, checkout=self.history.checkout)
         text = self._events
         fresh: dict[str, str] = {str(self._recorded.pk): str(purchase.pk)}

@@ -1,4 +1,4 @@
-"""Events of another mode or account are stored, ignored, warned of and counted."""
+"""Events of another mode or account are stored, ignored, logged and counted."""
 
 from typing import Any
 from unittest.mock import patch
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def paid(alice: Caller, starter: Package, stripe: Stripe) -> Object:
-    """The event of a purchase of 500 credits that was paid in test mode."""
+    """Return the event of a paid test-mode purchase of 500 credits."""
     purchase_id = buy(alice, starter).json()["purchaseId"]
     stripe.pay(purchase_id)
     (event,) = stripe.events()

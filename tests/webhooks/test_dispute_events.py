@@ -1,4 +1,4 @@
-"""Disputes by their signed events: every order, any part of them missing, and reconciliation."""
+"""Dispute events in every order, with any of them missing, and reconciliation."""
 
 from itertools import combinations, permutations
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from django.core.management import call_command
 
 from credits.ledger import books, ledger
-from credits.models import Package, Purchase, Return
+from credits.models import MoneyBack, Package, Purchase
 from tests.stripe import Object, Stripe, deliver, no_waiting
 from tests.webhooks.histories import History, Tape, start
 
@@ -18,7 +18,7 @@ Output = pytest.CaptureFixture[str]
 
 
 def lose_in_part(stripe: Stripe, name: str) -> None:
-    """Refund 200 cents, then lose a dispute of 499, of which 200 come back."""
+    """Refund 200 cents, then lose a dispute of 499 cents, of which 200 are reinstated."""
     intent = stripe.pay(name)["id"]
     stripe.refund(intent, amount=200)
     dispute = stripe.post(f"disputes/{name}")
@@ -26,21 +26,21 @@ def lose_in_part(stripe: Stripe, name: str) -> None:
 
 
 def win_with_less(stripe: Stripe, name: str) -> None:
-    """Win a dispute of 499 cents, of which 199 come back."""
+    """Win a dispute of 499 cents, of which 199 are reinstated."""
     stripe.pay(name)
     dispute = stripe.post(f"disputes/{name}")
     stripe.post(f"disputes/{dispute['id']}/won", reinstated=199)
 
 
 def win_and_lose_again(stripe: Stripe, name: str) -> None:
-    """Win a dispute of 300 cents, which the bank then takes again and keeps."""
+    """Win a dispute of 300 cents, which the bank then withdraws again."""
     stripe.pay(name)
     dispute = stripe.post(f"disputes/{name}", amount=300)
     stripe.post(f"disputes/{dispute['id']}/won")
     stripe.post(f"disputes/{dispute['id']}/lost")
 
 
-# What happens, and where the purchase ends when each event is the last one that was heard of.
+# The acts, and the purchase's state if an event is the last one received.
 TAKEN, PART_BACK = ("disputed", 0), ("disputed", 199.3988)
 PART_TAKEN, BACK = ("disputed", 199.3988), ("completed", 500)
 MOVED = {
@@ -140,7 +140,7 @@ def test_a_refund_whose_event_is_missing_is_asked_for(stripe: Stripe, starter: P
     play(told)
 
     assert end(purchase) == ("disputed", 0)
-    assert dict(Return.objects.values_list("kind", "reinstated_cents")) == {
+    assert dict(MoneyBack.objects.values_list("kind", "reinstated_cents")) == {
         "refund": 0,
         "dispute": 200,
     }
@@ -206,7 +206,7 @@ def test_reconciliation_asks_for_older_refunds_of_a_dispute_of_which_a_part_came
         call_command("reconcile_stripe", "--since", "1d")
 
     assert end(purchase) == ("disputed", 0)
-    assert Return.objects.filter(kind="refund").count() == 1
+    assert MoneyBack.objects.filter(kind="refund").count() == 1
 
 
 def test_reconciliation_sees_that_a_won_dispute_was_withdrawn_again(
@@ -241,10 +241,10 @@ def test_a_dispute_won_without_its_money_is_unexplained_after_5_days(
     dispute = stripe.post(f"disputes/{purchase.pk}")
     stripe.post(f"disputes/{dispute['id']}/won", reinstated=199)
     call_command("reconcile_stripe", "--since", "1d")
-    found = Return.objects.get()
+    found = MoneyBack.objects.get()
     assert found.stripe_status_since
     early = capsys.readouterr().out
-    Return.objects.update(stripe_status_since=found.stripe_status_since.replace(year=2025))
+    MoneyBack.objects.update(stripe_status_since=found.stripe_status_since.replace(year=2025))
 
     with pytest.raises(SystemExit):
         call_command("reconcile_stripe", "--since", "1d")

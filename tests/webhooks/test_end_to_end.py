@@ -1,6 +1,6 @@
-"""localstripe and the service talk to each other over HTTP, with Stripe's library and signatures.
+"""localstripe and the service over HTTP, with Stripe's library and signatures.
 
-localstripe makes and signs the events itself, and sends them a second later.
+localstripe creates and signs the events, and sends them a second later.
 """
 
 import time
@@ -22,11 +22,11 @@ from tests.stripe import PAGES, SECRET, WEBHOOK, Stripe, buy
 def stripe(
     live_server: Any, committed: None, stripe_server: str, settings: Any
 ) -> Iterator[Stripe]:
-    """The sandbox's Stripe, which sends its events to the running service."""
+    """Run the sandbox's Stripe, which sends its events to the running service."""
     settings.STRIPE_API_BASE = stripe_server
     with sandbox_stripe.telling(live_server.url + WEBHOOK, SECRET):
         yield Stripe(stripe_server)
-        time.sleep(1.2)  # what is still on its way must find the service
+        time.sleep(1.2)  # pending events must still find the service
     sandbox_stripe.forget()
 
 

@@ -1,4 +1,4 @@
-"""What each event of Stripe does to a purchase."""
+"""The effect of each Stripe event on a purchase."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from django.core.management import call_command
 
 from credits.ledger import ledger
-from credits.models import Balance, Package, Purchase, Return, Transaction
+from credits.models import Balance, MoneyBack, Package, Purchase, Transaction
 from tests.api import Caller, at_once, statuses
 from tests.factories import spend
 from tests.stripe import Object, Stripe, deliver
@@ -22,7 +22,7 @@ Bought = Callable[..., Purchase]
 
 @pytest.fixture
 def bought(alice: Caller, starter: Package, stripe: Stripe) -> Bought:
-    """Start a purchase of alice's; with `checkout`, one at Checkout."""
+    """Start a purchase of alice, at Checkout if `checkout` is set."""
 
     def start(*, checkout: bool = False) -> Purchase:
         body = {"packageId": str(starter.pk), **(PAGES if checkout else {})}
@@ -32,7 +32,7 @@ def bought(alice: Caller, starter: Package, stripe: Stripe) -> Bought:
 
 
 class Sender:
-    """Makes events of types that the sandbox does not send by itself."""
+    """Creates events of types that the sandbox does not send."""
 
     def __init__(self) -> None:
         self.sent = 0
@@ -444,4 +444,4 @@ def test_returns_of_others_payments_take_nothing(bought: Bought, send: Sender) -
     send("charge.dispute.funds_withdrawn", dispute(purchase, payment_intent="pi_foreign"))
 
     assert state(purchase) == ("completed", 500)
-    assert Return.objects.get().taken == 0
+    assert MoneyBack.objects.get().taken == 0

@@ -1,4 +1,4 @@
-"""What the worker does for Stripe's side."""
+"""Worker jobs for Stripe events."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,7 +20,7 @@ NOW = datetime.now(UTC)
 
 
 def buy(alice: Caller, starter: Package, stripe: Stripe) -> None:
-    """Let alice buy and pay; nobody delivers the events."""
+    """Buy and pay as alice, without delivering the events."""
     purchase_id = alice.post("purchase", {"packageId": str(starter.pk)}).json()["purchaseId"]
     stripe.pay(purchase_id)
 
@@ -67,7 +67,7 @@ def test_what_stands_on_one_side_only_fails_the_nightly_run() -> None:
 
 
 def event(name: str, *, days: int, processed: bool = True) -> None:
-    """Store an event that came so many days ago."""
+    """Store an event that arrived this many days ago."""
     at = NOW - timedelta(days=days)
     StripeEvent.objects.create(
         id=name,
@@ -81,12 +81,12 @@ def event(name: str, *, days: int, processed: bool = True) -> None:
 
 
 def emptied() -> list[str]:
-    """Run the job; return the events that say nothing."""
+    """Run the job. Return the ids of events without a payload."""
     worker.run(worker.jobs()["empty_event_payloads"], now=NOW)
     return sorted(StripeEvent.objects.filter(payload="").values_list("pk", flat=True))
 
 
-def test_what_old_processed_events_said_is_forgotten() -> None:
+def test_payloads_of_old_processed_events_are_deleted() -> None:
     event("evt_1", days=401)
     event("evt_2", days=402)
     event("evt_waiting", days=500, processed=False)
@@ -96,7 +96,7 @@ def test_what_old_processed_events_said_is_forgotten() -> None:
         first, second = emptied(), emptied()
 
     assert first == second == ["evt_1", "evt_2"]
-    assert JobRun.objects.get().result == {}  # the second time there was nothing left
+    assert JobRun.objects.get().result == {}  # the second run finds nothing to do
     kept = StripeEvent.objects.get(pk="evt_1")
     assert (kept.type, kept.outcome) == ("customer.created", "ignored")
     assert kept.processed_at == kept.received_at == NOW - timedelta(days=401)

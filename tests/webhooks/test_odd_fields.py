@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from credits.models import Return
+from credits.models import MoneyBack
 from tests.stripe import Object, Stripe, deliver
 from webhooks.models import StripeEvent
 
@@ -88,7 +88,7 @@ def refused(event: Object, within: tuple[Any, ...] = ()) -> list[tuple[Any, Any]
             if deliver(json.dumps(changed).encode()).status_code != 200:
                 found.append((path, odd))
             StripeEvent.objects.all().delete()
-            Return.objects.all().delete()
+            MoneyBack.objects.all().delete()
     return found
 
 

@@ -1,4 +1,4 @@
-"""Rightly signed bodies that cannot be read: stored once with the reason, never refused."""
+"""Signed bodies that cannot be read are stored once with the reason."""
 
 import json
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from django.core.management import call_command
 
 from credits.ledger import ledger
-from credits.models import Package, Purchase, Return
+from credits.models import MoneyBack, Package, Purchase
 from tests.api import Caller
 from tests.stripe import Object, Stripe, buy, deliver
 from webhooks import events
@@ -93,7 +93,7 @@ def test_what_is_signed_and_cannot_be_read_is_stored_once_and_not_tried_again(
     assert stored.error
     assert "Traceback" not in stored.error
     assert _counted() > before
-    assert not Return.objects.exists()
+    assert not MoneyBack.objects.exists()
     assert list(events.process_due(now=stored.received_at, limit=10)) == []
 
 
@@ -122,7 +122,7 @@ def test_a_payment_of_a_foreign_currency_may_be_large() -> None:
     answer = deliver(event({**REFUND, "amount": 10**11}))
 
     assert answer.status_code == 200
-    assert (StripeEvent.objects.get().outcome, Return.objects.get().amount_cents) == (
+    assert (StripeEvent.objects.get().outcome, MoneyBack.objects.get().amount_cents) == (
         "unknown",
         10**11,
     )

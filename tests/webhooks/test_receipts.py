@@ -1,4 +1,4 @@
-"""Stripe's receipts and invoices reach the buyer and the back office, and leave with the person."""
+"""Stripe's receipts and invoices: shown to buyers and operators, deleted by erasure."""
 
 from typing import Any
 from unittest.mock import patch
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def paid(alice: Caller, starter: Package, stripe: Stripe) -> Purchase:
-    """A purchase of alice's that was paid."""
+    """Return a paid purchase of alice."""
     purchase = Purchase.objects.get(pk=buy(alice, starter).json()["purchaseId"])
     stripe.pay(str(purchase.pk))
     for event in stripe.events():
@@ -128,7 +128,7 @@ def test_a_charge_of_another_payment_brings_no_receipt(paid: Purchase) -> None:
     assert (found, paid.receipt_url) == (paid, None)
 
 
-def test_a_foreign_invoice_is_nobodys() -> None:
+def test_a_foreign_invoice_belongs_to_no_purchase() -> None:
     assert receipts.record(stripe_facts.of_invoice({"id": "in_1"})) is None
 
 

@@ -1,4 +1,4 @@
-"""What Stripe's events did not tell is found by asking Stripe."""
+"""Reconciliation finds changes that no event announced."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from psycopg.errors import LockNotAvailable
 
 from credits.ledger import ledger
 from credits.ledger.posting import BalanceTooLarge
-from credits.models import JobRun, Package, Purchase, Return
+from credits.models import JobRun, MoneyBack, Package, Purchase
 from credits.payments import checkout, stripe_api, stripe_facts
 from tests.api import Caller
 from tests.stripe import PAGES, Stripe, buy, deliver, no_waiting
@@ -26,12 +26,12 @@ Output = pytest.CaptureFixture[str]
 
 @pytest.fixture
 def bought(alice: Caller, starter: Package, stripe: Stripe) -> Purchase:
-    """A purchase of alice's that Stripe waits to be paid."""
+    """Return a pending purchase of alice."""
     return Purchase.objects.get(pk=buy(alice, starter).json()["purchaseId"])
 
 
 def reconcile(*options: str) -> int:
-    """Return the command's exit code."""
+    """Run the command. Return its exit code."""
     try:
         call_command("reconcile_stripe", "--since", "1d", *options)
     except SystemExit as end:
@@ -96,7 +96,7 @@ def test_a_dry_run_says_what_it_would_do_and_does_not(
     assert reconcile("--dry-run") == 0
     assert "Would apply: payment" in capsys.readouterr().out
     assert state(bought) == ("pending", 0)
-    assert not Return.objects.exists()
+    assert not MoneyBack.objects.exists()
     assert not JobRun.objects.exists()
 
 
@@ -331,7 +331,7 @@ def test_without_stripe_it_says_so(bought: Purchase, settings: Any) -> None:
 
 
 @pytest.mark.parametrize("since", ["3", "d", "-1d", "3w", "99999d"])
-def test_a_span_that_is_none_is_refused(db: None, since: str) -> None:
+def test_an_invalid_span_is_refused(db: None, since: str) -> None:
     with pytest.raises(CommandError, match="is not a time span"):
         call_command("reconcile_stripe", f"--since={since}")
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from credits.ledger import ledger
 from credits.ledger.posting import Origin
-from credits.models import JobRun, OutboxMessage, Package, Purchase, Return, Transaction
+from credits.models import JobRun, MoneyBack, OutboxMessage, Package, Purchase, Transaction
 from credits.payments import refund_requests, stripe_api
 from tests.api import Caller
 from tests.stripe import PAGES, Stripe, buy
@@ -47,7 +47,7 @@ def rehearsed_and_run(capsys: Output) -> tuple[int, str]:
 
 
 def rows() -> list[Any]:
-    models = (Purchase, Return, Transaction, OutboxMessage, JobRun)
+    models = (Purchase, MoneyBack, Transaction, OutboxMessage, JobRun)
     return [list(model.objects.order_by("pk").values()) for model in models]
 
 
@@ -106,13 +106,13 @@ def test_a_requested_refund_that_stripe_has_is_not_sent_again(
         refund_requests.ask(
             bought.pk, cents=cents, reason="asked", origin=Origin("operator:olga"), now=long_ago
         )
-    stripe_api.create_refund(Return.objects.get(amount_cents=100))
+    stripe_api.create_refund(MoneyBack.objects.get(amount_cents=100))
 
     code, out = rehearsed_and_run(capsys)
 
     assert code == 0
     assert out.count(": sent.") == 1
-    assert set(Return.objects.values_list("amount_cents", "state")) == {
+    assert set(MoneyBack.objects.values_list("amount_cents", "state")) == {
         (100, "gone"),
         (150, "gone"),
     }

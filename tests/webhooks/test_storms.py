@@ -1,4 +1,4 @@
-"""Whatever the order, duplication, delay or loss of events: the same end."""
+"""Any order, duplication, delay or loss of events leads to the same final state."""
 
 import random
 from itertools import chain, permutations

@@ -1,4 +1,4 @@
-"""Thin events name an object, which is fetched from Stripe and applied as it is now."""
+"""Thin events: the object is fetched from Stripe and applied in its current state."""
 
 import json
 from datetime import UTC, datetime
@@ -33,7 +33,7 @@ def thin(kind: str, related: str, name: str, **fields: Any) -> Object:
 
 @pytest.fixture
 def bought(alice: Caller, starter: Package, stripe: Stripe) -> Purchase:
-    """A purchase of alice's that Stripe waits to be paid."""
+    """Return a pending purchase of alice."""
     return Purchase.objects.get(pk=buy(alice, starter).json()["purchaseId"])
 
 

@@ -13,7 +13,7 @@ SERVED_WITHIN = 5
 
 
 def master_killed(site: Site) -> str:
-    """Kill the master with SIGKILL, start another at once, and wait until it serves."""
+    """Kill the master with SIGKILL, start another at once, and wait until it serves requests."""
     orphans = site.master.children()
     killed = time.monotonic()
     site.master.kill()

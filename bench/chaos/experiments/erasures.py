@@ -1,4 +1,4 @@
-"""A user with a long history is erased."""
+"""The erasure of a user with a long history."""
 
 import time
 
@@ -13,12 +13,12 @@ LEFT = "SELECT count(*) FROM credits.balances WHERE user_id = %s"
 
 
 def lengthen(site: Site) -> None:
-    """Give the user their history."""
+    """Create the user's history."""
     database.grow(site.database_url, transactions=0, of_one_user=MOVEMENTS)
 
 
 def erase(site: Site) -> str:
-    """Ask for the erasure; let a worker finish it, if it is not finished then."""
+    """Request the erasure, and run a worker to complete it."""
     began = time.monotonic()
     status, _, content = site.ask("DELETE", PATH, timeout=60)
     seconds = time.monotonic() - began

@@ -34,23 +34,23 @@ def proxy() -> Iterator[dict[str, str]]:
 
 
 def new_names(site: Site) -> str:
-    """Try 48 names that nobody has, 16 at once, from one address."""
+    """Try 48 unknown usernames, 16 at once, from one IP address."""
     statuses = _flood(site, [f"nobody-{index}" for index in range(ATTEMPTS)], one_address=True)
     assert statuses[429] >= ATTEMPTS // 3, _told(statuses)
     return _told(statuses)
 
 
 def add_operator(site: Site) -> None:
-    """Add an operator who has logged in from home."""
+    """Create an operator who has logged in from the address HOME."""
     made = site.manage("shell", "-c", ACCOUNT)
     assert made.returncode == 0, made.stderr
     assert _checked(site, "chaos", PASSWORD, HOME) == 302
 
 
 def one_name(site: Site) -> str:
-    """Try 48 passwords of one operator from 12 addresses, then the right one from two more.
+    """Try 48 passwords of an operator from 12 addresses, then the right one from two others.
 
-    Where the operator has logged in before, strangers cannot slow them down.
+    Strangers cannot delay an operator at an address from which the operator has logged in before.
     """
     statuses = _flood(site, ["chaos"] * ATTEMPTS)
     elsewhere = _checked(site, "chaos", PASSWORD, "203.0.113.250")
@@ -78,7 +78,7 @@ def _flood(site: Site, names: list[str], *, one_address: bool = False) -> Counte
 
 
 def _checked(site: Site, name: str, password: str, address: str) -> int:
-    """Log in; repeat what was refused because others are being checked."""
+    """Log in. Retry while other log-ins are being checked (503)."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while (status := _log_in(site, name, password, address)) == 503:
         assert time.monotonic() < deadline, f"no password was checked in {PATIENCE_SECONDS} s"

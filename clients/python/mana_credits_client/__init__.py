@@ -1,8 +1,8 @@
 """The client of mana-credits for services.
 
-`Credits` and `AsyncCredits` spend and hold a user's credits and retry with the same idempotency
-key. Every other operation is a module of `mana_credits_client.wire.api`, generated from the OpenAPI
-file, which `call` sends with the same retries.
+`Credits` and `AsyncCredits` spend and hold a user's credits, and retry with the same idempotency
+key. Each other operation is a module of `mana_credits_client.wire.api`, generated from the OpenAPI
+file. `call` sends these with the same retries.
 """
 
 from mana_credits_client.async_client import AsyncCredits, AsyncHold

@@ -24,9 +24,9 @@ Answer = TypeVar("Answer")
 
 
 class AsyncCredits:
-    """A service's access to the credits of all users; safe to share between tasks.
+    """A service's access to the credits of all users. Tasks may share one instance.
 
-    `key` is the service key. `timeout` are seconds for one attempt.
+    `key` is the service key. `timeout` limits each attempt, in seconds.
     """
 
     def __init__(self, url: str, key: str, *, attempts: int = 4, timeout: float = 10) -> None:
@@ -42,10 +42,10 @@ class AsyncCredits:
     async def call(
         self, send: Callable[..., Awaitable[Response[Error | Answer]]], /, **arguments: Any
     ) -> Answer:
-        """Call `asyncio_detailed` of a module of `wire.api`, with retries, and return its answer.
+        """Call `asyncio_detailed` of a module of `wire.api` with retries. Return its response.
 
-        Pass an `idempotency_key` to everything that changes something, or a retry may change it
-        twice. Raises CreditsError, and httpx.TransportError when no attempt was answered.
+        Pass an `idempotency_key` to every call that changes something; otherwise a retry may change
+        it twice. Raises CreditsError, or httpx.TransportError if no attempt was answered.
         """
         for attempt in range(self._attempts):
             last = attempt + 1 == self._attempts
@@ -76,7 +76,7 @@ class AsyncCredits:
     ) -> models.UseCreditsResponse:
         """Spend the user's credits: `amount`, or the price of an `operation`.
 
-        A `key` makes a later call of yours a replay. Raises CreditsError, such as
+        A later call with the same `key` is a replay. Raises CreditsError, for example with the code
         `insufficient_credits`.
         """
         by_operation = {"quantity": optional(quantity)} if operation else {}
@@ -115,9 +115,9 @@ class AsyncCredits:
 
 
 class AsyncHold:
-    """Credits held for the length of a block.
+    """Credits held during a block.
 
-    The block may call `used` with what was really used. An exception releases the credits.
+    Call `used` in the block to spend another amount. An exception releases the credits.
     """
 
     id: UUID
@@ -127,7 +127,7 @@ class AsyncHold:
         self._amount: float | None = None
 
     def used(self, amount: float) -> None:
-        """Spend only `amount` of what is held; 0 spends nothing."""
+        """Spend only `amount` of the held credits. 0 spends nothing."""
         self._amount = amount
 
     async def __aenter__(self) -> Self:

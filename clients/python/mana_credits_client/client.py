@@ -24,9 +24,9 @@ Answer = TypeVar("Answer")
 
 
 class Credits:
-    """A service's access to the credits of all users; safe to share between threads.
+    """A service's access to the credits of all users. Threads may share one instance.
 
-    `key` is the service key. `timeout` are seconds for one attempt.
+    `key` is the service key. `timeout` limits each attempt, in seconds.
     """
 
     def __init__(self, url: str, key: str, *, attempts: int = 4, timeout: float = 10) -> None:
@@ -40,10 +40,10 @@ class Credits:
         )
 
     def call(self, send: Callable[..., Response[Error | Answer]], /, **arguments: Any) -> Answer:
-        """Call `sync_detailed` of a module of `wire.api`, with retries, and return its answer.
+        """Call `sync_detailed` of a module of `wire.api` with retries. Return its response.
 
-        Pass an `idempotency_key` to everything that changes something, or a retry may change it
-        twice. Raises CreditsError, and httpx.TransportError when no attempt was answered.
+        Pass an `idempotency_key` to every call that changes something; otherwise a retry may change
+        it twice. Raises CreditsError, or httpx.TransportError if no attempt was answered.
         """
         for attempt in range(self._attempts):
             last = attempt + 1 == self._attempts
@@ -72,7 +72,7 @@ class Credits:
     ) -> models.UseCreditsResponse:
         """Spend the user's credits: `amount`, or the price of an `operation`.
 
-        A `key` makes a later call of yours a replay. Raises CreditsError, such as
+        A later call with the same `key` is a replay. Raises CreditsError, for example with the code
         `insufficient_credits`.
         """
         by_operation = {"quantity": optional(quantity)} if operation else {}
@@ -109,9 +109,9 @@ class Credits:
 
 
 class Hold:
-    """Credits held for the length of a block.
+    """Credits held during a block.
 
-    The block may call `used` with what was really used. An exception releases the credits.
+    Call `used` in the block to spend another amount. An exception releases the credits.
     """
 
     id: UUID
@@ -121,7 +121,7 @@ class Hold:
         self._amount: float | None = None
 
     def used(self, amount: float) -> None:
-        """Spend only `amount` of what is held; 0 spends nothing."""
+        """Spend only `amount` of the held credits. 0 spends nothing."""
         self._amount = amount
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""What both clients share: bodies of requests, errors, and when to retry."""
+"""The parts that both clients share: request bodies, errors and retries."""
 
 import random
 from typing import Any, TypeVar
@@ -16,10 +16,10 @@ Reserve = models.ReserveByAmountRequest | models.ReserveByOperationRequest
 
 
 class CreditsError(Exception):
-    """The service refused a request, or did not answer it in a known way.
+    """The service rejected a request, or sent an unknown response.
 
-    `code` is stable (docs/errors.md), `status` the HTTP status, `details` the facts, such as
-    `required` and `available`. `retry_after` are seconds, None if a retry makes no sense.
+    `code` is stable (docs/errors.md), `status` is the HTTP status, `details` has facts such as
+    `required` and `available`. `retry_after` is in seconds, or None if a retry cannot help.
     """
 
     def __init__(self, response: Response[Any]) -> None:
@@ -34,7 +34,7 @@ class CreditsError(Exception):
 
 
 def parsed(response: Response[Error | Answer]) -> Answer:
-    """Return the parsed answer; raise CreditsError for a refusal."""
+    """Return the parsed response. Raises CreditsError for an error."""
     if response.parsed is None or isinstance(response.parsed, Error):
         raise CreditsError(response)
     return response.parsed
@@ -69,7 +69,7 @@ def reserve_body(
 
 
 def optional(value: Answer | None) -> Answer | Unset:
-    """Return the generated classes' mark of an absent field for None."""
+    """Return `value`, or UNSET (an absent field) in place of None."""
     return UNSET if value is None else value
 
 

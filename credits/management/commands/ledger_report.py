@@ -14,7 +14,7 @@ from credits import spreadsheets
 from credits.errors import DomainError
 from credits.management import arguments
 from credits.reporting import ledger_report
-from credits.reporting.ledger_report import Moment, Report
+from credits.reporting.ledger_report import Report, Standing
 
 # The heading of each section.
 PARTS = {
@@ -75,7 +75,7 @@ def _rows(made: Report) -> Iterator[Row]:
             yield "refunded", use.app_id, operation, *use.refunded
 
 
-def _moment(section: str, moment: Moment) -> Iterator[Row]:
+def _moment(section: str, moment: Standing) -> Iterator[Row]:
     for name, amount in zip(("posted", "held", "in gifts"), moment, strict=True):
         yield section, name, "", "", amount
 

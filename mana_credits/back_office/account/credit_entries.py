@@ -7,9 +7,9 @@ from django.db.models import Q
 from credits.ledger.history import History
 from credits.models import (
     AdjustmentRequest,
+    MoneyBack,
     Purchase,
     Reservation,
-    Return,
     StaffAction,
     SyncSubscription,
 )
@@ -39,7 +39,7 @@ def purchases(user_id: str, window: Window) -> Iterable[Entry]:
 def returns(user_id: str, window: Window) -> Iterable[Entry]:
     """Return the refunds and disputes of the user's purchases, newest first."""
     payments = Purchase.objects.filter(user_id=user_id, stripe_payment_intent_id__isnull=False)
-    rows = Return.objects.filter(
+    rows = MoneyBack.objects.filter(
         stripe_payment_intent_id__in=payments.values("stripe_payment_intent_id")
     )
     for row in within(rows, window):

@@ -7,9 +7,9 @@ from django.urls import reverse
 
 from credits.models import (
     AdjustmentRequest,
+    MoneyBack,
     Purchase,
     Reservation,
-    Return,
     StaffAction,
     Transaction,
 )
@@ -17,7 +17,7 @@ from mana_credits.back_office.account import event_entries
 from mana_credits.back_office.account.entry import Entry
 
 
-class Look(NamedTuple):
+class TimelineStyle(NamedTuple):
     """The style of a kind: icon (Material Symbols), URL of a row's page or "", and details."""
 
     icon: str
@@ -56,7 +56,7 @@ def _of_purchase(row: Purchase) -> Iterator[str]:
         yield f"quarantined: {row.quarantine_reason}"
 
 
-def _of_return(row: Return) -> Iterator[str]:
+def _of_return(row: MoneyBack) -> Iterator[str]:
     if row.stripe_id:
         yield row.stripe_id
     if row.taken:
@@ -83,23 +83,25 @@ def _of_request(row: AdjustmentRequest) -> Iterator[str]:
         yield f"decided by {row.decided_by}"
 
 
-LOOKS: Mapping[str, Look] = {
-    "transactions": Look(
+LOOKS: Mapping[str, TimelineStyle] = {
+    "transactions": TimelineStyle(
         "receipt_long", lambda row: reverse("admin:transaction", args=(row.pk,)), _of_transaction
     ),
-    "purchases": Look(
+    "purchases": TimelineStyle(
         "shopping_cart", lambda row: reverse("admin:purchase", args=(row.pk,)), _of_purchase
     ),
-    "returns": Look("undo", details=_of_return),
-    "reservations": Look(
+    "returns": TimelineStyle("undo", details=_of_return),
+    "reservations": TimelineStyle(
         "lock_clock", lambda row: reverse("admin:reservation", args=(row.pk,)), _of_reservation
     ),
-    "subscription": Look("cloud_sync", change_page),
-    "requests": Look("approval", lambda row: reverse("admin:adjustments"), _of_request),
-    "staff": Look("badge", change_page, _of_staff),
-    "gifts sent": Look("redeem", lambda row: reverse("admin:gift", args=(row.pk,))),
-    "gifts received": Look("redeem", lambda row: reverse("admin:gift", args=(row.gift_code_id,))),
-    event_entries.KIND: Look(
+    "subscription": TimelineStyle("cloud_sync", change_page),
+    "requests": TimelineStyle("approval", lambda row: reverse("admin:adjustments"), _of_request),
+    "staff": TimelineStyle("badge", change_page, _of_staff),
+    "gifts sent": TimelineStyle("redeem", lambda row: reverse("admin:gift", args=(row.pk,))),
+    "gifts received": TimelineStyle(
+        "redeem", lambda row: reverse("admin:gift", args=(row.gift_code_id,))
+    ),
+    event_entries.KIND: TimelineStyle(
         "webhook",
         lambda row: reverse("admin:stripe_event", args=(row.pk,)),
         lambda row: iter((row.pk,)),

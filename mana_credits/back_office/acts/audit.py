@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -57,6 +58,7 @@ class Act:
     after: dict[str, Any] = field(default_factory=dict)
     user_id: str | None = None
     subject: str = ""
+    moved: Decimal | None = None
 
 
 class NotPermitted(DomainError):
@@ -104,11 +106,19 @@ def acting(
     errors, which roll everything back.
     """
     require(operator, permission)
-    act = Act(user_id=user_id, subject=subject)
+    with acting_by_oneself(operator, permission, why=why, key=key) as act:
+        act.user_id, act.subject = user_id, subject
+        yield act
+
+
+@contextmanager
+def acting_by_oneself(operator: Operator, action: str, *, why: Why, key: UUID) -> Iterator[Act]:
+    """Do as `acting` for an act on what the operator owns, which takes no permission."""
+    act = Act()
     with transaction.atomic():
         _refuse_repeat(key)
         yield act
-        record(operator, permission, act, why=why, key=key)
+        record(operator, action, act, why=why, key=key)
 
 
 def record(
@@ -124,6 +134,7 @@ def record(
         reason=why.reason,
         note=why.note,
         ticket=why.ticket,
+        moved=act.moved,
         before={name: _plain(value) for name, value in act.before.items()},
         after={name: _plain(value) for name, value in act.after.items()},
         address=operator.address,

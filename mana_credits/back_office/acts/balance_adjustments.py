@@ -1,28 +1,27 @@
-"""Adjustments of balances by operators; above a limit a colleague must approve.
+"""Adjustments of balances and reversals by operators; above a limit a colleague must approve.
 
-The limit is the sum of absolute amounts, in credits, that one operator may move on one account
-within 24 hours. Above it the adjustment waits for a second person.
+`second_person` says what the limit is. Above it the act waits for a second person.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-from django.conf import settings
-from django.contrib.auth import get_user_model
-from django.db.models import Sum
-from django.db.models.functions import Abs
-
-from credits.amounts import exact
+from credits.amounts import exact, plain
 from credits.errors import DomainError
 from credits.ledger import ledger
-from credits.ledger.posting import Memo, Posting, UserUnknown
-from credits.models import AdjustmentRequest, Balance, Transaction
-from mana_credits.back_office.acts import audit
-from mana_credits.back_office.acts.audit import Operator, Why
+from credits.ledger.posting import Memo, Posting, TransactionUnknown, UserUnknown
+from credits.models import ActRequest, AdjustmentRequest, Balance, Transaction
+from mana_credits.back_office.acts import act_requests, audit, second_person
+from mana_credits.back_office.acts.act_requests import (
+    Kind,
+    NotYourRequest,
+    RequestDecided,
+    Wanted,
+)
+from mana_credits.back_office.acts.audit import Act, Operator, Why
 
-WINDOW = timedelta(hours=24)
 APP_ID = "support"
 Status = AdjustmentRequest.Status
 Reason = AdjustmentRequest.Reason
@@ -52,29 +51,13 @@ class AlreadyReversed(DomainError):
     message = "This transaction is already reversed"
 
 
-class RequestDecided(DomainError):
-    """The request is decided or does not exist. Details: `status`."""
-
-    code = "request_decided"
-    status = 409
-    message = "This request is not pending"
-
-
-class OwnRequest(DomainError):
-    """An operator cannot decide about their own request."""
-
-    code = "own_request"
-    status = 403
-    message = "You cannot decide about your own request"
-
-
 def preview(operator: Operator, user_id: str, amount: Decimal, *, now: datetime) -> Preview:
     """Return the effect of `adjust` without moving credits. Raises UserUnknown, InvalidAmount."""
     exact(amount)
     balance = Balance.objects.filter(pk=user_id).first()
     if balance is None:
         raise UserUnknown
-    left = max(settings.ADMIN_ADJUST_LIMIT - _moved(operator, user_id, now), Decimal(0))
+    left = second_person.left_alone(operator, user_id, now=now)
     return Preview(balance, balance.available + amount, abs(amount) > left, left)
 
 
@@ -87,8 +70,7 @@ def adjust(
     """
     why = _checked(why)
     with audit.acting(operator, "credits.adjust_balance", why=why, user_id=user_id, key=key) as act:
-        # Lock the operator: two concurrent forms must not use the same remainder of the limit.
-        list(get_user_model().objects.select_for_update().filter(username=operator.name))
+        second_person.lock(operator)
         planned = preview(operator, user_id, amount, now=now)
         act.before = {"available": planned.balance.available}
         if planned.needs_approval:
@@ -98,6 +80,7 @@ def adjust(
             return asked
         posting = _post(operator, user_id, amount, why, key=key)
         act.subject = f"transaction:{posting.transaction.pk}"
+        act.moved = abs(amount)
         act.after = {"amount": amount, "available": posting.balance.available}
         return posting
 
@@ -109,7 +92,7 @@ def approve(
     with audit.acting(
         operator, "credits.approve_adjustment", why=Why(note=note.strip()), key=key
     ) as act:
-        asked = _pending(operator, request_id)
+        asked = _pending(operator, request_id, now)
         why = Why(asked.reason, asked.note, asked.ticket)
         posting = _post(operator, asked.user_id, asked.amount, why, key=asked.pk)
         asked.transaction = posting.transaction
@@ -130,7 +113,7 @@ def reject(
     """
     why = audit.words(Why(note=note))
     with audit.acting(operator, "credits.approve_adjustment", why=why, key=key) as act:
-        asked = _pending(operator, request_id)
+        asked = _pending(operator, request_id, now)
         _decide(asked, Status.REJECTED, operator, now)
         act.user_id = asked.user_id
         act.subject = f"adjustment:{asked.pk}"
@@ -138,47 +121,87 @@ def reject(
         return asked
 
 
-def reverse(operator: Operator, transaction_id: UUID, *, why: Why, key: UUID) -> Posting:
-    """Post the opposite of a transaction, once.
+def withdraw(
+    operator: Operator, request_id: UUID, *, key: UUID, now: datetime
+) -> AdjustmentRequest:
+    """Withdraw one's own pending request. Raises AlreadyDone, RequestDecided, NotYourRequest."""
+    with audit.acting_by_oneself(operator, "request_withdrawn", why=Why(), key=key) as act:
+        asked = _locked(request_id)
+        if asked.requested_by != operator.name:
+            raise NotYourRequest
+        _decide(asked, Status.WITHDRAWN, operator, now)
+        act.user_id, act.subject = asked.user_id, f"adjustment:{asked.pk}"
+        act.after = {"withdrawn": asked.amount}
+        return asked
 
-    Raises NotPermitted, AlreadyDone, NoteMissing, and what `ledger.reverse` does.
+
+def reverse(
+    operator: Operator, transaction_id: UUID, *, why: Why, key: UUID, now: datetime
+) -> Posting | ActRequest:
+    """Post the opposite of a transaction, once; above the operator's limit, request approval.
+
+    Raises NotPermitted, AlreadyDone, NoteMissing, AlreadyReversed, AlreadyRequested, and what
+    `ledger.reverse` does.
     """
     why = audit.words(why)
     with audit.acting(operator, "credits.reverse_transaction", why=why, key=key) as act:
-        posting = ledger.reverse(transaction_id, memo=_memo("Reversal"), origin=operator.origin())
-        if posting.replayed:
-            raise AlreadyReversed
-        act.user_id = posting.transaction.user_id
-        act.subject = f"transaction:{transaction_id}"
-        act.before = {"available": posting.balance.available - posting.transaction.amount}
-        act.after = {
-            "amount": posting.transaction.amount,
-            "available": posting.balance.available,
-        }
+        original = Transaction.objects.filter(pk=transaction_id).first()
+        if original is None:
+            raise TransactionUnknown
+        second_person.lock(operator)
+        left = second_person.left_alone(operator, original.user_id, now=now)
+        if abs(original.amount) > left and _is_open(original):
+            return act_requests.ask(operator, _reversal(original), act, why=why, now=now)
+        posting = _reverse(operator, transaction_id, act)
+        act.moved = abs(original.amount)
         return posting
 
 
+def reverse_approved(operator: Operator, asked: ActRequest, act: Act, now: datetime) -> None:
+    """Post an approved reversal. Raises AlreadyReversed and what `ledger.reverse` does."""
+    _reverse(operator, UUID(asked.arguments["transaction_id"]), act)
+
+
+def _is_open(original: Transaction) -> bool:
+    """Return whether a reversal is possible; what is not raises its error when it is posted."""
+    reversed_before = Transaction.objects.filter(
+        related=original, type=Transaction.Type.REVERSAL
+    ).exists()
+    return ledger.reversible(original) and not reversed_before
+
+
+def _reversal(original: Transaction) -> Wanted:
+    return Wanted(
+        Kind.REVERSAL,
+        f"transaction:{original.pk}",
+        {"transaction_id": str(original.pk)},
+        f"Reverse a movement of {plain(original.amount)} credits",
+        original.user_id,
+    )
+
+
+def _reverse(operator: Operator, transaction_id: UUID, act: Act) -> Posting:
+    posting = ledger.reverse(transaction_id, memo=_memo("Reversal"), origin=operator.origin())
+    if posting.replayed:
+        raise AlreadyReversed
+    moved = posting.transaction.amount
+    act.user_id = posting.transaction.user_id
+    act.subject = f"transaction:{transaction_id}"
+    act.before = {"available": posting.balance.available - moved}
+    act.after = {"amount": moved, "available": posting.balance.available}
+    return posting
+
+
 def pending() -> int:
-    """Return the number of pending requests."""
-    return AdjustmentRequest.objects.filter(status=Status.PENDING).count()
+    """Return the number of pending requests, of adjustments and of other acts."""
+    waiting = AdjustmentRequest.objects.filter(status=Status.PENDING).count()
+    return waiting + act_requests.pending()
 
 
 def _checked(why: Why) -> Why:
     if why.reason not in Reason.values:
         raise ReasonUnknown
     return audit.words(why)
-
-
-def _moved(operator: Operator, user_id: str, now: datetime) -> Decimal:
-    """Return the sum of absolute amounts that the operator moved on this account in the window."""
-    own = Transaction.objects.filter(
-        user_id=user_id,
-        type=Transaction.Type.ADJUSTMENT,
-        actor=operator.actor,
-        created_at__gt=now - WINDOW,
-    )
-    moved: Decimal | None = own.aggregate(moved=Sum(Abs("amount")))["moved"]
-    return moved or Decimal(0)
 
 
 def _ask(
@@ -196,12 +219,16 @@ def _ask(
     )
 
 
-def _pending(operator: Operator, request_id: UUID) -> AdjustmentRequest:
+def _locked(request_id: UUID) -> AdjustmentRequest:
     asked = AdjustmentRequest.objects.select_for_update().filter(pk=request_id).first()
     if asked is None or asked.status != Status.PENDING:
         raise RequestDecided(status=asked.status if asked else None)
-    if asked.requested_by == operator.name:
-        raise OwnRequest
+    return asked
+
+
+def _pending(operator: Operator, request_id: UUID, now: datetime) -> AdjustmentRequest:
+    asked = _locked(request_id)
+    second_person.require_independent(asked.requested_by, operator.name, now=now)
     return asked
 
 

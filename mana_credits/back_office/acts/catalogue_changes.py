@@ -3,31 +3,47 @@
 Every act is recorded with its justification, and a form acts once.
 """
 
-from collections.abc import Callable
 from datetime import datetime
-from functools import partial
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
+
+from django.conf import settings
 
 from credits import catalogue
 from credits.amounts import plain
 from credits.catalogue import Price
-from credits.models import Operation, Package, Purchase
+from credits.models import ActRequest, Operation, Package, Purchase
 from credits.payments import packages, purchases
 from credits.payments.packages import Offer
-from mana_credits.back_office.acts import audit
-from mana_credits.back_office.acts.audit import Operator, Why
+from mana_credits.back_office.acts import act_requests, audit, second_person
+from mana_credits.back_office.acts.act_requests import Wanted
+from mana_credits.back_office.acts.audit import Act, Operator, Why
 
 
 def set_price(
     operator: Operator, operation: str, new: Price, *, why: Why, key: UUID, now: datetime
-) -> Operation:
+) -> Operation | ActRequest:
     """Set an operation's price from now on; reactivate the operation if it was inactive.
 
-    Raises NotPermitted, AlreadyDone, NoteMissing, and what `catalogue.set_price` does.
+    A change by more than `ADMIN_PRICE_FACTOR` within 24 hours, up or down, waits for approval.
+    Raises NotPermitted, AlreadyDone, NoteMissing, AlreadyRequested, and what
+    `catalogue.set_price` does.
     """
-    change = partial(catalogue.set_price, operation, new, actor=operator.actor, now=now)
-    return _reprice(operator, operation, change, why, key)
+    why = audit.words(why)
+    with audit.acting(operator, "credits.change_prices", why=why, key=key) as act:
+        found = Operation.objects.select_for_update().filter(pk=operation).first()
+        if found and _changes_too_much(found, new, now):
+            wanted = _price_request(found, new)
+            return act_requests.ask(operator, wanted, act, why=why, now=now)
+        return _set_price(operator, operation, new, act, now)
+
+
+def set_price_approved(operator: Operator, asked: ActRequest, act: Act, now: datetime) -> None:
+    """Set an approved price. Raises what `catalogue.set_price` does."""
+    given = asked.arguments
+    new = Price(Decimal(given["cost"]), given["per_items"])
+    _set_price(operator, given["operation"], new, act, now)
 
 
 def take_off_offer(
@@ -37,44 +53,64 @@ def take_off_offer(
 
     Raises NotPermitted, AlreadyDone, NoteMissing, OperationUnknown.
     """
-    change = partial(catalogue.deactivate, operation, actor=operator.actor, now=now)
-    return _reprice(operator, operation, change, why, key)
+    why = audit.words(why)
+    with audit.acting(operator, "credits.change_prices", why=why, key=key) as act:
+        before = Operation.objects.select_for_update().filter(pk=operation).first()
+        act.subject = f"operation:{operation}"
+        act.before = _priced(before) if before else {}
+        changed = catalogue.deactivate(operation, actor=operator.actor, now=now)
+        act.after = _priced(changed)
+        return changed
 
 
 def save_package(
     operator: Operator, package_id: UUID | None, offer: Offer, *, why: Why, key: UUID, now: datetime
-) -> Package:
+) -> Package | ActRequest:
     """Create a package if `package_id` is None, else change the package to `offer`.
 
-    Raises NotPermitted, AlreadyDone, NoteMissing, and what `packages.create` and `change` do.
+    An offer that sells a credit for less than `ADMIN_LEAST_CENTS_PER_CREDIT` waits for approval.
+    Raises NotPermitted, AlreadyDone, NoteMissing, AlreadyRequested, and what `packages.create` and
+    `change` do.
     """
     why = audit.words(why)
     with audit.acting(operator, "credits.change_packages", why=why, key=key) as act:
-        if package_id is None:
-            saved = packages.create(offer, actor=operator.actor, now=now)
-        else:
-            act.before = _offered(Package.objects.filter(pk=package_id).first())
-            saved = packages.change(package_id, offer, actor=operator.actor, now=now)
-        act.subject = f"package:{saved.pk}"
-        act.after = _offered(saved)
-        return saved
+        if _is_cheap(offer.price_euro_cents, offer.credits):
+            given = {**offer._asdict(), "credits": plain(offer.credits)}
+            wanted = _package_request(package_id, offer, {"offer": given})
+            return act_requests.ask(operator, wanted, act, why=why, now=now)
+        return _save_package(operator, package_id, offer, act, now)
 
 
 def put_on_offer(
     operator: Operator, package_id: UUID, active: bool, *, why: Why, key: UUID, now: datetime
-) -> Package:
-    """Retire a package, or with `active` offer it again.
+) -> Package | ActRequest:
+    """Retire a package, or with `active` offer it again; a cheap one waits for approval.
 
-    Raises NotPermitted, AlreadyDone, NoteMissing, PackageUnknown.
+    Raises NotPermitted, AlreadyDone, NoteMissing, AlreadyRequested, PackageUnknown.
     """
     why = audit.words(why)
     with audit.acting(operator, "credits.change_packages", why=why, key=key) as act:
-        act.before = _offered(Package.objects.filter(pk=package_id).first())
-        decide = packages.bring_back if active else packages.retire
-        changed = decide(package_id, actor=operator.actor, now=now)
-        act.subject = f"package:{package_id}"
-        act.after = _offered(changed)
-        return changed
+        found = Package.objects.select_for_update().filter(pk=package_id).first()
+        if (
+            found
+            and active
+            and not found.active
+            and _is_cheap(found.price_euro_cents, found.credits)
+        ):
+            wanted = _package_request(package_id, found, {"offer": None})
+            return act_requests.ask(operator, wanted, act, why=why, now=now)
+        return _put_on_offer(operator, package_id, active, act, now)
+
+
+def package_approved(operator: Operator, asked: ActRequest, act: Act, now: datetime) -> None:
+    """Save or offer an approved package. Raises what `packages.create` and `change` do."""
+    given = asked.arguments
+    package_id = UUID(given["package_id"]) if given["package_id"] else None
+    if given["offer"] is None and package_id:
+        _put_on_offer(operator, package_id, True, act, now)
+        return
+    offer = Offer(**{**given["offer"], "credits": Decimal(given["offer"]["credits"])})
+    _save_package(operator, package_id, offer, act, now)
 
 
 def resolve_quarantine(
@@ -99,17 +135,84 @@ def resolve_quarantine(
         return done
 
 
-def _reprice(
-    operator: Operator, operation: str, change: Callable[[], Operation], why: Why, key: UUID
+def _set_price(
+    operator: Operator, operation: str, new: Price, act: Act, now: datetime
 ) -> Operation:
-    why = audit.words(why)
-    with audit.acting(operator, "credits.change_prices", why=why, key=key) as act:
-        before = Operation.objects.select_for_update().filter(pk=operation).first()
-        act.subject = f"operation:{operation}"
-        act.before = _priced(before) if before else {}
-        changed = change()
-        act.after = _priced(changed)
-        return changed
+    before = Operation.objects.select_for_update().filter(pk=operation).first()
+    act.subject = f"operation:{operation}"
+    act.before = _priced(before) if before else {}
+    changed = catalogue.set_price(operation, new, actor=operator.actor, now=now)
+    act.after = _priced(changed)
+    return changed
+
+
+def _changes_too_much(found: Operation, new: Price, now: datetime) -> bool:
+    """Compare the cost of one item with the lowest and highest within 24 hours."""
+    recent = found.prices.filter(changed_at__gt=now - second_person.WINDOW)
+    before = [(one.cost_before, one.per_items_before) for one in recent]
+    costs = [
+        _per_item(cost, per_items)
+        for cost, per_items in [*before, (found.cost, found.per_items)]
+        if cost is not None
+    ]
+    wanted = _per_item(new.cost, new.per_items)
+    factor = settings.ADMIN_PRICE_FACTOR
+    return wanted > min(costs) * factor or wanted * factor < max(costs)
+
+
+def _per_item(cost: Decimal, per_items: int | None) -> Decimal:
+    return cost / max(per_items or 1, 1)
+
+
+def _price_request(found: Operation, new: Price) -> Wanted:
+    each = f" for each started {new.per_items}" if new.per_items else ""
+    return Wanted(
+        act_requests.Kind.PRICE,
+        f"operation:{found.pk}",
+        {"operation": found.pk, "cost": plain(new.cost), "per_items": new.per_items},
+        f"Price of {found.pk}: {plain(found.cost)} → {plain(new.cost)} credits{each}",
+    )
+
+
+def _is_cheap(cents: int, amount: Decimal) -> bool:
+    """Return whether a credit costs less than the floor, in cents."""
+    return amount > 0 and cents < settings.ADMIN_LEAST_CENTS_PER_CREDIT * amount
+
+
+def _package_request(
+    package_id: UUID | None, sold: Offer | Package, arguments: dict[str, Any]
+) -> Wanted:
+    cost = f"{sold.price_euro_cents / 100:.2f} EUR"
+    return Wanted(
+        act_requests.Kind.PACKAGE,
+        f"package:{package_id}" if package_id else f"package:new:{sold.name}",
+        {**arguments, "package_id": str(package_id) if package_id else None},
+        f"{sold.name[:100]}: {plain(sold.credits)} credits for {cost}",
+    )
+
+
+def _save_package(
+    operator: Operator, package_id: UUID | None, offer: Offer, act: Act, now: datetime
+) -> Package:
+    if package_id is None:
+        saved = packages.create(offer, actor=operator.actor, now=now)
+    else:
+        act.before = _offered(Package.objects.filter(pk=package_id).first())
+        saved = packages.change(package_id, offer, actor=operator.actor, now=now)
+    act.subject = f"package:{saved.pk}"
+    act.after = _offered(saved)
+    return saved
+
+
+def _put_on_offer(
+    operator: Operator, package_id: UUID, active: bool, act: Act, now: datetime
+) -> Package:
+    act.before = _offered(Package.objects.filter(pk=package_id).first())
+    decide = packages.bring_back if active else packages.retire
+    changed = decide(package_id, actor=operator.actor, now=now)
+    act.subject = f"package:{package_id}"
+    act.after = _offered(changed)
+    return changed
 
 
 def _priced(operation: Operation) -> dict[str, Any]:

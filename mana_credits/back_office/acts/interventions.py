@@ -3,8 +3,10 @@
 Every act is recorded with why, and one form acts once. Stripe is called after the act committed.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
@@ -12,12 +14,14 @@ from django.db.models import Sum, TextChoices
 
 from credits.errors import DomainError
 from credits.ledger import ledger, reservations
+from credits.ledger.posting import Origin
 from credits.models import (
+    ActRequest,
     Balance,
+    MoneyBack,
     OutboxMessage,
     Purchase,
     Reservation,
-    Return,
     SyncSubscription,
     Transaction,
 )
@@ -25,8 +29,9 @@ from credits.outbox import outbox
 from credits.payments import money_back, refund_requests
 from credits.payments.stripe_api import PaymentUnavailable, RefusedByStripe
 from credits.sync import cloud_sync
-from mana_credits.back_office.acts import audit
-from mana_credits.back_office.acts.audit import Operator, Why
+from mana_credits.back_office.acts import act_requests, audit, second_person
+from mana_credits.back_office.acts.act_requests import Wanted
+from mana_credits.back_office.acts.audit import Act, Operator, Why
 
 
 class RefundReason(TextChoices):
@@ -114,7 +119,7 @@ def spent_since(purchase: Purchase) -> Decimal:
 
 def refund_purchase(
     operator: Operator, purchase: Purchase, cents: int, *, why: Why, key: UUID, now: datetime
-) -> Return:
+) -> MoneyBack | ActRequest:
     """Refund `cents` of a purchase; the credits are taken when Stripe confirms.
 
     If Stripe cannot be reached, the refund stays requested and can be sent again. Raises
@@ -127,27 +132,63 @@ def refund_purchase(
     with audit.acting(
         operator, "credits.refund_purchase", why=why, user_id=purchase.user_id, key=key
     ) as act:
-        asked = refund_requests.ask(
-            purchase.pk,
-            cents=cents,
-            reason=str(RefundReason(why.reason).label),
-            origin=operator.origin(at=now, key=key),
-            now=now,
-        )
-        act.subject = f"purchase:{purchase.pk}"
-        act.before = {"status": purchase.status}
-        act.after = {"requested_cents": cents}
+        second_person.lock(operator)
+        worth = _credits_of(purchase, cents)
+        if worth > second_person.left_alone(operator, purchase.user_id, now=now):
+            plan_refund(purchase, cents)
+            wanted = _refund(purchase, cents, why)
+            return act_requests.ask(operator, wanted, act, why=why, now=now)
+        origin = operator.origin(at=now, key=key)
+        asked = _ask(purchase, cents, why, act, origin=origin, now=now)
+        act.moved = worth
     return _send(operator, asked, purchase, why, now)
 
 
-def send_refund(operator: Operator, return_id: UUID, *, key: UUID, now: datetime) -> Return:
+def refund_approved(
+    operator: Operator, asked: ActRequest, act: Act, now: datetime
+) -> Callable[[], MoneyBack]:
+    """Request an approved refund; return what sends it to Stripe. Raises ExceedsPurchase."""
+    purchase = Purchase.objects.get(pk=asked.arguments["purchase_id"])
+    why = Why(asked.reason, asked.note, asked.ticket)
+    cents: int = asked.arguments["cents"]
+    origin = operator.origin(at=now, key=asked.pk)
+    requested = _ask(purchase, cents, why, act, origin=origin, now=now)
+    return partial(_send, operator, requested, purchase, why, now)
+
+
+def _credits_of(purchase: Purchase, cents: int) -> Decimal:
+    """Return the credits that so much of the price paid for, whatever was taken already."""
+    return (purchase.credits * cents / purchase.price_euro_cents).quantize(Decimal("0.0001"))
+
+
+def _refund(purchase: Purchase, cents: int, why: Why) -> Wanted:
+    return Wanted(
+        act_requests.Kind.REFUND,
+        f"purchase:{purchase.pk}",
+        {"purchase_id": str(purchase.pk), "cents": cents},
+        f"Refund {cents / 100:.2f} EUR of purchase {purchase.number} ({why.reason})",
+        purchase.user_id,
+    )
+
+
+def _ask(
+    purchase: Purchase, cents: int, why: Why, act: Act, *, origin: Origin, now: datetime
+) -> MoneyBack:
+    act.subject = f"purchase:{purchase.pk}"
+    act.before = {"status": purchase.status}
+    act.after = {"requested_cents": cents}
+    reason = str(RefundReason(why.reason).label)
+    return refund_requests.ask(purchase.pk, cents=cents, reason=reason, origin=origin, now=now)
+
+
+def send_refund(operator: Operator, return_id: UUID, *, key: UUID, now: datetime) -> MoneyBack:
     """Send a requested refund to Stripe again.
 
     Raises NotPermitted, AlreadyDone, RefundNotRequested, RefusedByStripe.
     """
     why = Why(reason="sent_again")
     with audit.acting(operator, "credits.refund_purchase", why=why, key=key) as act:
-        asked = Return.objects.filter(pk=return_id, state=Return.State.REQUESTED).first()
+        asked = MoneyBack.objects.filter(pk=return_id, state=MoneyBack.State.REQUESTED).first()
         if asked is None:
             raise RefundNotRequested
         payment = asked.stripe_payment_intent_id
@@ -222,7 +263,9 @@ def retry_message(
         return revived
 
 
-def _send(operator: Operator, asked: Return, purchase: Purchase, why: Why, now: datetime) -> Return:
+def _send(
+    operator: Operator, asked: MoneyBack, purchase: Purchase, why: Why, now: datetime
+) -> MoneyBack:
     try:
         refund_requests.send(asked, now=now)
     except PaymentUnavailable:

@@ -1,4 +1,4 @@
-"""Service keys created, rotated and revoked by operators, each with its line in the audit trail."""
+"""Operators' acts on service keys: create, rotate, revoke. Each is recorded."""
 
 from datetime import datetime, timedelta
 from typing import Any

@@ -3,6 +3,7 @@
 from mana_credits.back_office.admin import (
     account_pages,
     adjustment_pages,
+    approval_pages,
     campaign_page,
     catalogue_pages,
     dashboard,
@@ -21,6 +22,7 @@ from mana_credits.back_office.admin import (
 __all__ = [
     "account_pages",
     "adjustment_pages",
+    "approval_pages",
     "campaign_page",
     "catalogue_pages",
     "dashboard",

@@ -11,7 +11,7 @@ from django.urls import reverse
 from credits.amounts import DIGITS, PLACES
 from credits.errors import DomainError
 from credits.ledger import ledger
-from credits.models import AdjustmentRequest, Transaction
+from credits.models import ActRequest, AdjustmentRequest, Transaction
 from mana_credits.back_office.acts import balance_adjustments
 from mana_credits.back_office.acts.audit import Why
 from mana_credits.back_office.admin.account_pages import address_of
@@ -94,7 +94,12 @@ def adjustments(request: HttpRequest) -> HttpResponse:
     rows = AdjustmentRequest.objects.order_by("-pk")
     pending = [(row, address_of(row.user_id)) for row in rows.filter(status="pending")[:100]]
     decided = [(row, address_of(row.user_id)) for row in rows.exclude(status="pending")[:50]]
-    context = {"waiting": pending, "decided": decided}
+    acts = ActRequest.objects.order_by("-pk")
+    context = {
+        "waiting": pending,
+        "decided": decided,
+        "acts": [*acts.filter(status="pending")[:100], *acts.exclude(status="pending")[:50]],
+    }
     return operator_pages.render(request, "adjustments.html", "Approvals", context)
 
 
@@ -195,6 +200,12 @@ def _decide(request: HttpRequest, asked: AdjustmentRequest, form: DecisionForm) 
 
 def _reverse(request: HttpRequest, pk: UUID, form: WhyForm) -> str:
     posting = balance_adjustments.reverse(
-        operator_pages.operator_of(request), pk, why=form.why, key=form.act_key
+        operator_pages.operator_of(request),
+        pk,
+        why=form.why,
+        key=form.act_key,
+        now=datetime.now(UTC),
     )
+    if isinstance(posting, ActRequest):
+        return operator_pages.WAITS
     return f"Reversed: {signed(posting.transaction.amount)} credits."

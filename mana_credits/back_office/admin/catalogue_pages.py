@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from credits.amounts import DIGITS, PLACES
 from credits.catalogue import Price
-from credits.models import Operation, Package, Purchase
+from credits.models import ActRequest, Operation, Package, Purchase
 from credits.payments.packages import Offer
 from mana_credits.back_office.acts import catalogue_changes
 from mana_credits.back_office.admin.account_pages import address_of
@@ -70,7 +70,11 @@ def set_price(request: HttpRequest, pk: str) -> HttpResponse:
 
     def do() -> str:
         new = Price(form.cleaned_data["cost"], form.cleaned_data["per_items"])
-        catalogue_changes.set_price(operator_pages.operator_of(request), pk, new, **_how(form))
+        done = catalogue_changes.set_price(
+            operator_pages.operator_of(request), pk, new, **_how(form)
+        )
+        if isinstance(done, ActRequest):
+            return operator_pages.WAITS
         return f"{pk} costs {amount(new.cost)} credits from now on."
 
     return row_pages.act_on(request, row, form, "Change price", do)
@@ -126,9 +130,11 @@ def offer_package(request: HttpRequest, pk: UUID) -> HttpResponse:
     active = request.GET.get("to", "retired") == "offered"
 
     def do() -> str:
-        catalogue_changes.put_on_offer(
+        done = catalogue_changes.put_on_offer(
             operator_pages.operator_of(request), pk, active, **_how(form)
         )
+        if isinstance(done, ActRequest):
+            return operator_pages.WAITS
         return f"{found.name} is {'on offer' if active else 'retired'}."
 
     verb = "Offer again" if active else "Retire"
@@ -185,6 +191,8 @@ def _package_form(
         saved = catalogue_changes.save_package(
             operator_pages.operator_of(request), found.pk if found else None, offer, **_how(form)
         )
+        if isinstance(saved, ActRequest):
+            return operator_pages.WAITS
         return f"{saved.name} is saved."
 
     return row_pages.act_on(request, row, form, "Save package", do)

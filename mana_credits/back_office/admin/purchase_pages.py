@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
 from credits.errors import DomainError
-from credits.models import Purchase, Return, StaffAction
+from credits.models import ActRequest, MoneyBack, Purchase, StaffAction
 from credits.payments import money_back
 from mana_credits.back_office.account import timeline, timeline_styles
 from mana_credits.back_office.acts import interventions
@@ -98,7 +98,7 @@ def refund(request: HttpRequest, pk: UUID) -> HttpResponse:
 )
 def send(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Send a requested refund to Stripe again."""
-    asked = Return.objects.filter(pk=pk).first()
+    asked = MoneyBack.objects.filter(pk=pk).first()
     payment = asked.stripe_payment_intent_id if asked else ""
     found = Purchase.objects.filter(stripe_payment_intent_id=payment).first()
     if asked is None or found is None:
@@ -120,9 +120,9 @@ def _purchase(pk: UUID) -> Purchase:
     return found
 
 
-def _requested(known: Iterable[Return]) -> int:
+def _requested(known: Iterable[MoneyBack]) -> int:
     """Return the cents of refunds that Stripe has not confirmed."""
-    return sum(one.amount_cents for one in known if one.state == Return.State.REQUESTED)
+    return sum(one.amount_cents for one in known if one.state == MoneyBack.State.REQUESTED)
 
 
 def _plan(found: Purchase, form: RefundForm) -> interventions.RefundPlan | None:
@@ -145,7 +145,7 @@ def _refund(request: HttpRequest, found: Purchase, form: RefundForm) -> str:
     return _told(asked)
 
 
-def _send(request: HttpRequest, asked: Return, form: operator_pages.ActForm) -> str:
+def _send(request: HttpRequest, asked: MoneyBack, form: operator_pages.ActForm) -> str:
     return _told(
         interventions.send_refund(
             operator_pages.operator_of(request), asked.pk, key=form.act_key, now=datetime.now(UTC)
@@ -153,10 +153,12 @@ def _send(request: HttpRequest, asked: Return, form: operator_pages.ActForm) -> 
     )
 
 
-def _told(asked: Return) -> str:
+def _told(asked: MoneyBack | ActRequest) -> str:
+    if isinstance(asked, ActRequest):
+        return operator_pages.WAITS
     money = euros(asked.amount_cents)
     if asked.stripe_id is None:
         return f"Stripe could not be reached: {money} stay requested and will be sent again."
-    if asked.state == Return.State.GONE:
+    if asked.state == MoneyBack.State.GONE:
         return f"{money} refunded; {written(asked.taken)} credits clawed back."
     return f"{money} sent to Stripe ({asked.stripe_status}); the credits follow its confirmation."

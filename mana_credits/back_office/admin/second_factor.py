@@ -71,7 +71,7 @@ def _reason(request: HttpRequest, known: bool) -> str:
 @transaction.atomic
 def _confirm(request: HttpRequest, code: str) -> TOTPDevice | None:
     """Confirm the session's device; return None if another session confirmed one before."""
-    list(User.objects.select_for_update().filter(pk=request.user.pk))
+    list(User.objects.select_for_update().filter(username=request.user.get_username()))
     device = _new_device(request)
     if not device.verify_token(code) or _devices(request.user).filter(confirmed=True).exists():
         return None
@@ -85,7 +85,7 @@ def _confirm(request: HttpRequest, code: str) -> TOTPDevice | None:
 
 def _new_device(request: HttpRequest) -> TOTPDevice:
     """Return the device that this session sets up; no other session sees its secret."""
-    mine = _devices(request.user).filter(pk=request.session.get(ENROLLING), confirmed=False)
+    mine = _devices(request.user).filter(pk=request.session.get(ENROLLING, 0), confirmed=False)
     device = mine.first() or TOTPDevice.objects.create(
         user=request.user, confirmed=False, name="authenticator"
     )

@@ -70,7 +70,7 @@ class KeyForm(WhyForm):
 
 
 class RotateForm(WhyForm):
-    """How long the old key stays valid."""
+    """The time for which the old key stays valid."""
 
     hours = forms.IntegerField(
         label="Hours of overlap",
@@ -95,7 +95,7 @@ class ServiceKeys(ReadOnlyList):
 
 @operator_pages.page("service-key/<uuid:pk>/", name="service_key", permission=VIEW)
 def service_key(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Show a key: what it allows and what operators did to it."""
+    """Show a key with its scopes and the operators' acts on it."""
     return row_pages.show(request, _row(request, pk))
 
 
@@ -148,7 +148,7 @@ def _secret_once(
     verb: str,
     act: Callable[..., tuple[ServiceKey, str]],
 ) -> HttpResponse:
-    """Show the form. When it is valid, act and show the secret in the response alone."""
+    """Show the form. Once it is valid, run the act and show the secret in this response only."""
     if form.is_valid():
         try:
             key, secret = act(**_how(form))

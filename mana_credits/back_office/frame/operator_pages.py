@@ -19,6 +19,8 @@ from mana_credits.back_office.acts.audit import AlreadyDone, NotPermitted, Opera
 
 View = Callable[..., HttpResponseBase]
 
+WAITS = "This waits for a colleague's approval."
+
 _pages: list[tuple[str, View, str]] = []
 
 

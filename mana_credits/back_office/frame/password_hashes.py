@@ -1,4 +1,4 @@
-"""Password hashes that give way to requests."""
+"""Password hashing at a low CPU priority."""
 
 import os
 import sys
@@ -7,24 +7,25 @@ from concurrent.futures import ThreadPoolExecutor
 
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
-# A third of a second of computing would take half a processor from the requests beside it. At this
-# priority the kernel gives it a tenth while others compute, and everything while nobody does.
+# Hashing takes a third of a second of CPU time and would slow down concurrent requests. At this
+# priority, the kernel gives the thread a tenth of a core while others compute, and a whole core
+# otherwise.
 NICENESS = 10
 THREADS = 2
 
 
 def _give_way() -> None:
-    if sys.platform == "linux":  # elsewhere threads have no priority of their own
+    if sys.platform == "linux":  # other systems have no priority per thread
         niceness = max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0))
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
 
 
-# A thread cannot raise its priority again, so these do nothing but hash.
+# A thread cannot raise its priority again, so these threads only hash.
 _threads = ThreadPoolExecutor(THREADS, "password-hash", _give_way)
 
 
 class LowPriorityPBKDF2Hasher(PBKDF2PasswordHasher):
-    """Django's default hash, computed in a thread of low priority. Hashes are as before."""
+    """Django's default hasher, run in a low-priority thread. The hashes are unchanged."""
 
     def encode(self, password: str, salt: str, iterations: int | None = None) -> str:
         """Return the hash of a password."""

@@ -49,7 +49,7 @@ class DeclaredFilters(ChangeList):  # type: ignore[misc]
         try:
             with transaction.atomic():
                 super().get_results(request)
-                self.result_list = list(self.result_list)
+                self.result_list: list[Any] = list(self.result_list)
         except (DataError, OverflowError) as error:
             raise IncorrectLookupParameters(str(error)) from error
 

@@ -4,7 +4,7 @@ from django.db import transaction
 
 from credits.ledger import bulk_posting, reservations
 from credits.ledger.posting import Origin, Priced
-from credits.models import Purchase, Return, StripeCustomer, SyncSubscription
+from credits.models import MoneyBack, Purchase, StripeCustomer, SyncSubscription
 from gifts.models import GiftCode, GiftRedemption
 from mana_credits.dev.demo.planned_account import Histories, Hold
 
@@ -26,7 +26,7 @@ def write(made: Histories) -> int:
         raise NotAsPlanned(f"{len(refused)} entries were not posted, the first: {refused[0]}")
     StripeCustomer.objects.bulk_create(made.customers, ROWS_AT_ONCE)
     Purchase.objects.bulk_create(made.purchases, ROWS_AT_ONCE)
-    Return.objects.bulk_create(made.returns, ROWS_AT_ONCE)
+    MoneyBack.objects.bulk_create(made.returns, ROWS_AT_ONCE)
     GiftCode.objects.bulk_create(made.gifts, ROWS_AT_ONCE)
     GiftRedemption.objects.bulk_create(made.redemptions, ROWS_AT_ONCE)
     SyncSubscription.objects.bulk_create(made.subscriptions, ROWS_AT_ONCE)

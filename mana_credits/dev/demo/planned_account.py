@@ -12,10 +12,10 @@ from credits.ids import id_at
 from credits.ledger.bulk_posting import Entry
 from credits.ledger.posting import Memo, Movement, Origin
 from credits.models import (
+    MoneyBack,
     Operation,
     Package,
     Purchase,
-    Return,
     StripeCustomer,
     SyncSubscription,
 )
@@ -51,7 +51,7 @@ class Histories:
     entries: list[Entry] = field(default_factory=list)
     customers: list[StripeCustomer] = field(default_factory=list)
     purchases: list[Purchase] = field(default_factory=list)
-    returns: list[Return] = field(default_factory=list)
+    returns: list[MoneyBack] = field(default_factory=list)
     gifts: list[GiftCode] = field(default_factory=list)
     redemptions: list[GiftRedemption] = field(default_factory=list)
     subscriptions: list[SyncSubscription] = field(default_factory=list)

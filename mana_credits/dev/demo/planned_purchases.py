@@ -7,7 +7,7 @@ from uuid import UUID
 
 from credits.ledger.ledger import Type
 from credits.ledger.posting import Memo, Movement
-from credits.models import Package, Purchase, Return, StripeCustomer
+from credits.models import MoneyBack, Package, Purchase, StripeCustomer
 from mana_credits.dev.demo.planned_account import Account
 
 RETURNED = 0.06
@@ -41,7 +41,7 @@ def buy(account: Account) -> None:
 def _pay_back(account: Account, *, purchase: Purchase) -> None:
     """Claw back a purchase's credits because the whole payment was refunded or disputed."""
     disputed = account.chance.random() < DISPUTED
-    kind = Return.Kind.DISPUTE if disputed else Return.Kind.REFUND
+    kind = MoneyBack.Kind.DISPUTE if disputed else MoneyBack.Kind.REFUND
     purchase.status = Purchase.Status.DISPUTED if disputed else Purchase.Status.REFUNDED
     stripe_id = f"{'dp' if disputed else 're'}_demo{account.hexadecimal(20)}"
     entry = account.post(
@@ -60,7 +60,7 @@ def _pay_back(account: Account, *, purchase: Purchase) -> None:
         account.plan(reinstate, within=10)
 
 
-def _reinstate(account: Account, *, purchase: Purchase, back: Return, taken_id: UUID) -> None:
+def _reinstate(account: Account, *, purchase: Purchase, back: MoneyBack, taken_id: UUID) -> None:
     """Reinstate the credits after a won dispute."""
     account.post(
         Movement(
@@ -76,22 +76,22 @@ def _reinstate(account: Account, *, purchase: Purchase, back: Return, taken_id: 
         ),
         "stripe",
     )
-    back.state, back.stripe_status = Return.State.RETURNED, "won"
+    back.state, back.stripe_status = MoneyBack.State.RETURNED, "won"
     back.returned_at, back.reinstated_cents = account.at, back.amount_cents
     back.taken, back.given_back = Decimal(0), True
     purchase.status = Purchase.Status.COMPLETED
 
 
-def _return(account: Account, purchase: Purchase, kind: str, stripe_id: str) -> Return:
-    return Return(
+def _return(account: Account, purchase: Purchase, kind: str, stripe_id: str) -> MoneyBack:
+    return MoneyBack(
         id=account.new_id(),
         stripe_id=stripe_id,
         kind=kind,
         stripe_payment_intent_id=purchase.stripe_payment_intent_id or "",
         amount_cents=purchase.price_euro_cents,
         withdrawn_cents=purchase.price_euro_cents,
-        state=Return.State.GONE,
-        stripe_status="lost" if kind == Return.Kind.DISPUTE else "succeeded",
+        state=MoneyBack.State.GONE,
+        stripe_status="lost" if kind == MoneyBack.Kind.DISPUTE else "succeeded",
         taken=purchase.credits,
         takes=1,
         given_back=False,

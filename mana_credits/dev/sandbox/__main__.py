@@ -1,6 +1,7 @@
 """`make run`: the whole service on this machine, with its own database, users and tokens."""
 
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -141,7 +142,7 @@ def _welcome(
             issuer=provider.issuer,
             package=package,
             stripe=environment["STRIPE_API_BASE"],
-            environment_file=state.environment_file,
+            environment_file=shlex.quote(str(state.environment_file)),
             log=state.log,
         ),
         flush=True,
@@ -150,7 +151,7 @@ def _welcome(
 
 def _refuse_production() -> None:
     if not Environment().flag("DEBUG", default=True):
-        raise CannotStart("DEBUG is off, and the sandbox with its open doors is for development.")
+        raise CannotStart("DEBUG is off. The sandbox has no protection and is for development.")
 
 
 def _refuse_busy(port: int) -> None:

@@ -48,7 +48,7 @@ a:hover, a:focus-visible {{ outline: 2px solid #7567ea }}
 small {{ opacity: .7 }}
 </style>
 <h1>Who are you?</h1>
-<p>This stands in for mana-auth. Pick a demo user; there is no password.</p>
+<p>This page replaces mana-auth. Choose a demo user; no password is needed.</p>
 {people}"""
 PERSON = (
     '<a href="/sign-in?user={id}&amp;redirectTo={to}"><b>{name}</b><small>{email}</small></a>\n'

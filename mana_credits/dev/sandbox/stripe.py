@@ -40,12 +40,12 @@ body { max-width: 24rem; margin: 12vh auto; padding: 0 1rem }
 button { display: block; width: 100%; margin: .5rem 0; padding: .75rem; font: inherit }
 </style>"""
 PAGE = """<h1>{amount}</h1>
-<p>This stands in for Stripe's Checkout. No money moves.</p>
+<p>This page replaces Stripe's Checkout. No money moves.</p>
 <form method="post">{buttons}</form>{cancel}"""
 RECEIPT = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Sandbox receipt</title>
 <h1>{amount}</h1>
-<p>This stands in for Stripe's receipt.</p>"""
+<p>This page replaces Stripe's receipt.</p>"""
 BUTTON = '<button name="method" value="{0}">Pay: {0}</button>'
 CANCEL = '<p><a href="{}">Back without paying</a></p>'
 OUTCOME = '<h1>{}</h1><p>{}</p><p><a href="">Back to the payment methods</a></p>'

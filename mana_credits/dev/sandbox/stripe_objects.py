@@ -136,7 +136,7 @@ class Dispute(StripeObject):
     def _move(self, amount: int) -> None:
         name = f"txn_{self.id}_{len(self.balance_transactions)}"
         movement = {"id": name, "amount": amount, "currency": self.currency}
-        # A new list: the events that were told before keep theirs.
+        # Create a new list, because events that were sent before refer to the old one.
         self.balance_transactions = [*self.balance_transactions, movement]
 
 

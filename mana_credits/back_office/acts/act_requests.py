@@ -1,0 +1,107 @@
+"""Requests for acts that need a second person: asked, withdrawn, and taken up for a decision.
+
+`approvals` decides about them. Adjustments have requests of their own (`balance_adjustments`).
+"""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from credits.errors import DomainError
+from credits.models import ActRequest
+from mana_credits.back_office.acts import audit, second_person
+from mana_credits.back_office.acts.audit import Act, Operator, Why
+
+Kind = ActRequest.Kind
+Status = ActRequest.Status
+
+
+class Wanted(NamedTuple):
+    """An act that needs approval: what it concerns, its arguments, and the same in words."""
+
+    kind: ActRequest.Kind
+    subject: str
+    arguments: dict[str, Any]
+    summary: str
+    user_id: str | None = None
+
+
+class AlreadyRequested(DomainError):
+    """A request for the same act on the same row is pending."""
+
+    code = "already_requested"
+    status = 409
+    message = "A request for this is pending already: decide about it or withdraw it first"
+
+
+class RequestDecided(DomainError):
+    """The request is decided or does not exist. Details: `status`."""
+
+    code = "request_decided"
+    status = 409
+    message = "This request is not pending"
+
+
+class NotYourRequest(DomainError):
+    """Only the operator who asked can withdraw a request."""
+
+    code = "not_your_request"
+    status = 403
+    message = "Only the person who asked can withdraw this request"
+
+
+def ask(operator: Operator, wanted: Wanted, act: Act, *, why: Why, now: datetime) -> ActRequest:
+    """Request an act, within the caller's act. Raises AlreadyRequested."""
+    try:
+        with transaction.atomic():
+            asked = ActRequest.objects.create(
+                **wanted._asdict(), **why._asdict(), requested_by=operator.name, requested_at=now
+            )
+    except IntegrityError as error:
+        raise AlreadyRequested from error
+    act.subject = wanted.subject
+    act.user_id = wanted.user_id
+    act.after = {"requested": wanted.summary}
+    return asked
+
+
+def withdraw(operator: Operator, request_id: UUID, *, key: UUID, now: datetime) -> ActRequest:
+    """Withdraw one's own pending request. Raises AlreadyDone, RequestDecided, NotYourRequest."""
+    with audit.acting_by_oneself(operator, "request_withdrawn", why=Why(), key=key) as act:
+        asked = take(request_id)
+        if asked.requested_by != operator.name:
+            raise NotYourRequest
+        mark(asked, Status.WITHDRAWN, operator, now)
+        act.user_id, act.subject = asked.user_id, asked.subject
+        act.after = {"withdrawn": asked.summary}
+        return asked
+
+
+def take(request_id: UUID) -> ActRequest:
+    """Lock and return a pending request. Raises RequestDecided."""
+    asked = ActRequest.objects.select_for_update().filter(pk=request_id).first()
+    if asked is None or asked.status != Status.PENDING:
+        raise RequestDecided(status=asked.status if asked else None)
+    return asked
+
+
+def take_as_second_person(operator: Operator, request_id: UUID, *, now: datetime) -> ActRequest:
+    """Lock and return a colleague's request. Raises RequestDecided, OwnRequest, NotIndependent."""
+    asked = take(request_id)
+    second_person.require_independent(asked.requested_by, operator.name, now=now)
+    return asked
+
+
+def mark(asked: ActRequest, status: str, operator: Operator, now: datetime) -> None:
+    """Store the decision."""
+    asked.status = status
+    asked.decided_by = operator.name
+    asked.decided_at = now
+    asked.save()
+
+
+def pending() -> int:
+    """Return the number of pending requests."""
+    return ActRequest.objects.filter(status=Status.PENDING).count()

@@ -1,0 +1,66 @@
+"""Decisions of a second person about requested acts."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from uuid import UUID
+
+from credits.models import ActRequest
+from mana_credits.back_office.acts import (
+    act_requests,
+    audit,
+    balance_adjustments,
+    catalogue_changes,
+    interventions,
+)
+from mana_credits.back_office.acts.act_requests import Kind, Status
+from mana_credits.back_office.acts.audit import Act, Operator, Why
+
+PERMISSION = "credits.approve_adjustment"
+# Performs the act in the caller's transaction; may return what follows after the commit.
+Effect = Callable[[Operator, ActRequest, Act, datetime], Callable[[], object] | None]
+
+
+# Of each kind: the permission that the decider needs besides, and the effect.
+KINDS: Mapping[str, tuple[str, Effect]] = {
+    Kind.REVERSAL: ("credits.reverse_transaction", balance_adjustments.reverse_approved),
+    Kind.REFUND: ("credits.refund_purchase", interventions.refund_approved),
+    Kind.PRICE: ("credits.change_prices", catalogue_changes.set_price_approved),
+    Kind.PACKAGE: ("credits.change_packages", catalogue_changes.package_approved),
+}
+
+
+def approve(
+    operator: Operator, request_id: UUID, *, note: str, key: UUID, now: datetime
+) -> ActRequest:
+    """Approve a colleague's request and perform it.
+
+    Raises NotPermitted, AlreadyDone, RequestDecided, OwnRequest, NotIndependent, and the errors of
+    the act, which leave the request pending.
+    """
+    with audit.acting(operator, PERMISSION, why=Why(note=note.strip()), key=key) as act:
+        asked = act_requests.take_as_second_person(operator, request_id, now=now)
+        permission, perform = KINDS[asked.kind]
+        audit.require(operator, permission)
+        act.user_id, act.subject = asked.user_id, asked.subject
+        afterwards = perform(operator, asked, act, now)
+        act.after = {"approved": asked.summary, "asked_by": asked.requested_by, **act.after}
+        act_requests.mark(asked, Status.APPROVED, operator, now)
+    if afterwards:
+        afterwards()
+    return asked
+
+
+def reject(
+    operator: Operator, request_id: UUID, *, note: str, key: UUID, now: datetime
+) -> ActRequest:
+    """Reject a colleague's request with a note.
+
+    Raises NotPermitted, AlreadyDone, NoteMissing, RequestDecided, OwnRequest, NotIndependent.
+    """
+    why = audit.words(Why(note=note))
+    with audit.acting(operator, PERMISSION, why=why, key=key) as act:
+        asked = act_requests.take_as_second_person(operator, request_id, now=now)
+        act_requests.mark(asked, Status.REJECTED, operator, now)
+        act.user_id, act.subject = asked.user_id, asked.subject
+        act.after = {"rejected": asked.summary, "asked_by": asked.requested_by}
+        return asked

@@ -1,0 +1,79 @@
+"""Pages about requested acts: a decision by a second person, and withdrawal by the asker."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+
+from credits.models import ActRequest, AdjustmentRequest
+from mana_credits.back_office.acts import act_requests, approvals, balance_adjustments
+from mana_credits.back_office.admin.account_pages import address_of
+from mana_credits.back_office.admin.adjustment_pages import DecisionForm
+from mana_credits.back_office.frame import operator_pages, row_pages
+from mana_credits.back_office.frame.row_pages import Row
+from mana_credits.back_office.templatetags.office import moment
+
+
+@operator_pages.page(
+    "approvals/<uuid:pk>/", name="decide_act", permission="credits.approve_adjustment"
+)
+def decide(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Approve or reject a colleague's request."""
+    asked = ActRequest.objects.filter(pk=pk).first()
+    if asked is None:
+        raise Http404
+    form = DecisionForm(request.POST or None)
+    if form.is_valid():
+        there = reverse("admin:adjustments")
+        done = operator_pages.act(request, form, lambda: _decide(request, asked, form), then=there)
+        if done:
+            return done
+    context = {
+        "form": form,
+        "asked": asked,
+        "account": address_of(asked.user_id) if asked.user_id else "",
+        "own": asked.requested_by == request.user.get_username(),
+    }
+    return operator_pages.render(request, "decide_act.html", "Approve a request", context)
+
+
+@operator_pages.page(
+    "withdraw/<uuid:pk>/", name="withdraw", permission="credits.view_adjustmentrequest"
+)
+def withdraw(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Withdraw one's own request."""
+    row = _row(pk)
+    form = operator_pages.ActForm(request.POST or None)
+
+    def do() -> str:
+        of_adjustment = AdjustmentRequest.objects.filter(pk=pk).exists()
+        take_back = balance_adjustments.withdraw if of_adjustment else act_requests.withdraw
+        operator = operator_pages.operator_of(request)
+        take_back(operator, pk, key=form.act_key, now=datetime.now(UTC))
+        return "The request is withdrawn."
+
+    return row_pages.act_on(request, row, form, "Withdraw", do)
+
+
+def _decide(request: HttpRequest, asked: ActRequest, form: DecisionForm) -> str:
+    decision = approvals.approve if "approve" in request.POST else approvals.reject
+    decision(
+        operator_pages.operator_of(request),
+        asked.pk,
+        note=form.cleaned_data["note"],
+        key=form.act_key,
+        now=datetime.now(UTC),
+    )
+    verb = "approved and done" if "approve" in request.POST else "rejected"
+    return f"{asked.summary}: {verb}."
+
+
+def _row(pk: UUID) -> Row:
+    act = ActRequest.objects.filter(pk=pk).first()
+    asked = act or AdjustmentRequest.objects.filter(pk=pk).first()
+    if asked is None:
+        raise Http404
+    title = act.summary if act else f"An adjustment of {asked.user_id}"
+    facts = [("Asked by", asked.requested_by), ("Asked", moment(asked.requested_at))]
+    return Row(title, "", reverse("admin:adjustments"), facts, status=asked.status)
