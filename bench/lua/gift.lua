@@ -1,5 +1,5 @@
--- Puts a credit into a gift of one of the users, then redeems it with the next one's token, and so
--- on: half of the requests redeem. Arguments: tokens of several users.
+-- Half of the users put a credit into a gift each time, the other half redeem those gifts. Half of
+-- the requests redeem. Arguments: tokens of an even number of users.
 require("report")
 
 local tokens = {}
@@ -19,11 +19,12 @@ end
 
 function request()
   local gift = table.remove(made, 1)
+  local half = #tokens / 2
+  count = count + 1
   if gift then
-    count = count + 1
-    return send("/api/v1/gifts/" .. gift .. "/redeem", count % #tokens + 1, '{"sourceAppId":"web"}')
+    return send("/api/v1/gifts/" .. gift .. "/redeem", half + count % half + 1, '{"sourceAppId":"web"}')
   end
-  return send("/api/v1/gifts", (count + #tokens / 2) % #tokens + 1, '{"totalCredits":1}')
+  return send("/api/v1/gifts", count % half + 1, '{"totalCredits":1}')
 end
 
 function response(status, headers, body)
