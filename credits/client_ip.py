@@ -6,14 +6,15 @@ from django.conf import settings
 from django.http import HttpRequest
 from rest_framework.request import Request
 
-IPV6_NETWORK_BITS = 64
+IPV6_NETWORK_BITS = 56
 UNKNOWN = "0.0.0.0"  # noqa: S104  # a placeholder, not an address to listen on
 
 
 def client_network(request: HttpRequest | Request) -> str:
-    """Return the network that counts as one client: an IPv4 address, or an IPv6 /64 network.
+    """Return the network that counts as one client: an IPv4 address, or an IPv6 /56 network.
 
-    Providers assign a whole /64 to one customer. Returns UNKNOWN for an invalid address.
+    Providers assign up to a /56 to one customer, which is 256 networks of 64 bits. Returns UNKNOWN
+    for an invalid address.
     """
     try:
         ip = ip_address(client_address(request))

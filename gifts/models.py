@@ -106,6 +106,7 @@ class GiftCode(models.Model):
     updated_at = models.DateTimeField()
 
     status_now: str
+    is_for_user: bool | None
     objects = GiftQuerySet.as_manager()
 
     class Meta:

@@ -113,6 +113,12 @@ def redeem(
     return answer
 
 
+def is_for(gift: GiftCode, user: User) -> bool:
+    """Return whether the gift is for anybody, or for the user's verified e-mail address."""
+    verified = user.email if user.email_verified else None
+    return gift.target_email is None or gift.target_email == _comparable(verified)
+
+
 def _comparable(email: str | None) -> str:
     """Return the e-mail address in canonical form; empty if PostgreSQL cannot store it."""
     address = mailbox(email or "")

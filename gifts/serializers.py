@@ -198,6 +198,12 @@ class PublicGiftSerializer(WireSerializer):
     isPersonalized = Is(
         "personalized", source="type", help_text="Whether it is for one e-mail address."
     )
+    forYou = serializers.BooleanField(
+        source="is_for_user",
+        allow_null=True,
+        read_only=True,
+        help_text="Whether the user of the token may be whom it is for; null without a token.",
+    )
 
 
 class GiftRedemptionSerializer(WireSerializer):

@@ -23,7 +23,10 @@ from gifts.models import GiftMisses
 
 WINDOW = timedelta(minutes=10)
 KEPT = timedelta(days=1)  # longer than the window, so that support can see the counts
-IPV6_NETWORK_BITS = 64
+IPV6_NETWORK_BITS = 56  # what a provider gives to one customer
+# `gifts.redeem_gift` has the same rules, for the same numbers.
+FORGIVEN = 2  # misses of one's own, beside which others' at the same address do not matter
+SHORT_CODES = "short codes"
 
 _COUNT = """
     INSERT INTO gifts.gift_misses AS m (bucket, misses, since)
@@ -69,7 +72,7 @@ def counting(
     rolled back. TooManyMisses also replaces the `miss` that exceeds the limit.
     """
     allowed = allowance(text, guesser, now=now)
-    _refuse(allowed.limits, _counted(allowed), now)
+    _refuse(_checked(allowed, guesser, now), _counted(allowed), now)
     try:
         yield
     except miss:
@@ -85,7 +88,7 @@ def allowance(text: str, guesser: Guesser, *, now: datetime) -> Allowance:
         limits[_bucket(guesser.user_id)] = allowed["user"]
     code = code_format.read(text)
     if code is not None and code_format.is_short(code):
-        limits["short codes"] = allowed["short codes"]
+        limits[SHORT_CODES] = allowed[SHORT_CODES]
     return Allowance(limits, now - WINDOW)
 
 
@@ -101,6 +104,20 @@ def error_until(since: datetime | None, *, now: datetime) -> TooManyMisses:
     end = (since or now) + WINDOW
     refusal.retry_after = max(1, ceil((end - now).total_seconds()))
     return refusal
+
+
+def _checked(allowed: Allowance, guesser: Guesser, now: datetime) -> dict[str, int]:
+    """Return the limits that stop this guesser: others' misses do not stop a user without any."""
+    if guesser.user_id is None:
+        return dict(allowed.limits)
+    own = GiftMisses.objects.filter(
+        pk=_bucket(guesser.user_id), since__gt=now - KEPT, since__lte=now + WINDOW
+    ).first()
+    many = own is not None and own.since > allowed.since and own.misses > FORGIVEN
+    exempt = set() if own else {SHORT_CODES}
+    if not many:
+        exempt.add(f"address:{network(guesser.address)}")
+    return {bucket: limit for bucket, limit in allowed.limits.items() if bucket not in exempt}
 
 
 def forget(now: datetime) -> None:
@@ -136,7 +153,9 @@ def _refuse(
     limits: Mapping[str, int], counted: Mapping[str, tuple[int, datetime]], now: datetime
 ) -> None:
     starts = {
-        bucket: since for bucket, (misses, since) in counted.items() if misses >= limits[bucket]
+        bucket: since
+        for bucket, (misses, since) in counted.items()
+        if bucket in limits and misses >= limits[bucket]
     }
     if starts:
         for bucket in sorted(starts):

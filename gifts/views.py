@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from django.db.models import QuerySet
 from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
 
@@ -16,7 +17,8 @@ from credits.api.wire_fields import Text, Uuid
 from credits.api.wire_serializers import WireSerializer, origin, user
 from credits.client_ip import client_address
 from credits.ledger.posting import BalanceTooLarge, InsufficientCredits
-from gifts import codes
+from credits.principals import User
+from gifts import codes, redemptions
 from gifts import serializers as wire
 from gifts.blocks import GiftsBlocked
 from gifts.codes import GiftNotRedeemable, GiftUnknown, InvalidExpiry, OwnGift
@@ -26,6 +28,20 @@ CODE = Text(
     max_length=100,
     help_text="The gift's code. Case is ignored, and so is everything but letters and digits.",
 )
+
+
+class Optional(BaseAuthentication):
+    """Takes a token where one is valid, and everybody else as a stranger."""
+
+    def __init__(self, inner: BaseAuthentication) -> None:
+        self._inner = inner
+
+    def authenticate(self, request: Request) -> tuple[Any, Any] | None:
+        """Return the token's user, or None."""
+        try:
+            return self._inner.authenticate(request)
+        except APIException:
+            return None
 
 
 class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
@@ -108,14 +124,20 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
         refuses=(GiftUnknown, TooManyMisses),
     )
     def show(self, request: Request, code_or_id: str) -> Answer:
-        """Return a gift by its code. No token is needed."""
-        guesser = Guesser(client_address(request))
+        """Return a gift by its code. No token is needed; with one, misses count as the user's."""
+        principal: object = request.user
+        viewer = principal if isinstance(principal, User) else None
+        guesser = Guesser(client_address(request), viewer.id if viewer else None)
         gift = codes.find(code_or_id, guesser=guesser, now=datetime.now(UTC))
+        gift.is_for_user = redemptions.is_for(gift, viewer) if viewer else None
         return Answer(wire.PUBLIC_GIFT.represent(gift))
 
     def get_authenticators(self) -> list[BaseAuthentication]:
-        """Return no authenticators for showing a gift, which is public."""
-        return [] if self._is_public() else super().get_authenticators()
+        """Return no required authenticators for showing a gift, which is public."""
+        if not self._is_public():
+            return super().get_authenticators()
+        with_token = "HTTP_AUTHORIZATION" in getattr(self.request, "META", {})
+        return [Optional(one) for one in super().get_authenticators()] if with_token else []
 
     def get_permissions(self) -> Sequence[Any]:
         """Return no permissions for showing a gift, which is public."""

@@ -254,7 +254,7 @@ UNFOLD = unfold_settings.UNFOLD
 TRUSTED_PROXIES = env.whole_number("TRUSTED_PROXIES", default=0)
 
 # How many invalid gift codes may be tried in 10 minutes: with one user's token, from one IP address
-# (or IPv6 /64 network), and by all callers together for short, imported codes.
+# (or IPv6 /56 network), and by all callers together for short, imported codes.
 GIFT_MISS_LIMITS = {
     "user": env.whole_number("GIFT_MISSES_PER_USER", default=10, at_least=1),
     "address": env.whole_number("GIFT_MISSES_PER_ADDRESS", default=30, at_least=1),

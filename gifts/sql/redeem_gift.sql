@@ -5,6 +5,8 @@
 -- A caller with too many wrong codes since p_since is rejected before the gift is looked up. p_limits
 -- are the limits of p_buckets (see gifts/throttle.py); throttled_since is the start of the count. The
 -- caller of this function counts a wrong code, so that the count is kept if this is rolled back.
+-- Others' misses do not stop the user: the limit of the address applies after 3 misses of their own
+-- since p_since, the limit of short codes after one within a day.
 --
 -- outcome: 'posted', 'replayed' (redemption is then the first one) or the code of the error; balance is
 -- that of credits.post_transaction. A gift for somebody else has the same outcome as a wrong code. A
@@ -38,19 +40,30 @@ LANGUAGE plpgsql AS $$
 DECLARE
     posting record;
     arrival CONSTANT text := 'gift:';
+    own gifts.gift_misses;
+    checked text[];
 BEGIN
+    IF cardinality(p_buckets) > 0 THEN
+        SELECT * INTO own FROM gifts.gift_misses m
+            WHERE m.bucket = 'user:' || p_user_id AND m.since > p_since - interval '23 h 50 min'
+                AND m.since <= p_since + interval '20 minutes';
+        SELECT array_agg(b) INTO checked FROM unnest(p_buckets) AS b
+            WHERE (b NOT LIKE 'address:%' OR own.since > p_since AND own.misses >= 3)
+                AND (b <> 'short codes' OR own.bucket IS NOT NULL);
+    END IF;
+
     SELECT max(m.since) INTO throttled_since
         FROM unnest(p_buckets, p_limits) AS l (bucket, allowed)
         JOIN gifts.gift_misses m ON m.bucket = l.bucket
         WHERE m.since > p_since AND m.since <= p_since + interval '20 minutes'
-            AND m.misses >= l.allowed;
+            AND m.misses >= l.allowed AND l.bucket = ANY (checked);
     IF throttled_since IS NOT NULL THEN
         UPDATE gifts.gift_misses m SET refused = m.refused + 1
             WHERE m.bucket IN (
                 SELECT o.bucket FROM gifts.gift_misses o
                 JOIN unnest(p_buckets, p_limits) AS l (bucket, allowed) ON o.bucket = l.bucket
                 WHERE o.since > p_since AND o.since <= p_since + interval '20 minutes'
-                    AND o.misses >= l.allowed
+                    AND o.misses >= l.allowed AND l.bucket = ANY (checked)
                 ORDER BY o.bucket FOR UPDATE OF o);
         outcome := 'too_many_attempts';
         RETURN;

@@ -26,15 +26,16 @@ async function look() {
   onPress($("#redeem"), take);
   const here = someoneIsThere();
   try {
-    const gift = await read(address, { open: true });
+    const gift = await read(address, { open: !(await here) });
     present(gift, await stateOf(gift, here));
   } catch (refusal) {
     refuse(refusal);
   }
 }
 
-async function stateOf({ status }, here) {
+async function stateOf({ status, forYou }, here) {
   if (status !== "active") return status;
+  if (forYou === false) return "another";
   return (await here) ? "mine" : "locked";
 }
 
@@ -53,7 +54,7 @@ async function take() {
 function present(gift, state) {
   only($("#gift"), state);
   const { creatorName: name, totalCredits } = gift;
-  if (["mine", "locked", "redeemed"].includes(state)) {
+  if (["mine", "locked", "another", "redeemed"].includes(state)) {
     show($("#gift"), {
       headline: name ? text("headline", { name }) : text("headline-nobody"),
       amount: number(totalCredits),

@@ -1,6 +1,7 @@
 """Anybody with a code can view its gift, but not for whom it is."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,28 @@ def test_a_gift_is_shown_without_a_token(stranger: Caller) -> None:
         "creatorName": "Ivan",
         "expiresAt": made.expires_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "isPersonalized": False,
+        "forYou": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("claims", "is_theirs"),
+    [
+        ({"email": "Kate@Example.test"}, True),
+        ({"email": "kate@example.test", "email_verified": False}, False),
+        ({"email": "judy@example.test"}, False),
+        ({}, False),
+    ],
+)
+def test_with_a_token_it_says_whether_it_is_for_its_user(
+    claims: dict[str, Any], is_theirs: bool
+) -> None:
+    give("ivan", 10)
+    personal, simple = gift("ivan", 5, target_email="kate@example.test"), gift("ivan", 5)
+    caller = gifts_of("somebody", **claims)
+
+    assert caller.get(personal.code).json()["forYou"] is is_theirs
+    assert caller.get(simple.code).json()["forYou"] is True
 
 
 def test_an_invalid_token_does_not_matter() -> None:

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from credits.client_ip import client_address
 from credits.models import Balance
 from gifts import code_format, codes, throttle
-from gifts.models import GiftMisses
+from gifts.models import GiftCode, GiftMisses
 from gifts.throttle import Guesser, TooManyMisses
 from tests.api import Answer, Caller, at_once, statuses
 from tests.conftest import gifts_of
@@ -124,10 +124,10 @@ def test_somebody_elses_personalized_gift_is_a_miss(limits: dict[str, int], judy
 
 def test_an_ipv6_network_counts_as_one_address(limits: dict[str, int]) -> None:
     for n in range(5):
-        miss(f"2001:db8:1:2::{n}")
+        miss(f"2001:db8:1:2{n:02}::1")
 
-    assert refused("2001:db8:1:2:ffff::1") == 600
-    miss("2001:db8:1:3::1")
+    assert refused("2001:db8:1:2ff:ffff::1") == 600
+    miss("2001:db8:1:300::1")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_an_ipv6_network_counts_as_one_address(limits: dict[str, int]) -> None:
     [
         ("192.0.2.1", "192.0.2.1"),
         ("::ffff:192.0.2.1", "192.0.2.1"),
-        ("2001:db8::1", "2001:db8::/64"),
+        ("2001:db8::1", "2001:db8::/56"),
         ("", "unknown"),
         ("x" * 5000, "unknown"),
     ],
@@ -149,6 +149,86 @@ def test_many_addresses_together_do_not_find_a_short_code(limits: dict[str, int]
         miss(f"192.0.2.{n}", "ABCDEF")
 
     assert refused("198.51.100.1", "RVZ5JG") == 600
+
+
+def redeems(user: str, code: str, *more: str) -> list[int]:
+    caller = gifts_of(user)
+    return [guess(caller, one).status_code for one in (*more, code)]
+
+
+def test_a_neighbours_misses_do_not_stop_who_has_a_real_code(limits: dict[str, int]) -> None:
+    give("ivan", 20)
+    first, second = gift("ivan"), gift("ivan")
+    for n in range(3):
+        for _ in range(3):
+            guess(gifts_of(f"mallory-{n}"))
+
+    answers = [
+        redeems("judy", first.code),
+        redeems("kate", second.code, "ABCDEFGHJK", "ABCDEFGHJL"),
+    ]
+
+    assert answers == [[200], [429, 429, 200]]
+
+
+def test_a_guesser_at_a_stopped_address_is_stopped_by_own_misses(limits: dict[str, int]) -> None:
+    give("ivan", 10)
+    made = gift("ivan")
+    for n in range(6):
+        guess(gifts_of(f"user-{n}"))
+
+    answers = redeems("mallory", made.code, "ABCDEFGHJK", "ABCDEFGHJL", "ABCDEFGHJM")
+
+    assert answers == [429, 429, 429, 429]
+
+
+def short_codes_under_attack() -> None:
+    for n in range(7):
+        miss(f"192.0.2.{n}", "ABCDEF", now=datetime.now(UTC))
+
+
+def test_an_attack_on_short_codes_does_not_stop_who_has_one(
+    limits: dict[str, int], imported: GiftCode
+) -> None:
+    short_codes_under_attack()
+
+    assert redeems("judy", imported.code) == [200]
+
+
+def test_under_attack_an_account_has_one_wrong_short_code_a_day(
+    limits: dict[str, int], imported: GiftCode
+) -> None:
+    short_codes_under_attack()
+
+    answers = redeems("mallory", imported.code, "ABCDEG")
+    row = GiftMisses.objects.get(pk="user:mallory")
+    GiftMisses.objects.filter(pk=row.pk).update(since=row.since - timedelta(hours=23))
+    later = redeems("mallory", imported.code)
+    GiftMisses.objects.filter(pk=row.pk).update(since=row.since - timedelta(hours=25))
+
+    assert (answers, later) == ([429, 429], [429])
+    assert redeems("mallory", imported.code) == [200]
+
+
+@pytest.mark.parametrize("code", ["RVZ5JG", None])
+def test_a_look_up_with_a_token_counts_as_the_accounts(
+    limits: dict[str, int], imported: GiftCode, stranger: Caller, code: str | None
+) -> None:
+    give("ivan", 10)
+    wanted = code or gift("ivan").code
+    short_codes_under_attack()
+    for _ in range(6):
+        stranger.get("ABCDEFGHJK")
+
+    answers = [caller.get(wanted).status_code for caller in (stranger, gifts_of("judy"))]
+
+    assert answers == [429, 200]
+
+
+def test_a_look_up_with_a_broken_token_is_a_strangers(imported: GiftCode) -> None:
+    broken = Caller({"Authorization": "Bearer broken"}, prefix="/api/v1/gifts/")
+
+    assert broken.get(imported.code).status_code == 200
 
 
 def test_nobody_stops_the_people_with_codes_of_12_characters(limits: dict[str, int]) -> None:

@@ -68,7 +68,7 @@ class LogInForm(AuthenticationForm):  # type: ignore[misc]
 
 
 class Client(NamedTuple):
-    """The username and the IP address (for IPv6: the /64 network) of a log-in."""
+    """The username and the IP address (for IPv6: the /56 network) of a log-in."""
 
     name: str
     address: str
