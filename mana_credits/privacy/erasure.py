@@ -239,7 +239,9 @@ def _strip_staff(person: Person) -> Counter[str]:
     """Blank the texts of operators' acts about the person. Their actor, action and time stay."""
     asked = AdjustmentRequest.objects.filter(user_id=person.id)
     wanted = ActRequest.objects.filter(user_id=person.id)
-    acts = StaffAction.objects.filter(Q(user_id=person.id) | Q(note__contains=person.id))
+    # A search is kept with what was searched for.
+    searched = Q(action="searched_accounts", note__in=person.addresses)
+    acts = StaffAction.objects.filter(Q(user_id=person.id) | Q(note__contains=person.id) | searched)
     return Counter(
         {
             "pending adjustments": asked.filter(status="pending").delete()[0],
