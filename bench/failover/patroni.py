@@ -100,6 +100,8 @@ class Member(Node):
                 ],
                 "authentication": {"superuser": user, "replication": replication, "rewind": user},
                 "parameters": {"unix_socket_directories": str(self.folder)},
+                # Else a new copy first waits for a checkpoint, which is spread over minutes.
+                "basebackup": {"checkpoint": "fast"},
                 "remove_data_directory_on_rewind_failure": True,
                 "remove_data_directory_on_diverged_timelines": True,
             },
