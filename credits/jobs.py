@@ -8,7 +8,7 @@ import structlog
 from django.conf import settings
 
 from credits.due_rows import SKIPPED
-from credits.ledger import key_retention, ledger_checks, reservations
+from credits.ledger import anchors, key_retention, ledger_checks, reservations
 from credits.ledger.books import BooksDoNotClose
 from credits.outbox import outbox
 from credits.reporting import daily_totals
@@ -34,6 +34,19 @@ def renew_subscriptions(now: datetime) -> Iterator[str]:
 def deliver_outbox(now: datetime) -> Iterator[str]:
     """Deliver the due outbox messages to mana-notify."""
     return outbox.deliver_due(now=now)
+
+
+def make_anchors(now: datetime) -> Iterator[str]:
+    """Write the anchors of the days that are over. Their digests go into the log, too."""
+    for anchor in anchors.make_due(now=now):
+        logger.info(
+            "anchor",
+            day=anchor.day.isoformat(),
+            count=anchor.count,
+            sum=f"{anchor.sum:f}",
+            digest=anchor.hex,
+        )
+        yield "made"
 
 
 def check_ledger(now: datetime) -> Iterator[str]:
@@ -83,6 +96,8 @@ JOBS = (
     ),
     Job("deliver_outbox", deliver_outbox, every=timedelta(seconds=10), next_due=outbox.next_due),
     Job("sum_days", sum_days, every=timedelta(minutes=5)),
+    # Two hours after the day's end: a transaction that was begun before it is over by then.
+    Job("make_anchors", make_anchors, at_hour=2),
     Job("check_ledger", check_ledger, at_hour=3),
     Job("clean_up_outbox", clean_up_outbox, at_hour=4),
     Job("clean_up_keys", clean_up_keys, at_hour=4),

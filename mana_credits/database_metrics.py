@@ -16,6 +16,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from credits import bounded_connection, worker
+from credits.ledger import anchors
 from credits.models import Balance, JobRun, OutboxMessage, PostponedRow, Reservation
 from webhooks.models import StripeEvent
 
@@ -43,7 +44,7 @@ class StateCollector(Collector):
         """Yield every gauge, or nothing while the database is unavailable."""
         try:
             with bounded_connection.within(SCRAPE_SECONDS):
-                gauges = [*self._stocks(), *_reservations(), *_waiting(), *_jobs()]
+                gauges = [*self._stocks(), *_reservations(), *_waiting(), *_jobs(), *_anchor()]
         except DatabaseError:
             return
         yield from gauges
@@ -120,6 +121,17 @@ def _jobs() -> Iterator[GaugeMetricFamily]:
     yield from _job_runs()
     yield _due()
     yield _postponed()
+
+
+def _anchor() -> Iterator[GaugeMetricFamily]:
+    """Yield the newest anchor. Its digest is a label, so that Prometheus keeps one for each day."""
+    users = gauge("anchor_users", "Users in the newest anchor of the ledger.", "day", "digest")
+    total = gauge("anchor_credits", "Sum of all balances in the newest anchor.", "day", "digest")
+    if anchor := anchors.newest():
+        labels = [anchor.day.isoformat(), anchor.hex]
+        users.add_metric(labels, anchor.count)
+        total.add_metric(labels, float(anchor.sum))
+    yield from (users, total)
 
 
 def _due() -> GaugeMetricFamily:

@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 
 from credits.api import pages as credits_pages
 from credits.api import sync_urls
+from credits.api.anchor_views import AnchorViewSet
 from gifts import pages as gifts_pages
 from mana_credits import probes
 from mana_credits.api import errors, schema
@@ -18,6 +19,7 @@ urlpatterns = [
         PersonViewSet.as_view({"get": "balance", "delete": "erase"}),
     ),
     path("api/v1/internal/", include("internal_api.urls")),
+    path("api/v1/anchors", AnchorViewSet.as_view({"get": "anchors"})),
     path("api/v1/credits/", include("credits.api.urls")),
     path("api/v1/sync/", include(sync_urls.user_patterns)),
     path("api/v1/admin/sync/", include(sync_urls.admin_patterns)),

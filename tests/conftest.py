@@ -64,7 +64,11 @@ def discrepancies() -> list[str]:
     return [f"{one.user_id}: {one.sentence} ({one.rule})" for one in found]
 
 
-APPEND_ONLY = ("transactions", "staff_actions")
+APPEND_ONLY = [
+    (name, f"{name}_are_{rule}")
+    for name in ("transactions", "staff_actions")
+    for rule in ("append_only", "never_truncated")
+]
 
 
 @pytest.fixture(scope="session")
@@ -95,13 +99,12 @@ def committed(transactional_db: None) -> Iterator[None]:
     yield
     emptied = "".join(f"DELETE FROM {name};" for name in _emptied_tables())
     with transaction.atomic(), connection.cursor() as cursor:
-        for name in APPEND_ONLY:
-            cursor.execute(f"ALTER TABLE credits.{name} DISABLE TRIGGER USER")
+        for name, trigger in APPEND_ONLY:
+            cursor.execute(f"ALTER TABLE credits.{name} DISABLE TRIGGER {trigger}")
         # Triggers of foreign keys are off. With small tables, this is faster than TRUNCATE.
         cursor.execute(f"SET LOCAL session_replication_role = replica; {emptied}")
-        for name in APPEND_ONLY:
-            for trigger in (f"{name}_are_append_only", f"{name}_are_never_truncated"):
-                cursor.execute(f"ALTER TABLE credits.{name} ENABLE ALWAYS TRIGGER {trigger}")
+        for name, trigger in APPEND_ONLY:
+            cursor.execute(f"ALTER TABLE credits.{name} ENABLE ALWAYS TRIGGER {trigger}")
 
 
 def _emptied_tables() -> list[str]:

@@ -18,7 +18,8 @@ SOURCES = """
                coalesce(c.posted, 0) AS checked_posted,
                coalesce(c.total_earned, 0) AS checked_earned,
                coalesce(c.total_spent, 0) AS checked_spent,
-               coalesce(c.used, 0) AS checked_used, coalesce(c.usages, 0) AS checked_usages
+               coalesce(c.used, 0) AS checked_used, coalesce(c.usages, 0) AS checked_usages,
+               c.digest AS checked_digest
         FROM (SELECT DISTINCT unnest(%(users)s::text[]) AS user_id) u
         CROSS JOIN LATERAL (
             SELECT * FROM credits.balances WHERE user_id = u.user_id OFFSET 0
@@ -48,12 +49,17 @@ SOURCES = """
                               number, operation)
                    ) FILTER (
                        WHERE operation <> ALL (ARRAY(SELECT key FROM credits.operations))
-                   ) AS unpriced
+                   ) AS unpriced,
+                   min(number) FILTER (
+                       WHERE NOT credits.transaction_fits(
+                           entry, previous_digest, a.chain_id, a.chain_salt)
+                   ) AS misfit
             FROM (
-                SELECT number, type, amount, spent_change, balance_before, operation,
+                SELECT number, type, amount, spent_change, balance_before, operation, t AS entry,
                        lag(number, 1, a.checked) OVER w AS previous_number,
-                       lag(balance_after, 1, a.checked_posted) OVER w AS previous_after
-                FROM credits.transactions
+                       lag(balance_after, 1, a.checked_posted) OVER w AS previous_after,
+                       lag(digest, 1, a.checked_digest) OVER w AS previous_digest
+                FROM credits.transactions t
                 WHERE user_id = a.user_id AND number > a.checked
                 WINDOW w AS (ORDER BY number)
             ) chain
@@ -91,6 +97,10 @@ RULES = {
     """,
     "the chain of transactions has no gap": """
         SELECT w.user_id, b.sentence FROM walks w CROSS JOIN unnest(w.breaks) AS b(sentence)
+    """,
+    "every transaction is what its digest says": """
+        SELECT user_id, format('transaction %%s is the first that does not fit its digest', misfit)
+        FROM walks WHERE misfit IS NOT NULL
     """,
     "the balance counts its transactions": """
         SELECT user_id, format('the last transaction is %%s, the balance has %%s',

@@ -38,9 +38,11 @@ _MARKED = """
     marked AS (
         INSERT INTO credits.checked_balances AS c (
             user_id, version, last_number, posted, held, total_earned, total_spent, used, usages,
-            full_check
+            digest, full_check
         )
         SELECT user_id, version, last_number, posted, held, total_earned, total_spent, used, usages,
+               (SELECT digest FROM credits.transactions t
+                WHERE t.user_id = w.user_id AND t.number = w.last_number),
                %(full_check)s::bigint
         FROM walks w
         WHERE NOT EXISTS (SELECT FROM found f WHERE f.user_id = w.user_id)
@@ -51,7 +53,7 @@ _MARKED = """
             version = excluded.version, last_number = excluded.last_number,
             posted = excluded.posted, held = excluded.held,
             total_earned = excluded.total_earned, total_spent = excluded.total_spent,
-            used = excluded.used, usages = excluded.usages,
+            used = excluded.used, usages = excluded.usages, digest = excluded.digest,
             full_check = coalesce(excluded.full_check, c.full_check)
     ),
     unmarked AS (

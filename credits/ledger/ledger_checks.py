@@ -2,8 +2,9 @@
 
 A full check reads every transaction. A check of changes reads only the transactions after each
 user's last verified one, so it does not detect a change of an older transaction. For that, a full
-check is due every week. Both mark each user without a discrepancy in `credits.checked_balances`. An
-interrupted full check skips the users that it has marked when it is resumed.
+check is due every week. Both mark each user without a discrepancy in `credits.checked_balances`,
+and both compare the ledger with its newest anchors. An interrupted full check skips the users that
+it has marked when it is resumed.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from typing import Any
 from django.db.models import F
 from django.db.models.functions import Greatest, Now
 
-from credits.ledger import books
+from credits.ledger import anchors, books
 from credits.ledger.books import Discrepancy
 from credits.ledger.db_functions import server_cursor
 from credits.models import LedgerCheck
@@ -25,6 +26,8 @@ TOLERANCE = timedelta(hours=12)
 USERS_PER_BATCH = 1_000
 # A batch is one statement. The limit keeps its duration within seconds.
 ENTRIES_PER_BATCH = 100_000
+# The newest anchor proves all history up to its day. The others say from which day on it differs.
+ANCHORS_OF_A_FULL_CHECK = 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,8 @@ def check(scope: Scope, *, batch_size: int = USERS_PER_BATCH) -> Iterator[Batch]
         )
         wrong += len(found)
         yield Batch(len(users), entries, found)
-    found = books.orphans()
+    newest = anchors.claims(last=1 if scope.changes else ANCHORS_OF_A_FULL_CHECK)
+    found = [*books.orphans(), *anchors.check(newest)]
     wrong += len(found)
     if marks:
         _finish(scope, wrong)

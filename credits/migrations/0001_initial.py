@@ -4,6 +4,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import credits.ids
+import django.contrib.postgres.functions
 import django.contrib.postgres.indexes
 import django.db.models.deletion
 import django.db.models.expressions
@@ -98,6 +99,21 @@ class Migration(migrations.Migration):
         migrations.RunSQL("CREATE SCHEMA credits", "DROP SCHEMA credits CASCADE"),
         migrations.RunSQL("CREATE SEQUENCE credits.purchase_numbers", migrations.RunSQL.noop),
         migrations.CreateModel(
+            name='Anchor',
+            fields=[
+                ('number', models.BigAutoField(primary_key=True, serialize=False)),
+                ('day', models.DateField(unique=True)),
+                ('count', models.BigIntegerField()),
+                ('sum', models.DecimalField(db_default=0, decimal_places=4, max_digits=20)),
+                ('digest', models.BinaryField()),
+                ('created_at', models.DateTimeField()),
+            ],
+            options={
+                'db_table': '"credits"."anchors"',
+                'constraints': [models.CheckConstraint(condition=models.Q(('created_at__date__gt', models.F('day'))), name='anchor_is_made_after_its_day'), models.CheckConstraint(condition=models.Q(('count__gte', 0)), name='anchor_count_not_negative')],
+            },
+        ),
+        migrations.CreateModel(
             name='CheckedBalance',
             fields=[
                 ('user_id', models.CharField(max_length=255, primary_key=True, serialize=False)),
@@ -109,6 +125,7 @@ class Migration(migrations.Migration):
                 ('total_spent', models.DecimalField(decimal_places=4, max_digits=15)),
                 ('used', models.DecimalField(decimal_places=4, max_digits=24)),
                 ('usages', models.BigIntegerField()),
+                ('digest', models.BinaryField(null=True)),
                 ('full_check', models.BigIntegerField(null=True)),
             ],
             options={
@@ -138,9 +155,12 @@ class Migration(migrations.Migration):
                 ('version', models.BigIntegerField(db_default=0)),
                 ('created_at', models.DateTimeField()),
                 ('updated_at', models.DateTimeField()),
+                ('chain_id', models.UUIDField(db_default=django.contrib.postgres.functions.RandomUUID())),
+                ('chain_salt', models.UUIDField(db_default=django.contrib.postgres.functions.RandomUUID(), null=True)),
             ],
             options={
                 'db_table': '"credits"."balances"',
+                'indexes': [models.Index(fields=['chain_id'], name='balance_by_chain_idx')],
                 'constraints': [models.CheckConstraint(condition=models.Q(('user_id', ''), _negated=True), name='balance_user_id_not_empty'), models.CheckConstraint(condition=models.Q(('held__gte', 0)), name='balance_held_not_negative'), models.CheckConstraint(condition=models.Q(('total_earned__gte', 0)), name='balance_earned_not_negative'), models.CheckConstraint(condition=models.Q(('total_spent__gte', 0)), name='balance_spent_not_negative'), models.CheckConstraint(condition=models.Q(('posted', django.db.models.expressions.CombinedExpression(models.F('total_earned'), '-', models.F('total_spent')))), name='balance_posted_is_earned_minus_spent'), models.CheckConstraint(condition=models.Q(('last_number__gte', 0)), name='balance_number_not_negative')],
             },
         ),
@@ -410,6 +430,10 @@ class Migration(migrations.Migration):
                 ('idempotency_key', models.CharField(max_length=255, null=True)),
                 ('cause', models.CharField(max_length=400, null=True)),
                 ('created_at', models.DateTimeField()),
+                ('recorded_at', models.DateTimeField(null=True)),
+                ('digest', models.BinaryField()),
+                ('erased_digest', models.BinaryField(null=True)),
+                ('attribution_digest', models.BinaryField(null=True)),
                 ('related', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, to='credits.transaction')),
             ],
             options={
@@ -803,6 +827,13 @@ class Migration(migrations.Migration):
             "credits.ledger",
             "storage",
             "keys",
+            "is_impersonal",
+            "is_without_texts",
+            "texts_digest",
+            "transaction_digest",
+            "attribution_digest",
+            "transaction_fits",
+            "chain_transaction",
             "refuse_change_of_history",
             "refuse_change_of_audit",
             "price",

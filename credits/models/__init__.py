@@ -1,5 +1,6 @@
 """The tables of the schema `credits`: fields and named constraints, no behaviour."""
 
+from credits.models.anchors import Anchor
 from credits.models.audit import ActRequest, AdjustmentRequest, StaffAction
 from credits.models.balances import Balance
 from credits.models.catalogue import Operation, OperationPrice
@@ -20,6 +21,7 @@ from credits.models.usage import UsageStat
 __all__ = [
     "ActRequest",
     "AdjustmentRequest",
+    "Anchor",
     "Balance",
     "CheckedBalance",
     "DailyRevenue",

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models import F, Q
 
@@ -14,6 +15,8 @@ class Balance(models.Model):
     `posted` is the sum of the user's transactions, `held` the sum of their open reservations.
     `posted - held` is available. `last_number` is the number of the newest transaction, and
     therefore the number of transactions. `version` is incremented by every change of the row.
+    `chain_id` identifies the chain of the user's digests and survives an erasure. `chain_salt` is
+    part of the digests of texts; an erasure deletes it.
     """
 
     user_id = user_id_field(primary_key=True)
@@ -25,9 +28,13 @@ class Balance(models.Model):
     version = models.BigIntegerField(db_default=0)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
+    chain_id = models.UUIDField(db_default=RandomUUID())
+    chain_salt = models.UUIDField(null=True, db_default=RandomUUID())
 
     class Meta:
         db_table = '"credits"."balances"'
+        # Not unique: unique keys begin with the user. Anchors read the balances in this order.
+        indexes = (models.Index(name="balance_by_chain_idx", fields=["chain_id"]),)
         constraints = (
             models.CheckConstraint(name="balance_user_id_not_empty", condition=~Q(user_id="")),
             models.CheckConstraint(name="balance_held_not_negative", condition=Q(held__gte=0)),

@@ -8,10 +8,11 @@ from credits.models.fields import amount_field, user_id_field
 class CheckedBalance(models.Model):
     """A user's balance as the last check without a discrepancy verified it.
 
-    The next check of changes starts after transaction `last_number`. `used` and `usages` are the
-    sum and number of all usages up to that transaction. `full_check` is the id of the last full
-    check that found no discrepancy. A user with a discrepancy has no row. This is derived data:
-    after a row is deleted, the next check reads all of that user's transactions.
+    The next check of changes starts after transaction `last_number`, whose digest is `digest`.
+    `used` and `usages` are the sum and number of all usages up to that transaction. `full_check` is
+    the id of the last full check that found no discrepancy. A user with a discrepancy has no row.
+    This is derived data: after a row is deleted, the next check reads all of that user's
+    transactions.
     """
 
     user_id = user_id_field(primary_key=True)
@@ -23,6 +24,7 @@ class CheckedBalance(models.Model):
     total_spent = amount_field()
     used = models.DecimalField(max_digits=24, decimal_places=4)
     usages = models.BigIntegerField()
+    digest = models.BinaryField(null=True)
     full_check = models.BigIntegerField(null=True)
 
     class Meta:

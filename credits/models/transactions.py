@@ -23,6 +23,11 @@ class Transaction(models.Model):
     identifies what the movement follows from (`grant:…`, `reservation:…`); a cause moves a user's
     credits once. `related` is the transaction that this one refunds or reverses. A spend by
     operation records its price at that time: `unit_cost` for one item or batch, and `quantity`.
+
+    The database writes `digest`, the SHA-256 of the row and of the user's previous digest
+    (docs/decisions/0090-the-chain-of-digests.md). `recorded_at` is the time of the INSERT if that
+    is more than an hour after `created_at`. `erased_digest` is the digest of the texts that an
+    erasure removed, `attribution_digest` that of an operation assigned to an old usage later.
     """
 
     class Type(models.TextChoices):
@@ -60,6 +65,10 @@ class Transaction(models.Model):
         "self", on_delete=models.PROTECT, null=True, db_index=False, db_constraint=False
     )
     created_at = models.DateTimeField()
+    recorded_at = models.DateTimeField(null=True)
+    digest = models.BinaryField()
+    erased_digest = models.BinaryField(null=True)
+    attribution_digest = models.BinaryField(null=True)
 
     class Meta:
         db_table = '"credits"."transactions"'

@@ -34,6 +34,7 @@ SPECTACULAR: dict[str, Any] = {
         {"name": "admin", "description": "Anybody's Cloud Sync, for users who are admins."},
         {"name": "internal", "description": "Any user's credits, for other services."},
         {"name": "webhooks", "description": "What Stripe calls."},
+        {"name": "anchors", "description": "Proofs that history was not rewritten."},
         {"name": "monitoring", "description": "Whether the service is alive and ready."},
     ],
     "SCHEMA_PATH_PREFIX": "/api/v1",

@@ -135,7 +135,10 @@ def erasing(
             stripped.update((yield from _move_history(person)))
         if not had_balance:
             Balance.objects.filter(pk=person.id, version=0).delete()
-        stripped["balances"] = Balance.objects.filter(pk=person.id).update(user_id=person.pseudonym)
+        # Without the salt the digests of texts that are gone tell nothing.
+        stripped["balances"] = Balance.objects.filter(pk=person.id).update(
+            user_id=person.pseudonym, chain_salt=None
+        )
     return Erased(person.pseudonym, +stripped)
 
 
@@ -241,7 +244,9 @@ def _strip_staff(person: Person) -> Counter[str]:
     """Blank the texts of operators' acts about the person. Their actor, action and time stay."""
     asked = AdjustmentRequest.objects.filter(user_id=person.id)
     wanted = ActRequest.objects.filter(user_id=person.id)
-    acts = StaffAction.objects.filter(Q(user_id=person.id) | Q(note__contains=person.id))
+    # A search is kept with what was searched for.
+    searched = Q(action="searched_accounts", note__in=person.addresses)
+    acts = StaffAction.objects.filter(Q(user_id=person.id) | Q(note__contains=person.id) | searched)
     return Counter(
         {
             "pending adjustments": asked.filter(status="pending").delete()[0],

@@ -4,9 +4,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django.contrib.auth.models import Group, User
+from django.db.models import QuerySet
 from django.test import Client
 
 from credits import roles
+from credits.models import StaffAction
+from mana_credits.back_office.acts import looks
 from mana_credits.back_office.acts.audit import Operator, Why
 
 ROLES = {
@@ -33,6 +36,11 @@ def browser(name: str) -> Client:
         User.objects.get(username=name), backend="django.contrib.auth.backends.ModelBackend"
     )
     return client
+
+
+def acts() -> QuerySet[StaffAction]:
+    """Return what operators did, without what they only looked at."""
+    return StaffAction.objects.exclude(action__in=looks.ACTIONS)
 
 
 def form(key: UUID | None = None, **fields: Any) -> dict[str, Any]:

@@ -12,14 +12,14 @@ from django.test import Client
 from credits.amounts import InvalidAmount
 from credits.ledger import ledger
 from credits.ledger.posting import ExceedsOriginal, Memo, Origin, UserUnknown
-from credits.models import AdjustmentRequest, StaffAction, Transaction
+from credits.models import AdjustmentRequest, Transaction
 from mana_credits.back_office.acts import balance_adjustments
 from mana_credits.back_office.acts.act_requests import RequestDecided
 from mana_credits.back_office.acts.audit import AlreadyDone, NoteMissing, NotPermitted, Why
 from mana_credits.back_office.acts.balance_adjustments import AlreadyReversed, ReasonUnknown
 from mana_credits.back_office.acts.second_person import OwnRequest
 from tests.api import at_once
-from tests.back_office.operators import browser, form, operator
+from tests.back_office.operators import acts, browser, form, operator
 from tests.factories import give, hold, spend
 
 pytestmark = pytest.mark.django_db
@@ -59,7 +59,7 @@ def test_a_preview_says_what_it_comes_to_and_moves_nothing(sam: Client) -> None:
     assert "<strong>12.5</strong>" in page
     assert "Post +2.5 credits" in page
     assert available() == 10
-    assert not StaffAction.objects.exists()
+    assert not acts().exists()
 
 
 def test_a_confirmed_adjustment_is_posted_and_on_record(sam: Client) -> None:
@@ -68,7 +68,7 @@ def test_a_confirmed_adjustment_is_posted_and_on_record(sam: Client) -> None:
     answer = sam.post(ADJUST, wanted("-2.5", ticket="SUP-1"), HTTP_X_REQUEST_ID="req-1")
 
     entry = Transaction.objects.get(type="adjustment")
-    record = StaffAction.objects.get()
+    record = acts().get()
     assert (answer.status_code, answer["Location"]) == (302, "/admin/account/?user=alice")
     assert (entry.amount, entry.balance_after, entry.actor) == (
         Decimal("-2.5"),
@@ -99,7 +99,7 @@ def test_the_same_form_sent_twice_posts_once(sam: Client) -> None:
 
     assert [answer.status_code for answer in answers] == [302, 302]
     assert available() == 15
-    assert StaffAction.objects.count() == 1
+    assert acts().count() == 1
 
 
 @pytest.mark.usefixtures("committed")
@@ -117,7 +117,7 @@ def test_the_same_form_sent_at_once_posts_once() -> None:
 
     assert {answer.status_code for answer in answers} == {302}
     assert available() == 15
-    assert StaffAction.objects.count() == 1
+    assert acts().count() == 1
 
 
 @pytest.mark.parametrize("amount", ["100.0001", "-100.0001", "5000"])
@@ -195,7 +195,7 @@ def test_bad_input_is_named_and_moves_nothing(
     assert answer.status_code == 200
     assert words in answer.content.decode()
     assert available() == 10
-    assert not StaffAction.objects.exists()
+    assert not acts().exists()
 
 
 def test_the_domain_refuses_by_itself() -> None:
@@ -214,7 +214,7 @@ def test_the_domain_refuses_by_itself() -> None:
             operator("sam"), "nobody", Decimal(1), why=WHY, key=uuid4(), now=datetime.now(UTC)
         )
 
-    assert not StaffAction.objects.exists()
+    assert not acts().exists()
     assert not Transaction.objects.filter(type="adjustment").exists()
 
 
@@ -230,7 +230,7 @@ def test_a_colleague_approves(fiona: Client) -> None:
     assert "<strong>510</strong>" in page
     assert (asked.status, asked.decided_by, asked.transaction) == ("approved", "fiona", entry)
     assert (available(), entry.actor) == (510, "operator:fiona")
-    assert StaffAction.objects.get(operator="fiona").after == {
+    assert acts().get(operator="fiona").after == {
         "amount": "500.0000",
         "available": "510.0000",
     }
@@ -246,7 +246,7 @@ def test_a_colleague_rejects_and_says_why(fiona: Client) -> None:
     asked.refresh_from_db()
     assert NoteMissing.message in silent.content.decode()
     assert (asked.status, asked.transaction, available()) == ("rejected", None, 10)
-    assert StaffAction.objects.get(operator="fiona").note == "Too much"
+    assert acts().get(operator="fiona").note == "Too much"
 
 
 def test_nobody_decides_about_their_own(fiona: Client) -> None:
@@ -333,7 +333,7 @@ def test_a_reversal_is_linked_and_happens_once(fiona: Client) -> None:
     assert AlreadyReversed.message in again.content.decode()
     assert ("/reverse/" in before, "/reverse/" in after) == (True, False)
     assert f"/admin/transaction/{entry.pk}/" in after
-    assert StaffAction.objects.get().subject == f"transaction:{usage.pk}"
+    assert acts().get().subject == f"transaction:{usage.pk}"
 
 
 def test_what_was_given_back_in_part_is_not_reversed(fiona: Client) -> None:
@@ -346,7 +346,7 @@ def test_what_was_given_back_in_part_is_not_reversed(fiona: Client) -> None:
 
     assert ExceedsOriginal.message in answer.content.decode()
     assert available() == 7
-    assert not StaffAction.objects.exists()
+    assert not acts().exists()
 
 
 def test_support_reverses_nothing(sam: Client) -> None:
@@ -379,7 +379,7 @@ def test_audit_records_cannot_be_changed(verb: str) -> None:
     ):
         cursor.execute(verb)
 
-    assert StaffAction.objects.get().note == WHY.note
+    assert acts().get().note == WHY.note
 
 
 def test_a_form_acts_once_by_its_key() -> None:

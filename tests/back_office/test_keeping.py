@@ -10,14 +10,14 @@ from uuid import UUID, uuid4
 import pytest
 
 from credits.ledger import ledger
-from credits.models import OutboxMessage, StaffAction
+from credits.models import OutboxMessage
 from credits.outbox import outbox
 from credits.sync import cloud_sync
 from mana_credits.back_office.acts import event_retries as events_operating
 from mana_credits.back_office.acts import interventions
 from mana_credits.back_office.acts.audit import AlreadyDone, NoteMissing, Why
 from mana_credits.back_office.acts.event_retries import EventNotWaiting
-from tests.back_office.operators import WHY, browser, form, operator
+from tests.back_office.operators import WHY, acts, browser, form, operator
 from tests.credits.test_returns import paid
 from tests.factories import give, hold, subscribe
 from webhooks.models import StripeEvent
@@ -101,7 +101,7 @@ def test_everybody_looks_and_only_who_may_acts(act: str, name: str) -> None:
     assert asked.status_code == (200 if name in may else 403)
     assert sent.status_code == (302 if name in may else 403)
     assert happened() == (name in may)
-    assert StaffAction.objects.count() == (name in may)
+    assert acts().count() == (name in may)
 
 
 @pytest.mark.parametrize("act", ACTS)
@@ -116,7 +116,7 @@ def test_a_form_acts_once_and_is_on_record(act: str) -> None:
     assert [answer.redirect_chain[-1] for answer in answers] == [(page, 302), (page, 302)]
     assert "it took effect once" in answers[1].content.decode()
     assert "Wrote to us" in answers[1].content.decode()
-    assert StaffAction.objects.get().operator == "fiona"
+    assert acts().get().operator == "fiona"
 
 
 @pytest.mark.parametrize("act", ACTS)
@@ -128,7 +128,7 @@ def test_nothing_happens_without_a_note(act: str) -> None:
 
     assert answer.status_code == 200
     assert not happened()
-    assert not StaffAction.objects.exists()
+    assert not acts().exists()
 
 
 def test_the_domain_wants_words_and_each_key_once() -> None:
@@ -156,7 +156,7 @@ def test_an_act_on_an_object_in_the_requested_state_is_refused_and_not_recorded(
     assert "The object is already in the requested state" in again.content.decode()
     assert happened()
     assert address not in fiona.get(page).content.decode()
-    assert StaffAction.objects.count() == 1
+    assert acts().count() == 1
 
 
 def test_an_event_that_fails_again_says_so_and_keeps_its_traceback() -> None:
@@ -169,7 +169,7 @@ def test_an_event_that_fails_again_says_so_and_keeps_its_traceback() -> None:
     assert "ZeroDivisionError: still" in answer
     found = StripeEvent.objects.get()
     assert (found.attempts, found.processed_at) == (2, None)
-    assert StaffAction.objects.get().before == {"attempts": 1}
+    assert acts().get().before == {"attempts": 1}
 
 
 def test_an_event_that_was_processed_is_not_processed_again() -> None:
@@ -178,7 +178,7 @@ def test_an_event_that_was_processed_is_not_processed_again() -> None:
     with pytest.raises(EventNotWaiting):
         events_operating.process_event(operator("ada"), "evt_1", why=WHY, key=uuid4(), now=NOW)
 
-    assert not StaffAction.objects.exists()
+    assert not acts().exists()
 
 
 def test_an_events_payload_is_printed_for_reading() -> None:

@@ -11,11 +11,11 @@ import pytest
 from credits import catalogue
 from credits.ledger import ledger
 from credits.ledger.posting import Memo, Origin, Posting, Priced
-from credits.models import Operation, OperationPrice, Package, PackageChange, Purchase, StaffAction
+from credits.models import Operation, OperationPrice, Package, PackageChange, Purchase
 from credits.payments import purchases
 from credits.payments.packages import Offer, PackageUnknown
 from mana_credits.back_office.acts import catalogue_changes
-from tests.back_office.operators import WHY, browser, form, operator
+from tests.back_office.operators import WHY, acts, browser, form, operator
 from tests.credits.test_returns import payment, started
 from tests.factories import give, package
 
@@ -100,7 +100,7 @@ def test_everybody_looks_and_finance_decides(make: Callable[[], Given], name: st
     assert looked.status_code == 200
     assert sent.status_code == (302 if may else 403)
     assert happened() == may
-    assert StaffAction.objects.count() == may
+    assert acts().count() == may
 
 
 @pytest.mark.parametrize("make", ACTS)
@@ -112,7 +112,7 @@ def test_a_decision_is_made_once_and_is_on_record(make: Callable[[], Given]) -> 
 
     assert happened()
     assert answers[1].redirect_chain == [(page, 302)]
-    assert StaffAction.objects.get().note == "Wrote to us"
+    assert acts().get().note == "Wrote to us"
 
 
 def test_an_operation_off_offer_is_refused_until_it_has_a_price_again() -> None:
@@ -128,7 +128,7 @@ def test_an_operation_off_offer_is_refused_until_it_has_a_price_again() -> None:
 
     assert use(key).transaction.amount == -2
     assert ("Offer again" in while_off, "Take off offer" in while_off) == (True, False)
-    recorded = [(act.before["active"], act.after["active"]) for act in StaffAction.objects.all()]
+    recorded = [(act.before["active"], act.after["active"]) for act in acts()]
     assert sorted(recorded) == [(False, True), (True, False)]
 
 
@@ -172,7 +172,7 @@ def test_a_package_that_is_not_there_is_not_changed() -> None:
             operator("fiona"), uuid4(), offer, why=WHY, key=uuid4(), now=NOW
         )
 
-    assert not StaffAction.objects.exists()
+    assert not acts().exists()
 
 
 def test_a_package_that_cannot_be_offered_is_refused() -> None:
@@ -182,4 +182,4 @@ def test_a_package_that_cannot_be_offered_is_refused() -> None:
 
     assert answer.status_code == 200
     assert not Package.objects.exists()
-    assert not StaffAction.objects.exists()
+    assert not acts().exists()

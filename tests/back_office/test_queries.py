@@ -79,7 +79,7 @@ def event(user_id: str) -> None:
 # for the permissions, one for the rows, three to write the session; the audit's filters one each,
 # the approvals one for what waits.
 LISTS: dict[str, tuple[Callable[[str], object], int]] = {
-    "adjustments": (asked, 9),
+    "adjustments": (asked, 11),
     "credits/operation": (operation, 8),
     "credits/outboxmessage": (lambda user_id: outbox.tell(user_id, {}, key=user_id, now=NOW), 8),
     "credits/package": (lambda user_id: package(name=user_id), 8),

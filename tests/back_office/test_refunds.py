@@ -10,7 +10,7 @@ import pytest
 
 from credits.errors import DomainError
 from credits.ledger import ledger
-from credits.models import MoneyBack, Purchase, StaffAction
+from credits.models import MoneyBack, Purchase
 from credits.payments import money_back
 from credits.payments.refund_requests import ExceedsPurchase
 from credits.payments.stripe_api import PaymentUnavailable, RefusedByStripe
@@ -19,7 +19,7 @@ from mana_credits.back_office.acts import interventions
 from mana_credits.back_office.acts.audit import AlreadyDone, NoteMissing, NotPermitted, Why
 from mana_credits.back_office.acts.interventions import RefundNotRequested, RefundReasonUnknown
 from tests.api import at_once
-from tests.back_office.operators import WHY, browser, form, operator
+from tests.back_office.operators import WHY, acts, browser, form, operator
 from tests.credits.test_returns import paid
 from tests.factories import spend
 from webhooks.models import StripeEvent
@@ -74,7 +74,7 @@ def test_finance_refunds_a_part_and_the_credits_follow(stripe_says: Any) -> None
     assert answer.redirect_chain == [(page_of(purchase), 302)]
     assert "1.25 € refunded; 250 credits clawed back." in answer.content.decode()
     assert available(purchase) == 750
-    action = StaffAction.objects.get()
+    action = acts().get()
     assert (action.operator, action.action) == ("fiona", "credits.refund_purchase")
     assert (action.subject, action.user_id) == (f"purchase:{purchase.pk}", purchase.user_id)
     assert action.after == {"requested_cents": 125}
@@ -207,7 +207,7 @@ def test_what_stripe_refuses_leaves_no_refund_and_a_word_in_the_trail() -> None:
 
     assert not MoneyBack.objects.exists()
     assert available(purchase) == 500
-    assert [one.after for one in StaffAction.objects.order_by("pk")] == [
+    assert [one.after for one in acts().order_by("pk")] == [
         {"requested_cents": 499},
         {"refused_by_stripe": "Stripe rejected the request", "cents": 499},
     ]
@@ -232,7 +232,7 @@ def test_a_refund_needs_a_reason_a_note_and_money_that_is_left(
         interventions.refund_purchase(fiona, purchase, cents, why=why, key=uuid4(), now=NOW)
 
     assert not MoneyBack.objects.exists()
-    assert not StaffAction.objects.exists()
+    assert not acts().exists()
 
 
 def test_the_preview_counts_refunds_that_are_still_requested() -> None:

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from credits.models import Purchase, StaffAction
+from credits.models import Purchase
 from credits.payments import money_back
-from tests.back_office.operators import browser, form
+from tests.back_office.operators import acts, browser, form
 from tests.credits.test_disputes import dispute
 from tests.credits.test_returns import paid
 from tests.stripe import deliver
@@ -80,7 +80,7 @@ def test_an_event_that_was_repaired_can_be_processed_again() -> None:
     assert "The event failed again. amount is not a whole number" in again
     assert "Processed: applied." in answer
     assert Purchase.objects.get().status == "refunded"
-    assert StaffAction.objects.count() == 2
+    assert acts().count() == 2
 
 
 def test_a_purchase_leads_to_its_receipt_and_invoice() -> None:

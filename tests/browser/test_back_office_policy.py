@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group, User
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from credits import roles
-from credits.models import StaffAction
+from credits.models import ActRequest, StaffAction
 from tests.browser.test_every_page import keep
 from tests.factories import gift, give, package, spend
 
@@ -38,6 +38,14 @@ def office(home: str, settings: Any) -> str:
     spend("alice", 5)
     gift("alice", 10)
     package()
+    ActRequest.objects.create(
+        kind="price",
+        subject="operation:ai_chat_gpt4",
+        summary="Price of ai_chat_gpt4: 5 → 25 credits",
+        note="The provider raised its price",
+        requested_by="fiona",
+        requested_at=datetime.now(UTC),
+    )
     StaffAction.objects.create(at=datetime.now(UTC), operator="ada", action="x", note="n")
     return f"{home}/admin/"
 
@@ -78,7 +86,9 @@ def test_no_page_runs_what_its_policy_forbids(
     row = StaffAction.objects.order_by("pk").first()
     assert row
 
-    for path in (*PATHS, f"credits/staffaction/{row.pk}/change/"):
+    asked = ActRequest.objects.get().pk
+    decisions = (f"approvals/{asked}/", f"withdraw/{asked}/")
+    for path in (*PATHS, *decisions, f"credits/staffaction/{row.pk}/change/"):
         answer = page.goto(office + path)
         assert answer
         assert answer.status == 200, path

@@ -162,3 +162,24 @@ def test_a_gift_that_was_redeemed_cannot_be_redeemed_again(home: str, browser: B
         expect(bob.page.get_by_role("heading", name="This gift has been redeemed")).to_be_visible()
         assert bob.page.locator("#redeem").is_hidden()
     assert ledger.balance_of("demo-bob").available == 0
+
+
+def test_a_personal_gift_has_a_redeem_button_for_its_person_only(
+    home: str, browser: Browser
+) -> None:
+    give("demo-alice", 100)
+    made = gift("demo-alice", 5, target_email="demo-bob@example.test")
+    own = gift("demo-alice", 5, target_email="bob@example.test")
+
+    with somebody(browser, home, "demo-bob") as bob:
+        bob.page.goto(f"{home}/g/{made.code}")
+        expect(bob.page.get_by_role("link", name="Redeem", exact=True)).to_have_count(0)
+        expect(bob.page.get_by_role("link", name="Sign in to redeem")).to_be_visible()
+        buttons = {}
+        for one in (made, own):
+            bob.visit(f"/gifts/redeem/{one.code}")
+            expect(bob.page.get_by_text("This gift is for one person")).to_be_visible()
+            button = bob.page.get_by_role("button", name="Redeem", exact=True)
+            buttons[one.target_email] = button.is_visible()
+
+    assert sorted(buttons.values()) == [False, True]

@@ -13,7 +13,7 @@ from credits.ledger.books import BooksDoNotClose, Discrepancy
 from credits.ledger.ledger_checks import Scope
 from credits.models import CheckedBalance, LedgerCheck
 from mana_credits.privacy import erasure
-from tests.credits.test_check_ledger import CHAIN, POSTED, USAGE, check, damage
+from tests.credits.test_check_ledger import CHAIN, DIGEST, POSTED, USAGE, check, damage
 from tests.factories import give, hold, spend
 
 pytestmark = pytest.mark.django_db
@@ -204,7 +204,7 @@ def test_an_old_entry_that_was_altered_is_found_by_the_full_check() -> None:
     of_changes, of_all, afterwards = changes(), full(), changes()
 
     assert of_changes == []
-    assert [one.rule for one in of_all] == [CHAIN]
+    assert [one.rule for one in of_all] == [CHAIN, DIGEST]
     assert afterwards == of_all
 
 
@@ -223,7 +223,7 @@ def test_a_row_that_refers_to_somebody_elses_is_found_every_night() -> None:
 
     found = [changes(), changes()]
 
-    assert [[one.user_id for one in some] for some in found] == [["alice"], ["alice"]]
+    assert [{one.user_id for one in some} for some in found] == [{"alice"}, {"alice"}]
 
 
 def test_an_interrupted_full_check_is_resumed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,10 +2,12 @@
 
 import json
 import os
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from credits.ledger import anchors
 from mana_credits.api.examples import FILE
 from tests.api import Caller
 from tests.declared import operations
@@ -140,6 +142,8 @@ def purchases(record: Recorder, alice: Caller, stripe: Stripe) -> None:
     anybody = Caller({}, prefix="/api/v1/")
     for operation in ("packages", "operations", "pricing"):
         record(operation, anybody, f"credits/{operation}")
+    list(anchors.make_due(now=datetime(2026, 11, 23, 2, tzinfo=UTC)))
+    record("anchors", anybody, "anchors")
     started = record("start_purchase", alice, "credits/purchase", {"packageId": str(offer.pk)})
     stripe.pay(started["purchaseId"])
     (event,) = [one for one in stripe.events() if one["type"] == "payment_intent.succeeded"]

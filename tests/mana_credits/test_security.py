@@ -16,6 +16,7 @@ from tests.factories import give
 
 ROOT = Path(__file__).resolve().parents[2]
 OPEN = {
+    ("GET", "/api/v1/anchors"),
     ("GET", "/api/v1/credits/operations"),
     ("GET", "/api/v1/credits/packages"),
     ("GET", "/api/v1/credits/pricing"),

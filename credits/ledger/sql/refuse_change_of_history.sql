@@ -1,28 +1,32 @@
 -- Transactions are append-only for every role. ENABLE ALWAYS makes the trigger also fire while a
--- replication stream is applied. Two exceptions, each enabled by a setting of the transaction:
--- * credits.erasing: names and texts may change, but no number, timestamp, type or reference;
--- * credits.attributing: a usage without an operation may get one, with a unit cost and a quantity
---   whose product is its amount. Nothing else may change.
+-- replication stream is applied. Two exceptions, each recognised by its shape. Grants decide who may
+-- UPDATE at all.
+-- * An erasure moves a row to a pseudonym and removes its texts. Their digest replaces them. No
+--   number, timestamp, type or reference may change.
+-- * A usage without an operation may get one, with a unit cost and a quantity whose product is its
+--   amount. Nothing else may change.
 CREATE OR REPLACE FUNCTION credits.refuse_change_of_history() RETURNS trigger
 LANGUAGE plpgsql AS $$
+DECLARE
+    textual CONSTANT text[] := ARRAY['user_id', 'cause', 'description', 'metadata', 'request_id',
+                                     'idempotency_key', 'erased_digest'];
+    attributed CONSTANT text[] := ARRAY['operation', 'unit_cost', 'quantity',
+                                        'attribution_digest'];
 BEGIN
-    IF TG_OP = 'UPDATE' AND current_setting('credits.erasing', true) = 'on'
-       AND (NEW.id, NEW.number, NEW.type, NEW.amount, NEW.balance_before, NEW.balance_after,
-            NEW.spent_change, NEW.created_at, NEW.related_id,
-            NEW.operation, NEW.unit_cost, NEW.quantity)
-           IS NOT DISTINCT FROM
-           (OLD.id, OLD.number, OLD.type, OLD.amount, OLD.balance_before, OLD.balance_after,
-            OLD.spent_change, OLD.created_at, OLD.related_id,
-            OLD.operation, OLD.unit_cost, OLD.quantity)
+    IF TG_OP = 'UPDATE' AND credits.is_without_texts(NEW)
+       AND (OLD.cause IS NOT DISTINCT FROM NEW.cause OR NOT credits.is_impersonal(OLD.cause))
+       AND to_jsonb(NEW) - textual = to_jsonb(OLD) - textual
     THEN
+        NEW.erased_digest := coalesce(OLD.erased_digest, (
+            SELECT credits.texts_digest(OLD, b.chain_salt) FROM credits.balances b
+            WHERE b.user_id = OLD.user_id));
         RETURN NEW;
     END IF;
-    IF TG_OP = 'UPDATE' AND current_setting('credits.attributing', true) = 'on'
-       AND OLD.type = 'usage' AND OLD.operation IS NULL
+    IF TG_OP = 'UPDATE' AND OLD.type = 'usage' AND OLD.operation IS NULL
        AND NEW.unit_cost * NEW.quantity = -OLD.amount
-       AND to_jsonb(NEW) - ARRAY['operation', 'unit_cost', 'quantity']
-         = to_jsonb(OLD) - ARRAY['operation', 'unit_cost', 'quantity']
+       AND to_jsonb(NEW) - attributed = to_jsonb(OLD) - attributed
     THEN
+        NEW.attribution_digest := credits.attribution_digest(NEW);
         RETURN NEW;
     END IF;
     RAISE EXCEPTION 'transactions are append-only: % rejected', TG_OP

@@ -1,21 +1,27 @@
 """`manage.py check_ledger`: prove that the books close."""
 
+import json
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from credits import worker
-from credits.ledger import books, ledger_checks
+from credits.ledger import anchors, books, ledger_checks
+from credits.ledger.anchors import Claim
 from credits.ledger.books import BooksDoNotClose, Discrepancy
 from credits.ledger.ledger_checks import Scope
 from credits.management import arguments
 from credits.management.progress import add_batch_size, progress
 from credits.worker import Job
+
+NO_ANCHORS = "{} is not a list of anchors as GET /api/v1/anchors returns them"
 
 
 class Command(BaseCommand):
@@ -23,7 +29,8 @@ class Command(BaseCommand):
 
     help = (
         "Checks that the books close: each balance equals the sum of its transactions, the chains "
-        "have no gaps, and held credits and usage statistics add up. Prints each discrepancy and "
+        "have no gaps and fit their digests and anchors, and held credits and usage statistics "
+        "add up. Prints each discrepancy and "
         "exits with 1 if there is one. Safe at any time, also under load: it writes only its own "
         "records of what it has verified. Without options it reads all transactions."
     )
@@ -42,16 +49,32 @@ class Command(BaseCommand):
             action="store_true",
             help="continue an interrupted full check, or start one if none was interrupted",
         )
+        what.add_argument(
+            "--anchors",
+            dest="kept",
+            type=Path,
+            metavar="FILE",
+            help="compare the ledger with anchors that were kept: JSON of GET /api/v1/anchors",
+        )
         add_batch_size(parser, default=ledger_checks.USERS_PER_BATCH, of="users")
 
-    def handle(self, *, user: str | None, **options: Any) -> None:
+    def handle(self, *, user: str | None, kept: Path | None, **options: Any) -> None:
         """Print each discrepancy; exit with 1 if there is one."""
         try:
-            self._check_one(user) if user else self._check_all(**options)
+            if kept:
+                self._check_anchors(kept)
+            else:
+                self._check_one(user) if user else self._check_all(**options)
         except BooksDoNotClose as error:
             self.stderr.write(str(error))
             sys.exit(1)
         self.stdout.write("The books close.")
+
+    def _check_anchors(self, kept: Path) -> None:
+        claims = _read(kept)
+        if wrong := self._report(anchors.check(claims)):
+            raise BooksDoNotClose(f"{wrong} discrepancies")
+        self.stdout.write(f"The ledger fits {len(claims)} anchors.")
 
     def _check_one(self, user: str) -> None:
         if wrong := self._report([*books.check([user]), *books.orphans([user])]):
@@ -84,5 +107,28 @@ class Command(BaseCommand):
 
     def _report(self, discrepancies: list[Discrepancy]) -> int:
         for found in discrepancies:
-            self.stdout.write(f"User {found.user_id}: {found.sentence} ({found.rule}).")
+            where = f"User {found.user_id}" if found.user_id else "Ledger"
+            self.stdout.write(f"{where}: {found.sentence} ({found.rule}).")
         return len(discrepancies)
+
+
+def _read(kept: Path) -> list[Claim]:
+    """Return the anchors in a file. Raises CommandError."""
+    try:
+        rows = json.loads(kept.read_text(encoding="utf-8"), parse_float=Decimal)
+        claims = [
+            Claim(
+                date.fromisoformat(row["day"]),
+                int(row["count"]),
+                Decimal(row["sum"]),
+                row["digest"],
+            )
+            for row in rows
+        ]
+    except OSError as error:
+        raise CommandError(f"{kept} cannot be read: {error.strerror}") from error
+    except (ValueError, ArithmeticError, LookupError, TypeError) as error:
+        raise CommandError(NO_ANCHORS.format(kept)) from error
+    if not claims:
+        raise CommandError(NO_ANCHORS.format(kept))
+    return claims

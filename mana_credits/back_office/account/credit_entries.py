@@ -14,6 +14,7 @@ from credits.models import (
     SyncSubscription,
 )
 from mana_credits.back_office.account.entry import Entry, Window, within
+from mana_credits.back_office.acts import looks
 
 
 def transactions(user_id: str, window: Window) -> Iterable[Entry]:
@@ -58,7 +59,8 @@ def reservations(user_id: str, window: Window) -> Iterable[Entry]:
 
 def staff_actions(user_id: str, window: Window) -> Iterable[Entry]:
     """Return operators' acts on the account, newest first."""
-    rows = StaffAction.objects.filter(user_id=user_id)
+    # Views of the account are in the audit trail. Here they would hide what changed it.
+    rows = StaffAction.objects.filter(user_id=user_id).exclude(action__in=looks.ACTIONS)
     for row in within(rows, window, at="at"):
         action = row.action.partition(".")[2] or row.action
         title = f"{row.operator}: {action.replace('_', ' ')}"

@@ -17,6 +17,7 @@ from django.utils.http import urlencode
 from credits.ledger import books, ledger
 from credits.models import AdjustmentRequest, Balance, StaffAction, Transaction
 from mana_credits.back_office.account import account_search, timeline, timeline_styles
+from mana_credits.back_office.acts import looks
 from mana_credits.back_office.frame import operator_pages
 
 
@@ -42,6 +43,9 @@ def search(request: HttpRequest) -> HttpResponse:
     """Redirect to the only matching account, or list the matches."""
     text = request.GET.get("q", "").replace("\0", "").strip()
     hits = account_search.find(text)
+    if text:
+        found_ids = [hit.user_id for hit in hits]
+        looks.search(operator_pages.operator_of(request), text, found_ids)
     if len(hits) == 1:
         return redirect(address_of(hits[0].user_id))
     found = [(hit, address_of(hit.user_id)) for hit in hits]
@@ -57,6 +61,7 @@ def account(request: HttpRequest) -> HttpResponse:
     balance = Balance.objects.filter(pk=user_id).first()
     if balance is None:
         raise Http404
+    operator_pages.looked(request, user_id)
     form = FilterForm(request.GET)
     chosen = form.cleaned_data if form.is_valid() else {"kind": [], "until": None}
     try:
@@ -90,6 +95,7 @@ def transaction(request: HttpRequest, pk: UUID) -> HttpResponse:
     found = Transaction.objects.select_related("related").filter(pk=pk).first()
     if found is None:
         raise Http404
+    operator_pages.looked(request, found.user_id, f"transaction:{pk}")
     followers = list(Transaction.objects.filter(related=found).order_by("number"))
     context = {
         "entry": found,

@@ -11,7 +11,7 @@ from django.urls import reverse
 from credits.amounts import DIGITS, PLACES
 from credits.errors import DomainError
 from credits.ledger import ledger
-from credits.models import ActRequest, AdjustmentRequest, Transaction
+from credits.models import ActRequest, AdjustmentRequest, Balance, Transaction
 from mana_credits.back_office.acts import balance_adjustments
 from mana_credits.back_office.acts.audit import Why
 from mana_credits.back_office.admin.account_pages import address_of
@@ -65,6 +65,8 @@ class DecisionForm(operator_pages.ActForm):
 def adjust(request: HttpRequest) -> HttpResponse:
     """Adjust a balance: fill in, preview the effect, confirm."""
     user_id = request.GET.get("user", "")
+    if request.method == "GET" and Balance.objects.filter(pk=user_id).exists():
+        operator_pages.looked(request, user_id)
     form = AdjustForm(request.POST or None)
     planned = None
     if form.is_valid():

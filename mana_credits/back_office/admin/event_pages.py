@@ -88,6 +88,7 @@ def _event(request: HttpRequest, pk: str) -> Row:
             ("Reason" if found.processed_at else "Error", found.error or ""),
             ("Payload", _readable(found.payload)),
         ),
+        user_id=found.purchase.user_id if found.purchase else "",
     )
 
 

@@ -41,6 +41,9 @@ def gift(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show everything about a gift."""
     row = _gift(pk)
     redemption = GiftRedemption.objects.filter(gift_code=row).first()
+    people = {row.creator_id, *([redemption.redeemer_id] if redemption else [])}
+    for user_id in sorted(people):
+        operator_pages.looked(request, user_id, f"gift:{pk}")
     context = {
         "gift": row,
         "code": gift_interventions.code_for(operator_pages.operator_of(request), row),

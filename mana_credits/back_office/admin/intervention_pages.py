@@ -146,6 +146,7 @@ def _reservation(request: HttpRequest, pk: UUID) -> Row:
         status=found.status,
         links=((found.user_id, address_of(found.user_id)),),
         acts=(("Release", reverse("admin:release_reservation", args=(pk,))),) if releasable else (),
+        user_id=found.user_id,
     )
 
 
@@ -169,6 +170,7 @@ def _sync(request: HttpRequest) -> Row:
         status="active" if found.active else "paused" if found.paused_at else "off",
         links=((user_id, address_of(user_id)),),
         acts=_acts_on_sync(request, found),
+        user_id=user_id,
     )
 
 
@@ -202,4 +204,5 @@ def _message(request: HttpRequest, pk: UUID) -> Row:
         acts=(("Send again", reverse("admin:retry_message", args=(pk,))),) if dead else (),
         # The text may contain a gift link, which anybody could redeem.
         blocks=(("Message", pretty(found.body)),) if may_read else (),
+        user_id=found.user_id,
     )

@@ -46,6 +46,7 @@ class RefundForm(WhyForm):
 def purchase(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show a purchase: its facts, money, credits and history."""
     found = _purchase(pk)
+    operator_pages.looked(request, found.user_id, f"purchase:{pk}")
     known = money_back.of_purchase(found)
     context = {
         "purchase": found,

@@ -85,7 +85,7 @@ def _confirm(request: HttpRequest, code: str) -> TOTPDevice | None:
 
 def _new_device(request: HttpRequest) -> TOTPDevice:
     """Return the device that this session sets up; no other session sees its secret."""
-    mine = _devices(request.user).filter(pk=request.session.get(ENROLLING, 0), confirmed=False)
+    mine = _devices(request.user).filter(pk=request.session.get(ENROLLING) or 0, confirmed=False)
     device = mine.first() or TOTPDevice.objects.create(
         user=request.user, confirmed=False, name="authenticator"
     )

@@ -1,6 +1,7 @@
 """Pages of the back office: permissions, rendering, and forms that take effect once."""
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from functools import update_wrapper
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,6 +16,7 @@ from django.urls import URLPattern, path
 
 from credits.client_ip import client_address
 from credits.errors import DomainError
+from mana_credits.back_office.acts import looks
 from mana_credits.back_office.acts.audit import AlreadyDone, NotPermitted, Operator
 
 View = Callable[..., HttpResponseBase]
@@ -65,6 +67,11 @@ def operator_of(request: HttpRequest) -> Operator:
         address=client_address(request)[:64],
         request_id=request.META.get("HTTP_X_REQUEST_ID", ""),
     )
+
+
+def looked(request: HttpRequest, user_id: str, subject: str = "") -> None:
+    """Record that the operator looks at an account, or at the row `subject` of the account."""
+    looks.look(operator_of(request), user_id, subject=subject, now=datetime.now(UTC))
 
 
 class ActForm(forms.Form):

@@ -7,7 +7,7 @@ from django.contrib.admin import AdminSite, display
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
-from django.db import DataError, transaction
+from django.db import DataError
 from django.db.models import DateTimeField, DecimalField, Model, QuerySet
 from django.http import HttpRequest
 from django.shortcuts import redirect
@@ -17,6 +17,8 @@ from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 from unfold.views import ChangeList
 
+from mana_credits.back_office.acts import looks
+from mana_credits.back_office.frame import operator_pages
 from mana_credits.back_office.templatetags.office import amount, moment, tone, words
 
 
@@ -47,9 +49,10 @@ class DeclaredFilters(ChangeList):  # type: ignore[misc]
     def get_results(self, request: HttpRequest) -> None:
         """Read the page. Raises IncorrectLookupParameters for values that SQL rejects."""
         try:
-            with transaction.atomic():
-                super().get_results(request)
-                self.result_list: list[Any] = list(self.result_list)
+            super().get_results(request)
+            self.result_list: list[Any] = list(self.result_list)
+            for text in filter(None, (self.query, request.GET.get("creator"))):
+                looks.search(operator_pages.operator_of(request), text, ())
         except (DataError, OverflowError) as error:
             raise IncorrectLookupParameters(str(error)) from error
 

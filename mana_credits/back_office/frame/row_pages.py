@@ -15,7 +15,8 @@ class Row(NamedTuple):
     """A row as operators see it.
 
     `facts` are names and texts, `links` related pages (text, URL), `acts` possible acts (verb,
-    URL), `blocks` long texts by title. `subject` is the row's name in the audit trail.
+    URL), `blocks` long texts by title. `subject` is the row's name in the audit trail, `user_id`
+    the account that it belongs to, if any.
     """
 
     title: str
@@ -26,10 +27,13 @@ class Row(NamedTuple):
     links: tuple[tuple[str, str], ...] = ()
     acts: tuple[tuple[str, str], ...] = ()
     blocks: tuple[tuple[str, str], ...] = ()
+    user_id: str = ""
 
 
 def show(request: HttpRequest, row: Row, **more: Any) -> HttpResponse:
     """Return the row's page with the operators' acts on it."""
+    if row.user_id:
+        operator_pages.looked(request, row.user_id, row.subject)
     actions = StaffAction.objects.filter(subject=row.subject).order_by("-pk")[:STAFF_SHOWN]
     return operator_pages.render(
         request, "row.html", row.title, {"row": row, "actions": actions, **more}

@@ -1,6 +1,5 @@
 -- Attribute usages to operations. The trigger allows this once per usage and no other change.
 -- See docs/decisions/0051-old-usages-and-operations.md.
-SET LOCAL credits.attributing = 'on';
 
 UPDATE credits.transactions t SET
     operation = a.operation, quantity = a.quantity, unit_cost = -t.amount / a.quantity
@@ -16,5 +15,3 @@ FROM (
     ORDER BY t.id, m.line
 ) a
 WHERE t.id = a.id;
-
-SET LOCAL credits.attributing = 'off';

@@ -1,0 +1,31 @@
+"""The anchors of the ledger: public, so that anybody can keep them and prove a later change."""
+
+from typing import Any
+
+from django.http import HttpResponseBase
+from rest_framework.request import Request
+from rest_framework.viewsets import GenericViewSet
+
+from credits.api.anchor_serializers import ANCHOR, AnchorSerializer
+from credits.api.http_cache import cacheable
+from credits.api.openapi import operation
+from credits.ledger import anchors
+from credits.models import Anchor
+
+
+class AnchorViewSet(GenericViewSet[Anchor]):
+    """One digest over all users' chains for each day, without anything about a person."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    keyset = "number"
+
+    @operation("anchors", response=AnchorSerializer(many=True), cacheable=True)
+    def anchors(self, request: Request) -> HttpResponseBase:
+        """The anchors of the ledger, newest first: one for each UTC day, made the night after.
+
+        `manage.py check_ledger --anchors FILE` compares the ledger with this list, kept elsewhere.
+        """
+        page = self.paginate_queryset(anchors.published()) or []
+        rows: Any = self.get_paginated_response([ANCHOR.represent(row) for row in page])
+        return cacheable(request, rows)

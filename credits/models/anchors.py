@@ -1,0 +1,35 @@
+"""Anchors: one digest over the newest digests of all users, for each day."""
+
+from django.db import models
+from django.db.models import F, Q
+
+from credits.models.daily_totals import sum_field
+
+
+class Anchor(models.Model):
+    """What the ledger was at the end of a UTC day: written once, by `credits.ledger.anchors`.
+
+    `digest` is the SHA-256 over the newest digest of each user with transactions, `count` of them;
+    `sum` is the sum of their posted balances, in credits. `number` orders the anchors for pages.
+    """
+
+    number = models.BigAutoField(primary_key=True)
+    day = models.DateField(unique=True)
+    count = models.BigIntegerField()
+    sum = sum_field()
+    digest = models.BinaryField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = '"credits"."anchors"'
+        constraints = (
+            models.CheckConstraint(
+                name="anchor_is_made_after_its_day", condition=Q(created_at__date__gt=F("day"))
+            ),
+            models.CheckConstraint(name="anchor_count_not_negative", condition=Q(count__gte=0)),
+        )
+
+    @property
+    def hex(self) -> str:
+        """The digest as 64 hexadecimal digits."""
+        return bytes(self.digest).hex()

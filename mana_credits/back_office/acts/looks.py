@@ -1,0 +1,44 @@
+"""Looks at people's accounts and searches for them: each leaves a line in the audit trail.
+
+Repeated looks of one operator at one account within 15 minutes are one line, so that turning pages
+does not bury the acts. A search leaves one line with its text and one for each account found.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from credits.email_addresses import mailbox
+from credits.models import StaffAction
+from gifts import code_format
+from mana_credits.back_office.acts import audit
+from mana_credits.back_office.acts.audit import Act, Operator, Why
+
+LOOK = "looked_at_account"
+SEARCH = "searched_accounts"
+FOUND = "found_account"
+ACTIONS = (LOOK, SEARCH, FOUND)
+ONE_LOOK = timedelta(minutes=15)
+LONGEST_TEXT = 255
+
+
+def look(operator: Operator, user_id: str, *, subject: str = "", now: datetime) -> None:
+    """Record that the operator looks at an account, or at `subject`, a row of the account."""
+    recent = StaffAction.objects.filter(
+        user_id=user_id, operator=operator.name, action=LOOK, at__gt=now - ONE_LOOK
+    )
+    if not recent.exists():
+        audit.record(operator, LOOK, Act(user_id=user_id, subject=subject), why=Why())
+
+
+def search(operator: Operator, text: str, found: Iterable[str]) -> None:
+    """Record a search and the accounts that it found. Of a gift code only the end is kept."""
+    code = code_format.read(text)
+    kept = code_format.masked(code) if code else _comparable(text)
+    audit.record(operator, SEARCH, Act(), why=Why(note=kept))
+    for user_id in found:
+        audit.record(operator, FOUND, Act(user_id=user_id), why=Why())
+
+
+def _comparable(text: str) -> str:
+    """Return an e-mail address as erasure compares it; any other text as it is."""
+    return (mailbox(text) if "@" in text else text)[:LONGEST_TEXT]
