@@ -28,5 +28,8 @@ ON CONFLICT (user_id, date, app_id) DO UPDATE SET
 
 UPDATE credits.balances SET
     posted = posted - 2 * :each, total_spent = total_spent + 2 * :each,
-    last_number = last_number + :each, version = version + :each
+    last_number = last_number + :each, version = version + :each,
+    last_digest = (
+        SELECT digest FROM credits.transactions t
+        WHERE t.user_id = balances.user_id AND t.number = balances.last_number + :each)
 WHERE :users;

@@ -102,6 +102,15 @@ RULES = {
         SELECT user_id, format('transaction %%s is the first that does not fit its digest', misfit)
         FROM walks WHERE misfit IS NOT NULL
     """,
+    "the balance has the digest of its newest transaction": """
+        SELECT w.user_id, format('the digest of transaction %%s is %%s, the balance says %%s',
+                                 w.walked_to, encode(t.digest, 'hex'), encode(w.last_digest, 'hex'))
+        FROM walks w LEFT JOIN LATERAL (
+            SELECT digest FROM credits.transactions
+            WHERE user_id = w.user_id AND number = w.walked_to OFFSET 0
+        ) t ON true
+        WHERE w.last_digest IS DISTINCT FROM t.digest
+    """,
     "the balance counts its transactions": """
         SELECT user_id, format('the last transaction is %%s, the balance has %%s',
                                walked_to, last_number)

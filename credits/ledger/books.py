@@ -41,9 +41,7 @@ _MARKED = """
             digest, full_check
         )
         SELECT user_id, version, last_number, posted, held, total_earned, total_spent, used, usages,
-               (SELECT digest FROM credits.transactions t
-                WHERE t.user_id = w.user_id AND t.number = w.last_number),
-               %(full_check)s::bigint
+               last_digest, %(full_check)s::bigint
         FROM walks w
         WHERE NOT EXISTS (SELECT FROM found f WHERE f.user_id = w.user_id)
           AND NOT EXISTS (

@@ -64,7 +64,8 @@ class Batch:
 # skipped.
 _VERIFIED = {
     True: """(b.version, b.last_number, b.posted, b.held, b.total_earned, b.total_spent)
-        = (c.version, c.last_number, c.posted, c.held, c.total_earned, c.total_spent)""",
+        = (c.version, c.last_number, c.posted, c.held, c.total_earned, c.total_spent)
+        AND b.last_digest IS NOT DISTINCT FROM c.digest""",
     False: "c.full_check = %(full_check)s",
 }
 # OFFSET 0 makes PostgreSQL find each mark by primary key, independent of the statistics.

@@ -152,6 +152,7 @@ class Migration(migrations.Migration):
                 ('total_earned', models.DecimalField(db_default=0, decimal_places=4, max_digits=15)),
                 ('total_spent', models.DecimalField(db_default=0, decimal_places=4, max_digits=15)),
                 ('last_number', models.BigIntegerField(db_default=0)),
+                ('last_digest', models.BinaryField(null=True)),
                 ('version', models.BigIntegerField(db_default=0)),
                 ('created_at', models.DateTimeField()),
                 ('updated_at', models.DateTimeField()),

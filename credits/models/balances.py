@@ -15,6 +15,7 @@ class Balance(models.Model):
     `posted` is the sum of the user's transactions, `held` the sum of their open reservations.
     `posted - held` is available. `last_number` is the number of the newest transaction, and
     therefore the number of transactions. `version` is incremented by every change of the row.
+    `last_digest` is the digest of the newest transaction.
     `chain_id` identifies the chain of the user's digests and survives an erasure. `chain_salt` is
     part of the digests of texts; an erasure deletes it.
     """
@@ -25,6 +26,7 @@ class Balance(models.Model):
     total_earned = amount_field(db_default=0)
     total_spent = amount_field(db_default=0)
     last_number = models.BigIntegerField(db_default=0)
+    last_digest = models.BinaryField(null=True)
     version = models.BigIntegerField(db_default=0)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()

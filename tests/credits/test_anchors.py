@@ -72,6 +72,7 @@ BEGIN
         UPDATE credits.transactions SET digest = previous
             WHERE user_id = 'alice' AND id = (row.entry).id;
     END LOOP;
+    UPDATE credits.balances SET last_digest = previous WHERE user_id = 'alice';
 END $$
 """
 

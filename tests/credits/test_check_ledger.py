@@ -1,5 +1,7 @@
 """`manage.py check_ledger` finds every violation of the book rules."""
 
+import hashlib
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -25,6 +27,7 @@ DIGEST = "every transaction is what its digest says"
 COUNT = "the balance counts its transactions"
 GIVEN_BACK = "what is given back is at most its original"
 COMMITTED = "a committed reservation matches its transaction"
+NEWEST = "the balance has the digest of its newest transaction"
 USAGE = "usage statistics count every usage"
 OWNED = "every row belongs to a balance"
 # These rules are tested in test_sync_books.py and in the tests of gifts.
@@ -179,6 +182,10 @@ DAMAGES = [
         ],
         [(USAGE, "DAY in none: counted 1.0000 in 1 usages, the ledger has  in ")],
     ),
+    (
+        [f"UPDATE {B} SET last_digest = sha256('')"],
+        [(NEWEST, "the digest of transaction 4 is NEWEST, the balance says EMPTY")],
+    ),
     ([f"DELETE FROM {B}"], [(OWNED, "has rows, but no balance")]),
 ]
 
@@ -192,16 +199,21 @@ def test_each_discrepancy_is_reported_in_a_sentence(
     expected: list[tuple[str, str]],
 ) -> None:
     (reservation,) = Reservation.objects.filter(status="committed")
+    newest = bytes(Transaction.objects.get(number=4).digest).hex()
     day = Transaction.objects.get(number=2).created_at.date()
     damage(*statements)
     give("zoe", 1)
 
     code, lines, error = check(capsys)
 
+    names = {
+        "RESERVATION": str(reservation.pk),
+        "DAY": day.isoformat(),
+        "NEWEST": newest,
+        "EMPTY": hashlib.sha256().hexdigest(),
+    }
     told = [
-        f"User alice: {sentence} ({rule}).".replace("RESERVATION", str(reservation.pk)).replace(
-            "DAY", day.isoformat()
-        )
+        re.sub("|".join(names), lambda found: names[found[0]], f"User alice: {sentence} ({rule}).")
         for rule, sentence in expected
     ]
     users = 1 if expected[0][0] == OWNED else 2

@@ -1,8 +1,10 @@
--- Give each new transaction its digest, whoever inserts it: in one round trip with the movement, and
--- row by row, so that rows of one statement follow each other in their order.
+-- Compute the digest of a new transaction that comes without one, such as imported history. The rows
+-- of one statement follow each other in their order. The statement's author updates the balance's
+-- last_digest. credits.post_transaction and credits.spend_batch compute digests themselves: they
+-- have locked the balance, so they need no look-up, and a trigger would be slower.
 --
--- recorded_at is the time of writing where created_at is long past, as with imported history. So no
--- row ever joins a day whose anchor was made before.
+-- recorded_at is the time of writing if created_at is long past. So no row joins a day whose anchor
+-- was made before.
 CREATE OR REPLACE FUNCTION credits.chain_transaction() RETURNS trigger
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -24,5 +26,5 @@ END $$;
 
 CREATE OR REPLACE TRIGGER transactions_are_chained
     BEFORE INSERT ON credits.transactions
-    FOR EACH ROW EXECUTE FUNCTION credits.chain_transaction();
+    FOR EACH ROW WHEN (NEW.digest IS NULL) EXECUTE FUNCTION credits.chain_transaction();
 ALTER TABLE credits.transactions ENABLE ALWAYS TRIGGER transactions_are_chained;

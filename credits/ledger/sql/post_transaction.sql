@@ -157,27 +157,58 @@ BEGIN
     END IF;
     subject_id := p_subject_id;
 
+    IF change <> 0 THEN
+        entry.id := p_subject_id;
+        entry.user_id := p_user_id;
+        entry.number := balance.last_number + 1;
+        entry.type := p_type;
+        entry.amount := change;
+        entry.balance_before := balance.posted;
+        entry.balance_after := balance.posted + change;
+        entry.spent_change := spent_change;
+        entry.operation := p_operation;
+        entry.unit_cost := unit_cost;
+        entry.quantity := p_quantity;
+        entry.app_id := p_app_id;
+        entry.description := p_description;
+        entry.metadata := p_metadata;
+        entry.actor := p_actor;
+        entry.request_id := p_request_id;
+        entry.idempotency_key := p_key;
+        entry.cause := p_cause;
+        entry.related_id := p_related_id;
+        entry.created_at := now;
+        entry.recorded_at := CASE WHEN p_at < clock_timestamp() - interval '1 hour'
+            THEN clock_timestamp() END;
+        entry.digest := credits.transaction_digest(
+            entry, balance.last_digest, balance.chain_id,
+            credits.texts_digest(entry, balance.chain_salt));
+    END IF;
+
     UPDATE credits.balances b SET
         posted = b.posted + change,
         held = b.held + p_held,
         total_earned = b.total_earned + change + spent_change,
         total_spent = b.total_spent + spent_change,
         last_number = b.last_number + CASE WHEN change = 0 THEN 0 ELSE 1 END,
+        last_digest = coalesce(entry.digest, b.last_digest),
         version = b.version + 1,
         updated_at = now
         WHERE b.user_id = p_user_id RETURNING b.* INTO balance;
 
     IF change <> 0 THEN
-        INSERT INTO credits.transactions AS t (
+        INSERT INTO credits.transactions (
             id, user_id, number, type, amount, balance_before, balance_after, spent_change,
             app_id, description, metadata, actor, request_id, idempotency_key, cause, related_id,
-            operation, unit_cost, quantity, created_at
+            operation, unit_cost, quantity, created_at, recorded_at, digest
         ) VALUES (
-            p_subject_id, p_user_id, balance.last_number, p_type, change,
-            balance.posted - change, balance.posted, spent_change,
-            p_app_id, p_description, p_metadata, p_actor, p_request_id, p_key, p_cause,
-            p_related_id, p_operation, unit_cost, p_quantity, now
-        ) RETURNING t.* INTO entry;
+            entry.id, entry.user_id, entry.number, entry.type, entry.amount,
+            entry.balance_before, entry.balance_after, entry.spent_change,
+            entry.app_id, entry.description, entry.metadata, entry.actor, entry.request_id,
+            entry.idempotency_key, entry.cause, entry.related_id,
+            entry.operation, entry.unit_cost, entry.quantity, entry.created_at,
+            entry.recorded_at, entry.digest
+        );
     END IF;
 
     IF p_type = 'usage' THEN

@@ -45,11 +45,13 @@ DECLARE
     unit_costs numeric[] := array_fill(NULL::numeric, ARRAY[size]);
     posteds numeric[] := array_fill(NULL::numeric, ARRAY[size]);
     spents numeric[] := array_fill(NULL::numeric, ARRAY[size]);
+    digests bytea[] := array_fill(NULL::bytea, ARRAY[size]);
     -- The current item, and its user's balance and keys after the items before it.
     item record;
     of_user text;
     balance credits.balances;
     keys_of_user jsonb;
+    recorded_at timestamptz;
     earlier jsonb;
     change numeric;
     result text;
@@ -67,6 +69,8 @@ BEGIN
     PERFORM FROM credits.balances b WHERE b.user_id = ANY (users)
         ORDER BY b.user_id COLLATE "C" FOR UPDATE;
     now := coalesce(p_at, date_trunc('milliseconds', clock_timestamp()));
+    recorded_at := CASE WHEN p_at < clock_timestamp() - interval '1 hour'
+        THEN clock_timestamp() END;
 
     FOR item IN
         SELECT i.*, b AS balance, k.fingerprint AS known_fingerprint, k.subject_id AS known_id,
@@ -104,6 +108,30 @@ BEGIN
             amounts[item.place] := item.price;
         ELSE
             result := 'posted';
+            entry.id := item.subject_id;
+            entry.user_id := item.user_id;
+            entry.number := balance.last_number + 1;
+            entry.type := 'usage';
+            entry.amount := change;
+            entry.balance_before := balance.posted;
+            entry.balance_after := balance.posted + change;
+            entry.spent_change := -change;
+            entry.operation := item.operation;
+            entry.unit_cost := item.unit_cost;
+            entry.quantity := item.quantity;
+            entry.app_id := app_ids[item.place];
+            entry.description := descriptions[item.place];
+            entry.metadata := metadatas[item.place];
+            entry.actor := p_actor;
+            entry.request_id := p_request_id;
+            entry.idempotency_key := item.key;
+            entry.created_at := now;
+            entry.recorded_at := recorded_at;
+            entry.digest := credits.transaction_digest(
+                entry, balance.last_digest, balance.chain_id,
+                credits.texts_digest(entry, balance.chain_salt));
+            digests[item.place] := entry.digest;
+            balance.last_digest := entry.digest;
             balance.posted := balance.posted + change;
             balance.total_spent := balance.total_spent - change;
             balance.last_number := balance.last_number + 1;
@@ -131,29 +159,32 @@ BEGIN
         posted = b.posted - i.taken,
         total_spent = b.total_spent + i.taken,
         last_number = b.last_number + i.entries,
+        last_digest = i.last_digest,
         version = b.version + i.entries,
         updated_at = now
         FROM (
-            SELECT i.user_id, sum(i.amount) AS taken, count(*) AS entries
-            FROM unnest(outcomes, users, amounts) AS i (outcome, user_id, amount)
+            SELECT i.user_id, sum(i.amount) AS taken, count(*) AS entries,
+                   (array_agg(i.digest ORDER BY i.number DESC))[1] AS last_digest
+            FROM unnest(outcomes, users, amounts, numbers, digests)
+                AS i (outcome, user_id, amount, number, digest)
             WHERE i.outcome = 'posted' GROUP BY i.user_id
         ) i WHERE b.user_id = i.user_id;
 
     INSERT INTO credits.transactions (
         id, user_id, number, type, amount, balance_before, balance_after, spent_change,
         app_id, description, metadata, actor, request_id, idempotency_key,
-        operation, unit_cost, quantity, created_at
+        operation, unit_cost, quantity, created_at, recorded_at, digest
     )
         SELECT i.subject_id, i.user_id, i.number, 'usage', -i.amount,
                i.posted + i.amount, i.posted, i.amount,
                i.app_id, i.description, i.metadata, p_actor, p_request_id, i.key,
-               i.operation, i.unit_cost, i.quantity, now
+               i.operation, i.unit_cost, i.quantity, now, recorded_at, i.digest
         FROM unnest(
             outcomes, subjects, users, numbers, amounts, posteds, app_ids, descriptions, metadatas,
-            keys, operations, unit_costs, quantities
+            keys, operations, unit_costs, quantities, digests
         ) AS i (
             outcome, subject_id, user_id, number, amount, posted, app_id, description, metadata,
-            key, operation, unit_cost, quantity
+            key, operation, unit_cost, quantity, digest
         ) WHERE i.outcome = 'posted';
 
     INSERT INTO credits.usage_stats AS s (user_id, date, app_id, credits_used, transactions)

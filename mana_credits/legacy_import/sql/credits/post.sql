@@ -80,11 +80,13 @@ UPDATE credits.balances b SET
     total_spent = b.total_spent + n.spent,
     total_earned = b.total_earned + n.amount + n.spent,
     last_number = b.last_number + n.entries,
+    last_digest = n.last_digest,
     version = b.version + n.entries,
     updated_at = greatest(b.updated_at, n.newest)
 FROM (
     SELECT t.user_id, sum(t.amount) AS amount, sum(t.spent_change) AS spent, count(*) AS entries,
-           max(t.created_at) AS newest
+           max(t.created_at) AS newest,
+           (array_agg(t.digest ORDER BY t.number DESC))[1] AS last_digest
     FROM legacy_new n JOIN credits.transactions t USING (id) GROUP BY t.user_id
 ) n
 WHERE b.user_id = n.user_id;
