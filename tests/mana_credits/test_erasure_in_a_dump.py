@@ -19,6 +19,7 @@ from credits import worker
 from credits.ledger import ledger_checks
 from credits.ledger.posting import Origin
 from credits.models import (
+    ActRequest,
     ErasureRequest,
     Package,
     PostponedRow,
@@ -158,7 +159,19 @@ def give_and_receive() -> None:
 
 
 def be_helped() -> None:
-    """Adjust the balance, request an adjustment and block from gifts, as operators."""
+    """Adjust the balance, request two acts and block from gifts, as operators."""
+    ActRequest.objects.create(
+        kind="reversal",
+        subject=f"transaction:{uuid4()}",
+        user_id=DORA,
+        summary="Reverse a movement of 500 credits",
+        note=f"{NAME} called",
+        status="rejected",
+        requested_by="olga",
+        requested_at=NOW,
+        decided_by="otto",
+        decided_at=NOW,
+    )
     olga = Operator("olga", lambda permission: True, request_id="trace-help")
     for amount in (5, 5_000):
         balance_adjustments.adjust(
@@ -370,6 +383,7 @@ def test_an_export_has_all_of_it(dora: str, tmp_path: Path) -> None:
         "usage_statistics",
         "idempotency_keys",
         "adjustments",
+        "requested_acts",
         "staff_actions",
         "messages",
         "stripe_events",
