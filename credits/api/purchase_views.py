@@ -25,7 +25,7 @@ from credits.payments import checkout, packages, purchases
 from credits.payments.checkout import PurchaseTooOld
 from credits.payments.packages import PackageUnknown
 from credits.payments.purchases import PurchaseUnknown
-from credits.payments.stripe_api import PageRefused, PaymentUnavailable
+from credits.payments.stripe_errors import PageRefused, PaymentUnavailable
 
 
 class PackageViewSet(GenericViewSet[Any]):

@@ -20,7 +20,7 @@ from credits.ledger.posting import Origin
 from credits.models import Purchase, StripeCustomer
 from credits.payments import packages, stripe_api
 from credits.payments.packages import PackageUnknown
-from credits.payments.stripe_api import CustomerGone, PaymentUnavailable
+from credits.payments.stripe_errors import CustomerGone, PaymentUnavailable
 
 # Stripe keeps idempotency keys for at least 24 hours. A later retry could create a second payment.
 OPENED_WITHIN = timedelta(hours=23)

@@ -20,8 +20,13 @@ from django.conf import settings
 from credits import http_deadline
 from credits.amounts import plain
 from credits.bulkheads import Bulkhead
-from credits.errors import DomainError
 from credits.models import MoneyBack, Purchase, StripeCustomer
+from credits.payments.stripe_errors import (
+    CustomerGone,
+    PageRefused,
+    PaymentUnavailable,
+    RefusedByStripe,
+)
 
 API_VERSION = "2026-10-28.endive"
 TRY_SECONDS = 5
@@ -39,19 +44,6 @@ Object = dict[str, Any]
 logger = structlog.get_logger(__name__)
 
 
-class PaymentUnavailable(DomainError):
-    """Stripe cannot be reached or does not accept our key; retry later."""
-
-    code = "payment_unavailable"
-    status = 503
-    message = "Payments are unavailable for a moment"
-    retry_after = 5
-
-
-class CustomerGone(PaymentUnavailable):
-    """The buyer's customer was deleted at Stripe; retry with a new customer."""
-
-
 _waiting = Bulkhead("stripe", refusal=PaymentUnavailable)
 
 
@@ -62,21 +54,6 @@ def calling() -> AbstractContextManager[None]:
     requests wait for the locked rows.
     """
     return _waiting.place()
-
-
-class RefusedByStripe(DomainError):
-    """Stripe rejected the request; the message is Stripe's reason."""
-
-    code = "refused_by_stripe"
-    status = 409
-    message = "Stripe rejected the request"
-
-
-class PageRefused(DomainError):
-    """Stripe rejected a return URL. Details: Stripe's message by field."""
-
-    code = "page_refused"
-    message = "Stripe does not accept this URL"
 
 
 @cache
