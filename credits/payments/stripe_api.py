@@ -9,7 +9,7 @@ may raise PaymentUnavailable.
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -21,6 +21,7 @@ from credits import http_deadline
 from credits.amounts import plain
 from credits.bulkheads import Bulkhead
 from credits.models import MoneyBack, Purchase, StripeCustomer
+from credits.models.purchases import SESSION_LIFETIME
 from credits.payments.stripe_errors import (
     CustomerGone,
     PageRefused,
@@ -34,8 +35,7 @@ CALL_SECONDS = 12  # for a call including its retries
 RETRIES = 2
 CURRENCY = "eur"
 METHODS: Any = ["card", "sepa_debit"]
-# Stripe's maximum is 24 hours by Stripe's clock; the minute allows for a difference of the clocks.
-SESSION_LIFETIME = timedelta(hours=24) - timedelta(minutes=1)
+PURCHASE_ID = "{PURCHASE_ID}"
 PAGES = {"success_url": "successUrl", "cancel_url": "cancelUrl"}
 PAGE = 100
 WAITS_FOR_RATE_LIMIT = (1, 2, 4, 8, 16)  # seconds
@@ -86,6 +86,15 @@ def _asking() -> Iterator[None]:
         raise PaymentUnavailable from error
 
 
+@contextmanager
+def _changing() -> Iterator[None]:
+    try:
+        with _asking():
+            yield
+    except stripe.InvalidRequestError as error:
+        raise RefusedByStripe(error.user_message) from error
+
+
 def create_customer(row: StripeCustomer, *, after: str | None = None) -> str:
     """Create the customer of our `row`, or its successor if `after` was deleted; return its id."""
     key = f"customer-{row.pk}-{after}" if after else f"customer-{row.pk}"
@@ -127,8 +136,8 @@ def create_session(purchase: Purchase) -> Object:
         "customer": purchase.stripe_customer_id,
         "allowed_payment_method_types": METHODS,
         "line_items": [{"quantity": 1, "price_data": product}],
-        "success_url": purchase.success_url,
-        "cancel_url": purchase.cancel_url,
+        "success_url": _naming(purchase, purchase.success_url),
+        "cancel_url": _naming(purchase, purchase.cancel_url),
         # Otherwise Stripe may charge foreign buyers in their own currency, not our price in euros.
         "adaptive_pricing": {"enabled": False},
         "expires_at": int((purchase.created_at + SESSION_LIFETIME).timestamp()),
@@ -151,19 +160,28 @@ def create_session(purchase: Purchase) -> Object:
 
 def create_refund(asked: MoneyBack) -> Object:
     """Create the refund that an operator requested. Raises RefusedByStripe."""
-    try:
-        with _asking():
-            refund = _v1().refunds.create(
-                {
-                    "payment_intent": asked.stripe_payment_intent_id,
-                    "amount": asked.amount_cents,
-                    "metadata": {"returnId": str(asked.pk)},
-                },
-                {"idempotency_key": f"return-{asked.pk}"},
-            )
-    except stripe.InvalidRequestError as error:
-        raise RefusedByStripe(error.user_message) from error
+    with _changing():
+        refund = _v1().refunds.create(
+            {
+                "payment_intent": asked.stripe_payment_intent_id,
+                "amount": asked.amount_cents,
+                "metadata": {"returnId": str(asked.pk)},
+            },
+            {"idempotency_key": f"return-{asked.pk}"},
+        )
     return _plain(refund)
+
+
+def expire_session(session_id: str) -> Object:
+    """Expire a Checkout Session. Raises RefusedByStripe if it is not open."""
+    with _changing():
+        return _plain(_v1().checkout.sessions.expire(session_id))
+
+
+def cancel_intent(intent_id: str) -> Object:
+    """Cancel a payment intent. Raises RefusedByStripe if it is paid or being paid."""
+    with _changing():
+        return _plain(_v1().payment_intents.cancel(intent_id))
 
 
 def intent(intent_id: str) -> Object | None:
@@ -269,6 +287,11 @@ def _metadata(purchase: Purchase) -> dict[str, str]:
         "packageId": str(purchase.package_id),
         "purchaseId": str(purchase.pk),
     }
+
+
+def _naming(purchase: Purchase, url: str | None) -> str:
+    """Return a return URL with the purchase's id in place of `{PURCHASE_ID}`."""
+    return (url or "").replace(PURCHASE_ID, str(purchase.pk))
 
 
 def _plain(found: stripe.StripeObject) -> Object:
