@@ -17,7 +17,7 @@ from credits import due_rows, pseudonyms
 from credits.due_rows import DueWork, Settled
 from credits.models import Purchase
 from credits.payments import stripe_facts
-from credits.payments.stripe_api import PaymentUnavailable, RefusedByStripe
+from credits.payments.stripe_errors import PaymentUnavailable, RefusedByStripe
 from credits.payments.stripe_facts import UnreadableObject
 from webhooks import current_state, destination, envelope
 from webhooks.current_state import Fetched

@@ -27,7 +27,7 @@ from credits.payments import (
     stripe_api,
     stripe_facts,
 )
-from credits.payments.stripe_api import PaymentUnavailable, RefusedByStripe
+from credits.payments.stripe_errors import PaymentUnavailable, RefusedByStripe
 from credits.payments.stripe_facts import MoneyBackReport, UnreadableObject
 from webhooks import current_state
 from webhooks.current_state import Step

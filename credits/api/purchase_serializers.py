@@ -79,6 +79,7 @@ class PurchaseSerializer(WireSerializer):
     id = Uuid(help_text="The purchase's id.")
     userId = UserId(source="user_id", help_text="The buyer.")
     packageId = Uuid(source="package_id", help_text="The package that was bought.")
+    packageName = Text(source="package.name", help_text="The package's name on the price list.")
     credits = Amount(help_text="Credits that the payment buys.")
     priceEuroCents = serializers.IntegerField(
         source="price_euro_cents", help_text="The price in euro cents."
@@ -107,6 +108,21 @@ class PurchaseSerializer(WireSerializer):
     invoiceUrl = serializers.URLField(
         source="invoice_url", allow_null=True, help_text="The URL of Stripe's invoice, if any."
     )
+    failureCode = Text(
+        source="failure_code",
+        allow_null=True,
+        help_text="Stripe's code of the last failed attempt to pay, only with the status `failed`.",
+    )
+    checkoutUrl = serializers.URLField(
+        source="pay_url",
+        allow_null=True,
+        help_text="The Checkout page where an unpaid purchase can be paid until `payableUntil`.",
+    )
+    payableUntil = Timestamp(
+        source="payable_until",
+        allow_null=True,
+        help_text="When the Checkout page closes; null without Checkout.",
+    )
 
 
 class StartPurchaseSerializer(KeyedSerializer):
@@ -127,13 +143,15 @@ class StartPurchaseSerializer(KeyedSerializer):
         source="success_url",
         required=False,
         allow_null=True,
-        help_text="The page to return to after the payment: one of the ecosystem's apps.",
+        help_text="The page to return to after the payment: one of the ecosystem's apps. "
+        "`{PURCHASE_ID}` in it becomes the purchase's id.",
     )
     cancelUrl = PageUrl(
         source="cancel_url",
         required=False,
         allow_null=True,
-        help_text="The page to return to if the buyer cancels: one of the ecosystem's apps.",
+        help_text="The page to return to if the buyer cancels: one of the ecosystem's apps. "
+        "`{PURCHASE_ID}` in it becomes the purchase's id.",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

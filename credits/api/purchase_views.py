@@ -21,11 +21,12 @@ from credits.api.purchase_serializers import (
     StartPurchaseSerializer,
 )
 from credits.api.wire_serializers import origin, user
-from credits.payments import checkout, packages, purchases
+from credits.payments import cancellation, checkout, packages, purchases
+from credits.payments.cancellation import PurchaseNotCancellable
 from credits.payments.checkout import PurchaseTooOld
 from credits.payments.packages import PackageUnknown
 from credits.payments.purchases import PurchaseUnknown
-from credits.payments.stripe_api import PageRefused, PaymentUnavailable
+from credits.payments.stripe_errors import PageRefused, PaymentUnavailable
 
 
 class PackageViewSet(GenericViewSet[Any]):
@@ -79,3 +80,14 @@ class PurchaseViewSet(ChangesAccount, GenericViewSet[Any]):
         named = PURCHASE_ID.parse({"id": purchase_id})
         found = purchases.find(**named, user_id=user(request).id)
         return Response(PURCHASE.represent(found))
+
+    @operation(
+        "cancel_purchase",
+        response=PurchaseSerializer,
+        refuses=(PurchaseUnknown, PurchaseNotCancellable, PaymentUnavailable),
+    )
+    def cancel(self, request: Request, purchase_id: str) -> Response:
+        """Cancel one of the user's unpaid purchases, so that it can no longer be paid."""
+        named = PURCHASE_ID.parse({"id": purchase_id})
+        left = cancellation.cancel(**named, user_id=user(request).id, now=datetime.now(UTC))
+        return Response(PURCHASE.represent(left))

@@ -17,4 +17,5 @@ urlpatterns = [
     path("purchases", PurchaseViewSet.as_view({"get": "purchases"})),
     path("purchase", PurchaseViewSet.as_view({"post": "start"})),
     path("purchase/<str:purchase_id>", PurchaseViewSet.as_view({"get": "purchase"})),
+    path("purchase/<str:purchase_id>/cancel", PurchaseViewSet.as_view({"post": "cancel"})),
 ]

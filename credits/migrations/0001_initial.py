@@ -502,6 +502,7 @@ class Migration(migrations.Migration):
                 ('success_url', models.CharField(max_length=2048, null=True)),
                 ('cancel_url', models.CharField(max_length=2048, null=True)),
                 ('checkout_url', models.TextField(null=True)),
+                ('failure_code', models.CharField(max_length=64, null=True)),
                 ('receipt_url', models.TextField(null=True)),
                 ('invoice_url', models.TextField(null=True)),
                 ('metadata', models.JSONField(null=True)),

@@ -1,5 +1,7 @@
 """Purchases: credits paid for through Stripe, and the buyers' Stripe customers."""
 
+from datetime import datetime, timedelta
+
 from django.db import models
 from django.db.models import Func, Q, Value
 from django.db.models.functions import Lower
@@ -11,6 +13,8 @@ from credits.models.packages import Package
 from credits.models.transactions import ACTOR_PATTERN, Transaction
 
 NEXT_NUMBER = Func(Value("credits.purchase_numbers"), function="nextval")
+# Stripe's maximum is 24 hours by Stripe's clock; the minute allows for a difference of the clocks.
+SESSION_LIFETIME = timedelta(hours=24) - timedelta(minutes=1)
 PAID = ("completed", "partially_refunded", "refunded", "disputed")
 
 
@@ -50,7 +54,8 @@ class Purchase(models.Model):
     `number` increases with every purchase. An opened purchase has a payment intent or a Checkout
     Session at Stripe; `unavailable_at` is the time at which Stripe could not be reached to open it.
     `reported_at` is the timestamp (Stripe's clock) of the newest report that set the status of an
-    unpaid purchase. A paid purchase has the `transaction` that credited it.
+    unpaid purchase. A paid purchase has the `transaction` that credited it. `failure_code` is
+    Stripe's code of the attempt that made the status `failed`.
 
     A purchase is quarantined when Stripe reported something that does not match it. Each mismatch
     is a line of `quarantine_reason`; the newest one concerns the payment `quarantined_intent`. An
@@ -94,6 +99,7 @@ class Purchase(models.Model):
     success_url = models.CharField(max_length=2048, null=True)  # noqa: DJ001
     cancel_url = models.CharField(max_length=2048, null=True)  # noqa: DJ001
     checkout_url = models.TextField(null=True)  # noqa: DJ001
+    failure_code = models.CharField(max_length=64, null=True)  # noqa: DJ001
     receipt_url = models.TextField(null=True)  # noqa: DJ001
     invoice_url = models.TextField(null=True)  # noqa: DJ001
     metadata = models.JSONField(null=True)
@@ -203,6 +209,17 @@ class Purchase(models.Model):
     def under_review(self) -> bool:
         """Return whether the purchase is quarantined and no operator has decided yet."""
         return self.quarantined_at is not None and self.quarantine_resolved_at is None
+
+    @property
+    def pay_url(self) -> str | None:
+        """Return the Checkout page of an unpaid purchase, which is open until `payable_until`."""
+        open_ = self.status in {self.Status.PENDING, self.Status.FAILED} and not self.under_review
+        return self.checkout_url if open_ else None
+
+    @property
+    def payable_until(self) -> datetime | None:
+        """Return when the Checkout Session ends, or None without one."""
+        return self.created_at + SESSION_LIFETIME if self.checkout_url else None
 
     @property
     def opened(self) -> bool:

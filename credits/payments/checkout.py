@@ -20,14 +20,14 @@ from credits.ledger.posting import Origin
 from credits.models import Purchase, StripeCustomer
 from credits.payments import packages, stripe_api
 from credits.payments.packages import PackageUnknown
-from credits.payments.stripe_api import CustomerGone, PaymentUnavailable
+from credits.payments.stripe_errors import CustomerGone, PaymentUnavailable
 
 # Stripe keeps idempotency keys for at least 24 hours. A later retry could create a second payment.
 OPENED_WITHIN = timedelta(hours=23)
 
 
 class PurchaseTooOld(DomainError):
-    """The purchase was never opened at Stripe and is older than 23 hours; start a new one."""
+    """The purchase was never opened at Stripe, and is cancelled or older than 23 hours."""
 
     code = "purchase_too_old"
     status = 409
@@ -182,6 +182,8 @@ def _open(purchase_id: UUID, customer_id: str) -> Purchase:
     purchase = Purchase.objects.select_for_update().get(pk=purchase_id)
     if purchase.opened:
         return purchase
+    if purchase.status == Purchase.Status.CANCELLED:
+        raise PurchaseTooOld
     purchase.stripe_customer_id = customer_id
     if purchase.success_url:
         session = stripe_api.create_session(purchase)

@@ -68,12 +68,12 @@ class NotCreditable(DomainError):
 
 def of_user(user_id: str) -> QuerySet[Purchase]:
     """Return the user's purchases, newest first."""
-    return Purchase.objects.filter(user_id=user_id).order_by("-number")
+    return _with_package().filter(user_id=user_id).order_by("-number")
 
 
 def find(purchase_id: UUID, *, user_id: str) -> Purchase:
     """Return the user's purchase. Raises PurchaseUnknown."""
-    found = Purchase.objects.filter(pk=purchase_id, user_id=user_id).first()
+    found = _with_package().filter(pk=purchase_id, user_id=user_id).first()
     if found is None:
         raise PurchaseUnknown
     return found
@@ -172,6 +172,10 @@ def resolve_quarantine(
     return purchase
 
 
+def _with_package() -> QuerySet[Purchase]:
+    return Purchase.objects.select_related("package")
+
+
 def of_payment(payment: Payment) -> Purchase | None:
     """Return the purchase that a payment belongs to, or None."""
     return _find(payment, Purchase.objects.all())
@@ -240,7 +244,11 @@ def _report(payment: Payment, status: str, at: datetime) -> Purchase | None:
         return purchase
     purchase.status = status
     purchase.reported_at = at
-    purchase.save(update_fields=["status", "reported_at"])
+    # A session's report of a failure has no code, the intent's has.
+    purchase.failure_code = payment.failure or purchase.failure_code
+    if status != Status.FAILED:
+        purchase.failure_code = None
+    purchase.save(update_fields=["status", "reported_at", "failure_code"])
     return purchase
 
 
@@ -285,6 +293,7 @@ def _credit(purchase: Purchase, *, origin: Origin, at: datetime, now: datetime) 
     )
     purchase.transaction = posting.transaction
     purchase.status = Status.COMPLETED
+    purchase.failure_code = None
     purchase.reported_at = at
     purchase.completed_at = now
     purchase.save()

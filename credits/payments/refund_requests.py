@@ -14,7 +14,7 @@ from credits.ledger.posting import Origin
 from credits.models import MoneyBack, Purchase
 from credits.payments import money_back, stripe_api, stripe_facts
 from credits.payments.purchases import PurchaseUnknown
-from credits.payments.stripe_api import RefusedByStripe
+from credits.payments.stripe_errors import RefusedByStripe
 
 State = MoneyBack.State
 

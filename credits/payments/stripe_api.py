@@ -9,7 +9,7 @@ may raise PaymentUnavailable.
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -20,8 +20,14 @@ from django.conf import settings
 from credits import http_deadline
 from credits.amounts import plain
 from credits.bulkheads import Bulkhead
-from credits.errors import DomainError
 from credits.models import MoneyBack, Purchase, StripeCustomer
+from credits.models.purchases import SESSION_LIFETIME
+from credits.payments.stripe_errors import (
+    CustomerGone,
+    PageRefused,
+    PaymentUnavailable,
+    RefusedByStripe,
+)
 
 API_VERSION = "2026-10-28.endive"
 TRY_SECONDS = 5
@@ -29,27 +35,13 @@ CALL_SECONDS = 12  # for a call including its retries
 RETRIES = 2
 CURRENCY = "eur"
 METHODS: Any = ["card", "sepa_debit"]
-# Stripe's maximum is 24 hours by Stripe's clock; the minute allows for a difference of the clocks.
-SESSION_LIFETIME = timedelta(hours=24) - timedelta(minutes=1)
+PURCHASE_ID = "{PURCHASE_ID}"
 PAGES = {"success_url": "successUrl", "cancel_url": "cancelUrl"}
 PAGE = 100
 WAITS_FOR_RATE_LIMIT = (1, 2, 4, 8, 16)  # seconds
 
 Object = dict[str, Any]
 logger = structlog.get_logger(__name__)
-
-
-class PaymentUnavailable(DomainError):
-    """Stripe cannot be reached or does not accept our key; retry later."""
-
-    code = "payment_unavailable"
-    status = 503
-    message = "Payments are unavailable for a moment"
-    retry_after = 5
-
-
-class CustomerGone(PaymentUnavailable):
-    """The buyer's customer was deleted at Stripe; retry with a new customer."""
 
 
 _waiting = Bulkhead("stripe", refusal=PaymentUnavailable)
@@ -62,21 +54,6 @@ def calling() -> AbstractContextManager[None]:
     requests wait for the locked rows.
     """
     return _waiting.place()
-
-
-class RefusedByStripe(DomainError):
-    """Stripe rejected the request; the message is Stripe's reason."""
-
-    code = "refused_by_stripe"
-    status = 409
-    message = "Stripe rejected the request"
-
-
-class PageRefused(DomainError):
-    """Stripe rejected a return URL. Details: Stripe's message by field."""
-
-    code = "page_refused"
-    message = "Stripe does not accept this URL"
 
 
 @cache
@@ -107,6 +84,15 @@ def _asking() -> Iterator[None]:
         kind = type(error).__name__
         logger.warning("payment_unavailable", error=kind, status=error.http_status)
         raise PaymentUnavailable from error
+
+
+@contextmanager
+def _changing() -> Iterator[None]:
+    try:
+        with _asking():
+            yield
+    except stripe.InvalidRequestError as error:
+        raise RefusedByStripe(error.user_message) from error
 
 
 def create_customer(row: StripeCustomer, *, after: str | None = None) -> str:
@@ -150,8 +136,8 @@ def create_session(purchase: Purchase) -> Object:
         "customer": purchase.stripe_customer_id,
         "allowed_payment_method_types": METHODS,
         "line_items": [{"quantity": 1, "price_data": product}],
-        "success_url": purchase.success_url,
-        "cancel_url": purchase.cancel_url,
+        "success_url": _naming(purchase, purchase.success_url),
+        "cancel_url": _naming(purchase, purchase.cancel_url),
         # Otherwise Stripe may charge foreign buyers in their own currency, not our price in euros.
         "adaptive_pricing": {"enabled": False},
         "expires_at": int((purchase.created_at + SESSION_LIFETIME).timestamp()),
@@ -174,19 +160,28 @@ def create_session(purchase: Purchase) -> Object:
 
 def create_refund(asked: MoneyBack) -> Object:
     """Create the refund that an operator requested. Raises RefusedByStripe."""
-    try:
-        with _asking():
-            refund = _v1().refunds.create(
-                {
-                    "payment_intent": asked.stripe_payment_intent_id,
-                    "amount": asked.amount_cents,
-                    "metadata": {"returnId": str(asked.pk)},
-                },
-                {"idempotency_key": f"return-{asked.pk}"},
-            )
-    except stripe.InvalidRequestError as error:
-        raise RefusedByStripe(error.user_message) from error
+    with _changing():
+        refund = _v1().refunds.create(
+            {
+                "payment_intent": asked.stripe_payment_intent_id,
+                "amount": asked.amount_cents,
+                "metadata": {"returnId": str(asked.pk)},
+            },
+            {"idempotency_key": f"return-{asked.pk}"},
+        )
     return _plain(refund)
+
+
+def expire_session(session_id: str) -> Object:
+    """Expire a Checkout Session. Raises RefusedByStripe if it is not open."""
+    with _changing():
+        return _plain(_v1().checkout.sessions.expire(session_id))
+
+
+def cancel_intent(intent_id: str) -> Object:
+    """Cancel a payment intent. Raises RefusedByStripe if it is paid or being paid."""
+    with _changing():
+        return _plain(_v1().payment_intents.cancel(intent_id))
 
 
 def intent(intent_id: str) -> Object | None:
@@ -292,6 +287,11 @@ def _metadata(purchase: Purchase) -> dict[str, str]:
         "packageId": str(purchase.package_id),
         "purchaseId": str(purchase.pk),
     }
+
+
+def _naming(purchase: Purchase, url: str | None) -> str:
+    """Return a return URL with the purchase's id in place of `{PURCHASE_ID}`."""
+    return (url or "").replace(PURCHASE_ID, str(purchase.pk))
 
 
 def _plain(found: stripe.StripeObject) -> Object:

@@ -4,6 +4,7 @@ Events, API answers and lists contain the same objects, and all of them are read
 raises UnreadableObject if a field is missing or differs from Stripe's documentation.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, TypeGuard
@@ -21,6 +22,7 @@ LARGEST_CENTS = 10**13
 LONGEST_NAME = 255
 LONGEST_STATUS = 64
 LONGEST_URL = 2048
+_CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 class UnreadableObject(DomainError):
@@ -31,7 +33,10 @@ class UnreadableObject(DomainError):
 
 
 class Payment(NamedTuple):
-    """A payment intent or Checkout Session: Stripe's ids, our purchase id, money and status."""
+    """A payment intent or Checkout Session: Stripe's ids, our purchase id, money and status.
+
+    `failure` is Stripe's code of the last failed attempt to pay, if any.
+    """
 
     intent_id: str | None
     session_id: str | None
@@ -39,6 +44,7 @@ class Payment(NamedTuple):
     amount_cents: int
     currency: str
     status: str
+    failure: str | None = None
 
 
 class Movements(NamedTuple):
@@ -104,6 +110,7 @@ def of_intent(intent: Object) -> Payment:
         amount_cents=received or cents(intent, "amount"),
         currency=name_in(intent, "currency"),
         status=name_in(intent, "status"),
+        failure=_failure(intent.get("last_payment_error")),
     )
 
 
@@ -228,6 +235,13 @@ def _page_in(found: Object, field: str) -> str | None:
     if not isinstance(value, str) or not value.startswith(("https://", "http://localhost:")):
         return None
     return value if len(value) <= LONGEST_URL and value.isascii() and value.isprintable() else None
+
+
+def _failure(error: object) -> str | None:
+    """Return the code of a failed payment: the bank's, else Stripe's, or None if it has none."""
+    error = error if isinstance(error, Mapping) else {}
+    code = error.get("decline_code") or error.get("code")
+    return code if isinstance(code, str) and _CODE.fullmatch(code) else None
 
 
 def _is_whole(value: object) -> TypeGuard[int]:

@@ -13,7 +13,7 @@ from credits.ledger import ledger
 from credits.models import MoneyBack, Purchase
 from credits.payments import money_back
 from credits.payments.refund_requests import ExceedsPurchase
-from credits.payments.stripe_api import PaymentUnavailable, RefusedByStripe
+from credits.payments.stripe_errors import PaymentUnavailable, RefusedByStripe
 from mana_credits.back_office.account import timeline
 from mana_credits.back_office.acts import interventions
 from mana_credits.back_office.acts.audit import AlreadyDone, NoteMissing, NotPermitted, Why

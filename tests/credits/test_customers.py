@@ -7,7 +7,7 @@ import pytest
 import stripe as library
 
 from credits.models import Package, Purchase, StripeCustomer
-from credits.payments.stripe_api import CustomerGone, PaymentUnavailable
+from credits.payments.stripe_errors import CustomerGone, PaymentUnavailable
 from tests.api import Caller, at_once, statuses
 from tests.environment import PROVIDER
 from tests.stripe import PAGES, Stripe, buy

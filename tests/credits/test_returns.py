@@ -20,7 +20,7 @@ from credits.models import IdempotencyKey, MoneyBack, Package, Purchase, Transac
 from credits.payments import checkout, money_back, purchases, refund_requests
 from credits.payments.purchases import PurchaseUnknown
 from credits.payments.refund_requests import ExceedsPurchase, NotRefundable
-from credits.payments.stripe_api import PaymentUnavailable, RefusedByStripe
+from credits.payments.stripe_errors import PaymentUnavailable, RefusedByStripe
 from credits.payments.stripe_facts import MoneyBackReport, Payment
 from tests.api import at_once
 from tests.factories import package

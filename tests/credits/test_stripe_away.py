@@ -14,7 +14,7 @@ from django.core.management import call_command
 from credits.ledger.posting import Origin
 from credits.models import Package, Purchase
 from credits.payments import checkout
-from credits.payments.stripe_api import PaymentUnavailable
+from credits.payments.stripe_errors import PaymentUnavailable
 from tests import slow_server
 from tests.api import Caller, at_once, statuses, use
 from tests.factories import give

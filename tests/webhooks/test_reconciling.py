@@ -13,7 +13,8 @@ from psycopg.errors import LockNotAvailable
 from credits.ledger import ledger
 from credits.ledger.posting import BalanceTooLarge
 from credits.models import JobRun, MoneyBack, Package, Purchase
-from credits.payments import checkout, stripe_api, stripe_facts
+from credits.payments import checkout, stripe_facts
+from credits.payments.stripe_errors import PaymentUnavailable
 from tests.api import Caller
 from tests.stripe import PAGES, Stripe, buy, deliver, no_waiting
 from webhooks import current_state, events, reconciliation
@@ -284,7 +285,7 @@ def test_a_rate_limit_without_end_is_an_error(bought: Purchase, stripe: Stripe) 
     with (
         patch.object(library.PaymentIntentService, "list", side_effect=refusal),
         patch("credits.payments.stripe_api.time.sleep") as sleep,
-        pytest.raises(stripe_api.PaymentUnavailable),
+        pytest.raises(PaymentUnavailable),
     ):
         reconcile()
 
@@ -326,7 +327,7 @@ def test_a_purchase_that_was_opened_meanwhile_is_not_given_up(bought: Purchase) 
 def test_without_stripe_it_says_so(bought: Purchase, settings: Any) -> None:
     settings.STRIPE_API_BASE = "http://127.0.0.1:9"
 
-    with no_waiting(), pytest.raises(stripe_api.PaymentUnavailable):
+    with no_waiting(), pytest.raises(PaymentUnavailable):
         reconcile()
 
 
@@ -380,7 +381,7 @@ def test_a_locked_object_is_skipped_and_an_outage_ends_the_run(bought: Purchase)
     with patch("credits.payments.stripe_api.intents", return_value=[intent]):
         with patch.object(check, "_intent", side_effect=locked()):
             skipped = next(check.run())
-        for outage in (OperationalError("away"), stripe_api.PaymentUnavailable()):
+        for outage in (OperationalError("away"), PaymentUnavailable()):
             with patch.object(check, "_intent", side_effect=outage), pytest.raises(type(outage)):
                 next(check.run())
 

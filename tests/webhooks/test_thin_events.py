@@ -11,6 +11,7 @@ from django.core.management import call_command
 from credits.ledger import ledger
 from credits.models import Package, Purchase
 from credits.payments import stripe_api
+from credits.payments.stripe_errors import PaymentUnavailable
 from tests.api import Caller
 from tests.stripe import PAGES, Object, Stripe, buy, deliver, no_waiting
 from webhooks import events
@@ -202,9 +203,7 @@ def test_a_run_asks_a_stripe_that_is_away_once(bought: Purchase) -> None:
             received_at=now,
         )
 
-    with patch(
-        "credits.payments.stripe_api.intent", side_effect=stripe_api.PaymentUnavailable
-    ) as asked:
+    with patch("credits.payments.stripe_api.intent", side_effect=PaymentUnavailable) as asked:
         outcomes = [one.outcome for one in events.process_due(now=now, limit=10)]
 
     assert outcomes == ["failed"] * 3

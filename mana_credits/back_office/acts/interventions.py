@@ -27,7 +27,7 @@ from credits.models import (
 )
 from credits.outbox import outbox
 from credits.payments import money_back, refund_requests
-from credits.payments.stripe_api import PaymentUnavailable, RefusedByStripe
+from credits.payments.stripe_errors import PaymentUnavailable, RefusedByStripe
 from credits.sync import cloud_sync
 from mana_credits.back_office.acts import act_requests, audit, second_person
 from mana_credits.back_office.acts.act_requests import Wanted

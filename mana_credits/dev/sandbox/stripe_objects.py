@@ -90,6 +90,8 @@ class Session(StripeObject):
     @classmethod
     def _api_expire(cls, id: str, **_: Any) -> "Session":  # noqa: A002
         session: Session = cls._api_retrieve(id)
+        if session.status != "open":
+            raise UserError(400, "Only Checkout Sessions with a status of open can be expired")
         session.status = "expired"
         tell("checkout.session.expired", session)
         return session

@@ -1,0 +1,31 @@
+"""The errors of Stripe's API that callers can handle."""
+
+from credits.errors import DomainError
+
+
+class PaymentUnavailable(DomainError):
+    """Stripe cannot be reached or does not accept our key; retry later."""
+
+    code = "payment_unavailable"
+    status = 503
+    message = "Payments are unavailable for a moment"
+    retry_after = 5
+
+
+class CustomerGone(PaymentUnavailable):
+    """The buyer's customer was deleted at Stripe; retry with a new customer."""
+
+
+class RefusedByStripe(DomainError):
+    """Stripe rejected the request; the message is Stripe's reason."""
+
+    code = "refused_by_stripe"
+    status = 409
+    message = "Stripe rejected the request"
+
+
+class PageRefused(DomainError):
+    """Stripe rejected a return URL. Details: Stripe's message by field."""
+
+    code = "page_refused"
+    message = "Stripe does not accept this URL"
