@@ -10,7 +10,7 @@ from django.test import Client
 from credits import roles
 from credits.models import StaffAction
 from mana_credits.back_office.acts import looks
-from mana_credits.back_office.acts.audit import Operator, Why
+from mana_credits.back_office.acts.audit import Justification, Operator
 
 ROLES = {
     "sam": roles.SUPPORT,
@@ -18,7 +18,7 @@ ROLES = {
     "amir": roles.AUDITOR,
     "ada": roles.ADMINISTRATOR,
 }
-WHY = Why(reason="asked", note="Wrote to us")
+WHY = Justification(reason="asked", note="Wrote to us")
 
 
 def operator(name: str) -> Operator:

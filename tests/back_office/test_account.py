@@ -19,7 +19,7 @@ from credits.payments import money_back
 from mana_credits.back_office.account import account_search, timeline
 from mana_credits.back_office.account.entry import Entry
 from mana_credits.back_office.acts import balance_adjustments
-from mana_credits.back_office.acts.audit import Why
+from mana_credits.back_office.acts.audit import Justification
 from tests.back_office.operators import operator
 from tests.credits.test_returns import paid, went_back
 from tests.factories import gift, give, hold, redeem, spend, subscribe
@@ -44,7 +44,7 @@ def a_life(user_id: str = "alice") -> None:
             operator("sam"),
             user_id,
             Decimal(amount),
-            why=Why("goodwill", "Hung twice"),
+            why=Justification("goodwill", "Hung twice"),
             key=uuid4(),
             now=datetime.now(UTC),
         )
@@ -130,7 +130,7 @@ def test_the_timeline_says_in_words_what_happened(sam: Client) -> None:
         operator("sam"),
         bought.user_id,
         Decimal(5000),
-        why=Why("goodwill", "Hung twice"),
+        why=Justification("goodwill", "Hung twice"),
         key=uuid4(),
         now=datetime.now(UTC),
     )

@@ -15,9 +15,14 @@ from credits.ledger.posting import ExceedsOriginal, Memo, Origin, UserUnknown
 from credits.models import AdjustmentRequest, Transaction
 from mana_credits.back_office.acts import balance_adjustments
 from mana_credits.back_office.acts.act_requests import RequestDecided
-from mana_credits.back_office.acts.audit import AlreadyDone, NoteMissing, NotPermitted, Why
+from mana_credits.back_office.acts.audit import (
+    AlreadyDone,
+    Justification,
+    NoteRequired,
+    NotPermitted,
+)
 from mana_credits.back_office.acts.balance_adjustments import AlreadyReversed, ReasonUnknown
-from mana_credits.back_office.acts.second_person import OwnRequest
+from mana_credits.back_office.acts.second_person import CannotDecideOwnRequest
 from tests.api import at_once
 from tests.back_office.operators import acts, browser, form, operator
 from tests.factories import give, hold, spend
@@ -25,7 +30,7 @@ from tests.factories import give, hold, spend
 pytestmark = pytest.mark.django_db
 
 ADJUST = "/admin/account/adjust/?user=alice"
-WHY = Why("goodwill", "The chat hung twice", "SUP-1")
+WHY = Justification("goodwill", "The chat hung twice", "SUP-1")
 
 
 def adjust(name: str, amount: float | str, **more: Any) -> Any:
@@ -203,10 +208,10 @@ def test_the_domain_refuses_by_itself() -> None:
 
     with pytest.raises(NotPermitted):
         adjust("amir", 1)
-    with pytest.raises(NoteMissing):
-        adjust("sam", 1, why=Why("goodwill", "  "))
+    with pytest.raises(NoteRequired):
+        adjust("sam", 1, why=Justification("goodwill", "  "))
     with pytest.raises(ReasonUnknown):
-        adjust("sam", 1, why=Why("because", "so"))
+        adjust("sam", 1, why=Justification("because", "so"))
     with pytest.raises(InvalidAmount):
         adjust("sam", 0)
     with pytest.raises(UserUnknown):
@@ -244,7 +249,7 @@ def test_a_colleague_rejects_and_says_why(fiona: Client) -> None:
     fiona.post(f"/admin/adjustments/{asked.pk}/", form(reject="1", note="Too much"))
 
     asked.refresh_from_db()
-    assert NoteMissing.message in silent.content.decode()
+    assert NoteRequired.message in silent.content.decode()
     assert (asked.status, asked.transaction, available()) == ("rejected", None, 10)
     assert acts().get(operator="fiona").note == "Too much"
 
@@ -259,7 +264,7 @@ def test_nobody_decides_about_their_own(fiona: Client) -> None:
     assert "your own request" in page
     assert "your own request" in answer.content.decode()
     assert available() == 10
-    with pytest.raises(OwnRequest):
+    with pytest.raises(CannotDecideOwnRequest):
         balance_adjustments.approve(
             operator("fiona"), asked.pk, note="", key=uuid4(), now=datetime.now(UTC)
         )

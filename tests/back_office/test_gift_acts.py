@@ -15,10 +15,10 @@ from gifts.models import GiftBlock, GiftCode, GiftRedemption
 from mana_credits.back_office.acts import gift_interventions
 from mana_credits.back_office.acts.audit import (
     AlreadyDone,
-    NoteMissing,
+    Justification,
+    NoteRequired,
     NotPermitted,
     Operator,
-    Why,
 )
 from mana_credits.back_office.acts.gift_interventions import (
     AlreadyBlocked,
@@ -31,7 +31,7 @@ from tests.factories import gift, give, redeem
 
 SAM = Operator("sam", lambda permission: permission != "gifts.view_codes")
 AMIR = Operator("amir", lambda permission: False)
-WHY = Why(note="asked for by mail")
+WHY = Justification(note="asked for by mail")
 NOW = datetime.now(UTC)
 
 pytestmark = pytest.mark.django_db
@@ -92,8 +92,8 @@ def test_nothing_happens_without_permission_or_reason() -> None:
 
     with pytest.raises(NotPermitted):
         gift_interventions.cancel(AMIR, given.pk, why=WHY, key=uuid4(), now=NOW)
-    with pytest.raises(NoteMissing):
-        gift_interventions.cancel(SAM, given.pk, why=Why(note=" "), key=uuid4(), now=NOW)
+    with pytest.raises(NoteRequired):
+        gift_interventions.cancel(SAM, given.pk, why=Justification(note=" "), key=uuid4(), now=NOW)
 
     assert available("ivan") == 20
     assert status(given) == "active"

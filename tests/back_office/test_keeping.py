@@ -15,7 +15,7 @@ from credits.outbox import outbox
 from credits.sync import cloud_sync
 from mana_credits.back_office.acts import event_retries as events_operating
 from mana_credits.back_office.acts import interventions
-from mana_credits.back_office.acts.audit import AlreadyDone, NoteMissing, Why
+from mana_credits.back_office.acts.audit import AlreadyDone, Justification, NoteRequired
 from mana_credits.back_office.acts.event_retries import EventNotWaiting
 from tests.back_office.operators import WHY, acts, browser, form, operator
 from tests.credits.test_returns import paid
@@ -138,8 +138,8 @@ def test_the_domain_wants_words_and_each_key_once() -> None:
     interventions.give_sync(fiona, "alice", why=WHY, key=key, now=NOW)
     with pytest.raises(AlreadyDone):
         interventions.revoke_sync(fiona, "alice", why=WHY, key=key, now=NOW)
-    with pytest.raises(NoteMissing):
-        interventions.revoke_sync(fiona, "alice", why=Why(note=" "), key=uuid4(), now=NOW)
+    with pytest.raises(NoteRequired):
+        interventions.revoke_sync(fiona, "alice", why=Justification(note=" "), key=uuid4(), now=NOW)
 
     assert cloud_sync.status("alice").gifted
 

@@ -19,7 +19,7 @@ from gifts.models import GiftBlock, GiftMisses
 from internal_api import service_keys
 from internal_api.service_keys import Terms
 from mana_credits.back_office.acts import balance_adjustments
-from mana_credits.back_office.acts.audit import Why
+from mana_credits.back_office.acts.audit import Justification
 from tests.back_office.operators import browser, operator
 from tests.credits.test_returns import paid
 from tests.factories import gift, give, hold, package
@@ -31,7 +31,7 @@ NOW = datetime.now(UTC)
 
 
 def adjustment(user_id: str) -> None:
-    why = Why("goodwill", "n")
+    why = Justification("goodwill", "n")
     balance_adjustments.adjust(operator("sam"), user_id, Decimal(1), why=why, key=uuid4(), now=NOW)
 
 

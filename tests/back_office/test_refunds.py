@@ -16,7 +16,12 @@ from credits.payments.refund_requests import ExceedsPurchase
 from credits.payments.stripe_errors import PaymentUnavailable, RefusedByStripe
 from mana_credits.back_office.account import timeline
 from mana_credits.back_office.acts import interventions
-from mana_credits.back_office.acts.audit import AlreadyDone, NoteMissing, NotPermitted, Why
+from mana_credits.back_office.acts.audit import (
+    AlreadyDone,
+    Justification,
+    NoteRequired,
+    NotPermitted,
+)
 from mana_credits.back_office.acts.interventions import RefundNotRequested, RefundReasonUnknown
 from tests.api import at_once
 from tests.back_office.operators import WHY, acts, browser, form, operator
@@ -216,14 +221,14 @@ def test_what_stripe_refuses_leaves_no_refund_and_a_word_in_the_trail() -> None:
 @pytest.mark.parametrize(
     ("why", "cents", "refusal"),
     [
-        (Why(reason="asked", note=" "), 499, NoteMissing),
-        (Why(reason="whim", note="so"), 499, RefundReasonUnknown),
+        (Justification(reason="asked", note=" "), 499, NoteRequired),
+        (Justification(reason="whim", note="so"), 499, RefundReasonUnknown),
         (WHY, 500, ExceedsPurchase),
         (WHY, 0, ExceedsPurchase),
     ],
 )
 def test_a_refund_needs_a_reason_a_note_and_money_that_is_left(
-    why: Why, cents: int, refusal: type[DomainError], stripe_says: Any
+    why: Justification, cents: int, refusal: type[DomainError], stripe_says: Any
 ) -> None:
     purchase = paid()
     fiona = operator("fiona")

@@ -20,7 +20,7 @@ from gifts.models import GiftMisses
 from internal_api import service_keys
 from internal_api.service_keys import Terms
 from mana_credits.back_office.acts import balance_adjustments
-from mana_credits.back_office.acts.audit import Why
+from mana_credits.back_office.acts.audit import Justification
 from tests.back_office.operators import ROLES, browser, operator
 from tests.credits.test_returns import paid
 from tests.factories import gift, give, hold, package, spend, subscribe
@@ -130,7 +130,7 @@ def addresses(settings: Any) -> dict[str, str]:
         operator("sam"),
         "alice",
         Decimal(1),
-        why=Why("goodwill", "n"),
+        why=Justification("goodwill", "n"),
         key=uuid4(),
         now=NOW,
     )

@@ -40,7 +40,7 @@ from mana_credits.back_office.acts.act_requests import (
 )
 from mana_credits.back_office.acts.audit import NotPermitted, Operator
 from mana_credits.back_office.acts.balance_adjustments import AlreadyReversed
-from mana_credits.back_office.acts.second_person import NotIndependent, OwnRequest
+from mana_credits.back_office.acts.second_person import CannotDecideOwnRequest, NotIndependent
 from mana_credits.privacy import erasure, export
 from tests.api import at_once
 from tests.back_office.operators import WHY, browser, form, operator
@@ -245,7 +245,7 @@ def test_nobody_decides_about_their_own_or_without_the_acts_permission() -> None
     assert isinstance(asked, ActRequest)
     narrow = Operator("sam", lambda permission: permission == approvals.PERMISSION)
 
-    with pytest.raises(OwnRequest):
+    with pytest.raises(CannotDecideOwnRequest):
         decided("fiona", asked.pk)
     with pytest.raises(NotPermitted):
         decided("sam", asked.pk)

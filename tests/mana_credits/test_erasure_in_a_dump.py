@@ -36,7 +36,7 @@ from gifts.codes import GiftUnknown
 from gifts.models import GiftBlock, GiftCode
 from gifts.throttle import Attempt
 from mana_credits.back_office.acts import balance_adjustments
-from mana_credits.back_office.acts.audit import Operator, Why
+from mana_credits.back_office.acts.audit import Justification, Operator
 from mana_credits.dev.embedded_postgres import program
 from tests.api import Caller, use
 from tests.conftest import discrepancies, gifts_of
@@ -178,7 +178,7 @@ def be_helped() -> None:
             olga,
             DORA,
             Decimal(amount),
-            why=Why("goodwill", f"{NAME} called", f"https://tickets.test/{DORA}"),
+            why=Justification("goodwill", f"{NAME} called", f"https://tickets.test/{DORA}"),
             key=uuid4(),
             now=NOW,
         )

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from credits.errors import DomainError
 from credits.models import ActRequest
 from mana_credits.back_office.acts import audit, second_person
-from mana_credits.back_office.acts.audit import Act, Operator, Why
+from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
 
 Kind = ActRequest.Kind
 Status = ActRequest.Status
@@ -52,7 +52,9 @@ class NotYourRequest(DomainError):
     message = "Only the person who asked can withdraw this request"
 
 
-def ask(operator: Operator, wanted: Wanted, act: Act, *, why: Why, now: datetime) -> ActRequest:
+def ask(
+    operator: Operator, wanted: Wanted, act: AuditRecord, *, why: Justification, now: datetime
+) -> ActRequest:
     """Request an act, within the caller's act. Raises AlreadyRequested."""
     try:
         with transaction.atomic():
@@ -69,7 +71,9 @@ def ask(operator: Operator, wanted: Wanted, act: Act, *, why: Why, now: datetime
 
 def withdraw(operator: Operator, request_id: UUID, *, key: UUID, now: datetime) -> ActRequest:
     """Withdraw one's own pending request. Raises AlreadyDone, RequestDecided, NotYourRequest."""
-    with audit.acting_by_oneself(operator, "request_withdrawn", why=Why(), key=key) as act:
+    with audit.acting_by_oneself(
+        operator, "request_withdrawn", why=Justification(), key=key
+    ) as act:
         asked = take(request_id)
         if asked.requested_by != operator.name:
             raise NotYourRequest
@@ -88,7 +92,10 @@ def take(request_id: UUID) -> ActRequest:
 
 
 def take_as_second_person(operator: Operator, request_id: UUID, *, now: datetime) -> ActRequest:
-    """Lock and return a colleague's request. Raises RequestDecided, OwnRequest, NotIndependent."""
+    """Lock and return a colleague's request.
+
+    Raises RequestDecided, CannotDecideOwnRequest, NotIndependent.
+    """
     asked = take(request_id)
     second_person.require_independent(asked.requested_by, operator.name, now=now)
     return asked

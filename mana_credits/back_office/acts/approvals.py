@@ -13,11 +13,11 @@ from mana_credits.back_office.acts import (
     interventions,
 )
 from mana_credits.back_office.acts.act_requests import Kind, Status
-from mana_credits.back_office.acts.audit import Act, Operator, Why
+from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
 
 PERMISSION = "credits.approve_adjustment"
 # Performs the act in the caller's transaction; may return what follows after the commit.
-Effect = Callable[[Operator, ActRequest, Act, datetime], Callable[[], object] | None]
+Effect = Callable[[Operator, ActRequest, AuditRecord, datetime], Callable[[], object] | None]
 
 
 # Of each kind: the permission that the decider needs besides, and the effect.
@@ -34,10 +34,11 @@ def approve(
 ) -> ActRequest:
     """Approve a colleague's request and perform it.
 
-    Raises NotPermitted, AlreadyDone, RequestDecided, OwnRequest, NotIndependent, and the errors of
+    Raises NotPermitted, AlreadyDone, RequestDecided, CannotDecideOwnRequest, NotIndependent,
+    and the errors of
     the act, which leave the request pending.
     """
-    with audit.acting(operator, PERMISSION, why=Why(note=note.strip()), key=key) as act:
+    with audit.acting(operator, PERMISSION, why=Justification(note=note.strip()), key=key) as act:
         asked = act_requests.take_as_second_person(operator, request_id, now=now)
         permission, perform = KINDS[asked.kind]
         audit.require(operator, permission)
@@ -55,9 +56,10 @@ def reject(
 ) -> ActRequest:
     """Reject a colleague's request with a note.
 
-    Raises NotPermitted, AlreadyDone, NoteMissing, RequestDecided, OwnRequest, NotIndependent.
+    Raises NotPermitted, AlreadyDone, NoteRequired, RequestDecided, CannotDecideOwnRequest,
+    NotIndependent.
     """
-    why = audit.words(Why(note=note))
+    why = audit.words(Justification(note=note))
     with audit.acting(operator, PERMISSION, why=why, key=key) as act:
         asked = act_requests.take_as_second_person(operator, request_id, now=now)
         act_requests.mark(asked, Status.REJECTED, operator, now)

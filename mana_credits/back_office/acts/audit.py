@@ -42,7 +42,7 @@ class Operator(NamedTuple):
         )
 
 
-class Why(NamedTuple):
+class Justification(NamedTuple):
     """The justification of an act: a listed reason, a note, an optional link to a ticket."""
 
     reason: str = ""
@@ -51,7 +51,7 @@ class Why(NamedTuple):
 
 
 @dataclass
-class Act:
+class AuditRecord:
     """The audit record of an act: plain values `before` and `after` it."""
 
     before: dict[str, Any] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class AlreadyDone(DomainError):
     message = "This form was already submitted; it took effect once"
 
 
-class NoteMissing(DomainError):
+class NoteRequired(DomainError):
     """The act needs a note, but the note is empty."""
 
     code = "note_missing"
@@ -95,12 +95,12 @@ def acting(
     operator: Operator,
     permission: str,
     *,
-    why: Why,
+    why: Justification,
     key: UUID,
     subject: str = "",
     user_id: str | None = None,
-) -> Iterator[Act]:
-    """Run the body as one act of the operator, and record it with the values set on the Act.
+) -> Iterator[AuditRecord]:
+    """Run the body as one act of the operator, and record it with the values set on the record.
 
     The record commits with the body's effects. Raises NotPermitted, AlreadyDone, and the body's
     errors, which roll everything back.
@@ -112,9 +112,11 @@ def acting(
 
 
 @contextmanager
-def acting_by_oneself(operator: Operator, action: str, *, why: Why, key: UUID) -> Iterator[Act]:
+def acting_by_oneself(
+    operator: Operator, action: str, *, why: Justification, key: UUID
+) -> Iterator[AuditRecord]:
     """Do as `acting` for an act on what the operator owns, which takes no permission."""
-    act = Act()
+    act = AuditRecord()
     with transaction.atomic():
         _refuse_repeat(key)
         yield act
@@ -122,7 +124,12 @@ def acting_by_oneself(operator: Operator, action: str, *, why: Why, key: UUID) -
 
 
 def record(
-    operator: Operator, action: str, act: Act, *, why: Why, key: UUID | None = None
+    operator: Operator,
+    action: str,
+    act: AuditRecord,
+    *,
+    why: Justification,
+    key: UUID | None = None,
 ) -> StaffAction:
     """Add an act to the audit trail, in the caller's transaction if there is one."""
     return StaffAction.objects.create(
@@ -143,11 +150,11 @@ def record(
     )
 
 
-def words(why: Why) -> Why:
-    """Return `why` with its texts stripped; raise NoteMissing if the note is empty."""
+def words(why: Justification) -> Justification:
+    """Return `why` with its texts stripped; raise NoteRequired if the note is empty."""
     note = why.note.strip()
     if not note:
-        raise NoteMissing
+        raise NoteRequired
     return why._replace(note=note, ticket=why.ticket.strip())
 
 

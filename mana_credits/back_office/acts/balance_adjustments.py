@@ -20,7 +20,7 @@ from mana_credits.back_office.acts.act_requests import (
     RequestDecided,
     Wanted,
 )
-from mana_credits.back_office.acts.audit import Act, Operator, Why
+from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
 
 APP_ID = "support"
 Status = AdjustmentRequest.Status
@@ -62,11 +62,17 @@ def preview(operator: Operator, user_id: str, amount: Decimal, *, now: datetime)
 
 
 def adjust(
-    operator: Operator, user_id: str, amount: Decimal, *, why: Why, key: UUID, now: datetime
+    operator: Operator,
+    user_id: str,
+    amount: Decimal,
+    *,
+    why: Justification,
+    key: UUID,
+    now: datetime,
 ) -> Posting | AdjustmentRequest:
     """Adjust a balance by a signed amount; above the operator's limit, request approval instead.
 
-    Raises NotPermitted, AlreadyDone, NoteMissing, ReasonUnknown, InvalidAmount, UserUnknown.
+    Raises NotPermitted, AlreadyDone, NoteRequired, ReasonUnknown, InvalidAmount, UserUnknown.
     """
     why = _checked(why)
     with audit.acting(operator, "credits.adjust_balance", why=why, user_id=user_id, key=key) as act:
@@ -88,12 +94,15 @@ def adjust(
 def approve(
     operator: Operator, request_id: UUID, *, note: str, key: UUID, now: datetime
 ) -> Posting:
-    """Post a colleague's requested adjustment. Raises NotPermitted, RequestDecided, OwnRequest."""
+    """Post a colleague's requested adjustment.
+
+    Raises NotPermitted, RequestDecided, CannotDecideOwnRequest.
+    """
     with audit.acting(
-        operator, "credits.approve_adjustment", why=Why(note=note.strip()), key=key
+        operator, "credits.approve_adjustment", why=Justification(note=note.strip()), key=key
     ) as act:
         asked = _pending(operator, request_id, now)
-        why = Why(asked.reason, asked.note, asked.ticket)
+        why = Justification(asked.reason, asked.note, asked.ticket)
         posting = _post(operator, asked.user_id, asked.amount, why, key=asked.pk)
         asked.transaction = posting.transaction
         _decide(asked, Status.APPROVED, operator, now)
@@ -109,9 +118,9 @@ def reject(
 ) -> AdjustmentRequest:
     """Reject a colleague's requested adjustment with a note.
 
-    Raises NotPermitted, RequestDecided, OwnRequest, NoteMissing.
+    Raises NotPermitted, RequestDecided, CannotDecideOwnRequest, NoteRequired.
     """
-    why = audit.words(Why(note=note))
+    why = audit.words(Justification(note=note))
     with audit.acting(operator, "credits.approve_adjustment", why=why, key=key) as act:
         asked = _pending(operator, request_id, now)
         _decide(asked, Status.REJECTED, operator, now)
@@ -125,7 +134,9 @@ def withdraw(
     operator: Operator, request_id: UUID, *, key: UUID, now: datetime
 ) -> AdjustmentRequest:
     """Withdraw one's own pending request. Raises AlreadyDone, RequestDecided, NotYourRequest."""
-    with audit.acting_by_oneself(operator, "request_withdrawn", why=Why(), key=key) as act:
+    with audit.acting_by_oneself(
+        operator, "request_withdrawn", why=Justification(), key=key
+    ) as act:
         asked = _locked(request_id)
         if asked.requested_by != operator.name:
             raise NotYourRequest
@@ -136,11 +147,11 @@ def withdraw(
 
 
 def reverse(
-    operator: Operator, transaction_id: UUID, *, why: Why, key: UUID, now: datetime
+    operator: Operator, transaction_id: UUID, *, why: Justification, key: UUID, now: datetime
 ) -> Posting | ActRequest:
     """Post the opposite of a transaction, once; above the operator's limit, request approval.
 
-    Raises NotPermitted, AlreadyDone, NoteMissing, AlreadyReversed, AlreadyRequested, and what
+    Raises NotPermitted, AlreadyDone, NoteRequired, AlreadyReversed, AlreadyRequested, and what
     `ledger.reverse` does.
     """
     why = audit.words(why)
@@ -157,7 +168,9 @@ def reverse(
         return posting
 
 
-def reverse_approved(operator: Operator, asked: ActRequest, act: Act, now: datetime) -> None:
+def reverse_approved(
+    operator: Operator, asked: ActRequest, act: AuditRecord, now: datetime
+) -> None:
     """Post an approved reversal. Raises AlreadyReversed and what `ledger.reverse` does."""
     _reverse(operator, UUID(asked.arguments["transaction_id"]), act)
 
@@ -180,7 +193,7 @@ def _reversal(original: Transaction) -> Wanted:
     )
 
 
-def _reverse(operator: Operator, transaction_id: UUID, act: Act) -> Posting:
+def _reverse(operator: Operator, transaction_id: UUID, act: AuditRecord) -> Posting:
     posting = ledger.reverse(transaction_id, memo=_memo("Reversal"), origin=operator.origin())
     if posting.replayed:
         raise AlreadyReversed
@@ -198,14 +211,14 @@ def pending() -> int:
     return waiting + act_requests.pending()
 
 
-def _checked(why: Why) -> Why:
+def _checked(why: Justification) -> Justification:
     if why.reason not in Reason.values:
         raise ReasonUnknown
     return audit.words(why)
 
 
 def _ask(
-    operator: Operator, user_id: str, amount: Decimal, why: Why, now: datetime
+    operator: Operator, user_id: str, amount: Decimal, why: Justification, now: datetime
 ) -> AdjustmentRequest:
     return AdjustmentRequest.objects.create(
         user_id=user_id,
@@ -239,7 +252,9 @@ def _decide(asked: AdjustmentRequest, status: Status, operator: Operator, now: d
     asked.save()
 
 
-def _post(operator: Operator, user_id: str, amount: Decimal, why: Why, *, key: UUID) -> Posting:
+def _post(
+    operator: Operator, user_id: str, amount: Decimal, why: Justification, *, key: UUID
+) -> Posting:
     return ledger.adjust(
         user_id,
         amount,

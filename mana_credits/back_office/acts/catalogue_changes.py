@@ -18,16 +18,16 @@ from credits.payments import packages, purchases
 from credits.payments.packages import Offer
 from mana_credits.back_office.acts import act_requests, audit, second_person
 from mana_credits.back_office.acts.act_requests import Wanted
-from mana_credits.back_office.acts.audit import Act, Operator, Why
+from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
 
 
 def set_price(
-    operator: Operator, operation: str, new: Price, *, why: Why, key: UUID, now: datetime
+    operator: Operator, operation: str, new: Price, *, why: Justification, key: UUID, now: datetime
 ) -> Operation | ActRequest:
     """Set an operation's price from now on; reactivate the operation if it was inactive.
 
     A change by more than `ADMIN_PRICE_FACTOR` within 24 hours, up or down, waits for approval.
-    Raises NotPermitted, AlreadyDone, NoteMissing, AlreadyRequested, and what
+    Raises NotPermitted, AlreadyDone, NoteRequired, AlreadyRequested, and what
     `catalogue.set_price` does.
     """
     why = audit.words(why)
@@ -39,7 +39,9 @@ def set_price(
         return _set_price(operator, operation, new, act, now)
 
 
-def set_price_approved(operator: Operator, asked: ActRequest, act: Act, now: datetime) -> None:
+def set_price_approved(
+    operator: Operator, asked: ActRequest, act: AuditRecord, now: datetime
+) -> None:
     """Set an approved price. Raises what `catalogue.set_price` does."""
     given = asked.arguments
     new = Price(Decimal(given["cost"]), given["per_items"])
@@ -47,11 +49,11 @@ def set_price_approved(operator: Operator, asked: ActRequest, act: Act, now: dat
 
 
 def take_off_offer(
-    operator: Operator, operation: str, *, why: Why, key: UUID, now: datetime
+    operator: Operator, operation: str, *, why: Justification, key: UUID, now: datetime
 ) -> Operation:
     """Deactivate an operation until it gets a price again.
 
-    Raises NotPermitted, AlreadyDone, NoteMissing, OperationUnknown.
+    Raises NotPermitted, AlreadyDone, NoteRequired, OperationUnknown.
     """
     why = audit.words(why)
     with audit.acting(operator, "credits.change_prices", why=why, key=key) as act:
@@ -64,12 +66,18 @@ def take_off_offer(
 
 
 def save_package(
-    operator: Operator, package_id: UUID | None, offer: Offer, *, why: Why, key: UUID, now: datetime
+    operator: Operator,
+    package_id: UUID | None,
+    offer: Offer,
+    *,
+    why: Justification,
+    key: UUID,
+    now: datetime,
 ) -> Package | ActRequest:
     """Create a package if `package_id` is None, else change the package to `offer`.
 
     An offer that sells a credit for less than `ADMIN_LEAST_CENTS_PER_CREDIT` waits for approval.
-    Raises NotPermitted, AlreadyDone, NoteMissing, AlreadyRequested, and what `packages.create` and
+    Raises NotPermitted, AlreadyDone, NoteRequired, AlreadyRequested, and what `packages.create` and
     `change` do.
     """
     why = audit.words(why)
@@ -82,11 +90,17 @@ def save_package(
 
 
 def put_on_offer(
-    operator: Operator, package_id: UUID, active: bool, *, why: Why, key: UUID, now: datetime
+    operator: Operator,
+    package_id: UUID,
+    active: bool,
+    *,
+    why: Justification,
+    key: UUID,
+    now: datetime,
 ) -> Package | ActRequest:
     """Retire a package, or with `active` offer it again; a cheap one waits for approval.
 
-    Raises NotPermitted, AlreadyDone, NoteMissing, AlreadyRequested, PackageUnknown.
+    Raises NotPermitted, AlreadyDone, NoteRequired, AlreadyRequested, PackageUnknown.
     """
     why = audit.words(why)
     with audit.acting(operator, "credits.change_packages", why=why, key=key) as act:
@@ -102,7 +116,9 @@ def put_on_offer(
         return _put_on_offer(operator, package_id, active, act, now)
 
 
-def package_approved(operator: Operator, asked: ActRequest, act: Act, now: datetime) -> None:
+def package_approved(
+    operator: Operator, asked: ActRequest, act: AuditRecord, now: datetime
+) -> None:
     """Save or offer an approved package. Raises what `packages.create` and `change` do."""
     given = asked.arguments
     package_id = UUID(given["package_id"]) if given["package_id"] else None
@@ -114,11 +130,17 @@ def package_approved(operator: Operator, asked: ActRequest, act: Act, now: datet
 
 
 def resolve_quarantine(
-    operator: Operator, purchase_id: UUID, credit: bool, *, why: Why, key: UUID, now: datetime
+    operator: Operator,
+    purchase_id: UUID,
+    credit: bool,
+    *,
+    why: Justification,
+    key: UUID,
+    now: datetime,
 ) -> Purchase:
     """Credit a quarantined purchase, or leave it uncredited.
 
-    Raises NotPermitted, AlreadyDone, NoteMissing, and what `purchases.resolve_quarantine` does.
+    Raises NotPermitted, AlreadyDone, NoteRequired, and what `purchases.resolve_quarantine` does.
     """
     why = audit.words(why)
     with audit.acting(operator, "credits.resolve_quarantine", why=why, key=key) as act:
@@ -136,7 +158,7 @@ def resolve_quarantine(
 
 
 def _set_price(
-    operator: Operator, operation: str, new: Price, act: Act, now: datetime
+    operator: Operator, operation: str, new: Price, act: AuditRecord, now: datetime
 ) -> Operation:
     before = Operation.objects.select_for_update().filter(pk=operation).first()
     act.subject = f"operation:{operation}"
@@ -192,7 +214,7 @@ def _package_request(
 
 
 def _save_package(
-    operator: Operator, package_id: UUID | None, offer: Offer, act: Act, now: datetime
+    operator: Operator, package_id: UUID | None, offer: Offer, act: AuditRecord, now: datetime
 ) -> Package:
     if package_id is None:
         saved = packages.create(offer, actor=operator.actor, now=now)
@@ -205,7 +227,7 @@ def _save_package(
 
 
 def _put_on_offer(
-    operator: Operator, package_id: UUID, active: bool, act: Act, now: datetime
+    operator: Operator, package_id: UUID, active: bool, act: AuditRecord, now: datetime
 ) -> Package:
     act.before = _offered(Package.objects.filter(pk=package_id).first())
     decide = packages.bring_back if active else packages.retire

@@ -13,7 +13,7 @@ from credits.errors import DomainError
 from credits.models import Purchase, StaffAction, Transaction
 from gifts.models import GiftCode
 from mana_credits.back_office.acts import audit
-from mana_credits.back_office.acts.audit import Operator, Why
+from mana_credits.back_office.acts.audit import Justification, Operator
 
 ROWS_AT_ONCE = 2_000
 
@@ -55,7 +55,7 @@ def export(operator: Operator, name: str, chosen: Filter, *, key: UUID) -> Itera
     """
     if name not in SHEETS:
         raise SheetUnknown
-    why = Why(
+    why = Justification(
         note=", ".join(f"{what} {value}" for what, value in chosen._asdict().items() if value)
     )
     with audit.acting(

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from credits.errors import DomainError
 from mana_credits.back_office.acts import audit
-from mana_credits.back_office.acts.audit import Operator, Why
+from mana_credits.back_office.acts.audit import Justification, Operator
 from webhooks import events
 from webhooks.models import StripeEvent
 
@@ -19,12 +19,12 @@ class EventNotWaiting(DomainError):
 
 
 def process_event(
-    operator: Operator, event_id: str, *, why: Why, key: UUID, now: datetime
+    operator: Operator, event_id: str, *, why: Justification, key: UUID, now: datetime
 ) -> StripeEvent:
     """Process a stored event again and return it. If it fails again, it keeps the traceback.
 
     An event that could not be read is parsed again. Its effects are committed after the act's audit
-    record, in their own transaction. Raises NotPermitted, AlreadyDone, NoteMissing,
+    record, in their own transaction. Raises NotPermitted, AlreadyDone, NoteRequired,
     EventNotWaiting.
     """
     why = audit.words(why)

@@ -13,7 +13,7 @@ from gifts.codes import LONGEST_VALIDITY, GiftNotRedeemable, GiftUnknown, Invali
 from gifts.models import GiftBlock, GiftCode
 from gifts.transitions import Status
 from mana_credits.back_office.acts import audit
-from mana_credits.back_office.acts.audit import Act, Operator, Why
+from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
 
 
 class GiftNotPersonalized(DomainError):
@@ -39,7 +39,9 @@ class NotBlocked(DomainError):
     message = "This user is not blocked from gifts"
 
 
-def cancel(operator: Operator, gift_id: UUID, *, why: Why, key: UUID, now: datetime) -> GiftCode:
+def cancel(
+    operator: Operator, gift_id: UUID, *, why: Justification, key: UUID, now: datetime
+) -> GiftCode:
     """Cancel an active gift and return its credits to its creator."""
     why = audit.words(why)
     with audit.acting(operator, "gifts.cancel_gift", why=why, key=key) as act:
@@ -52,12 +54,18 @@ def cancel(operator: Operator, gift_id: UUID, *, why: Why, key: UUID, now: datet
 
 
 def extend(
-    operator: Operator, gift_id: UUID, end: datetime, *, why: Why, key: UUID, now: datetime
+    operator: Operator,
+    gift_id: UUID,
+    end: datetime,
+    *,
+    why: Justification,
+    key: UUID,
+    now: datetime,
 ) -> GiftCode:
     """Move an active gift's expiry to a later time, at most 365 days from now.
 
     This also reactivates an expired gift whose credits were not returned yet. Raises NotPermitted,
-    AlreadyDone, NoteMissing, GiftUnknown, GiftNotRedeemable, InvalidExpiry.
+    AlreadyDone, NoteRequired, GiftUnknown, GiftNotRedeemable, InvalidExpiry.
     """
     why = audit.words(why)
     with audit.acting(operator, "gifts.extend_gift", why=why, key=key) as act:
@@ -72,10 +80,12 @@ def extend(
         return gift
 
 
-def resend(operator: Operator, gift_id: UUID, *, why: Why, key: UUID, now: datetime) -> GiftCode:
+def resend(
+    operator: Operator, gift_id: UUID, *, why: Justification, key: UUID, now: datetime
+) -> GiftCode:
     """Resend the link of a personalised gift, once per form.
 
-    Raises NotPermitted, AlreadyDone, NoteMissing, GiftUnknown, GiftNotRedeemable,
+    Raises NotPermitted, AlreadyDone, NoteRequired, GiftUnknown, GiftNotRedeemable,
     GiftNotPersonalized.
     """
     why = audit.words(why)
@@ -93,10 +103,12 @@ def resend(operator: Operator, gift_id: UUID, *, why: Why, key: UUID, now: datet
         return gift
 
 
-def block(operator: Operator, user_id: str, *, why: Why, key: UUID, now: datetime) -> GiftBlock:
+def block(
+    operator: Operator, user_id: str, *, why: Justification, key: UUID, now: datetime
+) -> GiftBlock:
     """Block a user from creating and redeeming gifts.
 
-    Raises NotPermitted, AlreadyDone, NoteMissing, AlreadyBlocked.
+    Raises NotPermitted, AlreadyDone, NoteRequired, AlreadyBlocked.
     """
     why = audit.words(why)
     with audit.acting(operator, "gifts.block_user", why=why, user_id=user_id, key=key) as act:
@@ -109,10 +121,10 @@ def block(operator: Operator, user_id: str, *, why: Why, key: UUID, now: datetim
         return row
 
 
-def unblock(operator: Operator, user_id: str, *, why: Why, key: UUID) -> None:
+def unblock(operator: Operator, user_id: str, *, why: Justification, key: UUID) -> None:
     """Unblock a user from gifts.
 
-    Raises NotPermitted, AlreadyDone, NoteMissing, NotBlocked.
+    Raises NotPermitted, AlreadyDone, NoteRequired, NotBlocked.
     """
     why = audit.words(why)
     with audit.acting(operator, "gifts.block_user", why=why, user_id=user_id, key=key) as act:
@@ -128,7 +140,7 @@ def code_for(operator: Operator, gift: GiftCode) -> str:
     return code_format.masked(gift.code)
 
 
-def _active(gift_id: UUID, act: Act) -> GiftCode:
+def _active(gift_id: UUID, act: AuditRecord) -> GiftCode:
     gift = GiftCode.objects.select_for_update().filter(pk=gift_id).first()
     if gift is None:
         raise GiftUnknown("Gift not found")

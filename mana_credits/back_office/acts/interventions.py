@@ -31,7 +31,7 @@ from credits.payments.stripe_errors import PaymentUnavailable, RefusedByStripe
 from credits.sync import cloud_sync
 from mana_credits.back_office.acts import act_requests, audit, second_person
 from mana_credits.back_office.acts.act_requests import Wanted
-from mana_credits.back_office.acts.audit import Act, Operator, Why
+from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
 
 
 class RefundReason(TextChoices):
@@ -76,7 +76,7 @@ class RefundNotRequested(DomainError):
     message = "This refund is already sent or does not exist"
 
 
-class SoAlready(DomainError):
+class AlreadyInState(DomainError):
     """The object is already in the requested state."""
 
     code = "so_already"
@@ -118,12 +118,18 @@ def spent_since(purchase: Purchase) -> Decimal:
 
 
 def refund_purchase(
-    operator: Operator, purchase: Purchase, cents: int, *, why: Why, key: UUID, now: datetime
+    operator: Operator,
+    purchase: Purchase,
+    cents: int,
+    *,
+    why: Justification,
+    key: UUID,
+    now: datetime,
 ) -> MoneyBack | ActRequest:
     """Refund `cents` of a purchase; the credits are taken when Stripe confirms.
 
     If Stripe cannot be reached, the refund stays requested and can be sent again. Raises
-    NotPermitted, AlreadyDone, NoteMissing, RefundReasonUnknown, RefusedByStripe, and what
+    NotPermitted, AlreadyDone, NoteRequired, RefundReasonUnknown, RefusedByStripe, and what
     `refunds.ask` does.
     """
     if why.reason not in RefundReason.values:
@@ -145,11 +151,11 @@ def refund_purchase(
 
 
 def refund_approved(
-    operator: Operator, asked: ActRequest, act: Act, now: datetime
+    operator: Operator, asked: ActRequest, act: AuditRecord, now: datetime
 ) -> Callable[[], MoneyBack]:
     """Request an approved refund; return what sends it to Stripe. Raises ExceedsPurchase."""
     purchase = Purchase.objects.get(pk=asked.arguments["purchase_id"])
-    why = Why(asked.reason, asked.note, asked.ticket)
+    why = Justification(asked.reason, asked.note, asked.ticket)
     cents: int = asked.arguments["cents"]
     origin = operator.origin(at=now, key=asked.pk)
     requested = _ask(purchase, cents, why, act, origin=origin, now=now)
@@ -161,7 +167,7 @@ def _credits_of(purchase: Purchase, cents: int) -> Decimal:
     return (purchase.credits * cents / purchase.price_euro_cents).quantize(Decimal("0.0001"))
 
 
-def _refund(purchase: Purchase, cents: int, why: Why) -> Wanted:
+def _refund(purchase: Purchase, cents: int, why: Justification) -> Wanted:
     return Wanted(
         act_requests.Kind.REFUND,
         f"purchase:{purchase.pk}",
@@ -172,7 +178,13 @@ def _refund(purchase: Purchase, cents: int, why: Why) -> Wanted:
 
 
 def _ask(
-    purchase: Purchase, cents: int, why: Why, act: Act, *, origin: Origin, now: datetime
+    purchase: Purchase,
+    cents: int,
+    why: Justification,
+    act: AuditRecord,
+    *,
+    origin: Origin,
+    now: datetime,
 ) -> MoneyBack:
     act.subject = f"purchase:{purchase.pk}"
     act.before = {"status": purchase.status}
@@ -186,7 +198,7 @@ def send_refund(operator: Operator, return_id: UUID, *, key: UUID, now: datetime
 
     Raises NotPermitted, AlreadyDone, RefundNotRequested, RefusedByStripe.
     """
-    why = Why(reason="sent_again")
+    why = Justification(reason="sent_again")
     with audit.acting(operator, "credits.refund_purchase", why=why, key=key) as act:
         asked = MoneyBack.objects.filter(pk=return_id, state=MoneyBack.State.REQUESTED).first()
         if asked is None:
@@ -200,17 +212,17 @@ def send_refund(operator: Operator, return_id: UUID, *, key: UUID, now: datetime
 
 
 def release_reservation(
-    operator: Operator, reservation_id: UUID, *, why: Why, key: UUID
+    operator: Operator, reservation_id: UUID, *, why: Justification, key: UUID
 ) -> Reservation:
     """Release a stuck reservation.
 
-    Raises NotPermitted, AlreadyDone, NoteMissing, SoAlready, and what `reservations.release` does.
+    Raises NotPermitted, AlreadyDone, NoteRequired, AlreadyInState, and what `reservations.release` does.
     """
     why = audit.words(why)
     with audit.acting(operator, "credits.release_reservation", why=why, key=key) as act:
         hold = reservations.release(reservation_id, origin=operator.origin())
         if hold.replayed:
-            raise SoAlready
+            raise AlreadyInState
         released = hold.reservation
         act.user_id = released.user_id
         act.subject = f"reservation:{reservation_id}"
@@ -220,14 +232,14 @@ def release_reservation(
 
 
 def give_sync(
-    operator: Operator, user_id: str, *, why: Why, key: UUID, now: datetime
+    operator: Operator, user_id: str, *, why: Justification, key: UUID, now: datetime
 ) -> SyncSubscription:
-    """Give a user free Cloud Sync. Raises NotPermitted, AlreadyDone, NoteMissing, SoAlready."""
+    """Give a user free Cloud Sync. Raises NotPermitted, AlreadyDone, NoteRequired, AlreadyInState."""
     why = audit.words(why)
     with audit.acting(operator, "credits.give_sync", why=why, user_id=user_id, key=key) as act:
         act.subject = f"sync:{user_id}"
         if cloud_sync.status(user_id).gifted:
-            raise SoAlready
+            raise AlreadyInState
         act.before = {"gifted": False}
         given = cloud_sync.give(user_id, by=operator.actor, now=now)
         act.after = {"gifted": given.gifted}
@@ -235,14 +247,14 @@ def give_sync(
 
 
 def revoke_sync(
-    operator: Operator, user_id: str, *, why: Why, key: UUID, now: datetime
+    operator: Operator, user_id: str, *, why: Justification, key: UUID, now: datetime
 ) -> SyncSubscription:
-    """Revoke free Cloud Sync. Raises NotPermitted, AlreadyDone, NoteMissing, SoAlready."""
+    """Revoke free Cloud Sync. Raises NotPermitted, AlreadyDone, NoteRequired, AlreadyInState."""
     why = audit.words(why)
     with audit.acting(operator, "credits.give_sync", why=why, user_id=user_id, key=key) as act:
         act.subject = f"sync:{user_id}"
         if not cloud_sync.status(user_id).gifted:
-            raise SoAlready
+            raise AlreadyInState
         act.before = {"gifted": True}
         left = cloud_sync.revoke(user_id, now=now)
         act.after = {"gifted": left.gifted, "active": left.active}
@@ -250,9 +262,9 @@ def revoke_sync(
 
 
 def retry_message(
-    operator: Operator, message_id: UUID, *, why: Why, key: UUID, now: datetime
+    operator: Operator, message_id: UUID, *, why: Justification, key: UUID, now: datetime
 ) -> OutboxMessage:
-    """Send a dead message again. Raises NotPermitted, AlreadyDone, NoteMissing, MessageNotDead."""
+    """Send a dead message again. Raises NotPermitted, AlreadyDone, NoteRequired, MessageNotDead."""
     why = audit.words(why)
     with audit.acting(operator, "credits.retry_message", why=why, key=key) as act:
         revived = outbox.revive(message_id, now=now)
@@ -264,14 +276,14 @@ def retry_message(
 
 
 def _send(
-    operator: Operator, asked: MoneyBack, purchase: Purchase, why: Why, now: datetime
+    operator: Operator, asked: MoneyBack, purchase: Purchase, why: Justification, now: datetime
 ) -> MoneyBack:
     try:
         refund_requests.send(asked, now=now)
     except PaymentUnavailable:
         return asked
     except RefusedByStripe as refusal:
-        act = audit.Act(
+        act = audit.AuditRecord(
             user_id=purchase.user_id,
             subject=f"purchase:{purchase.pk}",
             after={"refused_by_stripe": refusal.text, "cents": asked.amount_cents},

@@ -11,7 +11,7 @@ from credits.email_addresses import mailbox
 from credits.models import StaffAction
 from gifts import code_format
 from mana_credits.back_office.acts import audit
-from mana_credits.back_office.acts.audit import Act, Operator, Why
+from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
 
 LOOK = "looked_at_account"
 SEARCH = "searched_accounts"
@@ -27,16 +27,18 @@ def look(operator: Operator, user_id: str, *, subject: str = "", now: datetime) 
         user_id=user_id, operator=operator.name, action=LOOK, at__gt=now - ONE_LOOK
     )
     if not recent.exists():
-        audit.record(operator, LOOK, Act(user_id=user_id, subject=subject), why=Why())
+        audit.record(
+            operator, LOOK, AuditRecord(user_id=user_id, subject=subject), why=Justification()
+        )
 
 
 def search(operator: Operator, text: str, found: Iterable[str]) -> None:
     """Record a search and the accounts that it found. Of a gift code only the end is kept."""
     code = code_format.read(text)
     kept = code_format.masked(code) if code else _comparable(text)
-    audit.record(operator, SEARCH, Act(), why=Why(note=kept))
+    audit.record(operator, SEARCH, AuditRecord(), why=Justification(note=kept))
     for user_id in found:
-        audit.record(operator, FOUND, Act(user_id=user_id), why=Why())
+        audit.record(operator, FOUND, AuditRecord(user_id=user_id), why=Justification())
 
 
 def _comparable(text: str) -> str:

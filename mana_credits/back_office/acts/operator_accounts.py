@@ -19,7 +19,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from credits import roles
 from credits.errors import DomainError
 from mana_credits.back_office.acts import audit
-from mana_credits.back_office.acts.audit import Act, Operator, Why
+from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
 
 PERMISSION = "credits.manage_staff"
 
@@ -80,7 +80,7 @@ def create(
     user = User(username=name, email=email, is_staff=True)
     _check(password, user)
     subject = f"operator:{name}"
-    with audit.acting(operator, PERMISSION, why=Why(), subject=subject, key=key) as act:
+    with audit.acting(operator, PERMISSION, why=Justification(), subject=subject, key=key) as act:
         try:
             user.username_validator(name)
             user.set_password(password)
@@ -130,8 +130,10 @@ def reset_second_factor(operator: Operator, name: str, *, key: UUID) -> User:
 
 
 @contextmanager
-def _acting_on(operator: Operator, name: str, key: UUID) -> Iterator[tuple[User, Act]]:
-    with audit.acting(operator, PERMISSION, why=Why(), subject=f"operator:{name}", key=key) as act:
+def _acting_on(operator: Operator, name: str, key: UUID) -> Iterator[tuple[User, AuditRecord]]:
+    with audit.acting(
+        operator, PERMISSION, why=Justification(), subject=f"operator:{name}", key=key
+    ) as act:
         if operator.name == name:
             raise OwnAccount
         found = User.objects.select_for_update().filter(username=name, is_staff=True).first()

@@ -20,7 +20,7 @@ WINDOW = timedelta(hours=24)
 MANAGE_STAFF = "credits.manage_staff"
 
 
-class OwnRequest(DomainError):
+class CannotDecideOwnRequest(DomainError):
     """An operator cannot decide about their own request."""
 
     code = "own_request"
@@ -53,14 +53,14 @@ def left_alone(operator: Operator, user_id: str, *, now: datetime) -> Decimal:
 
 
 def require_independent(asker: str, decider: str, *, now: datetime) -> None:
-    """Raise OwnRequest or NotIndependent unless the decider is a second person.
+    """Raise CannotDecideOwnRequest or NotIndependent unless the decider is a second person.
 
     An operator who created another's account, gave it roles, a password or a new second factor can
     act as both, for `ADMIN_NEW_OPERATOR_DAYS` days. Two accounts that a third one managed in that
     time may both be that person's.
     """
     if asker == decider:
-        raise OwnRequest
+        raise CannotDecideOwnRequest
     days = settings.ADMIN_NEW_OPERATOR_DAYS
     recent = StaffAction.objects.filter(action=MANAGE_STAFF, at__gt=now - timedelta(days=days))
     if decider in _connected(asker, recent.values_list("operator", "subject")):

@@ -9,17 +9,17 @@ from internal_api import service_keys
 from internal_api.models import ServiceKey
 from internal_api.service_keys import Terms
 from mana_credits.back_office.acts import audit
-from mana_credits.back_office.acts.audit import Operator, Why
+from mana_credits.back_office.acts.audit import Justification, Operator
 
 PERMISSION = "internal_api.manage_service_keys"
 
 
 def create(
-    operator: Operator, name: str, terms: Terms, *, why: Why, key: UUID, now: datetime
+    operator: Operator, name: str, terms: Terms, *, why: Justification, key: UUID, now: datetime
 ) -> tuple[ServiceKey, str]:
     """Create a key and return it with its secret.
 
-    Raises NoteMissing, InvalidServiceKey, NotPermitted, AlreadyDone.
+    Raises NoteRequired, InvalidServiceKey, NotPermitted, AlreadyDone.
     """
     with audit.acting(operator, PERMISSION, why=audit.words(why), key=key) as act:
         made, secret = service_keys.create(name, terms, by=operator.name, now=now)
@@ -28,11 +28,17 @@ def create(
 
 
 def rotate(
-    operator: Operator, key_id: UUID, *, overlap: timedelta, why: Why, key: UUID, now: datetime
+    operator: Operator,
+    key_id: UUID,
+    *,
+    overlap: timedelta,
+    why: Justification,
+    key: UUID,
+    now: datetime,
 ) -> tuple[ServiceKey, str]:
     """Replace a key and return the new one with its secret.
 
-    Raises ServiceKeyUnknown, NoteMissing, NotPermitted, AlreadyDone.
+    Raises ServiceKeyUnknown, NoteRequired, NotPermitted, AlreadyDone.
     """
     with audit.acting(operator, PERMISSION, why=audit.words(why), key=key) as act:
         made, secret = service_keys.rotate(key_id, overlap=overlap, by=operator.name, now=now)
@@ -40,8 +46,10 @@ def rotate(
         return made, secret
 
 
-def revoke(operator: Operator, key_id: UUID, *, why: Why, key: UUID, now: datetime) -> ServiceKey:
-    """Revoke a key. Raises ServiceKeyUnknown, NoteMissing, NotPermitted, AlreadyDone."""
+def revoke(
+    operator: Operator, key_id: UUID, *, why: Justification, key: UUID, now: datetime
+) -> ServiceKey:
+    """Revoke a key. Raises ServiceKeyUnknown, NoteRequired, NotPermitted, AlreadyDone."""
     with audit.acting(operator, PERMISSION, why=audit.words(why), key=key) as act:
         revoked = service_keys.revoke(key_id, now=now)
         act.subject, act.after = subject(revoked), {"revoked": now}

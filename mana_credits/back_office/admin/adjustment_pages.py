@@ -13,7 +13,7 @@ from credits.errors import DomainError
 from credits.ledger import ledger
 from credits.models import ActRequest, AdjustmentRequest, Balance, Transaction
 from mana_credits.back_office.acts import balance_adjustments
-from mana_credits.back_office.acts.audit import Why
+from mana_credits.back_office.acts.audit import Justification
 from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.frame import operator_pages
 from mana_credits.back_office.templatetags.office import amount as written
@@ -31,10 +31,10 @@ class WhyForm(operator_pages.ActForm):
     ticket = forms.CharField(max_length=500, required=False, help_text="A link, if there is one.")
 
     @property
-    def why(self) -> Why:
+    def why(self) -> Justification:
         """The justification in a valid form."""
         data = self.cleaned_data
-        return Why(data.get("reason", ""), data["note"], data["ticket"])
+        return Justification(data.get("reason", ""), data["note"], data["ticket"])
 
 
 class AdjustForm(WhyForm):

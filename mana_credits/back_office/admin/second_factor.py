@@ -18,7 +18,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from qrcode.image.svg import SvgPathFillImage
 
 from mana_credits.back_office.acts import audit
-from mana_credits.back_office.acts.audit import Act, Why
+from mana_credits.back_office.acts.audit import AuditRecord, Justification
 from mana_credits.back_office.frame import operator_pages
 
 ENROLLING = "enrolling"  # session key: the id of the device that the session sets up
@@ -78,7 +78,12 @@ def _confirm(request: HttpRequest, code: str) -> TOTPDevice | None:
     device.confirmed = True
     device.save()
     _devices(request.user).filter(confirmed=False).delete()
-    audit.record(operator_pages.operator_of(request), "second_factor_set_up", Act(), why=Why())
+    audit.record(
+        operator_pages.operator_of(request),
+        "second_factor_set_up",
+        AuditRecord(),
+        why=Justification(),
+    )
     messages.success(request, "Your second factor is set up.")
     return device
 
