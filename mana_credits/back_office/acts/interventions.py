@@ -216,7 +216,8 @@ def release_reservation(
 ) -> Reservation:
     """Release a stuck reservation.
 
-    Raises NotPermitted, AlreadyDone, NoteRequired, AlreadyInState, and what `reservations.release` does.
+    Raises NotPermitted, AlreadyDone, NoteRequired, AlreadyInState,
+    and what `reservations.release` does.
     """
     why = audit.words(why)
     with audit.acting(operator, "credits.release_reservation", why=why, key=key) as act:
@@ -234,7 +235,10 @@ def release_reservation(
 def give_sync(
     operator: Operator, user_id: str, *, why: Justification, key: UUID, now: datetime
 ) -> SyncSubscription:
-    """Give a user free Cloud Sync. Raises NotPermitted, AlreadyDone, NoteRequired, AlreadyInState."""
+    """Give a user free Cloud Sync.
+
+    Raises NotPermitted, AlreadyDone, NoteRequired, AlreadyInState.
+    """
     why = audit.words(why)
     with audit.acting(operator, "credits.give_sync", why=why, user_id=user_id, key=key) as act:
         act.subject = f"sync:{user_id}"
