@@ -54,7 +54,7 @@ class KeyForm(WhyForm):
     daily_refunds = _cap(CAPS["daily_refunds"])
     daily_spend_per_user = _cap(CAPS["daily_spend_per_user"])
     expires = forms.DateField(
-        required=False, help_text="The UTC day on which it expires.", widget=forms.DateInput()
+        required=False, help_text="The UTC day on which it expires, such as 2026-12-31."
     )
     field_order = ("name", "scopes", *CAPS, "expires", "note", "ticket")
 
