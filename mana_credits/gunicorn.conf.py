@@ -118,15 +118,16 @@ def when_ready(server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Start the pool metrics, the fetch of the token keys and the export of spans.
+    """Start the pool metrics, the fetch of the token keys, the writing of contacts and the export of spans.
 
     Each starts a thread, and threads do not survive the fork.
     """
     from mana_credits import pool_metrics, tracing
-    from mana_credits.api.tokens import key_ring
+    from mana_credits.api.tokens import key_ring, seen_users
 
     pool_metrics.watch()
     key_ring.fetch_when_due()
+    seen_users.write_when_new()
     tracing.export()
 
 

@@ -166,6 +166,21 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='Contact',
+            fields=[
+                ('user_id', models.CharField(max_length=255, primary_key=True, serialize=False)),
+                ('email', models.CharField(blank=True, max_length=320)),
+                ('email_verified', models.BooleanField()),
+                ('name', models.CharField(blank=True, max_length=255)),
+                ('seen_at', models.DateTimeField()),
+            ],
+            options={
+                'db_table': '"credits"."contacts"',
+                'indexes': [models.Index(fields=['email'], name='contact_by_email_idx')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('user_id', ''), _negated=True), name='contact_user_id_not_empty'), models.CheckConstraint(condition=models.Q(('email', ''), ('name', ''), _negated=True), name='contact_has_an_address_or_a_name')],
+            },
+        ),
+        migrations.CreateModel(
             name='DailyRevenue',
             fields=[
                 ('date', models.DateField(primary_key=True, serialize=False)),

@@ -5,6 +5,7 @@ from credits.models.audit import ActRequest, AdjustmentRequest, StaffAction
 from credits.models.balances import Balance
 from credits.models.catalogue import Operation, OperationPrice
 from credits.models.checks import CheckedBalance, LedgerCheck
+from credits.models.contacts import Contact
 from credits.models.daily_totals import DailyRevenue, DailyTotal
 from credits.models.erasure import ErasureRequest
 from credits.models.idempotency import IdempotencyKey
@@ -24,6 +25,7 @@ __all__ = [
     "Anchor",
     "Balance",
     "CheckedBalance",
+    "Contact",
     "DailyRevenue",
     "DailyTotal",
     "ErasureRequest",

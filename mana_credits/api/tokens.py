@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from credits.api.wire_fields import UserId
 from credits.principals import User
 from mana_credits.api.key_ring import KeyRing
+from mana_credits.api.seen_users import SeenUsers
 from mana_credits.api.verified_tokens import Verified, VerifiedTokens
 
 ALGORITHMS = ["EdDSA", "Ed25519"]  # two names of the same algorithm: RFC 8037, RFC 9864
@@ -21,6 +22,7 @@ SUBJECT = UserId()
 
 jwt.register_algorithm("Ed25519", OKPAlgorithm())
 key_ring = KeyRing(f"{settings.MANA_AUTH_URL}/api/auth/jwks")
+seen_users = SeenUsers()
 verified_tokens = VerifiedTokens(key_ring)
 
 
@@ -57,6 +59,7 @@ def verify(token: str) -> User:
         role=_text(claims, "role") or "user",
         email_verified=claims.get("email_verified", True) is True,
     )
+    seen_users.note(user)
     verified_tokens.keep(demands, Verified(user, key, int(claims["exp"]) + LEEWAY_SECONDS))
     return user
 

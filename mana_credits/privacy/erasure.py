@@ -18,6 +18,7 @@ from credits.models import (
     AdjustmentRequest,
     Balance,
     CheckedBalance,
+    Contact,
     ErasureRequest,
     IdempotencyKey,
     JobRun,
@@ -154,7 +155,10 @@ def blank_fingerprint(user_id: str, *, subject_id: UUID) -> None:
 def _person(user_id: str, addresses: Iterable[str]) -> Person:
     customers = StripeCustomer.objects.filter(user_id=user_id)
     at_stripe = {address for address in customers.values_list("email", flat=True) if address}
-    known = {*addresses, *at_stripe}.union(
+    # Anybody can claim an address that nobody confirmed; gifts for it may be another person's.
+    confirmed = Contact.objects.filter(user_id=user_id, email_verified=True).exclude(email="")
+    told = set(confirmed.values_list("email", flat=True))
+    known = {*addresses, *at_stripe, *told}.union(
         *(rows.addresses(user_id) for rows in rows_of_other_apps)
     )
     return Person(user_id, f"{PREFIX}{uuid4()}", frozenset(known))
@@ -204,6 +208,7 @@ def _strip_what_is_told(person: Person) -> Counter[str]:
     quoting = JobRun.objects.filter(error__contains=person.id)
     return Counter(
         {
+            "contacts": Contact.objects.filter(user_id=person.id).delete()[0],
             "messages": OutboxMessage.objects.filter(user_id=person.id).delete()[0],
             "job errors": quoting.update(error="erased")
             + PostponedRow.objects.filter(user_id=person.id).delete()[0],
@@ -244,8 +249,11 @@ def _strip_staff(person: Person) -> Counter[str]:
     """Blank the texts of operators' acts about the person. Their actor, action and time stay."""
     asked = AdjustmentRequest.objects.filter(user_id=person.id)
     wanted = ActRequest.objects.filter(user_id=person.id)
-    # A search is kept with what was searched for.
-    searched = Q(action="searched_accounts", note__in=person.addresses)
+    # A search is kept with what was searched for: an address, a name, a part of them.
+    hits = StaffAction.objects.filter(user_id=person.id, action="found_account")
+    searched = Q(action="searched_accounts", note__in=person.addresses) | Q(
+        action="searched_accounts", pk__in=_searches(hits.values_list("subject", flat=True))
+    )
     acts = StaffAction.objects.filter(Q(user_id=person.id) | Q(note__contains=person.id) | searched)
     return Counter(
         {
@@ -265,6 +273,11 @@ def _strip_staff(person: Person) -> Counter[str]:
             ),
         }
     )
+
+
+def _searches(subjects: Iterable[str]) -> list[UUID]:
+    """Return the ids of the searches that the subjects of found accounts name."""
+    return [UUID(subject.partition(":")[2]) for subject in subjects if subject]
 
 
 def _strip_ledger(person: Person) -> Counter[str]:

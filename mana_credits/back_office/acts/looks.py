@@ -36,9 +36,11 @@ def search(operator: Operator, text: str, found: Iterable[str]) -> None:
     """Record a search and the accounts that it found. Of a gift code only the end is kept."""
     code = code_format.read(text)
     kept = code_format.masked(code) if code else _comparable(text)
-    audit.record(operator, SEARCH, AuditRecord(), why=Justification(note=kept))
+    row = audit.record(operator, SEARCH, AuditRecord(), why=Justification(note=kept))
     for user_id in found:
-        audit.record(operator, FOUND, AuditRecord(user_id=user_id), why=Justification())
+        # Erasing a found person also deletes the text of the search, which this names.
+        hit = AuditRecord(user_id=user_id, subject=f"search:{row.pk}")
+        audit.record(operator, FOUND, hit, why=Justification())
 
 
 def _comparable(text: str) -> str:

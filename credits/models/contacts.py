@@ -1,0 +1,31 @@
+"""Contacts: the e-mail address and the name that a user's newest token contained."""
+
+from django.db import models
+from django.db.models import Q
+
+from credits import email_addresses
+from credits.models.fields import user_id_field
+
+
+class Contact(models.Model):
+    """A user's e-mail address and name as of their last token, so that support finds the account.
+
+    `email` is in canonical form. `email_verified` is false if mana-auth reports the address as
+    unconfirmed. `seen_at` is the time of the token's last recorded use.
+    """
+
+    user_id = user_id_field(primary_key=True)
+    email = models.CharField(max_length=email_addresses.LENGTH, blank=True)
+    email_verified = models.BooleanField()
+    name = models.CharField(max_length=255, blank=True)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        db_table = '"credits"."contacts"'
+        constraints = (
+            models.CheckConstraint(name="contact_user_id_not_empty", condition=~Q(user_id="")),
+            models.CheckConstraint(
+                name="contact_has_an_address_or_a_name", condition=~Q(email="", name="")
+            ),
+        )
+        indexes = (models.Index(name="contact_by_email_idx", fields=["email"]),)
