@@ -4,6 +4,8 @@ import re
 
 NAME_LENGTH = 100
 
+# They reverse the text that follows, on pages and in mails too.
+_DIRECTION = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 
@@ -11,4 +13,4 @@ def public_name(name: str | None) -> str | None:
     """Return `name` for display to strangers; None if it is empty or may be an e-mail address."""
     if name is None or "@" in name or "\uff20" in name:
         return None
-    return _CONTROL.sub(" ", name).strip()[:NAME_LENGTH].strip() or None
+    return _CONTROL.sub(" ", _DIRECTION.sub("", name)).strip()[:NAME_LENGTH].strip() or None

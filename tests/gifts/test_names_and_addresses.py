@@ -96,3 +96,13 @@ def test_odd_texts_in_a_token_stop_nothing(claim: str) -> None:
     answer = kate.post(f"{made.json()['code']}/redeem", {})
 
     assert (made.status_code, answer.status_code) == (201, 200)
+
+
+def test_a_name_cannot_turn_the_text_around(alice: Caller) -> None:
+    give("alice", 10)
+    name = "Bank \u202eknaB\u2066"
+
+    answer = alice.post("/api/v1/gifts", {"totalCredits": 1, "creatorName": name})
+
+    assert answer.status_code == 201
+    assert GiftCode.objects.get().creator_name == "Bank knaB"
