@@ -6,7 +6,7 @@ from bench import database
 from bench.chaos.experiment import Experiment
 from bench.chaos.site import Site
 
-MOVEMENTS = 300_000
+MOVEMENTS = 100_000
 ANSWERED_WITHIN = 1
 PATH = f"/api/v1/internal/credits/balance/{database.USER}"
 LEFT = "SELECT count(*) FROM credits.balances WHERE user_id = %s"
@@ -18,7 +18,7 @@ def lengthen(site: Site) -> None:
 
 
 def erase(site: Site) -> str:
-    """Request the erasure, and run a worker to complete it."""
+    """Request the erasure, and run the job that completes it."""
     began = time.monotonic()
     status, _, content = site.ask("DELETE", PATH, timeout=60)
     seconds = time.monotonic() - began
@@ -26,9 +26,9 @@ def erase(site: Site) -> str:
     assert status == 200, told
     assert seconds < ANSWERED_WITHIN, told
     worked = time.monotonic()
-    ran = site.manage("worker", "--once", timeout=120)
+    ran = site.manage("erase_people", timeout=300)
     assert site.sql(LEFT, database.USER) == [(0,)], f"not erased: {ran.stderr[-500:]}"
-    return f"{told}; erased {time.monotonic() - worked:.0f} s later by the worker"
+    return f"{told}; erased {time.monotonic() - worked:.0f} s later by the job"
 
 
 EXPERIMENTS = (
