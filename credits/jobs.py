@@ -7,6 +7,7 @@ from itertools import repeat
 import structlog
 from django.conf import settings
 
+from credits.controls import low_balance
 from credits.due_rows import SKIPPED
 from credits.ledger import anchors, key_retention, ledger_checks, reservations
 from credits.ledger.books import BooksDoNotClose
@@ -34,6 +35,11 @@ def renew_subscriptions(now: datetime) -> Iterator[str]:
 def deliver_outbox(now: datetime) -> Iterator[str]:
     """Deliver the due outbox messages to mana-notify."""
     return outbox.deliver_due(now=now)
+
+
+def tell_low_balances(now: datetime) -> Iterator[str]:
+    """Enqueue the notices of balances that fell to their user's threshold."""
+    return low_balance.tell_due(now=now, limit=ROWS_PER_RUN)
 
 
 def make_anchors(now: datetime) -> Iterator[str]:
@@ -93,6 +99,12 @@ JOBS = (
         renew_subscriptions,
         every=timedelta(seconds=30),
         next_due=cloud_sync.next_due,
+    ),
+    Job(
+        low_balance.TELL_JOB,
+        tell_low_balances,
+        every=timedelta(seconds=10),
+        next_due=low_balance.next_due,
     ),
     Job("deliver_outbox", deliver_outbox, every=timedelta(seconds=10), next_due=outbox.next_due),
     Job("sum_days", sum_days, every=timedelta(minutes=5)),

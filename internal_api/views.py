@@ -22,6 +22,7 @@ from credits.ledger.posting import (
     InsufficientCredits,
     Memo,
     Posting,
+    SpendingLimitReached,
     TransactionUnknown,
     UserUnknown,
 )
@@ -74,7 +75,13 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
         "internal_use",
         request=wire.ServiceUseCreditsSerializer,
         response=UseCreditsResponseSerializer,
-        refuses=(InsufficientCredits, OperationUnknown, BalanceTooLarge, CapReached),
+        refuses=(
+            InsufficientCredits,
+            SpendingLimitReached,
+            OperationUnknown,
+            BalanceTooLarge,
+            CapReached,
+        ),
         scope=scopes.USE,
     )
     def use(self, request: Request) -> Answer:
@@ -144,6 +151,7 @@ class ReservationViewSet(ChangesNamedAccount, ServiceViewSet):
         response=wire.ReserveResponseSerializer,
         refuses=(
             InsufficientCredits,
+            SpendingLimitReached,
             OperationUnknown,
             BalanceTooLarge,
             ReservationReleased,

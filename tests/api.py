@@ -47,6 +47,16 @@ class Caller:
         )
         return _declared(answer)
 
+    def put(self, path: str, body: Any) -> Answer:
+        """Send a PUT with `body` as JSON."""
+        answer = self._client.put(
+            self._url(path),
+            json.dumps(body).encode(),
+            content_type="application/json",
+            headers=self.headers,
+        )
+        return _declared(answer)
+
     def _url(self, path: str) -> str:
         return path if path.startswith("/") else self.prefix + path
 

@@ -28,7 +28,7 @@ from credits.api.sync_serializers import (
 )
 from credits.api.wire_serializers import language, named_user, origin, user
 from credits.catalogue import OperationUnknown
-from credits.ledger.posting import BalanceTooLarge, InsufficientCredits
+from credits.ledger.posting import BalanceTooLarge, InsufficientCredits, SpendingLimitReached
 from credits.models import SyncSubscription
 from credits.sync import cloud_sync
 from credits.sync.cloud_sync import SyncActive, SyncGifted, SyncInactive
@@ -46,7 +46,14 @@ class SyncViewSet(ChangesAccount, GenericViewSet[SyncSubscription]):
         "sync_activate",
         request=ActivateSyncSerializer,
         response=ActivateSyncResponseSerializer,
-        refuses=(SyncActive, SyncGifted, InsufficientCredits, OperationUnknown, BalanceTooLarge),
+        refuses=(
+            SyncActive,
+            SyncGifted,
+            InsufficientCredits,
+            SpendingLimitReached,
+            OperationUnknown,
+            BalanceTooLarge,
+        ),
     )
     def activate(self, request: Request) -> Response:
         """Activate sync and charge the first period. 402 if the credits do not suffice."""

@@ -4,6 +4,7 @@ from django.urls import path
 
 from credits.api.catalogue_views import CatalogueViewSet
 from credits.api.purchase_views import PackageViewSet, PurchaseViewSet
+from credits.api.settings_views import SettingsViewSet
 from credits.api.views import CreditsViewSet
 
 urlpatterns = [
@@ -16,6 +17,7 @@ urlpatterns = [
     path("packages", PackageViewSet.as_view({"get": "offered"})),
     path("purchases", PurchaseViewSet.as_view({"get": "purchases"})),
     path("purchase", PurchaseViewSet.as_view({"post": "start"})),
+    path("settings", SettingsViewSet.as_view({"get": "read", "put": "save"})),
     path("purchase/<str:purchase_id>", PurchaseViewSet.as_view({"get": "purchase"})),
     path("purchase/<str:purchase_id>/cancel", PurchaseViewSet.as_view({"post": "cancel"})),
 ]

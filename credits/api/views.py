@@ -29,7 +29,7 @@ from credits.api.wire_serializers import origin, query, user
 from credits.catalogue import OperationUnknown
 from credits.ledger import ledger, usage
 from credits.ledger.history import History
-from credits.ledger.posting import BalanceTooLarge, InsufficientCredits, Memo
+from credits.ledger.posting import BalanceTooLarge, InsufficientCredits, Memo, SpendingLimitReached
 from credits.ledger.usage import InvalidSpan
 from credits.models import Transaction
 
@@ -48,7 +48,7 @@ class CreditsViewSet(ChangesAccount, GenericViewSet[Transaction]):
         "use",
         request=UseCreditsSerializer,
         response=UseCreditsResponseSerializer,
-        refuses=(InsufficientCredits, OperationUnknown, BalanceTooLarge),
+        refuses=(InsufficientCredits, SpendingLimitReached, OperationUnknown, BalanceTooLarge),
     )
     def use(self, request: Request) -> Answer:
         """Spend credits, once per idempotency key. 402 if they do not suffice."""

@@ -75,6 +75,23 @@ class Credits(serializers.Field[Decimal, Any, int | float, Any]):
         return number(value)
 
 
+@extend_schema_field(
+    {"type": "number", "minimum": 0, "maximum": float(amounts.LARGEST), "multipleOf": 0.0001}
+)
+class Threshold(Credits):
+    """An amount that may be 0, such as a limit."""
+
+    default_error_messages = {
+        "range": "The amount must be 0 or more, with at most 4 decimal places and 15 digits."
+    }
+
+    def to_internal_value(self, data: object) -> Decimal:
+        """Parse a JSON number as an exact decimal of 0 or more."""
+        if not isinstance(data, bool) and isinstance(data, int | Decimal) and data == 0:
+            return Decimal(0)
+        return super().to_internal_value(data)
+
+
 @extend_schema_field({"type": "number"})
 class Amount(Credits):
     """A signed amount, for output only."""

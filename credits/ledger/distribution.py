@@ -21,6 +21,8 @@ TABLES = (
     "credits.idempotency_keys",
     "credits.usage_stats",
     "credits.sync_subscriptions",
+    "credits.account_settings",
+    "credits.spending_limits",
 )
 # Small, read by every spend: a copy on each server.
 REFERENCE_TABLE = "credits.operations"

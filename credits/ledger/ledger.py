@@ -10,6 +10,7 @@ from typing import NamedTuple, cast
 from uuid import UUID
 
 from credits.amounts import exact, positive
+from credits.atomicity import transaction_required
 from credits.errors import DomainError
 from credits.ids import new_id
 from credits.ledger.db_functions import Lookup, Routine
@@ -23,10 +24,15 @@ class _Ensured(NamedTuple):
     balance: Balance | None
 
 
+class _Marked(NamedTuple):
+    marked: bool
+
+
 _balance = Lookup(Balance)
 _ensure_balance = Routine(
     "credits.post_transaction", _Ensured, ("subject_id", "user_id", "actor", "request_id", "at")
 )
+_mark_settings = Routine("credits.mark_settings", _Marked, ("user_id", "present"))
 
 
 class NotReversible(DomainError):
@@ -46,7 +52,8 @@ def spend(
 ) -> Posting:
     """Post a usage: take credits that the user spends, once per `cause` if given.
 
-    Raises InsufficientCredits, and OperationUnknown if the catalogue does not offer the operation.
+    Raises InsufficientCredits, SpendingLimitReached, and OperationUnknown if the catalogue does
+    not offer the operation.
     """
     return post(user_id, usage(amount, cause=cause), memo, origin)
 
@@ -171,6 +178,12 @@ def ensure_balance(user_id: str, *, origin: Origin) -> Balance:
         at=origin.at,
     )
     return cast("Balance", answer.balance)
+
+
+@transaction_required
+def mark_settings(user_id: str, *, present: bool) -> None:
+    """Say on the user's balance whether the user has an AccountSettings row."""
+    _mark_settings(user_id=user_id, present=present)
 
 
 def balance_of(user_id: str) -> Balance:

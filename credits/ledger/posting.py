@@ -107,6 +107,22 @@ class InsufficientCredits(DomainError):
         self.required = required
 
 
+class SpendingLimitReached(DomainError):
+    """The spend would exceed a monthly limit that the user has set.
+
+    Details: `limit`, `spent` (in the UTC month, with the open reservations), and `app`, null for
+    the limit over all apps.
+    """
+
+    code = "spending_limit_reached"
+    status = 402
+    message = "The user's monthly spending limit is reached"
+
+    def __init__(self, *, limit: Decimal, spent: Decimal, app: str | None) -> None:
+        super().__init__(limit=limit, spent=spent, app=app)
+        self.limit = limit
+
+
 class IdempotencyKeyReused(DomainError):
     """The user has used this idempotency key for another request."""
 
@@ -171,9 +187,13 @@ class HasAvailable(Protocol):
         """Return the credits that can be spent."""
 
 
+Reached = Mapping[str, str | None]
+
+
 class _Answer(NamedTuple):
     outcome: str
     required: Decimal | None
+    reached: Reached | None
     entry: Transaction | None
     balance: Balance | None
 
@@ -186,7 +206,12 @@ def post(user_id: str, movement: Movement, memo: Memo, origin: Origin) -> Postin
     answer = _post_transaction(**sql_arguments(new_id(), user_id, movement, memo, origin))
     movements(movement.type, answer.outcome).inc()
     if answer.outcome not in DONE:
-        raise error_for(answer.outcome, required=answer.required, balance=answer.balance)
+        raise error_for(
+            answer.outcome,
+            required=answer.required,
+            balance=answer.balance,
+            reached=answer.reached,
+        )
     entry, balance = cast("Transaction", answer.entry), cast("Balance", answer.balance)
     return Posting(entry, balance, replayed=answer.outcome == "replayed")
 
@@ -228,12 +253,19 @@ def amount_fingerprint(amount: Decimal | Priced) -> tuple[object, ...]:
 
 
 def error_for(
-    outcome: str, *, required: Decimal | None = None, balance: HasAvailable | None = None
+    outcome: str,
+    *,
+    required: Decimal | None = None,
+    balance: HasAvailable | None = None,
+    reached: Reached | None = None,
 ) -> DomainError:
     """Return the DomainError whose code a database function returned as its `outcome`."""
     if outcome == InsufficientCredits.code:
         available = balance.available if balance else Decimal(0)
         return InsufficientCredits(required=required or Decimal(0), available=available)
+    if reached is not None:
+        limit, spent = (Decimal(reached[name] or 0) for name in ("limit", "spent"))
+        return SpendingLimitReached(limit=limit, spent=spent, app=reached["app"])
     return DomainError.by_code[outcome]()
 
 

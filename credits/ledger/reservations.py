@@ -19,7 +19,14 @@ from credits.errors import DomainError
 from credits.ids import new_id
 from credits.ledger.db_functions import Routine
 from credits.ledger.movement_counters import movements
-from credits.ledger.posting import DONE, Origin, Priced, amount_fingerprint, error_for
+from credits.ledger.posting import (
+    DONE,
+    Origin,
+    Priced,
+    Reached,
+    amount_fingerprint,
+    error_for,
+)
 from credits.models import Balance, Reservation, Transaction
 
 DEFAULT_TTL = timedelta(hours=24)
@@ -89,6 +96,7 @@ class _Answer(NamedTuple):
     required: Decimal | None
     reservation: Reservation | None
     balance: Balance | None
+    reached: Reached | None
 
 
 class _Settlement(NamedTuple):
@@ -148,8 +156,8 @@ def reserve(
 
     A replay returns the first reservation. If that was released or has expired, an error is raised
     instead, because work started with it could not be committed. Raises InsufficientCredits,
-    OperationUnknown, InvalidTtl, ReservationReleased, ReservationExpired, and the errors common to
-    all functions of the ledger.
+    SpendingLimitReached, OperationUnknown, InvalidTtl, ReservationReleased, ReservationExpired,
+    and the errors common to all functions of the ledger.
     """
     if not SHORTEST_TTL <= ttl <= LONGEST_TTL:
         raise InvalidTtl
@@ -269,7 +277,10 @@ def _settled(reservation_id: UUID, step: _Step, origin: Origin) -> Hold:
 
 def _hold(answer: _Answer | _Settlement) -> Hold:
     if answer.outcome not in DONE:
-        raise error_for(answer.outcome, required=answer.required, balance=answer.balance)
+        reached = answer.reached if isinstance(answer, _Answer) else None
+        raise error_for(
+            answer.outcome, required=answer.required, balance=answer.balance, reached=reached
+        )
     reservation = cast("Reservation", answer.reservation)
     balance = cast("Balance", answer.balance)
     return Hold(reservation, balance, replayed=answer.outcome == "replayed")

@@ -21,6 +21,7 @@ from credits.ledger.posting import (
     Movement,
     Origin,
     Priced,
+    Reached,
     error_for,
     movement_fingerprint,
 )
@@ -68,6 +69,7 @@ class _Answer(NamedTuple):
     held: Decimal
     total_earned: Decimal
     total_spent: Decimal
+    reached: Reached | None
     entry: Transaction | None
 
 
@@ -113,7 +115,9 @@ def _outcome(answer: _Answer) -> Spent | DomainError:
     if answer.outcome in DONE and answer.entry is not None:
         return Spent(answer.entry, balance, replayed=answer.outcome == "replayed")
     known = None if answer.posted is None else balance
-    return error_for(answer.outcome, required=answer.required, balance=known)
+    return error_for(
+        answer.outcome, required=answer.required, balance=known, reached=answer.reached
+    )
 
 
 def _sql_item(item: Spend, movement: Movement, origin: Origin) -> dict[str, Any]:

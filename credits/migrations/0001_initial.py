@@ -158,6 +158,7 @@ class Migration(migrations.Migration):
                 ('updated_at', models.DateTimeField()),
                 ('chain_id', models.UUIDField(db_default=django.contrib.postgres.functions.RandomUUID())),
                 ('chain_salt', models.UUIDField(db_default=django.contrib.postgres.functions.RandomUUID(), null=True)),
+                ('has_settings', models.BooleanField(null=True)),
             ],
             options={
                 'db_table': '"credits"."balances"',
@@ -840,6 +841,52 @@ class Migration(migrations.Migration):
             model_name='actrequest',
             constraint=models.UniqueConstraint(condition=models.Q(('status', 'pending')), fields=('kind', 'subject'), name='act_request_pending_once'),
         ),
+        migrations.CreateModel(
+            name='AccountSettings',
+            fields=[
+                ('user_id', models.CharField(max_length=255, primary_key=True, serialize=False)),
+                ('low_balance', models.DecimalField(decimal_places=4, max_digits=15, null=True)),
+                ('crossed_at', models.DateTimeField(null=True)),
+                ('language', models.CharField(blank=True, db_default='', max_length=2)),
+                ('updated_at', models.DateTimeField()),
+            ],
+            options={
+                'db_table': '"credits"."account_settings"',
+                'indexes': [models.Index(condition=models.Q(('crossed_at__isnull', False)), fields=['crossed_at', 'user_id'], name='settings_crossed_idx')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('low_balance__isnull', True), ('low_balance__gte', 0), _connector='OR'), name='settings_low_balance_not_negative'), models.CheckConstraint(condition=models.Q(('language__in', ['', 'de', 'en'])), name='settings_language_known')],
+            },
+        ),
+        migrations.CreateModel(
+            name='SettingsChange',
+            fields=[
+                ('id', models.UUIDField(default=credits.ids.new_id, primary_key=True, serialize=False)),
+                ('user_id', models.CharField(max_length=255)),
+                ('subject', models.CharField(choices=[('spending', 'Spending'), ('auto_top_up', 'Auto Top Up')], max_length=16)),
+                ('before', models.JSONField()),
+                ('after', models.JSONField()),
+                ('actor', models.CharField(max_length=255)),
+                ('request_id', models.CharField(max_length=128, null=True)),
+                ('changed_at', models.DateTimeField()),
+            ],
+            options={
+                'db_table': '"credits"."settings_changes"',
+                'indexes': [models.Index(fields=['user_id', 'id'], name='settings_change_by_user_idx')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('subject__in', ['spending', 'auto_top_up'])), name='settings_change_subject_known'), models.CheckConstraint(condition=models.Q(('actor__regex', '^(user|service|stripe|system|(service|operator):.+)$')), name='settings_change_actor_known')],
+            },
+        ),
+        migrations.CreateModel(
+            name='SpendingLimit',
+            fields=[
+                ('pk', models.CompositePrimaryKey('user_id', 'app_id', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('user_id', models.CharField(max_length=255)),
+                ('app_id', models.CharField(blank=True, max_length=100)),
+                ('amount', models.DecimalField(decimal_places=4, max_digits=15)),
+            ],
+            options={
+                'db_table': '"credits"."spending_limits"',
+                'constraints': [models.CheckConstraint(condition=models.Q(('amount__gte', 0)), name='spending_limit_not_negative')],
+            },
+        ),
         *install(
             "credits.ledger",
             "storage",
@@ -854,6 +901,11 @@ class Migration(migrations.Migration):
             "refuse_change_of_history",
             "refuse_change_of_audit",
             "price",
+            "month_spending",
+            "reached_limit",
+            "with_spending",
+            "note_crossing",
+            "mark_settings",
             "post_transaction",
             "reserve",
             "settle_reservation",

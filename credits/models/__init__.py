@@ -1,5 +1,6 @@
 """The tables of the schema `credits`: fields and named constraints, no behaviour."""
 
+from credits.models.account_settings import AccountSettings, SettingsChange, SpendingLimit
 from credits.models.anchors import Anchor
 from credits.models.audit import ActRequest, AdjustmentRequest, StaffAction
 from credits.models.balances import Balance
@@ -20,6 +21,7 @@ from credits.models.transactions import Transaction
 from credits.models.usage import UsageStat
 
 __all__ = [
+    "AccountSettings",
     "ActRequest",
     "AdjustmentRequest",
     "Anchor",
@@ -41,6 +43,8 @@ __all__ = [
     "PostponedRow",
     "Purchase",
     "Reservation",
+    "SettingsChange",
+    "SpendingLimit",
     "StaffAction",
     "StripeCustomer",
     "SyncSubscription",

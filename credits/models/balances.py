@@ -17,7 +17,8 @@ class Balance(models.Model):
     therefore the number of transactions. `version` is incremented by every change of the row.
     `last_digest` is the digest of the newest transaction.
     `chain_id` identifies the chain of the user's digests and survives an erasure. `chain_salt` is
-    part of the digests of texts; an erasure deletes it.
+    part of the digests of texts; an erasure deletes it. `has_settings` is true if the user has an
+    `AccountSettings`, so that movements of all other users read no further row.
     """
 
     user_id = user_id_field(primary_key=True)
@@ -32,6 +33,7 @@ class Balance(models.Model):
     updated_at = models.DateTimeField()
     chain_id = models.UUIDField(db_default=RandomUUID())
     chain_salt = models.UUIDField(null=True, db_default=RandomUUID())
+    has_settings = models.BooleanField(null=True)
 
     class Meta:
         db_table = '"credits"."balances"'

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from django.db import transaction
@@ -19,7 +19,13 @@ from credits import catalogue, due_rows
 from credits.due_rows import DueWork
 from credits.errors import DomainError
 from credits.ledger import idempotency, ledger
-from credits.ledger.posting import InsufficientCredits, Memo, Origin, Priced
+from credits.ledger.posting import (
+    InsufficientCredits,
+    Memo,
+    Origin,
+    Priced,
+    SpendingLimitReached,
+)
 from credits.models import SyncSubscription, Transaction
 from credits.outbox import outbox
 from credits.sync import billing_periods, notification_texts
@@ -80,7 +86,7 @@ def activate(
     """Activate sync and charge a period from `now`, or nothing if a paid period has not ended.
 
     A replay of the idempotency key returns the first result. Raises SyncActive, SyncGifted,
-    InsufficientCredits and the errors of `ledger.spend`.
+    InsufficientCredits, SpendingLimitReached and the errors of `ledger.spend`.
     """
     origin = origin.naming("sync.activate", interval)
     subscription = _made(user_id, now)
@@ -168,9 +174,9 @@ def revoke(user_id: str, *, now: datetime) -> SyncSubscription:
 def renew_due(*, now: datetime, limit: int) -> Iterator[str]:
     """Renew up to `limit` due subscriptions; yield `charged`, `paused`, `skipped` or `failed`.
 
-    Each one is charged for the current period, or paused if the credits do not suffice, in its own
-    transaction. `due_rows.settle_each` explains `skipped` and `failed`. Any number of processes may
-    run this at the same time.
+    Each one is charged for the current period, or paused if the credits or the user's spending
+    limit do not suffice, in its own transaction. `due_rows.settle_each` explains `skipped` and
+    `failed`. Any number of processes may run this at the same time.
     """
     work = DueWork(RENEW_JOB, _due(now), "paid_until", partial(_renew, now=now))
     return (settled.outcome for settled in due_rows.settle_each(work, now=now, limit=limit))
@@ -200,7 +206,7 @@ def _renew(subscription: SyncSubscription, *, now: datetime) -> str:
     )
     try:
         _charge(subscription, start, Origin("system", at=now))
-    except InsufficientCredits as lack:
+    except (InsufficientCredits, SpendingLimitReached) as lack:
         _pause(subscription, lack, now)
         return "paused"
     _save(subscription, now)
@@ -252,16 +258,28 @@ def _written(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
-def _pause(subscription: SyncSubscription, lack: InsufficientCredits, now: datetime) -> None:
+def _pause(
+    subscription: SyncSubscription,
+    lack: InsufficientCredits | SpendingLimitReached,
+    now: datetime,
+) -> None:
     subscription.renews = False
     subscription.paused_at = now
     _save(subscription, now)
     outbox.tell(
         subscription.user_id,
-        notification_texts.sync_paused(subscription, required=lack.required),
+        _paused_text(subscription, lack),
         key=f"sync_paused:{subscription.user_id}:{_end(subscription).isoformat()}",
         now=now,
     )
+
+
+def _paused_text(
+    subscription: SyncSubscription, lack: InsufficientCredits | SpendingLimitReached
+) -> dict[str, Any]:
+    if isinstance(lack, SpendingLimitReached):
+        return notification_texts.sync_stopped_by_limit(subscription, limit=lack.limit)
+    return notification_texts.sync_paused(subscription, required=lack.required)
 
 
 def _end(subscription: SyncSubscription) -> datetime:

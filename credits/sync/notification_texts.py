@@ -1,10 +1,12 @@
 """Texts of the notifications to users, in their language; German if it is unknown."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from credits.amounts import plain
-from credits.models import StripeCustomer, SyncSubscription
+from credits.models import SyncSubscription
+from credits.outbox import recipients
 
 SYNC_PAUSED = {
     "de": (
@@ -27,26 +29,61 @@ Top up your credits and activate Cloud Sync again to continue syncing.
     ),
 }
 
+SYNC_STOPPED_BY_LIMIT = {
+    "de": (
+        "Cloud Sync wurde pausiert",
+        """\
+Dein monatliches Ausgabenlimit von {credits} Credits ist erreicht, deshalb wurde Cloud Sync nicht
+verlängert und ist pausiert. Deine Daten bleiben auf deinen Geräten erhalten.
+
+Erhöhe das Limit und aktiviere Cloud Sync wieder, um weiter zu synchronisieren.
+""",
+    ),
+    "en": (
+        "Cloud Sync was paused",
+        """\
+Your monthly spending limit of {credits} credits is reached. Cloud Sync was therefore not renewed
+and is paused. Your data stays on your devices.
+
+Raise the limit and activate Cloud Sync again to continue syncing.
+""",
+    ),
+}
+
 
 def sync_paused(subscription: SyncSubscription, *, required: Decimal) -> dict[str, Any]:
-    """Return the notification that sync was paused because `required` credits were missing.
-
-    The recipient is the e-mail address that was sent to Stripe with a purchase; no other is known
-    here. Without one the message has no recipient and is not mailed, but apps read `pausedAt`.
-    """
-    subject, body = SYNC_PAUSED[subscription.language or "de"]
-    buyer = StripeCustomer.objects.filter(user_id=subscription.user_id).first()
-    recipient = {"recipient": buyer.email} if buyer and buyer.email else {}
+    """Return the notification that sync was paused because `required` credits were missing."""
+    message = _message(subscription, SYNC_PAUSED, required)
     return {
-        "channel": "email",
-        "appId": "sync",
-        "userId": subscription.user_id,
-        **recipient,
-        "subject": subject,
-        "body": body.format(credits=plain(required)),
+        **message,
         "data": {
             "type": "sync_paused",
             "interval": subscription.interval,
             "requiredCredits": plain(required),
         },
+    }
+
+
+def sync_stopped_by_limit(subscription: SyncSubscription, *, limit: Decimal) -> dict[str, Any]:
+    """Return the notification that sync was paused by the user's spending `limit` in credits."""
+    message = _message(subscription, SYNC_STOPPED_BY_LIMIT, limit)
+    return {
+        **message,
+        "data": {
+            "type": "sync_paused",
+            "interval": subscription.interval,
+            "spendingLimit": plain(limit),
+        },
+    }
+
+
+def _message(
+    subscription: SyncSubscription, texts: Mapping[str, tuple[str, str]], amount: Decimal
+) -> dict[str, Any]:
+    subject, body = texts[subscription.language or "de"]
+    return {
+        **recipients.mail_to(subscription.user_id),
+        "appId": "sync",
+        "subject": subject,
+        "body": body.format(credits=plain(amount)),
     }

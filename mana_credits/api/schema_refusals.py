@@ -46,6 +46,7 @@ HEADERS_OF_STATUS = {401: ["WWW-Authenticate"], 429: ["Retry-After"], 503: ["Ret
 # Example details by code. An error with status 400 and no entry here names its field.
 EXAMPLE_DETAILS: dict[str, dict[str, Any]] = {
     "insufficient_credits": {"required": 3, "available": 0},
+    "spending_limit_reached": {"limit": 100, "spent": 99.5, "app": None},
     "gift_not_redeemable": {"status": "depleted"},
 }
 

@@ -14,6 +14,7 @@ from credits.ledger import ledger, reservations
 from credits.ledger.posting import Origin
 from credits.ledger.reservations import ReservationCommitted, ReservationExpired
 from credits.models import (
+    AccountSettings,
     ActRequest,
     AdjustmentRequest,
     Balance,
@@ -27,6 +28,8 @@ from credits.models import (
     PostponedRow,
     Purchase,
     Reservation,
+    SettingsChange,
+    SpendingLimit,
     StaffAction,
     StripeCustomer,
     SyncSubscription,
@@ -138,7 +141,7 @@ def erasing(
             Balance.objects.filter(pk=person.id, version=0).delete()
         # Without the salt the digests of texts that are gone tell nothing.
         stripped["balances"] = Balance.objects.filter(pk=person.id).update(
-            user_id=person.pseudonym, chain_salt=None
+            user_id=person.pseudonym, chain_salt=None, has_settings=None
         )
     return Erased(person.pseudonym, +stripped)
 
@@ -198,7 +201,7 @@ def _strip(person: Person) -> Counter[str]:
     stripped = _strip_what_is_told(person)
     for rows in rows_of_other_apps:
         stripped.update(rows.strip(person))
-    for strip in (_strip_purchases, _strip_staff, _strip_ledger):
+    for strip in (_strip_settings, _strip_purchases, _strip_staff, _strip_ledger):
         stripped.update(strip(person))
     return stripped
 
@@ -214,6 +217,14 @@ def _strip_what_is_told(person: Person) -> Counter[str]:
             + PostponedRow.objects.filter(user_id=person.id).delete()[0],
         }
     )
+
+
+def _strip_settings(person: Person) -> Counter[str]:
+    own = {"user_id": person.id}
+    settings = AccountSettings.objects.filter(**own).delete()[0]
+    limits = SpendingLimit.objects.filter(**own).delete()[0]
+    changes = SettingsChange.objects.filter(**own).delete()[0]
+    return Counter({"settings": settings + limits, "changes of settings": changes})
 
 
 def _strip_purchases(person: Person) -> Counter[str]:

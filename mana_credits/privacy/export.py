@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 
 from credits.ledger import books
 from credits.models import (
+    AccountSettings,
     ActRequest,
     AdjustmentRequest,
     Balance,
@@ -21,6 +22,8 @@ from credits.models import (
     OutboxMessage,
     Purchase,
     Reservation,
+    SettingsChange,
+    SpendingLimit,
     StaffAction,
     StripeCustomer,
     SyncSubscription,
@@ -69,6 +72,9 @@ def _sections(user_id: str) -> Sections:
         "contacts": Contact.objects.filter(**own).values(),
         "customers_at_stripe": StripeCustomer.objects.filter(**own).values(),
         "subscriptions": SyncSubscription.objects.filter(**own).values(),
+        "settings": AccountSettings.objects.filter(**own).values(),
+        "spending_limits": SpendingLimit.objects.filter(**own).order_by("app_id").values(),
+        "changes_of_settings": SettingsChange.objects.filter(**own).order_by("pk").values(),
         "usage_statistics": UsageStat.objects.filter(**own).order_by("date").values(),
         "idempotency_keys": IdempotencyKey.objects.filter(**own).order_by("created_at").values(),
         "adjustments": AdjustmentRequest.objects.filter(**own)

@@ -37,7 +37,8 @@ class Recorder:
         """Send the operation's request. Return the response."""
         _, method, described = operations()[operation]
         act = {"get": who.get, "delete": who.delete}.get(method)
-        answer = act(path) if act else who.post(path, body)
+        send = who.put if method == "put" else who.post
+        answer = act(path) if act else send(path, body)
         data = answer.json()
         assert answer.status_code < 300, data
         if isinstance(data, dict) and "code" in data:
@@ -74,6 +75,10 @@ def credits_of_a_user(record: Recorder, alice: Caller, service: Caller) -> None:
             "idempotencyKey": "chat-1",
         },
     )
+    limits = {"lowBalance": 50, "monthlyLimit": 200}
+    app_limits = [{"appId": "chat", "monthlyLimit": 100}]
+    record("save_settings", alice, "credits/settings", limits | {"appLimits": app_limits})
+    record("settings", alice, "credits/settings")
     used = record(
         "internal_use",
         service,

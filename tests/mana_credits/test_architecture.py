@@ -188,6 +188,7 @@ def test_only_these_scripts_write_the_ledgers_rows() -> None:
     assert writers == {
         "credits/ledger/sql/post_transaction.sql",
         "credits/ledger/sql/spend_batch.sql",
+        "credits/ledger/sql/mark_settings.sql",  # a flag; no number
         "credits/ledger/sql/backfill/balances_fix.sql",
         "credits/ledger/sql/backfill/operations_fix.sql",  # one column's worth; ADR 0051
         "mana_credits/legacy_import/sql/credits/post.sql",  # old history; ADR 0050

@@ -10,6 +10,7 @@
 --
 -- outcome: 'posted', 'replayed', or the code of the error, in which case nothing was moved. required:
 -- with 'insufficient_credits', the credits that were needed. subject_id: the id recorded with the key.
+-- reached: with 'spending_limit_reached', the limit (credits.reached_limit).
 --
 -- The balance row is locked first. Under READ COMMITTED every later statement then sees the newest
 -- rows, so replays, missing funds and success need no retry. A replay is looked up before a missing
@@ -39,7 +40,8 @@ CREATE OR REPLACE FUNCTION credits.post_transaction(
     OUT entry credits.transactions,
     OUT balance credits.balances,
     OUT subject_id uuid,
-    OUT required numeric
+    OUT required numeric,
+    OUT reached jsonb
 )
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -132,6 +134,16 @@ BEGIN
         RETURN;
     END IF;
 
+    -- Only a usage or a hold takes available credits with this type.
+    IF balance.has_settings AND available_change < 0 AND coalesce(p_type, 'usage') = 'usage' THEN
+        reached := credits.reached_limit(
+            credits.month_spending(p_user_id, now), p_app_id, -available_change);
+        IF reached IS NOT NULL THEN
+            outcome := 'spending_limit_reached';
+            RETURN;
+        END IF;
+    END IF;
+
     -- Earned minus spent always changes by `change`. What would take one total below zero counts in
     -- the other.
     IF p_counts_as = 'spent' THEN
@@ -195,6 +207,9 @@ BEGIN
         version = b.version + 1,
         updated_at = now
         WHERE b.user_id = p_user_id RETURNING b.* INTO balance;
+    IF balance.has_settings AND change < 0 THEN
+        PERFORM credits.note_crossing(balance, change, now);
+    END IF;
 
     IF change <> 0 THEN
         INSERT INTO credits.transactions (

@@ -1,6 +1,6 @@
 -- Reserve credits: write the reservation and increase the held credits, both or neither. A null
--- p_amount means the current price of p_quantity of p_operation. outcome, balance and required are
--- those of credits.post_transaction.
+-- p_amount means the current price of p_quantity of p_operation. outcome, balance, required and
+-- reached are those of credits.post_transaction.
 CREATE OR REPLACE FUNCTION credits.reserve(
     p_reservation_id uuid,
     p_user_id text,
@@ -18,7 +18,8 @@ CREATE OR REPLACE FUNCTION credits.reserve(
     OUT outcome text,
     OUT reservation credits.reservations,
     OUT balance credits.balances,
-    OUT required numeric
+    OUT required numeric,
+    OUT reached jsonb
 )
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -34,9 +35,10 @@ BEGIN
     posting := credits.post_transaction(
         p_subject_id => p_reservation_id, p_user_id => p_user_id, p_held => held,
         p_counts_as => 'spent', p_actor => p_actor, p_request_id => p_request_id, p_key => p_key,
-        p_fingerprint => p_fingerprint, p_at => p_at);
+        p_fingerprint => p_fingerprint, p_app_id => p_app_id, p_at => p_at);
     outcome := posting.outcome;
     required := posting.required;
+    reached := posting.reached;
     balance := posting.balance;
     IF outcome = 'posted' THEN
         INSERT INTO credits.reservations AS r (

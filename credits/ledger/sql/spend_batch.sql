@@ -4,7 +4,7 @@
 --
 -- p_items is a JSON array of objects: subject_id, user_id, amount or operation and quantity, app_id,
 -- description, metadata, key, fingerprint. place is the item's place in the array, from 1. outcome,
--- entry and required are those of credits.post_transaction. posted, held, total_earned and total_spent
+-- entry, required and reached are those of credits.post_transaction. posted, held, total_earned and total_spent
 -- are the balance after the item. All items have p_actor, p_request_id and p_at.
 --
 -- The balances are locked first, in the order of user ids, so that concurrent batches cannot deadlock
@@ -21,7 +21,8 @@ CREATE OR REPLACE FUNCTION credits.spend_batch(
     posted numeric,
     held numeric,
     total_earned numeric,
-    total_spent numeric
+    total_spent numeric,
+    reached jsonb
 )
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -43,6 +44,7 @@ DECLARE
     numbers bigint[] := array_fill(NULL::bigint, ARRAY[size]);
     amounts numeric[] := array_fill(NULL::numeric, ARRAY[size]);
     unit_costs numeric[] := array_fill(NULL::numeric, ARRAY[size]);
+    limits_reached jsonb[] := array_fill(NULL::jsonb, ARRAY[size]);
     posteds numeric[] := array_fill(NULL::numeric, ARRAY[size]);
     spents numeric[] := array_fill(NULL::numeric, ARRAY[size]);
     digests bytea[] := array_fill(NULL::bytea, ARRAY[size]);
@@ -53,6 +55,8 @@ DECLARE
     keys_of_user jsonb;
     recorded_at timestamptz;
     earlier jsonb;
+    spending jsonb;
+    limit_reached jsonb;
     change numeric;
     result text;
 BEGIN
@@ -90,7 +94,10 @@ BEGIN
             of_user := item.user_id;
             balance := item.balance;
             keys_of_user := '{}';
+            spending := CASE WHEN balance.has_settings
+                THEN credits.month_spending(of_user, now) END;
         END IF;
+        limit_reached := NULL;
         change := -item.price;
         earlier := CASE WHEN item.has_siblings THEN keys_of_user -> item.key END;
 
@@ -107,7 +114,17 @@ BEGIN
             result := 'insufficient_credits';
             amounts[item.place] := item.price;
         ELSE
-            result := 'posted';
+            IF spending IS NOT NULL THEN
+                limit_reached := credits.reached_limit(
+                    spending, app_ids[item.place], item.price);
+            END IF;
+            result := CASE WHEN limit_reached IS NULL
+                THEN 'posted' ELSE 'spending_limit_reached' END;
+        END IF;
+        limits_reached[item.place] := limit_reached;
+
+        IF result = 'posted' THEN
+            spending := credits.with_spending(spending, app_ids[item.place], item.price);
             entry.id := item.subject_id;
             entry.user_id := item.user_id;
             entry.number := balance.last_number + 1;
@@ -169,6 +186,13 @@ BEGIN
                 AS i (outcome, user_id, amount, number, digest)
             WHERE i.outcome = 'posted' GROUP BY i.user_id
         ) i WHERE b.user_id = i.user_id;
+    PERFORM credits.note_crossing(b, -i.taken, now)
+        FROM credits.balances b JOIN (
+            SELECT i.user_id, sum(i.amount) AS taken
+            FROM unnest(outcomes, users, amounts) AS i (outcome, user_id, amount)
+            WHERE i.outcome = 'posted' GROUP BY i.user_id
+        ) i ON i.user_id = b.user_id
+        WHERE b.has_settings;
 
     INSERT INTO credits.transactions (
         id, user_id, number, type, amount, balance_before, balance_after, spent_change,
@@ -198,9 +222,10 @@ BEGIN
     RETURN QUERY
         SELECT i.place::integer, i.outcome, t,
                CASE i.outcome WHEN 'insufficient_credits' THEN i.amount END,
-               i.posted, b.held, b.total_earned, i.spent
-        FROM unnest(outcomes, users, entries, amounts, posteds, spents) WITH ORDINALITY
-            AS i (outcome, user_id, entry_id, amount, posted, spent, place)
+               i.posted, b.held, b.total_earned, i.spent, i.reached
+        FROM unnest(outcomes, users, entries, amounts, posteds, spents, limits_reached)
+            WITH ORDINALITY
+            AS i (outcome, user_id, entry_id, amount, posted, spent, reached, place)
         LEFT JOIN credits.balances b ON b.user_id = i.user_id
         LEFT JOIN credits.transactions t ON t.user_id = i.user_id AND t.id = i.entry_id
         ORDER BY i.place;

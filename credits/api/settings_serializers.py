@@ -1,0 +1,112 @@
+"""Serializers of the user's settings."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from credits.api.serializers import APP_ID_LENGTH
+from credits.api.wire_fields import Amount, ShortTextField, Threshold, Timestamp
+from credits.api.wire_serializers import WireSerializer
+from credits.controls.account_settings import Wanted
+
+LONGEST_LIST = 100
+
+
+class AppLimitSerializer(WireSerializer):
+    """A monthly limit in one app."""
+
+    appId = ShortTextField(source="app_id", max_length=APP_ID_LENGTH, help_text="The app.")
+    monthlyLimit = Threshold(
+        source="amount", help_text="The most credits to spend in the app in a UTC month."
+    )
+
+
+class AppSpendingSerializer(AppLimitSerializer):
+    """A monthly limit in one app and what counts against it."""
+
+    spent = Amount(
+        help_text="Credits spent in the app in this UTC month, with those held by reservations."
+    )
+
+
+APP_LIMIT = AppLimitSerializer()
+APP_SPENDING = AppSpendingSerializer()
+
+
+@extend_schema_field(AppLimitSerializer(many=True))
+class AppLimits(serializers.Field[Any, Any, Any, Any]):
+    """A list of at most 100 limits, one for each app."""
+
+    default_error_messages = {
+        "type": "A list of at most 100 limits is expected.",
+        "repeated": "An app has at most one limit.",
+    }
+
+    def to_internal_value(self, data: object) -> Any:
+        """Return the limits by app."""
+        if not isinstance(data, list) or len(data) > LONGEST_LIST:
+            self.fail("type")
+        limits = [APP_LIMIT.parse(item) for item in data]
+        by_app = {limit["app_id"]: limit["amount"] for limit in limits}
+        if len(by_app) < len(limits):
+            self.fail("repeated")
+        return by_app
+
+
+class SaveSettingsSerializer(WireSerializer):
+    """All settings. One that is missing or null is switched off."""
+
+    lowBalance = Threshold(
+        source="low_balance",
+        required=False,
+        allow_null=True,
+        help_text="Send a notice when the balance falls to this many credits.",
+    )
+    monthlyLimit = Threshold(
+        source="monthly_limit",
+        required=False,
+        allow_null=True,
+        help_text="The most credits to spend in all apps in a UTC month.",
+    )
+    appLimits = AppLimits(
+        source="app_limits", required=False, help_text="Monthly limits of single apps."
+    )
+
+    def validate(self, attrs: Any) -> Any:
+        """Return the settings as the domain takes them."""
+        return {"wanted": Wanted(**attrs)}
+
+
+@extend_schema_field(AppSpendingSerializer(many=True))
+class AppSpendings(serializers.Field[Any, Any, Any, Any]):
+    """The limits of single apps, for output only."""
+
+    def to_representation(self, value: Any) -> Any:
+        """Return the limits in the order of their apps."""
+        return [APP_SPENDING.represent(limit) for limit in value]
+
+
+class SettingsSerializer(WireSerializer):
+    """The user's settings, and what was spent in this UTC month where there is a limit."""
+
+    lowBalance = Threshold(
+        source="low_balance",
+        allow_null=True,
+        help_text="The balance at which a notice is sent; null if none is.",
+    )
+    monthlyLimit = Threshold(
+        source="monthly_limit", allow_null=True, help_text="The limit over all apps, or null."
+    )
+    spent = Amount(
+        allow_null=True,
+        help_text="Credits spent in this UTC month, with those held; null without a limit.",
+    )
+    appLimits = AppSpendings(source="app_limits", help_text="The limits of single apps.")
+    updatedAt = Timestamp(
+        source="updated_at", allow_null=True, help_text="When the settings were last changed."
+    )
+
+
+SAVE_SETTINGS = SaveSettingsSerializer()
+SETTINGS = SettingsSerializer()

@@ -1,0 +1,1 @@
+"""The user's own controls: spending limits and the low-balance notice."""

@@ -1,0 +1,149 @@
+"""A user's own settings: read them, and change them with a record of what was agreed to when.
+
+The balance row is locked first and the settings after it, as the ledger's functions do. So a change
+takes effect between two movements, never within one.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from django.db import transaction
+
+from credits.amounts import plain
+from credits.ledger import ledger
+from credits.ledger.db_functions import select
+from credits.ledger.posting import Origin
+from credits.models import AccountSettings, SettingsChange, SpendingLimit
+
+ALL_APPS = ""
+LANGUAGES = frozenset({"de", "en"})
+
+
+class Wanted(NamedTuple):
+    """The settings to set, in credits; None is no notice or no limit. `app_limits` is by app."""
+
+    low_balance: Decimal | None = None
+    monthly_limit: Decimal | None = None
+    app_limits: Mapping[str, Decimal] = {}
+
+    @property
+    def limits(self) -> dict[str, Decimal]:
+        """Return the limits by app; ALL_APPS is the limit over all apps."""
+        over_all = {} if self.monthly_limit is None else {ALL_APPS: self.monthly_limit}
+        return {**over_all, **self.app_limits}
+
+
+class Limit(NamedTuple):
+    """A monthly limit and what counts against it in the current UTC month, in credits."""
+
+    app_id: str
+    amount: Decimal
+    spent: Decimal
+
+
+class Current(NamedTuple):
+    """The user's settings; `updated_at` is None if the user never had any."""
+
+    low_balance: Decimal | None = None
+    monthly_limit: Decimal | None = None
+    spent: Decimal | None = None
+    app_limits: Sequence[Limit] = ()
+    updated_at: datetime | None = None
+
+
+def of_user(user_id: str, *, now: datetime) -> Current:
+    """Return the user's settings and what was spent in the UTC month of `now`."""
+    found = AccountSettings.objects.filter(pk=user_id).first()
+    if found is None:
+        return Current()
+    limits = {limit.app_id: limit for limit in _limits(user_id, now)}
+    over_all = limits.pop(ALL_APPS, None)
+    return Current(
+        found.low_balance,
+        over_all and over_all.amount,
+        over_all and over_all.spent,
+        [limits[app] for app in sorted(limits)],
+        found.updated_at,
+    )
+
+
+@transaction.atomic
+def save(
+    user_id: str, wanted: Wanted, *, origin: Origin, now: datetime, language: str = ""
+) -> Current:
+    """Replace the user's settings and record the change; equal settings change nothing.
+
+    A new threshold that the balance is already below announces nothing until it is crossed.
+    """
+    ledger.ensure_balance(user_id, origin=origin)
+    known = AccountSettings.objects.select_for_update().filter(pk=user_id).first()
+    before, after = _written(_known(user_id, known)), _written(wanted)
+    if before != after:
+        _replace(user_id, known, wanted, language, now)
+        record(user_id, SettingsChange.Subject.SPENDING, (before, after), origin=origin, now=now)
+    return of_user(user_id, now=now)
+
+
+def record(
+    user_id: str,
+    subject: str,
+    change: tuple[dict[str, Any], dict[str, Any]],
+    *,
+    origin: Origin,
+    now: datetime,
+) -> None:
+    """Record a change of the user's settings from the first state to the second."""
+    before, after = change
+    SettingsChange.objects.create(
+        user_id=user_id,
+        subject=subject,
+        before=before,
+        after=after,
+        actor=origin.actor,
+        request_id=origin.request_id,
+        changed_at=now,
+    )
+
+
+def _limits(user_id: str, now: datetime) -> list[Limit]:
+    rows = select(
+        "SELECT e.key, (e.value ->> 0)::numeric, (e.value ->> 1)::numeric"
+        " FROM jsonb_each(credits.month_spending(%s, %s)) e",
+        [user_id, now],
+    )
+    return [Limit(*row) for row in rows]
+
+
+def _known(user_id: str, known: AccountSettings | None) -> Wanted:
+    limits = dict(SpendingLimit.objects.filter(user_id=user_id).values_list("app_id", "amount"))
+    return Wanted(known and known.low_balance, limits.pop(ALL_APPS, None), limits)
+
+
+def _replace(
+    user_id: str, known: AccountSettings | None, wanted: Wanted, language: str, now: datetime
+) -> None:
+    row = known or AccountSettings(user_id=user_id)
+    if row.low_balance != wanted.low_balance:
+        row.crossed_at = None
+    row.low_balance = wanted.low_balance
+    row.language = language if language in LANGUAGES else ""
+    row.updated_at = now
+    row.save()
+    SpendingLimit.objects.filter(user_id=user_id).delete()
+    SpendingLimit.objects.bulk_create(
+        SpendingLimit(user_id=user_id, app_id=app, amount=amount)
+        for app, amount in wanted.limits.items()
+    )
+    ledger.mark_settings(user_id, present=bool(wanted.limits or wanted.low_balance is not None))
+
+
+def _written(settings: Wanted) -> dict[str, Any]:
+    """Return the settings as JSON, exact."""
+    low, over_all = settings.low_balance, settings.monthly_limit
+    return {
+        "lowBalance": None if low is None else plain(low),
+        "monthlyLimit": None if over_all is None else plain(over_all),
+        "appLimits": {app: plain(amount) for app, amount in settings.app_limits.items()},
+    }

@@ -1,0 +1,52 @@
+"""The low-balance notice: tell users once when their balance falls to their threshold.
+
+The movement that crosses the threshold notes it in the user's settings. The worker then enqueues
+the notice and clears the note, in one transaction.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from functools import partial
+from typing import cast
+
+from django.db.models import Min, QuerySet
+
+from credits import due_rows
+from credits.controls import notification_texts
+from credits.due_rows import DueWork
+from credits.ledger import ledger
+from credits.models import AccountSettings
+from credits.outbox import outbox
+
+TELL_JOB = "tell_low_balances"
+
+
+def tell_due(*, now: datetime, limit: int) -> Iterator[str]:
+    """Enqueue up to `limit` notices; yield `told`, `skipped` or `failed` for each."""
+    work = DueWork(TELL_JOB, _crossed(), "crossed_at", partial(_tell, now=now))
+    return (settled.outcome for settled in due_rows.settle_each(work, now=now, limit=limit))
+
+
+def next_due(now: datetime) -> datetime | None:
+    """Return when the oldest crossing that was not announced happened, or None."""
+    waiting = _crossed().exclude(pk__in=due_rows.postponed_keys(TELL_JOB, now=now))
+    due: datetime | None = waiting.aggregate(due=Min("crossed_at"))["due"]
+    return due
+
+
+def _crossed() -> QuerySet[AccountSettings]:
+    return AccountSettings.objects.filter(crossed_at__isnull=False)
+
+
+def _tell(settings: AccountSettings, *, now: datetime) -> str:
+    crossed_at = cast("datetime", settings.crossed_at)
+    available = ledger.balance_of(settings.user_id).available
+    outbox.tell(
+        settings.user_id,
+        notification_texts.low_balance(settings, available=available),
+        key=f"low_balance:{settings.user_id}:{crossed_at.isoformat()}",
+        now=now,
+    )
+    settings.crossed_at = None
+    settings.save(update_fields=["crossed_at"])
+    return "told"

@@ -1,0 +1,54 @@
+"""Concurrent spends across a spending limit and a threshold, on real threads and connections."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from credits import jobs
+from credits.controls import account_settings
+from credits.controls.account_settings import Wanted
+from credits.ledger.posting import Origin
+from credits.models import Balance, OutboxMessage, Reservation
+from tests.api import Caller, at_once, statuses, use
+from tests.factories import give
+
+pytestmark = pytest.mark.usefixtures("committed")
+
+
+def save(**wanted: Any) -> None:
+    account_settings.save("alice", Wanted(**wanted), origin=Origin("user"), now=datetime.now(UTC))
+
+
+def test_a_hundred_spends_across_the_limit_never_exceed_it(service: Caller) -> None:
+    give("alice", 1000)
+    save(monthly_limit=Decimal(30), low_balance=Decimal(980))
+
+    answers = at_once(100, lambda _: service.post("use", use(1, userId="alice")))
+
+    assert statuses(answers) == {200: 30, 402: 70}
+    assert {a.json()["code"] for a in answers if a.status_code == 402} == {"spending_limit_reached"}
+    assert Balance.objects.get(pk="alice").posted == 970
+    outcomes = at_once(4, lambda _: list(jobs.tell_low_balances(datetime.now(UTC))))
+    assert sum(outcome.count("told") for outcome in outcomes) == 1
+    assert OutboxMessage.objects.count() == 1
+
+
+def test_spends_holds_and_batches_share_the_limit_of_an_app(service: Caller) -> None:
+    give("alice", 1000)
+    save(app_limits={"chat": Decimal(30)})
+
+    def act(index: int) -> Any:
+        if index % 3 == 0:
+            return service.post("use", use(2, userId="alice"))
+        if index % 3 == 1:
+            hold = {"userId": "alice", "amount": 2, "reason": "chat:x"}
+            return service.post("reserve", hold)
+        return service.post("use/batch", {"items": [use(2, userId="alice")]})
+
+    at_once(60, act)
+
+    spent = Balance.objects.get(pk="alice").total_spent
+    held = sum(Reservation.objects.values_list("amount", flat=True))
+    assert spent + held == 30
