@@ -100,6 +100,7 @@ def committed(transactional_db: None) -> Iterator[None]:
         # Triggers of foreign keys are off. With small tables, this is faster than TRUNCATE.
         cursor.execute(f"SET LOCAL session_replication_role = replica; {emptied}")
         for name in APPEND_ONLY:
+            cursor.execute(f"ALTER TABLE credits.{name} ENABLE TRIGGER USER")
             for trigger in (f"{name}_are_append_only", f"{name}_are_never_truncated"):
                 cursor.execute(f"ALTER TABLE credits.{name} ENABLE ALWAYS TRIGGER {trigger}")
 
