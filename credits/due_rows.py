@@ -44,6 +44,8 @@ class DueWork(Generic[Row]):
     `due` selects the due rows; they are settled in order of the field `moment`, oldest first.
     `settle` receives each row locked and returns a word for the outcome. It may lock the balance of
     the user in the field `owner`. `on_failure` receives the key and the error of a row that raised.
+    `lock` locks a row of a table that the service may not change itself, and returns whether it
+    did; it receives the owner, the key and whether to wait.
     """
 
     job: str
@@ -52,6 +54,7 @@ class DueWork(Generic[Row]):
     settle: Callable[[Row], str]
     owner: str | None = "user_id"
     on_failure: Callable[[Any, Exception], None] = lambda key, error: None
+    lock: Callable[[str, Any, bool], bool] | None = None
 
 
 class Settled(NamedTuple):
@@ -211,7 +214,10 @@ class _Run(Generic[Row]):
         due = self.work.due.filter(pk=row.key)
         if self.work.owner:
             due = due.filter(**{self.work.owner: row.user_id})
-        found = due.select_for_update(skip_locked=not wait).first()
+        if self.work.lock:
+            found = due.first() if self.work.lock(row.user_id, row.key, wait) else None
+        else:
+            found = due.select_for_update(skip_locked=not wait).first()
         if found is None and not wait:
             raise _Locked
         return found

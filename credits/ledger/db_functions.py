@@ -57,6 +57,12 @@ class Routine(Generic[Answer]):
         return self._answer(*answer)
 
 
+def call(name: str, **arguments: Any) -> Any:
+    """Call a function of the database that returns one value, with arguments without their `p_`."""
+    named = ", ".join(f"p_{argument} => %s" for argument in arguments)
+    return _fetch(f"SELECT {name}({named})", list(arguments.values()))[0]
+
+
 def _reader(hint: Any) -> "_Reader | None":
     model = next((one for one in (hint, *get_args(hint)) if _is_model(one)), None)
     return _Reader(model) if model else None

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from credits.atomicity import transaction_required
 from credits.ids import new_id
-from credits.ledger.db_functions import Routine
+from credits.ledger.db_functions import Routine, call
 from credits.ledger.posting import DONE, IdempotencyKeyReused, Origin, error_for
 from credits.models import IdempotencyKey
 
@@ -65,4 +65,12 @@ def record(user_id: str, origin: Origin, *, subject_id: UUID | None = None) -> N
 @transaction_required
 def delete(user_id: str, *, subject_id: UUID) -> None:
     """Delete a removed row's key so that it can be used again."""
-    IdempotencyKey.objects.filter(user_id=user_id, subject_id=subject_id).delete()
+    call("credits.delete_key", user_id=user_id, subject_id=subject_id)
+
+
+def blank(user_id: str, *, subject_id: UUID) -> None:
+    """Blank the fingerprint of a key that names an erased person.
+
+    The key stays used: a retry with it raises IdempotencyKeyReused and posts nothing.
+    """
+    call("credits.blank_key", user_id=user_id, subject_id=subject_id)

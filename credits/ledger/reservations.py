@@ -17,7 +17,7 @@ from credits.amounts import plain, positive
 from credits.due_rows import DueWork
 from credits.errors import DomainError
 from credits.ids import new_id
-from credits.ledger.db_functions import Routine
+from credits.ledger.db_functions import Routine, call
 from credits.ledger.movement_counters import movements
 from credits.ledger.posting import (
     DONE,
@@ -223,8 +223,13 @@ def expire_due(*, now: datetime, limit: int) -> Iterator[str]:
         return _settled(reservation.pk, _Step("expired"), origin).reservation.status
 
     due = _open().filter(expires_at__lte=now)
-    work = DueWork(EXPIRE_JOB, due, "expires_at", expire)
+    work = DueWork(EXPIRE_JOB, due, "expires_at", expire, lock=_lock)
     return (settled.outcome for settled in due_rows.settle_each(work, now=now, limit=limit))
+
+
+def lock_all(user_id: str) -> None:
+    """Lock all reservations of a user until the caller commits."""
+    call("credits.lock_reservations", user_id=user_id)
 
 
 def next_due(now: datetime) -> datetime | None:
@@ -239,6 +244,13 @@ def next_due(now: datetime) -> datetime | None:
 
 def _open() -> QuerySet[Reservation]:
     return Reservation.objects.filter(status=Reservation.Status.OPEN)
+
+
+def _lock(user_id: str, reservation_id: UUID, wait: bool) -> bool:
+    locked: bool = call(
+        "credits.lock_reservation", user_id=user_id, reservation_id=reservation_id, wait=wait
+    )
+    return locked
 
 
 def _require_usable(reservation: Reservation, now: datetime) -> None:

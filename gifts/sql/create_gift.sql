@@ -29,7 +29,7 @@ CREATE OR REPLACE FUNCTION gifts.create_gift(
     OUT balance credits.balances,
     OUT required numeric
 )
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     posting record;
 BEGIN

@@ -36,7 +36,7 @@ CREATE OR REPLACE FUNCTION gifts.redeem_gift(
     OUT balance credits.balances,
     OUT throttled_since timestamptz
 )
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     posting record;
     arrival CONSTANT text := 'gift:';

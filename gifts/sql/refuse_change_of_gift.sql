@@ -1,8 +1,9 @@
 -- A gift's credits, code and payment never change, and its status changes once. The credits therefore
 -- arrive once, at the redeemer or back at the creator, because their transaction commits together with
 -- the change of status. The expiry of an active gift may be extended.
--- The single exception is the erasure of a person's data (credits.erasing = 'on'): names, texts and
--- e-mail addresses may change, but no number, timestamp, status or reference.
+-- The single exception is the erasure of a person's data, recognised by its shape: names and texts are
+-- deleted, ids and e-mail addresses become pseudonyms, and no number, timestamp, status or reference
+-- changes.
 CREATE OR REPLACE FUNCTION gifts.refuse_change_of_gift() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -13,9 +14,13 @@ BEGIN
            (OLD.id, OLD.number, OLD.code, OLD.total_credits, OLD.type,
             OLD.payment_id, OLD.campaign_id, OLD.campaign_number, OLD.created_at)
     THEN
-        IF current_setting('credits.erasing', true) = 'on'
-           AND (NEW.status, NEW.updated_at, NEW.expires_at)
+        IF (NEW.status, NEW.updated_at, NEW.expires_at)
                IS NOT DISTINCT FROM (OLD.status, OLD.updated_at, OLD.expires_at)
+           AND (NEW.creator_id = OLD.creator_id OR NEW.creator_id LIKE 'erased:%')
+           AND (NEW.target_email IS NOT DISTINCT FROM OLD.target_email
+                OR NEW.target_email LIKE 'erased:%')
+           AND (NEW.creator_name IS NULL OR NEW.creator_name = OLD.creator_name)
+           AND (NEW.message IS NULL OR NEW.message = OLD.message)
         THEN
             RETURN NEW;
         END IF;

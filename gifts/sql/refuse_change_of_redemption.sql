@@ -1,11 +1,13 @@
--- Redemptions are append-only. Erasure may replace the redeemer's id.
+-- Redemptions are append-only. Erasure may replace the redeemer's id by a pseudonym.
 CREATE OR REPLACE FUNCTION gifts.refuse_change_of_redemption() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_OP = 'UPDATE' AND current_setting('credits.erasing', true) = 'on'
-       AND (NEW.id, NEW.number, NEW.gift_code_id, NEW.transaction_id, NEW.created_at)
+    IF TG_OP = 'UPDATE' AND NEW.redeemer_id LIKE 'erased:%'
+       AND (NEW.id, NEW.number, NEW.gift_code_id, NEW.transaction_id, NEW.source_app_id,
+            NEW.created_at)
            IS NOT DISTINCT FROM
-           (OLD.id, OLD.number, OLD.gift_code_id, OLD.transaction_id, OLD.created_at)
+           (OLD.id, OLD.number, OLD.gift_code_id, OLD.transaction_id, OLD.source_app_id,
+            OLD.created_at)
     THEN
         RETURN NEW;
     END IF;

@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from typing import Any, NamedTuple, cast
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-from django.db import connection, transaction
-from django.db.models import Case, CharField, F, Max, Q, QuerySet, Value, When
-from django.db.models.functions import Cast, Concat
+from django.db import transaction
+from django.db.models import Max, QuerySet
 
 from credits.ledger import ledger, reservations
+from credits.ledger.db_functions import Routine, call
 from credits.ledger.posting import Origin
 from credits.ledger.reservations import ReservationCommitted, ReservationExpired
 from credits.models import (
@@ -30,7 +30,6 @@ from credits.models import (
     Reservation,
     SettingsChange,
     SpendingLimit,
-    StaffAction,
     StripeCustomer,
     SyncSubscription,
     Transaction,
@@ -39,10 +38,6 @@ from credits.models import (
 from credits.pseudonyms import PREFIX
 
 ENTRIES_PER_STATEMENT = 20_000  # takes one to two seconds
-# Causes made of row ids and Stripe ids. Any other cause may contain the user id.
-IMPERSONAL = (
-    r"^(purchase|reservation|gift|gift-created|reversal|reinstatement|refund|dispute|erased):"
-)
 
 
 class Person(NamedTuple):
@@ -58,6 +53,14 @@ class Erased(NamedTuple):
 
     pseudonym: str
     rows: Counter[str]
+
+
+class _Ended(NamedTuple):
+    keys: int
+    balances: int
+
+
+_erase_balance = Routine("credits.erase_balance", _Ended, ("user_id", "pseudonym", "unused"))
 
 
 Sections = dict[str, QuerySet[Any, Any]]
@@ -130,29 +133,15 @@ def erasing(
     with transaction.atomic():
         _lock(person)
         had_balance = _lock_balance(person)
-        with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL credits.erasing = 'on'")
         stripped = _strip(person)
         if count_only:
             stripped.update({name: rows.count() for name, rows in _history(person).items()})
+            known = Balance.objects.filter(pk=person.id)
+            stripped["balances"] = (known if had_balance else known.exclude(version=0)).count()
         else:
             stripped.update((yield from _move_history(person)))
-        if not had_balance:
-            Balance.objects.filter(pk=person.id, version=0).delete()
-        # Without the salt the digests of texts that are gone tell nothing.
-        stripped["balances"] = Balance.objects.filter(pk=person.id).update(
-            user_id=person.pseudonym, chain_salt=None, has_settings=None
-        )
+            stripped.update(_move_balance(person, unused=not had_balance))
     return Erased(person.pseudonym, +stripped)
-
-
-def blank_fingerprint(user_id: str, *, subject_id: UUID) -> None:
-    """Blank the fingerprint of another user's key, because it names the erased person.
-
-    The key stays used: a retry with it raises IdempotencyKeyReused and posts nothing.
-    """
-    known = IdempotencyKey.objects.filter(user_id=user_id, subject_id=subject_id)
-    known.update(fingerprint="erased")
 
 
 def _person(user_id: str, addresses: Iterable[str]) -> Person:
@@ -176,15 +165,16 @@ def _release_all(user_id: str) -> None:
 
 
 def _lock(person: Person) -> None:
-    for rows in (
-        ErasureRequest.objects.filter(pk=person.id),
-        Reservation.objects.filter(user_id=person.id),
-        SyncSubscription.objects.filter(pk=person.id),
-        Purchase.objects.filter(user_id=person.id),
-    ):
-        list(rows.order_by("pk").select_for_update().values_list("pk"))
+    _lock_rows(ErasureRequest.objects.filter(pk=person.id))
+    reservations.lock_all(person.id)
+    _lock_rows(SyncSubscription.objects.filter(pk=person.id))
+    _lock_rows(Purchase.objects.filter(user_id=person.id))
     for rows_of_app in rows_of_other_apps:
         rows_of_app.lock(person)
+
+
+def _lock_rows(rows: QuerySet[Any]) -> None:
+    list(rows.order_by("pk").select_for_update().values_list("pk"))
 
 
 def _lock_balance(person: Person) -> bool:
@@ -260,42 +250,25 @@ def _strip_staff(person: Person) -> Counter[str]:
     """Blank the texts of operators' acts about the person. Their actor, action and time stay."""
     asked = AdjustmentRequest.objects.filter(user_id=person.id)
     wanted = ActRequest.objects.filter(user_id=person.id)
-    # A search is kept with what was searched for: an address, a name, a part of them.
-    hits = StaffAction.objects.filter(user_id=person.id, action="found_account")
-    searched = Q(action="searched_accounts", note__in=person.addresses) | Q(
-        action="searched_accounts", pk__in=_searches(hits.values_list("subject", flat=True))
-    )
-    acts = StaffAction.objects.filter(Q(user_id=person.id) | Q(note__contains=person.id) | searched)
     return Counter(
         {
             "pending adjustments": asked.filter(status="pending").delete()[0],
             "acts that waited": wanted.filter(status="pending").delete()[0],
             "requested acts": wanted.update(user_id=person.pseudonym, note="", ticket=""),
             "adjustments": asked.update(user_id=person.pseudonym, note="", ticket=""),
-            "staff actions": acts.update(
-                user_id=Case(
-                    When(user_id=person.id, then=Value(person.pseudonym)), default="user_id"
-                ),
-                note="",
-                ticket="",
-                request_id="",
-                before={},
-                after={},
+            "staff actions": call(
+                "credits.erase_staff_actions",
+                **_moves(person),
+                addresses=list(person.addresses),
             ),
         }
     )
 
 
-def _searches(subjects: Iterable[str]) -> list[UUID]:
-    """Return the ids of the searches that the subjects of found accounts name."""
-    return [UUID(subject.partition(":")[2]) for subject in subjects if subject]
-
-
 def _strip_ledger(person: Person) -> Counter[str]:
     CheckedBalance.objects.filter(pk=person.id).delete()
     ErasureRequest.objects.filter(pk=person.id).delete()
-    held = Reservation.objects.filter(user_id=person.id)
-    moved = held.update(user_id=person.pseudonym, reason=F("app_id"), request_id=None)
+    moved = call("credits.erase_reservations", **_moves(person))
     ended, _ = SyncSubscription.objects.filter(pk=person.id).delete()
     return Counter({"subscriptions": ended, "reservations": moved})
 
@@ -317,21 +290,21 @@ def _move_history(person: Person) -> Generator[int, None, Counter[str]]:
         moved["transactions"] += count
         yield count
     moved["usage statistics"] = history["usage statistics"].update(user_id=person.pseudonym)
-    moved["idempotency keys"] = history["idempotency keys"].delete()[0]
     return moved
+
+
+def _move_balance(person: Person, *, unused: bool) -> Counter[str]:
+    ended = _erase_balance(**_moves(person), unused=unused)
+    return Counter({"idempotency keys": ended.keys, "balances": ended.balances})
+
+
+def _moves(person: Person) -> dict[str, str]:
+    return {"user_id": person.id, "pseudonym": person.pseudonym}
 
 
 def _move_transactions(person: Person, rows: QuerySet[Transaction]) -> Generator[int, None, None]:
     """Move the transactions by ranges of numbers. Yield how many each statement moved."""
     last = rows.aggregate(last=Max("number"))["last"] or 0
-    names = Q(cause__isnull=False) & ~Q(cause__regex=IMPERSONAL)
-    anonymous = Concat(Value(PREFIX), Cast("id", CharField()))
     for first in range(1, last + 1, ENTRIES_PER_STATEMENT):
-        yield rows.filter(number__range=(first, first + ENTRIES_PER_STATEMENT - 1)).update(
-            user_id=person.pseudonym,
-            cause=Case(When(names, then=anonymous), default="cause"),
-            description="",
-            metadata=None,
-            request_id=None,
-            idempotency_key=None,
-        )
+        through = first + ENTRIES_PER_STATEMENT - 1
+        yield call("credits.erase_transactions", **_moves(person), first=first, last=through)

@@ -8,12 +8,13 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from credits.email_addresses import mailbox
+from credits.ledger import idempotency
 from credits.ledger.posting import Origin
 from credits.models import OutboxMessage
 from gifts import throttle, transitions
 from gifts.models import Campaign, GiftBlock, GiftCode, GiftRedemption
 from gifts.transitions import Status
-from mana_credits.privacy.erasure import Person, Rows, Sections, blank_fingerprint
+from mana_credits.privacy.erasure import Person, Rows, Sections
 
 
 def _addresses(user_id: str) -> set[str]:
@@ -63,7 +64,7 @@ def _strip(person: Person) -> Counter[str]:
 def _strip_addressed(person: Person) -> int:
     addressed = _addressed(person)
     for creator_id, payment_id in addressed.values_list("creator_id", "payment_id"):
-        blank_fingerprint(creator_id, subject_id=payment_id)  # names the address
+        idempotency.blank(creator_id, subject_id=payment_id)  # names the address
     return addressed.update(target_email=person.pseudonym, message=None)
 
 

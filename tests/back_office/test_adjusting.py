@@ -364,13 +364,22 @@ def test_support_reverses_nothing(sam: Client) -> None:
     assert available() == 6
 
 
+ERASE_ACTS = (
+    "UPDATE credits.staff_actions SET note = '', ticket = '', request_id = '',"
+    " before = '{}', after = '{}'"
+)
+
+
 @pytest.mark.parametrize(
     "verb",
     [
         "UPDATE credits.staff_actions SET note = 'other'",
         "DELETE FROM credits.staff_actions",
         "TRUNCATE credits.staff_actions",
-        "SET LOCAL credits.erasing = 'on'; UPDATE credits.staff_actions SET operator = 'x'",
+        f"{ERASE_ACTS}, operator = 'x'",
+        f"{ERASE_ACTS}, at = now()",
+        f"{ERASE_ACTS}, moved = 7",
+        f"{ERASE_ACTS}, user_id = 'mallory'",
     ],
 )
 def test_audit_records_cannot_be_changed(verb: str) -> None:

@@ -43,7 +43,7 @@ CREATE OR REPLACE FUNCTION credits.post_transaction(
     OUT required numeric,
     OUT reached jsonb
 )
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     largest CONSTANT numeric := 99999999999.9999;  -- 15 digits, 4 decimal places
     change numeric := p_amount;

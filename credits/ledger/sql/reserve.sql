@@ -21,7 +21,7 @@ CREATE OR REPLACE FUNCTION credits.reserve(
     OUT required numeric,
     OUT reached jsonb
 )
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     now CONSTANT timestamptz := coalesce(p_at, date_trunc('milliseconds', clock_timestamp()));
     held numeric := p_amount;

@@ -22,7 +22,7 @@ CREATE OR REPLACE FUNCTION credits.settle_reservation(
     OUT entry credits.transactions,
     OUT required numeric
 )
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     now CONSTANT timestamptz := coalesce(p_at, date_trunc('milliseconds', clock_timestamp()));
     owner text;

@@ -24,7 +24,7 @@ CREATE OR REPLACE FUNCTION credits.spend_batch(
     total_spent numeric,
     reached jsonb
 )
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     now timestamptz;
     size CONSTANT integer := json_array_length(p_items);

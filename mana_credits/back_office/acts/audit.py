@@ -4,10 +4,11 @@ Every act of the back office goes through `acting`. A form's key acts once, howe
 is sent.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -15,6 +16,8 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from credits.errors import DomainError
+from credits.ids import new_id
+from credits.ledger.db_functions import call
 from credits.ledger.posting import Origin
 from credits.models import StaffAction
 
@@ -132,22 +135,24 @@ def record(
     key: UUID | None = None,
 ) -> StaffAction:
     """Add an act to the audit trail, in the caller's transaction if there is one."""
-    return StaffAction.objects.create(
-        at=datetime.now(UTC),
-        operator=operator.name,
-        action=action,
-        user_id=act.user_id,
-        subject=act.subject,
-        reason=why.reason,
-        note=why.note,
-        ticket=why.ticket,
-        moved=act.moved,
-        before={name: _plain(value) for name, value in act.before.items()},
-        after={name: _plain(value) for name, value in act.after.items()},
-        address=operator.address,
-        request_id=operator.request_id,
-        key=key,
-    )
+    row: dict[str, Any] = {
+        "id": new_id(),
+        "operator": operator.name,
+        "action": action,
+        "user_id": act.user_id,
+        "subject": act.subject,
+        "reason": why.reason,
+        "note": why.note,
+        "ticket": why.ticket,
+        "moved": act.moved,
+        "before": {name: _plain(value) for name, value in act.before.items()},
+        "after": {name: _plain(value) for name, value in act.after.items()},
+        "address": operator.address,
+        "request_id": operator.request_id,
+        "key": key,
+    }
+    at = call("credits.record_staff_action", action=json.dumps(row, default=str))
+    return StaffAction(**row, at=at)
 
 
 def words(why: Justification) -> Justification:

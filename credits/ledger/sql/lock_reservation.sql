@@ -1,0 +1,15 @@
+-- Lock a reservation and return whether it is there. Without p_wait a locked one is not.
+CREATE OR REPLACE FUNCTION credits.lock_reservation(
+    p_user_id text, p_reservation_id uuid, p_wait boolean
+) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF p_wait THEN
+        PERFORM FROM credits.reservations r
+            WHERE r.user_id = p_user_id AND r.id = p_reservation_id FOR UPDATE;
+    ELSE
+        PERFORM FROM credits.reservations r
+            WHERE r.user_id = p_user_id AND r.id = p_reservation_id FOR UPDATE SKIP LOCKED;
+    END IF;
+    RETURN FOUND;
+END $$;
