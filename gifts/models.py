@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import models
 from django.db.models import Case, F, Func, Q, Value, When
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Right
 
 from credits import email_addresses
 from credits.ids import new_id
@@ -162,6 +162,8 @@ class GiftCode(models.Model):
             ),
         )
         indexes = (
+            # Lists show only the end of a code, so support searches by it.
+            models.Index(Right("code", 4), name="gift_by_end_of_code_idx"),
             models.Index(
                 name="gift_active_by_expiry_idx",
                 fields=["expires_at"],

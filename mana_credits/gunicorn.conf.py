@@ -118,7 +118,7 @@ def when_ready(server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Start the pool metrics, the fetch of token keys, the writing of contacts and the span export.
+    """Start the threads of a worker: pool metrics, token keys, contacts and the export of spans.
 
     Each starts a thread, and threads do not survive the fork.
     """

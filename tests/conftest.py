@@ -16,6 +16,9 @@ from django.test import TransactionTestCase, override_settings
 from credits.ledger import books
 from credits.models import Balance, Package
 from gifts.models import GiftCode
+from mana_credits.api import tokens
+from mana_credits.api.seen_users import SeenUsers
+from mana_credits.api.verified_tokens import VerifiedTokens
 from mana_credits.dev.sandbox import stripe as sandbox_stripe
 from tests import legacy_database
 from tests.api import Caller
@@ -55,6 +58,13 @@ def books_close(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if not request.node.get_closest_marker("breaks_the_books"):
         assert discrepancies() == []
+
+
+@pytest.fixture(autouse=True)
+def nobody_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the tokens of earlier tests."""
+    monkeypatch.setattr(tokens, "seen_users", SeenUsers())
+    monkeypatch.setattr(tokens, "verified_tokens", VerifiedTokens(tokens.key_ring))
 
 
 def discrepancies() -> list[str]:

@@ -55,6 +55,9 @@ class StaffAction(models.Model):
                 fields=["user_id", "-id"],
                 condition=Q(user_id__isnull=False),
             ),
+            models.Index(
+                name="staff_action_by_ticket_idx", fields=["ticket"], condition=~Q(ticket="")
+            ),
             models.Index(name="staff_action_by_operator_idx", fields=["operator", "-id"]),
             models.Index(name="staff_action_by_action_idx", fields=["action", "-id"]),
         )

@@ -122,6 +122,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='giftcode',
+            index=models.Index(django.db.models.functions.text.Right('code', 4), name='gift_by_end_of_code_idx'),
+        ),
+        migrations.AddIndex(
+            model_name='giftcode',
             index=models.Index(condition=models.Q(('status', 'active')), fields=['expires_at'], name='gift_active_by_expiry_idx'),
         ),
         migrations.AddIndex(

@@ -62,11 +62,6 @@ class SeenUsers:
                 self._new = {**new, **self._new}
             raise
 
-    def forget(self) -> None:
-        """Drop everything, for tests."""
-        with self._lock:
-            self._new, self._known = {}, {}
-
     def write_when_new(self) -> None:
         """Start a thread that writes every SECONDS until the process ends."""
         Thread(target=self._write_again_and_again, name="contacts", daemon=True).start()

@@ -231,7 +231,7 @@ def test_the_page_costs_the_same_however_long_the_history_is(sam: Client) -> Non
 
 
 def found(text: str) -> list[str]:
-    return [hit.user_id for hit in account_search.find(text)]
+    return [hit.user_id for hit in account_search.find(text).hits]
 
 
 def test_an_account_is_found_by_its_rows() -> None:

@@ -35,7 +35,8 @@ from gifts.campaigns import Plan
 from gifts.codes import GiftUnknown
 from gifts.models import GiftBlock, GiftCode
 from gifts.throttle import Attempt
-from mana_credits.back_office.acts import balance_adjustments
+from mana_credits.api import tokens
+from mana_credits.back_office.acts import balance_adjustments, looks
 from mana_credits.back_office.acts.audit import Justification, Operator
 from mana_credits.dev.embedded_postgres import program
 from service_events import event_types, subscriptions
@@ -214,8 +215,10 @@ def dora(service: Caller, starter: Package, stripe: Stripe, settings: Any) -> st
     buy_and_be_refunded(stripe, starter)
     give_and_receive()
     be_helped()
+    looks.search(Operator("olga", lambda permission: True), "unmistakable", [DORA])
     fail_at_a_job()
     be_checked()
+    tokens.seen_users.write()
     ErasureRequest.objects.create(pk=DORA, known_rows=1, requested_at=NOW)
     return DORA
 
@@ -225,6 +228,7 @@ WHERE = {
     "credits.adjustment_requests",
     "credits.balances",
     "credits.checked_balances",
+    "credits.contacts",
     "credits.erasure_requests",
     "credits.event_messages",
     "credits.idempotency_keys",
@@ -384,6 +388,7 @@ def test_an_export_has_all_of_it(dora: str, tmp_path: Path) -> None:
         "transactions",
         "reservations",
         "purchases",
+        "contacts",
         "returns",
         "customers_at_stripe",
         "subscriptions",

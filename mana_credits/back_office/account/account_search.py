@@ -1,106 +1,44 @@
-"""Account search: finds the account for any id, e-mail address or code from a ticket."""
+"""Account search: finds the accounts for an id, address, name, code or number from a ticket."""
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
-from uuid import UUID
+from heapq import merge
+from itertools import groupby, islice
+from typing import NamedTuple
 
-from credits.email_addresses import mailbox
-from credits.models import Balance, Purchase, Reservation, StripeCustomer, Transaction
-from gifts import code_format
-from gifts.models import GiftCode, GiftRedemption
+from mana_credits.back_office.account import exact_matches, similar_matches
+from mana_credits.back_office.account.matches import Matches, SearchResult
 
 MOST = 20
 
 
-class SearchResult(NamedTuple):
-    """An account, and what matched."""
+class Page(NamedTuple):
+    """Accounts by user id, and the `after` of the next page, or "" at the end."""
 
-    user_id: str
-    found: str
+    hits: list[SearchResult]
+    next: str = ""
 
 
-def find(text: str) -> list[SearchResult]:
-    """Return the accounts that `text` may refer to, each once, at most 20.
+def find(text: str, *, after: str = "") -> Page:
+    """Return the accounts that `text` may refer to, each once, at most 20 after the id `after`.
 
-    `text` is a user id, the id of a transaction, purchase or reservation, a Stripe id, an e-mail
-    address or a gift code. If nothing matches, it is the beginning of a user id.
+    A complete user id, row id, Stripe id, e-mail address or gift code finds only its accounts. If
+    there are none, `text` is a part of an address, of a name or of a ticket, the beginning of a
+    user id, the end of a gift code, or the number of a purchase.
     """
     wanted = text.strip()
-    hits: dict[str, SearchResult] = {}
-    if wanted:
-        for finder in FINDERS:
-            for hit in finder(wanted):
-                hits.setdefault(hit.user_id, hit)
-        if not hits:
-            hits = {hit.user_id: hit for hit in _by_beginning(wanted)}
-    return list(hits.values())[:MOST]
+    if not wanted:
+        return Page([])
+    if _page(exact_matches.of(wanted), "").hits:
+        return _page(exact_matches.of(wanted), after)
+    return _page(similar_matches.of(wanted), after)
 
 
-def as_uuid(text: str) -> UUID | None:
-    """Return `text` as a UUID, or None."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
+def _page(tables: Iterable[Matches], after: str) -> Page:
+    lists = [matches.after(after, limit=MOST + 1) for matches in tables]
+    merged = groupby(merge(*lists, key=_user), key=_user)
+    found = [next(hits) for _, hits in islice(merged, MOST + 1)]
+    return Page(found[:MOST], found[MOST - 1].user_id if len(found) > MOST else "")
 
 
-def _by_user(text: str) -> Iterable[SearchResult]:
-    if Balance.objects.filter(pk=text).exists():
-        yield SearchResult(text, "User id")
-
-
-def _by_row(text: str) -> Iterable[SearchResult]:
-    row_id = as_uuid(text)
-    if row_id is None:
-        return
-    tables: dict[str, Any] = {
-        "Transaction": Transaction.objects,
-        "Purchase": Purchase.objects,
-        "Reservation": Reservation.objects,
-    }
-    for name, rows in tables.items():
-        for row in rows.filter(pk=row_id):
-            yield SearchResult(row.user_id, f"{name} {row_id}")
-
-
-def _by_email(text: str) -> Iterable[SearchResult]:
-    if "@" in text:
-        for row in StripeCustomer.objects.filter(email=mailbox(text)):
-            yield SearchResult(row.user_id, f"Stripe customer with the address {text}")
-
-
-def _by_stripe(text: str) -> Iterable[SearchResult]:
-    if text.startswith("cus_"):
-        customers = StripeCustomer.objects.filter(stripe_customer_id=text)
-        yield from (SearchResult(row.user_id, f"Stripe customer {text}") for row in customers)
-    for column in ("stripe_payment_intent_id", "stripe_checkout_session_id"):
-        if text.startswith(("pi_", "cs_")):
-            purchases = Purchase.objects.filter(**{column: text})
-            yield from (SearchResult(row.user_id, f"Purchase with {text}") for row in purchases)
-
-
-def _by_gift_code(text: str) -> Iterable[SearchResult]:
-    code = code_format.read(text)
-    for row in GiftCode.objects.filter(code=code) if code else ():
-        yield SearchResult(row.creator_id, "Created this gift")
-        for redemption in GiftRedemption.objects.filter(gift_code=row):
-            yield SearchResult(redemption.redeemer_id, "Redeemed this gift")
-
-
-def _by_gift_email(text: str) -> Iterable[SearchResult]:
-    if "@" not in text:
-        return
-    rows = GiftCode.objects.filter(target_email=mailbox(text)).order_by("-number")[:MOST]
-    gifts = list(rows)
-    for redemption in GiftRedemption.objects.filter(gift_code__in=gifts):
-        yield SearchResult(redemption.redeemer_id, f"Redeemed a gift for {text}")
-    for row in gifts:
-        yield SearchResult(row.creator_id, f"Created a gift for {text}")
-
-
-def _by_beginning(text: str) -> Iterable[SearchResult]:
-    rows = Balance.objects.filter(pk__startswith=text).order_by("pk")[:MOST]
-    yield from (SearchResult(row.user_id, "User id with this prefix") for row in rows)
-
-
-FINDERS = (_by_user, _by_row, _by_email, _by_stripe, _by_gift_code, _by_gift_email)
+def _user(hit: SearchResult) -> str:
+    return hit.user_id

@@ -15,8 +15,13 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from credits.ledger import books, ledger
-from credits.models import AdjustmentRequest, Balance, StaffAction, Transaction
-from mana_credits.back_office.account import account_search, timeline, timeline_styles
+from credits.models import AdjustmentRequest, StaffAction, Transaction
+from mana_credits.back_office.account import (
+    account_search,
+    account_state,
+    timeline,
+    timeline_styles,
+)
 from mana_credits.back_office.acts import looks
 from mana_credits.back_office.frame import operator_pages
 
@@ -42,24 +47,28 @@ class FilterForm(forms.Form):
 def search(request: HttpRequest) -> HttpResponse:
     """Redirect to the only matching account, or list the matches."""
     text = request.GET.get("q", "").replace("\0", "").strip()
-    hits = account_search.find(text)
+    after = request.GET.get("after", "")
+    page = account_search.find(text, after=after)
     if text:
-        found_ids = [hit.user_id for hit in hits]
+        found_ids = [hit.user_id for hit in page.hits]
         looks.search(operator_pages.operator_of(request), text, found_ids)
-    if len(hits) == 1:
-        return redirect(address_of(hits[0].user_id))
-    found = [(hit, address_of(hit.user_id)) for hit in hits]
-    return operator_pages.render(
-        request, "search.html", "Find an account", {"text": text, "hits": found}
-    )
+    if len(page.hits) == 1 and not after:
+        return redirect(address_of(page.hits[0].user_id))
+    context = {
+        "text": text,
+        "hits": [(hit, address_of(hit.user_id)) for hit in page.hits],
+        "next": _query(request, after=page.next) if page.next else None,
+        "first": not after,
+    }
+    return operator_pages.render(request, "search.html", "Find an account", context)
 
 
 @operator_pages.page("account/", name="account", permission="credits.view_balance")
 def account(request: HttpRequest) -> HttpResponse:
     """Show one user's balance, books and timeline."""
     user_id = request.GET.get("user", "").replace("\0", "")
-    balance = Balance.objects.filter(pk=user_id).first()
-    if balance is None:
+    state = account_state.of(user_id)
+    if state is None:
         raise Http404
     operator_pages.looked(request, user_id)
     form = FilterForm(request.GET)
@@ -74,9 +83,9 @@ def account(request: HttpRequest) -> HttpResponse:
     except (ValueError, ValidationError) as error:  # a link edited by hand
         raise Http404 from error
     context = {
-        "balance": balance,
+        **state._asdict(),
         "user_id": user_id,
-        "discrepancies": books.check([user_id], since_last=True),
+        "discrepancies": books.check([user_id], since_last=True) if state.balance else [],
         "entries": [timeline_styles.shown(entry) for entry in found.entries],
         "kinds": [(kind, kind in chosen["kind"]) for kind in timeline.kinds()],
         "until": chosen["until"],

@@ -9,11 +9,12 @@ from django.db.models import Count, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.http import urlencode
 from unfold.contrib.filters.admin import TextFilter
 
 from gifts import code_format
 from gifts.models import Campaign, GiftBlock, GiftCode, GiftMisses
-from mana_credits.back_office.account.account_search import as_uuid
+from mana_credits.back_office.account.exact_matches import as_uuid
 from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList, pill
 
@@ -126,23 +127,37 @@ class Campaigns(ReadOnlyList):
 
 @admin.register(GiftBlock)
 class Blocks(ReadOnlyList):
-    """Users who are blocked from gifts."""
+    """Users who are blocked from gifts; a row leads to the account, which unblocks."""
 
     list_display = ("user_id", "by", "why", "since")
     search_fields = ("user_id__exact",)
     ordering = ("-since",)
 
+    def change_view(self, request: HttpRequest, object_id: str, *more: Any, **named: Any) -> Any:
+        """Redirect to the user's account."""
+        return redirect(address_of(unquote(object_id)))
+
 
 @admin.register(GiftMisses)
 class Misses(ReadOnlyList):
-    """Users and IP addresses that tried invalid codes on the last day."""
+    """Users and networks that tried invalid codes on the last day."""
 
-    list_display = ("bucket", "misses", "refused", "since")
+    list_display = ("who", "tries", "refused", "since")
     ordering = ("-misses",)
 
     def change_view(self, request: HttpRequest, object_id: str, *more: Any, **named: Any) -> Any:
-        """Redirect to a user's account; an IP address has none."""
+        """Redirect to a user's account, or to the page of a network."""
         kind, _, user_id = unquote(object_id).partition(":")
-        if kind != "user":
-            raise Http404
-        return redirect(address_of(user_id))
+        if kind == "user":
+            return redirect(address_of(user_id))
+        return redirect(f"{reverse('admin:wrong_codes')}?{urlencode({'of': unquote(object_id)})}")
+
+    @admin.display(description="user or network", ordering="bucket")
+    def who(self, misses: GiftMisses) -> str:
+        """Return the user id or the network."""
+        return misses.bucket.removeprefix("user:")
+
+    @admin.display(description="wrong codes", ordering="misses")
+    def tries(self, misses: GiftMisses) -> int:
+        """Return the number of wrong codes."""
+        return misses.misses

@@ -11,12 +11,14 @@ from django.urls import reverse
 
 from credits.models import StaffAction
 from gifts import transitions
-from gifts.models import GiftBlock, GiftCode, GiftRedemption
+from gifts.models import GiftBlock, GiftCode, GiftMisses, GiftRedemption
 from mana_credits.back_office.acts import gift_interventions
 from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.admin.adjustment_pages import WhyForm
 from mana_credits.back_office.admin.form_fields import UserIdField
-from mana_credits.back_office.frame import operator_pages
+from mana_credits.back_office.frame import operator_pages, row_pages
+from mana_credits.back_office.frame.row_pages import Row
+from mana_credits.back_office.templatetags.office import moment
 
 
 class ExtendForm(WhyForm):
@@ -89,7 +91,7 @@ def block(request: HttpRequest) -> HttpResponse:
         gift_interventions.block(operator, user_id, why=form.why, key=form.act_key, now=now)
         return f"{user_id} neither makes nor redeems gifts now."
 
-    return _with_form(request, form, do, "Block from gifts", _blocks())
+    return _with_form(request, form, do, "Block from gifts", _origin(request))
 
 
 @operator_pages.page("gifts/unblock/", name="unblock_gifts", permission="gifts.block_user")
@@ -104,7 +106,28 @@ def unblock(request: HttpRequest) -> HttpResponse:
         )
         return f"{user_id} may make and redeem gifts again."
 
-    return _with_form(request, form, do, "Unblock", _blocks())
+    return _with_form(request, form, do, "Unblock", _origin(request))
+
+
+@operator_pages.page("gifts/wrong-codes/", name="wrong_codes", permission="gifts.view_giftmisses")
+def wrong_codes(request: HttpRequest) -> HttpResponse:
+    """Show the wrong codes that a network tried."""
+    row = GiftMisses.objects.filter(pk=request.GET.get("of", "")).first()
+    if row is None:
+        raise Http404
+    facts = [
+        ("Wrong codes", row.misses),
+        ("Refused attempts", row.refused),
+        ("Since", moment(row.since)),
+    ]
+    shown = Row(
+        title=f"Wrong codes of {row.bucket}",
+        subject=f"wrong-codes:{row.bucket}",
+        address="",
+        facts=facts,
+        links=(("All wrong codes", reverse("admin:gifts_giftmisses_changelist")),),
+    )
+    return row_pages.show(request, shown)
 
 
 def _on_gift(
@@ -147,5 +170,7 @@ def _gift(pk: UUID) -> GiftCode:
     return row
 
 
-def _blocks() -> str:
-    return reverse("admin:gifts_giftblock_changelist")
+def _origin(request: HttpRequest) -> str:
+    """Return the account that the page was opened from, or the list of blocks."""
+    user_id = request.GET.get("user", "")
+    return address_of(user_id) if user_id else reverse("admin:gifts_giftblock_changelist")

@@ -1,0 +1,98 @@
+"""Matches of a complete user id, row id, Stripe id, e-mail address or gift code."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from credits.email_addresses import mailbox
+from credits.models import (
+    Balance,
+    Contact,
+    MoneyBack,
+    Purchase,
+    Reservation,
+    StripeCustomer,
+    Transaction,
+)
+from gifts import code_format
+from gifts.models import GiftCode, GiftRedemption
+from mana_credits.back_office.account.matches import Matches
+from webhooks.models import StripeEvent
+
+PURCHASE_COLUMNS = {"pi_": "stripe_payment_intent_id", "cs_": "stripe_checkout_session_id"}
+MONEY_BACK_PREFIXES = ("re_", "pyr_", "dp_", "du_")
+
+
+def of(text: str) -> Iterator[Matches]:
+    """Yield the matches of `text` in each table."""
+    yield from _users(text)
+    if row_id := as_uuid(text):
+        yield from _rows(row_id)
+    if "@" in text:
+        yield from _addresses(mailbox(text))
+    if code := code_format.read(text):
+        yield from _gifts(code)
+    yield from _at_stripe(text)
+
+
+def as_uuid(text: str) -> UUID | None:
+    """Return `text` as a UUID, or None."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _users(text: str) -> Iterator[Matches]:
+    for model in (Balance, Contact, StripeCustomer):
+        rows: Any = model.objects.filter(user_id=text)
+        yield Matches(rows, lambda row: "User id")
+
+
+def _rows(row_id: UUID) -> Iterator[Matches]:
+    for model in (Transaction, Purchase, Reservation):
+        rows: Any = model.objects.filter(pk=row_id)
+        yield Matches(rows, lambda row: f"{type(row).__name__} {row.pk}")
+
+
+def _addresses(email: str) -> Iterator[Matches]:
+    yield Matches(
+        Contact.objects.filter(email=email).exclude(email=""),
+        lambda row: f"E-mail address {row.email}",
+    )
+    yield Matches(
+        StripeCustomer.objects.filter(email=email),
+        lambda row: f"Stripe customer with the address {row.email}",
+    )
+    gifts = GiftCode.objects.filter(target_email=email)
+    yield Matches(gifts, lambda row: f"Created a gift for {row.target_email}", "creator_id")
+    yield Matches(
+        GiftRedemption.objects.filter(gift_code__in=gifts).select_related("gift_code"),
+        lambda row: f"Redeemed a gift for {row.gift_code.target_email}",
+        "redeemer_id",
+    )
+
+
+def _gifts(code: str) -> Iterator[Matches]:
+    gifts = GiftCode.objects.filter(code=code)
+    redemptions = GiftRedemption.objects.filter(gift_code__in=gifts)
+    yield Matches(gifts, lambda row: "Created this gift", "creator_id")
+    yield Matches(redemptions, lambda row: "Redeemed this gift", "redeemer_id")
+
+
+def _at_stripe(text: str) -> Iterator[Matches]:
+    if text.startswith("cus_"):
+        customers = StripeCustomer.objects.filter(stripe_customer_id=text)
+        yield Matches(customers, lambda row: f"Stripe customer {row.stripe_customer_id}")
+    for prefix, column in PURCHASE_COLUMNS.items():
+        if text.startswith(prefix):
+            purchases = Purchase.objects.filter(**{column: text})
+            yield Matches(purchases, lambda row: f"Purchase {row.number} with {text}")
+    if text.startswith(MONEY_BACK_PREFIXES):
+        payments = MoneyBack.objects.filter(stripe_id=text).values("stripe_payment_intent_id")
+        purchases = Purchase.objects.filter(stripe_payment_intent_id__in=payments)
+        yield Matches(purchases, lambda row: f"Purchase {row.number} with {text}")
+    if text.startswith("evt_"):
+        events = StripeEvent.objects.filter(pk=text).values("purchase")
+        purchases = Purchase.objects.filter(pk__in=events)
+        yield Matches(purchases, lambda row: f"Purchase {row.number} with the event {text}")
