@@ -118,7 +118,8 @@ def _limits(user_id: str, now: datetime) -> list[Limit]:
 
 def _known(user_id: str, known: AccountSettings | None) -> Wanted:
     limits = dict(SpendingLimit.objects.filter(user_id=user_id).values_list("app_id", "amount"))
-    return Wanted(known and known.low_balance, limits.pop(ALL_APPS, None), limits)
+    low_balance = known.low_balance if known else None
+    return Wanted(low_balance, limits.pop(ALL_APPS, None), limits)
 
 
 def _replace(

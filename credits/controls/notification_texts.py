@@ -1,7 +1,7 @@
 """Texts of the notices about a user's own settings, in their language; German if it is unknown."""
 
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
 from credits.amounts import plain
 from credits.models import AccountSettings
@@ -31,7 +31,7 @@ settings of your credits.
 
 def low_balance(settings: AccountSettings, *, available: Decimal) -> dict[str, Any]:
     """Return the notice that the balance fell to the user's threshold."""
-    threshold = plain(cast("Decimal", settings.low_balance))
+    threshold = plain(settings.low_balance)
     subject, body = LOW_BALANCE[settings.language or "de"]
     return {
         **recipients.mail_to(settings.user_id),

@@ -23,8 +23,6 @@ TABLES = (
     "credits.sync_subscriptions",
     "credits.account_settings",
     "credits.spending_limits",
-    "credits.account_settings",
-    "credits.spending_limits",
 )
 # Small, read by every spend: a copy on each server.
 REFERENCE_TABLE = "credits.operations"

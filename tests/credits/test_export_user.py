@@ -1,14 +1,20 @@
 """`manage.py export_user` exports all rows about a person, and no others."""
 
 import json
+from datetime import UTC, datetime
+from decimal import Decimal
 from io import StringIO
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from credits.controls import account_settings
+from credits.controls.account_settings import Wanted
+from credits.ledger.posting import Origin
 from mana_credits.privacy import export
 from tests.factories import gift, give, redeem, spend
 
@@ -34,6 +40,22 @@ def test_it_has_all_rows_in_their_order() -> None:
     assert amounts == ["100.0000", "-0.1000", "-2.5000", "-3.0000"]
     assert [row["posted"] for row in document["balances"]] == ["94.4000"]
     assert document["purchases"] == []
+
+
+def test_it_has_the_settings_and_what_was_agreed_to_when() -> None:
+    now = datetime(2026, 11, 28, tzinfo=UTC)
+    for limit in (10, 20):
+        wanted = Wanted(Decimal(5), Decimal(limit), {"chat": Decimal(1)})
+        account_settings.save("alice", wanted, origin=Origin("user"), now=now)
+
+    document = exported("alice")
+
+    assert [row["low_balance"] for row in document["settings"]] == ["5.0000"]
+    limits = [(row["app_id"], row["amount"]) for row in document["spending_limits"]]
+    assert limits == [("", "20.0000"), ("chat", "1.0000")]
+    changes: Any = document["changes_of_settings"]
+    assert [row["after"]["monthlyLimit"] for row in changes] == ["10", "20"]
+    assert {row["changed_at"] for row in changes} == {"2026-11-28T00:00:00.000Z"}
 
 
 def test_it_has_nothing_of_anybody_else() -> None:

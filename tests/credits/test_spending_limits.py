@@ -17,9 +17,18 @@ from credits.ledger.posting import (
     SpendingLimitReached,
 )
 from credits.ledger.spend_batches import Spend, Spent
-from credits.models import Balance, SettingsChange, Transaction
+from credits.models import (
+    AccountSettings,
+    Balance,
+    OutboxMessage,
+    SettingsChange,
+    SpendingLimit,
+    Transaction,
+)
+from credits.sync import cloud_sync
+from mana_credits.privacy import erasure
 from tests.api import Caller, use
-from tests.factories import SYSTEM, give, hold, spend
+from tests.factories import SYSTEM, give, hold, spend, subscribe
 
 pytestmark = pytest.mark.django_db
 
@@ -309,7 +318,7 @@ def test_each_change_is_on_record_and_an_equal_one_is_none() -> None:
     limit(chat=5)
 
     first, second = SettingsChange.objects.filter(user_id="alice").order_by("pk")
-    nothing = {"lowBalance": None, "monthlyLimit": None, "appLimits": {}}
+    nothing: dict[str, Any] = {"lowBalance": None, "monthlyLimit": None, "appLimits": {}}
     assert first.before == nothing
     assert first.after == second.before == {**nothing, "monthlyLimit": "10"}
     assert second.after == {**nothing, "appLimits": {"chat": "5"}}
@@ -394,3 +403,34 @@ def test_invalid_settings_are_refused_by_field(alice: Caller, body: Any, field: 
     assert answer.status_code == 400
     assert list(answer.json()["details"]) == [field]
     assert not SettingsChange.objects.exists()
+
+
+def test_an_erasure_takes_the_settings_and_their_record() -> None:
+    give("alice", 100)
+    limit(amount=10, chat=5)
+
+    pseudonym = erasure.erase_rows("alice").pseudonym
+    give("alice", 100)
+    spend("alice", 50)
+
+    rows = (AccountSettings, SpendingLimit, SettingsChange)
+    assert [model.objects.count() for model in rows] == [0, 0, 0]
+    assert Balance.objects.get(pk=pseudonym).has_settings is None
+
+
+def test_a_renewal_beyond_the_limit_pauses_cloud_sync_and_says_why() -> None:
+    give("alice", 500)
+    subscribe("alice", at=JANUARY)
+    limit(sync=0)
+
+    outcomes = list(cloud_sync.renew_due(now=JANUARY + timedelta(days=40), limit=10))
+
+    assert outcomes == ["paused"]
+    (message,) = OutboxMessage.objects.all()
+    assert message.body["data"] == {
+        "type": "sync_paused",
+        "interval": "monthly",
+        "spendingLimit": "0",
+    }
+    assert "Ausgabenlimit von 0 Credits" in message.body["body"]
+    assert cloud_sync.status("alice").paused_at

@@ -18,9 +18,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from credits.controls import account_settings
+from credits.controls.account_settings import Wanted
 from credits.errors import DomainError
 from credits.ledger import books, ledger, reservations, spend_batches
-from credits.ledger.posting import IdempotencyKeyReused, InsufficientCredits, Memo, Origin
+from credits.ledger.posting import IdempotencyKeyReused, Memo, Origin
 from credits.ledger.spend_batches import Spend
 from credits.models import Balance, Reservation
 from tests.quick import at_most
@@ -42,6 +44,7 @@ class Account:
     spent: Decimal = ZERO
     count: int = 0
     keys: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    limits: dict[str, Decimal] = field(default_factory=dict)
 
     def move(self, amount: Decimal, *, spends: bool) -> None:
         """Post `amount`. The totals stay at or above zero."""
@@ -60,6 +63,9 @@ class Entry:
     user: int
     type: str
     amount: Decimal
+    at: datetime
+    app: str = ""
+    of: "Entry | None" = None
     returned: Decimal = ZERO
 
 
@@ -118,15 +124,68 @@ class Ledger(RuleBasedStateMachine):
             self.accounts[user].keys[key] = request
 
     def post(
-        self, user: int, posting: Any, kind: str, amount: Decimal, *, spends: bool = False
+        self,
+        user: int,
+        posting: Any,
+        kind: str,
+        amount: Decimal,
+        *,
+        spends: bool = False,
+        of: Entry | None = None,
     ) -> Entry:
         """Record a posted transaction in the model."""
         assert not posting.replayed
         assert posting.transaction.amount == amount
         self.accounts[user].move(amount, spends=spends)
-        entry = Entry(posting.transaction.pk, user, kind, amount)
+        app = posting.transaction.app_id
+        entry = Entry(posting.transaction.pk, user, kind, amount, self.now, app, of)
         self.entries.append(entry)
         return entry
+
+    def spent(self, user: int, app: str) -> Decimal:
+        """Return what counts against the user's limit of `app`, or of all apps if it is empty."""
+
+        def counts(entry: Entry) -> bool:
+            return entry.user == user and app in {"", entry.app} and entry.at.month == month
+
+        month = self.now.month
+        usages = [one for one in self.entries if one.type == "usage" and counts(one)]
+        back = [
+            one.amount
+            for one in self.entries
+            if one.at.month == month and one.of and one.of in usages
+        ]
+        held = [one.amount for one in self.held if (one.user, one.status) == (user, "open")]
+        holds = sum(held, ZERO) if app in {"", "chat"} else ZERO
+        return holds - sum((one.amount for one in usages), ZERO) - sum(back, ZERO)
+
+    def refusal_of(self, user: int, amount: Decimal, app: str) -> str | None:
+        """Return the code of the error with which a new spend or hold is refused, or None."""
+        account = self.accounts[user]
+        if account.posted - account.held < amount:
+            return "insufficient_credits"
+        reached = any(
+            self.spent(user, limited) + amount > limit
+            for limited, limit in account.limits.items()
+            if limited in {"", app}
+        )
+        return "spending_limit_reached" if reached else None
+
+    @rule(
+        user=USERS,
+        limits=st.dictionaries(
+            st.sampled_from(["", "chat", "todo"]), st.decimals("0", "120", places=4), max_size=3
+        ),
+    )
+    def limit(self, user: int, limits: dict[str, Decimal]) -> None:
+        apps = {app: limit for app, limit in limits.items() if app}
+        account_settings.save(
+            self.ids[user],
+            Wanted(monthly_limit=limits.get(""), app_limits=apps),
+            origin=self.origin(),
+            now=self.now,
+        )
+        self.accounts[user].limits = limits
 
     @rule(user=USERS, amount=AMOUNTS, reference=st.integers(0, 8))
     def grant(self, user: int, amount: Decimal, reference: int) -> None:
@@ -142,11 +201,10 @@ class Ledger(RuleBasedStateMachine):
 
     @rule(user=USERS, amount=AMOUNTS, key=KEYS, app=st.sampled_from(["chat", "todo"]))
     def spend(self, user: int, amount: Decimal, key: str | None, app: str) -> None:
-        account, request = self.accounts[user], ("spend", amount, app)
+        request = ("spend", amount, app)
         known = self.known(user, key, request)
         refusal = {"conflict": "idempotency_key_reused", "replay": None}.get(
-            known or "",
-            "insufficient_credits" if account.posted - account.held < amount else None,
+            known or "", self.refusal_of(user, amount, app)
         )
         posting = self.expect(
             refusal,
@@ -183,8 +241,9 @@ class Ledger(RuleBasedStateMachine):
                 assert result.replayed  # type: ignore[union-attr]
             elif known == "conflict":
                 assert isinstance(result, IdempotencyKeyReused)
-            elif account.posted - account.held < amount:
-                assert isinstance(result, InsufficientCredits)
+            elif code := self.refusal_of(user, amount, app):
+                assert isinstance(result, DomainError)
+                assert result.code == code
             else:
                 self.post(user, result, "usage", -amount, spends=True)
                 self.remember(user, key, request)
@@ -226,7 +285,7 @@ class Ledger(RuleBasedStateMachine):
             usage_id=original.id,
         )
         if posting:
-            self.post(original.user, posting, "refund", amount, spends=True)
+            self.post(original.user, posting, "refund", amount, spends=True, of=original)
             original.returned += amount
 
     @rule(user=USERS, amount=AMOUNTS, sign=st.sampled_from([1, -1]))
@@ -253,7 +312,7 @@ class Ledger(RuleBasedStateMachine):
         elif posting:
             spends = original.type in {"usage", "refund"}
             self.causes[cause] = self.post(
-                original.user, posting, "reversal", -original.amount, spends=spends
+                original.user, posting, "reversal", -original.amount, spends=spends, of=original
             )
             original.returned = -original.amount
 
@@ -292,8 +351,7 @@ class Ledger(RuleBasedStateMachine):
         account, request = self.accounts[user], ("reserve", amount)
         known = self.known(user, key, request)
         refusal = {"conflict": "idempotency_key_reused", "replay": self.dead(user, key)}.get(
-            known or "",
-            "insufficient_credits" if account.posted - account.held < amount else None,
+            known or "", self.refusal_of(user, amount, "chat")
         )
         ttl = timedelta(hours=hours)
         hold = self.expect(
@@ -351,7 +409,7 @@ class Ledger(RuleBasedStateMachine):
             self.settle(held, "committed", taken)
             self.accounts[held.user].move(-taken, spends=True)
             entry = hold.reservation.transaction
-            self.entries.append(Entry(entry.pk, held.user, "usage", -taken))
+            self.entries.append(Entry(entry.pk, held.user, "usage", -taken, self.now, "chat"))
 
     @rule(pick=PICKS)
     def release(self, pick: int) -> None:

@@ -81,6 +81,7 @@ def test_one_round_does_all_that_is_due(stripe: Stripe) -> None:
     assert results == {
         "expire_reservations": {"expired": 1},
         "renew_subscriptions": {"charged": 2},
+        "tell_low_balances": {},
         "deliver_outbox": {},
         "erase_people": {},
         "sum_days": {"summed": 1},
@@ -109,6 +110,7 @@ def test_every_job_is_a_command_of_its_own(stripe: Stripe) -> None:
     assert printed == {
         "expire_reservations": "expire_reservations: nothing was due.",
         "renew_subscriptions": "renew_subscriptions: 1 charged.",
+        "tell_low_balances": "tell_low_balances: nothing was due.",
         "deliver_outbox": "deliver_outbox: nothing was due.",
         "erase_people": "erase_people: nothing was due.",
         "sum_days": "sum_days: 1 summed.",
@@ -302,6 +304,7 @@ def test_metrics_tell_the_last_success_and_the_age_of_what_is_due(anonymous: Cal
     assert {name: float(value) for name, value in values.items()} == {
         f'{success}{{name="expire_reservations"}}': NIGHT.timestamp(),
         f'{age}{{name="expire_reservations"}}': 0,
+        f'{age}{{name="tell_low_balances"}}': 0,
         f'{age}{{name="deliver_outbox"}}': 0,
         f'{age}{{name="erase_people"}}': 0,
         f'{age}{{name="expire_gifts"}}': 0,

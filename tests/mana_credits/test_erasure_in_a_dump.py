@@ -16,6 +16,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 
 from credits import worker
+from credits.controls import account_settings
+from credits.controls.account_settings import Wanted
 from credits.ledger import ledger_checks
 from credits.ledger.posting import Origin
 from credits.models import (
@@ -39,7 +41,6 @@ from mana_credits.api import tokens
 from mana_credits.back_office.acts import balance_adjustments, looks
 from mana_credits.back_office.acts.audit import Justification, Operator
 from mana_credits.dev.embedded_postgres import program
-from service_events import event_types, subscriptions
 from tests.api import Caller, use
 from tests.conftest import discrepancies, gifts_of
 from tests.environment import PROVIDER
@@ -89,6 +90,8 @@ def spend_and_hold(service: Caller) -> None:
     service.post("reserve", {**named, "amount": 5, "reason": "chat:trace-hold"}, headers)
     service.post("commit", {"reservationId": str(hold(DORA, 3).pk), "description": "trace-commit"})
     subscribe(DORA, at=NOW)
+    limits = Wanted(Decimal(1), Decimal(10_000), {"trace-app": Decimal(10_000)})
+    account_settings.save(DORA, limits, origin=Origin("user"), now=NOW)
     with transaction.atomic():
         outbox.tell(DORA, {"userId": DORA, "body": f"Hello {NAME}"}, key=f"told:{DORA}", now=NOW)
 
@@ -205,12 +208,8 @@ def be_checked() -> None:
 
 
 @pytest.fixture
-def dora(service: Caller, starter: Package, stripe: Stripe, settings: Any) -> str:
+def dora(service: Caller, starter: Package, stripe: Stripe) -> str:
     """Return the id of a user who has used every feature."""
-    settings.EVENT_HOSTS = ["chat.example.com"]
-    subscriptions.create(
-        "chat", "https://chat.example.com/events", event_types.ALL, by="ada", now=NOW
-    )
     spend_and_hold(service)
     buy_and_be_refunded(stripe, starter)
     give_and_receive()
@@ -224,13 +223,13 @@ def dora(service: Caller, starter: Package, stripe: Stripe, settings: Any) -> st
 
 
 WHERE = {
+    "credits.account_settings",
     "credits.act_requests",
     "credits.adjustment_requests",
     "credits.balances",
     "credits.checked_balances",
     "credits.contacts",
     "credits.erasure_requests",
-    "credits.event_messages",
     "credits.idempotency_keys",
     "credits.job_runs",
     "credits.outbox",
@@ -238,6 +237,8 @@ WHERE = {
     "credits.purchases",
     "credits.reservations",
     "credits.returns",
+    "credits.settings_changes",
+    "credits.spending_limits",
     "credits.staff_actions",
     "credits.stripe_customers",
     "credits.stripe_events",
@@ -255,7 +256,6 @@ WHERE = {
 # Tables without personal data. Every other table must be in WHERE; otherwise its erasure is
 # missing.
 NOT_ABOUT_PEOPLE = {
-    "credits.event_subscriptions",
     "credits.service_keys",
     "credits.service_totals",
     "credits.anchors",
@@ -392,13 +392,15 @@ def test_an_export_has_all_of_it(dora: str, tmp_path: Path) -> None:
         "returns",
         "customers_at_stripe",
         "subscriptions",
+        "settings",
+        "spending_limits",
+        "changes_of_settings",
         "usage_statistics",
         "idempotency_keys",
         "adjustments",
         "requested_acts",
         "staff_actions",
         "messages",
-        "events_told",
         "stripe_events",
         "gifts_created",
         "gifts_redeemed",

@@ -1,0 +1,23 @@
+"""`manage.py tell_low_balances`: enqueue the notices of low balances."""
+
+from typing import Any
+
+from credits.controls import low_balance
+from credits.management.job_command import LimitedJobCommand
+from credits.worker import Job
+
+
+class Command(LimitedJobCommand):
+    """Enqueues the notices that are due; several processes may run at the same time."""
+
+    help = (
+        "Enqueues the low-balance notices of balances that fell to their user's threshold. Safe to "
+        "stop, to run again, and to run several times at once. Exits with 1 if one failed, with 75 "
+        "if one was skipped because another process has locked it."
+    )
+    job = low_balance.TELL_JOB
+
+    def handle(self, **options: Any) -> None:
+        """Enqueue the notices and print their number."""
+        limit: int = options["limit"]
+        self.run_job(Job(self.job, lambda now: low_balance.tell_due(now=now, limit=limit)))

@@ -1,1 +1,0 @@
-"""Events told to other services: subscriptions, messages and their delivery."""
