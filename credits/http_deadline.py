@@ -8,7 +8,7 @@ import io
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -34,14 +34,16 @@ def within(seconds: float) -> Iterator[None]:
         _deadline.reset(token)
 
 
-def session(seconds: float) -> requests.Session:
+def session(seconds: float, *, pools: Mapping[str, type] | None = None) -> requests.Session:
     """Return a session whose calls each end within `seconds`, including connecting and reading.
+
+    `pools` replaces the pools of the schemes, with connections that are subclasses of those here.
 
     A call raises requests.RequestException, also if the answer is larger than 4 MiB. The deadline
     does not cover the DNS lookup, whose timeout is the resolver's.
     """
     made = requests.Session()
-    adapter = _DeadlineAdapter(seconds)
+    adapter = _DeadlineAdapter(seconds, pools or POOLS)
     made.mount("http://", adapter)
     made.mount("https://", adapter)
     return made
@@ -50,17 +52,18 @@ def session(seconds: float) -> requests.Session:
 class _DeadlineAdapter(HTTPAdapter):
     """Reads the whole answer before the deadline."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, pools: Mapping[str, type]) -> None:
         self._seconds = seconds
+        self._pools = pools
         super().__init__()
 
     def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
         super().init_poolmanager(*arguments, **named, ssl_context=_tls())
-        self.poolmanager.pool_classes_by_scheme = POOLS
+        self.poolmanager.pool_classes_by_scheme = self._pools
 
     def proxy_manager_for(self, proxy: str, **named: Any) -> Any:
         manager = super().proxy_manager_for(proxy, **named, ssl_context=_tls())
-        manager.pool_classes_by_scheme = POOLS
+        manager.pool_classes_by_scheme = self._pools
         return manager
 
     def send(
@@ -145,24 +148,28 @@ def _connect_timeout() -> float | None:
     return left and left / 2
 
 
-class _Connection(HTTPConnection):
+class Connection(HTTPConnection):
+    """A connection that ends at the deadline."""
+
     def _new_conn(self) -> socket.socket:
         self.timeout = _connect_timeout()
         return _limited(super()._new_conn())
 
 
-class _TLSConnection(HTTPSConnection):
+class TLSConnection(HTTPSConnection):
+    """A TLS connection that ends at the deadline."""
+
     def _new_conn(self) -> socket.socket:
         self.timeout = _connect_timeout()
         return _limited(super()._new_conn())
 
 
 class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
+    ConnectionCls = Connection
 
 
 class _TLSPool(HTTPSConnectionPool):
-    ConnectionCls = _TLSConnection
+    ConnectionCls = TLSConnection
 
 
 POOLS = {"http": _Pool, "https": _TLSPool}

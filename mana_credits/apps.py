@@ -11,7 +11,13 @@ class CompositionRoot(AppConfig):
     def ready(self) -> None:
         """Register the system checks and the tables that an erasure covers in each app."""
         from mana_credits import checks  # noqa: F401, PLC0415  # needs loaded models
-        from mana_credits.privacy import erasure, event_erasure, gift_erasure  # noqa: PLC0415
+        from mana_credits.privacy import (  # noqa: PLC0415
+            announcement_erasure,
+            erasure,
+            event_erasure,
+            gift_erasure,
+        )
 
         erasure.add_rows(gift_erasure.ROWS)
         erasure.add_rows(event_erasure.ROWS)
+        erasure.add_rows(announcement_erasure.ROWS)

@@ -81,6 +81,14 @@ def second_factor() -> Found:
 
 
 @environment
+def receivers() -> Found:
+    """Find receivers of events that may be inside."""
+    if settings.EVENT_HOSTS_MAY_BE_LOCAL:
+        text = "EVENT_HOSTS_MAY_BE_LOCAL is on: events may go to this machine, unencrypted."
+        yield Error(text, id="mana_credits.E013")
+
+
+@environment
 def addresses() -> Found:
     """Find development URLs, unencrypted URLs and hosts that are open to everybody."""
     if "*" in settings.ALLOWED_HOSTS:

@@ -76,6 +76,12 @@ MANA_SERVICE_KEYS = [key.strip() for key in secret("MANA_SERVICE_KEY").split(","
 # The URL of mana-notify, which notifies users. Without it, messages stay in the outbox.
 MANA_NOTIFY_URL = env.str("MANA_NOTIFY_URL", default="").rstrip("/")
 
+# The hosts that may receive events, each with its port if it is not 443. Without any, services
+# cannot subscribe.
+EVENT_HOSTS = env.list("EVENT_HOSTS", default=[])
+# For development: receivers may use plain HTTP and addresses of this machine.
+EVENT_HOSTS_MAY_BE_LOCAL = env.flag("EVENT_HOSTS_MAY_BE_LOCAL", default=False)
+
 # With DEBUG on, the key is optional. Without it, purchases answer 503.
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", "") if DEBUG else secret("STRIPE_SECRET_KEY")
 if DEBUG:  # an error page shows settings and the request, including secrets
@@ -122,6 +128,7 @@ INSTALLED_APPS = [
     "gifts",
     "webhooks",
     "internal_api",
+    "service_events",
     "mana_credits.apps.CompositionRoot",
     "mana_credits.back_office.apps.BackOfficePages",
     "mana_credits.privacy",

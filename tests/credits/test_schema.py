@@ -13,7 +13,7 @@ from credits.ledger.posting import DONE
 pytestmark = pytest.mark.django_db
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("credits/ledger/sql", "gifts/sql")
+FOLDERS = ("credits/ledger/sql", "gifts/sql", "service_events/sql")
 FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.sql"))
 FUNCTION = re.compile(r"^CREATE OR REPLACE FUNCTION (\w+\.\w+)\(", re.MULTILINE)
 TRIGGER = re.compile(r"^CREATE OR REPLACE TRIGGER (\w+)", re.MULTILINE)
@@ -23,9 +23,11 @@ OUTCOME = re.compile(r"outcome := '(\w+)'")
 SCHEMAS = "(to_regnamespace('credits'), to_regnamespace('gifts'))"
 # Tables with rows of a single user: these are sharded if one server is not enough.
 OF_ONE_USER = {
+    "credits.account_settings",
     "credits.balances",
     "credits.idempotency_keys",
     "credits.reservations",
+    "credits.spending_limits",
     "credits.sync_subscriptions",
     "credits.transactions",
     "credits.usage_stats",

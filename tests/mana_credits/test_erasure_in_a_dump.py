@@ -41,6 +41,7 @@ from mana_credits.api import tokens
 from mana_credits.back_office.acts import balance_adjustments, looks
 from mana_credits.back_office.acts.audit import Justification, Operator
 from mana_credits.dev.embedded_postgres import program
+from service_events import event_types, subscriptions
 from tests.api import Caller, use
 from tests.conftest import discrepancies, gifts_of
 from tests.environment import PROVIDER
@@ -208,8 +209,12 @@ def be_checked() -> None:
 
 
 @pytest.fixture
-def dora(service: Caller, starter: Package, stripe: Stripe) -> str:
+def dora(service: Caller, starter: Package, stripe: Stripe, settings: Any) -> str:
     """Return the id of a user who has used every feature."""
+    settings.EVENT_HOSTS = ["chat.example.com"]
+    subscriptions.create(
+        "chat", "https://chat.example.com/events", event_types.ALL, by="ada", now=NOW
+    )
     spend_and_hold(service)
     buy_and_be_refunded(stripe, starter)
     give_and_receive()
@@ -230,6 +235,7 @@ WHERE = {
     "credits.checked_balances",
     "credits.contacts",
     "credits.erasure_requests",
+    "credits.event_messages",
     "credits.idempotency_keys",
     "credits.job_runs",
     "credits.outbox",
@@ -256,6 +262,7 @@ WHERE = {
 # Tables without personal data. Every other table must be in WHERE; otherwise its erasure is
 # missing.
 NOT_ABOUT_PEOPLE = {
+    "credits.event_subscriptions",
     "credits.service_keys",
     "credits.service_totals",
     "credits.anchors",
@@ -401,6 +408,7 @@ def test_an_export_has_all_of_it(dora: str, tmp_path: Path) -> None:
         "requested_acts",
         "staff_actions",
         "messages",
+        "events_told",
         "stripe_events",
         "gifts_created",
         "gifts_redeemed",

@@ -112,7 +112,10 @@ def test_the_lock_has_every_package_that_one_of_its_packages_needs(
 def imported() -> dict[str, set[str]]:
     """Return the imported modules with their importers. A private name is included as `.name`."""
     found: dict[str, set[str]] = {}
-    folders = ("mana_credits", "credits", "gifts", "internal_api", "webhooks", "tests", "bench")
+    folders = (
+        *("mana_credits", "credits", "gifts", "internal_api", "service_events", "webhooks"),
+        *("tests", "bench"),
+    )
     for path in (one for folder in folders for one in (ROOT / folder).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):

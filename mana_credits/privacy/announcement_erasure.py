@@ -1,0 +1,22 @@
+"""Erasure of a person's data from the messages of events: the messages are deleted."""
+
+from collections import Counter
+
+from mana_credits.privacy.erasure import Person, Rows, Sections
+from service_events.models import EventMessage
+
+
+def _lock(person: Person) -> None:
+    """Lock no rows: a movement that is announced holds the lock on the balance."""
+
+
+def _strip(person: Person) -> Counter[str]:
+    return Counter({"events told": EventMessage.objects.filter(user_id=person.id).delete()[0]})
+
+
+def _sections(user_id: str) -> Sections:
+    told = EventMessage.objects.filter(user_id=user_id).order_by("number")
+    return {"events_told": told.values("event", "data", "status", "created_at", "delivered_at")}
+
+
+ROWS = Rows(_lock, _strip, _sections)

@@ -1,0 +1,1 @@
+"""Events told to other services: subscriptions, messages and their delivery."""

@@ -1,0 +1,9 @@
+"""Django's configuration of the app `service_events`."""
+
+from django.apps import AppConfig
+
+
+class ServiceEventsConfig(AppConfig):
+    """The app that owns the subscriptions of services and their messages."""
+
+    name = "service_events"

@@ -1,0 +1,202 @@
+"""Messages are written with their cause: in its transaction, for subscribers only."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from credits.ledger import ledger
+from credits.ledger.posting import Memo, Origin
+from credits.models import SyncSubscription, Transaction
+from credits.payments import money_back
+from credits.sync import cloud_sync
+from service_events import event_types, subscriptions
+from service_events.models import EventMessage
+from tests.api import Caller, use
+from tests.credits.test_returns import paid, went_back
+from tests.factories import due_subscribers, gift, give, redeem, spend
+from tests.round_trips import statements
+from tests.service_events.conftest import Subscribe
+
+pytestmark = pytest.mark.django_db
+
+
+def told(user_id: str = "alice") -> list[str]:
+    """Return the events about a user in order."""
+    messages = EventMessage.objects.filter(user_id=user_id).order_by("number")
+    return list(messages.values_list("event", flat=True))
+
+
+def data_of(event: str) -> dict[str, Any]:
+    found: dict[str, Any] = EventMessage.objects.get(event=event).data
+    return found
+
+
+def test_credits_that_are_added_are_announced(subscribe: Subscribe) -> None:
+    subscribe()
+
+    posting = give("alice", "12.5")
+
+    assert told() == ["credits.added"]
+    assert data_of("credits.added") == {
+        "transactionId": str(posting.transaction.pk),
+        "transactionType": "grant",
+        "amount": 12.5,
+        "balance": 12.5,
+        "appId": posting.transaction.app_id,
+    }
+
+
+def test_a_spend_is_announced_only_if_it_depletes_the_balance(subscribe: Subscribe) -> None:
+    subscribe()
+    give("alice", 10)
+
+    spend("alice", 4)
+    assert told() == ["credits.added"]
+    spend("alice", 6)
+
+    assert told() == ["credits.added", "balance.depleted"]
+    assert data_of("balance.depleted")["balance"] == 0
+
+
+def test_each_item_of_a_batch_counts(subscribe: Subscribe, service: Caller) -> None:
+    subscribe()
+    give("alice", 20)
+    spends = [use(10, userId="alice", idempotencyKey=f"{number}") for number in range(2)]
+
+    service.post("use/batch", {"items": spends})
+
+    assert told() == ["credits.added", "balance.depleted"]
+
+
+def test_a_purchase_and_its_refunds_are_announced(subscribe: Subscribe) -> None:
+    subscribe("purchase.completed", "purchase.refunded")
+    purchase = paid()
+    money_back.record(went_back(purchase, 100), now=datetime.now(UTC))
+    money_back.record(went_back(purchase, 399), now=datetime.now(UTC))
+
+    assert told(purchase.user_id) == ["purchase.completed", *["purchase.refunded"] * 2]
+    assert data_of("purchase.completed")["purchaseId"] == str(purchase.pk)
+    refunds = EventMessage.objects.filter(event="purchase.refunded").order_by("number")
+    assert [message.data["amount"] for message in refunds] == [-100.2004, -399.7996]
+    assert {message.data["purchaseId"] for message in refunds} == {str(purchase.pk)}
+
+
+def test_a_dispute_is_no_refund(subscribe: Subscribe) -> None:
+    subscribe("purchase.refunded")
+    purchase = paid()
+
+    money_back.record(went_back(purchase, 499, kind="dispute"), now=datetime.now(UTC))
+
+    assert Transaction.objects.filter(type="clawback").exists()
+    assert told(purchase.user_id) == []
+
+
+def test_a_redeemed_gift_is_announced(subscribe: Subscribe) -> None:
+    give("ivan", 10)
+    subscribe("gift.redeemed", "balance.depleted")
+    sent = gift("ivan", 10)
+
+    redeem(sent, "judy")
+
+    assert told("ivan") == ["balance.depleted"]
+    assert told("judy") == ["gift.redeemed"]
+    assert data_of("gift.redeemed")["giftId"] == str(sent.pk)
+
+
+def test_a_paused_cloud_sync_is_announced(subscribe: Subscribe) -> None:
+    now = datetime.now(UTC)
+    (user_id,) = due_subscribers(1, since=now - timedelta(days=1))
+    spend(user_id, 3)
+    subscribe("subscription.paused")
+
+    assert list(cloud_sync.renew_due(now=now, limit=10)) == ["paused"]
+
+    paused_at = SyncSubscription.objects.get().paused_at
+    assert told(user_id) == ["subscription.paused"]
+    assert paused_at
+    assert data_of("subscription.paused") == {
+        "interval": "monthly",
+        "pausedAt": paused_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    }
+
+
+def test_what_is_rolled_back_is_not_announced(subscribe: Subscribe) -> None:
+    subscribe()
+
+    with transaction.atomic():
+        give("alice", 10)
+        assert told() == ["credits.added"]
+        transaction.set_rollback(True)
+
+    assert told() == []
+
+
+def test_without_a_subscription_nothing_is_written() -> None:
+    give("alice", 10)
+    spend("alice", 10)
+
+    assert not EventMessage.objects.exists()
+
+
+def test_each_subscriber_gets_the_events_it_asked_for(subscribe: Subscribe) -> None:
+    chat, _ = subscribe("credits.added")
+    shop, _ = subscribe("credits.added", "balance.depleted", service="shop")
+    over, _ = subscribe("credits.added", service="over")
+    subscriptions.end(over.pk, now=datetime.now(UTC))
+
+    give("alice", 1)
+    spend("alice", 1)
+
+    rows = EventMessage.objects.order_by("number").values_list("subscription", "event")
+    assert sorted(rows[:2]) == sorted([(chat.pk, "credits.added"), (shop.pk, "credits.added")])
+    assert list(rows[2:]) == [(shop.pk, "balance.depleted")]
+
+
+def test_a_paused_subscriber_collects(subscribe: Subscribe) -> None:
+    made, _ = subscribe()
+    subscriptions.pause(made.pk, now=datetime.now(UTC))
+
+    give("alice", 1)
+
+    assert told() == ["credits.added"]
+
+
+def test_history_that_is_imported_is_no_news(subscribe: Subscribe) -> None:
+    subscribe()
+
+    ledger.grant(
+        "alice",
+        Decimal(5),
+        memo=Memo(description="long ago"),
+        origin=Origin("system", at=datetime.now(UTC) - timedelta(days=2)),
+        cause="grant:long-ago",
+    )
+
+    assert told() == []
+
+
+@pytest.mark.parametrize("event", event_types.ALL)
+def test_every_event_has_its_trigger(event: str) -> None:
+    """The names are in SQL too: a new type that no trigger writes would never be told."""
+    from credits.ledger import sql_files  # noqa: PLC0415
+
+    texts = [
+        sql_files.path("service_events", name).read_text()
+        for name in ("announce_transaction", "announce_pause")
+    ]
+
+    assert f"'{event}'" in "".join(texts)
+
+
+@pytest.mark.parametrize("act", [lambda: give("alice", 5), lambda: spend("alice", 5)])
+def test_a_subscription_costs_no_round_trip(
+    act: Callable[[], object], subscribe: Subscribe
+) -> None:
+    give("alice", 5)
+    subscribe()
+
+    assert statements(act)[0] == 1
