@@ -106,7 +106,10 @@ class GiftCode(models.Model):
     updated_at = models.DateTimeField()
 
     status_now: str
+    # What `relations.describe` has found out about a user.
     is_for_user: bool | None
+    relation: str | None
+    redeemed_by_user_at: datetime | None
     objects = GiftQuerySet.as_manager()
 
     class Meta:
@@ -184,6 +187,11 @@ class GiftCode(models.Model):
         """Return the status at `now`: an active gift past its expiry is expired."""
         over = self.status == self.Status.ACTIVE and self.expires_at <= now
         return self.Status.EXPIRED.value if over else str(self.status)
+
+    @property
+    def redeemed_at(self) -> datetime | None:
+        """Return when the gift was redeemed, which was its last change, or None."""
+        return self.updated_at if self.status == self.Status.DEPLETED else None
 
 
 class GiftRedemption(models.Model):

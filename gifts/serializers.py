@@ -20,6 +20,7 @@ from credits.api.wire_fields import (
 from credits.api.wire_serializers import KeyedSerializer, WireSerializer
 from gifts.codes import DEFAULT_VALIDITY, LONGEST_VALIDITY, NewGift
 from gifts.models import MESSAGE_LENGTH, GiftCode
+from gifts.relations import Relation
 from gifts.wire_fields import Code, CountField, Email, EqualsField, GiftCredits, GiftUrl, GiverName
 
 GIVER_NAME_LENGTH = 80
@@ -184,6 +185,9 @@ class GiftSerializer(WireSerializer):
     )
     createdAt = Timestamp(source="created_at", help_text="When the gift was created.")
     updatedAt = Timestamp(source="updated_at", help_text="When the gift last changed.")
+    redeemedAt = Timestamp(
+        source="redeemed_at", allow_null=True, help_text="When it was redeemed, or null."
+    )
 
 
 class PublicGiftSerializer(WireSerializer):
@@ -212,6 +216,19 @@ class PublicGiftSerializer(WireSerializer):
         allow_null=True,
         read_only=True,
         help_text="Whether the user of the token may be whom it is for; null without a token.",
+    )
+    relation = serializers.ChoiceField(
+        choices=Relation.choices,
+        allow_null=True,
+        read_only=True,
+        help_text="What it is to the user of the token: `giver` or `redeemer` of it, `recipient` "
+        "who can redeem it while it is active, or `other`; null without a token.",
+    )
+    redeemedAt = Timestamp(
+        source="redeemed_by_user_at",
+        allow_null=True,
+        read_only=True,
+        help_text="When the user of the token redeemed it, or null.",
     )
 
 

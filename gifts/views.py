@@ -18,7 +18,7 @@ from credits.api.wire_serializers import WireSerializer, origin, user
 from credits.client_ip import client_address
 from credits.ledger.posting import BalanceTooLarge, InsufficientCredits
 from credits.principals import User
-from gifts import codes, redemptions
+from gifts import codes, relations
 from gifts import serializers as wire
 from gifts.blocks import GiftsBlocked
 from gifts.codes import GiftNotRedeemable, GiftUnknown, InvalidExpiry, OwnGift
@@ -129,7 +129,7 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
         viewer = caller if isinstance(caller, User) else None
         guesser = Attempt(client_address(request), viewer.id if viewer else None)
         gift = codes.find(code_or_id, guesser=guesser, now=datetime.now(UTC))
-        gift.is_for_user = redemptions.is_for(gift, viewer) if viewer else None
+        relations.describe(gift, viewer)
         return Answer(wire.PUBLIC_GIFT.represent(gift))
 
     def get_authenticators(self) -> list[BaseAuthentication]:

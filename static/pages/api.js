@@ -2,8 +2,7 @@
 
 import { Refusal } from "./refusal.js";
 import { renewed, signedIn } from "./session.js";
-
-const intentions = new Map();
+import { drop, recall, store } from "./store.js";
 
 /** Return the answer to a GET of `path` below /api/v1/; raise Refusal. */
 export async function read(path, { open = false } = {}) {
@@ -19,17 +18,18 @@ export async function page(path, query) {
 
 /**
  * Change something. The same wish carries the same key until its answer is certain, so that
- * trying again after a lost answer does nothing twice.
+ * trying again after a lost answer, also after a reload, does nothing twice.
  */
 export async function change(method, path, body) {
   const wish = `${method} ${path} ${JSON.stringify(body)}`;
-  if (!intentions.has(wish)) intentions.set(wish, newKey());
+  const key = recall(wish) ?? newKey();
+  store(wish, key);
   try {
-    const answer = await ask(method, path, { body, key: intentions.get(wish) });
-    intentions.delete(wish);
+    const answer = await ask(method, path, { body, key });
+    drop(wish);
     return answer.body;
   } catch (refusal) {
-    if (!refusal.inDoubt) intentions.delete(wish);
+    if (!refusal.inDoubt) drop(wish);
     throw refusal;
   }
 }

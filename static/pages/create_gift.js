@@ -2,10 +2,11 @@
 
 import { change, read } from "./api.js";
 import { $, $$, credits, day, number, show, text } from "./dom.js";
+import { forgetDraft, keepDraft } from "./drafts.js";
 import { valid } from "./forms.js";
 import { copy } from "./gift_lists.js";
 import { person } from "./session.js";
-import { onPress } from "./shell.js";
+import { onPress, part } from "./shell.js";
 
 const DAY = 24 * 3600 * 1000;
 let listening = false;
@@ -13,12 +14,13 @@ let listening = false;
 export async function create() {
   if (!listening) listen();
   preview();
-  await showBalance();
+  await part($("#making > .panel"), showBalance);
 }
 
 function listen() {
   listening = true;
   const form = $("#new-gift");
+  keepDraft(form);
   form.addEventListener("input", preview);
   onPress(form, give);
   onPress($("#ready .again"), again);
@@ -58,6 +60,7 @@ async function give() {
     message: message.trim() || null,
     expirationDays: Number(expirationDays),
   });
+  forgetDraft(form);
   await present(made);
 }
 

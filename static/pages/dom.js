@@ -1,7 +1,7 @@
 /* Small words for the document. All texts stand in its templates, in the reader's language. */
 
 const language = document.documentElement.lang;
-const region = navigator.languages.find((one) => one.split("-")[0] === language) ?? language;
+const region = { de: "de-DE", en: "en-GB" }[language]; // one format of dates and prices for all readers
 const numbers = new Intl.NumberFormat(region, { maximumFractionDigits: 4 });
 const signed = new Intl.NumberFormat(region, { maximumFractionDigits: 4, signDisplay: "exceptZero" });
 const euros = new Intl.NumberFormat(region, { style: "currency", currency: "EUR" });

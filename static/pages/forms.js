@@ -1,6 +1,6 @@
 /* Forms that say beside each field what is wrong with it, in the page's language. */
 
-import { $, $$ } from "./dom.js";
+import { $, $$, only } from "./dom.js";
 
 /** Return whether all fields are as they should be; show what is not, and go to the first. */
 export function valid(form) {
@@ -15,6 +15,12 @@ function mark(field) {
   const problem = field.id && $(`#${field.id}-problem`);
   if (!problem) return;
   problem.hidden = field.validity.valid;
+  only(problem, fault(field.validity));
   field.setAttribute("aria-invalid", String(!field.validity.valid));
   field.addEventListener("input", () => mark(field), { once: true });
+}
+
+/** Return the kind of fault: digits beyond what the field takes, or any other. */
+function fault({ stepMismatch, rangeUnderflow, rangeOverflow }) {
+  return stepMismatch && !rangeUnderflow && !rangeOverflow ? "precision" : "other";
 }

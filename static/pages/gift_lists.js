@@ -1,7 +1,7 @@
 /* The gifts that somebody received and created. */
 
 import { change as send, page } from "./api.js";
-import { $, change, credits, day, made, show, text } from "./dom.js";
+import { $, change, credits, day, made, moment, show, text } from "./dom.js";
 import { announce, confirmed } from "./notices.js";
 import { onPress, once } from "./shell.js";
 
@@ -42,24 +42,34 @@ async function list(name, lineOf) {
 
 function line(gift) {
   const open = gift.status === "active";
-  const { code } = gift;
+  const { code, message } = gift;
   const node = made("created-gift", {
     code,
     which: ` ${code}`,
     amount: credits(gift.totalCredits),
-    status: text(gift.status),
+    status: gift.redeemedAt ? null : text(gift.status),
     for: gift.targetEmail && text("for", { email: gift.targetEmail }),
+    message,
     until: open ? text("until", { day: day(gift.expiresAt) }) : null,
+    redeemed: gift.redeemedAt && text("redeemed-on", { moment: moment(gift.redeemedAt) }),
   });
   group($("[data-field=code]", node), code);
   if (!open) {
     $(".doings", node).remove();
     return node;
   }
+  $(".send", node).href = letter(gift);
   onPress($(".copy", node), () => copy(gift.shortUrl));
   onPress($(".show-qr", node), () => showCode(code));
   onPress($(".cancel", node), () => cancel(gift));
   return node;
+}
+
+/** Return a link to an e-mail with the gift's link, to the person that it is for if there is one. */
+function letter({ targetEmail, shortUrl, totalCredits }) {
+  const words = { subject: text("letter-subject"), body: text("letter", { url: shortUrl, amount: credits(totalCredits) }) };
+  const query = Object.entries(words).map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
+  return `mailto:${encodeURIComponent(targetEmail ?? "")}?${query.join("&")}`;
 }
 
 /** Set the groups of `code` apart by style alone, so that a copy has no gaps. */

@@ -3,6 +3,9 @@
 import { $, filled, found, made, number, text } from "./dom.js";
 
 const SECONDS_OF_GOOD_NEWS = 6;
+let subject = null;
+
+for (const event of ["scroll", "resize"]) addEventListener(event, stayClear, { passive: true });
 
 /** Return a sentence (an element, perhaps with a link) for a Refusal. */
 export function sentence(refusal) {
@@ -29,8 +32,9 @@ export function announce(words) {
   setTimeout(() => notice.remove(), SECONDS_OF_GOOD_NEWS * 1000);
 }
 
-/** Take away what was told before: something new is being tried. */
-export function clear() {
+/** Take away what was told before: something new is being tried, with `button`. */
+export function clear(button) {
+  subject = button;
   $("#notices").replaceChildren();
 }
 
@@ -54,5 +58,16 @@ function tell(words, kind) {
   $("p", notice).replaceChildren(...words.childNodes);
   $("button", notice).addEventListener("click", () => notice.remove());
   $("#notices").replaceChildren(notice);
+  stayClear();
   return notice;
+}
+
+/** Keep the notice off the button that it is about: at the bottom, else at the top of the window. */
+function stayClear() {
+  const notices = $("#notices");
+  notices.classList.remove("top");
+  const notice = notices.firstElementChild?.getBoundingClientRect();
+  const button = subject?.getBoundingClientRect();
+  if (!notice || !button) return;
+  notices.classList.toggle("top", notice.top < button.bottom && button.top < notice.bottom);
 }

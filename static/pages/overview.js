@@ -3,14 +3,16 @@
 import { page, read } from "./api.js";
 import { $, appName, credits, made } from "./dom.js";
 import { lines, waiting } from "./entries.js";
+import { part } from "./shell.js";
 
 const LATEST = 5;
 const DAY = 24 * 3600 * 1000;
 
 export async function overview() {
-  $("#span").onchange = spending;
+  const showSpending = () => part($("#spending-panel"), spending);
+  $("#span").onchange = showSpending;
   $("#latest").replaceChildren(...waiting(LATEST));
-  await Promise.all([spending(), latest()]);
+  await Promise.all([showSpending(), part($("#latest-panel"), latest)]);
 }
 
 async function spending() {

@@ -1,12 +1,13 @@
 /* /gifts/redeem and /gifts/redeem/CODE: look at a gift, and take it. */
 
 import { change, read } from "./api.js";
-import { $, credits, day, number, only, show, text } from "./dom.js";
+import { $, credits, day, moment, number, only, show, text } from "./dom.js";
 import { valid } from "./forms.js";
 import { complain, sentence } from "./notices.js";
 import { leave, met, onPress } from "./shell.js";
 
 const code = decodeURIComponent(location.pathname.split("/")[3] ?? "");
+const SHOWN = ["recipient", "locked", "redeemed", "other", "giver", "redeemer"];
 const address = `gifts/${encodeURIComponent(code)}`;
 
 if (code) await look();
@@ -27,16 +28,16 @@ async function look() {
   const here = someoneIsThere();
   try {
     const gift = await read(address, { open: !(await here) });
-    present(gift, await stateOf(gift, here));
+    present(gift, stateOf(gift));
   } catch (refusal) {
     refuse(refusal);
   }
 }
 
-async function stateOf({ status, forYou }, here) {
-  if (status !== "active") return status;
-  if (forYou === false) return "another";
-  return (await here) ? "mine" : "locked";
+/** Return what the page is about: how the gift ended, or what it is to the person. */
+function stateOf({ status, relation }) {
+  if (relation === "redeemer") return relation;
+  return status === "active" ? (relation ?? "locked") : status;
 }
 
 /** Tell whether somebody is signed in; while mana-auth is away nobody is. */
@@ -54,8 +55,9 @@ async function take() {
 function present(gift, state) {
   only($("#gift"), state);
   const { creatorName: name, totalCredits } = gift;
-  if (["mine", "locked", "another", "redeemed"].includes(state)) {
+  if (SHOWN.includes(state)) {
     show($("#gift"), {
+      redeemed: gift.redeemedAt && text("redeemed-on", { moment: moment(gift.redeemedAt) }),
       headline: name ? text("headline", { name }) : text("headline-nobody"),
       amount: number(totalCredits),
       unit: text(totalCredits === 1 ? "credit" : "credits"),

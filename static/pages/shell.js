@@ -1,6 +1,6 @@
-/* What all pages do: find out who is there, then begin; buttons that cannot fire twice; tabs. */
+/* What all pages do: find out who is there, then begin; buttons that cannot fire twice; parts; tabs. */
 
-import { $, $$ } from "./dom.js";
+import { $, $$, made } from "./dom.js";
 import { clear, complain, sentence } from "./notices.js";
 import { person, signInAddress, signedIn } from "./session.js";
 
@@ -40,7 +40,7 @@ export function onPress(element, act) {
 /** Do `act` while the button shows its wait. */
 export async function once(button, act) {
   if (button.getAttribute("aria-busy") === "true") return;
-  clear();
+  clear(button);
   button.setAttribute("aria-busy", "true");
   button.setAttribute("aria-disabled", "true");
   try {
@@ -52,6 +52,37 @@ export async function once(button, act) {
     button.removeAttribute("aria-busy");
     button.removeAttribute("aria-disabled");
   }
+}
+
+/** Do `load`, which fills `place`. If it fails, only `place` says so, and offers a retry. */
+export async function part(place, load) {
+  const before = $(":scope > .failed", place);
+  const focused = before?.contains(document.activeElement);
+  try {
+    await load();
+    before?.remove();
+    place.classList.remove("incomplete");
+  } catch (error) {
+    if (error.code === "not_authenticated") return invite();
+    before?.remove();
+    place.append(failure(error, () => part(place, load)));
+    place.classList.add("incomplete");
+    place.hidden = false;
+    if (!error.code) throw error;
+  }
+  if (focused) focusOn(place);
+}
+
+function failure(error, retry) {
+  const notice = made("failed-part");
+  $("p", notice).replaceChildren(...sentence(error).childNodes);
+  onPress($("button", notice), retry);
+  return notice;
+}
+
+function focusOn(place) {
+  place.tabIndex = -1;
+  place.focus();
 }
 
 /** Never come back: the browser is on its way to another page, and the button keeps its wait. */
@@ -72,7 +103,7 @@ export function tabs(fill) {
       if (one === name) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
-    return Promise.resolve(fill[name]()).catch(trouble);
+    return part($(`#tab-${name}`), fill[name]);
   };
   addEventListener("hashchange", open);
   return open();

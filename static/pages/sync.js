@@ -3,7 +3,7 @@
 import { change, read } from "./api.js";
 import { $, credits, day, only, show, text } from "./dom.js";
 import { announce, confirmed } from "./notices.js";
-import { onPress, start } from "./shell.js";
+import { onPress, part, start } from "./shell.js";
 
 const MONTHS = { monthly: 1, quarterly: 3, yearly: 12 };
 let status = null;
@@ -11,20 +11,25 @@ let status = null;
 start(async () => {
   onPress($("#plan"), save);
   onPress($("#deactivate"), deactivate);
-  const [{ operationCosts }] = await Promise.all([read("credits/pricing", { open: true }), refresh()]);
+  await Promise.all([part($("#sync"), refresh), part($("#plan fieldset"), prices), part($("#yours"), showBalance)]);
+});
+
+async function prices() {
+  const { operationCosts } = await read("credits/pricing", { open: true });
   for (const [interval, months] of Object.entries(MONTHS)) {
     show($("#plan"), { [interval]: credits(Math.round(operationCosts.cloud_sync * months * 1e4) / 1e4) });
   }
-});
+}
+
+async function showBalance() {
+  const { balance } = await read("credits/balance");
+  show($("#yours"), { balance: credits(balance) });
+}
 
 async function refresh() {
-  const [now, balance] = await Promise.all([read("sync/status"), read("credits/balance")]);
-  status = now;
+  status = await read("sync/status");
   only($("#sync"), state());
-  show($("#sync"), {
-    next: status.nextChargeAt && day(status.nextChargeAt),
-    balance: credits(balance.balance),
-  });
+  show($("#sync"), { next: status.nextChargeAt && day(status.nextChargeAt) });
   $(`#plan [value=${status.interval}]`).checked = true;
   $("#sync").ariaBusy = "false";
 }
@@ -38,7 +43,7 @@ function state() {
 async function save() {
   const { interval } = Object.fromEntries(new FormData($("#plan")));
   await (status.active ? changeInterval(interval) : activate(interval));
-  await refresh();
+  await Promise.all([refresh(), part($("#yours"), showBalance)]);
 }
 
 async function activate(interval) {

@@ -3,8 +3,7 @@
 import { page, read } from "./api.js";
 import { $, appName } from "./dom.js";
 import { lines, waiting } from "./entries.js";
-import { complain } from "./notices.js";
-import { once } from "./shell.js";
+import { once, part } from "./shell.js";
 
 const ROWS = 25;
 let cursor = null;
@@ -13,11 +12,13 @@ let round = 0;
 const end = new IntersectionObserver(([entry]) => entry.isIntersecting && more());
 
 export async function transactions() {
-  $("#filters").onchange = () => begin().catch(complain);
+  const list = () => part($("#transactions-panel"), begin);
+  $("#filters").onchange = list;
   $("#filters").onsubmit = (event) => event.preventDefault();
   $("#more").onclick = more;
   end.observe($("#more"));
-  await Promise.all([offerApps(), begin()]);
+  // Without the apps' names the list is still whole, so their failure is not told.
+  await Promise.all([offerApps().catch(() => {}), list()]);
 }
 
 async function begin() {

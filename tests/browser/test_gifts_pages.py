@@ -107,15 +107,87 @@ def test_a_link_and_a_qr_code_can_be_had_of_an_open_gift(home: str, browser: Bro
     assert copied == f"{home}/g/{made.code}"
 
 
-def test_ones_own_gift_is_refused_kindly(home: str, browser: Browser) -> None:
+@pytest.mark.parametrize("target", [None, "bob@example.test"])
+def test_ones_own_gift_has_no_redeem_button(
+    home: str, browser: Browser, target: str | None
+) -> None:
     give("demo-alice", 100)
-    made = gift("demo-alice", 40)
+    made = gift("demo-alice", 40, target_email=target)
 
     with somebody(browser, home, "demo-alice") as alice:
         alice.visit(f"/gifts/redeem/{made.code}")
-        alice.page.get_by_role("button", name="Redeem").click()
 
-        expect(alice.page.get_by_role("alert")).to_contain_text("This is your own gift")
+        expect(alice.page.get_by_role("heading", name="This is your own gift")).to_be_visible()
+        expect(alice.page.locator("#redeem")).to_be_hidden()
+        expect(alice.page.get_by_role("link", name="See your gifts")).to_be_visible()
+
+
+def test_a_gift_for_somebody_else_offers_another_account(home: str, browser: Browser) -> None:
+    give("demo-alice", 100)
+    made = gift("demo-alice", 40, target_email="bob@example.test")
+
+    with somebody(browser, home, "demo-carol", language="de") as carol:
+        carol.visit(f"/gifts/redeem/{made.code}")
+
+        expect(carol.page.get_by_text("Es ist für eine andere E-Mail-Adresse")).to_be_visible()
+        expect(carol.page.locator("#redeem")).to_be_hidden()
+        expect(carol.page.get_by_role("link", name="Konto wechseln").last).to_be_visible()
+
+
+def test_the_redeemer_sees_when_the_gift_was_redeemed(home: str, browser: Browser) -> None:
+    give("demo-alice", 100)
+    made = gift("demo-alice", 40)
+
+    with somebody(browser, home, "demo-bob") as bob:
+        bob.visit(f"/gifts/redeem/{made.code}")
+        bob.page.get_by_role("button", name="Redeem").click()
+        expect(bob.page.get_by_text("Redeemed! You now have 40 credits.")).to_be_visible()
+        bob.page.reload()
+
+        expect(bob.page.get_by_text("You redeemed this gift on")).to_be_visible()
+        expect(bob.page.locator("#redeem")).to_be_hidden()
+
+
+def test_the_giver_sees_the_message_the_redemption_and_sends_again(
+    home: str, browser: Browser
+) -> None:
+    give("demo-alice", 100)
+    redeem(gift("demo-alice", 20, message="For the redeemer"), "demo-carol")
+    gift("demo-alice", 5, target_email="bob@example.test", message="For Bob")
+
+    with somebody(browser, home, "demo-alice") as alice:
+        alice.visit("/gifts#created")
+        waiting, redeemed = alice.page.locator("#created-list li").all()
+
+        expect(waiting).to_contain_text("For Bob")
+        letter = waiting.get_by_role("link", name="Send").get_attribute("href") or ""
+        assert letter.startswith("mailto:bob%40example.test?subject=A%20gift%20of%20credits&body=")
+        expect(redeemed).to_contain_text("For the redeemer")
+        expect(redeemed).to_contain_text("Redeemed on ")
+        expect(redeemed.locator(".doings")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("amount", "problem"),
+    [
+        ("1.00001", "Credits have at most 4 decimals."),
+        ("0.00001", "A gift holds 1 to 10,000 credits."),
+        ("10001", "A gift holds 1 to 10,000 credits."),
+    ],
+)
+def test_an_impossible_amount_says_what_is_wrong(
+    home: str, browser: Browser, amount: str, problem: str
+) -> None:
+    give("demo-alice", 100)
+
+    with somebody(browser, home, "demo-alice") as alice:
+        alice.visit("/gifts#create")
+        alice.page.get_by_label("Credits", exact=True).fill(amount)
+        alice.page.get_by_role("button", name="Create the gift").click()
+
+        expect(alice.page.locator("#totalCredits-problem")).to_be_visible()
+        assert alice.page.locator("#totalCredits-problem").inner_text() == problem
+    assert GiftCode.objects.count() == 0
 
 
 def test_a_stranger_sees_the_gift_and_signs_in_to_redeem_it(home: str, browser: Browser) -> None:

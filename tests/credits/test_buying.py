@@ -76,6 +76,7 @@ def test_a_card_payment_credits_the_purchase(
         "id": started["purchaseId"],
         "userId": "alice",
         "packageId": str(starter.pk),
+        "packageName": "Starter",
         "credits": 500,
         "priceEuroCents": 499,
         "stripePaymentIntentId": intent["id"],
@@ -85,6 +86,9 @@ def test_a_card_payment_credits_the_purchase(
         "underReview": False,
         "receiptUrl": None,
         "invoiceUrl": None,
+        "failureCode": None,
+        "checkoutUrl": None,
+        "payableUntil": None,
     }
     entry = Transaction.objects.get()
     assert (entry.type, entry.amount, entry.actor) == ("purchase", 500, "stripe")

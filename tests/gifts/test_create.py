@@ -63,6 +63,7 @@ def test_the_credits_leave_the_creator_and_the_answer_is_the_gift(ivan: Caller) 
         "reservationTransactionId": str(entry.pk),
         "createdAt": created,
         "updatedAt": created,
+        "redeemedAt": None,
     }
     assert row.expires_at - row.created_at == timedelta(days=7)
     assert (entry.user_id, entry.amount, entry.cause) == (

@@ -31,6 +31,8 @@ def test_a_gift_is_shown_without_a_token(stranger: Caller) -> None:
         "expiresAt": made.expires_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "isPersonalized": False,
         "forYou": None,
+        "relation": None,
+        "redeemedAt": None,
     }
 
 
@@ -111,3 +113,34 @@ def test_an_unknown_code_is_not_found(stranger: Caller, code: str) -> None:
 def test_gifts_are_not_listed(stranger: Caller) -> None:
     assert stranger.get("/api/v1/gifts").status_code == 401
     assert stranger.get("/api/v1/gifts/").status_code == 404
+
+
+def test_with_a_token_it_says_what_the_gift_is_to_its_user() -> None:
+    give("ivan", 30)
+    redeemed = gift("ivan", 5)
+    redeem(redeemed, "judy")
+    gifts = {
+        "redeemed": redeemed,
+        "personal": gift("ivan", 5, target_email="kate@example.test"),
+        "simple": gift("ivan", 5),
+    }
+    callers = {
+        "ivan": gifts_of("ivan"),
+        "judy": gifts_of("judy"),
+        "kate": gifts_of("kate", email="kate@example.test"),
+    }
+
+    seen = {
+        name: {kind: caller.get(one.code).json()["relation"] for kind, one in gifts.items()}
+        for name, caller in callers.items()
+    }
+
+    assert seen == {
+        "ivan": {"redeemed": "giver", "personal": "giver", "simple": "giver"},
+        "judy": {"redeemed": "redeemer", "personal": "other", "simple": "recipient"},
+        "kate": {"redeemed": "recipient", "personal": "recipient", "simple": "recipient"},
+    }
+    assert callers["judy"].get(redeemed.code).json()["redeemedAt"].endswith("Z")
+    assert callers["kate"].get(redeemed.code).json()["redeemedAt"] is None
+    created = callers["ivan"].get("me/created").json()
+    assert [one["redeemedAt"] is not None for one in created] == [False, False, True]

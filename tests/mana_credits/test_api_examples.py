@@ -163,6 +163,8 @@ def purchases(record: Recorder, alice: Caller, stripe: Stripe) -> None:
     }
     record("purchase", alice, f"credits/purchase/{started['purchaseId']}")
     record("purchases", alice, "credits/purchases")
+    left = alice.post("credits/purchase", {"packageId": str(offer.pk)}).json()
+    record("cancel_purchase", alice, f"credits/purchase/{left['purchaseId']}/cancel", {})
 
 
 def gifts(record: Recorder, alice: Caller, service: Caller) -> None:

@@ -1,0 +1,27 @@
+/* Typed text that survives a reload and the end of a session, for the same person. */
+
+import { person } from "./session.js";
+import { drop, recall, store } from "./store.js";
+
+/** Fill in what this person typed into the form before, and store what they type from now on. */
+export function keepDraft(form) {
+  const owner = person().sub;
+  const draft = JSON.parse(recall(form.id) ?? "{}");
+  if (draft.owner === owner) restore(form, draft.values);
+  else drop(form.id);
+  form.addEventListener("input", () => {
+    store(form.id, JSON.stringify({ owner, values: Object.fromEntries(new FormData(form)) }));
+  });
+}
+
+/** Forget a form's text, because it was sent. */
+export function forgetDraft(form) {
+  drop(form.id);
+}
+
+function restore(form, values) {
+  for (const [name, value] of Object.entries(values)) {
+    const field = form.elements[name];
+    if (field) field.value = value;
+  }
+}

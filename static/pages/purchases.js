@@ -1,0 +1,134 @@
+/* The purchases: all of them in pages, and what became of the one that was just paid. */
+
+import { change, page, read } from "./api.js";
+import { $, credits, day, made, moment, only, price, show, text } from "./dom.js";
+import { announce, confirmed } from "./notices.js";
+import { onPress, once, part } from "./shell.js";
+
+const ROWS = 10;
+const LOOKS = 30;
+const LOOK_EVERY = 1000;
+// A declined attempt is no outcome here: Stripe returns a buyer only after a later one succeeded.
+const SETTLED = ["processing", "cancelled", "completed", "partially_refunded", "refunded", "disputed"];
+
+/** Return how the buyer came back from Stripe, and the purchase that the address names. */
+export function cameBack() {
+  const { searchParams } = new URL(location);
+  return { how: searchParams.get("checkout"), id: searchParams.get("purchase") };
+}
+
+/** Look at the purchase until Stripe has reported its outcome; then forget the return. */
+export async function watch({ how, id }) {
+  if (how === "cancelled") tell("cancelled");
+  else if (how === "paid" && id) await look(id);
+  forgetReturn();
+}
+
+async function look(id) {
+  const path = `credits/purchase/${encodeURIComponent(id)}`;
+  let purchase = await read(path);
+  tell("waiting");
+  for (let looks = 0; looks < LOOKS && !isSettled(purchase); looks += 1) {
+    await new Promise((on) => setTimeout(on, LOOK_EVERY));
+    purchase = await read(path).catch(() => purchase);
+  }
+  tell(shownStatus(purchase), { arrived: credits(purchase.credits) });
+  if (purchase.completedAt) dispatchEvent(new Event("balance-moved"));
+  await part($("#purchases-panel"), list);
+}
+
+function forgetReturn() {
+  const address = new URL(location);
+  address.searchParams.delete("checkout");
+  address.searchParams.delete("purchase");
+  if (address.href !== location.href) history.replaceState(null, "", address);
+}
+
+function isSettled(purchase) {
+  return SETTLED.includes(purchase.status) || purchase.underReview;
+}
+
+/** Return the status in a buyer's words: an unpaid purchase under review is not just unpaid. */
+function shownStatus({ status, underReview, completedAt }) {
+  return underReview && !completedAt ? "review" : status;
+}
+
+function tell(state, values = {}) {
+  const notice = $("#bought");
+  show(notice, values);
+  only(notice, state);
+  notice.className = `notice ${{ completed: "good", failed: "bad" }[state] ?? ""}`;
+  notice.hidden = false;
+}
+
+/** Show the newest purchases, and the older ones on demand. */
+export async function list() {
+  const place = $("#purchases");
+  const more = $("#more-purchases");
+  let cursor = null;
+  const fetchOn = async () => {
+    const { rows, next } = await page("credits/purchases", { limit: ROWS, cursor });
+    if (cursor === null) place.replaceChildren();
+    place.append(...rows.map(line));
+    cursor = next;
+    more.hidden = !next;
+  };
+  await fetchOn();
+  $("#no-purchases").hidden = place.childElementCount > 0;
+  more.onclick = () => once(more, fetchOn);
+}
+
+function line(one) {
+  const status = shownStatus(one);
+  const node = made("purchase", {
+    title: one.packageName,
+    amount: price(one.priceEuroCents),
+    credits: credits(one.credits),
+    status: text(`status-${status}`) ?? one.status,
+    why: why(one, status),
+    context: moment(one.createdAt),
+    which: ` ${one.packageName}, ${day(one.createdAt)}`,
+  });
+  $(".papers", node).append(...papers(one));
+  node.classList.add(one.status === "completed" ? "in" : "open");
+  offerWaysOut(node, one, status);
+  return node;
+}
+
+/** Return why a purchase is not paid, and until when it can be; null for a paid one. */
+function why(one, status) {
+  if (status === "failed") return text(`why-${one.failureCode}`) ?? text("why-failed");
+  if (status === "pending" && isPayable(one)) return text("payable", { moment: moment(one.payableUntil) });
+  return text(`why-${status}`);
+}
+
+function isPayable({ checkoutUrl, payableUntil }) {
+  return Boolean(checkoutUrl) && new Date(payableUntil) > new Date();
+}
+
+function offerWaysOut(node, one, status) {
+  const resume = $(".resume", node);
+  if (isPayable(one)) resume.href = one.checkoutUrl;
+  else resume.remove();
+  if (!["pending", "failed"].includes(status)) $(".doings", node).remove();
+  else onPress($(".cancel", node), () => cancel(one));
+}
+
+async function cancel({ id }) {
+  const asked = { question: text("cancel-purchase"), consequence: text("cancel-consequence"), yes: text("cancel-yes") };
+  if (!(await confirmed(asked))) return;
+  await change("POST", `credits/purchase/${id}/cancel`, {});
+  announce(text("purchase-cancelled"));
+  await part($("#purchases-panel"), list);
+  $("#purchases").focus();
+}
+
+/** Return links to what Stripe made out for a purchase: its receipt, its invoice. */
+function papers({ receiptUrl, invoiceUrl }) {
+  const named = { receipt: receiptUrl, invoice: invoiceUrl };
+  return Object.entries(named).filter(([, url]) => url).map(([name, url]) => {
+    const link = made(`paper-${name}`);
+    link.href = url;
+    return link;
+  });
+}

@@ -1,0 +1,84 @@
+"""The longest of everything on a phone of 390 px, in both languages and themes."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from credits.ledger.posting import Origin
+from credits.payments import checkout
+from credits.payments.checkout import Pages
+from gifts.models import GiftCode
+from tests.browser.people import somebody
+from tests.browser.test_every_page import axe_finds, fits, keep
+from tests.factories import gift, give, hold, package, redeem, spend
+from tests.stripe import Stripe
+
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("committed")]
+
+PHONE = {"width": 390, "height": 844}
+MOST = Decimal("90000000000.9999")
+WORD = "Rindfleischetikettierungsüberwachungsaufgabenübertragungsgesetz"
+URL = f"https://example.test/{WORD * 4}"
+APP = "rindfleischetikettierungsueberwachungsaufgabenuebertragungsgesetzanwendung" + "x" * 25
+LOOKS: dict[str, Any] = {
+    "en-dark": {"language": "en", "scheme": "dark"},
+    "de-light": {"language": "de", "scheme": "light"},
+}
+
+
+def a_long_life(page_url: str) -> dict[str, str]:
+    """Give Alice the largest numbers and the longest texts. Return the paths of her pages."""
+    give("demo-alice", MOST)
+    spend("demo-alice", "12345678901.2345", app_id=APP)
+    spend("demo-alice", "0.0001", app_id=WORD[:50])
+    hold("demo-alice", "1234567890.1234")
+    offer = package(
+        name=WORD + WORD[:37],
+        credits="99999999999.9999",
+        price_euro_cents=99_999_999,
+        description=URL,
+    )
+    checkout.start(
+        "demo-alice",
+        offer.pk,
+        pages=Pages(page_url, page_url),
+        origin=Origin("user"),
+        now=datetime.now(UTC),
+    )
+    address = f"{WORD[:60]}@{WORD[:40].replace('ü', 'u')}.example.test"
+    gift("demo-alice", 9999.9999, target_email=address, message=URL[:500])
+    redeem(gift("demo-alice", 10_000, message=WORD * 7), "demo-bob")
+    give("demo-bob", 10_000)
+    received = gift("demo-bob", 9999.9999, message=URL[:500], creator_name=WORD[:80])
+    redeem(received, "demo-alice")
+    open_ = gift("demo-bob", 9999.9999, message=URL[:500], creator_name=WORD[:80]).code
+    assert GiftCode.objects.count() == 4
+    return {
+        "overview": "/credits",
+        "transactions": "/credits#transactions",
+        "packages": "/credits#packages",
+        "sync": "/credits/sync",
+        "received": "/gifts",
+        "created": "/gifts#created",
+        "redeem": f"/gifts/redeem/{open_}",
+        "public": f"/g/{open_}",
+    }
+
+
+@pytest.mark.parametrize("look", list(LOOKS))
+def test_the_longest_of_everything_fits(
+    home: str, stripe: Stripe, browser: Browser, look: str
+) -> None:
+    pages = a_long_life(f"{home}/credits")
+
+    with somebody(browser, home, "demo-alice", viewport=PHONE, **LOOKS[look]) as alice:
+        for name, path in pages.items():
+            alice.page.goto("about:blank")
+            alice.page.goto(f"{home}{path}")
+            alice.page.evaluate("settled()")
+            keep(alice.page, f"longest-{name}-{look}")
+            assert fits(alice.page), name
+            assert axe_finds(alice.page) == []

@@ -1,0 +1,122 @@
+"""The list of purchases in a browser: which was paid, why one was not, resume, cancel, pages."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from credits.ledger.posting import Origin
+from credits.models import Package, Purchase
+from credits.payments import checkout
+from credits.payments.checkout import Pages
+from tests.browser.people import Person, somebody
+from tests.factories import package
+from tests.stripe import Stripe
+
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("committed")]
+
+
+def start(user_id: str, bought: Package) -> Purchase:
+    """Start a purchase at Checkout, as another device of the user does."""
+    url = "http://localhost:5173/"
+    return checkout.start(
+        user_id,
+        bought.pk,
+        pages=Pages(url, url),
+        origin=Origin("user"),
+        now=datetime.now(UTC),
+    )
+
+
+def wait_until(reached: Callable[[], bool]) -> None:
+    """Wait a few seconds for a condition that Stripe's events bring about."""
+    deadline = time.monotonic() + 8
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def go_to_checkout(person: Person) -> None:
+    """Press Buy and wait for the payment page."""
+    person.visit("/credits#packages")
+    person.page.get_by_role("button", name="Buy Starter").click()
+    person.page.get_by_role("heading", name="4.99 EUR").wait_for()
+
+
+def test_the_page_watches_the_purchase_that_was_paid(
+    home: str, shop: Stripe, browser: Browser
+) -> None:
+    with somebody(browser, home, "demo-bob") as bob:
+        go_to_checkout(bob)
+        start("demo-bob", package(name="Plus", credits=1200, price_euro_cents=999))
+        bob.page.get_by_role("button", name="Pay: card", exact=True).click()
+
+        expect(bob.page.get_by_text("Your credits have arrived: 500 credits")).to_be_visible()
+        expect(bob.page.locator("#purchases li")).to_have_count(2)
+        expect(bob.page.locator("#purchases li").nth(0)).to_contain_text("Not paid")
+        paid = bob.page.locator("#purchases li").nth(1)
+        expect(paid).to_contain_text("Starter")
+        expect(paid.get_by_role("link", name="Receipt")).to_be_visible()
+        expect(bob.page).to_have_url(f"{home}/credits#packages")
+
+
+def test_a_reload_before_the_report_goes_on_watching(
+    home: str, stripe: Stripe, starter: Package, browser: Browser
+) -> None:
+    with somebody(browser, home, "demo-bob") as bob:
+        go_to_checkout(bob)
+        bob.page.get_by_role("button", name="Pay: card", exact=True).click()
+        expect(bob.page.get_by_text("We are waiting for the confirmation")).to_be_visible()
+        bob.page.reload()
+
+        expect(bob.page.get_by_text("We are waiting for the confirmation")).to_be_visible()
+
+
+def test_a_declined_purchase_says_why_and_is_paid_later(
+    home: str, shop: Stripe, browser: Browser
+) -> None:
+    with somebody(browser, home, "demo-bob", language="de") as bob:
+        bob.visit("/credits#packages")
+        bob.page.get_by_role("button", name="Kaufen Starter").click()
+        bob.page.get_by_role("button", name="Pay: declined-card").click()
+        bob.page.get_by_role("heading", name="Not paid").wait_for()
+        wait_until(lambda: Purchase.objects.get().status == "failed")
+        bob.visit("/credits#packages")
+
+        line = bob.page.locator("#purchases li")
+        expect(line).to_contain_text("Deine Bank hat die Karte abgelehnt.")
+        line.get_by_role("link", name="Jetzt bezahlen").click()
+        bob.page.get_by_role("button", name="Pay: card", exact=True).click()
+        expect(bob.page.get_by_text("Deine Credits sind da: 500 Credits")).to_be_visible()
+        expect(bob.page.locator("#purchases li")).to_contain_text("Bezahlt")
+
+
+def test_an_unpaid_purchase_is_cancelled(home: str, shop: Stripe, browser: Browser) -> None:
+    with somebody(browser, home, "demo-bob") as bob:
+        go_to_checkout(bob)
+        bob.page.get_by_role("link", name="Back without paying").click()
+        line = bob.page.locator("#purchases li")
+        expect(line).to_contain_text("You can still pay until")
+        line.get_by_role("button", name="Cancel").click()
+        bob.page.get_by_role("dialog").get_by_role("button", name="Cancel the purchase").click()
+
+        expect(bob.page.get_by_role("status").get_by_text("is cancelled")).to_be_visible()
+        expect(line).to_contain_text("Nothing was charged")
+        expect(line.get_by_role("link", name="Pay now")).to_have_count(0)
+        expect(line.get_by_role("button", name="Cancel")).to_have_count(0)
+    assert Purchase.objects.get().status == "cancelled"
+
+
+def test_all_purchases_are_listed_in_pages(home: str, shop: Stripe, browser: Browser) -> None:
+    offer = Package.objects.get()
+    for _ in range(12):
+        start("demo-bob", offer)
+
+    with somebody(browser, home, "demo-bob") as bob:
+        bob.visit("/credits#packages")
+        expect(bob.page.locator("#purchases li")).to_have_count(10)
+        bob.page.locator("#more-purchases").click()
+        expect(bob.page.locator("#purchases li")).to_have_count(12)
+        expect(bob.page.locator("#more-purchases")).to_be_hidden()
