@@ -11,7 +11,8 @@ CHECK_ENV := SECRET_KEY=only-for-checks-8f1c0b7e6d5a49388271605f4e3d2c1b0a99 \
 	STRIPE_SECRET_KEY=only-for-checks STRIPE_WEBHOOK_SECRET=only-for-checks-8f1c0b7e6d5a \
 	BASE_URL=https://credits.example.com ALLOWED_HOSTS=credits.example.com \
 	MANA_AUTH_URL=https://auth.example.com CORS_ORIGINS=https://app.example.com \
-	MANA_NOTIFY_URL=https://notify.example.com TRUSTED_PROXIES=1
+	MANA_NOTIFY_URL=https://notify.example.com TRUSTED_PROXIES=1 \
+	STATEMENT_KEYS=only-for-checks-8f1c0b7e6d5aZ49388271605f4w
 
 CHECK_ENV_OF_CITUS = $(filter-out DATABASE_URL=%,$(CHECK_ENV))
 
@@ -107,7 +108,7 @@ COMMA := ,
 COMMAS = $(subst $(SPACE),$(COMMA),$(strip $(1)))
 # The modules that move credits. Tests must cover every branch of them.
 MONEY := $(patsubst %,credits/%.py,amounts atomicity catalogue controls/* due_rows ledger/* payments/* \
-	reporting/ledger_report sync/billing_periods sync/cloud_sync) \
+	reporting/ledger_report reporting/statement* sync/billing_periods sync/cloud_sync) \
 	$(patsubst %,gifts/%.py,campaigns codes expiry pending redemptions throttle transitions) \
 	$(patsubst %,internal_api/%.py,known_keys service_caps service_keys) \
 	$(patsubst %,webhooks/%.py,current_state destination envelope events handlers \

@@ -20,7 +20,12 @@ from django.core.checks import Warning as Caution
 
 SHORTEST_SERVICE_KEY = 16
 SHORTEST_SECRET_KEY = 50
-LEAST_BITS = {"SECRET_KEY": 128, "MANA_SERVICE_KEY": 48, "STRIPE_WEBHOOK_SECRET": 48}
+LEAST_BITS = {
+    "SECRET_KEY": 128,
+    "MANA_SERVICE_KEY": 48,
+    "STRIPE_WEBHOOK_SECRET": 48,
+    "STATEMENT_KEYS": 128,
+}
 LOCAL_HOSTS = {"localhost", "127.0.0.1", "[::1]", "::1"}
 WITH_TLS = {"require", "verify-ca", "verify-full"}
 
@@ -70,6 +75,14 @@ def secrets() -> Found:
     if not settings.STRIPE_WEBHOOK_SECRETS:
         text = "STRIPE_WEBHOOK_SECRET is not set. Every webhook is rejected."
         yield Caution(text, id="mana_credits.W002")
+
+
+@environment
+def statement_keys() -> Found:
+    """Find statements without a signature."""
+    if all(key.startswith("public:") for key in settings.STATEMENT_KEYS):
+        text = "STATEMENT_KEYS has no secret. Users' statements are not signed."
+        yield Caution(text, id="mana_credits.W012")
 
 
 @environment
@@ -135,6 +148,7 @@ def _keys() -> dict[str, list[str]]:
     return {
         "SECRET_KEY": [settings.SECRET_KEY],
         "MANA_SERVICE_KEY": settings.MANA_SERVICE_KEYS,
+        "STATEMENT_KEYS": [one for one in settings.STATEMENT_KEYS if not one.startswith("public:")],
         "STRIPE_WEBHOOK_SECRET": [
             one.removeprefix("whsec_") for one in settings.STRIPE_WEBHOOK_SECRETS
         ],

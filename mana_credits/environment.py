@@ -25,6 +25,8 @@ LARGEST_NUMBER = 2**31 - 1
 MOST_DAYS = 36_500
 MOST_WORKERS = 1000  # processes per machine and threads per process; a larger number is a mistake
 DURATION = re.compile(r"(\d{1,12})(us|ms|s|min|h|d)?", re.ASCII)
+# 43 characters of base64url have 258 bits; of the last one, two must be 0.
+ED25519_KEY = re.compile(r"(public:)?[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", re.ASCII)
 MILLISECONDS = {
     None: 1,
     "us": 0.001,
@@ -59,6 +61,19 @@ class Environment(environ.Env):  # type: ignore[misc]
         if not re.fullmatch(r"\d{1,12}(\.\d{1,4})?", text, re.ASCII):
             raise EnvironmentInvalid(f"{name} is not an amount such as 100 or 99.5.")
         return Decimal(text)
+
+    def ed25519_keys(self, name: str) -> list[str]:
+        """Return the Ed25519 keys in a variable, as text. Raises EnvironmentInvalid.
+
+        Each is 32 bytes in base64url, 43 characters: a secret, or a public key after `public:`.
+        """
+        keys = [one.strip() for one in os.environ.get(name, "").split(",") if one.strip()]
+        if not all(ED25519_KEY.fullmatch(key) for key in keys):
+            raise EnvironmentInvalid(
+                f"{name} is not a list of Ed25519 keys: each is a secret of 43 characters "
+                "(generate_secrets makes one), or public: and a public key."
+            )
+        return keys
 
     def duration(self, name: str, *, default: str) -> str:
         """Return the duration in a variable, in PostgreSQL's format. Raises EnvironmentInvalid."""

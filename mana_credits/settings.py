@@ -103,6 +103,10 @@ STRIPE_PAYLOADS_KEPT_DAYS = env.whole_number(
     "STRIPE_PAYLOADS_KEPT_DAYS", default=400, at_most=MOST_DAYS
 )
 
+# The Ed25519 keys of statements, newest first: secrets, or `public:` and the public key of a
+# retired secret. Without a secret, statements are not signed.
+STATEMENT_KEYS = env.ed25519_keys("STATEMENT_KEYS")
+
 # How many days an idempotency key is remembered. 0 keeps it forever.
 IDEMPOTENCY_KEYS_KEPT_DAYS = env.whole_number(
     "IDEMPOTENCY_KEYS_KEPT_DAYS", default=365, at_most=MOST_DAYS

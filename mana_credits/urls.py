@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 from credits.api import pages as credits_pages
 from credits.api import sync_urls
 from credits.api.anchor_views import AnchorViewSet
+from credits.api.statement_views import StatementKeyViewSet
 from gifts import pages as gifts_pages
 from mana_credits import probes
 from mana_credits.api import errors, schema
@@ -20,6 +21,7 @@ urlpatterns = [
     ),
     path("api/v1/internal/", include("internal_api.urls")),
     path("api/v1/anchors", AnchorViewSet.as_view({"get": "anchors"})),
+    path("api/v1/statements/keys", StatementKeyViewSet.as_view({"get": "keys"})),
     path("api/v1/credits/", include("credits.api.urls")),
     path("api/v1/sync/", include(sync_urls.user_patterns)),
     path("api/v1/admin/sync/", include(sync_urls.admin_patterns)),
@@ -29,6 +31,8 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("credits", credits_pages.dashboard),
     path("credits/sync", credits_pages.cloud_sync),
+    path("credits/statements", credits_pages.statement),
+    path("credits/statements/<str:month>", credits_pages.statement),
     path("gifts", gifts_pages.gifts_page),
     path("gifts/redeem", gifts_pages.redeem_page),
     path("gifts/redeem/<str:code>", gifts_pages.redeem_page),

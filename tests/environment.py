@@ -26,6 +26,7 @@ os.environ.update(
     DEBUG="0",
     SECRET_KEY="only for tests, and long enough that the checks do not mind it: 0123456789",
     MANA_SERVICE_KEY=f"{SERVICE_KEY},the-next-service-key-81bd",
+    STATEMENT_KEYS="Kq2xV9tB7mZr4LcW8sYpJf1GhD6nEuXa3oTiQw5vR0M",
     STRIPE_SECRET_KEY="sk_test_0123456789",
     STRIPE_WEBHOOK_SECRET="whsec_the_tests_7Qm2xK9vTz4L, whsec_the_next_one_c8Rw5Hn3",
     STRIPE_API_BASE="http://127.0.0.1:9",  # nothing listens there by default

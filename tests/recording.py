@@ -1,5 +1,6 @@
 """Recording requests and responses as examples with stable values."""
 
+import hashlib
 import re
 from typing import Any
 
@@ -7,6 +8,13 @@ UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 MOMENT = re.compile(r"20\d\d-\d\d-\d\dT[\d:.]+Z")
 STRIPE = re.compile(r"\b(pi|cus|cs|price)_\w+")
 SOON, LATER = "2026-11-22T22:25:48.962Z", "2026-12-22T22:25:48.962Z"
+# The values of fields that differ at each recording.
+STABLE = {
+    "date": SOON[:10],
+    "month": SOON[:7],
+    "digest": hashlib.sha256(b"an example").hexdigest(),
+    "jws": "eyJhbGciOiJFZERTQSJ9.eyJ2ZXJzaW9uIjoxfQ.c2lnbmF0dXJl",
+}
 FUTURE = {"expiresAt", "nextChargeAt", "effectiveAt"}
 CODE = "MANACARD24"
 ROWS = 2
@@ -38,8 +46,8 @@ class Normalizer:
         return value
 
     def _text(self, value: str, name: str) -> str:
-        if name == "date":
-            return SOON[:10]
+        if name in STABLE:
+            return STABLE[name]
         for code, shown in self._codes.items():
             value = value.replace(code, shown)
         value = MOMENT.sub(LATER if name in FUTURE else SOON, value)

@@ -115,3 +115,9 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 def cloud_sync(request: HttpRequest) -> HttpResponse:
     """Render `/credits/sync`: the status and the interval of Cloud Sync."""
     return shell(request, "credits/sync.html")
+
+
+@page
+def statement(request: HttpRequest, month: str = "") -> HttpResponse:
+    """Render `/credits/statements/MONTH`: a month's statement, for the screen and for paper."""
+    return shell(request, "credits/statement.html")

@@ -5,6 +5,7 @@ from django.urls import path
 from credits.api.catalogue_views import CatalogueViewSet
 from credits.api.purchase_views import PackageViewSet, PurchaseViewSet
 from credits.api.settings_views import SettingsViewSet
+from credits.api.statement_views import StatementViewSet
 from credits.api.views import CreditsViewSet
 
 urlpatterns = [
@@ -14,6 +15,7 @@ urlpatterns = [
     path("operations", CatalogueViewSet.as_view({"get": "operations"})),
     path("pricing", CatalogueViewSet.as_view({"get": "pricing"})),
     path("usage", CreditsViewSet.as_view({"get": "usage"}, pagination_class=None)),
+    path("statements/<str:month>", StatementViewSet.as_view({"get": "statement"})),
     path("packages", PackageViewSet.as_view({"get": "offered"})),
     path("purchases", PurchaseViewSet.as_view({"get": "purchases"})),
     path("purchase", PurchaseViewSet.as_view({"post": "start"})),

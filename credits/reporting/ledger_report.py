@@ -63,6 +63,7 @@ class MonthNotBegun(DomainError):
     """The month is in the future."""
 
     code = "month_not_begun"
+    field = "month"
     message = "This month has not started yet"
 
 

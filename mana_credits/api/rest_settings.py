@@ -35,6 +35,7 @@ SPECTACULAR: dict[str, Any] = {
         {"name": "internal", "description": "Any user's credits, for other services."},
         {"name": "webhooks", "description": "What Stripe calls."},
         {"name": "anchors", "description": "Proofs that history was not rewritten."},
+        {"name": "statements", "description": "The keys that sign users' statements."},
         {"name": "monitoring", "description": "Whether the service is alive and ready."},
     ],
     "SCHEMA_PATH_PREFIX": "/api/v1",

@@ -32,7 +32,7 @@ function line(one) {
 }
 
 /** Return what the service itself wrote in the reader's language; null for what an app wrote. */
-function ourWords({ description }) {
+export function ourWords({ description }) {
   const bought = /^Purchase of (.+)$/.exec(description ?? "");
   return bought ? text("bought", { name: bought[1] }) : text(description);
 }

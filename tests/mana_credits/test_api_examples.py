@@ -117,6 +117,8 @@ def credits_of_a_user(record: Recorder, alice: Caller, service: Caller) -> None:
     )
     record("transactions", alice, "credits/transactions?limit=2")
     record("usage", alice, "credits/usage")
+    record("statement", alice, f"credits/statements/{datetime.now(UTC):%Y-%m}")
+    record("statement_keys", Caller({}, prefix="/api/v1/"), "statements/keys")
 
 
 def reservations(record: Recorder, service: Caller) -> None:

@@ -12,6 +12,7 @@ from tests.mana_credits.test_settings import IN_PRODUCTION, start
 SAFE: dict[str, Any] = {
     "SECRET_KEY": "a-secret-of-production-0123456789-abcdefghijklmnopqrstuvwxyz",
     "MANA_SERVICE_KEYS": ["a-key-of-production-9f2c", "the-next-key-of-production"],
+    "STATEMENT_KEYS": ["Kq2xV9tB7mZr4LcW8sYpJf1GhD6nEuXa3oTiQw5vR0M"],
     "STRIPE_SECRET_KEY": "sk_live_of_production",
     "STRIPE_WEBHOOK_SECRETS": ["whsec_of_production_7Qm2xK9v"],
     "STRIPE_API_BASE": "",
@@ -69,6 +70,9 @@ def test_safe_settings_pass(safe: Any) -> None:
         ("MANA_NOTIFY_URL", "", "W008"),
         ("TRUSTED_PROXIES", 0, "W009"),
         ("LOG_LEVEL", "DEBUG", "W011"),
+        ("STATEMENT_KEYS", [], "W012"),
+        ("STATEMENT_KEYS", ["public:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"], "W012"),
+        ("STATEMENT_KEYS", ["A" * 43], "E011"),
     ],
 )
 def test_each_fault_is_found_and_no_other(safe: Any, name: str, value: Any, fault: str) -> None:

@@ -249,6 +249,7 @@ def test_printed_secrets_are_new_each_time(capsys: pytest.CaptureFixture[str]) -
     assert [line.split("=")[0] for line in first.splitlines()] == [
         "SECRET_KEY",
         "MANA_SERVICE_KEY",
+        "STATEMENT_KEYS",
         "POSTGRES_PASSWORD",
     ]
     assert not set(first.splitlines()) & set(second.splitlines())
@@ -256,7 +257,9 @@ def test_printed_secrets_are_new_each_time(capsys: pytest.CaptureFixture[str]) -
 
 def test_an_example_that_lacks_a_secret_is_a_defect() -> None:
     with pytest.raises(LookupError, match="POSTGRES_PASSWORD"):
-        generate_secrets.filled("SECRET_KEY=\nMANA_SERVICE_KEY=\n", generate_secrets.new_secrets())
+        generate_secrets.filled(
+            "SECRET_KEY=\nMANA_SERVICE_KEY=\nSTATEMENT_KEYS=\n", generate_secrets.new_secrets()
+        )
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,15 @@ ROOT = Path(settings.BASE_DIR)
 TEMPLATES = ROOT / "templates"
 MODULES = ROOT / "static" / "pages"
 APPS = ("credits", "gifts", "webhooks")
-PAGES = ["/credits", "/credits/sync", "/gifts", "/gifts/redeem", "/gifts/redeem/ABCD-EFGH-JKLM"]
+PAGES = [
+    "/credits",
+    "/credits/sync",
+    "/credits/statements",
+    "/credits/statements/2026-10",
+    "/gifts",
+    "/gifts/redeem",
+    "/gifts/redeem/ABCD-EFGH-JKLM",
+]
 
 OF_THE_API = {
     *("bad_request", "body_too_large", "database_unavailable", "auth_unavailable", "forbidden"),
@@ -35,7 +43,7 @@ NOT_ON_PAGES = {
     *("missing_signature", "not_refundable", "not_reversible", "refused", "reservation_committed"),
     *("reservation_expired", "reservation_not_found", "reservation_released", "user_not_found"),
     *("transaction_not_found", "webhooks_disabled"),
-    *("invalid_package", "month_not_begun"),
+    *("invalid_package", "signature_invalid", "statement_invalid"),
     *("not_creditable", "not_quarantined", "unreadable_object"),
     *("quarantine_changed", "no_cluster", "not_empty"),
 }

@@ -21,6 +21,7 @@ OPEN = {
     ("GET", "/api/v1/credits/packages"),
     ("GET", "/api/v1/credits/pricing"),
     ("GET", "/api/v1/gifts/{codeOrId}"),
+    ("GET", "/api/v1/statements/keys"),
     ("GET", "/health"),
     ("GET", "/ready"),
     ("POST", "/api/v1/webhooks/stripe"),  # authenticated by its signature

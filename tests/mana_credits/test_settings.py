@@ -19,6 +19,7 @@ PRODUCTION = {
 IN_PRODUCTION = {
     **PRODUCTION,
     "STRIPE_WEBHOOK_SECRET": "whsec_of_production_7Qm2xK9v",
+    "STATEMENT_KEYS": "Kq2xV9tB7mZr4LcW8sYpJf1GhD6nEuXa3oTiQw5vR0M",
     "ALLOWED_HOSTS": "credits.example.com",
     "BASE_URL": "https://credits.example.com",
     "MANA_AUTH_URL": "https://auth.example.com",
@@ -153,3 +154,27 @@ def test_a_production_environment_passes_the_deployment_check() -> None:
 
     assert (checked.returncode, checked.stderr) == (0, "")
     assert "no issues" in checked.stdout
+
+
+SECRET_OF_STATEMENTS = "Kq2xV9tB7mZr4LcW8sYpJf1GhD6nEuXa3oTiQw5vR0M"
+
+
+@pytest.mark.parametrize(
+    "keys",
+    ["x", SECRET_OF_STATEMENTS[:-1], f"{SECRET_OF_STATEMENTS[:-1]}N", f"{SECRET_OF_STATEMENTS}=="],
+)
+def test_what_is_no_key_of_statements_is_named_and_not_quoted(keys: str) -> None:
+    said = complaint(**PRODUCTION | {"STATEMENT_KEYS": f"{SECRET_OF_STATEMENTS},{keys}"})
+
+    assert said.startswith("STATEMENT_KEYS is not a list of Ed25519 keys")
+    assert keys not in said.split()
+    assert SECRET_OF_STATEMENTS not in said
+
+
+def test_the_keys_of_statements_are_a_list() -> None:
+    program = "from mana_credits import settings; print(settings.STATEMENT_KEYS)"
+    keys = f" {SECRET_OF_STATEMENTS}, public:{SECRET_OF_STATEMENTS} ,"
+
+    started = start("-c", program, **PRODUCTION | {"STATEMENT_KEYS": keys})
+
+    assert started.stdout == f"{[SECRET_OF_STATEMENTS, 'public:' + SECRET_OF_STATEMENTS]}\n"

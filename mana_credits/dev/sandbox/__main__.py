@@ -121,6 +121,7 @@ def _surroundings(
         "BASE_URL": url,
         "SECRET_KEY": state.secret_key,
         "MANA_SERVICE_KEY": state.service_key,
+        "STATEMENT_KEYS": state.statement_key,
         "MANA_AUTH_URL": provider.issuer,
         "DATABASE_URL": stack.enter_context(_database(state)),
         "STRIPE_SECRET_KEY": "sk_sandbox",

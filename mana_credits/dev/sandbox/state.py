@@ -42,6 +42,11 @@ class State:
         return self._kept("service-key", secrets.token_urlsafe(24))
 
     @property
+    def statement_key(self) -> str:
+        """Return the secret that signs users' statements."""
+        return self._kept("statement-key", secrets.token_urlsafe(32))
+
+    @property
     def webhook_secret(self) -> str:
         """Return the secret that signs the events of the sandbox's Stripe."""
         return self._kept("webhook-secret", f"whsec_{secrets.token_urlsafe(24)}")
