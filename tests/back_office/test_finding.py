@@ -153,15 +153,20 @@ def test_a_user_without_credits_has_a_page(sam: Client) -> None:
 
 
 def test_every_row_of_wrong_codes_leads_to_a_page(sam: Client) -> None:
-    for bucket in ("user:mallory", "192.0.2.7", "2001:db8::/56"):
+    for bucket in ("user:mallory", "address:192.0.2.7", "address:2001:db8::/56", "short codes"):
         GiftMisses.objects.create(bucket=bucket, misses=4, refused=1, since=NOW)
 
     rows = [
         sam.get(f"/admin/gifts/giftmisses/{key}/change/", follow=True)
-        for key in ("user_3Amallory", "192.0.2.7", "2001_3Adb8_3A_3A_2F56")
+        for key in (
+            "user_3Amallory",
+            "address_3A192.0.2.7",
+            "address_3A2001_3Adb8_3A_3A_2F56",
+            "short%20codes",
+        )
     ]
 
-    assert [row.status_code for row in rows] == [200, 200, 200]
+    assert [row.status_code for row in rows] == [200, 200, 200, 200]
     assert "Tried 4 wrong gift codes" in rows[0].content.decode()
     assert all("Wrong codes of" in row.content.decode() for row in rows[1:])
 

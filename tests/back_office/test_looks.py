@@ -22,7 +22,7 @@ NOW = datetime.now(UTC)
 
 
 def lines() -> list[tuple[str, str, str | None]]:
-    rows = StaffAction.objects.order_by("pk")
+    rows = StaffAction.objects.order_by("at")
     return list(rows.values_list("operator", "action", "user_id"))
 
 

@@ -39,7 +39,7 @@ PAGES = {
         (
             *("index", "search_accounts", "account", "transaction", "adjustments", "withdraw"),
             *("reservation", "sync", "message", "operation", "package", "purchase"),
-            *("gift", "campaign", "stripe_event", "second_factor", "service_key"),
+            *("gift", "campaign", "wrong_codes", "stripe_event", "second_factor", "service_key"),
         ),
         ALL,
     ),
@@ -150,6 +150,7 @@ def addresses(settings: Any) -> dict[str, str]:
         "return": money.pk,
         "gift": sent.pk,
         "campaign": "spring",
+        "wrong-codes": "user:alice",
         "stripe-event": event.pk,
         "service-key": service_key.pk,
     }

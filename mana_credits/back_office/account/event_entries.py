@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
@@ -28,6 +29,17 @@ def of_user(user_id: str, window: Window) -> Iterable[Entry]:
 def of_purchase(purchase: Purchase) -> Iterable[Entry]:
     """Return the newest 100 events of a purchase, newest first."""
     return _entries(StripeEvent.objects.filter(purchase=purchase), MOST)
+
+
+def by_purchase(purchases: Iterable[Purchase]) -> dict[UUID, list[Entry]]:
+    """Return the newest events of each purchase that has any, newest first, in one query."""
+    wanted = list(purchases)
+    found: dict[UUID, list[Entry]] = {}
+    if wanted:
+        rows = StripeEvent.objects.filter(purchase__in=wanted)
+        for entry in _entries(rows, MOST * len(wanted)):
+            found.setdefault(entry.row.purchase_id, []).append(entry)
+    return found
 
 
 def _entries(rows: QuerySet[StripeEvent], limit: int) -> Iterable[Entry]:

@@ -9,10 +9,12 @@ from datetime import datetime
 from heapq import merge
 from itertools import islice
 from typing import NamedTuple
+from uuid import UUID
 
 from credits.models import Purchase
 from mana_credits.back_office.account import credit_entries, event_entries, gift_entries
 from mana_credits.back_office.account.entry import Entry, Window
+from mana_credits.back_office.account.event_entries import KIND
 
 # `source(user_id, window)` returns the user's entries within the window, newest first.
 Source = Callable[[str, Window], Iterable[Entry]]
@@ -26,15 +28,22 @@ SOURCES: Mapping[str, Source] = {
     "staff": credit_entries.staff_actions,
     "gifts sent": gift_entries.sent,
     "gifts received": gift_entries.received,
-    event_entries.KIND: event_entries.of_user,
+    KIND: event_entries.of_user,
 }
+
+# A purchase brings several events, which would hide what moved credits.
+FOLDED = {KIND}
 
 
 class Page(NamedTuple):
-    """Entries, newest first, and the positions where the next page begins, or None at the end."""
+    """Entries, newest first, and the positions where the next page begins, or None at the end.
+
+    `messages` are Stripe's events by purchase, of the purchases among the entries.
+    """
 
     entries: list[Entry]
     next: dict[str, str] | None
+    messages: Mapping[UUID, list[Entry]]
 
 
 def of_purchase(purchase: Purchase) -> list[Entry]:
@@ -57,14 +66,17 @@ def page(
 ) -> Page:
     """Return a page of the user's timeline. `after` is the `next` of the previous page.
 
-    `only` restricts the kinds of entries. `until` restricts them to older ones.
+    `only` restricts the kinds of entries. Without it, Stripe's events are not entries of their own
+    but messages of their purchases. `until` restricts the entries to older ones.
     """
     start = dict(after or {})
-    chosen = [kind for kind in SOURCES if not only or kind in only]
+    chosen = [kind for kind in SOURCES if (kind in only if only else kind not in FOLDED)]
     lists = (SOURCES[kind](user_id, Window(size + 1, start.get(kind), until)) for kind in chosen)
     merged = merge(*lists, key=lambda entry: entry.at, reverse=True)
     found = list(islice(merged, size + 1))
     shown = found[:size]
     for entry in shown:
         start[entry.kind] = entry.position
-    return Page(shown, start if len(found) > size else None)
+    bought = [entry.row for entry in shown if entry.kind == "purchases"]
+    messages = {} if KIND in only else event_entries.by_purchase(bought)
+    return Page(shown, start if len(found) > size else None, messages)

@@ -1,6 +1,6 @@
 """How a timeline renders its entries: icon, link and details."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from django.urls import reverse
@@ -25,14 +25,15 @@ class TimelineStyle(NamedTuple):
     details: Callable[[Any], Iterator[str]] = lambda row: iter(())
 
 
-def shown(entry: Entry) -> dict[str, Any]:
-    """Return the entry's values for the template."""
+def shown(entry: Entry, messages: Collection[Entry] = ()) -> dict[str, Any]:
+    """Return the entry's values for the template, with the messages that it folds."""
     look = LOOKS[entry.kind]
     return {
         **entry._asdict(),
         "icon": look.icon,
         "address": look.address(entry.row),
         "details": list(look.details(entry.row)),
+        "messages": [shown(message) for message in messages],
     }
 
 

@@ -33,7 +33,7 @@ def set_price(
     why = audit.words(why)
     with audit.acting(operator, "credits.change_prices", why=why, key=key) as act:
         found = Operation.objects.select_for_update().filter(pk=operation).first()
-        if found and _changes_too_much(found, new, now):
+        if found and price_waits(found, new, now=now):
             wanted = _price_request(found, new)
             return act_requests.ask(operator, wanted, act, why=why, now=now)
         return _set_price(operator, operation, new, act, now)
@@ -82,7 +82,7 @@ def save_package(
     """
     why = audit.words(why)
     with audit.acting(operator, "credits.change_packages", why=why, key=key) as act:
-        if _is_cheap(offer.price_euro_cents, offer.credits):
+        if is_cheap(offer.price_euro_cents, offer.credits):
             given = {**offer._asdict(), "credits": plain(offer.credits)}
             wanted = _package_request(package_id, offer, {"offer": given})
             return act_requests.ask(operator, wanted, act, why=why, now=now)
@@ -109,7 +109,7 @@ def put_on_offer(
             found
             and active
             and not found.active
-            and _is_cheap(found.price_euro_cents, found.credits)
+            and is_cheap(found.price_euro_cents, found.credits)
         ):
             wanted = _package_request(package_id, found, {"offer": None})
             return act_requests.ask(operator, wanted, act, why=why, now=now)
@@ -168,8 +168,11 @@ def _set_price(
     return changed
 
 
-def _changes_too_much(found: Operation, new: Price, now: datetime) -> bool:
-    """Compare the cost of one item with the lowest and highest within 24 hours."""
+def price_waits(found: Operation, new: Price, *, now: datetime) -> bool:
+    """Return whether the new price needs a second person.
+
+    Compares the cost of one item with the lowest and the highest within 24 hours.
+    """
     recent = found.prices.filter(changed_at__gt=now - second_person.WINDOW)
     before = [(one.cost_before, one.per_items_before) for one in recent]
     costs = [
@@ -196,7 +199,7 @@ def _price_request(found: Operation, new: Price) -> Wanted:
     )
 
 
-def _is_cheap(cents: int, amount: Decimal) -> bool:
+def is_cheap(cents: int, amount: Decimal) -> bool:
     """Return whether a credit costs less than the floor, in cents."""
     return amount > 0 and cents < settings.ADMIN_LEAST_CENTS_PER_CREDIT * amount
 

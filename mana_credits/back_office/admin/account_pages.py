@@ -86,7 +86,10 @@ def account(request: HttpRequest) -> HttpResponse:
         **state._asdict(),
         "user_id": user_id,
         "discrepancies": books.check([user_id], since_last=True) if state.balance else [],
-        "entries": [timeline_styles.shown(entry) for entry in found.entries],
+        "entries": [
+            timeline_styles.shown(entry, found.messages.get(entry.row.pk, []))
+            for entry in found.entries
+        ],
         "kinds": [(kind, kind in chosen["kind"]) for kind in timeline.kinds()],
         "until": chosen["until"],
         "next": _query(request, after=_text(found.next)) if found.next else None,

@@ -110,7 +110,7 @@ def adjustments(request: HttpRequest) -> HttpResponse:
 )
 def decide(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Approve or reject a colleague's request."""
-    asked = AdjustmentRequest.objects.filter(pk=pk).first()
+    asked = AdjustmentRequest.objects.select_related("transaction").filter(pk=pk).first()
     if asked is None:
         raise Http404
     form = DecisionForm(request.POST or None)
@@ -126,6 +126,7 @@ def decide(request: HttpRequest, pk: UUID) -> HttpResponse:
         "asked": asked,
         "balance": balance,
         "after": balance.available + asked.amount,
+        "posted": asked.transaction,
         "account": address_of(asked.user_id),
         "own": asked.requested_by == request.user.get_username(),
     }

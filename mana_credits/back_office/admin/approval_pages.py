@@ -44,6 +44,8 @@ def decide(request: HttpRequest, pk: UUID) -> HttpResponse:
 def withdraw(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Withdraw one's own request."""
     row = _row(pk)
+    if row.status != "pending" and request.method == "GET":
+        return row_pages.show(request, row)
     form = operator_pages.ActForm(request.POST or None)
 
     def do() -> str:

@@ -1,6 +1,7 @@
 """Pages of prices and packages with their history, and of quarantined purchases."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from credits.catalogue import Price
 from credits.models import ActRequest, Operation, Package, Purchase
 from credits.payments.packages import Offer
 from mana_credits.back_office.acts import catalogue_changes
+from mana_credits.back_office.admin import catalogue_previews
 from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.admin.adjustment_pages import WhyForm
 from mana_credits.back_office.frame import operator_pages, row_pages
@@ -20,14 +22,20 @@ from mana_credits.back_office.frame.row_pages import Row
 from mana_credits.back_office.templatetags.office import amount, euros, moment
 
 CHANGES_SHOWN = 50
+SMALLEST = Decimal(1).scaleb(-PLACES)
 
 
 class PriceForm(WhyForm):
     """A price of an operation."""
 
-    cost = forms.DecimalField(label="Credits", max_digits=DIGITS, decimal_places=PLACES)
+    cost = forms.DecimalField(
+        label="Credits", max_digits=DIGITS, decimal_places=PLACES, min_value=SMALLEST
+    )
     per_items = forms.IntegerField(
-        label="For each started", required=False, help_text="Items of a batch; empty for each one."
+        label="For each started",
+        required=False,
+        min_value=1,
+        help_text="Items of a batch; empty for each one.",
     )
     field_order = ("cost", "per_items", "note", "ticket")
 
@@ -37,8 +45,8 @@ class PackageForm(WhyForm):
 
     name = forms.CharField(max_length=100)
     description = forms.CharField(max_length=500, required=False)
-    credits = forms.DecimalField(max_digits=DIGITS, decimal_places=PLACES)
-    price_euro_cents = forms.IntegerField(label="Price in cents (EUR)")
+    credits = forms.DecimalField(max_digits=DIGITS, decimal_places=PLACES, min_value=SMALLEST)
+    price_euro_cents = forms.IntegerField(label="Price in cents (EUR)", min_value=1)
     sort_order = forms.IntegerField(initial=0)
     field_order = (
         "name",
@@ -77,7 +85,11 @@ def set_price(request: HttpRequest, pk: str) -> HttpResponse:
             return operator_pages.WAITS
         return f"{pk} costs {amount(new.cost)} credits from now on."
 
-    return row_pages.act_on(request, row, form, "Change price", do)
+    def preview() -> row_pages.Facts:
+        new = Price(form.cleaned_data["cost"], form.cleaned_data["per_items"])
+        return catalogue_previews.of_price(now, new, at=datetime.now(UTC))
+
+    return row_pages.act_on(request, row, form, "Change price", do, preview)
 
 
 @operator_pages.page(
@@ -177,9 +189,9 @@ def _how(form: WhyForm) -> dict[str, Any]:
 def _package_form(
     request: HttpRequest, row: Row, found: Package | None, form: PackageForm
 ) -> HttpResponse:
-    def do() -> str:
+    def offer() -> Offer:
         data = form.cleaned_data
-        offer = Offer(
+        return Offer(
             data["name"],
             data["credits"],
             data["price_euro_cents"],
@@ -188,14 +200,19 @@ def _package_form(
             sort_order=data["sort_order"],
             metadata=found.metadata if found else None,
         )
+
+    def do() -> str:
         saved = catalogue_changes.save_package(
-            operator_pages.operator_of(request), found.pk if found else None, offer, **_how(form)
+            operator_pages.operator_of(request), found.pk if found else None, offer(), **_how(form)
         )
         if isinstance(saved, ActRequest):
             return operator_pages.WAITS
         return f"{saved.name} is saved."
 
-    return row_pages.act_on(request, row, form, "Save package", do)
+    def preview() -> row_pages.Facts:
+        return catalogue_previews.of_package(found, offer())
+
+    return row_pages.act_on(request, row, form, "Save package", do, preview)
 
 
 def _found(pk: UUID) -> Package:

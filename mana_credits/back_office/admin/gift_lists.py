@@ -9,7 +9,6 @@ from django.db.models import Count, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils.http import urlencode
 from unfold.contrib.filters.admin import TextFilter
 
 from gifts import code_format
@@ -150,12 +149,12 @@ class Misses(ReadOnlyList):
         kind, _, user_id = unquote(object_id).partition(":")
         if kind == "user":
             return redirect(address_of(user_id))
-        return redirect(f"{reverse('admin:wrong_codes')}?{urlencode({'of': unquote(object_id)})}")
+        return redirect("admin:wrong_codes", unquote(object_id))
 
     @admin.display(description="user or network", ordering="bucket")
     def who(self, misses: GiftMisses) -> str:
         """Return the user id or the network."""
-        return misses.bucket.removeprefix("user:")
+        return misses.bucket.partition(":")[2] or misses.bucket
 
     @admin.display(description="wrong codes", ordering="misses")
     def tries(self, misses: GiftMisses) -> int:

@@ -16,7 +16,7 @@ from mana_credits.back_office.acts import gift_interventions
 from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.admin.adjustment_pages import WhyForm
 from mana_credits.back_office.admin.form_fields import UserIdField
-from mana_credits.back_office.frame import operator_pages, row_pages
+from mana_credits.back_office.frame import operator_pages, row_pages, stale_forms
 from mana_credits.back_office.frame.row_pages import Row
 from mana_credits.back_office.templatetags.office import moment
 
@@ -109,10 +109,12 @@ def unblock(request: HttpRequest) -> HttpResponse:
     return _with_form(request, form, do, "Unblock", _origin(request))
 
 
-@operator_pages.page("gifts/wrong-codes/", name="wrong_codes", permission="gifts.view_giftmisses")
-def wrong_codes(request: HttpRequest) -> HttpResponse:
+@operator_pages.page(
+    "wrong-codes/<path:bucket>/", name="wrong_codes", permission="gifts.view_giftmisses"
+)
+def wrong_codes(request: HttpRequest, bucket: str) -> HttpResponse:
     """Show the wrong codes that a network tried."""
-    row = GiftMisses.objects.filter(pk=request.GET.get("of", "")).first()
+    row = GiftMisses.objects.filter(pk=bucket).first()
     if row is None:
         raise Http404
     facts = [
@@ -121,7 +123,7 @@ def wrong_codes(request: HttpRequest) -> HttpResponse:
         ("Since", moment(row.since)),
     ]
     shown = Row(
-        title=f"Wrong codes of {row.bucket}",
+        title=f"Wrong codes of {row.bucket.partition(':')[2] or row.bucket}",
         subject=f"wrong-codes:{row.bucket}",
         address="",
         facts=facts,
@@ -158,7 +160,11 @@ def _with_form(
     then: str,
     **context: Any,
 ) -> HttpResponse:
-    done = operator_pages.act(request, form, do, then=then) if form.is_valid() else None
+    gift: GiftCode | None = context.get("gift")
+    facts = [("Status", gift.status_now), ("Expires", moment(gift.expires_at))] if gift else []
+    form.initial["seen"] = stale_forms.lines(facts)
+    ready = form.is_valid() and not stale_forms.refuse(form, form.initial["seen"])
+    done = operator_pages.act(request, form, do, then=then) if ready else None
     shown = {"form": form, "back": then, **context}
     return done or operator_pages.render(request, "gift_act.html", title, shown)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from mana_credits.back_office.account import timeline, timeline_styles
 from mana_credits.back_office.acts import interventions
 from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.admin.adjustment_pages import WhyForm
-from mana_credits.back_office.frame import operator_pages
+from mana_credits.back_office.frame import operator_pages, stale_forms
 from mana_credits.back_office.templatetags.office import amount as written
 from mana_credits.back_office.templatetags.office import euros
 
@@ -30,6 +31,8 @@ class RefundForm(WhyForm):
         label="Euros",
         max_digits=LARGEST_DIGITS,
         decimal_places=2,
+        min_value=Decimal("0.01"),
+        error_messages={"min_value": "A refund of 0 € moves nothing: enter at least 0.01 €."},
         help_text="What goes back to the buyer, in euros and cents.",
         widget=forms.NumberInput(attrs={"autofocus": True, "step": "0.01"}),
     )
@@ -70,9 +73,10 @@ def refund(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Refund a purchase: fill in, preview the effect, confirm."""
     found = _purchase(pk)
     left = interventions.refundable(found)
-    form = RefundForm(request.POST or None, initial={"amount": f"{left / 100:.2f}"})
+    state = stale_forms.lines([("Refundable", euros(left))])
+    form = RefundForm(request.POST or None, initial={"amount": f"{left / 100:.2f}", "seen": state})
     planned = None
-    if form.is_valid():
+    if form.is_valid() and not stale_forms.refuse(form, state):
         if form.cleaned_data["confirmed"]:
             there = reverse("admin:purchase", args=(pk,))
             done = operator_pages.act(

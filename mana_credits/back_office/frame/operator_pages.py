@@ -75,10 +75,11 @@ def looked(request: HttpRequest, user_id: str, subject: str = "") -> None:
 
 
 class ActForm(forms.Form):
-    """A form for an operator's act. Each `key` takes effect once."""
+    """A form for an operator's act. Each `key` takes effect once. `seen`: see stale_forms."""
 
     key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid4)
     confirmed = forms.BooleanField(required=False, widget=forms.HiddenInput)
+    seen = forms.CharField(required=False, strip=False, widget=forms.HiddenInput)
 
     @property
     def act_key(self) -> UUID:

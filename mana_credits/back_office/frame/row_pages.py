@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 from django.http import HttpRequest, HttpResponse
 
 from credits.models import StaffAction
-from mana_credits.back_office.frame import operator_pages
+from mana_credits.back_office.frame import operator_pages, stale_forms
 
 STAFF_SHOWN = 20
+Facts = list[tuple[str, Any]]
 
 
 class Row(NamedTuple):
@@ -22,7 +23,7 @@ class Row(NamedTuple):
     title: str
     subject: str
     address: str
-    facts: list[tuple[str, Any]]
+    facts: Facts
     status: str = ""
     links: tuple[tuple[str, str], ...] = ()
     acts: tuple[tuple[str, str], ...] = ()
@@ -41,11 +42,25 @@ def show(request: HttpRequest, row: Row, **more: Any) -> HttpResponse:
 
 
 def act_on(
-    request: HttpRequest, row: Row, form: operator_pages.ActForm, verb: str, do: Callable[[], str]
+    request: HttpRequest,
+    row: Row,
+    form: operator_pages.ActForm,
+    verb: str,
+    do: Callable[[], str],
+    preview: Callable[[], Facts] | None = None,
 ) -> HttpResponse:
-    """Show the form of an act on the row. Run the act once the form is valid."""
-    if form.is_valid() and (done := operator_pages.act(request, form, do, then=row.address)):
-        return done
-    return operator_pages.render(
-        request, "act.html", verb, {"row": row, "form": form, "verb": verb}
-    )
+    """Show the form of an act on the row. Run the act once the form is valid.
+
+    A form about an earlier state of the row is refused. With `preview`, the form's effect is shown
+    first and has to be confirmed.
+    """
+    state = stale_forms.lines([("Title", row.title), ("Status", row.status), *row.facts])
+    form.initial["seen"] = state
+    planned: Facts = []
+    if form.is_valid() and not stale_forms.refuse(form, state):
+        if preview and not form.cleaned_data["confirmed"]:
+            planned = preview()
+        elif done := operator_pages.act(request, form, do, then=row.address):
+            return done
+    context = {"row": row, "form": form, "verb": verb, "planned": planned, "previews": preview}
+    return operator_pages.render(request, "act.html", verb, context)

@@ -51,10 +51,14 @@ def pretty(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
 
+# States whose names in the database differ from the words on the users' pages.
+PLAIN = {"depleted": "redeemed", "gone": "money back"}
+
+
 @register.filter
 def words(value: str) -> str:
     """Return a code name as words: `credits.adjust_balance` becomes `adjust balance`."""
-    return value.rpartition(".")[2].replace("_", " ")
+    return PLAIN.get(value) or value.rpartition(".")[2].replace("_", " ")
 
 
 TONES = {

@@ -1,0 +1,54 @@
+"""Previews of new prices and packages: old, new, factor, effect, and whether they wait."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from credits.catalogue import Price
+from credits.models import Operation, Package
+from credits.payments.packages import Offer
+from credits.reporting import price_effects
+from mana_credits.back_office.acts import catalogue_changes
+from mana_credits.back_office.frame import operator_pages
+from mana_credits.back_office.frame.row_pages import Facts
+from mana_credits.back_office.templatetags.office import amount, euros
+
+
+def of_price(found: Operation, new: Price, *, at: datetime) -> Facts:
+    """Return the effect of a new price, with what the last 30 days would have cost."""
+    effect = price_effects.of(found, new, today=at.date())
+    facts: Facts = [
+        ("Old price", _price(found.cost, found.per_items)),
+        ("New price", _price(new.cost, new.per_items)),
+        ("Factor", amount(effect.factor, 3)),
+        ("Last 30 days", f"{amount(effect.charged)} credits in {effect.uses} uses"),
+        ("At the new price", f"about {amount(effect.charged_then, 1)} credits"),
+    ]
+    waits = catalogue_changes.price_waits(found, new, now=at)
+    return [*facts, ("Approval", operator_pages.WAITS)] if waits else facts
+
+
+def of_package(found: Package | None, new: Offer) -> Facts:
+    """Return the old and the new offer, with the price of one credit."""
+    facts: Facts = [("Old offer", _offer(found))] if found else []
+    facts.append(("New offer", _offer(new)))
+    if found:
+        before = Decimal(found.price_euro_cents) / found.credits
+        facts.append(
+            ("Factor of a credit's price", amount(new.price_euro_cents / new.credits / before, 3))
+        )
+    if catalogue_changes.is_cheap(new.price_euro_cents, new.credits):
+        facts.append(("Approval", operator_pages.WAITS))
+    return facts
+
+
+def _price(cost: Decimal, per_items: int | None) -> str:
+    each = f"for each started {per_items}" if per_items else "each"
+    return f"{amount(cost)} credits {each}"
+
+
+def _offer(sold: Package | Offer) -> str:
+    each = Decimal(sold.price_euro_cents) / sold.credits
+    return (
+        f"{sold.name}: {amount(sold.credits)} credits for {euros(sold.price_euro_cents)} "
+        f"({amount(each, 2)} cents a credit)"
+    )
