@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 from credits import bounded_connection, worker
 from credits.ledger import anchors
 from credits.models import Balance, JobRun, OutboxMessage, PostponedRow, Reservation
+from service_events.models import EventMessage
 from webhooks.models import StripeEvent
 
 STOCK_SECONDS = 300
@@ -87,6 +88,20 @@ def _waiting() -> Iterator[GaugeMetricFamily]:
     events.add_metric([], StripeEvent.objects.filter(processed_at__isnull=True).count())
     yield messages
     yield events
+    yield from _events_told()
+
+
+def _events_told() -> Iterator[GaugeMetricFamily]:
+    """Yield how many messages of events are not delivered, by the subscribed service."""
+    pending = gauge("event_messages_pending", "Messages of events that wait.", "service")
+    parked = gauge("event_messages_parked", "Messages of events given up on.", "service")
+    status = EventMessage.Status
+    for family, wanted in ((pending, status.PENDING), (parked, status.PARKED)):
+        found = EventMessage.objects.filter(status=wanted, subscription__ended_at__isnull=True)
+        counts = found.values_list("subscription__service").annotate(Count("pk")).order_by()
+        for service, count in counts:
+            family.add_metric([service], count)
+        yield family
 
 
 def _job_runs() -> Iterator[GaugeMetricFamily]:
