@@ -101,6 +101,7 @@ UNFOLD = {
                     _list("Reservations", "lock_clock", "credits.reservation"),
                     _list("Cloud Sync", "cloud_sync", "credits.syncsubscription"),
                     _list("Outbox", "outbox", "credits.outboxmessage"),
+                    _list("Events to services", "send", "service_events.eventmessage"),
                 ],
             },
             {
@@ -111,6 +112,7 @@ UNFOLD = {
                     _link("Export", "download", "export", "credits.export_rows"),
                     _link("Accounts", "badge", "people", "credits.manage_staff"),
                     _list("Service keys", "key", "internal_api.servicekey"),
+                    _list("Event subscriptions", "hub", "service_events.eventsubscription"),
                 ],
             },
         ]

@@ -20,6 +20,7 @@ from internal_api import service_keys
 from internal_api.service_keys import Terms
 from mana_credits.back_office.acts import balance_adjustments
 from mana_credits.back_office.acts.audit import Justification
+from service_events.models import EventMessage, EventSubscription
 from tests.back_office.operators import browser, operator
 from tests.credits.test_returns import paid
 from tests.factories import gift, give, hold, package
@@ -69,6 +70,28 @@ def service_key(user_id: str) -> None:
     service_keys.create(user_id, Terms(["use"]), by="ada", now=NOW)
 
 
+def event_subscription(user_id: str) -> EventSubscription:
+    return EventSubscription.objects.create(
+        service=user_id,
+        url="https://chat.example.com/",
+        events=["credits.added"],
+        secret="encrypted",
+        created_at=NOW,
+        created_by="ada",
+    )
+
+
+def event_message(user_id: str) -> None:
+    EventMessage.objects.create(
+        subscription=event_subscription(user_id),
+        user_id=user_id,
+        event="credits.added",
+        data={},
+        due_at=NOW,
+        created_at=NOW,
+    )
+
+
 def event(user_id: str) -> None:
     StripeEvent.objects.create(
         id=f"evt_{user_id}", type="charge.refunded", payload="{}", created_at=NOW, received_at=NOW
@@ -101,6 +124,8 @@ LISTS: dict[str, tuple[Callable[[str], object], int]] = {
         8,
     ),
     "internal_api/servicekey": (service_key, 8),
+    "service_events/eventmessage": (event_message, 8),
+    "service_events/eventsubscription": (event_subscription, 8),
     "webhooks/stripeevent": (event, 8),
 }
 

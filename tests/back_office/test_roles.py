@@ -21,6 +21,8 @@ from internal_api import service_keys
 from internal_api.service_keys import Terms
 from mana_credits.back_office.acts import balance_adjustments
 from mana_credits.back_office.acts.audit import Justification
+from service_events import event_types, subscriptions
+from service_events.models import EventMessage
 from tests.back_office.operators import ROLES, browser, operator
 from tests.credits.test_returns import paid
 from tests.factories import gift, give, hold, package, spend, subscribe
@@ -40,6 +42,7 @@ PAGES = {
             *("index", "search_accounts", "account", "transaction", "adjustments", "withdraw"),
             *("reservation", "sync", "message", "operation", "package", "purchase"),
             *("gift", "campaign", "wrong_codes", "stripe_event", "second_factor", "service_key"),
+            *("event_subscription", "event_message"),
         ),
         ALL,
     ),
@@ -56,7 +59,7 @@ PAGES = {
             "set_price",
             "take_off_offer",
             *("new_package", "change_package", "offer_package", "quarantine"),
-            *("refund_purchase", "send_refund", "process_event"),
+            *("refund_purchase", "send_refund", "process_event", "replay_event", "replay_parked"),
         ),
         MONEY,
     ),
@@ -65,7 +68,8 @@ PAGES = {
         (
             *("people", "new_operator", "operator", "operator_roles", "operator_password"),
             *("operator_factor", "operator_off", "operator_on", "new_service_key"),
-            *("rotate_service_key", "revoke_service_key"),
+            *("rotate_service_key", "revoke_service_key", "new_event_subscription"),
+            *("rotate_event_secret", "pause_events", "resume_events", "end_events"),
         ),
         frozenset({"ada"}),
     ),
@@ -136,6 +140,11 @@ def addresses(settings: Any) -> dict[str, str]:
     )
     plan = Plan(1, Decimal(5), NOW + timedelta(days=30), actor="operator:sam", reason="spring")
     campaigns.start("spring", plan, now=NOW)
+    settings.EVENT_HOSTS = ["chat.example.com"]
+    subscription, _ = subscriptions.create(
+        "chat", "https://chat.example.com/", event_types.ALL, by="ada", now=NOW
+    )
+    give("bob", 1)
     service_key, _ = service_keys.create("chat", Terms(["use"]), by="ada", now=NOW)
     keys = {
         "transaction": entry.pk,
@@ -153,6 +162,8 @@ def addresses(settings: Any) -> dict[str, str]:
         "wrong-codes": "user:alice",
         "stripe-event": event.pk,
         "service-key": service_key.pk,
+        "event-subscription": subscription.pk,
+        "event-message": EventMessage.objects.get().pk,
     }
     return {
         name: "/admin/"

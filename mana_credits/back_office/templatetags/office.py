@@ -77,6 +77,7 @@ TONES = {
         "clawback",
         "disputed",
         "dead",
+        "parked",
         "rejected",
         "cancelled",
         "gone",

@@ -1,0 +1,81 @@
+"""Pages of the messages about events: the list, and one message with its content."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from django.contrib import admin
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+
+from mana_credits.back_office.acts import event_subscription_changes as changes
+from mana_credits.back_office.admin.account_pages import address_of
+from mana_credits.back_office.admin.adjustment_pages import WhyForm
+from mana_credits.back_office.frame import operator_pages, row_pages
+from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
+from mana_credits.back_office.frame.row_pages import Row
+from mana_credits.back_office.templatetags.office import moment, pretty
+from service_events.models import EventMessage
+
+
+@admin.register(EventMessage)
+class EventMessages(ReadOnlyList):
+    """Messages about events, the newest first."""
+
+    list_display = ("event", "user_id", "status", "attempts", "created_at", "due_at")
+    list_filter = ("status",)
+    search_fields = ("user_id__exact", "subscription__service__exact")
+    ordering = ("-number",)
+    page = "event_message"
+
+
+@operator_pages.page(
+    "event-message/<uuid:pk>/",
+    name="event_message",
+    permission="service_events.view_eventmessage",
+)
+def event_message(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Show a message."""
+    return row_pages.show(request, _row(request, pk))
+
+
+@operator_pages.page(
+    "event-message/<uuid:pk>/replay/", name="replay_event", permission=changes.REPLAY
+)
+def replay_event(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Send a message again."""
+    form = WhyForm(request.POST or None)
+
+    def do() -> str:
+        operator = operator_pages.operator_of(request)
+        changes.replay(operator, pk, why=form.why, key=form.act_key, now=datetime.now(UTC))
+        return "The message is sent again within seconds."
+
+    return row_pages.act_on(request, _row(request, pk), form, "Replay", do)
+
+
+def _row(request: HttpRequest, pk: UUID) -> Row:
+    found = EventMessage.objects.select_related("subscription").filter(pk=pk).first()
+    if found is None:
+        raise Http404
+    may = found.status != "pending" and request.user.has_perm(changes.REPLAY)
+    to = found.subscription
+    return Row(
+        found.event,
+        f"event_message:{pk}",
+        reverse("admin:event_message", args=[pk]),
+        [
+            ("Id at the receiver", f"msg_{pk.hex}"),
+            ("Sequence", found.number),
+            ("Written", moment(found.created_at)),
+            ("Attempts", found.attempts),
+            ("Next attempt", moment(found.due_at) if found.status == "pending" else ""),
+            ("Delivered", moment(found.delivered_at)),
+        ],
+        status=found.status,
+        links=(
+            (f"to {to.service}", reverse("admin:event_subscription", args=[to.pk])),
+            (found.user_id, address_of(found.user_id)),
+        ),
+        acts=(("Replay", reverse("admin:replay_event", args=[pk])),) if may else (),
+        blocks=(("Last error", found.last_error), ("Data", pretty(found.data))),
+    )
