@@ -130,6 +130,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': '"credits"."checked_balances"',
+                'indexes': [models.Index(fields=['-posted', 'user_id'], name='checked_balance_by_posted_idx'), models.Index(fields=['-total_spent', 'user_id'], name='checked_balance_by_spent_idx')],
             },
         ),
         migrations.CreateModel(
@@ -162,7 +163,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': '"credits"."balances"',
-                'indexes': [models.Index(fields=['chain_id'], name='balance_by_chain_idx')],
+                'indexes': [models.Index(fields=['chain_id'], name='balance_by_chain_idx'), models.Index(fields=['-created_at', 'user_id'], name='balance_by_age_idx')],
                 'constraints': [models.CheckConstraint(condition=models.Q(('user_id', ''), _negated=True), name='balance_user_id_not_empty'), models.CheckConstraint(condition=models.Q(('held__gte', 0)), name='balance_held_not_negative'), models.CheckConstraint(condition=models.Q(('total_earned__gte', 0)), name='balance_earned_not_negative'), models.CheckConstraint(condition=models.Q(('total_spent__gte', 0)), name='balance_spent_not_negative'), models.CheckConstraint(condition=models.Q(('posted', django.db.models.expressions.CombinedExpression(models.F('total_earned'), '-', models.F('total_spent')))), name='balance_posted_is_earned_minus_spent'), models.CheckConstraint(condition=models.Q(('last_number__gte', 0)), name='balance_number_not_negative')],
             },
         ),

@@ -38,7 +38,11 @@ class Balance(models.Model):
     class Meta:
         db_table = '"credits"."balances"'
         # Not unique: unique keys begin with the user. Anchors read the balances in this order.
-        indexes = (models.Index(name="balance_by_chain_idx", fields=["chain_id"]),)
+        # Neither index contains a column that a movement changes, so updates stay HOT.
+        indexes = (
+            models.Index(name="balance_by_chain_idx", fields=["chain_id"]),
+            models.Index(name="balance_by_age_idx", fields=["-created_at", "user_id"]),
+        )
         constraints = (
             models.CheckConstraint(name="balance_user_id_not_empty", condition=~Q(user_id="")),
             models.CheckConstraint(name="balance_held_not_negative", condition=Q(held__gte=0)),

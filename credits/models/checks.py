@@ -29,6 +29,12 @@ class CheckedBalance(models.Model):
 
     class Meta:
         db_table = '"credits"."checked_balances"'
+        # The back office sorts accounts by these. On the balances, the indexes would make every
+        # movement dearer.
+        indexes = (
+            models.Index(name="checked_balance_by_posted_idx", fields=["-posted", "user_id"]),
+            models.Index(name="checked_balance_by_spent_idx", fields=["-total_spent", "user_id"]),
+        )
 
 
 class LedgerCheck(models.Model):

@@ -71,6 +71,8 @@ UNFOLD = {
                 "items": [
                     _link("Dashboard", "monitoring", "index", "credits.view_balance"),
                     _link("Find an account", "search", "search_accounts", "credits.view_balance"),
+                    _link("Accounts", "group", "accounts", "credits.view_balance"),
+                    _list("Transactions", "receipt_long", "credits.transaction"),
                     _link("Approvals", "approval", "adjustments", "credits.view_adjustmentrequest"),
                 ]
             },
@@ -110,7 +112,7 @@ UNFOLD = {
                 "items": [
                     _list("Audit", "history", "credits.staffaction"),
                     _link("Export", "download", "export", "credits.export_rows"),
-                    _link("Accounts", "badge", "people", "credits.manage_staff"),
+                    _link("Operators", "badge", "people", "credits.manage_staff"),
                     _list("Service keys", "key", "internal_api.servicekey"),
                     _list("Event subscriptions", "hub", "service_events.eventsubscription"),
                 ],

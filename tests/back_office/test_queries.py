@@ -113,6 +113,7 @@ LISTS: dict[str, tuple[Callable[[str], object], int]] = {
         lambda user_id: cloud_sync.give(user_id, by="operator:ada", now=NOW),
         8,
     ),
+    "credits/transaction": (lambda user_id: give(user_id, 1), 8),
     "gifts/campaign": (campaign, 8),
     "gifts/giftblock": (
         lambda user_id: GiftBlock.objects.create(user_id=user_id, by="sam", why="n", since=NOW),

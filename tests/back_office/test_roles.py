@@ -39,7 +39,15 @@ MONEY = {"fiona", "ada"}
 PAGES = {
     **dict.fromkeys(
         (
-            *("index", "search_accounts", "account", "transaction", "adjustments", "withdraw"),
+            *(
+                "index",
+                "search_accounts",
+                "accounts",
+                "account",
+                "transaction",
+                "adjustments",
+                "withdraw",
+            ),
             *("reservation", "sync", "message", "operation", "package", "purchase"),
             *("gift", "campaign", "wrong_codes", "stripe_event", "second_factor", "service_key"),
             *("event_subscription", "event_message"),

@@ -1,5 +1,6 @@
 """Support adjusts a balance in a browser, from the log-in to the timeline."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -7,8 +8,9 @@ import pytest
 from django.contrib.auth.models import Group, User
 from playwright.sync_api import Browser, Page, expect
 
-from credits import roles
+from credits import contacts, roles
 from credits.ledger import ledger
+from credits.principals import User as Person
 from tests.factories import give, spend
 
 pytestmark = pytest.mark.browser
@@ -69,3 +71,25 @@ def test_from_the_log_in_to_an_adjusted_balance(
     assert len(clicked) < 10
     assert problems == []
     context.close()
+
+
+def test_from_a_mail_of_carol_to_her_balance(sam: str, browser: Browser) -> None:
+    give("u-7f3a", 37.5)
+    carol = Person(id="u-7f3a", email="Carol@example.test", name="Carol")
+    contacts.record({carol: datetime.now(UTC)})
+    page = browser.new_page()
+    page.goto(sam)
+    page.fill("#id_username", "sam")
+    page.fill("#id_password", PASSWORD)
+    page.click("button[type=submit]")
+    clicked = clicks(page)
+    page.reload()
+
+    page.click("#content input[name=q]")
+    page.keyboard.insert_text("carol@example.test")
+    page.click("#content button:has-text('Find')")
+
+    expect(page.locator(".bo-figure").first).to_contain_text("37.5")
+    expect(page.locator("body")).to_contain_text("Carol · carol@example.test")
+    assert len(clicked) <= 3
+    page.close()

@@ -1,6 +1,7 @@
 """Pages and lists of the back office. Rules live in the domain, not here."""
 
 from mana_credits.back_office.admin import (
+    account_list_page,
     account_pages,
     adjustment_pages,
     approval_pages,
@@ -22,6 +23,7 @@ from mana_credits.back_office.admin import (
 )
 
 __all__ = [
+    "account_list_page",
     "account_pages",
     "adjustment_pages",
     "approval_pages",

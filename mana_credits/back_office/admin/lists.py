@@ -8,6 +8,7 @@ from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.shortcuts import redirect
+from unfold.contrib.filters.admin import TextFilter
 
 from credits.models import (
     Operation,
@@ -17,6 +18,7 @@ from credits.models import (
     Reservation,
     StaffAction,
     SyncSubscription,
+    Transaction,
 )
 from credits.payments import money_back
 from mana_credits.back_office.admin.intervention_pages import sync_address
@@ -105,6 +107,38 @@ class Purchases(ReadOnlyList):
     def euros(self, purchase: Purchase) -> str:
         """Return the price in euros."""
         return euros(purchase.price_euro_cents)
+
+
+class OfApp(TextFilter):  # type: ignore[misc]
+    """A filter by app."""
+
+    title = "app"
+    parameter_name = "app"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep the transactions of the app with this id."""
+        return queryset.filter(app_id=self.value().strip()) if self.value() else queryset
+
+
+@admin.register(Transaction)
+class Transactions(ReadOnlyList):
+    """The transactions of all accounts, newest first: ids sort by time."""
+
+    list_display = (
+        "created_at",
+        "user_id",
+        "type",
+        "amount",
+        "balance_after",
+        "operation",
+        "app_id",
+        "description",
+        "actor",
+    )
+    list_filter = ("type", OfApp)
+    search_fields = ("user_id__exact",)
+    ordering = ("-id",)
+    page = "transaction"
 
 
 @admin.register(Reservation)

@@ -7,6 +7,7 @@ from io import StringIO
 
 from django.core.management import call_command
 
+from credits import contacts
 from credits.ledger import ledger, reservations
 from credits.ledger.posting import Memo, Origin
 from credits.models import Balance, Package
@@ -16,6 +17,7 @@ from credits.principals import User
 from gifts import campaigns, codes
 from gifts.campaigns import Plan
 from gifts.codes import GiftUnknown
+from mana_credits.dev.sandbox.identity import PEOPLE
 
 SPENDS = (
     ("5", "chat", "GPT-4 message"),
@@ -26,6 +28,8 @@ SPENDS = (
 
 def seed() -> None:
     """Post the demo users' credits once. A repeated call posts nothing."""
+    known = [User(user_id, one["email"], one["name"]) for user_id, one in PEOPLE.items()]
+    contacts.record(dict.fromkeys(known, datetime.now(UTC)))
     for user_id, welcome in (("demo-alice", 500), ("demo-bob", 100), ("demo-carol", 10)):
         ledger.grant(
             user_id,

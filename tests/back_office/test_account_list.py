@@ -1,0 +1,81 @@
+"""All accounts are listed by age, balance and spending, in pages of the same cost."""
+
+from datetime import UTC, datetime
+
+import pytest
+from django.test import Client
+
+from credits import contacts
+from credits.ledger import ledger_checks
+from credits.principals import User
+from mana_credits.back_office.account import account_list
+from tests.factories import give, spend
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime.now(UTC)
+
+
+def walk(order: str) -> list[str]:
+    """Return the user ids of all pages."""
+    found, after = [], ""
+    while True:
+        page = account_list.page(order, after=after)
+        found += [one.balance.pk for one in page.accounts]
+        if not page.next:
+            return found
+        after = page.next
+
+
+def checked() -> None:
+    list(ledger_checks.check(ledger_checks.full_check(now=NOW)))
+
+
+def test_accounts_are_sorted_and_paged_by_each_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(account_list, "SIZE", 2)
+    for user_id, amount, spent in (("a", 10, 9), ("b b", 30, 1), ("c", 20, 2), ("d", 20, 2)):
+        give(user_id, amount)
+        spend(user_id, spent)
+    checked()
+
+    assert walk("newest") == ["d", "c", "b b", "a"]
+    assert walk("balance") == ["b b", "c", "d", "a"]
+    assert walk("spent") == ["a", "c", "d", "b b"]
+
+
+def test_the_page_shows_names_and_current_figures(sam: Client) -> None:
+    give("u-1", 10)
+    contacts.record({User("u-1", "carol@example.test", "Carol"): NOW})
+    checked()
+    give("u-1", 5)
+
+    page = sam.get("/admin/accounts/?by=balance").content.decode()
+
+    assert '<a href="/admin/account/?user=u-1">u-1</a>' in page
+    assert "carol@example.test" in page
+    assert '<td class="num">15</td>' in page
+
+
+@pytest.mark.parametrize("query", ["by=luck", "after=x", "by=spent&after=x y", "by=newest&after=1"])
+def test_a_link_edited_by_hand_leads_nowhere(sam: Client, query: str) -> None:
+    assert sam.get(f"/admin/accounts/?{query}").status_code == 404
+
+
+def test_all_transactions_are_listed_and_filtered(sam: Client) -> None:
+    give("alice", 10)
+    spend("alice", 1, app_id="chat")
+    spend("alice", 2, app_id="picture")
+    give("bob", 7)
+
+    everything = sam.get("/admin/credits/transaction/").content.decode()
+    usage = sam.get("/admin/credits/transaction/?type__exact=usage&app=chat").content.decode()
+
+    assert [text in everything for text in (">bob<", ">alice<", "picture")] == [True] * 3
+    assert [text in usage for text in (">bob<", ">alice<", "picture")] == [False, True, False]
+
+
+def test_an_empty_list_offers_to_create_nothing(sam: Client) -> None:
+    page = sam.get("/admin/credits/reservation/?q=nobody").content.decode()
+
+    assert "Create a new item" not in page
+    assert "Nothing here matches the search and the filters" in page
