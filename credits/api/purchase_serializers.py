@@ -57,6 +57,10 @@ class PackageSerializer(WireSerializer):
     id = Uuid(help_text="The package's id.")
     name = Text(help_text="The name on the price list.")
     description = Text(allow_null=True, help_text="A text for the buyer.")
+    nameDe = Text(source="name_de", allow_null=True, help_text="The German name, if it differs.")
+    descriptionDe = Text(
+        source="description_de", allow_null=True, help_text="The German text, if it differs."
+    )
     credits = Amount(help_text="Credits that the package contains.")
     priceEuroCents = serializers.IntegerField(
         source="price_euro_cents", help_text="The price in euro cents."
@@ -80,6 +84,9 @@ class PurchaseSerializer(WireSerializer):
     userId = UserId(source="user_id", help_text="The buyer.")
     packageId = Uuid(source="package_id", help_text="The package that was bought.")
     packageName = Text(source="package.name", help_text="The package's name on the price list.")
+    packageNameDe = Text(
+        source="package.name_de", allow_null=True, help_text="The package's German name, if any."
+    )
     credits = Amount(help_text="Credits that the payment buys.")
     priceEuroCents = serializers.IntegerField(
         source="price_euro_cents", help_text="The price in euro cents."

@@ -303,6 +303,8 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(default=credits.ids.new_id, primary_key=True, serialize=False)),
                 ('name', models.CharField(max_length=100)),
                 ('description', models.CharField(max_length=500, null=True)),
+                ('name_de', models.CharField(max_length=100, null=True)),
+                ('description_de', models.CharField(max_length=500, null=True)),
                 ('credits', models.DecimalField(decimal_places=4, max_digits=15)),
                 ('price_euro_cents', models.IntegerField()),
                 ('stripe_price_id', models.CharField(max_length=255, null=True)),
@@ -314,7 +316,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': '"credits"."packages"',
-                'constraints': [models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='package_name_not_empty'), models.CheckConstraint(condition=models.Q(('credits__gt', 0)), name='package_credits_positive'), models.CheckConstraint(condition=models.Q(('price_euro_cents__gt', 0)), name='package_price_positive')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='package_name_not_empty'), models.CheckConstraint(condition=models.Q(('name_de__isnull', True), models.Q(('name_de', ''), _negated=True), _connector='OR'), name='package_german_name_not_empty'), models.CheckConstraint(condition=models.Q(('credits__gt', 0)), name='package_credits_positive'), models.CheckConstraint(condition=models.Q(('price_euro_cents__gt', 0)), name='package_price_positive')],
             },
         ),
         migrations.CreateModel(

@@ -12,6 +12,7 @@ from credits.models.transactions import ACTOR_PATTERN
 class Package(models.Model):
     """An offer of `credits` for `price_euro_cents`, listed by `sort_order` while `active`.
 
+    `name_de` and `description_de` are the German texts, if they differ from the English ones.
     `stripe_price_id` refers to the product at Stripe, for reports only. The price charged is
     `price_euro_cents`. Only `credits.payments.packages` changes rows, so that every change is
     recorded.
@@ -20,6 +21,8 @@ class Package(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id)
     name = models.CharField(max_length=100)
     description = models.CharField(max_length=500, null=True)  # noqa: DJ001
+    name_de = models.CharField(max_length=100, null=True)  # noqa: DJ001
+    description_de = models.CharField(max_length=500, null=True)  # noqa: DJ001
     credits = amount_field()
     price_euro_cents = models.IntegerField()
     stripe_price_id = models.CharField(max_length=255, null=True)  # noqa: DJ001
@@ -33,6 +36,10 @@ class Package(models.Model):
         db_table = '"credits"."packages"'
         constraints = (
             models.CheckConstraint(name="package_name_not_empty", condition=~Q(name="")),
+            models.CheckConstraint(
+                name="package_german_name_not_empty",
+                condition=Q(name_de__isnull=True) | ~Q(name_de=""),
+            ),
             models.CheckConstraint(name="package_credits_positive", condition=Q(credits__gt=0)),
             models.CheckConstraint(
                 name="package_price_positive", condition=Q(price_euro_cents__gt=0)

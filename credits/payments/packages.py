@@ -42,7 +42,8 @@ class InvalidPackage(DomainError):
 class Offer(NamedTuple):
     """The fields of a package: `credits` for `price_euro_cents`.
 
-    `stripe_price_id` refers to the product at Stripe, for reports only. Packages are listed by
+    `name_de` and `description_de` are the German texts, if they differ. `stripe_price_id` refers to
+    the product at Stripe, for reports only. Packages are listed by
     `sort_order`. `metadata` is a JSON object for the apps.
     """
 
@@ -53,6 +54,8 @@ class Offer(NamedTuple):
     stripe_price_id: str | None = None
     sort_order: int = 0
     metadata: Mapping[str, Any] | None = None
+    name_de: str | None = None
+    description_de: str | None = None
 
 
 def offered() -> QuerySet[Package]:
@@ -96,6 +99,8 @@ def _valid(offer: Offer) -> Offer:
         "name": 0 < len(offer.name) <= 100 and "\0" not in offer.name,
         "price_euro_cents": CHEAPEST_CENTS <= offer.price_euro_cents <= DEAREST_CENTS,
         "description": _is_text(offer.description, 500),
+        "name_de": _is_text(offer.name_de, 100),
+        "description_de": _is_text(offer.description_de, 500),
         "stripe_price_id": _is_text(offer.stripe_price_id, 255),
         "sort_order": abs(offer.sort_order) <= LARGEST_ORDER,
         "metadata": offer.metadata is None or _is_object(offer.metadata),

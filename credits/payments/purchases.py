@@ -280,13 +280,15 @@ def _fault(purchase: Purchase, payment: Payment) -> str | None:
 
 
 def _credit(purchase: Purchase, *, origin: Origin, at: datetime, now: datetime) -> None:
+    german = purchase.package.name_de
     posting = ledger.credit_purchase(
         purchase.user_id,
         purchase.credits,
         memo=Memo(
             "stripe",
             f"Purchase of {purchase.package.name}",
-            {"purchaseId": str(purchase.pk), "packageId": str(purchase.package_id)},
+            {"purchaseId": str(purchase.pk), "packageId": str(purchase.package_id)}
+            | ({"packageNameDe": german} if german else {}),
         ),
         origin=origin,
         purchase_id=purchase.pk,

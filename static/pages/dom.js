@@ -16,6 +16,7 @@ export const price = (cents) => euros.format(cents / 100);
 export const day = (text) => days.format(new Date(text));
 export const moment = (text) => moments.format(new Date(text));
 export const credits = (value) => `${number(value)} ${text(value === 1 ? "credit" : "credits")}`;
+export const localized = (row, field) => (language === "de" && row[`${field}De`]) || row[field];
 export const appName = (id) => id.charAt(0).toUpperCase() + id.slice(1);
 
 /** Return the page's text of that name, `{field}`s filled in; null if the page has none. */

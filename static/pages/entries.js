@@ -1,6 +1,6 @@
 /* A transaction as a line of a list. */
 
-import { appName, change, made, moment, number, text } from "./dom.js";
+import { appName, change, found, localized, made, moment, number, text } from "./dom.js";
 
 /** Return the lines of these transactions. */
 export function lines(transactions) {
@@ -31,8 +31,10 @@ function line(one) {
   return node;
 }
 
-/** Return what the service itself wrote in the reader's language; null for what an app wrote. */
-export function ourWords({ description }) {
+/** Return what the service or the catalogue names, in the reader's language; null for other texts. */
+export function ourWords({ description, metadata }) {
   const bought = /^Purchase of (.+)$/.exec(description ?? "");
-  return bought ? text("bought", { name: bought[1] }) : text(description);
+  if (!bought) return text(description) ?? found("name", description, "operations")?.textContent ?? null;
+  const packageNameDe = metadata?.packageNameDe;
+  return text("bought", { name: localized({ packageName: bought[1], packageNameDe }, "packageName") });
 }

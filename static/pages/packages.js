@@ -1,7 +1,7 @@
 /* What can be bought, and buying it at Stripe's Checkout. */
 
 import { change, read } from "./api.js";
-import { $, made, number, price, text } from "./dom.js";
+import { $, localized, made, number, price, text } from "./dom.js";
 import { cameBack, list, watch } from "./purchases.js";
 import { leave, onPress, part } from "./shell.js";
 
@@ -23,12 +23,12 @@ async function offer() {
 
 function card(one) {
   const node = made("package", {
-    name: one.name,
+    name: localized(one, "name"),
     credits: number(one.credits),
-    description: one.description,
+    description: localized(one, "description"),
     price: price(one.priceEuroCents),
     each: text("each", { price: price((one.priceEuroCents / one.credits) * 100) }),
-    which: ` ${one.name}`,
+    which: ` ${localized(one, "name")}`,
   });
   $(".figure", node).style.setProperty("--digits", number(one.credits).length);
   onPress($("button", node), () => buy(one));

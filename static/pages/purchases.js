@@ -1,7 +1,7 @@
 /* The purchases: all of them in pages, and what became of the one that was just paid. */
 
 import { change, page, read } from "./api.js";
-import { $, credits, day, made, moment, only, price, show, text } from "./dom.js";
+import { $, credits, day, localized, made, moment, only, price, show, text } from "./dom.js";
 import { announce, confirmed } from "./notices.js";
 import { onPress, once, part } from "./shell.js";
 
@@ -81,13 +81,13 @@ export async function list() {
 function line(one) {
   const status = shownStatus(one);
   const node = made("purchase", {
-    title: one.packageName,
+    title: localized(one, "packageName"),
     amount: price(one.priceEuroCents),
     credits: credits(one.credits),
     status: text(`status-${status}`) ?? one.status,
     why: why(one, status),
     context: moment(one.createdAt),
-    which: ` ${one.packageName}, ${day(one.createdAt)}`,
+    which: ` ${localized(one, "packageName")}, ${day(one.createdAt)}`,
   });
   $(".papers", node).append(...papers(one));
   node.classList.add(one.status === "completed" ? "in" : "open");

@@ -3,19 +3,23 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from credits.ledger.posting import Origin
+from credits.ledger import ledger
+from credits.ledger.posting import Memo, Origin
 from credits.models import Package, Purchase
 from credits.payments import checkout
 from credits.payments.checkout import Pages
 from tests.browser.people import Person, somebody
-from tests.factories import package
+from tests.factories import give, package
 from tests.stripe import Stripe
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("committed")]
+
+ENGLISH = ["Package Starter", "GPT-4 message"]
 
 
 def start(user_id: str, bought: Package) -> Purchase:
@@ -120,3 +124,26 @@ def test_all_purchases_are_listed_in_pages(home: str, shop: Stripe, browser: Bro
         bob.page.locator("#more-purchases").click()
         expect(bob.page.locator("#purchases li")).to_have_count(12)
         expect(bob.page.locator("#more-purchases")).to_be_hidden()
+
+
+def test_german_lists_use_german_names(home: str, shop: Stripe, browser: Browser) -> None:
+    Package.objects.update(name_de="Einstieg", description_de="Ein Monat Chat")
+    ledger.spend(
+        give("demo-bob", 10).transaction.user_id,
+        Decimal(5),
+        memo=Memo("chat", "GPT-4 message"),
+        origin=Origin("user"),
+    )
+
+    for language, names in {"de": ["Paket Einstieg", "GPT-4-Nachricht"], "en": ENGLISH}.items():
+        with somebody(browser, home, "demo-bob", language=language) as bob:
+            if language == "de":
+                bob.visit("/credits#packages")
+                expect(bob.page.locator("#package-list")).to_contain_text("Ein Monat Chat")
+                bob.page.get_by_role("button", name="Kaufen Einstieg").click()
+                bob.page.get_by_role("button", name="Pay: card", exact=True).click()
+                expect(bob.page.get_by_text("Deine Credits sind da")).to_be_visible()
+                expect(bob.page.locator("#purchases li")).to_contain_text("Einstieg")
+            bob.visit("/credits#transactions")
+            for name in names:
+                expect(bob.page.locator("#all")).to_contain_text(name)

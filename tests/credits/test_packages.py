@@ -40,6 +40,8 @@ def test_a_new_package_is_on_offer_and_on_record(anonymous: Caller) -> None:
         "description": "For a month",
         "stripe_price_id": "price_1",
         "sort_order": 2,
+        "name_de": None,
+        "description_de": None,
         "metadata": {"for": "artists"},
         "active": True,
     }

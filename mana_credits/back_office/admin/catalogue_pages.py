@@ -37,12 +37,16 @@ class PackageForm(WhyForm):
 
     name = forms.CharField(max_length=100)
     description = forms.CharField(max_length=500, required=False)
+    name_de = forms.CharField(label="German name", max_length=100, required=False)
+    description_de = forms.CharField(label="German description", max_length=500, required=False)
     credits = forms.DecimalField(max_digits=DIGITS, decimal_places=PLACES)
     price_euro_cents = forms.IntegerField(label="Price in cents (EUR)")
     sort_order = forms.IntegerField(initial=0)
     field_order = (
         "name",
         "description",
+        "name_de",
+        "description_de",
         "credits",
         "price_euro_cents",
         "sort_order",
@@ -187,6 +191,8 @@ def _package_form(
             stripe_price_id=found.stripe_price_id if found else None,
             sort_order=data["sort_order"],
             metadata=found.metadata if found else None,
+            name_de=data["name_de"] or None,
+            description_de=data["description_de"] or None,
         )
         saved = catalogue_changes.save_package(
             operator_pages.operator_of(request), found.pk if found else None, offer, **_how(form)

@@ -50,19 +50,21 @@ def seed() -> None:
 
 
 PACKAGES = (
-    ("Starter", 500, 499, "A month of chat"),
-    ("Plus", 1_200, 999, None),
-    ("Studio", 5_000, 3_499, "For those who make pictures"),
+    (Offer("Starter", Decimal(500), 499, "A month of chat"), "Einstieg", "Ein Monat Chat"),
+    (Offer("Plus", Decimal(1_200), 999), None, None),
+    (Offer("Studio", Decimal(5_000), 3_499, "For those who make pictures"), None, "Für Bilder"),
 )
 
 
 def seed_packages() -> Package:
     """Create the missing sandbox packages. Return the first package."""
-    for order, (name, amount, cents, description) in enumerate(PACKAGES, start=1):
-        if not Package.objects.filter(name=name).exists():
-            offer = Offer(name, Decimal(amount), cents, description, sort_order=order)
+    for order, (english, name_de, description_de) in enumerate(PACKAGES, start=1):
+        if not Package.objects.filter(name=english.name).exists():
+            offer = english._replace(
+                sort_order=order, name_de=name_de, description_de=description_de
+            )
             packages.create(offer, actor="system", now=datetime.now(UTC))
-    return Package.objects.get(name=PACKAGES[0][0])
+    return Package.objects.get(name=PACKAGES[0][0].name)
 
 
 def seed_community() -> bool:
