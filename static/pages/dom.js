@@ -6,6 +6,7 @@ const numbers = new Intl.NumberFormat(region, { maximumFractionDigits: 4 });
 const signed = new Intl.NumberFormat(region, { maximumFractionDigits: 4, signDisplay: "exceptZero" });
 const euros = new Intl.NumberFormat(region, { style: "currency", currency: "EUR" });
 const days = new Intl.DateTimeFormat(region, { dateStyle: "medium" });
+const utcDays = new Intl.DateTimeFormat(region, { dateStyle: "medium", timeZone: "UTC" });
 const moments = new Intl.DateTimeFormat(region, { dateStyle: "medium", timeStyle: "short" });
 
 export const $ = (selector, inside = document) => inside.querySelector(selector);
@@ -14,6 +15,7 @@ export const number = (value) => numbers.format(value);
 export const change = (value) => signed.format(value).replace("-", "−");
 export const price = (cents) => euros.format(cents / 100);
 export const day = (text) => days.format(new Date(text));
+export const utcDay = (text) => utcDays.format(new Date(text));
 export const moment = (text) => moments.format(new Date(text));
 export const credits = (value) => `${number(value)} ${text(value === 1 ? "credit" : "credits")}`;
 export const localized = (row, field) => (language === "de" && row[`${field}De`]) || row[field];

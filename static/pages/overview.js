@@ -4,6 +4,7 @@ import { page, read } from "./api.js";
 import { $, appName, credits, made } from "./dom.js";
 import { lines, waiting } from "./entries.js";
 import { part } from "./shell.js";
+import { drawUsage } from "./usage_chart.js";
 
 const LATEST = 5;
 const DAY = 24 * 3600 * 1000;
@@ -17,11 +18,13 @@ export async function overview() {
 
 async function spending() {
   const first = new Date(Date.now() - (Number($("#span").value) - 1) * DAY);
-  const rows = await read(`credits/usage?from=${first.toISOString().slice(0, 10)}`);
+  const from = first.toISOString().slice(0, 10);
+  const rows = await read(`credits/usage?from=${from}`);
   const apps = byApp(rows);
   const most = Math.max(...apps.map(([, spent]) => spent));
   $("#spending").replaceChildren(...apps.map(([app, spent]) => bar(app, spent, spent / most)));
   $("#no-spending").hidden = apps.length > 0;
+  drawUsage(rows, from, apps.map(([app]) => app));
 }
 
 function byApp(rows) {

@@ -135,7 +135,12 @@ function trouble(error) {
 function returnToThisPage() {
   const refresh = () => {
     for (const link of [$("#person"), ...$$("[data-sign-in]")]) link.href = signInAddress();
-    for (const link of $$(".languages a")) link.hash = location.hash;
+    for (const link of $$(".languages a")) {
+      const query = new URLSearchParams(location.search);
+      query.set("language", link.lang);
+      link.search = query;
+      link.hash = location.hash;
+    }
   };
   const address = new URL(location);
   if (address.searchParams.has("language")) {
@@ -143,6 +148,6 @@ function returnToThisPage() {
     history.replaceState(null, "", address);
   }
   refresh();
-  addEventListener("hashchange", refresh);
+  for (const event of ["hashchange", "address-changed"]) addEventListener(event, refresh);
   addEventListener("pageshow", (event) => event.persisted && location.reload());
 }

@@ -13,7 +13,11 @@ const end = new IntersectionObserver(([entry]) => entry.isIntersecting && more()
 
 export async function transactions() {
   const list = () => part($("#transactions-panel"), begin);
-  $("#filters").onchange = list;
+  readAddress();
+  $("#filters").onchange = () => {
+    writeAddress();
+    return list();
+  };
   $("#filters").onsubmit = (event) => event.preventDefault();
   $("#more").onclick = more;
   end.observe($("#more"));
@@ -54,11 +58,34 @@ function filters() {
   return { ...chosen, from, to };
 }
 
+/** Set the filters as the address has them, so that a link or a reload shows the same list. */
+function readAddress() {
+  const { searchParams } = new URL(location);
+  for (const field of $("#filters").elements) {
+    const wanted = searchParams.get(field.name) ?? "";
+    if (field.name === "appId" && wanted) offer(field, wanted);
+    field.value = wanted;
+  }
+}
+
+function writeAddress() {
+  const address = new URL(location);
+  for (const { name, value } of $("#filters").elements) {
+    if (value) address.searchParams.set(name, value);
+    else address.searchParams.delete(name);
+  }
+  history.replaceState(null, "", address);
+  dispatchEvent(new Event("address-changed"));
+}
+
+function offer(choice, app) {
+  if ([...choice.options].every(({ value }) => value !== app)) choice.append(new Option(appName(app), app));
+}
+
 async function offerApps() {
   const choice = $("#filters").elements.appId;
-  if (choice.options.length > 1) return;
   const year = new Date(Date.now() - 365 * 24 * 3600 * 1000).toISOString().slice(0, 10);
   const used = await read(`credits/usage?from=${year}`);
   const apps = [...new Set(used.map(({ appId }) => appId))].sort();
-  choice.append(...apps.map((app) => new Option(appName(app), app)));
+  for (const app of apps) offer(choice, app);
 }
