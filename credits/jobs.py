@@ -12,6 +12,7 @@ from credits.due_rows import SKIPPED
 from credits.ledger import anchors, key_retention, ledger_checks, reservations
 from credits.ledger.books import BooksDoNotClose
 from credits.outbox import outbox
+from credits.payments import top_up_charges
 from credits.reporting import daily_totals
 from credits.sync import cloud_sync
 from credits.worker import Job
@@ -40,6 +41,11 @@ def deliver_outbox(now: datetime) -> Iterator[str]:
 def tell_low_balances(now: datetime) -> Iterator[str]:
     """Enqueue the notices of balances that fell to their user's threshold."""
     return low_balance.tell_due(now=now, limit=ROWS_PER_RUN)
+
+
+def top_up(now: datetime) -> Iterator[str]:
+    """Buy the automatic top-ups that are due."""
+    return top_up_charges.top_up_due(now=now, limit=ROWS_PER_RUN)
 
 
 def make_anchors(now: datetime) -> Iterator[str]:
@@ -105,6 +111,12 @@ JOBS = (
         tell_low_balances,
         every=timedelta(seconds=10),
         next_due=low_balance.next_due,
+    ),
+    Job(
+        top_up_charges.TOP_UP_JOB,
+        top_up,
+        every=timedelta(seconds=10),
+        next_due=top_up_charges.next_due,
     ),
     Job("deliver_outbox", deliver_outbox, every=timedelta(seconds=10), next_due=outbox.next_due),
     Job("sum_days", sum_days, every=timedelta(minutes=5)),

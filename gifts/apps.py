@@ -10,8 +10,11 @@ class GiftsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the rules of gifts with those of the ledger."""
+        """Register the rules of gifts, and the block that stops automatic top-ups."""
         from credits.ledger.books import add_rules  # noqa: PLC0415  # models come first
+        from credits.payments import top_up_charges  # noqa: PLC0415
+        from gifts.blocks import is_blocked  # noqa: PLC0415
         from gifts.books import RULES  # noqa: PLC0415
 
         add_rules(RULES)
+        top_up_charges.blocked_by.append(is_blocked)

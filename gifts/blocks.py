@@ -12,7 +12,12 @@ class GiftsBlocked(DomainError):
     message = "Gifts are blocked for this account; please contact support"
 
 
+def is_blocked(user_id: str) -> bool:
+    """Return whether an operator has blocked the user. Costs one lookup by primary key."""
+    return GiftBlock.objects.filter(pk=user_id).exists()
+
+
 def refuse_blocked(user_id: str) -> None:
-    """Raise GiftsBlocked if the user is blocked. Costs one lookup by primary key."""
-    if GiftBlock.objects.filter(pk=user_id).exists():
+    """Raise GiftsBlocked if the user is blocked."""
+    if is_blocked(user_id):
         raise GiftsBlocked

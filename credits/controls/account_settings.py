@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from django.db import transaction
 
 from credits.amounts import plain
-from credits.ledger import ledger
+from credits.ledger import agreements, ledger
 from credits.ledger.db_functions import select
 from credits.ledger.posting import Origin
 from credits.models import AccountSettings, SettingsChange, SpendingLimit
@@ -82,29 +82,10 @@ def save(
     before, after = _written(_known(user_id, known)), _written(wanted)
     if before != after:
         _replace(user_id, known, wanted, language, now)
-        record(user_id, SettingsChange.Subject.SPENDING, (before, after), origin=origin, now=now)
+        agreements.record(
+            user_id, SettingsChange.Subject.SPENDING, (before, after), origin=origin, now=now
+        )
     return of_user(user_id, now=now)
-
-
-def record(
-    user_id: str,
-    subject: str,
-    change: tuple[dict[str, Any], dict[str, Any]],
-    *,
-    origin: Origin,
-    now: datetime,
-) -> None:
-    """Record a change of the user's settings from the first state to the second."""
-    before, after = change
-    SettingsChange.objects.create(
-        user_id=user_id,
-        subject=subject,
-        before=before,
-        after=after,
-        actor=origin.actor,
-        request_id=origin.request_id,
-        changed_at=now,
-    )
 
 
 def _limits(user_id: str, now: datetime) -> list[Limit]:
@@ -137,7 +118,7 @@ def _replace(
         SpendingLimit(user_id=user_id, app_id=app, amount=amount)
         for app, amount in wanted.limits.items()
     )
-    ledger.mark_settings(user_id, present=bool(wanted.limits or wanted.low_balance is not None))
+    ledger.mark_settings(user_id)
 
 
 def _written(settings: Wanted) -> dict[str, Any]:

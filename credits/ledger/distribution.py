@@ -23,6 +23,7 @@ TABLES = (
     "credits.sync_subscriptions",
     "credits.account_settings",
     "credits.spending_limits",
+    "credits.auto_top_ups",
 )
 # Small, read by every spend: a copy on each server.
 REFERENCE_TABLE = "credits.operations"

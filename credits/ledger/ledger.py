@@ -32,7 +32,7 @@ _balance = Lookup(Balance)
 _ensure_balance = Routine(
     "credits.post_transaction", _Ensured, ("subject_id", "user_id", "actor", "request_id", "at")
 )
-_mark_settings = Routine("credits.mark_settings", _Marked, ("user_id", "present"))
+_mark_settings = Routine("credits.mark_settings", _Marked, ("user_id",))
 
 
 class NotReversible(DomainError):
@@ -181,9 +181,9 @@ def ensure_balance(user_id: str, *, origin: Origin) -> Balance:
 
 
 @transaction_required
-def mark_settings(user_id: str, *, present: bool) -> None:
-    """Say on the user's balance whether the user has an AccountSettings row."""
-    _mark_settings(user_id=user_id, present=present)
+def mark_settings(user_id: str) -> None:
+    """Say on the user's locked balance whether the user has settings that a movement must read."""
+    _mark_settings(user_id=user_id)
 
 
 def balance_of(user_id: str) -> Balance:

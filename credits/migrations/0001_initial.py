@@ -514,6 +514,7 @@ class Migration(migrations.Migration):
                 ('stripe_customer_id', models.CharField(max_length=255, null=True)),
                 ('stripe_payment_intent_id', models.CharField(max_length=255, null=True, unique=True)),
                 ('stripe_checkout_session_id', models.CharField(max_length=255, null=True, unique=True)),
+                ('stripe_payment_method_id', models.CharField(max_length=255, null=True)),
                 ('client_secret', models.CharField(max_length=500, null=True)),
                 ('success_url', models.CharField(max_length=2048, null=True)),
                 ('cancel_url', models.CharField(max_length=2048, null=True)),
@@ -886,6 +887,56 @@ class Migration(migrations.Migration):
                 'db_table': '"credits"."spending_limits"',
                 'constraints': [models.CheckConstraint(condition=models.Q(('amount__gte', 0)), name='spending_limit_not_negative')],
             },
+        ),
+        migrations.CreateModel(
+            name='AutoTopUp',
+            fields=[
+                ('user_id', models.CharField(max_length=255, primary_key=True, serialize=False)),
+                ('credits', models.DecimalField(decimal_places=4, max_digits=15)),
+                ('price_euro_cents', models.IntegerField()),
+                ('threshold', models.DecimalField(decimal_places=4, max_digits=15)),
+                ('monthly_maximum', models.IntegerField()),
+                ('stripe_customer_id', models.CharField(max_length=255)),
+                ('stripe_payment_method_id', models.CharField(max_length=255)),
+                ('language', models.CharField(blank=True, db_default='', max_length=2)),
+                ('agreed_at', models.DateTimeField()),
+                ('due_at', models.DateTimeField(null=True)),
+                ('failures', models.IntegerField(db_default=0)),
+                ('paused_at', models.DateTimeField(null=True)),
+                ('pause_reason', models.CharField(choices=[('needs_owner', 'Needs Owner'), ('declined', 'Declined'), ('money_back', 'Money Back'), ('blocked', 'Blocked'), ('offer_changed', 'Offer Changed')], max_length=16, null=True)),
+            ],
+            options={
+                'db_table': '"credits"."auto_top_ups"',
+            },
+        ),
+        migrations.AddConstraint(
+            model_name='purchase',
+            constraint=models.UniqueConstraint(condition=models.Q(('status__in', ['pending', 'processing']), ('stripe_payment_method_id__isnull', False)), fields=('user_id',), name='purchase_one_top_up_at_a_time'),
+        ),
+        migrations.AddField(
+            model_name='autotopup',
+            name='package',
+            field=models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, to='credits.package'),
+        ),
+        migrations.AddIndex(
+            model_name='autotopup',
+            index=models.Index(condition=models.Q(('due_at__isnull', False)), fields=['due_at', 'user_id'], name='auto_top_up_due_idx'),
+        ),
+        migrations.AddConstraint(
+            model_name='autotopup',
+            constraint=models.CheckConstraint(condition=models.Q(('threshold__gte', 0)), name='auto_top_up_threshold_not_negative'),
+        ),
+        migrations.AddConstraint(
+            model_name='autotopup',
+            constraint=models.CheckConstraint(condition=models.Q(('monthly_maximum__gt', 0)), name='auto_top_up_maximum_positive'),
+        ),
+        migrations.AddConstraint(
+            model_name='autotopup',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('pause_reason__isnull', True), ('paused_at__isnull', True)), models.Q(('due_at__isnull', True), ('pause_reason__isnull', False), ('paused_at__isnull', False)), _connector='OR'), name='auto_top_up_pause_has_a_reason'),
+        ),
+        migrations.AddConstraint(
+            model_name='autotopup',
+            constraint=models.CheckConstraint(condition=models.Q(('failures__gte', 0)), name='auto_top_up_failures_not_negative'),
         ),
         *install(
             "credits.ledger",

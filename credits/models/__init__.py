@@ -3,6 +3,7 @@
 from credits.models.account_settings import AccountSettings, SettingsChange, SpendingLimit
 from credits.models.anchors import Anchor
 from credits.models.audit import ActRequest, AdjustmentRequest, StaffAction
+from credits.models.auto_top_ups import AutoTopUp
 from credits.models.balances import Balance
 from credits.models.catalogue import Operation, OperationPrice
 from credits.models.checks import CheckedBalance, LedgerCheck
@@ -25,6 +26,7 @@ __all__ = [
     "ActRequest",
     "AdjustmentRequest",
     "Anchor",
+    "AutoTopUp",
     "Balance",
     "CheckedBalance",
     "Contact",

@@ -17,8 +17,8 @@ class Balance(models.Model):
     therefore the number of transactions. `version` is incremented by every change of the row.
     `last_digest` is the digest of the newest transaction.
     `chain_id` identifies the chain of the user's digests and survives an erasure. `chain_salt` is
-    part of the digests of texts; an erasure deletes it. `has_settings` is true if the user has an
-    `AccountSettings`, so that movements of all other users read no further row.
+    part of the digests of texts; an erasure deletes it. `has_settings` is true if the user has
+    limits, a notice or an automatic top-up. Movements of all other users read no further row.
     """
 
     user_id = user_id_field(primary_key=True)

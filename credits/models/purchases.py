@@ -57,6 +57,8 @@ class Purchase(models.Model):
     unpaid purchase. A paid purchase has the `transaction` that credited it. `failure_code` is
     Stripe's code of the attempt that made the status `failed`.
 
+    An automatic top-up is charged to the saved payment method `stripe_payment_method_id`.
+
     A purchase is quarantined when Stripe reported something that does not match it. Each mismatch
     is a line of `quarantine_reason`; the newest one concerns the payment `quarantined_intent`. An
     operator either credits the purchase or leaves it, and the `quarantine_resol…` fields record the
@@ -95,6 +97,7 @@ class Purchase(models.Model):
     stripe_checkout_session_id = models.CharField(  # noqa: DJ001
         max_length=255, unique=True, null=True
     )
+    stripe_payment_method_id = models.CharField(max_length=255, null=True)  # noqa: DJ001
     client_secret = models.CharField(max_length=500, null=True)  # noqa: DJ001
     success_url = models.CharField(max_length=2048, null=True)  # noqa: DJ001
     cancel_url = models.CharField(max_length=2048, null=True)  # noqa: DJ001
@@ -124,6 +127,13 @@ class Purchase(models.Model):
     class Meta:
         db_table = '"credits"."purchases"'
         constraints = (
+            models.UniqueConstraint(
+                name="purchase_one_top_up_at_a_time",
+                fields=["user_id"],
+                condition=Q(
+                    stripe_payment_method_id__isnull=False, status__in=["pending", "processing"]
+                ),
+            ),
             models.CheckConstraint(name="purchase_user_id_not_empty", condition=~Q(user_id="")),
             models.CheckConstraint(name="purchase_credits_positive", condition=Q(credits__gt=0)),
             models.CheckConstraint(

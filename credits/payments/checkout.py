@@ -135,7 +135,8 @@ def _unfinished(wanted: Purchase) -> Purchase | None:
     )
 
 
-def _customer_of(user_id: str, email: str | None, now: datetime) -> str:
+def customer_of(user_id: str, email: str | None, now: datetime) -> str:
+    """Return the user's customer id at Stripe; create the customer if there is none."""
     known = StripeCustomer.objects.filter(user_id=user_id).first()
     if known is None:
         fresh = StripeCustomer(user_id=user_id, email=_known_by(email), created_at=now)
@@ -169,7 +170,7 @@ def _make_customer(user_id: str, *, gone: str | None = None) -> str:
 
 
 def _open_for_buyer(purchase: Purchase, email: str | None, now: datetime) -> Purchase:
-    customer_id = _customer_of(purchase.user_id, email, now)
+    customer_id = customer_of(purchase.user_id, email, now)
     try:
         return _open(purchase.pk, customer_id)
     except CustomerGone:

@@ -1,4 +1,4 @@
-"""The client of Stripe's API. No other module calls Stripe.
+"""The client of Stripe's API. `saved_cards` uses it too; no other module calls Stripe.
 
 Calls have idempotency keys derived from our rows' ids, a deadline and a limited number of retries.
 A bulkhead limits the threads of a process that call Stripe, so that buyers do not take the threads
@@ -23,6 +23,7 @@ from credits.bulkheads import Bulkhead
 from credits.models import MoneyBack, Purchase, StripeCustomer
 from credits.models.purchases import SESSION_LIFETIME
 from credits.payments.stripe_errors import (
+    CardDeclined,
     CustomerGone,
     PageRefused,
     PaymentUnavailable,
@@ -67,12 +68,14 @@ def _client(key: str, base: str) -> stripe.StripeClient:
     )
 
 
-def _v1() -> stripe.V1Services:
+def v1() -> stripe.V1Services:
+    """Return the client's services."""
     return _client(settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE).v1
 
 
 @contextmanager
-def _asking() -> Iterator[None]:
+def asking() -> Iterator[None]:
+    """Raise PaymentUnavailable, CustomerGone or CardDeclined for an error of a call."""
     try:
         with calling(), http_deadline.within(CALL_SECONDS):
             yield
@@ -80,6 +83,9 @@ def _asking() -> Iterator[None]:
         if (error.code, error.param) == ("resource_missing", "customer"):
             raise CustomerGone from error
         raise
+    except stripe.CardError as error:
+        failed = getattr(error.error, "payment_intent", None)
+        raise CardDeclined(error.code or "", failed["id"] if failed else None) from error
     except stripe.StripeError as error:
         kind = type(error).__name__
         logger.warning("payment_unavailable", error=kind, status=error.http_status)
@@ -87,9 +93,10 @@ def _asking() -> Iterator[None]:
 
 
 @contextmanager
-def _changing() -> Iterator[None]:
+def changing() -> Iterator[None]:
+    """Raise RefusedByStripe too, if Stripe rejects the call's parameters."""
     try:
-        with _asking():
+        with asking():
             yield
     except stripe.InvalidRequestError as error:
         raise RefusedByStripe(error.user_message) from error
@@ -101,24 +108,24 @@ def create_customer(row: StripeCustomer, *, after: str | None = None) -> str:
     known: stripe.params.CustomerCreateParams = {"metadata": {"userId": row.user_id}}
     if row.email:
         known["email"] = row.email
-    with _asking():
-        return _v1().customers.create(known, {"idempotency_key": key}).id
+    with asking():
+        return v1().customers.create(known, {"idempotency_key": key}).id
 
 
 def create_intent(purchase: Purchase) -> Object:
     """Create the payment intent of a purchase."""
-    with _asking():
-        intent = _v1().payment_intents.create(
+    with asking():
+        intent = v1().payment_intents.create(
             {
                 "amount": purchase.price_euro_cents,
                 "currency": CURRENCY,
                 "customer": purchase.stripe_customer_id or "",
                 "allowed_payment_method_types": METHODS,
-                "metadata": _metadata(purchase),
+                "metadata": metadata_of(purchase),
             },
-            _opening(purchase),
+            opening_key(purchase),
         )
-    return _plain(intent)
+    return as_json(intent)
 
 
 def create_session(purchase: Purchase) -> Object:
@@ -141,27 +148,27 @@ def create_session(purchase: Purchase) -> Object:
         # Otherwise Stripe may charge foreign buyers in their own currency, not our price in euros.
         "adaptive_pricing": {"enabled": False},
         "expires_at": int((purchase.created_at + SESSION_LIFETIME).timestamp()),
-        "metadata": _metadata(purchase),
-        "payment_intent_data": {"metadata": _metadata(purchase)},
+        "metadata": metadata_of(purchase),
+        "payment_intent_data": {"metadata": metadata_of(purchase)},
     }
     if settings.STRIPE_INVOICES:
-        invoice = {"enabled": True, "invoice_data": {"metadata": _metadata(purchase)}}
+        invoice = {"enabled": True, "invoice_data": {"metadata": metadata_of(purchase)}}
         params["invoice_creation"] = invoice
     try:
-        with _asking():
-            session = _v1().checkout.sessions.create(params, _opening(purchase))
+        with asking():
+            session = v1().checkout.sessions.create(params, opening_key(purchase))
     except stripe.InvalidRequestError as error:
         if error.param in PAGES:
             text = error.user_message or PageRefused.message
             raise PageRefused(text, **{PAGES[error.param]: [text]}) from error
         raise
-    return _plain(session)
+    return as_json(session)
 
 
 def create_refund(asked: MoneyBack) -> Object:
     """Create the refund that an operator requested. Raises RefusedByStripe."""
-    with _changing():
-        refund = _v1().refunds.create(
+    with changing():
+        refund = v1().refunds.create(
             {
                 "payment_intent": asked.stripe_payment_intent_id,
                 "amount": asked.amount_cents,
@@ -169,75 +176,76 @@ def create_refund(asked: MoneyBack) -> Object:
             },
             {"idempotency_key": f"return-{asked.pk}"},
         )
-    return _plain(refund)
+    return as_json(refund)
 
 
 def expire_session(session_id: str) -> Object:
     """Expire a Checkout Session. Raises RefusedByStripe if it is not open."""
-    with _changing():
-        return _plain(_v1().checkout.sessions.expire(session_id))
+    with changing():
+        return as_json(v1().checkout.sessions.expire(session_id))
 
 
 def cancel_intent(intent_id: str) -> Object:
     """Cancel a payment intent. Raises RefusedByStripe if it is paid or being paid."""
-    with _changing():
-        return _plain(_v1().payment_intents.cancel(intent_id))
+    with changing():
+        return as_json(v1().payment_intents.cancel(intent_id))
 
 
 def intent(intent_id: str) -> Object | None:
     """Fetch a payment intent with its latest charge; None if Stripe does not have it."""
-    return _found(_v1().payment_intents.retrieve, intent_id, {"expand": ["latest_charge"]})
+    return found_at(v1().payment_intents.retrieve, intent_id, {"expand": ["latest_charge"]})
 
 
 def session(session_id: str) -> Object | None:
     """Fetch a Checkout Session; None if Stripe does not have it."""
-    return _found(_v1().checkout.sessions.retrieve, session_id)
+    return found_at(v1().checkout.sessions.retrieve, session_id)
 
 
 def refund(refund_id: str) -> Object | None:
     """Fetch a refund; None if Stripe does not have it."""
-    return _found(_v1().refunds.retrieve, refund_id)
+    return found_at(v1().refunds.retrieve, refund_id)
 
 
 def dispute(dispute_id: str) -> Object | None:
     """Fetch a dispute; None if Stripe does not have it."""
-    return _found(_v1().disputes.retrieve, dispute_id)
+    return found_at(v1().disputes.retrieve, dispute_id)
 
 
 def charge(charge_id: str) -> Object | None:
     """Fetch a charge; None if Stripe does not have it."""
-    return _found(_v1().charges.retrieve, charge_id)
+    return found_at(v1().charges.retrieve, charge_id)
 
 
 def invoice(invoice_id: str) -> Object | None:
     """Fetch an invoice; None if Stripe does not have it."""
-    return _found(_v1().invoices.retrieve, invoice_id)
+    return found_at(v1().invoices.retrieve, invoice_id)
 
 
 def intents(since: datetime) -> Iterator[Object]:
     """Yield the payment intents created since then, with their latest charge, newest first."""
     expanded = {"expand": ["data.latest_charge"]}
-    return _listed(_v1().payment_intents.list, {**_since(since), **expanded})
+    return _listed(v1().payment_intents.list, {**_since(since), **expanded})
 
 
 def refunds(since: datetime) -> Iterator[Object]:
     """Yield the refunds created since then, newest first."""
-    return _listed(_v1().refunds.list, _since(since))
+    return _listed(v1().refunds.list, _since(since))
 
 
 def refunds_of(intent_id: str) -> Iterator[Object]:
     """Yield the refunds of a payment, newest first."""
-    return _listed(_v1().refunds.list, {"payment_intent": intent_id})
+    return _listed(v1().refunds.list, {"payment_intent": intent_id})
 
 
 def disputes(since: datetime) -> Iterator[Object]:
     """Yield the disputes created since then, newest first."""
-    return _listed(_v1().disputes.list, _since(since))
+    return _listed(v1().disputes.list, _since(since))
 
 
-def _found(retrieve: Any, identifier: str, *options: Any) -> Object | None:
+def found_at(retrieve: Any, identifier: str, *options: Any) -> Object | None:
+    """Return the object that `retrieve` returns, or None if Stripe does not have it."""
     try:
-        return _plain(_patiently(retrieve, identifier, *options))
+        return as_json(_patiently(retrieve, identifier, *options))
     except stripe.InvalidRequestError as error:
         if error.http_status == 404:
             return None
@@ -252,7 +260,7 @@ def _listed(fetch: Any, wanted: dict[str, Any]) -> Iterator[Object]:
     params = {"limit": PAGE, **wanted}
     while True:
         page = _patiently(fetch, params)
-        yield from map(_plain, page.data)
+        yield from map(as_json, page.data)
         if not page.has_more:
             return
         params = {**params, "starting_after": page.data[-1].id}
@@ -262,17 +270,17 @@ def _patiently(call: Any, *arguments: Any) -> Any:
     # Only reads wait for the rate limit: a reconciliation makes many, and buyers make none.
     for wait in WAITS_FOR_RATE_LIMIT:
         try:
-            with _asking():
+            with asking():
                 return call(*arguments)
         except PaymentUnavailable as error:
             if not isinstance(error.__cause__, stripe.RateLimitError):
                 raise
             time.sleep(wait)
-    with _asking():
+    with asking():
         return call(*arguments)
 
 
-def _opening(purchase: Purchase) -> Any:
+def opening_key(purchase: Purchase) -> Any:
     """Return the options of a call that opens a purchase.
 
     The idempotency key includes the customer, because Stripe rejects a reused key with other
@@ -281,7 +289,8 @@ def _opening(purchase: Purchase) -> Any:
     return {"idempotency_key": f"purchase-{purchase.pk}-{purchase.stripe_customer_id}"}
 
 
-def _metadata(purchase: Purchase) -> dict[str, str]:
+def metadata_of(purchase: Purchase) -> dict[str, str]:
+    """Return the metadata by which events name the purchase."""
     return {
         "userId": purchase.user_id,
         "packageId": str(purchase.package_id),
@@ -294,5 +303,6 @@ def _naming(purchase: Purchase, url: str | None) -> str:
     return (url or "").replace(PURCHASE_ID, str(purchase.pk))
 
 
-def _plain(found: stripe.StripeObject) -> Object:
+def as_json(found: stripe.StripeObject) -> Object:
+    """Return Stripe's object as plain JSON."""
     return found.to_dict()

@@ -24,6 +24,15 @@ class RefusedByStripe(DomainError):
     message = "Stripe rejected the request"
 
 
+class CardDeclined(PaymentUnavailable):
+    """A card was declined. `decline` is Stripe's code, `intent_id` the failed payment, if any."""
+
+    def __init__(self, decline: str, intent_id: str | None) -> None:
+        super().__init__()
+        self.decline = decline
+        self.intent_id = intent_id
+
+
 class PageRefused(DomainError):
     """Stripe rejected a return URL. Details: Stripe's message by field."""
 

@@ -17,6 +17,7 @@ from credits.models import (
     AccountSettings,
     ActRequest,
     AdjustmentRequest,
+    AutoTopUp,
     Balance,
     CheckedBalance,
     Contact,
@@ -212,9 +213,10 @@ def _strip_what_is_told(person: Person) -> Counter[str]:
 def _strip_settings(person: Person) -> Counter[str]:
     own = {"user_id": person.id}
     settings = AccountSettings.objects.filter(**own).delete()[0]
+    top_ups = AutoTopUp.objects.filter(**own).delete()[0]
     limits = SpendingLimit.objects.filter(**own).delete()[0]
     changes = SettingsChange.objects.filter(**own).delete()[0]
-    return Counter({"settings": settings + limits, "changes of settings": changes})
+    return Counter({"settings": settings + limits + top_ups, "changes of settings": changes})
 
 
 def _strip_purchases(person: Person) -> Counter[str]:
@@ -232,6 +234,7 @@ def _strip_purchases(person: Person) -> Counter[str]:
             "purchases": purchases.update(
                 user_id=person.pseudonym,
                 stripe_customer_id=None,
+                stripe_payment_method_id=None,
                 metadata=None,
                 client_secret=None,
                 success_url=None,

@@ -11,9 +11,10 @@ from credits import jobs
 from credits.controls import account_settings
 from credits.controls.account_settings import Wanted
 from credits.ledger.posting import Origin
-from credits.models import Balance, OutboxMessage, Reservation
+from credits.models import Balance, OutboxMessage, Package, Purchase, Reservation
 from tests.api import Caller, at_once, statuses, use
 from tests.factories import give
+from tests.stripe import Stripe, deliver
 
 pytestmark = pytest.mark.usefixtures("committed")
 
@@ -60,3 +61,27 @@ def test_spends_holds_and_batches_share_the_limit_of_an_app(service: Caller) -> 
     spent = Balance.objects.get(pk="alice").total_spent
     held = sum(Reservation.objects.values_list("amount", flat=True))
     assert spent + held == 30
+
+
+def test_a_hundred_spends_across_the_threshold_buy_once(
+    service: Caller, alice: Caller, starter: Package, stripe: Stripe
+) -> None:
+    give("alice", 60)
+    setup = alice.post("auto-top-up/setup").json()["setupIntentId"]
+    stripe.post(f"setups/{setup}")
+    body = {"packageId": str(starter.pk), "threshold": 30, "monthlyMaximum": 5}
+    assert alice.put("auto-top-up", {**body, "setupIntentId": setup}).status_code == 200
+
+    def act(index: int) -> Any:
+        if index % 10 == 0:
+            return list(jobs.top_up(datetime.now(UTC)))
+        return patiently(service, "use", use(0.5, userId="alice"))
+
+    at_once(100, act)
+    at_once(8, lambda _: list(jobs.top_up(datetime.now(UTC))))
+    for event in stripe.events():
+        deliver(event)
+
+    assert Purchase.objects.get().status == "completed"
+    assert len(stripe.get("payment_intents")["data"]) == 1
+    assert Balance.objects.get(pk="alice").posted == 60 - 45 + 500

@@ -189,6 +189,16 @@ def gifts(record: Recorder, alice: Caller, service: Caller) -> None:
     )
 
 
+def auto_top_up(record: Recorder, alice: Caller, stripe: Stripe) -> None:
+    offer = package()
+    setup = record("set_up_auto_top_up", alice, "credits/auto-top-up/setup")["setupIntentId"]
+    stripe.post(f"setups/{setup}")
+    wanted = {"packageId": str(offer.pk), "threshold": 10, "monthlyMaximum": 2}
+    record("save_auto_top_up", alice, "credits/auto-top-up", wanted | {"setupIntentId": setup})
+    record("auto_top_up", alice, "credits/auto-top-up")
+    record("switch_off_auto_top_up", alice, "credits/auto-top-up")
+
+
 def cloud_sync(record: Recorder, alice: Caller, service: Caller) -> None:
     admin = user("admin", role="admin")
     record("sync_activate", alice, "sync/activate", {"interval": "monthly"})
@@ -210,6 +220,7 @@ def examples(stripe: Stripe) -> dict[str, Any]:
     credits_of_a_user(record, alice, service)
     reservations(record, service)
     purchases(record, alice, stripe)
+    auto_top_up(record, alice, stripe)
     gifts(record, alice, service)
     cloud_sync(record, alice, service)
     for probe in ("health", "ready"):

@@ -101,6 +101,10 @@ def buy_and_be_refunded(stripe: Stripe, starter: Package) -> None:
     """Buy at Checkout and get a refund, with all of Stripe's events."""
     dora = Caller.with_token(PROVIDER.token(DORA, email=EMAIL))
     pages = {"successUrl": f"http://localhost:5173/{DORA}", "cancelUrl": "http://localhost:5173/no"}
+    card = {"setupIntentId": dora.post("auto-top-up/setup").json()["setupIntentId"]}
+    stripe.post(f"setups/{card['setupIntentId']}")
+    wanted = {"packageId": str(starter.pk), "threshold": 0, "monthlyMaximum": 1}
+    assert dora.put("auto-top-up", wanted | card).status_code == 200
     bought = dora.post("purchase", {"packageId": str(starter.pk), **pages}).json()
     stripe.pay(bought["purchaseId"])
     for event in stripe.get("events", limit=1000)["data"]:
@@ -231,6 +235,7 @@ WHERE = {
     "credits.account_settings",
     "credits.act_requests",
     "credits.adjustment_requests",
+    "credits.auto_top_ups",
     "credits.balances",
     "credits.checked_balances",
     "credits.contacts",
@@ -401,6 +406,7 @@ def test_an_export_has_all_of_it(dora: str, tmp_path: Path) -> None:
         "subscriptions",
         "settings",
         "spending_limits",
+        "automatic_top_ups",
         "changes_of_settings",
         "usage_statistics",
         "idempotency_keys",

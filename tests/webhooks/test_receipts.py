@@ -153,7 +153,7 @@ def test_invoices_are_asked_for_where_they_are_configured(
     alice: Caller, starter: Package, stripe: Stripe, settings: Any
 ) -> None:
     asked: list[Any] = []
-    real = stripe_api._v1().checkout.sessions.create
+    real = stripe_api.v1().checkout.sessions.create
 
     def create(params: Any, options: Any) -> Any:
         asked.append(params)

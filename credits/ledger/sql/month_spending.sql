@@ -25,6 +25,7 @@ BEGIN
         SELECT coalesce(sum(b.amount), 0) FROM credits.transactions b
         JOIN credits.transactions u ON u.user_id = b.user_id AND u.id = b.related_id
         WHERE b.user_id = p_user_id AND b.type IN ('refund', 'reversal')
+          AND NOT (b.type = 'usage')  -- the condition of transaction_by_type_idx
           AND b.created_at >= begins AND b.created_at < ends
           AND u.type = 'usage' AND u.created_at >= begins AND u.created_at < ends
           AND u.app_id = coalesce(nullif(l.app_id, ''), u.app_id)

@@ -1,13 +1,19 @@
--- Note that a movement took the posted balance to the user's threshold or below it. p_balance is the
+-- Note that a movement took the posted balance to a threshold of the user or below it. p_balance is the
 -- balance after the movement, p_change the change of its posted credits, below zero.
 --
 -- Held credits do not count: a hold may be released. The caller holds the lock on the balance.
 CREATE OR REPLACE FUNCTION credits.note_crossing(
-    p_balance credits.balances, p_change numeric, p_at timestamptz
+    p_balance credits.balances, p_change numeric, p_type text, p_at timestamptz
 ) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE credits.account_settings s SET crossed_at = p_at
         WHERE s.user_id = p_balance.user_id AND s.crossed_at IS NULL
           AND p_balance.posted <= s.low_balance AND p_balance.posted - p_change > s.low_balance;
+    -- Only a spend buys: a stolen account must not turn gifts into purchases.
+    IF p_type = 'usage' THEN
+        UPDATE credits.auto_top_ups t SET due_at = p_at
+            WHERE t.user_id = p_balance.user_id AND t.due_at IS NULL AND t.paused_at IS NULL
+              AND p_balance.posted <= t.threshold AND p_balance.posted - p_change > t.threshold;
+    END IF;
 END $$;

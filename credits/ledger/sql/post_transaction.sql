@@ -208,7 +208,7 @@ BEGIN
         updated_at = now
         WHERE b.user_id = p_user_id RETURNING b.* INTO balance;
     IF balance.has_settings AND change < 0 THEN
-        PERFORM credits.note_crossing(balance, change, now);
+        PERFORM credits.note_crossing(balance, change, p_type, now);
     END IF;
 
     IF change <> 0 THEN

@@ -186,7 +186,7 @@ BEGIN
                 AS i (outcome, user_id, amount, number, digest)
             WHERE i.outcome = 'posted' GROUP BY i.user_id
         ) i WHERE b.user_id = i.user_id;
-    PERFORM credits.note_crossing(b, -i.taken, now)
+    PERFORM credits.note_crossing(b, -i.taken, 'usage', now)
         FROM credits.balances b JOIN (
             SELECT i.user_id, sum(i.amount) AS taken
             FROM unnest(outcomes, users, amounts) AS i (outcome, user_id, amount)

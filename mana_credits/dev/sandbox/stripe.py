@@ -4,6 +4,7 @@
 
 - `GET /pay/ID` shows a payment page. `POST /pay/ID` with `method=card` (or declined-card, sepa,
   declined-sepa) pays. ID is that of a payment intent, a Checkout Session or a purchase.
+- `POST /setups/ID` with `card=card` (or declined-card, owner-card) completes a setup intent.
 - `POST /disputes/ID` disputes a payment and withdraws the money. `inquiry=1` opens an inquiry
   instead, `amount` disputes a part. `POST /disputes/ID/won` (or lost, warning_closed) closes the
   dispute and reinstates `reinstated` cents (default: all if won, else none). `lost` after `won`
@@ -22,7 +23,7 @@ from typing import Any
 from aiohttp import web
 from localstripe import resources, webhooks
 from localstripe.errors import UserError
-from localstripe.resources import Charge, PaymentIntent, Refund
+from localstripe.resources import Charge, PaymentIntent, Refund, SetupIntent
 
 from mana_credits.dev.sandbox import stripe_objects
 from mana_credits.dev.sandbox.stripe_objects import PAYMENT_METHODS, Dispute, Session
@@ -110,6 +111,7 @@ def _application() -> web.Application:
     app.router.add_get("/pay/{id}", _page)
     app.router.add_post("/pay/{id}", _pay)
     app.router.add_get("/receipts/{id}", _receipt)
+    app.router.add_post("/setups/{id}", _save_card)
     app.router.add_post("/disputes/{id}", _dispute)
     app.router.add_post("/disputes/{id}/{status}", _close)
     app.router.add_post("/refunds/{id}/failed", _fail_refund)
@@ -190,6 +192,12 @@ async def _receipt(request: web.Request) -> web.Response:
     charge = Charge._api_retrieve(request.match_info["id"])
     amount = escape(f"{charge.amount / 100:.2f} EUR")
     return web.Response(text=RECEIPT.format(amount=amount), content_type="text/html")
+
+
+async def _save_card(request: web.Request) -> web.StreamResponse:
+    setup = SetupIntent._api_retrieve(request.match_info["id"])
+    stripe_objects.save_card(setup, str((await request.post()).get("card", "card")))
+    return server.json_response(setup._export())  # type: ignore[no-any-return]
 
 
 async def _dispute(request: web.Request) -> web.StreamResponse:

@@ -1,0 +1,75 @@
+"""Views of the automatic top-up (`/api/v1/credits/auto-top-up`, user token)."""
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from credits.api.account_views import ChangesAccount
+from credits.api.openapi import operation
+from credits.api.top_up_serializers import (
+    SAVE_TOP_UP,
+    SET_UP,
+    TOP_UP,
+    SaveTopUpSerializer,
+    SetUpTopUpResponseSerializer,
+    TopUp,
+    TopUpSerializer,
+)
+from credits.api.wire_serializers import language, origin, user
+from credits.payments import auto_top_up
+from credits.payments.auto_top_up import LISTED, CardNotSaved
+from credits.payments.packages import PackageUnknown
+from credits.payments.stripe_errors import PaymentUnavailable
+
+
+class TopUpViewSet(ChangesAccount, GenericViewSet[Any]):
+    """The user's automatic top-up: off until the user saves a card and agrees."""
+
+    account_place = "purchase:"  # it waits for Stripe and must not block spends
+
+    @operation("auto_top_up", response=TopUpSerializer)
+    def read(self, request: Request) -> Response:
+        """Return what the user agreed to, and the purchases that it made."""
+        return self._answer(user(request).id)
+
+    @operation(
+        "set_up_auto_top_up",
+        response=SetUpTopUpResponseSerializer,
+        refuses=(PaymentUnavailable,),
+    )
+    def set_up(self, request: Request) -> Response:
+        """Start saving a card. Nothing is bought before the user agrees."""
+        owner = user(request)
+        setup = auto_top_up.set_up(owner.id, email=owner.email, now=datetime.now(UTC))
+        return Response(SET_UP.represent(SimpleNamespace(**setup)))
+
+    @operation(
+        "save_auto_top_up",
+        request=SaveTopUpSerializer,
+        response=TopUpSerializer,
+        refuses=(CardNotSaved, PackageUnknown, PaymentUnavailable),
+    )
+    def save(self, request: Request) -> Response:
+        """Switch the top-up on, change it or resume it. The agreement is recorded."""
+        auto_top_up.agree(
+            user(request).id,
+            SAVE_TOP_UP.parse(request.data)["wanted"],
+            origin=origin(request),
+            now=datetime.now(UTC),
+            language=language(request),
+        )
+        return self._answer(user(request).id)
+
+    @operation("switch_off_auto_top_up", response=TopUpSerializer)
+    def switch_off(self, request: Request) -> Response:
+        """Switch the top-up off at once."""
+        auto_top_up.switch_off(user(request).id, origin=origin(request), now=datetime.now(UTC))
+        return self._answer(user(request).id)
+
+    def _answer(self, user_id: str) -> Response:
+        made = list(auto_top_up.purchases_of(user_id)[:LISTED])
+        return Response(TOP_UP.represent(TopUp(auto_top_up.of_user(user_id), made)))

@@ -1,0 +1,23 @@
+"""`manage.py top_up`: buy the automatic top-ups that are due."""
+
+from typing import Any
+
+from credits.management.job_command import LimitedJobCommand
+from credits.payments import top_up_charges
+from credits.worker import Job
+
+
+class Command(LimitedJobCommand):
+    """Buys the top-ups that are due; several processes may run at the same time."""
+
+    help = (
+        "Starts and charges the automatic top-ups that are due. Safe to stop, to run again, and to "
+        "run several times at once. Exits with 1 if one failed, with 75 if one was skipped because "
+        "another process has locked it."
+    )
+    job = top_up_charges.TOP_UP_JOB
+
+    def handle(self, **options: Any) -> None:
+        """Buy and print the number of steps."""
+        limit: int = options["limit"]
+        self.run_job(Job(self.job, lambda now: top_up_charges.top_up_due(now=now, limit=limit)))

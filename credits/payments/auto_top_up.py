@@ -1,0 +1,154 @@
+"""Automatic top-ups: what a user agrees to, and its state.
+
+A user saves a card at Stripe with a setup intent and then agrees to a package, a threshold and a
+monthly maximum. `credits.payments.top_up_charges` buys. The settings are locked after the balance.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from credits.amounts import plain
+from credits.errors import DomainError
+from credits.ledger import agreements, ledger
+from credits.ledger.posting import Origin
+from credits.models import AutoTopUp, Package, Purchase, SettingsChange, StripeCustomer
+from credits.payments import checkout, packages, saved_cards, stripe_api, stripe_facts
+from credits.payments.packages import PackageUnknown
+
+LARGEST_MAXIMUM = 31
+LISTED = 20
+LANGUAGES = frozenset({"de", "en"})
+
+
+class CardNotSaved(DomainError):
+    """No card was saved: the setup intent is unknown, unfinished or of another customer."""
+
+    code = "card_not_saved"
+    status = 409
+    message = "No card was saved; save one first"
+
+
+class Wanted(NamedTuple):
+    """The agreement: buy `package_id` when the posted credits fall to `threshold`.
+
+    `setup_id` is the setup intent of a newly saved card; None keeps the card.
+    """
+
+    package_id: UUID
+    threshold: Decimal
+    monthly_maximum: int
+    setup_id: str | None = None
+
+
+class Card(NamedTuple):
+    """A saved card: Stripe's ids of the customer and the payment method."""
+
+    customer_id: str
+    method_id: str
+
+
+def set_up(user_id: str, *, email: str | None, now: datetime) -> dict[str, Any]:
+    """Start saving a card and return Stripe's setup intent. Raises PaymentUnavailable."""
+    with stripe_api.calling():
+        return saved_cards.create_setup(checkout.customer_of(user_id, email, now))
+
+
+def of_user(user_id: str) -> AutoTopUp | None:
+    """Return the user's automatic top-up, or None if it is off."""
+    return AutoTopUp.objects.filter(pk=user_id).select_related("package").first()
+
+
+def purchases_of(user_id: str) -> QuerySet[Purchase]:
+    """Return the user's automatic purchases, newest first."""
+    automatic = Purchase.objects.filter(user_id=user_id, stripe_payment_method_id__isnull=False)
+    return automatic.order_by("-number")
+
+
+def agree(
+    user_id: str, wanted: Wanted, *, origin: Origin, now: datetime, language: str = ""
+) -> AutoTopUp:
+    """Switch the top-up on, change it, or resume it; the agreement is recorded.
+
+    If the balance is at the threshold or below it, a purchase is due at once. Raises CardNotSaved,
+    PackageUnknown, PaymentUnavailable.
+    """
+    card = _saved_card(user_id, wanted.setup_id) if wanted.setup_id else None
+    with transaction.atomic():
+        posted = ledger.ensure_balance(user_id, origin=origin).posted
+        known = AutoTopUp.objects.select_for_update().filter(pk=user_id).first()
+        row = known or AutoTopUp(user_id=user_id)
+        before = _written(known)
+        _set(row, wanted, card)
+        row.language = language if language in LANGUAGES else ""
+        row.agreed_at = now
+        row.due_at = now if posted <= row.threshold else None
+        row.failures, row.paused_at, row.pause_reason = 0, None, None
+        row.save()
+        _record(user_id, before, _written(row), origin, now)
+    return row
+
+
+@transaction.atomic
+def switch_off(user_id: str, *, origin: Origin, now: datetime) -> None:
+    """Switch the top-up off and record it. A purchase that was charged already is completed."""
+    ledger.ensure_balance(user_id, origin=origin)
+    known = AutoTopUp.objects.select_for_update().filter(pk=user_id).first()
+    if known:
+        before = _written(known)
+        known.delete()
+        _record(user_id, before, _written(None), origin, now)
+
+
+def _saved_card(user_id: str, setup_id: str) -> Card:
+    setup = saved_cards.setup(setup_id)
+    customer = StripeCustomer.objects.filter(user_id=user_id).first()
+    if setup is None or customer is None or setup.get("status") != "succeeded":
+        raise CardNotSaved
+    owner = stripe_facts.id_in(setup, "customer")
+    method = stripe_facts.id_in(setup, "payment_method")
+    if owner is None or owner != customer.stripe_customer_id or method is None:
+        raise CardNotSaved
+    return Card(owner, method)
+
+
+def _set(row: AutoTopUp, wanted: Wanted, card: Card | None) -> None:
+    package: Package | None = packages.offered().filter(pk=wanted.package_id).first()
+    if package is None:
+        raise PackageUnknown
+    if card:
+        row.stripe_customer_id, row.stripe_payment_method_id = card
+    elif not row.stripe_payment_method_id:
+        raise CardNotSaved
+    row.package = package
+    row.credits = package.credits
+    row.price_euro_cents = package.price_euro_cents
+    row.threshold = wanted.threshold
+    row.monthly_maximum = wanted.monthly_maximum
+
+
+def _record(
+    user_id: str, before: dict[str, Any], after: dict[str, Any], origin: Origin, now: datetime
+) -> None:
+    ledger.mark_settings(user_id)
+    subject = SettingsChange.Subject.AUTO_TOP_UP
+    agreements.record(user_id, subject, (before, after), origin=origin, now=now)
+
+
+def _written(row: AutoTopUp | None) -> dict[str, Any]:
+    """Return the agreement as JSON, with the price at which the user agreed."""
+    if row is None:
+        return {"on": False}
+    return {
+        "on": True,
+        "packageId": str(row.package_id),
+        "credits": plain(row.credits),
+        "priceEuroCents": row.price_euro_cents,
+        "threshold": plain(row.threshold),
+        "monthlyMaximum": row.monthly_maximum,
+        "paymentMethod": row.stripe_payment_method_id,
+    }

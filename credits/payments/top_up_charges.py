@@ -1,0 +1,168 @@
+"""Charges of automatic top-ups: first our row, then an off-session payment at Stripe.
+
+Starting makes the purchase and commits it. Charging sends it to Stripe with the keys of any
+purchase, so a retry after an unknown outcome charges once. A declined charge is never repeated: the
+next one is another purchase, after a pause. The credits are posted by Stripe's event or a
+reconciliation, as for every purchase.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import chain
+
+from django.db.models import Min, QuerySet
+
+from credits import due_rows
+from credits.due_rows import DueWork
+from credits.ledger import ledger
+from credits.models import AutoTopUp, MoneyBack, Package, Purchase
+from credits.outbox import outbox
+from credits.payments import notification_texts, saved_cards
+from credits.payments.checkout import OPENED_WITHIN
+from credits.payments.stripe_errors import CardDeclined, CustomerGone, RefusedByStripe
+
+TOP_UP_JOB = "top_up"
+CHARGE_JOB = "charge_top_ups"
+NEEDS_OWNER = frozenset({"authentication_required"})
+# After the first and the second declined charge in a row. The third one pauses.
+BACK_OFF = (timedelta(days=1), timedelta(days=3))
+
+Status = Purchase.Status
+Pause = AutoTopUp.Pause
+UNDER_WAY = (Status.PENDING, Status.PROCESSING)
+
+# Another app's reasons to buy nothing for a user, such as a block.
+blocked_by: list[Callable[[str], bool]] = []
+
+
+def top_up_due(*, now: datetime, limit: int) -> Iterator[str]:
+    """Start and charge up to `limit` due top-ups each; yield a word for the outcome of each step.
+
+    Any number of processes may run this at the same time.
+    """
+    start = DueWork(TOP_UP_JOB, _due(now), "due_at", partial(_start, now=now))
+    charge = DueWork(CHARGE_JOB, _uncharged(), "created_at", partial(_charge, now=now))
+    steps = chain(
+        due_rows.settle_each(start, now=now, limit=limit),
+        due_rows.settle_each(charge, now=now, limit=limit),
+    )
+    return (settled.outcome for settled in steps)
+
+
+def next_due(now: datetime) -> datetime | None:
+    """Return when the first top-up is or was due, or None."""
+    waiting = AutoTopUp.objects.exclude(pk__in=due_rows.postponed_keys(TOP_UP_JOB, now=now))
+    due: datetime | None = waiting.aggregate(due=Min("due_at"))["due"]
+    return due
+
+
+def _due(now: datetime) -> QuerySet[AutoTopUp]:
+    return AutoTopUp.objects.filter(due_at__lte=now)
+
+
+def _uncharged() -> QuerySet[Purchase]:
+    return Purchase.objects.filter(
+        stripe_payment_method_id__isnull=False,
+        stripe_payment_intent_id=None,
+        status=Status.PENDING,
+    )
+
+
+def _start(row: AutoTopUp, *, now: datetime) -> str:
+    row.due_at = None
+    outcome = _decide(row, now)
+    row.save()
+    return outcome
+
+
+def _decide(row: AutoTopUp, now: datetime) -> str:
+    if reason := _reason_to_pause(row):
+        _pause(row, reason, now)
+        return "paused"
+    own = Purchase.objects.filter(user_id=row.user_id, stripe_payment_method_id__isnull=False)
+    if own.filter(status__in=UNDER_WAY).exists():
+        return "under_way"
+    if ledger.balance_of(row.user_id).posted > row.threshold:
+        return "not_needed"
+    month = datetime(now.year, now.month, 1, tzinfo=UTC)
+    failed = (Status.FAILED, Status.CANCELLED)
+    if own.filter(created_at__gte=month).exclude(status__in=failed).count() >= row.monthly_maximum:
+        row.due_at = (month + timedelta(days=32)).replace(day=1)
+        return "capped"
+    Purchase.objects.create(
+        user_id=row.user_id,
+        package_id=row.package_id,
+        credits=row.credits,
+        price_euro_cents=row.price_euro_cents,
+        stripe_customer_id=row.stripe_customer_id,
+        stripe_payment_method_id=row.stripe_payment_method_id,
+        created_at=now,
+    )
+    return "started"
+
+
+def _reason_to_pause(row: AutoTopUp) -> str | None:
+    payments = Purchase.objects.filter(user_id=row.user_id).values("stripe_payment_intent_id")
+    back = MoneyBack.objects.filter(
+        stripe_payment_intent_id__in=payments, created_at__gte=row.agreed_at
+    )
+    if back.exists():
+        return Pause.MONEY_BACK
+    if any(blocks(row.user_id) for blocks in blocked_by):
+        return Pause.BLOCKED
+    offer = {"credits": row.credits, "price_euro_cents": row.price_euro_cents, "active": True}
+    if not Package.objects.filter(pk=row.package_id, **offer).exists():
+        return Pause.OFFER_CHANGED
+    return None
+
+
+def _charge(purchase: Purchase, *, now: datetime) -> str:
+    # The agreement is not locked during the call, because spends write it.
+    row = AutoTopUp.objects.filter(pk=purchase.user_id, paused_at=None).first()
+    if row is None or now - purchase.created_at > OPENED_WITHIN:
+        return _ended(purchase, Status.CANCELLED)
+    try:
+        intent = saved_cards.charge(purchase)
+    except CardDeclined as error:
+        purchase.stripe_payment_intent_id = error.intent_id
+        _failed(purchase, error.decline, now)
+        return _ended(purchase, Status.FAILED)
+    except (RefusedByStripe, CustomerGone):  # the card or the customer was deleted at Stripe
+        _failed(purchase, None, now)
+        return _ended(purchase, Status.FAILED)
+    purchase.stripe_payment_intent_id = intent["id"]
+    purchase.save(update_fields=["stripe_payment_intent_id"])
+    AutoTopUp.objects.filter(pk=purchase.user_id, failures__gt=0).update(failures=0)
+    return "charged"
+
+
+def _ended(purchase: Purchase, status: str) -> str:
+    purchase.status = status
+    purchase.save(update_fields=["status", "stripe_payment_intent_id"])
+    return str(status)
+
+
+def _failed(purchase: Purchase, decline: str | None, now: datetime) -> None:
+    """Pause the agreement, or let it wait. Without `decline` the card cannot be charged at all."""
+    row = AutoTopUp.objects.select_for_update().filter(pk=purchase.user_id, paused_at=None).first()
+    if row is None:
+        return
+    row.failures += 1
+    if decline in NEEDS_OWNER:
+        _pause(row, Pause.NEEDS_OWNER, now)
+    elif decline is None or row.failures > len(BACK_OFF):
+        _pause(row, Pause.DECLINED, now)
+    else:
+        row.due_at = now + BACK_OFF[row.failures - 1]
+    row.save()
+
+
+def _pause(row: AutoTopUp, reason: str, now: datetime) -> None:
+    row.due_at, row.paused_at, row.pause_reason = None, now, reason
+    outbox.tell(
+        row.user_id,
+        notification_texts.top_up_paused(row),
+        key=f"top_up_paused:{row.user_id}:{now.isoformat()}",
+        now=now,
+    )
