@@ -12,6 +12,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from bench.environment import ENVIRONMENT
+from mana_credits.dev import roles
 from mana_credits.dev.embedded_postgres import temporary_server
 
 SQL = Path("bench", "sql")
@@ -84,7 +85,7 @@ def manage(url: str, *command: str, check: bool = True, tree: Path = HERE) -> in
     """Run `manage.py` on the database at `url` and return its exit code."""
     return subprocess.run(
         [sys.executable, "-W", "ignore", "manage.py", *command],
-        env={**ENVIRONMENT, "DATABASE_URL": url},
+        env={**ENVIRONMENT, **roles.environment(url)},
         cwd=tree,
         check=check,
     ).returncode

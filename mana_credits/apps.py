@@ -10,7 +10,7 @@ class CompositionRoot(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks and the tables that an erasure covers in each app."""
-        from mana_credits import checks  # noqa: F401, PLC0415  # needs loaded models
+        from mana_credits import checks, database_role  # noqa: F401, PLC0415  # need loaded models
         from mana_credits.privacy import (  # noqa: PLC0415
             announcement_erasure,
             erasure,

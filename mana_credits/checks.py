@@ -38,7 +38,11 @@ class UnsafeSettings(Exception):
 
 def refuse_unsafe() -> None:
     """Raise UnsafeSettings if a check below finds an error. Does nothing with DEBUG on."""
-    messages = run_checks(tags=[Tags.security], include_deployment_checks=not settings.DEBUG)
+    messages = run_checks(
+        tags=[Tags.security, Tags.database],
+        databases=["default"],
+        include_deployment_checks=not settings.DEBUG,
+    )
     errors = [f"{one.id}: {one.msg}" for one in messages if one.is_serious()]
     if errors:
         raise UnsafeSettings("\n".join(errors))

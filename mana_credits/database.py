@@ -1,9 +1,10 @@
 """Django's database settings: one connection pool per process, directly or through PgBouncer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from credits.bounded_connection import bounded
+from credits.service_role import Role
 
 # Detects a host that drops packets within seconds. Parameters in DATABASE_URL take precedence.
 NETWORK = {
@@ -18,7 +19,35 @@ NETWORK = {
 RECONNECT_SECONDS = 2
 REQUEST_WAIT_SECONDS = 1.5  # for a connection
 COMMAND_WAIT_SECONDS = 10
+# Commands that change the schema, or the ledger past its functions.
+OWNER_COMMANDS = frozenset(
+    {
+        "migrate",
+        "import_legacy",
+        "backfill_balances",
+        "backfill_operations",
+        "backfill_usage_stats",
+        "distribute",
+    }
+)
 KEYS = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
+
+
+def parts_for(
+    argv: Sequence[str], *, service: Mapping[str, Any], owner: Mapping[str, Any] | None
+) -> Mapping[str, Any]:
+    """Return the URL's parts that a command line connects with: the owner's, or the service's."""
+    return owner if owner and set(argv[1:2]) & OWNER_COMMANDS else service
+
+
+def service_role(
+    service: Mapping[str, Any], owner: Mapping[str, Any] | None, *, password: str
+) -> Role | None:
+    """Return the role of the service, if another one owns the tables.
+
+    `password` is that of a URL without one.
+    """
+    return Role(service["user"], service.get("password", password)) if owner else None
 
 
 def settings_of(

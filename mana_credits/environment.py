@@ -18,7 +18,7 @@ WITH_PASSWORD = re.compile(r"(postgres(?:ql)?://[^:/?#@]*:)(.*)(@[^@]*)", re.DOT
 LIVE_STRIPE_KEYS = ("sk_live_", "rk_live_")
 PRIVATE_NAMES = (".localhost", ".local", ".test", ".internal", ".lan", ".home.arpa")
 NO_URL = (
-    "DATABASE_URL is not a PostgreSQL URL: postgresql://USER:PASSWORD@HOST:PORT/DATABASE. "
+    "{} is not a PostgreSQL URL: postgresql://USER:PASSWORD@HOST:PORT/DATABASE. "
     "Percent-encode special characters in the password: %25 for %, %40 for @, %2F for /."
 )
 LARGEST_NUMBER = 2**31 - 1
@@ -157,7 +157,7 @@ def database_url(name: str) -> dict[str, Any]:
     try:
         return dict(conninfo_to_dict(url))
     except (ProgrammingError, UnicodeError):
-        raise EnvironmentInvalid(NO_URL) from None
+        raise EnvironmentInvalid(NO_URL.format(name)) from None
 
 
 def reject_debug_in_production(stripe_key: str, hosts: Iterable[str]) -> None:

@@ -20,6 +20,7 @@ def new_secrets() -> dict[str, str]:
         "MANA_SERVICE_KEY": secrets.token_urlsafe(32),
         "STATEMENT_KEYS": secrets.token_urlsafe(32),  # the secret of an Ed25519 key
         "POSTGRES_PASSWORD": secrets.token_urlsafe(32),
+        "SERVICE_PASSWORD": secrets.token_urlsafe(32),
     }
 
 

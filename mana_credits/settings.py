@@ -4,6 +4,7 @@ Secrets have no default. If one is missing, the service does not start and names
 """
 
 import re
+import sys
 from datetime import timedelta
 from decimal import Decimal
 from importlib.util import find_spec
@@ -55,9 +56,20 @@ DATABASE_POOL_SIZE = env.whole_number("DATABASE_POOL_SIZE", default=8, at_least=
 DATABASE_KEPT_SECONDS = env.whole_number("DATABASE_KEPT_SECONDS", default=0)
 # Behind PgBouncer in transaction mode, the pooler must set DATABASE_SESSION.
 DATABASE_BEHIND_POOLER = env.flag("DATABASE_BEHIND_POOLER", default=False)
+# The service's role owns nothing. Commands that need the owner of the tables connect with
+# MIGRATIONS_DATABASE_URL; without it there is one role for everything, for development only.
+SERVICE_DATABASE = database_url("DATABASE_URL")
+OWNER_DATABASE = (
+    database_url("MIGRATIONS_DATABASE_URL")
+    if env.str("MIGRATIONS_DATABASE_URL", default="")
+    else None
+)
+SERVICE_ROLE = database.service_role(
+    SERVICE_DATABASE, OWNER_DATABASE, password=env.str("SERVICE_PASSWORD", default="")
+)
 DATABASES = {
     "default": database.settings_of(
-        database_url("DATABASE_URL"),
+        database.parts_for(sys.argv, service=SERVICE_DATABASE, owner=OWNER_DATABASE),
         session=DATABASE_SESSION,
         pool_size=DATABASE_POOL_SIZE,
         prepared=DATABASE_PREPARED_STATEMENTS,

@@ -13,12 +13,14 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.test import TransactionTestCase, override_settings
 
-from credits.ledger import books
+from credits.ledger import books, grants
 from credits.models import Balance, Package
+from credits.service_role import Role
 from gifts.models import GiftCode
 from mana_credits.api import tokens
 from mana_credits.api.seen_users import SeenUsers
 from mana_credits.api.verified_tokens import VerifiedTokens
+from mana_credits.dev.roles import SERVICE_ROLE
 from mana_credits.dev.sandbox import stripe as sandbox_stripe
 from tests import legacy_database
 from tests.api import Caller
@@ -87,6 +89,13 @@ def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
     if os.environ.get("TEST_IN_PLACE"):
         default = settings.DATABASES["default"]
         default["TEST"] = {**default.get("TEST", {}), "NAME": default["NAME"]}
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """Also create the role of the service, as `manage.py migrate` does."""
+    with django_db_blocker.unblock():
+        grants.apply(Role(SERVICE_ROLE))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -18,6 +18,7 @@ import psutil
 from django.db import connection
 from psycopg.conninfo import make_conninfo
 
+from mana_credits.dev.roles import service_url
 from tests.environment import SERVICE_KEY
 
 START_SECONDS = 120
@@ -66,7 +67,7 @@ def service(
         [sys.executable, "-W", "ignore", "-m", "mana_credits.web_server"],
         env={
             **os.environ,
-            "DATABASE_URL": database or database_of_the_test(),
+            "DATABASE_URL": service_url(database or database_of_the_test()),
             "DATABASE_POOL_SIZE": "8",
             "HOST": "127.0.0.1",
             "PORT": str(port),
@@ -91,7 +92,7 @@ def service(
 
 
 def database_of_the_test() -> str:
-    """Return the URL of the test's database."""
+    """Return the URL of the test's database, for its owner."""
     return make_conninfo(os.environ["DATABASE_URL"], dbname=connection.settings_dict["NAME"])
 
 

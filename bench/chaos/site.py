@@ -19,6 +19,7 @@ import psycopg
 
 from bench import database
 from bench.environment import ENVIRONMENT, SERVICE_KEY
+from mana_credits.dev import roles
 from mana_credits.dev.sandbox.identity import IdentityProvider
 
 START_SECONDS = 60
@@ -41,7 +42,7 @@ class Site:
         self.log = Path(self._counts.name, "service.log")
         self.environment = {
             **ENVIRONMENT,
-            "DATABASE_URL": database_url,
+            **roles.environment(database_url),
             "HOST": "127.0.0.1",
             "PORT": str(self.port),
             "WEB_CONCURRENCY": "2",

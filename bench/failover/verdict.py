@@ -11,6 +11,7 @@ from bench.environment import ENVIRONMENT
 from bench.failover.cluster import Cluster
 from bench.failover.losses import AWAY_SECONDS, Failover
 from bench.failover.node import DATABASE
+from mana_credits.dev import roles
 
 GAP_SECONDS = 30
 RESTORED = ("A backup was restored to a moment under load: nothing is missing or too much.",)
@@ -41,7 +42,7 @@ def run_python(url: str, *command: str) -> str:
     """Run a Python program of the service on this database. Return its output."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", *command],
-        env={**ENVIRONMENT, "DATABASE_URL": url},
+        env={**ENVIRONMENT, **roles.environment(url)},
         check=False,
         capture_output=True,
         text=True,

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from django.core.management.base import BaseCommand
 
 from credits.ledger import books
+from credits.management.owner import require_owner
 from credits.management.progress import (
     add_apply,
     add_batch_size,
@@ -29,6 +30,8 @@ class BackfillCommand(BaseCommand):
 
     def handle(self, *, apply: bool, batch_size: int, **options: Any) -> None:
         """Repair all users, print a summary, check the changed users; exit 1 on a discrepancy."""
+        if apply:
+            require_owner(self)
         wrong, users, found = 0, 0, 0
         with progress("Comparing", total=Balance.objects.count(), unit="users") as advance:
             for batch in books.all_users(batch_size=batch_size):

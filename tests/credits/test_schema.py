@@ -61,7 +61,7 @@ def test_each_function_and_trigger_has_one_file() -> None:
     in_files = [name for text in texts for kind in KINDS for name in kind.findall(text)]
 
     assert sorted(in_files) == sorted(name for name, *_ in definitions())
-    assert {path.stem for path in FILES} == {"keys", "storage"} | {
+    assert {path.stem for path in FILES} == {"grants", "keys", "storage"} | {
         name.split(".")[1] for text in texts for name in FUNCTION.findall(text)
     }
 

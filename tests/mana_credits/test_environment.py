@@ -251,6 +251,7 @@ def test_printed_secrets_are_new_each_time(capsys: pytest.CaptureFixture[str]) -
         "MANA_SERVICE_KEY",
         "STATEMENT_KEYS",
         "POSTGRES_PASSWORD",
+        "SERVICE_PASSWORD",
     ]
     assert not set(first.splitlines()) & set(second.splitlines())
 

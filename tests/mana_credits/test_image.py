@@ -91,6 +91,10 @@ def test_compose_runs_migrations_once_and_everything_read_only() -> None:
     for name in ("web", "worker"):
         after = ours[name]["depends_on"]
         assert after == {"migrate": {"condition": "service_completed_successfully"}}
+    secrets = {name: one["environment"]["PGPASSWORD"] for name, one in ours.items()}
+    assert "POSTGRES_PASSWORD" in secrets["migrate"]
+    assert all("SERVICE_PASSWORD" in secrets[name] for name in ("web", "worker"))
+    assert not any(ours[name]["environment"]["POSTGRES_PASSWORD"] for name in ("web", "worker"))
     assert [port.split(":")[0] for port in ours["web"]["ports"]] == ["127.0.0.1"]
 
 

@@ -102,9 +102,15 @@ def rehearse(folder: Path, stack: ExitStack) -> None:
     key = identity.read_key(identity.new_key())
     provider = stack.enter_context(identity.serving(key))
     release = Release(folder, environment(clone, servers.url_of(pooler), provider))
-    directly = {"DATABASE_URL": servers.url_of(postgres), "DATABASE_BEHIND_POOLER": "0"}
-    release.manage("check", "--deploy", "--fail-level", "ERROR", **directly)
+    directly = {
+        "DATABASE_URL": servers.url_of(postgres),
+        "MIGRATIONS_DATABASE_URL": servers.url_of(postgres, user="mana_owner"),
+        "DATABASE_BEHIND_POOLER": "0",
+    }
     release.manage("migrate", "--no-input", **directly)
+    release.manage(
+        *("check", "--deploy", "--database", "default", "--fail-level", "ERROR"), **directly
+    )
 
     ports = servers.free_port(), servers.free_port()
     front = stack.enter_context(nginx(folder, ports))
@@ -214,9 +220,10 @@ def look_at_prometheus(scraped: Front | None) -> None:
 def back_up_and_restore(release: Release, postgres: str, folder: Path) -> None:
     """Dump during operation, restore into another database, check the books there."""
     dump = folder / "backup.dump"
-    servers.run_postgres("pg_dump", "-Fc", "-f", str(dump), servers.url_of(postgres))
+    owned = servers.url_of(postgres, user="mana_owner")
+    servers.run_postgres("pg_dump", "-Fc", "-f", str(dump), owned)
     servers.create_database(postgres, "restored")
-    restored = servers.url_of(postgres, "restored")
+    restored = servers.url_of(postgres, "restored", user="mana_owner")
     servers.run_postgres("pg_restore", "--exit-on-error", "--no-owner", "-d", restored, str(dump))
     elsewhere = {"DATABASE_URL": restored, "DATABASE_BEHIND_POOLER": "0"}
     checked = release.manage("check_ledger", **elsewhere)

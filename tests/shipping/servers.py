@@ -46,23 +46,30 @@ def manage(database: str, *command: str, **environment: str) -> "subprocess.Comp
 
 @contextmanager
 def postgres(*, migrated: bool = True) -> Iterator[str]:
-    """Run PostgreSQL with the role `mana` and the database `mana_credits`. Yield its socket."""
+    """Run PostgreSQL with the database `mana_credits` of the role `mana_owner`. Yield its socket.
+
+    The service connects as `mana`.
+    """
     with temporary_server(**FOR_TESTS) as owner:
         socket_folder = str(conninfo_to_dict(owner)["host"])
         with psycopg.connect(owner, autocommit=True) as connection:
-            connection.execute(f"CREATE ROLE mana LOGIN PASSWORD '{PASSWORD}'")
+            for role in ("mana", "mana_owner"):
+                connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")
         create_database(socket_folder, "mana_credits")
         if migrated:
-            done = manage(url_of(socket_folder), "migrate", "-v0")
+            owner_url = url_of(socket_folder, user="mana_owner")
+            done = manage(
+                url_of(socket_folder), "migrate", "-v0", MIGRATIONS_DATABASE_URL=owner_url
+            )
             assert done.returncode == 0, done.stderr
         yield socket_folder
 
 
 def create_database(socket_folder: str, name: str) -> None:
-    """Create an empty database of the role `mana`."""
+    """Create an empty database of the role `mana_owner`."""
     owner = f"postgresql://postgres@/postgres?host={quote(socket_folder)}"
     with psycopg.connect(owner, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} OWNER mana")
+        connection.execute(f"CREATE DATABASE {name} OWNER mana_owner")
 
 
 def run_postgres(name: str, *arguments: str) -> None:
@@ -70,10 +77,10 @@ def run_postgres(name: str, *arguments: str) -> None:
     subprocess.run([str(program(name)), *arguments], check=True)
 
 
-def url_of(place: str | int, database: str = "mana_credits") -> str:
+def url_of(place: str | int, database: str = "mana_credits", *, user: str = "mana") -> str:
     """Return the URL of a database at a socket folder or a loopback port."""
     where = f"host=127.0.0.1&port={place}" if isinstance(place, int) else f"host={quote(place)}"
-    return f"postgresql://mana:{PASSWORD}@/{database}?{where}"
+    return f"postgresql://{user}:{PASSWORD}@/{database}?{where}"
 
 
 def pgbouncer_version() -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from credits.errors import DomainError
 from credits.ledger import distribution
+from credits.management.owner import require_owner
 
 
 class Command(BaseCommand):
@@ -26,6 +27,7 @@ class Command(BaseCommand):
 
     def handle(self, *, undo: bool, **options: Any) -> None:
         """Print a sentence for each change."""
+        require_owner(self)
         try:
             changes = distribution.undo() if undo else distribution.distribute()
         except DomainError as refusal:

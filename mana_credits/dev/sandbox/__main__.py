@@ -15,7 +15,7 @@ from types import FrameType
 from typing import TextIO
 from urllib.error import URLError
 
-from mana_credits.dev import embedded_postgres
+from mana_credits.dev import embedded_postgres, roles
 from mana_credits.dev.sandbox import identity, processes, stripe
 from mana_credits.dev.sandbox.state import State
 from mana_credits.environment import Environment, EnvironmentInvalid, web_processes, whole_number
@@ -123,7 +123,7 @@ def _surroundings(
         "MANA_SERVICE_KEY": state.service_key,
         "STATEMENT_KEYS": state.statement_key,
         "MANA_AUTH_URL": provider.issuer,
-        "DATABASE_URL": stack.enter_context(_database(state)),
+        **stack.enter_context(_database(state)),
         "STRIPE_SECRET_KEY": "sk_sandbox",
         "STRIPE_WEBHOOK_SECRET": state.webhook_secret,
         "STRIPE_API_BASE": stack.enter_context(
@@ -205,13 +205,15 @@ def _free_or(port: int) -> int:
 
 
 @contextmanager
-def _database(state: State) -> Iterator[str]:
+def _database(state: State) -> Iterator[dict[str, str]]:
+    """Yield the variables of the database: its owner's URL, and the service's."""
     if url := os.environ.get("DATABASE_URL"):
-        yield url
+        owner = os.environ.get("MIGRATIONS_DATABASE_URL", "")
+        yield {"DATABASE_URL": url, "MIGRATIONS_DATABASE_URL": owner}
         return
     print("Starting PostgreSQL …", flush=True)
     with embedded_postgres.server(state.database) as url:
-        yield url
+        yield roles.environment(url)
 
 
 def _prepare_database(log: TextIO) -> str:
@@ -221,13 +223,16 @@ def _prepare_database(log: TextIO) -> str:
     """
     print("Migrating and seeding …", flush=True)
     os.environ["DJANGO_SETTINGS_MODULE"] = "mana_credits.settings"
+    _manage("migrate", "-v0")
+    # The demo data is written past the ledger's functions in part, so by the owner.
+    owner = os.environ["MIGRATIONS_DATABASE_URL"] or os.environ["DATABASE_URL"]
+    service = os.environ["DATABASE_URL"]
+    os.environ["DATABASE_URL"] = owner
     import django  # noqa: PLC0415  # its settings read the environment set above
-    from django.core.management import call_command  # noqa: PLC0415
     from django.db import connection  # noqa: PLC0415
 
     with redirect_stdout(log):
         django.setup()
-    call_command("migrate", verbosity=0)
     from mana_credits.dev.sandbox.demo_operators import seed_desk, seed_staff  # noqa: PLC0415
     from mana_credits.dev.sandbox.seed import seed, seed_community, seed_packages  # noqa: PLC0415
 
@@ -238,7 +243,16 @@ def _prepare_database(log: TextIO) -> str:
     if seed_community():
         print("Created a demo community with a year of history.", flush=True)
     connection.close_pool()  # type: ignore[attr-defined]
+    os.environ["DATABASE_URL"] = service
     return str(package.pk)
+
+
+def _manage(*command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", *command], check=False, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise CannotStart(f"the database cannot be migrated.\n{done.stderr[-2000:]}")
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from credits import spreadsheets
 from credits.errors import DomainError
+from credits.management.owner import require_owner
 from credits.management.progress import (
     add_apply,
     add_batch_size,
@@ -50,6 +51,7 @@ class Command(BaseCommand):
 
     def handle(self, *, source: str, apply: bool, batch_size: int, **options: Any) -> None:
         """Write the report. With `apply`, import and check the result."""
+        require_owner(self)
         began = time.monotonic()
         with importer.alone():
             self._copy(source)

@@ -1,0 +1,306 @@
+"""The role of the service reads everything, and changes the ledger through functions alone."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from psycopg import Connection
+
+from credits.ledger import grants
+from credits.ledger.grants import PROTECTED, RoleMissing
+from credits.models import Balance, StaffAction, Transaction
+from credits.service_role import Role
+from mana_credits import database, database_role
+from mana_credits.dev.roles import SERVICE_ROLE, service_url
+from mana_credits.privacy import erasure
+from tests.factories import give, hold, spend
+from tests.running import database_of_the_test
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("committed")]
+
+T = "credits.transactions"
+B = "credits.balances"
+
+
+@pytest.fixture
+def role(committed: None) -> Iterator[Connection[Any]]:
+    """A connection of the service's role, and a user with a history, an audit and a reservation."""
+    give("alice", 100)
+    spend("alice", 10)
+    hold("alice", 5)
+    StaffAction.objects.create(at=datetime.now(UTC), operator="ada", action="x", note="n")
+    with psycopg.connect(service_url(database_of_the_test()), autocommit=True) as opened:
+        yield opened
+
+
+def state() -> list[Any]:
+    return [
+        list(Balance.objects.values()),
+        list(Transaction.objects.order_by("number").values()),
+        list(StaffAction.objects.values()),
+    ]
+
+
+FORGERIES = [
+    f"ALTER TABLE {T} DISABLE TRIGGER ALL",
+    f"DROP TRIGGER transactions_are_append_only ON {T}",
+    (
+        f"CREATE TRIGGER mine BEFORE INSERT ON {T} FOR EACH ROW"
+        " EXECUTE FUNCTION suppress_redundant_updates_trigger()"
+    ),
+    f"UPDATE {B} SET posted = 1000, total_earned = 1000 WHERE user_id = 'alice'",
+    f"DELETE FROM {B}",
+    f"INSERT INTO {T} SELECT * FROM {T}",
+    f"COPY {T} FROM STDIN",
+    (
+        f"MERGE INTO {T} t USING (SELECT 1) s ON false WHEN NOT MATCHED THEN DO NOTHING"
+        " WHEN MATCHED THEN DELETE"
+    ),
+    f"SELECT * FROM {T} FOR UPDATE",
+    f"WITH gone AS (DELETE FROM {T} RETURNING *) SELECT * FROM gone",
+    f"TRUNCATE {T} CASCADE",
+    "DELETE FROM credits.staff_actions",
+    "INSERT INTO credits.staff_actions SELECT * FROM credits.staff_actions",
+    (
+        "UPDATE credits.staff_actions SET note = '', ticket = '', request_id = '',"
+        " before = '{}', after = '{}'"
+    ),
+    "UPDATE credits.reservations SET amount = 1",
+    "DELETE FROM credits.idempotency_keys",
+    "DELETE FROM credits.anchors",
+    "UPDATE credits.anchors SET digest = ''",
+    "SET session_replication_role = replica",
+    "SET ROLE postgres",
+    "SET SESSION AUTHORIZATION postgres",
+    "ALTER ROLE mana_credits_service SUPERUSER",
+    (
+        "CREATE OR REPLACE FUNCTION credits.price(p_operation text, p_quantity integer,"
+        " OUT unit_cost numeric, OUT amount numeric) LANGUAGE sql AS 'SELECT 1.0, 1.0'"
+    ),
+    "ALTER FUNCTION credits.price RESET ALL",
+    "DROP FUNCTION credits.price",
+    "CREATE FUNCTION public.abs(numeric) RETURNS numeric LANGUAGE sql AS 'SELECT 0.0'",
+    "CREATE FUNCTION credits.mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    f"CREATE RULE mine AS ON INSERT TO {T} DO INSTEAD NOTHING",
+    f"CREATE POLICY mine ON {T} USING (true)",
+    f"ALTER TABLE {T} ALTER digest DROP NOT NULL",
+    f"ALTER TABLE {T} OWNER TO mana_credits_service",
+    "DROP SCHEMA credits CASCADE",
+    "CREATE SCHEMA mine",
+    "COPY (SELECT 1) TO PROGRAM 'true'",
+    "INSERT INTO django_migrations (app, name, applied) VALUES ('credits', 'x', now())",
+    "SELECT setval('credits.purchase_numbers', 1)",
+    "SELECT credits.erase_balance('alice', 'erased:1', false)",
+    "SELECT credits.erase_balance('alice', 'bob', false)",
+    "SELECT credits.erase_balance('alice', 'erased:' || gen_random_uuid(), false)",
+    "SELECT credits.erase_transactions('alice', 'mallory', 1, 9)",
+    f"SELECT credits.delete_key('alice', (SELECT id FROM {T} LIMIT 1))",
+]
+
+
+@pytest.mark.parametrize("statement", FORGERIES)
+def test_the_service_cannot_forge(role: Connection[Any], statement: str) -> None:
+    before = state()
+
+    with pytest.raises(psycopg.Error) as refused:
+        role.execute(statement)
+
+    kinds = (
+        psycopg.errors.InsufficientPrivilege,
+        psycopg.errors.IntegrityConstraintViolation,
+    )
+    assert isinstance(refused.value, kinds), refused.value
+    assert state() == before
+
+
+def test_the_service_grants_itself_nothing(role: Connection[Any]) -> None:
+    role.execute(f"GRANT ALL ON {T}, {B} TO {SERVICE_ROLE}")  # a warning, and no privilege
+
+    parameters = {"conninfo": database_of_the_test(), "user": SERVICE_ROLE}
+    assert grants.faults(parameters) == []
+
+
+def test_a_shadow_in_a_temporary_schema_is_not_used(role: Connection[Any]) -> None:
+    for shadow in (
+        "CREATE FUNCTION pg_temp.abs(numeric) RETURNS numeric LANGUAGE sql AS 'SELECT 0.0'",
+        "CREATE FUNCTION pg_temp.coalesced(numeric) RETURNS numeric LANGUAGE sql AS 'SELECT 0.0'",
+        "SET search_path = pg_temp, credits, pg_catalog",
+    ):
+        try:
+            role.execute(shadow)
+        except psycopg.errors.InsufficientPrivilege:
+            continue  # it may not even make temporary objects
+
+    answer = role.execute(
+        "SELECT outcome FROM credits.post_transaction(gen_random_uuid(), 'alice', 'system',"
+        " p_type => 'usage', p_amount => -99999, p_counts_as => 'spent', p_app_id => 'x',"
+        " p_description => 'x')"
+    ).fetchone()
+
+    assert answer == ("insufficient_credits",)
+
+
+def test_keys_of_the_last_day_cannot_be_deleted(role: Connection[Any]) -> None:
+    role.execute(
+        "SELECT credits.post_transaction(gen_random_uuid(), 'alice', 'system', p_type => 'usage',"
+        " p_amount => -1, p_counts_as => 'spent', p_app_id => 'x', p_description => 'x',"
+        " p_key => 'k', p_fingerprint => 'f')"
+    )
+
+    deleted = role.execute("SELECT credits.delete_old_keys(now() + interval '1 year', 100)")
+
+    assert deleted.fetchone() == (0,)
+
+
+def test_an_act_is_recorded_at_the_databases_time(role: Connection[Any]) -> None:
+    moment = role.execute(
+        """SELECT credits.record_staff_action(
+            '{"id": "0197f0a0-0000-7000-8000-000000000001", "at": "2001-01-01", "operator": "ada",
+              "action": "x", "subject": "", "reason": "", "note": "", "ticket": "", "before": {},
+              "after": {}, "address": "", "request_id": ""}')"""
+    ).fetchone()
+
+    assert moment is not None
+    assert abs((moment[0] - datetime.now(UTC)).total_seconds()) < 60
+
+
+@pytest.fixture
+def as_service() -> Iterator[None]:
+    """Run the test's own statements as the service's role."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET ROLE {SERVICE_ROLE}")
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("RESET ROLE")
+
+
+def test_the_service_posts_and_erases(as_service: None) -> None:
+    give("alice", 100)
+    spend("alice", 10)
+    hold("alice", 5)
+
+    erased = erasure.erase_rows("alice")
+
+    assert (erased.rows["transactions"], erased.rows["balances"]) == (2, 1)
+    assert Balance.objects.get().user_id == erased.pseudonym
+
+
+@pytest.mark.parametrize(
+    ("user", "sentence"),
+    [("postgres", "The role postgres is a superuser"), (SERVICE_ROLE, None)],
+)
+def test_a_role_that_may_too_much_is_named(user: str, sentence: str | None) -> None:
+    parameters = {"conninfo": database_of_the_test(), "user": user}
+
+    assert grants.faults(parameters) == ([sentence] if sentence else [])
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("ALTER ROLE odd CREATEROLE", "The role odd may create roles or ignore row security"),
+        ("ALTER TABLE credits.anchors OWNER TO odd", "The role odd owns credits.anchors, or is"),
+        ("GRANT UPDATE ON credits.balances TO odd", "The role odd may write credits.balances"),
+    ],
+)
+def test_an_odd_role_is_named(change: str, sentence: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_user")
+        (owner,) = cursor.fetchone()
+        cursor.execute(f"CREATE ROLE odd LOGIN IN ROLE {SERVICE_ROLE}")
+        try:
+            cursor.execute(change)
+            found = grants.faults({"conninfo": database_of_the_test(), "user": "odd"})
+        finally:
+            cursor.execute("ALTER TABLE credits.anchors OWNER TO CURRENT_USER")
+            cursor.execute("DROP OWNED BY odd; DROP ROLE odd")
+
+    assert [text[: len(sentence)] for text in found] == [sentence]
+    assert owner != "odd"
+
+
+def test_a_database_that_is_away_has_no_faults() -> None:
+    assert grants.faults({"host": "127.0.0.1", "port": "9", "connect_timeout": 1}) == []
+
+
+def test_a_missing_role_is_created_only_by_who_may(as_service: None) -> None:
+    with pytest.raises(RoleMissing, match="CREATE ROLE nobody_yet LOGIN"):
+        grants.apply(Role("nobody_yet"))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("import_legacy", "--source=postgresql://localhost:9/x"),
+        ("backfill_balances", "--apply"),
+        ("backfill_usage_stats",),
+        ("distribute",),
+    ],
+)
+def test_a_command_that_needs_the_owner_says_so(as_service: None, command: tuple[str, ...]) -> None:
+    sentence = f"^{command[0]} changes the ledger itself and needs the owner of its tables"
+
+    with pytest.raises(CommandError, match=sentence):
+        call_command(*command)
+
+
+def test_migrate_grants_the_role_of_the_service(settings: Any) -> None:
+    settings.SERVICE_ROLE = Role(SERVICE_ROLE)
+    with connection.cursor() as cursor:
+        cursor.execute(f"GRANT DELETE ON {B} TO {SERVICE_ROLE}")
+
+    call_command("migrate", verbosity=0)
+
+    assert grants.faults({"conninfo": database_of_the_test(), "user": SERVICE_ROLE}) == []
+
+
+def test_migrate_says_that_the_role_is_missing(settings: Any, as_service: None) -> None:
+    settings.SERVICE_ROLE = Role("nobody_yet")
+
+    with pytest.raises(CommandError, match="Run: CREATE ROLE nobody_yet LOGIN;"):
+        call_command("migrate", verbosity=0)
+
+
+def test_a_missing_role_gets_the_password_of_the_url() -> None:
+    grants.apply(Role("new_role", "it's a secret"))
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT rolcanlogin, rolsuper FROM pg_roles WHERE rolname = 'new_role'")
+        made = cursor.fetchone()
+        cursor.execute("SELECT rolpassword LIKE 'SCRAM%' FROM pg_authid WHERE rolname = 'new_role'")
+        (has_password,) = cursor.fetchone()
+        cursor.execute("DROP OWNED BY new_role; DROP ROLE new_role")
+    assert (made, has_password) == ((True, False), True)
+
+
+def test_the_check_names_a_role_that_may_too_much() -> None:
+    messages = database_role.service_role(None, databases=["default"])
+
+    assert [(one.id, one.msg) for one in messages] == [
+        ("mana_credits.E013", "The role postgres is a superuser.")
+    ]
+    assert database_role.service_role(None, databases=[]) == []
+
+
+def test_grants_can_be_applied_again() -> None:
+    grants.apply(Role(SERVICE_ROLE))
+
+    parameters = {"conninfo": database_of_the_test(), "user": SERVICE_ROLE}
+    assert grants.faults(parameters) == []
+    assert len(PROTECTED) == 5
+
+
+@pytest.mark.parametrize("command", ["migrate", "import_legacy"])
+def test_commands_of_the_owner_connect_as_the_owner(command: str) -> None:
+    service, owner = {"user": "service"}, {"user": "owner"}
+
+    def chosen(*arguments: str, to: dict[str, str] | None) -> Any:
+        return database.parts_for(["manage.py", *arguments], service=service, owner=to)["user"]
+
+    assert chosen(command, to=owner) == "owner"
+    assert chosen("worker", command, to=owner) == "service"
+    assert chosen(command, to=None) == "service"
