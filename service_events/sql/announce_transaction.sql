@@ -15,7 +15,9 @@ BEGIN
             CASE WHEN NEW.type = 'purchase' THEN 'purchase.completed' END,
             CASE WHEN NEW.type = 'clawback' AND NEW.cause LIKE 'refund:%'
                 THEN 'purchase.refunded' END,
-            CASE WHEN NEW.type = 'gift' AND NEW.amount > 0 THEN 'gift.redeemed' END,
+            -- A gift that comes back to its creator refers to the transaction that paid for it.
+            CASE WHEN NEW.type = 'gift' AND NEW.amount > 0 AND NEW.related_id IS NULL
+                THEN 'gift.redeemed' END,
             CASE WHEN NEW.balance_before > 0 AND NEW.balance_after <= 0
                 THEN 'balance.depleted' END
         ], NULL),

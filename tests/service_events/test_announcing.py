@@ -12,7 +12,9 @@ from credits.ledger import ledger
 from credits.ledger.posting import Memo, Origin
 from credits.models import SyncSubscription, Transaction
 from credits.payments import money_back
+from credits.principals import User
 from credits.sync import cloud_sync
+from gifts import codes
 from service_events import event_types, subscriptions
 from service_events.models import EventMessage
 from tests.api import Caller, use
@@ -105,6 +107,16 @@ def test_a_redeemed_gift_is_announced(subscribe: Subscribe) -> None:
     assert told("ivan") == ["balance.depleted"]
     assert told("judy") == ["gift.redeemed"]
     assert data_of("gift.redeemed")["giftId"] == str(sent.pk)
+
+
+def test_a_gift_that_comes_back_was_not_redeemed(subscribe: Subscribe) -> None:
+    give("ivan", 10)
+    sent = gift("ivan", 10)
+    subscribe("gift.redeemed", "credits.added")
+
+    codes.cancel(sent.pk, user=User("ivan"), origin=Origin("user"), now=datetime.now(UTC))
+
+    assert told("ivan") == ["credits.added"]
 
 
 def test_a_paused_cloud_sync_is_announced(subscribe: Subscribe) -> None:
