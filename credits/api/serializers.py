@@ -240,7 +240,21 @@ class UsageStatSerializer(WireSerializer):
     transactions = serializers.IntegerField(help_text="The number of transactions.")
 
 
+class OpenReservationSerializer(WireSerializer):
+    """Credits that an app holds until it has done what they are for."""
+
+    amount = Amount(help_text="Credits held.")
+    appId = Text(source="app_id", help_text="The app that holds them.")
+    reason = Text(help_text="What they are for, in the app's words.")
+    operation = Text(allow_null=True, help_text="The operation of the catalogue, if any.")
+    createdAt = Timestamp(source="created_at", help_text="When they were held.")
+    expiresAt = Timestamp(
+        source="expires_at", help_text="When they come free if the app does not settle before."
+    )
+
+
 BALANCE = BalanceSerializer()
+OPEN_RESERVATION = OpenReservationSerializer()
 NEW_BALANCE = BalanceAfterwardsSerializer()
 TRANSACTION = TransactionSerializer()
 TRANSACTION_QUERY = TransactionQuerySerializer()

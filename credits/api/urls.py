@@ -13,6 +13,10 @@ urlpatterns = [
     path("balance", CreditsViewSet.as_view({"get": "balance"})),
     path("use", CreditsViewSet.as_view({"post": "use"})),
     path("transactions", CreditsViewSet.as_view({"get": "transactions"})),
+    path(
+        "reservations",
+        CreditsViewSet.as_view({"get": "reservations"}, pagination_class=None),
+    ),
     path("operations", CatalogueViewSet.as_view({"get": "operations"})),
     path("pricing", CatalogueViewSet.as_view({"get": "pricing"})),
     path("usage", CreditsViewSet.as_view({"get": "usage"}, pagination_class=None)),

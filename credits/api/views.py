@@ -11,6 +11,7 @@ from credits.api.answers import Answer
 from credits.api.openapi import operation
 from credits.api.serializers import (
     BALANCE,
+    OPEN_RESERVATION,
     TRANSACTION,
     TRANSACTION_QUERY,
     USAGE_QUERY,
@@ -18,6 +19,7 @@ from credits.api.serializers import (
     USE,
     USED,
     BalanceSerializer,
+    OpenReservationSerializer,
     TransactionQuerySerializer,
     TransactionSerializer,
     UsageQuerySerializer,
@@ -27,7 +29,7 @@ from credits.api.serializers import (
 )
 from credits.api.wire_serializers import origin, query, user
 from credits.catalogue import OperationUnknown
-from credits.ledger import ledger, usage
+from credits.ledger import ledger, reservations, usage
 from credits.ledger.history import History
 from credits.ledger.posting import BalanceTooLarge, InsufficientCredits, Memo, SpendingLimitReached
 from credits.ledger.usage import InvalidSpan
@@ -85,6 +87,12 @@ class CreditsViewSet(ChangesAccount, GenericViewSet[Transaction]):
             today=datetime.now(UTC).date(),
         )
         return Answer([USAGE_STAT.represent(row) for row in rows])
+
+    @operation("reservations", response=OpenReservationSerializer(many=True))
+    def reservations(self, request: Request) -> Answer:
+        """List the user's open reservations, which hold credits, the first to expire first."""
+        rows = reservations.open_of(user(request).id)
+        return Answer([OPEN_RESERVATION.represent(row) for row in rows])
 
     def _page(self, rows: History) -> Answer:
         page: Any = self.paginate_queryset(rows) or []  # type: ignore[arg-type]

@@ -32,6 +32,7 @@ from credits.models import Balance, Reservation, Transaction
 DEFAULT_TTL = timedelta(hours=24)
 SHORTEST_TTL = timedelta(seconds=1)
 LONGEST_TTL = timedelta(days=7)
+MOST_LISTED = 100
 EXPIRE_JOB = "expire_reservations"
 
 
@@ -240,6 +241,11 @@ def next_due(now: datetime) -> datetime | None:
     waiting = _open().exclude(pk__in=due_rows.postponed_keys(EXPIRE_JOB, now=now))
     due: datetime | None = waiting.aggregate(due=Min("expires_at"))["due"]
     return due
+
+
+def open_of(user_id: str) -> list[Reservation]:
+    """Return the user's open reservations, the first to expire first, at most `MOST_LISTED`."""
+    return list(_open().filter(user_id=user_id).order_by("expires_at", "pk")[:MOST_LISTED])
 
 
 def _open() -> QuerySet[Reservation]:

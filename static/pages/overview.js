@@ -1,7 +1,7 @@
 /* The overview: what each app used, as bars, and the latest transactions. */
 
 import { page, read } from "./api.js";
-import { $, appName, credits, made } from "./dom.js";
+import { $, appName, credits, found, made, moment, text } from "./dom.js";
 import { lines, waiting } from "./entries.js";
 import { part } from "./shell.js";
 import { drawUsage } from "./usage_chart.js";
@@ -13,7 +13,7 @@ export async function overview() {
   const showSpending = () => part($("#spending-panel"), spending);
   $("#span").onchange = showSpending;
   $("#latest").replaceChildren(...waiting(LATEST));
-  await Promise.all([showSpending(), part($("#latest-panel"), latest)]);
+  await Promise.all([showSpending(), part($("#held-panel"), held), part($("#latest-panel"), latest)]);
 }
 
 async function spending() {
@@ -38,6 +38,22 @@ function bar(app, spent, share) {
   const node = made("bar", { app: appName(app), spent: credits(spent) });
   $(".bar", node).style.width = `${Math.max(share * 100, 1)}%`;
   return node;
+}
+
+/** Show what credits are held for, and until when; nothing if there are none. */
+async function held() {
+  const rows = await read("credits/reservations");
+  $("#held").replaceChildren(...rows.map(hold));
+  $("#held-panel").hidden = rows.length === 0;
+}
+
+function hold({ amount, appId, reason, operation, expiresAt }) {
+  return made("hold", {
+    title: (operation && found("operation", operation, "operations")?.textContent) || reason,
+    app: appName(appId),
+    until: text("held-until", { moment: moment(expiresAt) }),
+    amount: credits(amount),
+  });
 }
 
 async function latest() {

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser.people import somebody
 from tests.browser.test_every_page import LOOKS, axe_finds, fits, keep
-from tests.factories import give, spend
+from tests.factories import give, hold, spend
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("committed")]
 
@@ -65,3 +65,21 @@ def test_the_filters_are_in_the_address(home: str, browser: Browser) -> None:
         expect(alice.page.get_by_role("heading", name="Buchungen")).to_be_visible()
         expect(alice.page).to_have_url(f"{home}/credits?appId=picture&type=usage#transactions")
         expect(alice.page.locator("#all li")).to_have_count(10)
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "At the latest until"), ("de", "Spätestens bis")]
+)
+def test_the_page_says_what_held_credits_are_for(
+    home: str, browser: Browser, language: str, words: str
+) -> None:
+    give("demo-alice", 100)
+
+    with somebody(browser, home, "demo-alice", language=language) as alice:
+        alice.visit("/credits")
+        expect(alice.page.locator("#held-panel")).to_be_hidden()
+        hold("demo-alice", 25)
+        alice.page.reload()
+        expect(alice.page.locator("#held li")).to_contain_text("research:openai")
+        expect(alice.page.locator("#held li")).to_contain_text(words)
+        assert axe_finds(alice.page) == []

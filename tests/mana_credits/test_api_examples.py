@@ -125,6 +125,7 @@ def reservations(record: Recorder, service: Caller) -> None:
     internal = "internal/credits/"
     reserve = ALICE | {"amount": 10, "reason": "questions:deep-research", "ttlSeconds": 900}
     held = record("internal_reserve", service, internal + "reserve", reserve)
+    record("reservations", user("alice"), "credits/reservations")
     record(
         "internal_commit",
         service,
