@@ -102,7 +102,7 @@ def receivers() -> Found:
     """Find receivers of events that may be inside."""
     if settings.EVENT_HOSTS_MAY_BE_LOCAL:
         text = "EVENT_HOSTS_MAY_BE_LOCAL is on: events may go to this machine, unencrypted."
-        yield Error(text, id="mana_credits.E013")
+        yield Error(text, id="mana_credits.E014")
 
 
 @environment

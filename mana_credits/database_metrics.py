@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from credits import bounded_connection, worker
 from credits.ledger import anchors
 from credits.models import Balance, JobRun, OutboxMessage, PostponedRow, Reservation
-from service_events.models import EventMessage
+from mana_credits.service_events.models import EventMessage
 from webhooks.models import StripeEvent
 
 STOCK_SECONDS = 300

@@ -144,7 +144,7 @@ INSTALLED_APPS = [
     "gifts",
     "webhooks",
     "internal_api",
-    "service_events",
+    "mana_credits.service_events",
     "mana_credits.apps.CompositionRoot",
     "mana_credits.back_office.apps.BackOfficePages",
     "mana_credits.privacy",

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from mana_credits.privacy.erasure import Person, Rows, Sections
-from service_events.models import EventMessage
+from mana_credits.service_events.models import EventMessage
 
 
 def _lock(person: Person) -> None:

@@ -8,8 +8,8 @@ from django.test import Client
 
 from credits import worker
 from credits.models import StaffAction
-from service_events import deliveries, event_types
-from service_events.models import EventMessage, EventSubscription
+from mana_credits.service_events import deliveries, event_types
+from mana_credits.service_events.models import EventMessage, EventSubscription
 from tests.back_office.operators import browser, form
 from tests.event_receiver import EventReceiver, signed_by
 from tests.factories import give

@@ -20,7 +20,7 @@ from internal_api import service_keys
 from internal_api.service_keys import Terms
 from mana_credits.back_office.acts import balance_adjustments
 from mana_credits.back_office.acts.audit import Justification
-from service_events.models import EventMessage, EventSubscription
+from mana_credits.service_events.models import EventMessage, EventSubscription
 from tests.back_office.operators import browser, operator
 from tests.credits.test_returns import paid
 from tests.factories import gift, give, hold, package

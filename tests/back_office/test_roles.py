@@ -21,8 +21,8 @@ from internal_api import service_keys
 from internal_api.service_keys import Terms
 from mana_credits.back_office.acts import balance_adjustments
 from mana_credits.back_office.acts.audit import Justification
-from service_events import event_types, subscriptions
-from service_events.models import EventMessage
+from mana_credits.service_events import event_types, subscriptions
+from mana_credits.service_events.models import EventMessage
 from tests.back_office.operators import ROLES, browser, operator
 from tests.credits.test_returns import paid
 from tests.factories import gift, give, hold, package, spend, subscribe

@@ -9,8 +9,8 @@ import pytest
 from pytest_django import Settings
 
 from credits import worker
-from service_events import deliveries, event_types, subscriptions
-from service_events.models import EventMessage, EventSubscription
+from mana_credits.service_events import deliveries, event_types, subscriptions
+from mana_credits.service_events.models import EventMessage, EventSubscription
 from tests import event_receiver
 from tests.api import at_once
 from tests.event_receiver import EventReceiver
@@ -88,7 +88,7 @@ def test_a_receiver_that_often_fails_gets_all_in_order(
 def test_a_hanging_receiver_is_left_alone_after_one_attempt_of_each_worker(
     committed: None, receiver: EventReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service_events.receivers.DEADLINE_SECONDS", 0.3)
+    monkeypatch.setattr("mana_credits.service_events.receivers.DEADLINE_SECONDS", 0.3)
     receiver.seconds = 2
     subscribed(receiver)
     for user_id in USERS:

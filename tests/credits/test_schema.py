@@ -13,7 +13,7 @@ from credits.ledger.posting import DONE
 pytestmark = pytest.mark.django_db
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("credits/ledger/sql", "gifts/sql", "service_events/sql")
+FOLDERS = ("credits/ledger/sql", "gifts/sql", "mana_credits/service_events/sql")
 FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.sql"))
 FUNCTION = re.compile(r"^CREATE OR REPLACE FUNCTION (\w+\.\w+)\(", re.MULTILINE)
 TRIGGER = re.compile(r"^CREATE OR REPLACE TRIGGER (\w+)", re.MULTILINE)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-APPS = ("credits", "gifts", "webhooks", "internal_api", "service_events", "mana_credits")
+APPS = ("credits", "gifts", "webhooks", "internal_api", "mana_credits")
 DEVELOPMENT = "mana_credits/dev/"
 
 WRITTEN_BY_THE_DATABASE = {"Balance", "Transaction", "IdempotencyKey", "UsageStat"}

@@ -56,7 +56,7 @@ def test_safe_settings_pass(safe: Any) -> None:
         ("STRIPE_WEBHOOK_SECRETS", ["whsec_of_production_7Qm2xK9v", "whsec_test"], "E011"),
         ("STRIPE_WEBHOOK_SECRETS", ["whsec_"], "E011"),
         ("ADMIN_REQUIRE_2FA", False, "E012"),
-        ("EVENT_HOSTS_MAY_BE_LOCAL", True, "E013"),
+        ("EVENT_HOSTS_MAY_BE_LOCAL", True, "E014"),
         ("ALLOWED_HOSTS", ["credits.example.com", "*"], "E005"),
         ("STRIPE_SECRET_KEY", "sk_test_0123456789", "W001"),
         ("STRIPE_SECRET_KEY", "rk_test_0123456789", "W001"),

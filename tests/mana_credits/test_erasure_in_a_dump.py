@@ -41,7 +41,7 @@ from mana_credits.api import tokens
 from mana_credits.back_office.acts import balance_adjustments, looks
 from mana_credits.back_office.acts.audit import Justification, Operator
 from mana_credits.dev.embedded_postgres import program
-from service_events import event_types, subscriptions
+from mana_credits.service_events import event_types, subscriptions
 from tests.api import Caller, use
 from tests.conftest import discrepancies, gifts_of
 from tests.environment import PROVIDER

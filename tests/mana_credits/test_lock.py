@@ -113,7 +113,7 @@ def imported() -> dict[str, set[str]]:
     """Return the imported modules with their importers. A private name is included as `.name`."""
     found: dict[str, set[str]] = {}
     folders = (
-        *("mana_credits", "credits", "gifts", "internal_api", "service_events", "webhooks"),
+        *("mana_credits", "credits", "gifts", "internal_api", "webhooks"),
         *("tests", "bench"),
     )
     for path in (one for folder in folders for one in (ROOT / folder).rglob("*.py")):

@@ -7,8 +7,8 @@ import pytest
 from pytest_django import Settings
 
 from credits import worker
-from service_events import deliveries, event_types, subscriptions
-from service_events.models import EventSubscription
+from mana_credits.service_events import deliveries, event_types, subscriptions
+from mana_credits.service_events.models import EventSubscription
 from tests import event_receiver
 from tests.event_receiver import EventReceiver
 

@@ -15,8 +15,8 @@ from credits.payments import money_back
 from credits.principals import User
 from credits.sync import cloud_sync
 from gifts import codes
-from service_events import event_types, subscriptions
-from service_events.models import EventMessage
+from mana_credits.service_events import event_types, subscriptions
+from mana_credits.service_events.models import EventMessage
 from tests.api import Caller, use
 from tests.credits.test_returns import paid, went_back
 from tests.factories import due_subscribers, gift, give, redeem, spend

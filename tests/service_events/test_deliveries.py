@@ -7,9 +7,9 @@ import pytest
 from django.db import connection
 
 from credits import worker
-from service_events import deliveries, subscriptions
-from service_events.models import EventMessage, EventSubscription
-from service_events.subscriptions import MessageNotReplayable, SubscriptionUnknown
+from mana_credits.service_events import deliveries, subscriptions
+from mana_credits.service_events.models import EventMessage, EventSubscription
+from mana_credits.service_events.subscriptions import MessageNotReplayable, SubscriptionUnknown
 from tests.event_receiver import EventReceiver, signed_by
 from tests.factories import give, spend
 from tests.service_events.conftest import Subscribe, deliver
@@ -259,7 +259,7 @@ def test_one_receiver_that_is_away_delays_no_other(
 def test_an_answer_that_comes_too_late_is_retried_with_the_same_id(
     subscribe: Subscribe, receiver: EventReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service_events.receivers.DEADLINE_SECONDS", 0.3)
+    monkeypatch.setattr("mana_credits.service_events.receivers.DEADLINE_SECONDS", 0.3)
     subscribe("credits.added")
     give("alice", 5)
     receiver.seconds = 1

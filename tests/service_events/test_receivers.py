@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from service_events import addresses, receivers
-from service_events.addresses import Forbidden
-from service_events.receivers import ReceiverRefused, ReceiverUnavailable
+from mana_credits.service_events import addresses, receivers
+from mana_credits.service_events.addresses import Forbidden
+from mana_credits.service_events.receivers import ReceiverRefused, ReceiverUnavailable
 from tests import slow_server
 from tests.credits.test_http_deadline import certificate, under_tls
 from tests.event_receiver import EventReceiver

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from mana_credits.back_office.acts import audit
 from mana_credits.back_office.acts.audit import Justification, Operator
-from service_events import subscriptions
-from service_events.models import EventMessage, EventSubscription
+from mana_credits.service_events import subscriptions
+from mana_credits.service_events.models import EventMessage, EventSubscription
 
 PERMISSION = "service_events.manage_event_subscriptions"
 REPLAY = "service_events.replay_event_messages"

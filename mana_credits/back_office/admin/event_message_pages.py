@@ -14,7 +14,7 @@ from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
 from mana_credits.back_office.frame.row_pages import Row
 from mana_credits.back_office.templatetags.office import moment, pretty
-from service_events.models import EventMessage
+from mana_credits.service_events.models import EventMessage
 
 
 @admin.register(EventMessage)

@@ -18,8 +18,13 @@ from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
 from mana_credits.back_office.frame.row_pages import Row
 from mana_credits.back_office.templatetags.office import moment
-from service_events import event_types
-from service_events.models import NAME_LENGTH, URL_LENGTH, EventMessage, EventSubscription
+from mana_credits.service_events import event_types
+from mana_credits.service_events.models import (
+    NAME_LENGTH,
+    URL_LENGTH,
+    EventMessage,
+    EventSubscription,
+)
 
 PERMISSION = changes.PERMISSION
 VIEW = "service_events.view_eventsubscription"

@@ -17,10 +17,10 @@ from django.db import transaction
 from django.db.models import Exists, F, Min, OuterRef, Q, QuerySet
 
 from credits import due_rows
-from service_events import receivers, secrets
-from service_events.models import EventMessage, EventSubscription
-from service_events.receivers import ReceiverRefused, ReceiverUnavailable
-from service_events.secrets import SecretUnreadable
+from mana_credits.service_events import receivers, secrets
+from mana_credits.service_events.models import EventMessage, EventSubscription
+from mana_credits.service_events.receivers import ReceiverRefused, ReceiverUnavailable
+from mana_credits.service_events.secrets import SecretUnreadable
 
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=6)

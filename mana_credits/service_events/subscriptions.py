@@ -9,8 +9,13 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from credits.errors import DomainError
-from service_events import addresses, event_types, secrets
-from service_events.models import NAME_LENGTH, URL_LENGTH, EventMessage, EventSubscription
+from mana_credits.service_events import addresses, event_types, secrets
+from mana_credits.service_events.models import (
+    NAME_LENGTH,
+    URL_LENGTH,
+    EventMessage,
+    EventSubscription,
+)
 
 _NAME = re.compile(rf"[A-Za-z0-9._-]{{1,{NAME_LENGTH}}}")
 Status = EventMessage.Status

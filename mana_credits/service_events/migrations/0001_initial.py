@@ -75,6 +75,6 @@ class Migration(migrations.Migration):
                 'constraints': [models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'delivered', 'parked'])), name='event_message_status_known'), models.CheckConstraint(condition=models.Q(models.Q(('delivered_at__isnull', False), ('status', 'delivered')), models.Q(models.Q(('status', 'delivered'), _negated=True), ('delivered_at__isnull', True)), _connector='OR'), name='event_message_delivered_says_when')],
             },
         ),
-        *install("service_events", "announce", "announce_transaction", "announce_pause"),
+        *install("mana_credits.service_events", "announce", "announce_transaction", "announce_pause"),
         migrations.RunPython(make_roles, migrations.RunPython.noop),
     ]

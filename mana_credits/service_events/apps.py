@@ -6,4 +6,4 @@ from django.apps import AppConfig
 class ServiceEventsConfig(AppConfig):
     """The app that owns the subscriptions of services and their messages."""
 
-    name = "service_events"
+    name = "mana_credits.service_events"

@@ -6,7 +6,7 @@ from django.db.models import Func, Q, Value
 
 from credits.ids import new_id
 from credits.models.fields import user_id_field
-from service_events import event_types
+from mana_credits.service_events import event_types
 
 NAME_LENGTH = 64
 URL_LENGTH = 2000

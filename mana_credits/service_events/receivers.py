@@ -8,7 +8,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from credits import http_deadline
-from service_events import addresses
+from mana_credits.service_events import addresses
 
 DEADLINE_SECONDS = 5  # for the whole call
 

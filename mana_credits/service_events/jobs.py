@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from itertools import repeat
 
 from credits.worker import Job
-from service_events import deliveries
+from mana_credits.service_events import deliveries
 
 
 def deliver_events(now: datetime) -> Iterator[str]:
