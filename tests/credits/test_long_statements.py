@@ -1,0 +1,70 @@
+"""A month of very many movements costs no more per sheet than a short one."""
+
+import time
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from credits.reporting import statements
+from credits.reporting.statements import MOVEMENTS_PER_SHEET
+from tests.factories import give
+
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+
+MOVEMENTS = 4_000
+MONTH = date(2031, 1, 1)
+LATER = datetime(2031, 3, 1, tzinfo=UTC)
+# One movement every ten minutes, in January, and as many in the month after it.
+SPENDS = """
+    SELECT count((credits.post_transaction(
+        gen_random_uuid(), 'alice', 'user', p_type => 'usage', p_amount => -0.1,
+        p_counts_as => 'spent', p_app_id => 'chat', p_description => 'GPT-4 message',
+        p_at => timestamptz '2031-01-01 00:00Z' + n * interval '10 minutes')).outcome)
+    FROM generate_series(0, %(rows)s - 1) AS n
+"""
+
+
+@pytest.fixture
+def long_months() -> None:
+    give("alice", 1_000_000)
+    with connection.cursor() as cursor:
+        cursor.execute(SPENDS, {"rows": 2 * MOVEMENTS})
+        cursor.execute("ANALYZE credits.transactions")
+
+
+def rows_read(sql: str, values: dict[str, Any]) -> int:
+    """Return how many rows of the ledger the statement reads."""
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + sql, values)
+        (found,) = cursor.fetchone()
+    plans, rows = [found[0]["Plan"]], 0
+    while plans:
+        plan = plans.pop()
+        plans += plan.get("Plans", [])
+        if plan.get("Relation Name") == "transactions":
+            read = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
+            rows += round(read * plan["Actual Loops"])
+    return rows
+
+
+@pytest.mark.usefixtures("long_months")
+def test_a_sheet_of_a_long_month_reads_its_own_rows_only() -> None:
+    end = datetime(2031, 2, 1, tzinfo=UTC)
+    settled = end + statements.SETTLED_AFTER
+
+    started = time.process_time()
+    first = statements.of_month("alice", MONTH, sheet=1, now=LATER)
+    last = statements.of_month("alice", MONTH, sheet=first.sheets, now=LATER)
+    spent = time.process_time() - started
+
+    assert first.count > MOVEMENTS
+    assert len(first.movements) == MOVEMENTS_PER_SHEET
+    assert last.movements[-1].number == last.last_number
+    assert last.movements[-1].balance_after == last.closing
+    assert spent < 1
+    ends = {"user": "alice", "end": end, "settled": settled}
+    assert 0 < rows_read(statements._LAST_BEFORE, ends) < 50
+    rows = {"user": "alice", "after": 2_000, "last": 2_500}
+    assert rows_read(statements._MOVEMENTS, rows) == 500
