@@ -191,8 +191,13 @@ class Operations(ReadOnlyList):
 class Packages(ReadOnlyList):
     """Packages."""
 
-    list_display = ("name", "credits", "price_euro_cents", "active", "sort_order")
+    list_display = ("name", "credits", "euros", "active", "sort_order")
     list_filter = ("active",)
     ordering = ("sort_order", "id")
     page = "package"
     change_list_template = "back_office/packages.html"
+
+    @admin.display(description="Price", ordering="price_euro_cents")
+    def euros(self, package: Package) -> str:
+        """Return the price in euros."""
+        return euros(package.price_euro_cents)

@@ -1,6 +1,7 @@
 """Read-only lists of rows: the base of every list in the back office."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from django.contrib.admin import AdminSite, display
@@ -28,7 +29,15 @@ def pill(status: str) -> SafeString:
 
 
 Writer = Callable[[Any], str]
-WRITERS: dict[type, Writer] = {DecimalField: amount, DateTimeField: moment}
+
+
+def _time(value: datetime | None) -> SafeString:
+    """Return a time on one line."""
+    return format_html('<span class="bo-line">{}</span>', moment(value))
+
+
+WRITERS: dict[type, Writer] = {DecimalField: amount, DateTimeField: _time}
+NAMED: dict[str, Writer] = {"status": pill, "action": words}
 
 
 class DeclaredFilters(ChangeList):  # type: ignore[misc]
@@ -111,7 +120,7 @@ class ReadOnlyList(ModelAdmin):  # type: ignore[misc]
 
 def _column(model: type[Model], name: str) -> Any:
     field = next((one for one in model._meta.fields if one.name == name), None)  # noqa: SLF001
-    write = pill if name == "status" else WRITERS.get(type(field))
+    write = NAMED.get(name) or WRITERS.get(type(field))
     if field is None or write is None:
         return name
 
