@@ -6,7 +6,7 @@ from typing import Any
 
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 MOMENT = re.compile(r"20\d\d-\d\d-\d\dT[\d:.]+Z")
-STRIPE = re.compile(r"\b(pi|cus|cs|price)_\w+")
+STRIPE = re.compile(r"\b(pi|cus|cs|price|seti)_\w+")
 SOON, LATER = "2026-11-22T22:25:48.962Z", "2026-12-22T22:25:48.962Z"
 # The values of fields that differ at each recording.
 STABLE = {
