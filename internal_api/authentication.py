@@ -47,9 +47,10 @@ class HasScope(BasePermission):
 
     def has_permission(self, request: Request, view: Any) -> bool:
         """Return True if the key has the scope, else raise ScopeMissing."""
-        if view.action is None:
-            return True  # the method is not allowed here, which the view answers itself
-        scope = getattr(view, view.action).described.scope
+        described = getattr(getattr(view, view.action or "", None), "described", None)
+        if described is None:
+            return True  # a method that is not allowed, to which the view answers 405
+        scope = described.scope
         service = cast("Service", request.user)
         if service.scopes is not None and scope not in service.scopes:
             raise ScopeMissing(scope=scope)

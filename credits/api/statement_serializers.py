@@ -24,7 +24,9 @@ MONTH = r"[2-9][0-9]{3}-(0[1-9]|1[0-2])"
 LARGEST_SHEET = 1_000_000
 
 
-@extend_schema_field({"type": "string", "pattern": f"^{MONTH}$", "example": "2026-10"})
+@extend_schema_field(
+    {"type": "string", "maxLength": 7, "pattern": f"^{MONTH}$", "example": "2026-10"}
+)
 class Month(serializers.Field[date, Any, str, Any]):
     """A month such as `2026-10`."""
 

@@ -15,6 +15,7 @@ from credits import roles
 from credits.catalogue import Price
 from credits.errors import DomainError
 from credits.ledger import ledger
+from credits.ledger.posting import TransactionUnknown
 from credits.models import (
     ActRequest,
     AdjustmentRequest,
@@ -450,3 +451,10 @@ def test_the_request_is_in_the_persons_export_and_is_erased_with_them() -> None:
     assert exported.count("Reverse a movement of -500 credits") >= 2
     kept = ActRequest.objects.get()
     assert (kept.note, kept.status, "alice" in str(kept.user_id)) == ("", "rejected", False)
+
+
+def test_an_unknown_transaction_cannot_be_reversed() -> None:
+    with pytest.raises(TransactionUnknown):
+        balance_adjustments.reverse(
+            operator("fiona"), uuid4(), why=WHY, key=uuid4(), now=datetime.now(UTC)
+        )

@@ -63,3 +63,12 @@ def test_paging_folds_on_every_page() -> None:
 
     assert second.next is None
     assert sum(len(page.messages.get(bought.pk, [])) for page in (first, second)) == 3
+
+
+def test_events_end_where_the_window_ends() -> None:
+    bought = paid()
+    told(bought, 3)
+
+    found = timeline.page(bought.user_id, only=["events"], until=NOW + timedelta(seconds=2))
+
+    assert [entry.title for entry in found.entries] == ["charge.kind1", "charge.kind0"]

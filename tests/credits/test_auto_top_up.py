@@ -21,7 +21,7 @@ from credits.models import (
 )
 from credits.payments import packages, saved_cards, top_up_charges
 from credits.payments.packages import Offer
-from credits.payments.stripe_errors import PaymentUnavailable
+from credits.payments.stripe_errors import PaymentUnavailable, RefusedByStripe
 from gifts.models import GiftBlock
 from mana_credits.privacy import erasure
 from tests.api import Caller
@@ -314,3 +314,45 @@ def test_an_erasure_takes_the_agreement_and_the_card(
     assert not AutoTopUp.objects.exists()
     assert not StripeCustomer.objects.exists()
     assert Purchase.objects.get().stripe_payment_method_id is None
+
+
+def test_other_terms_keep_the_saved_card(alice: Caller, starter: Package, stripe: Stripe) -> None:
+    agree(alice, starter, stripe)
+    card = AutoTopUp.objects.get().stripe_payment_method_id
+
+    body = {"packageId": str(starter.pk), "threshold": 20, "monthlyMaximum": 1}
+    answer = alice.put("auto-top-up", body)
+
+    assert answer.status_code == 200
+    row = AutoTopUp.objects.get()
+    assert (row.threshold, row.stripe_payment_method_id) == (20, card)
+
+
+def test_a_card_that_stripe_no_longer_has_pauses(
+    alice: Caller, starter: Package, stripe: Stripe
+) -> None:
+    agree(alice, starter, stripe)
+    give("alice", 20)
+    spend("alice", 15)
+
+    with patch.object(saved_cards, "charge", side_effect=RefusedByStripe("No such card")):
+        assert work() == ["started", "failed"]
+
+    assert AutoTopUp.objects.get().paused_at is not None
+
+
+def test_a_failure_after_the_user_switched_off_changes_nothing(
+    alice: Caller, starter: Package, stripe: Stripe
+) -> None:
+    agree(alice, starter, stripe)
+    give("alice", 20)
+    spend("alice", 15)
+
+    def switched_off(purchase: Purchase) -> None:
+        AutoTopUp.objects.all().delete()
+        raise RefusedByStripe("No such card")
+
+    with patch.object(saved_cards, "charge", side_effect=switched_off):
+        assert work() == ["started", "failed"]
+
+    assert not AutoTopUp.objects.exists()

@@ -114,6 +114,10 @@ def test_an_empty_ledger_comes_back_with_its_foreign_keys(cluster: None) -> None
         assert cursor.fetchone() == (0,)
 
 
+def test_what_is_not_distributed_needs_no_undo(cluster: None) -> None:
+    assert run("--undo") == ["Nothing to change."]
+
+
 def test_a_ledger_with_rows_stays_distributed(cluster: None) -> None:
     run()
     give("alice", 5)

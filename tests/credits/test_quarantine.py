@@ -337,3 +337,12 @@ def test_what_operators_wrote_is_erased_with_the_buyer(purchase: Purchase) -> No
         "operator:olga",
     )
     assert (asked.reason, asked.actor, asked.taken > Decimal(100)) == ("", "operator:olga", True)
+
+
+def test_a_payment_does_not_end_a_quarantine_with_another_reason() -> None:
+    reasons = "another amount\nanother currency"
+    purchase = Purchase(quarantined_at=NOW, quarantine_reason=reasons)
+
+    purchases._end_explained_quarantine(purchase, payment(purchase), NOW)
+
+    assert purchase.quarantine_resolution is None

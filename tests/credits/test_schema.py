@@ -24,6 +24,7 @@ SCHEMAS = "(to_regnamespace('credits'), to_regnamespace('gifts'))"
 # Tables with rows of a single user: these are sharded if one server is not enough.
 OF_ONE_USER = {
     "credits.account_settings",
+    "credits.auto_top_ups",
     "credits.balances",
     "credits.idempotency_keys",
     "credits.reservations",

@@ -304,3 +304,24 @@ def test_commands_of_the_owner_connect_as_the_owner(command: str) -> None:
     assert chosen(command, to=owner) == "owner"
     assert chosen("worker", command, to=owner) == "service"
     assert chosen(command, to=None) == "service"
+
+
+def test_an_owner_needs_no_grants(db: None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_user")
+        (owner,) = cursor.fetchone()
+
+    grants.apply(Role(owner))  # would raise: nobody grants rights to the owner of everything
+
+
+def test_an_empty_database_has_no_faults(db: None) -> None:
+    parameters = connection.get_connection_params() | {"dbname": "template1"}
+
+    assert grants.faults(psycopg_parameters(parameters)) == []
+
+
+def psycopg_parameters(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return those that psycopg itself takes."""
+    return {
+        name: parameters[name] for name in ("dbname", "user", "host", "port") if name in parameters
+    }

@@ -95,6 +95,7 @@ def test_a_key_without_the_scope_changes_nothing(scope: str) -> None:
 
 def test_a_method_that_does_not_exist_is_405() -> None:
     assert key().get("credits/use").status_code == 405
+    assert key()._client.options("/api/v1/internal/credits/use").status_code in {401, 405}
 
 
 def test_the_name_of_the_key_is_the_actor_whatever_the_header_says() -> None:
@@ -139,6 +140,18 @@ def test_keys_that_cannot_be_reloaded_are_not_trusted_for_ever(
     monkeypatch.setattr(service_keys, "valid", away)
 
     assert service.get("credits/balance/alice").status_code == 503
+
+
+def test_a_request_does_not_wait_for_ever_for_the_reload_of_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    service = key()
+    monkeypatch.setattr(known_keys, "WAIT", 0.01)
+
+    with known_keys.KNOWN._lock:
+        answer = service.get("credits/balance/alice")
+
+    assert answer.status_code == 503
 
 
 def _let_pass(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, settings
 from schemathesis import Case
 from schemathesis.checks import not_a_server_error
 from schemathesis.core import NotSet
+from schemathesis.core.failures import AcceptedNegativeData
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     negative_data_rejection,
@@ -47,12 +48,32 @@ def takes_what_the_schema_allows(_: object, response: Any, case: Case[Any]) -> b
     return None
 
 
+def rejects_what_the_schema_forbids(context: Any, response: Any, case: Case[Any]) -> bool | None:
+    """Check that an invalid request is rejected.
+
+    schemathesis also leaves out the header Authorization, which HEADERS adds to every request.
+    """
+    try:
+        return negative_data_rejection(context, response, case)
+    except AcceptedNegativeData as failure:
+        if "(was Authorization)" in failure.message:
+            return None
+        raise
+
+
+def has_no_defect(context: Any, response: Any, case: Case[Any]) -> bool | None:
+    """Check that there is no server error, except that Stripe cannot be reached here."""
+    if response.status_code == 503 and response.json()["code"] == "payment_unavailable":
+        return None
+    return not_a_server_error(context, response, case)
+
+
 CHECKS = [
     takes_what_the_schema_allows,
-    not_a_server_error,
+    has_no_defect,
     status_code_conformance,
     content_type_conformance,
-    negative_data_rejection,
+    rejects_what_the_schema_forbids,
     response_headers_conformance,
     response_schema_conformance,
 ]
@@ -75,7 +96,9 @@ schema = schemathesis.openapi.from_wsgi("/api/schema", application)
 def test_every_answer_is_one_that_the_schema_describes(case: Case[Any]) -> None:
     # For an optional body, schemathesis counts its absence as a violation.
     absent = isinstance(case.body, NotSet)
-    excluded: list[Any] = [negative_data_rejection] if absent and case.operation.body else []
+    excluded: list[Any] = (
+        [rejects_what_the_schema_forbids] if absent and case.operation.body else []
+    )
 
     case.call_and_validate(headers=HEADERS, checks=CHECKS, excluded_checks=excluded)
 

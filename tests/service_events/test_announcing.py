@@ -197,7 +197,7 @@ def test_every_event_has_its_trigger(event: str) -> None:
     from credits.ledger import sql_files  # noqa: PLC0415
 
     texts = [
-        sql_files.path("service_events", name).read_text()
+        sql_files.path("mana_credits.service_events", name).read_text()
         for name in ("announce_transaction", "announce_pause")
     ]
 
