@@ -16,7 +16,7 @@ CHECK_ENV := SECRET_KEY=only-for-checks-8f1c0b7e6d5a49388271605f4e3d2c1b0a99 \
 
 CHECK_ENV_OF_CITUS = $(filter-out DATABASE_URL=%,$(CHECK_ENV))
 
-.PHONY: help run test test-browser test-clients test-install pictures test-shipping rehearsal rehearsal-standby rehearsal-failover test-citus check format lint types examples schema lock upgrade bench chaos clean
+.PHONY: help run test test-browser test-clients test-install pictures test-shipping rehearsal rehearsal-standby rehearsal-failover test-citus check audit format lint types examples schema lock upgrade bench chaos clean
 
 help:
 	@echo "make run     the service on http://localhost:3061, with a database and demo users"
@@ -116,6 +116,10 @@ MONEY := $(patsubst %,credits/%.py,amounts atomicity catalogue controls/* due_ro
 	$(patsubst %,mana_credits/%.py,back_office/account/account_search back_office/account/timeline \
 	back_office/account/*entries back_office/account/entry back_office/acts/* legacy_import/* \
 	privacy/erasure privacy/erasure_requests privacy/event_erasure privacy/gift_erasure)
+
+# Needs pip-audit and the network; says so and fails if it could not compare.
+audit: $(INSTALLED)
+	$(BIN)/python -m mana_credits.dev.known_vulnerabilities
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -227,6 +227,24 @@ def test_a_database_that_is_away_has_no_faults() -> None:
     assert grants.faults({"host": "127.0.0.1", "port": "9", "connect_timeout": 1}) == []
 
 
+def test_an_empty_database_has_no_faults() -> None:
+    parameters = {"conninfo": database_of_the_test(), "dbname": "template1"}
+
+    assert grants.faults(parameters) == []
+
+
+def test_an_owner_that_is_also_the_service_gets_no_grants() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_user")
+        (owner,) = cursor.fetchone()
+
+    grants.apply(Role(owner))
+
+    assert grants.faults({"conninfo": database_of_the_test()}) == [
+        f"The role {owner} is a superuser"
+    ]
+
+
 def test_a_missing_role_is_created_only_by_who_may(as_service: None) -> None:
     with pytest.raises(RoleMissing, match="CREATE ROLE nobody_yet LOGIN"):
         grants.apply(Role("nobody_yet"))

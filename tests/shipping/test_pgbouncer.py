@@ -29,8 +29,8 @@ def behind(
 ) -> AbstractContextManager[Service]:
     """Run two processes of the service behind PgBouncer."""
     return running.service(
-        servers.url_of(pooler),
         ready=ready,
+        DATABASE_URL=servers.url_of(pooler),
         DATABASE_BEHIND_POOLER="1",
         DATABASE_PREPARED_STATEMENTS=str(int(prepared)),
         WEB_CONCURRENCY="2",
