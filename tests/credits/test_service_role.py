@@ -330,16 +330,3 @@ def test_an_owner_needs_no_grants(db: None) -> None:
         (owner,) = cursor.fetchone()
 
     grants.apply(Role(owner))  # would raise: nobody grants rights to the owner of everything
-
-
-def test_an_empty_database_has_no_faults(db: None) -> None:
-    parameters = connection.get_connection_params() | {"dbname": "template1"}
-
-    assert grants.faults(psycopg_parameters(parameters)) == []
-
-
-def psycopg_parameters(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return those that psycopg itself takes."""
-    return {
-        name: parameters[name] for name in ("dbname", "user", "host", "port") if name in parameters
-    }
