@@ -1,5 +1,6 @@
 """The role of the service reads everything, and changes the ledger through functions alone."""
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -202,25 +203,30 @@ def test_a_role_that_may_too_much_is_named(user: str, sentence: str | None) -> N
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ("ALTER ROLE odd CREATEROLE", "The role odd may create roles or ignore row security"),
-        ("ALTER TABLE credits.anchors OWNER TO odd", "The role odd owns credits.anchors, or is"),
-        ("GRANT UPDATE ON credits.balances TO odd", "The role odd may write credits.balances"),
+        ("ALTER ROLE {odd} CREATEROLE", "The role {odd} may create roles or ignore row security"),
+        (
+            "ALTER TABLE credits.anchors OWNER TO {odd}",
+            "The role {odd} owns credits.anchors, or is",
+        ),
+        ("GRANT UPDATE ON credits.balances TO {odd}", "The role {odd} may write credits.balances"),
     ],
 )
 def test_an_odd_role_is_named(change: str, sentence: str) -> None:
+    odd = f"odd_{os.getpid()}"  # roles are the server's, so processes of tests share them
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_user")
         (owner,) = cursor.fetchone()
-        cursor.execute(f"CREATE ROLE odd LOGIN IN ROLE {SERVICE_ROLE}")
+        cursor.execute(f"CREATE ROLE {odd} LOGIN IN ROLE {SERVICE_ROLE}")
         try:
-            cursor.execute(change)
-            found = grants.faults({"conninfo": database_of_the_test(), "user": "odd"})
+            cursor.execute(change.format(odd=odd))
+            found = grants.faults({"conninfo": database_of_the_test(), "user": odd})
         finally:
             cursor.execute("ALTER TABLE credits.anchors OWNER TO CURRENT_USER")
-            cursor.execute("DROP OWNED BY odd; DROP ROLE odd")
+            cursor.execute(f"DROP OWNED BY {odd}; DROP ROLE {odd}")
 
-    assert [text[: len(sentence)] for text in found] == [sentence]
-    assert owner != "odd"
+    expected = sentence.format(odd=odd)
+    assert [text[: len(expected)] for text in found] == [expected]
+    assert owner != odd
 
 
 def test_a_database_that_is_away_has_no_faults() -> None:
