@@ -27,6 +27,7 @@ from tests.api import Caller
 from tests.environment import PROVIDER, SERVICE_KEY
 from tests.factories import gift, give, package
 from tests.legacy import Earlier
+from tests.owner import as_owner
 from tests.running import database_of_the_test
 from tests.stripe import Stripe
 
@@ -92,10 +93,30 @@ def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
-    """Also create the role of the service, as `manage.py migrate` does."""
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Create the role of the service, as `manage.py migrate` does, and run the tests as it."""
+    options = connection.settings_dict["OPTIONS"]
+    of_the_owner = options["options"]
     with django_db_blocker.unblock():
         grants.apply(Role(SERVICE_ROLE))
+        _reconnect()
+        options["options"] = f"{of_the_owner} -c role={SERVICE_ROLE}"
+    yield
+    with django_db_blocker.unblock():
+        _reconnect()
+        options["options"] = of_the_owner
+
+
+def _reconnect() -> None:
+    connection.close()
+    connection.close_pool()  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def owner(db: None) -> Iterator[None]:
+    """Run the test as the owner of the database: it damages or prepares protected rows."""
+    with as_owner():
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -117,7 +138,7 @@ def committed(transactional_db: None) -> Iterator[None]:
     """Make the test commit, for other threads and processes. Empty the tables afterwards."""
     yield
     emptied = "".join(f"DELETE FROM {name};" for name in _emptied_tables())
-    with transaction.atomic(), connection.cursor() as cursor:
+    with as_owner(), transaction.atomic(), connection.cursor() as cursor:
         for name, trigger in APPEND_ONLY:
             cursor.execute(f"ALTER TABLE credits.{name} DISABLE TRIGGER {trigger}")
         # Triggers of foreign keys are off. With small tables, this is faster than TRUNCATE.

@@ -8,12 +8,14 @@ from django.core.management import call_command
 
 from credits.models import Balance, Transaction
 from tests.legacy import Planted
+from tests.owner import as_owner
 
 
 def run(url: str, *options: str, report: Path) -> int:
     """Run the command. Return its exit code."""
     try:
-        call_command("import_legacy", f"--source={url}", f"--report={report}", *options)
+        with as_owner():
+            call_command("import_legacy", f"--source={url}", f"--report={report}", *options)
     except SystemExit as end:
         return int(str(end.code))
     return 0

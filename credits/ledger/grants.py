@@ -91,4 +91,9 @@ def _create(cursor: Any, role: Role) -> None:
         )
     password = SQL(" PASSWORD {}").format(Literal(role.password)) if role.password else SQL("")
     statement = SQL("CREATE ROLE {} LOGIN{}").format(Identifier(role.name), password)
-    cursor.execute(statement.as_string())
+    # Migrations of two databases of one server may create it at once.
+    tolerant = (
+        f"BEGIN {statement.as_string()};"
+        " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END"
+    )
+    cursor.execute(SQL("DO {}").format(Literal(tolerant)).as_string())

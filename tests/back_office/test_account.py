@@ -23,6 +23,7 @@ from mana_credits.back_office.acts.audit import Justification
 from tests.back_office.operators import operator
 from tests.credits.test_returns import paid, went_back
 from tests.factories import gift, give, hold, redeem, spend, subscribe
+from tests.owner import as_owner
 
 pytestmark = pytest.mark.django_db
 
@@ -81,7 +82,7 @@ def test_an_account_shows_its_balance_and_that_its_books_close(sam: Client) -> N
 @pytest.mark.breaks_the_books
 def test_books_that_do_not_close_are_told(sam: Client) -> None:
     give("alice", 10)
-    with connection.cursor() as cursor:
+    with connection.cursor() as cursor, as_owner():
         cursor.execute("UPDATE credits.balances SET held = 1 WHERE user_id = 'alice'")
 
     page = sam.get(ACCOUNT).content.decode()

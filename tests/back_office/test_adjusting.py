@@ -26,6 +26,7 @@ from mana_credits.back_office.acts.second_person import CannotDecideOwnRequest
 from tests.api import at_once
 from tests.back_office.operators import acts, browser, form, operator
 from tests.factories import give, hold, spend
+from tests.owner import as_owner
 
 pytestmark = pytest.mark.django_db
 
@@ -390,6 +391,7 @@ def test_audit_records_cannot_be_changed(verb: str) -> None:
         pytest.raises(IntegrityError, match="append-only"),
         transaction.atomic(),
         connection.cursor() as cursor,
+        as_owner(),
     ):
         cursor.execute(verb)
 

@@ -23,6 +23,7 @@ from mana_credits.dev.embedded_postgres import temporary_server, wait_until_ende
 from tests import running
 from tests.api import use
 from tests.factories import give
+from tests.owner import as_owner
 from tests.running import Service
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -152,7 +153,8 @@ def test_workers_of_a_killed_master_free_its_address_and_answer_what_is_open() -
         line = stack.enter_context(closing(service.connect()))
         pool = stack.enter_context(ThreadPoolExecutor(1))
         with transaction.atomic():
-            Balance.objects.select_for_update().get(pk="alice")
+            with as_owner():
+                Balance.objects.select_for_update().get(pk="alice")
             asked = pool.submit(running.ask, line, "use", use(1, userId="alice"))
             _wait_for_lock_waiters(1)
 
@@ -208,7 +210,8 @@ def test_sigterm_answers_every_open_request() -> None:
         lines = [stack.enter_context(closing(service.connect())) for _ in range(6)]
         pool = stack.enter_context(ThreadPoolExecutor(len(lines)))
         with transaction.atomic():
-            Balance.objects.select_for_update().get(pk="alice")
+            with as_owner():
+                Balance.objects.select_for_update().get(pk="alice")
             asked = [
                 pool.submit(running.ask, line, "use", use(1, userId="alice")) for line in lines
             ]

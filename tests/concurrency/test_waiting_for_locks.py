@@ -11,6 +11,7 @@ from django.db import transaction
 from credits.models import Balance
 from tests.api import Answer, Caller, at_once, statuses, use
 from tests.factories import give
+from tests.owner import as_owner
 
 pytestmark = pytest.mark.usefixtures("committed")
 
@@ -20,7 +21,8 @@ def test_a_spend_does_not_wait_for_ever_and_can_be_sent_again(service: Caller) -
     body = use(1, userId="alice", idempotencyKey="k1")
 
     with transaction.atomic():
-        Balance.objects.select_for_update().get(pk="alice")
+        with as_owner():
+            Balance.objects.select_for_update().get(pk="alice")
         (refused,) = at_once(1, lambda _: service.post("use", body))
     answered = service.post("use", body)
 
@@ -44,7 +46,8 @@ def test_others_of_a_locked_user_are_refused_at_once_and_nobody_else_waits(
         return service.post("use", use(1, userId=user, idempotencyKey=f"k{index}"))
 
     with transaction.atomic():
-        Balance.objects.select_for_update().get(pk="alice")
+        with as_owner():
+            Balance.objects.select_for_update().get(pk="alice")
 
         def timed(index: int) -> tuple[Answer, float]:
             started = time.monotonic()
@@ -73,7 +76,8 @@ def test_settlements_of_one_locked_user_leave_threads_to_others(
     ]
 
     with transaction.atomic():
-        Balance.objects.select_for_update().get(pk="alice")
+        with as_owner():
+            Balance.objects.select_for_update().get(pk="alice")
         answers = at_once(
             6,
             lambda index: service.post("commit", {"reservationId": held[index]["reservationId"]}),
@@ -98,7 +102,8 @@ def test_while_no_write_ends_others_are_refused_and_reads_go_on(
         return service.post("use", use(1, userId="bob"))
 
     with patch("credits.api.account_views.WRITES.patience", 0.2), transaction.atomic():
-        Balance.objects.select_for_update().get(pk="alice")
+        with as_owner():
+            Balance.objects.select_for_update().get(pk="alice")
         with ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(at_once, 1, ask)
             time.sleep(0.7)

@@ -14,7 +14,7 @@ from credits.ledger.posting import Memo, Origin, Priced
 from credits.models import Balance, Transaction, UsageStat
 from tests.factories import give, hold, spend
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("owner")]
 
 MAPPING = "app_id,description,operation,quantity\n"
 

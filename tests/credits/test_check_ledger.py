@@ -14,6 +14,7 @@ from credits.ledger import books, ledger, reservations
 from credits.ledger.posting import Memo
 from credits.models import Reservation, Transaction
 from tests.factories import SYSTEM, give, hold, spend
+from tests.owner import as_owner
 
 pytestmark = pytest.mark.django_db
 
@@ -61,8 +62,8 @@ def bob() -> str:
 
 
 def damage(*statements: str) -> None:
-    """Run SQL without the append-only trigger."""
-    with connection.cursor() as cursor:
+    """Run SQL as the owner, without the append-only trigger."""
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         for trigger in ("transactions_are_append_only", "transactions_are_never_truncated"):
             cursor.execute(f"ALTER TABLE credits.transactions DISABLE TRIGGER {trigger}")

@@ -15,7 +15,7 @@ from credits.ledger.posting import Memo
 from credits.models import Transaction
 from tests.factories import SYSTEM, give, hold, spend
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("owner")]
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 VALID: dict[str, dict[str, Any]] = {

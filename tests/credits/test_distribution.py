@@ -10,7 +10,7 @@ from credits.ledger import distribution
 from tests.credits.test_schema import OF_ONE_USER
 from tests.factories import give
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("owner")]
 
 # What distribution.py calls of Citus 13. Each call is one line of `public.calls`, in its order.
 STAND_INS = """

@@ -26,6 +26,7 @@ from credits.sync import cloud_sync
 from gifts.models import GiftCode
 from tests.api import Caller
 from tests.factories import due_subscribers, gift, give, hold
+from tests.owner import as_owner
 from tests.running import database_of_the_test
 
 pytestmark = pytest.mark.django_db
@@ -38,7 +39,8 @@ def reservations_due() -> list[str]:
     for user in USERS:
         give(user, 5)
         hold(user, 5)
-    Reservation.objects.update(created_at=NOW - timedelta(days=2), expires_at=NOW)
+    with as_owner():
+        Reservation.objects.update(created_at=NOW - timedelta(days=2), expires_at=NOW)
     return USERS
 
 
@@ -141,7 +143,8 @@ def test_all_rows_of_one_locked_user_cost_one_wait(monkeypatch: pytest.MonkeyPat
     for _ in range(30):
         hold("alice", 1)
     hold("bob", 1)
-    Reservation.objects.update(created_at=NOW - timedelta(days=2), expires_at=NOW)
+    with as_owner():
+        Reservation.objects.update(created_at=NOW - timedelta(days=2), expires_at=NOW)
     waits: list[timedelta] = []
     wait_at_most = due_rows.wait_at_most
 
@@ -185,11 +188,13 @@ def test_many_locked_users_cost_no_more_than_the_patience_of_a_run(
 def constraint(check: str) -> Iterator[None]:
     """Add a constraint that later changes of balances must meet."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"ALTER TABLE credits.balances ADD CONSTRAINT broken CHECK ({check}) NOT VALID"
-        )
+        with as_owner():
+            cursor.execute(
+                f"ALTER TABLE credits.balances ADD CONSTRAINT broken CHECK ({check}) NOT VALID"
+            )
         yield
-        cursor.execute("ALTER TABLE credits.balances DROP CONSTRAINT broken")
+        with as_owner():
+            cursor.execute("ALTER TABLE credits.balances DROP CONSTRAINT broken")
 
 
 @pytest.mark.parametrize(("name", "make", "word"), JOBS)
@@ -309,7 +314,7 @@ def test_bulk_changes_pass_over_locked_rows() -> None:
     give("bob", 1)
     rows = Balance.objects.exclude(version=0)
 
-    with locked(LOCK_BALANCE, "alice"):
+    with locked(LOCK_BALANCE, "alice"), as_owner():
         counts = list(due_rows.change_free(rows.filter(pk="alice"), lambda found: found.count()))
 
     assert counts == []

@@ -19,6 +19,7 @@ from credits.reporting.dashboard_figures import OpenReservations, Period
 from credits.worker import Job
 from tests.credits.test_returns import paid, went_back
 from tests.factories import gift, give, hold, redeem, spend
+from tests.owner import as_owner
 
 pytestmark = pytest.mark.django_db
 
@@ -146,9 +147,10 @@ def test_open_reservations_are_counted_with_what_they_hold() -> None:
     none = dashboard_figures.open_reservations(now=NOW)
     oldest = hold("alice", 4)
     hold("alice", 6)
-    Reservation.objects.filter(pk=oldest.pk).update(
-        created_at=NOW - ONE_DAY, expires_at=NOW - timedelta(hours=1)
-    )
+    with as_owner():
+        Reservation.objects.filter(pk=oldest.pk).update(
+            created_at=NOW - ONE_DAY, expires_at=NOW - timedelta(hours=1)
+        )
 
     found = dashboard_figures.open_reservations(now=NOW)
 

@@ -15,6 +15,7 @@ from credits.ledger.history import AFTER_OFFSET, BEFORE, LARGEST_NUMBER, Entry, 
 from credits.models import Transaction
 from tests.credits.test_check_ledger import damage
 from tests.factories import give, spend
+from tests.owner import as_owner
 
 pytestmark = pytest.mark.django_db
 
@@ -134,9 +135,11 @@ def long() -> datetime:
     give("alice", 10**6)
     at = datetime.now(UTC) - timedelta(days=200)
     with connection.cursor() as cursor:
-        cursor.execute(GROW.read_text().replace(":users", "true").replace(":each", str(ROWS)))
+        with as_owner():
+            cursor.execute(GROW.read_text().replace(":users", "true").replace(":each", str(ROWS)))
         damage("UPDATE credits.transactions SET app_id = 'rare' WHERE number IN (1001, 2002, 3003)")
-        cursor.execute("ANALYZE")
+        with as_owner():
+            cursor.execute("ANALYZE")
     return at
 
 

@@ -20,7 +20,7 @@ from credits.models import (
 from tests.importing import available, chain, findings, named, run
 from tests.legacy import Earlier
 
-pytestmark = pytest.mark.usefixtures("committed")
+pytestmark = pytest.mark.usefixtures("committed", "owner")
 
 
 def test_ids_and_times_stay_and_rows_join(source: str, earlier: Earlier, report: Path) -> None:

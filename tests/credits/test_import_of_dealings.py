@@ -18,7 +18,7 @@ from tests.api import Caller, use
 from tests.importing import available, named, run
 from tests.legacy import BEGIN, Earlier
 
-pytestmark = pytest.mark.usefixtures("committed")
+pytestmark = pytest.mark.usefixtures("committed", "owner")
 
 
 def test_purchases_are_credited_once_and_doubles_are_named(

@@ -20,7 +20,7 @@ from tests.importing import available, chain, findings, named, run
 from tests.legacy import Earlier
 from tests.running import database_of_the_test
 
-pytestmark = pytest.mark.usefixtures("committed")
+pytestmark = pytest.mark.usefixtures("committed", "owner")
 
 
 @pytest.mark.parametrize(

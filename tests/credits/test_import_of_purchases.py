@@ -14,7 +14,7 @@ from tests.importing import available, findings, named, run
 from tests.legacy import Earlier
 from tests.legacy_database import Row
 
-pytestmark = pytest.mark.usefixtures("committed")
+pytestmark = pytest.mark.usefixtures("committed", "owner")
 
 NOW = datetime.now(UTC)
 

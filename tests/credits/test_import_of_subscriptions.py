@@ -8,7 +8,7 @@ import pytest
 from tests.importing import findings, named, run
 from tests.legacy import Earlier
 
-pytestmark = pytest.mark.usefixtures("committed")
+pytestmark = pytest.mark.usefixtures("committed", "owner")
 
 Output = pytest.CaptureFixture[str]
 

@@ -10,6 +10,7 @@ from credits.ledger import key_retention
 from credits.models import IdempotencyKey
 from tests.api import Caller, use
 from tests.factories import give
+from tests.owner import as_owner
 
 pytestmark = pytest.mark.django_db
 
@@ -18,7 +19,8 @@ NOW = datetime.now(UTC)
 
 def spend_with_key(alice: Caller, key: str, *, days_ago: int) -> None:
     assert alice.post("use", use(1, idempotencyKey=key)).status_code == 200
-    IdempotencyKey.objects.filter(key=key).update(created_at=NOW - timedelta(days=days_ago))
+    with as_owner():
+        IdempotencyKey.objects.filter(key=key).update(created_at=NOW - timedelta(days=days_ago))
 
 
 def keys() -> list[str]:

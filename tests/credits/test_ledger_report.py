@@ -16,6 +16,7 @@ from credits.ledger.posting import Memo, Origin, Posting, Priced
 from credits.reporting import ledger_report
 from credits.reporting.ledger_report import MonthNotBegun, Standing, Sum, Use
 from tests.factories import gift, redeem
+from tests.owner import as_owner
 
 pytestmark = pytest.mark.django_db
 
@@ -176,7 +177,7 @@ def test_the_command_prints_and_writes_it(alice: str, tmp_path: Path) -> None:
 @pytest.mark.breaks_the_books
 def test_books_that_do_not_close_are_an_error() -> None:
     grant("alice", "10", OCTOBER)
-    with connection.cursor() as cursor:
+    with connection.cursor() as cursor, as_owner():
         cursor.execute("UPDATE credits.balances SET posted = 9, total_earned = 9")
 
     with pytest.raises(CommandError, match=r"differ from the closing by -1\.0000"):

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from credits.errors import DomainError
 from credits.ledger.posting import DONE
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("owner")]
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("credits/ledger/sql", "gifts/sql", "mana_credits/service_events/sql")

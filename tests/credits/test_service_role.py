@@ -19,6 +19,7 @@ from mana_credits import database, database_role
 from mana_credits.dev.roles import SERVICE_ROLE, service_url
 from mana_credits.privacy import erasure
 from tests.factories import give, hold, spend
+from tests.owner import as_owner
 from tests.running import database_of_the_test
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("committed")]
@@ -33,7 +34,8 @@ def role(committed: None) -> Iterator[Connection[Any]]:
     give("alice", 100)
     spend("alice", 10)
     hold("alice", 5)
-    StaffAction.objects.create(at=datetime.now(UTC), operator="ada", action="x", note="n")
+    with as_owner():
+        StaffAction.objects.create(at=datetime.now(UTC), operator="ada", action="x", note="n")
     with psycopg.connect(service_url(database_of_the_test()), autocommit=True) as opened:
         yield opened
 
@@ -169,17 +171,7 @@ def test_an_act_is_recorded_at_the_databases_time(role: Connection[Any]) -> None
     assert abs((moment[0] - datetime.now(UTC)).total_seconds()) < 60
 
 
-@pytest.fixture
-def as_service() -> Iterator[None]:
-    """Run the test's own statements as the service's role."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"SET ROLE {SERVICE_ROLE}")
-    yield
-    with connection.cursor() as cursor:
-        cursor.execute("RESET ROLE")
-
-
-def test_the_service_posts_and_erases(as_service: None) -> None:
+def test_the_service_posts_and_erases() -> None:
     give("alice", 100)
     spend("alice", 10)
     hold("alice", 5)
@@ -211,7 +203,7 @@ def test_a_role_that_may_too_much_is_named(user: str, sentence: str | None) -> N
         ("GRANT UPDATE ON credits.balances TO {odd}", "The role {odd} may write credits.balances"),
     ],
 )
-def test_an_odd_role_is_named(change: str, sentence: str) -> None:
+def test_an_odd_role_is_named(owner: None, change: str, sentence: str) -> None:
     odd = f"odd_{os.getpid()}"  # roles are the server's, so processes of tests share them
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_user")
@@ -239,7 +231,7 @@ def test_an_empty_database_has_no_faults() -> None:
     assert grants.faults(parameters) == []
 
 
-def test_an_owner_that_is_also_the_service_gets_no_grants() -> None:
+def test_an_owner_that_is_also_the_service_gets_no_grants(owner: None) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_user")
         (owner,) = cursor.fetchone()
@@ -251,7 +243,7 @@ def test_an_owner_that_is_also_the_service_gets_no_grants() -> None:
     ]
 
 
-def test_a_missing_role_is_created_only_by_who_may(as_service: None) -> None:
+def test_a_missing_role_is_created_only_by_who_may() -> None:
     with pytest.raises(RoleMissing, match="CREATE ROLE nobody_yet LOGIN"):
         grants.apply(Role("nobody_yet"))
 
@@ -265,14 +257,14 @@ def test_a_missing_role_is_created_only_by_who_may(as_service: None) -> None:
         ("distribute",),
     ],
 )
-def test_a_command_that_needs_the_owner_says_so(as_service: None, command: tuple[str, ...]) -> None:
+def test_a_command_that_needs_the_owner_says_so(command: tuple[str, ...]) -> None:
     sentence = f"^{command[0]} changes the ledger itself and needs the owner of its tables"
 
     with pytest.raises(CommandError, match=sentence):
         call_command(*command)
 
 
-def test_migrate_grants_the_role_of_the_service(settings: Any) -> None:
+def test_migrate_grants_the_role_of_the_service(owner: None, settings: Any) -> None:
     settings.SERVICE_ROLE = Role(SERVICE_ROLE)
     with connection.cursor() as cursor:
         cursor.execute(f"GRANT DELETE ON {B} TO {SERVICE_ROLE}")
@@ -282,14 +274,14 @@ def test_migrate_grants_the_role_of_the_service(settings: Any) -> None:
     assert grants.faults({"conninfo": database_of_the_test(), "user": SERVICE_ROLE}) == []
 
 
-def test_migrate_says_that_the_role_is_missing(settings: Any, as_service: None) -> None:
+def test_migrate_says_that_the_role_is_missing(settings: Any) -> None:
     settings.SERVICE_ROLE = Role("nobody_yet")
 
     with pytest.raises(CommandError, match="Run: CREATE ROLE nobody_yet LOGIN;"):
         call_command("migrate", verbosity=0)
 
 
-def test_a_missing_role_gets_the_password_of_the_url() -> None:
+def test_a_missing_role_gets_the_password_of_the_url(owner: None) -> None:
     grants.apply(Role("new_role", "it's a secret"))
 
     with connection.cursor() as cursor:
@@ -310,7 +302,7 @@ def test_the_check_names_a_role_that_may_too_much() -> None:
     assert database_role.service_role(None, databases=[]) == []
 
 
-def test_grants_can_be_applied_again() -> None:
+def test_grants_can_be_applied_again(owner: None) -> None:
     grants.apply(Role(SERVICE_ROLE))
 
     parameters = {"conninfo": database_of_the_test(), "user": SERVICE_ROLE}

@@ -16,6 +16,7 @@ from credits.ledger.posting import Memo, Origin, Priced
 from credits.models import Balance, Reservation, Transaction, UsageStat
 from tests.api import Caller, at_once, statuses
 from tests.factories import give
+from tests.owner import as_owner
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -280,6 +281,7 @@ def test_the_database_wants_a_whole_price() -> None:
     with (
         pytest.raises(IntegrityError, match="reservation_operation_has_its_price"),
         transaction.atomic(),
+        as_owner(),
     ):
         Reservation.objects.filter(pk=held.pk).update(unit_cost=None)
 
@@ -288,7 +290,7 @@ def test_not_even_erasure_changes_a_price() -> None:
     give("alice", 10)
     ledger.spend("alice", Priced("pdf_export"), memo=Memo("presi"), origin=Origin("user"))
 
-    with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
+    with pytest.raises(IntegrityError, match="append-only"), transaction.atomic(), as_owner():
         Transaction.objects.filter(type="usage").update(
             user_id="erased:1", cause=None, description="", unit_cost=2
         )

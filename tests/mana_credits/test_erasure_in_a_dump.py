@@ -46,6 +46,7 @@ from tests.api import Caller, use
 from tests.conftest import discrepancies, gifts_of
 from tests.environment import PROVIDER
 from tests.factories import gift, give, hold, redeem, subscribe
+from tests.owner import as_owner
 from tests.running import database_of_the_test
 from tests.stripe import Stripe, deliver
 from webhooks.models import StripeEvent
@@ -334,7 +335,7 @@ def test_an_address_that_stripe_knows_is_the_persons(dora: str) -> None:
 
 @pytest.mark.breaks_the_books
 def test_books_that_do_not_close_are_told(dora: str) -> None:
-    with connection.cursor() as cursor:
+    with connection.cursor() as cursor, as_owner():
         cursor.execute("UPDATE credits.balances SET last_number = 99 WHERE user_id = %s", [dora])
 
     with pytest.raises(CommandError, match="1 discrepancies"):

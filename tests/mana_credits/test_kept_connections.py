@@ -11,6 +11,7 @@ from django.db import connection
 from psycopg_pool import PoolTimeout
 
 from mana_credits.database_backend.base import DatabaseWrapper
+from tests.owner import as_owner
 
 pytestmark = pytest.mark.django_db
 
@@ -73,7 +74,7 @@ def test_nothing_is_kept_without_a_time(line: DatabaseWrapper, settings: Any) ->
 def test_a_connection_that_the_server_closed_meanwhile_is_not_used(line: DatabaseWrapper) -> None:
     """No request fails after a restart of PostgreSQL while the connection was idle."""
     first = backend(line)
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [first])
 
     end_request(line)

@@ -26,6 +26,7 @@ from mana_credits.database_metrics import StateCollector
 from tests import running
 from tests.api import Caller, use
 from tests.factories import give, hold
+from tests.owner import as_owner
 from tests.running import Service
 from webhooks.models import StripeEvent
 
@@ -116,7 +117,8 @@ def test_discrepancies_are_those_of_the_last_check() -> None:
     job = Job("check_ledger", check_ledger, at_hour=3)
     worker.run(job, now=NOW)
     before = state()
-    Balance.objects.update(held=3)
+    with as_owner():
+        Balance.objects.update(held=3)
 
     with pytest.raises(Exception, match="1 discrepancies"):
         worker.run(job, now=NOW + timedelta(days=1))

@@ -17,6 +17,7 @@ from tests import running
 from tests.api import use
 from tests.environment import SERVICE_KEY
 from tests.factories import give
+from tests.owner import as_owner
 from tests.running import Service
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -166,7 +167,8 @@ def test_a_client_that_asks_ahead_takes_turns_with_others(service: Service) -> N
     with ExitStack() as stack, ThreadPoolExecutor(THREADS) as pool:
         ahead, other = open_line(stack, service), open_line(stack, service)
         with transaction.atomic():
-            Balance.objects.select_for_update().get(pk="alice")
+            with as_owner():
+                Balance.objects.select_for_update().get(pk="alice")
             waiting = [pool.submit(spends, service) for _ in range(THREADS)]
             wait_for_lock_waiters(THREADS)
             ahead.sendall(spend_of("carol") * 30)
@@ -197,7 +199,8 @@ def test_health_is_answered_while_every_thread_waits_for_the_database(service: S
     headers = {"Origin": "http://localhost:5173", "X-Request-Id": "probe-1"}
     with ExitStack() as stack, ThreadPoolExecutor(CLIENTS) as pool:
         with transaction.atomic():
-            Balance.objects.select_for_update().get(pk="alice")
+            with as_owner():
+                Balance.objects.select_for_update().get(pk="alice")
             waiting = [pool.submit(spends, service) for _ in range(CLIENTS)]
             wait_for_lock_waiters(THREADS)
 
@@ -233,7 +236,8 @@ def test_a_client_that_gave_up_before_its_turn_spends_nothing(service: Service) 
     body = json.dumps(use(1, userId="bob")).encode()
     with ExitStack() as stack, ThreadPoolExecutor(THREADS) as pool:
         with transaction.atomic():
-            Balance.objects.select_for_update().get(pk="alice")
+            with as_owner():
+                Balance.objects.select_for_update().get(pk="alice")
             waiting = [pool.submit(spends, service) for _ in range(THREADS)]
             wait_for_lock_waiters(THREADS)
 

@@ -20,6 +20,7 @@ from mana_credits.service_events.models import EventMessage
 from tests.api import Caller, use
 from tests.credits.test_returns import paid, went_back
 from tests.factories import due_subscribers, gift, give, redeem, spend
+from tests.owner import as_owner
 from tests.round_trips import statements
 from tests.service_events.conftest import Subscribe
 
@@ -125,7 +126,8 @@ def test_a_paused_cloud_sync_is_announced(subscribe: Subscribe) -> None:
     spend(user_id, 3)
     subscribe("subscription.paused")
 
-    assert list(cloud_sync.renew_due(now=now, limit=10)) == ["paused"]
+    with as_owner():
+        assert list(cloud_sync.renew_due(now=now, limit=10)) == ["paused"]
 
     paused_at = SyncSubscription.objects.get().paused_at
     assert told(user_id) == ["subscription.paused"]
