@@ -11,10 +11,12 @@ from django.db.transaction import TransactionManagementError
 def as_owner() -> Iterator[None]:
     """Run the body's statements as the owner, to prepare or to damage protected rows."""
     with connection.cursor() as cursor:
+        cursor.execute("SHOW role")
+        (before,) = cursor.fetchone()
         cursor.execute("SET ROLE NONE")
     try:
         yield
     finally:
         # In a failed transaction, its rollback restores the role.
         with suppress(DatabaseError, TransactionManagementError), connection.cursor() as cursor:
-            cursor.execute("RESET ROLE")
+            cursor.execute(f"SET ROLE {before}")

@@ -25,6 +25,7 @@ from gifts import expiry
 from gifts.models import GiftCode
 from mana_credits.dev.embedded_postgres import temporary_server
 from tests.factories import due_subscribers, gift, give
+from tests.owner import as_owner
 from tests.running import database_of_the_test
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,7 +114,8 @@ def test_a_process_frozen_in_a_transaction_loses_its_locks(committed: None) -> N
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL lock_timeout = '10s'")
             began = time.monotonic()
-            Balance.objects.select_for_update().get(pk="alice")
+            with as_owner():
+                Balance.objects.select_for_update().get(pk="alice")
             waited = time.monotonic() - began
     finally:
         frozen.kill()

@@ -13,6 +13,7 @@ from credits.models import Balance, Transaction
 from mana_credits.privacy import erasure
 from tests.credits.test_check_ledger import DIGEST, OWNED, damage
 from tests.factories import give, hold, spend
+from tests.owner import as_owner
 
 pytestmark = pytest.mark.django_db
 
@@ -243,7 +244,7 @@ def test_an_erased_persons_chain_goes_on(alice: str) -> None:
 
 @pytest.mark.breaks_the_books
 def test_an_edit_of_an_attributed_operation_is_named(alice: str) -> None:
-    with connection.cursor() as cursor:
+    with connection.cursor() as cursor, as_owner():
         cursor.execute(
             f"UPDATE {T} SET operation = 'pdf_export', unit_cost = 5, quantity = 2 WHERE number = 3"
         )

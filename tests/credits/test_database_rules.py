@@ -13,6 +13,8 @@ from django.db import IntegrityError, connection, transaction
 from credits.ledger import ledger, reservations
 from credits.ledger.posting import Memo
 from credits.models import Transaction
+from credits.service_role import Role
+from mana_credits.dev.roles import SERVICE_ROLE
 from tests.factories import SYSTEM, give, hold, spend
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("owner")]
@@ -354,7 +356,8 @@ def schema() -> list[tuple[str, ...]]:
 
 
 @pytest.mark.slow
-def test_the_migrations_lead_down_to_nothing_and_up_again() -> None:
+def test_the_migrations_lead_down_to_nothing_and_up_again(settings: Any) -> None:
+    settings.SERVICE_ROLE = Role(SERVICE_ROLE)
     before = schema()
     run("SET CONSTRAINTS ALL IMMEDIATE")
 

@@ -255,7 +255,8 @@ def test_what_was_postponed_and_settled_otherwise_is_forgotten() -> None:
     with constraint("user_id <> 'user-0'"):
         list(reservations.expire_due(now=NOW, limit=100))
     SyncSubscription.objects.all().delete()
-    Reservation.objects.filter(user_id="user-0").update(expires_at=NOW + timedelta(days=9))
+    with as_owner():
+        Reservation.objects.filter(user_id="user-0").update(expires_at=NOW + timedelta(days=9))
 
     list(reservations.expire_due(now=NOW + timedelta(days=2), limit=100))
 
@@ -285,7 +286,7 @@ def test_a_row_that_costs_the_connection_stops_nobody() -> None:
         return "seen"
 
     due = Reservation.objects.filter(status="open")
-    work = DueWork("expire_reservations", due, "expires_at", settle)
+    work = DueWork("expire_reservations", due, "expires_at", settle, lock=reservations._lock)
     outcomes = [found.outcome for found in due_rows.settle_each(work, now=NOW, limit=100)]
 
     assert (outcomes.count("seen"), outcomes.count("failed")) == (9, 1)
@@ -302,8 +303,9 @@ def test_a_database_that_is_away_ends_the_run(monkeypatch: pytest.MonkeyPatch) -
 
     due = Reservation.objects.filter(status="open")
     monkeypatch.setattr(PostponedRow.objects, "bulk_create", away)
+    work = DueWork("x", due, "expires_at", away, lock=reservations._lock)
     with pytest.raises(OperationalError):
-        list(due_rows.settle_each(DueWork("x", due, "expires_at", away), now=NOW, limit=100))
+        list(due_rows.settle_each(work, now=NOW, limit=100))
 
     assert len(tried) == 2  # the first row, and the record of its failure
 
@@ -318,5 +320,5 @@ def test_bulk_changes_pass_over_locked_rows() -> None:
         counts = list(due_rows.change_free(rows.filter(pk="alice"), lambda found: found.count()))
 
     assert counts == []
-    with transaction.atomic():
+    with transaction.atomic(), as_owner():
         assert Balance.objects.select_for_update(nowait=True).get(pk="alice").posted == 1

@@ -176,7 +176,7 @@ def test_the_row_that_a_constraint_refused_is_not_logged(
     """PostgreSQL quotes the row with all its values in the error's DETAIL."""
 
     def break_a_rule(user_id: str) -> None:
-        with transaction.atomic(), connection.cursor() as cursor:
+        with as_owner(), transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(
                 "INSERT INTO credits.balances SELECT * FROM credits.balances WHERE user_id = %s",
                 [user_id],
@@ -189,8 +189,7 @@ def test_the_row_that_a_constraint_refused_is_not_logged(
 
     assert answer.status_code == 500
     (defect,) = [line for line in log.lines() if line["level"] == "error"]
-    with as_owner():
-        assert IntegrityError.__name__ in defect["exception"]
+    assert IntegrityError.__name__ in defect["exception"]
     assert defect["exception"].count("duplicate key value violates unique constraint") == 2
     assert PLANTED not in log.getvalue()
 
