@@ -72,6 +72,10 @@ def answering(body: bytes) -> Behaviour:
     def answer(line: socket.socket, stopped: Event) -> None:
         line.recv(65536)
         line.sendall(HEAD + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        # Closing with a body unread resets the connection, and the client loses the answer.
+        line.settimeout(1)
+        while line.recv(65536):
+            pass
 
     return answer
 
