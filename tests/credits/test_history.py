@@ -1,6 +1,5 @@
 """Lists of a user's transactions use an index, with any filter and at any depth."""
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +15,7 @@ from credits.models import Transaction
 from tests.credits.test_check_ledger import damage
 from tests.factories import give, spend
 from tests.owner import as_owner
+from tests.query_plans import rows_read
 
 pytestmark = pytest.mark.django_db
 
@@ -196,20 +196,3 @@ def test_the_prepared_list_reads_no_more_rows_than_it_returns(
         cursor.execute("DEALLOCATE listed")
 
     assert 51 <= read <= MOST_READ
-
-
-def rows_read(sql: str) -> int:
-    """Return the number of rows that the scans of a statement read."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}")
-        (found,) = cursor.fetchone()
-    document = json.loads(found) if isinstance(found, str) else found
-    return touched(document[0]["Plan"])
-
-
-def touched(node: dict[str, Any]) -> int:
-    below = sum(touched(child) for child in node.get("Plans", []))
-    if "Scan" not in node["Node Type"]:
-        return below
-    each = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
-    return below + int(each * node["Actual Loops"])

@@ -29,6 +29,7 @@ from credits.sync import cloud_sync
 from mana_credits.privacy import erasure
 from tests.api import Caller, use
 from tests.factories import SYSTEM, give, hold, spend, subscribe
+from tests.query_plans import rows_read_of
 
 pytestmark = pytest.mark.django_db
 
@@ -434,3 +435,15 @@ def test_a_renewal_beyond_the_limit_pauses_cloud_sync_and_says_why() -> None:
     }
     assert "Ausgabenlimit von 0 Credits" in message.body["body"]
     assert cloud_sync.status("alice").paused_at
+
+
+def test_a_spend_under_a_limit_does_not_read_the_history() -> None:
+    """Without statistics of the table, the planner may start from the user's many usages."""
+    give("alice", 100)
+    for _ in range(300):
+        spend("alice", 0.01)
+    limit(amount=50, chat=40)
+
+    read = rows_read_of("credits.transactions", lambda: spend("alice", 0.01))
+
+    assert read < 20

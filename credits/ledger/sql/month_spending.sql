@@ -22,13 +22,17 @@ BEGIN
         WHERE r.user_id = p_user_id AND r.app_id = coalesce(nullif(l.app_id, ''), r.app_id)
           AND r.status = 'open'
     ) - (
+        -- OFFSET 0: the few refunds are read first, each with its usage, whatever the statistics say.
         SELECT coalesce(sum(b.amount), 0) FROM credits.transactions b
-        JOIN credits.transactions u ON u.user_id = b.user_id AND u.id = b.related_id
+        CROSS JOIN LATERAL (
+            SELECT FROM credits.transactions u
+            WHERE u.user_id = b.user_id AND u.id = b.related_id AND u.type = 'usage'
+              AND u.created_at >= begins AND u.created_at < ends
+              AND u.app_id = coalesce(nullif(l.app_id, ''), u.app_id) OFFSET 0
+        ) u
         WHERE b.user_id = p_user_id AND b.type IN ('refund', 'reversal')
           AND NOT (b.type = 'usage')  -- the condition of transaction_by_type_idx
           AND b.created_at >= begins AND b.created_at < ends
-          AND u.type = 'usage' AND u.created_at >= begins AND u.created_at < ends
-          AND u.app_id = coalesce(nullif(l.app_id, ''), u.app_id)
     )))
         INTO spending FROM credits.spending_limits l WHERE l.user_id = p_user_id;
     RETURN spending;
