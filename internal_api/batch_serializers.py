@@ -9,6 +9,7 @@ from credits.api.serializers import USED, BalanceAfterwardsSerializer, Transacti
 from credits.api.wire_fields import JsonObject, Text
 from credits.api.wire_serializers import WireSerializer
 from credits.errors import DomainError
+from credits.ledger.posting import Posting
 from credits.ledger.spend_batches import LARGEST_BATCH, Spent
 
 
@@ -67,7 +68,7 @@ class UseBatchResponseSerializer(WireSerializer):
 USE_BATCH = UseBatchSerializer()
 
 
-def outcome(result: Spent | DomainError | serializers.ValidationError) -> dict[str, Any]:
+def outcome(result: Spent | Posting | DomainError | serializers.ValidationError) -> dict[str, Any]:
     """Return an item's outcome as plain JSON values."""
     match result:
         case DomainError():

@@ -12,6 +12,7 @@ from credits.api.openapi import operation
 from credits.api.views import memo
 from credits.api.wire_serializers import origin
 from credits.errors import DomainError
+from credits.ledger.posting import Posting
 from credits.ledger.spend_batches import Spend, Spent
 from internal_api import batch_serializers as wire
 from internal_api import scopes, service_caps
@@ -43,7 +44,7 @@ class BatchViewSet(ServiceViewSet):
         return Answer({"items": [wire.outcome(result) for result in outcomes]})
 
 
-def _spend_all(request: Request, spends: Sequence[Spend]) -> list[Spent | DomainError]:
+def _spend_all(request: Request, spends: Sequence[Spend]) -> list[Spent | Posting | DomainError]:
     return service_caps.spend_all(
         service(request), spends, origin=origin(request), now=datetime.now(UTC)
     )

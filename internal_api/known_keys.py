@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import NamedTuple
 
+import structlog
+from django.db import Error, transaction
 from django.db.models import Q
 
 from credits.database_errors import DatabaseUnavailable
@@ -23,6 +25,8 @@ VALID_SECONDS = 10
 WAIT = 1
 # `last_used_at` is accurate to this; a busy key costs one update per minute and process.
 USE_RECORDED_EVERY = timedelta(minutes=1)
+
+logger = structlog.get_logger(__name__)
 
 
 class _Loaded(NamedTuple):
@@ -69,13 +73,22 @@ class KnownKeys:
         if self._age() <= RELOAD_SECONDS:
             return  # another thread reloaded the keys while this one waited for the lock
         now = datetime.now(UTC)
-        used, self._used = self._used, set()
-        if used:
-            record_use(used, now=now)
         keys = {key.digest: key for key in service_keys.valid(now=now)}
         self._loaded = _Loaded(keys, started)
+        self._record_use(now)
+
+    def _record_use(self, now: datetime) -> None:
+        """Record which keys were used. A failure, as on a standby, refuses no request."""
+        used, self._used = self._used, set()
+        try:
+            if used:
+                record_use(used, now=now)
+        except Error as error:
+            self._used |= used
+            logger.warning("use_of_service_keys_not_recorded", error=type(error).__name__)
 
 
+@transaction.atomic
 def record_use(digests: set[str], *, now: datetime) -> None:
     """Set `last_used_at` of the keys with these digests, unless it is less than a minute old."""
     not_recent = Q(last_used_at__isnull=True) | Q(last_used_at__lt=now - USE_RECORDED_EVERY)

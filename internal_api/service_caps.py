@@ -5,21 +5,25 @@ back. Replays move nothing and are not counted. A service without a cap costs no
 """
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
-from typing import Protocol, TypeVar
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from django.db import connection, transaction
 
 from credits.errors import DomainError
+from credits.ids import id_at
 from credits.ledger import ledger, spend_batches
-from credits.ledger.posting import Origin
-from credits.ledger.spend_batches import BalanceAfter, Spend, Spent
+from credits.ledger.posting import Origin, Posting
+from credits.ledger.spend_batches import Spend, Spent
 from credits.principals import Service
 
 GRANTS = "daily_grants"
 REFUNDS = "daily_refunds"
 SPEND_PER_USER = "daily_spend_per_user"
+# Ids follow the clock of a web server, `created_at` that of the database.
+CLOCKS_DIFFER_BY = timedelta(hours=1)
 
 
 class CapReached(DomainError):
@@ -47,11 +51,12 @@ _ADD = """
     WHERE total.credits + excluded.credits <= %(limit)s
 """
 # The caller has just moved the user's balance, so it holds the lock on that row until it commits:
-# no other spend of the user can be counted at the same time.
+# no other spend of the user can be counted at the same time. Ids contain the time, so the primary
+# key finds today's transactions in any history.
 _SPENT = """
     SELECT (
         SELECT coalesce(-sum(amount), 0) FROM credits.transactions
-        WHERE user_id = %(user_id)s AND created_at >= %(since)s
+        WHERE user_id = %(user_id)s AND id >= %(first_id)s AND created_at >= %(since)s
           AND type = 'usage' AND actor = %(actor)s
     ) + (
         SELECT coalesce(sum(amount), 0) FROM credits.reservations
@@ -67,14 +72,7 @@ def counted(
 
     Raises CapReached, which rolls the movement back.
     """
-    limit = service.caps.get(cap)
-    if limit is None:
-        return post()
-    with transaction.atomic():
-        result = post()
-        if not result.replayed:
-            _add(service, cap, amount, limit, now)
-        return result
+    return _capped(service, cap, post, lambda limit: _add(service, cap, amount, limit, now))
 
 
 def spending(
@@ -85,42 +83,50 @@ def spending(
     The cap limits the sum of what the service spent for the user today and what it holds. Returns
     the result. Raises CapReached, which rolls the movement back.
     """
-    limit = service.caps.get(SPEND_PER_USER)
-    if limit is None:
-        return spend()
-    with transaction.atomic():
-        result = spend()
-        if not result.replayed and _spent_today(service, user_id, now) > limit:
-            raise CapReached(cap=SPEND_PER_USER, limit=limit)
-        return result
+    return _capped(
+        service,
+        SPEND_PER_USER,
+        spend,
+        lambda limit: _spent_today(service, user_id, now) <= limit,
+    )
 
 
 def spend_all(
     service: Service, items: Sequence[Spend], *, origin: Origin, now: datetime
-) -> list[Spent | DomainError]:
+) -> list[Spent | Posting | DomainError]:
     """Post a batch of spends and return the results in order; with a cap, post them one by one."""
     if SPEND_PER_USER not in service.caps:
-        return spend_batches.spend_all(items, origin=origin)
+        return [*spend_batches.spend_all(items, origin=origin)]
     return [_spend_one(service, item, origin, now) for item in items]
 
 
-def _spend_one(service: Service, item: Spend, origin: Origin, now: datetime) -> Spent | DomainError:
+def _capped(
+    service: Service, cap: str, post: Callable[[], Result], fits: Callable[[Decimal], bool]
+) -> Result:
+    """Call `post`, then undo it if what it moved does not fit the cap."""
+    limit = service.caps.get(cap)
+    if limit is None:
+        return post()
+    with transaction.atomic():
+        result = post()
+        if not result.replayed and not fits(limit):
+            raise CapReached(cap=cap, limit=limit)
+        return result
+
+
+def _spend_one(
+    service: Service, item: Spend, origin: Origin, now: datetime
+) -> Posting | DomainError:
     keyed = origin._replace(key=item.key)
+    spend = partial(ledger.spend, item.user_id, item.amount, memo=item.memo, origin=keyed)
     try:
-        posting = spending(
-            service,
-            item.user_id,
-            lambda: ledger.spend(item.user_id, item.amount, memo=item.memo, origin=keyed),
-            now=now,
-        )
+        return spending(service, item.user_id, spend, now=now)
     except DomainError as refusal:
         return refusal
-    balance = posting.balance
-    after = BalanceAfter(balance.posted, balance.held, balance.total_earned, balance.total_spent)
-    return Spent(posting.transaction, after, posting.replayed)
 
 
-def _add(service: Service, cap: str, amount: Decimal, limit: Decimal, now: datetime) -> None:
+def _add(service: Service, cap: str, amount: Decimal, limit: Decimal, now: datetime) -> bool:
+    """Count `amount` against the cap; return False, and count nothing, if it does not fit."""
     values = {
         "service": service.name,
         "day": now.date(),
@@ -130,13 +136,18 @@ def _add(service: Service, cap: str, amount: Decimal, limit: Decimal, now: datet
     }
     with connection.cursor() as cursor:
         cursor.execute(_ADD, values)
-        if cursor.rowcount == 0:
-            raise CapReached(cap=cap, limit=limit)
+        return bool(cursor.rowcount == 1)
 
 
 def _spent_today(service: Service, user_id: str, now: datetime) -> Decimal:
     since = datetime.combine(now.date(), time.min, UTC)
+    values: dict[str, Any] = {
+        "user_id": user_id,
+        "first_id": id_at(since - CLOCKS_DIFFER_BY, random=0),
+        "since": since,
+        "actor": service.actor,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(_SPENT, {"user_id": user_id, "since": since, "actor": service.actor})
+        cursor.execute(_SPENT, values)
         spent: Decimal = cursor.fetchone()[0]
     return spent

@@ -25,7 +25,8 @@ def rows_read_of(table: str, act: Callable[[], object]) -> int:
 
 def _touched(node: Mapping[str, Any]) -> int:
     below = sum(_touched(child) for child in node.get("Plans", []))
-    if "Scan" not in node["Node Type"]:
+    # A bitmap's index scan and its heap scan read the same rows.
+    if "Scan" not in node["Node Type"] or node["Node Type"] == "Bitmap Index Scan":
         return below
     each = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
     return below + int(each * node["Actual Loops"])

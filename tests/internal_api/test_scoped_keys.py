@@ -6,19 +6,22 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from io import StringIO
 from typing import Any
+from unittest.mock import patch
 from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import OperationalError
+from django.db import InternalError, OperationalError
 
+from credits.ids import id_at
 from credits.models import Balance, Reservation, Transaction
 from internal_api import known_keys, scopes, service_keys
 from internal_api.models import ServiceKey, ServiceTotal
 from internal_api.service_keys import InvalidServiceKey, Terms
 from tests.api import Caller, at_once, use
 from tests.declared import operations
-from tests.factories import give
+from tests.factories import give, spend
+from tests.query_plans import rows_read_of
 from tests.round_trips import statements
 
 pytestmark = pytest.mark.django_db
@@ -204,6 +207,24 @@ def test_the_last_use_is_visible(monkeypatch: pytest.MonkeyPatch) -> None:
     assert datetime.now(UTC) - used < timedelta(minutes=1)
 
 
+def test_keys_work_while_their_use_cannot_be_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = key()
+    service.get("credits/balance/alice")
+
+    def read_only(*arguments: object, **options: object) -> None:
+        raise InternalError("cannot execute UPDATE in a read-only transaction")
+
+    with monkeypatch.context() as standby:
+        standby.setattr(known_keys, "record_use", read_only)
+        _let_pass(standby, known_keys.RELOAD_SECONDS + 0.1)
+        assert service.get("credits/balance/alice").status_code == 200
+    assert ServiceKey.objects.get().last_used_at is None
+
+    _let_pass(monkeypatch, 3 * known_keys.RELOAD_SECONDS)
+    service.get("credits/balance/alice")
+    assert ServiceKey.objects.get().last_used_at is not None
+
+
 @pytest.mark.parametrize(
     ("name", "terms", "text"),
     [
@@ -302,6 +323,22 @@ def test_spends_and_holds_of_one_user_stay_within_the_cap() -> None:
     assert codes == [200, 403, 403, 200, 200]
     assert Balance.objects.get(pk="alice").posted == 40
     assert Reservation.objects.count() == 1
+
+
+def test_a_cap_does_not_read_the_history() -> None:
+    give("alice", 50)
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    for number in range(200):
+        with patch("credits.ledger.posting.new_id", return_value=id_at(yesterday, random=number)):
+            spend("alice", 0.01, at=yesterday)
+    service = key(daily_spend_per_user=Decimal(10))
+    service.post("credits/use", use(1, userId="alice"))
+
+    read = rows_read_of(
+        "credits.transactions", lambda: service.post("credits/use", use(1, userId="alice"))
+    )
+
+    assert read < 20
 
 
 def test_a_batch_refuses_only_the_items_above_the_cap() -> None:
