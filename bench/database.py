@@ -85,10 +85,16 @@ def manage(url: str, *command: str, check: bool = True, tree: Path = HERE) -> in
     """Run `manage.py` on the database at `url` and return its exit code."""
     return subprocess.run(
         [sys.executable, "-W", "ignore", "manage.py", *command],
-        env={**ENVIRONMENT, **roles.environment(url)},
+        env={**ENVIRONMENT, **environment(url, tree)},
         cwd=tree,
         check=check,
     ).returncode
+
+
+def environment(url: str, tree: Path) -> dict[str, str]:
+    """Return the variables with a checkout's database roles. Earlier ones have the owner only."""
+    has_roles = (tree / "credits/ledger/grants.py").exists()
+    return roles.environment(url) if has_roles else {"DATABASE_URL": url}
 
 
 def _administer(server_url: str, statement: str) -> None:

@@ -17,7 +17,6 @@ import psutil
 
 from bench import database
 from bench.environment import ENVIRONMENT
-from mana_credits.dev import roles
 from mana_credits.dev.sandbox.identity import IdentityProvider
 
 CONFIGURATION = "mana_credits/gunicorn.conf.py"
@@ -57,8 +56,7 @@ def serving(
             ],
             env={
                 **ENVIRONMENT,
-                "DATABASE_URL": database_url,
-                **(roles.environment(database_url) if _has_roles(tree) else {}),
+                **database.environment(database_url, tree),
                 "HOST": "127.0.0.1",
                 "PORT": str(port),
                 "MANA_AUTH_URL": provider.issuer,
@@ -114,8 +112,3 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def _has_roles(tree: Path) -> bool:
-    """Return whether a checkout knows the two roles; an earlier one serves as the owner."""
-    return (tree / "credits/ledger/grants.py").exists()
