@@ -12,6 +12,7 @@ from credits import roles
 from credits.models import ActRequest, StaffAction
 from tests.browser.test_every_page import keep
 from tests.factories import gift, give, package, spend
+from tests.owner import as_owner
 
 pytestmark = pytest.mark.browser
 
@@ -46,7 +47,8 @@ def office(home: str, settings: Any) -> str:
         requested_by="fiona",
         requested_at=datetime.now(UTC),
     )
-    StaffAction.objects.create(at=datetime.now(UTC), operator="ada", action="x", note="n")
+    with as_owner():
+        StaffAction.objects.create(at=datetime.now(UTC), operator="ada", action="x", note="n")
     return f"{home}/admin/"
 
 
