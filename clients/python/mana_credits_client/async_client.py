@@ -1,7 +1,7 @@
-"""The client for asyncio."""
+"""The clients. `client.py`, for threads, is generated from `async_client.py` (hatch_build.py)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import UUID, uuid4
@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import httpx
 
 from mana_credits_client import requests
-from mana_credits_client.requests import RETRIED, optional
+from mana_credits_client.requests import RETRIED, AsyncResponse, optional
 from mana_credits_client.wire import AuthenticatedClient, models
 from mana_credits_client.wire.api.internal import (
     internal_commit,
@@ -18,13 +18,12 @@ from mana_credits_client.wire.api.internal import (
     internal_use,
 )
 from mana_credits_client.wire.models import Error
-from mana_credits_client.wire.types import Response
 
 Answer = TypeVar("Answer")
 
 
 class AsyncCredits:
-    """A service's access to the credits of all users. Tasks may share one instance.
+    """A service's access to the credits of all users. Tasks, or threads, may share one instance.
 
     `key` is the service key. `timeout` limits each attempt, in seconds.
     """
@@ -40,9 +39,11 @@ class AsyncCredits:
         )
 
     async def call(
-        self, send: Callable[..., Awaitable[Response[Error | Answer]]], /, **arguments: Any
+        self, send: Callable[..., AsyncResponse[Error | Answer]], /, **arguments: Any
     ) -> Answer:
-        """Call `asyncio_detailed` of a module of `wire.api` with retries. Return its response.
+        """Call a function of a module of `wire.api` with retries. Return its response.
+
+        The function is `asyncio_detailed`, in `Credits` it is `sync_detailed`.
 
         Pass an `idempotency_key` to every call that changes something; otherwise a retry may change
         it twice. Raises CreditsError, or httpx.TransportError if no attempt was answered.
@@ -102,7 +103,7 @@ class AsyncCredits:
         quantity: int | None = None,
         key: str | None = None,
     ) -> "AsyncHold":
-        """Return an async context manager that holds credits, then spends them on success."""
+        """Return a context manager that holds credits, then spends them on success."""
         by_operation = {"quantity": optional(quantity)} if operation else {}
         body = requests.reserve_body(
             user_id, amount=amount, operation=operation, reason=reason, **by_operation
