@@ -11,14 +11,25 @@ import os
 import sys
 import time
 import urllib.request
+from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any
 
 from mana_client import AuthenticatedClient, Client
 from mana_client import models as m
-from mana_client.api import admin, credits_, gifts, internal, monitoring, sync, webhooks
+from mana_client.api import (
+    admin,
+    anchors,
+    credits_,
+    gifts,
+    internal,
+    monitoring,
+    statements,
+    sync,
+    webhooks,
+)
 
-URL, ISSUER = os.environ["URL"], os.environ["ISSUER"]
+URL, ISSUER, STRIPE = os.environ["URL"], os.environ["ISSUER"], os.environ["STRIPE"]
 done: list[str] = []
 
 
@@ -120,6 +131,39 @@ def buy(alice: AuthenticatedClient) -> None:
     purchase = operation(credits_, "purchase", started.purchase_id, client=alice)
     assert purchase.status == "pending", purchase
     assert operation(credits_, "purchases", client=alice)[0].id == purchase.id
+    cancelled = operation(credits_, "cancel_purchase", purchase.id, client=alice)
+    assert (cancelled.id, cancelled.status) == (purchase.id, "cancelled"), cancelled
+
+
+def top_up(alice: AuthenticatedClient) -> None:
+    setup = operation(credits_, "set_up_auto_top_up", client=alice).setup_intent_id
+    with urllib.request.urlopen(f"{STRIPE}/setups/{setup}", b"card=card", timeout=10):
+        offer = operation(credits_, "packages", client=Client(URL))[0]
+    body = m.SaveTopUpRequest(
+        package_id=offer.id, threshold=0.5, monthly_maximum=1, setup_intent_id=setup
+    )
+    agreed = operation(credits_, "save_auto_top_up", client=alice, body=body)
+    assert agreed.agreement.threshold == 0.5, agreed
+    assert operation(credits_, "auto_top_up", client=alice).agreement == agreed.agreement
+    ended = operation(credits_, "switch_off_auto_top_up", client=alice)
+    assert ended.agreement is None, ended
+
+
+def limit(alice: AuthenticatedClient) -> None:
+    app = m.AppLimitRequest(app_id="chat", monthly_limit=2000)
+    body = m.SaveSettingsRequest(low_balance=1, app_limits=[app])
+    saved = operation(credits_, "save_settings", client=alice, body=body)
+    assert [(one.app_id, one.monthly_limit) for one in saved.app_limits] == [("chat", 2000)], saved
+    assert operation(credits_, "settings", client=alice) == saved
+
+
+def look_back(alice: AuthenticatedClient) -> None:
+    month = f"{datetime.now(UTC):%Y-%m}"
+    sheet = operation(credits_, "statement", month, client=alice)
+    assert (sheet.signed, sheet.statement.month) == (True, month), sheet
+    assert operation(statements, "statement_keys", client=Client(URL)).keys
+    operation(anchors, "anchors", client=Client(URL))
+    operation(credits_, "reservations", client=alice)
 
 
 def give(alice: AuthenticatedClient, bob: AuthenticatedClient) -> None:
@@ -184,6 +228,9 @@ def main() -> None:
     spend(alice)
     serve(service)
     buy(alice)
+    top_up(alice)
+    limit(alice)
+    look_back(alice)
     give(alice, bob)
     synchronize(alice, boss)
     hear_from_stripe()

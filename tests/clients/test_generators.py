@@ -94,6 +94,7 @@ def test_the_python_client_does_every_operation_with_the_running_sandbox(
                 "PYTHONPATH": str(python_client),
                 "URL": settings["BASE_URL"],
                 "ISSUER": settings["MANA_AUTH_URL"],
+                "STRIPE": settings["STRIPE_API_BASE"],
                 "SERVICE_KEY": settings["MANA_SERVICE_KEY"],
                 "WEBHOOK_SECRET": settings["STRIPE_WEBHOOK_SECRET"],
             },

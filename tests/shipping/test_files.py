@@ -34,9 +34,12 @@ def promtool(*arguments: str, folder: str) -> str:
 
 
 def test_prometheus_takes_its_files() -> None:
+    alerts = (servers.ROOT / "ops/prometheus/alerts.yml").read_text().count("- alert:")
+
     said = promtool("check", "config", "scrape.yml", folder="ops/prometheus")
 
-    assert "15 rules found" in said
+    assert alerts > 0
+    assert f"{alerts} rules found" in said
 
 
 def test_alerts_fire_when_they_should_and_only_then() -> None:
