@@ -29,7 +29,8 @@ class Description(NamedTuple):
 
     `refuses` are the domain errors that the operation answers with. `path` holds the fields of its
     path. `keyed` says that it accepts the header `Idempotency-Key` although its body has no such
-    field. `cacheable` says that it answers 304 to `If-None-Match`. `scope` is the scope that a
+    field. `cacheable` says that it answers 304 to `If-None-Match`. `linked` says that the header
+    `Link` leads to the next answer although the view has no paginator. `scope` is the scope that a
     service key needs.
     """
 
@@ -37,6 +38,7 @@ class Description(NamedTuple):
     path: Mapping[str, serializers.Field[Any, Any, Any, Any]] = {}
     keyed: bool = False
     cacheable: bool = False
+    linked: bool = False
     scope: str | None = None
 
 

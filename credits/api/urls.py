@@ -14,6 +14,10 @@ urlpatterns = [
     path("use", CreditsViewSet.as_view({"post": "use"})),
     path("transactions", CreditsViewSet.as_view({"get": "transactions"})),
     path(
+        "transactions.csv",
+        CreditsViewSet.as_view({"get": "transactions_csv"}, pagination_class=None),
+    ),
+    path(
         "reservations",
         CreditsViewSet.as_view({"get": "reservations"}, pagination_class=None),
     ),

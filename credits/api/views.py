@@ -3,9 +3,11 @@
 from datetime import UTC, datetime
 from typing import Any, cast
 
+from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
 
+from credits.api import transaction_files
 from credits.api.account_views import ChangesAccount
 from credits.api.answers import Answer
 from credits.api.openapi import operation
@@ -26,6 +28,11 @@ from credits.api.serializers import (
     UsageStatSerializer,
     UseCreditsResponseSerializer,
     UseCreditsSerializer,
+)
+from credits.api.transaction_files import (
+    TRANSACTION_FILE,
+    TRANSACTION_FILE_QUERY,
+    TransactionFileQuerySerializer,
 )
 from credits.api.wire_serializers import origin, query, user
 from credits.catalogue import OperationUnknown
@@ -70,6 +77,23 @@ class CreditsViewSet(ChangesAccount, GenericViewSet[Transaction]):
         """List the user's transactions, newest first."""
         filters = TRANSACTION_QUERY.parse(query(request))
         return self._page(History(user(request).id, filters))
+
+    @operation(
+        "transactions_csv",
+        parameters=[TransactionFileQuerySerializer],
+        response={(200, "text/csv"): TRANSACTION_FILE},
+        refuses=(InvalidSpan,),
+        linked=True,
+    )
+    def transactions_csv(self, request: Request) -> HttpResponse:
+        """Return the user's transactions as a CSV file, newest first, at most 10,000.
+
+        The header `Link` leads to the file with the next older ones. The file is UTF-8 with a byte
+        order mark. Texts that a spreadsheet would run as a formula begin with an apostrophe.
+        """
+        filters = TRANSACTION_FILE_QUERY.parse(query(request))
+        cursor = filters.pop("cursor", None)
+        return transaction_files.file(request, History(user(request).id, filters), cursor=cursor)
 
     @operation(
         "usage",

@@ -3,7 +3,7 @@
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiParameter
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 from rest_framework.permissions import IsAuthenticated
 
@@ -173,16 +173,18 @@ class OperationSchema(AutoSchema):
     def _get_response_for_code(self, *args: Any, **options: Any) -> Any:
         response = super()._get_response_for_code(*args, **options)  # type: ignore[no-untyped-call]
         serializer = args[0]
+        if isinstance(serializer, OpenApiResponse):  # it has its own description
+            return response
         kind = getattr(serializer, "child", serializer)
         kind = kind if isinstance(kind, type) else type(kind)
         response["description"] = " ".join((kind.__doc__ or "").split("\n\n")[0].split())
         return response
 
     def _get_response_headers_for_code(self, *args: Any, **options: Any) -> dict[str, Any]:
-        paginator = self._get_paginator()  # type: ignore[no-untyped-call]
+        paginated = self._get_paginator() and self._is_list_view()  # type: ignore[no-untyped-call]
         return headers(
             "X-Request-Id",
-            *(["Link"] if paginator and self._is_list_view() else []),
+            *(["Link"] if paginated or self._described.linked else []),
             *(["ETag", "Cache-Control"] if self._described.cacheable else []),
         )
 

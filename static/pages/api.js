@@ -11,9 +11,20 @@ export async function read(path, { open = false } = {}) {
 
 /** Return one page of a list, and the cursor of the next one or null. */
 export async function page(path, query) {
+  const { body, next } = await askInParts(path, query);
+  return { rows: body, next };
+}
+
+/** Return one part of a text file, and the cursor of the next one or null. */
+export async function textPart(path, query) {
+  const { body, next } = await askInParts(path, query, { asText: true });
+  return { text: body, next };
+}
+
+async function askInParts(path, query, options) {
   const filled = Object.entries(query).filter(([, value]) => value);
-  const { body, link } = await ask("GET", `${path}?${new URLSearchParams(filled)}`);
-  return { rows: body, next: /[?&]cursor=(\d+)/.exec(link ?? "")?.[1] ?? null };
+  const { body, link } = await ask("GET", `${path}?${new URLSearchParams(filled)}`, options);
+  return { body, next: /[?&]cursor=(\d+)/.exec(link ?? "")?.[1] ?? null };
 }
 
 /**
@@ -34,14 +45,24 @@ export async function change(method, path, body) {
   }
 }
 
-async function ask(method, path, { open = false, body, key } = {}) {
+async function ask(method, path, { open = false, body, key, asText = false } = {}) {
   const token = open ? null : await signedIn();
   let answer = await send(method, path, { token, body, key });
   const other = answer.status === 401 && token && (await renewed(token)); // it had expired
   if (other) answer = await send(method, path, { token: other, body, key });
+  const link = answer.headers.get("Link");
+  if (answer.ok && asText) return { body: await wholeText(answer), link };
   const content = await answer.json().catch(() => ({}));
-  if (answer.ok) return { body: content, link: answer.headers.get("Link") };
+  if (answer.ok) return { body: content, link };
   throw new Refusal(answer.status, content, Number(answer.headers.get("Retry-After")));
+}
+
+async function wholeText(answer) {
+  try {
+    return await answer.text();
+  } catch {
+    throw new Refusal(0, { code: "offline" });
+  }
 }
 
 async function send(method, path, { token, body, key }) {

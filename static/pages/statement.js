@@ -3,6 +3,7 @@
 import { read } from "./api.js";
 import { $, appName, change, made, number, only, show, text } from "./dom.js";
 import { ourWords } from "./entries.js";
+import { saveFile } from "./files.js";
 import { onPress, start } from "./shell.js";
 
 const language = { de: "de-DE", en: "en-GB" }[document.documentElement.lang];
@@ -109,10 +110,6 @@ function keyOf(jws) {
 }
 
 function save() {
-  const link = document.createElement("a");
-  const file = new Blob([`[${answers.map((one) => JSON.stringify(one)).join(",\n")}]\n`], { type: "application/json" });
-  link.href = URL.createObjectURL(file);
-  link.download = `mana-credits-${month}.json`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  const text = `[${answers.map((one) => JSON.stringify(one)).join(",\n")}]\n`;
+  saveFile(`mana-credits-${month}.json`, [text], "application/json");
 }

@@ -1,11 +1,13 @@
 /* All transactions: filters, and a list that goes on as far as one scrolls. */
 
-import { page, read } from "./api.js";
+import { page, read, textPart } from "./api.js";
 import { $, appName } from "./dom.js";
 import { lines, waiting } from "./entries.js";
+import { saveFile } from "./files.js";
 import { once, part } from "./shell.js";
 
 const ROWS = 25;
+const AFTER_HEADER = /^[^\n]*\n/; // the names of the columns contain no line break
 let cursor = null;
 let round = 0;
 
@@ -20,6 +22,7 @@ export async function transactions() {
   };
   $("#filters").onsubmit = (event) => event.preventDefault();
   $("#more").onclick = more;
+  $("#save-file").onclick = () => once($("#save-file"), saveAll);
   end.observe($("#more"));
   // Without the apps' names the list is still whole, so their failure is not told.
   await Promise.all([offerApps().catch(() => {}), list()]);
@@ -44,6 +47,19 @@ function more() {
     $("#all").append(...lines(rows));
     goOn(next);
   });
+}
+
+/** Save all transactions that the filters choose, in one file although the API answers in parts. */
+async function saveAll() {
+  const chosen = filters();
+  const parts = [];
+  let next = null;
+  do {
+    const part = await textPart("credits/transactions.csv", { ...chosen, cursor: next });
+    parts.push(parts.length ? part.text.replace(AFTER_HEADER, "") : `\ufeff${part.text}`);
+    next = part.next;
+  } while (next);
+  saveFile("mana-credits-transactions.csv", parts, "text/csv;charset=utf-8");
 }
 
 function goOn(next) {

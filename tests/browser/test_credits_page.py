@@ -1,9 +1,14 @@
 """`/credits` in a real browser."""
 
+import csv
+import io
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Browser, expect
 from pytest_django.live_server_helper import LiveServer
 
+from credits.api import transaction_files
 from tests.browser.people import somebody
 from tests.factories import give, hold, spend
 
@@ -92,6 +97,33 @@ def test_transactions_are_filtered_by_kind_app_and_day(home: str, browser: Brows
 
         expect(alice.page.get_by_text("No transactions match.")).to_be_visible()
         expect(lines).to_have_count(0)
+
+
+@pytest.mark.usefixtures("two_rows_in_a_file")
+def test_the_chosen_transactions_are_saved_as_one_file(
+    home: str, browser: Browser, tmp_path: Path
+) -> None:
+    give("demo-alice", 500)
+    for amount in range(1, 6):
+        spend("demo-alice", amount, app_id="Zürich")
+
+    with somebody(browser, home, "demo-alice", language="de") as alice:
+        alice.visit("/credits?type=usage#transactions")
+        with alice.page.expect_download() as download:
+            alice.page.get_by_role("button", name="Diese als CSV-Datei sichern").click()
+        download.value.save_as(tmp_path / "file.csv")
+
+    assert download.value.suggested_filename == "mana-credits-transactions.csv"
+    text = (tmp_path / "file.csv").read_text("utf-8")
+    assert text.startswith("\ufeff")
+    rows = list(csv.DictReader(io.StringIO(text[1:])))
+    assert [row["amount"] for row in rows] == [f"-{one}.0000" for one in range(5, 0, -1)]
+    assert {row["appId"] for row in rows} == {"Zürich"}
+
+
+@pytest.fixture
+def two_rows_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transaction_files, "ROWS", 2)
 
 
 def test_costs_can_be_narrowed_to_premium(home: str, browser: Browser) -> None:

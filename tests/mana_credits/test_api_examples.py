@@ -39,7 +39,8 @@ class Recorder:
         act = {"get": who.get, "delete": who.delete}.get(method)
         send = who.put if method == "put" else who.post
         answer = act(path) if act else send(path, body)
-        data = answer.json()
+        is_json = answer["Content-Type"] == "application/json"
+        data = answer.json() if is_json else answer.content.decode()
         assert answer.status_code < 300, data
         if isinstance(data, dict) and "code" in data:
             self.normalize.learn(data["code"])
@@ -116,6 +117,7 @@ def credits_of_a_user(record: Recorder, alice: Caller, service: Caller) -> None:
         },
     )
     record("transactions", alice, "credits/transactions?limit=2")
+    record("transactions_csv", alice, "credits/transactions.csv?type=usage&appId=research")
     record("usage", alice, "credits/usage")
     record("statement", alice, f"credits/statements/{datetime.now(UTC):%Y-%m}")
     record("statement_keys", Caller({}, prefix="/api/v1/"), "statements/keys")
