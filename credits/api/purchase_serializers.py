@@ -132,6 +132,15 @@ class PurchaseSerializer(WireSerializer):
     )
 
 
+def pages_of(attrs: dict[str, Any]) -> Pages | None:
+    """Return the two URLs or None; raise ValidationError if only one URL is given."""
+    success, cancel = attrs.get("success_url"), attrs.get("cancel_url")
+    if bool(success) != bool(cancel):
+        missing = "cancelUrl" if success else "successUrl"
+        raise serializers.ValidationError({missing: ["Checkout requires both URLs."]})
+    return Pages(success, cancel) if success and cancel else None
+
+
 class StartPurchaseSerializer(KeyedSerializer):
     """The package to buy. With both URLs the purchase is paid in Stripe Checkout."""
 
@@ -163,11 +172,7 @@ class StartPurchaseSerializer(KeyedSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Add `pages`, the two URLs or None; raise ValidationError if only one URL is given."""
-        success, cancel = attrs.get("success_url"), attrs.get("cancel_url")
-        if bool(success) != bool(cancel):
-            missing = "cancelUrl" if success else "successUrl"
-            raise serializers.ValidationError({missing: ["Checkout requires both URLs."]})
-        return {**attrs, "pages": Pages(success, cancel) if success and cancel else None}
+        return {**attrs, "pages": pages_of(attrs)}
 
 
 class PurchaseIdSerializer(WireSerializer):

@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from credits.api.purchase_serializers import PURCHASE, PurchaseSerializer
+from credits.api.purchase_serializers import PURCHASE, PageUrl, PurchaseSerializer, pages_of
 from credits.api.wire_fields import (
+    Amount,
     ShortTextField,
     StrictIntegerField,
     Text,
@@ -35,19 +36,71 @@ class SaveTopUpSerializer(WireSerializer):
         max_length=255,
         required=False,
         allow_null=True,
-        help_text="The setup intent of a newly saved card; without it the card stays.",
+        help_text="The setup intent of a card that was saved by Stripe's library. Without it and"
+        " without `checkoutSessionId` the card stays.",
+    )
+    checkoutSessionId = ShortTextField(
+        source="session_id",
+        max_length=255,
+        required=False,
+        allow_null=True,
+        help_text="The Checkout Session in which a card was saved, instead of `setupIntentId`.",
     )
 
     def validate(self, attrs: Any) -> Any:
-        """Return the agreement as the domain takes it."""
+        """Return the agreement as the domain takes it. Raise ValidationError for two cards."""
+        if attrs.get("setup_id") and attrs.get("session_id"):
+            raise serializers.ValidationError(
+                {"checkoutSessionId": ["Not together with `setupIntentId`."]}
+            )
         return {"wanted": Wanted(**attrs)}
 
 
-class SetUpTopUpResponseSerializer(WireSerializer):
-    """A setup intent, with which the app saves a card by Stripe's library."""
+class SetUpTopUpSerializer(WireSerializer):
+    """Where to save the card: with both URLs on Stripe's Checkout page."""
 
-    setupIntentId = Text(source="id", help_text="The setup intent's id.")
-    clientSecret = Text(source="client_secret", help_text="Its secret for Stripe's library.")
+    successUrl = PageUrl(
+        source="success_url",
+        required=False,
+        allow_null=True,
+        help_text="The page to return to with the card saved: one of the ecosystem's apps."
+        " `{CHECKOUT_SESSION_ID}` in it becomes the `checkoutSessionId` of the agreement.",
+    )
+    cancelUrl = PageUrl(
+        source="cancel_url",
+        required=False,
+        allow_null=True,
+        help_text="The page to return to if no card was saved: one of the ecosystem's apps.",
+    )
+
+    def validate(self, attrs: Any) -> Any:
+        """Return `pages`, the two URLs or None; raise ValidationError if only one is given."""
+        return {"pages": pages_of(attrs)}
+
+
+class SetUpTopUpResponseSerializer(WireSerializer):
+    """How to save the card: by Stripe's library, or at `checkoutUrl` with Checkout."""
+
+    setupIntentId = Text(
+        source="setup_id", allow_null=True, help_text="The setup intent's id; null with Checkout."
+    )
+    clientSecret = Text(
+        source="client_secret",
+        allow_null=True,
+        help_text="Its secret for Stripe's library; null with Checkout.",
+    )
+    checkoutUrl = serializers.URLField(
+        source="checkout_url",
+        required=False,
+        help_text="The Checkout page to send the user to. Only with Checkout.",
+    )
+
+    def represent(self, subject: object) -> dict[str, Any]:
+        """Represent the start; omit `checkoutUrl` without Checkout."""
+        answer = super().represent(subject)
+        if answer["checkoutUrl"] is None:
+            del answer["checkoutUrl"]
+        return answer
 
 
 class TopUp(NamedTuple):
@@ -70,6 +123,11 @@ class AgreementSerializer(WireSerializer):
     """What the user agreed to, and whether it is paused."""
 
     packageId = Uuid(source="package_id", help_text="The package to buy.")
+    packageName = Text(source="package.name", help_text="The package's name on the price list.")
+    packageNameDe = Text(
+        source="package.name_de", allow_null=True, help_text="The package's German name, if any."
+    )
+    credits = Amount(help_text="The agreed credits of a purchase.")
     priceEuroCents = serializers.IntegerField(
         source="price_euro_cents", help_text="The agreed price in euro cents."
     )
@@ -99,5 +157,6 @@ class TopUpSerializer(WireSerializer):
 
 
 SAVE_TOP_UP = SaveTopUpSerializer()
+START_SET_UP = SetUpTopUpSerializer()
 SET_UP = SetUpTopUpResponseSerializer()
 TOP_UP = TopUpSerializer()

@@ -1,7 +1,6 @@
 """Views of the automatic top-up (`/api/v1/credits/auto-top-up`, user token)."""
 
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any
 
 from rest_framework.request import Request
@@ -13,9 +12,11 @@ from credits.api.openapi import operation
 from credits.api.top_up_serializers import (
     SAVE_TOP_UP,
     SET_UP,
+    START_SET_UP,
     TOP_UP,
     SaveTopUpSerializer,
     SetUpTopUpResponseSerializer,
+    SetUpTopUpSerializer,
     TopUp,
     TopUpSerializer,
 )
@@ -23,7 +24,7 @@ from credits.api.wire_serializers import language, origin, user
 from credits.payments import auto_top_up
 from credits.payments.auto_top_up import LISTED, CardNotSaved
 from credits.payments.packages import PackageUnknown
-from credits.payments.stripe_errors import PaymentUnavailable
+from credits.payments.stripe_errors import PageRefused, PaymentUnavailable
 
 
 class TopUpViewSet(ChangesAccount, GenericViewSet[Any]):
@@ -38,14 +39,18 @@ class TopUpViewSet(ChangesAccount, GenericViewSet[Any]):
 
     @operation(
         "set_up_auto_top_up",
+        request=SetUpTopUpSerializer,
         response=SetUpTopUpResponseSerializer,
-        refuses=(PaymentUnavailable,),
+        refuses=(PageRefused, PaymentUnavailable),
     )
     def set_up(self, request: Request) -> Response:
         """Start saving a card. Nothing is bought before the user agrees."""
         owner = user(request)
-        setup = auto_top_up.set_up(owner.id, email=owner.email, now=datetime.now(UTC))
-        return Response(SET_UP.represent(SimpleNamespace(**setup)))
+        pages = START_SET_UP.parse(request.data)["pages"]
+        started = auto_top_up.set_up(
+            owner.id, pages=pages, email=owner.email, now=datetime.now(UTC)
+        )
+        return Response(SET_UP.represent(started))
 
     @operation(
         "save_auto_top_up",

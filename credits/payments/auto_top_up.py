@@ -6,6 +6,7 @@ monthly maximum. `credits.payments.top_up_charges` buys. The settings are locked
 
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -18,7 +19,9 @@ from credits.ledger import agreements, ledger
 from credits.ledger.posting import Origin
 from credits.models import AutoTopUp, Package, Purchase, SettingsChange, StripeCustomer
 from credits.payments import checkout, packages, saved_cards, stripe_api, stripe_facts
+from credits.payments.checkout import Pages
 from credits.payments.packages import PackageUnknown
+from credits.payments.saved_cards import CardSetup
 
 LARGEST_MAXIMUM = 31
 LISTED = 20
@@ -36,13 +39,15 @@ class CardNotSaved(DomainError):
 class Wanted(NamedTuple):
     """The agreement: buy `package_id` when the posted credits fall to `threshold`.
 
-    `setup_id` is the setup intent of a newly saved card; None keeps the card.
+    `setup_id` is the setup intent of a newly saved card, or `session_id` the Checkout Session in
+    which it was saved. Without both the card stays.
     """
 
     package_id: UUID
     threshold: Decimal
     monthly_maximum: int
     setup_id: str | None = None
+    session_id: str | None = None
 
 
 class Card(NamedTuple):
@@ -52,10 +57,14 @@ class Card(NamedTuple):
     method_id: str
 
 
-def set_up(user_id: str, *, email: str | None, now: datetime) -> dict[str, Any]:
-    """Start saving a card and return Stripe's setup intent. Raises PaymentUnavailable."""
+def set_up(user_id: str, *, pages: Pages | None, email: str | None, now: datetime) -> CardSetup:
+    """Start saving a card by Stripe's library or, with `pages`, in a Checkout Session.
+
+    Raises PageRefused, PaymentUnavailable.
+    """
+    start = partial(saved_cards.open_checkout, pages=pages) if pages else saved_cards.create_setup
     with stripe_api.calling():
-        return saved_cards.create_setup(checkout.customer_of(user_id, email, now))
+        return checkout.for_customer(user_id, start, email=email, now=now)
 
 
 def of_user(user_id: str) -> AutoTopUp | None:
@@ -77,7 +86,7 @@ def agree(
     If the balance is at the threshold or below it, a purchase is due at once. Raises CardNotSaved,
     PackageUnknown, PaymentUnavailable.
     """
-    card = _saved_card(user_id, wanted.setup_id) if wanted.setup_id else None
+    card = _saved_card(user_id, wanted) if wanted.setup_id or wanted.session_id else None
     with transaction.atomic():
         posted = ledger.ensure_balance(user_id, origin=origin).posted
         known = AutoTopUp.objects.select_for_update().filter(pk=user_id).first()
@@ -104,8 +113,9 @@ def switch_off(user_id: str, *, origin: Origin, now: datetime) -> None:
         _record(user_id, before, _written(None), origin, now)
 
 
-def _saved_card(user_id: str, setup_id: str) -> Card:
-    setup = saved_cards.setup(setup_id)
+def _saved_card(user_id: str, wanted: Wanted) -> Card:
+    setup_id = wanted.setup_id or saved_cards.setup_of_checkout(wanted.session_id or "")
+    setup = saved_cards.setup(setup_id) if setup_id else None
     customer = StripeCustomer.objects.filter(user_id=user_id).first()
     if setup is None or customer is None or setup.get("status") != "succeeded":
         raise CardNotSaved

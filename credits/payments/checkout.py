@@ -4,8 +4,10 @@ The row commits before Stripe is called. If the call fails, an identical retry r
 Stripe's idempotency keys are derived from the row's id, so no retry creates a second payment.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -21,6 +23,8 @@ from credits.models import Purchase, StripeCustomer
 from credits.payments import packages, stripe_api
 from credits.payments.packages import PackageUnknown
 from credits.payments.stripe_errors import CustomerGone, PaymentUnavailable
+
+T = TypeVar("T")
 
 # Stripe keeps idempotency keys for at least 24 hours. A later retry could create a second payment.
 OPENED_WITHIN = timedelta(hours=23)
@@ -63,7 +67,7 @@ def start(
         raise PurchaseTooOld
     try:
         with stripe_api.calling():
-            return _open_for_buyer(purchase, email, now)
+            return for_customer(user_id, partial(_open, purchase.pk), email=email, now=now)
     except PaymentUnavailable:
         Purchase.objects.filter(pk=purchase.pk).update(unavailable_at=now)
         raise
@@ -135,7 +139,19 @@ def _unfinished(wanted: Purchase) -> Purchase | None:
     )
 
 
-def customer_of(user_id: str, email: str | None, now: datetime) -> str:
+def for_customer(user_id: str, ask: Callable[[str], T], *, email: str | None, now: datetime) -> T:
+    """Call `ask` with the user's customer id at Stripe; again with a new one if it was deleted.
+
+    Raises PaymentUnavailable.
+    """
+    customer_id = _customer_of(user_id, email, now)
+    try:
+        return ask(customer_id)
+    except CustomerGone:
+        return ask(_make_customer(user_id, gone=customer_id))
+
+
+def _customer_of(user_id: str, email: str | None, now: datetime) -> str:
     """Return the user's customer id at Stripe; create the customer if there is none."""
     known = StripeCustomer.objects.filter(user_id=user_id).first()
     if known is None:
@@ -167,14 +183,6 @@ def _make_customer(user_id: str, *, gone: str | None = None) -> str:
         customer.stripe_customer_id = stripe_api.create_customer(customer, after=gone)
         customer.save(update_fields=["stripe_customer_id"])
     return customer.stripe_customer_id
-
-
-def _open_for_buyer(purchase: Purchase, email: str | None, now: datetime) -> Purchase:
-    customer_id = customer_of(purchase.user_id, email, now)
-    try:
-        return _open(purchase.pk, customer_id)
-    except CustomerGone:
-        return _open(purchase.pk, _make_customer(purchase.user_id, gone=customer_id))
 
 
 @transaction.atomic

@@ -1,15 +1,24 @@
 """Cards that buyers save at Stripe, and charges to them while the buyer is away."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from credits.models import Purchase
-from credits.payments import stripe_api
+from credits.payments import stripe_api, stripe_facts
+from credits.payments.checkout import Pages
 from credits.payments.stripe_api import Object
 
 CARD_ONLY = ["card"]
 
 
-def create_setup(customer_id: str) -> Object:
+class CardSetup(NamedTuple):
+    """How a user saves a card: by Stripe's library, or at `checkout_url`; other parts are None."""
+
+    setup_id: str | None = None
+    client_secret: str | None = None
+    checkout_url: str | None = None
+
+
+def create_setup(customer_id: str) -> CardSetup:
     """Create a setup intent with which the customer saves a card."""
     params: Any = {
         "customer": customer_id,
@@ -17,7 +26,29 @@ def create_setup(customer_id: str) -> Object:
         "allowed_payment_method_types": CARD_ONLY,
     }
     with stripe_api.asking():
-        return stripe_api.as_json(stripe_api.v1().setup_intents.create(params))
+        made = stripe_api.v1().setup_intents.create(params)
+    return CardSetup(setup_id=made.id, client_secret=made.client_secret)
+
+
+def open_checkout(customer_id: str, *, pages: Pages) -> CardSetup:
+    """Create a Checkout Session in which the customer saves a card. Raises PageRefused."""
+    params: Any = {
+        "mode": "setup",
+        "customer": customer_id,
+        "currency": stripe_api.CURRENCY,
+        "allowed_payment_method_types": CARD_ONLY,
+        "success_url": pages.success_url,
+        "cancel_url": pages.cancel_url,
+    }
+    with stripe_api.asking_with_pages():
+        session = stripe_api.v1().checkout.sessions.create(params)
+    return CardSetup(checkout_url=session.url)
+
+
+def setup_of_checkout(session_id: str) -> str | None:
+    """Return the setup intent's id of a Checkout Session; None if Stripe has none."""
+    session = stripe_api.session(session_id)
+    return session and stripe_facts.id_in(session, "setup_intent")
 
 
 def setup(setup_id: str) -> Object | None:

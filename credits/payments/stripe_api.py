@@ -102,6 +102,19 @@ def changing() -> Iterator[None]:
         raise RefusedByStripe(error.user_message) from error
 
 
+@contextmanager
+def asking_with_pages() -> Iterator[None]:
+    """Raise PageRefused too, if Stripe rejects a return URL."""
+    try:
+        with asking():
+            yield
+    except stripe.InvalidRequestError as error:
+        if error.param in PAGES:
+            text = error.user_message or PageRefused.message
+            raise PageRefused(text, **{PAGES[error.param]: [text]}) from error
+        raise
+
+
 def create_customer(row: StripeCustomer, *, after: str | None = None) -> str:
     """Create the customer of our `row`, or its successor if `after` was deleted; return its id."""
     key = f"customer-{row.pk}-{after}" if after else f"customer-{row.pk}"
@@ -154,15 +167,8 @@ def create_session(purchase: Purchase) -> Object:
     if settings.STRIPE_INVOICES:
         invoice = {"enabled": True, "invoice_data": {"metadata": metadata_of(purchase)}}
         params["invoice_creation"] = invoice
-    try:
-        with asking():
-            session = v1().checkout.sessions.create(params, opening_key(purchase))
-    except stripe.InvalidRequestError as error:
-        if error.param in PAGES:
-            text = error.user_message or PageRefused.message
-            raise PageRefused(text, **{PAGES[error.param]: [text]}) from error
-        raise
-    return as_json(session)
+    with asking_with_pages():
+        return as_json(v1().checkout.sessions.create(params, opening_key(purchase)))
 
 
 def create_refund(asked: MoneyBack) -> Object:

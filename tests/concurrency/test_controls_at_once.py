@@ -67,7 +67,7 @@ def test_a_hundred_spends_across_the_threshold_buy_once(
     service: Caller, alice: Caller, starter: Package, stripe: Stripe
 ) -> None:
     give("alice", 60)
-    setup = alice.post("auto-top-up/setup").json()["setupIntentId"]
+    setup = alice.post("auto-top-up/setup", {}).json()["setupIntentId"]
     stripe.post(f"setups/{setup}")
     body = {"packageId": str(starter.pk), "threshold": 30, "monthlyMaximum": 5}
     assert alice.put("auto-top-up", {**body, "setupIntentId": setup}).status_code == 200

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.django_db
 
 def agree(who: Caller, offer: Package, stripe: Stripe, card: str = "card", **fields: Any) -> Any:
     """Save a card and switch the top-up on."""
-    setup = who.post("auto-top-up/setup").json()
+    setup = who.post("auto-top-up/setup", {}).json()
     stripe.post(f"setups/{setup['setupIntentId']}", card=card)
     body = {
         "packageId": str(offer.pk),
@@ -282,8 +282,8 @@ def test_the_agreements_are_on_record_with_their_price(
 def test_a_card_of_somebody_else_or_an_unfinished_one_is_refused(
     alice: Caller, bob: Caller, starter: Package, stripe: Stripe
 ) -> None:
-    unfinished = alice.post("auto-top-up/setup").json()["setupIntentId"]
-    of_bob = bob.post("auto-top-up/setup").json()["setupIntentId"]
+    unfinished = alice.post("auto-top-up/setup", {}).json()["setupIntentId"]
+    of_bob = bob.post("auto-top-up/setup", {}).json()["setupIntentId"]
     stripe.post(f"setups/{of_bob}")
     body = {"packageId": str(starter.pk), "threshold": 10, "monthlyMaximum": 3}
 

@@ -194,7 +194,7 @@ def gifts(record: Recorder, alice: Caller, service: Caller) -> None:
 
 def auto_top_up(record: Recorder, alice: Caller, stripe: Stripe) -> None:
     offer = package()
-    setup = record("set_up_auto_top_up", alice, "credits/auto-top-up/setup")["setupIntentId"]
+    setup = record("set_up_auto_top_up", alice, "credits/auto-top-up/setup", {})["setupIntentId"]
     stripe.post(f"setups/{setup}")
     wanted = {"packageId": str(offer.pk), "threshold": 10, "monthlyMaximum": 2}
     record("save_auto_top_up", alice, "credits/auto-top-up", wanted | {"setupIntentId": setup})

@@ -102,7 +102,7 @@ def buy_and_be_refunded(stripe: Stripe, starter: Package) -> None:
     """Buy at Checkout and get a refund, with all of Stripe's events."""
     dora = Caller.with_token(PROVIDER.token(DORA, email=EMAIL))
     pages = {"successUrl": f"http://localhost:5173/{DORA}", "cancelUrl": "http://localhost:5173/no"}
-    card = {"setupIntentId": dora.post("auto-top-up/setup").json()["setupIntentId"]}
+    card = {"setupIntentId": dora.post("auto-top-up/setup", {}).json()["setupIntentId"]}
     stripe.post(f"setups/{card['setupIntentId']}")
     wanted = {"packageId": str(starter.pk), "threshold": 0, "monthlyMaximum": 1}
     assert dora.put("auto-top-up", wanted | card).status_code == 200

@@ -4,6 +4,7 @@
 
 - `GET /pay/ID` shows a payment page. `POST /pay/ID` with `method=card` (or declined-card, sepa,
   declined-sepa) pays. ID is that of a payment intent, a Checkout Session or a purchase.
+- `GET /cards/ID` shows a page to save a card in a Checkout Session, and `POST /cards/ID` saves it.
 - `POST /setups/ID` with `card=card` (or declined-card, owner-card) completes a setup intent.
 - `POST /disputes/ID` disputes a payment and withdraws the money. `inquiry=1` opens an inquiry
   instead, `amount` disputes a part. `POST /disputes/ID/won` (or lost, warning_closed) closes the
@@ -25,7 +26,8 @@ from localstripe import resources, webhooks
 from localstripe.errors import UserError
 from localstripe.resources import Charge, PaymentIntent, Refund, SetupIntent
 
-from mana_credits.dev.sandbox import stripe_objects
+from mana_credits.dev.sandbox import stripe_cards, stripe_objects
+from mana_credits.dev.sandbox.stripe_cards import SAVED_CARDS, SetupSession
 from mana_credits.dev.sandbox.stripe_objects import PAYMENT_METHODS, Dispute, Session
 
 with warnings.catch_warnings(action="ignore"):  # aiohttp's, about sync handlers
@@ -48,6 +50,7 @@ RECEIPT = """<!doctype html>
 <h1>{amount}</h1>
 <p>This page replaces Stripe's receipt.</p>"""
 BUTTON = '<button name="method" value="{0}">Pay: {0}</button>'
+SAVE = '<button name="card" value="{0}">Save: {0}</button>'
 CANCEL = '<p><a href="{}">Back without paying</a></p>'
 OUTCOME = '<h1>{}</h1><p>{}</p><p><a href="">Back to the payment methods</a></p>'
 
@@ -59,6 +62,7 @@ def serving(*, port: int = 0, webhook: str = "", secret: str = "") -> Iterator[s
     Signed events go to the URL `webhook`. Without it, events are only listed.
     """
     stripe_objects.extend()
+    stripe_cards.extend()
     loop = asyncio.new_event_loop()
     thread = Thread(target=loop.run_forever, name="sandbox-stripe", daemon=True)
     thread.start()
@@ -111,6 +115,8 @@ def _application() -> web.Application:
     app.router.add_get("/pay/{id}", _page)
     app.router.add_post("/pay/{id}", _pay)
     app.router.add_get("/receipts/{id}", _receipt)
+    app.router.add_get("/cards/{id}", _card_page)
+    app.router.add_post("/cards/{id}", _save_in_checkout)
     app.router.add_post("/setups/{id}", _save_card)
     app.router.add_post("/disputes/{id}", _dispute)
     app.router.add_post("/disputes/{id}/{status}", _close)
@@ -194,9 +200,22 @@ async def _receipt(request: web.Request) -> web.Response:
     return web.Response(text=RECEIPT.format(amount=amount), content_type="text/html")
 
 
+async def _card_page(request: web.Request) -> web.Response:
+    session: Any = SetupSession._api_retrieve(request.match_info["id"])
+    buttons = "".join(SAVE.format(name) for name in SAVED_CARDS)
+    cancel = CANCEL.format(escape(session.cancel_url))
+    return _as_page(PAGE.format(amount="Save a card", buttons=buttons, cancel=cancel))
+
+
+async def _save_in_checkout(request: web.Request) -> web.StreamResponse:
+    session: Any = SetupSession._api_retrieve(request.match_info["id"])
+    session._save(str((await request.post()).get("card", "card")))
+    raise web.HTTPSeeOther(session.success_url)
+
+
 async def _save_card(request: web.Request) -> web.StreamResponse:
     setup = SetupIntent._api_retrieve(request.match_info["id"])
-    stripe_objects.save_card(setup, str((await request.post()).get("card", "card")))
+    stripe_cards.save_card(setup, str((await request.post()).get("card", "card")))
     return server.json_response(setup._export())  # type: ignore[no-any-return]
 
 

@@ -16,7 +16,6 @@ from localstripe.resources import (
     PaymentIntent,
     PaymentMethod,
     Refund,
-    SetupIntent,
     StripeObject,
 )
 
@@ -25,12 +24,6 @@ PAYMENT_METHODS: dict[str, dict[str, Any]] = {
     "declined-card": {"type": "card", "card": {"number": "4000000000000341"}},
     "sepa": {"type": "sepa_debit", "sepa_debit": {"iban": "DE89370400440532013000"}},
     "declined-sepa": {"type": "sepa_debit", "sepa_debit": {"iban": "DE62370400440532013001"}},
-}
-# Cards to save for payments without the buyer. The bank of `owner-card` always asks for the buyer.
-SAVED_CARDS = {
-    "card": "4242424242424242",
-    "declined-card": "4000000000000341",
-    "owner-card": "4000002760003184",
 }
 VALID_CARD = {"exp_month": 12, "exp_year": 2090, "cvc": "123"}
 _succeeded = PaymentIntent._on_success
@@ -52,7 +45,7 @@ class Session(StripeObject):
     def __init__(self, **data: Any) -> None:
         items = data["line_items"]
         price = items[0]["price_data"]
-        _require_customer(data["customer"])
+        require_customer(data["customer"])
         super().__init__()
         self.customer = data["customer"]
         self.mode = data["mode"]
@@ -174,16 +167,6 @@ def pay(intent: Any, method: str) -> None:
         session._complete(paid="sepa" not in method)
 
 
-def save_card(setup: Any, card: str) -> None:
-    """Complete a setup intent with one of SAVED_CARDS, as its owner does. Raises UserError."""
-    if card not in SAVED_CARDS:
-        raise UserError(400, f"Unknown card. Allowed: {', '.join(SAVED_CARDS)}")
-    method = PaymentMethod(type="card", card={"number": SAVED_CARDS[card], **VALID_CARD})
-    method.customer = setup.customer
-    setup.payment_method = method.id
-    setup.status = "succeeded"
-
-
 def fail_refund(refund: Any) -> None:
     """Make a refund fail, as a closed account does."""
     refund.status = "failed"
@@ -202,7 +185,6 @@ def extend() -> None:
     resources.Store.dump_to_disk = lambda _: None
     PaymentIntent._api_create = classmethod(_create_intent)
     PaymentIntent._api_cancel = classmethod(_cancel_intent)
-    SetupIntent._api_create = classmethod(_create_setup)
     PaymentIntent._on_success = _on_success
     PaymentIntent._report_async_failure = _on_later_failure
     PaymentIntent.amount_received = property(
@@ -216,7 +198,6 @@ def extend() -> None:
 
 
 _create = PaymentIntent._api_create.__func__
-_set_up = SetupIntent._api_create.__func__
 _cancel = PaymentIntent._api_cancel.__func__
 _refund = Refund._api_create.__func__
 
@@ -225,7 +206,7 @@ def _create_intent(cls: Any, /, allowed_payment_method_types: Any = None, **data
     if "payment_method_types" in data:  # as Stripe does since 2026-08-26
         raise UserError(400, "payment_method_types is no longer supported")
     if "customer" in data:
-        _require_customer(data["customer"])
+        require_customer(data["customer"])
     if "off_session" in data:
         return _charge_off_session(cls, **data)
     return _create(cls, **data)
@@ -252,14 +233,8 @@ def _confirm_off_session(intent: Any) -> None:
     intent._confirm(on_failure_now=intent._report_failure)
 
 
-def _create_setup(cls: Any, /, allowed_payment_method_types: Any = None, **data: Any) -> Any:
-    if "payment_method_types" in data:
-        raise UserError(400, "payment_method_types is no longer supported")
-    _require_customer(data["customer"])
-    return _set_up(cls, **data)
-
-
-def _require_customer(customer: str) -> None:
+def require_customer(customer: str) -> None:
+    """Raise UserError if the customer does not exist."""
     if f"customer:{customer}" not in resources.store:
         what = {"code": "resource_missing", "param": "customer"}
         raise UserError(400, f"No such customer: '{customer}'", what)
