@@ -30,6 +30,7 @@ urlpatterns = [
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
     path("credits", credits_pages.dashboard),
+    path("credits/settings", credits_pages.own_settings),
     path("credits/sync", credits_pages.cloud_sync),
     path("credits/statements", credits_pages.statement),
     path("credits/statements/<str:month>", credits_pages.statement),

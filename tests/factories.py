@@ -7,6 +7,8 @@ from uuid import uuid4
 
 from django.db import transaction
 
+from credits.controls import account_settings
+from credits.controls.account_settings import Wanted
 from credits.ledger import ledger, reservations
 from credits.ledger.posting import Memo, Origin, Posting
 from credits.models import Package, Reservation, SyncSubscription
@@ -47,6 +49,15 @@ def hold(user_id: str, amount: float | str) -> Reservation:
     return reservations.reserve(
         user_id, Decimal(str(amount)), reason="research:openai", origin=Origin("service")
     ).reservation
+
+
+def wish(user_id: str, **wanted: Any) -> None:
+    """Set the user's low-balance notice and spending limits, in credits; the rest is off."""
+    limits = {app: Decimal(str(limit)) for app, limit in wanted.pop("app_limits", {}).items()}
+    amounts = {name: Decimal(str(amount)) for name, amount in wanted.items()}
+    account_settings.save(
+        user_id, Wanted(**amounts, app_limits=limits), origin=Origin("user"), now=datetime.now(UTC)
+    )
 
 
 def subscribe(user_id: str, *, at: datetime, interval: str = "monthly") -> Activation:

@@ -6,12 +6,17 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from unittest.mock import patch
 
 import requests
 
-from credits.models import Package
+from credits.ledger.posting import Origin
+from credits.models import AutoTopUp, Package
+from credits.payments import auto_top_up
+from credits.payments.auto_top_up import Wanted
 from tests.api import Answer, Caller
 
 SECRET = "whsec_the_tests_7Qm2xK9vTz4L"
@@ -63,6 +68,17 @@ class Stripe:
         """Return the events with receipts, oldest first."""
         found: list[Object] = self.get("events", limit=1000)["data"]
         return [event for event in found if event["type"] == "charge.succeeded"]
+
+
+def agree_to_top_up(
+    stripe: Stripe, user_id: str, offer: Package, *, threshold: str = "10", card: str = "card"
+) -> AutoTopUp:
+    """Save one of the sandbox's cards for the user and switch the top-up on, 3 times a month."""
+    now = datetime.now(UTC)
+    setup = auto_top_up.set_up(user_id, pages=None, email=None, now=now)
+    stripe.post(f"setups/{setup.setup_id}", card=card)
+    wanted = Wanted(offer.pk, Decimal(threshold), 3, setup.setup_id)
+    return auto_top_up.agree(user_id, wanted, origin=Origin("user"), now=now)
 
 
 def buy(who: Caller, offer: Package, **fields: Any) -> Answer:

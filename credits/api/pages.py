@@ -112,6 +112,12 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 
 
 @page
+def own_settings(request: HttpRequest) -> HttpResponse:
+    """Render `/credits/settings`: the notice, the spending limits and the automatic top-up."""
+    return shell(request, "credits/settings.html")
+
+
+@page
 def cloud_sync(request: HttpRequest) -> HttpResponse:
     """Render `/credits/sync`: the status and the interval of Cloud Sync."""
     return shell(request, "credits/sync.html")

@@ -1,24 +1,45 @@
 /* /credits: the balance, and a tab each for overview, transactions, packages and costs. */
 
 import { read } from "./api.js";
-import { $, number, show, text } from "./dom.js";
+import { $, credits, number, show, text } from "./dom.js";
 import { costs } from "./costs.js";
 import { overview } from "./overview.js";
 import { packages } from "./packages.js";
 import { part, start, tabs } from "./shell.js";
 import { transactions } from "./transactions.js";
 
+let balance = null;
+let lowBalance = null;
+
 start(async () => {
-  const balance = () => part($("#balance"), showBalance);
-  addEventListener("balance-moved", balance);
-  await Promise.all([balance(), tabs({ overview, transactions, packages, costs })]);
+  const showBalance = () => part($("#balance"), refresh);
+  addEventListener("balance-moved", showBalance);
+  await Promise.all([
+    showBalance(),
+    part($("#low"), readNotice),
+    tabs({ overview, transactions, packages, costs }),
+  ]);
 });
 
-async function showBalance() {
-  const balance = await read("credits/balance");
+async function refresh() {
+  balance = await read("credits/balance");
   const shown = Object.entries(balance).map(([name, value]) => [name, number(value)]);
   const unit = text(balance.balance === 1 ? "credit" : "credits");
   show($("#balance"), { ...Object.fromEntries(shown), unit });
   $("#balance .figure").style.setProperty("--digits", number(balance.balance).length);
   $("#balance").classList.remove("loading");
+  showNotice();
+}
+
+async function readNotice() {
+  ({ lowBalance } = await read("credits/settings"));
+  showNotice();
+}
+
+/** Show the low-balance notice that the user asked for. Held credits count: they may come back. */
+function showNotice() {
+  if (balance === null || lowBalance === null) return;
+  const posted = Math.round((balance.balance + balance.held) * 1e4) / 1e4;
+  show($("#low"), { low: text("low", { amount: credits(lowBalance) }) });
+  $("#low").hidden = posted > lowBalance;
 }

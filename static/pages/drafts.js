@@ -3,15 +3,16 @@
 import { person } from "./session.js";
 import { drop, recall, store } from "./store.js";
 
-/** Fill in what this person typed into the form before, and store what they type from now on. */
-export function keepDraft(form) {
+/**
+ * Fill in what this person typed into the form before, and store what they type from now on. A form
+ * with fields that come and go says itself what was `typed`, and how to `restore` it.
+ */
+export function keepDraft(form, { typed = () => valuesOf(form), restore = (values) => fill(form, values) } = {}) {
   const owner = person().sub;
   const draft = JSON.parse(recall(form.id) ?? "{}");
-  if (draft.owner === owner) restore(form, draft.values);
+  if (draft.owner === owner) restore(draft.values);
   else drop(form.id);
-  form.addEventListener("input", () => {
-    store(form.id, JSON.stringify({ owner, values: Object.fromEntries(new FormData(form)) }));
-  });
+  form.addEventListener("input", () => store(form.id, JSON.stringify({ owner, values: typed() })));
 }
 
 /** Forget a form's text, because it was sent. */
@@ -19,7 +20,11 @@ export function forgetDraft(form) {
   drop(form.id);
 }
 
-function restore(form, values) {
+function valuesOf(form) {
+  return Object.fromEntries(new FormData(form));
+}
+
+function fill(form, values) {
   for (const [name, value] of Object.entries(values)) {
     const field = form.elements[name];
     if (field) field.value = value;

@@ -1,8 +1,9 @@
 /* The purchases: all of them in pages, and what became of the one that was just paid. */
 
 import { change, page, read } from "./api.js";
-import { $, credits, day, localized, made, moment, only, price, show, text } from "./dom.js";
+import { $, credits, only, show, text } from "./dom.js";
 import { announce, confirmed } from "./notices.js";
+import { isPayable, purchaseLine, shownStatus } from "./purchase_lines.js";
 import { onPress, once, part } from "./shell.js";
 
 const ROWS = 10;
@@ -48,11 +49,6 @@ function isSettled(purchase) {
   return SETTLED.includes(purchase.status) || purchase.underReview;
 }
 
-/** Return the status in a buyer's words: an unpaid purchase under review is not just unpaid. */
-function shownStatus({ status, underReview, completedAt }) {
-  return underReview && !completedAt ? "review" : status;
-}
-
 function tell(state, values = {}) {
   const notice = $("#bought");
   show(notice, values);
@@ -79,39 +75,13 @@ export async function list() {
 }
 
 function line(one) {
-  const status = shownStatus(one);
-  const node = made("purchase", {
-    title: localized(one, "packageName"),
-    amount: price(one.priceEuroCents),
-    credits: credits(one.credits),
-    status: text(`status-${status}`) ?? one.status,
-    why: why(one, status),
-    context: moment(one.createdAt),
-    which: ` ${localized(one, "packageName")}, ${day(one.createdAt)}`,
-  });
-  $(".papers", node).append(...papers(one));
-  node.classList.add(one.status === "completed" ? "in" : "open");
-  offerWaysOut(node, one, status);
-  return node;
-}
-
-/** Return why a purchase is not paid, and until when it can be; null for a paid one. */
-function why(one, status) {
-  if (status === "failed") return text(`why-${one.failureCode}`) ?? text("why-failed");
-  if (status === "pending" && isPayable(one)) return text("payable", { moment: moment(one.payableUntil) });
-  return text(`why-${status}`);
-}
-
-function isPayable({ checkoutUrl, payableUntil }) {
-  return Boolean(checkoutUrl) && new Date(payableUntil) > new Date();
-}
-
-function offerWaysOut(node, one, status) {
+  const node = purchaseLine(one);
   const resume = $(".resume", node);
   if (isPayable(one)) resume.href = one.checkoutUrl;
   else resume.remove();
-  if (!["pending", "failed"].includes(status)) $(".doings", node).remove();
+  if (!["pending", "failed"].includes(shownStatus(one))) $(".doings", node).remove();
   else onPress($(".cancel", node), () => cancel(one));
+  return node;
 }
 
 async function cancel({ id }) {
@@ -121,14 +91,4 @@ async function cancel({ id }) {
   announce(text("purchase-cancelled"));
   await part($("#purchases-panel"), list);
   $("#purchases").focus();
-}
-
-/** Return links to what Stripe made out for a purchase: its receipt, its invoice. */
-function papers({ receiptUrl, invoiceUrl }) {
-  const named = { receipt: receiptUrl, invoice: invoiceUrl };
-  return Object.entries(named).filter(([, url]) => url).map(([name, url]) => {
-    const link = made(`paper-${name}`);
-    link.href = url;
-    return link;
-  });
 }

@@ -14,11 +14,11 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.people import BUDGET_BYTES, DESKTOP, PHONE, Person, somebody
 from tests.environment import PROVIDER
-from tests.factories import gift, give, hold, package, redeem, spend
+from tests.factories import gift, give, hold, package, redeem, spend, wish
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("committed")]
 
-EMPTY = ["overview", "transactions", "received", "created"]  # for a user without data
+EMPTY = ["overview", "transactions", "settings", "received", "created"]  # for a user without data
 CLOSED = ["overview", "redeem-code"]  # for a visitor without a session
 LONG = "Rindfleischetikettierungsüberwachungsaufgabenübertragungsgesetz"
 
@@ -32,6 +32,7 @@ def a_full_life() -> dict[str, str]:
     for _ in range(30):
         spend("demo-alice", 0.1, app_id="chat")
     hold("demo-alice", 25)
+    wish("demo-alice", low_balance=1300, monthly_limit=500, app_limits={"chat": 20, "food": 50})
     for order, (name, amount, cents) in enumerate(
         [("Starter", 500, 499), ("Plus", 1200, 999), ("Studio", 5000, 3499)], start=1
     ):
@@ -49,6 +50,7 @@ def a_full_life() -> dict[str, str]:
         "transactions": "/credits#transactions",
         "packages": "/credits#packages",
         "costs": "/credits#costs",
+        "settings": "/credits/settings",
         "sync": "/credits/sync",
         "received": "/gifts",
         "created": "/gifts#created",

@@ -8,13 +8,13 @@ import pytest
 from playwright.sync_api import Browser
 
 from credits.ledger.posting import Origin
-from credits.payments import checkout
+from credits.payments import checkout, top_up_charges
 from credits.payments.checkout import Pages
 from gifts.models import GiftCode
 from tests.browser.people import somebody
 from tests.browser.test_every_page import axe_finds, fits, keep
-from tests.factories import gift, give, hold, package, redeem, spend
-from tests.stripe import Stripe
+from tests.factories import gift, give, hold, package, redeem, spend, wish
+from tests.stripe import Stripe, agree_to_top_up
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("committed")]
 
@@ -29,7 +29,7 @@ LOOKS: dict[str, Any] = {
 }
 
 
-def a_long_life(page_url: str) -> dict[str, str]:
+def a_long_life(page_url: str, stripe: Stripe) -> dict[str, str]:
     """Give Alice the largest numbers and the longest texts. Return the paths of her pages."""
     give("demo-alice", MOST)
     spend("demo-alice", "12345678901.2345", app_id=APP)
@@ -48,6 +48,14 @@ def a_long_life(page_url: str) -> dict[str, str]:
         origin=Origin("user"),
         now=datetime.now(UTC),
     )
+    wish(
+        "demo-alice",
+        low_balance="99999999999.9999",
+        monthly_limit="99999999999.9999",
+        app_limits={APP: "99999999999.9999", WORD[:50]: 0},
+    )
+    agree_to_top_up(stripe, "demo-alice", offer, threshold="99999999999.9999", card="owner-card")
+    list(top_up_charges.top_up_due(now=datetime.now(UTC), limit=10))
     address = f"{WORD[:60]}@{WORD[:40].replace('ü', 'u')}.example.test"
     gift("demo-alice", 9999.9999, target_email=address, message=URL[:500])
     redeem(gift("demo-alice", 10_000, message=WORD * 7), "demo-bob")
@@ -60,6 +68,7 @@ def a_long_life(page_url: str) -> dict[str, str]:
         "overview": "/credits",
         "transactions": "/credits#transactions",
         "packages": "/credits#packages",
+        "settings": "/credits/settings",
         "sync": "/credits/sync",
         "received": "/gifts",
         "created": "/gifts#created",
@@ -72,7 +81,7 @@ def a_long_life(page_url: str) -> dict[str, str]:
 def test_the_longest_of_everything_fits(
     home: str, stripe: Stripe, browser: Browser, look: str
 ) -> None:
-    pages = a_long_life(f"{home}/credits")
+    pages = a_long_life(f"{home}/credits", stripe)
 
     with somebody(browser, home, "demo-alice", viewport=PHONE, **LOOKS[look]) as alice:
         for name, path in pages.items():

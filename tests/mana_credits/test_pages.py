@@ -22,6 +22,7 @@ MODULES = ROOT / "static" / "pages"
 APPS = ("credits", "gifts", "webhooks")
 PAGES = [
     "/credits",
+    "/credits/settings",
     "/credits/sync",
     "/credits/statements",
     "/credits/statements/2026-10",

@@ -1,0 +1,135 @@
+/* The form of the low-balance notice and the spending limits, with what was spent of them. */
+
+import { change, read } from "./api.js";
+import { $, $$, appName, credits, made, moment, number, show, text } from "./dom.js";
+import { forgetDraft, keepDraft } from "./drafts.js";
+import { showProblem, showRefused, valid } from "./forms.js";
+import { announce } from "./notices.js";
+import { onPress } from "./shell.js";
+
+const DAY = 24 * 3600 * 1000;
+let apps = [];
+let added = 0;
+
+export async function limits() {
+  const settings = await read("credits/settings");
+  // Without the other apps' names the settings are still whole, so their failure is not told.
+  apps = await knownApps().catch(() => []);
+  fill(settings);
+  showSpent(settings);
+  keepDraft($("#limits"), { typed, restore: fill });
+  onPress($("#limits"), save);
+  onPress($("#add-limit"), async () => addRow().querySelector("select").focus());
+}
+
+async function knownApps() {
+  const year = new Date(Date.now() - 365 * DAY).toISOString().slice(0, 10);
+  const [used, operations] = await Promise.all([
+    read(`credits/usage?from=${year}`),
+    read("credits/operations", { open: true }),
+  ]);
+  const priced = operations.map(({ app }) => app).filter((app) => app !== "general");
+  return [...used.map(({ appId }) => appId), ...priced];
+}
+
+/** Fill the form with settings: those of the API, or those that were typed before. */
+function fill({ lowBalance, monthlyLimit, appLimits }) {
+  const { elements } = $("#limits");
+  elements.lowBalance.value = lowBalance ?? "";
+  elements.monthlyLimit.value = monthlyLimit ?? "";
+  $("#app-limits").replaceChildren();
+  for (const limit of appLimits) addRow(limit);
+  tellEmpty();
+}
+
+function addRow({ appId = "", monthlyLimit = "" } = {}) {
+  const row = made("app-limit");
+  const [select, input] = $$("select, input", row);
+  for (const field of [select, input]) {
+    field.id = `app-limit-${(added += 1)}`;
+    const problem = $(".problem", field.parentElement);
+    problem.id = `${field.id}-problem`;
+    field.setAttribute("aria-describedby", problem.id);
+    $("label", field.parentElement).htmlFor = field.id;
+  }
+  const offered = [...new Set([...apps, appId])].filter(Boolean).sort();
+  select.append(new Option("", ""), ...offered.map((app) => new Option(appName(app), app)));
+  select.value = appId;
+  input.value = monthlyLimit;
+  const name = () => show(row, { which: ` ${appName(select.value)}` });
+  name();
+  select.addEventListener("change", name);
+  $(".remove", row).onclick = () => remove(row);
+  $("#app-limits").append(row);
+  tellEmpty();
+  return row;
+}
+
+function remove(row) {
+  row.remove();
+  tellEmpty();
+  $("#limits").dispatchEvent(new Event("input"));
+  $("#add-limit").focus();
+}
+
+function tellEmpty() {
+  $("#no-app-limits").hidden = $("#app-limits").childElementCount > 0;
+}
+
+function showSpent({ monthlyLimit, spent, appLimits, updatedAt }) {
+  budget($("#budget"), spent, monthlyLimit);
+  const rows = $("#app-limits").children;
+  appLimits.forEach((limit, at) => budget($(".budget", rows[at]), limit.spent, limit.monthlyLimit));
+  show($("#limits"), { updated: updatedAt && text("updated", { moment: moment(updatedAt) }) });
+}
+
+function budget(place, spent, limit) {
+  place.hidden = limit === null;
+  if (place.hidden) return;
+  show(place, { spent: text("spent-of", { spent: number(spent), limit: credits(limit) }) });
+  const share = limit > 0 ? Math.min(spent / limit, 1) : 1;
+  $(".bar", place).style.width = `${share * 100}%`;
+  place.classList.toggle("used-up", share === 1);
+}
+
+/** Return what the form says, as the API takes it; an empty field is null. */
+function typed() {
+  const { lowBalance, monthlyLimit } = $("#limits").elements;
+  const appLimits = [...$("#app-limits").children].map((row) => {
+    const [select, input] = $$("select, input", row);
+    return { appId: select.value, monthlyLimit: amount(input) };
+  });
+  return { lowBalance: amount(lowBalance), monthlyLimit: amount(monthlyLimit), appLimits };
+}
+
+function amount({ value }) {
+  return value === "" ? null : Number(value);
+}
+
+async function save() {
+  const form = $("#limits");
+  refuseRepeated();
+  if (!valid(form)) return;
+  try {
+    const saved = await change("PUT", "credits/settings", typed());
+    forgetDraft(form);
+    fill(saved);
+    showSpent(saved);
+    announce(text("saved"));
+  } catch (refusal) {
+    if (!showRefused(form, refusal)) throw refusal;
+  }
+}
+
+/** Let an app that has a limit further up be wrong. */
+function refuseRepeated() {
+  const seen = new Set();
+  for (const select of $$("#app-limits select")) {
+    select.setCustomValidity(seen.has(select.value) ? "repeated" : "");
+    select.oninput = () => {
+      select.setCustomValidity("");
+      showProblem(select);
+    };
+    seen.add(select.value);
+  }
+}

@@ -1,0 +1,9 @@
+/* /credits/settings: the low-balance notice, the spending limits and the automatic top-up. */
+
+import { $ } from "./dom.js";
+import { limits } from "./limits.js";
+import { part, start } from "./shell.js";
+import { topUp } from "./top_up.js";
+
+$(".tabs [aria-current]").scrollIntoView({ block: "nearest", inline: "nearest" });
+start(() => Promise.all([part($("#limits-panel"), limits), part($("#top-up"), topUp)]));

@@ -1,0 +1,164 @@
+/* The automatic top-up: the card is saved at Stripe, then the user agrees to the terms. */
+
+import { change, read } from "./api.js";
+import { $, credits, localized, moment, only, price, show, text } from "./dom.js";
+import { forgetDraft, keepDraft } from "./drafts.js";
+import { showRefused, valid } from "./forms.js";
+import { announce, confirmed } from "./notices.js";
+import { purchaseLine } from "./purchase_lines.js";
+import { leave, onPress } from "./shell.js";
+
+const LISTED = 20; // the API lists no more automatic purchases
+let offers = [];
+let agreement = null;
+let savedCard = null; // the Checkout Session in which a card was just saved
+
+export async function topUp() {
+  const [answer, packages] = await Promise.all([
+    read("credits/auto-top-up"),
+    read("credits/packages", { open: true }),
+  ]);
+  offers = packages;
+  const form = $("#agreement");
+  form.elements.packageId.append(...offers.map((one) => new Option(offer(one), one.id)));
+  comeBack();
+  showTopUp(answer);
+  fill(agreement);
+  keepDraft(form);
+  showConsent();
+  form.addEventListener("input", showConsent);
+  onPress(form, submit);
+  onPress($("#other-card"), saveCard);
+  onPress($("#switch-off"), switchOff);
+}
+
+function offer(one) {
+  const { credits: amount, priceEuroCents } = one;
+  return text("offer", { name: localized(one, "name"), amount: credits(amount), price: price(priceEuroCents) });
+}
+
+/** Read how the user came back from Stripe; a saved card stays in the address until it is used. */
+function comeBack() {
+  const card = new URL(location).searchParams.get("card");
+  savedCard = card === "cancelled" ? null : card;
+  $("#card-saved").hidden = !savedCard;
+  $("#card-not-saved").hidden = card !== "cancelled";
+  if (card === "cancelled") forgetCard();
+  if (card) $("#top-up").focus();
+}
+
+function forgetCard() {
+  savedCard = null;
+  const address = new URL(location);
+  address.searchParams.delete("card");
+  history.replaceState(null, "", address);
+}
+
+function showTopUp(answer) {
+  agreement = answer.agreement;
+  const place = $("#top-up");
+  $("#agreement").hidden = false;
+  only(place, state());
+  if (agreement) show(place, terms(answer));
+  const lines = answer.purchases.map(purchaseLine);
+  for (const line of lines) $(".doings", line).remove();
+  $("#history").replaceChildren(...lines);
+  $("#no-history").hidden = lines.length > 0;
+  place.ariaBusy = "false";
+}
+
+function state() {
+  if (agreement) return agreement.pausedAt ? "paused" : "on";
+  return savedCard ? "ready" : "new";
+}
+
+function terms({ purchases }) {
+  const { pausedAt, pauseReason, agreedAt, threshold } = agreement;
+  return {
+    agreed: moment(agreedAt),
+    package: text("offer", {
+      name: localized(agreement, "packageName"),
+      amount: credits(agreement.credits),
+      price: price(agreement.priceEuroCents),
+    }),
+    threshold: credits(threshold),
+    maximum: bought(purchases),
+    why: pauseReason && text(`pause-${pauseReason}`),
+    since: pausedAt && text("since", { moment: moment(pausedAt) }),
+  };
+}
+
+/** Return how many purchases of this UTC month there are, as far as the list says it. */
+function bought(purchases) {
+  const month = new Date().toISOString().slice(0, 7);
+  const ofMonth = purchases.filter(({ createdAt }) => createdAt.startsWith(month));
+  const counted = ofMonth.filter(({ status }) => !["failed", "cancelled"].includes(status));
+  const maximum = agreement.monthlyMaximum;
+  if (ofMonth.length === LISTED) return text("at-most", { maximum });
+  return text("bought-of", { n: counted.length, maximum });
+}
+
+function fill(terms) {
+  if (!terms) return;
+  const { packageId, threshold, monthlyMaximum } = $("#agreement").elements;
+  packageId.value = offers.some(({ id }) => id === terms.packageId) ? terms.packageId : "";
+  threshold.value = terms.threshold;
+  monthlyMaximum.value = terms.monthlyMaximum;
+}
+
+/** Show what the user agrees to, as soon as all of it is typed. */
+function showConsent() {
+  const { packageId, threshold, monthlyMaximum } = $("#agreement").elements;
+  const chosen = offers.find(({ id }) => id === packageId.value);
+  const whole = chosen && [threshold, monthlyMaximum].every(({ validity }) => validity.valid);
+  const maximum = Number(monthlyMaximum.value);
+  $("#consent").hidden = !whole;
+  $("#consent").textContent = !whole ? "" : text("consent", {
+    name: localized(chosen, "name"),
+    price: price(chosen.priceEuroCents),
+    threshold: credits(Number(threshold.value)),
+    maximum,
+    most: price(chosen.priceEuroCents * maximum),
+  });
+}
+
+async function submit() {
+  if (!valid($("#agreement"))) return;
+  await (state() === "new" ? saveCard() : agree());
+}
+
+async function saveCard() {
+  const back = (card) => `${location.origin}/credits/settings?card=${card}`;
+  const { checkoutUrl } = await change("POST", "credits/auto-top-up/setup", {
+    successUrl: back("{CHECKOUT_SESSION_ID}"),
+    cancelUrl: back("cancelled"),
+  });
+  return leave(checkoutUrl);
+}
+
+async function agree() {
+  const form = $("#agreement");
+  const { packageId, threshold, monthlyMaximum } = Object.fromEntries(new FormData(form));
+  const wanted = { packageId, threshold: Number(threshold), monthlyMaximum: Number(monthlyMaximum) };
+  try {
+    const answer = await change("PUT", "credits/auto-top-up", { ...wanted, checkoutSessionId: savedCard });
+    settled(answer, "top-up-on");
+  } catch (refusal) {
+    if (!showRefused(form, refusal)) throw refusal;
+  }
+}
+
+async function switchOff() {
+  const asked = { question: text("off-question"), consequence: text("off-consequence"), yes: text("off-yes") };
+  if (!(await confirmed(asked))) return;
+  settled(await change("DELETE", "credits/auto-top-up"), "top-up-off");
+}
+
+function settled(answer, news) {
+  forgetDraft($("#agreement"));
+  forgetCard();
+  $("#card-saved").hidden = $("#card-not-saved").hidden = true;
+  showTopUp(answer);
+  $("#top-up").focus();
+  announce(text(news));
+}
