@@ -46,8 +46,8 @@ class Account:
     keys: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     limits: dict[str, Decimal] = field(default_factory=dict)
 
-    def move(self, amount: Decimal, *, spends: bool) -> None:
-        """Post `amount`. The totals stay at or above zero."""
+    def move(self, amount: Decimal, at: datetime, *, kind: str = "usage", spends: bool) -> None:
+        """Post `amount` as a transaction of that type. The totals stay at or above zero."""
         self.posted += amount
         self.count += 1
         change = max(-amount, -self.spent) if spends else max(-amount - self.earned, ZERO)
@@ -85,12 +85,14 @@ class Held:
 class Ledger(RuleBasedStateMachine):
     """Runs the ledger and the model side by side."""
 
+    account_type = Account
+
     @initialize()
     def start(self) -> None:
         self.savepoint = transaction.atomic()
         self.savepoint.__enter__()
         self.ids = [f"user-{uuid4()}" for _ in range(2)]
-        self.accounts = [Account(), Account()]
+        self.accounts = [self.account_type(), self.account_type()]
         self.entries: list[Entry] = []
         self.held: list[Held] = []
         self.causes: dict[str, Entry] = {}
@@ -136,7 +138,7 @@ class Ledger(RuleBasedStateMachine):
         """Record a posted transaction in the model."""
         assert not posting.replayed
         assert posting.transaction.amount == amount
-        self.accounts[user].move(amount, spends=spends)
+        self.accounts[user].move(amount, self.now, kind=kind, spends=spends)
         app = posting.transaction.app_id
         entry = Entry(posting.transaction.pk, user, kind, amount, self.now, app, of)
         self.entries.append(entry)
@@ -407,7 +409,7 @@ class Ledger(RuleBasedStateMachine):
             assert hold.replayed
         elif hold:
             self.settle(held, "committed", taken)
-            self.accounts[held.user].move(-taken, spends=True)
+            self.accounts[held.user].move(-taken, self.now, spends=True)
             entry = hold.reservation.transaction
             self.entries.append(Entry(entry.pk, held.user, "usage", -taken, self.now, "chat"))
 
