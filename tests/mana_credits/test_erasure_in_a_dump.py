@@ -43,7 +43,8 @@ from mana_credits.back_office.acts.audit import Justification, Operator
 from mana_credits.dev.embedded_postgres import program
 from mana_credits.service_events import event_types, subscriptions
 from tests.api import Caller, use
-from tests.conftest import discrepancies, gifts_of
+from tests.books import discrepancies
+from tests.conftest import gifts_of
 from tests.environment import PROVIDER
 from tests.factories import gift, give, hold, redeem, subscribe
 from tests.owner import as_owner
