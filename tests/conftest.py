@@ -79,7 +79,7 @@ def discrepancies() -> list[str]:
 
 APPEND_ONLY = [
     (name, f"{name}_are_{rule}")
-    for name in ("transactions", "staff_actions")
+    for name in ("transactions", "staff_actions", "settings_changes")
     for rule in ("append_only", "never_truncated")
 ]
 

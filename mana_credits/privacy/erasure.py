@@ -29,7 +29,6 @@ from credits.models import (
     PostponedRow,
     Purchase,
     Reservation,
-    SettingsChange,
     SpendingLimit,
     StripeCustomer,
     SyncSubscription,
@@ -215,7 +214,7 @@ def _strip_settings(person: Person) -> Counter[str]:
     settings = AccountSettings.objects.filter(**own).delete()[0]
     top_ups = AutoTopUp.objects.filter(**own).delete()[0]
     limits = SpendingLimit.objects.filter(**own).delete()[0]
-    changes = SettingsChange.objects.filter(**own).delete()[0]
+    changes = call("credits.erase_settings_changes", **_moves(person))
     return Counter({"settings": settings + limits + top_ups, "changes of settings": changes})
 
 
