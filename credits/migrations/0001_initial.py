@@ -183,6 +183,16 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='ContactErasure',
+            fields=[
+                ('digest', models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ('erased_at', models.DateTimeField()),
+            ],
+            options={
+                'db_table': '"credits"."contact_erasures"',
+            },
+        ),
+        migrations.CreateModel(
             name='DailyRevenue',
             fields=[
                 ('date', models.DateField(primary_key=True, serialize=False)),
