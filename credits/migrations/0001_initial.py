@@ -183,6 +183,16 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='ContactErasure',
+            fields=[
+                ('digest', models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ('erased_at', models.DateTimeField()),
+            ],
+            options={
+                'db_table': '"credits"."contact_erasures"',
+            },
+        ),
+        migrations.CreateModel(
             name='DailyRevenue',
             fields=[
                 ('date', models.DateField(primary_key=True, serialize=False)),
@@ -954,6 +964,7 @@ class Migration(migrations.Migration):
             "chain_transaction",
             "refuse_change_of_history",
             "refuse_change_of_audit",
+            "refuse_change_of_settings",
             "price",
             "month_spending",
             "reached_limit",
@@ -970,10 +981,12 @@ class Migration(migrations.Migration):
             "delete_old_keys",
             "blank_key",
             "record_staff_action",
+            "record_settings_change",
             "require_pseudonym",
             "erase_transactions",
             "erase_reservations",
             "erase_staff_actions",
+            "erase_settings_changes",
             "erase_balance",
         ),
         migrations.RunPython(load, migrations.RunPython.noop),

@@ -7,7 +7,7 @@ from credits.models.auto_top_ups import AutoTopUp
 from credits.models.balances import Balance
 from credits.models.catalogue import Operation, OperationPrice
 from credits.models.checks import CheckedBalance, LedgerCheck
-from credits.models.contacts import Contact
+from credits.models.contacts import Contact, ContactErasure
 from credits.models.daily_totals import DailyRevenue, DailyTotal
 from credits.models.erasure import ErasureRequest
 from credits.models.idempotency import IdempotencyKey
@@ -30,6 +30,7 @@ __all__ = [
     "Balance",
     "CheckedBalance",
     "Contact",
+    "ContactErasure",
     "DailyRevenue",
     "DailyTotal",
     "ErasureRequest",

@@ -89,19 +89,19 @@ def agree(
         row.due_at = now if posted <= row.threshold else None
         row.failures, row.paused_at, row.pause_reason = 0, None, None
         row.save()
-        _record(user_id, before, _written(row), origin, now)
+        _record(user_id, before, _written(row), origin)
     return row
 
 
 @transaction.atomic
-def switch_off(user_id: str, *, origin: Origin, now: datetime) -> None:
+def switch_off(user_id: str, *, origin: Origin) -> None:
     """Switch the top-up off and record it. A purchase that was charged already is completed."""
     ledger.ensure_balance(user_id, origin=origin)
     known = AutoTopUp.objects.select_for_update().filter(pk=user_id).first()
     if known:
         before = _written(known)
         known.delete()
-        _record(user_id, before, _written(None), origin, now)
+        _record(user_id, before, _written(None), origin)
 
 
 def _saved_card(user_id: str, setup_id: str) -> Card:
@@ -131,12 +131,10 @@ def _set(row: AutoTopUp, wanted: Wanted, card: Card | None) -> None:
     row.monthly_maximum = wanted.monthly_maximum
 
 
-def _record(
-    user_id: str, before: dict[str, Any], after: dict[str, Any], origin: Origin, now: datetime
-) -> None:
+def _record(user_id: str, before: dict[str, Any], after: dict[str, Any], origin: Origin) -> None:
     ledger.mark_settings(user_id)
     subject = SettingsChange.Subject.AUTO_TOP_UP
-    agreements.record(user_id, subject, (before, after), origin=origin, now=now)
+    agreements.record(user_id, subject, (before, after), origin=origin)
 
 
 def _written(row: AutoTopUp | None) -> dict[str, Any]:

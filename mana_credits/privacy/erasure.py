@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, cast
 from uuid import uuid4
 
 from django.db import transaction
 from django.db.models import Max, QuerySet
 
+from credits import contacts
 from credits.ledger import ledger, reservations
 from credits.ledger.db_functions import Routine, call
 from credits.ledger.posting import Origin
@@ -29,7 +31,6 @@ from credits.models import (
     PostponedRow,
     Purchase,
     Reservation,
-    SettingsChange,
     SpendingLimit,
     StripeCustomer,
     SyncSubscription,
@@ -131,6 +132,8 @@ def erasing(
     _release_all(user_id)
     for rows in rows_of_other_apps:
         rows.settle(person)
+    if not count_only:
+        contacts.refuse(user_id, now=datetime.now(UTC))
     with transaction.atomic():
         _lock(person)
         had_balance = _lock_balance(person)
@@ -215,7 +218,7 @@ def _strip_settings(person: Person) -> Counter[str]:
     settings = AccountSettings.objects.filter(**own).delete()[0]
     top_ups = AutoTopUp.objects.filter(**own).delete()[0]
     limits = SpendingLimit.objects.filter(**own).delete()[0]
-    changes = SettingsChange.objects.filter(**own).delete()[0]
+    changes = call("credits.erase_settings_changes", **_moves(person))
     return Counter({"settings": settings + limits + top_ups, "changes of settings": changes})
 
 

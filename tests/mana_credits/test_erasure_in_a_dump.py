@@ -273,6 +273,7 @@ NOT_ABOUT_PEOPLE = {
     "credits.service_keys",
     "credits.service_totals",
     "credits.anchors",
+    "credits.contact_erasures",  # a keyed digest of the user id
     "credits.daily_revenue",
     "credits.daily_totals",
     "credits.ledger_checks",
