@@ -17,7 +17,7 @@ from credits.errors import DomainError
 from credits.ledger import agreements, ledger
 from credits.ledger.posting import Origin
 from credits.models import AutoTopUp, Package, Purchase, SettingsChange, StripeCustomer
-from credits.payments import checkout, packages, saved_cards, stripe_api, stripe_facts
+from credits.payments import checkout, packages, saved_cards, stripe_api, stripe_fields
 from credits.payments.packages import PackageUnknown
 
 LARGEST_MAXIMUM = 31
@@ -109,8 +109,8 @@ def _saved_card(user_id: str, setup_id: str) -> Card:
     customer = StripeCustomer.objects.filter(user_id=user_id).first()
     if setup is None or customer is None or setup.get("status") != "succeeded":
         raise CardNotSaved
-    owner = stripe_facts.id_in(setup, "customer")
-    method = stripe_facts.id_in(setup, "payment_method")
+    owner = stripe_fields.id_in(setup, "customer")
+    method = stripe_fields.id_in(setup, "payment_method")
     if owner is None or owner != customer.stripe_customer_id or method is None:
         raise CardNotSaved
     return Card(owner, method)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from credits.ledger import reservations
+from credits.ledger import reservation_expiry
 from credits.management.job_command import LimitedJobCommand
 from credits.worker import Job
 
@@ -15,9 +15,9 @@ class Command(LimitedJobCommand):
         "to run again, and to run several times at once. Exits with 1 if one failed, with 75 if "
         "one was skipped because another process has locked it or its balance."
     )
-    job = reservations.EXPIRE_JOB
+    job = reservation_expiry.EXPIRE_JOB
 
     def handle(self, **options: Any) -> None:
         """Expire due reservations and print their number."""
         limit: int = options["limit"]
-        self.run_job(Job(self.job, lambda now: reservations.expire_due(now=now, limit=limit)))
+        self.run_job(Job(self.job, lambda now: reservation_expiry.expire_due(now=now, limit=limit)))
