@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from rest_framework import serializers
 
+from credits.api.json_object import JsonObject
 from credits.api.openapi import Variant
 from credits.api.wire_fields import (
     Amount,
@@ -12,7 +13,6 @@ from credits.api.wire_fields import (
     Credits,
     Day,
     EndTimestamp,
-    JsonObject,
     ShortTextField,
     StrictIntegerField,
     Text,
