@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from mana_credits.privacy.erasure import Person, Rows, Sections
+from mana_credits.privacy.erasure_rows import Person, Rows, Sections
 from mana_credits.service_events.models import EventMessage
 
 
