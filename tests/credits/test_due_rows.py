@@ -13,7 +13,7 @@ from django.db.utils import OperationalError
 
 from credits import due_rows, worker
 from credits.due_rows import DueWork
-from credits.ledger import reservation_expiry, reservations
+from credits.ledger import reservation_expiry
 from credits.models import (
     Balance,
     JobRun,
