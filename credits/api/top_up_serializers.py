@@ -2,10 +2,9 @@
 
 from typing import Any, NamedTuple
 
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from credits.api.purchase_serializers import PURCHASE, PurchaseSerializer
+from credits.api.purchase_serializers import PurchaseSerializer
 from credits.api.wire_fields import (
     ShortTextField,
     StrictIntegerField,
@@ -57,15 +56,6 @@ class TopUp(NamedTuple):
     purchases: list[Purchase]
 
 
-@extend_schema_field(PurchaseSerializer(many=True))
-class Purchases(serializers.Field[Any, Any, Any, Any]):
-    """A list of purchases, for output only."""
-
-    def to_representation(self, value: Any) -> Any:
-        """Return the purchases."""
-        return [PURCHASE.represent(row) for row in value]
-
-
 class AgreementSerializer(WireSerializer):
     """What the user agreed to, and whether it is paused."""
 
@@ -95,7 +85,9 @@ class TopUpSerializer(WireSerializer):
     agreement = AgreementSerializer(
         source="row", allow_null=True, help_text="Null while the top-up is off."
     )
-    purchases = Purchases(help_text="The newest 20 automatic purchases, newest first.")
+    purchases = PurchaseSerializer(
+        many=True, help_text="The newest 20 automatic purchases, newest first."
+    )
 
 
 SAVE_TOP_UP = SaveTopUpSerializer()
