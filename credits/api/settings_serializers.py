@@ -8,7 +8,7 @@ from rest_framework import serializers
 from credits.api.serializers import APP_ID_LENGTH
 from credits.api.wire_fields import Amount, ShortTextField, Threshold, Timestamp
 from credits.api.wire_serializers import WireSerializer
-from credits.controls.account_settings import Wanted
+from credits.controls.account_settings import NewSettings
 
 LONGEST_LIST = 100
 
@@ -74,7 +74,7 @@ class SaveSettingsSerializer(WireSerializer):
 
     def validate(self, attrs: Any) -> Any:
         """Return the settings as the domain takes them."""
-        return {"wanted": Wanted(**attrs)}
+        return {"wanted": NewSettings(**attrs)}
 
 
 class SettingsSerializer(WireSerializer):

@@ -15,7 +15,7 @@ from credits.api.wire_fields import (
 )
 from credits.api.wire_serializers import WireSerializer
 from credits.models import AutoTopUp, Purchase
-from credits.payments.auto_top_up import LARGEST_MAXIMUM, Wanted
+from credits.payments.auto_top_up import LARGEST_MAXIMUM, Agreement
 
 
 class SaveTopUpSerializer(WireSerializer):
@@ -39,7 +39,7 @@ class SaveTopUpSerializer(WireSerializer):
 
     def validate(self, attrs: Any) -> Any:
         """Return the agreement as the domain takes it."""
-        return {"wanted": Wanted(**attrs)}
+        return {"wanted": Agreement(**attrs)}
 
 
 class SetUpTopUpResponseSerializer(WireSerializer):

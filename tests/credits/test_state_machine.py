@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 )
 
 from credits.controls import account_settings
-from credits.controls.account_settings import Wanted
+from credits.controls.account_settings import NewSettings
 from credits.errors import DomainError
 from credits.ledger import books, ledger, reservation_expiry, reservations, spend_batches
 from credits.ledger.posting import IdempotencyKeyReused, Memo, Origin
@@ -181,7 +181,7 @@ class Ledger(RuleBasedStateMachine):
         apps = {app: limit for app, limit in limits.items() if app}
         account_settings.save(
             self.ids[user],
-            Wanted(monthly_limit=limits.get(""), app_limits=apps),
+            NewSettings(monthly_limit=limits.get(""), app_limits=apps),
             origin=self.origin(),
             now=self.now,
         )
