@@ -1,4 +1,4 @@
-"""What the users' tokens said last, kept for support. Nothing in the API reads it."""
+"""Contacts: the e-mail address and name of each user's newest token. Only support reads them."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,7 +11,7 @@ NAME_LENGTH = 255
 
 
 def record(seen: Mapping[User, datetime]) -> None:
-    """Keep the address and the name of each user, in one statement.
+    """Store the address and the name of each user, in one statement.
 
     `seen` has at most one User per id, with the time of their token. A user without an address and
     a name is skipped.

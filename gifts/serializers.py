@@ -82,13 +82,13 @@ class PublicGiftSerializer(WireSerializer):
         source="is_for_user",
         allow_null=True,
         read_only=True,
-        help_text="Whether the user of the token may be whom it is for; null without a token.",
+        help_text="Whether the user of the token may be its recipient; null without a token.",
     )
     relation = serializers.ChoiceField(
         choices=Relation.choices,
         allow_null=True,
         read_only=True,
-        help_text="What it is to the user of the token: `giver` or `redeemer` of it, `recipient` "
+        help_text="The relation of the token's user to the gift: `giver`, `redeemer`, `recipient` "
         "who can redeem it while it is active, or `other`; null without a token.",
     )
     redeemedAt = Timestamp(

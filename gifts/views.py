@@ -32,7 +32,7 @@ CODE = Text(
 
 
 class Optional(BaseAuthentication):
-    """Takes a token where one is valid, and everybody else as a stranger."""
+    """Authenticates a valid token; any other request is anonymous."""
 
     def __init__(self, inner: BaseAuthentication) -> None:
         self._inner = inner

@@ -234,7 +234,7 @@ def _report(payment: Payment, status: str, at: datetime) -> Purchase | None:
         return purchase
     purchase.status = status
     purchase.reported_at = at
-    # A session's report of a failure has no code, the intent's has.
+    # Stripe reports a failure twice. Only the intent's report has a code, so keep a known one.
     purchase.failure_code = payment.failure or purchase.failure_code
     if status != Status.FAILED:
         purchase.failure_code = None

@@ -108,7 +108,7 @@ def erasing(
 def _person(user_id: str, addresses: Iterable[str]) -> Person:
     customers = StripeCustomer.objects.filter(user_id=user_id)
     at_stripe = {address for address in customers.values_list("email", flat=True) if address}
-    # Anybody can claim an address that nobody confirmed; gifts for it may be another person's.
+    # Anybody can register an unconfirmed address. Gifts to it may belong to another person.
     confirmed = Contact.objects.filter(user_id=user_id, email_verified=True).exclude(email="")
     told = set(confirmed.values_list("email", flat=True))
     known = {*addresses, *at_stripe, *told}.union(*(rows.addresses(user_id) for rows in OTHER_APPS))
@@ -147,7 +147,7 @@ def _lock_balance(person: Person) -> bool:
 
 
 def _strip(person: Person) -> Counter[str]:
-    stripped = _strip_what_is_told(person)
+    stripped = _strip_copies(person)
     for rows in OTHER_APPS:
         stripped.update(rows.strip(person))
     for strip in (_strip_settings, _strip_purchases, _strip_staff, _strip_ledger):
@@ -155,7 +155,7 @@ def _strip(person: Person) -> Counter[str]:
     return stripped
 
 
-def _strip_what_is_told(person: Person) -> Counter[str]:
+def _strip_copies(person: Person) -> Counter[str]:
     # A job's error message may quote a row.
     quoting = JobRun.objects.filter(error__contains=person.id)
     return Counter(

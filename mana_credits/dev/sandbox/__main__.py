@@ -174,7 +174,7 @@ def _prepare_database(log: TextIO) -> str:
     print("Migrating and seeding …", flush=True)
     os.environ["DJANGO_SETTINGS_MODULE"] = "mana_credits.settings"
     _manage("migrate", "-v0")
-    # The demo data is written past the ledger's functions in part, so by the owner.
+    # Only the owner may write without the ledger's functions, as the demo data does in part.
     owner = os.environ["MIGRATIONS_DATABASE_URL"] or os.environ["DATABASE_URL"]
     service = os.environ["DATABASE_URL"]
     os.environ["DATABASE_URL"] = owner
