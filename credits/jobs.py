@@ -9,7 +9,7 @@ from django.conf import settings
 
 from credits.controls import low_balance
 from credits.due_rows import SKIPPED
-from credits.ledger import anchors, key_retention, ledger_checks, reservations
+from credits.ledger import anchors, key_retention, ledger_checks, reservation_expiry
 from credits.ledger.books import BooksDoNotClose
 from credits.outbox import outbox
 from credits.payments import top_up_charges
@@ -25,7 +25,7 @@ logger = structlog.get_logger(__name__)
 
 def expire_reservations(now: datetime) -> Iterator[str]:
     """Expire reservations past their `expires_at`, which frees the held credits."""
-    return reservations.expire_due(now=now, limit=ROWS_PER_RUN)
+    return reservation_expiry.expire_due(now=now, limit=ROWS_PER_RUN)
 
 
 def renew_subscriptions(now: datetime) -> Iterator[str]:
@@ -95,10 +95,10 @@ def sum_days(now: datetime) -> Iterator[str]:
 
 JOBS = (
     Job(
-        reservations.EXPIRE_JOB,
+        reservation_expiry.EXPIRE_JOB,
         expire_reservations,
         every=timedelta(seconds=10),
-        next_due=reservations.next_due,
+        next_due=reservation_expiry.next_due,
     ),
     Job(
         cloud_sync.RENEW_JOB,

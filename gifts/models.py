@@ -106,7 +106,7 @@ class GiftCode(models.Model):
     updated_at = models.DateTimeField()
 
     status_now: str
-    # What `relations.describe` has found out about a user.
+    # Set by `relations.describe` for one user; not columns.
     is_for_user: bool | None
     relation: str | None
     redeemed_by_user_at: datetime | None

@@ -17,7 +17,7 @@ from django.db import connection, transaction
 
 from credits import worker
 from credits.controls import account_settings
-from credits.controls.account_settings import Wanted
+from credits.controls.account_settings import NewSettings
 from credits.ledger import ledger_checks
 from credits.ledger.posting import Origin
 from credits.models import (
@@ -93,7 +93,7 @@ def spend_and_hold(service: Caller) -> None:
     service.post("reserve", {**named, "amount": 5, "reason": "chat:trace-hold"}, headers)
     service.post("commit", {"reservationId": str(hold(DORA, 3).pk), "description": "trace-commit"})
     subscribe(DORA, at=NOW)
-    limits = Wanted(Decimal(1), Decimal(10_000), {"trace-app": Decimal(10_000)})
+    limits = NewSettings(Decimal(1), Decimal(10_000), {"trace-app": Decimal(10_000)})
     account_settings.save(DORA, limits, origin=Origin("user"), now=NOW)
     with transaction.atomic():
         outbox.tell(DORA, {"userId": DORA, "body": f"Hello {NAME}"}, key=f"told:{DORA}", now=NOW)

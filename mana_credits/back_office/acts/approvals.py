@@ -35,11 +35,10 @@ def approve(
     """Approve a colleague's request and perform it.
 
     Raises NotPermitted, AlreadyDone, RequestDecided, CannotDecideOwnRequest, NotIndependent,
-    and the errors of
-    the act, which leave the request pending.
+    and the errors of the act, which leave the request pending.
     """
     with audit.acting(operator, PERMISSION, why=Justification(note=note.strip()), key=key) as act:
-        asked = act_requests.take_as_second_person(operator, request_id, now=now)
+        asked = act_requests.take_as_second_person(ActRequest, operator, request_id, now=now)
         permission, perform = KINDS[asked.kind]
         audit.require(operator, permission)
         act.user_id, act.subject = asked.user_id, asked.subject
@@ -61,7 +60,7 @@ def reject(
     """
     why = audit.words(Justification(note=note))
     with audit.acting(operator, PERMISSION, why=why, key=key) as act:
-        asked = act_requests.take_as_second_person(operator, request_id, now=now)
+        asked = act_requests.take_as_second_person(ActRequest, operator, request_id, now=now)
         act_requests.mark(asked, Status.REJECTED, operator, now)
         act.user_id, act.subject = asked.user_id, asked.subject
         act.after = {"rejected": asked.summary, "asked_by": asked.requested_by}
