@@ -850,7 +850,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='GrantCampaign',
             fields=[
-                ('id', models.UUIDField(default=credits.ids.new_id, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(primary_key=True, serialize=False)),
                 ('name', models.CharField(max_length=100)),
                 ('reason', models.CharField(max_length=500)),
                 ('digest', models.CharField(max_length=64)),
@@ -890,7 +890,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='grantcampaign',
-            index=models.Index(fields=['asked_by', '-id'], name='grant_campaign_by_operator_idx'),
+            index=models.Index(fields=['asked_by', '-asked_at'], name='grant_campaign_by_operator_idx'),
         ),
         migrations.AddConstraint(
             model_name='grantcampaign',

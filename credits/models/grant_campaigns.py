@@ -3,7 +3,6 @@
 from django.db import models
 from django.db.models import F, Q
 
-from credits.ids import new_id
 from credits.models.audit import ActRequest
 from credits.models.fields import amount_field, user_id_field
 
@@ -14,10 +13,10 @@ REASON_LENGTH = 500
 class GrantCampaign(models.Model):
     """A file of grants under a name. `asked_by` asks for it, and it is posted row by row.
 
-    `reason` is the description of the transactions, `digest` the SHA-256 of the file's grants, and
-    `total` their sum in credits. `request` is the request for approval; a campaign within the
-    operator's limit has none. `again` says that the operator meant to grant an earlier campaign's
-    file once more.
+    `id` is the key of the form that asked, `reason` the description of the transactions, `digest`
+    the SHA-256 of the file's grants, and `total` their sum in credits. `request` is the request for
+    approval; a campaign within the operator's limit has none. `again` says that the operator meant
+    to grant an earlier campaign's file once more.
     """
 
     class State(models.TextChoices):
@@ -29,7 +28,7 @@ class GrantCampaign(models.Model):
         REJECTED = "rejected"
         WITHDRAWN = "withdrawn"
 
-    id = models.UUIDField(primary_key=True, default=new_id)
+    id = models.UUIDField(primary_key=True)
     name = models.CharField(max_length=NAME_LENGTH)
     reason = models.CharField(max_length=REASON_LENGTH)
     digest = models.CharField(max_length=64)
@@ -89,7 +88,7 @@ class GrantCampaign(models.Model):
                 fields=["asked_at"],
                 condition=Q(state="running"),
             ),
-            models.Index(name="grant_campaign_by_operator_idx", fields=["asked_by", "-id"]),
+            models.Index(name="grant_campaign_by_operator_idx", fields=["asked_by", "-asked_at"]),
         )
 
 

@@ -197,7 +197,7 @@ def be_helped() -> None:
     file = grant_files.parse(f"user_id,credits\n{DORA},5\n".encode(), "x")
     for name, again in (("done", False), ("waiting", True)):
         grants = GrantCampaign(
-            name=name, again=again, state="running", asked_by="olga", asked_at=NOW
+            id=uuid4(), name=name, again=again, state="running", asked_by="olga", asked_at=NOW
         )
         campaign_grants.store(grants, file)
         if name == "done":

@@ -15,7 +15,6 @@ from uuid import UUID
 from credits import spreadsheets
 from credits.amounts import plain
 from credits.errors import DomainError
-from credits.ids import new_id
 from credits.ledger import campaign_grants
 from credits.ledger.campaign_grants import FileUsedBefore, State
 from credits.ledger.grant_files import GrantFile
@@ -76,7 +75,7 @@ def preview(operator: Operator, name: str, file: GrantFile, *, now: datetime) ->
     differing, same = campaign_grants.conflicts(name, file)
     kept = file.without(differing)
     used = GrantCampaign.objects.filter(digest=kept.digest, state__in=campaign_grants.LIVE)
-    return Preview(kept, same, not _alone(operator, kept, now), used.order_by("-pk").first())
+    return Preview(kept, same, not _alone(operator, kept, now), used.order_by("-asked_at").first())
 
 
 def ask(
@@ -92,6 +91,7 @@ def ask(
         _check(wanted)
         second_person.lock(operator)
         campaign = _campaign(operator, wanted, why, now)
+        campaign.pk = key
         act.subject = _subject(campaign)
         if _alone(operator, wanted.file, now):
             act.moved = wanted.file.total
@@ -155,7 +155,6 @@ def _campaign(
     operator: Operator, wanted: WantedGrants, why: Justification, now: datetime
 ) -> GrantCampaign:
     return GrantCampaign(
-        id=new_id(),
         name=wanted.name,
         reason=wanted.reason,
         again=wanted.again,
