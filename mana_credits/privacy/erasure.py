@@ -21,6 +21,7 @@ from credits.models import (
     AdjustmentRequest,
     AutoTopUp,
     Balance,
+    CampaignGrant,
     CheckedBalance,
     Contact,
     ErasureRequest,
@@ -131,6 +132,7 @@ def _lock(person: Person) -> None:
     reservations.lock_all(person.id)
     _lock_rows(SyncSubscription.objects.filter(pk=person.id))
     _lock_rows(Purchase.objects.filter(user_id=person.id))
+    _lock_rows(CampaignGrant.objects.filter(user_id=person.id))
     for rows_of_app in OTHER_APPS:
         rows_of_app.lock(person)
 
@@ -218,7 +220,10 @@ def _strip_staff(person: Person) -> Counter[str]:
         {
             "pending adjustments": asked.filter(status="pending").delete()[0],
             "acts that waited": wanted.filter(status="pending").delete()[0],
-            "requested acts": wanted.update(user_id=person.pseudonym, note="", ticket=""),
+            "requested acts": wanted.update(
+                user_id=person.pseudonym, arguments={}, note="", ticket=""
+            ),
+            "campaign grants": _strip_grants(person),
             "adjustments": asked.update(user_id=person.pseudonym, note="", ticket=""),
             "staff actions": call(
                 "credits.erase_staff_actions",
@@ -227,6 +232,15 @@ def _strip_staff(person: Person) -> Counter[str]:
             ),
         }
     )
+
+
+def _strip_grants(person: Person) -> int:
+    """Blank the person's rows of campaigns. A row that waits is not granted any more."""
+    rows = CampaignGrant.objects.filter(user_id=person.id)
+    rows.filter(outcome=CampaignGrant.Outcome.WAITING).update(
+        outcome=CampaignGrant.Outcome.LEFT_OUT
+    )
+    return rows.update(user_id=person.pseudonym, detail="")
 
 
 def _strip_ledger(person: Person) -> Counter[str]:
