@@ -26,10 +26,10 @@ from mana_credits.back_office.acts import gift_campaigns
 from mana_credits.back_office.acts.audit import NotPermitted, Operator
 from mana_credits.back_office.acts.gift_campaigns import WantedCodes
 from mana_credits.back_office.admin.account_pages import address_of
-from mana_credits.back_office.admin.adjustment_pages import WhyForm
 from mana_credits.back_office.admin.form_fields import LabelField, UserIdField
 from mana_credits.back_office.admin.grant_campaign_pages import csv_response
 from mana_credits.back_office.frame import operator_pages, row_pages
+from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.row_pages import Row
 from mana_credits.back_office.templatetags.office import amount, moment
 

@@ -22,9 +22,9 @@ from credits.spreadsheets import SpreadsheetUnreadable
 from mana_credits.back_office.acts import grant_requests
 from mana_credits.back_office.acts.grant_requests import Preview, WantedGrants
 from mana_credits.back_office.admin.account_pages import address_of
-from mana_credits.back_office.admin.adjustment_pages import WhyForm
 from mana_credits.back_office.admin.form_fields import LabelField
 from mana_credits.back_office.frame import operator_pages
+from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList, pill
 from mana_credits.back_office.templatetags.office import amount
 
