@@ -103,7 +103,7 @@ def test_codes_paid_by_an_account_count_as_its_credits() -> None:
     paid = SMALL._replace(account_id="marketing", reason=None)
 
     assert isinstance(ask(wanted=paid), Campaign)
-    second = ask(wanted=paid._replace(name="summer", count=1))
+    second = ask(wanted=paid._replace(name="summer", codes=1))
     assert isinstance(second, ActRequest)
 
     assert second.user_id == "marketing"
@@ -272,7 +272,7 @@ def test_from_the_form_to_the_codes_with_a_second_person(sam: Client, ada: Clien
     answer = ada.post(codes, form())
     again = ada.post(codes, form())
 
-    lines = b"".join(answer).decode().splitlines()  # type: ignore[call-overload]
+    lines = b"".join(answer).decode().splitlines()
     assert lines[0] == '\ufeff"code","url","credits"'
     assert len(lines) == 51
     assert "were downloaded before" in again.content.decode()
