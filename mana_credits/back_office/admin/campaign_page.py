@@ -187,9 +187,11 @@ def _facts_of(wanted: WantedCodes, operator: Operator) -> row_pages.Facts:
     waits = gift_campaigns.needs_approval(operator, wanted, now=datetime.now(UTC))
     payer = wanted.account_id or f"granted: {wanted.reason}"
     return [
+        ("Campaign", wanted.name),
         ("Codes", f"{wanted.codes:,} of {amount(wanted.credits)} credits"),
         ("Together", f"{amount(wanted.total)} credits"),
         ("Paid", payer),
+        ("Message", wanted.message or "none"),
         ("Expire after", f"{wanted.days} days"),
         ("Approval", "A colleague has to approve it" if waits else "Within your limit"),
     ]
