@@ -152,6 +152,21 @@ def test_the_worker_goes_on_after_a_crash(monkeypatch: pytest.MonkeyPatch) -> No
     assert counts == [2, 4, 5, 5]
 
 
+def test_an_approval_creates_codes_for_a_moment_and_the_worker_the_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(campaigns, "BATCH", 20)
+    monkeypatch.setattr(gift_campaigns, "SECONDS_IN_A_REQUEST", -1)
+    asked = ask(wanted=LARGE)
+    assert isinstance(asked, ActRequest)
+
+    approve("ada", asked)
+    begun = GiftCode.objects.count()
+    make()
+
+    assert (begun, GiftCode.objects.count()) == (20, 50)
+
+
 def test_a_campaign_whose_account_is_spent_meanwhile_is_postponed_and_told() -> None:
     give("marketing", 100)
     ask(wanted=SMALL._replace(account_id="marketing", reason=None))

@@ -242,6 +242,14 @@ def test_the_same_file_twice_is_refused_unless_meant() -> None:
     assert GrantCampaign.objects.count() == 2
 
 
+def test_another_rule_that_a_campaign_breaks_is_no_used_file() -> None:
+    file = grant_files.parse(SMALL.encode(), "the file")
+    campaign = GrantCampaign(id=uuid4(), name="x", state="odd", asked_by="sam", asked_at=now())
+
+    with pytest.raises(IntegrityError, match="is_decided_by_a_second_person"):
+        campaign_grants.store(campaign, file)
+
+
 @pytest.mark.usefixtures("committed")
 def test_the_same_file_twice_at_once_is_one_campaign() -> None:
     operator("sam")
