@@ -141,6 +141,7 @@ LISTS: dict[str, tuple[Callable[[str], object], int]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LISTS)
 def test_a_list_asks_as_much_for_many_rows_as_for_few(name: str) -> None:
     make, expected = LISTS[name]

@@ -16,6 +16,7 @@ from tests.owner import as_owner
 pytestmark = pytest.mark.usefixtures("committed")
 
 
+@pytest.mark.slow
 def test_a_spend_does_not_wait_for_ever_and_can_be_sent_again(service: Caller) -> None:
     give("alice", 10)
     body = use(1, userId="alice", idempotencyKey="k1")
