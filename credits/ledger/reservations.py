@@ -17,7 +17,7 @@ from credits.amounts import plain, positive
 from credits.due_rows import DueWork
 from credits.errors import DomainError
 from credits.ids import new_id
-from credits.ledger.db_functions import Routine, call
+from credits.ledger.db_functions import Routine, call, select
 from credits.ledger.movement_counters import movements
 from credits.ledger.posting import (
     DONE,
@@ -33,6 +33,7 @@ DEFAULT_TTL = timedelta(hours=24)
 SHORTEST_TTL = timedelta(seconds=1)
 LONGEST_TTL = timedelta(days=7)
 MOST_LISTED = 100
+_OWNER = "SELECT user_id FROM credits.reservations WHERE id = %s"
 EXPIRE_JOB = "expire_reservations"
 
 
@@ -241,6 +242,15 @@ def next_due(now: datetime) -> datetime | None:
     waiting = _open().exclude(pk__in=due_rows.postponed_keys(EXPIRE_JOB, now=now))
     due: datetime | None = waiting.aggregate(due=Min("expires_at"))["due"]
     return due
+
+
+def owner_of(reservation_id: object) -> str | None:
+    """Return the user of a reservation, or None if no reservation has this id."""
+    try:
+        rows = select(_OWNER, [UUID(str(reservation_id))])
+    except ValueError:
+        return None
+    return str(rows[0][0]) if rows else None
 
 
 def open_of(user_id: str) -> list[Reservation]:
