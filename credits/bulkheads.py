@@ -74,6 +74,9 @@ class Bulkhead:
         now = time.monotonic()
         with self._changed:
             while len(held := self._held.setdefault(key, {})) >= limit:
+                # A dict keeps the order of insertion, so the last holder is the youngest. If even
+                # it has held its place for longer than the patience, the dependency is slow and
+                # waiting is useless.
                 youngest = next(reversed(held.values()))
                 left = min(youngest, now) + self.patience - time.monotonic()
                 if left <= 0 or key in self._slow:
@@ -90,9 +93,11 @@ class Bulkhead:
             self._judge(key, time.monotonic() - held.pop(taken))
             if not held:
                 del self._held[key]
+            # All, because the waiting threads wait for different keys.
             self._changed.notify_all()
 
     def _judge(self, key: Hashable, seconds: float) -> None:
+        # One fast answer clears the key, so a recovered dependency is used again at once.
         if seconds <= self.patience:
             self._slow.discard(key)
         elif len(self._slow) < SLOW_KEYS:

@@ -101,8 +101,10 @@ def activate(
     subscription.language = language if language in LANGUAGES else ""
     charged = Decimal(0)
     if subscription.paid_until and subscription.paid_until > now:
+        # Nothing is charged, so no movement records the key.
         idempotency.record(user_id, origin)
     else:
+        # Stored apart from `paid_until`, which loses the day in a shorter month.
         subscription.anchor_day = now.day
         charged = -_charge(subscription, now, origin).amount
     subscription.renews = True
@@ -207,6 +209,7 @@ def _renew(subscription: SyncSubscription, *, now: datetime) -> str:
     try:
         _charge(subscription, start, Origin("system", at=now))
     except (InsufficientCredits, SpendingLimitReached) as lack:
+        # The database returned this outcome without an error, so the transaction can go on.
         _pause(subscription, lack, now)
         return "paused"
     _save(subscription, now)
@@ -215,6 +218,7 @@ def _renew(subscription: SyncSubscription, *, now: datetime) -> str:
 
 def _made(user_id: str, now: datetime) -> SyncSubscription:
     new = SyncSubscription(user_id=user_id, created_at=now, updated_at=now)
+    # ON CONFLICT DO NOTHING does not lock an existing row, hence the second statement.
     SyncSubscription.objects.bulk_create([new], ignore_conflicts=True)
     return SyncSubscription.objects.select_for_update().get(pk=user_id)
 
