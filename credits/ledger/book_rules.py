@@ -99,7 +99,8 @@ RULES = {
         SELECT w.user_id, b.sentence FROM walks w CROSS JOIN unnest(w.breaks) AS b(sentence)
     """,
     "every transaction matches its digest": """
-        SELECT user_id, format('transaction %%s is the first that does not match its digest', misfit)
+        SELECT user_id,
+            format('transaction %%s is the first that does not match its digest', misfit)
         FROM walks WHERE misfit IS NOT NULL
     """,
     "the balance has the digest of its newest transaction": """
