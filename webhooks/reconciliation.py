@@ -254,6 +254,8 @@ class Check:
         before = _state_of(purchase)
         try:
             with transaction.atomic():
+                # A buyer's request may hold the row during its own call to Stripe. The next run
+                # finds it again.
                 due_rows.wait_at_most(due_rows.LOCK_PATIENCE)
                 step()
                 after = _state_of(purchase)

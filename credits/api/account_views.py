@@ -37,6 +37,8 @@ class ChangesAccount(APIView):
         if request.method in SAFE_METHODS:
             return
         user_id = named.get("user_id") or self.account_of(request)
+        # A settlement names only the reservation. Its user is known after the row is read, too late
+        # for a place of the account.
         if user_id is not None:
             self._places.enter_context(ACCOUNT.place(f"{self.account_place}{user_id}"))
         else:

@@ -138,15 +138,19 @@ def refund_purchase(
     with audit.acting(
         operator, "credits.refund_purchase", why=why, user_id=purchase.user_id, key=key
     ) as act:
+        # Locked before the limit is read, so that two forms sent at once cannot both use the rest
+        # of it.
         second_person.lock(operator)
         worth = _credits_of(purchase, cents)
         if worth > second_person.left_alone(operator, purchase.user_id, now=now):
+            # Raises ExceedsPurchase now, not only when the colleague approves.
             plan_refund(purchase, cents)
             wanted = _refund(purchase, cents, why)
             return act_requests.ask(operator, wanted, act, why=why, now=now)
         origin = operator.origin(at=now, key=key)
         asked = _ask(purchase, cents, why, act, origin=origin, now=now)
         act.moved = worth
+    # After the commit: the request must be known if this process dies during the call to Stripe.
     return _send(operator, asked, purchase, why, now)
 
 
