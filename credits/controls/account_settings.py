@@ -82,9 +82,8 @@ def save(
     before, after = _as_json(_known(user_id, known)), _as_json(wanted)
     if before != after:
         _replace(user_id, known, wanted, language, now)
-        agreements.record(
-            user_id, SettingsChange.Subject.SPENDING, (before, after), origin=origin, now=now
-        )
+        subject = SettingsChange.Subject.SPENDING
+        agreements.record(user_id, subject, (before, after), origin=origin)
     return of_user(user_id, now=now)
 
 

@@ -21,6 +21,7 @@ PROTECTED = [
     "credits.reservations",
     "credits.idempotency_keys",
     "credits.staff_actions",
+    "credits.settings_changes",
 ]
 
 # Each row is a sentence about the current role that must not be true.

@@ -1,4 +1,4 @@
-"""Contacts: the e-mail address and the name that a user's newest token contained."""
+"""Contacts: the e-mail address and the name that a user's newest token contained, and erasures."""
 
 from django.db import models
 from django.db.models import Q
@@ -29,3 +29,16 @@ class Contact(models.Model):
             ),
         )
         indexes = (models.Index(name="contact_by_email_idx", fields=["email"]),)
+
+
+class ContactErasure(models.Model):
+    """An erased user, for whom no contact is recorded while old tokens may still be valid.
+
+    `digest` is a keyed digest of the user id, so the row names nobody.
+    """
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    erased_at = models.DateTimeField()
+
+    class Meta:
+        db_table = '"credits"."contact_erasures"'

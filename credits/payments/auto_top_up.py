@@ -90,19 +90,19 @@ def agree(
         row.due_at = now if posted <= row.threshold else None
         row.failures, row.paused_at, row.pause_reason = 0, None, None
         row.save()
-        _record(user_id, before, _as_json(row), origin, now)
+        _record(user_id, before, _as_json(row), origin)
     return row
 
 
 @transaction.atomic
-def switch_off(user_id: str, *, origin: Origin, now: datetime) -> None:
+def switch_off(user_id: str, *, origin: Origin) -> None:
     """Switch the top-up off and record it. A purchase that was charged already is completed."""
     ledger.ensure_balance(user_id, origin=origin)
     known = AutoTopUp.objects.select_for_update().filter(pk=user_id).first()
     if known:
         before = _as_json(known)
         known.delete()
-        _record(user_id, before, _as_json(None), origin, now)
+        _record(user_id, before, _as_json(None), origin)
 
 
 def _saved_card(user_id: str, setup_id: str) -> Card:
@@ -133,12 +133,10 @@ def _set(row: AutoTopUp, wanted: Agreement, card: Card | None) -> None:
     row.monthly_maximum = wanted.monthly_maximum
 
 
-def _record(
-    user_id: str, before: dict[str, Any], after: dict[str, Any], origin: Origin, now: datetime
-) -> None:
+def _record(user_id: str, before: dict[str, Any], after: dict[str, Any], origin: Origin) -> None:
     ledger.mark_settings(user_id)
     subject = SettingsChange.Subject.AUTO_TOP_UP
-    agreements.record(user_id, subject, (before, after), origin=origin, now=now)
+    agreements.record(user_id, subject, (before, after), origin=origin)
 
 
 def _as_json(row: AutoTopUp | None) -> dict[str, Any]:

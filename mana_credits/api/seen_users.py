@@ -25,7 +25,7 @@ logger = structlog.get_logger(__name__)
 class SeenUsers:
     """Collects the users of tokens, and writes each when their token says something new.
 
-    An unchanged user is written once a day, which also restores a contact that was erased.
+    An unchanged user is written once a day, which also restores a contact that was deleted.
     """
 
     def __init__(self) -> None:

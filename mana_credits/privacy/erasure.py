@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Generator, Iterable
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, cast
 from uuid import uuid4
 
 from django.db import transaction
 from django.db.models import Max, QuerySet
 
+from credits import contacts
 from credits.ledger import ledger, reservations
 from credits.ledger.db_functions import Routine, call
 from credits.ledger.posting import Origin
@@ -19,6 +21,7 @@ from credits.models import (
     AdjustmentRequest,
     AutoTopUp,
     Balance,
+    CampaignGrant,
     CheckedBalance,
     Contact,
     ErasureRequest,
@@ -29,7 +32,6 @@ from credits.models import (
     PostponedRow,
     Purchase,
     Reservation,
-    SettingsChange,
     SpendingLimit,
     StripeCustomer,
     SyncSubscription,
@@ -91,6 +93,8 @@ def erasing(
     _release_all(user_id)
     for rows in OTHER_APPS:
         rows.settle(person)
+    if not count_only:
+        contacts.refuse(user_id, now=datetime.now(UTC))
     with transaction.atomic():
         _lock(person)
         had_balance = _lock_balance(person)
@@ -128,6 +132,7 @@ def _lock(person: Person) -> None:
     reservations.lock_all(person.id)
     _lock_rows(SyncSubscription.objects.filter(pk=person.id))
     _lock_rows(Purchase.objects.filter(user_id=person.id))
+    _lock_rows(CampaignGrant.objects.filter(user_id=person.id))
     for rows_of_app in OTHER_APPS:
         rows_of_app.lock(person)
 
@@ -173,7 +178,7 @@ def _strip_settings(person: Person) -> Counter[str]:
     settings = AccountSettings.objects.filter(**own).delete()[0]
     top_ups = AutoTopUp.objects.filter(**own).delete()[0]
     limits = SpendingLimit.objects.filter(**own).delete()[0]
-    changes = SettingsChange.objects.filter(**own).delete()[0]
+    changes = call("credits.erase_settings_changes", **_moves(person))
     return Counter({"settings": settings + limits + top_ups, "changes of settings": changes})
 
 
@@ -215,7 +220,10 @@ def _strip_staff(person: Person) -> Counter[str]:
         {
             "pending adjustments": asked.filter(status="pending").delete()[0],
             "acts that waited": wanted.filter(status="pending").delete()[0],
-            "requested acts": wanted.update(user_id=person.pseudonym, note="", ticket=""),
+            "requested acts": wanted.update(
+                user_id=person.pseudonym, arguments={}, note="", ticket=""
+            ),
+            "campaign grants": _strip_grants(person),
             "adjustments": asked.update(user_id=person.pseudonym, note="", ticket=""),
             "staff actions": call(
                 "credits.erase_staff_actions",
@@ -224,6 +232,15 @@ def _strip_staff(person: Person) -> Counter[str]:
             ),
         }
     )
+
+
+def _strip_grants(person: Person) -> int:
+    """Blank the person's rows of campaigns. A row that waits is not granted any more."""
+    rows = CampaignGrant.objects.filter(user_id=person.id)
+    rows.filter(outcome=CampaignGrant.Outcome.WAITING).update(
+        outcome=CampaignGrant.Outcome.LEFT_OUT
+    )
+    return rows.update(user_id=person.pseudonym, detail="")
 
 
 def _strip_ledger(person: Person) -> Counter[str]:

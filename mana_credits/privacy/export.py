@@ -17,6 +17,7 @@ from credits.models import (
     AdjustmentRequest,
     AutoTopUp,
     Balance,
+    CampaignGrant,
     Contact,
     IdempotencyKey,
     MoneyBack,
@@ -86,6 +87,9 @@ def _sections(user_id: str) -> Sections:
         "requested_acts": ActRequest.objects.filter(**own)
         .order_by("pk")
         .values("kind", "summary", "note", "status", "requested_at", "decided_at"),
+        "campaign_grants": CampaignGrant.objects.filter(**own)
+        .order_by("campaign_id", "line")
+        .values("campaign__name", "campaign__reason", "amount", "outcome", "detail"),
         "staff_actions": StaffAction.objects.filter(**own).order_by("pk").values(*_impersonal()),
         "messages": OutboxMessage.objects.filter(**own).order_by("created_at").values(),
     }

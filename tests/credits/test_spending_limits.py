@@ -414,8 +414,10 @@ def test_an_erasure_takes_the_settings_and_their_record() -> None:
     give("alice", 100)
     spend("alice", 50)
 
-    rows = (AccountSettings, SpendingLimit, SettingsChange)
-    assert [model.objects.count() for model in rows] == [0, 0, 0]
+    assert not AccountSettings.objects.exists()
+    assert not SpendingLimit.objects.exists()
+    record = SettingsChange.objects.get()
+    assert (record.user_id, record.before, record.after) == (pseudonym, {}, {})
     assert Balance.objects.get(pk=pseudonym).has_settings is None
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from credits.errors import DomainError
+from credits.ledger import campaign_grants
 from credits.models import ActRequest, AdjustmentRequest
 from mana_credits.back_office.acts import audit, second_person
 from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
@@ -115,11 +116,13 @@ def take_as_second_person(
 def mark(
     asked: ActRequest | AdjustmentRequest, status: str, operator: Operator, now: datetime
 ) -> None:
-    """Store the decision."""
+    """Store the decision. A campaign of grants takes the state that follows from it."""
     asked.status = status
     asked.decided_by = operator.name
     asked.decided_at = now
     asked.save()
+    if isinstance(asked, ActRequest):
+        campaign_grants.decide(asked)
 
 
 def pending() -> int:

@@ -10,6 +10,8 @@ from mana_credits.back_office.acts import (
     audit,
     balance_adjustments,
     catalogue_changes,
+    gift_campaigns,
+    grant_requests,
     interventions,
 )
 from mana_credits.back_office.acts.act_requests import Kind, Status
@@ -26,6 +28,8 @@ KINDS: Mapping[str, tuple[str, Effect]] = {
     Kind.REFUND: ("credits.refund_purchase", interventions.refund_approved),
     Kind.PRICE: ("credits.change_prices", catalogue_changes.set_price_approved),
     Kind.PACKAGE: ("credits.change_packages", catalogue_changes.package_approved),
+    Kind.GRANTS: (grant_requests.PERMISSION, grant_requests.approved),
+    Kind.GIFT_CAMPAIGN: (gift_campaigns.PERMISSION, gift_campaigns.approved),
 }
 
 
