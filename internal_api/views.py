@@ -117,6 +117,7 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
             origin=origin(request, body),
             usage_id=body["usage_id"],
         )
+        # A refund of a usage is limited by that usage. Only a free one needs the cap.
         posting = refund() if body["usage_id"] else _counted(request, REFUNDS, body, refund)
         return Answer(wire.REFUNDED.represent(posting))
 
@@ -175,6 +176,7 @@ class ReservationViewSet(ChangesAccountOfRow, ServiceViewSet):
             origin=origin(request, body),
             ttl=timedelta(seconds=body["ttl_seconds"]),
         )
+        # Held credits count against the cap, because a commit cannot be refused by it.
         hold = service_caps.spending(
             service(request), body["user_id"], reserve, now=datetime.now(UTC)
         )

@@ -85,6 +85,8 @@ class ChangesAccount(Writes):
     def take_places(self, request: Request, **named: Any) -> None:
         """Take a place of the account, and one among writes unless the view has a prefix."""
         user_id = named.get("user_id") or self.account_of(request)
+        # A settlement names only the reservation. Its user is known after the row is read, too late
+        # for a place of the account.
         if user_id is not None:
             self.hold_account(user_id)
         if not self.account_place:

@@ -22,7 +22,7 @@ from credits.models import (
     SyncSubscription,
     Transaction,
 )
-from credits.sync import cloud_sync
+from credits.sync import renewals
 from gifts.models import GiftCode
 from tests.api import Caller
 from tests.factories import due_subscribers, gift, give, hold
@@ -275,7 +275,7 @@ def test_renewals_over_http_count_what_could_not_be_renewed(service: Caller) -> 
 
     assert answer.json() == {"charged": 9, "paused": 0, "errors": 1, "total": 10}
     assert Transaction.objects.filter(operation="cloud_sync").count() == 9
-    due = cloud_sync.next_due(NOW)
+    due = renewals.next_due(NOW)
     assert due is not None
     assert due > NOW
 
