@@ -293,19 +293,21 @@ def pair(monkeypatch: pytest.MonkeyPatch, django_db_blocker: Any) -> Iterator[Pa
     ):
         Path(folder).chmod(0o755)
         servers = Pair(Path(folder))
+        handler = ConnectionHandler({})
         try:
             servers.create()
             # Django keeps pools by the alias.
             monkeypatch.setattr(DatabaseWrapper, "_connection_pools", {})
-            monkeypatch.setattr(replica, "connections", ConnectionHandler(servers.databases()))
+            handler = ConnectionHandler(servers.databases())
+            monkeypatch.setattr(replica, "connections", handler)
             monkeypatch.setattr(replica, "standby", replica.Standby())
             monkeypatch.setattr(replica, "STILL_VALID_SECONDS", 0)
             monkeypatch.setattr(replica, "RETRY_SECONDS", 0)
             yield servers
         finally:
-            for alias in replica.connections.settings:
-                replica.connections[alias].close()
-                replica.connections[alias].close_pool()  # type: ignore[attr-defined]
+            for line in handler.all(initialized_only=True):
+                line.close()
+                line.close_pool()  # type: ignore[attr-defined]
             servers.standby.remove()
             servers.primary.remove()
 
