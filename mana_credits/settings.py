@@ -56,6 +56,8 @@ DATABASE_POOL_SIZE = env.whole_number("DATABASE_POOL_SIZE", default=8, at_least=
 DATABASE_KEPT_SECONDS = env.whole_number("DATABASE_KEPT_SECONDS", default=0)
 # Behind PgBouncer in transaction mode, the pooler must set DATABASE_SESSION.
 DATABASE_BEHIND_POOLER = env.flag("DATABASE_BEHIND_POOLER", default=False)
+# Whether the users' tables are distributed over a Citus cluster (`manage.py distribute`).
+DATABASE_SHARDED = env.flag("DATABASE_SHARDED", default=False)
 # The service's role owns nothing. Commands that need the owner of the tables connect with
 # MIGRATIONS_DATABASE_URL; without it there is one role for everything, for development only.
 SERVICE_DATABASE = database_url("DATABASE_URL")
