@@ -8,7 +8,7 @@ from uuid import uuid4
 from django.db import transaction
 
 from credits.controls import account_settings
-from credits.controls.account_settings import Wanted
+from credits.controls.account_settings import NewSettings
 from credits.ledger import ledger, reservations
 from credits.ledger.posting import Memo, Origin, Posting
 from credits.models import Package, Reservation, SyncSubscription
@@ -56,7 +56,10 @@ def wish(user_id: str, **wanted: Any) -> None:
     limits = {app: Decimal(str(limit)) for app, limit in wanted.pop("app_limits", {}).items()}
     amounts = {name: Decimal(str(amount)) for name, amount in wanted.items()}
     account_settings.save(
-        user_id, Wanted(**amounts, app_limits=limits), origin=Origin("user"), now=datetime.now(UTC)
+        user_id,
+        NewSettings(**amounts, app_limits=limits),
+        origin=Origin("user"),
+        now=datetime.now(UTC),
     )
 
 

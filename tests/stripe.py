@@ -16,7 +16,7 @@ import requests
 from credits.ledger.posting import Origin
 from credits.models import AutoTopUp, Package
 from credits.payments import auto_top_up
-from credits.payments.auto_top_up import Wanted
+from credits.payments.auto_top_up import Agreement
 from tests.api import Answer, Caller
 
 SECRET = "whsec_the_tests_7Qm2xK9vTz4L"
@@ -77,7 +77,7 @@ def agree_to_top_up(
     now = datetime.now(UTC)
     setup = auto_top_up.set_up(user_id, pages=None, email=None, now=now)
     stripe.post(f"setups/{setup.setup_id}", card=card)
-    wanted = Wanted(offer.pk, Decimal(threshold), 3, setup.setup_id)
+    wanted = Agreement(offer.pk, Decimal(threshold), 3, setup.setup_id)
     return auto_top_up.agree(user_id, wanted, origin=Origin("user"), now=now)
 
 

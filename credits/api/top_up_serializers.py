@@ -2,10 +2,9 @@
 
 from typing import Any, NamedTuple
 
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from credits.api.purchase_serializers import PURCHASE, PageUrl, PurchaseSerializer, pages_of
+from credits.api.purchase_serializers import PageUrl, PurchaseSerializer, pages_of
 from credits.api.wire_fields import (
     Amount,
     ShortTextField,
@@ -17,7 +16,7 @@ from credits.api.wire_fields import (
 )
 from credits.api.wire_serializers import WireSerializer
 from credits.models import AutoTopUp, Purchase
-from credits.payments.auto_top_up import LARGEST_MAXIMUM, Wanted
+from credits.payments.auto_top_up import LARGEST_MAXIMUM, Agreement
 
 
 class SaveTopUpSerializer(WireSerializer):
@@ -53,7 +52,7 @@ class SaveTopUpSerializer(WireSerializer):
             raise serializers.ValidationError(
                 {"checkoutSessionId": ["Not together with `setupIntentId`."]}
             )
-        return {"wanted": Wanted(**attrs)}
+        return {"wanted": Agreement(**attrs)}
 
 
 class SetUpTopUpSerializer(WireSerializer):
@@ -110,15 +109,6 @@ class TopUp(NamedTuple):
     purchases: list[Purchase]
 
 
-@extend_schema_field(PurchaseSerializer(many=True))
-class Purchases(serializers.Field[Any, Any, Any, Any]):
-    """A list of purchases, for output only."""
-
-    def to_representation(self, value: Any) -> Any:
-        """Return the purchases."""
-        return [PURCHASE.represent(row) for row in value]
-
-
 class AgreementSerializer(WireSerializer):
     """What the user agreed to, and whether it is paused."""
 
@@ -153,7 +143,9 @@ class TopUpSerializer(WireSerializer):
     agreement = AgreementSerializer(
         source="row", allow_null=True, help_text="Null while the top-up is off."
     )
-    purchases = Purchases(help_text="The newest 20 automatic purchases, newest first.")
+    purchases = PurchaseSerializer(
+        many=True, help_text="The newest 20 automatic purchases, newest first."
+    )
 
 
 SAVE_TOP_UP = SaveTopUpSerializer()

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from credits.models import Purchase
-from credits.payments import stripe_api, stripe_facts
+from credits.payments import stripe_api, stripe_fields
 from credits.payments.checkout import Pages
 from credits.payments.stripe_api import Object
 
@@ -48,7 +48,7 @@ def open_checkout(customer_id: str, *, pages: Pages) -> CardSetup:
 def setup_of_checkout(session_id: str) -> str | None:
     """Return the setup intent's id of a Checkout Session; None if Stripe has none."""
     session = stripe_api.session(session_id)
-    return session and stripe_facts.id_in(session, "setup_intent")
+    return session and stripe_fields.id_in(session, "setup_intent")
 
 
 def setup(setup_id: str) -> Object | None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from credits.controls import account_settings, low_balance
-from credits.controls.account_settings import Wanted
+from credits.controls.account_settings import NewSettings
 from credits.ledger import ledger
 from credits.models import AccountSettings, AutoTopUp, OutboxMessage, Purchase, StripeCustomer
 from credits.payments import auto_top_up, purchases, saved_cards, top_up_charges
@@ -86,7 +86,7 @@ class Controls(Ledger):
     )
     def limit(self, user: int, low: Decimal | None, limits: dict[str, Decimal]) -> None:
         apps = {app: limit for app, limit in limits.items() if app}
-        wanted = Wanted(low, limits.get(""), apps)
+        wanted = NewSettings(low, limits.get(""), apps)
         account_settings.save(self.ids[user], wanted, origin=self.origin(), now=self.now)
         account = self.accounts[user]
         account.limits = limits
@@ -100,7 +100,7 @@ class Controls(Ledger):
             "customer": f"cus_{self.ids[user]}",
             "payment_method": "pm_1",
         }
-        wanted = auto_top_up.Wanted(self.offer.pk, threshold, maximum, "seti_1")
+        wanted = auto_top_up.Agreement(self.offer.pk, threshold, maximum, "seti_1")
         with patch.object(saved_cards, "setup", return_value=setup):
             auto_top_up.agree(self.ids[user], wanted, origin=self.origin(), now=self.now)
         account = self.accounts[user]

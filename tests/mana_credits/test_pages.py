@@ -46,7 +46,7 @@ NOT_ON_PAGES = {
     *("transaction_not_found", "webhooks_disabled"),
     *("invalid_package", "signature_invalid", "statement_invalid"),
     *("not_creditable", "not_quarantined", "unreadable_object"),
-    *("quarantine_changed", "no_cluster", "not_empty"),
+    *("quarantine_changed", "no_cluster", "not_empty", "file_used_before"),
 }
 
 

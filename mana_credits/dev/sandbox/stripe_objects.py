@@ -19,13 +19,8 @@ from localstripe.resources import (
     StripeObject,
 )
 
-PAYMENT_METHODS: dict[str, dict[str, Any]] = {
-    "card": {"type": "card", "card": {"number": "4242424242424242"}},
-    "declined-card": {"type": "card", "card": {"number": "4000000000000341"}},
-    "sepa": {"type": "sepa_debit", "sepa_debit": {"iban": "DE89370400440532013000"}},
-    "declined-sepa": {"type": "sepa_debit", "sepa_debit": {"iban": "DE62370400440532013001"}},
-}
-VALID_CARD = {"exp_month": 12, "exp_year": 2090, "cvc": "123"}
+from mana_credits.dev.sandbox.payment_methods import PAYMENT_METHODS, VALID_CARD
+
 _succeeded = PaymentIntent._on_success
 _failed_later = PaymentIntent._report_async_failure
 
