@@ -48,7 +48,7 @@ def open_checkout(customer_id: str, *, pages: Pages) -> CardSetup:
 def setup_of_checkout(session_id: str) -> str | None:
     """Return the setup intent's id of a Checkout Session; None if Stripe has none."""
     session = stripe_api.session(session_id)
-    return session and stripe_fields.id_in(session, "setup_intent")
+    return stripe_fields.id_in(session, "setup_intent") if session else None
 
 
 def setup(setup_id: str) -> Object | None:

@@ -119,7 +119,7 @@ class Controls(Ledger):
 
     @rule(user=USERS)
     def switch_off(self, user: int) -> None:
-        auto_top_up.switch_off(self.ids[user], origin=self.origin(), now=self.now)
+        auto_top_up.switch_off(self.ids[user], origin=self.origin())
         self.accounts[user].maximum, self.accounts[user].due = 0, None
         self.accounts[user].paused = False
 
