@@ -10,6 +10,7 @@ from credits.ledger.posting import SpendingLimitReached
 from credits.models import AutoTopUp, Package, Purchase, SettingsChange
 from credits.payments import top_up_charges
 from tests.browser.people import Person, somebody
+from tests.browser.test_every_page import axe_finds, keep
 from tests.factories import give, hold, spend, wish
 from tests.stripe import Stripe
 
@@ -179,6 +180,8 @@ def test_the_top_up_is_agreed_to_after_a_card_was_saved_and_shows_what_it_bought
         expect(bob.page.get_by_text("I agree: whenever spending")).to_contain_text(
             "for at most €9.98"
         )
+        keep(bob.page, "settings-on")
+        assert axe_finds(bob.page) == []
 
 
 def test_whoever_saves_no_card_agrees_to_nothing(home: str, shop: Stripe, browser: Browser) -> None:
