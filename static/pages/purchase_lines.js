@@ -7,9 +7,8 @@ export function shownStatus({ status, underReview, completedAt }) {
   return underReview && !completedAt ? "review" : status;
 }
 
-/** Return a purchase as a line of a list. */
-export function purchaseLine(one) {
-  const status = shownStatus(one);
+/** Return a purchase as a line of a list, with the words of that status. */
+export function purchaseLine(one, status = shownStatus(one)) {
   const node = made("purchase", {
     title: localized(one, "packageName"),
     amount: price(one.priceEuroCents),

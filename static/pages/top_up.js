@@ -60,11 +60,17 @@ function showTopUp(answer) {
   $("#agreement").hidden = false;
   only(place, state());
   if (agreement) show(place, terms(answer));
-  const lines = answer.purchases.map(purchaseLine);
-  for (const line of lines) $(".doings", line).remove();
+  const lines = answer.purchases.map(boughtLine);
   $("#history").replaceChildren(...lines);
   $("#no-history").hidden = lines.length > 0;
   place.ariaBusy = "false";
+}
+
+/** Return an automatic purchase as a line; one that is not paid yet waits for no buyer. */
+function boughtLine(one) {
+  const line = one.status === "pending" ? purchaseLine(one, "charging") : purchaseLine(one);
+  $(".doings", line).remove();
+  return line;
 }
 
 function state() {

@@ -1,5 +1,6 @@
 """`/credits/settings` in a real browser: the notice, the limits and the automatic top-up."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -177,6 +178,9 @@ def test_the_top_up_is_agreed_to_after_a_card_was_saved_and_shows_what_it_bought
         expect(terms.nth(3)).to_have_text("1 of at most 2 this month")
         expect(bob.page.locator("#history li")).to_contain_text("Starter")
         expect(bob.page.locator("#history button")).to_have_count(0)
+        expect(bob.page.locator("#history [data-field=status]")).to_have_text(
+            re.compile("Paid|Being charged")
+        )
         expect(bob.page.get_by_text("I agree: whenever spending")).to_contain_text(
             "for at most €9.98"
         )
