@@ -39,7 +39,8 @@ async function readNotice() {
 /** Show the low-balance notice that the user asked for. Held credits count: they may come back. */
 function showNotice() {
   if (balance === null || lowBalance === null) return;
+  const notice = $("#low [role=status]");
   const posted = Math.round((balance.balance + balance.held) * 1e4) / 1e4;
-  show($("#low"), { low: text("low", { amount: credits(lowBalance) }) });
-  $("#low").hidden = posted > lowBalance;
+  show(notice, { low: text("low", { amount: credits(lowBalance) }) });
+  notice.hidden = posted > lowBalance;
 }

@@ -17,6 +17,7 @@ SIGNED_OUT = {"status": 401, "json": {"code": "not_authenticated", "message": "o
 BUSY = {"status": 503, "json": {"code": "busy", "message": "busy"}}
 PARTS = {
     "credits/balance": ("/credits", "#balance"),
+    "credits/settings": ("/credits", "#low"),
     "credits/usage": ("/credits", "#spending-panel"),
     "credits/transactions": ("/credits", "#latest-panel"),
     "credits/packages": ("/credits#packages", "#offers"),

@@ -280,7 +280,7 @@ def test_the_notice_is_shown_where_the_user_wanted_it(
     with somebody(browser, home, "demo-alice") as alice:
         alice.visit("/credits")
 
-        notice = alice.page.locator("#low")
+        notice = alice.page.locator("#low [role=status]")
         expect(notice).to_be_visible(visible=shown)
         if shown:
             expect(notice).to_contain_text(f"a notice at {low_balance} credits")
