@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from credits import worker
 from credits.ledger import campaign_grants, grant_files, ledger
 from credits.ledger.campaign_grants import FileUsedBefore
-from credits.models import ActRequest, CampaignGrant, GrantCampaign, Transaction
+from credits.models import ActRequest, Balance, CampaignGrant, GrantCampaign, Transaction
 from mana_credits.back_office.acts import act_requests, approvals, grant_requests
 from mana_credits.back_office.acts.act_requests import NotYourRequest, RequestDecided
 from mana_credits.back_office.acts.audit import NotPermitted
@@ -372,3 +372,23 @@ def test_erasure_takes_a_waiting_grant_and_the_export_has_it() -> None:
     assert row.user_id != "bob"
     assert available()["alice"] == 800
     assert not Transaction.objects.filter(amount=700).exists()
+
+
+@pytest.mark.usefixtures("committed")
+@pytest.mark.parametrize("round_", range(4))
+def test_an_erasure_at_once_leaves_no_grant_to_the_erased(
+    round_: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(campaign_grants, "BATCH", 5)
+    campaign = ask(text=users(20))
+    erased = f"u-{5 * round_ + 2}"
+
+    at_once(2, lambda n: erasure.erase(erased) if n else post(campaign))
+    post(campaign)
+
+    assert not Balance.objects.filter(pk=erased).exists()
+    assert not CampaignGrant.objects.filter(user_id=erased).exists()
+    outcomes = Counter(CampaignGrant.objects.values_list("outcome", flat=True))
+    assert outcomes["granted"] == Transaction.objects.count() >= 19
+    campaign.refresh_from_db()
+    assert campaign.state == "completed"
