@@ -165,6 +165,18 @@ def test_workers_at_once_grant_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("committed")
+def test_a_campaign_that_another_process_posts_is_skipped() -> None:
+    campaign = ask()
+
+    with transaction.atomic():
+        GrantCampaign.objects.select_for_update().get(pk=campaign.pk)
+        (outcomes,) = at_once(1, lambda _: list(campaign_grants.post_running(now=now())))
+
+    assert outcomes == ["skipped"]
+    assert list(campaign_grants.post_running(now=now())) == ["granted", "granted"]
+
+
+@pytest.mark.usefixtures("committed")
 def test_a_killed_worker_goes_on_where_it_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(campaign_grants, "BATCH", 4)
     campaign = ask(text=users(10))
