@@ -149,6 +149,8 @@ def _provide(campaign: Campaign, *, granted: bool) -> None:
 def _make_batch(name: str, now: datetime) -> int:
     # The lock makes concurrent runs take the batches in turns, so numbers have no gaps.
     campaign = Campaign.objects.select_for_update().get(pk=name)
+    if campaign.made_at:
+        return campaign.count
     made = codes_of(campaign).count()
     upto = min(made + BATCH, campaign.count)
     for number in range(made + 1, upto + 1):
@@ -164,6 +166,6 @@ def _make_batch(name: str, now: datetime) -> int:
             now=now,
         )
     if upto >= campaign.count:
-        campaign.made_at = campaign.made_at or now
+        campaign.made_at = now
         campaign.save(update_fields=["made_at"])
     return upto

@@ -32,7 +32,8 @@ class Campaign(models.Model):
     """A set of codes that an operator created, paid from the account `account_id`.
 
     If the credits were granted for the campaign, `actor` and `reason` are those of the grant. Until
-    `made_at` codes are missing. `codes_taken_by` is the operator who downloaded the codes.
+    `made_at` codes are missing; the erasure of the account ends their creation. `codes_taken_by` is
+    the operator who downloaded the codes.
     """
 
     name = models.CharField(max_length=CAMPAIGN_LENGTH, primary_key=True)

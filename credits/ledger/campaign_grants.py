@@ -178,7 +178,8 @@ def _post_batch(campaign: GrantCampaign, now: datetime, *, wait: bool) -> list[G
     Returns none, too, if the campaign is not running, or locked and `wait` is false.
     """
     running = GrantCampaign.objects.filter(pk=campaign.pk, state=State.RUNNING)
-    locked = running.select_for_update(skip_locked=not wait).first()
+    # NO KEY: an erasure changes a row twice, so its foreign key to the campaign is checked again.
+    locked = running.select_for_update(skip_locked=not wait, no_key=True).first()
     if locked is None:
         return []
     # The rows before the balances: an erasure locks in the same order.
@@ -196,7 +197,7 @@ def _post_batch(campaign: GrantCampaign, now: datetime, *, wait: bool) -> list[G
 @transaction.atomic
 def _is_locked(campaign: GrantCampaign) -> bool:
     rows = GrantCampaign.objects.filter(pk=campaign.pk)
-    return not rows.select_for_update(skip_locked=True).exists()
+    return not rows.select_for_update(skip_locked=True, no_key=True).exists()
 
 
 def _record(campaign: GrantCampaign, line_of: dict[str, int], granted: list[Granted]) -> None:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce, Now
 
 from credits.email_addresses import mailbox
 from credits.ledger import idempotency
@@ -39,6 +40,9 @@ def _return(gift_id: UUID, *, now: datetime) -> None:
 
 
 def _lock(person: Person) -> None:
+    # The campaigns first, as their codes are made. A campaign that the person pays changes below.
+    paid = Campaign.objects.filter(account_id=person.id)
+    list(paid.order_by("pk").select_for_update().values_list("pk"))
     list(_concerned(person).order_by("pk").select_for_update().values_list("pk"))
 
 
@@ -50,7 +54,11 @@ def _strip(person: Person) -> Counter[str]:
                 redeemer_id=person.pseudonym
             ),
             "campaigns": Campaign.objects.filter(account_id=person.id).update(
-                account_id=person.pseudonym, creator_name=None, message=None, reason=None
+                account_id=person.pseudonym,
+                creator_name=None,
+                message=None,
+                reason=None,
+                made_at=Coalesce("made_at", Now()),  # nobody pays for more codes
             ),
             "wrong codes": throttle.forget_user(person.id),
             "blocks": GiftBlock.objects.filter(pk=person.id).delete()[0],

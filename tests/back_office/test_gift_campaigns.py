@@ -238,6 +238,28 @@ def test_the_payers_erasure_empties_the_request() -> None:
     assert asked.user_id != "marketing"
 
 
+@pytest.mark.usefixtures("committed")
+@pytest.mark.parametrize("round_", range(4))
+def test_an_erasure_of_the_payer_and_the_creation_of_codes_do_not_wait_for_each_other(
+    round_: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(campaigns, "BATCH", 1)
+    give("marketing", 100)
+    campaign = ask(wanted=SMALL._replace(account_id="marketing", reason=None))
+    assert isinstance(campaign, Campaign)
+
+    def create() -> None:
+        list(campaigns.make_codes(campaign, now=now()))
+
+    at_once(2, lambda n: erasure.erase("marketing") if n else create())
+
+    made = GiftCode.objects.count()
+    make()
+    assert GiftCode.objects.count() == made
+    assert Campaign.objects.get().account_id != "marketing"
+    assert not GiftCode.objects.filter(creator_id="marketing").exists()
+
+
 # --- the command
 
 

@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from threading import Event, Thread
+from uuid import uuid4
 
 import psutil
 import psycopg
@@ -19,7 +21,8 @@ from django.db import connection, transaction
 from django.db.models import Count
 
 from credits import worker
-from credits.models import Balance, SyncSubscription, Transaction
+from credits.ledger import campaign_grants, grant_files
+from credits.models import Balance, GrantCampaign, SyncSubscription, Transaction
 from credits.outbox import outbox
 from gifts import expiry
 from gifts.models import GiftCode
@@ -86,6 +89,43 @@ def test_a_worker_killed_and_one_stopped_amid_1000_renewals_leave_1000_charges(
     assert charges() == 1000
     assert SyncSubscription.objects.filter(paid_until__gt=now).count() == 1000
     assert set(Balance.objects.values_list("posted", flat=True)) == {0}
+
+
+def grants() -> int:
+    return Transaction.objects.filter(type="grant").count()
+
+
+@pytest.mark.slow
+def test_a_worker_killed_and_one_stopped_amid_3000_grants_leave_3000_grants(
+    committed: None,
+) -> None:
+    text = "user_id,credits\n" + "".join(f"u-{number},0.1\n" for number in range(3_000))
+    file = grant_files.parse(text.encode(), "the file")
+    campaign = GrantCampaign(
+        id=uuid4(), name="winter", state="running", asked_by="sam", asked_at=datetime.now(UTC)
+    )
+    campaign_grants.store(campaign, file)
+
+    with worker_process() as process:
+        wait_until(lambda: grants() >= 200)
+        process.kill()
+        process.wait()
+    after_kill = grants()
+    with worker_process() as process:
+        wait_until(lambda: grants() > after_kill)
+        process.send_signal(signal.SIGTERM)
+        exit_code = process.wait(timeout=10)
+    after_stop = grants()
+    recorded = campaign.grants.filter(outcome="granted").count()
+    worker.work_once(Event())
+
+    assert exit_code == 0
+    assert 200 <= after_kill < after_stop < 3_000
+    assert recorded == after_stop
+    assert grants() == Balance.objects.filter(posted=Decimal("0.1")).count() == 3_000
+    assert set(campaign.grants.values_list("outcome", flat=True)) == {"granted"}
+    campaign.refresh_from_db()
+    assert campaign.state == "completed"
 
 
 FREEZES = """
