@@ -13,7 +13,7 @@ from credits.labels import INVISIBLE
 
 BOM = "\ufeff"
 
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_WIDE = (b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")
 _EXCEL = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 # Spreadsheets skip blanks and invisible characters before a formula, and accept full-width signs.
 _SKIPPED = rf"\s\x00-\x1f\x7f-\x9f{INVISIBLE}\ufe00-\ufe0f\""
@@ -115,8 +115,8 @@ def _wrong_bytes(data: bytes) -> str | None:
         return "is empty"
     if data.startswith(_EXCEL):
         return "is an Excel workbook, not a CSV file: save it as 'CSV UTF-8'"
-    if data.startswith(_UTF16):
-        return "is UTF-16, not UTF-8: save it as 'CSV UTF-8'"
+    if data.startswith(_WIDE):
+        return "is UTF-16 or UTF-32, not UTF-8: save it as 'CSV UTF-8'"
     if b"\0" in data:
         return "has NUL characters: it is not a CSV file in UTF-8"
     return None
@@ -132,11 +132,15 @@ def _rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
         except StopIteration:
             return
         except csv.Error as error:
-            raise SpreadsheetUnreadable(
-                f"{path}, line {line}: a quote is not closed, or text follows it"
-            ) from error
+            raise SpreadsheetUnreadable(f"{path}, line {line}: {_broken(error)}") from error
         if cells:
             yield line, cells
+
+
+def _broken(error: csv.Error) -> str:
+    if "field limit" in str(error):
+        return f"a cell has more than {csv.field_size_limit()} characters; is a quote not closed?"
+    return "a quote is not closed, or text follows it"
 
 
 def _wrong_header(path: Path, header: list[str], columns: Sequence[str]) -> str:
