@@ -16,7 +16,7 @@ BOM = "\ufeff"
 _WIDE = (b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")
 _EXCEL = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 # Spreadsheets skip blanks and invisible characters before a formula, and accept full-width signs.
-_SKIPPED = rf"\s\x00-\x1f\x7f-\x9f{INVISIBLE}\ufe00-\ufe0f\""
+_SKIPPED = rf"\s\x00-\x1f\x7f-\x9f{INVISIBLE}\ufe00-\ufe0f\U000e0000-\U000e0fff\""
 _FORMULA = r"=+\-@\u2212\uff1d\uff0b\uff0d\uff20\ufe62\ufe63\ufe66\ufe6b"
 # A program with another separator than the comma starts a cell after it, even inside quotes.
 _STARTS = re.compile(

@@ -122,6 +122,8 @@ def test_an_unreadable_file_gets_one_sentence(tmp_path: Path) -> None:
         'x;"',
         "x\u2028",
         "x\n\n",
+        "\U000e0020",
+        "x;\U000e0100",
     ],
 )
 def test_no_cell_starts_a_formula(sign: str, before: str) -> None:
@@ -130,7 +132,7 @@ def test_no_cell_starts_a_formula(sign: str, before: str) -> None:
     cell = next(csv.reader(io.StringIO(text.partition("\n")[2], newline="")))[0]
     assert cell.replace("'", "") == f"{before}{sign}1+1"
     for part in re.split(r"[,;|\t\r\n\u2028]", cell):
-        assert not part.strip(' "\u200b\ufeff\xa0\x01').startswith(SIGNS)
+        assert not part.strip(' "\u200b\ufeff\xa0\x01\U000e0020\U000e0100').startswith(SIGNS)
 
 
 @pytest.mark.parametrize("text", ["\tx", "\rx"])
