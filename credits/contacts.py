@@ -1,7 +1,8 @@
-"""What the users' tokens said last. Support finds accounts by it, and an erasure a person's gifts.
+"""Contacts: the e-mail address and name of each user's newest token.
 
-No answer of the API contains it. Tokens of an erased user may still be valid and on their way here,
-so an erasure also refuses new contacts of that user for REFUSED_FOR.
+Support finds accounts by them, and an erasure finds the gifts to the person. No response of the API
+contains them. Tokens of an erased user may still be valid, so an erasure also refuses new contacts
+of that user for REFUSED_FOR.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +21,7 @@ REFUSED_FOR = timedelta(days=7)  # longer than a token is valid
 
 @transaction.atomic
 def record(seen: Mapping[User, datetime]) -> None:
-    """Keep the address and the name of each user, in one statement.
+    """Store the address and the name of each user, in one statement.
 
     `seen` has at most one User per id, with the time of their token. A user without an address and
     a name is skipped, and so is an erased user.

@@ -28,7 +28,8 @@ def read(text: str) -> str | None:
 
     Case is ignored, and so are all characters except letters and digits, such as dashes and blanks.
     """
-    # NFKD is NFKC without the last step, which would join a letter and an accent to another letter.
+    # NFKD maps full-width letters, which some keyboards type, to ASCII. Unlike NFKC, it does not
+    # join a letter and an accent to another letter.
     visible = _INVISIBLE.sub("", normalize("NFKD", text))
     # Modifier letters (Lm) are signs such as the apostrophe U+02BC; `isalnum` counts them.
     code = "".join(one for one in visible if one.isalnum() and category(one) != "Lm").upper()

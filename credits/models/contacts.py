@@ -8,7 +8,7 @@ from credits.models.fields import user_id_field
 
 
 class Contact(models.Model):
-    """A user's e-mail address and name as of their last token, so that support finds the account.
+    """A user's e-mail address and name in their last token, by which support finds the account.
 
     `email` is in canonical form. `email_verified` is false if mana-auth reports the address as
     unconfirmed. `seen_at` is the time of the token's last recorded use.

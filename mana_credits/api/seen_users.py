@@ -1,8 +1,8 @@
-"""The users of decoded tokens, on their way to the table of contacts.
+"""The users of decoded tokens, buffered until they are written as contacts.
 
 A request only puts its user into a dictionary. A thread writes what is new every few seconds, so no
 request waits for it or fails because of it. A process that ends loses at most those seconds; the
-user's next token brings the contact again.
+user's next token restores the contact.
 """
 
 import time

@@ -13,7 +13,7 @@ from django.db import IntegrityError, connection, transaction
 from psycopg import Connection
 
 from credits.controls import account_settings
-from credits.controls.account_settings import Wanted
+from credits.controls.account_settings import NewSettings
 from credits.ledger import grants
 from credits.ledger.grants import PROTECTED, RoleMissing
 from credits.ledger.posting import Origin
@@ -56,7 +56,7 @@ def state() -> list[Any]:
 
 def limit(amount: int, *, now: datetime | None = None) -> None:
     now = now or datetime.now(UTC)
-    wanted = Wanted(None, Decimal(amount), {})
+    wanted = NewSettings(None, Decimal(amount), {})
     account_settings.save("alice", wanted, origin=Origin("user", request_id="r-1"), now=now)
 
 
