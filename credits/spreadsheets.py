@@ -14,10 +14,10 @@ from credits.labels import INVISIBLE
 BOM = "\ufeff"
 UNCLOSED = "a quote is not closed, or text follows it"
 
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_WIDE = (b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")
 _EXCEL = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 # Spreadsheets skip blanks and invisible characters before a formula, and accept full-width signs.
-_SKIPPED = rf"\s\x00-\x1f\x7f-\x9f{INVISIBLE}\ufe00-\ufe0f\""
+_SKIPPED = rf"\s\x00-\x1f\x7f-\x9f{INVISIBLE}\ufe00-\ufe0f\U000e0000-\U000e0fff\""
 _FORMULA = r"=+\-@\u2212\uff1d\uff0b\uff0d\uff20\ufe62\ufe63\ufe66\ufe6b"
 # A program with another separator than the comma starts a cell after it, even inside quotes.
 _STARTS = re.compile(
@@ -138,8 +138,8 @@ def _wrong_bytes(data: bytes) -> str | None:
         return "is empty"
     if data.startswith(_EXCEL):
         return "is an Excel workbook, not a CSV file: save it as 'CSV UTF-8'"
-    if data.startswith(_UTF16):
-        return "is UTF-16, not UTF-8: save it as 'CSV UTF-8'"
+    if data.startswith(_WIDE):
+        return "is UTF-16 or UTF-32, not UTF-8: save it as 'CSV UTF-8'"
     if b"\0" in data:
         return "has NUL characters: it is not a CSV file in UTF-8"
     return None

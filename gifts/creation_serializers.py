@@ -21,12 +21,13 @@ from gifts.wire_fields import Email, GiftCredits, GiverName
 GIVER_NAME_LENGTH = 80
 
 
-class InvalidTarget(serializers.ValidationError):
-    """The e-mail address of the recipient is invalid. The web app shows only `message`."""
+class InvalidGift(serializers.ValidationError):
+    """A field of the gift is invalid. The web app shows only `message`, so it names a field."""
 
-    def __init__(self, problem: str, detail: Any = None) -> None:
-        self.message = f"targetEmail: {problem}"
-        super().__init__(detail or {"targetEmail": [problem]})
+    def __init__(self, detail: dict[str, list[str]]) -> None:
+        field = "targetEmail" if "targetEmail" in detail else next(iter(detail))
+        self.message = f"{field}: {detail[field][0]}"
+        super().__init__(detail)
 
 
 class CreateGiftSerializer(KeyedSerializer):
@@ -106,14 +107,11 @@ class CreateGiftSerializer(KeyedSerializer):
     )
 
     def parse(self, data: object) -> dict[str, Any]:
-        """Validate the body; an error in the recipient's address becomes InvalidTarget."""
+        """Validate the body. Raises InvalidGift."""
         try:
             return super().parse(data)
         except serializers.ValidationError as error:
-            details = cast("dict[str, list[str]]", error.detail)
-            if wrong := details.get("targetEmail"):
-                raise InvalidTarget(str(wrong[0]), error.detail) from error
-            raise
+            raise InvalidGift(cast("dict[str, list[str]]", error.detail)) from error
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Merge the alias `credits` into `total_credits`; check the type against the e-mail."""
@@ -128,9 +126,10 @@ class CreateGiftSerializer(KeyedSerializer):
 
     def _check_target(self, kind: str | None, target: str | None) -> None:
         if kind == GiftCode.Type.PERSONALIZED and not target:
-            raise InvalidTarget("A personalized gift needs one.")
+            raise serializers.ValidationError({"targetEmail": ["A personalized gift needs one."]})
         if kind == GiftCode.Type.SIMPLE and target:
-            raise InvalidTarget("Only a personalized gift has one.")
+            problem = "Only a personalized gift has one."
+            raise serializers.ValidationError({"targetEmail": [problem]})
 
     def to_gift(self, body: dict[str, Any], now: datetime) -> NewGift:
         """Return the gift to create at `now` from a validated body."""

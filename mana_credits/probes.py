@@ -38,7 +38,7 @@ def for_reading(view: View) -> View:
 def health(request: HttpRequest) -> HttpResponse:
     """Return 200 while the process is alive. Does not query the database."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
-    return JsonResponse({"status": "ok", "service": "mana-credits", "timestamp": now})
+    return _json({"status": "ok", "service": "mana-credits", "timestamp": now})
 
 
 @for_reading
@@ -46,18 +46,22 @@ def ready(request: HttpRequest) -> HttpResponse:
     """Return 200 if the service can handle requests; otherwise 503 with what is missing."""
     missing = _missing()
     if not missing:
-        return JsonResponse({"status": "ready"})
-    return JsonResponse(
-        {"status": "unavailable", "missing": missing},
-        status=503,
-        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
-    )
+        return _json({"status": "ready"})
+    unavailable = _json({"status": "unavailable", "missing": missing})
+    unavailable.status_code = 503
+    unavailable["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return unavailable
 
 
 @for_reading
 def prometheus(request: HttpRequest) -> HttpResponse:
     """Return the metrics of all worker processes."""
     return HttpResponse(metrics.exposition(), content_type=CONTENT_TYPE_LATEST)
+
+
+def _json(body: dict[str, object]) -> JsonResponse:
+    """Return a response in the API's compact JSON."""
+    return JsonResponse(body, json_dumps_params={"separators": (",", ":")})
 
 
 def _missing() -> list[str]:

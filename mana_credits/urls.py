@@ -8,6 +8,7 @@ from credits.api import pages as credits_pages
 from credits.api import sync_urls
 from credits.api.anchor_views import AnchorViewSet
 from credits.api.statement_views import StatementKeyViewSet
+from gifts import code_paths  # noqa: F401  # registers the converter
 from gifts import pages as gifts_pages
 from mana_credits import probes
 from mana_credits.api import errors, schema
@@ -36,9 +37,9 @@ urlpatterns = [
     path("credits/statements/<str:month>", credits_pages.statement),
     path("gifts", gifts_pages.gifts_page),
     path("gifts/redeem", gifts_pages.redeem_page),
-    path("gifts/redeem/<str:code>", gifts_pages.redeem_page),
-    path("g/<str:code>.svg", gifts_pages.qr_code),
-    path("g/<str:code>", gifts_pages.gift_page),
+    path("gifts/redeem/<gift_code:code>", gifts_pages.redeem_page),
+    path("g/<gift_code:code>.svg", gifts_pages.qr_code),
+    path("g/<gift_code:code>", gifts_pages.gift_page),
     path("health", probes.health),
     path("ready", probes.ready),
     path("metrics", probes.prometheus),

@@ -5,6 +5,7 @@ import re
 from django.apps import apps
 from django.db import connection
 
+from credits.models import ContactErasure
 from tests.api import Answer
 
 INTERNAL = "internal/credits/"
@@ -26,9 +27,10 @@ def assert_refused(
 
 
 def counts() -> dict[str, int]:
-    """Return the number of rows of every table."""
+    """Return the number of rows of every table, without those that an erasure always leaves."""
     quote = connection.ops.quote_name
-    tables = {model._meta.db_table for model in apps.get_models()}
+    models = (model for model in apps.get_models() if model is not ContactErasure)
+    tables = {model._meta.db_table for model in models}
     query = " UNION ALL ".join(f"SELECT '{one}', count(*) FROM {quote(one)}" for one in tables)
     with connection.cursor() as cursor:
         cursor.execute(query)

@@ -140,7 +140,7 @@ def _wait_until_ready(running: Service, status: int) -> None:
         with closing(running.connect()) as line, suppress(OSError):
             line.request("GET", "/ready")
             answer = line.getresponse()
-            ready = answer.read() == b'{"status": "ready"}'
+            ready = answer.read() == b'{"status":"ready"}'
             if answer.status == status and ready == (status == 200):
                 return
         time.sleep(0.05)

@@ -32,4 +32,5 @@ _encoder = json.JSONEncoder(
 
 def encode(data: Any) -> bytes:
     """Return `data` as compact JSON in UTF-8; credits are numbers, other values their text."""
-    return _encoder.encode(data).encode()
+    # An error may quote a lone surrogate, which UTF-8 cannot encode. Its escape is valid JSON.
+    return _encoder.encode(data).encode(errors="backslashreplace")

@@ -62,6 +62,8 @@ def test_a_row_has_the_number_of_its_first_line(path: Path) -> None:
         (b"", "is empty"),
         (b"\xef\xbb\xbf \r\n", "is empty"),
         (GOOD.encode("utf-16"), "is UTF-16"),
+        (GOOD.encode("utf-32"), "is UTF-16 or UTF-32, not UTF-8"),
+        (b"\0\0\xfe\xff" + GOOD.encode("utf-32-be"), "is UTF-16 or UTF-32, not UTF-8"),
         (GOOD.encode("utf-16-be"), "has NUL characters"),
         (GOOD.encode("latin-1"), r"is not UTF-8 \(line 2\): save it as 'CSV UTF-8'"),
         (b"PK\x03\x04and more", "is an Excel workbook"),
@@ -119,6 +121,8 @@ def test_an_unreadable_file_gets_one_sentence(tmp_path: Path) -> None:
         'x;"',
         "x\u2028",
         "x\n\n",
+        "\U000e0020",
+        "x;\U000e0100",
     ],
 )
 def test_no_cell_starts_a_formula(sign: str, before: str) -> None:
@@ -127,7 +131,7 @@ def test_no_cell_starts_a_formula(sign: str, before: str) -> None:
     cell = next(csv.reader(io.StringIO(text.partition("\n")[2], newline="")))[0]
     assert cell.replace("'", "") == f"{before}{sign}1+1"
     for part in re.split(r"[,;|\t\r\n\u2028]", cell):
-        assert not part.strip(' "\u200b\ufeff\xa0\x01').startswith(SIGNS)
+        assert not part.strip(' "\u200b\ufeff\xa0\x01\U000e0020\U000e0100').startswith(SIGNS)
 
 
 @pytest.mark.parametrize("text", ["\tx", "\rx"])

@@ -1,10 +1,12 @@
 """Users redeem gifts: the credits arrive once."""
 
 import json
+import string
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from unicodedata import normalize
+from urllib.parse import quote
 
 import pytest
 
@@ -61,6 +63,8 @@ def test_an_empty_body_redeems(judy: Caller) -> None:
         "\u0301".join,
         "{}\u0308".format,
         "\u02bc{}\u02bc".format,
+        *(f"{sign}{{}}".format for sign in string.punctuation if sign not in "{}"),
+        *(sign.join for sign in string.punctuation),
         lambda code: "".join(f"{one}\u0301\u0327\ufe0f\U000e0061" for one in code.lower()),
         lambda code: normalize("NFC", "".join(f"{one}\u0301" for one in code)),
     ],
@@ -71,10 +75,25 @@ def test_case_and_all_that_is_no_letter_or_digit_do_not_matter(
     give("ivan", 10)
     made = gift("ivan")
 
-    answer = judy.post(f"{typed(made.code)}/redeem", {})
+    typed_code = quote(typed(made.code), safe="")
+    seen = judy.get(typed_code)
+    answer = judy.post(f"{typed_code}/redeem", {})
 
-    assert answer.status_code == 200
+    assert (seen.status_code, answer.status_code) == (200, 200)
     assert not GiftMisses.objects.exists()
+
+
+def test_other_texts_with_slashes_are_unknown_routes_and_no_wrong_codes(judy: Caller) -> None:
+    answers = [
+        judy.get("me/other"),
+        judy.get("ABCDE/FGHJ"),
+        judy.post("ABCDE/FGHJ/redeem", {}),
+        judy.get("ABCDEFGHJK/"),
+    ]
+
+    assert [answer.json()["code"] for answer in answers[:3]] == ["not_found"] * 3
+    assert judy.get("ABCD/redeem").status_code == 405
+    assert GiftMisses.objects.count() == 2  # the last one is a code, of nobody
 
 
 def test_an_earlier_code_of_12_characters_works(

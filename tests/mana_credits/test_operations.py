@@ -50,6 +50,7 @@ def test_health_asks_no_database(anonymous: Caller) -> None:
     body = answer.json()
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", body.pop("timestamp"))
     assert body == {"status": "ok", "service": "mana-credits"}
+    assert b" " not in answer.content
 
 
 @pytest.mark.usefixtures("down")

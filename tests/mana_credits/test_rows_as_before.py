@@ -141,6 +141,32 @@ def test_a_wrong_address_of_a_gift_is_named_in_the_message(
     assert not GiftCode.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"totalCredits": 20_000}, "totalCredits: A gift holds 1 to 10,000 credits."),
+        ({"totalCredits": None}, "totalCredits: This field is required."),
+        ({"credits": 6}, "credits: totalCredits has a different value."),
+        ({"creatorName": "i@example.test"}, "creatorName: The name must not contain"),
+        ({"message": "x" * 501}, "message: Ensure this field has no more than 500 characters."),
+        ({"expirationDays": 366}, "expirationDays: Ensure this value is less than or equal to 365"),
+        ({"expiresAt": "soon"}, "expiresAt: "),
+        ({"sourceAppId": 5}, "sourceAppId: Not a valid string."),
+        ({"type": "x", "targetEmail": "kate"}, "targetEmail: Enter a valid email address."),
+    ],
+)
+def test_any_wrong_field_of_a_gift_is_named_in_the_message(
+    ivan: Caller, body: dict[str, object], message: str
+) -> None:
+    give("ivan", 10)
+
+    answer = ivan.post("/api/v1/gifts", {"totalCredits": 5, **body})
+
+    assert answer.status_code == 400
+    assert answer.json()["message"].startswith(message)
+    assert not GiftCode.objects.exists()
+
+
 def test_a_gift_with_an_address_and_no_type_is_personalized() -> None:
     give("ivan", 20)
     ivan = gifts_of("ivan", name="Ivan", email="ivan@example.test")
