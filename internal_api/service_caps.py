@@ -111,6 +111,7 @@ def _capped(
     if limit is None:
         return post()
     with transaction.atomic():
+        # Posted before counted: a replay must be recognised first, and it must not count.
         try:
             result = post()
         except SpendingLimitReached as error:

@@ -295,15 +295,18 @@ GIFT_MISS_LIMITS = {
 }
 
 # How many threads of a process may use one dependency at once (credits/bulkheads.py): the fetch of
-# the auth server's keys, Stripe, one user's rows, settlements of reservations, all writes, password
-# hashing, exports. Each must be smaller than WEB_THREADS.
+# the auth server's keys, Stripe, one user's rows, the rows of all locked users, one user's
+# settlements, batches, all writes, password hashing, exports. Each must be smaller than
+# WEB_THREADS.
 BULKHEADS = env.numbers(
     "BULKHEADS",
     default={
         "auth": 1,
         "stripe": 2,
         "account": 2,
-        "settlements": 2,
+        "locked": 1,
+        "settlements": 1,
+        "batches": 2,
         "writes": 3,
         "log_in": 1,
         "exports": 1,

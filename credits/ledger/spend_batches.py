@@ -143,6 +143,8 @@ def _sql_item(item: Spend, movement: Movement, origin: Origin) -> dict[str, Any]
     return {
         "subject_id": str(new_id()),
         "user_id": item.user_id,
+        # As text: PostgreSQL reads it as an exact numeric, and JSON numbers would pass through a
+        # double.
         "amount": None if priced else str(-amount),  # type: ignore[operator]
         "operation": priced and priced.operation,
         "quantity": priced and priced.quantity,

@@ -98,6 +98,8 @@ class JobResult(NamedTuple):
         return not self.error
 
 
+# Gifts: what left creators minus what arrived is what open codes hold. Reading the sums is cheaper
+# than reading all codes.
 OUTSTANDING = """
     SELECT count(*),
            coalesce(sum(posted) FILTER (WHERE posted > 0), 0),

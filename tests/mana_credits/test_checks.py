@@ -124,6 +124,7 @@ def test_production_may_not(safe: Any) -> None:
         checks.refuse_unsafe()
 
 
+@pytest.mark.slow
 def test_the_web_server_does_not_start_with_unsafe_settings() -> None:
     started = start(
         *("-W", "ignore", "-m", "mana_credits.web_server"),

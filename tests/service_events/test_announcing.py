@@ -11,13 +11,13 @@ from pytest_django import Settings
 
 from credits import jobs
 from credits.controls import account_settings
-from credits.controls.account_settings import Wanted
+from credits.controls.account_settings import NewSettings
 from credits.ledger import ledger
 from credits.ledger.posting import Memo, Origin, SpendingLimitReached
 from credits.models import SyncSubscription, Transaction
 from credits.payments import money_back
 from credits.principals import User
-from credits.sync import cloud_sync
+from credits.sync import renewals
 from gifts import codes
 from internal_api import service_keys
 from internal_api.service_keys import Terms
@@ -133,7 +133,7 @@ def test_a_paused_cloud_sync_is_announced(subscribe: Subscribe) -> None:
     subscribe("subscription.paused")
 
     with as_owner():
-        assert list(cloud_sync.renew_due(now=now, limit=10)) == ["paused"]
+        assert list(renewals.renew_due(now=now, limit=10)) == ["paused"]
 
     paused_at = SyncSubscription.objects.get().paused_at
     assert told(user_id) == ["subscription.paused"]
@@ -231,7 +231,7 @@ def settings_of_alice(*, low: int | None = None, limit: int | None = None, **app
     limits = {app: Decimal(amount) for app, amount in apps.items()}
     account_settings.save(
         "alice",
-        Wanted(
+        NewSettings(
             low_balance=None if low is None else Decimal(low),
             monthly_limit=None if limit is None else Decimal(limit),
             app_limits=limits,
