@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from credits.errors import DomainError
 from credits.ids import id_at
 from credits.ledger import ledger, spend_batches
-from credits.ledger.posting import Origin, Posting
+from credits.ledger.posting import Origin, Posting, SpendingLimitReached
 from credits.ledger.spend_batches import Spend, Spent
 from credits.principals import Service
 
@@ -103,16 +103,24 @@ def spend_all(
 def _capped(
     service: Service, cap: str, post: Callable[[], Result], fits: Callable[[Decimal], bool]
 ) -> Result:
-    """Call `post`, then undo it if what it moved does not fit the cap."""
+    """Call `post`, then undo it if what it moved does not fit the cap.
+
+    What `post` refuses has moved nothing. It commits, for the message about a user's limit.
+    """
     limit = service.caps.get(cap)
     if limit is None:
         return post()
     with transaction.atomic():
         # Posted before counted: a replay must be recognised first, and it must not count.
-        result = post()
-        if not result.replayed and not fits(limit):
-            raise CapReached(cap=cap, limit=limit)
-        return result
+        try:
+            result = post()
+        except SpendingLimitReached as error:
+            refusal = error
+        else:
+            if not result.replayed and not fits(limit):
+                raise CapReached(cap=cap, limit=limit)
+            return result
+    raise refusal
 
 
 def _spend_one(

@@ -113,13 +113,20 @@ def _replace(
     row.language = language if language in LANGUAGES else ""
     row.updated_at = now
     row.save()
-    SpendingLimit.objects.filter(user_id=user_id).delete()
-    SpendingLimit.objects.bulk_create(
-        SpendingLimit(user_id=user_id, app_id=app, amount=amount)
-        for app, amount in wanted.limits.items()
-    )
+    _replace_limits(user_id, wanted.limits)
     # Last, because the database derives the mark from these rows.
     ledger.mark_settings(user_id)
+
+
+def _replace_limits(user_id: str, wanted: Mapping[str, Decimal]) -> None:
+    """Replace the limits that differ, so that an equal one keeps `reached_at`."""
+    own = SpendingLimit.objects.filter(user_id=user_id)
+    known = dict(own.values_list("app_id", "amount"))
+    changed = {app: amount for app, amount in wanted.items() if known.get(app) != amount}
+    own.filter(app_id__in=(known.keys() - wanted.keys()) | changed.keys()).delete()
+    SpendingLimit.objects.bulk_create(
+        SpendingLimit(user_id=user_id, app_id=app, amount=amount) for app, amount in changed.items()
+    )
 
 
 def _as_json(settings: NewSettings) -> dict[str, Any]:

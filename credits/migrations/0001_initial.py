@@ -982,6 +982,7 @@ class Migration(migrations.Migration):
                 ('user_id', models.CharField(max_length=255)),
                 ('app_id', models.CharField(blank=True, max_length=100)),
                 ('amount', models.DecimalField(decimal_places=4, max_digits=15)),
+                ('reached_at', models.DateTimeField(null=True)),
             ],
             options={
                 'db_table': '"credits"."spending_limits"',
@@ -1057,6 +1058,7 @@ class Migration(migrations.Migration):
             "reached_limit",
             "with_spending",
             "note_crossing",
+            "note_limit",
             "mark_settings",
             "post_transaction",
             "reserve",

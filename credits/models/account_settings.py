@@ -43,12 +43,16 @@ class AccountSettings(models.Model):
 
 
 class SpendingLimit(models.Model):
-    """The most credits that a user spends in a UTC month in one app; empty means in all apps."""
+    """The most credits that a user spends in a UTC month in one app; empty means in all apps.
+
+    `reached_at` is the time of the newest month's first spend that the limit refused.
+    """
 
     pk = models.CompositePrimaryKey("user_id", "app_id")
     user_id = user_id_field()
     app_id = models.CharField(max_length=100, blank=True)
     amount = amount_field()
+    reached_at = models.DateTimeField(null=True)
 
     class Meta:
         db_table = '"credits"."spending_limits"'

@@ -6,12 +6,18 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db.models import Sum
+from pytest_django import Settings
 
 from credits import jobs
 from credits.controls import account_settings
 from credits.controls.account_settings import NewSettings
 from credits.ledger.posting import Origin
-from credits.models import Balance, OutboxMessage, Package, Purchase, Reservation
+from credits.models import Balance, OutboxMessage, Package, Purchase, Reservation, Transaction
+from internal_api import service_keys
+from internal_api.service_keys import Terms
+from mana_credits.service_events import subscriptions
+from mana_credits.service_events.models import EventMessage
 from tests.api import Caller, at_once, statuses, use
 from tests.factories import give
 from tests.stripe import Stripe, deliver
@@ -44,6 +50,50 @@ def test_a_hundred_spends_across_the_limit_never_exceed_it(service: Caller) -> N
     outcomes = at_once(4, lambda _: list(jobs.tell_low_balances(datetime.now(UTC))))
     assert sum(outcome.count("told") for outcome in outcomes) == 1
     assert OutboxMessage.objects.count() == 1
+
+
+@pytest.mark.slow
+def test_keys_with_caps_and_a_limit_meet_in_a_storm(service: Caller, settings: Settings) -> None:
+    """Two capped keys and the shared one spend across a user's limit; each stops where it must."""
+    settings.EVENT_HOSTS = ["chat.example.com"]
+    now = datetime.now(UTC)
+    subscriptions.create(
+        "chat", "https://chat.example.com/", ["spending_limit.reached"], by="ada", now=now
+    )
+    give("alice", 1000)
+    save(monthly_limit=Decimal(50))
+    keys = [capped(f"bot-{cap}", cap) for cap in (10, 15)]
+
+    def act(index: int) -> Any:
+        caller = keys[index % 4] if index % 4 < 2 else service
+        if index % 3 == 0:
+            hold = {"userId": "alice", "amount": 1, "reason": "chat:x"}
+            return patiently(caller, "reserve", hold)
+        if index % 3 == 1:
+            return patiently(caller, "use/batch", {"items": [use(1, userId="alice")]})
+        return patiently(caller, "use", use(1, userId="alice"))
+
+    at_once(160, act)
+
+    balance = Balance.objects.get(pk="alice")
+    assert 1000 - balance.available == 50
+    for cap in (10, 15):
+        assert taken_by(f"service:bot-{cap}") <= cap
+    assert EventMessage.objects.filter(event="spending_limit.reached").count() == 1
+
+
+def capped(name: str, cap: int) -> Caller:
+    """Return a caller with a key that spends at most `cap` credits per user and day."""
+    terms = Terms(["use", "reserve"], daily_spend_per_user=Decimal(cap))
+    _, secret = service_keys.create(name, terms, by="ada", now=datetime.now(UTC))
+    return Caller({"X-Service-Key": secret}, prefix="/api/v1/internal/credits/")
+
+
+def taken_by(actor: str) -> Decimal:
+    """Return what an actor has spent and holds."""
+    spent = Transaction.objects.filter(actor=actor, type="usage").aggregate(sum=Sum("amount"))
+    held = Reservation.objects.filter(actor=actor).aggregate(sum=Sum("amount"))
+    return (held["sum"] or Decimal(0)) - (spent["sum"] or Decimal(0))
 
 
 def test_spends_holds_and_batches_share_the_limit_of_an_app(service: Caller) -> None:

@@ -9,18 +9,23 @@ import pytest
 from django.db import transaction
 from pytest_django import Settings
 
+from credits import jobs
+from credits.controls import account_settings
+from credits.controls.account_settings import NewSettings
 from credits.ledger import ledger
-from credits.ledger.posting import Memo, Origin
+from credits.ledger.posting import Memo, Origin, SpendingLimitReached
 from credits.models import SyncSubscription, Transaction
 from credits.payments import money_back
 from credits.principals import User
 from credits.sync import renewals
 from gifts import codes
+from internal_api import service_keys
+from internal_api.service_keys import Terms
 from mana_credits.service_events import event_types, subscriptions
 from mana_credits.service_events.models import EventMessage
 from tests.api import Caller, use
 from tests.credits.test_returns import paid, went_back
-from tests.factories import due_subscribers, gift, give, redeem, spend
+from tests.factories import due_subscribers, gift, give, hold, redeem, spend
 from tests.owner import as_owner
 from tests.round_trips import statements
 from tests.service_events.conftest import Subscribe
@@ -199,10 +204,8 @@ def test_every_event_has_its_trigger(event: str) -> None:
     """The names are in SQL too: a new type that no trigger writes would never be told."""
     from credits.ledger import sql_files  # noqa: PLC0415
 
-    texts = [
-        sql_files.path("mana_credits.service_events", name).read_text()
-        for name in ("announce_transaction", "announce_pause")
-    ]
+    folder = sql_files.path("mana_credits.service_events", "announce").parent
+    texts = [path.read_text() for path in folder.glob("announce_*.sql")]
 
     assert f"'{event}'" in "".join(texts)
 
@@ -222,3 +225,137 @@ def test_on_a_cluster_nobody_can_subscribe(subscribe: Subscribe, settings: Setti
 
     with pytest.raises(subscriptions.InvalidSubscription, match="Citus"):
         subscribe()
+
+
+def settings_of_alice(*, low: int | None = None, limit: int | None = None, **apps: int) -> None:
+    limits = {app: Decimal(amount) for app, amount in apps.items()}
+    account_settings.save(
+        "alice",
+        NewSettings(
+            low_balance=None if low is None else Decimal(low),
+            monthly_limit=None if limit is None else Decimal(limit),
+            app_limits=limits,
+        ),
+        origin=Origin("user"),
+        now=datetime.now(UTC),
+    )
+
+
+def refused(act: Callable[..., Any], *arguments: Any, **options: Any) -> None:
+    with pytest.raises(SpendingLimitReached):
+        act(*arguments, **options)
+
+
+def test_a_spend_to_the_threshold_is_announced(subscribe: Subscribe) -> None:
+    subscribe("balance.low", "balance.depleted")
+    give("alice", 100)
+    settings_of_alice(low=10)
+
+    spend("alice", 89)
+    assert told() == []
+    spend("alice", "1.5")
+    spend("alice", 1)
+
+    assert told() == ["balance.low"]
+    assert data_of("balance.low") == {"threshold": 10, "balance": 9.5}
+
+
+def test_a_spend_that_uses_up_everything_is_low_and_then_depleted(subscribe: Subscribe) -> None:
+    subscribe("balance.low", "balance.depleted")
+    give("alice", 100)
+    settings_of_alice(low=10)
+
+    spend("alice", 100)
+
+    assert told() == ["balance.low", "balance.depleted"]
+
+
+def test_after_the_worker_has_told_the_user_the_next_crossing_counts(
+    subscribe: Subscribe,
+) -> None:
+    subscribe("balance.low")
+    give("alice", 100)
+    settings_of_alice(low=10)
+    for _ in range(2):
+        spend("alice", 95)
+        assert list(jobs.tell_low_balances(datetime.now(UTC))) == ["told"]
+        give("alice", 95)
+
+    assert told() == ["balance.low", "balance.low"]
+
+
+def test_a_batch_announces_a_low_balance_and_a_limit_once(
+    subscribe: Subscribe, service: Caller
+) -> None:
+    subscribe("balance.low", "spending_limit.reached")
+    give("alice", 100)
+    settings_of_alice(low=90, limit=30)
+    spends = [use(10, userId="alice", idempotencyKey=f"{number}") for number in range(5)]
+
+    service.post("use/batch", {"items": spends})
+
+    assert sorted(told()) == ["balance.low", "spending_limit.reached"]
+
+
+def test_the_first_refusal_by_a_limit_is_announced(subscribe: Subscribe) -> None:
+    subscribe("spending_limit.reached")
+    give("alice", 100)
+    settings_of_alice(limit=50, chat=20)
+    month = f"{datetime.now(UTC):%Y-%m}"
+
+    spend("alice", 20, app_id="chat")
+    assert told() == []
+    refused(spend, "alice", 1, app_id="chat")
+    refused(spend, "alice", 2, app_id="chat")
+    assert data_of("spending_limit.reached") == {"limit": 20, "appId": "chat", "month": month}
+    refused(hold, "alice", 31)
+
+    assert told() == ["spending_limit.reached"] * 2
+    newest = EventMessage.objects.order_by("number").last()
+    assert newest
+    assert newest.data == {"limit": 50, "month": month}
+
+
+def test_a_limit_is_announced_again_in_the_next_month_or_when_it_changed(
+    subscribe: Subscribe,
+) -> None:
+    subscribe("spending_limit.reached")
+    give("alice", 100)
+    settings_of_alice(limit=5)
+    refused(spend, "alice", 6)
+
+    settings_of_alice(limit=5, low=1)
+    refused(spend, "alice", 6)
+    assert len(told()) == 1
+    settings_of_alice(limit=4, low=1)
+    refused(spend, "alice", 6)
+    assert len(told()) == 2
+    refused(spend, "alice", 6, at=datetime.now(UTC) + timedelta(days=32))
+
+    assert len(told()) == 3
+
+
+def test_a_refusal_within_a_services_cap_is_announced(
+    subscribe: Subscribe, service: Caller
+) -> None:
+    subscribe("spending_limit.reached")
+    give("alice", 100)
+    settings_of_alice(limit=5)
+    terms = Terms(scopes=["use"], daily_spend_per_user=Decimal(50))
+    _, secret = service_keys.create("chat", terms, by="ada", now=datetime.now(UTC))
+    capped = Caller({"X-Service-Key": secret}, prefix="/api/v1/internal/credits/")
+
+    answer = capped.post("use", use(6, userId="alice"))
+
+    assert (answer.status_code, answer.json()["code"]) == (402, "spending_limit_reached")
+    assert told() == ["spending_limit.reached"]
+
+
+def test_settings_without_a_subscription_cost_no_message() -> None:
+    give("alice", 100)
+    settings_of_alice(low=90, limit=50)
+
+    spend("alice", 20)
+    refused(spend, "alice", 40)
+
+    assert not EventMessage.objects.exists()

@@ -142,6 +142,7 @@ BEGIN
         reached := credits.reached_limit(
             credits.month_spending(p_user_id, now), p_app_id, -available_change);
         IF reached IS NOT NULL THEN
+            PERFORM credits.note_limit(p_user_id, reached, now);
             outcome := 'spending_limit_reached';
             RETURN;
         END IF;

@@ -127,6 +127,9 @@ BEGIN
                 THEN 'posted' ELSE 'spending_limit_reached' END;
         END IF;
         limits_reached[item.place] := limit_reached;
+        IF limit_reached IS NOT NULL THEN
+            PERFORM credits.note_limit(of_user, limit_reached, now);
+        END IF;
 
         IF result = 'posted' THEN
             spending := credits.with_spending(spending, app_ids[item.place], item.price);
