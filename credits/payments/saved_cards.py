@@ -4,6 +4,7 @@ from typing import Any
 
 from credits.models import Purchase
 from credits.payments import stripe_api
+from credits.payments.purchase_parameters import metadata_of, opening_key
 from credits.payments.stripe_api import Object
 
 CARD_ONLY = ["card"]
@@ -35,8 +36,8 @@ def charge(purchase: Purchase) -> Object:
         "allowed_payment_method_types": CARD_ONLY,
         "off_session": True,
         "confirm": True,
-        "metadata": stripe_api.metadata_of(purchase),
+        "metadata": metadata_of(purchase),
     }
     with stripe_api.changing():
         intents = stripe_api.v1().payment_intents
-        return stripe_api.as_json(intents.create(params, stripe_api.opening_key(purchase)))
+        return stripe_api.as_json(intents.create(params, opening_key(purchase)))
