@@ -86,9 +86,11 @@ rehearsal-failover: $(INSTALLED)
 
 # On an empty database of a Citus cluster (docs/scaling.md).
 CITUS_SUITES := tests/credits tests/gifts tests/webhooks tests/internal_api tests/concurrency
+# There are no events on a cluster.
+CITUS_SUITES += --ignore=tests/concurrency/test_events_at_once.py
 test-citus: $(INSTALLED)
 	@test -n "$(CITUS_DATABASE_URL)" || echo "test-citus is skipped: CITUS_DATABASE_URL is not set"
-	test -z "$(CITUS_DATABASE_URL)" || { export DATABASE_URL="$(CITUS_DATABASE_URL)" TEST_IN_PLACE=1; \
+	test -z "$(CITUS_DATABASE_URL)" || { export DATABASE_URL="$(CITUS_DATABASE_URL)" TEST_IN_PLACE=1 DATABASE_SHARDED=1; \
 		$(CHECK_ENV_OF_CITUS) $(BIN)/python manage.py migrate -v0 && \
 		$(CHECK_ENV_OF_CITUS) $(BIN)/python manage.py distribute && \
 		$(BIN)/python -m pytest -n 0 --reuse-db $(CITUS_SUITES); }

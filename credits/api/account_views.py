@@ -1,30 +1,37 @@
 """Limits on the requests of one process that wait for the rows of one account, or for writes.
 
 A locked balance occupies at most the places of its account. Further requests of that user are
-rejected at once with 503, and other users are not affected.
+rejected at once with 503, and other users are not affected. Once a request gave up waiting for a
+lock, the account is known as locked. All locked accounts together share the places of `LOCKED`.
 """
 
 from contextlib import ExitStack
+from threading import Lock
 from typing import Any
 
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from credits.api.locked_accounts import LockedAccounts, LockTimeouts
 from credits.bulkheads import Bulkhead
+from credits.due_rows import is_locked
 
 # A normal request takes less than the patience, so a busy account has no rejected requests.
 ACCOUNT = Bulkhead("account", patience=0.25)
+LOCKED = Bulkhead("locked", patience=0.25)
 SETTLEMENTS = Bulkhead("settlements", patience=0.25)
+BATCHES = Bulkhead("batches", patience=1.5)
 # Keeps threads free for reads while commits hang (an unreachable standby, a stalled disk).
 WRITES = Bulkhead("writes", patience=1.5)
 
+locked_accounts = LockedAccounts()
+lock_timeouts_of_rows = LockTimeouts()
+_without_user = Lock()
 
-class ChangesAccount(APIView):
-    """A view whose changes take a place in the bulkhead of the account that they change."""
 
-    # A view that waits for another service has its own prefix, so it does not block spends.
-    account_place: str = ""
+class Writes(APIView):
+    """A view whose changes take a place in the bulkhead of all writes."""
 
     def dispatch(self, request: Any, *arguments: Any, **named: Any) -> Any:
         """Release the places after the response, also after an error."""
@@ -34,17 +41,64 @@ class ChangesAccount(APIView):
     def initial(self, request: Request, *arguments: Any, **named: Any) -> None:
         """Take the places after authentication. Raises Busy if none is free."""
         super().initial(request, *arguments, **named)
-        if request.method in SAFE_METHODS:
-            return
+        if request.method not in SAFE_METHODS:
+            self.take_places(request, **named)
+
+    def take_places(self, request: Request, **named: Any) -> None:
+        """Take the places of a request that changes something. Raises Busy."""
+        self.hold(WRITES)
+
+    def hold(self, bulkhead: Bulkhead, key: str | None = None) -> None:
+        """Hold a place until the response. Raises Busy."""
+        self._places.enter_context(bulkhead.place(key))
+
+
+class ChangesBatches(Writes):
+    """A view whose changes concern many accounts, each of which may be locked."""
+
+    def take_places(self, request: Request, **named: Any) -> None:
+        """Take a place among batches, too."""
+        self.hold(BATCHES)
+        super().take_places(request, **named)
+
+
+class ChangesAccount(Writes):
+    """A view whose changes take a place in the bulkhead of the account that they change."""
+
+    # A view that waits for another service has its own prefix, so it does not block spends.
+    account_place: str = ""
+    _account: str | None = None
+    _timed_out = False
+
+    def dispatch(self, request: Any, *arguments: Any, **named: Any) -> Any:
+        """Remember whether the account is locked."""
+        response = super().dispatch(request, *arguments, **named)
+        if self._account is not None:
+            locked_accounts.record(self._account, is_locked=self._timed_out)
+        return response
+
+    def handle_exception(self, exc: Exception) -> Any:
+        """Note a wait for a lock that was given up."""
+        self._timed_out = is_locked(exc)
+        return super().handle_exception(exc)
+
+    def take_places(self, request: Request, **named: Any) -> None:
+        """Take a place of the account, and one among writes unless the view has a prefix."""
         user_id = named.get("user_id") or self.account_of(request)
         # A settlement names only the reservation. Its user is known after the row is read, too late
         # for a place of the account.
         if user_id is not None:
-            self._places.enter_context(ACCOUNT.place(f"{self.account_place}{user_id}"))
-        else:
-            self._places.enter_context(SETTLEMENTS.place())
+            self.hold_account(user_id)
         if not self.account_place:
-            self._places.enter_context(WRITES.place())
+            super().take_places(request, **named)
+
+    def hold_account(self, user_id: str) -> None:
+        """Take a place of the account. If it is known as locked, take one of `LOCKED` first."""
+        account = f"{self.account_place}{user_id}"
+        if account in locked_accounts:
+            self.hold(LOCKED)
+        self.hold(ACCOUNT, account)
+        self._account = account
 
     def account_of(self, request: Request) -> str | None:
         """Return the user whose rows the request changes, or None if it names only a row's id."""
@@ -56,6 +110,47 @@ class ChangesNamedAccount(ChangesAccount):
 
     def account_of(self, request: Request) -> str | None:
         """Return the body's `userId`, or None if there is none."""
-        body = request.data
-        user_id = body.get("userId") if isinstance(body, dict) else None
+        user_id = field_of(request, "userId")
         return user_id if isinstance(user_id, str) else None
+
+
+class ChangesAccountOfRow(ChangesNamedAccount):
+    """A view like ChangesNamedAccount whose caller may name a row instead of the user.
+
+    Finding the user takes a round trip. It is not made for one request at a time of a process,
+    unless such a request gave up waiting for a lock a short time ago.
+    """
+
+    def dispatch(self, request: Any, *arguments: Any, **named: Any) -> Any:
+        """Remember whether the request gave up waiting for a lock."""
+        response = super().dispatch(request, *arguments, **named)
+        if self._timed_out:
+            lock_timeouts_of_rows.add()
+        return response
+
+    def take_places(self, request: Request, **named: Any) -> None:
+        """Take the only place without a user, or a place of the row's user."""
+        if self.account_of(request) is None and not self._is_alone():
+            self.hold(WRITES)  # before the round trip, which may hang like a write
+            owner = self.owner_of(request)
+            if owner is not None:
+                self.hold(SETTLEMENTS, owner)
+                self.hold_account(owner)
+        super().take_places(request, **named)
+
+    def owner_of(self, request: Request) -> str | None:
+        """Return the user of the row that the request names, or None if there is no such row."""
+        raise NotImplementedError
+
+    def _is_alone(self) -> bool:
+        """Return whether the request holds the only place without a user from now on."""
+        if lock_timeouts_of_rows.is_recent() or not _without_user.acquire(blocking=False):
+            return False
+        self._places.callback(_without_user.release)
+        return True
+
+
+def field_of(request: Request, name: str) -> Any:
+    """Return a field of the body, or None without one."""
+    body = request.data
+    return body.get(name) if isinstance(body, dict) else None

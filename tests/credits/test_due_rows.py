@@ -88,6 +88,7 @@ def command(name: str) -> tuple[int, str]:
     return code, out.getvalue().splitlines()[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("committed")
 @pytest.mark.parametrize(("name", "make", "word"), JOBS)
 def test_one_locked_balance_keeps_nobody_else_waiting(
@@ -121,6 +122,7 @@ def test_one_locked_row_is_skipped(name: str, make: Callable[[], list[str]], wor
     assert second == (0, f"{name}: 1 {word}.")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("committed")
 def test_the_worker_goes_on_beside_a_locked_balance() -> None:
     reservations_due()
@@ -160,6 +162,7 @@ def test_all_rows_of_one_locked_user_cost_one_wait(monkeypatch: pytest.MonkeyPat
     assert waits == [due_rows.NO_PATIENCE, due_rows.NO_PATIENCE, due_rows.LOCK_PATIENCE]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("committed")
 def test_many_locked_users_cost_no_more_than_the_patience_of_a_run(
     monkeypatch: pytest.MonkeyPatch,

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from pytest_django import Settings
 
 from credits.ledger import ledger
 from credits.ledger.posting import Memo, Origin
@@ -214,3 +215,10 @@ def test_a_subscription_costs_no_round_trip(
     subscribe()
 
     assert statements(act)[0] == 1
+
+
+def test_on_a_cluster_nobody_can_subscribe(subscribe: Subscribe, settings: Settings) -> None:
+    settings.DATABASE_SHARDED = True
+
+    with pytest.raises(subscriptions.InvalidSubscription, match="Citus"):
+        subscribe()
