@@ -1,8 +1,8 @@
 """Limits on the requests of one process that wait for the rows of one account, or for writes.
 
 A locked balance occupies at most the places of its account. Further requests of that user are
-rejected at once with 503, and other users are not affected. Once a request gave up waiting for a
-lock, the account is known as locked. All locked accounts together share the places of `LOCKED`.
+rejected at once with 503, and other users are not affected. After a lock timeout, the
+account is known as locked. All locked accounts together share the places of `LOCKED`.
 """
 
 from contextlib import ExitStack
@@ -71,22 +71,20 @@ class ChangesAccount(Writes):
     _timed_out = False
 
     def dispatch(self, request: Any, *arguments: Any, **named: Any) -> Any:
-        """Remember whether the account is locked."""
+        """Remember whether the request ended in a lock timeout."""
         response = super().dispatch(request, *arguments, **named)
         if self._account is not None:
             locked_accounts.record(self._account, is_locked=self._timed_out)
         return response
 
     def handle_exception(self, exc: Exception) -> Any:
-        """Note a wait for a lock that was given up."""
+        """Note whether the error is a lock timeout."""
         self._timed_out = is_locked(exc)
         return super().handle_exception(exc)
 
     def take_places(self, request: Request, **named: Any) -> None:
         """Take a place of the account, and one among writes unless the view has a prefix."""
         user_id = named.get("user_id") or self.account_of(request)
-        # A settlement names only the reservation. Its user is known after the row is read, too late
-        # for a place of the account.
         if user_id is not None:
             self.hold_account(user_id)
         if not self.account_place:
@@ -117,12 +115,12 @@ class ChangesNamedAccount(ChangesAccount):
 class ChangesAccountOfRow(ChangesNamedAccount):
     """A view like ChangesNamedAccount whose caller may name a row instead of the user.
 
-    Finding the user takes a round trip. It is not made for one request at a time of a process,
-    unless such a request gave up waiting for a lock a short time ago.
+    Finding the user takes a round trip. One request of a process at a time saves it, unless such a
+    request ended in a lock timeout a short time ago.
     """
 
     def dispatch(self, request: Any, *arguments: Any, **named: Any) -> Any:
-        """Remember whether the request gave up waiting for a lock."""
+        """Remember whether the request ended in a lock timeout."""
         response = super().dispatch(request, *arguments, **named)
         if self._timed_out:
             lock_timeouts_of_rows.add()
@@ -143,7 +141,7 @@ class ChangesAccountOfRow(ChangesNamedAccount):
         raise NotImplementedError
 
     def _is_alone(self) -> bool:
-        """Return whether the request holds the only place without a user from now on."""
+        """Return whether the request now holds the only place without a user."""
         if lock_timeouts_of_rows.is_recent() or not _without_user.acquire(blocking=False):
             return False
         self._places.callback(_without_user.release)

@@ -1,4 +1,4 @@
-"""What a process remembers about waits for locks that were given up."""
+"""Lock timeouts that a process remembers."""
 
 import time
 
@@ -7,7 +7,7 @@ RECENT_SECONDS = 10
 
 
 class LockedAccounts:
-    """The accounts whose last change gave up waiting for a lock: the newest REMEMBERED of them."""
+    """The accounts whose last change ended in a lock timeout: the newest REMEMBERED of them."""
 
     def __init__(self) -> None:
         self._accounts: dict[str, None] = {}
@@ -22,19 +22,20 @@ class LockedAccounts:
             return
         self._accounts[account] = None
         if len(self._accounts) > REMEMBERED:
+            # A copy of the keys: another thread may change the dict during the iteration.
             self._accounts.pop(next(iter(list(self._accounts))), None)
 
 
 class LockTimeouts:
-    """Whether a wait for a lock was given up in the last RECENT_SECONDS."""
+    """Whether a lock timeout occurred in the last RECENT_SECONDS."""
 
     def __init__(self) -> None:
         self._until = 0.0
 
     def add(self) -> None:
-        """Record that a wait was given up now."""
+        """Record a lock timeout."""
         self._until = time.monotonic() + RECENT_SECONDS
 
     def is_recent(self) -> bool:
-        """Return whether a wait was given up a short time ago."""
+        """Return whether a lock timeout occurred a short time ago."""
         return time.monotonic() < self._until
