@@ -59,6 +59,7 @@ def verify(text: str, keys: PublicKeys) -> Verified:
 
 def _answers(text: str) -> list[Mapping[str, Any]]:
     """Return the answers in a file, at least one. Raises ValueError."""
+    # Decimals, because sums of floats would differ from the balances.
     found = json.loads(text, parse_float=Decimal)
     answers = found if isinstance(found, list) else [found]
     if not answers:
@@ -92,6 +93,7 @@ def _require_place(
 def _verified(sheets: list[dict[str, Any]]) -> Verified:
     """Add up the movements of all sheets. The last sheet is the newest, so its totals count."""
     last = sheets[-1]
+    # Numbers have no gaps, so the first one follows from the last one and the count.
     number, balance = last["lastNumber"] - last["count"], Decimal(last["opening"])
     count = 0
     for movement in (one for sheet in sheets for one in sheet["movements"]):
