@@ -8,7 +8,7 @@ from typing import Any, cast
 from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
 
-from credits.api.account_views import ChangesAccountOfRow, ChangesNamedAccount, field_of
+from credits.api.account_views import ChangesNamedAccount, SettlesReservations
 from credits.api.answers import Answer
 from credits.api.openapi import operation
 from credits.api.serializers import USED, UseCreditsResponseSerializer
@@ -143,12 +143,8 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
         return Answer(wire.GRANTED.represent(posting))
 
 
-class ReservationViewSet(ChangesAccountOfRow, ServiceViewSet):
+class ReservationViewSet(SettlesReservations, ServiceViewSet):
     """Two-phase spends: reserve, then commit or release."""
-
-    def owner_of(self, request: Request) -> str | None:
-        """Return the user of the reservation that the body names."""
-        return reservations.owner_of(field_of(request, "reservationId"))
 
     @operation(
         "internal_reserve",

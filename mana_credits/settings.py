@@ -296,7 +296,7 @@ GIFT_MISS_LIMITS = {
 
 # How many threads of a process may use one dependency at once (credits/bulkheads.py): the fetch of
 # the auth server's keys, Stripe, one user's rows, the rows of all locked users, one user's
-# settlements, batches, all writes, password hashing, exports. Each must be smaller than
+# batches, all writes, password hashing, exports. Each must be smaller than
 # WEB_THREADS.
 BULKHEADS = env.numbers(
     "BULKHEADS",
@@ -305,7 +305,6 @@ BULKHEADS = env.numbers(
         "stripe": 2,
         "account": 2,
         "locked": 1,
-        "settlements": 1,
         "batches": 2,
         "writes": 3,
         "log_in": 1,
