@@ -33,7 +33,7 @@ class StatementInvalid(DomainError):
     message = "The statement is invalid"
 
 
-class Verified(NamedTuple):
+class VerifiedStatement(NamedTuple):
     """The verified totals of a statement. Amounts are credits."""
 
     month: str
@@ -46,7 +46,7 @@ class Verified(NamedTuple):
     created_at: str
 
 
-def verify(text: str, keys: PublicKeys) -> Verified:
+def verify(text: str, keys: PublicKeys) -> VerifiedStatement:
     """Verify the text of a file. Raises StatementInvalid, SignatureInvalid."""
     try:
         sheets = [_signed(place, one, keys) for place, one in enumerate(_answers(text), start=1)]
@@ -90,7 +90,7 @@ def _require_place(
         raise StatementInvalid(MISSING.format(place + 1))
 
 
-def _verified(sheets: list[dict[str, Any]]) -> Verified:
+def _verified(sheets: list[dict[str, Any]]) -> VerifiedStatement:
     """Add up the movements of all sheets. The last sheet is the newest, so its totals count."""
     last = sheets[-1]
     # Numbers have no gaps, so the first one follows from the last one and the count.
@@ -108,7 +108,7 @@ def _verified(sheets: list[dict[str, Any]]) -> Verified:
         raise StatementInvalid(COUNT.format(count, last["count"]))
     if balance != last["closing"]:
         raise StatementInvalid(CLOSING)
-    return Verified(
+    return VerifiedStatement(
         month=last["month"],
         user_id=last["userId"],
         issuer=last["issuer"],
