@@ -119,7 +119,7 @@ MONEY := $(patsubst %,credits/%.py,amounts atomicity catalogue controls/* due_ro
 	back_office/account/*entries back_office/account/entry back_office/acts/* legacy_import/* \
 	privacy/erasure privacy/erasure_rows privacy/erasure_requests privacy/event_erasure privacy/gift_erasure)
 
-# Needs pip-audit and the network; says so and fails if it could not compare.
+# Needs pip-audit and the network. Fails with a message if it could not compare.
 audit: $(INSTALLED)
 	$(BIN)/python -m mana_credits.dev.known_vulnerabilities
 
