@@ -22,7 +22,6 @@ def refuse(form: forms.Form, state: str) -> bool:
     Returns whether the form was refused. The form then carries the current `state`, so that it can
     be sent again. A form that has acted before is not refused: it is a repetition.
     """
-    # Browsers send the line ends of a field as CRLF.
     seen = form.cleaned_data["seen"].replace("\r\n", "\n")
     if seen in {"", state} or StaffAction.objects.filter(key=form.cleaned_data["key"]).exists():
         return False
