@@ -70,6 +70,7 @@ class _DeadlineAdapter(HTTPAdapter):
         self, request: requests.PreparedRequest, *arguments: Any, **named: Any
     ) -> requests.Response:
         with within(self._seconds):
+            # Otherwise `requests` reads the body itself, without a limit on its size.
             named |= {"stream": True, "timeout": self._seconds}
             answer = super().send(request, *arguments, **named)
             try:
@@ -137,6 +138,7 @@ class _TLSSocket(ssl.SSLSocket):
 
 
 def _limited(opened: socket.socket) -> socket.socket:
+    # Detached, because the original would close the descriptor when it is collected.
     made = _Socket(fileno=opened.detach())
     made.settimeout(_left())
     return made

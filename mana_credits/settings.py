@@ -239,7 +239,7 @@ ADMIN_ADJUST_LIMIT_TOTAL = env.amount("ADMIN_ADJUST_LIMIT_TOTAL", default=Decima
 # packages that sell a credit for fewer cents.
 ADMIN_PRICE_FACTOR = env.amount("ADMIN_PRICE_FACTOR", default=Decimal(2))
 ADMIN_LEAST_CENTS_PER_CREDIT = env.amount("ADMIN_LEAST_CENTS_PER_CREDIT", default=Decimal("0.5"))
-# An operator who managed a colleague's account in the last days is no second person for them.
+# An operator who managed a colleague's account in the last days cannot be their second person.
 ADMIN_NEW_OPERATOR_DAYS = env.whole_number(
     "ADMIN_NEW_OPERATOR_DAYS", default=7, at_least=0, at_most=MOST_DAYS
 )

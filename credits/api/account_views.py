@@ -1,8 +1,8 @@
 """Limits on the requests of one process that wait for the rows of one account, or for writes.
 
 A locked balance occupies at most the places of its account. Further requests of that user are
-rejected at once with 503, and other users are not affected. Once a request gave up waiting for a
-lock, the account is known as locked. All locked accounts together share the places of `LOCKED`.
+rejected at once with 503, and other users are not affected. After a lock timeout, the
+account is known as locked. All locked accounts together share the places of `LOCKED`.
 """
 
 from collections.abc import Hashable
@@ -71,14 +71,14 @@ class ChangesAccount(Writes):
     _timed_out = False
 
     def dispatch(self, request: Any, *arguments: Any, **named: Any) -> Any:
-        """Remember whether the account is locked."""
+        """Remember whether the request ended in a lock timeout."""
         response = super().dispatch(request, *arguments, **named)
         if self._account is not None:
             locked_accounts.record(self._account, is_locked=self._timed_out)
         return response
 
     def handle_exception(self, exc: Exception) -> Any:
-        """Note a wait for a lock that was given up."""
+        """Note whether the error is a lock timeout."""
         self._timed_out = is_locked(exc)
         return super().handle_exception(exc)
 

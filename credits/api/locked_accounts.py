@@ -1,4 +1,4 @@
-"""What a process remembers about waits for locks that were given up."""
+"""Accounts with a lock timeout, which a process remembers."""
 
 from collections.abc import Hashable
 
@@ -6,7 +6,7 @@ REMEMBERED = 10_000
 
 
 class LockedAccounts:
-    """The accounts whose last change gave up waiting for a lock: the newest REMEMBERED of them."""
+    """The accounts whose last change ended in a lock timeout: the newest REMEMBERED of them."""
 
     def __init__(self) -> None:
         self._accounts: dict[Hashable, None] = {}
@@ -21,4 +21,5 @@ class LockedAccounts:
             return
         self._accounts[account] = None
         if len(self._accounts) > REMEMBERED:
+            # A copy of the keys: another thread may change the dict during the iteration.
             self._accounts.pop(next(iter(list(self._accounts))), None)

@@ -92,7 +92,7 @@ def conflicts(name: str, file: GrantFile) -> tuple[list[RefusedLine], int]:
 
 
 def find(name: str, digest: str) -> GrantCampaign | None:
-    """Return the campaign `name` of the file with this digest, unless it was turned down."""
+    """Return the campaign `name` of the file with this digest, unless it was rejected."""
     return GrantCampaign.objects.filter(name=name, digest=digest, state__in=LIVE).first()
 
 

@@ -147,6 +147,7 @@ def _batches(scope: Scope, size: int) -> Iterator[tuple[list[str], int]]:
         batch = []
         for user_id, entries in rows:
             batch.append(user_id)
+            # Negative if a damaged balance has fewer transactions than its mark.
             read += max(entries, 0)
             if read >= ENTRIES_PER_BATCH:
                 break

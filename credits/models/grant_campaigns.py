@@ -95,7 +95,7 @@ class GrantCampaign(models.Model):
 class CampaignGrant(models.Model):
     """A line of a campaign's file: the grant to one user, and its outcome.
 
-    A line that was left out because it is wrong has no amount, and no user if the id is invalid.
+    An invalid line that was left out has no amount, and no user if the id is invalid.
     `detail` explains an outcome.
     """
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from credits.models import Purchase
 from credits.payments import stripe_api, stripe_fields
 from credits.payments.checkout import Pages
+from credits.payments.purchase_parameters import metadata_of, opening_key
 from credits.payments.stripe_api import Object
 
 CARD_ONLY = ["card"]
@@ -66,8 +67,8 @@ def charge(purchase: Purchase) -> Object:
         "allowed_payment_method_types": CARD_ONLY,
         "off_session": True,
         "confirm": True,
-        "metadata": stripe_api.metadata_of(purchase),
+        "metadata": metadata_of(purchase),
     }
     with stripe_api.changing():
         intents = stripe_api.v1().payment_intents
-        return stripe_api.as_json(intents.create(params, stripe_api.opening_key(purchase)))
+        return stripe_api.as_json(intents.create(params, opening_key(purchase)))

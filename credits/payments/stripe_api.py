@@ -22,6 +22,7 @@ from credits.amounts import plain
 from credits.bulkheads import Bulkhead
 from credits.models import MoneyBack, Purchase, StripeCustomer
 from credits.models.purchases import SESSION_LIFETIME
+from credits.payments.purchase_parameters import metadata_of, naming, opening_key
 from credits.payments.stripe_errors import (
     CardDeclined,
     CustomerGone,
@@ -36,7 +37,6 @@ CALL_SECONDS = 12  # for a call including its retries
 RETRIES = 2
 CURRENCY = "eur"
 METHODS: Any = ["card", "sepa_debit"]
-PURCHASE_ID = "{PURCHASE_ID}"
 PAGES = {"success_url": "successUrl", "cancel_url": "cancelUrl"}
 PAGE = 100
 WAITS_FOR_RATE_LIMIT = (1, 2, 4, 8, 16)  # seconds
@@ -156,8 +156,8 @@ def create_session(purchase: Purchase) -> Object:
         "customer": purchase.stripe_customer_id,
         "allowed_payment_method_types": METHODS,
         "line_items": [{"quantity": 1, "price_data": product}],
-        "success_url": _naming(purchase, purchase.success_url),
-        "cancel_url": _naming(purchase, purchase.cancel_url),
+        "success_url": naming(purchase, purchase.success_url),
+        "cancel_url": naming(purchase, purchase.cancel_url),
         # Otherwise Stripe may charge foreign buyers in their own currency, not our price in euros.
         "adaptive_pricing": {"enabled": False},
         "expires_at": int((purchase.created_at + SESSION_LIFETIME).timestamp()),
@@ -284,29 +284,6 @@ def _patiently(call: Any, *arguments: Any) -> Any:
             time.sleep(wait)
     with asking():
         return call(*arguments)
-
-
-def opening_key(purchase: Purchase) -> Any:
-    """Return the options of a call that opens a purchase.
-
-    The idempotency key includes the customer, because Stripe rejects a reused key with other
-    parameters and the customer may be replaced between two attempts.
-    """
-    return {"idempotency_key": f"purchase-{purchase.pk}-{purchase.stripe_customer_id}"}
-
-
-def metadata_of(purchase: Purchase) -> dict[str, str]:
-    """Return the metadata by which events name the purchase."""
-    return {
-        "userId": purchase.user_id,
-        "packageId": str(purchase.package_id),
-        "purchaseId": str(purchase.pk),
-    }
-
-
-def _naming(purchase: Purchase, url: str | None) -> str:
-    """Return a return URL with the purchase's id in place of `{PURCHASE_ID}`."""
-    return (url or "").replace(PURCHASE_ID, str(purchase.pk))
 
 
 def as_json(found: stripe.StripeObject) -> Object:

@@ -84,7 +84,7 @@ class Receipt(NamedTuple):
 def of_charge(charge: Object) -> Receipt:
     """Read the receipt of a charge; Stripe copies the payment intent's metadata to the charge."""
     return Receipt(
-        id_in(charge, "payment_intent"),
+        payment_id(charge),
         our_id(charge, "purchaseId"),
         receipt_url=page_in(charge, "receipt_url"),
     )
@@ -119,7 +119,7 @@ def of_session(session: Object) -> Payment:
     A session without a payment has neither an amount nor a currency.
     """
     return Payment(
-        intent_id=id_in(session, "payment_intent"),
+        intent_id=payment_id(session),
         session_id=name_in(session, "id"),
         purchase_id=our_id(session, "purchaseId"),
         amount_cents=cents(session, "amount_total", default=0),
@@ -134,7 +134,7 @@ def of_refund(refund: Object, *, at: datetime | None = None) -> MoneyBackReport:
     return MoneyBackReport(
         stripe_id=name_in(refund, "id"),
         kind=MoneyBack.Kind.REFUND,
-        intent_id=id_in(refund, "payment_intent"),
+        intent_id=payment_id(refund),
         amount_cents=cents(refund, "amount", least=1),
         state=State.RETURNED if status in RETURNED_REFUNDS else State.GONE,
         status=status,
@@ -155,7 +155,7 @@ def of_dispute(
     return MoneyBackReport(
         stripe_id=name_in(dispute, "id"),
         kind=MoneyBack.Kind.DISPUTE,
-        intent_id=id_in(dispute, "payment_intent"),
+        intent_id=payment_id(dispute),
         amount_cents=cents(dispute, "amount", least=1),
         state=_state_without_movements(status, at_least),
         status=status,
@@ -183,6 +183,16 @@ def without_unconfirmed_return(fact: MoneyBackReport) -> MoneyBackReport:
     withdrawn, reinstated = fact.movements
     confirmed = min(reinstated, max(0, withdrawn - fact.amount_cents))
     return fact._replace(movements=Movements(withdrawn, confirmed))
+
+
+def payment_id(found: Object) -> str | None:
+    """Return the id of the payment intent that a Stripe object refers to, or None."""
+    return id_in(found, "payment_intent")
+
+
+def refunded_cents(charge: Object, *, default: int | None = None) -> int:
+    """Return the refunded cents of a charge; `default` if Stripe names none."""
+    return cents(charge, "amount_refunded", default=default)
 
 
 def further(one: str, other: str) -> str:

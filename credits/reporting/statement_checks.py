@@ -33,7 +33,7 @@ class StatementInvalid(DomainError):
     message = "The statement is invalid"
 
 
-class Verified(NamedTuple):
+class VerifiedStatement(NamedTuple):
     """The verified totals of a statement. Amounts are credits."""
 
     month: str
@@ -46,7 +46,7 @@ class Verified(NamedTuple):
     created_at: str
 
 
-def verify(text: str, keys: PublicKeys) -> Verified:
+def verify(text: str, keys: PublicKeys) -> VerifiedStatement:
     """Verify the text of a file. Raises StatementInvalid, SignatureInvalid."""
     try:
         sheets = [_signed(place, one, keys) for place, one in enumerate(_answers(text), start=1)]
@@ -59,6 +59,7 @@ def verify(text: str, keys: PublicKeys) -> Verified:
 
 def _answers(text: str) -> list[Mapping[str, Any]]:
     """Return the answers in a file, at least one. Raises ValueError."""
+    # Decimals, because sums of floats would differ from the balances.
     found = json.loads(text, parse_float=Decimal)
     answers = found if isinstance(found, list) else [found]
     if not answers:
@@ -89,9 +90,10 @@ def _require_place(
         raise StatementInvalid(MISSING.format(place + 1))
 
 
-def _verified(sheets: list[dict[str, Any]]) -> Verified:
+def _verified(sheets: list[dict[str, Any]]) -> VerifiedStatement:
     """Add up the movements of all sheets. The last sheet is the newest, so its totals count."""
     last = sheets[-1]
+    # Numbers have no gaps, so the first one follows from the last one and the count.
     number, balance = last["lastNumber"] - last["count"], Decimal(last["opening"])
     count = 0
     for movement in (one for sheet in sheets for one in sheet["movements"]):
@@ -106,7 +108,7 @@ def _verified(sheets: list[dict[str, Any]]) -> Verified:
         raise StatementInvalid(COUNT.format(count, last["count"]))
     if balance != last["closing"]:
         raise StatementInvalid(CLOSING)
-    return Verified(
+    return VerifiedStatement(
         month=last["month"],
         user_id=last["userId"],
         issuer=last["issuer"],

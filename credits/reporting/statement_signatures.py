@@ -56,6 +56,7 @@ def verified(signed: str, keys: PublicKeys) -> bytes:
     try:
         header = jwt.get_unverified_header(signed)
         key = keys.get(header["kid"])
+        # Without `typ`, any other text signed with the same key would pass as a statement.
         if header.get("typ") != TYPE or key is None:
             raise SignatureInvalid("The signature is not a statement's, or its key is unknown")
         payload: bytes = jwt.PyJWS().decode(signed, key, algorithms=[ALGORITHM])
@@ -112,6 +113,7 @@ def _jwk(public: Ed25519PublicKey) -> dict[str, Any]:
 
 
 def _thumbprint(public: Ed25519PublicKey) -> str:
+    # RFC 7638 digests the required members in alphabetical order, without white space.
     canonical = json.dumps(_jwk(public), sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(canonical.encode()).digest()
     return jwt.utils.base64url_encode(digest).decode()

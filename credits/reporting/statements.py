@@ -66,7 +66,7 @@ _HELD = """
 """
 
 
-class Movement(NamedTuple):
+class StatementLine(NamedTuple):
     """A transaction in a statement. `recorded_at` is set if that is long after `created_at`."""
 
     number: int
@@ -108,7 +108,7 @@ class Statement:
     count: int
     sheet: int
     sheets: int
-    movements: list[Movement]
+    movements: list[StatementLine]
 
     @property
     def version(self) -> int:
@@ -163,9 +163,9 @@ def _chain_end(cursor: CursorWrapper, user_id: str, end: datetime) -> ChainEnd:
     return ChainEnd(*row) if row else ChainEnd()
 
 
-def _movements(cursor: CursorWrapper, values: Mapping[str, Any]) -> list[Movement]:
+def _movements(cursor: CursorWrapper, values: Mapping[str, Any]) -> list[StatementLine]:
     cursor.execute(_MOVEMENTS, values)
-    return list(map(Movement._make, cursor.fetchall()))
+    return list(map(StatementLine._make, cursor.fetchall()))
 
 
 def _held(cursor: CursorWrapper, user_id: str, end: datetime) -> Decimal:

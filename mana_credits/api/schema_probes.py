@@ -44,7 +44,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     },
 }
 UNKNOWN_HOST = Refusal(
-    400, "bad_request", "Bad request", "The header `Host` is none of ALLOWED_HOSTS."
+    400, "bad_request", "Bad request", "The header `Host` is not one of ALLOWED_HOSTS."
 )
 
 

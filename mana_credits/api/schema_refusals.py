@@ -34,7 +34,7 @@ HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string"},
     },
     "ETag": {
-        "description": "Send it as `If-None-Match` to be told whether anything changed.",
+        "description": "Send it as `If-None-Match` to get 304 if nothing changed.",
         "schema": {"type": "string"},
     },
     "Cache-Control": {

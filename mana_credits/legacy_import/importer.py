@@ -60,7 +60,7 @@ COUNTS = {
 }
 
 
-class Finding(NamedTuple):
+class SourceFault(NamedTuple):
     """A fault in the source: its kind, user id, row id and a sentence.
 
     A `difference` has the numbers that do not add up: balance, sum of rows, open reservations, and
@@ -125,10 +125,10 @@ def counts() -> dict[str, tuple[int, int]]:
     return {name: _row(query) for name, query in queries.items()}
 
 
-def findings() -> Iterator[Finding]:
+def findings() -> Iterator[SourceFault]:
     """Yield the faults of the source, by kind and user, whether imported before or not."""
     query = 'SELECT * FROM legacy_findings ORDER BY kind, user_id COLLATE "C", row_id, sentence'
-    yield from map(Finding._make, _rows(query))
+    yield from map(SourceFault._make, _rows(query))
 
 
 def work(*, batch_size: int, now: datetime) -> Iterator[ImportStage]:

@@ -96,6 +96,7 @@ def erasing(
     if not count_only:
         contacts.refuse(user_id, now=datetime.now(UTC))
     with transaction.atomic():
+        # The lock order of all movements: the other rows first, the balance last.
         _lock(person)
         had_balance = _lock_balance(person)
         stripped = _strip(person)
@@ -105,6 +106,7 @@ def erasing(
             stripped["balances"] = (known if had_balance else known.exclude(version=0)).count()
         else:
             stripped.update((yield from _move_history(person)))
+            # Last, because the digests of the erased texts need the balance's salt.
             stripped.update(_move_balance(person, unused=not had_balance))
     return Erased(person.pseudonym, +stripped)
 
@@ -123,6 +125,7 @@ def _release_all(user_id: str) -> None:
     origin = Origin("system")
     still_open = Reservation.objects.filter(user_id=user_id, status="open")
     for reservation_id in still_open.values_list("pk", flat=True):
+        # An app or the worker may settle the reservation in between.
         with suppress(ReservationCommitted, ReservationExpired):
             reservations.release(reservation_id, origin=origin)
 

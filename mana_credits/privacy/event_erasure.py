@@ -72,6 +72,7 @@ def _sections(user_id: str) -> Sections:
 def _about(person: Person) -> Q:
     about = Q(purchase__user_id=person.id) | Q(error__contains=person.id)
     for name in (person.id, *_customers(person.id)):
+        # A payload may escape characters beyond ASCII or not.
         for written in {json.dumps(name), json.dumps(name, ensure_ascii=False)}:
             about |= Q(payload__contains=written)
     for address in person.addresses:

@@ -128,6 +128,7 @@ def _lines(rows: QuerySet[Any]) -> Iterator[str]:
         for name, column, kind in zip(names, columns, types, strict=True)
     )
     separator = "\n"
+    # A cursor on the server, so that the rows of a long history are never all in memory.
     with connection.chunked_cursor() as cursor:
         written = f"SELECT row_to_json(r)::text FROM (SELECT {selected} FROM {found}) r"  # noqa: S608
         cursor.execute(written, values)

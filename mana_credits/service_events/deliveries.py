@@ -46,6 +46,7 @@ def deliver_due(*, now: datetime) -> Iterator[str]:
     those about other users are delivered. A receiver that cannot be reached gets a pause.
     """
     ends = time.monotonic() + SECONDS_PER_RUN
+    # In random order: slow receivers must not use up each run before the same others.
     for subscription in _open(now).order_by("?"):
         slice_ends = min(ends, time.monotonic() + SECONDS_PER_RECEIVER)
         while time.monotonic() < slice_ends and (message := _claim(subscription.pk, now)):
@@ -111,6 +112,7 @@ def _heads() -> QuerySet[EventMessage]:
 
 @transaction.atomic
 def _claim(subscription_id: UUID, now: datetime) -> EventMessage | None:
+    # A time later than any pause was written with a wrong clock. Ignore it.
     due = Q(due_at__lte=now) | Q(due_at__gt=now + 2 * LONGEST_PAUSE)
     waiting = _heads().filter(due, subscription=subscription_id).order_by("due_at", "number")
     message = waiting.select_for_update(skip_locked=True).first()
@@ -136,6 +138,7 @@ def _attempt(subscription: EventSubscription, message: EventMessage, now: dateti
         logger.exception("event_not_sent", message=str(message.pk))
         return _failed(message, error, "refused", now)
     _reachable(subscription)
+    # Counts even if another process has claimed the message since: the receiver has it.
     _pending(message).update(status=Status.DELIVERED, delivered_at=now, last_error="")
     return Status.DELIVERED.value
 
@@ -149,6 +152,7 @@ def _send(subscription: EventSubscription, message: EventMessage, now: datetime)
         f"msg_{message.pk.hex}",
         body,
         secrets=[secrets.decrypted(one) for one in stored],
+        # Not `now`, the start of the run: receivers compare this time with their clock.
         at=datetime.now(UTC),
     )
     receivers.post(subscription.url, body, {"Content-Type": "application/json", **headers})

@@ -52,6 +52,7 @@ class _ToCheckedAddress:
         failure: Exception | None = None
         try:
             for address in addresses.resolve(name, self.port):
+                # urllib3 connects to `self.host`. TLS takes the name from the pool, not from here.
                 self.host = address
                 try:
                     return super()._new_conn()  # type: ignore[misc]

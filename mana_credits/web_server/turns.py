@@ -34,6 +34,8 @@ class Turns(Generic[T]):
             if again is not None:
                 self._waiting.append(again)
             if self._waiting:
+                # The thread keeps its turn, so that no other thread has to wake up for the next
+                # item.
                 return self._waiting.popleft()
             self._free += 1
             return None

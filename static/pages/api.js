@@ -1,15 +1,15 @@
-/* The API of this service: JSON, the user's token, one idempotency key for each intention. */
+/* Calls of this service's API: JSON, the user's token, one idempotency key per intended change. */
 
 import { Refusal } from "./refusal.js";
 import { renewed, signedIn } from "./session.js";
 import { drop, recall, store } from "./store.js";
 
-/** Return the answer to a GET of `path` below /api/v1/; raise Refusal. */
+/** GET `path` below /api/v1/ and return the JSON. Throws Refusal. */
 export async function read(path, { open = false } = {}) {
   return (await ask("GET", path, { open })).body;
 }
 
-/** Return one page of a list, and the cursor of the next one or null. */
+/** Return a page of a list and the cursor of the next page, or null. */
 export async function page(path, query) {
   const { body, next } = await askInParts(path, query);
   return { rows: body, next };
@@ -28,8 +28,8 @@ async function askInParts(path, query, options) {
 }
 
 /**
- * Change something. The same wish carries the same key until its answer is certain, so that
- * trying again after a lost answer, also after a reload, does nothing twice.
+ * Send a change. A retry uses the same key until the answer is known, so that nothing happens
+ * twice after a lost answer, also after a reload.
  */
 export async function change(method, path, body) {
   const wish = `${method} ${path} ${JSON.stringify(body)}`;

@@ -1,4 +1,4 @@
-/* What things cost, by app. */
+/* The price list, by app. */
 
 import { read } from "./api.js";
 import { $, appName, credits, found, made, text } from "./dom.js";

@@ -1,4 +1,4 @@
-/* The form for a new gift, and the card that its receiver will see. */
+/* The form for a new gift, and the preview that its recipient will see. */
 
 import { change, read } from "./api.js";
 import { $, $$, credits, day, number, show, text } from "./dom.js";

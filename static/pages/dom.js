@@ -1,4 +1,4 @@
-/* Small words for the document. All texts stand in its templates, in the reader's language. */
+/* Helpers for the document. All texts are in its templates, in the reader's language. */
 
 const language = document.documentElement.lang;
 const region = { de: "de-DE", en: "en-GB" }[language]; // one format of dates and prices for all readers
@@ -21,18 +21,18 @@ export const credits = (value) => `${number(value)} ${text(value === 1 ? "credit
 export const localized = (row, field) => (language === "de" && row[`${field}De`]) || row[field];
 export const appName = (id) => id.charAt(0).toUpperCase() + id.slice(1);
 
-/** Return the page's text of that name, `{field}`s filled in; null if the page has none. */
+/** Return the page's text of that name with its `{field}`s filled in; null if it has none. */
 export function text(name, values = {}) {
   return filled(found("text", name, "texts"), values);
 }
 
-/** Return the page's text in `id`, one of `data-KIND="NAME"`, as a node of its own, or null. */
+/** Return a copy of the text `data-KIND="NAME"` in `id` as a node, or null. */
 export function found(kind, name, id) {
   const entry = $$(`[data-${kind}]`, $(`#${id}`).content).find((one) => one.dataset[kind] === name);
   return entry ? entry.cloneNode(true) : null;
 }
 
-/** Put values in place of `{field}` in all texts of `node`; return its text. */
+/** Replace each `{field}` in all texts of `node` by its value; return the text. */
 export function filled(node, values = {}) {
   if (!node) return null;
   const walker = document.createTreeWalker(node, NodeFilter.SHOW_TEXT);
@@ -45,14 +45,14 @@ export function filled(node, values = {}) {
   return node.textContent;
 }
 
-/** Return a copy of the template's one element, its `data-field`s showing `values`. */
+/** Return a copy of the template's only element with `values` in its `data-field`s. */
 export function made(id, values = {}) {
   const node = $(`#${id}`).content.firstElementChild.cloneNode(true);
   show(node, values);
   return node;
 }
 
-/** Let the `data-field`s in `node` show `values`; those without a value are hidden. */
+/** Write `values` into the `data-field`s in `node`; hide those without a value. */
 export function show(node, values) {
   for (const [field, value] of Object.entries(values)) {
     for (const place of $$(`[data-field="${field}"]`, node)) {
@@ -62,7 +62,7 @@ export function show(node, values) {
   }
 }
 
-/** Let only the elements `[data-when~=STATE]` of `node` be seen that are for `state`. */
+/** Show only those elements `[data-when~=STATE]` of `node` that belong to `state`. */
 export function only(node, state) {
   for (const place of $$("[data-when]", node)) {
     place.hidden = !place.dataset.when.split(" ").includes(state);

@@ -1,4 +1,4 @@
-/* Typed text that survives a reload and the end of a session, for the same person. */
+/* Drafts: typed text survives a reload and the end of a session, for the same person. */
 
 import { person } from "./session.js";
 import { drop, recall, store } from "./store.js";
@@ -15,7 +15,7 @@ export function keepDraft(form, { typed = () => valuesOf(form), restore = (value
   form.addEventListener("input", () => store(form.id, JSON.stringify({ owner, values: typed() })));
 }
 
-/** Forget a form's text, because it was sent. */
+/** Delete the draft of a form that was sent. */
 export function forgetDraft(form) {
   drop(form.id);
 }

@@ -1,4 +1,4 @@
-/* A transaction as a line of a list. */
+/* Transactions as lines of a list. */
 
 import { appName, change, found, localized, made, moment, number, text } from "./dom.js";
 
@@ -7,7 +7,7 @@ export function lines(transactions) {
   return transactions.map(line);
 }
 
-/** Return grey lines for a list that is on its way. */
+/** Return placeholder lines for a list that is loading. */
 export function waiting(count) {
   return Array.from({ length: count }, () => {
     const node = made("entry", { title: "…", context: "…", amount: "…", after: "…" });
@@ -31,7 +31,7 @@ function line(one) {
   return node;
 }
 
-/** Return what the service or the catalogue names, in the reader's language; null for other texts. */
+/** Return a text of the service or the catalogue in the reader's language; null for other texts. */
 export function ourWords({ description, metadata }) {
   const bought = /^Purchase of (.+)$/.exec(description ?? "");
   if (!bought) return text(description) ?? found("name", description, "operations")?.textContent ?? null;

@@ -1,8 +1,8 @@
-/* Forms that say beside each field what is wrong with it, in the page's language. */
+/* Forms that show the error beside each field, in the page's language. */
 
 import { $, $$, only } from "./dom.js";
 
-/** Return whether all fields are as they should be; show what is not, and go to the first. */
+/** Return whether all fields are valid; show each error and focus the first invalid field. */
 export function valid(form) {
   const fields = $$("input, textarea, select", form);
   for (const field of fields) showProblem(field);
@@ -34,7 +34,7 @@ function tell(field, { isValid, kind }) {
   field.addEventListener("input", () => showProblem(field), { once: true });
 }
 
-/** Return the kind of fault: digits beyond what the field takes, or any other. */
+/** Return the kind of error: too many decimals, or any other. */
 function fault({ stepMismatch, rangeUnderflow, rangeOverflow }) {
   return stepMismatch && !rangeUnderflow && !rangeOverflow ? "precision" : "other";
 }

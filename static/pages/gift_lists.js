@@ -1,4 +1,4 @@
-/* The gifts that somebody received and created. */
+/* The lists of received and created gifts. */
 
 import { change as send, page } from "./api.js";
 import { $, change, credits, day, made, moment, show, text } from "./dom.js";
@@ -18,7 +18,7 @@ export const received = () => list("received", (gift) =>
 
 export const created = () => list("created", line);
 
-/** Copy a gift's link and say so. */
+/** Copy a gift's link and confirm it. */
 export async function copy(url) {
   await navigator.clipboard.writeText(url);
   announce(text("copied"));
@@ -65,14 +65,14 @@ function line(gift) {
   return node;
 }
 
-/** Return a link to an e-mail with the gift's link, to the person that it is for if there is one. */
+/** Return a mailto link with the gift's link, addressed to its recipient if there is one. */
 function letter({ targetEmail, shortUrl, totalCredits }) {
   const words = { subject: text("letter-subject"), body: text("letter", { url: shortUrl, amount: credits(totalCredits) }) };
   const query = Object.entries(words).map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
   return `mailto:${encodeURIComponent(targetEmail ?? "")}?${query.join("&")}`;
 }
 
-/** Set the groups of `code` apart by style alone, so that a copy has no gaps. */
+/** Separate the groups of `code` by style only, so that a copy has no gaps. */
 function group(node, code) {
   const size = { 10: 5, 12: 4 }[code.length] ?? code.length;
   const parts = code.match(new RegExp(`.{1,${size}}`, "g"));

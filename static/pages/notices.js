@@ -1,4 +1,4 @@
-/* What a person is told: what went wrong and what can be done, what went well, and questions. */
+/* Notices: errors with what can be done, confirmations, and questions. */
 
 import { $, filled, found, made, number, text } from "./dom.js";
 
@@ -18,13 +18,13 @@ export function sentence(refusal) {
   return node;
 }
 
-/** Tell what went wrong, until it is closed; anything but a Refusal is a defect and goes on. */
+/** Show an error until it is closed. Anything but a Refusal is a defect and is thrown again. */
 export function complain(error) {
   tell(sentence(error), "bad");
   if (!error.code) throw error;
 }
 
-/** Tell good news for a moment. */
+/** Show a confirmation for a few seconds. */
 export function announce(words) {
   const node = document.createElement("p");
   node.textContent = words;
@@ -32,13 +32,13 @@ export function announce(words) {
   setTimeout(() => notice.remove(), SECONDS_OF_GOOD_NEWS * 1000);
 }
 
-/** Take away what was told before: something new is being tried, with `button`. */
+/** Remove the last notice before a new attempt with `button`. */
 export function clear(button) {
   subject = button;
   $("#notices").replaceChildren();
 }
 
-/** Ask before something that matters; return whether the answer is yes. */
+/** Ask for a confirmation; return whether the answer is yes. */
 export function confirmed({ question, consequence, yes }) {
   const dialog = $("#confirm");
   $("h2", dialog).textContent = question;
@@ -62,7 +62,7 @@ function tell(words, kind) {
   return notice;
 }
 
-/** Keep the notice off the button that it is about: at the bottom, else at the top of the window. */
+/** Place the notice at the bottom of the window; at the top if it would cover its button. */
 function stayClear() {
   const notices = $("#notices");
   notices.classList.remove("top");

@@ -1,4 +1,4 @@
-/* The overview: what each app used, as bars, and the latest transactions. */
+/* The overview: the usage of each app as bars, and the latest transactions. */
 
 import { page, read } from "./api.js";
 import { $, appName, credits, found, made, moment, text } from "./dom.js";
@@ -40,7 +40,7 @@ function bar(app, spent, share) {
   return node;
 }
 
-/** Show what credits are held for, and until when; nothing if there are none. */
+/** Show the open reservations and when they expire; nothing if there are none. */
 async function held() {
   const rows = await read("credits/reservations");
   $("#held").replaceChildren(...rows.map(hold));

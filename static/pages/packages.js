@@ -1,4 +1,4 @@
-/* What can be bought, and buying it at Stripe's Checkout. */
+/* The packages on offer, and their purchase at Stripe's Checkout. */
 
 import { change, read } from "./api.js";
 import { $, localized, made, number, price, text } from "./dom.js";

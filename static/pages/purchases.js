@@ -1,4 +1,4 @@
-/* The purchases: all of them in pages, and what became of the one that was just paid. */
+/* The list of purchases, and the outcome of the one that was just paid. */
 
 import { change, page, read } from "./api.js";
 import { $, credits, only, show, text } from "./dom.js";
@@ -9,16 +9,16 @@ import { onPress, once, part } from "./shell.js";
 const ROWS = 10;
 const LOOKS = 30;
 const LOOK_EVERY = 1000;
-// A declined attempt is no outcome here: Stripe returns a buyer only after a later one succeeded.
+// A declined attempt is not final: Stripe returns a buyer only after a later one succeeded.
 const SETTLED = ["processing", "cancelled", "completed", "partially_refunded", "refunded", "disputed"];
 
-/** Return how the buyer came back from Stripe, and the purchase that the address names. */
+/** Return how the buyer returned from Stripe, and the purchase in the URL. */
 export function cameBack() {
   const { searchParams } = new URL(location);
   return { how: searchParams.get("checkout"), id: searchParams.get("purchase") };
 }
 
-/** Look at the purchase until Stripe has reported its outcome; then forget the return. */
+/** Poll the purchase until Stripe has reported its outcome, then remove the return from the URL. */
 export async function watch({ how, id }) {
   if (how === "cancelled") tell("cancelled");
   else if (how === "paid" && id) await look(id);

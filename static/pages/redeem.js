@@ -1,4 +1,4 @@
-/* /gifts/redeem and /gifts/redeem/CODE: look at a gift, and take it. */
+/* /gifts/redeem and /gifts/redeem/CODE: show a gift, and redeem it. */
 
 import { change, read } from "./api.js";
 import { $, credits, day, moment, number, only, show, text } from "./dom.js";
@@ -34,13 +34,13 @@ async function look() {
   }
 }
 
-/** Return what the page is about: how the gift ended, or what it is to the person. */
+/** Return the state to show: the gift's final status, or its relation to the person. */
 function stateOf({ status, relation }) {
   if (relation === "redeemer") return relation;
   return status === "active" ? (relation ?? "locked") : status;
 }
 
-/** Tell whether somebody is signed in; while mana-auth is away nobody is. */
+/** Return whether somebody is signed in; while mana-auth is down, nobody is. */
 function someoneIsThere() {
   return met().catch((refusal) => complain(refusal));
 }

@@ -1,4 +1,4 @@
-/** What the API did not do, and why: `code` is stable, `wait` the seconds until it is worth trying. */
+/** An error of the API: `code` is stable, `wait` is the number of seconds before a retry. */
 export class Refusal extends Error {
   constructor(status, { code = "unknown", details = {} } = {}, wait = 0) {
     super(code);
@@ -8,7 +8,7 @@ export class Refusal extends Error {
     this.wait = wait;
   }
 
-  /** Whether it is open what became of the request, so that it must be sent under the same key. */
+  /** Whether the outcome is unknown, so that a retry must use the same key. */
   get inDoubt() {
     return this.status === 0 || this.status >= 500;
   }

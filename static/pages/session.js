@@ -1,4 +1,4 @@
-/* Who is signed in. The token lives in this module's memory, and nowhere else. */
+/* The session. The token is kept only in the memory of this module. */
 
 import { Refusal } from "./refusal.js";
 
@@ -6,22 +6,22 @@ const auth = document.documentElement.dataset.auth;
 let token = null;
 let asking = null;
 
-/** Return the token, asking mana-auth for one if there is none yet; null for nobody. */
+/** Return the token; fetch it from mana-auth if there is none yet. Null if nobody is signed in. */
 export async function signedIn() {
   return token ?? renew();
 }
 
-/** Return another token than `expired`, or null; whoever asks at the same time asks once. */
+/** Return a token other than `expired`, or null. Concurrent callers share one request. */
 export async function renewed(expired) {
   return token === expired ? renew() : token;
 }
 
-/** Return where to sign in, and then come back to this page. */
+/** Return the URL to sign in, which leads back to this page. */
 export function signInAddress() {
   return `${auth}/?redirectTo=${encodeURIComponent(location.href)}`;
 }
 
-/** Return what the token says of its owner, to show it: trust is the server's. */
+/** Return the token's claims about its owner, for display only: the server verifies the token. */
 export function person() {
   const claims = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
   const bytes = Uint8Array.from(atob(claims), (letter) => letter.charCodeAt(0));

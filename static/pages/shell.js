@@ -1,10 +1,10 @@
-/* What all pages do: find out who is there, then begin; buttons that cannot fire twice; parts; tabs. */
+/* Shared by all pages: the session, buttons that cannot act twice, parts and tabs. */
 
 import { $, $$, made } from "./dom.js";
 import { clear, complain, sentence } from "./notices.js";
 import { person, signInAddress, signedIn } from "./session.js";
 
-/** Show the page to whoever is signed in, and the way in to everybody else. */
+/** Show the page to a signed-in user, and the invitation to everybody else. */
 export async function start(begin) {
   try {
     if (!(await met())) return invite();
@@ -15,7 +15,7 @@ export async function start(begin) {
   }
 }
 
-/** Greet whoever is signed in, and let all links to mana-auth lead back here; tell if anybody is. */
+/** Show the user's name, let links to mana-auth lead back here; return whether anybody is there. */
 export async function met() {
   returnToThisPage();
   try {
@@ -27,7 +27,7 @@ export async function met() {
   }
 }
 
-/** Do `act` when the button is pressed or the form sent, and not again before it is done. */
+/** Run `act` when the button is pressed or the form sent, and not again before it has ended. */
 export function onPress(element, act) {
   const form = element instanceof HTMLFormElement;
   const button = form ? $("[type=submit]", element) : element;
@@ -37,7 +37,7 @@ export function onPress(element, act) {
   });
 }
 
-/** Do `act` while the button shows its wait. */
+/** Run `act` while the button shows that it waits. */
 export async function once(button, act) {
   if (button.getAttribute("aria-busy") === "true") return;
   clear(button);
@@ -54,7 +54,7 @@ export async function once(button, act) {
   }
 }
 
-/** Do `load`, which fills `place`. If it fails, only `place` says so, and offers a retry. */
+/** Run `load`, which fills `place`. If it fails, only `place` shows the error, with a retry. */
 export async function part(place, load) {
   const before = $(":scope > .failed", place);
   const focused = before?.contains(document.activeElement);
@@ -85,13 +85,13 @@ function focusOn(place) {
   place.focus();
 }
 
-/** Never come back: the browser is on its way to another page, and the button keeps its wait. */
+/** Never resolve: the browser is loading another page, and the button must stay disabled. */
 export function leave(address) {
   location.assign(address);
   return new Promise(() => {});
 }
 
-/** Show the tab that the address names, else the first; `fill[NAME]` runs whenever one is opened. */
+/** Show the tab in the URL, else the first. `fill[NAME]` runs each time a tab is opened. */
 export function tabs(fill) {
   const names = Object.keys(fill);
   const open = () => {

@@ -1,4 +1,4 @@
-/* /credits/statements/MONTH: one month, sheet by sheet, for the screen, for paper and as a file. */
+/* /credits/statements/MONTH: a month's statement, loaded by sheets, to show, print and save. */
 
 import { read } from "./api.js";
 import { $, appName, change, made, number, only, show, text } from "./dom.js";

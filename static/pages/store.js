@@ -1,4 +1,4 @@
-/* Values that survive a reload of this tab: typed text and keys of unanswered requests, no token. */
+/* Values that survive a reload of this tab: drafts and keys of unanswered requests. No token. */
 
 const memory = new Map();
 
@@ -17,7 +17,7 @@ export function drop(name) {
   attempt(() => sessionStorage.removeItem(name));
 }
 
-/** Do it; a browser that allows no storage throws, and then only this page remembers. */
+/** Access the storage. If the browser denies it, only this page keeps the values. */
 function attempt(act) {
   try {
     return act();

@@ -1,4 +1,4 @@
-/* /credits/sync: Cloud Sync on or off, and how often it is paid. */
+/* /credits/sync: switch Cloud Sync on and off, and choose its interval. */
 
 import { change, read } from "./api.js";
 import { $, credits, day, only, show, text } from "./dom.js";

@@ -1,4 +1,4 @@
-/* All transactions: filters, and a list that goes on as far as one scrolls. */
+/* All transactions: filters, and a list that loads more while the user scrolls. */
 
 import { page, read, textPart } from "./api.js";
 import { $, appName } from "./dom.js";
@@ -24,7 +24,7 @@ export async function transactions() {
   $("#more").onclick = more;
   $("#save-file").onclick = () => once($("#save-file"), saveAll);
   end.observe($("#more"));
-  // Without the apps' names the list is still whole, so their failure is not told.
+  // The list is complete without the apps' names, so an error here is not shown.
   await Promise.all([offerApps().catch(() => {}), list()]);
 }
 
@@ -74,7 +74,7 @@ function filters() {
   return { ...chosen, from, to };
 }
 
-/** Set the filters as the address has them, so that a link or a reload shows the same list. */
+/** Set the filters from the URL, so that a link or a reload shows the same list. */
 function readAddress() {
   const { searchParams } = new URL(location);
   for (const field of $("#filters").elements) {

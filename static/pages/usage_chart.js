@@ -1,11 +1,11 @@
-/* Usage over time: a column for each UTC day, stacked by app, and a table with the same numbers. */
+/* Usage over time: a column per UTC day, stacked by app, and a table with the same numbers. */
 
 import { $, appName, credits, made, number, show, text, utcDay } from "./dom.js";
 
 const DAY = 24 * 3600 * 1000;
 const COLOURS = 5; // the last one is for all further apps
 
-/** Draw the rows of `credits/usage` for all days from `first` on; `apps` is in order of their sums. */
+/** Draw the rows of `credits/usage` for all days since `first`; `apps` is sorted by their sums. */
 export function drawUsage(rows, first, apps) {
   const days = byDay(rows, first);
   const most = Math.max(...days.map(({ sum }) => sum));

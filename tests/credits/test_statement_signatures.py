@@ -36,7 +36,7 @@ def resigned(answer: Any, **changes: Any) -> Any:
     return {**answer, "statement": statement, "jws": jws}
 
 
-def verify(*sheets: Any) -> statement_checks.Verified:
+def verify(*sheets: Any) -> statement_checks.VerifiedStatement:
     return statement_checks.verify(json.dumps(sheets), statement_signatures.public_keys())
 
 

@@ -267,3 +267,15 @@ def test_modules_are_named_by_nouns() -> None:
     }
 
     assert found - nouns - adjectives == set()
+
+
+def test_no_module_is_long() -> None:
+    lists = {"mana_credits/settings.py"}  # one list of all settings
+
+    long = {
+        name
+        for name in modules(*APPS)
+        if "/migrations/" not in name and len((ROOT / name).read_text().splitlines()) >= 300
+    }
+
+    assert long <= lists

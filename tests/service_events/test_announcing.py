@@ -201,7 +201,7 @@ def test_history_that_is_imported_is_no_news(subscribe: Subscribe) -> None:
 
 @pytest.mark.parametrize("event", event_types.ALL)
 def test_every_event_has_its_trigger(event: str) -> None:
-    """The names are in SQL too: a new type that no trigger writes would never be told."""
+    """The names are in SQL too: a new type needs a trigger that writes it."""
     from credits.ledger import sql_files  # noqa: PLC0415
 
     folder = sql_files.path("mana_credits.service_events", "announce").parent

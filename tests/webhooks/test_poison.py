@@ -48,7 +48,7 @@ INTENT: Object = {"id": "pi_1", "amount": 5, "currency": "eur", "status": "succe
         pytest.param(event(REFUND, id="evt\ud800"), id="an id with a lone surrogate"),
         pytest.param(event(REFUND, id="e" * 256), id="a long id"),
         pytest.param(event(REFUND, type=None), id="no type"),
-        pytest.param(event(REFUND, created="now"), id="a time that is none"),
+        pytest.param(event(REFUND, created="now"), id="an invalid time"),
         pytest.param(event(REFUND, created=1e99), id="a time without measure"),
         pytest.param(event(REFUND, created=True), id="a time that is true"),
         pytest.param(event(REFUND, data=None), id="no data"),

@@ -49,7 +49,7 @@ def test_a_header_with_one_right_and_one_wrong_signature_is_taken() -> None:
         pytest.param(sign(json.dumps(EVENT).encode(), SECRET, time.time() - 100_000), id="too old"),
         pytest.param("t=1,v1=", id="empty"),
         pytest.param("v1=abc", id="without a time"),
-        pytest.param("t=abc,v1=abc", id="with a time that is none"),
+        pytest.param("t=abc,v1=abc", id="with an invalid time"),
         pytest.param("nonsense", id="nonsense"),
         pytest.param("t=1,v0=abc", id="of an old scheme"),
     ],

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from credits.amounts import plain
 from credits.errors import DomainError
 from credits.reporting import statement_checks, statement_signatures
-from credits.reporting.statement_checks import Verified
+from credits.reporting.statement_checks import VerifiedStatement
 from credits.reporting.statement_signatures import PublicKeys
 
 
@@ -40,7 +40,7 @@ class Command(BaseCommand):
         self.stdout.write(_sentence(found))
 
 
-def _sentence(found: Verified) -> str:
+def _sentence(found: VerifiedStatement) -> str:
     state = "final" if found.final else "not final: the month was not over"
     return (
         f"The statement of {found.month} for {found.user_id} by {found.issuer} is genuine "

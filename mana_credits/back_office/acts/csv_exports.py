@@ -58,6 +58,7 @@ def export(operator: Operator, name: str, chosen: Filter, *, key: UUID) -> Itera
     why = Justification(
         note=", ".join(f"{what} {value}" for what, value in chosen._asdict().items() if value)
     )
+    # Recorded before the first line is sent, because a download may break off at any line.
     with audit.acting(
         operator,
         "credits.export_rows",

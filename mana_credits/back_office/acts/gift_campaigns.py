@@ -1,4 +1,4 @@
-"""Campaigns of gift codes: asked for, created alone or after an approval, and their codes.
+"""Campaigns of gift codes: requests, creation alone or after an approval, and their codes.
 
 The page and `manage.py create_gift_codes` use the same functions.
 """

@@ -1,4 +1,4 @@
-"""Campaigns of grants by a file: previewed, asked for, and posted alone or after an approval.
+"""Campaigns of grants by a file: preview, request, and posting alone or after an approval.
 
 The page and `manage.py grant_credits` use the same functions. `second_person` says what an operator
 may grant alone.
@@ -57,7 +57,7 @@ class Preview(NamedTuple):
 
 
 class LinesRefused(DomainError):
-    """Lines of the file are wrong, and the operator did not say to leave them out."""
+    """Lines of the file are invalid, and the operator did not choose to leave them out."""
 
     code = "lines_refused"
     message = "Lines of the file are refused: correct them, or leave them out"

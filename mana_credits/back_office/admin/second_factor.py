@@ -71,6 +71,7 @@ def _reason(request: HttpRequest, known: bool) -> str:
 @transaction.atomic
 def _confirm(request: HttpRequest, code: str) -> TOTPDevice | None:
     """Confirm the session's device; return None if another session confirmed one before."""
+    # Locked, so that two sessions cannot both confirm a device.
     list(User.objects.select_for_update().filter(username=request.user.get_username()))
     device = _new_device(request)
     if not device.verify_token(code) or _devices(request.user).filter(confirmed=True).exists():

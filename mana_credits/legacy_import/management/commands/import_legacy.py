@@ -22,7 +22,7 @@ from credits.management.progress import (
     summarise,
 )
 from mana_credits.legacy_import import importer
-from mana_credits.legacy_import.importer import Finding
+from mana_credits.legacy_import.importer import SourceFault
 
 
 class Command(BaseCommand):
@@ -81,10 +81,10 @@ class Command(BaseCommand):
         except DomainError as refusal:
             raise CommandError(f"{refusal.text}: {refusal.details}") from refusal
 
-    def _report(self, found: Iterable[Finding], path: Path | None) -> "Tally":
+    def _report(self, found: Iterable[SourceFault], path: Path | None) -> "Tally":
         tally = Tally()
         if path:
-            spreadsheets.write(path, Finding._fields, tally.count(found))
+            spreadsheets.write(path, SourceFault._fields, tally.count(found))
             return tally
         for one in tally.count(found):
             whose = f"User {one.user_id}: " if one.user_id else ""
@@ -111,7 +111,7 @@ class Tally:
         self._surplus: Counter[str] = Counter()
         self._credits: Counter[str] = Counter()
 
-    def count(self, found: Iterable[Finding]) -> Iterator[Finding]:
+    def count(self, found: Iterable[SourceFault]) -> Iterator[SourceFault]:
         """Yield the findings unchanged, and count them."""
         for one in found:
             self.cases[one.kind] += 1
