@@ -28,7 +28,8 @@ def read(text: str) -> str | None:
 
     Case is ignored, and so are all characters except letters and digits, such as dashes and blanks.
     """
-    visible = _INVISIBLE.sub("", normalize("NFKC", text))
+    # NFKD is NFKC without the last step, which would join a letter and an accent to another letter.
+    visible = _INVISIBLE.sub("", normalize("NFKD", text))
     code = "".join(one for one in visible if one.isalnum()).upper()
     return code if _CODE.fullmatch(code) else None
 

@@ -83,7 +83,7 @@ def secrets() -> Found:
 
 @environment
 def statement_keys() -> Found:
-    """Find statements without a signature."""
+    """Warn if statements are not signed."""
     if all(key.startswith("public:") for key in settings.STATEMENT_KEYS):
         text = "STATEMENT_KEYS has no secret. Users' statements are not signed."
         yield Caution(text, id="mana_credits.W012")
@@ -99,7 +99,7 @@ def second_factor() -> Found:
 
 @environment
 def receivers() -> Found:
-    """Find receivers of events that may be inside."""
+    """Warn if events may be sent to this machine."""
     if settings.EVENT_HOSTS_MAY_BE_LOCAL:
         text = "EVENT_HOSTS_MAY_BE_LOCAL is on: events may go to this machine, unencrypted."
         yield Error(text, id="mana_credits.E014")

@@ -19,7 +19,7 @@ NETWORK = {
 RECONNECT_SECONDS = 2
 REQUEST_WAIT_SECONDS = 1.5  # for a connection
 COMMAND_WAIT_SECONDS = 10
-# Commands that change the schema, or the ledger past its functions.
+# Commands that change the schema, or write the ledger without its functions.
 OWNER_COMMANDS = frozenset(
     {
         "migrate",

@@ -93,8 +93,8 @@ def _waiting() -> Iterator[GaugeMetricFamily]:
 
 def _events_told() -> Iterator[GaugeMetricFamily]:
     """Yield how many messages of events are not delivered, by the subscribed service."""
-    pending = gauge("event_messages_pending", "Messages of events that wait.", "service")
-    parked = gauge("event_messages_parked", "Messages of events given up on.", "service")
+    pending = gauge("event_messages_pending", "Undelivered messages of events.", "service")
+    parked = gauge("event_messages_parked", "Parked messages of events.", "service")
     status = EventMessage.Status
     for family, wanted in ((pending, status.PENDING), (parked, status.PARKED)):
         found = EventMessage.objects.filter(status=wanted, subscription__ended_at__isnull=True)

@@ -28,7 +28,8 @@ from credits.payments import (
     stripe_facts,
 )
 from credits.payments.stripe_errors import PaymentUnavailable, RefusedByStripe
-from credits.payments.stripe_facts import MoneyBackReport, UnreadableObject
+from credits.payments.stripe_facts import MoneyBackReport
+from credits.payments.stripe_fields import UnreadableObject
 from webhooks import current_state
 from webhooks.current_state import Step
 from webhooks.remembered_answers import RememberedAnswers

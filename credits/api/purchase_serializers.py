@@ -6,10 +6,10 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from rest_framework import serializers
 
+from credits.api.json_object import JsonObject
 from credits.api.openapi import Variant
 from credits.api.wire_fields import (
     Amount,
-    JsonObject,
     ShortTextField,
     Text,
     Timestamp,

@@ -86,6 +86,11 @@ _ORPHANS = """
     WHERE NOT EXISTS (SELECT FROM credits.balances b WHERE b.user_id = r.user_id)
     GROUP BY user_id ORDER BY user_id
 """
+ORPHANS_OF_ALL = _ORPHANS.format(
+    users=" UNION ALL ".join(
+        _USERS_OF.format(table=name, condition=which) for name, which in _OWNED.items()
+    )
+)
 
 
 def check(users: list[str], *, since_last: bool = False) -> list[Discrepancy]:
@@ -120,8 +125,7 @@ def statement(*, marks: bool = False) -> str:
 def orphans(users: list[str] | None = None) -> list[Discrepancy]:
     """Return a discrepancy for each of these users, or of all users, with rows but no balance."""
     if users is None:
-        rows = [_USERS_OF.format(table=name, condition=which) for name, which in _OWNED.items()]
-        return discrepancies(_ORPHANS.format(users=" UNION ALL ".join(rows)), {})
+        return discrepancies(ORPHANS_OF_ALL, {})
     exist = " OR ".join(
         f"EXISTS (SELECT FROM {name} t WHERE t.user_id = u.user_id AND {which})"
         for name, which in _OWNED.items()

@@ -182,7 +182,7 @@ def ensure_balance(user_id: str, *, origin: Origin) -> Balance:
 
 @transaction_required
 def mark_settings(user_id: str) -> None:
-    """Say on the user's locked balance whether the user has settings that a movement must read."""
+    """Note on the user's locked balance whether a movement must read the user's settings."""
     _mark_settings(user_id=user_id)
 
 

@@ -25,14 +25,14 @@ from credits.payments.stripe_errors import CardDeclined, CustomerGone, RefusedBy
 TOP_UP_JOB = "top_up"
 CHARGE_JOB = "charge_top_ups"
 NEEDS_OWNER = frozenset({"authentication_required"})
-# After the first and the second declined charge in a row. The third one pauses.
+# Pauses after the first and the second declined charge in a row. The third pauses the top-up.
 BACK_OFF = (timedelta(days=1), timedelta(days=3))
 
 Status = Purchase.Status
 Pause = AutoTopUp.Pause
 UNDER_WAY = (Status.PENDING, Status.PROCESSING)
 
-# Another app's reasons to buy nothing for a user, such as a block.
+# Conditions of other apps under which nothing is bought for a user, such as a block.
 blocked_by: list[Callable[[str], bool]] = []
 
 
@@ -144,7 +144,7 @@ def _ended(purchase: Purchase, status: str) -> str:
 
 
 def _failed(purchase: Purchase, decline: str | None, now: datetime) -> None:
-    """Pause the agreement, or let it wait. Without `decline` the card cannot be charged at all."""
+    """Pause the agreement, or delay it. Without `decline` the card cannot be charged at all."""
     row = AutoTopUp.objects.select_for_update().filter(pk=purchase.user_id, paused_at=None).first()
     if row is None:
         return

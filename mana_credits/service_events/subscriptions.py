@@ -67,8 +67,8 @@ def rotate(
 ) -> tuple[EventSubscription, str]:
     """Replace the secret and return the subscription with the new one.
 
-    For `overlap`, messages have a second signature by the old secret. Of a rotation before, no
-    secret stays. Raises SubscriptionUnknown.
+    For `overlap`, messages have a second signature by the old secret. A secret that is older
+    stops signing at once. Raises SubscriptionUnknown.
     """
     found = _locked(subscription_id)
     secret = secrets.new_secret()
@@ -90,10 +90,7 @@ def pause(subscription_id: UUID, *, now: datetime) -> EventSubscription:
 
 @transaction.atomic
 def resume(subscription_id: UUID) -> EventSubscription:
-    """Deliver what was collected, at once also if the receiver was away.
-
-    Raises SubscriptionUnknown.
-    """
+    """Deliver the collected messages at once. Raises SubscriptionUnknown."""
     found = _locked(subscription_id)
     found.paused_at = found.retry_at = None
     found.failures = 0

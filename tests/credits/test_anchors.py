@@ -122,7 +122,7 @@ def test_an_anchor_is_over_the_newest_digests_in_the_order_of_the_chains(history
 def test_an_anchor_is_the_same_in_batches_of_any_size(history: None, batch_size: int) -> None:
     (anchor,) = make(1)
 
-    (standing,) = anchors.standings([TODAY], batch_size=batch_size)
+    (standing,) = anchors.compute([TODAY], batch_size=batch_size)
 
     assert (standing.count, standing.sum, standing.hex) == (2, anchor.sum, anchor.hex)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from credits.controls import account_settings
-from credits.controls.account_settings import Limit, Wanted
+from credits.controls.account_settings import Limit, NewSettings
 from credits.ledger import ledger, reservations, spend_batches
 from credits.ledger.posting import (
     InsufficientCredits,
@@ -43,7 +43,7 @@ def limit(
     """Set the user's limits."""
     account_settings.save(
         user_id,
-        Wanted(
+        NewSettings(
             monthly_limit=None if amount is None else Decimal(str(amount)),
             app_limits={app: Decimal(value) for app, value in apps.items()},
         ),
@@ -414,8 +414,10 @@ def test_an_erasure_takes_the_settings_and_their_record() -> None:
     give("alice", 100)
     spend("alice", 50)
 
-    rows = (AccountSettings, SpendingLimit, SettingsChange)
-    assert [model.objects.count() for model in rows] == [0, 0, 0]
+    assert not AccountSettings.objects.exists()
+    assert not SpendingLimit.objects.exists()
+    record = SettingsChange.objects.get()
+    assert (record.user_id, record.before, record.after) == (pseudonym, {}, {})
     assert Balance.objects.get(pk=pseudonym).has_settings is None
 
 

@@ -10,7 +10,7 @@ from credits.models import Operation, OperationPrice, OutboxMessage, SyncSubscri
 from credits.outbox import outbox
 from credits.sync import cloud_sync
 from mana_credits.privacy import erasure
-from tests.conftest import discrepancies
+from tests.books import discrepancies
 from tests.factories import give, subscribe
 
 pytestmark = pytest.mark.django_db

@@ -1,7 +1,7 @@
-"""Looks at people's accounts and searches for them: each leaves a line in the audit trail.
+"""Operators' views of accounts and searches for them, each recorded in the audit trail.
 
-Repeated looks of one operator at one account within 15 minutes are one line, so that turning pages
-does not bury the acts. A search leaves one line with its text and one for each account found.
+Repeated views of one account by one operator within 15 minutes are one line, so that turning pages
+does not hide the acts. A search leaves one line with its text and one for each account found.
 """
 
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ LONGEST_TEXT = 255
 
 
 def look(operator: Operator, user_id: str, *, subject: str = "", now: datetime) -> None:
-    """Record that the operator looks at an account, or at `subject`, a row of the account."""
+    """Record that the operator views an account, or `subject`, a row of the account."""
     recent = StaffAction.objects.filter(
         user_id=user_id, operator=operator.name, action=LOOK, at__gt=now - ONE_LOOK
     )

@@ -16,8 +16,8 @@ from credits.payments import money_back
 from mana_credits.back_office.account import timeline, timeline_styles
 from mana_credits.back_office.acts import interventions
 from mana_credits.back_office.admin.account_pages import address_of
-from mana_credits.back_office.admin.adjustment_pages import WhyForm
 from mana_credits.back_office.frame import operator_pages, stale_forms
+from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.templatetags.office import amount as written
 from mana_credits.back_office.templatetags.office import euros
 

@@ -70,7 +70,7 @@ def operator_of(request: HttpRequest) -> Operator:
 
 
 def looked(request: HttpRequest, user_id: str, subject: str = "") -> None:
-    """Record that the operator looks at an account, or at the row `subject` of the account."""
+    """Record that the operator views an account, or the row `subject` of the account."""
     looks.look(operator_of(request), user_id, subject=subject, now=datetime.now(UTC))
 
 
