@@ -76,6 +76,9 @@ class Bulkhead:
         now = time.monotonic()
         with self._changed:
             while len(held := self._held.setdefault(key, {})) >= limit:
+                # A dict keeps the order of insertion, so the last holder is the youngest. If even
+                # it has held its place for longer than the patience, the dependency is slow and
+                # waiting is useless.
                 youngest = next(reversed(held.values()))
                 left = min(youngest, now) + self.patience - time.monotonic()
                 if left <= 0 or key in self._slow:
@@ -93,9 +96,11 @@ class Bulkhead:
             if not held:
                 del self._held[key]
                 self._fast_at.pop(key, None)
+            # All, because the waiting threads wait for different keys.
             self._changed.notify_all()
 
     def _judge(self, key: Hashable, since: float, now: float) -> None:
+        # One fast answer clears the key, so a recovered dependency is used again at once.
         if now - since <= self.patience:
             self._slow.pop(key, None)
             self._fast_at[key] = now

@@ -20,7 +20,7 @@ from credits.ledger.books import BooksDoNotClose
 from credits.outbox import outbox
 from credits.payments import top_up_charges
 from credits.reporting import daily_totals
-from credits.sync import cloud_sync
+from credits.sync import renewals
 from credits.worker import Job
 
 # The limit keeps one job from delaying the others.
@@ -36,7 +36,7 @@ def expire_reservations(now: datetime) -> Iterator[str]:
 
 def renew_subscriptions(now: datetime) -> Iterator[str]:
     """Charge or pause the Cloud Sync subscriptions that are due."""
-    return cloud_sync.renew_due(now=now, limit=ROWS_PER_RUN)
+    return renewals.renew_due(now=now, limit=ROWS_PER_RUN)
 
 
 def deliver_outbox(now: datetime) -> Iterator[str]:
@@ -112,10 +112,10 @@ JOBS = (
         next_due=reservation_expiry.next_due,
     ),
     Job(
-        cloud_sync.RENEW_JOB,
+        renewals.RENEW_JOB,
         renew_subscriptions,
         every=timedelta(seconds=30),
-        next_due=cloud_sync.next_due,
+        next_due=renewals.next_due,
     ),
     Job(
         low_balance.TELL_JOB,

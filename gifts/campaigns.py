@@ -139,6 +139,7 @@ def _provide(campaign: Campaign, *, granted: bool) -> None:
             origin=Origin(campaign.actor),
             cause=f"grant:campaign:{campaign.name}",
         )
+    # Checked in advance for all codes. Otherwise a campaign could stop halfway for lack of credits.
     available = ledger.balance_of(campaign.account_id).available
     if available < total:
         raise InsufficientCredits(required=total, available=available)
@@ -146,6 +147,7 @@ def _provide(campaign: Campaign, *, granted: bool) -> None:
 
 @transaction.atomic
 def _make_batch(name: str, now: datetime) -> int:
+    # The lock makes concurrent runs take the batches in turns, so numbers have no gaps.
     campaign = Campaign.objects.select_for_update().get(pk=name)
     made = codes_of(campaign).count()
     upto = min(made + BATCH, campaign.count)

@@ -94,6 +94,7 @@ def allowance(text: str, guesser: Attempt, *, now: datetime) -> Allowance:
 
 def count_miss(allowed: Allowance, *, now: datetime) -> None:
     """Count a wrong code. Raises TooManyMisses if it exceeds a limit."""
+    # The miss that reaches the limit is still answered. Only the next one is refused.
     beyond = {bucket: limit + 1 for bucket, limit in allowed.limits.items()}
     _refuse(beyond, _count(allowed, now), now)
 

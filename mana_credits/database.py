@@ -30,6 +30,7 @@ OWNER_COMMANDS = frozenset(
         "distribute",
     }
 )
+OWN_OPTIONS = ("prepare_threshold", "options")  # that do not depend on the server
 KEYS = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
 
 
@@ -48,6 +49,21 @@ def service_role(
     `password` is that of a URL without one.
     """
     return Role(service["user"], service.get("password", password)) if owner else None
+
+
+def replica_settings(primary: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return Django's database settings for a standby: those of the primary, at another URL.
+
+    Its pool opens connections only when one is needed, and gives up soon if the standby is away.
+    """
+    options = NETWORK | {name: parts[name] for name in parts if name not in KEYS}
+    kept = {name: primary["OPTIONS"][name] for name in OWN_OPTIONS if name in primary["OPTIONS"]}
+    pool = primary["OPTIONS"]["pool"] | {"min_size": 0, "timeout": REQUEST_WAIT_SECONDS}
+    return {
+        **primary,
+        **{setting: parts.get(name, "") for name, setting in KEYS.items()},
+        "OPTIONS": options | kept | {"pool": pool},
+    }
 
 
 def settings_of(

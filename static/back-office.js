@@ -22,4 +22,6 @@ document.addEventListener("change", (event) => {
   event.target.closest("form[data-live]")?.requestSubmit();
 });
 // A page of work in progress loads again until the work is done.
-if (document.querySelector("[data-reload]")) setTimeout(() => location.reload(), 3000);
+addEventListener("load", () => {
+  if (document.querySelector("[data-reload]")) setTimeout(() => location.reload(), 3000);
+});

@@ -62,6 +62,7 @@ def fetch(related: Related) -> Fetched | None:
 
 def apply(fetched: Fetched, *, now: datetime) -> Purchase | None:
     """Apply an object and return its purchase, or None if no purchase here belongs to it."""
+    # Before the dispute, because they explain the part of its money that was reinstated.
     for refund in fetched.refunds:
         _refund(refund, now)
     return APPLY[fetched.type](fetched.object, now)

@@ -99,6 +99,7 @@ def process_due(*, now: datetime, limit: int) -> Iterator[Settled]:
     outages: list[PaymentUnavailable] = []
 
     def apply(event: StripeEvent) -> str:
+        # Raised again for each later thin event, so that its row is postponed like the first.
         if outages and event.type.startswith(API_V1):
             raise outages[0]
         try:

@@ -5,29 +5,29 @@ rejected at once with 503, and other users are not affected. Once a request gave
 lock, the account is known as locked. All locked accounts together share the places of `LOCKED`.
 """
 
-from contextlib import ExitStack
-from threading import Lock
+from collections.abc import Hashable
+from contextlib import ExitStack, suppress
 from typing import Any
+from uuid import UUID
 
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from credits.api.locked_accounts import LockedAccounts, LockTimeouts
+from credits import account_marks
+from credits.account_marks import mark_of
+from credits.api.locked_accounts import LockedAccounts
 from credits.bulkheads import Bulkhead
 from credits.due_rows import is_locked
 
 # A normal request takes less than the patience, so a busy account has no rejected requests.
 ACCOUNT = Bulkhead("account", patience=0.25)
 LOCKED = Bulkhead("locked", patience=0.25)
-SETTLEMENTS = Bulkhead("settlements", patience=0.25)
 BATCHES = Bulkhead("batches", patience=1.5)
 # Keeps threads free for reads while commits hang (an unreachable standby, a stalled disk).
 WRITES = Bulkhead("writes", patience=1.5)
 
 locked_accounts = LockedAccounts()
-lock_timeouts_of_rows = LockTimeouts()
-_without_user = Lock()
 
 
 class Writes(APIView):
@@ -48,7 +48,7 @@ class Writes(APIView):
         """Take the places of a request that changes something. Raises Busy."""
         self.hold(WRITES)
 
-    def hold(self, bulkhead: Bulkhead, key: str | None = None) -> None:
+    def hold(self, bulkhead: Bulkhead, key: Hashable = None) -> None:
         """Hold a place until the response. Raises Busy."""
         self._places.enter_context(bulkhead.place(key))
 
@@ -67,7 +67,7 @@ class ChangesAccount(Writes):
 
     # A view that waits for another service has its own prefix, so it does not block spends.
     account_place: str = ""
-    _account: str | None = None
+    _account: tuple[str, int] | None = None
     _timed_out = False
 
     def dispatch(self, request: Any, *arguments: Any, **named: Any) -> Any:
@@ -83,69 +83,46 @@ class ChangesAccount(Writes):
         return super().handle_exception(exc)
 
     def take_places(self, request: Request, **named: Any) -> None:
-        """Take a place of the account, and one among writes unless the view has a prefix."""
-        user_id = named.get("user_id") or self.account_of(request)
-        if user_id is not None:
-            self.hold_account(user_id)
+        """Take a place of the account, and one among writes unless the view has a prefix.
+
+        If the account is known as locked, take a place of `LOCKED` first.
+        """
+        user_id = named.get("user_id")
+        mark = mark_of(user_id) if user_id else self.mark_in(request)
+        if mark is not None:
+            account = self.account_place, mark
+            if account in locked_accounts:
+                self.hold(LOCKED)
+            self.hold(ACCOUNT, account)
+            self._account = account
         if not self.account_place:
             super().take_places(request, **named)
 
-    def hold_account(self, user_id: str) -> None:
-        """Take a place of the account. If it is known as locked, take one of `LOCKED` first."""
-        account = f"{self.account_place}{user_id}"
-        if account in locked_accounts:
-            self.hold(LOCKED)
-        self.hold(ACCOUNT, account)
-        self._account = account
-
-    def account_of(self, request: Request) -> str | None:
-        """Return the user whose rows the request changes, or None if it names only a row's id."""
-        return str(request.user.id)
+    def mark_in(self, request: Request) -> int | None:
+        """Return the mark of the account that the request changes, or None if it names none."""
+        return mark_of(str(request.user.id))
 
 
 class ChangesNamedAccount(ChangesAccount):
     """A view like ChangesAccount whose caller names the user in the body."""
 
-    def account_of(self, request: Request) -> str | None:
-        """Return the body's `userId`, or None if there is none."""
+    def mark_in(self, request: Request) -> int | None:
+        """Return the mark of the body's `userId`, or None if there is none."""
         user_id = field_of(request, "userId")
-        return user_id if isinstance(user_id, str) else None
+        return mark_of(user_id) if isinstance(user_id, str) else None
 
 
-class ChangesAccountOfRow(ChangesNamedAccount):
-    """A view like ChangesNamedAccount whose caller may name a row instead of the user.
+class SettlesReservations(ChangesNamedAccount):
+    """A view like ChangesNamedAccount whose caller may name a reservation instead of the user."""
 
-    Finding the user takes a round trip. It is not made for one request at a time of a process,
-    unless such a request gave up waiting for a lock a short time ago.
-    """
-
-    def dispatch(self, request: Any, *arguments: Any, **named: Any) -> Any:
-        """Remember whether the request gave up waiting for a lock."""
-        response = super().dispatch(request, *arguments, **named)
-        if self._timed_out:
-            lock_timeouts_of_rows.add()
-        return response
-
-    def take_places(self, request: Request, **named: Any) -> None:
-        """Take the only place without a user, or a place of the row's user."""
-        if self.account_of(request) is None and not self._is_alone():
-            self.hold(WRITES)  # before the round trip, which may hang like a write
-            owner = self.owner_of(request)
-            if owner is not None:
-                self.hold(SETTLEMENTS, owner)
-                self.hold_account(owner)
-        super().take_places(request, **named)
-
-    def owner_of(self, request: Request) -> str | None:
-        """Return the user of the row that the request names, or None if there is no such row."""
-        raise NotImplementedError
-
-    def _is_alone(self) -> bool:
-        """Return whether the request holds the only place without a user from now on."""
-        if lock_timeouts_of_rows.is_recent() or not _without_user.acquire(blocking=False):
-            return False
-        self._places.callback(_without_user.release)
-        return True
+    def mark_in(self, request: Request) -> int | None:
+        """Return the mark of the body's `userId`, else of its `reservationId`."""
+        mark = super().mark_in(request)
+        if mark is not None:
+            return mark
+        with suppress(ValueError):
+            return account_marks.mark_in(UUID(str(field_of(request, "reservationId"))))
+        return None
 
 
 def field_of(request: Request, name: str) -> Any:

@@ -107,6 +107,7 @@ def _replace(
 ) -> None:
     row = known or AccountSettings(user_id=user_id)
     if row.low_balance != wanted.low_balance:
+        # A noted crossing concerns the old threshold.
         row.crossed_at = None
     row.low_balance = wanted.low_balance
     row.language = language if language in LANGUAGES else ""
@@ -117,6 +118,7 @@ def _replace(
         SpendingLimit(user_id=user_id, app_id=app, amount=amount)
         for app, amount in wanted.limits.items()
     )
+    # Last, because the database derives the mark from these rows.
     ledger.mark_settings(user_id)
 
 

@@ -21,7 +21,7 @@ from credits.ledger.books import Discrepancy
 from credits.ledger.db_functions import server_cursor
 from credits.models import Anchor
 
-RULE = "the ledger is what its anchor says"
+RULE = "the ledger matches its anchors"
 ONE_DAY = timedelta(days=1)
 USERS_PER_BATCH = 1_000
 FIRST = UUID(int=0)

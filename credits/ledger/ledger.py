@@ -117,6 +117,7 @@ def reverse(transaction_id: UUID, *, memo: Memo, origin: Origin) -> Posting:
     movement = Movement(
         Type.REVERSAL,
         -original.amount,
+        # The opposite of a usage or refund must undo what that did to the total spent.
         counts_as="spent" if original.type in {Type.USAGE, Type.REFUND} else "earned",
         may_overdraw=True,
         cause=f"reversal:{original.pk}",

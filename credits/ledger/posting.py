@@ -84,6 +84,7 @@ class Origin(NamedTuple):
         """Return the text that a replay of this request must match, or None without a key."""
         if self.key is None:
             return None
+        # Without the name: after a rotation, another key of the same kind may send the retry.
         kind = self.actor.partition(":")[0]
         described = self.names or parts
         return json.dumps([kind, *(None if part is None else str(part) for part in described)])

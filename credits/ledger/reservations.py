@@ -11,10 +11,11 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
+from credits.account_marks import marked_id
 from credits.amounts import plain, positive
 from credits.errors import DomainError
 from credits.ids import new_id
-from credits.ledger.db_functions import Routine, call, select
+from credits.ledger.db_functions import Routine, call
 from credits.ledger.movement_counters import movements
 from credits.ledger.posting import (
     DONE,
@@ -30,7 +31,6 @@ DEFAULT_TTL = timedelta(hours=24)
 SHORTEST_TTL = timedelta(seconds=1)
 LONGEST_TTL = timedelta(days=7)
 MOST_LISTED = 100
-_OWNER = "SELECT user_id FROM credits.reservations WHERE id = %s"
 
 
 class Hold(NamedTuple):
@@ -162,7 +162,7 @@ def reserve(
     priced = amount if isinstance(amount, Priced) else None
     app_id = reason.partition(":")[0]
     answer = _reserve(
-        reservation_id=new_id(),
+        reservation_id=marked_id(user_id),
         user_id=user_id,
         amount=None if isinstance(amount, Priced) else positive(amount),
         operation=priced and priced.operation,
@@ -217,15 +217,6 @@ def expire(reservation_id: UUID, *, origin: Origin) -> Hold:
 def lock_all(user_id: str) -> None:
     """Lock all reservations of a user until the caller commits."""
     call("credits.lock_reservations", user_id=user_id)
-
-
-def owner_of(reservation_id: object) -> str | None:
-    """Return the user of a reservation, or None if no reservation has this id."""
-    try:
-        rows = select(_OWNER, [UUID(str(reservation_id))])
-    except ValueError:
-        return None
-    return str(rows[0][0]) if rows else None
 
 
 def open_of(user_id: str) -> list[Reservation]:

@@ -77,6 +77,7 @@ def agree(
     If the balance is at the threshold or below it, a purchase is due at once. Raises CardNotSaved,
     PackageUnknown, PaymentUnavailable.
     """
+    # Stripe is called before the balance is locked, so that spends do not wait for it.
     card = _saved_card(user_id, wanted.setup_id) if wanted.setup_id else None
     with transaction.atomic():
         posted = ledger.ensure_balance(user_id, origin=origin).posted
@@ -111,6 +112,7 @@ def _saved_card(user_id: str, setup_id: str) -> Card:
         raise CardNotSaved
     owner = stripe_fields.id_in(setup, "customer")
     method = stripe_fields.id_in(setup, "payment_method")
+    # The setup intent's id comes from the client. It could name somebody else's card.
     if owner is None or owner != customer.stripe_customer_id or method is None:
         raise CardNotSaved
     return Card(owner, method)

@@ -217,6 +217,7 @@ def _movements(dispute: Object) -> Movements | None:
     amounts = [_moved(one, dispute.get("currency")) for one in distinct.values()]
     withdrawn = -sum(amount for amount in amounts if amount < 0)
     reinstated = sum(amount for amount in amounts if amount > 0)
+    # Money can come back only after it was withdrawn. A list without that withdrawal is incomplete.
     return Movements(max(withdrawn, reinstated), reinstated) if any(amounts) else None
 
 

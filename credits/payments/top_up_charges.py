@@ -85,6 +85,7 @@ def _uncharged() -> QuerySet[Purchase]:
 
 
 def _start(row: AutoTopUp, *, now: datetime) -> str:
+    # Reset first: `_decide` may set a later time, and the next crossing sets a new one.
     row.due_at = None
     outcome = _decide(row, now)
     row.save()
@@ -96,6 +97,7 @@ def _decide(row: AutoTopUp, now: datetime) -> str:
         _pause(row, reason, now)
         return "paused"
     own = Purchase.objects.filter(user_id=row.user_id, stripe_payment_method_id__isnull=False)
+    # One at a time: the credits of a payment under way may lift the balance above the threshold.
     if own.filter(status__in=UNDER_WAY).exists():
         return "under_way"
     if ledger.balance_of(row.user_id).posted > row.threshold:
@@ -117,8 +119,10 @@ def _wait_after_failures(row: AutoTopUp, now: datetime) -> str | None:
 
 def _buy(row: AutoTopUp, own: QuerySet[Purchase], now: datetime) -> str:
     month = datetime(now.year, now.month, 1, tzinfo=UTC)
-    unpaid = (Status.FAILED, Status.CANCELLED)
-    if own.filter(created_at__gte=month).exclude(status__in=unpaid).count() >= row.monthly_maximum:
+    # The maximum limits what the user pays, so failed charges do not count.
+    failed = (Status.FAILED, Status.CANCELLED)
+    if own.filter(created_at__gte=month).exclude(status__in=failed).count() >= row.monthly_maximum:
+        # 32 days from the first of any month lie in the next one.
         row.due_at = (month + timedelta(days=32)).replace(day=1)
         return "capped"
     Purchase.objects.create(
@@ -151,6 +155,7 @@ def _reason_to_pause(row: AutoTopUp) -> str | None:
 def _charge(purchase: Purchase, *, now: datetime) -> str:
     # The agreement is not locked during the call, because spends write it.
     row = AutoTopUp.objects.filter(pk=purchase.user_id, paused_at=None).first()
+    # Stripe may forget an idempotency key after 24 hours. A later retry could charge twice.
     if row is None or now - purchase.created_at > OPENED_WITHIN:
         return _ended(purchase, Status.CANCELLED)
     try:

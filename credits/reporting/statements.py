@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.db.backends.utils import CursorWrapper
 
+from credits import replica
 from credits.ids import id_at
 from credits.ledger import books
 from credits.ledger.reservations import LONGEST_TTL
@@ -121,6 +122,7 @@ class Statement:
         return url
 
 
+@replica.may_lag
 def of_month(user_id: str, first: date, *, sheet: int, now: datetime) -> Statement:
     """Return a sheet (1, 2, 3 …) of the user's statement of the month that begins on `first`.
 

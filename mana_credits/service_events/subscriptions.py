@@ -5,6 +5,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
@@ -137,7 +138,9 @@ def _locked(subscription_id: UUID) -> EventSubscription:
 
 def _check(service: str, url: str, events: Collection[str]) -> None:
     unknown = sorted(set(events) - set(event_types.ALL))
-    if not _NAME.fullmatch(service):
+    if settings.DATABASE_SHARDED:
+        text = "There are no events on a Citus cluster (docs/scaling.md)"
+    elif not _NAME.fullmatch(service):
         text = f"The service must have 1 to {NAME_LENGTH} characters: letters, digits and . _ -"
     elif len(url) > URL_LENGTH:
         text = f"The URL must have at most {URL_LENGTH} characters"

@@ -103,7 +103,7 @@ def test_codes_paid_by_an_account_count_as_its_credits() -> None:
     paid = SMALL._replace(account_id="marketing", reason=None)
 
     assert isinstance(ask(wanted=paid), Campaign)
-    second = ask(wanted=paid._replace(name="summer", count=1))
+    second = ask(wanted=paid._replace(name="summer", codes=1))
     assert isinstance(second, ActRequest)
 
     assert second.user_id == "marketing"
@@ -150,6 +150,21 @@ def test_the_worker_goes_on_after_a_crash(monkeypatch: pytest.MonkeyPatch) -> No
         counts.append(GiftCode.objects.count())
 
     assert counts == [2, 4, 5, 5]
+
+
+def test_an_approval_creates_codes_for_a_moment_and_the_worker_the_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(campaigns, "BATCH", 20)
+    monkeypatch.setattr(gift_campaigns, "SECONDS_IN_A_REQUEST", -1)
+    asked = ask(wanted=LARGE)
+    assert isinstance(asked, ActRequest)
+
+    approve("ada", asked)
+    begun = GiftCode.objects.count()
+    make()
+
+    assert (begun, GiftCode.objects.count()) == (20, 50)
 
 
 def test_a_campaign_whose_account_is_spent_meanwhile_is_postponed_and_told() -> None:
@@ -272,7 +287,7 @@ def test_from_the_form_to_the_codes_with_a_second_person(sam: Client, ada: Clien
     answer = ada.post(codes, form())
     again = ada.post(codes, form())
 
-    lines = b"".join(answer).decode().splitlines()  # type: ignore[call-overload]
+    lines = b"".join(answer).decode().splitlines()
     assert lines[0] == '\ufeff"code","url","credits"'
     assert len(lines) == 51
     assert "were downloaded before" in again.content.decode()

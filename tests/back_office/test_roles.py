@@ -233,6 +233,7 @@ def test_what_is_not_there_is_404_on_every_page(ada: Client) -> None:
     assert set(answers.values()) == {404}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ROLES)
 def test_every_list_is_shown_and_nobody_edits_a_row(addresses: dict[str, str], name: str) -> None:
     client = browser(name)

@@ -4,14 +4,16 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 from django.db import transaction
 
+from credits.account_marks import mark_of
 from credits.api import account_views
-from credits.api.locked_accounts import LockedAccounts, LockTimeouts
+from credits.api.locked_accounts import LockedAccounts
 from credits.models import Balance
 from tests.api import Answer, Caller, at_once, statuses, use
 from tests.factories import give
@@ -20,6 +22,7 @@ from tests.owner import as_owner
 pytestmark = pytest.mark.usefixtures("committed")
 
 
+@pytest.mark.slow
 def test_a_spend_does_not_wait_for_ever_and_can_be_sent_again(service: Caller) -> None:
     give("alice", 10)
     body = use(1, userId="alice", idempotencyKey="k1")
@@ -72,7 +75,7 @@ def test_others_of_a_locked_user_are_refused_at_once_and_nobody_else_waits(
 def test_settlements_of_one_locked_user_leave_threads_to_others(
     service: Caller, settings: Any
 ) -> None:
-    settings.BULKHEADS = {**settings.BULKHEADS, "settlements": 2}
+    settings.BULKHEADS = {**settings.BULKHEADS, "account": 2}
     give("alice", 10)
     held = [
         service.post("reserve", {"userId": "alice", "amount": 1, "reason": "r"}).json()
@@ -122,10 +125,9 @@ def test_while_no_write_ends_others_are_refused_and_reads_go_on(
 @pytest.fixture
 def places(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give the process the places of production, and no memory of locks."""
-    production = {"account": 2, "locked": 1, "settlements": 1, "batches": 2, "writes": 3}
+    production = {"account": 2, "locked": 1, "batches": 2, "writes": 3}
     settings.BULKHEADS = {**settings.BULKHEADS, **production}
     monkeypatch.setattr(account_views, "locked_accounts", LockedAccounts())
-    monkeypatch.setattr(account_views, "lock_timeouts_of_rows", LockTimeouts())
 
 
 @contextmanager
@@ -148,11 +150,12 @@ def test_many_locked_users_share_one_place_and_others_are_not_refused(service: C
     for user in (*users, "dave"):
         give(user, 100)
 
+    def spend_first(user: str, _index: int) -> Answer:
+        return spend_of(service, user, user)
+
     with locked(*users):
         for user in users:
-            assert (
-                at_once(1, lambda _, user=user: spend_of(service, user, user))[0].status_code == 503
-            )
+            assert statuses(at_once(1, partial(spend_first, user))) == {503: 1}
 
         def timed(index: int) -> tuple[int, float]:
             user = "dave" if index >= 12 else users[index % 3]
@@ -166,7 +169,7 @@ def test_many_locked_users_share_one_place_and_others_are_not_refused(service: C
     assert sum(seconds >= 1 for _, seconds in answers[:12]) == 1  # one of the nine waits for a row
     assert all(seconds < 1 for _, seconds in answers[12:])
     assert spend_of(service, "alice", "after").status_code == 200
-    assert "alice" not in account_views.locked_accounts
+    assert ("", mark_of("alice")) not in account_views.locked_accounts
 
 
 @pytest.mark.slow

@@ -167,7 +167,7 @@ def test_a_chain_that_was_rewritten_properly_is_told_by_an_anchor(
     )
     code, lines, error = check(capsys)
 
-    told = [line for line in lines if "is what its anchor says" in line]
+    told = [line for line in lines if "matches its anchors" in line]
     assert (code, error) == (1, "2 discrepancies\n")
     assert [line.split(" has ")[0] for line in told] == [
         f"Ledger: the anchor of {day}" for day in (TODAY, TODAY + ONE_DAY)

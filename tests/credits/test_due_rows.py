@@ -22,7 +22,7 @@ from credits.models import (
     SyncSubscription,
     Transaction,
 )
-from credits.sync import cloud_sync
+from credits.sync import renewals
 from gifts.models import GiftCode
 from tests.api import Caller
 from tests.factories import due_subscribers, gift, give, hold
@@ -88,6 +88,7 @@ def command(name: str) -> tuple[int, str]:
     return code, out.getvalue().splitlines()[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("committed")
 @pytest.mark.parametrize(("name", "make", "word"), JOBS)
 def test_one_locked_balance_keeps_nobody_else_waiting(
@@ -121,6 +122,7 @@ def test_one_locked_row_is_skipped(name: str, make: Callable[[], list[str]], wor
     assert second == (0, f"{name}: 1 {word}.")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("committed")
 def test_the_worker_goes_on_beside_a_locked_balance() -> None:
     reservations_due()
@@ -160,6 +162,7 @@ def test_all_rows_of_one_locked_user_cost_one_wait(monkeypatch: pytest.MonkeyPat
     assert waits == [due_rows.NO_PATIENCE, due_rows.NO_PATIENCE, due_rows.LOCK_PATIENCE]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("committed")
 def test_many_locked_users_cost_no_more_than_the_patience_of_a_run(
     monkeypatch: pytest.MonkeyPatch,
@@ -272,7 +275,7 @@ def test_renewals_over_http_count_what_could_not_be_renewed(service: Caller) -> 
 
     assert answer.json() == {"charged": 9, "paused": 0, "errors": 1, "total": 10}
     assert Transaction.objects.filter(operation="cloud_sync").count() == 9
-    due = cloud_sync.next_due(NOW)
+    due = renewals.next_due(NOW)
     assert due is not None
     assert due > NOW
 

@@ -305,7 +305,7 @@ def test_a_file_above_the_limit_waits_for_a_colleague_and_is_granted_by_the_same
     assert capsys.readouterr().out.count("waits for a colleague's approval") == 2
     assert available() == {}
 
-    approve = {"note": "", "key": uuid4(), "now": datetime.now(UTC)}
+    approve: dict[str, Any] = {"note": "", "key": uuid4(), "now": datetime.now(UTC)}
     with patch("mana_credits.back_office.acts.grant_requests.begin"):  # the worker is away
         approvals.approve(operator("ada"), ActRequest.objects.get().pk, **approve)
     assert run(file, "--apply") == 0

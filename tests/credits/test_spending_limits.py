@@ -25,7 +25,7 @@ from credits.models import (
     SpendingLimit,
     Transaction,
 )
-from credits.sync import cloud_sync
+from credits.sync import cloud_sync, renewals
 from mana_credits.privacy import erasure
 from tests.api import Caller, use
 from tests.factories import SYSTEM, give, hold, spend, subscribe
@@ -426,7 +426,7 @@ def test_a_renewal_beyond_the_limit_pauses_cloud_sync_and_says_why() -> None:
     subscribe("alice", at=JANUARY)
     limit(sync=0)
 
-    outcomes = list(cloud_sync.renew_due(now=JANUARY + timedelta(days=40), limit=10))
+    outcomes = list(renewals.renew_due(now=JANUARY + timedelta(days=40), limit=10))
 
     assert outcomes == ["paused"]
     (message,) = OutboxMessage.objects.all()

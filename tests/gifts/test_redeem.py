@@ -60,6 +60,7 @@ def test_an_empty_body_redeems(judy: Caller) -> None:
         lambda code: "".join(chr(ord(one) + 0xFEE0) for one in code),
         "\u0301".join,
         "{}\u0308".format,
+        "\u02bc{}\u02bc".format,
         lambda code: "".join(f"{one}\u0301\u0327\ufe0f\U000e0061" for one in code.lower()),
         lambda code: normalize("NFC", "".join(f"{one}\u0301" for one in code)),
     ],

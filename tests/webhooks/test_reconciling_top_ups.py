@@ -13,7 +13,8 @@ from tests.api import Caller
 from tests.credits.test_auto_top_up import agree, hear, work
 from tests.factories import give, spend
 from tests.stripe import Stripe
-from webhooks.reconciliation import Check, Finding, rehearse
+from webhooks.findings import Finding
+from webhooks.reconciliation import Check, rehearse
 
 pytestmark = pytest.mark.django_db
 

@@ -8,7 +8,7 @@ REVOKE ALL ON ALL TABLES IN SCHEMA public, credits, gifts FROM PUBLIC, "service"
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA public, credits, gifts FROM PUBLIC, "service";
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA credits, gifts FROM PUBLIC, "service";
 
--- What is created later is nobody's until this file has run.
+-- Nobody may use a function that is created later until this file has run.
 ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA public, credits, gifts TO "service";

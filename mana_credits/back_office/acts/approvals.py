@@ -12,7 +12,7 @@ from mana_credits.back_office.acts import (
     catalogue_changes,
     gift_campaigns,
     grant_requests,
-    interventions,
+    purchase_refunds,
 )
 from mana_credits.back_office.acts.act_requests import Kind, Status
 from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
@@ -25,7 +25,7 @@ Effect = Callable[[Operator, ActRequest, AuditRecord, datetime], Callable[[], ob
 # Of each kind: the permission that the decider needs besides, and the effect.
 KINDS: Mapping[str, tuple[str, Effect]] = {
     Kind.REVERSAL: ("credits.reverse_transaction", balance_adjustments.reverse_approved),
-    Kind.REFUND: ("credits.refund_purchase", interventions.refund_approved),
+    Kind.REFUND: ("credits.refund_purchase", purchase_refunds.refund_approved),
     Kind.PRICE: ("credits.change_prices", catalogue_changes.set_price_approved),
     Kind.PACKAGE: ("credits.change_packages", catalogue_changes.package_approved),
     Kind.GRANTS: (grant_requests.PERMISSION, grant_requests.approved),

@@ -71,6 +71,8 @@ def adjust(
     """
     why = _checked(why)
     with audit.acting(operator, "credits.adjust_balance", why=why, user_id=user_id, key=key) as act:
+        # Locked before the limit is read, so that two forms sent at once cannot both use the rest
+        # of it.
         second_person.lock(operator)
         planned = preview(operator, user_id, amount, now=now)
         act.before = {"available": planned.balance.available}
@@ -98,6 +100,8 @@ def approve(
     ) as act:
         asked = act_requests.take_as_second_person(AdjustmentRequest, operator, request_id, now=now)
         why = Justification(asked.reason, asked.note, asked.ticket)
+        # The request's id is the key, so the adjustment is posted once even if it is approved
+        # again.
         posting = _post(operator, asked.user_id, asked.amount, why, key=asked.pk)
         asked.transaction = posting.transaction
         act_requests.mark(asked, Status.APPROVED, operator, now)

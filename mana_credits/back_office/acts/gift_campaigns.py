@@ -31,14 +31,14 @@ CODES = ("code", "url", "credits")
 
 
 class WantedCodes(NamedTuple):
-    """A campaign: `count` codes of `credits` each, which expire `days` after their creation.
+    """A campaign: `codes` gift codes of `credits` each, which expire `days` after their creation.
 
     The account `account_id` pays for them. Without one, the operator grants the credits for
     `reason`.
     """
 
     name: str
-    count: int
+    codes: int
     credits: Decimal
     days: int
     account_id: str | None = None
@@ -49,13 +49,20 @@ class WantedCodes(NamedTuple):
     @property
     def total(self) -> Decimal:
         """Return the credits of all codes."""
-        return self.credits * self.count
+        return self.credits * self.codes
 
     def plan(self, operator: Operator, now: datetime) -> Plan:
         """Return the plan of the campaign if the operator creates it now."""
-        terms = self._asdict()
-        del terms["name"], terms["days"]
-        return Plan(**terms, expires_at=now + timedelta(days=self.days), actor=operator.actor)
+        return Plan(
+            self.codes,
+            self.credits,
+            now + timedelta(days=self.days),
+            actor=operator.actor,
+            account_id=self.account_id,
+            reason=self.reason,
+            message=self.message,
+            creator_name=self.creator_name,
+        )
 
 
 class CampaignExists(DomainError):
@@ -170,7 +177,7 @@ def row_of(gift: GiftCode) -> tuple[str, str, Decimal]:
 def _start(operator: Operator, wanted: WantedCodes, act: AuditRecord, now: datetime) -> Campaign:
     campaign = campaigns.start(wanted.name, wanted.plan(operator, now), now=now)
     act.subject, act.user_id = _subject(wanted.name), campaign.account_id
-    act.after = {"codes": wanted.count, "credits": plain(wanted.total)}
+    act.after = {"codes": wanted.codes, "credits": plain(wanted.total)}
     return campaign
 
 
@@ -188,6 +195,6 @@ def _request(wanted: WantedCodes) -> Wanted:
         act_requests.Kind.GIFT_CAMPAIGN,
         _subject(wanted.name),
         {**wanted._asdict(), "credits": each},
-        f"Gift campaign {wanted.name}: {wanted.count:,} codes of {each} credits, {total} in total",
+        f"Gift campaign {wanted.name}: {wanted.codes:,} codes of {each} credits, {total} in total",
         wanted.account_id,
     )

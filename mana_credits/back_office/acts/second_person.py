@@ -118,6 +118,7 @@ def _connected(name: str, managed: Iterable[tuple[str, str]]) -> set[str]:
     """Return the operators that are linked to `name` by who managed whose account."""
     links = [{manager, subject.removeprefix("operator:")} for manager, subject in managed]
     found = {name}
+    # Managed accounts form a graph. Everybody connected to the asker may be the same person.
     while grown := [link for link in links if link & found and not link <= found]:
         found.update(*grown)
     return found

@@ -114,7 +114,7 @@ def new_gift_campaign(request: HttpRequest) -> HttpResponse:
         if isinstance(made, ActRequest):
             return operator_pages.WAITS
         gift_campaigns.begin(made, now=now)
-        return f"{wanted.name}: {wanted.count:,} codes of {amount(wanted.credits)} credits."
+        return f"{wanted.name}: {wanted.codes:,} codes of {amount(wanted.credits)} credits."
 
     def preview() -> row_pages.Facts:
         return _facts_of(form.wanted(), operator)
@@ -187,9 +187,11 @@ def _facts_of(wanted: WantedCodes, operator: Operator) -> row_pages.Facts:
     waits = gift_campaigns.needs_approval(operator, wanted, now=datetime.now(UTC))
     payer = wanted.account_id or f"granted: {wanted.reason}"
     return [
-        ("Codes", f"{wanted.count:,} of {amount(wanted.credits)} credits"),
+        ("Campaign", wanted.name),
+        ("Codes", f"{wanted.codes:,} of {amount(wanted.credits)} credits"),
         ("Together", f"{amount(wanted.total)} credits"),
         ("Paid", payer),
+        ("Message", wanted.message or "none"),
         ("Expire after", f"{wanted.days} days"),
         ("Approval", "A colleague has to approve it" if waits else "Within your limit"),
     ]

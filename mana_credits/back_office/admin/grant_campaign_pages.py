@@ -8,8 +8,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin
-from django.core.files.uploadedfile import UploadedFile
-from django.db.models import Count, Sum
+from django.db.models import Count, QuerySet, Sum
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import reverse
 
@@ -72,7 +71,7 @@ class GrantForm(WhyForm):
         self.kept_content = b64encode(content).decode()
         return data
 
-    def _content(self, file: UploadedFile | None, kept: str) -> bytes:
+    def _content(self, file: Any, kept: str) -> bytes:
         if file:
             return bytes(file.read(LARGEST_UPLOAD + 1))
         try:
@@ -130,12 +129,12 @@ def grant_campaign(request: HttpRequest, pk: UUID) -> HttpResponse:
     posted = campaign.count - counts.get(Outcome.WAITING, 0)
     context = {
         "campaign": campaign,
-        "counted": sorted(counted, key=lambda row: list(Outcome).index(row["outcome"])),
+        "counted": sorted(counted, key=lambda row: Outcome.values.index(row["outcome"])),
         "posted": posted,
         "share": 100 * posted // campaign.count,
         "running": campaign.state == State.RUNNING,
         "own": campaign.asked_by == request.user.get_username(),
-        "rows": [(row, address_of(row.user_id)) for row in rows[:ROWS_SHOWN]],
+        "rows": [(row, address_of(row.user_id)) for row in _shown(rows)],
         "more": sum(counts.values()) - ROWS_SHOWN,
         "actions": StaffAction.objects.filter(subject=f"grant_campaign:{pk}").order_by("-pk")[:20],
     }
@@ -151,6 +150,12 @@ def grant_result(request: HttpRequest, pk: UUID) -> HttpResponseBase:
     """Send the lines of a campaign's file with their outcomes as CSV."""
     lines = grant_requests.result(operator_pages.operator_of(request), _found(pk))
     return csv_response(lines, f"grants-{pk}.csv")
+
+
+def _shown(rows: QuerySet[CampaignGrant]) -> list[CampaignGrant]:
+    """Return the first rows, those with an explanation before the others."""
+    explained = list(rows.exclude(detail="")[:ROWS_SHOWN])
+    return [*explained, *rows.filter(detail="")[: ROWS_SHOWN - len(explained)]]
 
 
 def csv_response(lines: Any, name: str) -> StreamingHttpResponse:
