@@ -17,7 +17,9 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, NewConnectionError
+
+from credits import name_lookup
 
 LARGEST_ANSWER = 4 * 1024 * 1024  # bytes
 CHUNK = 64 * 1024
@@ -40,7 +42,7 @@ def session(seconds: float, *, pools: Mapping[str, type] | None = None) -> reque
     `pools` replaces the pools of the schemes, with connections that are subclasses of those here.
 
     A call raises requests.RequestException, also if the answer is larger than 4 MiB. The deadline
-    does not cover the DNS lookup, whose timeout is the resolver's.
+    covers the DNS lookup.
     """
     made = requests.Session()
     adapter = _DeadlineAdapter(seconds, pools or POOLS)
@@ -150,20 +152,48 @@ def _connect_timeout() -> float | None:
     return left and left / 2
 
 
-class Connection(HTTPConnection):
+class _ByAddress:
+    """Resolves the host within the deadline and connects to the first address that answers.
+
+    TLS verifies the name of the host as usual.
+    """
+
+    host: str
+    port: int
+    timeout: float | None
+
+    def ip_addresses(self, host: str) -> list[str]:
+        """Return the addresses to try. Raises OSError."""
+        return name_lookup.ip_addresses(host, self.port, seconds=_left())
+
+    def _new_conn(self) -> socket.socket:
+        name = self.host
+        failure: Exception | None = None
+        try:
+            for address in self._looked_up(name):
+                self.host = address
+                try:
+                    self.timeout = _connect_timeout()
+                    return _limited(super()._new_conn())  # type: ignore[misc]
+                except (HTTPError, OSError) as error:
+                    failure = error
+        finally:
+            self.host = name
+        raise failure or OSError(f"{name} has no address")
+
+    def _looked_up(self, name: str) -> list[str]:
+        try:
+            return self.ip_addresses(name)
+        except (OSError, UnicodeError) as error:
+            raise NewConnectionError(self, f"{name}: {error}") from error  # type: ignore[arg-type]
+
+
+class Connection(_ByAddress, HTTPConnection):
     """A connection that ends at the deadline."""
 
-    def _new_conn(self) -> socket.socket:
-        self.timeout = _connect_timeout()
-        return _limited(super()._new_conn())
 
-
-class TLSConnection(HTTPSConnection):
+class TLSConnection(_ByAddress, HTTPSConnection):
     """A TLS connection that ends at the deadline."""
-
-    def _new_conn(self) -> socket.socket:
-        self.timeout = _connect_timeout()
-        return _limited(super()._new_conn())
 
 
 class _Pool(HTTPConnectionPool):

@@ -128,6 +128,7 @@ JOBS = (
         top_up,
         every=timedelta(seconds=10),
         next_due=top_up_charges.next_due,
+        calls_out=True,
     ),
     Job(
         campaign_grants.POST_JOB,
@@ -135,7 +136,13 @@ JOBS = (
         every=timedelta(seconds=10),
         next_due=campaign_grants.next_due,
     ),
-    Job("deliver_outbox", deliver_outbox, every=timedelta(seconds=10), next_due=outbox.next_due),
+    Job(
+        "deliver_outbox",
+        deliver_outbox,
+        every=timedelta(seconds=10),
+        next_due=outbox.next_due,
+        calls_out=True,
+    ),
     Job("sum_days", sum_days, every=timedelta(minutes=5)),
     # Two hours after the day's end: a transaction that was begun before it is over by then.
     Job("make_anchors", make_anchors, at_hour=2),

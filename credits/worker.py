@@ -1,8 +1,9 @@
 """The worker: runs the apps' jobs when they are due, in any number of processes at the same time.
 
 A job is a generator of committed steps. It skips rows that another process has locked, so jobs that
-recur every few seconds run in every process and share the work. A nightly job is claimed once per
-night by its row in `credits.job_runs`. Stopping waits for the current step only.
+recur every few seconds run in every process and share the work. A job that calls another service
+runs in a thread of its own, so a slow service delays no other job. A nightly job is claimed once
+per night by its row in `credits.job_runs`. Stopping waits for the current step only.
 
 The database's clock decides whether a row is due, so a wrong clock on a host expires nothing early.
 
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from importlib import import_module
-from threading import Event
+from threading import Event, Thread
 
 import structlog
 from django.apps import apps
@@ -41,7 +42,8 @@ class Job:
     `run(now)` yields a word for the outcome of each step after the step is committed. A step with
     the word `failed` makes the run count as failed. `every` is the interval between two runs. A job
     with `at_hour` (UTC) runs once per night, and `every` is how often the worker checks for it.
-    `next_due` returns when the oldest row is or will be due, for the metrics.
+    `next_due` returns when the oldest row is or will be due, for the metrics. A job that waits for
+    another service has `calls_out`.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Job:
     every: timedelta = timedelta(minutes=1)
     at_hour: int | None = None
     next_due: Callable[[datetime], datetime | None] | None = None
+    calls_out: bool = False
 
 
 @cache
@@ -81,13 +84,28 @@ def work(
     `clock` returns the time by which rows are due. `pace` is a monotonic clock in seconds, which
     measures the intervals between runs.
     """
-    next_at = dict.fromkeys(jobs(), pace())
-    while not stop.is_set():
-        for name, job in jobs().items():
-            if next_at[name] <= pace() and not stop.is_set():
+    lanes = [[job] for job in jobs().values() if job.calls_out]
+    threads = [Thread(target=_work, args=(lane, stop, clock, pace), daemon=True) for lane in lanes]
+    for thread in threads:
+        thread.start()
+    _work([job for job in jobs().values() if not job.calls_out], stop, clock, pace)
+    stop.wait()
+    for thread in threads:
+        thread.join()
+
+
+def _work(
+    lane: list[Job], stop: Event, clock: Callable[[], datetime], pace: Callable[[], float]
+) -> None:
+    """Run the jobs of one thread in turn until `stop` is set."""
+    next_at = {job.name: pace() for job in lane}
+    while lane and not stop.is_set():
+        for job in lane:
+            if next_at[job.name] <= pace() and not stop.is_set():
                 close_old_connections()  # replaces a broken connection, as between requests
                 _attempt(job, clock, stop)
-                next_at[name] = pace() + job.every.total_seconds()
+                next_at[job.name] = pace() + job.every.total_seconds()
+        connection.close()  # to the pool, for the other threads
         stop.wait(max(0.0, min(next_at.values()) - pace()))
 
 

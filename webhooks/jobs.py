@@ -48,7 +48,7 @@ def oldest_unprocessed(now: datetime) -> datetime | None:
 
 
 JOBS = (
-    Job(events.PROCESS_JOB, process_stripe_events, next_due=oldest_unprocessed),
-    Job("reconcile_stripe", reconcile_stripe, at_hour=2),
+    Job(events.PROCESS_JOB, process_stripe_events, next_due=oldest_unprocessed, calls_out=True),
+    Job("reconcile_stripe", reconcile_stripe, at_hour=2, calls_out=True),
     Job("empty_event_payloads", empty_event_payloads, at_hour=5),
 )

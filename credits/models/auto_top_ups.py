@@ -12,8 +12,8 @@ class AutoTopUp(models.Model):
 
     A usage that takes the posted balance to `threshold` or below it sets `due_at`, the time from
     which the worker may buy. At most `monthly_maximum` purchases are made in a UTC month, at the
-    agreed `credits` and `price_euro_cents` only. `failures` counts the declined charges since the
-    last accepted one. A paused top-up buys nothing until the user agrees again.
+    agreed `credits` and `price_euro_cents` only. `failures` counts the failed charges in a row
+    when the last one was declined. A paused top-up buys nothing until the user agrees again.
     """
 
     class Pause(models.TextChoices):

@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 from credits.errors import DomainError
 from credits.ledger import ledger
 from credits.ledger.posting import Memo, Origin
-from credits.models import Purchase
+from credits.models import AutoTopUp, Purchase
 from credits.payments import money_back
 from credits.payments.payment_matches import fault_of, find_match, is_own_payment
 from credits.payments.stripe_facts import Payment
@@ -107,8 +107,16 @@ def process(payment: Payment, *, at: datetime) -> Purchase | None:
 
 @transaction.atomic(savepoint=False)
 def fail(payment: Payment, *, at: datetime) -> Purchase | None:
-    """Set the status to failed; a later attempt to pay may still succeed."""
-    return _report(payment, Status.FAILED, at)
+    """Set the status to failed; a later attempt to pay may still succeed.
+
+    An automatic top-up is due again; its charges decide how long it waits.
+    """
+    purchase = _report(payment, Status.FAILED, at)
+    if purchase and purchase.status == Status.FAILED and purchase.stripe_payment_method_id:
+        # Lock order: the purchase, then the agreement, as when a charge is declined at once.
+        agreement = AutoTopUp.objects.filter(pk=purchase.user_id, due_at=None, paused_at=None)
+        agreement.update(due_at=at)
+    return purchase
 
 
 @transaction.atomic(savepoint=False)

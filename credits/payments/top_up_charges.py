@@ -2,25 +2,31 @@
 
 Starting makes the purchase and commits it. Charging sends it to Stripe with the keys of any
 purchase, so a retry after an unknown outcome charges once. A declined charge is never repeated: the
-next one is another purchase, after a pause. The credits are posted by Stripe's event or a
-reconciliation, as for every purchase.
+next one is another purchase, after a pause. A charge that Stripe accepted and later reports as
+failed has the same consequences. The credits are posted by Stripe's event or a reconciliation, as
+for every purchase.
 """
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import chain
+from itertools import chain, takewhile
 
 from django.db.models import Min, QuerySet
 
 from credits import due_rows
-from credits.due_rows import DueWork
+from credits.due_rows import DueWork, Settled
 from credits.ledger import ledger
 from credits.models import AutoTopUp, MoneyBack, Package, Purchase
 from credits.outbox import outbox
 from credits.payments import notification_texts, saved_cards
 from credits.payments.checkout import OPENED_WITHIN
-from credits.payments.stripe_errors import CardDeclined, CustomerGone, RefusedByStripe
+from credits.payments.stripe_errors import (
+    CardDeclined,
+    CustomerGone,
+    PaymentUnavailable,
+    RefusedByStripe,
+)
 
 TOP_UP_JOB = "top_up"
 CHARGE_JOB = "charge_top_ups"
@@ -43,11 +49,20 @@ def top_up_due(*, now: datetime, limit: int) -> Iterator[str]:
     """
     start = DueWork(TOP_UP_JOB, _due(now), "due_at", partial(_start, now=now))
     charge = DueWork(CHARGE_JOB, _uncharged(), "created_at", partial(_charge, now=now))
-    steps = chain(
-        due_rows.settle_each(start, now=now, limit=limit),
-        due_rows.settle_each(charge, now=now, limit=limit),
-    )
+    charges = due_rows.settle_each(charge, now=now, limit=limit)
+    steps = chain(due_rows.settle_each(start, now=now, limit=limit), _until_away(charges))
     return (settled.outcome for settled in steps)
+
+
+def _until_away(charges: Iterator[Settled]) -> Iterator[Settled]:
+    """Yield the outcomes up to the first call that Stripe did not answer.
+
+    Every further call would wait for the same timeout. The run after the next pause tries others.
+    """
+    for settled in charges:
+        yield settled
+        if isinstance(settled.error, PaymentUnavailable):
+            return
 
 
 def next_due(now: datetime) -> datetime | None:
@@ -87,6 +102,22 @@ def _decide(row: AutoTopUp, now: datetime) -> str:
         return "under_way"
     if ledger.balance_of(row.user_id).posted > row.threshold:
         return "not_needed"
+    return _wait_after_failures(row, now) or _buy(row, own, now)
+
+
+def _wait_after_failures(row: AutoTopUp, now: datetime) -> str | None:
+    """Let the agreement wait, or pause it, if its last charges failed. None: it may buy."""
+    failed = _failed_in_a_row(row)
+    if len(failed) > len(BACK_OFF):
+        _pause(row, Pause.DECLINED, now)
+        return "paused"
+    if failed and (due := _failed_at(failed[0]) + BACK_OFF[len(failed) - 1]) > now:
+        row.due_at = due
+        return "backed_off"
+    return None
+
+
+def _buy(row: AutoTopUp, own: QuerySet[Purchase], now: datetime) -> str:
     month = datetime(now.year, now.month, 1, tzinfo=UTC)
     # The maximum limits what the user pays, so failed charges do not count.
     failed = (Status.FAILED, Status.CANCELLED)
@@ -138,7 +169,6 @@ def _charge(purchase: Purchase, *, now: datetime) -> str:
         return _ended(purchase, Status.FAILED)
     purchase.stripe_payment_intent_id = intent["id"]
     purchase.save(update_fields=["stripe_payment_intent_id"])
-    AutoTopUp.objects.filter(pk=purchase.user_id, failures__gt=0).update(failures=0)
     return "charged"
 
 
@@ -153,7 +183,7 @@ def _failed(purchase: Purchase, decline: str | None, now: datetime) -> None:
     row = AutoTopUp.objects.select_for_update().filter(pk=purchase.user_id, paused_at=None).first()
     if row is None:
         return
-    row.failures += 1
+    row.failures = len(_failed_in_a_row(row, before=purchase)) + 1
     if decline in NEEDS_OWNER:
         _pause(row, Pause.NEEDS_OWNER, now)
     elif decline is None or row.failures > len(BACK_OFF):
@@ -161,6 +191,26 @@ def _failed(purchase: Purchase, decline: str | None, now: datetime) -> None:
     else:
         row.due_at = now + BACK_OFF[row.failures - 1]
     row.save()
+
+
+def _failed_in_a_row(row: AutoTopUp, before: Purchase | None = None) -> list[Purchase]:
+    """Return the automatic purchases that failed since the last paid one, newest first.
+
+    At most one more than the pauses of BACK_OFF. Purchases before the agreement do not count.
+    """
+    own = Purchase.objects.filter(
+        user_id=row.user_id,
+        stripe_payment_method_id__isnull=False,
+        created_at__gte=row.agreed_at,
+    ).exclude(status=Status.CANCELLED)
+    if before:
+        own = own.filter(number__lt=before.number)
+    newest = own.order_by("-number")[: len(BACK_OFF) + 1]
+    return list(takewhile(lambda one: one.status == Status.FAILED, newest))
+
+
+def _failed_at(purchase: Purchase) -> datetime:
+    return purchase.reported_at or purchase.created_at
 
 
 def _pause(row: AutoTopUp, reason: str, now: datetime) -> None:

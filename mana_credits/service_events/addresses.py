@@ -4,7 +4,6 @@ An operator could otherwise make this service send requests into its own network
 """
 
 import re
-import socket
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import NamedTuple
 
@@ -55,20 +54,14 @@ def accept(url: str) -> Destination:
     return Destination(scheme, host, port)
 
 
-def resolve(host: str, port: int) -> list[str]:
-    """Return the IP addresses of a host. Raises Forbidden if one is not public, and OSError.
+def require_public(host: str, addresses: list[str]) -> None:
+    """Raise Forbidden if one of the host's IP addresses is not public.
 
     The caller must connect to one of these addresses and must not resolve the name again, because
     the answer could be another one.
     """
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except UnicodeError as error:  # a label with more than 63 characters
-        raise Forbidden(f"{host} is not a host name") from error
-    addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
     if inside := [one for one in addresses if not _may_be_called(one)]:
         raise Forbidden(f"{host} has the address {inside[0]}, which is not a public one")
-    return addresses
 
 
 def _may_be_called(address: str) -> bool:

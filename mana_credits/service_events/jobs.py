@@ -25,6 +25,7 @@ JOBS = (
         deliver_events,
         every=timedelta(seconds=5),
         next_due=deliveries.next_due,
+        calls_out=True,
     ),
     Job("clean_up_events", clean_up_events, at_hour=4),
 )

@@ -1,11 +1,9 @@
 """The call of a receiver: to a checked address, without redirects, within one deadline."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import requests
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError
 
 from credits import http_deadline
 from mana_credits.service_events import addresses
@@ -39,28 +37,19 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
 
 
 class _ToCheckedAddress:
-    """Resolves the host once, checks every address, and connects to one of them.
+    """Checks every address of the host, which is resolved once, before it connects to one.
 
     TLS verifies the name of the host as usual.
     """
 
-    host: str
-    port: int
-
-    def _new_conn(self) -> Any:
-        name = self.host
-        failure: Exception | None = None
+    def ip_addresses(self, host: str) -> list[str]:
+        """Return the addresses of the host. Raises Forbidden if one is not public, and OSError."""
         try:
-            for address in addresses.resolve(name, self.port):
-                # urllib3 connects to `self.host`. TLS takes the name from the pool, not from here.
-                self.host = address
-                try:
-                    return super()._new_conn()  # type: ignore[misc]
-                except (HTTPError, OSError) as error:
-                    failure = error
-        finally:
-            self.host = name
-        raise failure or OSError(f"{name} has no address")
+            found: list[str] = super().ip_addresses(host)  # type: ignore[misc]
+        except UnicodeError as error:  # a label with more than 63 characters
+            raise addresses.Forbidden(f"{host} is not a host name") from error
+        addresses.require_public(host, found)
+        return found
 
 
 class _Connection(_ToCheckedAddress, http_deadline.Connection):

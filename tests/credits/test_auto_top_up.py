@@ -19,7 +19,14 @@ from credits.models import (
     SettingsChange,
     StripeCustomer,
 )
-from credits.payments import packages, saved_cards, top_up_charges
+from credits.payments import (
+    packages,
+    purchases,
+    saved_cards,
+    stripe_api,
+    stripe_facts,
+    top_up_charges,
+)
 from credits.payments.packages import Offer
 from credits.payments.stripe_errors import PaymentUnavailable, RefusedByStripe
 from gifts.models import GiftBlock
@@ -356,3 +363,103 @@ def test_a_failure_after_the_user_switched_off_changes_nothing(
         assert work() == ["started", "failed"]
 
     assert not AutoTopUp.objects.exists()
+
+
+def report_failure(*, days: float) -> None:
+    """Let Stripe report the newest charge, which it had accepted, as failed."""
+    at = datetime.now(UTC) + timedelta(days=days)
+    purchase = Purchase.objects.latest("number")
+    metadata = stripe_api.metadata_of(purchase)
+    intent = {
+        "id": purchase.stripe_payment_intent_id,
+        "amount": purchase.price_euro_cents,
+        "amount_received": 0,
+        "status": "requires_payment_method",
+        "currency": "eur",
+        "customer": purchase.stripe_customer_id,
+        "metadata": metadata,
+    }
+    assert purchases.fail(stripe_facts.of_intent(intent), at=at) == purchase
+
+
+def test_a_charge_that_fails_after_it_was_accepted_waits_like_a_declined_one(
+    alice: Caller, starter: Package, stripe: Stripe
+) -> None:
+    agree(alice, starter, stripe)
+
+    assert work() == ["started", "charged"]
+    report_failure(days=0.5)
+    assert work(days=0.6) == ["backed_off"]
+    assert work(days=1.4) == []
+    assert work(days=1.6) == ["started", "charged"]
+    report_failure(days=2)
+    assert work(days=4.9) == ["backed_off"]
+    assert work(days=5.1) == ["started", "charged"]
+    report_failure(days=6)
+    assert work(days=6.1) == ["paused"]
+    assert work(days=30) == []
+
+    assert reason() == "declined"
+    assert OutboxMessage.objects.count() == 1
+
+
+def test_a_crossing_does_not_shorten_the_wait_after_a_failure(
+    alice: Caller, starter: Package, stripe: Stripe
+) -> None:
+    agree(alice, starter, stripe)
+    work()
+    report_failure(days=0.1)
+    give("alice", 20)
+    assert work(days=0.2) == ["not_needed"]
+
+    spend("alice", 15)
+
+    assert work(days=0.3) == ["backed_off"]
+    assert work(days=1.2) == ["started", "charged"]
+
+
+def test_a_paid_top_up_ends_the_series_of_failures(
+    alice: Caller, starter: Package, stripe: Stripe
+) -> None:
+    agree(alice, starter, stripe)
+    work()
+    report_failure(days=0)
+    assert work(days=1.1) == ["started", "charged"]
+    paid = Purchase.objects.latest("number").stripe_payment_intent_id
+    for event in stripe.events():
+        if event["data"]["object"]["id"] == paid:
+            deliver(event)
+    assert Balance.objects.get(pk="alice").posted == 500
+    spend("alice", 495)
+    assert work(days=1.2) == ["started", "charged"]
+
+    report_failure(days=1.3)
+
+    assert work(days=2.2) == ["backed_off"]
+    assert work(days=2.4) == ["started", "charged"]
+
+
+def test_a_late_failure_of_a_top_up_that_is_off_changes_nothing(
+    alice: Caller, starter: Package, stripe: Stripe
+) -> None:
+    agree(alice, starter, stripe)
+    work()
+    alice.delete("auto-top-up")
+
+    report_failure(days=0.1)
+
+    assert work(days=10) == []
+
+
+def test_while_stripe_is_away_a_run_makes_one_call(
+    alice: Caller, bob: Caller, starter: Package, stripe: Stripe
+) -> None:
+    for who in (alice, bob):
+        agree(who, starter, stripe)
+
+    with patch.object(saved_cards, "charge", side_effect=PaymentUnavailable) as charge:
+        assert work() == ["started", "started", "failed"]
+    assert charge.call_count == 1
+
+    assert work() == ["charged"]  # the other one, at once
+    assert work(days=0.1) == ["charged"]

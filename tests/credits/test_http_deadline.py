@@ -3,8 +3,11 @@
 import socket
 import ssl
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import BoundedSemaphore, Event
+from typing import Any
 
 import pytest
 import requests
@@ -12,7 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from credits import http_deadline
+from credits import http_deadline, name_lookup
+from credits.name_lookup import LookupTimeout
 from tests import slow_server
 from tests.slow_server import Behaviour, serving
 
@@ -85,6 +89,47 @@ def test_the_deadline_of_one_call_does_not_shorten_the_next_one() -> None:
         server.behave = slow_server.answering(b"{}")
 
         assert session.get(server.url).json() == {}
+
+
+@pytest.fixture
+def hanging_dns(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let every DNS lookup hang until the test ends."""
+    over = Event()
+
+    def getaddrinfo(host: str, *arguments: Any, **named: Any) -> Any:
+        over.wait(60)
+        raise socket.gaierror("no such name")
+
+    monkeypatch.setattr(name_lookup, "_free", BoundedSemaphore(2))
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    yield
+    over.set()
+
+
+@pytest.mark.parametrize("url", ["http://slow.test/", "https://slow.test/"])
+def test_a_lookup_that_hangs_is_given_up(hanging_dns: None, url: str) -> None:
+    assert_ends(url)
+
+
+def test_lookups_that_hang_take_a_limited_number_of_threads(hanging_dns: None) -> None:
+    for _ in range(2):
+        with pytest.raises(LookupTimeout, match="too long"):
+            name_lookup.ip_addresses("slow.test", 80, seconds=0.05)
+
+    with pytest.raises(LookupTimeout, match="too many"):
+        name_lookup.ip_addresses("slow.test", 80, seconds=60)
+
+
+def test_a_lookup_that_ends_frees_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(name_lookup, "_free", BoundedSemaphore(1))
+
+    for _ in range(3):
+        assert name_lookup.ip_addresses("127.0.0.1", 80, seconds=60) == ["127.0.0.1"]
+    with pytest.raises(socket.gaierror):
+        name_lookup.ip_addresses("no-such-name.invalid", 80, seconds=60)
+    with pytest.raises(UnicodeError):
+        name_lookup.ip_addresses("x" * 64 + ".test", 80, seconds=60)
+    assert name_lookup.ip_addresses("127.0.0.1", 80, seconds=60) == ["127.0.0.1"]
 
 
 @pytest.fixture

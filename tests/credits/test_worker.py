@@ -285,6 +285,46 @@ def test_each_job_recurs_at_its_own_pace_until_stopped(committed: None, use_jobs
     assert [(now - NIGHT).seconds for now in slow.runs] == [0, 25, 50]
 
 
+@pytest.mark.slow
+def test_a_job_that_waits_for_another_service_delays_no_other(
+    committed: None, use_jobs: Use
+) -> None:
+    stop, over, others = Event(), Event(), Steps()
+    waiting: list[datetime] = []
+
+    def wait(now: datetime) -> Iterator[str]:
+        waiting.append(now)
+        over.wait(60)
+        yield "done"
+
+    def count(now: datetime) -> Iterator[str]:
+        yield from others(now)
+        if len(others.runs) == 3:
+            stop.set()
+            over.set()
+
+    use_jobs(
+        Job("calls", wait, every=timedelta(seconds=0), calls_out=True),
+        Job("counts", count, every=timedelta(seconds=0.05)),
+    )
+
+    worker.work(stop)
+
+    assert (len(waiting), len(others.runs)) == (1, 3)
+
+
+def test_the_jobs_that_call_other_services_have_threads_of_their_own() -> None:
+    apart = {name for name, job in worker.jobs().items() if job.calls_out}
+
+    assert apart == {
+        "deliver_events",
+        "deliver_outbox",
+        "process_stripe_events",
+        "reconcile_stripe",
+        "top_up",
+    }
+
+
 class FakeTime(Event):
     """A stop event with its own clock. Waiting advances it, and it is set at `until`."""
 
