@@ -74,7 +74,7 @@ class Release:
 
     def serving(self, port: int, *, log: Path) -> AbstractContextManager["subprocess.Popen[bytes]"]:
         """Run the web server on a port."""
-        command = (self.python, "-m", "mana_credits.web_server")
+        command = ("-m", "mana_credits.web_server")
         return self.running(*command, log=log, PORT=str(port), HOST="127.0.0.1")
 
 
