@@ -21,3 +21,7 @@ window.addEventListener("pageshow", (event) => {
 document.addEventListener("change", (event) => {
   event.target.closest("form[data-live]")?.requestSubmit();
 });
+// A page of work in progress loads again until the work is done.
+addEventListener("load", () => {
+  if (document.querySelector("[data-reload]")) setTimeout(() => location.reload(), 3000);
+});

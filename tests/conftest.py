@@ -72,7 +72,7 @@ def nobody_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tokens, "verified_tokens", VerifiedTokens(tokens.key_ring))
 
 
-APPEND_ONLY = ("transactions", "staff_actions")
+APPEND_ONLY = ("transactions", "staff_actions", "settings_changes")
 
 
 @pytest.fixture(scope="session")

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.backends.utils import CursorWrapper
 from psycopg.sql import quote
 
+from credits import replica
 from credits.ledger.book_rules import RULES, SOURCES, add_rules
 from credits.ledger.db_functions import server_cursor
 from credits.models import Balance
@@ -149,8 +150,9 @@ def all_users(*, batch_size: int) -> Iterator[list[str]]:
 @contextmanager
 def snapshot() -> Iterator[CursorWrapper]:
     """Yield a cursor in a read-only, repeatable-read transaction, unless one is already open."""
-    outermost = not connection.in_atomic_block
-    with transaction.atomic(), connection.cursor() as cursor:
+    database = replica.connection()
+    outermost = not database.in_atomic_block
+    with transaction.atomic(using=database.alias), database.cursor() as cursor:
         if outermost:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         yield cursor

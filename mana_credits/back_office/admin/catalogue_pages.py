@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from django import forms
@@ -16,8 +15,8 @@ from credits.payments.packages import Offer
 from mana_credits.back_office.acts import catalogue_changes
 from mana_credits.back_office.admin import catalogue_previews
 from mana_credits.back_office.admin.account_pages import address_of
-from mana_credits.back_office.admin.adjustment_pages import WhyForm
 from mana_credits.back_office.frame import operator_pages, row_pages
+from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.row_pages import Row
 from mana_credits.back_office.templatetags.office import amount, euros, moment
 
@@ -82,9 +81,7 @@ def set_price(request: HttpRequest, pk: str) -> HttpResponse:
 
     def do() -> str:
         new = Price(form.cleaned_data["cost"], form.cleaned_data["per_items"])
-        done = catalogue_changes.set_price(
-            operator_pages.operator_of(request), pk, new, **_how(form)
-        )
+        done = catalogue_changes.set_price(operator_pages.operator_of(request), pk, new, **form.how)
         if isinstance(done, ActRequest):
             return operator_pages.WAITS
         return f"{pk} costs {amount(new.cost)} credits from now on."
@@ -105,7 +102,7 @@ def take_off_offer(request: HttpRequest, pk: str) -> HttpResponse:
     form = WhyForm(request.POST or None)
 
     def do() -> str:
-        catalogue_changes.take_off_offer(operator_pages.operator_of(request), pk, **_how(form))
+        catalogue_changes.take_off_offer(operator_pages.operator_of(request), pk, **form.how)
         return f"{pk} is off offer: who asks for it is refused."
 
     return row_pages.act_on(request, row, form, "Take off offer", do)
@@ -147,7 +144,7 @@ def offer_package(request: HttpRequest, pk: UUID) -> HttpResponse:
 
     def do() -> str:
         done = catalogue_changes.put_on_offer(
-            operator_pages.operator_of(request), pk, active, **_how(form)
+            operator_pages.operator_of(request), pk, active, **form.how
         )
         if isinstance(done, ActRequest):
             return operator_pages.WAITS
@@ -170,7 +167,7 @@ def quarantine(request: HttpRequest, pk: UUID) -> HttpResponse:
 
     def do() -> str:
         catalogue_changes.resolve_quarantine(
-            operator_pages.operator_of(request), pk, credit, **_how(form)
+            operator_pages.operator_of(request), pk, credit, **form.how
         )
         return f"{amount(found.credits)} credits posted." if credit else "Left uncredited."
 
@@ -184,10 +181,6 @@ def quarantine(request: HttpRequest, pk: UUID) -> HttpResponse:
         links=((found.user_id, address_of(found.user_id)),),
     )
     return row_pages.act_on(request, row, form, "Credit it" if credit else "Leave uncredited", do)
-
-
-def _how(form: WhyForm) -> dict[str, Any]:
-    return {"why": form.why, "key": form.act_key, "now": datetime.now(UTC)}
 
 
 def _package_form(
@@ -209,7 +202,7 @@ def _package_form(
 
     def do() -> str:
         saved = catalogue_changes.save_package(
-            operator_pages.operator_of(request), found.pk if found else None, offer(), **_how(form)
+            operator_pages.operator_of(request), found.pk if found else None, offer(), **form.how
         )
         if isinstance(saved, ActRequest):
             return operator_pages.WAITS

@@ -111,6 +111,7 @@ class Campaigns(ReadOnlyList):
     list_display = ("name", "account_id", "count", "credits", "share", "created_at", "expires_at")
     ordering = ("-created_at",)
     page = "campaign"
+    change_list_template = "back_office/gift_campaigns.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the campaigns with the number of redeemed codes."""

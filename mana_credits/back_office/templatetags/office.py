@@ -71,6 +71,7 @@ TONES = {
         "delivered",
         "applied",
         "reinstatement",
+        "granted",
     },
     "bad": {
         "failed",
@@ -83,6 +84,8 @@ TONES = {
         "gone",
         "error",
         "revoked",
+        "refused",
+        "had_another_amount",
     },
     "warn": {
         "pending",
@@ -92,6 +95,9 @@ TONES = {
         "requested",
         "partially_refunded",
         "quarantined",
+        "running",
+        "waiting",
+        "left_out",
     },
     "info": {"refunded", "refund", "reversal", "adjustment", "gift", "returned", "depleted"},
 }
