@@ -74,7 +74,7 @@ class Release:
 
     def serving(self, port: int, *, log: Path) -> AbstractContextManager["subprocess.Popen[bytes]"]:
         """Run the web server on a port."""
-        command = (self.python, "-m", "mana_credits.web_server")
+        command = ("-m", "mana_credits.web_server")
         return self.running(*command, log=log, PORT=str(port), HOST="127.0.0.1")
 
 
@@ -226,8 +226,11 @@ def back_up_and_restore(release: Release, postgres: str, folder: Path) -> None:
     servers.run_postgres("pg_dump", "-Fc", "-f", str(dump), owned)
     servers.create_database(postgres, "restored")
     restored = servers.url_of(postgres, "restored", user="mana_owner")
-    servers.run_postgres("pg_restore", "--exit-on-error", "--no-owner", "-d", restored, str(dump))
-    elsewhere = {"DATABASE_URL": restored, "DATABASE_BEHIND_POOLER": "0"}
+    options = ("--exit-on-error", "--no-owner", "--no-privileges", "-d", restored)
+    servers.run_postgres("pg_restore", *options, str(dump))
+    service = servers.url_of(postgres, "restored")
+    elsewhere = {"DATABASE_URL": service, "DATABASE_BEHIND_POOLER": "0"}
+    release.manage("migrate", **elsewhere, MIGRATIONS_DATABASE_URL=restored)
     checked = release.manage("check_ledger", **elsewhere)
     assert checked.splitlines()[-1] == "The books close."
     release.manage("migrate", "--check", **elsewhere)
