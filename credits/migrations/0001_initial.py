@@ -294,7 +294,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': '"credits"."outbox"',
-                'indexes': [models.Index(fields=['user_id'], name='outbox_user_idx'), models.Index(condition=models.Q(('status', 'pending')), fields=['due_at'], name='outbox_pending_idx'), models.Index(condition=models.Q(('status', 'delivered')), fields=['delivered_at'], name='outbox_delivered_idx')],
+                'indexes': [models.Index(fields=['user_id'], name='outbox_user_idx'), models.Index(condition=models.Q(('status', 'pending')), fields=['due_at'], name='outbox_pending_idx'), models.Index(condition=models.Q(('status', 'delivered')), fields=['delivered_at'], name='outbox_delivered_idx'), models.Index(condition=models.Q(('status', 'dead')), fields=['-id'], name='outbox_dead_idx')],
                 'constraints': [models.UniqueConstraint(fields=('key',), name='outbox_key_tells_once'), models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'delivered', 'dead'])), name='outbox_status_known'), models.CheckConstraint(condition=models.Q(models.Q(('delivered_at__isnull', False), ('status', 'delivered')), models.Q(models.Q(('status', 'delivered'), _negated=True), ('delivered_at__isnull', True)), _connector='OR'), name='outbox_delivered_says_when'), models.CheckConstraint(condition=models.Q(('attempts__gte', 0)), name='outbox_attempts_not_negative')],
             },
         ),
@@ -409,7 +409,7 @@ class Migration(migrations.Migration):
             options={
                 'db_table': '"credits"."staff_actions"',
                 'permissions': (('adjust_balance', 'Can adjust a balance up to the limit'), ('approve_adjustment', "Can approve or reject a colleague's adjustment"), ('reverse_transaction', 'Can reverse a transaction'), ('refund_purchase', 'Can refund a purchase'), ('resolve_quarantine', 'Can decide about a quarantined purchase'), ('release_reservation', 'Can release a reservation'), ('give_sync', 'Can give Cloud Sync and take it back'), ('change_packages', 'Can offer, change and retire packages'), ('change_prices', 'Can change prices of operations'), ('retry_message', 'Can send a dead message again'), ('export_rows', 'Can export rows as CSV'), ('manage_staff', 'Can manage staff accounts')),
-                'indexes': [models.Index(condition=models.Q(('user_id__isnull', False)), fields=['user_id', '-id'], name='staff_action_by_user_idx'), models.Index(condition=models.Q(('ticket', ''), _negated=True), fields=['ticket'], name='staff_action_by_ticket_idx'), models.Index(fields=['operator', '-id'], name='staff_action_by_operator_idx'), models.Index(fields=['action', '-id'], name='staff_action_by_action_idx')],
+                'indexes': [models.Index(condition=models.Q(('user_id__isnull', False)), fields=['user_id', '-id'], name='staff_action_by_user_idx'), models.Index(condition=models.Q(('ticket', ''), _negated=True), fields=['ticket'], name='staff_action_by_ticket_idx'), models.Index(condition=models.Q(('subject', ''), _negated=True), fields=['subject', '-id'], name='staff_action_by_subject_idx'), models.Index(fields=['operator', '-id'], name='staff_action_by_operator_idx'), models.Index(fields=['action', '-id'], name='staff_action_by_action_idx')],
                 'constraints': [models.UniqueConstraint(fields=('key',), name='staff_action_key_acts_once'), models.CheckConstraint(condition=models.Q(models.Q(('operator', ''), _negated=True), models.Q(('action', ''), _negated=True)), name='staff_action_has_an_operator')],
             },
         ),

@@ -1,6 +1,7 @@
 """Pages of the messages about events: the list, and one message with its content."""
 
 from datetime import UTC, datetime
+from typing import ClassVar
 from uuid import UUID
 
 from django.contrib import admin
@@ -22,6 +23,8 @@ class EventMessages(ReadOnlyList):
     """Messages about events, the newest first."""
 
     list_display = ("event", "user_id", "status", "attempts", "created_at", "due_at")
+    titles: ClassVar = {"user_id": "Account", "created_at": "Since", "due_at": "Next attempt"}
+    search_help_text = "User id or service"
     list_filter = ("status",)
     search_fields = ("user_id__exact", "subscription__service__exact")
     ordering = ("-number",)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django import forms
@@ -49,6 +49,14 @@ class EventSubscriptions(ReadOnlyList):
     """Subscriptions of services to events."""
 
     list_display = ("service", "url", "created_at", "paused_at", "retry_at", "ended_at")
+    titles: ClassVar = {
+        "url": "Address",
+        "created_at": "Since",
+        "paused_at": "Paused",
+        "retry_at": "Next attempt",
+        "ended_at": "Ended",
+    }
+    search_help_text = "Service"
     search_fields = ("service__exact",)
     ordering = ("-id",)
     page = "event_subscription"

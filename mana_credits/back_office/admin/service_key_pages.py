@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django import forms
@@ -87,6 +87,14 @@ class ServiceKeys(ReadOnlyList):
     """Service keys."""
 
     list_display = ("name", "prefix", "created_at", "last_used_at", "expires_at", "revoked_at")
+    titles: ClassVar = {
+        "prefix": "Begins with",
+        "created_at": "Since",
+        "last_used_at": "Last used",
+        "expires_at": "Until",
+        "revoked_at": "Revoked",
+    }
+    search_help_text = "Name or beginning"
     search_fields = ("name__exact", "prefix__exact")
     ordering = ("-id",)
     page = "service_key"
