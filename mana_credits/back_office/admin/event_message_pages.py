@@ -53,7 +53,7 @@ def replay_event(request: HttpRequest, pk: UUID) -> HttpResponse:
         changes.replay(operator, pk, why=form.why, key=form.act_key, now=datetime.now(UTC))
         return "The message is sent again within seconds."
 
-    return row_pages.act_on(request, _row(request, pk), form, "Replay", do)
+    return row_pages.act_on(request, lambda: _row(request, pk), form, "Replay", do)
 
 
 def _row(request: HttpRequest, pk: UUID) -> Row:
@@ -74,6 +74,7 @@ def _row(request: HttpRequest, pk: UUID) -> Row:
             ("Next attempt", moment(found.due_at) if found.status == "pending" else ""),
             ("Delivered", moment(found.delivered_at)),
         ],
+        locked=EventMessage.objects.filter(pk=pk),
         status=found.status,
         links=(
             (f"to {to.service}", reverse("admin:event_subscription", args=[to.pk])),

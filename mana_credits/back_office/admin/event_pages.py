@@ -64,7 +64,7 @@ def process(request: HttpRequest, pk: str) -> HttpResponse:
             return " ".join(["The event failed again.", *reason])
         return f"Processed: {done.outcome}."
 
-    return row_pages.act_on(request, _event(request, pk), form, "Process again", do)
+    return row_pages.act_on(request, lambda: _event(request, pk), form, "Process again", do)
 
 
 def _event(request: HttpRequest, pk: str) -> Row:
@@ -89,6 +89,7 @@ def _event(request: HttpRequest, pk: str) -> Row:
             ("Processed", moment(found.processed_at)),
             ("Attempts", found.attempts),
         ],
+        locked=StripeEvent.objects.filter(pk=pk),
         status=found.outcome or ("failed" if found.error else "pending"),
         links=links,
         acts=(("Process again", reverse("admin:process_event", args=(pk,))),) if waits else (),

@@ -142,7 +142,7 @@ def _act(
         act(operator_pages.operator_of(request), pk, **_how(form))
         return text
 
-    return row_pages.act_on(request, _row(request, pk), form, verb, do)
+    return row_pages.act_on(request, lambda: _row(request, pk), form, verb, do)
 
 
 def _secret_once(
@@ -188,6 +188,8 @@ def _row(request: HttpRequest, pk: UUID) -> Row:
             ("Parked messages", parked),
             ("Ended", moment(found.ended_at)),
         ],
+        locked=EventSubscription.objects.filter(pk=pk),
+        passing=("Attempts without an answer", "Next attempt", "Parked messages"),
         status=found.status,
         acts=tuple(
             (verb, reverse(f"admin:{page}", args=[pk]))

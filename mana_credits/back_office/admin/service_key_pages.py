@@ -146,7 +146,7 @@ def revoke_service_key(request: HttpRequest, pk: UUID) -> HttpResponse:
         service_key_changes.revoke(operator_pages.operator_of(request), pk, **_how(form))
         return "The key is revoked. Every process refuses it within 10 seconds."
 
-    return row_pages.act_on(request, _row(request, pk), form, "Revoke", do)
+    return row_pages.act_on(request, lambda: _row(request, pk), form, "Revoke", do)
 
 
 def _secret_once(
@@ -195,6 +195,8 @@ def _row(request: HttpRequest, pk: UUID) -> Row:
             ("Expires", moment(key.expires_at)),
             ("Revoked", moment(key.revoked_at)),
         ],
+        locked=ServiceKey.objects.filter(pk=pk),
+        passing=("Last used",),
         status=status,
         acts=tuple((verb, reverse(f"admin:{page}", args=[pk])) for verb, page in acts if may),
     )
