@@ -86,9 +86,11 @@ rehearsal-failover: $(INSTALLED)
 
 # On an empty database of a Citus cluster (docs/scaling.md).
 CITUS_SUITES := tests/credits tests/gifts tests/webhooks tests/internal_api tests/concurrency
+# There are no events on a cluster.
+CITUS_SUITES += --ignore=tests/concurrency/test_events_at_once.py
 test-citus: $(INSTALLED)
 	@test -n "$(CITUS_DATABASE_URL)" || echo "test-citus is skipped: CITUS_DATABASE_URL is not set"
-	test -z "$(CITUS_DATABASE_URL)" || { export DATABASE_URL="$(CITUS_DATABASE_URL)" TEST_IN_PLACE=1; \
+	test -z "$(CITUS_DATABASE_URL)" || { export DATABASE_URL="$(CITUS_DATABASE_URL)" TEST_IN_PLACE=1 DATABASE_SHARDED=1; \
 		$(CHECK_ENV_OF_CITUS) $(BIN)/python manage.py migrate -v0 && \
 		$(CHECK_ENV_OF_CITUS) $(BIN)/python manage.py distribute && \
 		$(BIN)/python -m pytest -n 0 --reuse-db $(CITUS_SUITES); }
@@ -111,7 +113,7 @@ MONEY := $(patsubst %,credits/%.py,amounts atomicity catalogue controls/* due_ro
 	reporting/ledger_report reporting/statement* sync/billing_periods sync/cloud_sync) \
 	$(patsubst %,gifts/%.py,campaigns codes expiry pending redemptions throttle transitions) \
 	$(patsubst %,internal_api/%.py,known_keys service_caps service_keys) \
-	$(patsubst %,webhooks/%.py,current_state destination envelope events handlers \
+	$(patsubst %,webhooks/%.py,current_state destination envelope events findings handlers \
 	reconciliation signature) \
 	$(patsubst %,mana_credits/%.py,back_office/account/account_search back_office/account/timeline \
 	back_office/account/*entries back_office/account/entry back_office/acts/* legacy_import/* \

@@ -15,7 +15,7 @@ from prometheus_client import Counter
 
 from credits.errors import DomainError
 
-SLOW_KEYS = 10_000  # the maximum number of slow keys remembered
+SLOW_KEYS = 10_000  # the newest slow keys, which are remembered
 
 REFUSED = Counter(
     "mana_credits_bulkhead_refusals_total",
@@ -38,9 +38,10 @@ class Bulkhead:
 
     `settings.BULKHEADS[name]` is the number of places, counted per key where keys are used. A
     thread without a place waits up to `patience` seconds (0: it does not wait). It does not wait if
-    all places have been held for longer than `patience`, or if the last holder took longer than
-    that. `refusal` makes the error that is raised instead. A thread that already holds a place for
-    the key enters again without a second one.
+    all places have been held for longer than `patience`, or if the key is slow: a holder took
+    longer than that, and no other one was faster in the meantime. `refusal` makes the error that is
+    raised instead. A thread that already holds a place for the key enters again without a second
+    one.
     """
 
     def __init__(
@@ -52,7 +53,8 @@ class Bulkhead:
         self._changed = Condition()
         self._thread = local()
         self._held: dict[Hashable, dict[object, float]] = {}
-        self._slow: set[Hashable] = set()
+        self._fast_at: dict[Hashable, float] = {}  # only of keys in `_held`
+        self._slow: dict[Hashable, None] = {}
 
     @contextmanager
     def place(self, key: Hashable = None) -> Iterator[None]:
@@ -74,6 +76,9 @@ class Bulkhead:
         now = time.monotonic()
         with self._changed:
             while len(held := self._held.setdefault(key, {})) >= limit:
+                # A dict keeps the order of insertion, so the last holder is the youngest. If even
+                # it has held its place for longer than the patience, the dependency is slow and
+                # waiting is useless.
                 youngest = next(reversed(held.values()))
                 left = min(youngest, now) + self.patience - time.monotonic()
                 if left <= 0 or key in self._slow:
@@ -87,13 +92,19 @@ class Bulkhead:
     def _give_back(self, key: Hashable, taken: object) -> None:
         with self._changed:
             held = self._held[key]
-            self._judge(key, time.monotonic() - held.pop(taken))
+            self._judge(key, held.pop(taken), time.monotonic())
             if not held:
                 del self._held[key]
+                self._fast_at.pop(key, None)
+            # All, because the waiting threads wait for different keys.
             self._changed.notify_all()
 
-    def _judge(self, key: Hashable, seconds: float) -> None:
-        if seconds <= self.patience:
-            self._slow.discard(key)
-        elif len(self._slow) < SLOW_KEYS:
-            self._slow.add(key)
+    def _judge(self, key: Hashable, since: float, now: float) -> None:
+        # One fast answer clears the key, so a recovered dependency is used again at once.
+        if now - since <= self.patience:
+            self._slow.pop(key, None)
+            self._fast_at[key] = now
+        elif self._fast_at.get(key, since) <= since:
+            self._slow[key] = None
+            if len(self._slow) > SLOW_KEYS:
+                del self._slow[next(iter(self._slow))]

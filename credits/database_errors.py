@@ -61,6 +61,7 @@ def refusal_for(error: Exception) -> DomainError | None:
 
 def _refusal(error: Error) -> DomainError | None:
     state = _state(error)
+    # After a failover, pooled connections lead to the demoted primary until they are closed.
     if state == READ_ONLY:
         _discard_connection()
         return DatabaseReadOnly()
@@ -68,6 +69,7 @@ def _refusal(error: Error) -> DomainError | None:
         return DatabaseUnavailable() if state == IDLE_IN_TRANSACTION else None
     if isinstance(error.__cause__, OutcomeUnknown):
         return ChangeUnconfirmed()
+    # The statement was rolled back, so a retry is safe even without an idempotency key.
     if state in CONFLICTS:
         return Busy()
     return DatabaseTimeout() if state == CANCELLED else DatabaseUnavailable()

@@ -9,13 +9,15 @@ _VERSION_7 = 0x7 << 76
 _VARIANT = 0x2 << 62
 
 
-def new_id() -> UUID:
+def new_id(ending: bytes = b"") -> UUID:
     """Return a new UUIDv7: 48 bits of Unix milliseconds, then 74 random bits.
 
-    Rows created together are adjacent in the primary key's index, so an insert into a large table
-    costs no more than into a small one.
+    `ending`, at most 7 bytes, replaces the last random bits. Rows created together are adjacent in
+    the primary key's index, so an insert into a large table costs no more than into a small one.
     """
-    return _version_7(time.time_ns() // 1_000_000, secrets.randbits(74))
+    given = 8 * len(ending)
+    random = secrets.randbits(74 - given) << given | int.from_bytes(ending)
+    return _version_7(time.time_ns() // 1_000_000, random)
 
 
 def id_at(moment: datetime, random: int) -> UUID:

@@ -2,19 +2,25 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from itertools import repeat
+from itertools import islice, repeat
 
 import structlog
 from django.conf import settings
 
 from credits.controls import low_balance
 from credits.due_rows import SKIPPED
-from credits.ledger import anchors, key_retention, ledger_checks, reservations
+from credits.ledger import (
+    anchors,
+    campaign_grants,
+    key_retention,
+    ledger_checks,
+    reservation_expiry,
+)
 from credits.ledger.books import BooksDoNotClose
 from credits.outbox import outbox
 from credits.payments import top_up_charges
 from credits.reporting import daily_totals
-from credits.sync import cloud_sync
+from credits.sync import renewals
 from credits.worker import Job
 
 # The limit keeps one job from delaying the others.
@@ -25,12 +31,12 @@ logger = structlog.get_logger(__name__)
 
 def expire_reservations(now: datetime) -> Iterator[str]:
     """Expire reservations past their `expires_at`, which frees the held credits."""
-    return reservations.expire_due(now=now, limit=ROWS_PER_RUN)
+    return reservation_expiry.expire_due(now=now, limit=ROWS_PER_RUN)
 
 
 def renew_subscriptions(now: datetime) -> Iterator[str]:
     """Charge or pause the Cloud Sync subscriptions that are due."""
-    return cloud_sync.renew_due(now=now, limit=ROWS_PER_RUN)
+    return renewals.renew_due(now=now, limit=ROWS_PER_RUN)
 
 
 def deliver_outbox(now: datetime) -> Iterator[str]:
@@ -46,6 +52,11 @@ def tell_low_balances(now: datetime) -> Iterator[str]:
 def top_up(now: datetime) -> Iterator[str]:
     """Buy the automatic top-ups that are due."""
     return top_up_charges.top_up_due(now=now, limit=ROWS_PER_RUN)
+
+
+def post_grant_campaigns(now: datetime) -> Iterator[str]:
+    """Post the approved campaigns of grants."""
+    return islice(campaign_grants.post_running(now=now), ROWS_PER_RUN)
 
 
 def make_anchors(now: datetime) -> Iterator[str]:
@@ -95,16 +106,16 @@ def sum_days(now: datetime) -> Iterator[str]:
 
 JOBS = (
     Job(
-        reservations.EXPIRE_JOB,
+        reservation_expiry.EXPIRE_JOB,
         expire_reservations,
         every=timedelta(seconds=10),
-        next_due=reservations.next_due,
+        next_due=reservation_expiry.next_due,
     ),
     Job(
-        cloud_sync.RENEW_JOB,
+        renewals.RENEW_JOB,
         renew_subscriptions,
         every=timedelta(seconds=30),
-        next_due=cloud_sync.next_due,
+        next_due=renewals.next_due,
     ),
     Job(
         low_balance.TELL_JOB,
@@ -117,6 +128,12 @@ JOBS = (
         top_up,
         every=timedelta(seconds=10),
         next_due=top_up_charges.next_due,
+    ),
+    Job(
+        campaign_grants.POST_JOB,
+        post_grant_campaigns,
+        every=timedelta(seconds=10),
+        next_due=campaign_grants.next_due,
     ),
     Job("deliver_outbox", deliver_outbox, every=timedelta(seconds=10), next_due=outbox.next_due),
     Job("sum_days", sum_days, every=timedelta(minutes=5)),

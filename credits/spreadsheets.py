@@ -12,6 +12,7 @@ from typing import NamedTuple
 from credits.labels import INVISIBLE
 
 BOM = "\ufeff"
+UNCLOSED = "a quote is not closed, or text follows it"
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _EXCEL = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
@@ -30,10 +31,14 @@ class SpreadsheetUnreadable(ValueError):
 
 
 class Row(NamedTuple):
-    """A row of a file: the number of its first line, and its cells by column name."""
+    """A row of a file: the number of its first line, and its cells by column name.
+
+    A row that is not readable has no cells; `wrong` says why.
+    """
 
     line: int
     cells: dict[str, str]
+    wrong: str = ""
 
 
 def read(path: Path, columns: Sequence[str]) -> list[Row]:
@@ -41,11 +46,35 @@ def read(path: Path, columns: Sequence[str]) -> list[Row]:
 
     Raises SpreadsheetUnreadable.
     """
-    rows = _rows(path, _text(path))
+    rows = parse(read_bytes(path), str(path), columns)
+    for row in rows:
+        if row.wrong:
+            raise SpreadsheetUnreadable(f"Line {row.line}: {row.wrong}")
+    return rows
+
+
+def parse(data: bytes, name: str, columns: Sequence[str]) -> list[Row]:
+    """Return the rows of a CSV file's content; `name` is the file's name in errors.
+
+    Raises SpreadsheetUnreadable if no row can be read: wrong encoding or columns, or empty.
+    """
+    rows = _rows(_text(data, name))
     header = next(rows, (1, []))[1]
+    if header is None:
+        raise SpreadsheetUnreadable(f"{name}, line 1: {UNCLOSED}")
     if sorted(header) != sorted(columns):
-        raise SpreadsheetUnreadable(_wrong_header(path, header, columns))
-    return [Row(line, _cells(line, header, cells)) for line, cells in rows]
+        raise SpreadsheetUnreadable(_wrong_header(name, header, columns))
+    return [_row(line, header, cells) for line, cells in rows]
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a file. Raises SpreadsheetUnreadable."""
+    try:
+        return path.read_bytes()
+    except IsADirectoryError as error:
+        raise SpreadsheetUnreadable(f"{path} is a directory, not a CSV file") from error
+    except OSError as error:
+        raise SpreadsheetUnreadable(f"{path} cannot be read: {error.strerror}") from error
 
 
 def write(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) -> int:
@@ -92,21 +121,15 @@ def _cell(value: object) -> int | Decimal | str:
     return _STARTS.sub("'", text)
 
 
-def _text(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-    except IsADirectoryError as error:
-        raise SpreadsheetUnreadable(f"{path} is a directory, not a CSV file") from error
-    except OSError as error:
-        raise SpreadsheetUnreadable(f"{path} cannot be read: {error.strerror}") from error
+def _text(data: bytes, name: str) -> str:
     if wrong := _wrong_bytes(data):
-        raise SpreadsheetUnreadable(f"{path} {wrong}")
+        raise SpreadsheetUnreadable(f"{name} {wrong}")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise SpreadsheetUnreadable(
-            f"{path} is not UTF-8 (line {line}): save it as 'CSV UTF-8'"
+            f"{name} is not UTF-8 (line {line}): save it as 'CSV UTF-8'"
         ) from error
 
 
@@ -122,8 +145,11 @@ def _wrong_bytes(data: bytes) -> str | None:
     return None
 
 
-def _rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the number of the first line and the cells of each row that is not empty."""
+def _rows(text: str) -> Iterator[tuple[int, list[str] | None]]:
+    """Yield the number of the first line and the cells of each row that is not empty.
+
+    A row with a wrong quote has no cells and is the last one: its end is unknown.
+    """
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     while True:
         line = reader.line_num + 1
@@ -131,31 +157,30 @@ def _rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
             cells = next(reader)
         except StopIteration:
             return
-        except csv.Error as error:
-            raise SpreadsheetUnreadable(
-                f"{path}, line {line}: a quote is not closed, or text follows it"
-            ) from error
+        except csv.Error:
+            yield line, None
+            return
         if cells:
             yield line, cells
 
 
-def _wrong_header(path: Path, header: list[str], columns: Sequence[str]) -> str:
+def _wrong_header(name: str, header: list[str], columns: Sequence[str]) -> str:
     expected = ",".join(columns)
-    for separator, name in ((";", "semicolons"), ("\t", "tabs")):
+    for separator, called in ((";", "semicolons"), ("\t", "tabs")):
         if separator in "".join(header):
             return (
-                f"{path} is separated by {name} (German Excel's default), not by commas. "
+                f"{name} is separated by {called} (German Excel's default), not by commas. "
                 f"The file's first line must be: {expected}"
             )
     return f"The file's first line must be: {expected}"
 
 
-def _cells(line: int, header: list[str], cells: list[str]) -> dict[str, str]:
+def _row(line: int, header: list[str], cells: list[str] | None) -> Row:
+    if cells is None:
+        return Row(line, {}, f"{UNCLOSED}; no line after it can be read")
     if len(cells) != len(header):
-        raise SpreadsheetUnreadable(
-            f"Line {line}: expected {len(header)} columns, found {len(cells)}"
-        )
-    return dict(zip(header, cells, strict=True))
+        return Row(line, {}, f"expected {len(header)} columns, found {len(cells)}")
+    return Row(line, dict(zip(header, cells, strict=True)))
 
 
 class _Echo:

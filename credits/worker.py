@@ -123,6 +123,7 @@ def run(job: Job, *, now: datetime, stop: Event | None = None) -> Counter[str]:
 
 
 def _attempt(job: Job, clock: Callable[[], datetime], stop: Event) -> bool:
+    # The clock is read within the try block, because it asks the database.
     outcomes: Counter[str] = Counter()
     try:
         now = clock()

@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from django.db import transaction
 from django.db.models import Count, QuerySet
 
+from credits import due_rows
 from credits.amounts import positive
+from credits.due_rows import DueWork
 from credits.errors import DomainError
 from credits.ledger import ledger
 from credits.ledger.posting import InsufficientCredits, Memo, Origin
@@ -22,7 +25,9 @@ from gifts import codes, transitions
 from gifts.codes import NewGift
 from gifts.models import Campaign, GiftCode, GiftQuerySet
 
+MAKE_JOB = "make_gift_codes"
 BATCH = 100
+BATCHES_PER_RUN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,22 @@ def make_codes(campaign: Campaign, *, now: datetime) -> Iterator[int]:
         yield made
 
 
+def make_missing(*, now: datetime, limit: int) -> Iterator[str]:
+    """Create codes of up to `limit` campaigns that miss some; yield the word for each.
+
+    Postponed campaigns are left out, such as one whose account can no longer pay.
+    """
+    work = DueWork(MAKE_JOB, _unmade(), "created_at", partial(_make_some, now=now), "account_id")
+    for settled in due_rows.settle_each(work, now=now, limit=limit):
+        yield settled.outcome
+
+
+def next_due(now: datetime) -> datetime | None:
+    """Return when the oldest campaign that misses codes was created, or None without one."""
+    waiting = _unmade().exclude(pk__in=due_rows.postponed_keys(MAKE_JOB, now=now))
+    return waiting.order_by("created_at").values_list("created_at", flat=True).first()
+
+
 def codes_of(campaign: Campaign) -> GiftQuerySet:
     """Return the campaign's gifts in the order of their numbers."""
     return GiftCode.objects.filter(campaign=campaign).order_by("campaign_number")
@@ -98,6 +119,16 @@ def codes_by_status(campaign: Campaign, *, now: datetime) -> dict[str, int]:
     return {row["status_now"]: row["count"] for row in counted}
 
 
+def _unmade() -> QuerySet[Campaign]:
+    return Campaign.objects.filter(made_at=None)
+
+
+def _make_some(campaign: Campaign, *, now: datetime) -> str:
+    for _ in range(BATCHES_PER_RUN):
+        _make_batch(campaign.pk, now)
+    return "made"
+
+
 def _provide(campaign: Campaign, *, granted: bool) -> None:
     total = campaign.credits * campaign.count
     if granted:
@@ -108,6 +139,7 @@ def _provide(campaign: Campaign, *, granted: bool) -> None:
             origin=Origin(campaign.actor),
             cause=f"grant:campaign:{campaign.name}",
         )
+    # Checked in advance for all codes. Otherwise a campaign could stop halfway for lack of credits.
     available = ledger.balance_of(campaign.account_id).available
     if available < total:
         raise InsufficientCredits(required=total, available=available)
@@ -115,6 +147,7 @@ def _provide(campaign: Campaign, *, granted: bool) -> None:
 
 @transaction.atomic
 def _make_batch(name: str, now: datetime) -> int:
+    # The lock makes concurrent runs take the batches in turns, so numbers have no gaps.
     campaign = Campaign.objects.select_for_update().get(pk=name)
     made = codes_of(campaign).count()
     upto = min(made + BATCH, campaign.count)
@@ -130,4 +163,7 @@ def _make_batch(name: str, now: datetime) -> int:
             origin=Origin(campaign.actor),
             now=now,
         )
+    if upto >= campaign.count:
+        campaign.made_at = campaign.made_at or now
+        campaign.save(update_fields=["made_at"])
     return upto

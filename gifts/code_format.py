@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from unicodedata import normalize
+from unicodedata import category, normalize
 
 from credits.labels import INVISIBLE
 
@@ -28,8 +28,11 @@ def read(text: str) -> str | None:
 
     Case is ignored, and so are all characters except letters and digits, such as dashes and blanks.
     """
-    visible = _INVISIBLE.sub("", normalize("NFKC", text))
-    code = "".join(one for one in visible if one.isalnum()).upper()
+    # NFKD maps full-width letters, which some keyboards type, to ASCII. Unlike NFKC, it does not
+    # join a letter and an accent to another letter.
+    visible = _INVISIBLE.sub("", normalize("NFKD", text))
+    # Modifier letters (Lm) are signs such as the apostrophe U+02BC; `isalnum` counts them.
+    code = "".join(one for one in visible if one.isalnum() and category(one) != "Lm").upper()
     return code if _CODE.fullmatch(code) else None
 
 

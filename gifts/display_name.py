@@ -4,7 +4,7 @@ import re
 
 NAME_LENGTH = 100
 
-# They reverse the text that follows, on pages and in mails too.
+# These characters change the direction of the text after the name, on pages and in mails.
 _DIRECTION = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 

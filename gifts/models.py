@@ -31,7 +31,8 @@ def number_field(sequence: str) -> "models.BigIntegerField[Any, int]":
 class Campaign(models.Model):
     """A set of codes that an operator created, paid from the account `account_id`.
 
-    If the credits were granted for the campaign, `actor` and `reason` are those of the grant.
+    If the credits were granted for the campaign, `actor` and `reason` are those of the grant. Until
+    `made_at` codes are missing. `codes_taken_by` is the operator who downloaded the codes.
     """
 
     name = models.CharField(max_length=CAMPAIGN_LENGTH, primary_key=True)
@@ -44,9 +45,20 @@ class Campaign(models.Model):
     reason = models.CharField(max_length=500, null=True)  # noqa: DJ001
     expires_at = models.DateTimeField()
     created_at = models.DateTimeField()
+    made_at = models.DateTimeField(null=True)
+    codes_taken_by = models.CharField(max_length=150, null=True)  # noqa: DJ001
+    codes_taken_at = models.DateTimeField(null=True)
 
     class Meta:
         db_table = '"gifts"."gift_campaigns"'
+        permissions = (("create_campaign", "Can create campaigns of gift codes"),)
+        indexes = (
+            models.Index(
+                name="campaign_to_make_idx",
+                fields=["created_at"],
+                condition=Q(made_at__isnull=True),
+            ),
+        )
         constraints = (
             models.CheckConstraint(name="campaign_name_not_empty", condition=~Q(name="")),
             models.CheckConstraint(name="campaign_count_positive", condition=Q(count__gt=0)),
@@ -106,7 +118,7 @@ class GiftCode(models.Model):
     updated_at = models.DateTimeField()
 
     status_now: str
-    # What `relations.describe` has found out about a user.
+    # Set by `relations.describe` for one user; not columns.
     is_for_user: bool | None
     relation: str | None
     redeemed_by_user_at: datetime | None

@@ -31,6 +31,7 @@ def redeem_pending(user_id: str, email: str, *, origin: Origin, now: datetime) -
     are not redeemed. Raises GiftsBlocked.
     """
     blocks.refuse_blocked(user_id)
+    # The calling service vouches for the address.
     user = User(user_id, email=email)
     waiting = GiftCode.objects.filter(
         status=Status.ACTIVE, target_email=mailbox(email), expires_at__gt=now

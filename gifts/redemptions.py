@@ -121,5 +121,6 @@ def is_for(gift: GiftCode, user: User) -> bool:
 
 def _comparable(email: str | None) -> str:
     """Return the e-mail address in canonical form; empty if PostgreSQL cannot store it."""
+    # Not None: in SQL, a comparison with null would let anybody redeem a personalized gift.
     address = mailbox(email or "")
     return "" if "\x00" in address else address

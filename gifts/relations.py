@@ -1,4 +1,4 @@
-"""Relations: what a gift is to a signed-in user, so that a page can offer only what works."""
+"""The relation of a signed-in user to a gift, so that a page offers only possible actions."""
 
 from django.db import models
 
@@ -17,7 +17,7 @@ class Relation(models.TextChoices):
 
 
 def describe(gift: GiftCode, user: User | None) -> None:
-    """Set what the gift is to `user` and when they redeemed it; None without a user."""
+    """Set the relation of `user` to the gift and when they redeemed it; None without a user."""
     gift.is_for_user = gift.relation = gift.redeemed_by_user_at = None
     if user is None:
         return

@@ -25,7 +25,7 @@ WINDOW = timedelta(minutes=10)
 KEPT = timedelta(days=1)  # longer than the window, so that support can see the counts
 IPV6_NETWORK_BITS = 56  # what a provider gives to one customer
 # `gifts.redeem_gift` has the same rules, with the same numbers.
-FORGIVEN = 2  # misses of a user up to which others' misses at the same address do not matter
+FORGIVEN = 2  # misses after which others' misses at the same address count against a user too
 SHORT_CODES = "short codes"
 
 _COUNT = """
@@ -94,6 +94,7 @@ def allowance(text: str, guesser: Attempt, *, now: datetime) -> Allowance:
 
 def count_miss(allowed: Allowance, *, now: datetime) -> None:
     """Count a wrong code. Raises TooManyMisses if it exceeds a limit."""
+    # The miss that reaches the limit is still answered. Only the next one is refused.
     beyond = {bucket: limit + 1 for bucket, limit in allowed.limits.items()}
     _refuse(beyond, _count(allowed, now), now)
 
@@ -107,7 +108,7 @@ def error_until(since: datetime | None, *, now: datetime) -> TooManyMisses:
 
 
 def _checked(allowed: Allowance, guesser: Attempt, now: datetime) -> dict[str, int]:
-    """Return the limits that stop this guesser: others' misses do not stop a user without any."""
+    """Return the limits that apply. Others' misses do not stop a user with few of their own."""
     if guesser.user_id is None:
         return dict(allowed.limits)
     own = GiftMisses.objects.filter(

@@ -22,6 +22,7 @@ from gifts import codes, relations
 from gifts import serializers as wire
 from gifts.blocks import GiftsBlocked
 from gifts.codes import GiftNotRedeemable, GiftUnknown, InvalidExpiry, OwnGift
+from gifts.creation_serializers import CREATE, CreateGiftSerializer
 from gifts.throttle import Attempt, TooManyMisses
 
 CODE = Text(
@@ -31,7 +32,7 @@ CODE = Text(
 
 
 class Optional(BaseAuthentication):
-    """Takes a token where one is valid, and everybody else as a stranger."""
+    """Authenticates a valid token; any other request is anonymous."""
 
     def __init__(self, inner: BaseAuthentication) -> None:
         self._inner = inner
@@ -51,16 +52,16 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
 
     @operation(
         "create_gift",
-        request=wire.CreateGiftSerializer,
+        request=CreateGiftSerializer,
         response={201: wire.GiftSerializer},
         refuses=(InvalidExpiry, InsufficientCredits, GiftsBlocked, BalanceTooLarge),
     )
     def create(self, request: Request) -> Answer:
         """Create a gift, once per idempotency key. 402 if the credits do not suffice."""
-        body = wire.CREATE.parse(request.data)
+        body = CREATE.parse(request.data)
         now = datetime.now(UTC)
         gift = codes.create(
-            user(request), wire.CREATE.to_gift(body, now), origin=origin(request, body), now=now
+            user(request), CREATE.to_gift(body, now), origin=origin(request, body), now=now
         )
         return Answer(wire.GIFT.represent(gift), status=201)
 

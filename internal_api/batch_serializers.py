@@ -5,8 +5,9 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from credits.api.json_object import JsonObject
 from credits.api.serializers import USED, BalanceAfterwardsSerializer, TransactionSerializer
-from credits.api.wire_fields import JsonObject, Text
+from credits.api.wire_fields import Text
 from credits.api.wire_serializers import WireSerializer
 from credits.errors import DomainError
 from credits.ledger.posting import Posting

@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.serializers import ValidationError
 
+from credits.api.account_views import ChangesBatches
 from credits.api.answers import Answer
 from credits.api.openapi import operation
 from credits.api.views import memo
@@ -20,7 +21,7 @@ from internal_api.serializers import SERVICE_USE
 from internal_api.views import ServiceViewSet, service
 
 
-class BatchViewSet(ServiceViewSet):
+class BatchViewSet(ChangesBatches, ServiceViewSet):
     """Batches of spends."""
 
     @operation(

@@ -56,6 +56,7 @@ class KnownKeys:
 
     def _current(self) -> Mapping[str, ServiceKey]:
         age = self._age()
+        # While the keys are usable, only the thread that gets the lock at once reloads them.
         if age > RELOAD_SECONDS and self._lock.acquire(timeout=WAIT if age > VALID_SECONDS else 0):
             try:
                 self._reload_if_old()
@@ -74,6 +75,8 @@ class KnownKeys:
             return  # another thread reloaded the keys while this one waited for the lock
         now = datetime.now(UTC)
         keys = {key.digest: key for key in service_keys.valid(now=now)}
+        # The time before the query, because a key may be revoked while it runs. One assignment of a
+        # tuple, so that other threads see keys and time of the same reload.
         self._loaded = _Loaded(keys, started)
         self._record_use(now)
 
@@ -84,6 +87,7 @@ class KnownKeys:
             if used:
                 record_use(used, now=now)
         except Error as error:
+            # Kept for the next reload.
             self._used |= used
             logger.warning("use_of_service_keys_not_recorded", error=type(error).__name__)
 

@@ -5,6 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from credits.api.json_object import JsonObject
 from credits.api.serializers import (
     APP_ID_LENGTH,
     DESCRIPTION_LENGTH,
@@ -17,7 +18,6 @@ from credits.api.wire_fields import (
     Amount,
     ConstantField,
     Credits,
-    JsonObject,
     Reason,
     ShortTextField,
     StrictIntegerField,

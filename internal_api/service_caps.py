@@ -108,6 +108,7 @@ def _capped(
     if limit is None:
         return post()
     with transaction.atomic():
+        # Posted before counted: a replay must be recognised first, and it must not count.
         result = post()
         if not result.replayed and not fits(limit):
             raise CapReached(cap=cap, limit=limit)

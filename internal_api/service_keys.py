@@ -49,6 +49,7 @@ class Terms:
 
 def digest(secret: str) -> str:
     """Return the hexadecimal SHA-256 digest by which a key is stored and found."""
+    # Without salt or stretching: the secret has 256 random bits, and the digest is looked up.
     return sha256(secret.encode()).hexdigest()
 
 
@@ -88,6 +89,7 @@ def rotate(key_id: UUID, *, overlap: timedelta, by: str, now: datetime) -> tuple
     terms = Terms(
         old.scopes, old.daily_grants, old.daily_refunds, old.daily_spend_per_user, old.expires_at
     )
+    # The database requires an expiry after the creation.
     end = now + max(overlap, timedelta(microseconds=1))
     old.expires_at = min(end, old.expires_at or end)
     old.save(update_fields=["expires_at"])

@@ -9,7 +9,7 @@ from credits import due_rows, worker
 from credits.api.openapi import operation
 from credits.api.sync_serializers import SYNC_STATUS, SyncStatusSerializer
 from credits.api.wire_serializers import named_user
-from credits.sync import cloud_sync
+from credits.sync import cloud_sync, renewals
 from internal_api import scopes
 from internal_api import serializers as wire
 from internal_api.views import ServiceViewSet
@@ -33,6 +33,6 @@ class SyncViewSet(ServiceViewSet):
     def charge_recurring(self, request: Request) -> Response:
         """Renew up to 5,000 due subscriptions. Safe to call at any time and repeatedly."""
         now = worker.now()
-        due_rows.retry_postponed(cloud_sync.RENEW_JOB, now=now)
-        outcomes = Counter(cloud_sync.renew_due(now=now, limit=RENEWALS_PER_REQUEST))
+        due_rows.retry_postponed(renewals.RENEW_JOB, now=now)
+        outcomes = Counter(renewals.renew_due(now=now, limit=RENEWALS_PER_REQUEST))
         return Response(wire.RENEWALS.represent(outcomes))

@@ -8,7 +8,7 @@ from typing import Any, cast
 from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
 
-from credits.api.account_views import ChangesNamedAccount
+from credits.api.account_views import ChangesNamedAccount, SettlesReservations
 from credits.api.answers import Answer
 from credits.api.openapi import operation
 from credits.api.serializers import USED, UseCreditsResponseSerializer
@@ -117,6 +117,7 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
             origin=origin(request, body),
             usage_id=body["usage_id"],
         )
+        # A refund of a usage is limited by that usage. Only a free one needs the cap.
         posting = refund() if body["usage_id"] else _counted(request, REFUNDS, body, refund)
         return Answer(wire.REFUNDED.represent(posting))
 
@@ -142,7 +143,7 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
         return Answer(wire.GRANTED.represent(posting))
 
 
-class ReservationViewSet(ChangesNamedAccount, ServiceViewSet):
+class ReservationViewSet(SettlesReservations, ServiceViewSet):
     """Two-phase spends: reserve, then commit or release."""
 
     @operation(
@@ -171,6 +172,7 @@ class ReservationViewSet(ChangesNamedAccount, ServiceViewSet):
             origin=origin(request, body),
             ttl=timedelta(seconds=body["ttl_seconds"]),
         )
+        # Held credits count against the cap, because a commit cannot be refused by it.
         hold = service_caps.spending(
             service(request), body["user_id"], reserve, now=datetime.now(UTC)
         )

@@ -9,15 +9,5 @@ class CompositionRoot(AppConfig):
     name = "mana_credits"
 
     def ready(self) -> None:
-        """Register the system checks and the tables that an erasure covers in each app."""
+        """Register the system checks."""
         from mana_credits import checks, database_role  # noqa: F401, PLC0415  # need loaded models
-        from mana_credits.privacy import (  # noqa: PLC0415
-            announcement_erasure,
-            erasure,
-            event_erasure,
-            gift_erasure,
-        )
-
-        erasure.add_rows(gift_erasure.ROWS)
-        erasure.add_rows(event_erasure.ROWS)
-        erasure.add_rows(announcement_erasure.ROWS)

@@ -5,7 +5,7 @@ With DEBUG off, an error (`mana_credits.E…`) stops the web server from startin
 in `environment.py`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from ipaddress import ip_address
 from itertools import pairwise
@@ -17,6 +17,9 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register, run_checks
 from django.core.checks import Warning as Caution
+from django.db import DatabaseError
+
+from credits import replica
 
 SHORTEST_SERVICE_KEY = 16
 SHORTEST_SECRET_KEY = 50
@@ -70,9 +73,6 @@ def secrets() -> Found:
         if any(_bits(value) < LEAST_BITS[name] for value in values):
             text = f"{name} can be guessed: it has few different characters, or repeats some."
             yield Error(text, id="mana_credits.E011")
-    if settings.DATABASES["default"]["PASSWORD"] == "devpassword":  # noqa: S105
-        text = "DATABASE_URL has the password of .env.example."
-        yield Error(text, id="mana_credits.E004")
     if "_test_" in settings.STRIPE_SECRET_KEY:
         text = "STRIPE_SECRET_KEY is a test key. Purchases do not charge real money."
         yield Caution(text, id="mana_credits.W001")
@@ -82,8 +82,21 @@ def secrets() -> Found:
 
 
 @environment
+def databases() -> Found:
+    """Find the password of .env.example, and remote servers without TLS."""
+    for variable, database in _databases().items():
+        if database["PASSWORD"] == "devpassword":  # noqa: S105
+            text = f"{variable} has the password of .env.example."
+            yield Error(text, id="mana_credits.E004")
+        encrypted = database["OPTIONS"].get("sslmode") in WITH_TLS
+        if not encrypted and not _is_near(database["HOST"]):
+            text = f"{variable} names a remote host without TLS. Add sslmode=require."
+            yield Caution(text, id="mana_credits.W010")
+
+
+@environment
 def statement_keys() -> Found:
-    """Find statements without a signature."""
+    """Warn if statements are not signed."""
     if all(key.startswith("public:") for key in settings.STATEMENT_KEYS):
         text = "STATEMENT_KEYS has no secret. Users' statements are not signed."
         yield Caution(text, id="mana_credits.W012")
@@ -99,7 +112,7 @@ def second_factor() -> Found:
 
 @environment
 def receivers() -> Found:
-    """Find receivers of events that may be inside."""
+    """Warn if events may be sent to this machine."""
     if settings.EVENT_HOSTS_MAY_BE_LOCAL:
         text = "EVENT_HOSTS_MAY_BE_LOCAL is on: events may go to this machine, unencrypted."
         yield Error(text, id="mana_credits.E014")
@@ -130,21 +143,40 @@ def addresses() -> Found:
 
 @environment
 def surroundings() -> Found:
-    """Find settings that do not fit a service behind a proxy with a remote database."""
+    """Find settings that do not fit a service behind a proxy."""
     if not settings.TRUSTED_PROXIES:
         text = "TRUSTED_PROXIES is 0. Behind a proxy, all clients share one IP address."
         yield Caution(text, id="mana_credits.W009")
-    database = settings.DATABASES["default"]
-    encrypted = database["OPTIONS"].get("sslmode") in WITH_TLS
-    if not encrypted and not _is_near(database["HOST"]):
-        text = "DATABASE_URL names a remote host without TLS. Add sslmode=require."
-        yield Caution(text, id="mana_credits.W010")
     if settings.TRACES_ENDPOINT and find_spec("opentelemetry") is None:
         text = "OTEL_EXPORTER_OTLP_ENDPOINT is set, but OpenTelemetry is not installed."
         yield Error(text, id="mana_credits.E010")
     if settings.LOG_LEVEL == "DEBUG":
         text = "LOG_LEVEL is DEBUG. Libraries may log personal data."
         yield Caution(text, id="mana_credits.W011")
+
+
+@register(Tags.database, deploy=True)
+def standby(
+    app_configs: object, *, databases: Sequence[str] | None = None, **_: Any
+) -> list[CheckMessage]:
+    """Find a standby that cannot be read. The web server starts without one."""
+    if replica.ALIAS not in (databases or ()) or replica.ALIAS not in settings.DATABASES:
+        return []
+    try:
+        lag = replica.lag_seconds()
+    except DatabaseError as error:
+        text = f"The standby in REPLICA_DATABASE_URL cannot be asked: {str(error).strip()}"
+    else:
+        if lag <= settings.REPLICA_LAG_SECONDS:
+            return []
+        text = f"The server in REPLICA_DATABASE_URL is no standby, or {lag:.0f} seconds behind."
+    return [Caution(text, id="mana_credits.W013")]
+
+
+def _databases() -> dict[str, Any]:
+    """Return the settings of each database by its variable."""
+    variables = {"default": "DATABASE_URL", replica.ALIAS: "REPLICA_DATABASE_URL"}
+    return {variables[alias]: found for alias, found in settings.DATABASES.items()}
 
 
 def _keys() -> dict[str, list[str]]:

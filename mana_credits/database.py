@@ -19,7 +19,7 @@ NETWORK = {
 RECONNECT_SECONDS = 2
 REQUEST_WAIT_SECONDS = 1.5  # for a connection
 COMMAND_WAIT_SECONDS = 10
-# Commands that change the schema, or the ledger past its functions.
+# Commands that change the schema, or write the ledger without its functions.
 OWNER_COMMANDS = frozenset(
     {
         "migrate",
@@ -30,6 +30,7 @@ OWNER_COMMANDS = frozenset(
         "distribute",
     }
 )
+OWN_OPTIONS = ("prepare_threshold", "options")  # that do not depend on the server
 KEYS = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
 
 
@@ -48,6 +49,21 @@ def service_role(
     `password` is that of a URL without one.
     """
     return Role(service["user"], service.get("password", password)) if owner else None
+
+
+def replica_settings(primary: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return Django's database settings for a standby: those of the primary, at another URL.
+
+    Its pool opens connections only when one is needed, and gives up soon if the standby is away.
+    """
+    options = NETWORK | {name: parts[name] for name in parts if name not in KEYS}
+    kept = {name: primary["OPTIONS"][name] for name in OWN_OPTIONS if name in primary["OPTIONS"]}
+    pool = primary["OPTIONS"]["pool"] | {"min_size": 0, "timeout": REQUEST_WAIT_SECONDS}
+    return {
+        **primary,
+        **{setting: parts.get(name, "") for name, setting in KEYS.items()},
+        "OPTIONS": options | kept | {"pool": pool},
+    }
 
 
 def settings_of(

@@ -15,7 +15,7 @@ from django.db.models import Count, Sum
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from credits import bounded_connection, worker
+from credits import bounded_connection, replica, worker
 from credits.ledger import anchors
 from credits.models import Balance, JobRun, OutboxMessage, PostponedRow, Reservation
 from mana_credits.service_events.models import EventMessage
@@ -45,10 +45,14 @@ class StateCollector(Collector):
         """Yield every gauge, or nothing while the database is unavailable."""
         try:
             with bounded_connection.within(SCRAPE_SECONDS):
-                gauges = [*self._stocks(), *_reservations(), *_waiting(), *_jobs(), *_anchor()]
+                gauges = self._of_the_database()
         except DatabaseError:
             return
         yield from gauges
+
+    @replica.may_lag
+    def _of_the_database(self) -> list[GaugeMetricFamily]:
+        return [*self._stocks(), *_reservations(), *_waiting(), *_jobs(), *_anchor()]
 
     def _stocks(self) -> Iterator[GaugeMetricFamily]:
         """Yield the gauges that aggregate whole tables, cached for STOCK_SECONDS."""
@@ -93,8 +97,8 @@ def _waiting() -> Iterator[GaugeMetricFamily]:
 
 def _events_told() -> Iterator[GaugeMetricFamily]:
     """Yield how many messages of events are not delivered, by the subscribed service."""
-    pending = gauge("event_messages_pending", "Messages of events that wait.", "service")
-    parked = gauge("event_messages_parked", "Messages of events given up on.", "service")
+    pending = gauge("event_messages_pending", "Undelivered messages of events.", "service")
+    parked = gauge("event_messages_parked", "Parked messages of events.", "service")
     status = EventMessage.Status
     for family, wanted in ((pending, status.PENDING), (parked, status.PARKED)):
         found = EventMessage.objects.filter(status=wanted, subscription__ended_at__isnull=True)

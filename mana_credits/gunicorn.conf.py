@@ -56,10 +56,10 @@ control_socket_disable = True
 errorlog = "-"
 loglevel = "warning"
 
-# A request waits at most one second for a locked row and ten seconds for a statement. The
+# A request waits at most half a second for a lock and ten seconds for a statement. The
 # client-side limit covers a frozen server and a wait for a synchronous standby, which
 # `statement_timeout` does not end.
-os.environ.setdefault("DATABASE_LOCK_TIMEOUT", "1s")
+os.environ.setdefault("DATABASE_LOCK_TIMEOUT", "500ms")
 os.environ.setdefault("DATABASE_STATEMENT_TIMEOUT", "10s")
 os.environ.setdefault("DATABASE_ANSWER_SECONDS", "12")
 # One thread more than may answer at once accepts requests. If the pool has a connection for each

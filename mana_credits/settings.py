@@ -56,6 +56,8 @@ DATABASE_POOL_SIZE = env.whole_number("DATABASE_POOL_SIZE", default=8, at_least=
 DATABASE_KEPT_SECONDS = env.whole_number("DATABASE_KEPT_SECONDS", default=0)
 # Behind PgBouncer in transaction mode, the pooler must set DATABASE_SESSION.
 DATABASE_BEHIND_POOLER = env.flag("DATABASE_BEHIND_POOLER", default=False)
+# Whether the users' tables are distributed over a Citus cluster (`manage.py distribute`).
+DATABASE_SHARDED = env.flag("DATABASE_SHARDED", default=False)
 # The service's role owns nothing. Commands that need the owner of the tables connect with
 # MIGRATIONS_DATABASE_URL; without it there is one role for everything, for development only.
 SERVICE_DATABASE = database_url("DATABASE_URL")
@@ -77,6 +79,14 @@ DATABASES = {
         answer_seconds=env.whole_number("DATABASE_ANSWER_SECONDS", default=0),
     )
 }
+# A standby for reads that may be REPLICA_LAG_SECONDS old (credits/replica.py). Statements become
+# final an hour after their last movement can be written, so the lag must be far below an hour.
+REPLICA_LAG_SECONDS = env.whole_number("REPLICA_LAG_SECONDS", default=1, at_least=1, at_most=600)
+if env.str("REPLICA_DATABASE_URL", default=""):
+    DATABASES["replica"] = database.replica_settings(
+        DATABASES["default"], database_url("REPLICA_DATABASE_URL")
+    )
+    DATABASE_ROUTERS = ["credits.replica.Router"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 MANA_AUTH_URL = env.str("MANA_AUTH_URL", default="http://localhost:3001").rstrip("/")
@@ -285,15 +295,17 @@ GIFT_MISS_LIMITS = {
 }
 
 # How many threads of a process may use one dependency at once (credits/bulkheads.py): the fetch of
-# the auth server's keys, Stripe, one user's rows, settlements of reservations, all writes, password
-# hashing, exports. Each must be smaller than WEB_THREADS.
+# the auth server's keys, Stripe, one user's rows, the rows of all locked users, one user's
+# batches, all writes, password hashing, exports. Each must be smaller than
+# WEB_THREADS.
 BULKHEADS = env.numbers(
     "BULKHEADS",
     default={
         "auth": 1,
         "stripe": 2,
         "account": 2,
-        "settlements": 2,
+        "locked": 1,
+        "batches": 2,
         "writes": 3,
         "log_in": 1,
         "exports": 1,

@@ -39,3 +39,7 @@ window.addEventListener("load", () => {
   colourCharts();
   new MutationObserver(colourCharts).observe(document.documentElement, { attributeFilter: ["class"] });
 });
+// A page of work in progress loads again until the work is done.
+addEventListener("load", () => {
+  if (document.querySelector("[data-reload]")) setTimeout(() => location.reload(), 3000);
+});

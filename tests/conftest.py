@@ -3,6 +3,7 @@
 import gc
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -13,8 +14,8 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.test import TransactionTestCase, override_settings
 
-from credits.ledger import books, grants
-from credits.models import Balance, Package
+from credits.ledger import grants
+from credits.models import Package
 from credits.service_role import Role
 from gifts.models import GiftCode
 from mana_credits.api import tokens
@@ -22,8 +23,9 @@ from mana_credits.api.seen_users import SeenUsers
 from mana_credits.api.verified_tokens import VerifiedTokens
 from mana_credits.dev.roles import SERVICE_ROLE
 from mana_credits.dev.sandbox import stripe as sandbox_stripe
-from tests import legacy_database
+from tests import books, legacy_database
 from tests.api import Caller
+from tests.books import discrepancies
 from tests.environment import PROVIDER, SERVICE_KEY
 from tests.factories import gift, give, package
 from tests.legacy import Earlier
@@ -70,18 +72,7 @@ def nobody_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tokens, "verified_tokens", VerifiedTokens(tokens.key_ring))
 
 
-def discrepancies() -> list[str]:
-    """Return the discrepancies of the books as sentences."""
-    users = list(Balance.objects.values_list("pk", flat=True))
-    found = [*(books.check(users) if users else []), *books.orphans()]
-    return [f"{one.user_id}: {one.sentence} ({one.rule})" for one in found]
-
-
-APPEND_ONLY = [
-    (name, f"{name}_are_{rule}")
-    for name in ("transactions", "staff_actions")
-    for rule in ("append_only", "never_truncated")
-]
+APPEND_ONLY = ("transactions", "staff_actions", "settings_changes")
 
 
 @pytest.fixture(scope="session")
@@ -99,6 +90,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
     of_the_owner = options["options"]
     with django_db_blocker.unblock():
         grants.apply(Role(SERVICE_ROLE))
+        books.install()
         _reconnect()
         options["options"] = f"{of_the_owner} -c role={SERVICE_ROLE}"
     yield
@@ -137,14 +129,30 @@ def quick_passwords() -> Iterator[None]:
 def committed(transactional_db: None) -> Iterator[None]:
     """Make the test commit, for other threads and processes. Empty the tables afterwards."""
     yield
-    emptied = "".join(f"DELETE FROM {name};" for name in _emptied_tables())
     with as_owner(), transaction.atomic(), connection.cursor() as cursor:
-        for name, trigger in APPEND_ONLY:
-            cursor.execute(f"ALTER TABLE credits.{name} DISABLE TRIGGER {trigger}")
-        # Triggers of foreign keys are off. With small tables, this is faster than TRUNCATE.
-        cursor.execute(f"SET LOCAL session_replication_role = replica; {emptied}")
-        for name, trigger in APPEND_ONLY:
-            cursor.execute(f"ALTER TABLE credits.{name} ENABLE ALWAYS TRIGGER {trigger}")
+        cursor.execute(_emptying())
+
+
+@cache
+def _emptying() -> str:
+    """Return the statements that empty the tables, sent together.
+
+    Triggers of foreign keys are off. With small tables, this is faster than TRUNCATE.
+    """
+    emptied = [f"DELETE FROM {name}" for name in _emptied_tables()]
+    replica = "SET LOCAL session_replication_role = replica"
+    return "; ".join(
+        [*_rules("DISABLE TRIGGER"), replica, *emptied, *_rules("ENABLE ALWAYS TRIGGER")]
+    )
+
+
+def _rules(switch: str) -> list[str]:
+    """Return the statements that switch the rules of append-only tables."""
+    return [
+        f"ALTER TABLE credits.{name} {switch} {name}_are_append_only,"
+        f" {switch} {name}_are_never_truncated"
+        for name in APPEND_ONLY
+    ]
 
 
 def _emptied_tables() -> list[str]:

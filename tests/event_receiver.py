@@ -7,9 +7,11 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from threading import Lock
 from typing import Any, NamedTuple
+
+from tests import loopback
+from tests.loopback import Answer, Post
 
 
 class Received(NamedTuple):
@@ -69,35 +71,16 @@ def serving() -> Iterator[EventReceiver]:
     """Serve during the context."""
     receiver = EventReceiver()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            request = Received(body, headers)
+    def answer(post: Post) -> Answer:
+        request = Received(post.body, post.headers)
+        with receiver.lock:
+            receiver.received.append(request)
+            status = receiver.answer(request)
+        time.sleep(receiver.seconds)
+        if 200 <= status < 300:
             with receiver.lock:
-                receiver.received.append(request)
-                status = receiver.answer(request)
-            time.sleep(receiver.seconds)
-            if 200 <= status < 300:
-                with receiver.lock:
-                    receiver.taken.append(request)
-            self.send_response(status)
-            for name, value in receiver.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+                receiver.taken.append(request)
+        return Answer(status, receiver.headers)
 
-        def log_message(self, *_: Any) -> None:
-            """Log nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    receiver.host = f"127.0.0.1:{server.server_port}"
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
+    with loopback.serving(answer) as receiver.host:
         yield receiver
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

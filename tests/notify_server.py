@@ -7,9 +7,10 @@ Like the real one, it recognises duplicates by `externalId` in the body, and sen
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
+
+from tests import loopback
+from tests.loopback import Answer, Post
 
 
 class NotifyServer:
@@ -30,36 +31,22 @@ def serving() -> Iterator[NotifyServer]:
     """Serve during the context."""
     notify = NotifyServer()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            notify.received.append(
-                {
-                    "path": self.path,
-                    "service_key": self.headers["X-Service-Key"],
-                    "key": body.get("externalId"),
-                    "body": body,
-                }
-            )
-            status = notify.answers.pop(0) if notify.answers else 200
-            if status == 200:
-                mail = {"to": body.get("recipient", ""), "html": body["body"]}
-                notify.mails.setdefault(body["externalId"], mail)
-            self.send_response(status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+    def answer(post: Post) -> Answer:
+        body = json.loads(post.body)
+        notify.received.append(
+            {
+                "path": post.path,
+                "service_key": post.headers["x-service-key"],
+                "key": body.get("externalId"),
+                "body": body,
+            }
+        )
+        status = notify.answers.pop(0) if notify.answers else 200
+        if status == 200:
+            mail = {"to": body.get("recipient", ""), "html": body["body"]}
+            notify.mails.setdefault(body["externalId"], mail)
+        return Answer(status)
 
-        def log_message(self, *_: Any) -> None:
-            """Log nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    notify.url = f"http://127.0.0.1:{server.server_port}"
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
+    with loopback.serving(answer) as host:
+        notify.url = f"http://{host}"
         yield notify
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

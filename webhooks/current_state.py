@@ -10,7 +10,14 @@ from functools import partial
 from typing import NamedTuple
 
 from credits.models import Purchase
-from credits.payments import money_back, purchases, receipts, stripe_api, stripe_facts
+from credits.payments import (
+    money_back,
+    purchases,
+    receipts,
+    stripe_api,
+    stripe_facts,
+    stripe_fields,
+)
 from credits.payments.stripe_api import Object
 from webhooks.envelope import Related
 
@@ -47,7 +54,7 @@ def fetch(related: Related) -> Fetched | None:
     found = ask(related.id)
     if found is None:
         return None
-    intent_id = stripe_facts.id_in(found, "payment_intent")
+    intent_id = stripe_fields.id_in(found, "payment_intent")
     if related.type == "checkout.session" and intent_id:
         return fetch(Related(intent_id, "payment_intent"))
     return Fetched(related.type, found, _refunds_beside(related, found))
@@ -55,6 +62,7 @@ def fetch(related: Related) -> Fetched | None:
 
 def apply(fetched: Fetched, *, now: datetime) -> Purchase | None:
     """Apply an object and return its purchase, or None if no purchase here belongs to it."""
+    # Before the dispute, because they explain the part of its money that was reinstated.
     for refund in fetched.refunds:
         _refund(refund, now)
     return APPLY[fetched.type](fetched.object, now)
@@ -76,7 +84,7 @@ def intent_step(intent: Object, *, now: datetime) -> Step | None:
 
 
 def _refunds_beside(related: Related, found: Object) -> tuple[Object, ...]:
-    intent_id = stripe_facts.id_in(found, "payment_intent")
+    intent_id = stripe_fields.id_in(found, "payment_intent")
     if related.type != "dispute" or not intent_id or not stripe_facts.needs_refunds(found):
         return ()
     return tuple(stripe_api.refunds_of(intent_id))
@@ -114,7 +122,7 @@ def _dispute(dispute: Object, now: datetime) -> Purchase | None:
 
 
 def _charge(charge: Object, now: datetime) -> Purchase | None:
-    refunded = stripe_facts.cents(charge, "amount_refunded", default=0)
+    refunded = stripe_fields.cents(charge, "amount_refunded", default=0)
     receipt = stripe_facts.of_charge(charge)
     receipts.record(receipt)
     return money_back.cross_check(receipt.intent_id, refunded_cents=refunded)

@@ -14,6 +14,7 @@ MISDIRECTED = Counter(
 )
 LIVE_KEYS = ("sk_live_", "rk_live_")
 TEST_KEYS = ("sk_test_", "rk_test_")
+ACCOUNT_FIELDS = ("account", "context")  # of snapshot events and of thin events
 
 logger = structlog.get_logger(__name__)
 
@@ -21,10 +22,11 @@ logger = structlog.get_logger(__name__)
 def fault_of(body: Mapping[str, Any]) -> str | None:
     """Return the reason why an event is not for us, or None if it is."""
     live = key_is_live()
-    if live is not None and body.get("livemode") not in (None, live):
+    # Compared with `is`, because 1 == True: only a JSON boolean names a mode.
+    named = body.get("livemode")
+    if live is not None and named is not None and named is not live:
         return f"livemode: the event is not in our key's {'live' if live else 'test'} mode"
-    account = body.get("account") or body.get("context")
-    if account and account != settings.STRIPE_ACCOUNT_ID:
+    if any(body.get(name) not in (None, settings.STRIPE_ACCOUNT_ID) for name in ACCOUNT_FIELDS):
         return "account: the event belongs to another account"
     return None
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from credits.payments import stripe_facts
-from credits.payments.stripe_facts import UnreadableObject
+from credits.payments import stripe_fields
+from credits.payments.stripe_fields import UnreadableObject
 
 THIN = "v2.core.event"
 API_V1 = "v1."
@@ -95,7 +95,7 @@ def related(body: Object) -> Related:
     found = body.get("related_object")
     if not isinstance(found, Mapping):
         raise UnreadableObject("related_object is not an object")
-    return Related(stripe_facts.name_in(found, "id"), stripe_facts.name_in(found, "type"))
+    return Related(stripe_fields.name_in(found, "id"), stripe_fields.name_in(found, "type"))
 
 
 def _text(payload: bytes) -> str:
@@ -109,7 +109,7 @@ def _digest(payload: bytes) -> str:
 
 def _name(body: Object, field: str) -> str | None:
     try:
-        return stripe_facts.name_in(body, field)
+        return stripe_fields.name_in(body, field)
     except UnreadableObject:
         return None
 

@@ -16,9 +16,9 @@ from prometheus_client import Counter, Histogram
 from credits import due_rows, pseudonyms
 from credits.due_rows import DueWork, Settled
 from credits.models import Purchase
-from credits.payments import stripe_facts
+from credits.payments import stripe_facts, stripe_fields
 from credits.payments.stripe_errors import PaymentUnavailable, RefusedByStripe
-from credits.payments.stripe_facts import UnreadableObject
+from credits.payments.stripe_fields import UnreadableObject
 from webhooks import current_state, destination, envelope
 from webhooks.current_state import Fetched
 from webhooks.envelope import API_V1, Object, Related
@@ -99,6 +99,7 @@ def process_due(*, now: datetime, limit: int) -> Iterator[Settled]:
     outages: list[PaymentUnavailable] = []
 
     def apply(event: StripeEvent) -> str:
+        # Raised again for each later thin event, so that its row is postponed like the first.
         if outages and event.type.startswith(API_V1):
             raise outages[0]
         try:
@@ -182,7 +183,7 @@ def _to_fetch(body: Object) -> Related | None:
     found = envelope.subject(body)
     if not stripe_facts.needs_refunds(found):
         return None
-    return Related(stripe_facts.name_in(found, "id"), "dispute")
+    return Related(stripe_fields.name_in(found, "id"), "dispute")
 
 
 def _apply(event: StripeEvent, fetched: Fetched | None, now: datetime) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from credits.models import MoneyBack, Purchase
-from credits.payments import money_back, purchases, receipts, stripe_facts
+from credits.payments import money_back, purchases, receipts, stripe_facts, stripe_fields
 
 State = MoneyBack.State
 
@@ -63,8 +63,8 @@ def _refund(event: EventContext) -> Purchase | None:
 
 def _charge_refunded(event: EventContext) -> Purchase | None:
     return money_back.cross_check(
-        stripe_facts.id_in(event.object, "payment_intent"),
-        refunded_cents=stripe_facts.cents(event.object, "amount_refunded"),
+        stripe_fields.id_in(event.object, "payment_intent"),
+        refunded_cents=stripe_fields.cents(event.object, "amount_refunded"),
     )
 
 

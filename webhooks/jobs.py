@@ -9,8 +9,9 @@ from django.db.models import Min
 
 from credits.worker import Job
 from webhooks import events
+from webhooks.findings import DoesNotReconcile
 from webhooks.models import StripeEvent
-from webhooks.reconciliation import Check, DoesNotReconcile
+from webhooks.reconciliation import Check
 
 RECONCILED_SPAN = timedelta(days=3)
 EVENTS_PER_RUN = 5_000

@@ -9,14 +9,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
-import structlog
-from django.db import OperationalError, transaction
+from django.db import transaction
 from django.db.models import Q
 
 from credits import due_rows
-from credits.due_rows import FAILED, SKIPPED
 from credits.errors import DomainError
 from credits.models import MoneyBack, Purchase
 from credits.payments import (
@@ -27,10 +25,11 @@ from credits.payments import (
     stripe_api,
     stripe_facts,
 )
-from credits.payments.stripe_errors import PaymentUnavailable, RefusedByStripe
-from credits.payments.stripe_facts import MoneyBackReport, UnreadableObject
+from credits.payments.stripe_errors import RefusedByStripe
+from credits.payments.stripe_facts import MoneyBackReport
 from webhooks import current_state
 from webhooks.current_state import Step
+from webhooks.findings import Finding, guarded
 from webhooks.remembered_answers import RememberedAnswers
 
 Status = Purchase.Status
@@ -42,34 +41,6 @@ PAYMENT_CHANGES = timedelta(days=30)
 REFUND_CHANGES = timedelta(days=35)
 DISPUTE_CHANGES = timedelta(days=180)
 IN_FLIGHT = timedelta(minutes=5)
-
-logger = structlog.get_logger(__name__)
-
-
-class DoesNotReconcile(Exception):
-    """A difference could not be explained; `manage.py reconcile_stripe` prints it."""
-
-
-class Finding(NamedTuple):
-    """The result for one object: `applied` describes the change, `unexplained` the difference.
-
-    `failed` is the error that the object raised. A `locked` object was skipped.
-    """
-
-    name: str
-    applied: str | None = None
-    unexplained: str | None = None
-    failed: str | None = None
-    locked: bool = False
-
-    @property
-    def outcome(self) -> str:
-        """Return the word under which the run counts the finding."""
-        if self.failed:
-            return FAILED
-        if self.locked:
-            return SKIPPED
-        return "unexplained" if self.unexplained else "applied" if self.applied else "looked_at"
 
 
 def rehearse(*, since: datetime, now: datetime) -> list[Finding]:
@@ -114,11 +85,11 @@ class Check:
     def run(self) -> Iterator[Finding]:
         """Yield a finding for every object. Raises PaymentUnavailable."""
         for intent in self._stripe.intents(self.since):
-            yield _guarded(f"payment {intent['id']}", partial(self._intent, intent))
+            yield guarded(f"payment {intent['id']}", partial(self._intent, intent))
         for refund in self._stripe.refunds(self.since):
-            yield _guarded(f"refund {refund['id']}", partial(self._refund, refund))
+            yield guarded(f"refund {refund['id']}", partial(self._refund, refund))
         for dispute in self._stripe.disputes(self.since):
-            yield _guarded(f"dispute {dispute['id']}", partial(self._dispute, dispute))
+            yield guarded(f"dispute {dispute['id']}", partial(self._dispute, dispute))
         yield from self._purchases_here()
         yield from self._returns_here()
         yield from self._refunds_beside_disputes()
@@ -171,9 +142,9 @@ class Check:
             name = f"purchase {purchase.pk}"
             if intent_id := purchase.stripe_payment_intent_id:
                 if intent_id not in self._seen:
-                    yield _guarded(name, partial(self._intent_by_id, intent_id))
+                    yield guarded(name, partial(self._intent_by_id, intent_id))
             elif purchase.stripe_checkout_session_id:
-                yield _guarded(name, partial(self._session, purchase))
+                yield guarded(name, partial(self._session, purchase))
 
     def _refund(self, refund: Object) -> Finding:
         return self._return(stripe_facts.of_refund(refund, at=self.now))
@@ -193,7 +164,7 @@ class Check:
         for intent_id in self._reinstated:
             for refund in self._stripe.refunds_of(intent_id):
                 if refund["id"] not in self._seen:
-                    yield _guarded(f"refund {refund['id']}", partial(self._refund, refund))
+                    yield guarded(f"refund {refund['id']}", partial(self._refund, refund))
 
     def _won_without_money(self) -> Iterator[Finding]:
         for one in money_back.won_without_money(now=self.now):
@@ -224,13 +195,13 @@ class Check:
             for stripe_id in concerned.values_list("stripe_id", flat=True):
                 if stripe_id is not None and stripe_id not in self._seen:
                     name = f"{kind} {stripe_id}"
-                    yield _guarded(name, partial(_look_up, name, partial(ask, stripe_id), look))
+                    yield guarded(name, partial(_look_up, name, partial(ask, stripe_id), look))
 
     def _requested_refunds(self) -> Iterator[Finding]:
         # A recent request may still be being sent. One in the future has the time of a wrong clock.
         idle = Q(created_at__lt=self.now - IN_FLIGHT) | Q(created_at__gt=self.now + IN_FLIGHT)
         for asked in MoneyBack.objects.filter(idle, state=State.REQUESTED).order_by("created_at"):
-            yield _guarded(f"requested refund {asked.pk}", partial(self._send, asked))
+            yield guarded(f"requested refund {asked.pk}", partial(self._send, asked))
 
     def _send(self, asked: MoneyBack) -> Finding:
         name = f"requested refund {asked.pk}"
@@ -245,7 +216,7 @@ class Check:
     def _never_opened(self) -> Iterator[Finding]:
         for purchase in checkout.never_opened(now=self.now):
             name, step = f"purchase {purchase.pk}", partial(checkout.give_up, purchase)
-            yield _guarded(name, partial(self._apply, name, purchase, step))
+            yield guarded(name, partial(self._apply, name, purchase, step))
 
     def _apply(self, name: str, purchase: Purchase | None, step: Step | None) -> Finding:
         if step is None:
@@ -253,6 +224,8 @@ class Check:
         before = _state_of(purchase)
         try:
             with transaction.atomic():
+                # A buyer's request may hold the row during its own call to Stripe. The next run
+                # finds it again.
                 due_rows.wait_at_most(due_rows.LOCK_PATIENCE)
                 step()
                 after = _state_of(purchase)
@@ -260,26 +233,6 @@ class Check:
         except DomainError as refusal:
             return Finding(name, unexplained=refusal.text)
         return Finding(name, applied=None if after == before else f"{before} → {after}")
-
-
-def _guarded(name: str, look: Callable[[], Finding]) -> Finding:
-    """Return the finding of `look`, or a finding for its error, so that the run continues.
-
-    Raises PaymentUnavailable, and OperationalError if the database is unavailable.
-    """
-    try:
-        return look()
-    except PaymentUnavailable:
-        raise
-    except UnreadableObject as error:
-        return Finding(name, unexplained=error.text)
-    except OperationalError as error:
-        if not due_rows.is_locked(error):  # the database is unavailable
-            raise
-        return Finding(name, locked=True)
-    except Exception as error:
-        logger.exception("reconciliation_failed", object=name)
-        return Finding(name, failed=f"{type(error).__name__}: {error}")
 
 
 def _look_up(

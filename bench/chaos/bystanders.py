@@ -1,6 +1,7 @@
 """Clients that the disturbance should not affect. Their waiting times are measured."""
 
 import json
+import math
 import threading
 import time
 import uuid
@@ -15,7 +16,7 @@ PACE_SECONDS = 0.05
 HEALTH_PACE_SECONDS = 0.1
 ATTEMPT_SECONDS = 10
 GIVE_UP_SECONDS = 60
-USE = "/api/v1/internal/credits/use"
+CREDITS = "/api/v1/internal/credits/"
 
 
 class Samples:
@@ -41,18 +42,22 @@ class Samples:
 
 
 class Bystander(threading.Thread):
-    """Spends one credit at a time with a new key, and retries each key until it is answered."""
+    """Spends one credit at a time with a new key, and retries each key until it is answered.
 
-    def __init__(self, site: Site, over: threading.Event) -> None:
+    With `reserves`, each spend is a reservation and its commit.
+    """
+
+    def __init__(self, site: Site, over: threading.Event, *, reserves: bool = False) -> None:
         super().__init__(daemon=True)
         self.site = site
         self.over = over
+        self.reserves = reserves
         self.samples = Samples()
         self.user_id = f"bystander-{uuid.uuid4().hex[:12]}"
         self.keys = 0
         self.waits_since: float | None = None
         self.answered: dict[str, set[str]] = {}
-        self.failed_attempts = 0
+        self.failures: list[float] = []
         self.line = HTTPConnection("127.0.0.1", site.port, timeout=ATTEMPT_SECONDS)
 
     def run(self) -> None:
@@ -71,7 +76,7 @@ class Bystander(threading.Thread):
             try:
                 transaction_id = self._attempt(key)
             except (OSError, HTTPException, ValueError):
-                self.failed_attempts += 1
+                self.failures.append(time.monotonic())
                 self.line.close()
                 time.sleep(PACE_SECONDS)
             else:
@@ -79,17 +84,25 @@ class Bystander(threading.Thread):
                 return
 
     def _attempt(self, key: str) -> str:
-        """Send one request and return the transaction's id. Raises an error without a 200."""
-        body = {"userId": self.user_id, "amount": 1, "appId": "chaos", "description": "a spend"}
-        content = json.dumps({**body, "idempotencyKey": key})
+        """Spend once and return the transaction's id. Raises an error without a 200."""
+        if self.reserves:
+            named = {"userId": self.user_id, "amount": 1, "reason": "a spend"}
+            held = self._post("reserve", {**named, "idempotencyKey": key})
+            answer = self._post("commit", {"reservationId": held["reservationId"]})
+            return str(answer["transactionId"])
+        named = {"userId": self.user_id, "amount": 1, "appId": "chaos"}
+        body = {**named, "description": "a spend", "idempotencyKey": key}
+        return str(self._post("use", body)["transaction"]["id"])
+
+    def _post(self, verb: str, body: dict[str, Any]) -> dict[str, Any]:
         headers = {"X-Service-Key": SERVICE_KEY, "Content-Type": "application/json"}
-        self.line.request("POST", USE, content, headers)
+        self.line.request("POST", CREDITS + verb, json.dumps(body), headers)
         answer = self.line.getresponse()
         read = answer.read()
         if answer.status != 200:
             raise ValueError(f"{answer.status} {read.decode()}")
         found: dict[str, Any] = json.loads(read)
-        return str(found["transaction"]["id"])
+        return found
 
 
 class Orchestrator(threading.Thread):
@@ -117,10 +130,10 @@ class Orchestrator(threading.Thread):
 class Crowd:
     """Several bystanders and one orchestrator."""
 
-    def __init__(self, site: Site, size: int) -> None:
+    def __init__(self, site: Site, size: int, *, reserves: bool = False) -> None:
         self.site = site
         self.over = threading.Event()
-        self.bystanders = [Bystander(site, self.over) for _ in range(size)]
+        self.bystanders = [Bystander(site, self.over, reserves=reserves) for _ in range(size)]
         self.orchestrator = Orchestrator(site, self.over)
 
     def start(self) -> None:
@@ -144,6 +157,10 @@ class Crowd:
         """Return the current waits of clients without an answer."""
         since = [one.waits_since for one in self.bystanders]
         return [now - sent for sent in since if sent is not None]
+
+    def failed_attempts(self, begin: float = 0, end: float = math.inf) -> int:
+        """Return how many attempts were refused or got no answer in this interval."""
+        return sum(begin <= at < end for one in self.bystanders for at in one.failures)
 
     def unanswered(self) -> int:
         """Return the number of keys that were never answered."""

@@ -40,10 +40,10 @@ class Experiment:
     observed. It raises AssertionError if an observation is wrong. `prepare` runs before anybody is
     observed. `neighbours` are started before the service and yield additional environment
     variables. With `own_server`, the experiment has its own PostgreSQL server, which it may stop,
-    freeze or break.
+    freeze or break. With `reserves`, the bystanders reserve and commit.
 
-    `outage`: the disturbance takes PostgreSQL away, which all requests need. The waits of
-    bystanders are reported but not judged; `/health` is judged. `restart`: the service itself is
+    `outage`: the disturbance takes PostgreSQL away, which all requests need. The waits and refusals
+    of bystanders are reported but not judged; `/health` is judged. `restart`: the service itself is
     down, and neither is judged.
     """
 
@@ -53,6 +53,7 @@ class Experiment:
     prepare: Callable[[Site], None] = nothing
     neighbours: Callable[[], AbstractContextManager[dict[str, str]]] = nobody
     own_server: bool = False
+    reserves: bool = False
     outage: bool = False
     restart: bool = False
 
@@ -67,6 +68,7 @@ class Outcome:
     health_quiet: Sequence[float] = ()
     health: Sequence[float] = ()
     unanswered: int = 0
+    refused: int = 0
     lost: int = 0
     doubled: int = 0
     seen: str = ""
@@ -86,6 +88,8 @@ class Outcome:
     def _judge_waits(self) -> None:
         if self.unanswered:
             self.faults.append(f"{self.unanswered} bystanders' keys never answered")
+        if self.refused:
+            self.faults.append(f"{self.refused} bystanders' requests refused")
         limit = max(TIMES_QUIET * percentile(self.quiet, 95), NOISE_SECONDS)
         if percentile(self.during, 95) > limit:
             self.faults.append(f"bystanders waited, p95 over {limit * 1000:.0f} ms")
@@ -112,7 +116,7 @@ def run(experiment: Experiment, database_url: str, provider: IdentityProvider) -
 
 def _observe(experiment: Experiment, site: Site) -> Outcome:
     outcome = Outcome(experiment)
-    crowd = Crowd(site, CROWD)
+    crowd = Crowd(site, CROWD, reserves=experiment.reserves)
     crowd.start()
     time.sleep(1)  # the first requests open connections and import modules
     begin = time.monotonic()
@@ -135,5 +139,6 @@ def _observe(experiment: Experiment, site: Site) -> Outcome:
     outcome.health = probes.between(disturbed, end)
     outcome.unanswered, outcome.lost = crowd.unanswered(), crowd.lost()
     outcome.doubled = crowd.doubled()
+    outcome.refused = crowd.failed_attempts(disturbed, end)
     outcome.judge()
     return outcome

@@ -23,7 +23,13 @@ def table(path: Path, experiments: Sequence[Experiment]) -> str:
     kept: Kept = json.loads(path.read_text())
     header = ["experiment"]
     for column in kept:
-        header += [f"{column}: bystanders p95 ms", "/health max ms", "lost + doubled", "outcome"]
+        header += [
+            f"{column}: bystanders p95 ms",
+            "refused",
+            "/health max ms",
+            "lost + doubled",
+            "outcome",
+        ]
     shown = [one for one in experiments if any(one.number in rows for rows in kept.values())]
     rows = [
         [
@@ -50,6 +56,7 @@ def _numbers(one: Outcome) -> dict[str, Any]:
     return {
         "quiet": _milliseconds(one.quiet, 95),
         "during": _milliseconds(one.during, 95),
+        "refused": one.refused,
         "health": _milliseconds(one.health, 100),
         "wrong": f"{one.lost} + {one.doubled}",
         "outcome": "FAILED" if one.faults else "passed",
@@ -60,10 +67,10 @@ def _numbers(one: Outcome) -> dict[str, Any]:
 def _cells(experiment: Experiment, rows: Mapping[str, Any]) -> list[str]:
     """Return the cells of one experiment in one column."""
     if experiment.number not in rows:
-        return ["", "", "", "not run"]
+        return ["", "", "", "", "not run"]
     found = rows[experiment.number]
     waits = f"{found['quiet']} → {found['during']}"
-    return [waits, found["health"], found["wrong"], found["outcome"]]
+    return [waits, str(found["refused"]), found["health"], found["wrong"], found["outcome"]]
 
 
 def _milliseconds(ordered: Sequence[float], part: int) -> str:

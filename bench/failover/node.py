@@ -74,7 +74,8 @@ class Node:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
         own(self.folder)
-        run("pg_basebackup", "-d", primary.dsn("postgres"), "-D", str(self.data), "-X", "stream")
+        source = ("-d", primary.dsn("postgres"), "-X", "stream", "-c", "fast")
+        run("pg_basebackup", *source, "-D", str(self.data))
         self._stream_from(sources)
         self.start()
 

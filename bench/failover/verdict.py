@@ -80,7 +80,7 @@ def table(
 
 def _proof(route: str, crowd: Crowd) -> str:
     keys = sum(one.keys for one in crowd.bystanders)
-    repeated = sum(one.failed_attempts for one in crowd.bystanders)
+    repeated = crowd.failed_attempts()
     return (
         f"{route}: {keys} movements, each with its key; {repeated} attempts had to be repeated. "
         f"Lost: {crowd.lost()}. Doubled: {crowd.doubled()}."

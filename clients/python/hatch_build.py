@@ -13,7 +13,7 @@ from unasync import Rule, unasync_files
 IN_THREADS = {
     "AsyncCredits": "Credits",
     "AsyncHold": "Hold",
-    "AsyncResponse": "Response",
+    "AsyncResponse": "SyncResponse",
     "aclose": "close",
     "asyncio": "time",
     "asyncio_detailed": "sync_detailed",

@@ -1,4 +1,4 @@
-"""What anybody reads about anchors."""
+"""The serializer of anchors, which are public."""
 
 from rest_framework import serializers
 
@@ -7,7 +7,7 @@ from credits.api.wire_serializers import WireSerializer
 
 
 class AnchorSerializer(WireSerializer):
-    """What the ledger was at the end of a UTC day. Keep it, to prove later that nothing changed."""
+    """The state of the ledger at the end of a UTC day. Keep it to detect a later change."""
 
     day = serializers.DateField(help_text="The day, in UTC.")
     count = serializers.IntegerField(help_text="Number of users with transactions.")

@@ -1,4 +1,4 @@
-"""The anchors of the ledger: public, so that anybody can keep them and prove a later change."""
+"""The anchors of the ledger: public, so that anybody can keep them and detect a later change."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from credits.models import Anchor
 
 
 class AnchorViewSet(GenericViewSet[Anchor]):
-    """One digest over all users' chains for each day, without anything about a person."""
+    """One digest over all users' chains for each day. It contains no personal data."""
 
     authentication_classes = ()
     permission_classes = ()

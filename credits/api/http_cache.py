@@ -1,4 +1,4 @@
-"""Answers that are the same for every caller, so that clients and proxies may keep them."""
+"""Caching of answers that are the same for every caller, by clients and proxies."""
 
 import hashlib
 from typing import cast

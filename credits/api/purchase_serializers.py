@@ -6,10 +6,10 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from rest_framework import serializers
 
+from credits.api.json_object import JsonObject
 from credits.api.openapi import Variant
 from credits.api.wire_fields import (
     Amount,
-    JsonObject,
     ShortTextField,
     Text,
     Timestamp,
@@ -26,7 +26,7 @@ class PageUrl(ShortTextField):
 
     default_error_messages = {
         "origin": "Only URLs of the ecosystem's own apps are allowed.",
-        "blank": "A URL must not contain white space.",
+        "white_space": "A URL must not contain white space.",
     }
 
     def __init__(self, **options: Any) -> None:
@@ -40,7 +40,7 @@ class PageUrl(ShortTextField):
         except ValueError:
             self.fail("origin")
         if any(one.isspace() for one in url):  # `urlsplit` drops some, Stripe rejects all
-            self.fail("blank")
+            self.fail("white_space")
         if f"{parts.scheme}://{parts.netloc}" not in _origins():
             self.fail("origin")
         return url

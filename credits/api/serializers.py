@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from rest_framework import serializers
 
+from credits.api.json_object import JsonObject
 from credits.api.openapi import Variant
 from credits.api.wire_fields import (
     Amount,
@@ -12,7 +13,6 @@ from credits.api.wire_fields import (
     Credits,
     Day,
     EndTimestamp,
-    JsonObject,
     ShortTextField,
     StrictIntegerField,
     Text,
@@ -241,15 +241,15 @@ class UsageStatSerializer(WireSerializer):
 
 
 class OpenReservationSerializer(WireSerializer):
-    """Credits that an app holds until it has done what they are for."""
+    """Credits that an app holds for work in progress."""
 
     amount = Amount(help_text="Credits held.")
     appId = Text(source="app_id", help_text="The app that holds them.")
-    reason = Text(help_text="What they are for, in the app's words.")
+    reason = Text(help_text="Why they are held, in the app's words.")
     operation = Text(allow_null=True, help_text="The operation of the catalogue, if any.")
     createdAt = Timestamp(source="created_at", help_text="When they were held.")
     expiresAt = Timestamp(
-        source="expires_at", help_text="When they come free if the app does not settle before."
+        source="expires_at", help_text="When they are released unless the app settles before."
     )
 
 

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from credits.api.serializers import APP_ID_LENGTH
 from credits.api.wire_fields import Amount, ShortTextField, Threshold, Timestamp
 from credits.api.wire_serializers import WireSerializer
-from credits.controls.account_settings import Wanted
+from credits.controls.account_settings import NewSettings
 
 LONGEST_LIST = 100
 
@@ -31,7 +31,6 @@ class AppSpendingSerializer(AppLimitSerializer):
 
 
 APP_LIMIT = AppLimitSerializer()
-APP_SPENDING = AppSpendingSerializer()
 
 
 @extend_schema_field(AppLimitSerializer(many=True))
@@ -55,7 +54,7 @@ class AppLimits(serializers.Field[Any, Any, Any, Any]):
 
 
 class SaveSettingsSerializer(WireSerializer):
-    """All settings. One that is missing or null is switched off."""
+    """All settings. A missing or null setting is switched off."""
 
     lowBalance = Threshold(
         source="low_balance",
@@ -75,16 +74,7 @@ class SaveSettingsSerializer(WireSerializer):
 
     def validate(self, attrs: Any) -> Any:
         """Return the settings as the domain takes them."""
-        return {"wanted": Wanted(**attrs)}
-
-
-@extend_schema_field(AppSpendingSerializer(many=True))
-class AppSpendings(serializers.Field[Any, Any, Any, Any]):
-    """The limits of single apps, for output only."""
-
-    def to_representation(self, value: Any) -> Any:
-        """Return the limits in the order of their apps."""
-        return [APP_SPENDING.represent(limit) for limit in value]
+        return {"wanted": NewSettings(**attrs)}
 
 
 class SettingsSerializer(WireSerializer):
@@ -102,7 +92,9 @@ class SettingsSerializer(WireSerializer):
         allow_null=True,
         help_text="Credits spent in this UTC month, with those held; null without a limit.",
     )
-    appLimits = AppSpendings(source="app_limits", help_text="The limits of single apps.")
+    appLimits = AppSpendingSerializer(
+        source="app_limits", many=True, help_text="The limits of single apps."
+    )
     updatedAt = Timestamp(
         source="updated_at", allow_null=True, help_text="When the settings were last changed."
     )

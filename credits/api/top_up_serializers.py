@@ -2,10 +2,9 @@
 
 from typing import Any, NamedTuple
 
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from credits.api.purchase_serializers import PURCHASE, PurchaseSerializer
+from credits.api.purchase_serializers import PurchaseSerializer
 from credits.api.wire_fields import (
     ShortTextField,
     StrictIntegerField,
@@ -16,7 +15,7 @@ from credits.api.wire_fields import (
 )
 from credits.api.wire_serializers import WireSerializer
 from credits.models import AutoTopUp, Purchase
-from credits.payments.auto_top_up import LARGEST_MAXIMUM, Wanted
+from credits.payments.auto_top_up import LARGEST_MAXIMUM, Agreement
 
 
 class SaveTopUpSerializer(WireSerializer):
@@ -40,7 +39,7 @@ class SaveTopUpSerializer(WireSerializer):
 
     def validate(self, attrs: Any) -> Any:
         """Return the agreement as the domain takes it."""
-        return {"wanted": Wanted(**attrs)}
+        return {"wanted": Agreement(**attrs)}
 
 
 class SetUpTopUpResponseSerializer(WireSerializer):
@@ -55,15 +54,6 @@ class TopUp(NamedTuple):
 
     row: AutoTopUp | None
     purchases: list[Purchase]
-
-
-@extend_schema_field(PurchaseSerializer(many=True))
-class Purchases(serializers.Field[Any, Any, Any, Any]):
-    """A list of purchases, for output only."""
-
-    def to_representation(self, value: Any) -> Any:
-        """Return the purchases."""
-        return [PURCHASE.represent(row) for row in value]
 
 
 class AgreementSerializer(WireSerializer):
@@ -95,7 +85,9 @@ class TopUpSerializer(WireSerializer):
     agreement = AgreementSerializer(
         source="row", allow_null=True, help_text="Null while the top-up is off."
     )
-    purchases = Purchases(help_text="The newest 20 automatic purchases, newest first.")
+    purchases = PurchaseSerializer(
+        many=True, help_text="The newest 20 automatic purchases, newest first."
+    )
 
 
 SAVE_TOP_UP = SaveTopUpSerializer()

@@ -67,7 +67,7 @@ class TopUpViewSet(ChangesAccount, GenericViewSet[Any]):
     @operation("switch_off_auto_top_up", response=TopUpSerializer)
     def switch_off(self, request: Request) -> Response:
         """Switch the top-up off at once."""
-        auto_top_up.switch_off(user(request).id, origin=origin(request), now=datetime.now(UTC))
+        auto_top_up.switch_off(user(request).id, origin=origin(request))
         return self._answer(user(request).id)
 
     def _answer(self, user_id: str) -> Response:

@@ -1,12 +1,9 @@
 """Serializer fields: the values that the API accepts, and how it sends them."""
 
-import json
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
-from itertools import chain
-from math import isfinite
 from typing import Any
 
 from django.utils.dateparse import parse_date, parse_datetime
@@ -16,13 +13,7 @@ from rest_framework.fields import empty
 
 from credits import amounts, labels
 
-METADATA_BYTES = 16 * 1024
-METADATA_LEVELS = 100
-# An object within these limits is far below METADATA_BYTES, so its size need not be computed.
-PLAIN_FIELDS = 16
-PLAIN_LENGTH = 100
 USUAL_LENGTH = 1000
-_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _CONTROLS = r"\u0000-\u001f\u007f-\u009f"
 REASON = rf"^[^\s:{_CONTROLS}][^:{_CONTROLS}]{{0,99}}(:[^{_CONTROLS}]*)?$"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
@@ -97,7 +88,7 @@ class Amount(Credits):
     """A signed amount, for output only."""
 
 
-def _is_usual(text: str) -> bool:
+def is_usual(text: str) -> bool:
     """Return whether a non-empty text is printable ASCII without outer blanks."""
     return text.isascii() and text.isprintable() and text[0] != " " != text[-1]
 
@@ -118,7 +109,7 @@ class Text(serializers.CharField):
 
     def run_validation(self, data: Any = empty) -> Any:
         """Accept common strings at once. DRF's full validation takes ten times as long."""
-        if type(data) is str and 0 < len(data) <= self._longest_usual and _is_usual(data):
+        if type(data) is str and 0 < len(data) <= self._longest_usual and is_usual(data):
             return data
         return super().run_validation(data)
 
@@ -215,76 +206,6 @@ class Day(serializers.DateField):
         if not isinstance(data, str) or not _DATE.fullmatch(data):
             self.fail("invalid", format="YYYY-MM-DD")
         return super().to_internal_value(data)
-
-
-@extend_schema_field({"type": "object", "additionalProperties": {}})
-class JsonObject(serializers.Field[Any, Any, Any, Any]):
-    """A JSON object of at most 16 KiB (numbers without exponents) and 100 levels.
-
-    It is stored unchanged.
-    """
-
-    default_error_messages = {
-        "type": "A JSON object is expected.",
-        "size": "At most 16 KiB of JSON are allowed.",
-        "levels": "At most 100 levels of nesting are allowed.",
-        "text": "NUL characters, lone surrogates and infinite numbers are not allowed.",
-    }
-
-    def to_internal_value(self, data: object) -> Any:
-        """Accept objects that PostgreSQL can store as jsonb."""
-        if not isinstance(data, dict):
-            self.fail("type")
-        if _is_plain(data):
-            return data
-        if not _nests_within(METADATA_LEVELS, data):
-            self.fail("levels")
-        try:
-            text = json.dumps(data, default=_in_full, ensure_ascii=False, separators=(",", ":"))
-            size = len(text.encode())
-        except (ValueError, OverflowError):
-            self.fail("text")
-        if _NUL.search(text):
-            self.fail("text")
-        if size > METADATA_BYTES:
-            self.fail("size")
-        return data
-
-    def to_representation(self, value: Any) -> Any:
-        """Return the object unchanged."""
-        return value
-
-
-def _is_plain(data: dict[str, Any]) -> bool:
-    """Return whether an object is flat with few, short and common values, and therefore valid."""
-    return len(data) <= PLAIN_FIELDS and all(map(_is_plain_value, chain(data, data.values())))
-
-
-def _is_plain_value(value: object) -> bool:
-    if type(value) is str:
-        return 0 < len(value) <= PLAIN_LENGTH and _is_usual(value)
-    return value is None or type(value) is bool or (type(value) is int and abs(value) < 2**53)
-
-
-def _in_full(number: Decimal) -> str:
-    """Return a number as jsonb prints it, without exponent; raise ValueError if it is infinite.
-
-    `1e308` is sent in 5 bytes and returned in 309. Without this limit, a page of such metadata
-    could exhaust the memory.
-    """
-    value = float(number)
-    if not isfinite(value):
-        raise ValueError("The number is infinite")
-    return format(Decimal(repr(value)), "f")
-
-
-def _nests_within(levels: int, value: object) -> bool:
-    """Return whether `value` has at most `levels` levels; the JSON encoder fails at some depth."""
-    if isinstance(value, dict):
-        value = value.values()
-    elif not isinstance(value, list):
-        return True
-    return levels > 0 and all(_nests_within(levels - 1, one) for one in value)
 
 
 class Timestamp(serializers.Field[Any, Any, str, Any]):

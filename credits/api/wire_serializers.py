@@ -15,8 +15,9 @@ from rest_framework import serializers
 from rest_framework.fields import empty
 from rest_framework.request import Request
 
+from credits.api.json_object import JsonObject
 from credits.api.openapi import Variant
-from credits.api.wire_fields import ConstantField, JsonObject, ShortTextField, UserId
+from credits.api.wire_fields import ConstantField, ShortTextField, UserId
 from credits.ledger.posting import Origin
 from credits.principals import Service, User
 

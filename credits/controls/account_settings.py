@@ -1,4 +1,4 @@
-"""A user's own settings: read them, and change them with a record of what was agreed to when.
+"""A user's own settings: read them, and change them. Each change is recorded with its time.
 
 The balance row is locked first and the settings after it, as the ledger's functions do. So a change
 takes effect between two movements, never within one.
@@ -21,8 +21,8 @@ ALL_APPS = ""
 LANGUAGES = frozenset({"de", "en"})
 
 
-class Wanted(NamedTuple):
-    """The settings to set, in credits; None is no notice or no limit. `app_limits` is by app."""
+class NewSettings(NamedTuple):
+    """The settings to set, in credits. None means no notice or no limit. `app_limits` is by app."""
 
     low_balance: Decimal | None = None
     monthly_limit: Decimal | None = None
@@ -43,7 +43,7 @@ class Limit(NamedTuple):
     spent: Decimal
 
 
-class Current(NamedTuple):
+class CurrentSettings(NamedTuple):
     """The user's settings; `updated_at` is None if the user never had any."""
 
     low_balance: Decimal | None = None
@@ -53,14 +53,14 @@ class Current(NamedTuple):
     updated_at: datetime | None = None
 
 
-def of_user(user_id: str, *, now: datetime) -> Current:
+def of_user(user_id: str, *, now: datetime) -> CurrentSettings:
     """Return the user's settings and what was spent in the UTC month of `now`."""
     found = AccountSettings.objects.filter(pk=user_id).first()
     if found is None:
-        return Current()
+        return CurrentSettings()
     limits = {limit.app_id: limit for limit in _limits(user_id, now)}
     over_all = limits.pop(ALL_APPS, None)
-    return Current(
+    return CurrentSettings(
         found.low_balance,
         over_all and over_all.amount,
         over_all and over_all.spent,
@@ -71,20 +71,19 @@ def of_user(user_id: str, *, now: datetime) -> Current:
 
 @transaction.atomic
 def save(
-    user_id: str, wanted: Wanted, *, origin: Origin, now: datetime, language: str = ""
-) -> Current:
+    user_id: str, wanted: NewSettings, *, origin: Origin, now: datetime, language: str = ""
+) -> CurrentSettings:
     """Replace the user's settings and record the change; equal settings change nothing.
 
     A new threshold that the balance is already below announces nothing until it is crossed.
     """
     ledger.ensure_balance(user_id, origin=origin)
     known = AccountSettings.objects.select_for_update().filter(pk=user_id).first()
-    before, after = _written(_known(user_id, known)), _written(wanted)
+    before, after = _as_json(_known(user_id, known)), _as_json(wanted)
     if before != after:
         _replace(user_id, known, wanted, language, now)
-        agreements.record(
-            user_id, SettingsChange.Subject.SPENDING, (before, after), origin=origin, now=now
-        )
+        subject = SettingsChange.Subject.SPENDING
+        agreements.record(user_id, subject, (before, after), origin=origin)
     return of_user(user_id, now=now)
 
 
@@ -97,17 +96,18 @@ def _limits(user_id: str, now: datetime) -> list[Limit]:
     return [Limit(*row) for row in rows]
 
 
-def _known(user_id: str, known: AccountSettings | None) -> Wanted:
+def _known(user_id: str, known: AccountSettings | None) -> NewSettings:
     limits = dict(SpendingLimit.objects.filter(user_id=user_id).values_list("app_id", "amount"))
     low_balance = known.low_balance if known else None
-    return Wanted(low_balance, limits.pop(ALL_APPS, None), limits)
+    return NewSettings(low_balance, limits.pop(ALL_APPS, None), limits)
 
 
 def _replace(
-    user_id: str, known: AccountSettings | None, wanted: Wanted, language: str, now: datetime
+    user_id: str, known: AccountSettings | None, wanted: NewSettings, language: str, now: datetime
 ) -> None:
     row = known or AccountSettings(user_id=user_id)
     if row.low_balance != wanted.low_balance:
+        # A noted crossing concerns the old threshold.
         row.crossed_at = None
     row.low_balance = wanted.low_balance
     row.language = language if language in LANGUAGES else ""
@@ -118,10 +118,11 @@ def _replace(
         SpendingLimit(user_id=user_id, app_id=app, amount=amount)
         for app, amount in wanted.limits.items()
     )
+    # Last, because the database derives the mark from these rows.
     ledger.mark_settings(user_id)
 
 
-def _written(settings: Wanted) -> dict[str, Any]:
+def _as_json(settings: NewSettings) -> dict[str, Any]:
     """Return the settings as JSON, exact."""
     low, over_all = settings.low_balance, settings.monthly_limit
     return {

@@ -21,7 +21,7 @@ from credits.ledger.books import Discrepancy
 from credits.ledger.db_functions import server_cursor
 from credits.models import Anchor
 
-RULE = "the ledger is what its anchor says"
+RULE = "the ledger matches its anchors"
 ONE_DAY = timedelta(days=1)
 USERS_PER_BATCH = 1_000
 FIRST = UUID(int=0)
@@ -47,8 +47,8 @@ _NEWEST = """
 
 
 @dataclass(slots=True)
-class Standing:
-    """What the history says of the end of a day; compare with an anchor."""
+class ComputedAnchor:
+    """The anchor of a day as computed from the history, to compare with a stored or kept one."""
 
     day: date
     count: int = 0
@@ -70,7 +70,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What somebody says of the end of a day: an anchor that is stored, or kept elsewhere."""
+    """An anchor to check: a stored one, or one that was kept elsewhere."""
 
     day: date
     count: int
@@ -103,27 +103,27 @@ def claims(*, last: int) -> list[Claim]:
 def make_due(*, now: datetime) -> Iterator[Anchor]:
     """Make the anchors of the days that are over since the newest one; the first is yesterday's.
 
-    Yields each that is new. Another process may have made it meanwhile.
+    Yields each new anchor, but not one that another process made meanwhile.
     """
     yesterday = now.astimezone(UTC).date() - ONE_DAY
     last = newest_day()
     first = last + ONE_DAY if last else yesterday
     days = [first + offset * ONE_DAY for offset in range((yesterday - first).days + 1)]
-    for standing in standings(days):
-        values = {"count": standing.count, "sum": standing.sum, "created_at": now}
+    for computed in compute(days):
+        values = {"count": computed.count, "sum": computed.sum, "created_at": now}
         anchor, made = Anchor.objects.get_or_create(
-            day=standing.day, defaults={**values, "digest": standing.hashed.digest()}
+            day=computed.day, defaults={**values, "digest": computed.hashed.digest()}
         )
         if made:
             yield anchor
 
 
-def standings(days: Sequence[date], *, batch_size: int = USERS_PER_BATCH) -> list[Standing]:
-    """Compute from the history what the ledger was at the end of each of these days.
+def compute(days: Sequence[date], *, batch_size: int = USERS_PER_BATCH) -> list[ComputedAnchor]:
+    """Compute the anchors of these days from the history.
 
     Reads all users once, batch by batch; memory grows with the number of days only.
     """
-    found = [Standing(day) for day in days]
+    found = [ComputedAnchor(day) for day in days]
     ends = [datetime.combine(day + ONE_DAY, time(), UTC) for day in days]
     after = FIRST
     while rows := _newest_digests(after, ends, batch_size):
@@ -134,20 +134,20 @@ def standings(days: Sequence[date], *, batch_size: int = USERS_PER_BATCH) -> lis
 
 
 def check(claimed: Iterable[Claim]) -> list[Discrepancy]:
-    """Return what the history says otherwise than these anchors, in the order of their days."""
+    """Return the anchors that differ from the history, in the order of their days."""
     ordered = sorted(claimed, key=lambda claim: claim.day)
-    found = standings([claim.day for claim in ordered])
+    found = compute([claim.day for claim in ordered])
     return [
-        Discrepancy(RULE, "", _sentence(claim, standing))
-        for claim, standing in zip(ordered, found, strict=True)
-        if (claim.count, claim.sum, claim.hex) != (standing.count, standing.sum, standing.hex)
+        Discrepancy(RULE, "", _sentence(claim, computed))
+        for claim, computed in zip(ordered, found, strict=True)
+        if (claim.count, claim.sum, claim.hex) != (computed.count, computed.sum, computed.hex)
     ]
 
 
-def _sentence(claim: Claim, standing: Standing) -> str:
+def _sentence(claim: Claim, computed: ComputedAnchor) -> str:
     return (
         f"the anchor of {claim.day} has {claim.count} users with {claim.sum:f} credits and digest "
-        f"{claim.hex}, the ledger has {standing.count} with {standing.sum:f} and {standing.hex}"
+        f"{claim.hex}, the ledger has {computed.count} with {computed.sum:f} and {computed.hex}"
     )
 
 

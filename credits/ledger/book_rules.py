@@ -98,8 +98,9 @@ RULES = {
     "the chain of transactions has no gap": """
         SELECT w.user_id, b.sentence FROM walks w CROSS JOIN unnest(w.breaks) AS b(sentence)
     """,
-    "every transaction is what its digest says": """
-        SELECT user_id, format('transaction %%s is the first that does not fit its digest', misfit)
+    "every transaction matches its digest": """
+        SELECT user_id,
+            format('transaction %%s is the first that does not match its digest', misfit)
         FROM walks WHERE misfit IS NOT NULL
     """,
     "the balance has the digest of its newest transaction": """

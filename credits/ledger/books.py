@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.backends.utils import CursorWrapper
 from psycopg.sql import quote
 
+from credits import replica
 from credits.ledger.book_rules import RULES, SOURCES, add_rules
 from credits.ledger.db_functions import server_cursor
 from credits.models import Balance
@@ -86,6 +87,11 @@ _ORPHANS = """
     WHERE NOT EXISTS (SELECT FROM credits.balances b WHERE b.user_id = r.user_id)
     GROUP BY user_id ORDER BY user_id
 """
+ORPHANS_OF_ALL = _ORPHANS.format(
+    users=" UNION ALL ".join(
+        _USERS_OF.format(table=name, condition=which) for name, which in _OWNED.items()
+    )
+)
 
 
 def check(users: list[str], *, since_last: bool = False) -> list[Discrepancy]:
@@ -120,8 +126,7 @@ def statement(*, marks: bool = False) -> str:
 def orphans(users: list[str] | None = None) -> list[Discrepancy]:
     """Return a discrepancy for each of these users, or of all users, with rows but no balance."""
     if users is None:
-        rows = [_USERS_OF.format(table=name, condition=which) for name, which in _OWNED.items()]
-        return discrepancies(_ORPHANS.format(users=" UNION ALL ".join(rows)), {})
+        return discrepancies(ORPHANS_OF_ALL, {})
     exist = " OR ".join(
         f"EXISTS (SELECT FROM {name} t WHERE t.user_id = u.user_id AND {which})"
         for name, which in _OWNED.items()
@@ -145,8 +150,9 @@ def all_users(*, batch_size: int) -> Iterator[list[str]]:
 @contextmanager
 def snapshot() -> Iterator[CursorWrapper]:
     """Yield a cursor in a read-only, repeatable-read transaction, unless one is already open."""
-    outermost = not connection.in_atomic_block
-    with transaction.atomic(), connection.cursor() as cursor:
+    database = replica.connection()
+    outermost = not database.in_atomic_block
+    with transaction.atomic(using=database.alias), database.cursor() as cursor:
         if outermost:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         yield cursor

@@ -30,6 +30,7 @@ REFERENCE_TABLE = "credits.operations"
 # Functions that touch the rows of one user: Citus runs a call on the server that has them.
 OF_ONE_USER = ("post_transaction", "reserve")
 KEY_FILES = ("credits.ledger", "gifts")
+EVENTS = "mana_credits.service_events"
 _FOREIGN_KEY = re.compile(r"ALTER TABLE (\S+) ADD CONSTRAINT (\w+)\s+FOREIGN KEY [^;]+;")
 
 _HAS_CITUS = "SELECT EXISTS (SELECT FROM pg_proc WHERE proname = 'create_distributed_table')"
@@ -44,6 +45,13 @@ _FOREIGN_KEYS_TO_SHARDS = """
     WHERE contype = 'f' AND confrelid = ANY (%(tables)s::regclass[])
       AND NOT conrelid = ANY (%(tables)s::regclass[])
     ORDER BY conname
+"""
+# A trigger of a shard cannot write to tables of another server: Citus refuses a distributed query
+# from a query on a shard. Event subscriptions and messages are on the coordinator.
+_ANNOUNCEMENTS = """
+    SELECT tgrelid::regclass::text, tgname FROM pg_trigger JOIN pg_proc p ON p.oid = tgfoid
+    WHERE tgrelid = ANY (%(tables)s::regclass[]) AND NOT tgisinternal AND proname ~ '^announce_'
+    ORDER BY tgname
 """
 _FUNCTIONS = """
     SELECT proname, oid::regprocedure::text FROM pg_proc
@@ -93,6 +101,9 @@ def _distribution() -> Iterator[str]:
     for table, name in _rows(_FOREIGN_KEYS_TO_SHARDS, tables=list(TABLES)):
         _run(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
         yield f"Dropped the foreign key {name} of {table}; check_ledger checks this rule."
+    for table, name in _rows(_ANNOUNCEMENTS, tables=list(TABLES)):
+        _run(f"DROP TRIGGER {name} ON {table}")
+        yield f"Dropped the trigger {name}: services get no messages of events from a cluster."
     if REFERENCE_TABLE not in known:
         _run("SELECT create_reference_table(%(table)s)", table=REFERENCE_TABLE)
         yield f"Copied {REFERENCE_TABLE} to every server."
@@ -115,6 +126,10 @@ def _undoing() -> Iterator[str]:
                 table=table,
             )
             yield f"Brought {table} back."
+    if known and not _rows(_ANNOUNCEMENTS, tables=list(TABLES)):
+        for file in sorted(sql_files.path(EVENTS, "announce").parent.glob("announce_*.sql")):
+            _run(file.read_text())
+        yield "Added the triggers of events."
     for statement, name in _missing_foreign_keys():
         _run(statement)
         yield f"Added the foreign key {name}."

@@ -1,4 +1,4 @@
-"""The role of the service: its creation, its grants, and the faults of a role that may do too much.
+"""The role of the service: its creation, its grants, and its excess rights.
 
 The owner of the database runs migrations. The service connects as another role, which owns nothing
 and changes the ledger only through the owner's functions (`sql/grants.sql`).
@@ -21,6 +21,7 @@ PROTECTED = [
     "credits.reservations",
     "credits.idempotency_keys",
     "credits.staff_actions",
+    "credits.settings_changes",
 ]
 
 # Each row is a sentence about the current role that must not be true.
@@ -50,9 +51,9 @@ class RoleMissing(Exception):
 
 
 def apply(role: Role) -> None:
-    """Create the role if it is missing, and grant it what the service needs and nothing else.
+    """Create the role if it is missing, and grant it only what the service needs.
 
-    Does nothing while the tables are not there. Raises RoleMissing.
+    Does nothing while the tables are missing. Raises RoleMissing.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_user = %s, to_regclass('gifts.gift_codes')", [role.name])
@@ -67,9 +68,9 @@ def apply(role: Role) -> None:
 
 
 def faults(parameters: dict[str, Any]) -> list[str]:
-    """Connect with these parameters; return what the role may do and must not, a sentence each.
+    """Connect with these parameters and return the role's excess rights, a sentence each.
 
-    Returns nothing while the database is away or empty.
+    Returns nothing while the database is unreachable or empty.
     """
     try:
         with psycopg.connect(**parameters) as checked:

@@ -117,6 +117,7 @@ def reverse(transaction_id: UUID, *, memo: Memo, origin: Origin) -> Posting:
     movement = Movement(
         Type.REVERSAL,
         -original.amount,
+        # The opposite of a usage or refund must undo what that did to the total spent.
         counts_as="spent" if original.type in {Type.USAGE, Type.REFUND} else "earned",
         may_overdraw=True,
         cause=f"reversal:{original.pk}",
@@ -182,7 +183,7 @@ def ensure_balance(user_id: str, *, origin: Origin) -> Balance:
 
 @transaction_required
 def mark_settings(user_id: str) -> None:
-    """Say on the user's locked balance whether the user has settings that a movement must read."""
+    """Note on the user's locked balance whether a movement must read the user's settings."""
     _mark_settings(user_id=user_id)
 
 

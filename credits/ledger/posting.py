@@ -22,6 +22,8 @@ from credits.ledger.movement_counters import movements
 from credits.models import Balance, Transaction
 
 DONE = frozenset({"posted", "replayed"})
+# json.dumps builds an encoder for each call.
+_encode = json.JSONEncoder(default=float).encode
 # The arguments of `credits.post_transaction` for a movement, and their types.
 PARAMETERS = {
     "subject_id": "uuid",
@@ -82,6 +84,7 @@ class Origin(NamedTuple):
         """Return the text that a replay of this request must match, or None without a key."""
         if self.key is None:
             return None
+        # Without the name: after a rotation, another key of the same kind may send the retry.
         kind = self.actor.partition(":")[0]
         described = self.names or parts
         return json.dumps([kind, *(None if part is None else str(part) for part in described)])
@@ -232,7 +235,7 @@ def sql_arguments(
         "may_overdraw": movement.may_overdraw,
         "app_id": memo.app_id,
         "description": memo.description,
-        "metadata": None if memo.metadata is None else Jsonb(memo.metadata, dumps=_dump),
+        "metadata": None if memo.metadata is None else Jsonb(memo.metadata, dumps=_encode),
         "request_id": origin.request_id,
         "key": origin.key,
         "fingerprint": movement_fingerprint(movement, memo, origin),
@@ -276,7 +279,3 @@ def movement_fingerprint(movement: Movement, memo: Memo, origin: Origin) -> str 
     described = movement.fingerprint or (movement.cause, movement.related_id)
     parts = (*amount_fingerprint(movement.amount), memo.app_id, *described)
     return origin.fingerprint(movement.type, *parts)
-
-
-def _dump(metadata: Any) -> str:
-    return json.dumps(metadata, default=float)

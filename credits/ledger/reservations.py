@@ -4,17 +4,15 @@ Each step is one call of a database function (`credits/ledger/sql/`), which move
 through `credits.post_transaction`. Amounts are credits, and times are UTC.
 """
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple, cast
 from uuid import UUID
 
-from django.db.models import Min, QuerySet
+from django.db.models import QuerySet
 
-from credits import due_rows
+from credits.account_marks import marked_id
 from credits.amounts import plain, positive
-from credits.due_rows import DueWork
 from credits.errors import DomainError
 from credits.ids import new_id
 from credits.ledger.db_functions import Routine, call
@@ -33,7 +31,6 @@ DEFAULT_TTL = timedelta(hours=24)
 SHORTEST_TTL = timedelta(seconds=1)
 LONGEST_TTL = timedelta(days=7)
 MOST_LISTED = 100
-EXPIRE_JOB = "expire_reservations"
 
 
 class Hold(NamedTuple):
@@ -165,7 +162,7 @@ def reserve(
     priced = amount if isinstance(amount, Priced) else None
     app_id = reason.partition(":")[0]
     answer = _reserve(
-        reservation_id=new_id(),
+        reservation_id=marked_id(user_id),
         user_id=user_id,
         amount=None if isinstance(amount, Priced) else positive(amount),
         operation=priced and priced.operation,
@@ -212,20 +209,9 @@ def release(reservation_id: UUID, *, origin: Origin) -> Hold:
     return _settled(reservation_id, _Step("released", fingerprint), origin)
 
 
-def expire_due(*, now: datetime, limit: int) -> Iterator[str]:
-    """Expire up to `limit` due reservations; yield `expired`, `skipped` or `failed` for each.
-
-    Each reservation has its own transaction. `due_rows.settle_each` explains `skipped` and
-    `failed`. Any number of processes may run this at the same time.
-    """
-    origin = Origin("system", at=now)
-
-    def expire(reservation: Reservation) -> str:
-        return _settled(reservation.pk, _Step("expired"), origin).reservation.status
-
-    due = _open().filter(expires_at__lte=now)
-    work = DueWork(EXPIRE_JOB, due, "expires_at", expire, lock=_lock)
-    return (settled.outcome for settled in due_rows.settle_each(work, now=now, limit=limit))
+def expire(reservation_id: UUID, *, origin: Origin) -> Hold:
+    """Release the credits of a reservation whose time is over."""
+    return _settled(reservation_id, _Step("expired"), origin)
 
 
 def lock_all(user_id: str) -> None:
@@ -233,30 +219,14 @@ def lock_all(user_id: str) -> None:
     call("credits.lock_reservations", user_id=user_id)
 
 
-def next_due(now: datetime) -> datetime | None:
-    """Return when the first open reservation expires or should have expired, or None without one.
-
-    Failed reservations that are not yet due for a retry do not count.
-    """
-    waiting = _open().exclude(pk__in=due_rows.postponed_keys(EXPIRE_JOB, now=now))
-    due: datetime | None = waiting.aggregate(due=Min("expires_at"))["due"]
-    return due
-
-
 def open_of(user_id: str) -> list[Reservation]:
     """Return the user's open reservations, the first to expire first, at most `MOST_LISTED`."""
-    return list(_open().filter(user_id=user_id).order_by("expires_at", "pk")[:MOST_LISTED])
+    return list(all_open().filter(user_id=user_id).order_by("expires_at", "pk")[:MOST_LISTED])
 
 
-def _open() -> QuerySet[Reservation]:
+def all_open() -> QuerySet[Reservation]:
+    """Return the open reservations of all users."""
     return Reservation.objects.filter(status=Reservation.Status.OPEN)
-
-
-def _lock(user_id: str, reservation_id: UUID, wait: bool) -> bool:
-    locked: bool = call(
-        "credits.lock_reservation", user_id=user_id, reservation_id=reservation_id, wait=wait
-    )
-    return locked
 
 
 def _require_usable(reservation: Reservation, now: datetime) -> None:

@@ -4,6 +4,7 @@ import sys
 from argparse import ArgumentParser
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from credits.ledger import books
@@ -19,7 +20,10 @@ from credits.models import Balance
 
 
 class BackfillCommand(BaseCommand):
-    """Processes all users in batches. Subclasses report and repair a batch."""
+    """Processes all users in batches. Subclasses report and repair a batch.
+
+    On a Citus cluster a batch is one user, because a statement can lock rows of one shard only.
+    """
 
     applies: ClassVar[bool] = False
 
@@ -34,7 +38,8 @@ class BackfillCommand(BaseCommand):
             require_owner(self)
         wrong, users, found = 0, 0, 0
         with progress("Comparing", total=Balance.objects.count(), unit="users") as advance:
-            for batch in books.all_users(batch_size=batch_size):
+            size = 1 if settings.DATABASE_SHARDED else batch_size
+            for batch in books.all_users(batch_size=size):
                 touched = self.repair(batch, apply=apply, **options)
                 found += len(touched)
                 if apply:

@@ -4,6 +4,7 @@ import os
 import sys
 from argparse import ArgumentParser
 from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from django.core.management.base import BaseCommand
@@ -39,7 +40,12 @@ class JobCommand(BaseCommand):
 
 
 class LimitedJobCommand(JobCommand):
-    """Runs a job on at most `--limit` rows."""
+    """Runs a job on at most `--limit` rows.
+
+    `settle` settles up to `limit` rows that are due `now`, and yields the outcome of each.
+    """
+
+    settle: Callable[..., Iterable[str]]
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add `--limit`."""
@@ -49,6 +55,10 @@ class LimitedJobCommand(JobCommand):
             default=100_000,
             help="maximum number of rows",
         )
+
+    def handle(self, **options: Any) -> None:
+        """Settle the due rows and print the count of each outcome."""
+        self.run_job(Job(self.job, lambda now: self.settle(now=now, limit=options["limit"])))
 
 
 def exit_code(outcomes: Counter[str]) -> int:

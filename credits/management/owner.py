@@ -1,4 +1,4 @@
-"""Commands that change the ledger past its functions need the owner of the tables."""
+"""The owner of the tables, which commands need to change the ledger without its functions."""
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection

@@ -50,6 +50,7 @@ def load(apps, schema_editor):
 LOOK = (
     "adjustmentrequest",
     "balance",
+    "grantcampaign",
     "jobrun",
     "operation",
     "operationprice",
@@ -67,6 +68,7 @@ LOOK = (
 MAY = {
     **{f"view_{model}": ALL for model in LOOK},
     "adjust_balance": (SUPPORT, FINANCE, ADMINISTRATOR),
+    "grant_to_many": (SUPPORT, FINANCE, ADMINISTRATOR),
     "release_reservation": (SUPPORT, FINANCE, ADMINISTRATOR),
     "approve_adjustment": (FINANCE, ADMINISTRATOR),
     "reverse_transaction": (FINANCE, ADMINISTRATOR),
@@ -180,6 +182,16 @@ class Migration(migrations.Migration):
                 'db_table': '"credits"."contacts"',
                 'indexes': [models.Index(fields=['email'], name='contact_by_email_idx')],
                 'constraints': [models.CheckConstraint(condition=models.Q(('user_id', ''), _negated=True), name='contact_user_id_not_empty'), models.CheckConstraint(condition=models.Q(('email', ''), ('name', ''), _negated=True), name='contact_has_an_address_or_a_name')],
+            },
+        ),
+        migrations.CreateModel(
+            name='ContactErasure',
+            fields=[
+                ('digest', models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ('erased_at', models.DateTimeField()),
+            ],
+            options={
+                'db_table': '"credits"."contact_erasures"',
             },
         ),
         migrations.CreateModel(
@@ -369,7 +381,7 @@ class Migration(migrations.Migration):
             name='ActRequest',
             fields=[
                 ('id', models.UUIDField(default=credits.ids.new_id, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('reversal', 'Reverse a transaction'), ('refund', 'Refund a purchase'), ('price', 'Change a price'), ('package', 'Offer a package')], max_length=16)),
+                ('kind', models.CharField(choices=[('reversal', 'Reverse a transaction'), ('refund', 'Refund a purchase'), ('price', 'Change a price'), ('package', 'Offer a package'), ('grants', 'Grant credits to many users'), ('gift_campaign', 'Create a campaign of gift codes')], max_length=16)),
                 ('subject', models.CharField(max_length=400)),
                 ('user_id', models.CharField(max_length=255, null=True)),
                 ('arguments', models.JSONField(default=dict)),
@@ -408,7 +420,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': '"credits"."staff_actions"',
-                'permissions': (('adjust_balance', 'Can adjust a balance up to the limit'), ('approve_adjustment', "Can approve or reject a colleague's adjustment"), ('reverse_transaction', 'Can reverse a transaction'), ('refund_purchase', 'Can refund a purchase'), ('resolve_quarantine', 'Can decide about a quarantined purchase'), ('release_reservation', 'Can release a reservation'), ('give_sync', 'Can give Cloud Sync and take it back'), ('change_packages', 'Can offer, change and retire packages'), ('change_prices', 'Can change prices of operations'), ('retry_message', 'Can send a dead message again'), ('export_rows', 'Can export rows as CSV'), ('manage_staff', 'Can manage staff accounts')),
+                'permissions': (('adjust_balance', 'Can adjust a balance up to the limit'), ('approve_adjustment', "Can approve or reject a colleague's adjustment"), ('reverse_transaction', 'Can reverse a transaction'), ('refund_purchase', 'Can refund a purchase'), ('resolve_quarantine', 'Can decide about a quarantined purchase'), ('release_reservation', 'Can release a reservation'), ('give_sync', 'Can give Cloud Sync and take it back'), ('change_packages', 'Can offer, change and retire packages'), ('change_prices', 'Can change prices of operations'), ('retry_message', 'Can send a dead message again'), ('export_rows', 'Can export rows as CSV'), ('grant_to_many', 'Can grant credits to many users by a file'), ('manage_staff', 'Can manage staff accounts')),
                 'indexes': [models.Index(condition=models.Q(('user_id__isnull', False)), fields=['user_id', '-id'], name='staff_action_by_user_idx'), models.Index(condition=models.Q(('ticket', ''), _negated=True), fields=['ticket'], name='staff_action_by_ticket_idx'), models.Index(condition=models.Q(('subject', ''), _negated=True), fields=['subject', '-id'], name='staff_action_by_subject_idx'), models.Index(fields=['operator', '-id'], name='staff_action_by_operator_idx'), models.Index(fields=['action', '-id'], name='staff_action_by_action_idx')],
                 'constraints': [models.UniqueConstraint(fields=('key',), name='staff_action_key_acts_once'), models.CheckConstraint(condition=models.Q(models.Q(('operator', ''), _negated=True), models.Q(('action', ''), _negated=True)), name='staff_action_has_an_operator')],
             },
@@ -831,7 +843,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='actrequest',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['reversal', 'refund', 'price', 'package'])), name='act_request_kind_known'),
+            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['reversal', 'refund', 'price', 'package', 'grants', 'gift_campaign'])), name='act_request_kind_known'),
         ),
         migrations.AddConstraint(
             model_name='actrequest',
@@ -844,6 +856,91 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='actrequest',
             constraint=models.UniqueConstraint(condition=models.Q(('status', 'pending')), fields=('kind', 'subject'), name='act_request_pending_once'),
+        ),
+        migrations.CreateModel(
+            name='GrantCampaign',
+            fields=[
+                ('id', models.UUIDField(primary_key=True, serialize=False)),
+                ('name', models.CharField(max_length=100)),
+                ('reason', models.CharField(max_length=500)),
+                ('digest', models.CharField(max_length=64)),
+                ('again', models.BooleanField(default=False)),
+                ('count', models.IntegerField()),
+                ('total', models.DecimalField(decimal_places=4, max_digits=15)),
+                ('note', models.CharField(max_length=1000)),
+                ('state', models.CharField(choices=[('pending', 'Pending'), ('running', 'Running'), ('completed', 'Completed'), ('rejected', 'Rejected'), ('withdrawn', 'Withdrawn')], max_length=16)),
+                ('asked_by', models.CharField(max_length=150)),
+                ('asked_at', models.DateTimeField()),
+                ('decided_by', models.CharField(max_length=150, null=True)),
+                ('completed_at', models.DateTimeField(null=True)),
+                ('request', models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, to='credits.actrequest')),
+            ],
+            options={
+                'db_table': '"credits"."grant_campaigns"',
+            },
+        ),
+        migrations.CreateModel(
+            name='CampaignGrant',
+            fields=[
+                ('pk', models.CompositePrimaryKey('campaign_id', 'line', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('line', models.IntegerField()),
+                ('user_id', models.CharField(blank=True, max_length=255)),
+                ('amount', models.DecimalField(decimal_places=4, max_digits=15, null=True)),
+                ('outcome', models.CharField(choices=[('waiting', 'Waiting'), ('granted', 'Granted'), ('granted_before', 'Granted before'), ('had_another_amount', 'Had another amount'), ('refused', 'Refused'), ('left_out', 'Left out')], max_length=20)),
+                ('detail', models.CharField(blank=True, max_length=500)),
+                ('campaign', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='grants', to='credits.grantcampaign')),
+            ],
+            options={
+                'db_table': '"credits"."campaign_grants"',
+            },
+        ),
+        migrations.AddIndex(
+            model_name='grantcampaign',
+            index=models.Index(condition=models.Q(('state', 'running')), fields=['asked_at'], name='grant_campaign_running_idx'),
+        ),
+        migrations.AddIndex(
+            model_name='grantcampaign',
+            index=models.Index(fields=['asked_by', '-asked_at'], name='grant_campaign_by_operator_idx'),
+        ),
+        migrations.AddConstraint(
+            model_name='grantcampaign',
+            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['pending', 'running', 'completed', 'rejected', 'withdrawn'])), name='grant_campaign_state_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='grantcampaign',
+            constraint=models.CheckConstraint(condition=models.Q(('count__gt', 0), ('total__gt', 0)), name='grant_campaign_grants_something'),
+        ),
+        migrations.AddConstraint(
+            model_name='grantcampaign',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('decided_by__isnull', True), ('request__isnull', False), ('state', 'pending')), models.Q(('decided_by', models.F('asked_by')), ('request__isnull', False), ('state', 'withdrawn')), models.Q(('decided_by__isnull', False), ('request__isnull', False), ('state', 'rejected'), models.Q(('decided_by', models.F('asked_by')), _negated=True)), models.Q(('state__in', ['running', 'completed']), models.Q(models.Q(('decided_by__isnull', True), ('request__isnull', True)), models.Q(('decided_by__isnull', False), ('request__isnull', False), models.Q(('decided_by', models.F('asked_by')), _negated=True)), _connector='OR')), _connector='OR'), name='grant_campaign_is_decided_by_a_second_person'),
+        ),
+        migrations.AddConstraint(
+            model_name='grantcampaign',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('completed_at__isnull', False), ('state', 'completed')), models.Q(models.Q(('state', 'completed'), _negated=True), ('completed_at__isnull', True)), _connector='OR'), name='grant_campaign_completed_says_when'),
+        ),
+        migrations.AddConstraint(
+            model_name='grantcampaign',
+            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['pending', 'running', 'completed'])), fields=('name', 'digest'), name='grant_campaign_takes_a_file_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='grantcampaign',
+            constraint=models.UniqueConstraint(condition=models.Q(('again', False), ('state__in', ['pending', 'running', 'completed'])), fields=('digest',), name='grant_file_used_once_unless_meant'),
+        ),
+        migrations.AddIndex(
+            model_name='campaigngrant',
+            index=models.Index(fields=['user_id'], name='campaign_grant_by_user_idx'),
+        ),
+        migrations.AddIndex(
+            model_name='campaigngrant',
+            index=models.Index(condition=models.Q(('outcome', 'waiting')), fields=['campaign', 'line'], name='campaign_grant_waiting_idx'),
+        ),
+        migrations.AddConstraint(
+            model_name='campaigngrant',
+            constraint=models.CheckConstraint(condition=models.Q(('outcome__in', ['waiting', 'granted', 'granted_before', 'had_another_amount', 'refused', 'left_out'])), name='campaign_grant_outcome_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='campaigngrant',
+            constraint=models.CheckConstraint(condition=models.Q(('outcome', 'left_out'), models.Q(('amount__gt', 0), models.Q(('user_id', ''), _negated=True)), _connector='OR'), name='campaign_grant_has_user_and_amount_unless_left_out'),
         ),
         migrations.CreateModel(
             name='AccountSettings',
@@ -954,6 +1051,7 @@ class Migration(migrations.Migration):
             "chain_transaction",
             "refuse_change_of_history",
             "refuse_change_of_audit",
+            "refuse_change_of_settings",
             "price",
             "month_spending",
             "reached_limit",
@@ -970,10 +1068,12 @@ class Migration(migrations.Migration):
             "delete_old_keys",
             "blank_key",
             "record_staff_action",
+            "record_settings_change",
             "require_pseudonym",
             "erase_transactions",
             "erase_reservations",
             "erase_staff_actions",
+            "erase_settings_changes",
             "erase_balance",
         ),
         migrations.RunPython(load, migrations.RunPython.noop),

@@ -7,9 +7,10 @@ from credits.models.auto_top_ups import AutoTopUp
 from credits.models.balances import Balance
 from credits.models.catalogue import Operation, OperationPrice
 from credits.models.checks import CheckedBalance, LedgerCheck
-from credits.models.contacts import Contact
+from credits.models.contacts import Contact, ContactErasure
 from credits.models.daily_totals import DailyRevenue, DailyTotal
 from credits.models.erasure import ErasureRequest
+from credits.models.grant_campaigns import CampaignGrant, GrantCampaign
 from credits.models.idempotency import IdempotencyKey
 from credits.models.jobs import JobRun, PostponedRow
 from credits.models.money_back import MoneyBack
@@ -28,11 +29,14 @@ __all__ = [
     "Anchor",
     "AutoTopUp",
     "Balance",
+    "CampaignGrant",
     "CheckedBalance",
     "Contact",
+    "ContactErasure",
     "DailyRevenue",
     "DailyTotal",
     "ErasureRequest",
+    "GrantCampaign",
     "IdempotencyKey",
     "JobRun",
     "LedgerCheck",

@@ -7,7 +7,7 @@ from credits.models.daily_totals import sum_field
 
 
 class Anchor(models.Model):
-    """What the ledger was at the end of a UTC day: written once, by `credits.ledger.anchors`.
+    """The state of the ledger at the end of a UTC day. `credits.ledger.anchors` writes it once.
 
     `digest` is the SHA-256 over the newest digest of each user with transactions, `count` of them;
     `sum` is the sum of their posted balances, in credits. `number` orders the anchors for pages.

@@ -1,4 +1,4 @@
-"""The audit trail of operators, and adjustments that wait for a colleague's approval."""
+"""The audit trail of operators, and adjustments and acts that wait for approval."""
 
 from django.db import models
 from django.db.models import F, Q
@@ -78,6 +78,7 @@ class StaffAction(models.Model):
             ("change_prices", "Can change prices of operations"),
             ("retry_message", "Can send a dead message again"),
             ("export_rows", "Can export rows as CSV"),
+            ("grant_to_many", "Can grant credits to many users by a file"),
             ("manage_staff", "Can manage staff accounts"),
         )
 
@@ -162,6 +163,8 @@ class ActRequest(models.Model):
         REFUND = "refund", "Refund a purchase"
         PRICE = "price", "Change a price"
         PACKAGE = "package", "Offer a package"
+        GRANTS = "grants", "Grant credits to many users"
+        GIFT_CAMPAIGN = "gift_campaign", "Create a campaign of gift codes"
 
     Status = AdjustmentRequest.Status
 
@@ -185,7 +188,11 @@ class ActRequest(models.Model):
         constraints = (
             models.CheckConstraint(
                 name="act_request_kind_known",
-                condition=Q(kind__in=["reversal", "refund", "price", "package"]),
+                condition=Q(
+                    kind__in=[
+                        *("reversal", "refund", "price", "package", "grants", "gift_campaign"),
+                    ]
+                ),
             ),
             models.CheckConstraint(
                 name="act_request_status_known",

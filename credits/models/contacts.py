@@ -1,4 +1,4 @@
-"""Contacts: the e-mail address and the name that a user's newest token contained."""
+"""Contacts: the e-mail address and the name that a user's newest token contained, and erasures."""
 
 from django.db import models
 from django.db.models import Q
@@ -8,7 +8,7 @@ from credits.models.fields import user_id_field
 
 
 class Contact(models.Model):
-    """A user's e-mail address and name as of their last token, so that support finds the account.
+    """A user's e-mail address and name in their last token, by which support finds the account.
 
     `email` is in canonical form. `email_verified` is false if mana-auth reports the address as
     unconfirmed. `seen_at` is the time of the token's last recorded use.
@@ -29,3 +29,16 @@ class Contact(models.Model):
             ),
         )
         indexes = (models.Index(name="contact_by_email_idx", fields=["email"]),)
+
+
+class ContactErasure(models.Model):
+    """An erased user, for whom no contact is recorded while old tokens may still be valid.
+
+    `digest` is a keyed digest of the user id, so the row names nobody.
+    """
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    erased_at = models.DateTimeField()
+
+    class Meta:
+        db_table = '"credits"."contact_erasures"'

@@ -1,4 +1,4 @@
-"""Automatic top-ups: what a user agrees to, and its state.
+"""Automatic top-ups: a user's agreement, and its state.
 
 A user saves a card at Stripe with a setup intent and then agrees to a package, a threshold and a
 monthly maximum. `credits.payments.top_up_charges` buys. The settings are locked after the balance.
@@ -17,7 +17,7 @@ from credits.errors import DomainError
 from credits.ledger import agreements, ledger
 from credits.ledger.posting import Origin
 from credits.models import AutoTopUp, Package, Purchase, SettingsChange, StripeCustomer
-from credits.payments import checkout, packages, saved_cards, stripe_api, stripe_facts
+from credits.payments import checkout, packages, saved_cards, stripe_api, stripe_fields
 from credits.payments.packages import PackageUnknown
 
 LARGEST_MAXIMUM = 31
@@ -33,7 +33,7 @@ class CardNotSaved(DomainError):
     message = "No card was saved; save one first"
 
 
-class Wanted(NamedTuple):
+class Agreement(NamedTuple):
     """The agreement: buy `package_id` when the posted credits fall to `threshold`.
 
     `setup_id` is the setup intent of a newly saved card; None keeps the card.
@@ -70,38 +70,39 @@ def purchases_of(user_id: str) -> QuerySet[Purchase]:
 
 
 def agree(
-    user_id: str, wanted: Wanted, *, origin: Origin, now: datetime, language: str = ""
+    user_id: str, wanted: Agreement, *, origin: Origin, now: datetime, language: str = ""
 ) -> AutoTopUp:
     """Switch the top-up on, change it, or resume it; the agreement is recorded.
 
     If the balance is at the threshold or below it, a purchase is due at once. Raises CardNotSaved,
     PackageUnknown, PaymentUnavailable.
     """
+    # Stripe is called before the balance is locked, so that spends do not wait for it.
     card = _saved_card(user_id, wanted.setup_id) if wanted.setup_id else None
     with transaction.atomic():
         posted = ledger.ensure_balance(user_id, origin=origin).posted
         known = AutoTopUp.objects.select_for_update().filter(pk=user_id).first()
         row = known or AutoTopUp(user_id=user_id)
-        before = _written(known)
+        before = _as_json(known)
         _set(row, wanted, card)
         row.language = language if language in LANGUAGES else ""
         row.agreed_at = now
         row.due_at = now if posted <= row.threshold else None
         row.failures, row.paused_at, row.pause_reason = 0, None, None
         row.save()
-        _record(user_id, before, _written(row), origin, now)
+        _record(user_id, before, _as_json(row), origin)
     return row
 
 
 @transaction.atomic
-def switch_off(user_id: str, *, origin: Origin, now: datetime) -> None:
+def switch_off(user_id: str, *, origin: Origin) -> None:
     """Switch the top-up off and record it. A purchase that was charged already is completed."""
     ledger.ensure_balance(user_id, origin=origin)
     known = AutoTopUp.objects.select_for_update().filter(pk=user_id).first()
     if known:
-        before = _written(known)
+        before = _as_json(known)
         known.delete()
-        _record(user_id, before, _written(None), origin, now)
+        _record(user_id, before, _as_json(None), origin)
 
 
 def _saved_card(user_id: str, setup_id: str) -> Card:
@@ -109,14 +110,15 @@ def _saved_card(user_id: str, setup_id: str) -> Card:
     customer = StripeCustomer.objects.filter(user_id=user_id).first()
     if setup is None or customer is None or setup.get("status") != "succeeded":
         raise CardNotSaved
-    owner = stripe_facts.id_in(setup, "customer")
-    method = stripe_facts.id_in(setup, "payment_method")
+    owner = stripe_fields.id_in(setup, "customer")
+    method = stripe_fields.id_in(setup, "payment_method")
+    # The setup intent's id comes from the client. It could name somebody else's card.
     if owner is None or owner != customer.stripe_customer_id or method is None:
         raise CardNotSaved
     return Card(owner, method)
 
 
-def _set(row: AutoTopUp, wanted: Wanted, card: Card | None) -> None:
+def _set(row: AutoTopUp, wanted: Agreement, card: Card | None) -> None:
     package: Package | None = packages.offered().filter(pk=wanted.package_id).first()
     if package is None:
         raise PackageUnknown
@@ -131,15 +133,13 @@ def _set(row: AutoTopUp, wanted: Wanted, card: Card | None) -> None:
     row.monthly_maximum = wanted.monthly_maximum
 
 
-def _record(
-    user_id: str, before: dict[str, Any], after: dict[str, Any], origin: Origin, now: datetime
-) -> None:
+def _record(user_id: str, before: dict[str, Any], after: dict[str, Any], origin: Origin) -> None:
     ledger.mark_settings(user_id)
     subject = SettingsChange.Subject.AUTO_TOP_UP
-    agreements.record(user_id, subject, (before, after), origin=origin, now=now)
+    agreements.record(user_id, subject, (before, after), origin=origin)
 
 
-def _written(row: AutoTopUp | None) -> dict[str, Any]:
+def _as_json(row: AutoTopUp | None) -> dict[str, Any]:
     """Return the agreement as JSON, with the price at which the user agreed."""
     if row is None:
         return {"on": False}

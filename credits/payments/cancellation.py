@@ -1,4 +1,4 @@
-"""Cancellation: a buyer gives up an unpaid purchase, at Stripe first and then here."""
+"""Cancellation of an unpaid purchase by its buyer, at Stripe first and then here."""
 
 from datetime import datetime
 from uuid import UUID

@@ -65,6 +65,7 @@ def start(
         with stripe_api.calling():
             return _open_for_buyer(purchase, email, now)
     except PaymentUnavailable:
+        # Committed although the request fails: an identical request can then reuse the row.
         Purchase.objects.filter(pk=purchase.pk).update(unavailable_at=now)
         raise
 
@@ -82,6 +83,7 @@ def never_opened(*, now: datetime) -> QuerySet[Purchase]:
 @transaction.atomic
 def give_up(purchase: Purchase) -> Purchase | None:
     """Cancel a purchase unless it was opened at Stripe."""
+    # Read again under the lock: a retry of the buyer may be opening it.
     left = Purchase.objects.select_for_update().get(pk=purchase.pk)
     if not left.opened:
         left.status = Purchase.Status.CANCELLED
@@ -104,6 +106,7 @@ def _begin(
     wanted = Purchase(
         user_id=user_id,
         package=package,
+        # Copied, because a later change of the package must not change this purchase.
         credits=package.credits,
         price_euro_cents=package.price_euro_cents,
         success_url=pages and pages.success_url,
@@ -140,6 +143,8 @@ def customer_of(user_id: str, email: str | None, now: datetime) -> str:
     known = StripeCustomer.objects.filter(user_id=user_id).first()
     if known is None:
         fresh = StripeCustomer(user_id=user_id, email=_known_by(email), created_at=now)
+        # Committed before the call to Stripe: its id is in the call's idempotency key, so a retry
+        # after a crash creates no second customer.
         StripeCustomer.objects.bulk_create([fresh], ignore_conflicts=True)
     elif known.stripe_customer_id:
         return known.stripe_customer_id

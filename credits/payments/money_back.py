@@ -18,12 +18,12 @@ from credits.ledger import ledger
 from credits.ledger.posting import Memo, Origin
 from credits.models import MoneyBack, Purchase, Transaction
 from credits.payments import stripe_facts
+from credits.payments.claw_back_shares import cents_to_take, due, requested_or_standing, share
 from credits.payments.stripe_facts import MoneyBackReport
 
 State = MoneyBack.State
 Status = Purchase.Status
 STRIPE = Origin("stripe")
-SMALLEST = Decimal("0.0001")
 MONEY_COMES_BACK_WITHIN = timedelta(days=5)
 MOVED = {State.GONE, State.RETURNED}
 
@@ -104,8 +104,8 @@ def yet_to_take(purchase: Purchase, cents: int) -> Decimal:
         return Decimal(0)
     known = of_purchase(purchase)
     standing = [one for one in known if one.state in {State.REQUESTED, State.GONE}]
-    gone = sum(_requested_or_standing(one) for one in standing) + cents
-    return _share(purchase, gone, ROUND_DOWN) - sum(one.taken for one in standing)
+    gone = sum(requested_or_standing(one) for one in standing) + cents
+    return share(purchase, gone, ROUND_DOWN) - sum(one.taken for one in standing)
 
 
 def won_without_money(*, now: datetime) -> QuerySet[MoneyBack]:
@@ -201,41 +201,18 @@ def _state_without_movements(found: MoneyBack, fact: MoneyBackReport) -> str:
 def _take(purchase: Purchase, standing: Iterable[MoneyBack]) -> None:
     """Claw back the credits that these refunds and disputes have not taken yet.
 
-    The sum is the rounded-down share of all withdrawn cents (`_due`), so partial refunds never take
+    The sum is the rounded-down share of all withdrawn cents (`due`), so partial refunds never take
     more than one full refund would. A single part is rounded up and limited by the rest of the sum.
     """
     # The newest refund or dispute has taken nothing yet, so it comes first and takes the rounding
     # remainder.
     standing = sorted(standing, key=lambda one: one.taken)
-    missing = _due(purchase, standing) - sum(one.taken for one in standing)
+    missing = due(purchase, standing) - sum(one.taken for one in standing)
     for one in standing:
-        part = min(missing, _share(purchase, _cents_to_take(one), ROUND_UP) - one.taken)
+        part = min(missing, share(purchase, cents_to_take(one), ROUND_UP) - one.taken)
         if part > 0:
             _claw_back(purchase, one, part)
             missing -= part
-
-
-def _due(purchase: Purchase, standing: Iterable[MoneyBack]) -> Decimal:
-    return _share(purchase, sum(_cents_to_take(one) for one in standing), ROUND_DOWN)
-
-
-def _cents_to_take(one: MoneyBack) -> int:
-    """Return the withdrawn cents; for money that was fully reinstated, the cents withdrawn before.
-
-    Reinstated money is taken once before it is given back, so that the ledger does not depend on
-    the order of the reports. A dispute may withdraw its amount several times, hence the limit.
-    """
-    return one.standing_cents or min(one.withdrawn_cents, one.amount_cents)
-
-
-def _requested_or_standing(one: MoneyBack) -> int:
-    return one.amount_cents if one.state == State.REQUESTED else one.standing_cents
-
-
-def _share(purchase: Purchase, cents: int, rounding: str) -> Decimal:
-    price = purchase.price_euro_cents
-    whole = purchase.credits * min(cents, price)
-    return (whole / price).quantize(SMALLEST, rounding=rounding)
 
 
 def _claw_back(purchase: Purchase, one: MoneyBack, amount: Decimal) -> None:
@@ -258,11 +235,11 @@ def _give_back_excess(purchase: Purchase, standing: list[MoneyBack]) -> None:
     One has an excess if part of its money was reinstated, or if it took the rounding remainder next
     to a refund that has failed since.
     """
-    whole = _due(purchase, standing)
+    whole = due(purchase, standing)
     for one in standing:
         if sum(each.taken for each in standing) <= whole:
             return
-        if one.taken > _share(purchase, one.standing_cents, ROUND_DOWN):
+        if one.taken > share(purchase, one.standing_cents, ROUND_DOWN):
             _give_back(purchase, one, "Credits of a purchase, recalculated")
 
 

@@ -7,7 +7,6 @@ report returns the purchase, or None if the payment belongs to no purchase here.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import structlog
@@ -18,7 +17,8 @@ from credits.errors import DomainError
 from credits.ledger import ledger
 from credits.ledger.posting import Memo, Origin
 from credits.models import Purchase
-from credits.payments import money_back, stripe_api
+from credits.payments import money_back
+from credits.payments.payment_matches import fault_of, find_match, is_own_payment
 from credits.payments.stripe_facts import Payment
 
 Status = Purchase.Status
@@ -89,7 +89,7 @@ def complete(payment: Payment, *, at: datetime, now: datetime) -> Purchase | Non
     purchase = _locked(payment)
     if purchase is None:
         return None
-    if fault := _fault(purchase, payment):
+    if fault := fault_of(purchase, payment):
         quarantine(purchase, payment, fault, now=now)
     elif not purchase.paid:
         purchase.stripe_payment_intent_id = payment.intent_id
@@ -178,13 +178,13 @@ def _with_package() -> QuerySet[Purchase]:
 
 def of_payment(payment: Payment) -> Purchase | None:
     """Return the purchase that a payment belongs to, or None."""
-    return _find(payment, Purchase.objects.all())
+    return find_match(payment, Purchase.objects.all())
 
 
 def _locked(payment: Payment) -> Purchase | None:
     if payment.intent_id:
         money_back.lock_payment(payment.intent_id)
-    return _find(payment, Purchase.objects.select_for_update())
+    return find_match(payment, Purchase.objects.select_for_update())
 
 
 def _locked_by_operator(purchase_id: UUID) -> Purchase:
@@ -225,26 +225,16 @@ def _end_explained_quarantine(purchase: Purchase, payment: Payment, now: datetim
         purchase.save()
 
 
-def _find(payment: Payment, rows: QuerySet[Purchase]) -> Purchase | None:
-    names: list[dict[str, Any]] = [
-        {"stripe_payment_intent_id": payment.intent_id},
-        {"stripe_checkout_session_id": payment.session_id},
-        {"pk": payment.purchase_id},
-    ]
-    known = [name for name in names if None not in name.values()]
-    return next((found for name in known if (found := rows.filter(**name).first())), None)
-
-
 def _report(payment: Payment, status: str, at: datetime) -> Purchase | None:
     purchase = _locked(payment)
     # Reports of another payment are ignored here. If it succeeds, `complete` quarantines it.
-    if purchase is None or purchase.paid or not _same_payment(purchase, payment):
+    if purchase is None or purchase.paid or not is_own_payment(purchase, payment):
         return purchase
     if purchase.status == Status.CANCELLED or _is_older(purchase, status, at):
         return purchase
     purchase.status = status
     purchase.reported_at = at
-    # A session's report of a failure has no code, the intent's has.
+    # Stripe reports a failure twice. Only the intent's report has a code, so keep a known one.
     purchase.failure_code = payment.failure or purchase.failure_code
     if status != Status.FAILED:
         purchase.failure_code = None
@@ -258,25 +248,6 @@ def _is_older(purchase: Purchase, status: str, at: datetime) -> bool:
         return False
     known = (purchase.reported_at, RANKS[purchase.status])
     return (at, RANKS[status]) <= known
-
-
-def _same_payment(purchase: Purchase, payment: Payment) -> bool:
-    return purchase.stripe_payment_intent_id in {None, payment.intent_id} or (
-        payment.session_id is not None and payment.session_id == purchase.stripe_checkout_session_id
-    )
-
-
-def _fault(purchase: Purchase, payment: Payment) -> str | None:
-    paid = (payment.amount_cents, payment.currency)
-    if paid != (purchase.price_euro_cents, stripe_api.CURRENCY):
-        return (
-            f"Stripe reports {payment.amount_cents} {payment.currency} of {payment.intent_id}, "
-            f"the price is {purchase.price_euro_cents} {stripe_api.CURRENCY}."
-        )
-    if payment.intent_id is None or not _same_payment(purchase, payment):
-        expected = purchase.stripe_payment_intent_id
-        return f"Paid by the payment {payment.intent_id}, but {expected} was expected."
-    return None
 
 
 def _credit(purchase: Purchase, *, origin: Origin, at: datetime, now: datetime) -> None:

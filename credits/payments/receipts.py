@@ -19,6 +19,7 @@ def record(receipt: Receipt) -> Purchase | None:
     known = {name: url for name, url in found.items() if url}
     if purchase and known and not pseudonyms.is_erased(purchase.user_id):
         own = Q(stripe_payment_intent_id=None) | Q(stripe_payment_intent_id=receipt.intent_id)
+        # With the user id: an erasure may have moved the row since it was read.
         rows = Purchase.objects.filter(pk=purchase.pk, user_id=purchase.user_id)
         (rows.filter(own) if receipt.intent_id else rows).update(**known)
     return purchase

@@ -58,6 +58,7 @@ def ask(
 
     Raises PurchaseUnknown, NotRefundable, ExceedsPurchase, IdempotencyKeyReused.
     """
+    # Unlocked, only to find the payment: the lock order is payment, purchase, balance.
     found = Purchase.objects.filter(pk=purchase_id).first()
     if found is None:
         raise PurchaseUnknown

@@ -1,35 +1,34 @@
 """Readers of Stripe's JSON objects: payments, refunds, disputes, receipts.
 
 Events, API answers and lists contain the same objects, and all of them are read here. Each reader
-raises UnreadableObject if a field is missing or differs from Stripe's documentation.
+raises UnreadableObject if a field is missing or invalid.
 """
 
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple, TypeGuard
+from typing import NamedTuple
 from uuid import UUID
 
-from credits.errors import DomainError
 from credits.models import MoneyBack
+from credits.payments.stripe_fields import (
+    LARGEST_CENTS,
+    Object,
+    UnreadableObject,
+    cents,
+    id_in,
+    is_whole,
+    name_in,
+    our_id,
+    page_in,
+    status_in,
+)
 
 State = MoneyBack.State
-Object = Mapping[str, Any]
 
 RETURNED_REFUNDS = {"failed", "canceled"}
 ENDED_DISPUTES = {"won", "warning_closed", "prevented"}
-LARGEST_CENTS = 10**13
-LONGEST_NAME = 255
-LONGEST_STATUS = 64
-LONGEST_URL = 2048
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
-
-
-class UnreadableObject(DomainError):
-    """A field of a Stripe object is missing or invalid; the message names the field."""
-
-    code = "unreadable_object"
-    message = "Stripe's object cannot be read"
 
 
 class Payment(NamedTuple):
@@ -86,8 +85,8 @@ def of_charge(charge: Object) -> Receipt:
     """Read the receipt of a charge; Stripe copies the payment intent's metadata to the charge."""
     return Receipt(
         id_in(charge, "payment_intent"),
-        _our_id(charge, "purchaseId"),
-        receipt_url=_page_in(charge, "receipt_url"),
+        our_id(charge, "purchaseId"),
+        receipt_url=page_in(charge, "receipt_url"),
     )
 
 
@@ -95,8 +94,8 @@ def of_invoice(invoice: Object) -> Receipt:
     """Read a paid invoice; the purchase's id is in the metadata that we sent with the session."""
     return Receipt(
         None,
-        _our_id(invoice, "purchaseId"),
-        invoice_url=_page_in(invoice, "hosted_invoice_url"),
+        our_id(invoice, "purchaseId"),
+        invoice_url=page_in(invoice, "hosted_invoice_url"),
     )
 
 
@@ -106,7 +105,7 @@ def of_intent(intent: Object) -> Payment:
     return Payment(
         intent_id=name_in(intent, "id"),
         session_id=None,
-        purchase_id=_our_id(intent, "purchaseId"),
+        purchase_id=our_id(intent, "purchaseId"),
         amount_cents=received or cents(intent, "amount"),
         currency=name_in(intent, "currency"),
         status=name_in(intent, "status"),
@@ -122,7 +121,7 @@ def of_session(session: Object) -> Payment:
     return Payment(
         intent_id=id_in(session, "payment_intent"),
         session_id=name_in(session, "id"),
-        purchase_id=_our_id(session, "purchaseId"),
+        purchase_id=our_id(session, "purchaseId"),
         amount_cents=cents(session, "amount_total", default=0),
         currency=name_in(session, "currency") if session.get("currency") else "",
         status=name_in(session, "payment_status"),
@@ -131,7 +130,7 @@ def of_session(session: Object) -> Payment:
 
 def of_refund(refund: Object, *, at: datetime | None = None) -> MoneyBackReport:
     """Read a refund reported `at`. An accepted refund counts as gone until it fails."""
-    status = _status(refund)
+    status = status_in(refund)
     return MoneyBackReport(
         stripe_id=name_in(refund, "id"),
         kind=MoneyBack.Kind.REFUND,
@@ -139,7 +138,7 @@ def of_refund(refund: Object, *, at: datetime | None = None) -> MoneyBackReport:
         amount_cents=cents(refund, "amount", least=1),
         state=State.RETURNED if status in RETURNED_REFUNDS else State.GONE,
         status=status,
-        return_id=_our_id(refund, "returnId"),
+        return_id=our_id(refund, "returnId"),
         reported_at=at,
     )
 
@@ -152,7 +151,7 @@ def of_dispute(
     `at_least` is the earliest state that the event's type implies. It is used only if Stripe lists
     no balance transactions, and `RETURNED` only with the status `won`.
     """
-    status = _status(dispute)
+    status = status_in(dispute)
     return MoneyBackReport(
         stripe_id=name_in(dispute, "id"),
         kind=MoneyBack.Kind.DISPUTE,
@@ -170,7 +169,7 @@ def needs_refunds(dispute: Object) -> bool:
     moved = _movements(dispute)
     if moved is None or not moved.reinstated:
         return False
-    return _status(dispute) == "lost" or moved.reinstated < moved.withdrawn
+    return status_in(dispute) == "lost" or moved.reinstated < moved.withdrawn
 
 
 def without_unconfirmed_return(fact: MoneyBackReport) -> MoneyBackReport:
@@ -197,62 +196,11 @@ def is_final(status: str | None) -> bool:
     return status == "lost" or status in ENDED_DISPUTES
 
 
-def name_in(found: Object, field: str) -> str:
-    """Return an id, status or currency: 1 to 255 characters that PostgreSQL can store."""
-    return name_of(found.get(field), field)
-
-
-def name_of(value: object, field: str) -> str:
-    """Validate a name (see `name_in`) and return it. Raises UnreadableObject."""
-    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME:
-        raise UnreadableObject(f"{field} is not a string of 1 to {LONGEST_NAME} characters")
-    if "\0" in value or any("\ud800" <= one <= "\udfff" for one in value):
-        raise UnreadableObject(f"{field} contains NUL or a lone surrogate")
-    return value
-
-
-def id_in(found: Object, field: str) -> str | None:
-    """Return the id of a reference, which Stripe may have expanded to the object, or None."""
-    reference = found.get(field)
-    if isinstance(reference, Mapping):
-        reference = reference.get("id")
-    return None if reference is None else name_of(reference, field)
-
-
-def cents(found: Object, field: str, *, least: int = 0, default: int | None = None) -> int:
-    """Return an amount in cents; a null or missing one is `default`, if given."""
-    value = found.get(field)
-    if value is None and default is not None:
-        return default
-    if not _is_whole(value) or not least <= value <= LARGEST_CENTS:
-        raise UnreadableObject(f"{field} is not a whole number from {least} to {LARGEST_CENTS}")
-    return value
-
-
-def _page_in(found: Object, field: str) -> str | None:
-    """Return an https URL (or that of a local sandbox), or None for others such as javascript:."""
-    value = found.get(field)
-    if not isinstance(value, str) or not value.startswith(("https://", "http://localhost:")):
-        return None
-    return value if len(value) <= LONGEST_URL and value.isascii() and value.isprintable() else None
-
-
 def _failure(error: object) -> str | None:
     """Return the code of a failed payment: the bank's, else Stripe's, or None if it has none."""
     error = error if isinstance(error, Mapping) else {}
     code = error.get("decline_code") or error.get("code")
     return code if isinstance(code, str) and _CODE.fullmatch(code) else None
-
-
-def _is_whole(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _status(found: Object) -> str | None:
-    status = None if found.get("status") is None else name_in(found, "status")
-    if status and len(status) > LONGEST_STATUS:
-        raise UnreadableObject(f"status is longer than {LONGEST_STATUS} characters")
-    return status
 
 
 def _state_without_movements(status: str | None, at_least: str) -> str:
@@ -269,6 +217,7 @@ def _movements(dispute: Object) -> Movements | None:
     amounts = [_moved(one, dispute.get("currency")) for one in distinct.values()]
     withdrawn = -sum(amount for amount in amounts if amount < 0)
     reinstated = sum(amount for amount in amounts if amount > 0)
+    # Money can come back only after it was withdrawn. A list without that withdrawal is incomplete.
     return Movements(max(withdrawn, reinstated), reinstated) if any(amounts) else None
 
 
@@ -278,7 +227,7 @@ def _moved(movement: Object, currency: object) -> int:
     Balance transactions are in the account's payout currency, so others are converted back.
     """
     amount, rate = movement.get("amount"), movement.get("exchange_rate")
-    if not _is_whole(amount) or abs(amount) > LARGEST_CENTS:
+    if not is_whole(amount) or abs(amount) > LARGEST_CENTS:
         raise UnreadableObject("balance_transactions has an amount that is not a whole number")
     if movement.get("currency", currency) == currency or not rate:
         return amount
@@ -292,10 +241,3 @@ def _moved(movement: Object, currency: object) -> int:
 
 def _movement_id(movement: Object, index: int) -> str:
     return str(index) if movement.get("id") is None else name_in(movement, "id")
-
-
-def _our_id(found: Object, name: str) -> UUID | None:
-    try:
-        return UUID((found.get("metadata") or {}).get(name, ""))
-    except (ValueError, AttributeError, TypeError):
-        return None

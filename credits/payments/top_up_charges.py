@@ -25,14 +25,14 @@ from credits.payments.stripe_errors import CardDeclined, CustomerGone, RefusedBy
 TOP_UP_JOB = "top_up"
 CHARGE_JOB = "charge_top_ups"
 NEEDS_OWNER = frozenset({"authentication_required"})
-# After the first and the second declined charge in a row. The third one pauses.
+# Pauses after the first and the second declined charge in a row. The third pauses the top-up.
 BACK_OFF = (timedelta(days=1), timedelta(days=3))
 
 Status = Purchase.Status
 Pause = AutoTopUp.Pause
 UNDER_WAY = (Status.PENDING, Status.PROCESSING)
 
-# Another app's reasons to buy nothing for a user, such as a block.
+# Conditions of other apps under which nothing is bought for a user, such as a block.
 blocked_by: list[Callable[[str], bool]] = []
 
 
@@ -70,6 +70,7 @@ def _uncharged() -> QuerySet[Purchase]:
 
 
 def _start(row: AutoTopUp, *, now: datetime) -> str:
+    # Reset first: `_decide` may set a later time, and the next crossing sets a new one.
     row.due_at = None
     outcome = _decide(row, now)
     row.save()
@@ -81,13 +82,16 @@ def _decide(row: AutoTopUp, now: datetime) -> str:
         _pause(row, reason, now)
         return "paused"
     own = Purchase.objects.filter(user_id=row.user_id, stripe_payment_method_id__isnull=False)
+    # One at a time: the credits of a payment under way may lift the balance above the threshold.
     if own.filter(status__in=UNDER_WAY).exists():
         return "under_way"
     if ledger.balance_of(row.user_id).posted > row.threshold:
         return "not_needed"
     month = datetime(now.year, now.month, 1, tzinfo=UTC)
+    # The maximum limits what the user pays, so failed charges do not count.
     failed = (Status.FAILED, Status.CANCELLED)
     if own.filter(created_at__gte=month).exclude(status__in=failed).count() >= row.monthly_maximum:
+        # 32 days from the first of any month lie in the next one.
         row.due_at = (month + timedelta(days=32)).replace(day=1)
         return "capped"
     Purchase.objects.create(
@@ -120,6 +124,7 @@ def _reason_to_pause(row: AutoTopUp) -> str | None:
 def _charge(purchase: Purchase, *, now: datetime) -> str:
     # The agreement is not locked during the call, because spends write it.
     row = AutoTopUp.objects.filter(pk=purchase.user_id, paused_at=None).first()
+    # Stripe may forget an idempotency key after 24 hours. A later retry could charge twice.
     if row is None or now - purchase.created_at > OPENED_WITHIN:
         return _ended(purchase, Status.CANCELLED)
     try:
@@ -144,7 +149,7 @@ def _ended(purchase: Purchase, status: str) -> str:
 
 
 def _failed(purchase: Purchase, decline: str | None, now: datetime) -> None:
-    """Pause the agreement, or let it wait. Without `decline` the card cannot be charged at all."""
+    """Pause the agreement, or delay it. Without `decline` the card cannot be charged at all."""
     row = AutoTopUp.objects.select_for_update().filter(pk=purchase.user_id, paused_at=None).first()
     if row is None:
         return

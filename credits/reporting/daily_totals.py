@@ -15,6 +15,7 @@ from credits.models import DailyRevenue, Transaction
 
 ONE_DAY = timedelta(days=1)
 
+# An unchanged sum is not written again. Every few minutes, that would leave dead rows.
 SUM_TRANSACTIONS = """
     WITH fresh AS (
         SELECT type, app_id, coalesce(operation, '') AS operation,

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import NamedTuple
 
+from credits import replica
 from credits.errors import DomainError
 from credits.ledger import books
 from credits.models import Transaction
@@ -128,6 +129,7 @@ class _Facts(NamedTuple):
     held: tuple[Decimal, Decimal]
 
 
+@replica.may_lag
 def of_month(month: date, *, now: datetime) -> Report:
     """Return the report of the month of the day `month`, up to now. Raises MonthNotBegun."""
     start = datetime(month.year, month.month, 1, tzinfo=UTC)

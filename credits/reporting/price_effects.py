@@ -1,4 +1,4 @@
-"""The effect of a new price: what the last 30 days would have cost."""
+"""The effect of a new price: the cost of the last 30 days at that price."""
 
 from datetime import date, timedelta
 from decimal import Decimal
@@ -21,7 +21,7 @@ class PriceEffect(NamedTuple):
 
     @property
     def charged_then(self) -> Decimal:
-        """Return the credits at the new price, if the started batches stay as full as they were."""
+        """Return the credits at the new price, assuming equally full batches."""
         return self.charged * self.factor
 
 

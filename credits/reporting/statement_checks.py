@@ -1,7 +1,7 @@
 """Verification of a kept statement: signatures, completeness and arithmetic of its sheets.
 
 The file holds the answers of `GET /api/v1/credits/statements/MONTH`, one for each sheet: an array,
-or a single answer. Only what was signed is believed.
+or a single answer. Only signed values are used.
 """
 
 import json
@@ -22,19 +22,19 @@ GAP = "Transaction {} is missing"
 BALANCE = "Transaction {}: balance and amount do not add up"
 CLOSING = "The movements do not lead to the closing balance"
 COUNT = "The statement has {} movements instead of {}"
-# What all sheets of one statement have in common.
+# Values that must be equal on all sheets of one statement.
 COMMON = ("version", "issuer", "userId", "month", "opening")
 
 
 class StatementInvalid(DomainError):
-    """The statement is not what the service signed, or sheets are missing."""
+    """The statement differs from the signed one, or sheets are missing."""
 
     code = "statement_invalid"
     message = "The statement is invalid"
 
 
 class Verified(NamedTuple):
-    """What a verified statement says; amounts are credits."""
+    """The verified totals of a statement. Amounts are credits."""
 
     month: str
     user_id: str

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.db.backends.utils import CursorWrapper
 
+from credits import replica
 from credits.ids import id_at
 from credits.ledger import books
 from credits.ledger.reservations import LONGEST_TTL
@@ -28,7 +29,7 @@ MOVEMENTS_PER_SHEET = 500
 # A row may be written up to an hour after its `created_at` without a `recorded_at`. Anchors wait as
 # long as this.
 SETTLED_AFTER = timedelta(hours=2)
-# The clocks of two machines, and the time between making a reservation's id and storing it.
+# Allows for two machines' clocks, and the time between making a reservation's id and storing it.
 CLOCK_TOLERANCE = timedelta(days=1)
 
 # The user's last transaction before `end`. Times increase with the numbers, except for up to an
@@ -66,7 +67,7 @@ _HELD = """
 
 
 class Movement(NamedTuple):
-    """A transaction in a statement; `recorded_at` is set if it was written later than it says."""
+    """A transaction in a statement. `recorded_at` is set if that is long after `created_at`."""
 
     number: int
     id: str
@@ -79,7 +80,7 @@ class Movement(NamedTuple):
     recorded_at: datetime | None
 
 
-class Standing(NamedTuple):
+class ChainEnd(NamedTuple):
     """The user's last transaction before a time: number, posted balance, digest of the chain."""
 
     number: int = 0
@@ -121,6 +122,7 @@ class Statement:
         return url
 
 
+@replica.may_lag
 def of_month(user_id: str, first: date, *, sheet: int, now: datetime) -> Statement:
     """Return a sheet (1, 2, 3 …) of the user's statement of the month that begins on `first`.
 
@@ -131,8 +133,8 @@ def of_month(user_id: str, first: date, *, sheet: int, now: datetime) -> Stateme
         raise MonthNotBegun
     end = datetime(first.year + first.month // 12, first.month % 12 + 1, 1, tzinfo=UTC)
     with books.snapshot() as cursor:
-        opening = _standing(cursor, user_id, start)
-        closing = _standing(cursor, user_id, end)
+        opening = _chain_end(cursor, user_id, start)
+        closing = _chain_end(cursor, user_id, end)
         after = opening.number + (sheet - 1) * MOVEMENTS_PER_SHEET
         last = min(after + MOVEMENTS_PER_SHEET, closing.number)
         movements = _movements(cursor, {"user": user_id, "after": after, "last": last})
@@ -155,10 +157,10 @@ def of_month(user_id: str, first: date, *, sheet: int, now: datetime) -> Stateme
     )
 
 
-def _standing(cursor: CursorWrapper, user_id: str, end: datetime) -> Standing:
+def _chain_end(cursor: CursorWrapper, user_id: str, end: datetime) -> ChainEnd:
     cursor.execute(_LAST_BEFORE, {"user": user_id, "end": end, "settled": end + SETTLED_AFTER})
     row = cursor.fetchone()
-    return Standing(*row) if row else Standing()
+    return ChainEnd(*row) if row else ChainEnd()
 
 
 def _movements(cursor: CursorWrapper, values: Mapping[str, Any]) -> list[Movement]:

@@ -1,38 +1,30 @@
-"""Cloud Sync: activate, deactivate, change interval, give and revoke, renew, pause.
+"""Cloud Sync: activate, deactivate, change interval, give and revoke. `renewals` renews and pauses.
 
 A period is charged once. The cause of the charge is `sync:USER:START`, which is unique in the
 ledger, and the charge commits with the subscription's new period. Every function locks the
 subscription's row first and the balance last.
 """
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Min, QuerySet
 
-from credits import catalogue, due_rows
-from credits.due_rows import DueWork
+from credits import catalogue
 from credits.errors import DomainError
 from credits.ledger import idempotency, ledger
 from credits.ledger.posting import (
-    InsufficientCredits,
     Memo,
     Origin,
     Priced,
-    SpendingLimitReached,
 )
 from credits.models import SyncSubscription, Transaction
-from credits.outbox import outbox
-from credits.sync import billing_periods, notification_texts
+from credits.sync import billing_periods
 
 OPERATION = "cloud_sync"
 APP_ID = "sync"
-RENEW_JOB = "renew_subscriptions"
 LANGUAGES = frozenset({"de", "en"})
 
 
@@ -101,14 +93,16 @@ def activate(
     subscription.language = language if language in LANGUAGES else ""
     charged = Decimal(0)
     if subscription.paid_until and subscription.paid_until > now:
+        # Nothing is charged, so no movement records the key.
         idempotency.record(user_id, origin)
     else:
+        # Stored apart from `paid_until`, which loses the day in a shorter month.
         subscription.anchor_day = now.day
-        charged = -_charge(subscription, now, origin).amount
+        charged = -charge(subscription, now, origin).amount
     subscription.renews = True
     subscription.paused_at = None
-    _save(subscription, now)
-    return Activation(interval, _end(subscription), charged)
+    save(subscription, now)
+    return Activation(interval, end_of(subscription), charged)
 
 
 @transaction.atomic
@@ -124,7 +118,7 @@ def deactivate(user_id: str, *, now: datetime) -> SyncSubscription:
         raise SyncGifted
     subscription.renews = False
     subscription.paused_at = None
-    _save(subscription, now)
+    save(subscription, now)
     return subscription
 
 
@@ -138,8 +132,8 @@ def change_interval(user_id: str, *, interval: str, now: datetime) -> IntervalCh
         raise SyncGifted
     cost = catalogue.price(OPERATION, billing_periods.months(interval))
     subscription.interval = interval
-    _save(subscription, now)
-    return IntervalChange(interval, cost, _end(subscription))
+    save(subscription, now)
+    return IntervalChange(interval, cost, end_of(subscription))
 
 
 @transaction.atomic
@@ -150,7 +144,7 @@ def give(user_id: str, *, by: str, now: datetime) -> SyncSubscription:
         subscription.gifted_at = now
         subscription.gifted_by = by
         subscription.paused_at = None
-        _save(subscription, now)
+        save(subscription, now)
     return subscription
 
 
@@ -166,55 +160,14 @@ def revoke(user_id: str, *, now: datetime) -> SyncSubscription:
     subscription.gifted_at = None
     subscription.gifted_by = None
     # If the paid period ended during the gift, sync ends too: a charge now would be unexpected.
-    subscription.renews = subscription.renews and _end(subscription) > now
-    _save(subscription, now)
+    subscription.renews = subscription.renews and end_of(subscription) > now
+    save(subscription, now)
     return subscription
-
-
-def renew_due(*, now: datetime, limit: int) -> Iterator[str]:
-    """Renew up to `limit` due subscriptions; yield `charged`, `paused`, `skipped` or `failed`.
-
-    Each one is charged for the current period, or paused if the credits or the user's spending
-    limit do not suffice, in its own transaction. `due_rows.settle_each` explains `skipped` and
-    `failed`. Any number of processes may run this at the same time.
-    """
-    work = DueWork(RENEW_JOB, _due(now), "paid_until", partial(_renew, now=now))
-    return (settled.outcome for settled in due_rows.settle_each(work, now=now, limit=limit))
-
-
-def next_due(now: datetime) -> datetime | None:
-    """Return when the first subscription is or was due, or None if none renews.
-
-    Failed subscriptions that are not yet due for a retry do not count.
-    """
-    waiting = _renewing().exclude(pk__in=due_rows.postponed_keys(RENEW_JOB, now=now))
-    due: datetime | None = waiting.aggregate(due=Min("paid_until"))["due"]
-    return due
-
-
-def _renewing() -> QuerySet[SyncSubscription]:
-    return SyncSubscription.objects.filter(renews=True, gifted_at=None)
-
-
-def _due(now: datetime) -> QuerySet[SyncSubscription]:
-    return _renewing().filter(paid_until__lte=now)
-
-
-def _renew(subscription: SyncSubscription, *, now: datetime) -> str:
-    start = billing_periods.current_start(
-        _end(subscription), subscription.interval, anchor_day=_anchor(subscription), now=now
-    )
-    try:
-        _charge(subscription, start, Origin("system", at=now))
-    except (InsufficientCredits, SpendingLimitReached) as lack:
-        _pause(subscription, lack, now)
-        return "paused"
-    _save(subscription, now)
-    return "charged"
 
 
 def _made(user_id: str, now: datetime) -> SyncSubscription:
     new = SyncSubscription(user_id=user_id, created_at=now, updated_at=now)
+    # ON CONFLICT DO NOTHING does not lock an existing row, hence the second statement.
     SyncSubscription.objects.bulk_create([new], ignore_conflicts=True)
     return SyncSubscription.objects.select_for_update().get(pk=user_id)
 
@@ -223,15 +176,16 @@ def _locked(user_id: str) -> SyncSubscription | None:
     return SyncSubscription.objects.select_for_update().filter(pk=user_id).first()
 
 
-def _save(subscription: SyncSubscription, now: datetime) -> None:
+def save(subscription: SyncSubscription, now: datetime) -> None:
+    """Store a locked subscription."""
     subscription.updated_at = now
     subscription.save(force_update=True)
 
 
-def _charge(subscription: SyncSubscription, start: datetime, origin: Origin) -> Transaction:
+def charge(subscription: SyncSubscription, start: datetime, origin: Origin) -> Transaction:
     """Charge the period from `start` once and set it as the paid one; the caller saves the row."""
     interval = subscription.interval
-    until = billing_periods.end(start, interval, anchor_day=_anchor(subscription))
+    until = billing_periods.end(start, interval, anchor_day=anchor_of(subscription))
     entry = ledger.spend(
         subscription.user_id,
         Priced(OPERATION, billing_periods.months(interval)),
@@ -258,41 +212,19 @@ def _written(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
-def _pause(
-    subscription: SyncSubscription,
-    lack: InsufficientCredits | SpendingLimitReached,
-    now: datetime,
-) -> None:
-    subscription.renews = False
-    subscription.paused_at = now
-    _save(subscription, now)
-    outbox.tell(
-        subscription.user_id,
-        _paused_text(subscription, lack),
-        key=f"sync_paused:{subscription.user_id}:{_end(subscription).isoformat()}",
-        now=now,
-    )
-
-
-def _paused_text(
-    subscription: SyncSubscription, lack: InsufficientCredits | SpendingLimitReached
-) -> dict[str, Any]:
-    if isinstance(lack, SpendingLimitReached):
-        return notification_texts.sync_stopped_by_limit(subscription, limit=lack.limit)
-    return notification_texts.sync_paused(subscription, required=lack.required)
-
-
-def _end(subscription: SyncSubscription) -> datetime:
+def end_of(subscription: SyncSubscription) -> datetime:
+    """Return the end of the paid period of a subscription that was charged."""
     return cast("datetime", subscription.paid_until)
 
 
-def _anchor(subscription: SyncSubscription) -> int:
+def anchor_of(subscription: SyncSubscription) -> int:
+    """Return the day of the month on which its periods begin."""
     return cast("int", subscription.anchor_day)
 
 
 def _replayed(subscription: SyncSubscription, known: UUID) -> Activation:
     entry = Transaction.objects.filter(pk=known).first()
     if entry is None:  # the activation was free: it fell into a paid period
-        return Activation(subscription.interval, _end(subscription), Decimal(0))
+        return Activation(subscription.interval, end_of(subscription), Decimal(0))
     said = cast("dict[str, str]", entry.metadata)
     return Activation(said["interval"], datetime.fromisoformat(said["until"]), -entry.amount)

@@ -14,6 +14,7 @@ MAY = {
     "extend_gift": (SUPPORT, FINANCE, ADMINISTRATOR),
     "block_user": (SUPPORT, FINANCE, ADMINISTRATOR),
     "view_codes": (FINANCE, ADMINISTRATOR),
+    "create_campaign": (SUPPORT, FINANCE, ADMINISTRATOR),
 }
 
 
@@ -47,9 +48,14 @@ class Migration(migrations.Migration):
                 ('reason', models.CharField(max_length=500, null=True)),
                 ('expires_at', models.DateTimeField()),
                 ('created_at', models.DateTimeField()),
+                ('made_at', models.DateTimeField(null=True)),
+                ('codes_taken_by', models.CharField(max_length=150, null=True)),
+                ('codes_taken_at', models.DateTimeField(null=True)),
             ],
             options={
                 'db_table': '"gifts"."gift_campaigns"',
+                'permissions': (('create_campaign', 'Can create campaigns of gift codes'),),
+                'indexes': [models.Index(condition=models.Q(('made_at__isnull', True)), fields=['created_at'], name='campaign_to_make_idx')],
                 'constraints': [models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='campaign_name_not_empty'), models.CheckConstraint(condition=models.Q(('count__gt', 0)), name='campaign_count_positive')],
             },
         ),

@@ -45,6 +45,8 @@ DECLARE
 BEGIN
     IF cardinality(p_buckets) > 0 THEN
         SELECT * INTO own FROM gifts.gift_misses m
+            -- p_since is 10 minutes ago: counts of the last day. One that began over 10 minutes
+            -- ahead has the time of a wrong clock.
             WHERE m.bucket = 'user:' || p_user_id AND m.since > p_since - interval '23 h 50 min'
                 AND m.since <= p_since + interval '20 minutes';
         SELECT array_agg(b) INTO checked FROM unnest(p_buckets) AS b
@@ -64,6 +66,7 @@ BEGIN
                 JOIN unnest(p_buckets, p_limits) AS l (bucket, allowed) ON o.bucket = l.bucket
                 WHERE o.since > p_since AND o.since <= p_since + interval '20 minutes'
                     AND o.misses >= l.allowed AND l.bucket = ANY (checked)
+                -- In the order of the buckets, so that concurrent attempts cannot deadlock.
                 ORDER BY o.bucket FOR UPDATE OF o);
         outcome := 'too_many_attempts';
         RETURN;
@@ -88,6 +91,7 @@ BEGIN
             WHEN EXISTS (SELECT FROM gifts.gift_blocks b WHERE b.user_id = p_user_id)
                 THEN 'gifts_blocked'
             WHEN gift.creator_id = p_user_id THEN 'own_gift'
+            -- Null for a gift to anybody, so not true.
             WHEN gift.target_email <> p_email THEN 'gift_not_found'
             WHEN gift.status <> 'active' OR gift.expires_at <= p_now THEN 'gift_not_redeemable'
         END;

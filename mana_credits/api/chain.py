@@ -44,6 +44,7 @@ def _answer(request: HttpRequest) -> HttpResponseBase:
     malformed = encoding.error_for(request)
     if malformed:
         return malformed
+    # Django checks the host only when it is read; CommonMiddleware, which reads it, is skipped.
     request.get_host()
     match = request.resolver_match = _resolve(request.path_info)
     response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
@@ -64,6 +65,7 @@ def _resolve(path: str) -> ResolverMatch:
     if known:
         return known
     match = get_resolver().resolve(path)
+    # Paths with parameters are not cached: a client could fill the memory with them.
     if match.route == path.removeprefix("/"):
         _static_routes[path] = match
     return match

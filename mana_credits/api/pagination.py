@@ -61,6 +61,7 @@ class Pages(BasePagination):
         start, cursor = page["offset"], page.get("cursor")
         if start and cursor:
             raise ValidationError({"cursor": ["A cursor and an offset exclude each other."]})
+        # One row more than the page shows whether there is a next page, without a count.
         if isinstance(queryset, History):
             rows: list[Any] = queryset.entries(limit=limit + 1, offset=start, cursor=cursor)
         else:

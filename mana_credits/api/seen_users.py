@@ -1,8 +1,8 @@
-"""The users of decoded tokens, on their way to the table of contacts.
+"""The users of decoded tokens, buffered until they are written as contacts.
 
 A request only puts its user into a dictionary. A thread writes what is new every few seconds, so no
 request waits for it or fails because of it. A process that ends loses at most those seconds; the
-user's next token brings the contact again.
+user's next token restores the contact.
 """
 
 import time
@@ -25,7 +25,7 @@ logger = structlog.get_logger(__name__)
 class SeenUsers:
     """Collects the users of tokens, and writes each when their token says something new.
 
-    An unchanged user is written once a day, which also restores a contact that was erased.
+    An unchanged user is written once a day, which also restores a contact that was deleted.
     """
 
     def __init__(self) -> None:

@@ -44,14 +44,18 @@ class VerifiedTokens:
         if found is None:
             return None
         (user, key, expires), until = found
+        # The cache's age is measured by a clock that never jumps, the token's expiry by the wall
+        # clock.
         if time.monotonic() >= until or time.time() >= expires:
             return None
         return user if self._key_ring.find(key.key_id) is key else None
 
     def keep(self, demands: Hashable, verified: Verified) -> None:
         """Cache a verified token under `demands`, which include the token itself."""
+        # Only writers need the lock: a look-up in a dict is atomic.
         with self._lock:
             self._known.pop(demands, None)
             if len(self._known) >= LARGEST_COUNT:
+                # The oldest: a dict keeps the order of insertion.
                 del self._known[next(iter(self._known))]
             self._known[demands] = (verified, time.monotonic() + KEPT_SECONDS)

@@ -73,6 +73,7 @@ UNFOLD = {
                     _link("Find an account", "search", "search_accounts", "credits.view_balance"),
                     _link("Accounts", "group", "accounts", "credits.view_balance"),
                     _list("Transactions", "receipt_long", "credits.transaction"),
+                    _list("Grants to many", "group_add", "credits.grantcampaign"),
                     _link("Approvals", "approval", "adjustments", "credits.view_adjustmentrequest"),
                 ]
             },

@@ -1,4 +1,4 @@
-"""Compares the locked packages with the known vulnerabilities; says so if it could not.
+"""Compares the locked packages with the known vulnerabilities, or reports that it could not.
 
 `python -m mana_credits.dev.known_vulnerabilities` needs the program pip-audit and the network. Exit
 codes: 0 none known, 1 some known, 75 (EX_TEMPFAIL of sysexits.h) the comparison did not run.

@@ -2,12 +2,12 @@
 
 from collections import Counter
 
-from mana_credits.privacy.erasure import Person, Rows, Sections
+from mana_credits.privacy.erasure_rows import Person, Rows, Sections
 from mana_credits.service_events.models import EventMessage
 
 
 def _lock(person: Person) -> None:
-    """Lock no rows: a movement that is announced holds the lock on the balance."""
+    """Lock nothing: a trigger writes a message while its movement holds the balance's lock."""
 
 
 def _strip(person: Person) -> Counter[str]:

@@ -1,14 +1,16 @@
 """Erasure of a person's data. Names and texts are deleted; the numbers of the ledger stay."""
 
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, cast
 from uuid import uuid4
 
 from django.db import transaction
 from django.db.models import Max, QuerySet
 
+from credits import contacts
 from credits.ledger import ledger, reservations
 from credits.ledger.db_functions import Routine, call
 from credits.ledger.posting import Origin
@@ -19,6 +21,7 @@ from credits.models import (
     AdjustmentRequest,
     AutoTopUp,
     Balance,
+    CampaignGrant,
     CheckedBalance,
     Contact,
     ErasureRequest,
@@ -29,7 +32,6 @@ from credits.models import (
     PostponedRow,
     Purchase,
     Reservation,
-    SettingsChange,
     SpendingLimit,
     StripeCustomer,
     SyncSubscription,
@@ -37,16 +39,11 @@ from credits.models import (
     UsageStat,
 )
 from credits.pseudonyms import PREFIX
+from mana_credits.privacy import announcement_erasure, event_erasure, gift_erasure
+from mana_credits.privacy.erasure_rows import Person
 
+OTHER_APPS = (gift_erasure.ROWS, event_erasure.ROWS, announcement_erasure.ROWS)
 ENTRIES_PER_STATEMENT = 20_000  # takes one to two seconds
-
-
-class Person(NamedTuple):
-    """The person to erase: user id, pseudonym and e-mail addresses."""
-
-    id: str
-    pseudonym: str
-    addresses: frozenset[str] = frozenset()
 
 
 class Erased(NamedTuple):
@@ -62,41 +59,6 @@ class _Ended(NamedTuple):
 
 
 _erase_balance = Routine("credits.erase_balance", _Ended, ("user_id", "pseudonym", "unused"))
-
-
-Sections = dict[str, QuerySet[Any, Any]]
-
-
-def _no_addresses(user_id: str) -> set[str]:
-    return set()
-
-
-def _nothing(person: Person) -> None:
-    """Default hook: do nothing."""
-
-
-class Rows(NamedTuple):
-    """The personal rows of an app and how to erase them.
-
-    `lock` locks a person's rows. `strip` moves them to the pseudonym, deletes their texts and
-    returns how many rows of each kind it changed. `sections` returns the rows about a user for the
-    export. `addresses` returns the user's known e-mail addresses. `settle` ends open business in
-    separate transactions, before the erasure.
-    """
-
-    lock: Callable[[Person], None]
-    strip: Callable[[Person], Counter[str]]
-    sections: Callable[[str], Sections]
-    addresses: Callable[[str], set[str]] = _no_addresses
-    settle: Callable[[Person], None] = _nothing
-
-
-rows_of_other_apps: list[Rows] = []
-
-
-def add_rows(rows: Rows) -> None:
-    """Include another app's `rows` in every erasure and export."""
-    rows_of_other_apps.append(rows)
 
 
 def erase(user_id: str) -> int:
@@ -129,8 +91,10 @@ def erasing(
     """
     person = _person(user_id, addresses)
     _release_all(user_id)
-    for rows in rows_of_other_apps:
+    for rows in OTHER_APPS:
         rows.settle(person)
+    if not count_only:
+        contacts.refuse(user_id, now=datetime.now(UTC))
     with transaction.atomic():
         _lock(person)
         had_balance = _lock_balance(person)
@@ -148,12 +112,10 @@ def erasing(
 def _person(user_id: str, addresses: Iterable[str]) -> Person:
     customers = StripeCustomer.objects.filter(user_id=user_id)
     at_stripe = {address for address in customers.values_list("email", flat=True) if address}
-    # Anybody can claim an address that nobody confirmed; gifts for it may be another person's.
+    # Anybody can register an unconfirmed address. Gifts to it may belong to another person.
     confirmed = Contact.objects.filter(user_id=user_id, email_verified=True).exclude(email="")
     told = set(confirmed.values_list("email", flat=True))
-    known = {*addresses, *at_stripe, *told}.union(
-        *(rows.addresses(user_id) for rows in rows_of_other_apps)
-    )
+    known = {*addresses, *at_stripe, *told}.union(*(rows.addresses(user_id) for rows in OTHER_APPS))
     return Person(user_id, f"{PREFIX}{uuid4()}", frozenset(known))
 
 
@@ -170,7 +132,8 @@ def _lock(person: Person) -> None:
     reservations.lock_all(person.id)
     _lock_rows(SyncSubscription.objects.filter(pk=person.id))
     _lock_rows(Purchase.objects.filter(user_id=person.id))
-    for rows_of_app in rows_of_other_apps:
+    _lock_rows(CampaignGrant.objects.filter(user_id=person.id))
+    for rows_of_app in OTHER_APPS:
         rows_of_app.lock(person)
 
 
@@ -189,15 +152,15 @@ def _lock_balance(person: Person) -> bool:
 
 
 def _strip(person: Person) -> Counter[str]:
-    stripped = _strip_what_is_told(person)
-    for rows in rows_of_other_apps:
+    stripped = _strip_copies(person)
+    for rows in OTHER_APPS:
         stripped.update(rows.strip(person))
     for strip in (_strip_settings, _strip_purchases, _strip_staff, _strip_ledger):
         stripped.update(strip(person))
     return stripped
 
 
-def _strip_what_is_told(person: Person) -> Counter[str]:
+def _strip_copies(person: Person) -> Counter[str]:
     # A job's error message may quote a row.
     quoting = JobRun.objects.filter(error__contains=person.id)
     return Counter(
@@ -215,7 +178,7 @@ def _strip_settings(person: Person) -> Counter[str]:
     settings = AccountSettings.objects.filter(**own).delete()[0]
     top_ups = AutoTopUp.objects.filter(**own).delete()[0]
     limits = SpendingLimit.objects.filter(**own).delete()[0]
-    changes = SettingsChange.objects.filter(**own).delete()[0]
+    changes = call("credits.erase_settings_changes", **_moves(person))
     return Counter({"settings": settings + limits + top_ups, "changes of settings": changes})
 
 
@@ -257,7 +220,10 @@ def _strip_staff(person: Person) -> Counter[str]:
         {
             "pending adjustments": asked.filter(status="pending").delete()[0],
             "acts that waited": wanted.filter(status="pending").delete()[0],
-            "requested acts": wanted.update(user_id=person.pseudonym, note="", ticket=""),
+            "requested acts": wanted.update(
+                user_id=person.pseudonym, arguments={}, note="", ticket=""
+            ),
+            "campaign grants": _strip_grants(person),
             "adjustments": asked.update(user_id=person.pseudonym, note="", ticket=""),
             "staff actions": call(
                 "credits.erase_staff_actions",
@@ -266,6 +232,15 @@ def _strip_staff(person: Person) -> Counter[str]:
             ),
         }
     )
+
+
+def _strip_grants(person: Person) -> int:
+    """Blank the person's rows of campaigns. A row that waits is not granted any more."""
+    rows = CampaignGrant.objects.filter(user_id=person.id)
+    rows.filter(outcome=CampaignGrant.Outcome.WAITING).update(
+        outcome=CampaignGrant.Outcome.LEFT_OUT
+    )
+    return rows.update(user_id=person.pseudonym, detail="")
 
 
 def _strip_ledger(person: Person) -> Counter[str]:

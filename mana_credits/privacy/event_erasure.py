@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from credits.models import Purchase, StripeCustomer
-from mana_credits.privacy.erasure import Person, Rows, Sections
+from mana_credits.privacy.erasure_rows import Person, Rows, Sections
 from webhooks.models import StripeEvent
 
 # Personal fields of Stripe's objects. No handler needs them after the erasure.

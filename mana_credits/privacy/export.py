@@ -17,6 +17,7 @@ from credits.models import (
     AdjustmentRequest,
     AutoTopUp,
     Balance,
+    CampaignGrant,
     Contact,
     IdempotencyKey,
     MoneyBack,
@@ -31,7 +32,8 @@ from credits.models import (
     Transaction,
     UsageStat,
 )
-from mana_credits.privacy.erasure import Sections, rows_of_other_apps
+from mana_credits.privacy.erasure import OTHER_APPS
+from mana_credits.privacy.erasure_rows import Sections
 
 ROWS_AT_ONCE = 2_000
 # PostgreSQL type ids and how to format their values: JSON has no exact type for them (numeric,
@@ -85,10 +87,13 @@ def _sections(user_id: str) -> Sections:
         "requested_acts": ActRequest.objects.filter(**own)
         .order_by("pk")
         .values("kind", "summary", "note", "status", "requested_at", "decided_at"),
+        "campaign_grants": CampaignGrant.objects.filter(**own)
+        .order_by("campaign_id", "line")
+        .values("campaign__name", "campaign__reason", "amount", "outcome", "detail"),
         "staff_actions": StaffAction.objects.filter(**own).order_by("pk").values(*_impersonal()),
         "messages": OutboxMessage.objects.filter(**own).order_by("created_at").values(),
     }
-    for rows in rows_of_other_apps:
+    for rows in OTHER_APPS:
         sections.update(rows.sections(user_id))
     return sections
 

@@ -14,7 +14,7 @@ from credits.models import OutboxMessage
 from gifts import throttle, transitions
 from gifts.models import Campaign, GiftBlock, GiftCode, GiftRedemption
 from gifts.transitions import Status
-from mana_credits.privacy.erasure import Person, Rows, Sections
+from mana_credits.privacy.erasure_rows import Person, Rows, Sections
 
 
 def _addresses(user_id: str) -> set[str]:

@@ -1,1 +1,1 @@
-"""Events told to other services: subscriptions, messages and their delivery."""
+"""Events sent to other services: subscriptions, messages and their delivery."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 
-# Without user, password, fragment and IPv6 host. No two parsers read such a URL differently.
+# Without user, password, fragment and IPv6 host: all parsers read the same host in it.
 _URL = re.compile(
     r"(?P<scheme>https?)://(?P<host>[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:(?P<port>[1-9]\d{0,4}))?"
     r"(/[A-Za-z0-9/._~!$&'()*+,;=:@%?-]*)?",
@@ -77,7 +77,7 @@ def _may_be_called(address: str) -> bool:
 
 
 def is_public(ip: IPv4Address | IPv6Address) -> bool:
-    """Return whether the address is one of the Internet, and no IPv4 address in disguise."""
+    """Return whether the address is public and embeds no IPv4 address."""
     if not ip.is_global or ip.is_multicast:
         return False
     if isinstance(ip, IPv4Address):

@@ -25,11 +25,11 @@ from mana_credits.service_events.secrets import SecretUnreadable
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=6)
 RETRIED_FOR = timedelta(days=3)
-# While a receiver cannot be reached, one message at a time is tried after such pauses.
+# While a receiver cannot be reached, each of these pauses is followed by one attempt.
 LONGEST_PAUSE_OF_RECEIVER = timedelta(minutes=15)
-# Longer than a run and its last call, so that no other process claims a message during its call.
+# Longer than a run and its last call: until then no other process may claim the message.
 CLAIMED_FOR = timedelta(minutes=2)
-# One receiver that answers late takes this much of a run at most, and a run lasts about this long.
+# Limits of a run, and of one slow receiver's part of it.
 SECONDS_PER_RECEIVER = 5
 SECONDS_PER_RUN = 30
 KEPT = timedelta(days=30)
@@ -92,7 +92,7 @@ def body_of(message: EventMessage) -> bytes:
 
 
 def _open(now: datetime) -> QuerySet[EventSubscription]:
-    # A retry later than the longest pause was written while a clock was wrong. It does not count.
+    # A retry later than the longest pause was written with a wrong clock. Ignore it.
     too_late = now + 2 * LONGEST_PAUSE_OF_RECEIVER
     retried = Q(retry_at__isnull=True) | Q(retry_at__lte=now) | Q(retry_at__gt=too_late)
     return EventSubscription.objects.filter(retried, paused_at=None, ended_at=None)
@@ -132,7 +132,7 @@ def _attempt(subscription: EventSubscription, message: EventMessage, now: dateti
     except (ReceiverRefused, SecretUnreadable) as error:
         _reachable(subscription)
         return _failed(message, error, "refused", now)
-    except Exception as error:  # one message's defect must not stop the others
+    except Exception as error:  # a defect of one message must not stop the others
         logger.exception("event_not_sent", message=str(message.pk))
         return _failed(message, error, "refused", now)
     _reachable(subscription)
@@ -158,12 +158,12 @@ def _failed(message: EventMessage, error: Exception, word: str, now: datetime) -
     """Record a failure: the user's messages wait, or this one is parked after three days."""
     parked = now - (message.first_attempt_at or now) >= RETRIED_FOR
     due = now + min(FIRST_PAUSE * 2 ** min(message.attempts - 1, 20), LONGEST_PAUSE)
-    # Another process may have claimed the message since: its attempt counts, not this one.
+    # If another process has claimed the message since, only its attempt counts.
     _pending(message).filter(attempts=message.attempts).update(
         status=Status.PARKED if parked else Status.PENDING, due_at=due, last_error=str(error)[:500]
     )
     if not parked:
-        # Those behind it wait as long. So a claim does not read them again and again.
+        # The user's later messages wait as long, so that claims do not read them repeatedly.
         EventMessage.objects.filter(
             subscription=message.subscription_id,
             user_id=message.user_id,

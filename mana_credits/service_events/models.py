@@ -17,7 +17,7 @@ class EventSubscription(models.Model):
     """A service's subscription to event types, delivered to `url`.
 
     The secrets are encrypted. `prior_secret` signs too until `prior_secret_until`. A paused
-    subscription collects messages, an ended one is over. While the receiver cannot be reached,
+    subscription collects messages, an ended one gets none. While the receiver cannot be reached,
     `failures` counts the attempts in a row, and the next one is due at `retry_at`.
     """
 
@@ -78,8 +78,8 @@ class EventMessage(models.Model):
 
     id = models.UUIDField(primary_key=True, default=new_id)
     number = models.BigIntegerField(db_default=NEXT_NUMBER)
-    # Without a foreign key in the database: its lock on the subscription's row would be one row
-    # that all movements of credits write.
+    # No foreign key in the database: to check it, PostgreSQL would lock the subscription's row for
+    # each message, so all movements of credits would write one row.
     subscription = models.ForeignKey(
         EventSubscription, on_delete=models.PROTECT, db_constraint=False, db_index=False
     )

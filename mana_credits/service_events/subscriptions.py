@@ -5,6 +5,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
@@ -67,8 +68,8 @@ def rotate(
 ) -> tuple[EventSubscription, str]:
     """Replace the secret and return the subscription with the new one.
 
-    For `overlap`, messages have a second signature by the old secret. Of a rotation before, no
-    secret stays. Raises SubscriptionUnknown.
+    For `overlap`, messages have a second signature by the old secret. A secret that is older
+    stops signing at once. Raises SubscriptionUnknown.
     """
     found = _locked(subscription_id)
     secret = secrets.new_secret()
@@ -90,10 +91,7 @@ def pause(subscription_id: UUID, *, now: datetime) -> EventSubscription:
 
 @transaction.atomic
 def resume(subscription_id: UUID) -> EventSubscription:
-    """Deliver what was collected, at once also if the receiver was away.
-
-    Raises SubscriptionUnknown.
-    """
+    """Deliver the collected messages at once. Raises SubscriptionUnknown."""
     found = _locked(subscription_id)
     found.paused_at = found.retry_at = None
     found.failures = 0
@@ -140,7 +138,9 @@ def _locked(subscription_id: UUID) -> EventSubscription:
 
 def _check(service: str, url: str, events: Collection[str]) -> None:
     unknown = sorted(set(events) - set(event_types.ALL))
-    if not _NAME.fullmatch(service):
+    if settings.DATABASE_SHARDED:
+        text = "There are no events on a Citus cluster (docs/scaling.md)"
+    elif not _NAME.fullmatch(service):
         text = f"The service must have 1 to {NAME_LENGTH} characters: letters, digits and . _ -"
     elif len(url) > URL_LENGTH:
         text = f"The URL must have at most {URL_LENGTH} characters"

@@ -183,6 +183,7 @@ def page_after(client: Client, **since: float) -> int:
         return client.get("/admin/").status_code
 
 
+@pytest.mark.slow
 def test_a_session_ends_after_ten_hours_however_busy_it_is(sam: Client) -> None:
     busy = [page_after(sam, minutes=30 * n) for n in range(20)]
 
@@ -191,6 +192,7 @@ def test_a_session_ends_after_ten_hours_however_busy_it_is(sam: Client) -> None:
     assert sam.get("/admin/").status_code == 302
 
 
+@pytest.mark.slow
 def test_a_log_in_elsewhere_does_not_prolong_a_session(sam: Client) -> None:
     for n in range(20):
         page_after(sam, minutes=30 * n)

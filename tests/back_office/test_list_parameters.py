@@ -107,6 +107,7 @@ def test_no_value_of_a_filter_breaks_a_list(ada: Client, model: type[Model]) -> 
     assert {key: code for key, code in answers.items() if code not in {200, 302, 400}} == {}
 
 
+@pytest.mark.slow
 def test_no_value_of_a_list_parameter_causes_a_500(ada: Client) -> None:
     ada.raise_request_exception = False
     address = "/admin/gifts/giftblock/"
@@ -142,6 +143,7 @@ def test_a_character_that_no_text_has_breaks_no_page(ada: Client) -> None:
     assert set(answers.values()) == {400}
 
 
+@pytest.mark.slow
 def test_no_value_of_a_parameter_breaks_a_page(ada: Client) -> None:
     ada.raise_request_exception = False
     give("alice", 5)

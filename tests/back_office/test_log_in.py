@@ -117,6 +117,7 @@ def test_a_log_in_is_remembered_for_90_days(sam: User, clock: Clock) -> None:
     assert AccessLog.objects.count() == 1
 
 
+@pytest.mark.slow
 def test_an_address_has_20_wrong_passwords_whatever_the_names(db: None) -> None:
     statuses = [log_in(HOME, "wrong", f"nobody-{index}").status_code for index in range(48)]
     refused = log_in(HOME, "wrong", "nobody-else")
@@ -127,6 +128,7 @@ def test_an_address_has_20_wrong_passwords_whatever_the_names(db: None) -> None:
     assert log_in("192.0.2.2", "wrong", "nobody-0").status_code == 200
 
 
+@pytest.mark.slow
 def test_all_addresses_of_a_network_of_ipv6_count_as_one(db: None) -> None:
     statuses = [log_in(f"2001:db8::{index}", "x", f"n{index}").status_code for index in range(21)]
 

@@ -102,6 +102,41 @@ def test_a_search_is_on_record_with_all_accounts_it_found(sam: Client) -> None:
     assert [row.note for row in searched] == ["ali", "nobody"]
 
 
+def test_the_reason_of_a_search_is_on_the_following_looks_too(sam: Client) -> None:
+    give("alice", 5)
+    sam.get("/admin/account/?user=alice")
+
+    found = sam.get("/admin/search-accounts/", {"q": "alice", "why": " Ticket  7\n"})
+    sam.get(found["Location"])
+    sam.get(found["Location"])
+    asked = sam.get("/admin/search-accounts/").content.decode()
+    exported = json.loads("".join(export.document("alice", now=NOW)))["staff_actions"]
+    sam.get("/admin/search-accounts/", {"q": "alice", "why": ""})
+    sam.get("/admin/account/?user=alice")
+
+    rows = StaffAction.objects.order_by("pk")
+    assert [(row.action, row.after.get("why")) for row in rows] == [
+        ("looked_at_account", None),
+        ("searched_accounts", "Ticket 7"),
+        ("found_account", "Ticket 7"),
+        ("looked_at_account", "Ticket 7"),
+        ("searched_accounts", None),
+        ("found_account", None),
+    ]
+    assert 'value="Ticket 7"' in asked
+    assert [row["after"] for row in exported][1:] == [{"why": "Ticket 7"}] * 2
+
+
+def test_erasure_empties_the_reason_of_a_look(sam: Client) -> None:
+    give("alice", 5)
+    sam.get("/admin/search-accounts/", {"q": "alice", "why": "Alice Unmistakable called"})
+    sam.get("/admin/account/?user=alice")
+
+    erasure.erase("alice")
+
+    assert "Unmistakable" not in json.dumps(list(StaffAction.objects.values()), default=str)
+
+
 def test_a_search_by_code_keeps_no_code(sam: Client) -> None:
     give("ivan", 10)
     made = gift("ivan")

@@ -15,14 +15,14 @@ from credits.payments import money_back
 from credits.payments.refund_requests import ExceedsPurchase
 from credits.payments.stripe_errors import PaymentUnavailable, RefusedByStripe
 from mana_credits.back_office.account import timeline
-from mana_credits.back_office.acts import interventions
+from mana_credits.back_office.acts import purchase_refunds
 from mana_credits.back_office.acts.audit import (
     AlreadyDone,
     Justification,
     NoteRequired,
     NotPermitted,
 )
-from mana_credits.back_office.acts.interventions import RefundNotRequested, RefundReasonUnknown
+from mana_credits.back_office.acts.purchase_refunds import RefundNotRequested, RefundReasonUnknown
 from tests.api import at_once
 from tests.back_office.operators import WHY, acts, browser, form, operator
 from tests.credits.test_returns import paid
@@ -105,7 +105,7 @@ def test_a_refund_after_spending_leaves_a_debt(stripe_says: Any) -> None:
     purchase = paid(Decimal(500), 499)
     spend(purchase.user_id, 400)
 
-    interventions.refund_purchase(operator("fiona"), purchase, 499, why=WHY, key=uuid4(), now=NOW)
+    purchase_refunds.refund(operator("fiona"), purchase, 499, why=WHY, key=uuid4(), now=NOW)
 
     assert available(purchase) == -400
 
@@ -118,7 +118,7 @@ def test_support_and_auditors_look_and_do_not_refund(name: str, stripe_says: Any
     looked = client.get(page_of(purchase))
     refused = client.post(f"{page_of(purchase)}refund/", form(amount="4.99", reason="asked"))
     with pytest.raises(NotPermitted):
-        interventions.refund_purchase(operator(name), purchase, 499, why=WHY, key=uuid4(), now=NOW)
+        purchase_refunds.refund(operator(name), purchase, 499, why=WHY, key=uuid4(), now=NOW)
 
     assert (looked.status_code, refused.status_code) == (200, 403)
     assert "Refund purchase" not in looked.content.decode()
@@ -143,7 +143,7 @@ def test_one_form_at_the_same_instant_refunds_once(committed: None, stripe_says:
 
     def refund(_: int) -> str:
         try:
-            interventions.refund_purchase(fiona, purchase, 100, why=WHY, key=key, now=NOW)
+            purchase_refunds.refund(fiona, purchase, 100, why=WHY, key=key, now=NOW)
         except AlreadyDone:
             return "again"
         return "done"
@@ -160,7 +160,7 @@ def test_two_operators_at_once_never_refund_more_than_was_paid(
 
     def refund(index: int) -> str:
         try:
-            interventions.refund_purchase(both[index], purchase, 300, why=WHY, key=uuid4(), now=NOW)
+            purchase_refunds.refund(both[index], purchase, 300, why=WHY, key=uuid4(), now=NOW)
         except ExceedsPurchase:
             return "too much"
         return "done"
@@ -192,10 +192,10 @@ def test_without_stripe_a_refund_stays_requested_and_is_sent_again() -> None:
 def test_a_refund_that_is_not_requested_cannot_be_sent_again(stripe_says: Any) -> None:
     purchase = paid()
     fiona = operator("fiona")
-    done = interventions.refund_purchase(fiona, purchase, 499, why=WHY, key=uuid4(), now=NOW)
+    done = purchase_refunds.refund(fiona, purchase, 499, why=WHY, key=uuid4(), now=NOW)
 
     with pytest.raises(RefundNotRequested):
-        interventions.send_refund(fiona, done.pk, key=uuid4(), now=NOW)
+        purchase_refunds.send_refund(fiona, done.pk, key=uuid4(), now=NOW)
 
     assert stripe_says.call_count == 1
 
@@ -208,7 +208,7 @@ def test_what_stripe_refuses_leaves_no_refund_and_a_word_in_the_trail() -> None:
         patch("credits.payments.stripe_api.create_refund", side_effect=RefusedByStripe),
         pytest.raises(RefusedByStripe),
     ):
-        interventions.refund_purchase(fiona, purchase, 499, why=WHY, key=uuid4(), now=NOW)
+        purchase_refunds.refund(fiona, purchase, 499, why=WHY, key=uuid4(), now=NOW)
 
     assert not MoneyBack.objects.exists()
     assert available(purchase) == 500
@@ -234,7 +234,7 @@ def test_a_refund_needs_a_reason_a_note_and_money_that_is_left(
     fiona = operator("fiona")
 
     with pytest.raises(refusal):
-        interventions.refund_purchase(fiona, purchase, cents, why=why, key=uuid4(), now=NOW)
+        purchase_refunds.refund(fiona, purchase, cents, why=why, key=uuid4(), now=NOW)
 
     assert not MoneyBack.objects.exists()
     assert not acts().exists()
@@ -243,20 +243,18 @@ def test_a_refund_needs_a_reason_a_note_and_money_that_is_left(
 def test_the_preview_counts_refunds_that_are_still_requested() -> None:
     purchase = paid(Decimal(1000), 500)
     with patch("credits.payments.stripe_api.create_refund", side_effect=PaymentUnavailable):
-        interventions.refund_purchase(
-            operator("fiona"), purchase, 200, why=WHY, key=uuid4(), now=NOW
-        )
+        purchase_refunds.refund(operator("fiona"), purchase, 200, why=WHY, key=uuid4(), now=NOW)
 
-    planned = interventions.plan_refund(purchase, 100)
+    planned = purchase_refunds.plan_refund(purchase, 100)
 
     assert (planned.credits, planned.available_after) == (600, 400)
     with pytest.raises(ExceedsPurchase):
-        interventions.plan_refund(purchase, 301)
+        purchase_refunds.plan_refund(purchase, 301)
 
 
 def test_a_purchases_page_shows_its_transactions(stripe_says: Any) -> None:
     purchase = paid(Decimal(1000), 500)
-    interventions.refund_purchase(operator("fiona"), purchase, 100, why=WHY, key=uuid4(), now=NOW)
+    purchase_refunds.refund(operator("fiona"), purchase, 100, why=WHY, key=uuid4(), now=NOW)
 
     shown = browser("amir").get(page_of(purchase)).content.decode()
 

@@ -12,6 +12,7 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import URLPattern, URLResolver
 
+from credits.ledger import grant_files
 from credits.models import ActRequest, AdjustmentRequest, MoneyBack, OutboxMessage, StaffAction
 from credits.outbox import outbox
 from gifts import campaigns
@@ -19,8 +20,9 @@ from gifts.campaigns import Plan
 from gifts.models import GiftMisses
 from internal_api import service_keys
 from internal_api.service_keys import Terms
-from mana_credits.back_office.acts import balance_adjustments
+from mana_credits.back_office.acts import balance_adjustments, grant_requests
 from mana_credits.back_office.acts.audit import Justification
+from mana_credits.back_office.acts.grant_requests import WantedGrants
 from mana_credits.service_events import event_types, subscriptions
 from mana_credits.service_events.models import EventMessage
 from tests.back_office.operators import ROLES, browser, operator
@@ -50,14 +52,14 @@ PAGES = {
             ),
             *("reservation", "sync", "message", "operation", "package", "purchase"),
             *("gift", "campaign", "wrong_codes", "stripe_event", "second_factor", "service_key"),
-            *("event_subscription", "event_message"),
+            *("event_subscription", "event_message", "grant_campaign", "grant_result"),
         ),
         ALL,
     ),
     **dict.fromkeys(
         (
             *("adjust", "release_reservation", "cancel_gift", "extend_gift", "resend_gift"),
-            *("block_gifts", "unblock_gifts"),
+            *("block_gifts", "unblock_gifts", "new_grant_campaign", "new_gift_campaign"),
         ),
         DESK,
     ),
@@ -67,6 +69,7 @@ PAGES = {
             "set_price",
             "take_off_offer",
             *("new_package", "change_package", "offer_package", "quarantine"),
+            "campaign_codes",
             *("refund_purchase", "send_refund", "process_event", "replay_event", "replay_parked"),
         ),
         MONEY,
@@ -152,6 +155,14 @@ def addresses(settings: Any) -> dict[str, str]:
     subscription, _ = subscriptions.create(
         "chat", "https://chat.example.com/", event_types.ALL, by="ada", now=NOW
     )
+    file = grant_files.parse(b"user_id,credits\nalice,5\nbob,x\n", "the file")
+    granted = grant_requests.ask(
+        operator("sam"),
+        WantedGrants("winter", "Thank you", file, leave_out=True),
+        why=Justification(note="n"),
+        key=uuid4(),
+        now=NOW,
+    )
     give("bob", 1)
     service_key, _ = service_keys.create("chat", Terms(["use"]), by="ada", now=NOW)
     keys = {
@@ -167,6 +178,8 @@ def addresses(settings: Any) -> dict[str, str]:
         "return": money.pk,
         "gift": sent.pk,
         "campaign": "spring",
+        "campaign-codes": "spring",
+        "grant-campaign": granted.pk,
         "wrong-codes": "user:alice",
         "stripe-event": event.pk,
         "service-key": service_key.pk,
@@ -220,6 +233,7 @@ def test_what_is_not_there_is_404_on_every_page(ada: Client) -> None:
     assert set(answers.values()) == {404}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ROLES)
 def test_every_list_is_shown_and_nobody_edits_a_row(addresses: dict[str, str], name: str) -> None:
     client = browser(name)

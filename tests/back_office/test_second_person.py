@@ -31,8 +31,8 @@ from mana_credits.back_office.acts import (
     approvals,
     balance_adjustments,
     catalogue_changes,
-    interventions,
     operator_accounts,
+    purchase_refunds,
 )
 from mana_credits.back_office.acts.act_requests import (
     AlreadyRequested,
@@ -122,7 +122,7 @@ def test_a_refund_above_the_limit_waits_and_goes_to_stripe_when_approved() -> No
     purchase = paid()
     fiona = operator("fiona")
     with patch("credits.payments.stripe_api.create_refund", side_effect=answered) as stripe:
-        asked = interventions.refund_purchase(fiona, purchase, 499, **how())
+        asked = purchase_refunds.refund(fiona, purchase, 499, **how())
         assert isinstance(asked, ActRequest)
         assert not stripe.called
         assert not MoneyBack.objects.exists()
@@ -137,7 +137,7 @@ def test_small_refunds_add_up_to_the_limit() -> None:
     purchase = paid()
     fiona = operator("fiona")
     with patch("credits.payments.stripe_api.create_refund", side_effect=answered):
-        alone = [interventions.refund_purchase(fiona, purchase, 45, **how()) for _ in range(3)]
+        alone = [purchase_refunds.refund(fiona, purchase, 45, **how()) for _ in range(3)]
 
     assert [type(one).__name__ for one in alone] == ["MoneyBack", "MoneyBack", "ActRequest"]
 

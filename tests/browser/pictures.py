@@ -60,11 +60,37 @@ def at(path: str) -> Going:
     return go
 
 
+FILE = b"user_id,credits\ndemo-bob,5\ndemo-carol,2.5\ndemo-erik,1.000\ndemo-grace,5\ndemo-grace,7\n"
+
+
+def previewed(page: Page) -> None:
+    """Upload a file of grants with three wrong lines and open its preview."""
+    page.goto("new-grant-campaign/")
+    page.fill("#id_name", "Winter thanks")
+    page.fill("#id_reason", "Thank you for your patience")
+    file = {"name": "users.csv", "mimeType": "text/csv", "buffer": FILE}
+    page.set_input_files("#id_file", file)  # type: ignore[arg-type]
+    page.fill("#id_note", "Outage of 12 November")
+    page.click("text=Preview")
+    page.wait_for_selector("text=Leave the refused lines out")
+
+
+def granted(page: Page) -> None:
+    """Grant the right lines of the file."""
+    previewed(page)
+    page.check("text=Leave the refused lines out")
+    page.click("button:has-text('Grant 7.5 credits')")
+    page.wait_for_selector("text=Posted: 2 of 2")
+    page.reload()  # without the message
+
+
 # For each picture: the operator, and the steps from the dashboard.
 BACK_OFFICE: dict[str, tuple[str, Going]] = {
     "dashboard": ("fiona", at("")),
     "account": ("sam", found("demo-carol")),
     "adjust": ("sam", adjusted),
+    "grants-preview": ("sam", previewed),
+    "grants": ("sam", granted),
     "refund": ("fiona", refunded),
     "gifts": ("sam", at("gifts/giftcode/")),
     "campaign": ("sam", at("campaign/Birthday/")),

@@ -23,6 +23,7 @@ PATHS = (
     *("gifts/giftcode/", "gifts/giftmisses/", "gifts/giftblock/", "gifts/campaign/"),
     *("credits/purchase/", "credits/package/", "credits/operation/", "credits/staffaction/"),
     *("credits/outboxmessage/", "credits/reservation/", "credits/syncsubscription/"),
+    *("credits/grantcampaign/", "new-grant-campaign/", "new-gift-campaign/"),
     *("webhooks/stripeevent/", "package/new/", "operation/ai_chat_gpt4/price/"),
 )
 

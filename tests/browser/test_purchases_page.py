@@ -11,9 +11,11 @@ from playwright.sync_api import Browser, expect
 from credits.ledger import ledger
 from credits.ledger.posting import Memo, Origin
 from credits.models import Package, Purchase
-from credits.payments import checkout
+from credits.payments import checkout, purchases
 from credits.payments.checkout import Pages
+from credits.payments.stripe_facts import Payment
 from tests.browser.people import Person, somebody
+from tests.browser.test_every_page import keep
 from tests.factories import give, package
 from tests.stripe import Stripe
 
@@ -147,3 +149,29 @@ def test_german_lists_use_german_names(home: str, shop: Stripe, browser: Browser
             bob.visit("/credits#transactions")
             for name in names:
                 expect(bob.page.locator("#all")).to_contain_text(name)
+
+
+@pytest.mark.parametrize(
+    ("language", "status", "why"),
+    [
+        ("en", "Payment under review", "The payment differs from the price. We are looking at it."),
+        ("de", "Zahlung wird geprüft", "Die Zahlung weicht vom Preis ab. Wir prüfen sie."),
+    ],
+)
+def test_a_purchase_in_quarantine_has_words_of_its_own(
+    home: str, shop: Stripe, browser: Browser, language: str, status: str, why: str
+) -> None:
+    bought = start("demo-bob", package())
+    now = datetime.now(UTC)
+    payment = Payment("pi_less", None, bought.pk, 400, "eur", "succeeded")
+    purchases.complete(payment, at=now, now=now)
+
+    with somebody(browser, home, "demo-bob", language=language) as bob:
+        bob.visit("/credits#packages")
+        row = bob.page.locator("#purchases li")
+
+        expect(row).to_contain_text(status)
+        expect(row).to_contain_text(why)
+        expect(row.get_by_role("button")).to_have_count(0)
+        expect(row.get_by_role("link")).to_have_count(0)
+        keep(bob.page, f"purchase-under-review-{language}")

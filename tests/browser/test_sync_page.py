@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, expect
 
 from credits.ledger import ledger
 from credits.models import SyncSubscription
-from credits.sync import cloud_sync
+from credits.sync import cloud_sync, renewals
 from tests.browser.people import somebody
 from tests.factories import give, subscribe
 
@@ -71,7 +71,7 @@ def test_a_pause_is_explained_and_ends_with_new_credits(home: str, browser: Brow
     now = datetime.now(UTC)
     give("demo-bob", 5)
     subscribe("demo-bob", at=now - timedelta(days=40))
-    assert list(cloud_sync.renew_due(now=now, limit=1)) == ["paused"]
+    assert list(renewals.renew_due(now=now, limit=1)) == ["paused"]
     give("demo-bob", 5)
 
     with somebody(browser, home, "demo-bob") as bob:

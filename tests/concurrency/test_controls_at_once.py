@@ -9,7 +9,7 @@ import pytest
 
 from credits import jobs
 from credits.controls import account_settings
-from credits.controls.account_settings import Wanted
+from credits.controls.account_settings import NewSettings
 from credits.ledger.posting import Origin
 from credits.models import Balance, OutboxMessage, Package, Purchase, Reservation
 from tests.api import Caller, at_once, statuses, use
@@ -20,7 +20,9 @@ pytestmark = pytest.mark.usefixtures("committed")
 
 
 def save(**wanted: Any) -> None:
-    account_settings.save("alice", Wanted(**wanted), origin=Origin("user"), now=datetime.now(UTC))
+    account_settings.save(
+        "alice", NewSettings(**wanted), origin=Origin("user"), now=datetime.now(UTC)
+    )
 
 
 def patiently(service: Caller, path: str, body: Any) -> Any:

@@ -46,6 +46,7 @@ def quickly() -> Iterator[None]:
     assert time.monotonic() - started < TOLERANCE
 
 
+@pytest.mark.slow
 def test_a_statement_that_takes_too_long_is_cancelled(own_server: str) -> None:
     with closing(limited(own_server)) as line, quickly():
         with pytest.raises(errors.QueryCanceled):
@@ -65,6 +66,7 @@ def backends(url: str, *others: int) -> list[int]:
         return [pid for (pid,) in rows]
 
 
+@pytest.mark.slow
 def test_a_frozen_backend_is_given_up(own_server: str) -> None:
     with closing(limited(own_server)) as line, quickly():
         backend = line.info.backend_pid
@@ -78,6 +80,7 @@ def test_a_frozen_backend_is_given_up(own_server: str) -> None:
         assert line.closed
 
 
+@pytest.mark.slow
 def test_a_deadline_of_a_block_is_kept_without_a_request_to_cancel(own_server: str) -> None:
     with (
         closing(psycopg.connect(own_server)),
@@ -107,6 +110,7 @@ def rows(url: str) -> int:
     return int(found[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("in_transaction", [False, True])
 def test_a_commit_that_no_standby_confirms_is_not_reported_as_done(
     own_server: str, in_transaction: bool, monkeypatch: pytest.MonkeyPatch
@@ -160,6 +164,7 @@ def test_the_pool_of_a_request_gives_up_a_host_that_does_not_answer() -> None:
     assert (options["pool"]["timeout"], options["pool"]["reconnect_timeout"]) == (1.5, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("committed")
 def test_ready_does_not_wait_for_a_frozen_database(anonymous: Caller) -> None:
     def ask_over_a_frozen_connection(_: int) -> Any:

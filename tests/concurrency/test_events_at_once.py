@@ -68,6 +68,7 @@ def receiver(settings: Settings) -> Iterator[EventReceiver]:
         yield server
 
 
+@pytest.mark.slow
 def test_workers_deliver_each_message_once_and_in_order(
     committed: None, receiver: EventReceiver
 ) -> None:
@@ -76,6 +77,7 @@ def test_workers_deliver_each_message_once_and_in_order(
     assert_all_arrived_in_order(receiver)
 
 
+@pytest.mark.slow
 def test_a_receiver_that_often_fails_gets_all_in_order(
     committed: None, receiver: EventReceiver
 ) -> None:
@@ -85,6 +87,7 @@ def test_a_receiver_that_often_fails_gets_all_in_order(
     assert len(receiver.received) > len(receiver.taken)
 
 
+@pytest.mark.slow
 def test_a_hanging_receiver_is_left_alone_after_one_attempt_of_each_worker(
     committed: None, receiver: EventReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

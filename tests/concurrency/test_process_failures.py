@@ -203,6 +203,7 @@ def _wait_until_free(port: int) -> None:
             return
 
 
+@pytest.mark.slow
 def test_sigterm_answers_every_open_request() -> None:
     """The earlier service dropped all open requests."""
     give("alice", 100)

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from credits.ledger import reservations
+from credits.ledger import reservation_expiry
 from credits.models import Balance, Reservation, Transaction
 from tests.api import Caller, at_once, statuses, use
 from tests.factories import give, hold
@@ -69,7 +69,7 @@ def test_commit_against_expiry_exactly_one_wins(service: Caller) -> None:
 
     def act(index: int) -> int:
         if index == 0:
-            return list(reservations.expire_due(now=over, limit=100)).count("expired")
+            return list(reservation_expiry.expire_due(now=over, limit=100)).count("expired")
         body = {"reservationId": str(held[index].pk)}
         return int(service.post("commit", body).status_code == 200)
 
@@ -90,7 +90,7 @@ def test_four_expiry_jobs_free_each_reservation_once() -> None:
         hold("bob", 2)
     over = datetime.now(UTC) + timedelta(days=2)
 
-    expired = at_once(4, lambda _: len(list(reservations.expire_due(now=over, limit=100))))
+    expired = at_once(4, lambda _: len(list(reservation_expiry.expire_due(now=over, limit=100))))
 
     assert sum(expired) == 30
     assert set(Balance.objects.values_list("held", flat=True)) == {Decimal(0)}

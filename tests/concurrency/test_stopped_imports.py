@@ -44,6 +44,7 @@ def balances(earlier: Earlier) -> dict[str, int]:
     return {user: row["balance"] for user, row in earlier.balances.items()}
 
 
+@pytest.mark.slow
 def test_a_run_that_stopped_at_any_step_is_completed_by_the_next(
     source: str, earlier: Earlier, report: Path
 ) -> None:
@@ -117,6 +118,7 @@ def test_two_imports_at_once_import_once(source: str, earlier: Earlier, tmp_path
     assert available() == balances(earlier)
 
 
+@pytest.mark.slow
 def test_a_live_source_is_read_as_it_stood_at_one_moment(
     source: str, earlier: Earlier, report: Path
 ) -> None:

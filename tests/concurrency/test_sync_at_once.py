@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from credits.models import Balance, SyncSubscription, Transaction
-from credits.sync import cloud_sync
+from credits.sync import cloud_sync, renewals
 from tests.api import Answer, Caller, at_once, statuses
 from tests.environment import PROVIDER
 from tests.factories import due_subscribers, give, subscribe
@@ -76,7 +76,7 @@ def test_two_workers_and_the_http_trigger_at_once_over_a_thousand_due(
     def charge(index: int) -> Any:
         if index == 0:
             return service.post("/api/v1/internal/sync/charge-recurring").json()["charged"]
-        return Counter(cloud_sync.renew_due(now=now, limit=10_000))["charged"]
+        return Counter(renewals.renew_due(now=now, limit=10_000))["charged"]
 
     counts = at_once(3, charge)
 
@@ -92,7 +92,7 @@ def test_a_renewal_against_a_deactivation_is_charged_or_off(committed: None) -> 
 
     def act(index: int) -> None:
         if index == 0:
-            list(cloud_sync.renew_due(now=NOW, limit=20))
+            list(renewals.renew_due(now=NOW, limit=20))
             return
         for user_id in reversed(users):
             cloud_sync.deactivate(user_id, now=NOW)
@@ -114,9 +114,7 @@ def test_a_renewal_against_an_activation_charges_one_period(committed: None) -> 
     at_once(
         2,
         lambda index: (
-            list(cloud_sync.renew_due(now=later, limit=10))
-            if index
-            else subscribe("alice", at=later)
+            list(renewals.renew_due(now=later, limit=10)) if index else subscribe("alice", at=later)
         ),
     )
 

@@ -122,7 +122,7 @@ def test_an_anchor_is_over_the_newest_digests_in_the_order_of_the_chains(history
 def test_an_anchor_is_the_same_in_batches_of_any_size(history: None, batch_size: int) -> None:
     (anchor,) = make(1)
 
-    (standing,) = anchors.standings([TODAY], batch_size=batch_size)
+    (standing,) = anchors.compute([TODAY], batch_size=batch_size)
 
     assert (standing.count, standing.sum, standing.hex) == (2, anchor.sum, anchor.hex)
 
@@ -167,7 +167,7 @@ def test_a_chain_that_was_rewritten_properly_is_told_by_an_anchor(
     )
     code, lines, error = check(capsys)
 
-    told = [line for line in lines if "is what its anchor says" in line]
+    told = [line for line in lines if "matches its anchors" in line]
     assert (code, error) == (1, "2 discrepancies\n")
     assert [line.split(" has ")[0] for line in told] == [
         f"Ledger: the anchor of {day}" for day in (TODAY, TODAY + ONE_DAY)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from credits.ledger import ledger
 from credits.ledger.posting import Memo, Origin, Priced
@@ -74,6 +75,21 @@ def test_balances_are_rebuilt_from_the_ledger(
         "wrong    0",
         "changed  yes",
     ]
+
+
+def test_on_a_cluster_one_user_is_repaired_after_the_other(
+    capsys: pytest.CaptureFixture[str],
+    damaged: None,
+    settings: Any,
+) -> None:
+    settings.DATABASE_SHARDED = True
+    Balance.objects.filter(pk="alice").update(held=1)
+    with CaptureQueriesContext(connection) as statements:
+        code, lines = run(capsys, "backfill_balances", "--apply")
+
+    assert (code, lines[-2:]) == (0, ["wrong    1", "changed  yes"])
+    locks = [query["sql"] for query in statements if "FOR UPDATE" in query["sql"]]
+    assert [("'alice'" in sql, "'bob'" in sql) for sql in locks] == [(True, False), (False, True)]
 
 
 def test_usage_is_recounted(capsys: pytest.CaptureFixture[str], damaged: None) -> None:

@@ -153,6 +153,46 @@ def test_after_a_slow_holder_nobody_waits_until_one_was_quick(
     holders.let_go.set()
 
 
+def test_a_slow_holder_is_no_reason_to_refuse_while_others_are_fast(
+    holders: Holders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(bulkheads, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    things = Bulkhead("things", patience=60)
+    slow = things.place()
+    slow.__enter__()
+    clock.now += 61
+    with ThreadPoolExecutor(1) as other:
+        other.submit(_enter_and_leave, things).result(60)
+    slow.__exit__(None, None, None)
+    holders.hold(things)
+    holders.hold(things)
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(_enter_and_leave, things)
+        holders.let_go.set()
+
+        waiting.result(60)
+
+
+def test_the_oldest_slow_key_is_forgotten_when_there_are_too_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bulkheads, "SLOW_KEYS", 2)
+    things = Bulkhead("things", patience=-1)  # every holder is slow
+
+    for key in ("alice", "bob", "carol"):
+        with things.place(key):
+            pass
+
+    assert list(things._slow) == ["bob", "carol"]
+
+
+def _enter_and_leave(bulkhead: Bulkhead) -> None:
+    with bulkhead.place():
+        pass
+
+
 def test_the_refusal_is_the_bulkheads_own_and_says_when_to_try_again(holders: Holders) -> None:
     things = Bulkhead("things", refusal=lambda: ConnectionError("away"))
     holders.hold(things)

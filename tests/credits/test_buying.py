@@ -313,6 +313,13 @@ def test_an_address_with_a_blank_is_refused_and_stripe_is_not_asked(
     assert not Purchase.objects.exists()
 
 
+def test_an_empty_address_is_refused_as_empty(alice: Caller, starter: Package) -> None:
+    answer = buy(alice, starter, **{**PAGES, "successUrl": ""})
+
+    assert answer.status_code == 400
+    assert answer.json()["details"] == {"successUrl": ["This field may not be blank."]}
+
+
 @pytest.mark.parametrize(
     ("param", "field"), [("success_url", "successUrl"), ("cancel_url", "cancelUrl")]
 )

@@ -40,7 +40,7 @@ def misfits(*users: str) -> list[str]:
 
 
 def first_misfit(number: int) -> str:
-    return f"alice: transaction {number} is the first that does not fit its digest"
+    return f"alice: transaction {number} is the first that does not match its digest"
 
 
 def field(text: object) -> str:
@@ -227,7 +227,7 @@ def test_an_edit_of_an_erased_persons_row_is_named(alice: str, edit: str) -> Non
     damage(f"UPDATE {T} SET {edit} WHERE number = 4")
 
     assert misfits(pseudonym) == [
-        f"{pseudonym}: transaction 4 is the first that does not fit its digest"
+        f"{pseudonym}: transaction 4 is the first that does not match its digest"
     ]
 
 
@@ -265,7 +265,7 @@ def test_rows_moved_to_another_user_are_named(alice: str) -> None:
         "UPDATE credits.balances SET user_id = 'carol' WHERE user_id = 'alice'",
     )
 
-    assert misfits("carol") == ["carol: transaction 1 is the first that does not fit its digest"]
+    assert misfits("carol") == ["carol: transaction 1 is the first that does not match its digest"]
     assert OWNED not in {one.rule for one in books.check(["carol"])}
 
 

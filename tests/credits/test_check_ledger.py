@@ -24,7 +24,7 @@ POSTED = "posted is the sum of the transactions"
 HELD = "held is the sum of the open reservations"
 TOTALS = "the lifetime totals match the transactions"
 CHAIN = "the chain of transactions has no gap"
-DIGEST = "every transaction is what its digest says"
+DIGEST = "every transaction matches its digest"
 COUNT = "the balance counts its transactions"
 GIVEN_BACK = "what is given back is at most its original"
 COMMITTED = "a committed reservation matches its transaction"
@@ -121,21 +121,21 @@ DAMAGES = [
         [f"UPDATE {T} SET spent_change = 9 WHERE number = 2"],
         [
             (TOTALS, "earned is 100.0000 and spent 11.0000, not 99.0000 and 10.0000"),
-            (DIGEST, "transaction 2 is the first that does not fit its digest"),
+            (DIGEST, "transaction 2 is the first that does not match its digest"),
         ],
     ),
     (
         [f"UPDATE {T} SET number = 7 WHERE number = 4", f"UPDATE {B} SET last_number = 7"],
         [
             (CHAIN, "transaction 7 follows 3: balance 92.0000 after 92.0000"),
-            (DIGEST, "transaction 7 is the first that does not fit its digest"),
+            (DIGEST, "transaction 7 is the first that does not match its digest"),
         ],
     ),
     (
         [f"UPDATE {T} SET balance_before = 91, balance_after = 88 WHERE number = 4"],
         [
             (CHAIN, "transaction 4 follows 3: balance 91.0000 after 92.0000"),
-            (DIGEST, "transaction 4 is the first that does not fit its digest"),
+            (DIGEST, "transaction 4 is the first that does not match its digest"),
         ],
     ),
     (
@@ -149,14 +149,14 @@ DAMAGES = [
             f"UPDATE {B} SET posted = 99, total_spent = 1",
         ],
         [
-            (DIGEST, "transaction 3 is the first that does not fit its digest"),
+            (DIGEST, "transaction 3 is the first that does not match its digest"),
             (GIVEN_BACK, "12.0000 was given back of transaction 2, which moved -10.0000"),
         ],
     ),
     (
         [f"UPDATE {T} SET related_id = (SELECT id FROM {T} WHERE number = 1) WHERE number = 3"],
         [
-            (DIGEST, "transaction 3 is the first that does not fit its digest"),
+            (DIGEST, "transaction 3 is the first that does not match its digest"),
             (GIVEN_BACK, "2.0000 was given back of transaction 1, which moved 100.0000"),
         ],
     ),

@@ -12,7 +12,7 @@ from credits.catalogue import Price
 from credits.ledger import idempotency, ledger
 from credits.ledger.posting import IdempotencyKeyReused, Memo, Origin
 from credits.models import Balance, IdempotencyKey, SyncSubscription, Transaction
-from credits.sync import billing_periods, cloud_sync
+from credits.sync import billing_periods, cloud_sync, renewals
 from credits.sync.cloud_sync import SyncActive
 from tests.api import Caller, use
 from tests.environment import PROVIDER
@@ -169,7 +169,7 @@ def test_a_deactivated_subscription_is_off_at_once_and_never_charged(syncer: Cal
 
     assert [answer.json() for answer in answers] == [{"success": True}] * 2
     assert syncer.get("status").json() == OFF
-    assert list(cloud_sync.renew_due(now=JANUARY_31 + timedelta(days=99), limit=10)) == []
+    assert list(renewals.renew_due(now=JANUARY_31 + timedelta(days=99), limit=10)) == []
     assert posted() == 95
 
 
@@ -221,7 +221,7 @@ def test_a_new_interval_counts_from_the_next_renewal(syncer: Caller) -> None:
     assert posted() == 95
     due = SyncSubscription.objects.get().paid_until
     assert due is not None
-    assert list(cloud_sync.renew_due(now=due, limit=10)) == ["charged"]
+    assert list(renewals.renew_due(now=due, limit=10)) == ["charged"]
     renewed = SyncSubscription.objects.get()
     assert posted() == 35
     assert renewed.paid_until == billing_periods.end(
@@ -242,7 +242,7 @@ def test_the_same_key_activates_once_and_answers_as_it_did(syncer: Caller) -> No
     first = syncer.post("activate", {"interval": "quarterly"}, headers=key).json()
     due = SyncSubscription.objects.get().paid_until
     assert due is not None
-    list(cloud_sync.renew_due(now=due, limit=10))
+    list(renewals.renew_due(now=due, limit=10))
 
     replay = syncer.post("activate", {"interval": "quarterly", "idempotencyKey": "k1"})
     other = syncer.post("activate", {"interval": "yearly"}, headers=key)

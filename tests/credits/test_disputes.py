@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from credits.ledger import books
 from credits.models import MoneyBack, Purchase, Transaction
 from credits.payments import money_back, stripe_facts
-from credits.payments.stripe_facts import MoneyBackReport, UnreadableObject
+from credits.payments.stripe_facts import MoneyBackReport
+from credits.payments.stripe_fields import UnreadableObject
 from tests.credits.test_returns import NOW, balance, paid, went_back
 from tests.quick import at_most
 

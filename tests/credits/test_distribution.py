@@ -54,6 +54,10 @@ def calls() -> list[str]:
         return [call for (call,) in cursor.fetchall()]
 
 
+def announcements() -> list[tuple[str, str]]:
+    return distribution._rows(distribution._ANNOUNCEMENTS, tables=list(distribution.TABLES))
+
+
 def foreign_keys() -> int:
     with connection.cursor() as cursor:
         cursor.execute(FOREIGN_KEYS)
@@ -91,6 +95,18 @@ def test_no_foreign_key_leads_from_the_coordinator_to_a_shard(cluster: None) -> 
         distribution._FOREIGN_KEYS_TO_SHARDS, tables=list(distribution.TABLES)
     )
     assert [line for line in told if "purchase_transaction_is_of_the_same_user" in line]
+
+
+def test_no_trigger_of_a_shard_writes_to_the_coordinator(cluster: None) -> None:
+    before = announcements()
+    told = run()
+
+    assert announcements() == []
+    assert [line for line in told if "transaction_is_announced" in line]
+
+    run("--undo")
+
+    assert announcements() == before != []
 
 
 def test_a_second_run_changes_nothing(cluster: None) -> None:

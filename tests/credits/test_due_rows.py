@@ -13,7 +13,7 @@ from django.db.utils import OperationalError
 
 from credits import due_rows, worker
 from credits.due_rows import DueWork
-from credits.ledger import reservations
+from credits.ledger import reservation_expiry
 from credits.models import (
     Balance,
     JobRun,
@@ -22,7 +22,7 @@ from credits.models import (
     SyncSubscription,
     Transaction,
 )
-from credits.sync import cloud_sync
+from credits.sync import renewals
 from gifts.models import GiftCode
 from tests.api import Caller
 from tests.factories import due_subscribers, gift, give, hold
@@ -88,6 +88,7 @@ def command(name: str) -> tuple[int, str]:
     return code, out.getvalue().splitlines()[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("committed")
 @pytest.mark.parametrize(("name", "make", "word"), JOBS)
 def test_one_locked_balance_keeps_nobody_else_waiting(
@@ -121,6 +122,7 @@ def test_one_locked_row_is_skipped(name: str, make: Callable[[], list[str]], wor
     assert second == (0, f"{name}: 1 {word}.")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("committed")
 def test_the_worker_goes_on_beside_a_locked_balance() -> None:
     reservations_due()
@@ -154,12 +156,13 @@ def test_all_rows_of_one_locked_user_cost_one_wait(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(due_rows, "wait_at_most", waiting)
     with locked(LOCK_BALANCE, "alice"):
-        outcomes = list(reservations.expire_due(now=NOW, limit=100))
+        outcomes = list(reservation_expiry.expire_due(now=NOW, limit=100))
 
     assert outcomes == ["expired"] + ["skipped"] * 30
     assert waits == [due_rows.NO_PATIENCE, due_rows.NO_PATIENCE, due_rows.LOCK_PATIENCE]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("committed")
 def test_many_locked_users_cost_no_more_than_the_patience_of_a_run(
     monkeypatch: pytest.MonkeyPatch,
@@ -176,7 +179,7 @@ def test_many_locked_users_cost_no_more_than_the_patience_of_a_run(
     monkeypatch.setattr(due_rows, "RUN_PATIENCE", timedelta(milliseconds=400))
     with psycopg.connect(database_of_the_test()) as holder:
         holder.execute("SELECT 1 FROM credits.balances FOR UPDATE")
-        outcomes = list(reservations.expire_due(now=NOW, limit=100))
+        outcomes = list(reservation_expiry.expire_due(now=NOW, limit=100))
 
     assert outcomes == ["skipped"] * 10
     assert waits[:10] == [due_rows.NO_PATIENCE] * 10
@@ -221,18 +224,20 @@ def test_a_bad_row_is_tried_again_with_growing_pauses() -> None:
     with constraint("user_id <> 'user-0'"):
         for minutes in (0, 0.9, 1, 2.9, 3, 7, 15, 29, 30):
             now = NOW + timedelta(minutes=minutes)
-            tried[minutes] = list(reservations.expire_due(now=now, limit=100)).count("failed")
+            tried[minutes] = list(reservation_expiry.expire_due(now=now, limit=100)).count("failed")
 
     assert [minutes for minutes, times in tried.items() if times] == [0, 1, 3, 7, 15, 30]
     assert PostponedRow.objects.get().attempts == 6
-    assert list(reservations.expire_due(now=NOW + timedelta(minutes=45), limit=9)) == ["expired"]
+    assert list(reservation_expiry.expire_due(now=NOW + timedelta(minutes=45), limit=9)) == [
+        "expired"
+    ]
     assert not PostponedRow.objects.exists()
 
 
 def test_what_is_postponed_is_counted_and_is_no_backlog(anonymous: Caller) -> None:
     reservations_due()
     with constraint("user_id <> 'user-0'"):  # by the clock of the metrics: the pause is a minute
-        list(reservations.expire_due(now=worker.now(), limit=100))
+        list(reservation_expiry.expire_due(now=worker.now(), limit=100))
 
     lines = anonymous.get("/metrics").content.decode().splitlines()
 
@@ -244,21 +249,21 @@ def test_a_pause_from_the_future_is_over_at_once() -> None:
     """A clock that once was ahead does not postpone a row for years."""
     reservations_due()
     with constraint("user_id <> 'user-0'"):
-        list(reservations.expire_due(now=NOW, limit=100))
+        list(reservation_expiry.expire_due(now=NOW, limit=100))
     PostponedRow.objects.update(due_at=NOW + timedelta(days=700))
 
-    assert list(reservations.expire_due(now=NOW, limit=100)) == ["expired"]
+    assert list(reservation_expiry.expire_due(now=NOW, limit=100)) == ["expired"]
 
 
 def test_what_was_postponed_and_settled_otherwise_is_forgotten() -> None:
     reservations_due()
     with constraint("user_id <> 'user-0'"):
-        list(reservations.expire_due(now=NOW, limit=100))
+        list(reservation_expiry.expire_due(now=NOW, limit=100))
     SyncSubscription.objects.all().delete()
     with as_owner():
         Reservation.objects.filter(user_id="user-0").update(expires_at=NOW + timedelta(days=9))
 
-    list(reservations.expire_due(now=NOW + timedelta(days=2), limit=100))
+    list(reservation_expiry.expire_due(now=NOW + timedelta(days=2), limit=100))
 
     assert not PostponedRow.objects.exists()
 
@@ -270,7 +275,7 @@ def test_renewals_over_http_count_what_could_not_be_renewed(service: Caller) -> 
 
     assert answer.json() == {"charged": 9, "paused": 0, "errors": 1, "total": 10}
     assert Transaction.objects.filter(operation="cloud_sync").count() == 9
-    due = cloud_sync.next_due(NOW)
+    due = renewals.next_due(NOW)
     assert due is not None
     assert due > NOW
 
@@ -286,7 +291,7 @@ def test_a_row_that_costs_the_connection_stops_nobody() -> None:
         return "seen"
 
     due = Reservation.objects.filter(status="open")
-    work = DueWork("expire_reservations", due, "expires_at", settle, lock=reservations._lock)
+    work = DueWork("expire_reservations", due, "expires_at", settle, lock=reservation_expiry._lock)
     outcomes = [found.outcome for found in due_rows.settle_each(work, now=NOW, limit=100)]
 
     assert (outcomes.count("seen"), outcomes.count("failed")) == (9, 1)
@@ -303,7 +308,7 @@ def test_a_database_that_is_away_ends_the_run(monkeypatch: pytest.MonkeyPatch) -
 
     due = Reservation.objects.filter(status="open")
     monkeypatch.setattr(PostponedRow.objects, "bulk_create", away)
-    work = DueWork("x", due, "expires_at", away, lock=reservations._lock)
+    work = DueWork("x", due, "expires_at", away, lock=reservation_expiry._lock)
     with pytest.raises(OperationalError):
         list(due_rows.settle_each(work, now=NOW, limit=100))
 

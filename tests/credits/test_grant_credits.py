@@ -1,17 +1,34 @@
 """`manage.py grant_credits`: grants to many users, once per campaign."""
 
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+from uuid import uuid4
 
 import pytest
+from django.contrib.auth.models import Group, User
 from django.core.management import CommandError, call_command
 
-from credits.models import Balance, Transaction
+from credits import roles
+from credits.models import ActRequest, Balance, GrantCampaign, Transaction
+from mana_credits.back_office.acts import approvals
+from tests.back_office.operators import operator
 from tests.factories import give
 from tests.importing import available
 
 pytestmark = pytest.mark.django_db
 
 REASON = "Thank you for waiting"
+
+
+@pytest.fixture(autouse=True)
+def anna(settings: Any) -> None:
+    """Create the operator, who may grant any amount alone."""
+    settings.ADMIN_ADJUST_LIMIT = settings.ADMIN_ADJUST_LIMIT_TOTAL = Decimal(10**12)
+    user = User.objects.create(username="anna", is_staff=True)
+    user.groups.add(Group.objects.get(name=roles.FINANCE))
 
 
 @pytest.fixture
@@ -43,10 +60,11 @@ def test_a_dry_run_is_the_default(file: Path, capsys: pytest.CaptureFixture[str]
     assert run(file, "--dry-run") == 0
 
     assert not Balance.objects.exists()
-    assert capsys.readouterr().out.splitlines()[:5] == [
+    assert capsys.readouterr().out.splitlines()[:6] == [
         "granted             2",
         "granted before      0",
         "had another amount  0",
+        "refused             0",
         "credits to grant    7.5",
         "Nothing changed.",
     ]
@@ -82,7 +100,10 @@ def test_a_campaign_grants_once(
 def test_another_campaign_grants_again(file: Path) -> None:
     run(file, "--apply")
 
-    assert run(file, "--apply", campaign="summer") == 0
+    with pytest.raises(CommandError, match=r"This file is in a campaign already.*winter"):
+        run(file, "--apply", campaign="summer")
+    assert available() == {"alice": 2.5, "bob": 5}
+    assert run(file, "--apply", "--again", campaign="summer") == 0
 
     assert available() == {"alice": 5, "bob": 10}
 
@@ -97,7 +118,7 @@ def test_another_amount_is_told_and_not_granted(
     assert run(file, *options) == 1
 
     assert available() == {"alice": 2.5, "bob": 5}
-    assert "User bob got 5 before, not 6." in capsys.readouterr().err
+    assert "User bob: got 5 before, not 6." in capsys.readouterr().err
 
 
 def test_a_user_named_twice_is_refused_with_both_lines_before_anything_moves(file: Path) -> None:
@@ -187,7 +208,7 @@ def test_a_rehearsal_prints_the_numbers_of_the_run_and_is_rolled_back(
     done = capsys.readouterr()
 
     assert codes == [1, 1]
-    assert rehearsed.err == done.err == "User bob got 5 before, not 6.\n"
+    assert rehearsed.err == done.err == "User bob: got 5 before, not 6.\n"
     assert rehearsed.out.replace("credits to grant ", "credits granted  ") == done.out
     assert {user: float(amount) for user, amount in available().items()} == {
         "alice": 2.5,
@@ -196,17 +217,18 @@ def test_a_rehearsal_prints_the_numbers_of_the_run_and_is_rolled_back(
     }
 
 
-def test_a_refusal_of_the_ledger_is_the_same_in_both(file: Path) -> None:
+def test_a_refusal_of_the_ledger_is_the_same_in_both(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file.write_text("user_id,credits\nbob,99999999999\n")
     run(file, "--apply")
 
-    sentences = []
-    for option in ("--dry-run", "--apply"):
-        with pytest.raises(CommandError) as refused:
-            run(file, option, campaign="summer")
-        sentences.append(str(refused.value))
+    capsys.readouterr()
+    codes = [run(file, "--again", *more, campaign="summer") for more in ((), ("--apply",))]
 
-    assert sentences[0] == sentences[1]
+    assert codes == [1, 1]
+    sentence = "User bob: The balance would become too large."
+    assert capsys.readouterr().err.splitlines() == [sentence, sentence]
     assert Balance.objects.get().posted == 99999999999
 
 
@@ -252,3 +274,59 @@ def test_the_cause_names_user_and_campaign(file: Path) -> None:
     assert run(file, "--apply") == 0
 
     assert Transaction.objects.get(user_id="bob", amount=5).cause == "grant:3:bob:campaign:winter"
+
+
+def test_every_refused_line_is_listed_and_the_others_are_granted_if_told_so(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text("user_id,credits\nbob,x\n,5\nalice,1\nalice,1\ncarol,2\n")
+
+    with pytest.raises(CommandError) as refused:
+        run(file, "--apply")
+    assert [line.split(":")[0] for line in str(refused.value).splitlines()] == [
+        "Line 2",
+        "Line 3",
+        "Line 4",
+        "Line 5",
+    ]
+    assert not GrantCampaign.objects.exists()
+
+    assert run(file, "--apply", "--leave-out-refused") == 0
+    assert available() == {"carol": 2}
+    assert capsys.readouterr().err.count("Left out: Line") == 4
+
+
+def test_a_file_above_the_limit_waits_for_a_colleague_and_is_granted_by_the_same_command(
+    file: Path, settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.ADMIN_ADJUST_LIMIT_TOTAL = Decimal(7)
+
+    assert run(file, "--apply") == run(file, "--apply") == 0
+    assert capsys.readouterr().out.count("waits for a colleague's approval") == 2
+    assert available() == {}
+
+    approve: dict[str, Any] = {"note": "", "key": uuid4(), "now": datetime.now(UTC)}
+    with patch("mana_credits.back_office.acts.grant_requests.begin"):  # the worker is away
+        approvals.approve(operator("ada"), ActRequest.objects.get().pk, **approve)
+    assert run(file, "--apply") == 0
+
+    assert available() == {"alice": 2.5, "bob": 5}
+    assert "granted             2" in capsys.readouterr().out
+    assert {entry.actor for entry in Transaction.objects.all()} == {"operator:ada"}
+
+
+@pytest.mark.parametrize("change", [{"is_active": False}, {"is_staff": False}])
+def test_only_an_active_operator_grants(file: Path, change: dict[str, Any]) -> None:
+    User.objects.update(**change)
+
+    with pytest.raises(CommandError, match="There is no such operator"):
+        run(file, "--apply")
+
+
+def test_an_operator_without_the_permission_grants_nothing(file: Path) -> None:
+    User.objects.get().groups.clear()
+
+    with pytest.raises(CommandError, match="You do not have the permission"):
+        run(file, "--apply")
+
+    assert not Balance.objects.exists()

@@ -37,6 +37,7 @@ def test_a_slow_or_endless_answer_is_given_up(behave: Behaviour) -> None:
         assert_ends(server.url)
 
 
+@pytest.mark.slow
 def test_a_connection_that_is_never_accepted_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         address = full.getsockname()
@@ -51,6 +52,7 @@ def test_a_connection_that_is_never_accepted_is_given_up() -> None:
             one.close()
 
 
+@pytest.mark.slow
 def test_an_outer_deadline_ends_several_calls_together() -> None:
     session = http_deadline.session(50)
     started = time.monotonic()
@@ -74,6 +76,7 @@ def test_a_quick_answer_is_read_whole() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_deadline_of_one_call_does_not_shorten_the_next_one() -> None:
     session = http_deadline.session(LIMIT)
     with serving(slow_server.hang) as server:
@@ -117,6 +120,7 @@ def under_tls(certificate: Path, behave: Behaviour) -> Behaviour:
     return slow_server.over_tls(context, behave)
 
 
+@pytest.mark.slow
 def test_the_same_holds_under_tls(certificate: Path) -> None:
     with serving(under_tls(certificate, slow_server.answering(b"{}"))) as server:
         url = server.url.replace("http://127.0.0.1", "https://localhost")

@@ -94,6 +94,7 @@ def executions_of(text: str) -> int:
     return int(count)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("planned_as_in_production")
 @pytest.mark.parametrize("marks", [False, True])
 def test_the_tenth_execution_has_the_plan_of_the_first(marks: bool) -> None:

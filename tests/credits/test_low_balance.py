@@ -7,7 +7,7 @@ import pytest
 
 from credits import jobs
 from credits.controls import account_settings, low_balance
-from credits.controls.account_settings import Wanted
+from credits.controls.account_settings import NewSettings
 from credits.ledger import ledger, reservations, spend_batches
 from credits.ledger.posting import Memo, Origin
 from credits.ledger.spend_batches import Spend
@@ -23,7 +23,7 @@ def notify_at(threshold: float | None, *, language: str = "en") -> None:
     """Set alice's threshold."""
     wanted = None if threshold is None else Decimal(str(threshold))
     account_settings.save(
-        "alice", Wanted(low_balance=wanted), origin=Origin("user"), now=NOW, language=language
+        "alice", NewSettings(low_balance=wanted), origin=Origin("user"), now=NOW, language=language
     )
 
 

@@ -165,6 +165,7 @@ def test_without_a_receiver_messages_wait(settings: Settings) -> None:
     assert OutboxMessage.objects.get().attempts == 0
 
 
+@pytest.mark.slow
 def test_two_workers_deliver_each_message_once(committed: None, notify: NotifyServer) -> None:
     for number in range(40):
         tell(f"message:{number}")
@@ -186,6 +187,7 @@ def test_old_delivered_messages_are_cleaned_up_and_no_others(notify: NotifyServe
     assert OutboxMessage.objects.get().key == "waiting"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("behave", [slow_server.drip_head, slow_server.drip_body])
 def test_a_receiver_that_answers_a_byte_at_a_time_is_given_up(
     settings: Settings, behave: slow_server.Behaviour

@@ -8,7 +8,7 @@ from django.db import connection
 from credits.models import Purchase
 from credits.payments import money_back
 from credits.payments.stripe_facts import Movements
-from tests.conftest import discrepancies
+from tests.books import discrepancies
 from tests.credits.test_returns import NOW, paid, went_back
 
 pytestmark = [pytest.mark.django_db, pytest.mark.breaks_the_books]

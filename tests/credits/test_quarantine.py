@@ -20,7 +20,7 @@ from credits.payments.purchases import (
     PurchaseUnknown,
     QuarantineChanged,
 )
-from mana_credits.back_office.acts import interventions
+from mana_credits.back_office.acts import purchase_refunds
 from mana_credits.privacy import erasure
 from tests.api import Caller, at_once
 from tests.credits.test_returns import NOW, balance, paid, payment, started, went_back
@@ -74,9 +74,9 @@ def test_credited_it_is_paid_and_no_longer_listed(purchase: Purchase) -> None:
 
 
 def test_its_money_can_be_refunded_and_takes_no_credits(purchase: Purchase) -> None:
-    plan = interventions.plan_refund(purchase, 400)
+    plan = purchase_refunds.plan_refund(purchase, 400)
 
-    assert interventions.refundable(purchase) == 499
+    assert purchase_refunds.refundable(purchase) == 499
     assert plan == (ledger.balance_of(purchase.user_id), 400, 0, 0)
 
 
@@ -85,7 +85,7 @@ def test_an_unpaid_purchase_cannot_be_refunded() -> None:
     Purchase.objects.filter(pk=at_checkout.pk).update(stripe_payment_intent_id=None)
     at_checkout.refresh_from_db()
 
-    assert interventions.refundable(waiting) == interventions.refundable(at_checkout) == 0
+    assert purchase_refunds.refundable(waiting) == purchase_refunds.refundable(at_checkout) == 0
 
 
 def test_left_it_is_cancelled_and_no_longer_listed(purchase: Purchase) -> None:

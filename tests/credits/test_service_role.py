@@ -3,17 +3,21 @@
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import psycopg
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from psycopg import Connection
 
+from credits.controls import account_settings
+from credits.controls.account_settings import NewSettings
 from credits.ledger import grants
 from credits.ledger.grants import PROTECTED, RoleMissing
-from credits.models import Balance, StaffAction, Transaction
+from credits.ledger.posting import Origin
+from credits.models import Balance, SettingsChange, StaffAction, Transaction
 from credits.service_role import Role
 from mana_credits import database, database_role
 from mana_credits.dev.roles import SERVICE_ROLE, service_url
@@ -36,6 +40,7 @@ def role(committed: None) -> Iterator[Connection[Any]]:
     hold("alice", 5)
     with as_owner():
         StaffAction.objects.create(at=datetime.now(UTC), operator="ada", action="x", note="n")
+    limit(10)
     with psycopg.connect(service_url(database_of_the_test()), autocommit=True) as opened:
         yield opened
 
@@ -45,7 +50,14 @@ def state() -> list[Any]:
         list(Balance.objects.values()),
         list(Transaction.objects.order_by("number").values()),
         list(StaffAction.objects.values()),
+        list(SettingsChange.objects.values()),
     ]
+
+
+def limit(amount: int, *, now: datetime | None = None) -> None:
+    now = now or datetime.now(UTC)
+    wanted = NewSettings(None, Decimal(amount), {})
+    account_settings.save("alice", wanted, origin=Origin("user", request_id="r-1"), now=now)
 
 
 FORGERIES = [
@@ -72,6 +84,16 @@ FORGERIES = [
         "UPDATE credits.staff_actions SET note = '', ticket = '', request_id = '',"
         " before = '{}', after = '{}'"
     ),
+    "DELETE FROM credits.settings_changes",
+    "TRUNCATE credits.settings_changes",
+    "INSERT INTO credits.settings_changes SELECT * FROM credits.settings_changes",
+    "UPDATE credits.settings_changes SET after = '{}'",
+    (
+        "UPDATE credits.settings_changes SET user_id = 'erased:1', request_id = NULL,"
+        " before = '{}', after = '{}'"
+    ),
+    "DROP TRIGGER settings_changes_are_append_only ON credits.settings_changes",
+    "SELECT credits.erase_settings_changes('alice', 'mallory')",
     "UPDATE credits.reservations SET amount = 1",
     "DELETE FROM credits.idempotency_keys",
     "DELETE FROM credits.anchors",
@@ -169,6 +191,59 @@ def test_an_act_is_recorded_at_the_databases_time(role: Connection[Any]) -> None
 
     assert moment is not None
     assert abs((moment[0] - datetime.now(UTC)).total_seconds()) < 60
+
+
+def test_a_change_of_settings_is_recorded_at_the_databases_time() -> None:
+    limit(10, now=datetime(2001, 1, 1, tzinfo=UTC))
+
+    at = SettingsChange.objects.get().changed_at
+
+    assert abs((at - datetime.now(UTC)).total_seconds()) < 60
+
+
+ERASED = "UPDATE credits.settings_changes SET request_id = NULL, before = '{}', after = '{}'"
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "UPDATE credits.settings_changes SET after = before",
+        "DELETE FROM credits.settings_changes",
+        "TRUNCATE credits.settings_changes",
+        ERASED,
+        f"{ERASED}, user_id = 'mallory'",
+        f"{ERASED}, user_id = 'erased:1', changed_at = now()",
+        f"{ERASED}, user_id = 'erased:1', actor = 'system'",
+        f"{ERASED}, user_id = 'erased:1', subject = 'auto_top_up'",
+        "UPDATE credits.settings_changes SET user_id = 'erased:1'",
+    ],
+)
+def test_the_owner_changes_no_record_of_settings(verb: str) -> None:
+    limit(10)
+    before = state()
+
+    with (
+        pytest.raises(IntegrityError, match="append-only"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+        as_owner(),
+    ):
+        cursor.execute(verb)
+
+    assert state() == before
+
+
+def test_an_erasure_blanks_the_record_of_settings() -> None:
+    give("alice", 100)
+    limit(10)
+    (at,) = SettingsChange.objects.values_list("changed_at", flat=True)
+
+    erased = erasure.erase_rows("alice")
+
+    kept = SettingsChange.objects.values_list("user_id", "before", "after", "request_id", "actor")
+    assert erased.rows["changes of settings"] == 1
+    assert list(kept) == [(erased.pseudonym, {}, {}, None, "user")]
+    assert SettingsChange.objects.get().changed_at == at
 
 
 def test_the_service_posts_and_erases() -> None:
@@ -304,7 +379,7 @@ def test_grants_can_be_applied_again(owner: None) -> None:
 
     parameters = {"conninfo": database_of_the_test(), "user": SERVICE_ROLE}
     assert grants.faults(parameters) == []
-    assert len(PROTECTED) == 5
+    assert len(PROTECTED) == 6
 
 
 @pytest.mark.parametrize("command", ["migrate", "import_legacy"])

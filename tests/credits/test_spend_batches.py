@@ -6,6 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from credits.errors import DomainError
 from credits.ledger import ledger, spend_batches
@@ -65,6 +67,18 @@ def told(result: Any) -> tuple[Any, ...]:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_a_batch_writes_the_same_rows_as_the_single_verb(seed: int) -> None:
+    _compare(seed)
+
+
+def test_on_a_cluster_each_item_is_one_call(settings: Any) -> None:
+    settings.DATABASE_SHARDED = True
+    with CaptureQueriesContext(connection) as statements:
+        _compare(seed=3)
+
+    assert not [query for query in statements if "spend_batch" in query["sql"]]
+
+
+def _compare(seed: int) -> None:
     origin = Origin("service:test", at=NOW)
     for side in ("one", "all"):
         for user in range(3):
@@ -97,7 +111,9 @@ def test_a_batch_writes_the_same_rows_as_the_single_verb(seed: int) -> None:
     assert len(causes) > 10
 
 
-def test_an_invalid_amount_is_refused_in_its_place() -> None:
+@pytest.mark.parametrize("sharded", [False, True])
+def test_an_invalid_amount_is_refused_in_its_place(settings: Any, sharded: bool) -> None:
+    settings.DATABASE_SHARDED = sharded
     give("alice", 10)
     amounts = (Decimal(1), Decimal(-1), Decimal("0.00001"), Decimal(2))
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from credits.controls import account_settings
-from credits.controls.account_settings import Limit, Wanted
+from credits.controls.account_settings import Limit, NewSettings
 from credits.ledger import ledger, reservations, spend_batches
 from credits.ledger.posting import (
     InsufficientCredits,
@@ -25,7 +25,7 @@ from credits.models import (
     SpendingLimit,
     Transaction,
 )
-from credits.sync import cloud_sync
+from credits.sync import cloud_sync, renewals
 from mana_credits.privacy import erasure
 from tests.api import Caller, use
 from tests.factories import SYSTEM, give, hold, spend, subscribe
@@ -43,7 +43,7 @@ def limit(
     """Set the user's limits."""
     account_settings.save(
         user_id,
-        Wanted(
+        NewSettings(
             monthly_limit=None if amount is None else Decimal(str(amount)),
             app_limits={app: Decimal(value) for app, value in apps.items()},
         ),
@@ -414,8 +414,10 @@ def test_an_erasure_takes_the_settings_and_their_record() -> None:
     give("alice", 100)
     spend("alice", 50)
 
-    rows = (AccountSettings, SpendingLimit, SettingsChange)
-    assert [model.objects.count() for model in rows] == [0, 0, 0]
+    assert not AccountSettings.objects.exists()
+    assert not SpendingLimit.objects.exists()
+    record = SettingsChange.objects.get()
+    assert (record.user_id, record.before, record.after) == (pseudonym, {}, {})
     assert Balance.objects.get(pk=pseudonym).has_settings is None
 
 
@@ -424,7 +426,7 @@ def test_a_renewal_beyond_the_limit_pauses_cloud_sync_and_says_why() -> None:
     subscribe("alice", at=JANUARY)
     limit(sync=0)
 
-    outcomes = list(cloud_sync.renew_due(now=JANUARY + timedelta(days=40), limit=10))
+    outcomes = list(renewals.renew_due(now=JANUARY + timedelta(days=40), limit=10))
 
     assert outcomes == ["paused"]
     (message,) = OutboxMessage.objects.all()

@@ -19,9 +19,9 @@ from hypothesis.stateful import (
 )
 
 from credits.controls import account_settings
-from credits.controls.account_settings import Wanted
+from credits.controls.account_settings import NewSettings
 from credits.errors import DomainError
-from credits.ledger import books, ledger, reservations, spend_batches
+from credits.ledger import books, ledger, reservation_expiry, reservations, spend_batches
 from credits.ledger.posting import IdempotencyKeyReused, Memo, Origin
 from credits.ledger.spend_batches import Spend
 from credits.models import Balance, Reservation
@@ -181,7 +181,7 @@ class Ledger(RuleBasedStateMachine):
         apps = {app: limit for app, limit in limits.items() if app}
         account_settings.save(
             self.ids[user],
-            Wanted(monthly_limit=limits.get(""), app_limits=apps),
+            NewSettings(monthly_limit=limits.get(""), app_limits=apps),
             origin=self.origin(),
             now=self.now,
         )
@@ -436,7 +436,7 @@ class Ledger(RuleBasedStateMachine):
         due = [one for one in self.held if one.status == "open" and one.expires <= self.now]
         still_open = Reservation.objects.filter(user_id__in=self.ids, status="open")
         before = set(still_open.values_list("pk", flat=True))
-        outcomes = list(reservations.expire_due(now=self.now, limit=10_000))
+        outcomes = list(reservation_expiry.expire_due(now=self.now, limit=10_000))
         # Examples share the test's transaction. Reservations of earlier ones expire here too.
         assert set(outcomes) <= {"expired"}
         assert before - set(still_open.values_list("pk", flat=True)) == {one.id for one in due}

@@ -80,7 +80,7 @@ def test_the_digest_is_that_of_the_chain_at_the_end_of_the_month() -> None:
 
     assert of("alice", SECOND).digest == digests[3]
     assert of("alice", date(2031, 5, 1)).digest == digests[4]
-    (standing,) = anchors.standings([date(2031, 2, 28)])
+    (standing,) = anchors.compute([date(2031, 2, 28)])
     assert standing.sum == of("alice", SECOND).closing
 
 

@@ -8,9 +8,9 @@ from credits.ledger import ledger
 from credits.ledger.posting import Memo, Origin, Priced
 from credits.models import Operation, OperationPrice, OutboxMessage, SyncSubscription, Transaction
 from credits.outbox import outbox
-from credits.sync import cloud_sync
+from credits.sync import cloud_sync, renewals
 from mana_credits.privacy import erasure
-from tests.conftest import discrepancies
+from tests.books import discrepancies
 from tests.factories import give, subscribe
 
 pytestmark = pytest.mark.django_db
@@ -73,7 +73,7 @@ def test_an_operation_that_the_catalogue_does_not_have_is_found() -> None:
 def test_erasure_forgets_the_subscription_and_keeps_its_entries() -> None:
     give("alice", 100)
     subscribe("alice", at=NOW)
-    list(cloud_sync.renew_due(now=NOW + timedelta(days=28), limit=9))
+    list(renewals.renew_due(now=NOW + timedelta(days=28), limit=9))
     outbox.tell("alice", {}, key="k", now=NOW)
 
     erasure.erase("alice")

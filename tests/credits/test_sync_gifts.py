@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from credits.models import Balance, SyncSubscription, Transaction
-from credits.sync import cloud_sync
+from credits.sync import cloud_sync, renewals
 from tests.api import Caller
 from tests.environment import PROVIDER
 from tests.factories import give, subscribe
@@ -35,7 +35,7 @@ def test_a_gift_turns_sync_on_without_a_charge(admin: Caller) -> None:
     }
     assert SyncSubscription.objects.get().gifted_by == "operator:root"
     assert not Transaction.objects.exists()
-    assert list(cloud_sync.renew_due(now=datetime.now(UTC) + timedelta(days=999), limit=9)) == []
+    assert list(renewals.renew_due(now=datetime.now(UTC) + timedelta(days=999), limit=9)) == []
 
 
 def test_a_revoked_gift_of_somebody_who_never_paid_is_off(admin: Caller) -> None:
@@ -72,11 +72,11 @@ def test_a_gift_that_outlasts_the_paid_period_ends_in_no_charge() -> None:
     subscribe("bob", at=NOW)
     cloud_sync.give("bob", by="operator:root", now=NOW)
 
-    renewals = list(cloud_sync.renew_due(now=NOW + timedelta(days=60), limit=9))
+    renewed = list(renewals.renew_due(now=NOW + timedelta(days=60), limit=9))
     revoked = cloud_sync.revoke("bob", now=NOW + timedelta(days=60))
-    later = list(cloud_sync.renew_due(now=NOW + timedelta(days=90), limit=9))
+    later = list(renewals.renew_due(now=NOW + timedelta(days=90), limit=9))
 
-    assert (renewals, revoked.active, later) == ([], False, [])
+    assert (renewed, revoked.active, later) == ([], False, [])
     assert Balance.objects.get(pk="bob").posted == 55
 
 
@@ -96,7 +96,7 @@ def test_who_had_deactivated_before_the_gift_is_off_after_it() -> None:
 def test_a_paused_subscription_that_is_given_is_paused_no_more() -> None:
     give("bob", 5)
     subscribe("bob", at=NOW)
-    assert list(cloud_sync.renew_due(now=NOW + timedelta(days=28), limit=9)) == ["paused"]
+    assert list(renewals.renew_due(now=NOW + timedelta(days=28), limit=9)) == ["paused"]
 
     given = cloud_sync.give("bob", by="operator:root", now=NOW + timedelta(days=29))
 

@@ -13,7 +13,7 @@ from credits import catalogue
 from credits.catalogue import Price
 from credits.ledger import ledger
 from credits.models import Balance, OutboxMessage, StripeCustomer, SyncSubscription, Transaction
-from credits.sync import cloud_sync
+from credits.sync import cloud_sync, renewals
 from tests.api import Caller
 from tests.factories import due_subscribers, give, subscribe
 
@@ -24,7 +24,7 @@ MARCH_31 = datetime(2027, 3, 31, 9, 30, tzinfo=UTC)
 
 
 def renew(now: datetime) -> list[str]:
-    return list(cloud_sync.renew_due(now=now, limit=1000))
+    return list(renewals.renew_due(now=now, limit=1000))
 
 
 def paid_until(user_id: str = "alice") -> datetime | None:
@@ -185,7 +185,7 @@ def test_one_run_renews_at_most_its_limit_the_oldest_first() -> None:
         paid_until=FEBRUARY_28 - timedelta(days=1)
     )
 
-    outcomes = list(cloud_sync.renew_due(now=FEBRUARY_28, limit=1))
+    outcomes = list(renewals.renew_due(now=FEBRUARY_28, limit=1))
 
     assert outcomes == ["charged"]
     assert (posted("syncer-0000"), posted("syncer-0001")) == (5, 0)
@@ -237,8 +237,8 @@ Step = tuple[Any, str, bool]
     [
         (ledger, "spend", False),
         (ledger, "spend", True),
-        (cloud_sync, "_save", False),
-        (cloud_sync, "_save", True),
+        (cloud_sync, "save", False),
+        (cloud_sync, "save", True),
     ],
     ids=["before the charge", "after the charge", "before the new period", "before the commit"],
 )

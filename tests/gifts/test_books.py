@@ -10,7 +10,7 @@ from credits.ledger import posting
 from credits.ledger.posting import Memo, Movement
 from credits.models import Transaction
 from gifts.models import GiftCode, GiftRedemption
-from tests.conftest import discrepancies
+from tests.books import discrepancies
 from tests.factories import SYSTEM, gift, give, redeem
 from tests.owner import as_owner
 

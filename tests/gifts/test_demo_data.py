@@ -37,6 +37,7 @@ def history() -> list[tuple[Any, ...]]:
     return list(rows.values_list("user_id", "number", "type", "amount", "app_id"))
 
 
+@pytest.mark.slow
 def test_exactly_so_many_users_have_exactly_so_many_transactions() -> None:
     lines = generate("--users=200", "--transactions=3000")
 
@@ -45,6 +46,7 @@ def test_exactly_so_many_users_have_exactly_so_many_transactions() -> None:
     assert (Balance.objects.count(), Transaction.objects.count()) == (200, 3000)
 
 
+@pytest.mark.slow
 def test_there_is_something_of_everything() -> None:
     generate("--users=300", "--transactions=12000", "--seed=2")
 

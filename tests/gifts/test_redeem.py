@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from unicodedata import normalize
 
 import pytest
 
@@ -57,6 +58,11 @@ def test_an_empty_body_redeems(judy: Caller) -> None:
         lambda code: f"{code[:5]}\u2013{code[5:].lower()}",
         lambda code: f"{code[:4]}\u00ad{code[4:8]}\u2060\ufeff{code[8:]}",
         lambda code: "".join(chr(ord(one) + 0xFEE0) for one in code),
+        "\u0301".join,
+        "{}\u0308".format,
+        "\u02bc{}\u02bc".format,
+        lambda code: "".join(f"{one}\u0301\u0327\ufe0f\U000e0061" for one in code.lower()),
+        lambda code: normalize("NFC", "".join(f"{one}\u0301" for one in code)),
     ],
 )
 def test_case_and_all_that_is_no_letter_or_digit_do_not_matter(

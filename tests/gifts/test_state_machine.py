@@ -28,7 +28,7 @@ from credits.principals import User
 from gifts import codes, expiry, pending
 from gifts.codes import GiftNotRedeemable, GiftUnknown, NewGift, OwnGift
 from gifts.models import GiftCode
-from tests.conftest import discrepancies
+from tests.books import discrepancies
 from tests.factories import give
 from tests.quick import at_most
 

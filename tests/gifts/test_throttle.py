@@ -68,6 +68,7 @@ def test_a_guessing_attack_on_redeeming_meets_429(judy: Caller) -> None:
     assert not Balance.objects.filter(pk="judy").exists()
 
 
+@pytest.mark.slow
 def test_an_office_full_of_people_with_real_gifts_is_never_stopped(stranger: Caller) -> None:
     give("ivan", 1000)
     made = [gift("ivan") for _ in range(50)]

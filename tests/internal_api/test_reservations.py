@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from django.core.management import call_command
 
-from credits.ledger import reservations
+from credits.ledger import reservation_expiry, reservations
 from credits.ledger.posting import Origin
 from credits.models import Balance, Reservation, Transaction
 from tests.api import Answer, Caller
@@ -165,7 +165,7 @@ def test_the_key_of_an_expired_reservation_is_refused(service: Caller, worker_ca
         "alice", Decimal(4), reason="research:openai", origin=origin, ttl=timedelta(minutes=15)
     ).reservation
     if worker_came:
-        list(reservations.expire_due(now=NOW + timedelta(hours=1), limit=1))
+        list(reservation_expiry.expire_due(now=NOW + timedelta(hours=1), limit=1))
 
     answer = service.post("reserve", reserve(4, idempotencyKey="r1"))
 

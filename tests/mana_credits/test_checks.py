@@ -100,6 +100,16 @@ def test_the_way_to_the_database_is_looked_at(
     assert found() == faults
 
 
+def test_the_way_to_the_standby_is_looked_at_too(
+    safe: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    default = safe.DATABASES["default"]
+    remote = {**default, "HOST": "db2.example.com", "PASSWORD": "devpassword", "OPTIONS": {}}
+    monkeypatch.setattr(live, "DATABASES", {"default": default, "replica": remote})
+
+    assert found() == ["mana_credits.E004", "mana_credits.W010"]
+
+
 def test_a_developer_may_be_unsafe(settings: Any) -> None:
     settings.DEBUG = True
     settings.MANA_SERVICE_KEYS = ["short"]
@@ -114,6 +124,7 @@ def test_production_may_not(safe: Any) -> None:
         checks.refuse_unsafe()
 
 
+@pytest.mark.slow
 def test_the_web_server_does_not_start_with_unsafe_settings() -> None:
     started = start(
         *("-W", "ignore", "-m", "mana_credits.web_server"),

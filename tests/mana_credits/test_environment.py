@@ -96,6 +96,7 @@ def test_every_command_names_a_missing_secret_in_one_sentence(command: str) -> N
     assert (told.returncode, told.stdout, told.stderr) == (1, "", MISSING)
 
 
+@pytest.mark.slow
 def test_the_web_server_names_it_too_and_leaves_no_folder_behind(tmp_path: Path) -> None:
     environment = without("MANA_SERVICE_KEY")
 
@@ -105,6 +106,7 @@ def test_the_web_server_names_it_too_and_leaves_no_folder_behind(tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "value"), [("WEB_CONCURRENCY", "two"), ("DATABASE_POOL_SIZE", "8x"), ("PORT", "")]
 )
@@ -116,6 +118,7 @@ def test_the_web_server_names_an_invalid_number_in_one_sentence(name: str, value
     assert len(told.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_the_sandbox_names_it_too(tmp_path: Path) -> None:
     told = start("-m", "mana_credits.dev.sandbox", SANDBOX_DIR=str(tmp_path), WEB_CONCURRENCY="two")
 
@@ -263,6 +266,7 @@ def test_an_example_that_lacks_a_secret_is_a_defect() -> None:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("value", "preload"), [({}, "False"), ({"SECURE_HSTS_PRELOAD": "1"}, "True")]
 )

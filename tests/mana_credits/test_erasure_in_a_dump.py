@@ -17,12 +17,13 @@ from django.db import connection, transaction
 
 from credits import worker
 from credits.controls import account_settings
-from credits.controls.account_settings import Wanted
-from credits.ledger import ledger_checks
+from credits.controls.account_settings import NewSettings
+from credits.ledger import campaign_grants, grant_files, ledger_checks
 from credits.ledger.posting import Origin
 from credits.models import (
     ActRequest,
     ErasureRequest,
+    GrantCampaign,
     Package,
     PostponedRow,
     Purchase,
@@ -43,7 +44,8 @@ from mana_credits.back_office.acts.audit import Justification, Operator
 from mana_credits.dev.embedded_postgres import program
 from mana_credits.service_events import event_types, subscriptions
 from tests.api import Caller, use
-from tests.conftest import discrepancies, gifts_of
+from tests.books import discrepancies
+from tests.conftest import gifts_of
 from tests.environment import PROVIDER
 from tests.factories import gift, give, hold, redeem, subscribe
 from tests.owner import as_owner
@@ -92,7 +94,7 @@ def spend_and_hold(service: Caller) -> None:
     service.post("reserve", {**named, "amount": 5, "reason": "chat:trace-hold"}, headers)
     service.post("commit", {"reservationId": str(hold(DORA, 3).pk), "description": "trace-commit"})
     subscribe(DORA, at=NOW)
-    limits = Wanted(Decimal(1), Decimal(10_000), {"trace-app": Decimal(10_000)})
+    limits = NewSettings(Decimal(1), Decimal(10_000), {"trace-app": Decimal(10_000)})
     account_settings.save(DORA, limits, origin=Origin("user"), now=NOW)
     with transaction.atomic():
         outbox.tell(DORA, {"userId": DORA, "body": f"Hello {NAME}"}, key=f"told:{DORA}", now=NOW)
@@ -193,6 +195,27 @@ def be_helped() -> None:
             key=uuid4(),
             now=NOW,
         )
+    file = grant_files.parse(f"user_id,credits\n{DORA},5\n".encode(), "x")
+    for name, again in (("done", False), ("waiting", True)):
+        grants = GrantCampaign(
+            id=uuid4(), name=name, again=again, state="running", asked_by="olga", asked_at=NOW
+        )
+        campaign_grants.store(grants, file)
+        if name == "done":
+            list(campaign_grants.post(grants, now=NOW))
+    ActRequest.objects.create(
+        kind="gift_campaign",
+        subject="gift_campaign:x",
+        user_id=DORA,
+        arguments={"account_id": DORA, "creator_name": NAME},
+        summary="Gift campaign x",
+        note="",
+        status="rejected",
+        requested_by="olga",
+        requested_at=NOW,
+        decided_by="otto",
+        decided_at=NOW,
+    )
     GiftBlock.objects.create(user_id=DORA, by="olga", why=f"{NAME} guessed codes", since=NOW)
 
 
@@ -238,6 +261,7 @@ WHERE = {
     "credits.adjustment_requests",
     "credits.auto_top_ups",
     "credits.balances",
+    "credits.campaign_grants",
     "credits.checked_balances",
     "credits.contacts",
     "credits.erasure_requests",
@@ -272,6 +296,8 @@ NOT_ABOUT_PEOPLE = {
     "credits.service_keys",
     "credits.service_totals",
     "credits.anchors",
+    "credits.contact_erasures",  # a keyed digest of the user id
+    "credits.grant_campaigns",
     "credits.daily_revenue",
     "credits.daily_totals",
     "credits.ledger_checks",
@@ -421,6 +447,7 @@ def test_an_export_has_all_of_it(dora: str, tmp_path: Path) -> None:
         "gifts_redeemed",
         "gifts_addressed",
         "campaigns",
+        "campaign_grants",
         "gift_blocks",
     }
     assert min(rows.values()) == 1

@@ -98,6 +98,7 @@ def test_compose_runs_migrations_once_and_everything_read_only() -> None:
     assert [port.split(":")[0] for port in ours["web"]["ports"]] == ["127.0.0.1"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("committed")
 def test_the_health_check_asks_as_an_allowed_host(monkeypatch: pytest.MonkeyPatch) -> None:
     allowed = ".credits.example.com,other.example.com"

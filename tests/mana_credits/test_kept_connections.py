@@ -5,11 +5,13 @@ import runpy
 import time
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.db import connection
 from psycopg_pool import PoolTimeout
 
+from mana_credits.database_backend import base
 from mana_credits.database_backend.base import DatabaseWrapper
 from tests.owner import as_owner
 
@@ -76,11 +78,25 @@ def test_a_connection_that_the_server_closed_meanwhile_is_not_used(line: Databas
     first = backend(line)
     with as_owner(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [first])
+    time.sleep(base.CHECK_SECONDS)
 
     end_request(line)
 
     assert line.connection is None
     assert backend(line) != first
+
+
+def test_a_busy_connection_is_not_checked_before_and_after_each_request(
+    line: DatabaseWrapper,
+) -> None:
+    backend(line)
+    time.sleep(base.CHECK_SECONDS)
+
+    with patch.object(base, "_was_closed", return_value=False) as check:
+        for _ in range(3):
+            end_request(line)
+
+    assert check.call_count == 1
 
 
 def test_a_connection_that_failed_is_given_back(line: DatabaseWrapper) -> None:

@@ -134,6 +134,15 @@ def test_what_an_experiment_must_not_show(found: dict[str, object], fault: str) 
     assert outcome(**found).faults == [fault]
 
 
+def test_a_refused_bystander_is_a_fault_except_in_an_outage() -> None:
+    assert outcome(refused=1).faults == ["1 bystanders' requests refused"]
+
+    away = Experiment("1y", "PostgreSQL away", lambda _: "", outage=True)
+    judged = Outcome(away, refused=1, health=[0.02], health_quiet=[0.01])
+    judged.judge()
+    assert judged.faults == []
+
+
 def test_a_good_outcome_has_no_fault() -> None:
     assert outcome().faults == []
 
@@ -147,7 +156,7 @@ def test_outcomes_of_several_runs_make_one_table(tmp_path: Path) -> None:
     lines = table(path, [SLOW, Experiment("2z", "never run", lambda _: "")]).splitlines()
 
     cells = [cell.strip() for cell in lines[2].strip("|").split("|")]
-    same = ["50 → 140", "20"]
+    same = ["50 → 140", "0", "20"]
     assert cells == ["1z a slow neighbour", *same, "1 + 0", "FAILED", *same, "0 + 0", "passed"]
     assert lines[4:] == [
         "- 1z a slow neighbour, before: 1 lost, 0 doubled; no observation",

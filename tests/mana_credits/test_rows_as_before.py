@@ -8,7 +8,7 @@ from django.test import Client
 
 from credits.ledger.posting import Origin
 from credits.models import Package, Purchase, Transaction
-from credits.sync import cloud_sync
+from credits.sync import cloud_sync, renewals
 from gifts.models import GiftCode
 from tests.api import Caller
 from tests.conftest import gifts_of
@@ -67,7 +67,7 @@ def test_charges_of_cloud_sync_say_their_type_and_times_in_utc() -> None:
     origin = Origin("user", at=start)
     cloud_sync.activate("alice", interval="monthly", origin=origin, now=start)
 
-    list(cloud_sync.renew_due(now=start + timedelta(days=30), limit=10))
+    list(renewals.renew_due(now=start + timedelta(days=30), limit=10))
 
     charges = Transaction.objects.filter(app_id="sync").order_by("number")
     assert [row.metadata for row in charges] == [

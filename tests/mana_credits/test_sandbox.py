@@ -157,6 +157,7 @@ def test_what_it_prints_works_also_after_a_killed_run_and_ctrl_c_stops_everythin
     assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
 
 
+@pytest.mark.slow
 def test_what_a_killed_sandbox_left_is_taken_over_and_stopped(folder: Path) -> None:
     database = folder / "postgres"
     killed = (
@@ -174,6 +175,7 @@ def test_what_a_killed_sandbox_left_is_taken_over_and_stopped(folder: Path) -> N
     assert not (database / "postmaster.pid").exists()
 
 
+@pytest.mark.slow
 def test_a_folder_in_use_is_said_in_a_sentence(folder: Path) -> None:
     with State(folder).lock():
         process = sandbox(folder, PORT=str(free_port()))
@@ -246,6 +248,7 @@ def test_the_next_run_stops_a_sandbox_whose_make_was_killed(folder: Path) -> Non
     assert wait_until_ended([runner], seconds=0) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("off", ["0", "false", "off"])
 def test_nothing_of_it_starts_with_debug_off(folder: Path, off: str) -> None:
     process = sandbox(folder / "state", DEBUG=off)

@@ -1,14 +1,20 @@
 """What users' tokens say is kept for support, and no request waits for it."""
 
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from io import StringIO
 from typing import Any
 from unittest.mock import patch
 
 import pytest
-from django.db import OperationalError
+from django.core.management import call_command
+from django.db import OperationalError, connection, transaction
 
 from credits import contacts
-from credits.models import Contact
+from credits.models import Contact, ContactErasure
 from credits.principals import User
 from mana_credits.api import seen_users, tokens
 from mana_credits.api.seen_users import SeenUsers
@@ -20,6 +26,7 @@ from tests.factories import gift, give
 pytestmark = pytest.mark.django_db
 
 CAROL = User("u-carol", email="Carol@Example.test", name="Carol Danvers")
+BOB = User("u-bob", name="Bob")
 
 
 def kept() -> list[tuple[Any, ...]]:
@@ -110,6 +117,79 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     seen.write()
 
     assert [row[0] for row in kept()] == ["u-6", "u-7", "u-8"]
+
+
+def test_a_token_from_before_the_erasure_brings_no_contact_back() -> None:
+    seen = SeenUsers()
+    seen.note(CAROL)
+    seen.note(BOB)
+
+    erasure.erase("u-carol")
+    seen.write()
+
+    assert [row[0] for row in kept()] == ["u-bob"]
+
+
+def test_a_token_that_is_still_valid_after_the_erasure_brings_no_contact_back() -> None:
+    erasure.erase("u-carol")
+    now = datetime.now(UTC)
+
+    contacts.record({CAROL: now + contacts.REFUSED_FOR - timedelta(minutes=1), BOB: now})
+
+    assert [row[0] for row in kept()] == ["u-bob"]
+
+
+def test_later_the_same_id_is_a_new_user() -> None:
+    erasure.erase("u-carol")
+    later = datetime.now(UTC) + contacts.REFUSED_FOR + timedelta(minutes=1)
+
+    contacts.record({CAROL: later})
+    contacts.refuse("u-bob", now=later)
+
+    assert [row[0] for row in kept()] == ["u-carol"]
+    assert ContactErasure.objects.get().erased_at == later  # the expired one is deleted
+
+
+def test_a_dry_run_of_an_erasure_refuses_nothing() -> None:
+    give("u-carol", 1)
+
+    call_command("erase_user", "u-carol", stdout=StringIO())
+    contacts.record({CAROL: datetime.now(UTC)})
+
+    assert [row[0] for row in kept()] == ["u-carol"]
+
+
+@pytest.mark.usefixtures("committed")
+def test_an_erasure_waits_for_contacts_that_are_being_recorded() -> None:
+    with ThreadPoolExecutor() as pool:
+        with transaction.atomic():
+            contacts.record({CAROL: datetime.now(UTC)})
+            erased = pool.submit(in_a_thread, partial(erasure.erase, "u-carol"))
+            wait_until_somebody_waits_for_a_lock()
+        erased.result(timeout=20)
+
+    assert kept() == []
+
+
+def in_a_thread(work: Callable[[], object]) -> None:
+    try:
+        work()
+    finally:
+        connection.close()
+
+
+def wait_until_somebody_waits_for_a_lock() -> None:
+    waiting = (
+        "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+        " WHERE datname = current_database() AND relation = 'credits.contacts'::regclass"
+    )
+    for _ in range(200):
+        with connection.cursor() as cursor:
+            cursor.execute(f"{waiting} AND NOT granted")
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.02)
+    pytest.fail("nobody waits")
 
 
 def test_an_erasure_takes_the_contact_and_an_unconfirmed_address_no_gift_of_others() -> None:

@@ -123,6 +123,7 @@ def test_a_service_key_of_commas_only_is_a_missing_one(keys: str) -> None:
     assert said == "MANA_SERVICE_KEY is not set. The service does not start without it."
 
 
+@pytest.mark.slow
 def test_the_web_server_does_not_start_without_a_secret() -> None:
     started = start(
         *("-W", "ignore", "-m", "mana_credits.web_server"),
@@ -149,6 +150,7 @@ print(settings.DEBUG, settings.MANA_SERVICE_KEYS, settings.ALLOWED_HOSTS, settin
     assert started.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_production_environment_passes_the_deployment_check() -> None:
     checked = start("manage.py", "check", "--deploy", "--fail-level", "WARNING", **IN_PRODUCTION)
 

@@ -40,6 +40,7 @@ def test_a_traceparent_is_read_as_the_standard_says(header: str, trace: Trace | 
     assert tracing.trace_of(header) == trace
 
 
+@pytest.mark.slow
 def test_nothing_of_opentelemetry_is_loaded_while_it_is_off() -> None:
     program = "import mana_credits.wsgi, sys; print([n for n in sys.modules if 'opentel' in n])"
 
@@ -81,6 +82,7 @@ def collector() -> Iterator[Collector]:
         thread.join()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("committed")
 def test_a_request_is_a_span_of_its_callers_trace(collector: Collector, tmp_path: Path) -> None:
     log = tmp_path / "log"

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rest_framework.exceptions import ValidationError
 
-from credits.api import wire_fields
-from credits.api.wire_fields import Credits, JsonObject, Reason, ShortTextField, Text, UserId
+from credits.api import json_object, wire_fields
+from credits.api.json_object import JsonObject
+from credits.api.wire_fields import Credits, Reason, ShortTextField, Text, UserId
 
 CHARACTERS = st.sampled_from(list(' ab:"\\\0\n\x7f\x85ä\u200b\ud800\ufeff'))
 TEXTS = st.one_of(st.text(CHARACTERS, max_size=12), st.text(st.characters(), max_size=300))
@@ -39,8 +40,8 @@ def judged(field: Any, value: Any) -> Any:
 def step_by_step(field: Any, value: Any) -> Any:
     """Return the same without the short way."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(wire_fields, "_is_usual", lambda _: False)
-        patch.setattr(wire_fields, "_is_plain", lambda _: False)
+        patch.setattr(wire_fields, "is_usual", lambda _: False)
+        patch.setattr(json_object, "_is_plain", lambda _: False)
         return judged(field, value)
 
 

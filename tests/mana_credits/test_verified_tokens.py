@@ -130,6 +130,7 @@ def test_a_known_token_is_not_for_another_audience_or_issuer(demand: str, settin
         tokens.verify(token)
 
 
+@pytest.mark.slow
 def test_a_known_token_is_refused_when_it_has_expired(monkeypatch: pytest.MonkeyPatch) -> None:
     token = tokens_of_this_test("alice", exp=int(time.time()) - tokens.LEEWAY_SECONDS + 2)
     tokens.verify(token)

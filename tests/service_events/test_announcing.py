@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from pytest_django import Settings
 
 from credits.ledger import ledger
 from credits.ledger.posting import Memo, Origin
 from credits.models import SyncSubscription, Transaction
 from credits.payments import money_back
 from credits.principals import User
-from credits.sync import cloud_sync
+from credits.sync import renewals
 from gifts import codes
 from mana_credits.service_events import event_types, subscriptions
 from mana_credits.service_events.models import EventMessage
@@ -127,7 +128,7 @@ def test_a_paused_cloud_sync_is_announced(subscribe: Subscribe) -> None:
     subscribe("subscription.paused")
 
     with as_owner():
-        assert list(cloud_sync.renew_due(now=now, limit=10)) == ["paused"]
+        assert list(renewals.renew_due(now=now, limit=10)) == ["paused"]
 
     paused_at = SyncSubscription.objects.get().paused_at
     assert told(user_id) == ["subscription.paused"]
@@ -214,3 +215,10 @@ def test_a_subscription_costs_no_round_trip(
     subscribe()
 
     assert statements(act)[0] == 1
+
+
+def test_on_a_cluster_nobody_can_subscribe(subscribe: Subscribe, settings: Settings) -> None:
+    settings.DATABASE_SHARDED = True
+
+    with pytest.raises(subscriptions.InvalidSubscription, match="Citus"):
+        subscribe()

@@ -129,6 +129,7 @@ def test_a_refused_message_holds_up_its_user_only(
     assert all(sorted(some) == some for some in receiver.sequences().values())
 
 
+@pytest.mark.slow
 def test_the_pauses_grow_and_after_three_days_a_message_is_parked(
     subscribe: Subscribe, receiver: EventReceiver
 ) -> None:

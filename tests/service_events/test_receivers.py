@@ -188,6 +188,7 @@ def test_the_certificate_must_name_the_host_not_the_address(
             receivers.post(f"https://other:{port}/", b"{}", {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "behave", [slow_server.hang, slow_server.drip_head, slow_server.drip_body, slow_server.flood]
 )

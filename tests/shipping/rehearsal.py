@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from mana_credits.dev.sandbox import identity
 from mana_credits.dev.sandbox.identity import IdentityProvider
@@ -28,6 +29,7 @@ from tests.shipping.servers import PLAIN_USER, ROOT
 
 USERS = 8
 SECONDS = 4.0
+READY_SECONDS = 60
 
 
 class Release:
@@ -256,21 +258,25 @@ def stop(process: "subprocess.Popen[bytes]", name: str) -> None:
 def wait_until_ready(release: Release, port: int) -> None:
     """Wait for `/ready`, and check that the image's health check agrees."""
     place = Front("http", port)
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            if place.ask("GET", "/ready")[0] == 200:
-                break
-        except OSError:
-            time.sleep(0.1)
-    else:
-        raise AssertionError("not ready")
+    deadline = time.monotonic() + READY_SECONDS
+    while (answer := _ready(place)) != 200:
+        assert time.monotonic() < deadline, f"not ready: {answer}"
+        time.sleep(0.1)
     subprocess.run(
         [release.python, "-m", "mana_credits.healthcheck"],
         cwd=release.folder,
         env={**release.environment, "PORT": str(port)},
         check=True,
     )
+
+
+def _ready(place: Front) -> Any:
+    """Return 200, or what is missing instead."""
+    try:
+        status, _, body = place.ask("GET", "/ready")
+    except OSError as error:
+        return error
+    return 200 if status == 200 else body
 
 
 def say(text: str) -> None:

@@ -126,7 +126,8 @@ def test_the_service_holds_no_more_connections_than_the_pooler_lends(
 
 
 @pytest.mark.parametrize(
-    ("entry", "lock", "longest"), [("mana_credits", "1s", "10s"), ("mana_credits_jobs", "5s", "0")]
+    ("entry", "lock", "longest"),
+    [("mana_credits", "500ms", "10s"), ("mana_credits_jobs", "5s", "0")],
 )
 def test_every_lent_connection_knows_how_long_one_waits(
     postgres: str, tmp_path: Path, entry: str, lock: str, longest: str

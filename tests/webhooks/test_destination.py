@@ -44,7 +44,11 @@ def credited() -> bool:
         ("sk_test_1", True, False),
         ("rk_test_1", True, False),
         ("sk_live_1", "yes", False),
+        ("sk_live_1", "true", False),
+        ("sk_live_1", 1, False),
+        ("sk_live_1", [True], False),
         ("sk_live_1", None, True),
+        ("sk_test_1", 0, False),
         ("sk_sandbox", True, True),
         ("sk_sandbox", False, True),
     ],
@@ -67,6 +71,15 @@ def test_the_mode_of_an_event_must_be_that_of_our_key(
     assert counted("livemode") - before == (0 if fits else 1)
 
 
+def test_an_event_without_a_mode_is_applied(paid: Object, settings: Any) -> None:
+    settings.STRIPE_SECRET_KEY = "sk_live_1"
+    del paid["livemode"]
+
+    deliver(paid)
+
+    assert credited()
+
+
 @pytest.mark.parametrize(
     ("known", "named", "fits"),
     [
@@ -78,6 +91,16 @@ def test_the_mode_of_an_event_must_be_that_of_our_key(
         ("acct_1", {"context": "acct_2"}, False),
         ("", {"account": "acct_2"}, False),
         ("", {"account": ["acct_2"]}, False),
+        ("acct_1", {"account": ["acct_1"]}, False),
+        ("acct_1", {"account": "acct_1", "context": "acct_2"}, False),
+        ("acct_1", {"account": None, "context": "acct_2"}, False),
+        ("acct_1", {"account": "acct_1", "context": None}, True),
+        ("acct_1", {"account": "acct_1\ud800"}, False),
+        ("acct_1", {"account": ""}, False),
+        ("", {"account": 0}, False),
+        ("", {"account": False}, False),
+        ("", {"account": []}, False),
+        ("", {"account": {}}, False),
     ],
 )
 def test_the_account_of_an_event_must_be_ours(

@@ -44,6 +44,7 @@ def started(alice: Caller, offer: Package, **pages: str) -> Purchase:
     return Purchase.objects.get(pk=buy(alice, offer, **pages).json()["purchaseId"])
 
 
+@pytest.mark.slow
 def test_a_card_that_is_declined_then_accepted_then_refunded(
     alice: Caller, stripe: Stripe, starter: Package
 ) -> None:
@@ -60,6 +61,7 @@ def test_a_card_that_is_declined_then_accepted_then_refunded(
     ends_as(purchase, "refunded", 0, alice)
 
 
+@pytest.mark.slow
 def test_a_debit_at_checkout_succeeds_later(
     alice: Caller, stripe: Stripe, starter: Package
 ) -> None:

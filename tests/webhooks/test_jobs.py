@@ -11,8 +11,8 @@ from credits.models import Balance, JobRun, Package
 from tests.api import Caller
 from tests.stripe import Stripe, deliver
 from webhooks import jobs
+from webhooks.findings import DoesNotReconcile, Finding
 from webhooks.models import StripeEvent
-from webhooks.reconciliation import DoesNotReconcile, Finding
 
 pytestmark = pytest.mark.django_db
 

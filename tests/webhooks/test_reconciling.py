@@ -13,7 +13,7 @@ from psycopg.errors import LockNotAvailable
 from credits.ledger import ledger
 from credits.ledger.posting import BalanceTooLarge
 from credits.models import JobRun, MoneyBack, Package, Purchase
-from credits.payments import checkout, stripe_facts
+from credits.payments import checkout, stripe_fields
 from credits.payments.stripe_errors import PaymentUnavailable
 from tests.api import Caller
 from tests.stripe import PAGES, Stripe, buy, deliver, no_waiting
@@ -365,7 +365,7 @@ def test_a_payment_without_its_charge_is_completed_without_a_receipt(
 
 
 def test_a_reference_may_be_the_whole_object() -> None:
-    assert stripe_facts.id_in({"payment_intent": {"id": "pi_1"}}, "payment_intent") == "pi_1"
+    assert stripe_fields.id_in({"payment_intent": {"id": "pi_1"}}, "payment_intent") == "pi_1"
 
 
 def locked() -> OperationalError:

@@ -31,6 +31,7 @@ def test_every_order_of_its_events_ends_the_same(stripe: Stripe, name: str) -> N
     assert wrong == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("history", [PARTS, WON], ids=["debit, parts, a failure", "won"])
 @pytest.mark.parametrize("seed", range(2))
 def test_shuffled_repeated_and_concurrent_deliveries_end_the_same(
@@ -47,6 +48,7 @@ def test_shuffled_repeated_and_concurrent_deliveries_end_the_same(
     assert end_of(purchase) == history.end
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", HISTORIES)
 def test_lost_events_are_made_up_for_by_reconciliation(stripe: Stripe, name: str) -> None:

@@ -12,6 +12,7 @@ from http.client import HTTPException
 import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from bench.chaos.bystanders import CREDITS
 from bench.chaos.experiment import Experiment
 from bench.chaos.site import Site
 from mana_credits.dev.sandbox.identity import IdentityProvider
@@ -83,16 +84,40 @@ def buyers(site: Site) -> str:
 
 def locked_balance(site: Site) -> str:
     """Send 60 uses by a user whose balance stays locked for 20 seconds."""
+    return _locked(site, ["locked-user"], lambda index: _use(site, "locked-user", index))
+
+
+def locked_balances(site: Site) -> str:
+    """Send 120 uses by eight users whose balances stay locked for 20 seconds."""
+    users = [f"locked-{number}" for number in range(8)]
+    return _locked(site, users, lambda index: _use(site, users[index % 8], index), count=120)
+
+
+def locked_reservations(site: Site) -> str:
+    """Send 60 commits by a user whose balance stays locked for 20 seconds."""
     site.grant("locked-user")
+    body = {"userId": "locked-user", "amount": 1, "reason": "chaos"}
+    held = [json.loads(site.ask("POST", f"{CREDITS}reserve", body)[2]) for _ in range(60)]
 
-    def use(index: int) -> int:
-        body = {"userId": "locked-user", "amount": 1, "appId": "chaos", "description": "d"}
-        body["idempotencyKey"] = f"locked-{index}"
-        return _code(lambda: site.ask("POST", "/api/v1/internal/credits/use", body, timeout=60)[0])
+    def commit(index: int) -> int:
+        named = {"reservationId": held[index]["reservationId"]}
+        return _code(lambda: site.ask("POST", f"{CREDITS}commit", named, timeout=PATIENCE)[0])
 
+    return _locked(site, ["locked-user"], commit)
+
+
+def _locked(site: Site, users: list[str], ask: Callable[[int], int], *, count: int = 60) -> str:
+    for user in users:
+        site.grant(user)
     with psycopg.connect(site.database_url) as line:
-        line.execute("SELECT 1 FROM credits.balances WHERE user_id = 'locked-user' FOR UPDATE")
-        return _burst(site, 60, LOCKED_SECONDS, use)
+        line.execute("SELECT 1 FROM credits.balances WHERE user_id = ANY(%s) FOR UPDATE", [users])
+        return _burst(site, count, LOCKED_SECONDS, ask)
+
+
+def _use(site: Site, user_id: str, index: int) -> int:
+    body = {"userId": user_id, "amount": 1, "appId": "chaos", "description": "d"}
+    body["idempotencyKey"] = f"locked-{index}"
+    return _code(lambda: site.ask("POST", f"{CREDITS}use", body, timeout=PATIENCE)[0])
 
 
 def _burst(site: Site, count: int, seconds: float, ask: Callable[[int], int]) -> str:
@@ -127,5 +152,7 @@ EXPERIMENTS = (
     Experiment("2a", "auth server hangs, no keys", users_without_keys, neighbours=hanging_auth),
     Experiment("2b", "slow auth server, unknown keys", unknown_keys, neighbours=dripping_auth),
     Experiment("3", "Stripe hangs", buyers, neighbours=hanging_stripe),
-    Experiment("4", "one locked balance", locked_balance),
+    Experiment("4a", "one locked balance", locked_balance),
+    Experiment("4b", "one locked balance, reservations", locked_reservations, reserves=True),
+    Experiment("4c", "eight locked balances", locked_balances),
 )

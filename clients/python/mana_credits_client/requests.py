@@ -6,14 +6,14 @@ from typing import Any, TypeVar
 
 from mana_credits_client.wire import models
 from mana_credits_client.wire.models import Error
-from mana_credits_client.wire.types import UNSET, Unset
-from mana_credits_client.wire.types import Response as Response  # client.py imports it from here
+from mana_credits_client.wire.types import UNSET, Response, Unset
 
 RETRIED = frozenset({429, 502, 503, 504})
 FIRST_PAUSE = 0.2  # seconds
 LONGEST_PAUSE = 10.0  # seconds
 Answer = TypeVar("Answer")
 AsyncResponse = Awaitable[Response[Answer]]
+SyncResponse = Response[Answer]
 Spend = models.ServiceUseCreditsByAmountRequest | models.ServiceUseCreditsByOperationRequest
 Reserve = models.ReserveByAmountRequest | models.ReserveByOperationRequest
 

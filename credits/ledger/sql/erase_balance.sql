@@ -1,7 +1,7 @@
 -- Complete an erasure: delete the user's keys and move the balance to the pseudonym.
 --
--- The history must have been moved before. Without the salt the digests of the texts that are gone
--- tell nothing. A balance that was never used is deleted with p_unused.
+-- The history must have been moved before. Without the salt, the digests of the deleted texts reveal
+-- nothing. With p_unused, a balance that was never used is deleted.
 CREATE OR REPLACE FUNCTION credits.erase_balance(
     p_user_id text, p_pseudonym text, p_unused boolean, OUT keys integer, OUT balances integer
 )
@@ -15,6 +15,7 @@ BEGIN
     END IF;
     DELETE FROM credits.idempotency_keys k WHERE k.user_id = p_user_id;
     GET DIAGNOSTICS keys = ROW_COUNT;
+    -- The erasure locks a balance by creating it, so the row of an unknown user is its own.
     IF p_unused THEN
         DELETE FROM credits.balances b WHERE b.user_id = p_user_id AND b.version = 0;
     END IF;

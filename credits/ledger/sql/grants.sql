@@ -1,6 +1,6 @@
 -- What the service's role may do: read everything, and write the tables that no rule protects. It owns
--- nothing. Balances, transactions, reservations, idempotency keys and the audit trail change only
--- through the owner's functions (SECURITY DEFINER). `manage.py migrate` runs this file after every
+-- nothing. Balances, transactions, reservations, idempotency keys, the audit trail and the record of
+-- settings change only through the owner's functions (SECURITY DEFINER). `manage.py migrate` runs this file after every
 -- migration, with the role of DATABASE_URL in the place of "service".
 REVOKE ALL ON SCHEMA credits, gifts FROM PUBLIC;
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
@@ -8,7 +8,7 @@ REVOKE ALL ON ALL TABLES IN SCHEMA public, credits, gifts FROM PUBLIC, "service"
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA public, credits, gifts FROM PUBLIC, "service";
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA credits, gifts FROM PUBLIC, "service";
 
--- What is created later is nobody's until this file has run.
+-- Nobody may use a function that is created later until this file has run.
 ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA public, credits, gifts TO "service";
@@ -18,7 +18,7 @@ GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA credits, gifts TO "service";
 
 REVOKE INSERT, UPDATE, DELETE ON
     credits.balances, credits.transactions, credits.reservations, credits.idempotency_keys,
-    credits.staff_actions, public.django_migrations
+    credits.staff_actions, credits.settings_changes, public.django_migrations
     FROM "service";
 -- Anchors are written once.
 REVOKE UPDATE, DELETE ON credits.anchors FROM "service";

@@ -1,5 +1,5 @@
--- Tell whether a cause is made of the ids of rows or of Stripe's; all others may name the user. NULL
--- for no cause. Digests depend on it: a kind of cause that has been posted never changes sides.
+-- Return whether a cause consists of ids of rows or of Stripe's. All others may name the user. NULL
+-- for no cause. Digests depend on the result, so it must not change for a kind of cause in use.
 CREATE OR REPLACE FUNCTION credits.is_impersonal(cause text)
 RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT cause ~

@@ -1,4 +1,4 @@
--- Tell whether a transaction is of an erased person and names nobody.
+-- Return whether a transaction belongs to an erased person and names nobody.
 CREATE OR REPLACE FUNCTION credits.is_without_texts(entry credits.transactions)
 RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT entry.user_id LIKE 'erased:%' AND entry.description = ''

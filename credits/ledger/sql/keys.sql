@@ -1,4 +1,4 @@
--- Keys and foreign keys of a user's rows begin with user_id. So the schema can be sharded by user_id,
+-- Keys and foreign keys of a user's rows begin with user_id. Then the schema can be sharded by user_id,
 -- and a row can only refer to a transaction of the same user. Django's models declare `id` as the
 -- primary key and no foreign keys: see docs/decisions/0006-keys-begin-with-the-user.md.
 ALTER TABLE credits.transactions DROP CONSTRAINT transactions_pkey;

@@ -1,4 +1,4 @@
--- Lock a reservation and return whether it is there. Without p_wait a locked one is not.
+-- Lock a reservation and return whether it exists. Without p_wait, a locked one counts as missing.
 CREATE OR REPLACE FUNCTION credits.lock_reservation(
     p_user_id text, p_reservation_id uuid, p_wait boolean
 ) RETURNS boolean

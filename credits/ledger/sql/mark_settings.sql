@@ -1,5 +1,5 @@
--- Say on the user's balance whether the user has settings that a movement must read. The balance
--- exists, and the caller holds its lock.
+-- Note on the user's balance whether a movement must read the user's settings. The balance exists, and
+-- the caller holds its lock.
 CREATE OR REPLACE FUNCTION credits.mark_settings(p_user_id text, OUT marked boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

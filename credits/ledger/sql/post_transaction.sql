@@ -63,6 +63,7 @@ BEGIN
     available_change := change - p_held;
 
     IF balance.user_id IS NULL THEN
+        -- Refused before the INSERT, so that a refusal leaves no row of an unknown user.
         IF p_type = 'refund' THEN
             outcome := 'user_not_found';
             RETURN;
@@ -96,6 +97,7 @@ BEGIN
         END IF;
     END IF;
 
+    -- After the key: a known key with another request is an error even if the cause was posted.
     IF p_cause IS NOT NULL THEN
         SELECT * INTO entry FROM credits.transactions t
             WHERE t.user_id = p_user_id AND t.cause = p_cause;
@@ -118,6 +120,7 @@ BEGIN
             outcome := 'transaction_not_found';
             RETURN;
         END IF;
+        -- The balance's lock keeps another refund of the same original from being added meanwhile.
         IF sign(change) = sign(original.amount) OR abs(original.amount) < (
             SELECT abs(coalesce(sum(t.amount), 0) + change) FROM credits.transactions t
             WHERE t.user_id = p_user_id AND t.related_id = p_related_id
@@ -158,6 +161,7 @@ BEGIN
         RETURN;
     END IF;
 
+    -- After all checks: a refused request leaves its key unused, so it can be sent again.
     IF p_key IS NOT NULL THEN
         INSERT INTO credits.idempotency_keys (user_id, key, fingerprint, subject_id, created_at)
             VALUES (p_user_id, p_key, p_fingerprint, p_subject_id, now);
@@ -190,6 +194,7 @@ BEGIN
         entry.cause := p_cause;
         entry.related_id := p_related_id;
         entry.created_at := now;
+        -- As in credits.chain_transaction: a row must not join a day whose anchor was made before.
         entry.recorded_at := CASE WHEN p_at < clock_timestamp() - interval '1 hour'
             THEN clock_timestamp() END;
         entry.digest := credits.transaction_digest(

@@ -5,6 +5,7 @@ CREATE OR REPLACE FUNCTION credits.price(
 )
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
+    -- Integer division: a started batch is charged in full.
     SELECT o.cost, o.cost * ((p_quantity - 1) / coalesce(o.per_items, 1) + 1)
         INTO unit_cost, amount
         FROM credits.operations o WHERE o.key = p_operation AND o.active;

@@ -8,6 +8,8 @@ LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     app text;
 BEGIN
+    -- The limit over all apps is reported first. Without a limit the comparison is null, so not
+    -- true.
     FOREACH app IN ARRAY ARRAY['', p_app_id] LOOP
         IF (p_spending -> app ->> 1)::numeric + p_amount > (p_spending -> app ->> 0)::numeric THEN
             RETURN jsonb_build_object(

@@ -1,4 +1,4 @@
--- Raise unless p_pseudonym may replace a person's id: it is one, and nobody has it yet.
+-- Raise unless p_pseudonym may replace a person's id: it is a pseudonym that no user has yet.
 CREATE OR REPLACE FUNCTION credits.require_pseudonym(p_pseudonym text) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN

@@ -28,6 +28,7 @@ DECLARE
     unit_cost numeric;
     posting record;
 BEGIN
+    -- An unknown operation leaves `held` null: credits.post_transaction looks for a replay first.
     IF p_amount IS NULL THEN
         SELECT p.unit_cost, p.amount INTO unit_cost, held
             FROM credits.price(p_operation, p_quantity) p;

@@ -82,6 +82,7 @@ BEGIN
             p_subject_id => reservation.id, p_user_id => reservation.user_id,
             p_held => -reservation.amount, p_counts_as => 'spent',
             p_actor => p_actor, p_request_id => p_request_id,
+            -- The key's request was not carried out if the reservation expires instead.
             p_key => CASE WHEN NOT expires THEN p_key END, p_fingerprint => p_fingerprint,
             p_at => p_at);
     END IF;

@@ -71,6 +71,8 @@ BEGIN
             description text, metadata jsonb, key text, fingerprint text, subject_id uuid);
 
     PERFORM FROM credits.balances b WHERE b.user_id = ANY (users)
+        -- "C" orders by code points, as Python does. Another collation would give another lock
+        -- order.
         ORDER BY b.user_id COLLATE "C" FOR UPDATE;
     now := coalesce(p_at, date_trunc('milliseconds', clock_timestamp()));
     recorded_at := CASE WHEN p_at < clock_timestamp() - interval '1 hour'
@@ -79,6 +81,7 @@ BEGIN
     FOR item IN
         SELECT i.*, b AS balance, k.fingerprint AS known_fingerprint, k.subject_id AS known_id,
                o.cost AS unit_cost,
+               -- Integer division: a started batch is charged in full.
                coalesce(i.amount, o.cost * ((i.quantity - 1) / coalesce(o.per_items, 1) + 1))
                    AS price,
                count(*) OVER (PARTITION BY i.user_id COLLATE "C") > 1 AS has_siblings
@@ -99,6 +102,8 @@ BEGIN
         END IF;
         limit_reached := NULL;
         change := -item.price;
+        -- A key of an earlier item is not in the table yet. Most users have one item and skip the
+        -- JSON.
         earlier := CASE WHEN item.has_siblings THEN keys_of_user -> item.key END;
 
         IF item.known_fingerprint IS NOT NULL OR earlier IS NOT NULL THEN
@@ -186,6 +191,7 @@ BEGIN
                 AS i (outcome, user_id, amount, number, digest)
             WHERE i.outcome = 'posted' GROUP BY i.user_id
         ) i WHERE b.user_id = i.user_id;
+    -- After the update, because note_crossing compares the new balance.
     PERFORM credits.note_crossing(b, -i.taken, 'usage', now)
         FROM credits.balances b JOIN (
             SELECT i.user_id, sum(i.amount) AS taken

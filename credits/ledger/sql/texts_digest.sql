@@ -1,7 +1,7 @@
--- Return the digest of everything of a transaction that the erasure of a person removes: whose it is
--- and what it says. The salt of the user's balance keeps it from telling anything once it is deleted.
+-- Return the digest of everything that an erasure removes from a transaction: the user id and the
+-- texts. Once the salt of the user's balance is deleted, the digest reveals nothing about them.
 --
--- Never change what is digested: every transaction that is there was digested in this form. Each text
+-- Never change what is digested: all existing transactions were digested in this form. Each text
 -- comes with its length in bytes, and NULL without one, so no two rows read the same. No setting of a
 -- session changes the text; jsonb has one order of keys.
 CREATE OR REPLACE FUNCTION credits.texts_digest(entry credits.transactions, salt uuid)

@@ -1,7 +1,7 @@
--- Tell whether a transaction is what its digest says, `previous` being the digest before it in the
--- chain of its user, and chain_id and salt those of the user's balance.
+-- Return whether a transaction matches its digest. `previous` is the digest before it in its user's
+-- chain; chain_id and salt are those of the user's balance.
 --
--- Only an erased person's row may be without its texts. It then has the digest that they had.
+-- Only an erased person's row may lack its texts. It then has their digest.
 CREATE OR REPLACE FUNCTION credits.transaction_fits(
     entry credits.transactions, previous bytea, chain_id uuid, salt uuid
 ) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$

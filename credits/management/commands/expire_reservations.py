@@ -1,10 +1,7 @@
 """`manage.py expire_reservations`: release the credits of expired reservations."""
 
-from typing import Any
-
-from credits.ledger import reservations
+from credits.ledger import reservation_expiry
 from credits.management.job_command import LimitedJobCommand
-from credits.worker import Job
 
 
 class Command(LimitedJobCommand):
@@ -15,9 +12,5 @@ class Command(LimitedJobCommand):
         "to run again, and to run several times at once. Exits with 1 if one failed, with 75 if "
         "one was skipped because another process has locked it or its balance."
     )
-    job = reservations.EXPIRE_JOB
-
-    def handle(self, **options: Any) -> None:
-        """Expire due reservations and print their number."""
-        limit: int = options["limit"]
-        self.run_job(Job(self.job, lambda now: reservations.expire_due(now=now, limit=limit)))
+    job = reservation_expiry.EXPIRE_JOB
+    settle = staticmethod(reservation_expiry.expire_due)

@@ -1,10 +1,7 @@
 """`manage.py tell_low_balances`: enqueue the notices of low balances."""
 
-from typing import Any
-
 from credits.controls import low_balance
 from credits.management.job_command import LimitedJobCommand
-from credits.worker import Job
 
 
 class Command(LimitedJobCommand):
@@ -16,8 +13,4 @@ class Command(LimitedJobCommand):
         "if one was skipped because another process has locked it."
     )
     job = low_balance.TELL_JOB
-
-    def handle(self, **options: Any) -> None:
-        """Enqueue the notices and print their number."""
-        limit: int = options["limit"]
-        self.run_job(Job(self.job, lambda now: low_balance.tell_due(now=now, limit=limit)))
+    settle = staticmethod(low_balance.tell_due)

@@ -1,10 +1,7 @@
 """`manage.py top_up`: buy the automatic top-ups that are due."""
 
-from typing import Any
-
 from credits.management.job_command import LimitedJobCommand
 from credits.payments import top_up_charges
-from credits.worker import Job
 
 
 class Command(LimitedJobCommand):
@@ -16,8 +13,4 @@ class Command(LimitedJobCommand):
         "another process has locked it."
     )
     job = top_up_charges.TOP_UP_JOB
-
-    def handle(self, **options: Any) -> None:
-        """Buy and print the number of steps."""
-        limit: int = options["limit"]
-        self.run_job(Job(self.job, lambda now: top_up_charges.top_up_due(now=now, limit=limit)))
+    settle = staticmethod(top_up_charges.top_up_due)

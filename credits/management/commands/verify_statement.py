@@ -1,4 +1,4 @@
-"""`manage.py verify_statement FILE`: verify a statement that somebody kept."""
+"""`manage.py verify_statement FILE`: verify a kept statement."""
 
 from argparse import ArgumentParser
 from pathlib import Path
@@ -31,7 +31,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, file: Path, keys: Path | None, **_: Any) -> None:
-        """Print what the statement says. Raises CommandError if it is invalid."""
+        """Print the verified totals. Raises CommandError if the statement is invalid."""
         known = _keys(keys) if keys else statement_signatures.public_keys()
         try:
             found = statement_checks.verify(_text(file), known)

@@ -1,9 +1,6 @@
 """`manage.py expire_gifts`: return the credits of expired gifts to their creators."""
 
-from typing import Any
-
 from credits.management.job_command import LimitedJobCommand
-from credits.worker import Job
 from gifts import expiry
 
 
@@ -17,8 +14,4 @@ class Command(LimitedJobCommand):
         "process has locked it or its creator's balance."
     )
     job = expiry.JOB
-
-    def handle(self, **options: Any) -> None:
-        """Expire due gifts and print the count of each outcome."""
-        limit: int = options["limit"]
-        self.run_job(Job(self.job, lambda now: expiry.expire_due(now=now, limit=limit)))
+    settle = staticmethod(expiry.expire_due)

@@ -1,4 +1,4 @@
-"""The state of an account: its balance, contact, block and wrong codes, as far as there are any."""
+"""The state of an account: its balance, contact, block and wrong codes, if any."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ from gifts.models import GiftBlock, GiftMisses
 
 
 class AccountState(NamedTuple):
-    """The rows about a user; None for each that is missing. `balance` comes with first credits."""
+    """The rows about a user; None for each that is missing. The first credits create `balance`."""
 
     balance: Balance | None
     contact: Contact | None

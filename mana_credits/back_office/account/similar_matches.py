@@ -1,4 +1,4 @@
-"""Matches of a part: of an address, a name or a ticket, of a user id's beginning, a code's end.
+"""Partial matches: parts of an address, name or ticket, a user id's beginning, a code's end.
 
 Parts of addresses and names are searched in all rows. At a million contacts that takes part of a
 second, and needs neither an extension of PostgreSQL nor an index that every new token would update.

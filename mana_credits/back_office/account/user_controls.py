@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from credits.controls import account_settings
-from credits.controls.account_settings import Current
+from credits.controls.account_settings import CurrentSettings
 from credits.models import AutoTopUp, Purchase, SettingsChange
 from credits.payments import auto_top_up
 from mana_credits.back_office.templatetags.office import euros
@@ -33,7 +33,7 @@ class Controls(NamedTuple):
     `purchases` and `changes` are the newest ones.
     """
 
-    settings: Current
+    settings: CurrentSettings
     top_up: AutoTopUp | None
     purchases: list[Purchase]
     changes: list[Change]

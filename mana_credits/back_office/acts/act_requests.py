@@ -1,21 +1,24 @@
 """Requests for acts that need a second person: asked, withdrawn, and taken up for a decision.
 
-`approvals` decides about them. Adjustments have requests of their own (`balance_adjustments`).
+`approvals` decides about them. Adjustments have a table of their own, because each names the
+transaction that it posted; `balance_adjustments` decides about them by the functions here.
 """
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
 from credits.errors import DomainError
-from credits.models import ActRequest
+from credits.ledger import campaign_grants
+from credits.models import ActRequest, AdjustmentRequest
 from mana_credits.back_office.acts import audit, second_person
 from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
 
 Kind = ActRequest.Kind
 Status = ActRequest.Status
+Request = TypeVar("Request", ActRequest, AdjustmentRequest)
 
 
 class Wanted(NamedTuple):
@@ -74,39 +77,52 @@ def withdraw(operator: Operator, request_id: UUID, *, key: UUID, now: datetime) 
     with audit.acting_by_oneself(
         operator, "request_withdrawn", why=Justification(), key=key
     ) as act:
-        asked = take(request_id)
-        if asked.requested_by != operator.name:
-            raise NotYourRequest
+        asked = take_as_own(ActRequest, operator, request_id)
         mark(asked, Status.WITHDRAWN, operator, now)
         act.user_id, act.subject = asked.user_id, asked.subject
         act.after = {"withdrawn": asked.summary}
         return asked
 
 
-def take(request_id: UUID) -> ActRequest:
+def take(model: type[Request], request_id: UUID) -> Request:
     """Lock and return a pending request. Raises RequestDecided."""
-    asked = ActRequest.objects.select_for_update().filter(pk=request_id).first()
+    # The lock makes the second of two deciders wait, and then see that it is decided.
+    asked = model.objects.select_for_update().filter(pk=request_id).first()
     if asked is None or asked.status != Status.PENDING:
         raise RequestDecided(status=asked.status if asked else None)
     return asked
 
 
-def take_as_second_person(operator: Operator, request_id: UUID, *, now: datetime) -> ActRequest:
+def take_as_own(model: type[Request], operator: Operator, request_id: UUID) -> Request:
+    """Lock and return one's own pending request. Raises RequestDecided, NotYourRequest."""
+    asked = take(model, request_id)
+    if asked.requested_by != operator.name:
+        raise NotYourRequest
+    return asked
+
+
+def take_as_second_person(
+    model: type[Request], operator: Operator, request_id: UUID, *, now: datetime
+) -> Request:
     """Lock and return a colleague's request.
 
     Raises RequestDecided, CannotDecideOwnRequest, NotIndependent.
     """
-    asked = take(request_id)
+    asked = take(model, request_id)
     second_person.require_independent(asked.requested_by, operator.name, now=now)
     return asked
 
 
-def mark(asked: ActRequest, status: str, operator: Operator, now: datetime) -> None:
-    """Store the decision."""
+def mark(
+    asked: ActRequest | AdjustmentRequest, status: str, operator: Operator, now: datetime
+) -> None:
+    """Store the decision. A campaign of grants takes the state that follows from it."""
     asked.status = status
     asked.decided_by = operator.name
     asked.decided_at = now
     asked.save()
+    if isinstance(asked, ActRequest):
+        campaign_grants.decide(asked)
 
 
 def pending() -> int:

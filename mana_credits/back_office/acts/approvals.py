@@ -10,7 +10,9 @@ from mana_credits.back_office.acts import (
     audit,
     balance_adjustments,
     catalogue_changes,
-    interventions,
+    gift_campaigns,
+    grant_requests,
+    purchase_refunds,
 )
 from mana_credits.back_office.acts.act_requests import Kind, Status
 from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
@@ -23,9 +25,11 @@ Effect = Callable[[Operator, ActRequest, AuditRecord, datetime], Callable[[], ob
 # Of each kind: the permission that the decider needs besides, and the effect.
 KINDS: Mapping[str, tuple[str, Effect]] = {
     Kind.REVERSAL: ("credits.reverse_transaction", balance_adjustments.reverse_approved),
-    Kind.REFUND: ("credits.refund_purchase", interventions.refund_approved),
+    Kind.REFUND: ("credits.refund_purchase", purchase_refunds.refund_approved),
     Kind.PRICE: ("credits.change_prices", catalogue_changes.set_price_approved),
     Kind.PACKAGE: ("credits.change_packages", catalogue_changes.package_approved),
+    Kind.GRANTS: (grant_requests.PERMISSION, grant_requests.approved),
+    Kind.GIFT_CAMPAIGN: (gift_campaigns.PERMISSION, gift_campaigns.approved),
 }
 
 
@@ -35,11 +39,10 @@ def approve(
     """Approve a colleague's request and perform it.
 
     Raises NotPermitted, AlreadyDone, RequestDecided, CannotDecideOwnRequest, NotIndependent,
-    and the errors of
-    the act, which leave the request pending.
+    and the errors of the act, which leave the request pending.
     """
     with audit.acting(operator, PERMISSION, why=Justification(note=note.strip()), key=key) as act:
-        asked = act_requests.take_as_second_person(operator, request_id, now=now)
+        asked = act_requests.take_as_second_person(ActRequest, operator, request_id, now=now)
         permission, perform = KINDS[asked.kind]
         audit.require(operator, permission)
         act.user_id, act.subject = asked.user_id, asked.subject
@@ -61,7 +64,7 @@ def reject(
     """
     why = audit.words(Justification(note=note))
     with audit.acting(operator, PERMISSION, why=why, key=key) as act:
-        asked = act_requests.take_as_second_person(operator, request_id, now=now)
+        asked = act_requests.take_as_second_person(ActRequest, operator, request_id, now=now)
         act_requests.mark(asked, Status.REJECTED, operator, now)
         act.user_id, act.subject = asked.user_id, asked.subject
         act.after = {"rejected": asked.summary, "asked_by": asked.requested_by}

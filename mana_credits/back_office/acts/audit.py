@@ -26,12 +26,16 @@ _condition: ContextVar[Callable[[], None] | None] = ContextVar("condition", defa
 
 
 class Operator(NamedTuple):
-    """A member of staff: name, permissions, and the client address and id of the request."""
+    """A member of staff: name, permissions, and the client address and id of the request.
+
+    `looks_because` is the reason that they gave for looking at accounts, if any.
+    """
 
     name: str
     may: Callable[[str], bool]
     address: str = ""
     request_id: str = ""
+    looks_because: str = ""
 
     @property
     def actor(self) -> str:

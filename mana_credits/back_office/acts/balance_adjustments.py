@@ -14,12 +14,7 @@ from credits.ledger import ledger
 from credits.ledger.posting import Memo, Posting, TransactionUnknown, UserUnknown
 from credits.models import ActRequest, AdjustmentRequest, Balance, Transaction
 from mana_credits.back_office.acts import act_requests, audit, second_person
-from mana_credits.back_office.acts.act_requests import (
-    Kind,
-    NotYourRequest,
-    RequestDecided,
-    Wanted,
-)
+from mana_credits.back_office.acts.act_requests import Kind, Wanted
 from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
 
 APP_ID = "support"
@@ -76,6 +71,8 @@ def adjust(
     """
     why = _checked(why)
     with audit.acting(operator, "credits.adjust_balance", why=why, user_id=user_id, key=key) as act:
+        # Locked before the limit is read, so that two forms sent at once cannot both use the rest
+        # of it.
         second_person.lock(operator)
         planned = preview(operator, user_id, amount, now=now)
         act.before = {"available": planned.balance.available}
@@ -96,16 +93,18 @@ def approve(
 ) -> Posting:
     """Post a colleague's requested adjustment.
 
-    Raises NotPermitted, RequestDecided, CannotDecideOwnRequest.
+    Raises NotPermitted, RequestDecided, CannotDecideOwnRequest, NotIndependent.
     """
     with audit.acting(
         operator, "credits.approve_adjustment", why=Justification(note=note.strip()), key=key
     ) as act:
-        asked = _pending(operator, request_id, now)
+        asked = act_requests.take_as_second_person(AdjustmentRequest, operator, request_id, now=now)
         why = Justification(asked.reason, asked.note, asked.ticket)
+        # The request's id is the key, so the adjustment is posted once even if it is approved
+        # again.
         posting = _post(operator, asked.user_id, asked.amount, why, key=asked.pk)
         asked.transaction = posting.transaction
-        _decide(asked, Status.APPROVED, operator, now)
+        act_requests.mark(asked, Status.APPROVED, operator, now)
         act.user_id = asked.user_id
         act.subject = f"adjustment:{asked.pk}"
         act.before = {"available": posting.balance.available - asked.amount}
@@ -118,12 +117,12 @@ def reject(
 ) -> AdjustmentRequest:
     """Reject a colleague's requested adjustment with a note.
 
-    Raises NotPermitted, RequestDecided, CannotDecideOwnRequest, NoteRequired.
+    Raises NotPermitted, RequestDecided, CannotDecideOwnRequest, NotIndependent, NoteRequired.
     """
     why = audit.words(Justification(note=note))
     with audit.acting(operator, "credits.approve_adjustment", why=why, key=key) as act:
-        asked = _pending(operator, request_id, now)
-        _decide(asked, Status.REJECTED, operator, now)
+        asked = act_requests.take_as_second_person(AdjustmentRequest, operator, request_id, now=now)
+        act_requests.mark(asked, Status.REJECTED, operator, now)
         act.user_id = asked.user_id
         act.subject = f"adjustment:{asked.pk}"
         act.after = {"rejected": asked.amount}
@@ -137,10 +136,8 @@ def withdraw(
     with audit.acting_by_oneself(
         operator, "request_withdrawn", why=Justification(), key=key
     ) as act:
-        asked = _locked(request_id)
-        if asked.requested_by != operator.name:
-            raise NotYourRequest
-        _decide(asked, Status.WITHDRAWN, operator, now)
+        asked = act_requests.take_as_own(AdjustmentRequest, operator, request_id)
+        act_requests.mark(asked, Status.WITHDRAWN, operator, now)
         act.user_id, act.subject = asked.user_id, f"adjustment:{asked.pk}"
         act.after = {"withdrawn": asked.amount}
         return asked
@@ -176,7 +173,7 @@ def reverse_approved(
 
 
 def _is_open(original: Transaction) -> bool:
-    """Return whether a reversal is possible; what is not raises its error when it is posted."""
+    """Return whether a reversal is possible. Posting an impossible one raises the error."""
     reversed_before = Transaction.objects.filter(
         related=original, type=Transaction.Type.REVERSAL
     ).exists()
@@ -230,26 +227,6 @@ def _ask(
         requested_by=operator.name,
         requested_at=now,
     )
-
-
-def _locked(request_id: UUID) -> AdjustmentRequest:
-    asked = AdjustmentRequest.objects.select_for_update().filter(pk=request_id).first()
-    if asked is None or asked.status != Status.PENDING:
-        raise RequestDecided(status=asked.status if asked else None)
-    return asked
-
-
-def _pending(operator: Operator, request_id: UUID, now: datetime) -> AdjustmentRequest:
-    asked = _locked(request_id)
-    second_person.require_independent(asked.requested_by, operator.name, now=now)
-    return asked
-
-
-def _decide(asked: AdjustmentRequest, status: Status, operator: Operator, now: datetime) -> None:
-    asked.status = status
-    asked.decided_by = operator.name
-    asked.decided_at = now
-    asked.save()
 
 
 def _post(

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 
-from credits import spreadsheets
+from credits import replica, spreadsheets
 from credits.errors import DomainError
 from credits.models import Purchase, StaffAction, Transaction
 from gifts.models import GiftCode
@@ -71,8 +71,9 @@ def export(operator: Operator, name: str, chosen: Filter, *, key: UUID) -> Itera
 
 
 def _lines(sheet: Sheet, chosen: Filter) -> Iterator[str]:
-    with transaction.atomic():  # a cursor on the server lives in a transaction
-        rows = _chosen(sheet, chosen).values_list(*sheet.columns)
+    server = replica.server()
+    with transaction.atomic(using=server):  # a cursor on the server lives in a transaction
+        rows = _chosen(sheet, chosen).using(server).values_list(*sheet.columns)
         yield from spreadsheets.lines(sheet.columns, rows.iterator(ROWS_AT_ONCE))
 
 

@@ -68,6 +68,14 @@ def find(name: str) -> User:
     return found
 
 
+def acting_at_the_shell(name: str) -> Operator:
+    """Return an active operator who acts by a command. Raises OperatorUnknown."""
+    found = find(name)
+    if not found.is_active:
+        raise OperatorUnknown
+    return Operator(name, found.has_perm)
+
+
 def roles_of(user: User) -> list[str]:
     """Return the names of an operator's roles."""
     return sorted(group.name for group in user.groups.all())

@@ -1,19 +1,21 @@
 """What one operator may do alone: limits of moved credits, and who counts as a second person.
 
 The limits are sums of absolute amounts, in credits, within 24 hours: `ADMIN_ADJUST_LIMIT` on one
-account, `ADMIN_ADJUST_LIMIT_TOTAL` over all accounts. Adjustments, reversals and refunds count.
+account, `ADMIN_ADJUST_LIMIT_TOTAL` over all accounts. Adjustments, reversals, refunds and grants by
+a file count.
 """
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 
 from credits.errors import DomainError
-from credits.models import StaffAction
+from credits.models import CampaignGrant, StaffAction
 from mana_credits.back_office.acts.audit import Operator
 
 WINDOW = timedelta(hours=24)
@@ -46,10 +48,24 @@ def lock(operator: Operator) -> None:
 
 def left_alone(operator: Operator, user_id: str, *, now: datetime) -> Decimal:
     """Return how many credits the operator may still move alone on the account, 0 or more."""
-    recent = StaffAction.objects.filter(operator=operator.name, at__gt=now - WINDOW)
-    on_account = settings.ADMIN_ADJUST_LIMIT - _moved(recent.filter(user_id=user_id))
-    in_total = settings.ADMIN_ADJUST_LIMIT_TOTAL - _moved(recent)
-    return max(min(on_account, in_total), Decimal(0))
+    moved = _moved_by_account(operator, now, {"user_id": user_id})[user_id]
+    on_account = settings.ADMIN_ADJUST_LIMIT - moved
+    return max(min(on_account, left_in_total(operator, now=now)), Decimal(0))
+
+
+def left_in_total(operator: Operator, *, now: datetime) -> Decimal:
+    """Return how many credits the operator may still move alone over all accounts, 0 or more."""
+    left: Decimal = settings.ADMIN_ADJUST_LIMIT_TOTAL - _moved(_recent(operator, now))
+    return max(left, Decimal(0))
+
+
+def may_grant_alone(operator: Operator, amounts: Mapping[str, Decimal], *, now: datetime) -> bool:
+    """Return whether the operator may grant these users these credits alone."""
+    if sum(amounts.values()) > left_in_total(operator, now=now):
+        return False
+    moved = _moved_by_account(operator, now, {})
+    limit = settings.ADMIN_ADJUST_LIMIT
+    return all(amount <= limit - moved[user_id] for user_id, amount in amounts.items())
 
 
 def require_independent(asker: str, decider: str, *, now: datetime) -> None:
@@ -67,15 +83,42 @@ def require_independent(asker: str, decider: str, *, now: datetime) -> None:
         raise NotIndependent(days=days)
 
 
-def _moved(acts: "Iterable[StaffAction]") -> Decimal:
-    moved: Decimal | None = acts.aggregate(moved=Sum("moved"))["moved"]  # type: ignore[attr-defined]
+def _recent(operator: Operator, now: datetime) -> QuerySet[StaffAction]:
+    return StaffAction.objects.filter(operator=operator.name, at__gt=now - WINDOW)
+
+
+def _moved(acts: QuerySet[StaffAction]) -> Decimal:
+    moved: Decimal | None = acts.aggregate(moved=Sum("moved"))["moved"]
     return moved or Decimal(0)
+
+
+def _moved_by_account(
+    operator: Operator, now: datetime, account: dict[str, str]
+) -> "defaultdict[str, Decimal]":
+    """Return what the operator moved alone, by account; of one account if it is given.
+
+    A campaign of grants has one act, without an account. Its rows name the accounts.
+    """
+    alone = CampaignGrant.objects.filter(
+        campaign__asked_by=operator.name,
+        campaign__request=None,
+        campaign__asked_at__gt=now - WINDOW,
+        outcome__in=(CampaignGrant.Outcome.WAITING, CampaignGrant.Outcome.GRANTED),
+    )
+    acts = _recent(operator, now).filter(moved__isnull=False, user_id__isnull=False)
+    found = defaultdict[str, Decimal](Decimal)
+    for rows, amount in ((acts, "moved"), (alone, "amount")):
+        summed = rows.filter(**account).values_list("user_id").annotate(Sum(amount)).order_by()
+        for user_id, moved in summed:
+            found[user_id] += moved
+    return found
 
 
 def _connected(name: str, managed: Iterable[tuple[str, str]]) -> set[str]:
     """Return the operators that are linked to `name` by who managed whose account."""
     links = [{manager, subject.removeprefix("operator:")} for manager, subject in managed]
     found = {name}
+    # Managed accounts form a graph. Everybody connected to the asker may be the same person.
     while grown := [link for link in links if link & found and not link <= found]:
         found.update(*grown)
     return found

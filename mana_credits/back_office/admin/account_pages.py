@@ -49,6 +49,9 @@ def search(request: HttpRequest) -> HttpResponse:
     """Redirect to the only matching account, or list the matches."""
     text = request.GET.get("q", "").replace("\0", "").strip()
     after = request.GET.get("after", "")
+    if "why" in request.GET:
+        why = " ".join(request.GET["why"].split())[: operator_pages.LONGEST_REASON]
+        request.session[operator_pages.LOOKS_BECAUSE] = why
     page = account_search.find(text, after=after)
     if text:
         found_ids = [hit.user_id for hit in page.hits]
@@ -57,6 +60,7 @@ def search(request: HttpRequest) -> HttpResponse:
         return redirect(address_of(page.hits[0].user_id))
     context = {
         "text": text,
+        "why": operator_pages.looks_because(request),
         "hits": [(hit, address_of(hit.user_id)) for hit in page.hits],
         "next": _query(request, after=page.next) if page.next else None,
         "first": not after,

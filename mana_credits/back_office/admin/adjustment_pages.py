@@ -13,28 +13,11 @@ from credits.errors import DomainError
 from credits.ledger import ledger
 from credits.models import ActRequest, AdjustmentRequest, Balance, Transaction
 from mana_credits.back_office.acts import balance_adjustments
-from mana_credits.back_office.acts.audit import Justification
 from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.frame import operator_pages
+from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.templatetags.office import amount as written
 from mana_credits.back_office.templatetags.office import signed
-
-
-class WhyForm(operator_pages.ActForm):
-    """The justification of an act."""
-
-    note = forms.CharField(
-        max_length=1000,
-        widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="For your colleagues; the user never sees it.",
-    )
-    ticket = forms.CharField(max_length=500, required=False, help_text="A link, if there is one.")
-
-    @property
-    def why(self) -> Justification:
-        """The justification in a valid form."""
-        data = self.cleaned_data
-        return Justification(data.get("reason", ""), data["note"], data["ticket"])
 
 
 class AdjustForm(WhyForm):

@@ -6,8 +6,13 @@ from uuid import UUID
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
-from credits.models import ActRequest, AdjustmentRequest
-from mana_credits.back_office.acts import act_requests, approvals, balance_adjustments
+from credits.models import ActRequest, AdjustmentRequest, GrantCampaign
+from mana_credits.back_office.acts import (
+    act_requests,
+    approvals,
+    balance_adjustments,
+    gift_campaigns,
+)
 from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.admin.adjustment_pages import DecisionForm
 from mana_credits.back_office.frame import operator_pages, row_pages
@@ -34,6 +39,8 @@ def decide(request: HttpRequest, pk: UUID) -> HttpResponse:
         "asked": asked,
         "account": address_of(asked.user_id) if asked.user_id else "",
         "own": asked.requested_by == request.user.get_username(),
+        "details": _details(asked),
+        "campaign": GrantCampaign.objects.filter(request=asked).first(),
     }
     return operator_pages.render(request, "decide_act.html", "Approve a request", context)
 
@@ -67,8 +74,22 @@ def _decide(request: HttpRequest, asked: ActRequest, form: DecisionForm) -> str:
         key=form.act_key,
         now=datetime.now(UTC),
     )
-    verb = "approved and done" if "approve" in request.POST else "rejected"
+    verb = "approved" if "approve" in request.POST else "rejected"
     return f"{asked.summary}: {verb}."
+
+
+def _details(asked: ActRequest) -> row_pages.Facts:
+    """Return what a request for gift codes would create; of others the summary says it."""
+    if asked.kind != ActRequest.Kind.GIFT_CAMPAIGN or not asked.arguments:
+        return []
+    wanted = gift_campaigns.asked_for(asked)
+    return [
+        ("Paid from", wanted.account_id or "granted credits"),
+        ("Reason", wanted.reason or "none"),
+        ("Message", wanted.message or "none"),
+        ("From", wanted.creator_name or "none"),
+        ("Expire after", f"{wanted.days} days"),
+    ]
 
 
 def _row(pk: UUID) -> Row:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from django import forms
@@ -17,8 +16,8 @@ from credits.payments.packages import Offer
 from mana_credits.back_office.acts import catalogue_changes
 from mana_credits.back_office.admin import catalogue_previews
 from mana_credits.back_office.admin.account_pages import address_of
-from mana_credits.back_office.admin.adjustment_pages import WhyForm
 from mana_credits.back_office.frame import operator_pages, row_pages
+from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.row_pages import Row
 from mana_credits.back_office.templatetags.office import amount, euros, moment
 
@@ -84,9 +83,7 @@ def set_price(request: HttpRequest, pk: str) -> HttpResponse:
 
     def do() -> str:
         new = Price(form.cleaned_data["cost"], form.cleaned_data["per_items"])
-        done = catalogue_changes.set_price(
-            operator_pages.operator_of(request), pk, new, **_how(form)
-        )
+        done = catalogue_changes.set_price(operator_pages.operator_of(request), pk, new, **form.how)
         if isinstance(done, ActRequest):
             return operator_pages.WAITS
         return f"{pk} costs {amount(new.cost)} credits from now on."
@@ -108,7 +105,7 @@ def take_off_offer(request: HttpRequest, pk: str) -> HttpResponse:
     form = WhyForm(request.POST or None)
 
     def do() -> str:
-        catalogue_changes.take_off_offer(operator_pages.operator_of(request), pk, **_how(form))
+        catalogue_changes.take_off_offer(operator_pages.operator_of(request), pk, **form.how)
         return f"{pk} is off offer: who asks for it is refused."
 
     return row_pages.act_on(request, lambda: _operation(request, pk), form, "Take off offer", do)
@@ -150,7 +147,7 @@ def offer_package(request: HttpRequest, pk: UUID) -> HttpResponse:
 
     def do() -> str:
         done = catalogue_changes.put_on_offer(
-            operator_pages.operator_of(request), pk, active, **_how(form)
+            operator_pages.operator_of(request), pk, active, **form.how
         )
         if isinstance(done, ActRequest):
             return operator_pages.WAITS
@@ -171,16 +168,12 @@ def quarantine(request: HttpRequest, pk: UUID) -> HttpResponse:
 
     def do() -> str:
         catalogue_changes.resolve_quarantine(
-            operator_pages.operator_of(request), pk, credit, **_how(form)
+            operator_pages.operator_of(request), pk, credit, **form.how
         )
         return f"{amount(found.credits)} credits posted." if credit else "Left uncredited."
 
     verb = "Credit it" if credit else "Leave uncredited"
     return row_pages.act_on(request, lambda: _purchase(_quarantined(pk)), form, verb, do)
-
-
-def _how(form: WhyForm) -> dict[str, Any]:
-    return {"why": form.why, "key": form.act_key, "now": datetime.now(UTC)}
 
 
 def _package_form(
@@ -202,7 +195,7 @@ def _package_form(
 
     def do() -> str:
         saved = catalogue_changes.save_package(
-            operator_pages.operator_of(request), found.pk if found else None, offer(), **_how(form)
+            operator_pages.operator_of(request), found.pk if found else None, offer(), **form.how
         )
         if isinstance(saved, ActRequest):
             return operator_pages.WAITS

@@ -1,6 +1,5 @@
 """Pages of the messages about events: the list, and one message with its content."""
 
-from datetime import UTC, datetime
 from typing import ClassVar
 from uuid import UUID
 
@@ -10,8 +9,8 @@ from django.urls import reverse
 
 from mana_credits.back_office.acts import event_subscription_changes as changes
 from mana_credits.back_office.admin.account_pages import address_of
-from mana_credits.back_office.admin.adjustment_pages import WhyForm
 from mana_credits.back_office.frame import operator_pages, row_pages
+from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
 from mana_credits.back_office.frame.row_pages import Row
 from mana_credits.back_office.templatetags.office import moment, pretty
@@ -50,7 +49,7 @@ def replay_event(request: HttpRequest, pk: UUID) -> HttpResponse:
 
     def do() -> str:
         operator = operator_pages.operator_of(request)
-        changes.replay(operator, pk, why=form.why, key=form.act_key, now=datetime.now(UTC))
+        changes.replay(operator, pk, **form.how)
         return "The message is sent again within seconds."
 
     return row_pages.act_on(request, lambda: _row(request, pk), form, "Replay", do)

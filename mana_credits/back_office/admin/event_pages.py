@@ -10,8 +10,8 @@ from django.urls import reverse
 
 from mana_credits.back_office.acts import event_retries
 from mana_credits.back_office.admin.account_pages import address_of
-from mana_credits.back_office.admin.adjustment_pages import WhyForm
 from mana_credits.back_office.frame import operator_pages, row_pages
+from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList, pill
 from mana_credits.back_office.frame.row_pages import Row
 from mana_credits.back_office.templatetags.office import moment, pretty

@@ -1,8 +1,8 @@
 """Pages of the subscriptions of services to events."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from datetime import timedelta
+from typing import ClassVar
 from uuid import UUID
 
 from django import forms
@@ -10,11 +10,10 @@ from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
-from credits.errors import DomainError
 from mana_credits.back_office.acts import event_subscription_changes as changes
-from mana_credits.back_office.admin.adjustment_pages import WhyForm
 from mana_credits.back_office.admin.service_key_pages import RotateForm
-from mana_credits.back_office.frame import operator_pages, row_pages
+from mana_credits.back_office.frame import operator_pages, row_pages, secret_pages
+from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
 from mana_credits.back_office.frame.row_pages import Row
 from mana_credits.back_office.templatetags.office import moment
@@ -26,6 +25,7 @@ from mana_credits.service_events.models import (
     EventSubscription,
 )
 
+TITLE = "Event subscription"
 PERMISSION = changes.PERMISSION
 VIEW = "service_events.view_eventsubscription"
 LIST = "admin:service_events_eventsubscription_changelist"
@@ -76,13 +76,15 @@ def new_event_subscription(request: HttpRequest) -> HttpResponse:
     """Create a subscription and show its secret once."""
     form = SubscriptionForm(request.POST or None)
 
-    def create(**how: Any) -> changes.Secret:
+    def create() -> tuple[Row, str]:
         data = form.cleaned_data
         new = (data["service"], data["url"], data["events"])
-        return changes.create(operator_pages.operator_of(request), new, **how)
+        made, secret = changes.create(operator_pages.operator_of(request), new, **form.how)
+        return _row(request, made.pk), secret
 
     row = Row("New event subscription", "", reverse(LIST), [])
-    return _secret_once(request, row, form, "Create the subscription", create)
+    verb = "Create the subscription"
+    return secret_pages.show_once(request, row, form, verb, create, title=TITLE)
 
 
 @operator_pages.page(
@@ -92,11 +94,14 @@ def rotate_event_secret(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Replace the secret and show the new one once."""
     form = RotateForm(request.POST or None)
 
-    def rotate(**how: Any) -> changes.Secret:
+    def rotate() -> tuple[Row, str]:
+        operator = operator_pages.operator_of(request)
         overlap = timedelta(hours=form.cleaned_data["hours"])
-        return changes.rotate(operator_pages.operator_of(request), pk, overlap=overlap, **how)
+        _, secret = changes.rotate(operator, pk, overlap=overlap, **form.how)
+        return _row(request, pk), secret
 
-    return _secret_once(request, _row(request, pk), form, "Rotate", rotate)
+    row = _row(request, pk)
+    return secret_pages.show_once(request, row, form, "Rotate", rotate, title=TITLE)
 
 
 @operator_pages.page(
@@ -139,33 +144,10 @@ def _act(
     form = WhyForm(request.POST or None)
 
     def do() -> str:
-        act(operator_pages.operator_of(request), pk, **_how(form))
+        act(operator_pages.operator_of(request), pk, **form.how)
         return text
 
     return row_pages.act_on(request, lambda: _row(request, pk), form, verb, do)
-
-
-def _secret_once(
-    request: HttpRequest, row: Row, form: WhyForm, verb: str, act: Callable[..., changes.Secret]
-) -> HttpResponse:
-    """Show the form. Once it is valid, run the act and show the secret in this response only."""
-    if form.is_valid():
-        try:
-            made, secret = act(**_how(form))
-        except DomainError as refusal:
-            form.add_error(None, refusal.text)
-        else:
-            shown = {"row": _row(request, made.pk), "secret": secret}
-            return operator_pages.render(
-                request, "service_key_secret.html", "Event subscription", shown
-            )
-    return operator_pages.render(
-        request, "act.html", verb, {"row": row, "form": form, "verb": verb}
-    )
-
-
-def _how(form: WhyForm) -> dict[str, Any]:
-    return {"why": form.why, "key": form.act_key, "now": datetime.now(UTC)}
 
 
 def _row(request: HttpRequest, pk: UUID) -> Row:

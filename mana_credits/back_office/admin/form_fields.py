@@ -19,3 +19,13 @@ class UserIdField(forms.CharField):
         super().validate(value)
         if value and (error := labels.error_for_user_id(value)):
             raise ValidationError(labels.MESSAGES[error], code=error)
+
+
+class LabelField(forms.CharField):
+    """A name or a text on one line, valid by the rule of the API."""
+
+    def validate(self, value: str) -> None:
+        """Raise ValidationError for a label that the API rejects."""
+        super().validate(value)
+        if value and (error := labels.error_for_label(value)):
+            raise ValidationError(labels.MESSAGES[error], code=error)

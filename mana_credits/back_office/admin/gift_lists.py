@@ -127,6 +127,7 @@ class Campaigns(ReadOnlyList):
     }
     ordering = ("-created_at",)
     page = "campaign"
+    change_list_template = "back_office/gift_campaigns.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the campaigns with the number of redeemed codes."""

@@ -14,9 +14,9 @@ from gifts import transitions
 from gifts.models import GiftBlock, GiftCode, GiftMisses, GiftRedemption
 from mana_credits.back_office.acts import gift_interventions
 from mana_credits.back_office.admin.account_pages import address_of
-from mana_credits.back_office.admin.adjustment_pages import WhyForm
 from mana_credits.back_office.admin.form_fields import UserIdField
 from mana_credits.back_office.frame import operator_pages, row_pages, stale_forms
+from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.row_pages import Row
 from mana_credits.back_office.templatetags.office import moment
 

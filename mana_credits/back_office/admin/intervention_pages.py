@@ -11,8 +11,8 @@ from credits.models import Balance, OutboxMessage, Reservation, SyncSubscription
 from credits.sync import cloud_sync
 from mana_credits.back_office.acts import interventions
 from mana_credits.back_office.admin.account_pages import address_of
-from mana_credits.back_office.admin.adjustment_pages import WhyForm
 from mana_credits.back_office.frame import operator_pages, row_pages
+from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.row_pages import Row
 from mana_credits.back_office.templatetags.office import amount, moment, pretty
 

@@ -14,10 +14,10 @@ from credits.errors import DomainError
 from credits.models import ActRequest, MoneyBack, Purchase, StaffAction
 from credits.payments import money_back
 from mana_credits.back_office.account import timeline, timeline_styles
-from mana_credits.back_office.acts import interventions
+from mana_credits.back_office.acts import purchase_refunds
 from mana_credits.back_office.admin.account_pages import address_of
-from mana_credits.back_office.admin.adjustment_pages import WhyForm
 from mana_credits.back_office.frame import operator_pages, stale_forms
+from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.templatetags.office import amount as written
 from mana_credits.back_office.templatetags.office import euros
 
@@ -36,7 +36,7 @@ class RefundForm(WhyForm):
         help_text="What goes back to the buyer, in euros and cents.",
         widget=forms.NumberInput(attrs={"autofocus": True, "step": "0.01"}),
     )
-    reason = forms.ChoiceField(choices=[("", "Choose …"), *interventions.RefundReason.choices])
+    reason = forms.ChoiceField(choices=[("", "Choose …"), *purchase_refunds.RefundReason.choices])
     field_order = ("amount", "reason", "note", "ticket")
 
     @property
@@ -60,8 +60,8 @@ def purchase(request: HttpRequest, pk: UUID) -> HttpResponse:
         "actions": StaffAction.objects.filter(
             user_id=found.user_id, subject=f"purchase:{pk}"
         ).order_by("-pk")[:20],
-        "spent": interventions.spent_since(found),
-        "refundable": interventions.refundable(found),
+        "spent": purchase_refunds.spent_since(found),
+        "refundable": purchase_refunds.refundable(found),
     }
     return operator_pages.render(request, "purchase.html", f"Purchase {found.number}", context)
 
@@ -72,7 +72,7 @@ def purchase(request: HttpRequest, pk: UUID) -> HttpResponse:
 def refund(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Refund a purchase: fill in, preview the effect, confirm."""
     found = _purchase(pk)
-    left, state = interventions.refundable(found), _refundable(pk)
+    left, state = purchase_refunds.refundable(found), _refundable(pk)
     form = RefundForm(request.POST or None, initial={"amount": f"{left / 100:.2f}", "seen": state})
     planned = None
     if form.is_valid() and not stale_forms.refuse(form, state):
@@ -87,7 +87,7 @@ def refund(request: HttpRequest, pk: UUID) -> HttpResponse:
         "planned": planned,
         "account": address_of(found.user_id),
         "refundable": left,
-        "spent": interventions.spent_since(found),
+        "spent": purchase_refunds.spent_since(found),
         "waiting": _requested(money_back.of_purchase(found)),
     }
     return operator_pages.render(request, "refund.html", "Refund a purchase", context)
@@ -115,7 +115,7 @@ def send(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 def _refundable(pk: UUID) -> str:
     """Return what a refund's form shows of the purchase."""
-    return stale_forms.lines([("Refundable", euros(interventions.refundable(_purchase(pk))))])
+    return stale_forms.lines([("Refundable", euros(purchase_refunds.refundable(_purchase(pk))))])
 
 
 def _act(request: HttpRequest, found: Purchase, form: RefundForm) -> HttpResponse | None:
@@ -139,16 +139,16 @@ def _requested(known: Iterable[MoneyBack]) -> int:
     return sum(one.amount_cents for one in known if one.state == MoneyBack.State.REQUESTED)
 
 
-def _plan(found: Purchase, form: RefundForm) -> interventions.RefundPlan | None:
+def _plan(found: Purchase, form: RefundForm) -> purchase_refunds.RefundPlan | None:
     try:
-        return interventions.plan_refund(found, form.cents)
+        return purchase_refunds.plan_refund(found, form.cents)
     except DomainError as refusal:
         form.add_error("amount", refusal.text)
         return None
 
 
 def _refund(request: HttpRequest, found: Purchase, form: RefundForm) -> str:
-    asked = interventions.refund_purchase(
+    asked = purchase_refunds.refund(
         operator_pages.operator_of(request),
         found,
         form.cents,
@@ -161,7 +161,7 @@ def _refund(request: HttpRequest, found: Purchase, form: RefundForm) -> str:
 
 def _send(request: HttpRequest, asked: MoneyBack, form: operator_pages.ActForm) -> str:
     return _told(
-        interventions.send_refund(
+        purchase_refunds.send_refund(
             operator_pages.operator_of(request), asked.pk, key=form.act_key, now=datetime.now(UTC)
         )
     )

@@ -1,8 +1,7 @@
 """Pages of service keys."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
-from typing import Any, ClassVar
+from typing import ClassVar
 from uuid import UUID
 
 from django import forms
@@ -11,17 +10,17 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
 from credits.amounts import DIGITS, PLACES
-from credits.errors import DomainError
 from internal_api import scopes
 from internal_api.models import NAME_LENGTH, ServiceKey
 from internal_api.service_keys import Terms
 from mana_credits.back_office.acts import service_key_changes
-from mana_credits.back_office.admin.adjustment_pages import WhyForm
-from mana_credits.back_office.frame import operator_pages, row_pages
+from mana_credits.back_office.frame import operator_pages, row_pages, secret_pages
+from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
 from mana_credits.back_office.frame.row_pages import Row
 from mana_credits.back_office.templatetags.office import amount, moment
 
+TITLE = "Service key"
 PERMISSION = service_key_changes.PERMISSION
 VIEW = "internal_api.view_servicekey"
 CAPS = {
@@ -113,11 +112,13 @@ def new_service_key(request: HttpRequest) -> HttpResponse:
     form = KeyForm(request.POST or None)
     row = Row("New service key", "", reverse("admin:internal_api_servicekey_changelist"), [])
 
-    def create(**how: Any) -> tuple[ServiceKey, str]:
+    def create() -> tuple[Row, str]:
         operator = operator_pages.operator_of(request)
-        return service_key_changes.create(operator, form.cleaned_data["name"], form.terms(), **how)
+        name = form.cleaned_data["name"]
+        key, secret = service_key_changes.create(operator, name, form.terms(), **form.how)
+        return _row(request, key.pk), secret
 
-    return _secret_once(request, row, form, "Create the key", create)
+    return secret_pages.show_once(request, row, form, "Create the key", create, title=TITLE)
 
 
 @operator_pages.page(
@@ -127,12 +128,14 @@ def rotate_service_key(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Replace a key and show the new secret once."""
     form = RotateForm(request.POST or None)
 
-    def rotate(**how: Any) -> tuple[ServiceKey, str]:
+    def rotate() -> tuple[Row, str]:
         operator = operator_pages.operator_of(request)
         overlap = timedelta(hours=form.cleaned_data["hours"])
-        return service_key_changes.rotate(operator, pk, overlap=overlap, **how)
+        key, secret = service_key_changes.rotate(operator, pk, overlap=overlap, **form.how)
+        return _row(request, key.pk), secret
 
-    return _secret_once(request, _row(request, pk), form, "Rotate", rotate)
+    row = _row(request, pk)
+    return secret_pages.show_once(request, row, form, "Rotate", rotate, title=TITLE)
 
 
 @operator_pages.page(
@@ -143,35 +146,10 @@ def revoke_service_key(request: HttpRequest, pk: UUID) -> HttpResponse:
     form = WhyForm(request.POST or None)
 
     def do() -> str:
-        service_key_changes.revoke(operator_pages.operator_of(request), pk, **_how(form))
+        service_key_changes.revoke(operator_pages.operator_of(request), pk, **form.how)
         return "The key is revoked. Every process refuses it within 10 seconds."
 
     return row_pages.act_on(request, lambda: _row(request, pk), form, "Revoke", do)
-
-
-def _secret_once(
-    request: HttpRequest,
-    row: Row,
-    form: WhyForm,
-    verb: str,
-    act: Callable[..., tuple[ServiceKey, str]],
-) -> HttpResponse:
-    """Show the form. Once it is valid, run the act and show the secret in this response only."""
-    if form.is_valid():
-        try:
-            key, secret = act(**_how(form))
-        except DomainError as refusal:
-            form.add_error(None, refusal.text)
-        else:
-            made = {"row": _row(request, key.pk), "secret": secret}
-            return operator_pages.render(request, "service_key_secret.html", "Service key", made)
-    return operator_pages.render(
-        request, "act.html", verb, {"row": row, "form": form, "verb": verb}
-    )
-
-
-def _how(form: WhyForm) -> dict[str, Any]:
-    return {"why": form.why, "key": form.act_key, "now": datetime.now(UTC)}
 
 
 def _row(request: HttpRequest, pk: UUID) -> Row:

@@ -21,6 +21,8 @@ from mana_credits.back_office.acts.audit import AlreadyDone, NotPermitted, Opera
 
 View = Callable[..., HttpResponseBase]
 
+LOOKS_BECAUSE = "looks_because"  # session key: why the operator looks at accounts
+LONGEST_REASON = 200
 WAITS = "This waits for a colleague's approval."
 
 _pages: list[tuple[str, View, str]] = []
@@ -66,11 +68,17 @@ def operator_of(request: HttpRequest) -> Operator:
         request.user.has_perm,
         address=client_address(request)[:64],
         request_id=request.META.get("HTTP_X_REQUEST_ID", ""),
+        looks_because=looks_because(request),
     )
 
 
+def looks_because(request: HttpRequest) -> str:
+    """Return the reason for looking at accounts that the operator gave in this session."""
+    return str(request.session.get(LOOKS_BECAUSE, ""))
+
+
 def looked(request: HttpRequest, user_id: str, subject: str = "") -> None:
-    """Record that the operator looks at an account, or at the row `subject` of the account."""
+    """Record that the operator views an account, or the row `subject` of the account."""
     looks.look(operator_of(request), user_id, subject=subject, now=datetime.now(UTC))
 
 

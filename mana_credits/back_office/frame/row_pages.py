@@ -75,5 +75,11 @@ def act_on(
                 done = operator_pages.act(request, form, do, then=row.address)
             if done:
                 return done
-    context = {"row": row, "form": form, "verb": verb, "planned": planned, "previews": preview}
+    context = {
+        "row": row,
+        "form": form,
+        "verb": verb,
+        "planned": planned,
+        "previews": preview is not None,
+    }
     return operator_pages.render(request, "act.html", verb, context)

@@ -73,6 +73,7 @@ TONES = {
         "delivered",
         "applied",
         "reinstatement",
+        "granted",
     },
     "bad": {
         "failed",
@@ -85,6 +86,8 @@ TONES = {
         "gone",
         "error",
         "revoked",
+        "refused",
+        "had_another_amount",
     },
     "warn": {
         "pending",
@@ -94,6 +97,9 @@ TONES = {
         "requested",
         "partially_refunded",
         "quarantined",
+        "running",
+        "waiting",
+        "left_out",
     },
     "info": {"refunded", "refund", "reversal", "adjustment", "gift", "returned", "depleted"},
 }

@@ -1,7 +1,6 @@
 """`make run`: the whole service on this machine, with its own database, users and tokens."""
 
 import os
-import shlex
 import signal
 import socket
 import subprocess
@@ -18,43 +17,12 @@ from urllib.error import URLError
 from mana_credits.dev import embedded_postgres, roles
 from mana_credits.dev.sandbox import identity, processes, stripe
 from mana_credits.dev.sandbox.state import State
+from mana_credits.dev.sandbox.welcome import welcome
 from mana_credits.environment import Environment, EnvironmentInvalid, web_processes, whole_number
 
 IDENTITY_PORT = 3001
 START_SECONDS = 120
 STOP_SECONDS = 40
-
-WELCOME = """
-mana-credits is running.
-
-  In a browser    {url}/credits   (sign in as any of the demo users)
-  The API         {url}/api/docs
-  Alice's token   {token}
-  Service key     {service_key}
-
-Try it:
-
-  curl -H 'Authorization: Bearer {token}' {url}/api/v1/credits/balance
-
-  curl -H 'X-Service-Key: {service_key}' -d '{{"userId":"demo-alice","amount":2,"appId":"chat",\
-"description":"GPT-4 message"}}' {url}/api/v1/internal/credits/use
-
-  curl -H 'Authorization: Bearer {token}' {url}/api/v1/credits/transactions
-
-Buy credits, and pay at the sandbox's Stripe (or open {stripe}/pay/PURCHASE_ID in a browser):
-
-  PURCHASE=$(curl -s -H 'Authorization: Bearer {token}' -d '{{"packageId":"{package}"}}' \
-{url}/api/v1/credits/purchase | cut -d'"' -f4); curl -d method=card {stripe}/pay/$PURCHASE
-
-The back office is {url}/admin/  Log in as sam (support), fiona (finance), amir (auditor) or ada
-(administrator) with the password mana-sandbox.
-
-More tokens (demo-alice, demo-bob, demo-carol, demo-nora, demo-admin):
-  curl -d '{{"user":"demo-bob"}}' {issuer}/api/auth/token
-Commands:      . {environment_file}; .venv/bin/python manage.py check_ledger
-Service's log: {log}
-Ctrl-C stops everything.
-"""
 
 
 class CannotStart(Exception):
@@ -102,7 +70,7 @@ def _run(stack: ExitStack) -> None:
     service = stack.enter_context(_process("gunicorn", command, state))
     _wait_until_ready(service, environment["BASE_URL"], state)
     worker = stack.enter_context(_process("worker", ["manage.py", "worker"], state))
-    _welcome(state, provider, package, environment)
+    welcome(state, provider, package, environment)
     while service.poll() is None and worker.poll() is None:
         if made_by not in {0, os.getppid()}:  # `make run` was killed
             raise KeyboardInterrupt
@@ -130,24 +98,6 @@ def _surroundings(
             stripe.serving(webhook=f"{url}/api/v1/webhooks/stripe", secret=state.webhook_secret)
         ),
     }
-
-
-def _welcome(
-    state: State, provider: identity.IdentityProvider, package: str, environment: dict[str, str]
-) -> None:
-    print(
-        WELCOME.format(
-            url=environment["BASE_URL"],
-            token=provider.token("demo-alice"),
-            service_key=state.service_key,
-            issuer=provider.issuer,
-            package=package,
-            stripe=environment["STRIPE_API_BASE"],
-            environment_file=shlex.quote(str(state.environment_file)),
-            log=state.log,
-        ),
-        flush=True,
-    )
 
 
 def _refuse_production() -> None:
@@ -224,7 +174,7 @@ def _prepare_database(log: TextIO) -> str:
     print("Migrating and seeding …", flush=True)
     os.environ["DJANGO_SETTINGS_MODULE"] = "mana_credits.settings"
     _manage("migrate", "-v0")
-    # The demo data is written past the ledger's functions in part, so by the owner.
+    # Only the owner may write without the ledger's functions, as the demo data does in part.
     owner = os.environ["MIGRATIONS_DATABASE_URL"] or os.environ["DATABASE_URL"]
     service = os.environ["DATABASE_URL"]
     os.environ["DATABASE_URL"] = owner

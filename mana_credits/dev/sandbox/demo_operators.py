@@ -40,7 +40,7 @@ def seed_staff() -> None:
 def seed_desk() -> None:
     """Post one adjustment by support and one adjustment request that awaits approval, once."""
     sam = Operator("sam", lambda permission: True, address="127.0.0.1")
-    why = Justification("failed_operation", "The answer never came, see the ticket", "SUP-1041")
+    why = Justification("failed_operation", "The answer did not arrive, see the ticket", "SUP-1041")
     for user_id, amount in (("demo-bob", 5), ("demo-carol", 250)):
         with suppress(AlreadyDone):
             balance_adjustments.adjust(

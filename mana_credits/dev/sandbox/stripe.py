@@ -25,8 +25,9 @@ from localstripe import resources, webhooks
 from localstripe.errors import UserError
 from localstripe.resources import Charge, PaymentIntent, Refund, SetupIntent
 
-from mana_credits.dev.sandbox import stripe_objects
-from mana_credits.dev.sandbox.stripe_objects import PAYMENT_METHODS, Dispute, Session
+from mana_credits.dev.sandbox import payment_methods, stripe_objects
+from mana_credits.dev.sandbox.payment_methods import PAYMENT_METHODS
+from mana_credits.dev.sandbox.stripe_objects import Dispute, Session
 
 with warnings.catch_warnings(action="ignore"):  # aiohttp's, about sync handlers
     from localstripe import server
@@ -196,7 +197,7 @@ async def _receipt(request: web.Request) -> web.Response:
 
 async def _save_card(request: web.Request) -> web.StreamResponse:
     setup = SetupIntent._api_retrieve(request.match_info["id"])
-    stripe_objects.save_card(setup, str((await request.post()).get("card", "card")))
+    payment_methods.save_card(setup, str((await request.post()).get("card", "card")))
     return server.json_response(setup._export())  # type: ignore[no-any-return]
 
 

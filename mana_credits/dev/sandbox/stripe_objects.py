@@ -20,19 +20,8 @@ from localstripe.resources import (
     StripeObject,
 )
 
-PAYMENT_METHODS: dict[str, dict[str, Any]] = {
-    "card": {"type": "card", "card": {"number": "4242424242424242"}},
-    "declined-card": {"type": "card", "card": {"number": "4000000000000341"}},
-    "sepa": {"type": "sepa_debit", "sepa_debit": {"iban": "DE89370400440532013000"}},
-    "declined-sepa": {"type": "sepa_debit", "sepa_debit": {"iban": "DE62370400440532013001"}},
-}
-# Cards to save for payments without the buyer. The bank of `owner-card` always asks for the buyer.
-SAVED_CARDS = {
-    "card": "4242424242424242",
-    "declined-card": "4000000000000341",
-    "owner-card": "4000002760003184",
-}
-VALID_CARD = {"exp_month": 12, "exp_year": 2090, "cvc": "123"}
+from mana_credits.dev.sandbox.payment_methods import PAYMENT_METHODS, VALID_CARD
+
 _succeeded = PaymentIntent._on_success
 _failed_later = PaymentIntent._report_async_failure
 
@@ -172,16 +161,6 @@ def pay(intent: Any, method: str) -> None:
         tell("payment_intent.processing", intent)
     if session:
         session._complete(paid="sepa" not in method)
-
-
-def save_card(setup: Any, card: str) -> None:
-    """Complete a setup intent with one of SAVED_CARDS, as its owner does. Raises UserError."""
-    if card not in SAVED_CARDS:
-        raise UserError(400, f"Unknown card. Allowed: {', '.join(SAVED_CARDS)}")
-    method = PaymentMethod(type="card", card={"number": SAVED_CARDS[card], **VALID_CARD})
-    method.customer = setup.customer
-    setup.payment_method = method.id
-    setup.status = "succeeded"
 
 
 def fail_refund(refund: Any) -> None:

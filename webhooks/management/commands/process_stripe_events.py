@@ -2,11 +2,9 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 
 from credits.due_rows import SKIPPED
 from credits.management.job_command import LimitedJobCommand
-from credits.worker import Job
 from webhooks import events
 
 
@@ -20,12 +18,8 @@ class Command(LimitedJobCommand):
     )
     job = events.PROCESS_JOB
 
-    def handle(self, **options: Any) -> None:
-        """Apply the events, print each failure, and print the count of each outcome."""
-        limit: int = options["limit"]
-        self.run_job(Job(self.job, lambda now: self._outcomes(now, limit)))
-
-    def _outcomes(self, now: datetime, limit: int) -> Iterator[str]:
+    def settle(self, *, now: datetime, limit: int) -> Iterator[str]:
+        """Apply the events and print each one that failed or is locked."""
         for event_id, outcome, error in events.process_due(now=now, limit=limit):
             if error:
                 self.stdout.write(f"{event_id}: {type(error).__name__}: {error}")

@@ -16,7 +16,8 @@ from credits.due_rows import FAILED, SKIPPED
 from credits.management.job_command import exit_code
 from credits.worker import Job
 from webhooks import reconciliation
-from webhooks.reconciliation import Check, DoesNotReconcile, Finding
+from webhooks.findings import DoesNotReconcile, Finding
+from webhooks.reconciliation import Check
 
 UNITS = {"h": "hours", "d": "days"}
 

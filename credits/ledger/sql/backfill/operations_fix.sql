@@ -4,7 +4,7 @@
 UPDATE credits.transactions t SET
     operation = a.operation, quantity = a.quantity, unit_cost = -t.amount / a.quantity
 FROM (
-    SELECT DISTINCT ON (t.id) t.id, m.operation, m.quantity
+    SELECT DISTINCT ON (t.id) t.user_id, t.id, m.operation, m.quantity
     FROM credits.transactions t
     JOIN unnest(%(apps)s::text[], %(descriptions)s::text[], %(operations)s::text[],
                 %(quantities)s::integer[])
@@ -14,4 +14,4 @@ FROM (
     WHERE t.user_id = ANY(%(users)s) AND t.type = 'usage' AND t.operation IS NULL
     ORDER BY t.id, m.line
 ) a
-WHERE t.id = a.id;
+WHERE t.user_id = a.user_id AND t.id = a.id AND t.user_id = ANY(%(users)s);

@@ -1,22 +1,21 @@
 """`manage.py create_gift_codes`: create a campaign's gift codes and write them to a CSV file."""
 
+import getpass
 import sys
 from argparse import ArgumentParser
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from credits import spreadsheets
+from credits import spreadsheets, worker
 from credits.amounts import plain
 from credits.errors import DomainError
 from credits.management.arguments import amount, user_id, whole_number, wrong_label
+from credits.models import ActRequest
 from gifts import campaigns
-from gifts.campaigns import Plan
 from gifts.codes import DEFAULT_VALIDITY, LONGEST_VALIDITY
 from gifts.models import (
     CAMPAIGN_LENGTH,
@@ -24,8 +23,10 @@ from gifts.models import (
     MESSAGE_LENGTH,
     SMALLEST_GIFT,
     Campaign,
-    GiftCode,
 )
+from mana_credits.back_office.acts import gift_campaigns, operator_accounts
+from mana_credits.back_office.acts.audit import Justification
+from mana_credits.back_office.acts.gift_campaigns import WantedCodes
 
 LABELS = {"--from": "creator_name", "--operator": "operator", "--reason": "reason"}
 
@@ -34,9 +35,10 @@ class Command(BaseCommand):
     """Creates the missing codes of a campaign and writes all of them."""
 
     help = (
-        "Creates a campaign's gift codes, paid from --account or granted by an operator for a "
-        "reason, and writes them to a CSV file. Running it again with the same --campaign creates "
-        "no second set: it creates the missing codes and writes the file again."
+        "Creates a campaign's gift codes, paid from --account or granted by the operator for a "
+        "--reason, and writes them to a CSV file. A campaign above the operator's limit waits for "
+        "a colleague's approval in the back office. Running it again with the same --campaign "
+        "creates no second set: it creates the missing codes and writes the file again."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -53,27 +55,35 @@ class Command(BaseCommand):
             help="days until the codes expire",
         )
         parser.add_argument("--account", type=user_id, help="the account that pays")
-        parser.add_argument("--operator", help="the operator who grants the credits")
-        parser.add_argument("--reason", help="the reason for granting them")
+        parser.add_argument("--reason", help="the reason for granting the credits")
+        parser.add_argument(
+            "--operator",
+            default=getpass.getuser(),
+            help="an operator of the back office (default: the shell's user)",
+        )
         parser.add_argument("--csv", type=Path, required=True, help="the file to write")
 
     def handle(self, *, campaign: str, **options: Any) -> None:
         """Create the missing codes and write all of them to the file."""
         _check(campaign, options)
-        now = datetime.now(UTC)
         try:
-            started = campaigns.start(campaign, _plan(options, now), now=now)
-            self._make(started, now)
+            started = _started(_wanted(campaign, options), options["operator"])
+            if isinstance(started, ActRequest):
+                self.stdout.write(
+                    f"{started.summary}: this waits for a colleague's approval in the back office."
+                )
+                return
+            self._make(started)
         except DomainError as refusal:
             raise CommandError(_sentence(refusal)) from refusal
         path = options["csv"]
         written = _write(started, path)
         self.stdout.write(f"{written} codes of {plain(started.credits)} credits in {path}")
 
-    def _make(self, campaign: Campaign, now: datetime) -> None:
+    def _make(self, campaign: Campaign) -> None:
         hidden = not sys.stderr.isatty()
         with tqdm(total=campaign.count, unit=" codes", disable=hidden) as progress:
-            for made in campaigns.make_codes(campaign, now=now):
+            for made in campaigns.make_codes(campaign, now=worker.now()):
                 progress.update(made - progress.n)
 
 
@@ -86,8 +96,7 @@ def _check(campaign: str, options: dict[str, Any]) -> None:
         "--days must be 1 to 365": 1 <= options["days"] <= LONGEST_VALIDITY.days,
         "--message must have at most 500 characters": len(options["message"] or "")
         <= MESSAGE_LENGTH,
-        "give either --account, or both --operator and --reason": paid
-        != bool(options["operator"] and options["reason"]),
+        "give either --account or --reason": paid != bool(options["reason"]),
     }
     texts = {name: options[key] for name, key in LABELS.items()} | {"--campaign": campaign}
     for name, text in texts.items():
@@ -97,13 +106,12 @@ def _check(campaign: str, options: dict[str, Any]) -> None:
         raise CommandError("; ".join(broken))
 
 
-def _plan(options: dict[str, Any], now: datetime) -> Plan:
-    operator = options["operator"]
-    return Plan(
+def _wanted(campaign: str, options: dict[str, Any]) -> WantedCodes:
+    return WantedCodes(
+        campaign,
         options["count"],
         options["credits"],
-        expires_at=now + timedelta(days=options["days"]),
-        actor=f"operator:{operator}" if operator else "system",
+        options["days"],
         account_id=options["account"],
         reason=options["reason"],
         message=options["message"],
@@ -111,16 +119,26 @@ def _plan(options: dict[str, Any], now: datetime) -> Plan:
     )
 
 
+def _started(wanted: WantedCodes, name: str) -> Campaign | ActRequest:
+    """Return the campaign, or the request that waits. Ask for the campaign if it is new."""
+    now = worker.now()
+    operator = operator_accounts.acting_at_the_shell(name)
+    if Campaign.objects.filter(pk=wanted.name).exists():
+        return campaigns.start(wanted.name, wanted.plan(operator, now), now=now)
+    if waiting := gift_campaigns.pending(wanted.name):
+        return waiting
+    why = Justification(note=wanted.reason or f"Codes of {wanted.name}")
+    return gift_campaigns.ask(operator, wanted, why=why, key=uuid4(), now=now)
+
+
 def _sentence(refusal: DomainError) -> str:
-    details = (f"{name}: {value}" for name, value in (refusal.details or {}).items())
-    return f"{refusal.text} ({', '.join(details)})"
+    details = ", ".join(f"{name}: {value}" for name, value in (refusal.details or {}).items())
+    return f"{refusal.text} ({details})" if details else refusal.text
 
 
 def _write(campaign: Campaign, path: Path) -> int:
     """Write all codes to a file with mode 0600, because anybody who reads a code can redeem it."""
     gifts = campaigns.codes_of(campaign)
-    return spreadsheets.write(path, ("code", "url", "credits"), map(_row, gifts.iterator()))
-
-
-def _row(gift: GiftCode) -> tuple[str, str, Decimal]:
-    return gift.code, f"{settings.BASE_URL}/g/{gift.code}", Decimal(plain(gift.total_credits))
+    return spreadsheets.write(
+        path, gift_campaigns.CODES, map(gift_campaigns.row_of, gifts.iterator())
+    )

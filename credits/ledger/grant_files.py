@@ -1,0 +1,99 @@
+"""Files of grants: a CSV file with the columns `user_id` and `credits`, read strictly."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import NamedTuple
+
+from credits import labels, spreadsheets
+from credits.amounts import plain, read
+from credits.spreadsheets import Row
+
+COLUMNS = ("user_id", "credits")
+
+
+class Grant(NamedTuple):
+    """An amount of credits for a user."""
+
+    user_id: str
+    amount: Decimal
+
+
+class RefusedLine(NamedTuple):
+    """A line that grants nothing, and why. `user_id` is empty if the id is invalid."""
+
+    line: int
+    user_id: str
+    sentence: str
+
+
+class GrantFile(NamedTuple):
+    """The grants of a file with their lines, and the lines that are refused."""
+
+    grants: dict[int, Grant]
+    refused: list[RefusedLine]
+
+    @property
+    def total(self) -> Decimal:
+        """Return the sum of the grants, in credits."""
+        return sum((grant.amount for grant in self.grants.values()), Decimal(0))
+
+    @property
+    def digest(self) -> str:
+        """Return the SHA-256 of the grants. The order of the lines and line ends do not matter."""
+        written = sorted(f"{grant.user_id},{plain(grant.amount)}" for grant in self.grants.values())
+        return hashlib.sha256("\n".join(written).encode()).hexdigest()
+
+    def without(self, refused: list[RefusedLine]) -> "GrantFile":
+        """Return the file with more refused lines."""
+        lines = {one.line for one in refused}
+        kept = {line: grant for line, grant in self.grants.items() if line not in lines}
+        return GrantFile(kept, sorted([*self.refused, *refused]))
+
+
+def from_path(path: Path) -> GrantFile:
+    """Read a file. Raises SpreadsheetUnreadable."""
+    return parse(spreadsheets.read_bytes(path), str(path))
+
+
+def parse(data: bytes, name: str) -> GrantFile:
+    """Read the content of the file `name`. Raises SpreadsheetUnreadable.
+
+    A user that the file names twice gets nothing: which amount is meant is unknown.
+    """
+    read_rows = [_grant(row) for row in spreadsheets.parse(data, name, COLUMNS)]
+    grants = {line: one for line, one in read_rows if isinstance(one, Grant)}
+    refused = [one for _, one in read_rows if isinstance(one, RefusedLine)]
+    return GrantFile(grants, refused).without(list(_doubled(grants)))
+
+
+def _grant(row: Row) -> tuple[int, Grant | RefusedLine]:
+    if row.wrong:
+        return row.line, RefusedLine(row.line, "", row.wrong)
+    user_id = row.cells["user_id"]
+    if sentence := _error_for_user_id(user_id):
+        return row.line, RefusedLine(row.line, "", sentence)
+    try:
+        return row.line, Grant(user_id, read(row.cells["credits"]))
+    except ValueError as error:
+        return row.line, RefusedLine(row.line, user_id, str(error)[:300])
+
+
+def _error_for_user_id(user_id: str) -> str | None:
+    if not 1 <= len(user_id) <= labels.LONGEST_USER_ID:
+        return f"a user id must have 1 to {labels.LONGEST_USER_ID} characters"
+    error = labels.error_for_user_id(user_id)
+    return f"the user id is invalid: {labels.MESSAGES[error]}" if error else None
+
+
+def _doubled(grants: dict[int, Grant]) -> Iterator[RefusedLine]:
+    lines_of = defaultdict[str, list[int]](list)
+    for line, grant in grants.items():
+        lines_of[grant.user_id].append(line)
+    for user_id, lines in lines_of.items():
+        if len(lines) > 1:
+            *before, last = (str(line) for line in lines[:10])
+            sentence = f"Lines {', '.join(before)} and {last} name the same user, {user_id}"
+            yield from (RefusedLine(line, user_id, sentence) for line in lines)

@@ -1,0 +1,15 @@
+-- Blank the record of an erased person's settings and move it to p_pseudonym; return how many rows.
+-- What changed, by whom and when stays.
+CREATE OR REPLACE FUNCTION credits.erase_settings_changes(p_user_id text, p_pseudonym text)
+RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    blanked integer;
+BEGIN
+    PERFORM credits.require_pseudonym(p_pseudonym);
+    UPDATE credits.settings_changes c SET
+        user_id = p_pseudonym, request_id = NULL, before = '{}', after = '{}'
+        WHERE c.user_id = p_user_id;
+    GET DIAGNOSTICS blanked = ROW_COUNT;
+    RETURN blanked;
+END $$;

@@ -1,0 +1,149 @@
+"""The serializer of a gift to create."""
+
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from rest_framework import serializers
+
+from credits.api.openapi import Variant
+from credits.api.serializers import APP_ID_LENGTH
+from credits.api.wire_fields import (
+    ShortTextField,
+    StrictIntegerField,
+    Text,
+    Timestamp,
+)
+from credits.api.wire_serializers import KeyedSerializer
+from gifts.codes import DEFAULT_VALIDITY, LONGEST_VALIDITY, NewGift
+from gifts.models import MESSAGE_LENGTH, GiftCode
+from gifts.wire_fields import Email, GiftCredits, GiverName
+
+GIVER_NAME_LENGTH = 80
+
+
+class InvalidTarget(serializers.ValidationError):
+    """The e-mail address of the recipient is invalid. The web app shows only `message`."""
+
+    def __init__(self, problem: str, detail: Any = None) -> None:
+        self.message = f"targetEmail: {problem}"
+        super().__init__(detail or {"targetEmail": [problem]})
+
+
+class CreateGiftSerializer(KeyedSerializer):
+    """A gift to create; the web client sends `credits` instead of `totalCredits`."""
+
+    aliases = ("credits",)
+    variants = {
+        "Simple": Variant(
+            "A gift for anybody who has the code.",
+            required=("totalCredits",),
+            without=("targetEmail",),
+            constants={"type": "simple"},
+        ),
+        "Personalized": Variant(
+            "A gift for one e-mail address.",
+            required=("totalCredits", "targetEmail"),
+            constants={"type": "personalized"},
+        ),
+    }
+
+    totalCredits = GiftCredits(
+        source="total_credits",
+        required=False,
+        allow_null=True,
+        help_text="Credits to put into the gift.",
+    )
+    credits = GiftCredits(required=False, allow_null=True)
+    type = serializers.ChoiceField(
+        choices=GiftCode.Type.choices,
+        required=False,
+        help_text="`simple`: for anybody with the code. `personalized`: for one e-mail address, "
+        "the default with a `targetEmail`.",
+    )
+    targetEmail = Email(
+        source="target_email",
+        required=False,
+        allow_null=True,
+        allow_blank=True,
+        help_text="The e-mail address that the gift is for.",
+    )
+    message = Text(
+        max_length=MESSAGE_LENGTH,
+        required=False,
+        allow_null=True,
+        allow_blank=True,
+        help_text="A text for the recipient.",
+    )
+    expirationDays = StrictIntegerField(
+        source="days",
+        min_value=1,
+        max_value=LONGEST_VALIDITY.days,
+        required=False,
+        allow_null=True,
+        help_text="The number of days the code is valid, 90 by default. Overrides `expiresAt`.",
+    )
+    expiresAt = Timestamp(
+        source="expires_at",
+        required=False,
+        allow_null=True,
+        help_text="When the code expires, at most 365 days ahead.",
+    )
+    creatorName = GiverName(
+        source="creator_name",
+        max_length=GIVER_NAME_LENGTH,
+        required=False,
+        allow_null=True,
+        allow_blank=True,
+        help_text="The name shown to the recipient, by default the token's `name`.",
+    )
+    sourceAppId = ShortTextField(
+        source="source_app_id",
+        max_length=APP_ID_LENGTH,
+        required=False,
+        allow_null=True,
+        allow_blank=True,
+        help_text="The app in which the gift is created.",
+    )
+
+    def parse(self, data: object) -> dict[str, Any]:
+        """Validate the body; an error in the recipient's address becomes InvalidTarget."""
+        try:
+            return super().parse(data)
+        except serializers.ValidationError as error:
+            details = cast("dict[str, list[str]]", error.detail)
+            if wrong := details.get("targetEmail"):
+                raise InvalidTarget(str(wrong[0]), error.detail) from error
+            raise
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Merge the alias `credits` into `total_credits`; check the type against the e-mail."""
+        total, alias = attrs.get("total_credits"), attrs.get("credits")
+        if total is not None and alias not in {None, total}:
+            raise serializers.ValidationError({"credits": ["totalCredits has a different value."]})
+        total = alias if total is None else total
+        if total is None:
+            raise serializers.ValidationError({"totalCredits": ["This field is required."]})
+        self._check_target(attrs.get("type"), attrs.get("target_email"))
+        return {**attrs, "total_credits": total}
+
+    def _check_target(self, kind: str | None, target: str | None) -> None:
+        if kind == GiftCode.Type.PERSONALIZED and not target:
+            raise InvalidTarget("A personalized gift needs one.")
+        if kind == GiftCode.Type.SIMPLE and target:
+            raise InvalidTarget("Only a personalized gift has one.")
+
+    def to_gift(self, body: dict[str, Any], now: datetime) -> NewGift:
+        """Return the gift to create at `now` from a validated body."""
+        lifetime = timedelta(days=body["days"]) if body.get("days") else DEFAULT_VALIDITY
+        by_date = None if body.get("days") else body.get("expires_at")
+        return NewGift(
+            body["total_credits"],
+            expires_at=by_date or now + lifetime,
+            target_email=body.get("target_email"),
+            message=body.get("message"),
+            source_app_id=body.get("source_app_id"),
+            creator_name=body.get("creator_name"),
+        )
+
+
+CREATE = CreateGiftSerializer()

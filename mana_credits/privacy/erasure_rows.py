@@ -1,0 +1,42 @@
+"""The interface of an app to erasure and export: its personal rows, and how to erase them."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from django.db.models import QuerySet
+
+
+class Person(NamedTuple):
+    """The person to erase: user id, pseudonym and e-mail addresses."""
+
+    id: str
+    pseudonym: str
+    addresses: frozenset[str] = frozenset()
+
+
+Sections = dict[str, QuerySet[Any, Any]]
+
+
+def _no_addresses(user_id: str) -> set[str]:
+    return set()
+
+
+def _nothing(person: Person) -> None:
+    """Default hook: do nothing."""
+
+
+class Rows(NamedTuple):
+    """The personal rows of an app and how to erase them.
+
+    `lock` locks a person's rows. `strip` moves them to the pseudonym, deletes their texts and
+    returns how many rows of each kind it changed. `sections` returns the rows about a user for the
+    export. `addresses` returns the user's known e-mail addresses. `settle` ends open business in
+    separate transactions, before the erasure.
+    """
+
+    lock: Callable[[Person], None]
+    strip: Callable[[Person], Counter[str]]
+    sections: Callable[[str], Sections]
+    addresses: Callable[[str], set[str]] = _no_addresses
+    settle: Callable[[Person], None] = _nothing
