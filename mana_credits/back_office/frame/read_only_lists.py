@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib.admin import AdminSite, display
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup
@@ -100,7 +100,8 @@ def _estimated_rows(model: type[Model]) -> int:
     with connection.cursor() as cursor:
         table = model._meta.db_table  # noqa: SLF001
         cursor.execute("SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass", [table])
-        return max(cursor.fetchone()[0], 0)
+        (rows,) = cursor.fetchone()
+    return max(int(rows), 0)
 
 
 class ReadOnlyList(ModelAdmin):  # type: ignore[misc]
@@ -115,8 +116,8 @@ class ReadOnlyList(ModelAdmin):  # type: ignore[misc]
 
     related: tuple[str, ...] = ()
     page = ""
-    sorts: Mapping[str, str] = {}
-    titles: Mapping[str, str] = {}
+    sorts: ClassVar[Mapping[str, str]] = {}
+    titles: ClassVar[Mapping[str, str]] = {}
     list_per_page = 50
     show_full_result_count = False
     list_fullwidth = True
