@@ -21,6 +21,24 @@ window.addEventListener("pageshow", (event) => {
 document.addEventListener("change", (event) => {
   event.target.closest("form[data-live]")?.requestSubmit();
 });
+// Charts have the colours of the theme, also after it is switched. Unfold draws them when the page
+// has loaded, after this listener.
+function colourCharts() {
+  const style = getComputedStyle(document.documentElement);
+  const colour = (name) => style.getPropertyValue(name).trim();
+  Chart.defaults.color = colour("--soft");
+  for (const chart of Object.values(Chart.instances)) {
+    const declared = JSON.parse(chart.canvas.dataset.value).datasets;
+    declared.forEach(({ backgroundColor }, place) => {
+      chart.data.datasets[place].backgroundColor = colour(backgroundColor.slice(4, -1));
+    });
+    chart.update();
+  }
+}
+window.addEventListener("load", () => {
+  colourCharts();
+  new MutationObserver(colourCharts).observe(document.documentElement, { attributeFilter: ["class"] });
+});
 // A page of work in progress loads again until the work is done.
 addEventListener("load", () => {
   if (document.querySelector("[data-reload]")) setTimeout(() => location.reload(), 3000);

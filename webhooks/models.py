@@ -54,6 +54,10 @@ class StripeEvent(models.Model):
                 fields=["created_at"],
                 condition=Q(processed_at__isnull=True),
             ),
+            models.Index(
+                name="stripe_event_waiting_first_idx",
+                fields=["-processed_at", "-received_at", "-id"],
+            ),
         )
 
     @property

@@ -58,6 +58,11 @@ class StaffAction(models.Model):
             models.Index(
                 name="staff_action_by_ticket_idx", fields=["ticket"], condition=~Q(ticket="")
             ),
+            models.Index(
+                name="staff_action_by_subject_idx",
+                fields=["subject", "-id"],
+                condition=~Q(subject=""),
+            ),
             models.Index(name="staff_action_by_operator_idx", fields=["operator", "-id"]),
             models.Index(name="staff_action_by_action_idx", fields=["action", "-id"]),
         )

@@ -59,4 +59,5 @@ class OutboxMessage(models.Model):
                 fields=["delivered_at"],
                 condition=Q(status="delivered"),
             ),
+            models.Index(name="outbox_dead_idx", fields=["-id"], condition=Q(status="dead")),
         )

@@ -109,6 +109,7 @@ class EventMessage(models.Model):
         )
         indexes = (
             models.Index(name="event_message_user_idx", fields=["user_id"]),
+            models.Index(name="event_message_newest_idx", fields=["-number", "-id"]),
             models.Index(
                 name="event_message_due_idx",
                 fields=["subscription", "due_at"],

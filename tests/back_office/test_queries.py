@@ -153,8 +153,10 @@ def test_a_list_asks_as_much_for_many_rows_as_for_few(name: str) -> None:
             make(f"user-{number}")
         amir.get(f"/admin/{name}/")
         with CaptureQueriesContext(connection) as seen:
-            assert amir.get(f"/admin/{name}/").status_code == 200
-        counts.append(len(seen))
+            answer = amir.get(f"/admin/{name}/")
+        assert answer.status_code == 200
+        # If a further page follows, one query estimates the size of the table.
+        counts.append(len(seen) - bool(getattr(answer.context.get("cl"), "next_page", "")))
 
     assert counts == [expected, expected]
 

@@ -38,7 +38,7 @@ class Migration(migrations.Migration):
             options={
                 'db_table': '"credits"."stripe_events"',
                 'permissions': (('process_event', 'Can process an event of Stripe again'),),
-                'indexes': [models.Index(condition=models.Q(('processed_at__isnull', True)), fields=['created_at'], name='stripe_event_unprocessed_idx')],
+                'indexes': [models.Index(condition=models.Q(('processed_at__isnull', True)), fields=['created_at'], name='stripe_event_unprocessed_idx'), models.Index(fields=['-processed_at', '-received_at', '-id'], name='stripe_event_waiting_first_idx')],
                 'constraints': [models.CheckConstraint(condition=models.Q(('id', ''), _negated=True), name='stripe_event_id_not_empty'), models.CheckConstraint(condition=models.Q(models.Q(('outcome__isnull', True), ('processed_at__isnull', True)), models.Q(('outcome__in', ('applied', 'unknown', 'ignored', 'unreadable')), ('processed_at__isnull', False)), _connector='OR'), name='stripe_event_processed_has_an_outcome'), models.CheckConstraint(condition=models.Q(('attempts__gte', 0)), name='stripe_event_attempts_not_negative')],
             },
         ),

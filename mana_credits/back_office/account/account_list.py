@@ -4,13 +4,10 @@ Each order is read by its own index from a position, so every page costs the sam
 """
 
 from collections.abc import Mapping
-from datetime import datetime
-from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
-from django.db.models import Q
-
 from credits.models import Balance, CheckedBalance, Contact
+from mana_credits.back_office import keyset_pages
 
 SIZE = 50
 ORDERS: Mapping[str, tuple[Any, str]] = {
@@ -40,29 +37,9 @@ def page(order: str, *, after: str = "") -> Page:
     Raises ValueError for an `after` that is not a position.
     """
     model, column = ORDERS[order]
-    rows: Any = model.objects.order_by(f"-{column}", "user_id")
-    if after:
-        value, user_id = _position(order, after)
-        same = Q(**{column: value}, user_id__gt=user_id)
-        rows = rows.filter(Q(**{f"{column}__lte": value}) & (Q(**{f"{column}__lt": value}) | same))
-    found = list(rows.values_list("user_id", column)[: SIZE + 1])
-    shown = found[:SIZE]
-    return Page(
-        _accounts([user_id for user_id, _ in shown]),
-        f"{_text(shown[-1][1])} {shown[-1][0]}" if len(found) > SIZE else "",
-    )
-
-
-def _position(order: str, after: str) -> tuple[datetime | Decimal, str]:
-    value, _, user_id = after.partition(" ")
-    try:
-        return (datetime.fromisoformat(value) if order == "newest" else Decimal(value)), user_id
-    except InvalidOperation as error:
-        raise ValueError(after) from error
-
-
-def _text(value: datetime | Decimal) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    rows = model.objects.order_by(f"-{column}", "user_id").only("user_id", column)
+    found = keyset_pages.page(rows, after=after, size=SIZE)
+    return Page(_accounts([row.user_id for row in found.rows]), found.next)
 
 
 def _accounts(user_ids: list[str]) -> list[Account]:

@@ -7,6 +7,7 @@ is sent.
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -20,6 +21,8 @@ from credits.ids import new_id
 from credits.ledger.db_functions import call
 from credits.ledger.posting import Origin
 from credits.models import StaffAction
+
+_condition: ContextVar[Callable[[], None] | None] = ContextVar("condition", default=None)
 
 
 class Operator(NamedTuple):
@@ -119,6 +122,20 @@ def acting(
 
 
 @contextmanager
+def only_if(condition: Callable[[], None]) -> Iterator[None]:
+    """Check a condition in the transaction of the body's first act, before the act's effects.
+
+    The condition locks the rows that it reads, and raises to refuse the act. It is not checked for
+    a form that acted before.
+    """
+    token = _condition.set(condition)
+    try:
+        yield
+    finally:
+        _condition.reset(token)
+
+
+@contextmanager
 def acting_by_oneself(
     operator: Operator, action: str, *, why: Justification, key: UUID
 ) -> Iterator[AuditRecord]:
@@ -126,6 +143,9 @@ def acting_by_oneself(
     act = AuditRecord()
     with transaction.atomic():
         _refuse_repeat(key)
+        if condition := _condition.get():
+            _condition.set(None)  # the act itself changes what the condition is about
+            condition()
         yield act
         record(operator, action, act, why=why, key=key)
 

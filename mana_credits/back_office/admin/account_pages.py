@@ -21,6 +21,7 @@ from mana_credits.back_office.account import (
     account_state,
     timeline,
     timeline_styles,
+    user_controls,
 )
 from mana_credits.back_office.acts import looks
 from mana_credits.back_office.frame import operator_pages
@@ -89,6 +90,7 @@ def account(request: HttpRequest) -> HttpResponse:
     context = {
         **state._asdict(),
         "user_id": user_id,
+        "controls": user_controls.of(user_id, now=datetime.now(UTC)),
         "discrepancies": books.check([user_id], since_last=True) if state.balance else [],
         "entries": [
             timeline_styles.shown(entry, found.messages.get(entry.row.pk, []))

@@ -62,7 +62,7 @@ def withdraw(request: HttpRequest, pk: UUID) -> HttpResponse:
         take_back(operator, pk, key=form.act_key, now=datetime.now(UTC))
         return "The request is withdrawn."
 
-    return row_pages.act_on(request, row, form, "Withdraw", do)
+    return row_pages.act_on(request, lambda: _row(pk), form, "Withdraw", do)
 
 
 def _decide(request: HttpRequest, asked: ActRequest, form: DecisionForm) -> str:
@@ -99,4 +99,11 @@ def _row(pk: UUID) -> Row:
         raise Http404
     title = act.summary if act else f"An adjustment of {asked.user_id}"
     facts = [("Asked by", asked.requested_by), ("Asked", moment(asked.requested_at))]
-    return Row(title, "", reverse("admin:adjustments"), facts, status=asked.status)
+    return Row(
+        title,
+        "",
+        reverse("admin:adjustments"),
+        facts,
+        status=asked.status,
+        locked=type(asked).objects.filter(pk=pk),
+    )

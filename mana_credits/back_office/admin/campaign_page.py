@@ -119,7 +119,7 @@ def new_gift_campaign(request: HttpRequest) -> HttpResponse:
     def preview() -> row_pages.Facts:
         return _facts_of(form.wanted(), operator)
 
-    return row_pages.act_on(request, row, form, "Create codes", do, preview)
+    return row_pages.act_on(request, lambda: row, form, "Create codes", do, preview)
 
 
 @operator_pages.page(

@@ -1,5 +1,6 @@
 """Pages of prices and packages with their history, and of quarantined purchases."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
@@ -73,8 +74,9 @@ def operation(request: HttpRequest, pk: str) -> HttpResponse:
 )
 def set_price(request: HttpRequest, pk: str) -> HttpResponse:
     """Change an operation's price."""
-    row = _operation(request, pk)
-    now = Operation.objects.get(pk=pk)
+    now = Operation.objects.filter(pk=pk).first()
+    if now is None:
+        raise Http404
     form = PriceForm(
         request.POST or None, initial={"cost": amount(now.cost), "per_items": now.per_items}
     )
@@ -90,7 +92,9 @@ def set_price(request: HttpRequest, pk: str) -> HttpResponse:
         new = Price(form.cleaned_data["cost"], form.cleaned_data["per_items"])
         return catalogue_previews.of_price(now, new, at=datetime.now(UTC))
 
-    return row_pages.act_on(request, row, form, "Change price", do, preview)
+    return row_pages.act_on(
+        request, lambda: _operation(request, pk), form, "Change price", do, preview
+    )
 
 
 @operator_pages.page(
@@ -98,21 +102,20 @@ def set_price(request: HttpRequest, pk: str) -> HttpResponse:
 )
 def take_off_offer(request: HttpRequest, pk: str) -> HttpResponse:
     """Deactivate an operation; a new price reactivates it."""
-    row = _operation(request, pk)
     form = WhyForm(request.POST or None)
 
     def do() -> str:
         catalogue_changes.take_off_offer(operator_pages.operator_of(request), pk, **form.how)
         return f"{pk} is off offer: who asks for it is refused."
 
-    return row_pages.act_on(request, row, form, "Take off offer", do)
+    return row_pages.act_on(request, lambda: _operation(request, pk), form, "Take off offer", do)
 
 
 @operator_pages.page("package/new/", name="new_package", permission="credits.change_packages")
 def new_package(request: HttpRequest) -> HttpResponse:
     """Create a package."""
     row = Row("A new package", "", reverse("admin:credits_package_changelist"), [])
-    return _package_form(request, row, None, PackageForm(request.POST or None))
+    return _package_form(request, lambda: row, None, PackageForm(request.POST or None))
 
 
 @operator_pages.page("package/<uuid:pk>/", name="package", permission="credits.view_package")
@@ -129,7 +132,7 @@ def change_package(request: HttpRequest, pk: UUID) -> HttpResponse:
     found = _found(pk)
     initial = {name: getattr(found, name) for name in Offer._fields}
     form = PackageForm(request.POST or None, initial=initial)
-    return _package_form(request, _package(request, found), found, form)
+    return _package_form(request, lambda: _package(request, _found(pk)), found, form)
 
 
 @operator_pages.page(
@@ -151,7 +154,7 @@ def offer_package(request: HttpRequest, pk: UUID) -> HttpResponse:
         return f"{found.name} is {'on offer' if active else 'retired'}."
 
     verb = "Offer again" if active else "Retire"
-    return row_pages.act_on(request, _package(request, found), form, verb, do)
+    return row_pages.act_on(request, lambda: _package(request, _found(pk)), form, verb, do)
 
 
 @operator_pages.page(
@@ -159,9 +162,7 @@ def offer_package(request: HttpRequest, pk: UUID) -> HttpResponse:
 )
 def quarantine(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Decide about a quarantined purchase: credit it or leave it."""
-    found = Purchase.objects.select_related("package").filter(pk=pk).first()
-    if found is None or found.quarantined_at is None:
-        raise Http404
+    found = _quarantined(pk)
     form = WhyForm(request.POST or None)
     credit = request.GET.get("to") == "credited"
 
@@ -171,20 +172,12 @@ def quarantine(request: HttpRequest, pk: UUID) -> HttpResponse:
         )
         return f"{amount(found.credits)} credits posted." if credit else "Left uncredited."
 
-    row = Row(
-        f"{found.package.name}: {amount(found.credits)} credits for "
-        f"{euros(found.price_euro_cents)}",
-        f"purchase:{pk}",
-        reverse("admin:purchase", args=(pk,)),
-        [("Quarantined", moment(found.quarantined_at)), ("Because", found.quarantine_reason)],
-        status=found.status,
-        links=((found.user_id, address_of(found.user_id)),),
-    )
-    return row_pages.act_on(request, row, form, "Credit it" if credit else "Leave uncredited", do)
+    verb = "Credit it" if credit else "Leave uncredited"
+    return row_pages.act_on(request, lambda: _purchase(_quarantined(pk)), form, verb, do)
 
 
 def _package_form(
-    request: HttpRequest, row: Row, found: Package | None, form: PackageForm
+    request: HttpRequest, read: Callable[[], Row], found: Package | None, form: PackageForm
 ) -> HttpResponse:
     def offer() -> Offer:
         data = form.cleaned_data
@@ -211,7 +204,7 @@ def _package_form(
     def preview() -> row_pages.Facts:
         return catalogue_previews.of_package(found, offer())
 
-    return row_pages.act_on(request, row, form, "Save package", do, preview)
+    return row_pages.act_on(request, read, form, "Save package", do, preview)
 
 
 def _found(pk: UUID) -> Package:
@@ -237,6 +230,7 @@ def _operation(request: HttpRequest, pk: str) -> Row:
         f"operation:{pk}",
         reverse("admin:operation", args=(pk,)),
         [("Key", pk), ("App", found.app), ("For each started", found.per_items)],
+        locked=Operation.objects.filter(pk=pk),
         status="active" if found.active else "off",
         acts=_acts(found) if may else (),
         blocks=(("History", "\n".join(history)),),
@@ -266,7 +260,28 @@ def _package(request: HttpRequest, found: Package) -> Row:
         f"package:{found.pk}",
         reverse("admin:package", args=(found.pk,)),
         [("Description", found.description), ("Order", found.sort_order), ("Id", found.pk)],
+        locked=Package.objects.filter(pk=found.pk),
         status="active" if found.active else "off",
         acts=(change, toggle) if may else (),
         blocks=(("History", "\n".join(history)),),
+    )
+
+
+def _quarantined(pk: UUID) -> Purchase:
+    found = Purchase.objects.select_related("package").filter(pk=pk).first()
+    if found is None or found.quarantined_at is None:
+        raise Http404
+    return found
+
+
+def _purchase(found: Purchase) -> Row:
+    return Row(
+        f"{found.package.name}: {amount(found.credits)} credits for "
+        f"{euros(found.price_euro_cents)}",
+        f"purchase:{found.pk}",
+        reverse("admin:purchase", args=(found.pk,)),
+        [("Quarantined", moment(found.quarantined_at)), ("Because", found.quarantine_reason)],
+        locked=Purchase.objects.filter(pk=found.pk),
+        status=found.status,
+        links=((found.user_id, address_of(found.user_id)),),
     )

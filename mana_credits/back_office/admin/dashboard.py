@@ -26,11 +26,12 @@ CHECKS = ("check_ledger", "reconcile_stripe")
 
 
 class Alarm(NamedTuple):
-    """Open work for operators: a label, a count, and a link."""
+    """Open work for operators: a label, a count, and the list that has it."""
 
     what: str
     number: Callable[[], int]
     page: str
+    query: str = ""
 
 
 @operator_pages.page("", name="index", permission="credits.view_balance")
@@ -48,7 +49,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "reservations": dashboard_figures.open_reservations(now=now),
         "sums": _sums(days),
         "as_of": getattr(jobs.get("sum_days"), "succeeded_at", None),
-        "charts": [*_of_credits("Credits per day", days, _day), *_of_money(days, months)],
+        "charts": [*_of_credits(days, months), *_of_money(days, months)],
         "apps": dashboard_figures.by_app(DAYS, today=today),
         "operations": dashboard_figures.by_operation(DAYS, today=today),
         "spenders": [
@@ -60,7 +61,9 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 
 def _standing() -> list[tuple[str, int, str]]:
     counted = ((alarm, alarm.number()) for alarm in ALARMS)
-    return [(alarm.what, count, reverse(alarm.page)) for alarm, count in counted if count]
+    return [
+        (alarm.what, count, reverse(alarm.page) + alarm.query) for alarm, count in counted if count
+    ]
 
 
 def _sums(periods: list[Period]) -> dict[str, Any]:
@@ -68,21 +71,23 @@ def _sums(periods: list[Period]) -> dict[str, Any]:
     return {name: sum(getattr(one, name) for one in periods) for name in names}
 
 
-def _of_credits(title: str, periods: list[Period], label: Callable[[Period], str]) -> list[Chart]:
+def _of_credits(days: list[Period], months: list[Period]) -> list[Chart]:
     series = (
-        Series("sold", "a", lambda one: one.sold),
-        Series("spent", "b", lambda one: one.spent),
-        Series("given in gifts", "c", lambda one: one.gifted),
-        Series("refunded", "d", lambda one: one.refunded),
+        Series("sold", "series-a", lambda one: one.sold),
+        Series("spent", "series-b", lambda one: one.spent),
+        Series("given in gifts", "series-c", lambda one: one.gifted),
+        Series("refunded", "series-d", lambda one: one.refunded),
     )
-    return [charts.bars(title, periods, series, label=label, written=amount)]
+    return [
+        charts.bars("Credits per day", days, series, label=_day, written=amount),
+        charts.bars("Credits per month", months, series, label=_month, written=amount),
+    ]
 
 
 def _of_money(days: list[Period], months: list[Period]) -> list[Chart]:
-    series = (Series("revenue", "e", lambda one: Decimal(one.revenue_cents) / 100),)
+    series = (Series("revenue", "series-e", lambda one: Decimal(one.revenue_cents) / 100),)
     return [
         charts.bars("Revenue per day, €", days, series, label=_day, written=_money),
-        *_of_credits("Credits per month", months, _month),
         charts.bars("Revenue per month, €", months, series, label=_month, written=_money),
     ]
 
@@ -106,16 +111,19 @@ ALARMS = (
         "Quarantined purchases",
         purchases.quarantined().count,
         "admin:credits_purchase_changelist",
+        "?quarantined=open",
     ),
     Alarm(
         "Disputes won whose money has not come back",
         lambda: money_back.won_without_money(now=datetime.now(UTC)).count(),
         "admin:credits_purchase_changelist",
+        "?dispute=won_without_money",
     ),
     Alarm(
         "Messages that reached nobody",
         OutboxMessage.objects.filter(status="dead").count,
         "admin:credits_outboxmessage_changelist",
+        "?status__exact=dead",
     ),
     Alarm(
         "Events of Stripe that wait or failed",
@@ -126,5 +134,6 @@ ALARMS = (
         "Events of Stripe that could not be read",
         lambda: events.unreadable(now=datetime.now(UTC)).count(),
         "admin:webhooks_stripeevent_changelist",
+        "?outcome__exact=unreadable",
     ),
 )

@@ -1,5 +1,6 @@
 """Pages of the messages about events: the list, and one message with its content."""
 
+from typing import ClassVar
 from uuid import UUID
 
 from django.contrib import admin
@@ -21,6 +22,8 @@ class EventMessages(ReadOnlyList):
     """Messages about events, the newest first."""
 
     list_display = ("event", "user_id", "status", "attempts", "created_at", "due_at")
+    titles: ClassVar = {"user_id": "Account", "created_at": "Since", "due_at": "Next attempt"}
+    search_help_text = "User id or service"
     list_filter = ("status",)
     search_fields = ("user_id__exact", "subscription__service__exact")
     ordering = ("-number",)
@@ -49,7 +52,7 @@ def replay_event(request: HttpRequest, pk: UUID) -> HttpResponse:
         changes.replay(operator, pk, **form.how)
         return "The message is sent again within seconds."
 
-    return row_pages.act_on(request, _row(request, pk), form, "Replay", do)
+    return row_pages.act_on(request, lambda: _row(request, pk), form, "Replay", do)
 
 
 def _row(request: HttpRequest, pk: UUID) -> Row:
@@ -70,6 +73,7 @@ def _row(request: HttpRequest, pk: UUID) -> Row:
             ("Next attempt", moment(found.due_at) if found.status == "pending" else ""),
             ("Delivered", moment(found.delivered_at)),
         ],
+        locked=EventMessage.objects.filter(pk=pk),
         status=found.status,
         links=(
             (f"to {to.service}", reverse("admin:event_subscription", args=[to.pk])),

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from typing import ClassVar
 
 from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
@@ -11,7 +12,7 @@ from mana_credits.back_office.acts import event_retries
 from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.act_forms import WhyForm
-from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
+from mana_credits.back_office.frame.read_only_lists import ReadOnlyList, pill
 from mana_credits.back_office.frame.row_pages import Row
 from mana_credits.back_office.templatetags.office import moment, pretty
 from webhooks.models import StripeEvent
@@ -21,11 +22,18 @@ from webhooks.models import StripeEvent
 class StripeEvents(ReadOnlyList):
     """Stripe's events, unprocessed ones first."""
 
-    list_display = ("id", "type", "outcome", "attempts", "received_at", "processed_at")
+    list_display = ("received_at", "type", "state", "attempts", "processed_at", "id")
+    titles: ClassVar = {"received_at": "Received", "processed_at": "Processed", "id": "Event"}
+    search_help_text = "Event, type or user id"
     list_filter = ("outcome",)
     search_fields = ("id__exact", "type__exact", "purchase__user_id__exact")
-    ordering = ("-processed_at", "-received_at")
+    ordering = ("-processed_at", "-received_at", "-id")
     page = "stripe_event"
+
+    @admin.display(description="Outcome")
+    def state(self, event: StripeEvent) -> str:
+        """Return the outcome, or what an event without one waits for."""
+        return pill(event.outcome or ("failed" if event.error else "pending"))
 
 
 @operator_pages.page(
@@ -56,7 +64,7 @@ def process(request: HttpRequest, pk: str) -> HttpResponse:
             return " ".join(["The event failed again.", *reason])
         return f"Processed: {done.outcome}."
 
-    return row_pages.act_on(request, _event(request, pk), form, "Process again", do)
+    return row_pages.act_on(request, lambda: _event(request, pk), form, "Process again", do)
 
 
 def _event(request: HttpRequest, pk: str) -> Row:
@@ -81,6 +89,7 @@ def _event(request: HttpRequest, pk: str) -> Row:
             ("Processed", moment(found.processed_at)),
             ("Attempts", found.attempts),
         ],
+        locked=StripeEvent.objects.filter(pk=pk),
         status=found.outcome or ("failed" if found.error else "pending"),
         links=links,
         acts=(("Process again", reverse("admin:process_event", args=(pk,))),) if waits else (),

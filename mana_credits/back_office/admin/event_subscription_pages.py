@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import ClassVar
 from uuid import UUID
 
 from django import forms
@@ -48,6 +49,14 @@ class EventSubscriptions(ReadOnlyList):
     """Subscriptions of services to events."""
 
     list_display = ("service", "url", "created_at", "paused_at", "retry_at", "ended_at")
+    titles: ClassVar = {
+        "url": "Address",
+        "created_at": "Since",
+        "paused_at": "Paused",
+        "retry_at": "Next attempt",
+        "ended_at": "Ended",
+    }
+    search_help_text = "Service"
     search_fields = ("service__exact",)
     ordering = ("-id",)
     page = "event_subscription"
@@ -138,7 +147,7 @@ def _act(
         act(operator_pages.operator_of(request), pk, **form.how)
         return text
 
-    return row_pages.act_on(request, _row(request, pk), form, verb, do)
+    return row_pages.act_on(request, lambda: _row(request, pk), form, verb, do)
 
 
 def _row(request: HttpRequest, pk: UUID) -> Row:
@@ -161,6 +170,8 @@ def _row(request: HttpRequest, pk: UUID) -> Row:
             ("Parked messages", parked),
             ("Ended", moment(found.ended_at)),
         ],
+        locked=EventSubscription.objects.filter(pk=pk),
+        passing=("Attempts without an answer", "Next attempt", "Parked messages"),
         status=found.status,
         acts=tuple(
             (verb, reverse(f"admin:{page}", args=[pk]))

@@ -1,7 +1,7 @@
 """Lists of gifts, campaigns, blocked users and invalid codes. None shows a complete code."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
@@ -69,9 +69,18 @@ class Gifts(ReadOnlyList):
         "created_at",
         "expires_at",
     )
+    sorts: ClassVar = {"created_at": "id"}
+    titles: ClassVar = {
+        "number": "No.",
+        "creator_id": "From",
+        "total_credits": "Credits",
+        "created_at": "Created",
+        "expires_at": "Until",
+    }
+    search_help_text = "Giver's user id or receiver's e-mail"
     list_filter = (StatusNow, "type", Creator, OfCampaign, "expires_at")
     search_fields = ("creator_id__exact", "target_email__exact")
-    ordering = ("-number",)
+    ordering = ("-id",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the gifts with their status as of now."""
@@ -109,6 +118,13 @@ class Campaigns(ReadOnlyList):
     """Campaigns with the share of their codes that was redeemed."""
 
     list_display = ("name", "account_id", "count", "credits", "share", "created_at", "expires_at")
+    titles: ClassVar = {
+        "account_id": "Account",
+        "count": "Codes",
+        "credits": "Credits each",
+        "created_at": "Created",
+        "expires_at": "Until",
+    }
     ordering = ("-created_at",)
     page = "campaign"
     change_list_template = "back_office/gift_campaigns.html"
@@ -130,6 +146,8 @@ class Blocks(ReadOnlyList):
     """Users who are blocked from gifts; a row leads to the account, which unblocks."""
 
     list_display = ("user_id", "by", "why", "since")
+    titles: ClassVar = {"user_id": "Account"}
+    search_help_text = "User id"
     search_fields = ("user_id__exact",)
     ordering = ("-since",)
 
@@ -143,6 +161,7 @@ class Misses(ReadOnlyList):
     """Users and networks that tried invalid codes on the last day."""
 
     list_display = ("who", "tries", "refused", "since")
+    titles: ClassVar = {"refused": "Refused tries"}
     ordering = ("-misses",)
 
     def change_view(self, request: HttpRequest, object_id: str, *more: Any, **named: Any) -> Any:
@@ -152,12 +171,12 @@ class Misses(ReadOnlyList):
             return redirect(address_of(user_id))
         return redirect("admin:wrong_codes", unquote(object_id))
 
-    @admin.display(description="user or network", ordering="bucket")
+    @admin.display(description="user or network")
     def who(self, misses: GiftMisses) -> str:
         """Return the user id or the network."""
         return misses.bucket.partition(":")[2] or misses.bucket
 
-    @admin.display(description="wrong codes", ordering="misses")
+    @admin.display(description="wrong codes")
     def tries(self, misses: GiftMisses) -> int:
         """Return the number of wrong codes."""
         return misses.misses

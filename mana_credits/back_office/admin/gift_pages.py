@@ -161,12 +161,20 @@ def _with_form(
     **context: Any,
 ) -> HttpResponse:
     gift: GiftCode | None = context.get("gift")
-    facts = [("Status", gift.status_now), ("Expires", moment(gift.expires_at))] if gift else []
-    form.initial["seen"] = stale_forms.lines(facts)
+    locked = GiftCode.objects.filter(pk=gift.pk) if gift else None
+    form.initial["seen"] = _state(gift)
     ready = form.is_valid() and not stale_forms.refuse(form, form.initial["seen"])
-    done = operator_pages.act(request, form, do, then=then) if ready else None
+    with stale_forms.guarding(form, lambda: _state(gift and _gift(gift.pk)), locked):
+        done = operator_pages.act(request, form, do, then=then) if ready else None
     shown = {"form": form, "back": then, **context}
     return done or operator_pages.render(request, "gift_act.html", title, shown)
+
+
+def _state(gift: GiftCode | None) -> str:
+    """Return what a form about the gift shows of it."""
+    if gift is None:
+        return ""
+    return stale_forms.lines([("Status", gift.status_now), ("Expires", moment(gift.expires_at))])
 
 
 def _gift(pk: UUID) -> GiftCode:

@@ -42,7 +42,9 @@ def release(request: HttpRequest, pk: UUID) -> HttpResponse:
         )
         return f"{amount(released.amount)} credits released."
 
-    return row_pages.act_on(request, _reservation(request, pk), form, "Release reservation", do)
+    return row_pages.act_on(
+        request, lambda: _reservation(request, pk), form, "Release reservation", do
+    )
 
 
 @operator_pages.page("sync/", name="sync", permission="credits.view_syncsubscription")
@@ -59,7 +61,6 @@ def sync(request: HttpRequest) -> HttpResponse:
 def give(request: HttpRequest) -> HttpResponse:
     """Give Cloud Sync to a user for free."""
     form = WhyForm(request.POST or None)
-    row = _sync(request)
 
     def do() -> str:
         interventions.give_sync(
@@ -71,14 +72,13 @@ def give(request: HttpRequest) -> HttpResponse:
         )
         return "Cloud Sync is a present now."
 
-    return row_pages.act_on(request, row, form, "Give Cloud Sync", do)
+    return row_pages.act_on(request, lambda: _sync(request), form, "Give Cloud Sync", do)
 
 
 @operator_pages.page("sync/revoke/", name="revoke_sync", permission="credits.give_sync")
 def revoke(request: HttpRequest) -> HttpResponse:
     """Revoke free Cloud Sync."""
     form = WhyForm(request.POST or None)
-    row = _sync(request)
 
     def do() -> str:
         interventions.revoke_sync(
@@ -90,7 +90,7 @@ def revoke(request: HttpRequest) -> HttpResponse:
         )
         return "The present of Cloud Sync has ended."
 
-    return row_pages.act_on(request, row, form, "Take Cloud Sync back", do)
+    return row_pages.act_on(request, lambda: _sync(request), form, "Take Cloud Sync back", do)
 
 
 @operator_pages.page("message/<uuid:pk>/", name="message", permission="credits.view_outboxmessage")
@@ -116,7 +116,7 @@ def retry(request: HttpRequest, pk: UUID) -> HttpResponse:
         )
         return "The worker sends the message within a minute."
 
-    return row_pages.act_on(request, _message(request, pk), form, "Send again", do)
+    return row_pages.act_on(request, lambda: _message(request, pk), form, "Send again", do)
 
 
 def sync_address(user_id: str, page: str = "sync") -> str:
@@ -167,6 +167,7 @@ def _sync(request: HttpRequest) -> Row:
             ("A present since", moment(found.gifted_at)),
             ("Given by", found.gifted_by),
         ],
+        locked=SyncSubscription.objects.filter(pk=user_id),
         status="active" if found.active else "paused" if found.paused_at else "off",
         links=((user_id, address_of(user_id)),),
         acts=_acts_on_sync(request, found),
@@ -199,6 +200,7 @@ def _message(request: HttpRequest, pk: UUID) -> Row:
             ("Delivered", moment(found.delivered_at)),
             ("Last error", found.last_error),
         ],
+        locked=OutboxMessage.objects.filter(pk=pk),
         status=found.status,
         links=((found.user_id, address_of(found.user_id)),),
         acts=(("Send again", reverse("admin:retry_message", args=(pk,))),) if dead else (),

@@ -1,13 +1,14 @@
 """Lists of the audit trail, purchases, reservations, Cloud Sync, the outbox and the catalogue."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.shortcuts import redirect
+from django.utils.html import format_html
 from unfold.contrib.filters.admin import TextFilter
 
 from credits.models import (
@@ -23,17 +24,40 @@ from credits.models import (
 from credits.payments import money_back
 from mana_credits.back_office.admin.intervention_pages import sync_address
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
-from mana_credits.back_office.templatetags.office import euros
+from mana_credits.back_office.templatetags.office import NOTHING, euros, words
+
+LONGEST_SHOWN = 20  # characters of a row's id
 
 
 @admin.register(StaffAction)
 class StaffActions(ReadOnlyList):
     """The audit trail."""
 
-    list_display = ("at", "operator", "action", "user_id", "subject", "reason", "note", "address")
+    list_display = ("at", "operator", "action", "user_id", "row", "reasons")
+    sorts: ClassVar = {"at": "id"}
+    titles: ClassVar = {"at": "Time", "action": "Act", "user_id": "Account"}
+    search_help_text = "User id, operator or row"
     list_filter = ("action", "operator")
     search_fields = ("user_id__exact", "operator__exact", "subject__exact")
     ordering = ("-id",)
+
+    @admin.display(description="Row")
+    def row(self, action: StaffAction) -> str:
+        """Return the kind of the changed row, and the end of its id: ids begin alike."""
+        kind, _, pk = action.subject.partition(":")
+        return (
+            format_html(
+                '<span class="bo-line" title="{}">{}</span>', action.subject, f"{kind} …{pk[-6:]}"
+            )
+            if len(pk) > LONGEST_SHOWN
+            else action.subject.replace(":", " ") or NOTHING
+        )
+
+    @admin.display(description="Reason and note")
+    def reasons(self, action: StaffAction) -> str:
+        """Return the reason, the note and the ticket."""
+        texts = (words(action.reason), action.note, action.ticket)
+        return ": ".join(filter(None, texts)) or NOTHING
 
 
 class Quarantined(admin.SimpleListFilter):
@@ -88,6 +112,14 @@ class Purchases(ReadOnlyList):
         "quarantined_at",
         "created_at",
     )
+    sorts: ClassVar = {"number": "number"}
+    titles: ClassVar = {
+        "number": "No.",
+        "user_id": "Account",
+        "quarantined_at": "Quarantined",
+        "created_at": "Started",
+    }
+    search_help_text = "User id, payment intent or session"
     list_filter = ("status", Quarantined, WonWithoutMoney)
     search_fields = (
         "user_id__exact",
@@ -103,7 +135,7 @@ class Purchases(ReadOnlyList):
         """Return the package of the purchase."""
         return purchase.package.name
 
-    @admin.display(description="Price", ordering="price_euro_cents")
+    @admin.display(description="Price")
     def euros(self, purchase: Purchase) -> str:
         """Return the price in euros."""
         return euros(purchase.price_euro_cents)
@@ -130,26 +162,46 @@ class Transactions(ReadOnlyList):
         "type",
         "amount",
         "balance_after",
-        "operation",
+        "what",
         "app_id",
-        "description",
         "actor",
     )
+    sorts: ClassVar = {"created_at": "id"}
+    titles: ClassVar = {
+        "created_at": "Time",
+        "user_id": "Account",
+        "balance_after": "Balance",
+        "app_id": "App",
+        "actor": "By",
+    }
+    search_help_text = "User id"
     list_filter = ("type", OfApp)
     search_fields = ("user_id__exact",)
     ordering = ("-id",)
     page = "transaction"
+
+    @admin.display(description="What")
+    def what(self, transaction: Transaction) -> str:
+        """Return the description, or the operation of a transaction without one."""
+        return transaction.description or transaction.operation or NOTHING
 
 
 @admin.register(Reservation)
 class Reservations(ReadOnlyList):
     """Reservations."""
 
-    list_display = ("user_id", "amount", "status", "reason", "created_at", "expires_at")
+    list_display = ("created_at", "user_id", "amount", "status", "reason", "expires_at")
+    sorts: ClassVar = {"created_at": "id"}
+    titles: ClassVar = {
+        "created_at": "Held since",
+        "user_id": "Account",
+        "reason": "For",
+        "expires_at": "Until",
+    }
+    search_help_text = "User id"
     list_filter = ("status",)
     search_fields = ("user_id__exact",)
-    # Open reservations come first: they have no time of settlement.
-    ordering = ("-settled_at", "-id")
+    ordering = ("-id",)
     page = "reservation"
 
 
@@ -158,6 +210,14 @@ class Subscriptions(ReadOnlyList):
     """Cloud Sync subscriptions."""
 
     list_display = ("user_id", "interval", "renews", "paid_until", "paused_at", "gifted_at")
+    sorts: ClassVar = {"user_id": "user_id"}
+    titles: ClassVar = {
+        "user_id": "Account",
+        "paid_until": "Paid until",
+        "paused_at": "Paused",
+        "gifted_at": "Given free",
+    }
+    search_help_text = "User id"
     search_fields = ("user_id__exact",)
     ordering = ("user_id",)
 
@@ -168,12 +228,19 @@ class Subscriptions(ReadOnlyList):
 
 @admin.register(OutboxMessage)
 class Messages(ReadOnlyList):
-    """The outbox; dead messages come first, in alphabetical order of the status."""
+    """The outbox, the newest message first."""
 
     list_display = ("key", "user_id", "status", "attempts", "due_at", "last_error")
+    titles: ClassVar = {
+        "key": "Message",
+        "user_id": "Account",
+        "due_at": "Next attempt",
+        "last_error": "Last error",
+    }
+    search_help_text = "User id or message"
     list_filter = ("status",)
     search_fields = ("user_id__exact", "key__exact")
-    ordering = ("status", "-id")
+    ordering = ("-id",)
     page = "message"
 
 
@@ -182,6 +249,13 @@ class Operations(ReadOnlyList):
     """Prices of operations."""
 
     list_display = ("key", "name", "app", "cost", "per_items", "active", "updated_at")
+    sorts: ClassVar = {name: name for name in ("key", "name", "app", "cost", "updated_at")}
+    titles: ClassVar = {
+        "key": "Operation",
+        "cost": "Credits",
+        "per_items": "Per items",
+        "updated_at": "Changed",
+    }
     list_filter = ("active",)
     ordering = ("key",)
     page = "operation"
@@ -192,6 +266,8 @@ class Packages(ReadOnlyList):
     """Packages."""
 
     list_display = ("name", "credits", "euros", "active", "sort_order")
+    sorts: ClassVar = {"name": "name", "credits": "credits", "euros": "price_euro_cents"}
+    titles: ClassVar = {"sort_order": "Place"}
     list_filter = ("active",)
     ordering = ("sort_order", "id")
     page = "package"

@@ -88,7 +88,7 @@ def new_operator(request: HttpRequest) -> HttpResponse:
         return f"{data['name']} can log in now."
 
     row = Row("A new operator", "", reverse("admin:people"), [])
-    return row_pages.act_on(request, row, form, "Make the account", do)
+    return row_pages.act_on(request, lambda: row, form, "Make the account", do)
 
 
 @operator_pages.page("staff/operator/", name="operator", permission=PERMISSION)
@@ -112,7 +112,9 @@ def change_roles(request: HttpRequest) -> HttpResponse:
         )
         return "The roles count from now on."
 
-    return row_pages.act_on(request, _row(request, user), form, "Change roles", do)
+    return row_pages.act_on(
+        request, lambda: _row(request, _found(request)), form, "Change roles", do
+    )
 
 
 @operator_pages.page("staff/password/", name="operator_password", permission=PERMISSION)
@@ -130,7 +132,9 @@ def change_password(request: HttpRequest) -> HttpResponse:
         )
         return "The new password counts; the operator's sessions have ended."
 
-    return row_pages.act_on(request, _row(request, user), form, "Set the password", do)
+    return row_pages.act_on(
+        request, lambda: _row(request, _found(request)), form, "Set the password", do
+    )
 
 
 @operator_pages.page("staff/second-factor/", name="operator_factor", permission=PERMISSION)
@@ -172,7 +176,7 @@ def _act(request: HttpRequest, verb: str, done: str, act: Callable[..., User]) -
         act(operator_pages.operator_of(request), user.username, key=form.act_key)
         return done
 
-    return row_pages.act_on(request, _row(request, user), form, verb, do)
+    return row_pages.act_on(request, lambda: _row(request, _found(request)), form, verb, do)
 
 
 def _found(request: HttpRequest) -> User:
@@ -204,6 +208,8 @@ def _row(request: HttpRequest, user: User) -> Row:
             ("E-mail", user.email),
             ("Last log-in", moment(user.last_login)),
         ],
+        locked=User.objects.filter(pk=user.pk),
+        passing=("Last log-in",),
         status="active" if user.is_active else "deactivated",
         acts=() if own else tuple((verb, _address(user.username, page)) for verb, page in acts),
     )

@@ -72,17 +72,12 @@ def purchase(request: HttpRequest, pk: UUID) -> HttpResponse:
 def refund(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Refund a purchase: fill in, preview the effect, confirm."""
     found = _purchase(pk)
-    left = purchase_refunds.refundable(found)
-    state = stale_forms.lines([("Refundable", euros(left))])
+    left, state = purchase_refunds.refundable(found), _refundable(pk)
     form = RefundForm(request.POST or None, initial={"amount": f"{left / 100:.2f}", "seen": state})
     planned = None
     if form.is_valid() and not stale_forms.refuse(form, state):
         if form.cleaned_data["confirmed"]:
-            there = reverse("admin:purchase", args=(pk,))
-            done = operator_pages.act(
-                request, form, lambda: _refund(request, found, form), then=there
-            )
-            if done:
+            if done := _act(request, found, form):
                 return done
         else:
             planned = _plan(found, form)
@@ -116,6 +111,20 @@ def send(request: HttpRequest, pk: UUID) -> HttpResponse:
             return done
     context = {"form": form, "asked": asked, "purchase": found}
     return operator_pages.render(request, "send_refund.html", "Send a refund again", context)
+
+
+def _refundable(pk: UUID) -> str:
+    """Return what a refund's form shows of the purchase."""
+    return stale_forms.lines([("Refundable", euros(purchase_refunds.refundable(_purchase(pk))))])
+
+
+def _act(request: HttpRequest, found: Purchase, form: RefundForm) -> HttpResponse | None:
+    there, locked = (
+        reverse("admin:purchase", args=(found.pk,)),
+        Purchase.objects.filter(pk=found.pk),
+    )
+    with stale_forms.guarding(form, lambda: _refundable(found.pk), locked):
+        return operator_pages.act(request, form, lambda: _refund(request, found, form), then=there)
 
 
 def _purchase(pk: UUID) -> Purchase:

@@ -1,6 +1,7 @@
 """Pages of service keys."""
 
 from datetime import UTC, datetime, time, timedelta
+from typing import ClassVar
 from uuid import UUID
 
 from django import forms
@@ -85,6 +86,14 @@ class ServiceKeys(ReadOnlyList):
     """Service keys."""
 
     list_display = ("name", "prefix", "created_at", "last_used_at", "expires_at", "revoked_at")
+    titles: ClassVar = {
+        "prefix": "Begins with",
+        "created_at": "Since",
+        "last_used_at": "Last used",
+        "expires_at": "Until",
+        "revoked_at": "Revoked",
+    }
+    search_help_text = "Name or beginning"
     search_fields = ("name__exact", "prefix__exact")
     ordering = ("-id",)
     page = "service_key"
@@ -140,7 +149,7 @@ def revoke_service_key(request: HttpRequest, pk: UUID) -> HttpResponse:
         service_key_changes.revoke(operator_pages.operator_of(request), pk, **form.how)
         return "The key is revoked. Every process refuses it within 10 seconds."
 
-    return row_pages.act_on(request, _row(request, pk), form, "Revoke", do)
+    return row_pages.act_on(request, lambda: _row(request, pk), form, "Revoke", do)
 
 
 def _row(request: HttpRequest, pk: UUID) -> Row:
@@ -164,6 +173,8 @@ def _row(request: HttpRequest, pk: UUID) -> Row:
             ("Expires", moment(key.expires_at)),
             ("Revoked", moment(key.revoked_at)),
         ],
+        locked=ServiceKey.objects.filter(pk=pk),
+        passing=("Last used",),
         status=status,
         acts=tuple((verb, reverse(f"admin:{page}", args=[pk])) for verb, page in acts if may),
     )

@@ -1,26 +1,27 @@
 """Read-only lists of rows: the base of every list in the back office."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib.admin import AdminSite, display
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
-from django.db import DataError
-from django.db.models import DateTimeField, DecimalField, Model, QuerySet
+from django.contrib.admin.views.main import PAGE_VAR
+from django.db import DataError, connection
+from django.db.models import BooleanField, DateTimeField, DecimalField, Model, QuerySet
 from django.http import HttpRequest
 from django.shortcuts import redirect
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
-from unfold.paginator import InfinitePaginator
 from unfold.views import ChangeList
 
+from mana_credits.back_office import keyset_pages
 from mana_credits.back_office.acts import looks
 from mana_credits.back_office.frame import operator_pages
-from mana_credits.back_office.templatetags.office import amount, moment, tone, words
+from mana_credits.back_office.templatetags.office import NOTHING, amount, moment, tone, words
 
 
 def pill(status: str) -> SafeString:
@@ -34,6 +35,11 @@ Writer = Callable[[Any], str]
 def _time(value: datetime | None) -> SafeString:
     """Return a time on one line."""
     return format_html('<span class="bo-line">{}</span>', moment(value))
+
+
+def _text(value: Any) -> str:
+    """Return a value as text, or a dash."""
+    return NOTHING if value in {None, ""} else str(value)
 
 
 WRITERS: dict[type, Writer] = {DecimalField: amount, DateTimeField: _time}
@@ -57,13 +63,45 @@ class DeclaredFilters(ChangeList):  # type: ignore[misc]
 
     def get_results(self, request: HttpRequest) -> None:
         """Read the page. Raises IncorrectLookupParameters for values that SQL rejects."""
+        after = request.GET.get(PAGE_VAR, "")
         try:
-            super().get_results(request)
-            self.result_list: list[Any] = list(self.result_list)
+            page = keyset_pages.page(self.queryset, after=after, size=self.list_per_page)
             for text in filter(None, (self.query, request.GET.get("creator"))):
                 looks.search(operator_pages.operator_of(request), text, ())
-        except (DataError, OverflowError) as error:
+        except (ValueError, DataError, OverflowError) as error:
             raise IncorrectLookupParameters(str(error)) from error
+        self.result_list: list[Any] = page.rows
+        self.result_count = self.full_result_count = len(page.rows)
+        self.can_show_all = self.multi_page = self.show_admin_actions = False
+        self.is_first_page = not after
+        self.first_page = self.get_query_string()
+        self.next_page = self.get_query_string({PAGE_VAR: page.next}) if page.next else ""
+
+    def get_ordering_field(self, field_name: Any) -> str | None:
+        """Return the field of a sortable column. An edited link sorts by no other column."""
+        if field_name not in (self.sortable_by or ()):
+            return None
+        name: str | None = super().get_ordering_field(field_name)
+        return name
+
+    @property
+    def extent(self) -> str:
+        """Return how many rows the page has, and of how many. No row is counted for it."""
+        shown = f"{self.result_count:,}"
+        if self.is_first_page and not self.next_page:
+            return f"{shown} in all"
+        if self.is_first_page and not self.query and not self.has_active_filters:
+            return f"The first {shown} of about {_estimated_rows(self.model):,}"
+        return f"{shown} on this page{', more follow' if self.next_page else ', the last'}"
+
+
+def _estimated_rows(model: type[Model]) -> int:
+    """Return PostgreSQL's estimate of a table's rows, from its last ANALYZE."""
+    with connection.cursor() as cursor:
+        table = model._meta.db_table  # noqa: SLF001
+        cursor.execute("SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass", [table])
+        (rows,) = cursor.fetchone()
+    return max(int(rows), 0)
 
 
 class ReadOnlyList(ModelAdmin):  # type: ignore[misc]
@@ -71,20 +109,23 @@ class ReadOnlyList(ModelAdmin):  # type: ignore[misc]
 
     `related` lists the foreign keys to fetch. `page` names the page of a row; without it, a row
     opens a read-only form. Amounts, times and statuses are formatted as on the pages. Rows are not
-    counted: at a million rows, counting would take longer than the page.
+    counted: at a million rows, counting would take longer than the page. `sorts` has the columns
+    that can be sorted, each with a field that an index is sorted by, and `titles` the headings that
+    differ from the names of the fields.
     """
 
     related: tuple[str, ...] = ()
     page = ""
+    sorts: ClassVar[Mapping[str, str]] = {}
+    titles: ClassVar[Mapping[str, str]] = {}
     list_per_page = 50
-    paginator = InfinitePaginator
     show_full_result_count = False
     list_fullwidth = True
     actions = None
 
     def __init__(self, model: type[Model], admin_site: AdminSite) -> None:
         super().__init__(model, admin_site)
-        self._columns = [_column(model, name) for name in self.list_display]
+        self._columns = {name: self._column(model, name) for name in self.list_display}
 
     def get_changelist(self, request: HttpRequest, **named: Any) -> type[ChangeList]:
         """Return the class that reads the rows."""
@@ -92,7 +133,11 @@ class ReadOnlyList(ModelAdmin):  # type: ignore[misc]
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Return the columns."""
-        return self._columns
+        return list(self._columns.values())
+
+    def get_sortable_by(self, request: HttpRequest) -> list[Any]:
+        """Return the columns that can be sorted."""
+        return [self._columns[name] for name in self.sorts]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the rows and their related rows in one query."""
@@ -117,15 +162,20 @@ class ReadOnlyList(ModelAdmin):  # type: ignore[misc]
         """Return False: nobody deletes rows by hand."""
         return False
 
+    def _column(self, model: type[Model], name: str) -> Any:
+        """Return a column of the list: a field as its type is written, or a method."""
+        field = next((one for one in model._meta.fields if one.name == name), None)  # noqa: SLF001
+        if field is None or isinstance(field, BooleanField):
+            return name
+        write = NAMED.get(name) or WRITERS.get(type(field))
+        read = f"get_{name}_display" if field.choices and not write else name
 
-def _column(model: type[Model], name: str) -> Any:
-    field = next((one for one in model._meta.fields if one.name == name), None)  # noqa: SLF001
-    write = NAMED.get(name) or WRITERS.get(type(field))
-    if field is None or write is None:
-        return name
+        @display(
+            description=self.titles.get(name, field.verbose_name), ordering=self.sorts.get(name)
+        )
+        def column(row: Model) -> str:
+            value = getattr(row, read)
+            return (write or _text)(value() if callable(value) else value)
 
-    @display(description=field.verbose_name, ordering=name)
-    def column(row: Model) -> str:
-        return write(getattr(row, name))
-
-    return column
+        column.__name__ = name
+        return column

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from credits.models import StaffAction
@@ -17,7 +18,8 @@ class Row(NamedTuple):
 
     `facts` are names and texts, `links` related pages (text, URL), `acts` possible acts (verb,
     URL), `blocks` long texts by title. `subject` is the row's name in the audit trail, `user_id`
-    the account that it belongs to, if any.
+    the account that it belongs to, if any. An act locks the rows `locked` and then compares the
+    state that its form showed, without the facts `passing`, which change all the time.
     """
 
     title: str
@@ -29,6 +31,14 @@ class Row(NamedTuple):
     acts: tuple[tuple[str, str], ...] = ()
     blocks: tuple[tuple[str, str], ...] = ()
     user_id: str = ""
+    locked: QuerySet[Any] | None = None
+    passing: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> str:
+        """Return what a form about the row shows of it."""
+        facts = [fact for fact in self.facts if fact[0] not in self.passing]
+        return stale_forms.lines([("Title", self.title), ("Status", self.status), *facts])
 
 
 def show(request: HttpRequest, row: Row, **more: Any) -> HttpResponse:
@@ -43,7 +53,7 @@ def show(request: HttpRequest, row: Row, **more: Any) -> HttpResponse:
 
 def act_on(
     request: HttpRequest,
-    row: Row,
+    read: Callable[[], Row],
     form: operator_pages.ActForm,
     verb: str,
     do: Callable[[], str],
@@ -51,17 +61,20 @@ def act_on(
 ) -> HttpResponse:
     """Show the form of an act on the row. Run the act once the form is valid.
 
-    A form about an earlier state of the row is refused. With `preview`, the form's effect is shown
-    first and has to be confirmed.
+    `read` returns the row as it is now. A form about an earlier state of the row is refused. With
+    `preview`, the form's effect is shown first and has to be confirmed.
     """
-    state = stale_forms.lines([("Title", row.title), ("Status", row.status), *row.facts])
-    form.initial["seen"] = state
+    row = read()
+    form.initial["seen"] = row.state
     planned: Facts = []
-    if form.is_valid() and not stale_forms.refuse(form, state):
+    if form.is_valid() and not stale_forms.refuse(form, row.state):
         if preview and not form.cleaned_data["confirmed"]:
             planned = preview()
-        elif done := operator_pages.act(request, form, do, then=row.address):
-            return done
+        else:
+            with stale_forms.guarding(form, lambda: read().state, row.locked):
+                done = operator_pages.act(request, form, do, then=row.address)
+            if done:
+                return done
     context = {
         "row": row,
         "form": form,

@@ -1,14 +1,27 @@
 """Forms that were shown before their row changed. Such a form is refused with what changed.
 
-A form carries the state of its row, as lines of text, in its hidden field `seen`.
+A form carries the state of its row, as lines of text, in its hidden field `seen`. The state is
+compared twice: before a preview, and under the lock of the row in the transaction of the act.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django import forms
+from django.db.models import QuerySet
 
+from credits.errors import DomainError
 from credits.models import StaffAction
+from mana_credits.back_office.acts import audit
+
+
+class StaleForm(DomainError):
+    """The row changed after the form was opened."""
+
+    code = "stale_form"
+    status = 409
+    message = "This changed after you opened the form"
 
 
 def lines(facts: Iterable[tuple[str, Any]]) -> str:
@@ -22,15 +35,49 @@ def refuse(form: forms.Form, state: str) -> bool:
     Returns whether the form was refused. The form then carries the current `state`, so that it can
     be sent again. A form that has acted before is not refused: it is a repetition.
     """
-    seen = form.cleaned_data["seen"].replace("\r\n", "\n")
+    seen = _seen(form)
     if seen in {"", state} or StaffAction.objects.filter(key=form.cleaned_data["key"]).exists():
         return False
+    form.add_error(None, _difference(seen, state))
+    renew(form, state)
+    return True
+
+
+@contextmanager
+def guarding(
+    form: forms.Form, state: Callable[[], str], locked: QuerySet[Any] | None
+) -> Iterator[None]:
+    """Let the body's act take effect only in the state that the form showed.
+
+    The act raises StaleForm in another state, which it reads under the lock of the rows `locked`.
+    """
+
+    def check() -> None:
+        if locked is not None:
+            list(locked.select_for_update().values_list("pk"))
+        now = state()
+        if _seen(form) not in {"", now}:
+            renew(form, now)
+            raise StaleForm(_difference(_seen(form), now))
+
+    with audit.only_if(check):
+        yield
+
+
+def renew(form: forms.Form, state: str) -> None:
+    """Let the form carry the current state, so that it can be sent again."""
+    form.data = {**form.data.dict(), "seen": state}  # type: ignore[attr-defined]
+
+
+def _seen(form: forms.Form) -> str:
+    seen: str = form.cleaned_data["seen"].replace("\r\n", "\n")
+    return seen
+
+
+def _difference(seen: str, state: str) -> str:
     before = [line for line in seen.split("\n") if line not in state.split("\n")]
     after = [line for line in state.split("\n") if line not in seen.split("\n")]
-    form.add_error(
-        None,
+    return (
         f"This changed after you opened the form. It showed “{'; '.join(before)}”, "
-        f"now it is “{'; '.join(after)}”. Nothing was done; check it and send the form again.",
+        f"now it is “{'; '.join(after)}”. Nothing was done; check it and send the form again."
     )
-    form.data = {**form.data.dict(), "seen": state}  # type: ignore[attr-defined]
-    return True

@@ -11,6 +11,8 @@ from credits.models import AdjustmentRequest
 
 register = template.Library()
 
+NOTHING = "–"  # stands for a value that is missing
+
 
 @register.filter
 def amount(value: Decimal | int | None, places: int = 4) -> str:
@@ -19,7 +21,7 @@ def amount(value: Decimal | int | None, places: int = 4) -> str:
     With fewer `places` than 4 the amount is rounded, for overviews.
     """
     if value is None:
-        return "–"
+        return NOTHING
     text = f"{Decimal(value):,.{places}f}"
     text = text.rstrip("0").rstrip(".") if places else text
     return "0" if text in {"", "-0"} else text.replace("-", "−")
@@ -36,13 +38,13 @@ def signed(value: Decimal | None) -> str:
 @register.filter
 def euros(cents: int | None) -> str:
     """Return cents as euros: `4.99 €`."""
-    return "–" if cents is None else f"{cents / 100:,.2f} €"
+    return NOTHING if cents is None else f"{cents / 100:,.2f} €"
 
 
 @register.filter
 def moment(value: datetime | None) -> str:
     """Return a time as `2026-11-23 09:05:12` (UTC)."""
-    return "–" if value is None else f"{value:%Y-%m-%d %H:%M:%S}"
+    return NOTHING if value is None else f"{value:%Y-%m-%d %H:%M:%S}"
 
 
 @register.filter

@@ -1,0 +1,103 @@
+"""Pages of the back office: sound for axe in both themes, no page wider than a screen, charts."""
+
+from datetime import UTC, datetime
+
+import pytest
+from django.db import transaction
+from playwright.sync_api import Page, expect
+
+from credits.outbox import outbox
+from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
+from tests.browser.test_back_office_policy import (  # noqa: F401  (fixtures)
+    PATHS,
+    office,
+    page,
+    problems,
+)
+from tests.browser.test_every_page import axe_finds, fits, keep
+from tests.factories import gift, give, hold, spend
+
+pytestmark = pytest.mark.browser
+
+LISTS = ("credits/transaction/", "accounts/", "service_events/eventmessage/")
+
+
+def test_axe_finds_nothing_on_any_page(
+    office: str,  # noqa: F811
+    page: Page,  # noqa: F811
+    request: pytest.FixtureRequest,
+) -> None:
+    hold("alice", 3)
+    with transaction.atomic():
+        outbox.tell("alice", {"body": "x"}, key="k", now=datetime.now(UTC))
+    theme = request.node.callspec.params["page"]
+
+    for path in (*PATHS, *LISTS):
+        page.goto(office + path)
+        page.wait_for_load_state()
+
+        assert axe_finds(page) == [], path
+        assert fits(page), path
+        keep(page, f"looks-{path.strip('/').replace('/', '-').partition('?')[0]}-{theme}")
+
+
+def test_no_list_hides_a_column_at_1280(office: str, page: Page) -> None:  # noqa: F811
+    for number in range(3):
+        give(f"a-user-with-a-name-{number}", 1_000_000)
+        spend(f"a-user-with-a-name-{number}", 0.5, app_id="questions")
+        gift(f"a-user-with-a-name-{number}", 9_999)
+
+    for path in ("credits/transaction/", "credits/staffaction/", "gifts/giftcode/"):
+        page.goto(office + path)
+        hidden = "e => e.scrollWidth - e.clientWidth"
+        assert page.locator(".bo-list").evaluate(hidden) <= 0, path
+
+
+def test_charts_are_drawn_with_readable_labels_and_follow_the_theme(
+    office: str,  # noqa: F811
+    page: Page,  # noqa: F811
+    problems: list[str],  # noqa: F811
+) -> None:
+    page.goto(office)
+    page.wait_for_function("Object.keys(Chart.instances).length === 4")
+    size = page.evaluate(
+        "Math.min(...Object.values(Chart.instances).map(c => c.options.font.size))"
+    )
+    colour = "Object.values(Chart.instances)[0].data.datasets[0].backgroundColor"
+    first = page.evaluate(colour)
+
+    page.locator("[x-on\\:click='openUserLinks = !openUserLinks']").first.click()
+    for theme in ("dark", "light"):
+        page.locator(f"[x-on\\:click=\"switchTheme('{theme}')\"]").first.click()
+        page.wait_for_timeout(200)
+        if page.evaluate(colour) != first:
+            break
+
+    assert size >= 12
+    assert page.evaluate(colour) != first
+    assert page.locator(".bo-figure dd").first.evaluate("e => getComputedStyle(e).whiteSpace") == (
+        "nowrap"
+    )
+    assert problems == []
+
+
+def test_the_pages_of_a_list_are_turned_with_its_filters(
+    office: str,  # noqa: F811
+    page: Page,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ReadOnlyList, "list_per_page", 3)
+    for _ in range(8):
+        spend("alice", 1, app_id="chat")
+
+    page.goto(office + "credits/transaction/?type__exact=usage")
+    for _ in range(2):
+        expect(page.locator("#result_list tbody tr")).to_have_count(3)
+        page.click("text=Next page")
+        page.wait_for_load_state()
+
+    expect(page.locator(".bo-pages")).to_contain_text("3 on this page, the last")
+    assert "type__exact=usage" in page.url
+    page.click("text=First page")
+    expect(page.locator(".bo-pages")).to_contain_text("more follow")
+    assert "type__exact=usage" in page.url
