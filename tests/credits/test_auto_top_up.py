@@ -21,9 +21,9 @@ from credits.models import (
 )
 from credits.payments import (
     packages,
+    purchase_parameters,
     purchases,
     saved_cards,
-    stripe_api,
     stripe_facts,
     top_up_charges,
 )
@@ -369,7 +369,7 @@ def report_failure(*, days: float) -> None:
     """Let Stripe report the newest charge, which it had accepted, as failed."""
     at = datetime.now(UTC) + timedelta(days=days)
     purchase = Purchase.objects.latest("number")
-    metadata = stripe_api.metadata_of(purchase)
+    metadata = purchase_parameters.metadata_of(purchase)
     intent = {
         "id": purchase.stripe_payment_intent_id,
         "amount": purchase.price_euro_cents,
