@@ -31,28 +31,34 @@ LONGEST_PAUSE_OF_RECEIVER = timedelta(minutes=15)
 CLAIMED_FOR = timedelta(minutes=2)
 # Limits of a run, and of one slow receiver's part of it.
 SECONDS_PER_RECEIVER = 5
+SECONDS_FOR_SLOW = 5  # all slow ones together
+SLOW_SECONDS = 1  # a receiver whose last answer took longer is slow
 SECONDS_PER_RUN = 30
 KEPT = timedelta(days=30)
 PARKED = "parked"
 
 Status = EventMessage.Status
 logger = structlog.get_logger(__name__)
+_slow_receivers: set[UUID] = set()  # ids of subscriptions; each process measures for itself
 
 
 def deliver_due(*, now: datetime) -> Iterator[str]:
     """Deliver the due messages; yield `delivered`, `refused`, `unavailable` or `parked` for each.
 
     Any number of processes may run this at the same time. A refused message is retried alone, while
-    those about other users are delivered. A receiver that cannot be reached gets a pause.
+    those about other users are delivered. A receiver that cannot be reached gets a pause. The slow
+    receivers come last, so that they do not delay the others.
     """
+    # In random order: no receiver is always the last one of a run that ends before.
+    waiting = list(_open(now).order_by("?"))
+    slow = [one for one in waiting if one.failures or one.pk in _slow_receivers]
     ends = time.monotonic() + SECONDS_PER_RUN
-    # In random order: slow receivers must not use up each run before the same others.
-    for subscription in _open(now).order_by("?"):
-        slice_ends = min(ends, time.monotonic() + SECONDS_PER_RECEIVER)
-        while time.monotonic() < slice_ends and (message := _claim(subscription.pk, now)):
-            yield _attempt(subscription, message, now)
-            if subscription.retry_at:
-                break
+    for subscription in waiting:
+        if subscription not in slow:
+            yield from _deliver(subscription, now, ends)
+    ends = min(ends, time.monotonic() + SECONDS_FOR_SLOW)
+    for subscription in slow:
+        yield from _deliver(subscription, now, ends)
 
 
 def next_due(now: datetime) -> datetime | None:
@@ -90,6 +96,20 @@ def body_of(message: EventMessage) -> bytes:
         "data": {"userId": message.user_id, **message.data},
     }
     return json.dumps(content, separators=(",", ":")).encode()
+
+
+def _deliver(subscription: EventSubscription, now: datetime, ends: float) -> Iterator[str]:
+    """Deliver the subscription's due messages for a limited time, and note whether it is slow."""
+    ends = min(ends, time.monotonic() + SECONDS_PER_RECEIVER)
+    while (began := time.monotonic()) < ends and (message := _claim(subscription.pk, now)):
+        outcome = _attempt(subscription, message, now)
+        if time.monotonic() - began > SLOW_SECONDS:
+            _slow_receivers.add(subscription.pk)
+        else:
+            _slow_receivers.discard(subscription.pk)
+        yield outcome
+        if subscription.retry_at:
+            return
 
 
 def _open(now: datetime) -> QuerySet[EventSubscription]:

@@ -1,7 +1,10 @@
 """Deliveries: signed, in order per user, retried, parked, replayed, paused."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
+from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -255,6 +258,30 @@ def test_one_receiver_that_is_away_delays_no_other(
     give("bob", 5)
 
     assert sorted(deliver()) == ["delivered", "delivered", "unavailable"]
+
+
+def test_slow_receivers_come_last_and_share_their_time(
+    subscribe: Subscribe, receiver: EventReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliveries, "SECONDS_FOR_SLOW", 0.2)
+    monkeypatch.setattr(deliveries, "SLOW_SECONDS", 0.1)
+    slow = {subscribe("credits.added", service=f"slow-{n}")[0].pk for n in range(4)}
+    monkeypatch.setattr(deliveries, "_slow_receivers", set(slow))
+    fast = subscribe("credits.added", service="fast")[0].pk
+    give("alice", 5)
+    called: list[UUID] = []
+
+    def send(subscription: EventSubscription, message: EventMessage, now: datetime) -> None:
+        called.append(subscription.pk)
+        time.sleep(0.3 if subscription.pk in slow else 0)
+
+    with patch.object(deliveries, "_send", side_effect=send):
+        assert deliver() == ["delivered", "delivered"]
+        assert called[0] == fast
+        assert deliver() + deliver() + deliver() == ["delivered"] * 3
+
+    assert deliveries._slow_receivers == slow
+    assert len(set(called)) == len(called) == 5
 
 
 def test_an_answer_that_comes_too_late_is_retried_with_the_same_id(
