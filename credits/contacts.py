@@ -1,8 +1,8 @@
 """Contacts: the e-mail address and name of each user's newest token.
 
-Support finds accounts by them, and an erasure finds the gifts to the person. No response of the API
-contains them. Tokens of an erased user may still be valid, so an erasure also refuses new contacts
-of that user for REFUSED_FOR.
+Support finds accounts by them, messages go to the confirmed address, and an erasure finds the gifts
+to the person. No response of the API contains them. Tokens of an erased user may still be valid, so
+an erasure also refuses new contacts of that user for REFUSED_FOR.
 """
 
 from collections.abc import Iterable, Mapping
