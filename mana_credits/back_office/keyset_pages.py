@@ -32,6 +32,15 @@ class Column(NamedTuple):
         """Return the condition for the rows with this value."""
         return Q(**({f"{self.name}__isnull": True} if value is None else {self.name: value}))
 
+    def bound(self, value: Any) -> Q:
+        """Return the condition, if there is one, that an index can start at for this value.
+
+        PostgreSQL starts an index at `<=`, but not at `= OR <`.
+        """
+        if value is None or (self.field.null and not self.descends):
+            return Q()
+        return Q(**{f"{self.name}__{'lte' if self.descends else 'gte'}": value})
+
     def further(self, value: Any) -> Q:
         """Return the condition for the rows after those with this value."""
         if value is None:
@@ -57,13 +66,16 @@ def page(rows: QuerySet[Any], *, after: str = "", size: int) -> Page:
 
 
 def _columns(rows: QuerySet[Any]) -> list[Column]:
+    """Return the columns of the order up to the first unique one. Lists repeat some after it."""
     meta = rows.model._meta  # noqa: SLF001
-    names = [str(name) for name in rows.query.order_by]
-    fields = [(name.lstrip("-"), name.startswith("-")) for name in names]
-    return [
-        Column(meta.pk if name == "pk" else meta.get_field(name), descends)
-        for name, descends in fields
-    ]
+    found: list[Column] = []
+    for name in map(str, rows.query.order_by):
+        plain = name.lstrip("-")
+        field = meta.pk if plain == "pk" else meta.get_field(plain)
+        found.append(Column(field, name.startswith("-")))
+        if field.unique and not field.null:
+            break
+    return found
 
 
 def _beyond(columns: list[Column], values: list[Any]) -> Q:
@@ -75,7 +87,7 @@ def _beyond(columns: list[Column], values: list[Any]) -> Q:
     if len(columns) == 1:
         return first.further(value)
     rest = first.further(value) | (first.same(value) & _beyond(columns[1:], values[1:]))
-    return rest if value is None else (first.same(value) | first.further(value)) & rest
+    return rest & first.bound(value)
 
 
 def _position(columns: list[Column], row: Any) -> str:

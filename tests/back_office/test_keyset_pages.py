@@ -1,6 +1,7 @@
 """Lists are read in pages that begin where the previous page ended."""
 
 import itertools
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -58,6 +59,45 @@ def test_pages_in_each_direction_have_each_row_once(size: int) -> None:
         rows = StripeEvent.objects.order_by(*map("".join, zip(signs, COLUMNS, strict=True)))
 
         assert walk(rows, size) == list(rows.values_list("pk", flat=True))
+
+
+@pytest.mark.usefixtures("events")
+def test_a_deep_page_starts_inside_the_index() -> None:
+    rows = StripeEvent.objects.order_by("-processed_at", "-received_at", "-id")
+    position = json.dumps([str(NOW), str(NOW), "evt_1"])
+
+    with CaptureQueriesContext(connection) as seen:
+        keyset_pages.page(rows, after=position, size=50)
+    with as_owner(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_bitmapscan = off")
+        cursor.execute(f"EXPLAIN {seen[-1]['sql']}")
+        told = "\n".join(line for (line,) in cursor.fetchall())
+
+    assert "Index Cond: (processed_at <=" in told
+
+
+def test_the_position_has_each_column_of_the_order_once(
+    ada: Client, events: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ReadOnlyList, "list_per_page", 2)
+
+    page = ada.get("/admin/webhooks/stripeevent/").context["cl"]
+
+    (position,) = parse_qs(urlsplit(page.next_page).query)["p"]
+    assert len(json.loads(position)) == len(COLUMNS)
+
+
+@pytest.mark.usefixtures("events")
+@pytest.mark.parametrize("text", ["evt_00", "charge.refunded", "the buyer"])
+def test_events_are_found_by_id_user_and_type(ada: Client, text: str) -> None:
+    bought = paid()
+    StripeEvent.objects.filter(pk="evt_00").update(purchase=bought)
+    query = {"q": bought.user_id if text == "the buyer" else text}
+
+    page = ada.get("/admin/webhooks/stripeevent/", query).context["cl"]
+
+    assert len(page.result_list) == (9 if text == "charge.refunded" else 1)
 
 
 @pytest.mark.usefixtures("events")
