@@ -6,6 +6,8 @@ from typing import Any
 
 from django.db import connection
 
+from tests.owner import as_owner
+
 
 def rows_read(sql: str, values: Mapping[str, Any] | None = None) -> int:
     """Return the number of rows that the scans of a statement read."""
@@ -20,10 +22,11 @@ def rows_read_of(table: str, act: Callable[[], object]) -> int:
     """
     Return the number of a table's rows that `act` reads, in functions of the database too.
 
-    Sequential scans are avoided, because the planner prefers them in small tables with statistics.
-    Cached plans are dropped, because they do not follow the setting.
+    The table has current statistics, as after autovacuum. Sequential scans are avoided, because the
+    planner prefers them in small tables. Cached plans are dropped, because they do not follow.
     """
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE {table}")
         cursor.execute("SET LOCAL enable_seqscan = off; DISCARD PLANS")
     before = _rows_of(table)
     act()

@@ -440,7 +440,7 @@ def test_a_renewal_beyond_the_limit_pauses_cloud_sync_and_says_why() -> None:
 
 
 def test_a_spend_under_a_limit_does_not_read_the_history() -> None:
-    """Without statistics of the table, the planner may start from the user's many usages."""
+    """The few refunds of a user are found by an index of their own."""
     give("alice", 100)
     for _ in range(300):
         spend("alice", 0.01)
