@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from rest_framework import serializers
 
+from credits.api.openapi import Variant
 from credits.api.purchase_serializers import PageUrl, PurchaseSerializer, pages_of
 from credits.api.wire_fields import (
     Amount,
@@ -21,6 +22,18 @@ from credits.payments.auto_top_up import LARGEST_MAXIMUM, Agreement
 
 class SaveTopUpSerializer(WireSerializer):
     """What the user agrees to."""
+
+    variants = {
+        "BySetupIntent": Variant(
+            "A card that Stripe's library saved, or the card as before.",
+            without=("checkoutSessionId",),
+        ),
+        "ByCheckoutSession": Variant(
+            "A card that was saved on Stripe's Checkout page.",
+            required=("checkoutSessionId",),
+            without=("setupIntentId",),
+        ),
+    }
 
     packageId = Uuid(source="package_id", help_text="The package to buy.")
     threshold = Threshold(help_text="Buy when the posted credits fall to this many.")
@@ -57,6 +70,11 @@ class SaveTopUpSerializer(WireSerializer):
 
 class SetUpTopUpSerializer(WireSerializer):
     """Where to save the card: with both URLs on Stripe's Checkout page."""
+
+    variants = {
+        "InApp": Variant("In the app, by Stripe's library.", without=("successUrl", "cancelUrl")),
+        "AtCheckout": Variant("On Stripe's Checkout page.", required=("successUrl", "cancelUrl")),
+    }
 
     successUrl = PageUrl(
         source="success_url",

@@ -86,10 +86,11 @@ class CreditsViewSet(ChangesAccount, GenericViewSet[Transaction]):
         linked=True,
     )
     def transactions_csv(self, request: Request) -> HttpResponse:
-        """Return the user's transactions as a CSV file, newest first, at most 10,000.
+        """Return the user's newest transactions as a CSV file.
 
-        The header `Link` leads to the file with the next older ones. The file is UTF-8 with a byte
-        order mark. Texts that a spreadsheet would run as a formula begin with an apostrophe.
+        A file has at most 10,000 rows, newest first. The header `Link` leads to the next file. It
+        is UTF-8 with a byte order mark. Texts that a spreadsheet would run as a formula begin with
+        an apostrophe.
         """
         filters = TRANSACTION_FILE_QUERY.parse(query(request))
         cursor = filters.pop("cursor", None)

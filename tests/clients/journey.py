@@ -136,10 +136,11 @@ def buy(alice: AuthenticatedClient) -> None:
 
 
 def top_up(alice: AuthenticatedClient) -> None:
-    setup = operation(credits_, "set_up_auto_top_up", client=alice).setup_intent_id
+    in_app = m.SetUpTopUpInAppRequest()
+    setup = operation(credits_, "set_up_auto_top_up", client=alice, body=in_app).setup_intent_id
     with urllib.request.urlopen(f"{STRIPE}/setups/{setup}", b"card=card", timeout=10):
         offer = operation(credits_, "packages", client=Client(URL))[0]
-    body = m.SaveTopUpRequest(
+    body = m.SaveTopUpBySetupIntentRequest(
         package_id=offer.id, threshold=0.5, monthly_maximum=1, setup_intent_id=setup
     )
     agreed = operation(credits_, "save_auto_top_up", client=alice, body=body)
@@ -164,6 +165,7 @@ def look_back(alice: AuthenticatedClient) -> None:
     assert operation(statements, "statement_keys", client=Client(URL)).keys
     operation(anchors, "anchors", client=Client(URL))
     operation(credits_, "reservations", client=alice)
+    assert "createdAt" in operation(credits_, "transactions_csv", client=alice)
 
 
 def give(alice: AuthenticatedClient, bob: AuthenticatedClient) -> None:
