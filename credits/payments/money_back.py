@@ -98,6 +98,13 @@ def cents_refunded(purchase: Purchase) -> int:
     return _cents_of_refunds(of_purchase(purchase), {State.REQUESTED, State.GONE})
 
 
+def cents_left(purchase: Purchase) -> int:
+    """Return the cents of the price that no refund or dispute has taken: what can be refunded."""
+    known = of_purchase(purchase)
+    standing = [one for one in known if one.state in {State.REQUESTED, State.GONE}]
+    return max(purchase.price_euro_cents - sum(requested_or_standing(one) for one in standing), 0)
+
+
 def yet_to_take(purchase: Purchase, cents: int) -> Decimal:
     """Return the credits to be clawed back once `cents` more and all requested refunds are done."""
     if not purchase.paid:

@@ -114,7 +114,7 @@ def _withdraw(asked: MoneyBack) -> None:
 def _refundable(purchase: Purchase, cents: int | None) -> int:
     if not purchase.paid and purchase.quarantined_at is None:
         raise NotRefundable
-    left = purchase.price_euro_cents - money_back.cents_refunded(purchase)
+    left = money_back.cents_left(purchase)
     wanted = left if cents is None else cents
     if not 0 < wanted <= left:
         raise ExceedsPurchase(refundable=left)

@@ -10,8 +10,9 @@ import pytest
 
 from credits.errors import DomainError
 from credits.ledger import ledger
+from credits.ledger.posting import Origin
 from credits.models import MoneyBack, Purchase
-from credits.payments import money_back
+from credits.payments import money_back, refund_requests
 from credits.payments.refund_requests import ExceedsPurchase
 from credits.payments.stripe_errors import PaymentUnavailable, RefusedByStripe
 from mana_credits.back_office.account import timeline
@@ -25,6 +26,7 @@ from mana_credits.back_office.acts.audit import (
 from mana_credits.back_office.acts.purchase_refunds import RefundNotRequested, RefundReasonUnknown
 from tests.api import at_once
 from tests.back_office.operators import WHY, acts, browser, form, operator
+from tests.credits.test_disputes import dispute
 from tests.credits.test_returns import paid
 from tests.factories import spend
 from webhooks.models import StripeEvent
@@ -305,3 +307,26 @@ def test_stripes_events_stand_in_the_timeline_and_on_the_purchases_page() -> Non
     assert "evt_1" in sam.get(page_of(purchase)).content.decode()
     assert "evt_1" in sam.get(f"/admin/account/?user={purchase.user_id}").content.decode()
     assert "evt_1" not in sam.get(page_of(other)).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("moved", "left"), [([-499], 0), ([-200], 299), ([-499, 499], 499), ([-499, 200], 200)]
+)
+def test_money_that_a_dispute_withdrew_cannot_be_refunded(
+    moved: list[int], left: int, stripe_says: Any
+) -> None:
+    """Stripe refuses to send back what the bank has taken."""
+    purchase = paid()
+    money_back.record(dispute(purchase, moved), now=NOW)
+    purchase.refresh_from_db()
+
+    page = browser("fiona").get(page_of(purchase)).content.decode()
+    with pytest.raises(ExceedsPurchase) as error:
+        refund_requests.refund(
+            purchase.pk, cents=left + 1, reason="r", origin=Origin("operator:fiona"), now=NOW
+        )
+
+    assert error.value.details == {"refundable": left}
+    assert purchase_refunds.refundable(purchase) == left
+    assert ("Refund purchase" in page) is (left > 0)
+    assert not stripe_says.called

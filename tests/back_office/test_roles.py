@@ -207,6 +207,7 @@ def test_every_page_is_in_the_table() -> None:
 
 
 @pytest.mark.parametrize("name", ROLES)
+@pytest.mark.slow
 def test_pages_are_shown_to_their_roles_and_refused_to_others(
     addresses: dict[str, str], name: str
 ) -> None:

@@ -77,7 +77,7 @@ def refundable(purchase: Purchase) -> int:
         return 0
     if not purchase.paid and purchase.quarantined_at is None:
         return 0
-    return max(purchase.price_euro_cents - money_back.cents_refunded(purchase), 0)
+    return money_back.cents_left(purchase)
 
 
 def plan_refund(purchase: Purchase, cents: int) -> RefundPlan:
