@@ -41,7 +41,7 @@ logger = structlog.get_logger(__name__)
 class DueWork(Generic[Row]):
     """The rows of a job and how to settle them.
 
-    `due` selects the due rows; they are settled in order of the field `moment`, oldest first.
+    `due` selects the due rows; they are settled in the ascending order of the field `moment`.
     `settle` receives each row locked and returns a word for the outcome. It may lock the balance of
     the user in the field `owner`. `on_failure` receives the key and the error of a row that raised.
     `lock` locks a row of a table that the service may not change itself, and returns whether it
@@ -66,7 +66,7 @@ class Settled(NamedTuple):
 
 
 class _DueRow(NamedTuple):
-    moment: datetime
+    moment: Any
     key: Any
     user_id: str
 

@@ -5,7 +5,6 @@ decides about credits, are read from the primary. Without REPLICA_DATABASE_URL, 
 called as it is. See docs/decisions/0098-reads-from-a-standby.md.
 """
 
-import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +13,7 @@ from functools import wraps
 from threading import Lock
 from typing import Any, ParamSpec, TypeVar
 
+import structlog
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -47,7 +47,7 @@ _STANDBY = """
 """
 
 _alias: ContextVar[str] = ContextVar("database_of_reads", default=DEFAULT_DB_ALIAS)
-log = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 
 def may_lag(read: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -134,7 +134,7 @@ class Standby:
         """Use the primary for RETRY_SECONDS."""
         with suppress(DatabaseError):
             connections[ALIAS].close()
-        log.warning("the standby is not used: %s", reason, extra={"event": "replica_unused"})
+        logger.warning("replica_unused", reason=str(reason))
         self._record(usable=False)
 
     def _check(self) -> None:

@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from credits.errors import DomainError
 from credits.ids import id_at
 from credits.ledger import ledger, spend_batches
-from credits.ledger.posting import Origin, Posting, SpendingLimitReached
+from credits.ledger.posting import Origin, Posting
 from credits.ledger.spend_batches import Spend, Spent
 from credits.principals import Service
 
@@ -105,7 +105,7 @@ def _capped(
 ) -> Result:
     """Call `post`, then undo it if what it moved does not fit the cap.
 
-    What `post` refuses has moved nothing. It commits, for the message about a user's limit.
+    A refusal by `post` has moved nothing, so it commits: the ledger notes a limit that is reached.
     """
     limit = service.caps.get(cap)
     if limit is None:
@@ -114,7 +114,7 @@ def _capped(
         # Posted before counted: a replay must be recognised first, and it must not count.
         try:
             result = post()
-        except SpendingLimitReached as error:
+        except DomainError as error:
             refusal = error
         else:
             if not result.replayed and not fits(limit):

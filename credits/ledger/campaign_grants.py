@@ -1,19 +1,22 @@
 """Campaigns of grants: stored, then posted row by row, once per user and name of the campaign.
 
-Each batch of rows is one transaction with its outcomes, so a process that is killed leaves no
-half-posted row, and the next run continues with the first waiting one.
+Each row is posted with its outcome in a transaction of its own. So a process that is killed leaves
+no half-posted row, the next run continues with the first waiting one, and a locked balance delays
+only its own row.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import NamedTuple
 
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Exists, OuterRef, QuerySet
 
+from credits import due_rows
 from credits.amounts import plain, positive
-from credits.due_rows import SKIPPED
+from credits.due_rows import DueWork, Settled
 from credits.errors import DomainError
 from credits.ledger import ledger
 from credits.ledger.grant_files import Grant, GrantFile, RefusedLine
@@ -22,7 +25,6 @@ from credits.models import ActRequest, CampaignGrant, GrantCampaign
 
 APP_ID = "campaign"
 POST_JOB = "post_grant_campaigns"
-BATCH = 200
 USERS_PER_QUERY = 1_000
 State = GrantCampaign.State
 Outcome = CampaignGrant.Outcome
@@ -59,19 +61,12 @@ class FileUsedBefore(DomainError):
     message = "This file is in a campaign already"
 
 
-def rehearse(terms: Terms, grants: Iterable[Grant]) -> list[Granted]:
-    """Post the grants, roll them back, and return the outcomes of a real run."""
+def rehearse(terms: Terms, grant: Grant) -> Granted:
+    """Post the grant, roll it back, and return the outcome of a real run."""
     with transaction.atomic():
-        granted = give(terms, grants)
+        granted = _give(terms, grant)
         transaction.set_rollback(True)
     return granted
-
-
-@transaction.atomic
-def give(terms: Terms, grants: Iterable[Grant]) -> list[Granted]:
-    """Post the grants in one transaction, once per user and campaign name."""
-    # Sorted by user id, the lock order of balances.
-    return [_give(terms, grant) for grant in sorted(grants)]
 
 
 def conflicts(name: str, file: GrantFile) -> tuple[list[RefusedLine], int]:
@@ -135,34 +130,37 @@ def decide(asked: ActRequest) -> None:
     )
 
 
-def post(campaign: GrantCampaign, *, now: datetime) -> Iterator[list[Granted]]:
-    """Post the waiting rows of a running campaign; yield the outcomes of each committed batch.
+def post(campaign: GrantCampaign, *, now: datetime) -> Iterator[Settled]:
+    """Post the waiting rows of a running campaign; yield each outcome after its commit.
 
-    Any number of processes may post the same campaign: one batch waits for the other's.
+    Any number of processes may post the same campaign. Rows whose balance stays locked are skipped
+    and wait for the next run.
     """
-    while granted := _post_batch(campaign, now, wait=True):
-        yield granted
+    # The approval that started the campaign may be newer than the caller's copy.
+    campaign.refresh_from_db()
+    work = DueWork(POST_JOB, _waiting(campaign), "line", partial(_settle, _terms(campaign)))
+    yield from due_rows.settle_each(work, now=now, limit=campaign.count)
+    _complete(campaign, now)
 
 
-def outcomes(campaign: GrantCampaign) -> list[Granted]:
+def outcomes(campaign: GrantCampaign) -> Iterator[Granted]:
     """Return the outcomes of the posted rows. What was granted before this call is no new grant."""
     posted = CampaignGrant.objects.filter(campaign=campaign, amount__isnull=False)
-    rows = posted.exclude(outcome__in=(Outcome.WAITING, Outcome.LEFT_OUT)).order_by("line")
-    again = {Outcome.GRANTED: Outcome.BEFORE}
-    known = ((row, Outcome(row.outcome)) for row in rows.iterator())
-    return [
-        Granted(_grant_of(row), again.get(outcome, outcome), row.detail) for row, outcome in known
-    ]
+    for row in posted.exclude(outcome__in=(Outcome.WAITING, Outcome.LEFT_OUT)).order_by("line"):
+        granted = _granted(row)
+        is_old = granted.outcome == Outcome.GRANTED
+        yield granted._replace(outcome=Outcome.BEFORE) if is_old else granted
+
+
+def outcome_of(settled: Settled) -> Granted:
+    """Return the stored outcome of a row that `post` yielded; a skipped row is still waiting."""
+    return _granted(CampaignGrant.objects.get(pk=settled.key))
 
 
 def post_running(now: datetime) -> Iterator[str]:
-    """Post all running campaigns; yield the outcome of each row. Skip those being posted."""
+    """Post all running campaigns, the oldest first; yield the outcome of each row."""
     for campaign in GrantCampaign.objects.filter(state=State.RUNNING).order_by("asked_at"):
-        if _is_locked(campaign):
-            yield SKIPPED
-            continue
-        while granted := _post_batch(campaign, now, wait=False):
-            yield from (str(one.outcome.value) for one in granted)
+        yield from (settled.outcome for settled in post(campaign, now=now))
 
 
 def next_due(now: datetime) -> datetime | None:
@@ -171,43 +169,23 @@ def next_due(now: datetime) -> datetime | None:
     return running.values_list("asked_at", flat=True).first()
 
 
-@transaction.atomic
-def _post_batch(campaign: GrantCampaign, now: datetime, *, wait: bool) -> list[Granted]:
-    """Post and return the next rows; without any left, complete the campaign and return none.
-
-    Returns none, too, if the campaign is not running, or locked and `wait` is false.
-    """
+def _waiting(campaign: GrantCampaign) -> QuerySet[CampaignGrant]:
+    # A subquery, so that locking a row does not lock the campaign, too.
     running = GrantCampaign.objects.filter(pk=campaign.pk, state=State.RUNNING)
-    # NO KEY: an erasure changes a row twice, so its foreign key to the campaign is checked again.
-    locked = running.select_for_update(skip_locked=not wait, no_key=True).first()
-    if locked is None:
-        return []
-    # The rows before the balances: an erasure locks in the same order.
-    waiting = CampaignGrant.objects.filter(campaign=locked, outcome=Outcome.WAITING)
-    rows = list(waiting.select_for_update().order_by("line")[:BATCH])
-    if not rows:
-        locked.state, locked.completed_at = State.COMPLETED, now
-        locked.save()
-        return []
-    granted = give(_terms(locked), [_grant_of(row) for row in rows])
-    _record(locked, {row.user_id: row.line for row in rows}, granted)
-    return granted
+    return CampaignGrant.objects.filter(campaign__in=running, outcome=Outcome.WAITING)
 
 
-@transaction.atomic
-def _is_locked(campaign: GrantCampaign) -> bool:
-    rows = GrantCampaign.objects.filter(pk=campaign.pk)
-    return not rows.select_for_update(skip_locked=True, no_key=True).exists()
+def _settle(terms: Terms, row: CampaignGrant) -> str:
+    granted = _give(terms, _grant_of(row))
+    CampaignGrant.objects.filter(pk=row.pk).update(outcome=granted.outcome, detail=granted.detail)
+    return granted.outcome.value
 
 
-def _record(campaign: GrantCampaign, line_of: dict[str, int], granted: list[Granted]) -> None:
-    lines = defaultdict[tuple[str, str], list[int]](list)
-    for one in granted:
-        lines[one.outcome, one.detail].append(line_of[one.grant.user_id])
-    for (outcome, detail), of_outcome in lines.items():
-        CampaignGrant.objects.filter(campaign=campaign, line__in=of_outcome).update(
-            outcome=outcome, detail=detail
-        )
+def _complete(campaign: GrantCampaign, now: datetime) -> None:
+    """Complete the campaign if no row waits. Of several processes, the last one does it."""
+    left = CampaignGrant.objects.filter(campaign=OuterRef("pk"), outcome=Outcome.WAITING)
+    running = GrantCampaign.objects.filter(~Exists(left), pk=campaign.pk, state=State.RUNNING)
+    running.update(state=State.COMPLETED, completed_at=now)
 
 
 def _terms(campaign: GrantCampaign) -> Terms:
@@ -219,17 +197,20 @@ def _grant_of(row: CampaignGrant) -> Grant:
     return Grant(row.user_id, row.amount or Decimal(0))
 
 
+def _granted(row: CampaignGrant) -> Granted:
+    return Granted(_grant_of(row), Outcome(row.outcome), row.detail)
+
+
 def _give(terms: Terms, grant: Grant) -> Granted:
     try:
-        with transaction.atomic():  # a refused grant must not undo the others of its batch
-            posting = ledger.grant(
-                grant.user_id,
-                grant.amount,
-                memo=Memo(APP_ID, terms.reason, {"campaign": terms.name, "reason": terms.reason}),
-                origin=Origin(terms.actor),
-                cause=_cause(grant.user_id, terms.name),
-            )
-    except BalanceTooLarge as refusal:
+        posting = ledger.grant(
+            grant.user_id,
+            grant.amount,
+            memo=Memo(APP_ID, terms.reason, {"campaign": terms.name, "reason": terms.reason}),
+            origin=Origin(terms.actor),
+            cause=_cause(grant.user_id, terms.name),
+        )
+    except BalanceTooLarge as refusal:  # nothing was moved, and the transaction is intact
         return Granted(grant, Outcome.REFUSED, refusal.text[:500])
     if not posting.replayed:
         return Granted(grant, Outcome.GRANTED)

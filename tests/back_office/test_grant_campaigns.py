@@ -29,6 +29,7 @@ from tests.back_office.operators import WHY, acts, operator
 from tests.back_office.test_second_person import adjust, managed
 from tests.factories import give
 from tests.importing import available
+from tests.owner import as_owner
 
 pytestmark = pytest.mark.django_db
 
@@ -151,34 +152,40 @@ def test_two_approvers_at_once_grant_once() -> None:
 
 
 @pytest.mark.usefixtures("committed")
-def test_workers_at_once_grant_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(campaign_grants, "BATCH", 3)
+def test_workers_at_once_grant_once() -> None:
     campaign = ask(text=users(20))
 
     outcomes = at_once(3, lambda n: Counter(campaign_grants.post_running(now=now())))
-    left = sum(len(batch) for batch in campaign_grants.post(campaign, now=now()))
+    left = Counter(settled.outcome for settled in campaign_grants.post(campaign, now=now()))
 
-    assert sum(one["granted"] for one in outcomes) + left == 20
+    assert sum((*outcomes, left), Counter())["granted"] == 20
     assert Transaction.objects.count() == 20
     campaign.refresh_from_db()
     assert campaign.state == "completed"
 
 
 @pytest.mark.usefixtures("committed")
-def test_a_campaign_that_another_process_posts_is_skipped() -> None:
-    campaign = ask()
+def test_a_locked_balance_delays_only_its_own_grant() -> None:
+    give("u-1", 1)
+    campaign = ask(text=users(4))
 
     with transaction.atomic():
-        GrantCampaign.objects.select_for_update().get(pk=campaign.pk)
+        with as_owner():
+            Balance.objects.select_for_update().get(pk="u-1")
         (outcomes,) = at_once(1, lambda _: list(campaign_grants.post_running(now=now())))
+    waiting = campaign.grants.get(outcome="waiting").user_id
+    campaign.refresh_from_db()
+    state = campaign.state
 
-    assert outcomes == ["skipped"]
-    assert list(campaign_grants.post_running(now=now())) == ["granted", "granted"]
+    assert outcomes == ["granted", "granted", "granted", "skipped"]
+    assert (waiting, state) == ("u-1", "running")
+    assert list(campaign_grants.post_running(now=now())) == ["granted"]
+    campaign.refresh_from_db()
+    assert (campaign.state, available()["u-1"]) == ("completed", 2)
 
 
 @pytest.mark.usefixtures("committed")
-def test_a_killed_worker_goes_on_where_it_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(campaign_grants, "BATCH", 4)
+def test_a_killed_worker_goes_on_where_it_stopped() -> None:
     campaign = ask(text=users(10))
     grant, calls = ledger.grant, []
 
@@ -197,8 +204,8 @@ def test_a_killed_worker_goes_on_where_it_stopped(monkeypatch: pytest.MonkeyPatc
     granted = CampaignGrant.objects.filter(outcome="granted").count()
     outcomes = worker.run(worker.jobs()["post_grant_campaigns"], now=now())
 
-    assert posted == granted == 4
-    assert outcomes == {"granted": 6}
+    assert posted == granted == 6
+    assert outcomes == {"granted": 4}
     assert {float(amount) for amount in available().values()} == {1.0}
     assert len(available()) == 10
     campaign.refresh_from_db()
@@ -208,16 +215,15 @@ def test_a_killed_worker_goes_on_where_it_stopped(monkeypatch: pytest.MonkeyPatc
 def test_an_approval_posts_for_a_moment_and_the_worker_the_rest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(campaign_grants, "BATCH", 2)
     monkeypatch.setattr(grant_requests, "SECONDS_IN_A_REQUEST", -1)
     campaign = ask(text=users(5, "300"))
 
     decide("ada", campaign)
-    assert Transaction.objects.count() == 2
+    assert Transaction.objects.count() == 1
     assert campaign_grants.next_due(now()) == campaign.asked_at
     outcomes = worker.run(worker.jobs()["post_grant_campaigns"], now=now())
 
-    assert outcomes == {"granted": 3}
+    assert outcomes == {"granted": 4}
     assert campaign_grants.next_due(now()) is None
 
 
@@ -388,10 +394,7 @@ def test_erasure_takes_a_waiting_grant_and_the_export_has_it() -> None:
 
 @pytest.mark.usefixtures("committed")
 @pytest.mark.parametrize("round_", range(4))
-def test_an_erasure_at_once_leaves_no_grant_to_the_erased(
-    round_: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(campaign_grants, "BATCH", 5)
+def test_an_erasure_at_once_leaves_no_grant_to_the_erased(round_: int) -> None:
     campaign = ask(text=users(20))
     erased = f"u-{5 * round_ + 2}"
 

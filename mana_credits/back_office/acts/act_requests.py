@@ -78,7 +78,7 @@ def withdraw(operator: Operator, request_id: UUID, *, key: UUID, now: datetime) 
         operator, "request_withdrawn", why=Justification(), key=key
     ) as act:
         asked = take_as_own(ActRequest, operator, request_id)
-        mark(asked, Status.WITHDRAWN, operator, now)
+        decide(asked, Status.WITHDRAWN, operator, now)
         act.user_id, act.subject = asked.user_id, asked.subject
         act.after = {"withdrawn": asked.summary}
         return asked
@@ -116,13 +116,17 @@ def take_as_second_person(
 def mark(
     asked: ActRequest | AdjustmentRequest, status: str, operator: Operator, now: datetime
 ) -> None:
-    """Store the decision. A campaign of grants takes the state that follows from it."""
+    """Store the decision about a request of either kind."""
     asked.status = status
     asked.decided_by = operator.name
     asked.decided_at = now
     asked.save()
-    if isinstance(asked, ActRequest):
-        campaign_grants.decide(asked)
+
+
+def decide(asked: ActRequest, status: str, operator: Operator, now: datetime) -> None:
+    """Store the decision. A campaign of grants takes the state that follows from it."""
+    mark(asked, status, operator, now)
+    campaign_grants.decide(asked)
 
 
 def pending() -> int:

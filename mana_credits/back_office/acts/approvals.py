@@ -48,7 +48,7 @@ def approve(
         act.user_id, act.subject = asked.user_id, asked.subject
         afterwards = perform(operator, asked, act, now)
         act.after = {"approved": asked.summary, "asked_by": asked.requested_by, **act.after}
-        act_requests.mark(asked, Status.APPROVED, operator, now)
+        act_requests.decide(asked, Status.APPROVED, operator, now)
     if afterwards:
         afterwards()
     return asked
@@ -65,7 +65,7 @@ def reject(
     why = audit.words(Justification(note=note))
     with audit.acting(operator, PERMISSION, why=why, key=key) as act:
         asked = act_requests.take_as_second_person(ActRequest, operator, request_id, now=now)
-        act_requests.mark(asked, Status.REJECTED, operator, now)
+        act_requests.decide(asked, Status.REJECTED, operator, now)
         act.user_id, act.subject = asked.user_id, asked.subject
         act.after = {"rejected": asked.summary, "asked_by": asked.requested_by}
         return asked

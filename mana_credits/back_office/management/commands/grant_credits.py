@@ -21,8 +21,6 @@ from credits.ledger.grant_files import GrantFile
 from credits.management.arguments import wrong_label
 from credits.management.progress import (
     add_apply,
-    add_batch_size,
-    batches,
     check_books,
     progress,
     summarise,
@@ -50,7 +48,8 @@ class Command(BaseCommand):
         "those of a real run. With --apply, a file above the operator's limit waits for a "
         "colleague's approval in the back office; afterwards the worker posts it, or the same "
         "command. Safe to stop and to run again. Exits with 1 if a user got another amount in "
-        "this campaign before, if a grant was refused, or if the users' books do not close."
+        "this campaign before, if a grant was refused or is waiting, or if the users' books do "
+        "not close."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -70,23 +69,26 @@ class Command(BaseCommand):
             "--again", action="store_true", help="grant the file of an earlier campaign again"
         )
         add_apply(parser)
-        add_batch_size(parser, default=500, of="grants")
 
-    def handle(self, *, apply: bool, batch_size: int, **options: Any) -> None:
+    def handle(self, *, apply: bool, **options: Any) -> None:
         """Grant, or rehearse; exit with 1 if a grant differs, is refused, or books do not close."""
         _check(options)
         file = self._file(options)
         if apply:
             campaign = self._campaign(file, options)
-            granted = _batches_of(campaign)
+            granted = _posted(campaign)
         else:
             terms = Terms(options["campaign"], options["reason"], f"operator:{options['operator']}")
-            parts = batches(file.grants.values(), batch_size)
-            granted = (campaign_grants.rehearse(terms, part) for part in parts)
+            granted = (campaign_grants.rehearse(terms, one) for one in file.grants.values())
         counts, total = self._count(granted, len(file.grants))
         summarise(self.stdout, {**counts, f"credits {_verb(apply)}": plain(total)})
         wrong = check_books((one.user_id for one in file.grants.values()), out=self.stderr)
-        if wrong or counts["had another amount"] or counts["refused"]:
+        if counts["waiting"]:
+            self.stderr.write(
+                "Waiting grants were not posted, for example because a balance was locked. The "
+                "worker retries them."
+            )
+        if wrong or counts["had another amount"] or counts["refused"] or counts["waiting"]:
             sys.exit(1)
         self.stdout.write("Granted." if apply else "Nothing changed.")
 
@@ -121,19 +123,16 @@ class Command(BaseCommand):
             sys.exit(0)
         return campaign
 
-    def _count(
-        self, batches_of_granted: Iterable[list[Granted]], total_count: int
-    ) -> tuple[Counter[str], Decimal]:
+    def _count(self, granted: Iterable[Granted], total_count: int) -> tuple[Counter[str], Decimal]:
         counts = Counter({"granted": 0, "granted before": 0, "had another amount": 0, "refused": 0})
         total = Decimal(0)
         with progress("Granting", total=total_count, unit="users") as advance:
-            for granted in batches_of_granted:
-                for one in granted:
-                    counts[one.outcome.label.lower()] += 1
-                    total += one.grant.amount if one.outcome == Outcome.GRANTED else 0
-                    if one.detail:
-                        self.stderr.write(f"User {one.grant.user_id}: {one.detail.rstrip('.')}.")
-                advance(len(granted))
+            for one in granted:
+                counts[one.outcome.label.lower()] += 1
+                total += one.grant.amount if one.outcome == Outcome.GRANTED else 0
+                if one.detail:
+                    self.stderr.write(f"User {one.grant.user_id}: {one.detail.rstrip('.')}.")
+                advance(1)
         return counts, total
 
 
@@ -154,10 +153,11 @@ def _ask(file: GrantFile, options: dict[str, Any]) -> GrantCampaign:
     )
 
 
-def _batches_of(campaign: GrantCampaign) -> Iterator[list[Granted]]:
+def _posted(campaign: GrantCampaign) -> Iterator[Granted]:
     """Yield the outcomes of the rows that are posted already, then those of the others."""
-    yield campaign_grants.outcomes(campaign)
-    yield from campaign_grants.post(campaign, now=worker.now())
+    yield from campaign_grants.outcomes(campaign)
+    for settled in campaign_grants.post(campaign, now=worker.now()):
+        yield campaign_grants.outcome_of(settled)
 
 
 def _verb(apply: bool) -> str:
