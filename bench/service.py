@@ -45,15 +45,7 @@ def serving(
     url = f"http://127.0.0.1:{port}"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [
-                sys.executable,
-                "-W",
-                "ignore",
-                "-m",
-                "bench.production",
-                "-c",
-                CONFIGURATION,
-            ],
+            [sys.executable, *("-W", "ignore"), *("-m", "bench.production", "-c", CONFIGURATION)],
             env={
                 **ENVIRONMENT,
                 **database.environment(database_url, tree),

@@ -38,6 +38,14 @@ class Holders:
 
 
 @pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Let the bulkheads read a clock whose `now`, in seconds, the test sets."""
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(bulkheads, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
+
+
+@pytest.fixture
 def holders() -> Iterator[Holders]:
     with ThreadPoolExecutor(8) as pool:
         holders = Holders(pool)
@@ -122,10 +130,8 @@ def test_patience_ends(holders: Holders) -> None:
 
 
 def test_nobody_waits_for_places_that_were_held_too_long_already(
-    holders: Holders, monkeypatch: pytest.MonkeyPatch
+    holders: Holders, clock: SimpleNamespace
 ) -> None:
-    clock = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr(bulkheads, "time", SimpleNamespace(monotonic=lambda: clock.now))
     things = Bulkhead("things", patience=60)
     holders.hold(things)
     holders.hold(things)
@@ -136,10 +142,8 @@ def test_nobody_waits_for_places_that_were_held_too_long_already(
 
 
 def test_after_a_slow_holder_nobody_waits_until_one_was_quick(
-    holders: Holders, monkeypatch: pytest.MonkeyPatch
+    holders: Holders, clock: SimpleNamespace
 ) -> None:
-    clock = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr(bulkheads, "time", SimpleNamespace(monotonic=lambda: clock.now))
     things = Bulkhead("things", patience=60)
     slow = things.place()
     slow.__enter__()
@@ -154,10 +158,8 @@ def test_after_a_slow_holder_nobody_waits_until_one_was_quick(
 
 
 def test_a_slow_holder_is_no_reason_to_refuse_while_others_are_fast(
-    holders: Holders, monkeypatch: pytest.MonkeyPatch
+    holders: Holders, clock: SimpleNamespace
 ) -> None:
-    clock = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr(bulkheads, "time", SimpleNamespace(monotonic=lambda: clock.now))
     things = Bulkhead("things", patience=60)
     slow = things.place()
     slow.__enter__()
