@@ -10,13 +10,16 @@ from uuid import uuid4
 import pytest
 from django.contrib.auth.models import Group, User
 from django.core.management import CommandError, call_command
+from django.db import transaction
 
 from credits import roles
 from credits.models import ActRequest, Balance, GrantCampaign, Transaction
 from mana_credits.back_office.acts import approvals
+from tests.api import at_once
 from tests.back_office.operators import operator
 from tests.factories import give
 from tests.importing import available
+from tests.owner import as_owner
 
 pytestmark = pytest.mark.django_db
 
@@ -92,6 +95,40 @@ def test_a_campaign_grants_once(file: Path, capsys: pytest.CaptureFixture[str]) 
         "granted             0",
         "granted before      3",
     ]
+
+
+def test_a_repeated_command_grants_nothing_and_says_so(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(file, "--apply")
+    capsys.readouterr()
+
+    assert run(file, "--apply") == 0
+
+    assert available() == {"alice": 2.5, "bob": 5}
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "granted             0",
+        "granted before      2",
+    ]
+
+
+@pytest.mark.usefixtures("committed")
+def test_a_locked_balance_leaves_its_grant_waiting(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    give("bob", 1)
+
+    with transaction.atomic():
+        with as_owner():
+            Balance.objects.select_for_update().get(pk="bob")
+        (code,) = at_once(1, lambda _: run(file, "--apply"))
+    printed = capsys.readouterr()
+    again = run(file, "--apply")
+
+    assert (code, again) == (1, 0)
+    assert "waiting             1" in printed.out.splitlines()
+    assert "The worker retries them." in printed.err
+    assert available() == {"alice": 2.5, "bob": 6}
 
 
 def test_another_campaign_grants_again(file: Path) -> None:

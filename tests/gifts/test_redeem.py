@@ -63,7 +63,8 @@ def test_an_empty_body_redeems(judy: Caller) -> None:
         "\u0301".join,
         "{}\u0308".format,
         "\u02bc{}\u02bc".format,
-        *(f"{sign}{{}}".format for sign in string.punctuation if sign not in "{}"),
+        # `%` and two digits of a code may look like a broken byte (mana_credits/api/encoding.py).
+        *(f"{sign}{{}}".format for sign in string.punctuation if sign not in "%{}"),
         *(sign.join for sign in string.punctuation),
         lambda code: "".join(f"{one}\u0301\u0327\ufe0f\U000e0061" for one in code.lower()),
         lambda code: normalize("NFC", "".join(f"{one}\u0301" for one in code)),
