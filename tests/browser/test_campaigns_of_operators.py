@@ -79,7 +79,7 @@ def log_in(office: str, browser: Browser, theme: str) -> Iterator[Any]:
 def test_from_the_file_to_the_result(
     office: str, log_in: Any, theme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(grant_requests, "SECONDS_IN_A_REQUEST", -1)  # one batch, then the worker
+    monkeypatch.setattr(grant_requests, "SECONDS_IN_A_REQUEST", -1)  # one grant, then the worker
     path = tmp_path / "users.csv"
     path.write_text(FILE)
     sam = log_in("sam")
@@ -111,7 +111,7 @@ def test_from_the_file_to_the_result(
     ada.click("a.bo-button:has-text('Decide')")
     ada.click("button:has-text('Approve')")
     ada.goto(sam.url)
-    expect(ada.locator("body")).to_contain_text("Posted: 200 of 220")
+    expect(ada.locator("body")).to_contain_text("Posted: 1 of 220")
     keep(ada, f"grants-running-{theme}")
     assert axe_finds(ada) == []
     worker.run(worker.jobs()["post_grant_campaigns"], now=worker.now())
