@@ -19,18 +19,18 @@ from credits.errors import DomainError
 from credits.models import MoneyBack, Purchase
 from credits.payments import (
     checkout,
+    current_state,
     money_back,
     purchases,
     refund_requests,
     stripe_api,
     stripe_facts,
 )
+from credits.payments.current_state import Step
+from credits.payments.findings import Finding, guarded
+from credits.payments.remembered_answers import RememberedAnswers
 from credits.payments.stripe_errors import RefusedByStripe
 from credits.payments.stripe_facts import MoneyBackReport
-from webhooks import current_state
-from webhooks.current_state import Step
-from webhooks.findings import Finding, guarded
-from webhooks.remembered_answers import RememberedAnswers
 
 Status = Purchase.Status
 State = MoneyBack.State

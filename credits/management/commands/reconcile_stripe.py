@@ -14,10 +14,10 @@ from tqdm import tqdm
 from credits import worker
 from credits.due_rows import FAILED, SKIPPED
 from credits.management.job_command import exit_code
+from credits.payments import reconciliation
+from credits.payments.findings import DoesNotReconcile, Finding
+from credits.payments.reconciliation import Check
 from credits.worker import Job
-from webhooks import reconciliation
-from webhooks.findings import DoesNotReconcile, Finding
-from webhooks.reconciliation import Check
 
 UNITS = {"h": "hours", "d": "days"}
 
