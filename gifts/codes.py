@@ -17,9 +17,10 @@ from credits.amounts import plain, positive
 from credits.email_addresses import mailbox
 from credits.errors import DomainError
 from credits.ids import new_id
+from credits.ledger import Origin
 from credits.ledger.db_functions import Routine
 from credits.ledger.movement_counters import movements
-from credits.ledger.posting import DONE, Origin, error_for
+from credits.ledger.posting import DONE, error_for
 from credits.models import Balance
 from credits.principals import User
 from gifts import code_format, redemptions, throttle, transitions

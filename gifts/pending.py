@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from credits.email_addresses import mailbox
-from credits.ledger.posting import Origin
+from credits.ledger import Origin
 from credits.principals import User
 from gifts import blocks, redemptions
 from gifts.models import GiftCode

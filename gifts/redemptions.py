@@ -10,9 +10,10 @@ from uuid import UUID
 
 from credits.email_addresses import mailbox
 from credits.ids import new_id
+from credits.ledger import Origin
 from credits.ledger.db_functions import Routine
 from credits.ledger.movement_counters import movements
-from credits.ledger.posting import DONE, Origin, error_for
+from credits.ledger.posting import DONE, error_for
 from credits.models import Balance
 from credits.principals import User
 from gifts import blocks, transitions  # noqa: F401  # blocks defines the error for gifts_blocked

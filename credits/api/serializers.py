@@ -22,7 +22,7 @@ from credits.api.wire_fields import (
 )
 from credits.api.wire_serializers import KeyedSerializer, Variant, WireSerializer
 from credits.catalogue import LARGEST_QUANTITY
-from credits.ledger.posting import Posting, Priced
+from credits.ledger import Posting, Priced
 from credits.ledger.usage import InvalidSpan
 from credits.models import Transaction
 

@@ -17,7 +17,7 @@ from rest_framework.request import Request
 
 from credits.api.json_object import JsonObject
 from credits.api.wire_fields import ConstantField, ShortTextField, UserId
-from credits.ledger.posting import Origin
+from credits.ledger import Origin
 from credits.principals import Service, User
 
 

@@ -11,10 +11,9 @@ from typing import cast
 
 from django.db.models import Min, QuerySet
 
-from credits import due_rows
+from credits import due_rows, ledger
 from credits.controls import notification_texts
 from credits.due_rows import DueWork
-from credits.ledger import ledger
 from credits.models import AccountSettings
 from credits.outbox import outbox
 

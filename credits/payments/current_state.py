@@ -36,7 +36,7 @@ def can_fetch(kind: str) -> bool:
     return kind in APPLY
 
 
-def dispute_to_fetch(dispute: Object) -> str | None:
+def dispute_to_fetch(dispute: stripe_fields.Object) -> str | None:
     """Return the id of a dispute whose movements refunds may explain, or None for any other."""
     return stripe_fields.name_in(dispute, "id") if stripe_facts.needs_refunds(dispute) else None
 

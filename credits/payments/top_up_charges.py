@@ -14,9 +14,8 @@ from itertools import chain, takewhile
 
 from django.db.models import Min, QuerySet
 
-from credits import due_rows
+from credits import due_rows, ledger
 from credits.due_rows import DueWork, Settled
-from credits.ledger import ledger
 from credits.models import AutoTopUp, MoneyBack, Package, Purchase
 from credits.outbox import outbox
 from credits.payments import notification_texts, saved_cards

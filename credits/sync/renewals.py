@@ -9,7 +9,7 @@ from django.db.models import Min, QuerySet
 
 from credits import due_rows
 from credits.due_rows import DueWork
-from credits.ledger.posting import InsufficientCredits, Origin, SpendingLimitReached
+from credits.ledger import InsufficientCredits, Origin, SpendingLimitReached
 from credits.models import SyncSubscription
 from credits.outbox import outbox
 from credits.sync import billing_periods, cloud_sync, notification_texts

@@ -237,7 +237,7 @@ def test_what_cannot_be_applied_is_reported_and_the_rest_applied(
             raise BalanceTooLarge
         return real(*arguments, **options)
 
-    with patch("credits.ledger.ledger.credit_purchase", side_effect=credit):
+    with patch("credits.ledger.credit_purchase", side_effect=credit):
         exit_code = reconcile()
 
     assert exit_code == 1
