@@ -40,7 +40,7 @@ def _crossed() -> QuerySet[AccountSettings]:
 def _tell(settings: AccountSettings, *, now: datetime) -> str:
     crossed_at = cast("datetime", settings.crossed_at)
     available = ledger.balance_of(settings.user_id).available
-    outbox.tell(
+    outbox.mail(
         settings.user_id,
         notification_texts.low_balance(settings, available=available),
         key=f"low_balance:{settings.user_id}:{crossed_at.isoformat()}",

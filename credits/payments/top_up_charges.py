@@ -214,7 +214,7 @@ def _failed_at(purchase: Purchase) -> datetime:
 
 def _pause(row: AutoTopUp, reason: str, now: datetime) -> None:
     row.due_at, row.paused_at, row.pause_reason = None, now, reason
-    outbox.tell(
+    outbox.mail(
         row.user_id,
         notification_texts.top_up_paused(row),
         key=f"top_up_paused:{row.user_id}:{now.isoformat()}",

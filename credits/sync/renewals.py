@@ -71,7 +71,7 @@ def _pause(
     subscription.renews = False
     subscription.paused_at = now
     cloud_sync.save(subscription, now)
-    outbox.tell(
+    outbox.mail(
         subscription.user_id,
         _paused_text(subscription, lack),
         key=f"sync_paused:{subscription.user_id}:{cloud_sync.end_of(subscription).isoformat()}",
