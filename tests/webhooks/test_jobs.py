@@ -8,7 +8,8 @@ import pytest
 
 from credits import worker
 from credits.models import Balance, JobRun, Package
-from credits.payments.findings import DoesNotReconcile, Finding
+from credits.payments.findings import Finding
+from credits.payments.reconciliation import DoesNotReconcile
 from tests.api import Caller
 from tests.stripe import Stripe, deliver
 from webhooks import jobs
