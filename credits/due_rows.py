@@ -64,6 +64,11 @@ class Settled(NamedTuple):
     outcome: str
     error: Exception | None = None
 
+    @property
+    def locked(self) -> bool:
+        """Return whether the row was skipped because it stayed locked."""
+        return self.outcome == SKIPPED
+
 
 class _DueRow(NamedTuple):
     moment: Any

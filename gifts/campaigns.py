@@ -14,12 +14,11 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Count, QuerySet
 
-from credits import due_rows
+from credits import due_rows, ledger
 from credits.amounts import positive
 from credits.due_rows import DueWork
 from credits.errors import DomainError
-from credits.ledger import ledger
-from credits.ledger.posting import InsufficientCredits, Memo, Origin
+from credits.ledger import InsufficientCredits, Memo, Origin
 from credits.principals import User
 from gifts import codes, transitions
 from gifts.codes import NewGift

@@ -7,7 +7,6 @@ from rest_framework import serializers
 
 from credits.api.json_object import JsonObject
 from credits.api.serializers import (
-    APP_ID_LENGTH,
     DESCRIPTION_LENGTH,
     BalanceSerializer,
     PricedSerializer,
@@ -15,6 +14,7 @@ from credits.api.serializers import (
     UseCreditsSerializer,
 )
 from credits.api.wire_fields import (
+    APP_ID_LENGTH,
     Amount,
     ConstantField,
     Credits,

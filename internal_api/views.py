@@ -8,6 +8,7 @@ from typing import Any, cast
 from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
 
+from credits import ledger
 from credits.api.account_views import ChangesNamedAccount, SettlesReservations
 from credits.api.answers import Answer
 from credits.api.openapi import operation
@@ -15,8 +16,7 @@ from credits.api.serializers import USED, UseCreditsResponseSerializer
 from credits.api.views import memo
 from credits.api.wire_serializers import USER, named_user, origin
 from credits.catalogue import OperationUnknown
-from credits.ledger import ledger, reservations
-from credits.ledger.posting import (
+from credits.ledger import (
     BalanceTooLarge,
     ExceedsOriginal,
     InsufficientCredits,
@@ -25,6 +25,7 @@ from credits.ledger.posting import (
     SpendingLimitReached,
     TransactionUnknown,
     UserUnknown,
+    reservations,
 )
 from credits.ledger.reservations import (
     ExceedsReservation,

@@ -17,8 +17,8 @@ from credits.sync import cloud_sync
 from credits.sync.cloud_sync import Activation
 from gifts import codes
 from gifts.codes import NewGift
+from gifts.gift_functions import Redeemed
 from gifts.models import GiftCode
-from gifts.redemptions import Redeemed
 
 SYSTEM = Origin("system")
 

@@ -7,7 +7,6 @@ from django.conf import settings
 from rest_framework import serializers
 
 from credits.api.json_object import JsonObject
-from credits.api.openapi import Variant
 from credits.api.wire_fields import (
     Amount,
     ShortTextField,
@@ -16,7 +15,7 @@ from credits.api.wire_fields import (
     UserId,
     Uuid,
 )
-from credits.api.wire_serializers import KeyedSerializer, WireSerializer
+from credits.api.wire_serializers import KeyedSerializer, Variant, WireSerializer
 from credits.models import Purchase
 from credits.payments.checkout import Pages
 

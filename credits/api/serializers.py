@@ -6,8 +6,8 @@ from typing import Any, cast
 from rest_framework import serializers
 
 from credits.api.json_object import JsonObject
-from credits.api.openapi import Variant
 from credits.api.wire_fields import (
+    APP_ID_LENGTH,
     Amount,
     ConstantField,
     Credits,
@@ -20,15 +20,14 @@ from credits.api.wire_fields import (
     UserId,
     Uuid,
 )
-from credits.api.wire_serializers import KeyedSerializer, WireSerializer
+from credits.api.wire_serializers import KeyedSerializer, Variant, WireSerializer
 from credits.catalogue import LARGEST_QUANTITY
-from credits.ledger.posting import Posting, Priced
+from credits.ledger import Posting, Priced
 from credits.ledger.usage import InvalidSpan
 from credits.models import Transaction
 
 Field = serializers.Field[Any, Any, Any, Any]
 
-APP_ID_LENGTH = 100
 DESCRIPTION_LENGTH = 500
 MISSING_AMOUNT = {"amount": ["This field is required, unless there is an operation."]}
 

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 from django.db import transaction
 
+from credits import ledger
 from credits.amounts import plain
-from credits.ledger import agreements, ledger
+from credits.ledger import Origin, agreements
 from credits.ledger.db_functions import select
-from credits.ledger.posting import Origin
 from credits.models import AccountSettings, SettingsChange, SpendingLimit
 
 ALL_APPS = ""

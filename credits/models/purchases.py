@@ -229,7 +229,12 @@ class Purchase(models.Model):
     @property
     def payable_until(self) -> datetime | None:
         """Return when the Checkout Session ends, or None without one."""
-        return self.created_at + SESSION_LIFETIME if self.checkout_url else None
+        return self.session_end if self.checkout_url else None
+
+    @property
+    def session_end(self) -> datetime:
+        """Return when a Checkout Session of this purchase ends, counted from the purchase."""
+        return self.created_at + SESSION_LIFETIME
 
     @property
     def opened(self) -> bool:

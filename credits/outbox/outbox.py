@@ -18,7 +18,7 @@ from credits import due_rows
 from credits.atomicity import transaction_required
 from credits.errors import DomainError
 from credits.models import OutboxMessage
-from credits.outbox import mana_notify
+from credits.outbox import mana_notify, recipients
 from credits.outbox.mana_notify import NotifyRefused, NotifyUnavailable
 
 FIRST_PAUSE = timedelta(minutes=1)
@@ -43,6 +43,11 @@ def tell(user_id: str, body: Mapping[str, Any], *, key: str, now: datetime) -> N
     """Enqueue a notification in the caller's transaction, once per `key`."""
     message = OutboxMessage(key=key, user_id=user_id, body=body, due_at=now, created_at=now)
     OutboxMessage.objects.bulk_create([message], ignore_conflicts=True)
+
+
+def mail(user_id: str, text: Mapping[str, Any], *, key: str, now: datetime) -> None:
+    """Enqueue a mail to the user in the caller's transaction, once per `key`."""
+    tell(user_id, {**recipients.mail_to(user_id), **text}, key=key, now=now)
 
 
 def deliver_due(*, now: datetime) -> Iterator[str]:

@@ -13,10 +13,10 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 
+from credits import ledger
 from credits.amounts import plain
 from credits.errors import DomainError
-from credits.ledger import agreements, ledger
-from credits.ledger.posting import Origin
+from credits.ledger import Origin, agreements
 from credits.models import AutoTopUp, Package, Purchase, SettingsChange, StripeCustomer
 from credits.payments import checkout, packages, saved_cards, stripe_api, stripe_fields
 from credits.payments.checkout import Pages

@@ -13,9 +13,9 @@ import structlog
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
+from credits import ledger
 from credits.atomicity import transaction_required
-from credits.ledger import ledger
-from credits.ledger.posting import Memo, Origin
+from credits.ledger import Memo, Origin
 from credits.models import MoneyBack, Purchase, Transaction
 from credits.payments import stripe_facts
 from credits.payments.claw_back_shares import cents_to_take, due, requested_or_standing, share

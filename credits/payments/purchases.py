@@ -13,9 +13,9 @@ import structlog
 from django.db import transaction
 from django.db.models import QuerySet
 
+from credits import ledger
 from credits.errors import DomainError
-from credits.ledger import ledger
-from credits.ledger.posting import Memo, Origin
+from credits.ledger import Memo, Origin
 from credits.models import AutoTopUp, Purchase
 from credits.payments import money_back
 from credits.payments.payment_matches import fault_of, find_match, is_own_payment

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from django.db import transaction
 
+from credits import ledger
 from credits.errors import DomainError
-from credits.ledger import idempotency, ledger
-from credits.ledger.posting import Origin
+from credits.ledger import Origin, idempotency
 from credits.models import MoneyBack, Purchase
 from credits.payments import money_back, stripe_api, stripe_facts
 from credits.payments.purchases import PurchaseUnknown

@@ -21,7 +21,6 @@ from credits import http_deadline
 from credits.amounts import plain
 from credits.bulkheads import Bulkhead
 from credits.models import MoneyBack, Purchase, StripeCustomer
-from credits.models.purchases import SESSION_LIFETIME
 from credits.payments.purchase_parameters import metadata_of, naming, opening_key
 from credits.payments.stripe_errors import (
     CardDeclined,
@@ -160,7 +159,7 @@ def create_session(purchase: Purchase) -> Object:
         "cancel_url": naming(purchase, purchase.cancel_url),
         # Otherwise Stripe may charge foreign buyers in their own currency, not our price in euros.
         "adaptive_pricing": {"enabled": False},
-        "expires_at": int((purchase.created_at + SESSION_LIFETIME).timestamp()),
+        "expires_at": int(purchase.session_end.timestamp()),
         "metadata": metadata_of(purchase),
         "payment_intent_data": {"metadata": metadata_of(purchase)},
     }

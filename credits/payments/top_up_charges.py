@@ -14,9 +14,8 @@ from itertools import chain, takewhile
 
 from django.db.models import Min, QuerySet
 
-from credits import due_rows
+from credits import due_rows, ledger
 from credits.due_rows import DueWork, Settled
-from credits.ledger import ledger
 from credits.models import AutoTopUp, MoneyBack, Package, Purchase
 from credits.outbox import outbox
 from credits.payments import notification_texts, saved_cards
@@ -215,7 +214,7 @@ def _failed_at(purchase: Purchase) -> datetime:
 
 def _pause(row: AutoTopUp, reason: str, now: datetime) -> None:
     row.due_at, row.paused_at, row.pause_reason = None, now, reason
-    outbox.tell(
+    outbox.mail(
         row.user_id,
         notification_texts.top_up_paused(row),
         key=f"top_up_paused:{row.user_id}:{now.isoformat()}",

@@ -12,14 +12,9 @@ from uuid import UUID
 
 from django.db import transaction
 
-from credits import catalogue
+from credits import catalogue, ledger
 from credits.errors import DomainError
-from credits.ledger import idempotency, ledger
-from credits.ledger.posting import (
-    Memo,
-    Origin,
-    Priced,
-)
+from credits.ledger import Memo, Origin, Priced, idempotency
 from credits.models import SyncSubscription, Transaction
 from credits.sync import billing_periods
 

@@ -9,7 +9,7 @@ from django.db.models import Min, QuerySet
 
 from credits import due_rows
 from credits.due_rows import DueWork
-from credits.ledger.posting import InsufficientCredits, Origin, SpendingLimitReached
+from credits.ledger import InsufficientCredits, Origin, SpendingLimitReached
 from credits.models import SyncSubscription
 from credits.outbox import outbox
 from credits.sync import billing_periods, cloud_sync, notification_texts
@@ -71,7 +71,7 @@ def _pause(
     subscription.renews = False
     subscription.paused_at = now
     cloud_sync.save(subscription, now)
-    outbox.tell(
+    outbox.mail(
         subscription.user_id,
         _paused_text(subscription, lack),
         key=f"sync_paused:{subscription.user_id}:{cloud_sync.end_of(subscription).isoformat()}",

@@ -10,10 +10,9 @@ from uuid import uuid4
 from django.db import transaction
 from django.db.models import Max, QuerySet
 
-from credits import contacts
-from credits.ledger import ledger, reservations
+from credits import contacts, ledger
+from credits.ledger import Origin, reservations
 from credits.ledger.db_functions import Routine, call
-from credits.ledger.posting import Origin
 from credits.ledger.reservations import ReservationCommitted, ReservationExpired
 from credits.models import (
     AccountSettings,

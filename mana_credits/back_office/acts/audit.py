@@ -18,8 +18,8 @@ from django.db import connection, transaction
 
 from credits.errors import DomainError
 from credits.ids import new_id
+from credits.ledger import Origin
 from credits.ledger.db_functions import call
-from credits.ledger.posting import Origin
 from credits.models import StaffAction
 
 _condition: ContextVar[Callable[[], None] | None] = ContextVar("condition", default=None)

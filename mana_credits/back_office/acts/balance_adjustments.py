@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
+from credits import ledger
 from credits.amounts import exact, plain
 from credits.errors import DomainError
-from credits.ledger import ledger
-from credits.ledger.posting import Memo, Posting, TransactionUnknown, UserUnknown
+from credits.ledger import Memo, Posting, TransactionUnknown, UserUnknown
 from credits.models import ActRequest, AdjustmentRequest, Balance, Transaction
 from mana_credits.back_office.acts import act_requests, audit, second_person
 from mana_credits.back_office.acts.act_requests import Kind, Wanted

@@ -12,9 +12,9 @@ from uuid import UUID
 
 from django.db.models import Sum, TextChoices
 
+from credits import ledger
 from credits.errors import DomainError
-from credits.ledger import ledger
-from credits.ledger.posting import Origin
+from credits.ledger import Origin
 from credits.models import (
     ActRequest,
     Balance,

@@ -6,8 +6,8 @@ from decimal import Decimal
 from credits.catalogue import Price
 from credits.models import Operation, Package
 from credits.payments.packages import Offer
-from credits.reporting import price_effects
 from mana_credits.back_office.acts import catalogue_changes
+from mana_credits.back_office.admin import price_effects
 from mana_credits.back_office.frame import operator_pages
 from mana_credits.back_office.frame.row_pages import Facts
 from mana_credits.back_office.templatetags.office import amount, euros

@@ -6,7 +6,7 @@ already applied.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -19,18 +19,18 @@ from credits.errors import DomainError
 from credits.models import MoneyBack, Purchase
 from credits.payments import (
     checkout,
+    current_state,
     money_back,
     purchases,
     refund_requests,
     stripe_api,
     stripe_facts,
 )
+from credits.payments.current_state import Step
+from credits.payments.findings import Finding, guarded
+from credits.payments.remembered_answers import RememberedAnswers
 from credits.payments.stripe_errors import RefusedByStripe
 from credits.payments.stripe_facts import MoneyBackReport
-from webhooks import current_state
-from webhooks.current_state import Step
-from webhooks.findings import Finding, guarded
-from webhooks.remembered_answers import RememberedAnswers
 
 Status = Purchase.Status
 State = MoneyBack.State
@@ -41,6 +41,21 @@ PAYMENT_CHANGES = timedelta(days=30)
 REFUND_CHANGES = timedelta(days=35)
 DISPUTE_CHANGES = timedelta(days=180)
 IN_FLIGHT = timedelta(minutes=5)
+
+
+class DoesNotReconcile(Exception):
+    """A difference could not be explained; `manage.py reconcile_stripe` prints it."""
+
+
+def outcomes(findings: Iterable[Finding]) -> Iterator[str]:
+    """Yield the outcome of each finding. Raises DoesNotReconcile if any is unexplained."""
+    unexplained = 0
+    for finding in findings:
+        unexplained += bool(finding.unexplained)
+        yield finding.outcome
+    # Raised at the end, so that one difference does not stop the run.
+    if unexplained:
+        raise DoesNotReconcile(f"{unexplained} differences are unexplained")
 
 
 def rehearse(*, since: datetime, now: datetime) -> list[Finding]:

@@ -14,10 +14,6 @@ from credits.payments.stripe_fields import UnreadableObject
 logger = structlog.get_logger(__name__)
 
 
-class DoesNotReconcile(Exception):
-    """A difference could not be explained; `manage.py reconcile_stripe` prints it."""
-
-
 class Finding(NamedTuple):
     """The result for one object: `applied` describes the change, `unexplained` the difference.
 

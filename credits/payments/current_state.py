@@ -16,9 +16,9 @@ from credits.payments import (
     receipts,
     stripe_api,
     stripe_facts,
+    stripe_fields,
 )
 from credits.payments.stripe_api import Object
-from webhooks.envelope import Related
 
 Step = Callable[[], Purchase | None]
 
@@ -31,13 +31,18 @@ class Fetched(NamedTuple):
     refunds: tuple[Object, ...] = ()
 
 
-def can_fetch(related: Related) -> bool:
+def can_fetch(kind: str) -> bool:
     """Return whether objects of this type are applied."""
-    return related.type in APPLY
+    return kind in APPLY
 
 
-def fetch(related: Related) -> Fetched | None:
-    """Fetch an object from Stripe; return None if Stripe does not have it.
+def dispute_to_fetch(dispute: stripe_fields.Object) -> str | None:
+    """Return the id of a dispute whose movements refunds may explain, or None for any other."""
+    return stripe_fields.name_in(dispute, "id") if stripe_facts.needs_refunds(dispute) else None
+
+
+def fetch(kind: str, stripe_id: str) -> Fetched | None:
+    """Fetch an object of this type from Stripe; return None if Stripe does not have it.
 
     For a Checkout Session with a payment intent, fetch the intent instead, because the intent's
     status decides. Raises PaymentUnavailable, RefusedByStripe.
@@ -49,14 +54,14 @@ def fetch(related: Related) -> Fetched | None:
         "charge": stripe_api.charge,
         "invoice": stripe_api.invoice,
         "checkout.session": stripe_api.session,
-    }[related.type]
-    found = ask(related.id)
+    }[kind]
+    found = ask(stripe_id)
     if found is None:
         return None
     intent_id = stripe_facts.payment_id(found)
-    if related.type == "checkout.session" and intent_id:
-        return fetch(Related(intent_id, "payment_intent"))
-    return Fetched(related.type, found, _refunds_beside(related, found))
+    if kind == "checkout.session" and intent_id:
+        return fetch("payment_intent", intent_id)
+    return Fetched(kind, found, _refunds_beside(kind, found))
 
 
 def apply(fetched: Fetched, *, now: datetime) -> Purchase | None:
@@ -82,9 +87,9 @@ def intent_step(intent: Object, *, now: datetime) -> Step | None:
     return None
 
 
-def _refunds_beside(related: Related, found: Object) -> tuple[Object, ...]:
+def _refunds_beside(kind: str, found: Object) -> tuple[Object, ...]:
     intent_id = stripe_facts.payment_id(found)
-    if related.type != "dispute" or not intent_id or not stripe_facts.needs_refunds(found):
+    if kind != "dispute" or not intent_id or not stripe_facts.needs_refunds(found):
         return ()
     return tuple(stripe_api.refunds_of(intent_id))
 
