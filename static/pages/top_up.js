@@ -66,9 +66,9 @@ function showTopUp(answer) {
   place.ariaBusy = "false";
 }
 
-/** Return an automatic purchase as a line; one that is not paid yet waits for no buyer. */
+/** Return an automatic purchase as a line. */
 function boughtLine(one) {
-  const line = one.status === "pending" ? purchaseLine(one, "charging") : purchaseLine(one);
+  const line = purchaseLine(one);
   $(".doings", line).remove();
   return line;
 }
