@@ -119,6 +119,10 @@ class PurchaseSerializer(WireSerializer):
         allow_null=True,
         help_text="Stripe's code of the last failed attempt to pay, only with the status `failed`.",
     )
+    automatic = serializers.BooleanField(help_text="Whether an automatic top-up made the purchase.")
+    cancellable = serializers.BooleanField(
+        help_text="Whether the buyer can cancel it (`POST /credits/purchase/{id}/cancel`)."
+    )
     checkoutUrl = serializers.URLField(
         source="pay_url",
         allow_null=True,

@@ -900,6 +900,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='grantcampaign',
+            index=models.Index(fields=['asked_at'], name='grant_campaign_by_age_idx'),
+        ),
+        migrations.AddIndex(
+            model_name='grantcampaign',
             index=models.Index(fields=['asked_by', '-asked_at'], name='grant_campaign_by_operator_idx'),
         ),
         migrations.AddConstraint(

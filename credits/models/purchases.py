@@ -221,6 +221,17 @@ class Purchase(models.Model):
         return self.quarantined_at is not None and self.quarantine_resolved_at is None
 
     @property
+    def automatic(self) -> bool:
+        """Return whether an automatic top-up made the purchase."""
+        return self.stripe_payment_method_id is not None
+
+    @property
+    def cancellable(self) -> bool:
+        """Return whether the buyer can cancel: an automatic purchase waits for no buyer."""
+        unpaid = self.status in {self.Status.PENDING, self.Status.FAILED}
+        return unpaid and not self.under_review and not self.automatic
+
+    @property
     def pay_url(self) -> str | None:
         """Return the Checkout page of an unpaid purchase, which is open until `payable_until`."""
         open_ = self.status in {self.Status.PENDING, self.Status.FAILED} and not self.under_review

@@ -78,13 +78,25 @@ def purchases_of(user_id: str) -> QuerySet[Purchase]:
     return automatic.order_by("-number")
 
 
+def version_of(row: AutoTopUp | None) -> str:
+    """Return the version of the user's agreement. A client that saves sends what it saw."""
+    return agreements.version_of(_state(row))
+
+
 def agree(
-    user_id: str, wanted: Agreement, *, origin: Origin, now: datetime, language: str = ""
+    user_id: str,
+    wanted: Agreement,
+    *,
+    origin: Origin,
+    now: datetime,
+    language: str = "",
+    seen: str | None = None,
 ) -> AutoTopUp:
     """Switch the top-up on, change it, or resume it; the agreement is recorded.
 
-    If the balance is at the threshold or below it, a purchase is due at once. Raises CardNotSaved,
-    PackageUnknown, PaymentUnavailable.
+    If the balance is at the threshold or below it, a purchase is due at once. `seen` is the version
+    that the client saw, or None. Raises CardNotSaved, PackageUnknown, PaymentUnavailable, and
+    SettingsChanged if `seen` is not the current version.
     """
     # Stripe is called before the balance is locked, so that spends do not wait for it.
     card = _saved_card(user_id, wanted) if wanted.setup_id or wanted.session_id else None
@@ -92,12 +104,16 @@ def agree(
         posted = ledger.ensure_balance(user_id, origin=origin).posted
         known = AutoTopUp.objects.select_for_update().filter(pk=user_id).first()
         row = known or AutoTopUp(user_id=user_id)
-        before = _as_json(known)
+        before, current = _as_json(known), _state(known)
+        if known is None:  # before its missing card is noticed
+            agreements.require_version(seen, current)
         _set(row, wanted, card)
         row.language = language if language in LANGUAGES else ""
         row.agreed_at = now
         row.due_at = now if posted <= row.threshold else None
         row.failures, row.paused_at, row.pause_reason = 0, None, None
+        if _state(row) != current:  # equal: a retry after a lost answer
+            agreements.require_version(seen, current)
         row.save()
         _record(user_id, before, _as_json(row), origin)
     return row
@@ -147,6 +163,21 @@ def _record(user_id: str, before: dict[str, Any], after: dict[str, Any], origin:
     ledger.mark_settings(user_id)
     subject = SettingsChange.Subject.AUTO_TOP_UP
     agreements.record(user_id, subject, (before, after), origin=origin)
+
+
+def _state(row: AutoTopUp | None) -> dict[str, Any]:
+    """Return the agreement as the API names it, and whether it is paused."""
+    if row is None:
+        return {"on": False}
+    return {
+        "on": True,
+        "packageId": str(row.package_id),
+        "priceEuroCents": row.price_euro_cents,
+        "threshold": row.threshold,
+        "monthlyMaximum": row.monthly_maximum,
+        "paymentMethod": row.stripe_payment_method_id,
+        "pauseReason": row.pause_reason,
+    }
 
 
 def _as_json(row: AutoTopUp | None) -> dict[str, Any]:

@@ -238,7 +238,7 @@ def _report(payment: Payment, status: str, at: datetime) -> Purchase | None:
     # Reports of another payment are ignored here. If it succeeds, `complete` quarantines it.
     if purchase is None or purchase.paid or not is_own_payment(purchase, payment):
         return purchase
-    if purchase.status == Status.CANCELLED or _is_older(purchase, status, at):
+    if _is_final(purchase, status) or _is_older(purchase, status, at):
         return purchase
     purchase.status = status
     purchase.reported_at = at
@@ -248,6 +248,13 @@ def _report(payment: Payment, status: str, at: datetime) -> Purchase | None:
         purchase.failure_code = None
     purchase.save(update_fields=["status", "reported_at", "failure_code"])
     return purchase
+
+
+def _is_final(purchase: Purchase, status: str) -> bool:
+    # An automatic charge whose answer was lost is given up here without Stripe's word. Its failure
+    # must count, or the next crossing would charge the same card at once.
+    given_up = purchase.stripe_payment_method_id and purchase.reported_at is None
+    return purchase.status == Status.CANCELLED and not (given_up and status == Status.FAILED)
 
 
 def _is_older(purchase: Purchase, status: str, at: datetime) -> bool:

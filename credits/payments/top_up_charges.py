@@ -29,7 +29,7 @@ from credits.payments.stripe_errors import (
 
 TOP_UP_JOB = "top_up"
 CHARGE_JOB = "charge_top_ups"
-NEEDS_OWNER = frozenset({"authentication_required"})
+NEEDS_OWNER = frozenset({"authentication_required", "payment_intent_authentication_failure"})
 # Pauses after the first and the second declined charge in a row. The third pauses the top-up.
 BACK_OFF = (timedelta(days=1), timedelta(days=3))
 
@@ -107,6 +107,10 @@ def _decide(row: AutoTopUp, now: datetime) -> str:
 def _wait_after_failures(row: AutoTopUp, now: datetime) -> str | None:
     """Let the agreement wait, or pause it, if its last charges failed. None: it may buy."""
     failed = _failed_in_a_row(row)
+    # The answer to that charge may have been lost, so that only Stripe's report has the code.
+    if failed and failed[0].failure_code in NEEDS_OWNER:
+        _pause(row, Pause.NEEDS_OWNER, now)
+        return "paused"
     if len(failed) > len(BACK_OFF):
         _pause(row, Pause.DECLINED, now)
         return "paused"

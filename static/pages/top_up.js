@@ -3,7 +3,7 @@
 import { change, read } from "./api.js";
 import { $, credits, localized, moment, only, price, show, text } from "./dom.js";
 import { forgetDraft, keepDraft } from "./drafts.js";
-import { showRefused, valid } from "./forms.js";
+import { forgetChanged, showChanged, showRefused, valid } from "./forms.js";
 import { announce, confirmed } from "./notices.js";
 import { purchaseLine } from "./purchase_lines.js";
 import { leave, onPress } from "./shell.js";
@@ -56,6 +56,8 @@ function forgetCard() {
 
 function showTopUp(answer) {
   agreement = answer.agreement;
+  $("#agreement").elements.version.value = answer.version;
+  forgetChanged($("#agreement"));
   const place = $("#top-up");
   $("#agreement").hidden = false;
   only(place, state());
@@ -66,9 +68,9 @@ function showTopUp(answer) {
   place.ariaBusy = "false";
 }
 
-/** Return an automatic purchase as a line; one that is not paid yet waits for no buyer. */
+/** Return an automatic purchase as a line. */
 function boughtLine(one) {
-  const line = one.status === "pending" ? purchaseLine(one, "charging") : purchaseLine(one);
+  const line = purchaseLine(one);
   $(".doings", line).remove();
   return line;
 }
@@ -144,14 +146,38 @@ async function saveCard() {
 
 async function agree() {
   const form = $("#agreement");
-  const { packageId, threshold, monthlyMaximum } = Object.fromEntries(new FormData(form));
-  const wanted = { packageId, threshold: Number(threshold), monthlyMaximum: Number(monthlyMaximum) };
+  const { packageId, threshold, monthlyMaximum, version } = Object.fromEntries(new FormData(form));
+  const terms = { packageId, threshold: Number(threshold), monthlyMaximum: Number(monthlyMaximum) };
   try {
-    const answer = await change("PUT", "credits/auto-top-up", { ...wanted, checkoutSessionId: savedCard });
-    settled(answer, "top-up-on");
+    const wanted = { ...terms, version, checkoutSessionId: savedCard };
+    settled(await change("PUT", "credits/auto-top-up", wanted), "top-up-on");
   } catch (refusal) {
-    if (!showRefused(form, refusal)) throw refusal;
+    const isStale = showChanged(form, refusal, { lines: difference, take: takeOver });
+    if (!isStale && !showRefused(form, refusal)) throw refusal;
   }
+}
+
+async function takeOver() {
+  const answer = await read("credits/auto-top-up");
+  forgetDraft($("#agreement"));
+  showTopUp(answer);
+  fill(agreement);
+  showConsent();
+  $("#top-up").focus();
+}
+
+/** Return the terms that hold now, a line each. */
+function difference({ on, packageId, threshold, monthlyMaximum, pauseReason }) {
+  if (!on) return [text("top-up-off")];
+  const chosen = offers.find(({ id }) => id === packageId);
+  const { labels: [below] } = $("#threshold");
+  const { labels: [most] } = $("#monthlyMaximum");
+  return [
+    chosen && offer(chosen),
+    text("saved-there", { name: below.textContent, value: credits(threshold) }),
+    text("saved-there", { name: most.textContent, value: monthlyMaximum }),
+    pauseReason && text(`pause-${pauseReason}`),
+  ].filter(Boolean);
 }
 
 async function switchOff() {

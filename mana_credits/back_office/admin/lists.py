@@ -170,7 +170,8 @@ class Transactions(ReadOnlyList):
     titles: ClassVar = {
         "created_at": "Time",
         "user_id": "Account",
-        "balance_after": "Balance",
+        "amount": "Credits",
+        "balance_after": "Balance (credits)",
         "app_id": "App",
         "actor": "By",
     }
@@ -195,6 +196,7 @@ class Reservations(ReadOnlyList):
     titles: ClassVar = {
         "created_at": "Held since",
         "user_id": "Account",
+        "amount": "Credits",
         "reason": "For",
         "expires_at": "Until",
     }
