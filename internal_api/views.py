@@ -16,6 +16,7 @@ from credits.api.views import memo
 from credits.api.wire_serializers import USER, named_user, origin
 from credits.catalogue import OperationUnknown
 from credits.ledger import ledger, reservations
+from credits.ledger.credit_lots import InvalidCreditExpiry
 from credits.ledger.posting import (
     BalanceTooLarge,
     ExceedsOriginal,
@@ -125,7 +126,7 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
         "internal_grant",
         request=wire.GrantSerializer,
         response=wire.GrantResponseSerializer,
-        refuses=(BalanceTooLarge, CapReached),
+        refuses=(BalanceTooLarge, InvalidCreditExpiry, CapReached),
         scope=scopes.GRANT,
     )
     def grant(self, request: Request) -> Answer:
@@ -138,6 +139,7 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
             memo=_grant_memo(body),
             origin=origin(request, body),
             cause=ledger.grant_cause(body["user_id"], body["reference_id"]),
+            expires_at=body["expires_at"],
         )
         posting = _counted(request, GRANTS, body, grant)
         return Answer(wire.GRANTED.represent(posting))

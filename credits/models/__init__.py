@@ -8,6 +8,7 @@ from credits.models.balances import Balance
 from credits.models.catalogue import Operation, OperationPrice
 from credits.models.checks import CheckedBalance, LedgerCheck
 from credits.models.contacts import Contact, ContactErasure
+from credits.models.credit_lots import CreditLot, LotUse
 from credits.models.daily_totals import DailyRevenue, DailyTotal
 from credits.models.erasure import ErasureRequest
 from credits.models.grant_campaigns import CampaignGrant, GrantCampaign
@@ -33,6 +34,7 @@ __all__ = [
     "CheckedBalance",
     "Contact",
     "ContactErasure",
+    "CreditLot",
     "DailyRevenue",
     "DailyTotal",
     "ErasureRequest",
@@ -40,6 +42,7 @@ __all__ = [
     "IdempotencyKey",
     "JobRun",
     "LedgerCheck",
+    "LotUse",
     "MoneyBack",
     "Operation",
     "OperationPrice",
