@@ -149,6 +149,13 @@ class GrantSerializer(KeyedSerializer):
         allow_null=True,
         help_text="A text for the user, `Reward: REASON` by default.",
     )
+    expiresAt = Timestamp(
+        source="expires_at",
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="When unspent credits of the grant expire; null or absent: never.",
+    )
 
 
 class GrantResponseSerializer(WireSerializer):

@@ -27,6 +27,7 @@ from credits.ledger import (
     UserUnknown,
     reservations,
 )
+from credits.ledger.credit_lots import InvalidCreditExpiry
 from credits.ledger.reservations import (
     ExceedsReservation,
     ReservationCommitted,
@@ -126,7 +127,7 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
         "internal_grant",
         request=wire.GrantSerializer,
         response=wire.GrantResponseSerializer,
-        refuses=(BalanceTooLarge, CapReached),
+        refuses=(BalanceTooLarge, InvalidCreditExpiry, CapReached),
         scope=scopes.GRANT,
     )
     def grant(self, request: Request) -> Answer:
@@ -139,6 +140,7 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
             memo=_grant_memo(body),
             origin=origin(request, body),
             cause=ledger.grant_cause(body["user_id"], body["reference_id"]),
+            expires_at=body["expires_at"],
         )
         posting = _counted(request, GRANTS, body, grant)
         return Answer(wire.GRANTED.represent(posting))

@@ -45,10 +45,20 @@ class BalanceAfterwardsSerializer(WireSerializer):
     )
 
 
+class ExpiringSerializer(WireSerializer):
+    """Available credits that expire."""
+
+    amount = Amount(help_text="The credits that are left.")
+    at = Timestamp(help_text="When they expire, unless they are spent before.")
+
+
 class BalanceSerializer(BalanceAfterwardsSerializer):
     """A user's balance."""
 
     held = Amount(help_text="Credits held by open reservations.")
+    expiring = ExpiringSerializer(
+        many=True, help_text="The available credits that expire, the first to expire first."
+    )
 
 
 class TransactionSerializer(WireSerializer):

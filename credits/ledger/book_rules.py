@@ -8,6 +8,8 @@ planner's estimates, and the work is proportional to the rows that are checked.
 
 from collections.abc import Mapping
 
+from credits.ledger.lot_rules import LOT_RULES
+
 # accounts: the balances of the users %(users)s, with their state at the last check. With
 # %(since_last)s false, no state is used and all entries are checked.
 # walks: the accounts with the sums of the entries after `checked`, and the breaks in their chains.
@@ -281,6 +283,7 @@ RULES = {
         ) went
         WHERE taken <> trunc(credits * least(cents, price) / price, 4)
     """,
+    **LOT_RULES,
 }
 
 

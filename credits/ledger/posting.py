@@ -41,6 +41,7 @@ PARAMETERS = {
     "fingerprint": "text",
     "cause": "text",
     "related_id": "uuid",
+    "expires_at": "timestamptz",
     "at": "timestamptz",
     "operation": "text",
     "quantity": "integer",
@@ -169,8 +170,8 @@ class BalanceTooLarge(DomainError):
 class Movement(NamedTuple):
     """The arguments of `credits.post_transaction` that differ by the kind of movement; see there.
 
-    A replay must have the same type, amount and app, and the same `fingerprint` or, if that is not
-    given, the same cause and related transaction.
+    A replay must have the same type, amount, expiry and app, and the same `fingerprint` or, if that
+    is not given, the same cause and related transaction.
     """
 
     type: str
@@ -179,6 +180,7 @@ class Movement(NamedTuple):
     may_overdraw: bool = False
     cause: str | None = None
     related_id: UUID | None = None
+    expires_at: datetime | None = None
     fingerprint: tuple[object, ...] | None = None
 
 
@@ -241,6 +243,7 @@ def sql_arguments(
         "fingerprint": movement_fingerprint(movement, memo, origin),
         "cause": movement.cause,
         "related_id": movement.related_id,
+        "expires_at": movement.expires_at,
         "at": origin.at,
         "operation": priced and priced.operation,
         "quantity": priced and priced.quantity,
@@ -278,4 +281,6 @@ def movement_fingerprint(movement: Movement, memo: Memo, origin: Origin) -> str 
         return None
     described = movement.fingerprint or (movement.cause, movement.related_id)
     parts = (*amount_fingerprint(movement.amount), memo.app_id, *described)
+    if movement.expires_at is not None:
+        parts = (*parts, movement.expires_at.isoformat())
     return origin.fingerprint(movement.type, *parts)

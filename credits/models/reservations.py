@@ -13,7 +13,7 @@ class Reservation(models.Model):
 
     A committed reservation has its transaction and the `committed_amount` that was spent. A
     reservation by operation records the price at the time of the reservation; its transaction has
-    the same price.
+    the same price. `has_lots` is true if some of the held credits are of lots that expire.
     """
 
     class Status(models.TextChoices):
@@ -42,6 +42,7 @@ class Reservation(models.Model):
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     settled_at = models.DateTimeField(null=True)
+    has_lots = models.BooleanField(null=True)
 
     class Meta:
         db_table = '"credits"."reservations"'

@@ -249,8 +249,9 @@ def _strip_ledger(person: Person) -> Counter[str]:
     CheckedBalance.objects.filter(pk=person.id).delete()
     ErasureRequest.objects.filter(pk=person.id).delete()
     moved = call("credits.erase_reservations", **_moves(person))
+    lots = call("credits.erase_lots", user_id=person.id)
     ended, _ = SyncSubscription.objects.filter(pk=person.id).delete()
-    return Counter({"subscriptions": ended, "reservations": moved})
+    return Counter({"subscriptions": ended, "reservations": moved, "lots": lots})
 
 
 def _history(person: Person) -> dict[str, QuerySet[Any]]:

@@ -100,6 +100,7 @@ TONES = {
         "running",
         "waiting",
         "left_out",
+        "expiry",
     },
     "info": {"refunded", "refund", "reversal", "adjustment", "gift", "returned", "depleted"},
 }
