@@ -49,7 +49,7 @@ BEGIN
     IF NOT (metering ->> 'mayOverdraw')::boolean THEN
         excess := least(excess, greatest(balance.posted - balance.held, 0));
     END IF;
-    IF balance.has_settings THEN
+    IF balance.has_settings AND excess > 0 THEN
         spending := credits.month_spending(p_reservation.user_id, p_at);
         reached := credits.reached_limit(spending, p_reservation.app_id, excess);
         IF reached IS NOT NULL THEN
