@@ -52,12 +52,18 @@ SOURCES = """
                    ) FILTER (
                        WHERE operation <> ALL (ARRAY(SELECT key FROM credits.operations))
                    ) AS unpriced,
+                   array_agg(
+                       format('transaction %%s took %%s, its units cost %%s', number, -amount, due)
+                   ) FILTER (WHERE metering IS NOT NULL AND -amount IS DISTINCT FROM due)
+                       AS misprices,
                    min(number) FILTER (
                        WHERE NOT credits.transaction_fits(
                            entry, previous_digest, a.chain_id, a.chain_salt)
                    ) AS misfit
             FROM (
                 SELECT number, type, amount, spent_change, balance_before, operation, t AS entry,
+                       metering, credits.metered_price(metering)
+                           - coalesce((metering ->> 'unpaid')::numeric, 0) AS due,
                        lag(number, 1, a.checked) OVER w AS previous_number,
                        lag(balance_after, 1, a.checked_posted) OVER w AS previous_after,
                        lag(digest, 1, a.checked_digest) OVER w AS previous_digest
@@ -160,6 +166,9 @@ RULES = {
     """,
     "a priced entry names an operation of the catalogue": """
         SELECT w.user_id, u.sentence FROM walks w CROSS JOIN unnest(w.unpriced) AS u(sentence)
+    """,
+    "a metered transaction took the price of its units, minus what is unpaid": """
+        SELECT w.user_id, m.sentence FROM walks w CROSS JOIN unnest(w.misprices) AS m(sentence)
     """,
     # Of the entries that were checked before, only the charge of the subscription can matter.
     "the newest charge of Cloud Sync is for the paid period": """

@@ -19,6 +19,7 @@ from credits.errors import DomainError
 from credits.ids import new_id
 from credits.ledger.db_functions import Routine
 from credits.ledger.movement_counters import movements
+from credits.metered_prices import units_text
 from credits.models import Balance, Transaction
 
 DONE = frozenset({"posted", "replayed"})
@@ -45,6 +46,7 @@ PARAMETERS = {
     "at": "timestamptz",
     "operation": "text",
     "quantity": "integer",
+    "metering": "jsonb",
 }
 
 
@@ -57,10 +59,19 @@ class Memo(NamedTuple):
 
 
 class Priced(NamedTuple):
-    """A quantity of an operation, priced by the catalogue at the time of the movement."""
+    """A quantity or units of an operation, priced by the catalogue at the time of the movement.
+
+    With `units`, counts by their name, there is no quantity.
+    """
 
     operation: str
-    quantity: int = 1
+    quantity: int | None = 1
+    units: Mapping[str, int] | None = None
+
+    @property
+    def metering(self) -> dict[str, Any] | None:
+        """Return the units as `credits.post_transaction` takes them, or None."""
+        return None if self.units is None else {"units": self.units}
 
 
 class Origin(NamedTuple):
@@ -247,15 +258,21 @@ def sql_arguments(
         "at": origin.at,
         "operation": priced and priced.operation,
         "quantity": priced and priced.quantity,
+        "metering": Jsonb(priced.metering) if priced and priced.units else None,
     }
 
 
 def amount_fingerprint(amount: Decimal | Priced) -> tuple[object, ...]:
     """Return an amount's part of a fingerprint: the amount, or the operation and its quantity.
 
-    The price is left out, so that a replay after a change of the price still matches.
+    Units take the place of the quantity. The price is left out, so that a replay after a change of
+    the price still matches.
     """
-    return amount if isinstance(amount, Priced) else (plain(amount),)
+    if not isinstance(amount, Priced):
+        return (plain(amount),)
+    if amount.units is None:
+        return amount.operation, amount.quantity
+    return amount.operation, units_text(amount.units)
 
 
 def error_for(
