@@ -152,6 +152,14 @@ class AgreementSerializer(WireSerializer):
     monthlyMaximum = serializers.IntegerField(
         source="monthly_maximum", help_text="The most purchases in a UTC month."
     )
+    cardBrand = Text(
+        source="card_brand",
+        allow_null=True,
+        help_text="Stripe's name of the saved card's brand, such as `visa`, or null.",
+    )
+    cardLast4 = Text(
+        source="card_last4", allow_null=True, help_text="The card's last 4 digits, or null."
+    )
     agreedAt = Timestamp(source="agreed_at", help_text="When the user agreed.")
     pausedAt = Timestamp(
         source="paused_at", allow_null=True, help_text="Since when nothing is bought, or null."

@@ -1045,6 +1045,8 @@ class Migration(migrations.Migration):
                 ('monthly_maximum', models.IntegerField()),
                 ('stripe_customer_id', models.CharField(max_length=255)),
                 ('stripe_payment_method_id', models.CharField(max_length=255)),
+                ('card_brand', models.CharField(max_length=32, null=True)),
+                ('card_last4', models.CharField(max_length=4, null=True)),
                 ('language', models.CharField(blank=True, db_default='', max_length=2)),
                 ('agreed_at', models.DateTimeField()),
                 ('due_at', models.DateTimeField(null=True)),

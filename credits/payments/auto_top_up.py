@@ -21,7 +21,7 @@ from credits.models import AutoTopUp, Package, Purchase, SettingsChange, StripeC
 from credits.payments import checkout, packages, saved_cards, stripe_api, stripe_fields
 from credits.payments.checkout import Pages
 from credits.payments.packages import PackageUnknown
-from credits.payments.saved_cards import CardSetup
+from credits.payments.saved_cards import CardFace, CardSetup
 
 LARGEST_MAXIMUM = 31
 LISTED = 20
@@ -51,10 +51,11 @@ class Agreement(NamedTuple):
 
 
 class Card(NamedTuple):
-    """A saved card: Stripe's ids of the customer and the payment method."""
+    """A saved card: Stripe's ids of the customer and the payment method, and its face."""
 
     customer_id: str
     method_id: str
+    face: CardFace
 
 
 def set_up(user_id: str, *, pages: Pages | None, email: str | None, now: datetime) -> CardSetup:
@@ -141,7 +142,7 @@ def _saved_card(user_id: str, wanted: Agreement) -> Card:
     # The setup intent's id comes from the client. It could name somebody else's card.
     if owner is None or owner != customer.stripe_customer_id or method is None:
         raise CardNotSaved
-    return Card(owner, method)
+    return Card(owner, method, saved_cards.face_of(setup))
 
 
 def _set(row: AutoTopUp, wanted: Agreement, card: Card | None) -> None:
@@ -149,7 +150,8 @@ def _set(row: AutoTopUp, wanted: Agreement, card: Card | None) -> None:
     if package is None:
         raise PackageUnknown
     if card:
-        row.stripe_customer_id, row.stripe_payment_method_id = card
+        row.stripe_customer_id, row.stripe_payment_method_id = card.customer_id, card.method_id
+        row.card_brand, row.card_last4 = card.face
     elif not row.stripe_payment_method_id:
         raise CardNotSaved
     row.package = package
@@ -176,6 +178,8 @@ def _state(row: AutoTopUp | None) -> dict[str, Any]:
         "threshold": row.threshold,
         "monthlyMaximum": row.monthly_maximum,
         "paymentMethod": row.stripe_payment_method_id,
+        "cardBrand": row.card_brand,
+        "cardLast4": row.card_last4,
         "pauseReason": row.pause_reason,
     }
 
@@ -192,4 +196,6 @@ def _as_json(row: AutoTopUp | None) -> dict[str, Any]:
         "threshold": plain(row.threshold),
         "monthlyMaximum": row.monthly_maximum,
         "paymentMethod": row.stripe_payment_method_id,
+        "cardBrand": row.card_brand,
+        "cardLast4": row.card_last4,
     }

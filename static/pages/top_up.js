@@ -9,6 +9,16 @@ import { purchaseLine } from "./purchase_lines.js";
 import { leave, onPress } from "./shell.js";
 
 const LISTED = 20; // the API lists no more automatic purchases
+const BRANDS = {
+  amex: "American Express",
+  cartes_bancaires: "Cartes Bancaires",
+  diners: "Diners Club",
+  discover: "Discover",
+  jcb: "JCB",
+  mastercard: "Mastercard",
+  unionpay: "UnionPay",
+  visa: "Visa",
+};
 let offers = [];
 let agreement = null;
 let savedCard = null; // the Checkout Session in which a card was just saved
@@ -89,11 +99,18 @@ function terms({ purchases }) {
       amount: credits(agreement.credits),
       price: price(agreement.priceEuroCents),
     }),
+    card: card(agreement),
     threshold: credits(threshold),
     maximum: bought(purchases),
     why: pauseReason && text(`pause-${pauseReason}`),
     since: pausedAt && text("since", { moment: moment(pausedAt) }),
   };
+}
+
+/** Return what the owner recognises the saved card by. */
+function card({ cardBrand, cardLast4 }) {
+  const brand = BRANDS[cardBrand] ?? text("card");
+  return cardLast4 ? text("card-ending", { brand, digits: cardLast4 }) : brand;
 }
 
 /** Return how many purchases of this UTC month there are, as far as the list says it. */

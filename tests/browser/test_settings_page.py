@@ -30,6 +30,7 @@ def agree(person: Person, card: str = "card") -> None:
     person.page.get_by_role("button", name=f"Save: {card}", exact=True).click()
     person.page.get_by_role("button", name="Agree and switch on").click()
     expect(person.page.get_by_text("The automatic top-up is on.")).to_be_visible()
+    expect(person.page.get_by_text(re.compile("Visa ending in [0-9]{4}"))).to_be_visible()
 
 
 def work() -> list[str]:
