@@ -6,9 +6,8 @@ from typing import Any, cast
 from rest_framework import serializers
 
 from credits.api.metered_fields import Units
-from credits.api.openapi import Variant
 from credits.api.wire_fields import Credits, ShortTextField, StrictIntegerField
-from credits.api.wire_serializers import KeyedSerializer
+from credits.api.wire_serializers import KeyedSerializer, Variant
 from credits.catalogue import LARGEST_QUANTITY
 from credits.ledger import Priced
 
