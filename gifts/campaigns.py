@@ -70,6 +70,7 @@ def start(name: str, plan: Plan, *, now: datetime) -> Campaign:
         differing = {
             field: getattr(campaign, field)
             for field, value in wanted.items()
+            # A repeated command computes a later expiry and may come from another operator.
             if field not in {"expires_at", "actor"} and getattr(campaign, field) != value
         }
         if differing:

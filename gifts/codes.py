@@ -103,6 +103,7 @@ def create(creator: User, new: NewGift, *, origin: Origin, now: datetime) -> Gif
         origin=origin,
         described=(plain(new.total_credits), app_id, target),
     )
+    # A replay returns the first gift, which may have expired since.
     gift.status_now = gift.status_at(now)
     return gift
 

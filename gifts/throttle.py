@@ -159,6 +159,7 @@ def _refuse(
         if bucket in limits and misses >= limits[bucket]
     }
     if starts:
+        # Sorted, like the buckets of `_count`, so that two refusals cannot deadlock.
         for bucket in sorted(starts):
             GiftMisses.objects.filter(pk=bucket).update(refused=F("refused") + 1)
         raise error_until(max(starts.values()), now=now)

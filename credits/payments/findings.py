@@ -43,8 +43,10 @@ def guarded(name: str, look: Callable[[], Finding]) -> Finding:
     """
     try:
         return look()
+    # Every further call would wait for the same timeout, so the run ends.
     except PaymentUnavailable:
         raise
+    # A format that Stripe does not document is a difference to explain, not a failure to retry.
     except UnreadableObject as error:
         return Finding(name, unexplained=error.text)
     except OperationalError as error:

@@ -60,6 +60,8 @@ def ask(
 ) -> ActRequest:
     """Request an act, within the caller's act. Raises AlreadyRequested."""
     try:
+        # A savepoint: the violated constraint must not abort the act's transaction, which the
+        # caller ends.
         with transaction.atomic():
             asked = ActRequest.objects.create(
                 **wanted._asdict(), **why._asdict(), requested_by=operator.name, requested_at=now

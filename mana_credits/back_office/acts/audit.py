@@ -145,6 +145,8 @@ def acting_by_oneself(
         _refuse_repeat(key)
         if condition := _condition.get():
             _condition.set(None)  # the act itself changes what the condition is about
+            # After the check for a repeated form, so that a repetition answers AlreadyDone and not
+            # the condition's error.
             condition()
         yield act
         record(operator, action, act, why=why, key=key)
@@ -159,6 +161,8 @@ def record(
     key: UUID | None = None,
 ) -> StaffAction:
     """Add an act to the audit trail, in the caller's transaction if there is one."""
+    # Written by a function of the database, because the service's role may not change the audit
+    # trail.
     row: dict[str, Any] = {
         "id": new_id(),
         "operator": operator.name,

@@ -91,12 +91,17 @@ def resend(
     why = audit.words(why)
     with audit.acting(operator, "gifts.extend_gift", why=why, key=key) as act:
         gift = _active(gift_id, act)
+        # An expired gift stays active until the worker returns its credits.
         if gift.expires_at <= now:
             raise GiftNotRedeemable(status=Status.EXPIRED)
         if gift.target_email is None:
             raise GiftNotPersonalized
         outbox.tell(
-            gift.creator_id, notification_texts.gift_link(gift), key=f"gift-link:{key}", now=now
+            # The message belongs to the creator, so the erasure of the creator deletes it.
+            gift.creator_id,
+            notification_texts.gift_link(gift),
+            key=f"gift-link:{key}",
+            now=now,
         )
         act.before = {}
         act.after = {"link": "sent again"}
