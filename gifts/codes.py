@@ -32,7 +32,10 @@ LONGEST_VALIDITY = timedelta(days=365)
 
 
 class NewGift(NamedTuple):
-    """A gift to create; personalised if it has a target e-mail. `place` is that in a campaign."""
+    """A gift to create; personalised if it has a target e-mail.
+
+    `place` is the campaign and the number in it, if any.
+    """
 
     total_credits: Decimal
     expires_at: datetime

@@ -138,7 +138,7 @@ def _bucket(user_id: str) -> str:
 
 
 def network(address: str) -> str:
-    """Return the network that counts as one caller: an IPv4 address or an IPv6 /64 network."""
+    """Return the network that counts as one caller: an IPv4 address or an IPv6 /56 network."""
     try:
         ip = ip_address(address)
     except ValueError:

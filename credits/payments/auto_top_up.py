@@ -40,7 +40,7 @@ class Agreement(NamedTuple):
     """The agreement: buy `package_id` when the posted credits fall to `threshold`.
 
     `setup_id` is the setup intent of a newly saved card, or `session_id` the Checkout Session in
-    which it was saved. Without both the card stays.
+    which it was saved. Without both, the saved card is kept.
     """
 
     package_id: UUID

@@ -1,4 +1,4 @@
-"""Findings of a reconciliation: what each object at Stripe or here led to."""
+"""Findings of a reconciliation: the result for each object at Stripe or in our tables."""
 
 from collections.abc import Callable
 from typing import NamedTuple

@@ -248,8 +248,8 @@ def _give_back_excess(purchase: Purchase, standing: list[MoneyBack]) -> None:
     """Reinstate the credits of refunds and disputes that took more than their share.
 
     `_take` then takes their share again, because a reinstatement gives back whole claw-backs only.
-    One has an excess if part of its money was reinstated, or if it took the rounding remainder next
-    to a refund that has failed since.
+    There is an excess if part of the money was reinstated, or if the remainder of the
+    rounding was taken next to a refund that has failed since.
     """
     whole = due(purchase, standing)
     for one in standing:

@@ -74,7 +74,7 @@ def v1() -> stripe.V1Services:
 
 @contextmanager
 def asking() -> Iterator[None]:
-    """Raise PaymentUnavailable, CustomerGone or CardDeclined for an error of a call."""
+    """Translate a call's error to PaymentUnavailable, CustomerGone or CardDeclined."""
     try:
         with calling(), http_deadline.within(CALL_SECONDS):
             yield
@@ -97,7 +97,7 @@ def asking() -> Iterator[None]:
 
 @contextmanager
 def changing() -> Iterator[None]:
-    """Raise RefusedByStripe too, if Stripe rejects the call's parameters."""
+    """Translate errors as `asking` does, and rejected parameters to RefusedByStripe."""
     try:
         with asking():
             yield
@@ -107,7 +107,7 @@ def changing() -> Iterator[None]:
 
 @contextmanager
 def asking_with_pages() -> Iterator[None]:
-    """Raise PageRefused too, if Stripe rejects a return URL."""
+    """Translate errors as `asking` does, and a rejected return URL to PageRefused."""
     try:
         with asking():
             yield

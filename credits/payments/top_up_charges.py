@@ -42,7 +42,7 @@ blocked_by: list[Callable[[str], bool]] = []
 
 
 def top_up_due(*, now: datetime, limit: int) -> Iterator[str]:
-    """Start and charge up to `limit` due top-ups each; yield a word for the outcome of each step.
+    """Start up to `limit` due top-ups, charge up to `limit` started ones; yield each outcome.
 
     Any number of processes may run this at the same time.
     """
@@ -56,7 +56,8 @@ def top_up_due(*, now: datetime, limit: int) -> Iterator[str]:
 def _until_away(charges: Iterator[Settled]) -> Iterator[Settled]:
     """Yield the outcomes up to the first call that Stripe did not answer.
 
-    Every further call would wait for the same timeout. The run after the next pause tries others.
+    Every further call would wait for the same timeout. The failed row is
+    postponed, so the next run begins with another one.
     """
     for settled in charges:
         yield settled
@@ -105,7 +106,7 @@ def _decide(row: AutoTopUp, now: datetime) -> str:
 
 
 def _wait_after_failures(row: AutoTopUp, now: datetime) -> str | None:
-    """Let the agreement wait, or pause it, if its last charges failed. None: it may buy."""
+    """Delay or pause the agreement if its last charges failed; return None if it may buy."""
     failed = _failed_in_a_row(row)
     if len(failed) > len(BACK_OFF):
         _pause(row, Pause.DECLINED, now)

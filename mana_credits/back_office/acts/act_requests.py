@@ -22,7 +22,7 @@ Request = TypeVar("Request", ActRequest, AdjustmentRequest)
 
 
 class Wanted(NamedTuple):
-    """An act that needs approval: what it concerns, its arguments, and the same in words."""
+    """An act that needs approval: its subject, its arguments and a summary for people."""
 
     kind: ActRequest.Kind
     subject: str

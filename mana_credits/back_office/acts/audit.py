@@ -139,7 +139,7 @@ def only_if(condition: Callable[[], None]) -> Iterator[None]:
 def acting_by_oneself(
     operator: Operator, action: str, *, why: Justification, key: UUID
 ) -> Iterator[AuditRecord]:
-    """Do as `acting` for an act on what the operator owns, which takes no permission."""
+    """Run the body as `acting` does, on the operator's own objects, without a permission."""
     act = AuditRecord()
     with transaction.atomic():
         _refuse_repeat(key)

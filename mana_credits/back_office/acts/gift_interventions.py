@@ -20,7 +20,7 @@ class GiftNotPersonalized(DomainError):
     """The gift is not personalised and has no e-mail address."""
 
     code = "gift_not_personalized"
-    message = "This gift is for nobody in particular: there is no address to send it to"
+    message = "This gift has no recipient, so there is no address to send it to"
 
 
 class AlreadyBlocked(DomainError):
