@@ -49,6 +49,7 @@ def top_up_due(*, now: datetime, limit: int) -> Iterator[str]:
     start = DueWork(TOP_UP_JOB, _due(now), "due_at", partial(_start, now=now))
     charge = DueWork(CHARGE_JOB, _uncharged(), "created_at", partial(_charge, now=now))
     charges = due_rows.settle_each(charge, now=now, limit=limit)
+    # Started before charged, so that one run does both for a balance that has just fallen.
     steps = chain(due_rows.settle_each(start, now=now, limit=limit), _until_away(charges))
     return (settled.outcome for settled in steps)
 

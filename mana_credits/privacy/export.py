@@ -70,6 +70,7 @@ def _sections(user_id: str) -> Sections:
         "balances": Balance.objects.filter(**own).values(),
         "transactions": Transaction.objects.filter(**own).order_by("number").values(),
         "reservations": Reservation.objects.filter(**own).order_by("created_at").values(),
+        # With the secret, a reader of the document could confirm an open payment.
         "purchases": purchases.values(*_without(Purchase, "client_secret")),
         "returns": returns.order_by("created_at").values(),
         "contacts": Contact.objects.filter(**own).values(),
