@@ -32,7 +32,10 @@ LONGEST_VALIDITY = timedelta(days=365)
 
 
 class NewGift(NamedTuple):
-    """A gift to create; personalised if it has a target e-mail. `place` is that in a campaign."""
+    """A gift to create; personalised if it has a target e-mail.
+
+    `place` is the campaign and the number in it, if any.
+    """
 
     total_credits: Decimal
     expires_at: datetime
@@ -103,6 +106,7 @@ def create(creator: User, new: NewGift, *, origin: Origin, now: datetime) -> Gif
         origin=origin,
         described=(plain(new.total_credits), app_id, target),
     )
+    # A replay returns the first gift, which may have expired since.
     gift.status_now = gift.status_at(now)
     return gift
 

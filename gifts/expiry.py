@@ -1,6 +1,6 @@
 """Expiry: return the credits of expired gifts, and delete old counts of wrong codes.
 
-An expired gift cannot be redeemed even if this has not run yet.
+An expired gift cannot be redeemed, even before the job has run.
 """
 
 from collections.abc import Iterator

@@ -95,7 +95,7 @@ def create(
 ) -> GiftCode:
     """Create a gift with the values `gift`. Raises the DomainError that the database returns.
 
-    A replay must have the same `described`.
+    `described` is the part of the fingerprint that a replay must repeat.
     """
     movement = _movement(app_id, origin, "create", *described)
     answer = _create_gift(gift_id=new_id(), **gift, **movement)

@@ -37,6 +37,7 @@ def redeem_pending(user_id: str, email: str, *, origin: Origin, now: datetime) -
         status=Status.ACTIVE, target_email=relations.comparable_address(user), expires_at__gt=now
     ).exclude(creator_id=user_id)
     gift_ids = waiting.order_by("number").values_list("pk", flat=True)[:LARGEST_NUMBER]
+    # Each gift commits for itself: one that fails must not undo the others, and a retry skips them.
     answers = [
         redemptions.redeem(Named(gift_id=gift_id), user=user, origin=origin, now=now)
         for gift_id in gift_ids

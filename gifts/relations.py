@@ -8,7 +8,7 @@ from gifts.models import GiftCode, GiftRedemption
 
 
 class Relation(models.TextChoices):
-    """The user gave it, redeemed it, may redeem it while it is active, or is somebody else."""
+    """The user created the gift, redeemed it, may redeem it while it is active, or neither."""
 
     GIVER = "giver"
     REDEEMER = "redeemer"
@@ -17,7 +17,7 @@ class Relation(models.TextChoices):
 
 
 def describe(gift: GiftCode, user: User | None) -> None:
-    """Set the relation of `user` to the gift and when they redeemed it; None without a user."""
+    """Set the relation of `user` to the gift and the time of their redemption, or None."""
     gift.is_for_user = gift.relation = gift.redeemed_by_user_at = None
     if user is None:
         return

@@ -29,6 +29,7 @@ def go_back(gift: GiftCode, status: Status, *, origin: Origin, now: datetime) ->
         gift_id=gift.pk,
         payment_id=gift.payment_id,
     )
+    # A replay may come after the gift's status has changed, which a trigger allows only once.
     if not posting.replayed:
         _settle(gift, status, now)
     return posting

@@ -118,6 +118,7 @@ def statement(*, marks: bool = False) -> str:
         f"SELECT {quote(rule)}, r.* FROM ({query}) r"  # noqa: S608
         for rule, query in RULES.items()
     )
+    # MATERIALIZED, because the result and the marks must come from the same rows.
     found = f"found (rule, user_id, sentence) AS MATERIALIZED ({rules})"
     parts = ", ".join([SOURCES, found, *([_MARKED] if marks else [])])
     return f"WITH {parts} SELECT rule, user_id, sentence FROM found"  # noqa: S608
@@ -153,6 +154,7 @@ def snapshot() -> Iterator[CursorWrapper]:
     database = replica.connection()
     outermost = not database.in_atomic_block
     with transaction.atomic(using=database.alias), database.cursor() as cursor:
+        # In an open transaction the level can no longer be set; its owner has chosen it.
         if outermost:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         yield cursor

@@ -42,6 +42,7 @@ class MessageNotDead(DomainError):
 def tell(user_id: str, body: Mapping[str, Any], *, key: str, now: datetime) -> None:
     """Enqueue a notification in the caller's transaction, once per `key`."""
     message = OutboxMessage(key=key, user_id=user_id, body=body, due_at=now, created_at=now)
+    # ON CONFLICT DO NOTHING: a retry of the caller's change has the same key and enqueues nothing.
     OutboxMessage.objects.bulk_create([message], ignore_conflicts=True)
 
 
@@ -99,6 +100,7 @@ def clean_up(*, now: datetime) -> Iterator[int]:
 def _claim(now: datetime) -> OutboxMessage | None:
     message = _due(now).order_by("due_at").select_for_update(skip_locked=True).first()
     if message:
+        # Counted before the call: a process that dies during it must not retry it forever.
         message.attempts += 1
         message.due_at = now + min(FIRST_PAUSE * 2 ** (message.attempts - 1), LONGEST_PAUSE)
         message.save(update_fields=["attempts", "due_at"])

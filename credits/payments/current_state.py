@@ -58,6 +58,7 @@ def fetch(kind: str, stripe_id: str) -> Fetched | None:
     found = ask(stripe_id)
     if found is None:
         return None
+    # Only the intent says whether a delayed payment, such as a SEPA debit, has arrived.
     intent_id = stripe_facts.payment_id(found)
     if kind == "checkout.session" and intent_id:
         return fetch("payment_intent", intent_id)
@@ -82,6 +83,7 @@ def intent_step(intent: Object, *, now: datetime) -> Step | None:
             return partial(purchases.process, payment, at=now)
         case "canceled":
             return partial(purchases.cancel, payment, at=now)
+        # A new intent has this status too. Only an attempt that failed leaves an error.
         case "requires_payment_method" if intent.get("last_payment_error"):
             return partial(purchases.fail, payment, at=now)
     return None
@@ -126,6 +128,7 @@ def _dispute(dispute: Object, now: datetime) -> Purchase | None:
 
 
 def _charge(charge: Object, now: datetime) -> Purchase | None:
+    # Read before anything is stored, so that an unreadable charge has no effect.
     refunded = stripe_facts.refunded_cents(charge, default=0)
     receipt = stripe_facts.of_charge(charge)
     receipts.record(receipt)

@@ -1,4 +1,4 @@
-"""Findings of a reconciliation: what each object at Stripe or here led to."""
+"""Findings of a reconciliation: the result for each object at Stripe or in our tables."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -43,8 +43,10 @@ def guarded(name: str, look: Callable[[], Finding]) -> Finding:
     """
     try:
         return look()
+    # Every further call would wait for the same timeout, so the run ends.
     except PaymentUnavailable:
         raise
+    # A format that Stripe does not document is a difference to explain, not a failure to retry.
     except UnreadableObject as error:
         return Finding(name, unexplained=error.text)
     except OperationalError as error:

@@ -99,6 +99,7 @@ class Check:
 
     def run(self) -> Iterator[Finding]:
         """Yield a finding for every object. Raises PaymentUnavailable."""
+        # Payments first: a refund or dispute takes credits only from a purchase that is credited.
         for intent in self._stripe.intents(self.since):
             yield guarded(f"payment {intent['id']}", partial(self._intent, intent))
         for refund in self._stripe.refunds(self.since):
@@ -107,7 +108,9 @@ class Check:
             yield guarded(f"dispute {dispute['id']}", partial(self._dispute, dispute))
         yield from self._purchases_here()
         yield from self._returns_here()
+        # After all listed refunds, so that only the older ones are fetched one by one.
         yield from self._refunds_beside_disputes()
+        # After the refunds at Stripe: one of them may be the request, sent by a process that died.
         yield from self._requested_refunds()
         yield from self._never_opened()
         yield from self._won_without_money()
@@ -156,6 +159,7 @@ class Check:
         for purchase in concerned.order_by("number").iterator():
             name = f"purchase {purchase.pk}"
             if intent_id := purchase.stripe_payment_intent_id:
+                # The listed ones were applied above, with the same answer of Stripe.
                 if intent_id not in self._seen:
                     yield guarded(name, partial(self._intent_by_id, intent_id))
             elif purchase.stripe_checkout_session_id:
@@ -203,6 +207,8 @@ class Check:
             concerned = MoneyBack.objects.filter(
                 Q(created_at__gte=self.since)
                 | Q(created_at__gte=self.now - changes)
+                # `won` and `lost` do not end the look-ups: the money of a dispute may move days
+                # later.
                 & ~Q(stripe_status__in=["succeeded", "failed", "canceled", "warning_closed"]),
                 kind=kind,
                 stripe_id__isnull=False,

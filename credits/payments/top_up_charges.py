@@ -42,13 +42,14 @@ blocked_by: list[Callable[[str], bool]] = []
 
 
 def top_up_due(*, now: datetime, limit: int) -> Iterator[str]:
-    """Start and charge up to `limit` due top-ups each; yield a word for the outcome of each step.
+    """Start up to `limit` due top-ups, charge up to `limit` started ones; yield each outcome.
 
     Any number of processes may run this at the same time.
     """
     start = DueWork(TOP_UP_JOB, _due(now), "due_at", partial(_start, now=now))
     charge = DueWork(CHARGE_JOB, _uncharged(), "created_at", partial(_charge, now=now))
     charges = due_rows.settle_each(charge, now=now, limit=limit)
+    # Started before charged, so that one run does both for a balance that has just fallen.
     steps = chain(due_rows.settle_each(start, now=now, limit=limit), _until_away(charges))
     return (settled.outcome for settled in steps)
 
@@ -56,7 +57,8 @@ def top_up_due(*, now: datetime, limit: int) -> Iterator[str]:
 def _until_away(charges: Iterator[Settled]) -> Iterator[Settled]:
     """Yield the outcomes up to the first call that Stripe did not answer.
 
-    Every further call would wait for the same timeout. The run after the next pause tries others.
+    Every further call would wait for the same timeout. The failed row is
+    postponed, so the next run begins with another one.
     """
     for settled in charges:
         yield settled
@@ -105,7 +107,7 @@ def _decide(row: AutoTopUp, now: datetime) -> str:
 
 
 def _wait_after_failures(row: AutoTopUp, now: datetime) -> str | None:
-    """Let the agreement wait, or pause it, if its last charges failed. None: it may buy."""
+    """Delay or pause the agreement if its last charges failed; return None if it may buy."""
     failed = _failed_in_a_row(row)
     # The answer to that charge may have been lost, so that only Stripe's report has the code.
     if failed and failed[0].failure_code in NEEDS_OWNER:

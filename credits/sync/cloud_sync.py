@@ -125,6 +125,7 @@ def change_interval(user_id: str, *, interval: str, now: datetime) -> IntervalCh
         raise SyncInactive
     if subscription.gifted:
         raise SyncGifted
+    # Only shown: the next charge takes the price of its own day.
     cost = catalogue.price(OPERATION, billing_periods.months(interval))
     subscription.interval = interval
     save(subscription, now)

@@ -89,9 +89,13 @@ def erasing(
     the history is counted instead of moved; the caller must roll back.
     """
     person = _person(user_id, addresses)
+    # The next steps have transactions of their own. A gift returns credits to its creator, whose
+    # balance the erasure itself must not lock.
     _release_all(user_id)
     for rows in OTHER_APPS:
         rows.settle(person)
+    # Before the rows are deleted: a token of the person may be valid for days and would record a
+    # contact again.
     if not count_only:
         contacts.refuse(user_id, now=datetime.now(UTC))
     with transaction.atomic():
@@ -130,6 +134,7 @@ def _release_all(user_id: str) -> None:
 
 
 def _lock(person: Person) -> None:
+    # The request first: a second worker waits here, before it locks any row of the person.
     _lock_rows(ErasureRequest.objects.filter(pk=person.id))
     reservations.lock_all(person.id)
     _lock_rows(SyncSubscription.objects.filter(pk=person.id))
@@ -155,6 +160,8 @@ def _lock_balance(person: Person) -> bool:
 
 def _strip(person: Person) -> Counter[str]:
     stripped = _strip_copies(person)
+    # The other apps first: they find their rows by the purchases and customers that are changed
+    # next.
     for rows in OTHER_APPS:
         stripped.update(rows.strip(person))
     for strip in (_strip_settings, _strip_purchases, _strip_staff, _strip_ledger):
@@ -190,6 +197,8 @@ def _strip_purchases(person: Person) -> Counter[str]:
     explained = MoneyBack.objects.filter(
         stripe_payment_intent_id__in=payments, reason__isnull=False
     )
+    # In this order: the refunds are found by the purchases of the user, which move to the
+    # pseudonym.
     return Counter(
         {
             "refunds": explained.update(reason=""),
