@@ -108,10 +108,17 @@ def grant_cause(user_id: str, reference: str) -> str:
 
 
 def credit_purchase(
-    user_id: str, amount: Decimal, *, memo: Memo, origin: Origin, purchase_id: UUID
+    user_id: str,
+    amount: Decimal,
+    *,
+    memo: Memo,
+    origin: Origin,
+    purchase_id: UUID,
+    expires_at: datetime | None = None,
 ) -> Posting:
-    """Credit a paid purchase, once."""
-    movement = Movement(Type.PURCHASE, positive(amount), cause=f"purchase:{purchase_id}")
+    """Credit a paid purchase, once; what is left at `expires_at` expires."""
+    cause = f"purchase:{purchase_id}"
+    movement = Movement(Type.PURCHASE, positive(amount), cause=cause, expires_at=expires_at)
     return post(user_id, movement, memo, origin)
 
 

@@ -323,6 +323,7 @@ class Migration(migrations.Migration):
                 ('description_de', models.CharField(max_length=500, null=True)),
                 ('credits', models.DecimalField(decimal_places=4, max_digits=15)),
                 ('price_euro_cents', models.IntegerField()),
+                ('expires_after_days', models.IntegerField(null=True)),
                 ('stripe_price_id', models.CharField(max_length=255, null=True)),
                 ('active', models.BooleanField(db_default=True)),
                 ('sort_order', models.IntegerField(db_default=0)),
@@ -332,7 +333,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': '"credits"."packages"',
-                'constraints': [models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='package_name_not_empty'), models.CheckConstraint(condition=models.Q(('name_de__isnull', True), models.Q(('name_de', ''), _negated=True), _connector='OR'), name='package_german_name_not_empty'), models.CheckConstraint(condition=models.Q(('credits__gt', 0)), name='package_credits_positive'), models.CheckConstraint(condition=models.Q(('price_euro_cents__gt', 0)), name='package_price_positive')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='package_name_not_empty'), models.CheckConstraint(condition=models.Q(('name_de__isnull', True), models.Q(('name_de', ''), _negated=True), _connector='OR'), name='package_german_name_not_empty'), models.CheckConstraint(condition=models.Q(('credits__gt', 0)), name='package_credits_positive'), models.CheckConstraint(condition=models.Q(('price_euro_cents__gt', 0)), name='package_price_positive'), models.CheckConstraint(condition=models.Q(('expires_after_days__isnull', True), ('expires_after_days__gt', 0), _connector='OR'), name='package_expiry_positive')],
             },
         ),
         migrations.CreateModel(
@@ -564,6 +565,7 @@ class Migration(migrations.Migration):
                 ('user_id', models.CharField(max_length=255)),
                 ('credits', models.DecimalField(decimal_places=4, max_digits=15)),
                 ('price_euro_cents', models.IntegerField()),
+                ('expires_after_days', models.IntegerField(null=True)),
                 ('status', models.CharField(choices=[('pending', 'Pending'), ('processing', 'Processing'), ('failed', 'Failed'), ('cancelled', 'Cancelled'), ('completed', 'Completed'), ('partially_refunded', 'Partially Refunded'), ('refunded', 'Refunded'), ('disputed', 'Disputed')], db_default='pending', max_length=32)),
                 ('stripe_customer_id', models.CharField(max_length=255, null=True)),
                 ('stripe_payment_intent_id', models.CharField(max_length=255, null=True, unique=True)),
@@ -1041,6 +1043,7 @@ class Migration(migrations.Migration):
                 ('user_id', models.CharField(max_length=255, primary_key=True, serialize=False)),
                 ('credits', models.DecimalField(decimal_places=4, max_digits=15)),
                 ('price_euro_cents', models.IntegerField()),
+                ('expires_after_days', models.IntegerField(null=True)),
                 ('threshold', models.DecimalField(decimal_places=4, max_digits=15)),
                 ('monthly_maximum', models.IntegerField()),
                 ('stripe_customer_id', models.CharField(max_length=255)),

@@ -160,6 +160,7 @@ def _set(row: AutoTopUp, wanted: Agreement, card: Card | None) -> None:
     # Copied: a later change of the package is not what the user agreed to, and pauses the top-up.
     row.credits = package.credits
     row.price_euro_cents = package.price_euro_cents
+    row.expires_after_days = package.expires_after_days
     row.threshold = wanted.threshold
     row.monthly_maximum = wanted.monthly_maximum
 
@@ -196,6 +197,7 @@ def _as_json(row: AutoTopUp | None) -> dict[str, Any]:
         "packageId": str(row.package_id),
         "credits": plain(row.credits),
         "priceEuroCents": row.price_euro_cents,
+        "expiresAfterDays": row.expires_after_days,
         "threshold": plain(row.threshold),
         "monthlyMaximum": row.monthly_maximum,
         "paymentMethod": row.stripe_payment_method_id,

@@ -6,7 +6,7 @@ report returns the purchase, or None if the payment belongs to no purchase here.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -272,6 +272,7 @@ def _is_older(purchase: Purchase, status: str, at: datetime) -> bool:
 
 def _credit(purchase: Purchase, *, origin: Origin, at: datetime, now: datetime) -> None:
     german = purchase.package.name_de
+    days = purchase.expires_after_days
     posting = ledger.credit_purchase(
         purchase.user_id,
         purchase.credits,
@@ -283,6 +284,7 @@ def _credit(purchase: Purchase, *, origin: Origin, at: datetime, now: datetime) 
         ),
         origin=origin,
         purchase_id=purchase.pk,
+        expires_at=now + timedelta(days) if days else None,
     )
     purchase.transaction = posting.transaction
     purchase.status = Status.COMPLETED

@@ -135,6 +135,7 @@ def _buy(row: AutoTopUp, own: QuerySet[Purchase], now: datetime) -> str:
         package_id=row.package_id,
         credits=row.credits,
         price_euro_cents=row.price_euro_cents,
+        expires_after_days=row.expires_after_days,
         stripe_customer_id=row.stripe_customer_id,
         stripe_payment_method_id=row.stripe_payment_method_id,
         created_at=now,
@@ -151,8 +152,9 @@ def _reason_to_pause(row: AutoTopUp) -> str | None:
         return Pause.MONEY_BACK
     if any(blocks(row.user_id) for blocks in blocked_by):
         return Pause.BLOCKED
-    offer = {"credits": row.credits, "price_euro_cents": row.price_euro_cents, "active": True}
-    if not Package.objects.filter(pk=row.package_id, **offer).exists():
+    agreed = ("credits", "price_euro_cents", "expires_after_days")
+    package = Package.objects.filter(pk=row.package_id, active=True).values(*agreed).first()
+    if package != {name: getattr(row, name) for name in agreed}:
         return Pause.OFFER_CHANGED
     return None
 

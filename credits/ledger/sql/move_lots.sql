@@ -3,7 +3,8 @@
 -- refers to another one.
 --
 -- p_original is the transaction that p_entry refers to, or null. p_available_change is the change of the
--- available credits: a commit takes only what exceeds its hold.
+-- available credits: a commit takes only what exceeds its hold. A reversal takes from the lot of its
+-- original first, a claw-back from that of its purchase.
 CREATE OR REPLACE FUNCTION credits.move_lots(
     p_balance credits.balances,
     p_entry credits.transactions,
@@ -12,6 +13,8 @@ CREATE OR REPLACE FUNCTION credits.move_lots(
     p_expires_at timestamptz
 ) RETURNS credits.balances
 LANGUAGE plpgsql AS $$
+DECLARE
+    own_lot uuid := p_original.id;
 BEGIN
     IF p_entry.type = 'expiry' THEN
         RETURN p_balance;
@@ -29,8 +32,13 @@ BEGIN
             RETURN credits.expire_lots(p_entry.user_id, p_entry.created_at);
         END IF;
     ELSIF p_available_change < 0 AND p_balance.next_expiry IS NOT NULL THEN
+        IF p_entry.type = 'clawback' THEN
+            SELECT t.id INTO own_lot FROM credits.transactions t
+                WHERE t.user_id = p_entry.user_id
+                  AND t.cause = 'purchase:' || (p_entry.metadata ->> 'purchaseId');
+        END IF;
         RETURN credits.take_lots(
-            p_entry.user_id, p_entry.id, -p_available_change, p_original.id);
+            p_entry.user_id, p_entry.id, -p_available_change, own_lot);
     END IF;
     RETURN p_balance;
 END $$;

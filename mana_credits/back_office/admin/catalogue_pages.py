@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from credits.amounts import DIGITS, PLACES
 from credits.catalogue import Price
+from credits.ledger.credit_lots import LONGEST_VALIDITY
 from credits.models import ActRequest, Operation, Package, Purchase
 from credits.payments.packages import Offer
 from mana_credits.back_office.acts import catalogue_changes
@@ -49,6 +50,13 @@ class PackageForm(WhyForm):
     description_de = forms.CharField(label="German description", max_length=500, required=False)
     credits = forms.DecimalField(max_digits=DIGITS, decimal_places=PLACES, min_value=SMALLEST)
     price_euro_cents = forms.IntegerField(label="Price in cents (EUR)", min_value=1)
+    expires_after_days = forms.IntegerField(
+        label="Days until the credits expire",
+        required=False,
+        min_value=1,
+        max_value=LONGEST_VALIDITY.days,
+        help_text="From the payment. Empty: they never expire.",
+    )
     sort_order = forms.IntegerField(initial=0)
     field_order = (
         "name",
@@ -57,6 +65,7 @@ class PackageForm(WhyForm):
         "description_de",
         "credits",
         "price_euro_cents",
+        "expires_after_days",
         "sort_order",
         "note",
         "ticket",
@@ -191,6 +200,7 @@ def _package_form(
             metadata=found.metadata if found else None,
             name_de=data["name_de"] or None,
             description_de=data["description_de"] or None,
+            expires_after_days=data["expires_after_days"],
         )
 
     def do() -> str:
@@ -259,7 +269,12 @@ def _package(request: HttpRequest, found: Package) -> Row:
         f"{found.name}: {amount(found.credits)} credits for {euros(found.price_euro_cents)}",
         f"package:{found.pk}",
         reverse("admin:package", args=(found.pk,)),
-        [("Description", found.description), ("Order", found.sort_order), ("Id", found.pk)],
+        [
+            ("Description", found.description),
+            ("Days until the credits expire", found.expires_after_days or "never"),
+            ("Order", found.sort_order),
+            ("Id", found.pk),
+        ],
         locked=Package.objects.filter(pk=found.pk),
         status="active" if found.active else "off",
         acts=(change, toggle) if may else (),

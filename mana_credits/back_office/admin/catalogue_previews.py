@@ -48,7 +48,9 @@ def _price(cost: Decimal, per_items: int | None) -> str:
 
 def _offer(sold: Package | Offer) -> str:
     each = Decimal(sold.price_euro_cents) / sold.credits
+    days = sold.expires_after_days
+    expiry = f", which expire after {days} days" if days else ""
     return (
         f"{sold.name}: {amount(sold.credits)} credits for {euros(sold.price_euro_cents)} "
-        f"({amount(each, 2)} cents a credit)"
+        f"({amount(each, 2)} cents a credit){expiry}"
     )
