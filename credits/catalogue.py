@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from django.db import transaction
 from django.db.models import QuerySet
 
-from credits.amounts import positive
+from credits.amounts import STEP, positive
 from credits.errors import DomainError
 from credits.metered_prices import (
     MeteredPrice,
@@ -53,6 +53,9 @@ class Price(NamedTuple):
     per_items: int | None = None
 
 
+AnyPrice = Price | MeteredPrice
+
+
 class Pricing(NamedTuple):
     """The operations on offer, and the time of the last change (None: an empty catalogue)."""
 
@@ -87,7 +90,7 @@ def pricing() -> Pricing:
 
 
 @transaction.atomic
-def set_price(operation: str, new: Price | MeteredPrice, *, actor: str, now: datetime) -> Operation:
+def set_price(operation: str, new: AnyPrice, *, actor: str, now: datetime) -> Operation:
     """Set the price of an operation and record the change; a withdrawn operation is offered again.
 
     Setting the current price again changes nothing. Raises OperationUnknown, InvalidAmount,
@@ -100,11 +103,34 @@ def set_price(operation: str, new: Price | MeteredPrice, *, actor: str, now: dat
     return _change(_locked(operation), new, actor, now)
 
 
-def price_of(operation: Operation) -> Price | MeteredPrice:
+def price_of(operation: Operation) -> AnyPrice:
     """Return the price of an operation, also of a withdrawn one."""
     if operation.metering is not None:
         return from_json(operation.metering)
     return Price(operation.cost, operation.per_items)
+
+
+def price_before(change: OperationPrice) -> AnyPrice | None:
+    """Return the price before a change, or None if the operation was not on offer."""
+    if change.metering_before is not None:
+        return from_json(change.metering_before)
+    cost: Decimal | None = change.cost_before
+    return None if cost is None else Price(cost, change.per_items_before)
+
+
+def price_after(change: OperationPrice) -> AnyPrice | None:
+    """Return the price after a change, or None if the operation was withdrawn."""
+    if change.metering_after is not None:
+        return from_json(change.metering_after)
+    cost: Decimal | None = change.cost_after
+    return None if cost is None else Price(cost, change.per_items_after)
+
+
+def parts(price: AnyPrice) -> dict[str, Decimal]:
+    """Return what can be compared of two prices: credits by the unit, or the cost of one item."""
+    if isinstance(price, MeteredPrice):
+        return {**price.unit_costs, "use": price.minimum or STEP}
+    return {"item": price.cost / (price.per_items or 1)}
 
 
 @transaction.atomic
@@ -120,9 +146,7 @@ def _locked(key: str) -> Operation:
     return found
 
 
-def _change(
-    operation: Operation, new: Price | MeteredPrice | None, actor: str, now: datetime
-) -> Operation:
+def _change(operation: Operation, new: AnyPrice | None, actor: str, now: datetime) -> Operation:
     old = _columns(price_of(operation) if operation.active else None)
     after = _columns(new)
     if after == old:
@@ -144,7 +168,7 @@ def _change(
     return operation
 
 
-def _columns(price: Price | MeteredPrice | None) -> dict[str, Any]:
+def _columns(price: AnyPrice | None) -> dict[str, Any]:
     """Return the columns of a price; all are null for an operation that is not on offer."""
     cost, per_items = price if isinstance(price, Price) else (None, None)
     metering = as_json(price) if isinstance(price, MeteredPrice) else None
