@@ -14,7 +14,7 @@ from credits.catalogue import Price
 from credits.models import ActRequest, Operation, Package, Purchase
 from credits.payments.packages import Offer
 from mana_credits.back_office.acts import catalogue_changes
-from mana_credits.back_office.admin import catalogue_previews
+from mana_credits.back_office.admin import catalogue_previews, package_history
 from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.act_forms import WhyForm
@@ -252,7 +252,7 @@ def _package(request: HttpRequest, found: Package) -> Row:
     may = request.user.has_perm("credits.change_packages")
     changes = found.changes.order_by("-pk")[:CHANGES_SHOWN]
     history = [
-        f"{moment(one.changed_at)}  {one.before or 'new'} → {one.after}  {one.actor}"
+        f"{moment(one.changed_at)}  {'; '.join(package_history.differences(one))}  {one.actor}"
         for one in changes
     ]
     return Row(
