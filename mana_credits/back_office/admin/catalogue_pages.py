@@ -16,7 +16,7 @@ from credits.metered_prices import MeteredPrice
 from credits.models import ActRequest, Operation, Package, Purchase
 from credits.payments.packages import Offer
 from mana_credits.back_office.acts import catalogue_changes
-from mana_credits.back_office.admin import catalogue_previews, price_forms
+from mana_credits.back_office.admin import catalogue_previews, package_history, price_forms
 from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.admin.catalogue_previews import price_text
 from mana_credits.back_office.admin.price_forms import PriceForm
@@ -251,7 +251,7 @@ def _package(request: HttpRequest, found: Package) -> Row:
     may = request.user.has_perm("credits.change_packages")
     changes = found.changes.order_by("-pk")[:CHANGES_SHOWN]
     history = [
-        f"{moment(one.changed_at)}  {one.before or 'new'} → {one.after}  {one.actor}"
+        f"{moment(one.changed_at)}  {'; '.join(package_history.differences(one))}  {one.actor}"
         for one in changes
     ]
     return Row(
