@@ -16,7 +16,8 @@ from credits.errors import DomainError
 from credits.ids import new_id
 from credits.ledger import credit_lots
 from credits.ledger.db_functions import Lookup, Routine
-from credits.ledger.posting import Memo, Movement, Origin, Posting, Priced, TransactionUnknown, post
+from credits.ledger.outcomes import TransactionUnknown
+from credits.ledger.posting import Memo, Movement, Origin, Posting, Priced, post
 from credits.metered_prices import require_units
 from credits.models import Balance, Transaction
 

@@ -9,14 +9,8 @@ import pytest
 from django.core.management import call_command
 
 from credits.ledger import credit_expiry, ledger, reservations, spend_batches
-from credits.ledger.posting import (
-    ExceedsOriginal,
-    InsufficientCredits,
-    Memo,
-    Origin,
-    Posting,
-    Priced,
-)
+from credits.ledger.outcomes import ExceedsOriginal, InsufficientCredits
+from credits.ledger.posting import Memo, Origin, Posting, Priced
 from credits.ledger.spend_batches import Spend, Spent
 from credits.models import Balance, CreditLot, LotUse, Transaction
 from credits.principals import User
