@@ -12,6 +12,7 @@ from credits.due_rows import SKIPPED
 from credits.ledger import (
     anchors,
     campaign_grants,
+    credit_expiry,
     key_retention,
     ledger_checks,
     reservation_expiry,
@@ -34,6 +35,11 @@ logger = structlog.get_logger(__name__)
 def expire_reservations(now: datetime) -> Iterator[str]:
     """Expire reservations past their `expires_at`, which frees the held credits."""
     return reservation_expiry.expire_due(now=now, limit=ROWS_PER_RUN)
+
+
+def expire_credits(now: datetime) -> Iterator[str]:
+    """Post the expiry of credits past their date."""
+    return credit_expiry.expire_due(now=now, limit=ROWS_PER_RUN)
 
 
 def renew_subscriptions(now: datetime) -> Iterator[str]:
@@ -117,6 +123,12 @@ JOBS = (
         expire_reservations,
         every=timedelta(seconds=10),
         next_due=reservation_expiry.next_due,
+    ),
+    Job(
+        credit_expiry.EXPIRE_JOB,
+        expire_credits,
+        every=timedelta(seconds=30),
+        next_due=credit_expiry.next_due,
     ),
     Job(
         renewals.RENEW_JOB,

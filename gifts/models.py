@@ -58,6 +58,7 @@ class Campaign(models.Model):
                 fields=["created_at"],
                 condition=Q(made_at__isnull=True),
             ),
+            models.Index(name="campaign_by_age_idx", fields=["created_at"]),
         )
         constraints = (
             models.CheckConstraint(name="campaign_name_not_empty", condition=~Q(name="")),
@@ -264,6 +265,7 @@ class GiftBlock(models.Model):
 
     class Meta:
         db_table = '"gifts"."gift_blocks"'
+        indexes = (models.Index(name="gift_block_by_age_idx", fields=["since"]),)
         constraints = (
             models.CheckConstraint(
                 name="gift_block_says_whom_by_whom_and_why",

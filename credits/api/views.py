@@ -36,7 +36,7 @@ from credits.api.transaction_files import (
     TransactionFileQuerySerializer,
 )
 from credits.api.wire_serializers import origin, query, user
-from credits.catalogue import OperationUnknown
+from credits.catalogue import PRICE_REFUSALS
 from credits.ledger import (
     BalanceTooLarge,
     InsufficientCredits,
@@ -64,7 +64,7 @@ class CreditsViewSet(ChangesAccount, GenericViewSet[Transaction]):
         "use",
         request=UseCreditsSerializer,
         response=UseCreditsResponseSerializer,
-        refuses=(InsufficientCredits, SpendingLimitReached, OperationUnknown, BalanceTooLarge),
+        refuses=(InsufficientCredits, SpendingLimitReached, *PRICE_REFUSALS, BalanceTooLarge),
     )
     def use(self, request: Request) -> Answer:
         """Spend credits, once per idempotency key. 402 if they do not suffice."""

@@ -44,13 +44,24 @@ class Limit(NamedTuple):
 
 
 class CurrentSettings(NamedTuple):
-    """The user's settings; `updated_at` is None if the user never had any."""
+    """The user's settings; `updated_at` is None if the user never had any.
+
+    A client that saves sends the `version` that it saw.
+    """
 
     low_balance: Decimal | None = None
     monthly_limit: Decimal | None = None
     spent: Decimal | None = None
     app_limits: Sequence[Limit] = ()
     updated_at: datetime | None = None
+
+    @property
+    def version(self) -> str:
+        """Return the version of the settings."""
+        limits = {limit.app_id: limit.amount for limit in self.app_limits}
+        return agreements.version_of(
+            _state(NewSettings(self.low_balance, self.monthly_limit, limits))
+        )
 
 
 def of_user(user_id: str, *, now: datetime) -> CurrentSettings:
@@ -71,16 +82,25 @@ def of_user(user_id: str, *, now: datetime) -> CurrentSettings:
 
 @transaction.atomic
 def save(
-    user_id: str, wanted: NewSettings, *, origin: Origin, now: datetime, language: str = ""
+    user_id: str,
+    wanted: NewSettings,
+    *,
+    origin: Origin,
+    now: datetime,
+    language: str = "",
+    seen: str | None = None,
 ) -> CurrentSettings:
     """Replace the user's settings and record the change; equal settings change nothing.
 
-    A new threshold that the balance is already below announces nothing until it is crossed.
+    A new threshold that the balance is already below announces nothing until it is crossed. `seen`
+    is the version that the client saw, or None. Raises SettingsChanged if another one is current.
     """
     ledger.ensure_balance(user_id, origin=origin)
     known = AccountSettings.objects.select_for_update().filter(pk=user_id).first()
-    before, after = _as_json(_known(user_id, known)), _as_json(wanted)
+    current = _known(user_id, known)
+    before, after = _as_json(current), _as_json(wanted)
     if before != after:
+        agreements.require_version(seen, _state(current))
         _replace(user_id, known, wanted, language, now)
         subject = SettingsChange.Subject.SPENDING
         agreements.record(user_id, subject, (before, after), origin=origin)
@@ -130,6 +150,16 @@ def _replace_limits(user_id: str, wanted: Mapping[str, Decimal]) -> None:
     SpendingLimit.objects.bulk_create(
         SpendingLimit(user_id=user_id, app_id=app, amount=amount) for app, amount in changed.items()
     )
+
+
+def _state(settings: NewSettings) -> dict[str, Any]:
+    """Return the settings as the API names them."""
+    limits = sorted(settings.app_limits.items())
+    return {
+        "lowBalance": settings.low_balance,
+        "monthlyLimit": settings.monthly_limit,
+        "appLimits": [{"appId": app, "monthlyLimit": amount} for app, amount in limits],
+    }
 
 
 def _as_json(settings: NewSettings) -> dict[str, Any]:

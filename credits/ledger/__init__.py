@@ -21,19 +21,16 @@ from credits.ledger.ledger import (
     reversible,
     spend,
 )
-from credits.ledger.posting import (
+from credits.ledger.outcomes import (
     BalanceTooLarge,
     ExceedsOriginal,
     IdempotencyKeyReused,
     InsufficientCredits,
-    Memo,
-    Origin,
-    Posting,
-    Priced,
     SpendingLimitReached,
     TransactionUnknown,
     UserUnknown,
 )
+from credits.ledger.posting import Memo, Origin, Posting, Priced
 
 __all__ = [
     "BalanceTooLarge",

@@ -11,6 +11,7 @@ from credits.models.balances import Balance
 from credits.models.catalogue import Operation, OperationPrice
 from credits.models.checks import CheckedBalance, LedgerCheck
 from credits.models.contacts import Contact, ContactErasure
+from credits.models.credit_lots import CreditLot, LotUse
 from credits.models.daily_totals import DailyRevenue, DailyTotal
 from credits.models.erasure import ErasureRequest
 from credits.models.fields import amount_field, user_id_field
@@ -37,6 +38,7 @@ __all__ = [
     "CheckedBalance",
     "Contact",
     "ContactErasure",
+    "CreditLot",
     "DailyRevenue",
     "DailyTotal",
     "ErasureRequest",
@@ -44,6 +46,7 @@ __all__ = [
     "IdempotencyKey",
     "JobRun",
     "LedgerCheck",
+    "LotUse",
     "MoneyBack",
     "Operation",
     "OperationPrice",

@@ -113,6 +113,7 @@ def _begin(
         # Copied, because a later change of the package must not change this purchase.
         credits=package.credits,
         price_euro_cents=package.price_euro_cents,
+        expires_after_days=package.expires_after_days,
         success_url=pages and pages.success_url,
         cancel_url=pages and pages.cancel_url,
         request_id=origin.request_id,
@@ -127,7 +128,8 @@ def _begin(
 
 def _unfinished(wanted: Purchase) -> Purchase | None:
     """Return an identical purchase that could not be opened because Stripe was unavailable."""
-    same = ("user_id", "package", "credits", "price_euro_cents", "success_url", "cancel_url")
+    terms = ("package", "credits", "price_euro_cents", "expires_after_days")
+    same = ("user_id", *terms, "success_url", "cancel_url")
     return (
         Purchase.objects.filter(
             **{name: getattr(wanted, name) for name in same},

@@ -6,7 +6,7 @@ report returns the purchase, or None if the payment belongs to no purchase here.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -243,7 +243,7 @@ def _report(payment: Payment, status: str, at: datetime) -> Purchase | None:
     # Reports of another payment are ignored here. If it succeeds, `complete` quarantines it.
     if purchase is None or purchase.paid or not is_own_payment(purchase, payment):
         return purchase
-    if purchase.status == Status.CANCELLED or _is_older(purchase, status, at):
+    if _is_final(purchase, status) or _is_older(purchase, status, at):
         return purchase
     purchase.status = status
     purchase.reported_at = at
@@ -253,6 +253,13 @@ def _report(payment: Payment, status: str, at: datetime) -> Purchase | None:
         purchase.failure_code = None
     purchase.save(update_fields=["status", "reported_at", "failure_code"])
     return purchase
+
+
+def _is_final(purchase: Purchase, status: str) -> bool:
+    # An automatic charge whose answer was lost is given up here without Stripe's word. Its failure
+    # must count, or the next crossing would charge the same card at once.
+    given_up = purchase.stripe_payment_method_id and purchase.reported_at is None
+    return purchase.status == Status.CANCELLED and not (given_up and status == Status.FAILED)
 
 
 def _is_older(purchase: Purchase, status: str, at: datetime) -> bool:
@@ -265,6 +272,7 @@ def _is_older(purchase: Purchase, status: str, at: datetime) -> bool:
 
 def _credit(purchase: Purchase, *, origin: Origin, at: datetime, now: datetime) -> None:
     german = purchase.package.name_de
+    days = purchase.expires_after_days
     posting = ledger.credit_purchase(
         purchase.user_id,
         purchase.credits,
@@ -276,6 +284,7 @@ def _credit(purchase: Purchase, *, origin: Origin, at: datetime, now: datetime) 
         ),
         origin=origin,
         purchase_id=purchase.pk,
+        expires_at=now + timedelta(days) if days else None,
     )
     purchase.transaction = posting.transaction
     purchase.status = Status.COMPLETED

@@ -29,7 +29,7 @@ from credits.payments.stripe_errors import (
 
 TOP_UP_JOB = "top_up"
 CHARGE_JOB = "charge_top_ups"
-NEEDS_OWNER = frozenset({"authentication_required"})
+NEEDS_OWNER = frozenset({"authentication_required", "payment_intent_authentication_failure"})
 # Pauses after the first and the second declined charge in a row. The third pauses the top-up.
 BACK_OFF = (timedelta(days=1), timedelta(days=3))
 
@@ -109,6 +109,10 @@ def _decide(row: AutoTopUp, now: datetime) -> str:
 def _wait_after_failures(row: AutoTopUp, now: datetime) -> str | None:
     """Delay or pause the agreement if its last charges failed; return None if it may buy."""
     failed = _failed_in_a_row(row)
+    # The answer to that charge may have been lost, so that only Stripe's report has the code.
+    if failed and failed[0].failure_code in NEEDS_OWNER:
+        _pause(row, Pause.NEEDS_OWNER, now)
+        return "paused"
     if len(failed) > len(BACK_OFF):
         _pause(row, Pause.DECLINED, now)
         return "paused"
@@ -131,6 +135,7 @@ def _buy(row: AutoTopUp, own: QuerySet[Purchase], now: datetime) -> str:
         package_id=row.package_id,
         credits=row.credits,
         price_euro_cents=row.price_euro_cents,
+        expires_after_days=row.expires_after_days,
         stripe_customer_id=row.stripe_customer_id,
         stripe_payment_method_id=row.stripe_payment_method_id,
         created_at=now,
@@ -147,8 +152,9 @@ def _reason_to_pause(row: AutoTopUp) -> str | None:
         return Pause.MONEY_BACK
     if any(blocks(row.user_id) for blocks in blocked_by):
         return Pause.BLOCKED
-    offer = {"credits": row.credits, "price_euro_cents": row.price_euro_cents, "active": True}
-    if not Package.objects.filter(pk=row.package_id, **offer).exists():
+    agreed = ("credits", "price_euro_cents", "expires_after_days")
+    package = Package.objects.filter(pk=row.package_id, active=True).values(*agreed).first()
+    if package != {name: getattr(row, name) for name in agreed}:
         return Pause.OFFER_CHANGED
     return None
 

@@ -19,7 +19,9 @@ from credits.models import (
     Balance,
     CampaignGrant,
     Contact,
+    CreditLot,
     IdempotencyKey,
+    LotUse,
     MoneyBack,
     OutboxMessage,
     Purchase,
@@ -70,6 +72,8 @@ def _sections(user_id: str) -> Sections:
         "balances": Balance.objects.filter(**own).values(),
         "transactions": Transaction.objects.filter(**own).order_by("number").values(),
         "reservations": Reservation.objects.filter(**own).order_by("created_at").values(),
+        "lots_that_expire": CreditLot.objects.filter(**own).order_by("expires_at").values(),
+        "uses_of_lots": LotUse.objects.filter(**own).order_by("taker_id").values(),
         # With the secret, a reader of the document could confirm an open payment.
         "purchases": purchases.values(*_without(Purchase, "client_secret")),
         "returns": returns.order_by("created_at").values(),

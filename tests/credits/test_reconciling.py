@@ -11,7 +11,7 @@ from django.db import OperationalError
 from psycopg.errors import LockNotAvailable
 
 from credits.ledger import ledger
-from credits.ledger.posting import BalanceTooLarge
+from credits.ledger.outcomes import BalanceTooLarge
 from credits.models import JobRun, MoneyBack, Package, Purchase
 from credits.payments import checkout, current_state, reconciliation, stripe_fields
 from credits.payments.stripe_errors import PaymentUnavailable

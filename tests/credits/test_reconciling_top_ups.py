@@ -143,3 +143,56 @@ def test_a_refund_and_a_dispute_of_a_top_up_whose_events_were_lost_stop_it(
     assert MoneyBack.objects.count() == 2
     assert work() == ["paused"]
     assert AutoTopUp.objects.get().pause_reason == "money_back"
+
+
+def test_a_lost_decline_delays_the_next_charge(
+    alice: Caller, starter: Package, stripe: Stripe
+) -> None:
+    give("alice", 20)
+    agree(alice, starter, stripe, "declined-card")
+    spend("alice", 15)
+    with patch.object(saved_cards, "charge", charge_without_an_answer), no_answer():
+        assert work() == ["started", "failed"]
+
+    reconcile()
+    give("alice", 20)
+    spend("alice", 15)
+
+    assert work(days=0.1) == ["backed_off"]
+    assert work(days=1.1) == ["started", "failed"]
+
+
+def test_a_lost_decline_that_was_given_up_delays_the_next_charge(
+    alice: Caller, starter: Package, stripe: Stripe
+) -> None:
+    give("alice", 20)
+    agree(alice, starter, stripe, "declined-card")
+    spend("alice", 15)
+    with patch.object(saved_cards, "charge", charge_without_an_answer), no_answer():
+        assert work() == ["started", "failed"]
+    assert work(days=1.1) == ["cancelled"]
+
+    (found,) = reconcile()
+    give("alice", 20)
+    spend("alice", 15)
+
+    assert found.applied == "cancelled → failed"
+    assert reconcile() == []
+    assert work(days=0.1) == ["backed_off"]
+
+
+def test_a_lost_demand_for_the_owner_pauses(
+    alice: Caller, starter: Package, stripe: Stripe
+) -> None:
+    give("alice", 20)
+    agree(alice, starter, stripe, "owner-card")
+    spend("alice", 15)
+    with patch.object(saved_cards, "charge", charge_without_an_answer), no_answer():
+        assert work() == ["started", "failed"]
+
+    reconcile()
+
+    assert work(days=0.1) == ["paused"]
+    assert AutoTopUp.objects.get().pause_reason == "needs_owner"
+    assert work(days=30) == []
+    assert Purchase.objects.count() == 1
