@@ -19,13 +19,15 @@ from credits.ledger import (
 )
 from credits.ledger.books import BooksDoNotClose
 from credits.outbox import outbox
-from credits.payments import top_up_charges
+from credits.payments import reconciliation, top_up_charges
+from credits.payments.reconciliation import Check
 from credits.reporting import daily_totals
 from credits.sync import renewals
 from credits.worker import Job
 
 # The limit keeps one job from delaying the others.
 ROWS_PER_RUN = 5_000
+RECONCILED_SPAN = timedelta(days=3)
 
 logger = structlog.get_logger(__name__)
 
@@ -115,6 +117,11 @@ def sum_days(now: datetime) -> Iterator[str]:
         yield "summed" if summed else SKIPPED
 
 
+def reconcile_stripe(now: datetime) -> Iterator[str]:
+    """Reconcile the last three days with Stripe. Raises DoesNotReconcile."""
+    return reconciliation.outcomes(Check(since=now - RECONCILED_SPAN, now=now).run())
+
+
 JOBS = (
     Job(
         reservation_expiry.EXPIRE_JOB,
@@ -166,6 +173,7 @@ JOBS = (
         next_due=outbox.next_due,
         calls_out=True,
     ),
+    Job("reconcile_stripe", reconcile_stripe, at_hour=2, calls_out=True),
     Job("sum_days", sum_days, every=timedelta(minutes=5)),
     # Two hours after the day's end: a transaction that was begun before it is over by then.
     Job("make_anchors", make_anchors, at_hour=2),

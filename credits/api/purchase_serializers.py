@@ -7,7 +7,6 @@ from django.conf import settings
 from rest_framework import serializers
 
 from credits.api.json_object import JsonObject
-from credits.api.openapi import Variant
 from credits.api.wire_fields import (
     Amount,
     ShortTextField,
@@ -16,7 +15,7 @@ from credits.api.wire_fields import (
     UserId,
     Uuid,
 )
-from credits.api.wire_serializers import KeyedSerializer, WireSerializer
+from credits.api.wire_serializers import KeyedSerializer, Variant, WireSerializer
 from credits.models import Purchase
 from credits.payments.checkout import Pages
 
@@ -129,6 +128,10 @@ class PurchaseSerializer(WireSerializer):
         source="failure_code",
         allow_null=True,
         help_text="Stripe's code of the last failed attempt to pay, only with the status `failed`.",
+    )
+    automatic = serializers.BooleanField(help_text="Whether an automatic top-up made the purchase.")
+    cancellable = serializers.BooleanField(
+        help_text="Whether the buyer can cancel it (`POST /credits/purchase/{id}/cancel`)."
     )
     checkoutUrl = serializers.URLField(
         source="pay_url",

@@ -45,7 +45,7 @@ def _waiting() -> QuerySet[CreditLot]:
 def _tell(lot: CreditLot, *, now: datetime) -> str:
     settings = AccountSettings.objects.filter(pk=lot.user_id).first()
     language = settings.language if settings else ""
-    outbox.tell(
+    outbox.mail(
         lot.user_id,
         notification_texts.expiring_credits(lot, language=language),
         key=f"expiring_credits:{lot.pk}",

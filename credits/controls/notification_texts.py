@@ -6,7 +6,6 @@ from typing import Any
 
 from credits.amounts import plain
 from credits.models import AccountSettings, CreditLot
-from credits.outbox import recipients
 
 LOW_BALANCE = {
     "de": (
@@ -53,7 +52,6 @@ def expiring_credits(lot: CreditLot, *, language: str) -> dict[str, Any]:
     expires_at = lot.expires_at.astimezone(UTC)
     day = expires_at.strftime(DAYS[language or "de"])
     return {
-        **recipients.mail_to(lot.user_id),
         "appId": "credits",
         "subject": subject,
         "body": body.format(amount=plain(lot.remaining), day=day),
@@ -70,7 +68,6 @@ def low_balance(settings: AccountSettings, *, available: Decimal) -> dict[str, A
     threshold = plain(settings.low_balance)
     subject, body = LOW_BALANCE[settings.language or "de"]
     return {
-        **recipients.mail_to(settings.user_id),
         "appId": "credits",
         "subject": subject,
         "body": body.format(available=plain(available), threshold=threshold),

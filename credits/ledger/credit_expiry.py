@@ -32,13 +32,8 @@ def expire_due(*, now: datetime, limit: int) -> Iterator[str]:
         ledger.ensure_balance(lot.user_id, origin=origin)
         return "expired"
 
-    work = DueWork(
-        EXPIRE_JOB,
-        _open().filter(expires_at__lte=now),
-        "expires_at",
-        expire,
-        lock=credit_lots.lock_owner,
-    )
+    due = _open().filter(expires_at__lte=now)
+    work = DueWork(EXPIRE_JOB, due, "expires_at", expire, lock=credit_lots.lock_owner)
     return (settled.outcome for settled in due_rows.settle_each(work, now=now, limit=limit))
 
 

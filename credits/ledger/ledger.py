@@ -16,7 +16,9 @@ from credits.errors import DomainError
 from credits.ids import new_id
 from credits.ledger import credit_lots
 from credits.ledger.db_functions import Lookup, Routine
-from credits.ledger.posting import Memo, Movement, Origin, Posting, Priced, TransactionUnknown, post
+from credits.ledger.outcomes import TransactionUnknown
+from credits.ledger.posting import Memo, Movement, Origin, Posting, Priced, post
+from credits.metered_prices import require_units
 from credits.models import Balance, Transaction
 
 Type = Transaction.Type
@@ -54,15 +56,17 @@ def spend(
 ) -> Posting:
     """Post a usage: take credits that the user spends, once per `cause` if given.
 
-    Raises InsufficientCredits, SpendingLimitReached, and OperationUnknown if the catalogue does
-    not offer the operation.
+    Raises InsufficientCredits, SpendingLimitReached, OperationUnknown if the catalogue does not
+    offer the operation, and UnitsRequired, OperationNotMetered, UnknownUnit, InvalidUnits.
     """
     return post(user_id, usage(amount, cause=cause), memo, origin)
 
 
 def usage(amount: Decimal | Priced, *, cause: str | None = None) -> Movement:
-    """Return the movement of a spend. Raises InvalidAmount."""
+    """Return the movement of a spend. Raises InvalidAmount, InvalidUnits."""
     taken = amount if isinstance(amount, Priced) else -positive(amount)
+    if isinstance(taken, Priced) and taken.units is not None:
+        require_units(taken.units)
     return Movement(Type.USAGE, taken, counts_as="spent", cause=cause)
 
 

@@ -280,15 +280,17 @@ class Migration(migrations.Migration):
                 ('description', models.CharField(blank=True, max_length=500)),
                 ('category', models.CharField(choices=[('ai', 'Ai'), ('premium', 'Premium')], max_length=16)),
                 ('app', models.CharField(max_length=100)),
-                ('cost', models.DecimalField(decimal_places=4, max_digits=15)),
+                ('cost', models.DecimalField(decimal_places=4, max_digits=15, null=True)),
                 ('per_items', models.IntegerField(null=True)),
+                ('metering', models.JSONField(null=True)),
+                ('version', models.IntegerField(db_default=1)),
                 ('active', models.BooleanField(db_default=True)),
                 ('created_at', models.DateTimeField()),
                 ('updated_at', models.DateTimeField()),
             ],
             options={
                 'db_table': '"credits"."operations"',
-                'constraints': [models.CheckConstraint(condition=models.Q(('key__regex', '^[a-z][a-z0-9_]*$')), name='operation_key_is_snake_case'), models.CheckConstraint(condition=models.Q(('category__in', ['ai', 'premium'])), name='operation_category_known'), models.CheckConstraint(condition=models.Q(('cost__gt', 0)), name='operation_cost_positive'), models.CheckConstraint(condition=models.Q(('per_items__isnull', True), ('per_items__gt', 0), _connector='OR'), name='operation_batch_positive')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('key__regex', '^[a-z][a-z0-9_]*$')), name='operation_key_is_snake_case'), models.CheckConstraint(condition=models.Q(('category__in', ['ai', 'premium'])), name='operation_category_known'), models.CheckConstraint(condition=models.Q(('cost__gt', 0)), name='operation_cost_positive'), models.CheckConstraint(condition=models.Q(('per_items__isnull', True), ('per_items__gt', 0), _connector='OR'), name='operation_batch_positive'), models.CheckConstraint(condition=models.Q(models.Q(('cost__isnull', False), ('metering__isnull', True)), models.Q(('cost__isnull', True), ('metering__isnull', False), ('per_items__isnull', True)), _connector='OR'), name='operation_has_one_kind_of_price')],
             },
         ),
         migrations.CreateModel(
@@ -456,6 +458,7 @@ class Migration(migrations.Migration):
                 ('operation', models.CharField(max_length=64, null=True)),
                 ('unit_cost', models.DecimalField(decimal_places=4, max_digits=15, null=True)),
                 ('quantity', models.IntegerField(null=True)),
+                ('metering', models.JSONField(null=True)),
                 ('app_id', models.CharField(max_length=100)),
                 ('description', models.CharField(max_length=500)),
                 ('metadata', models.JSONField(null=True)),
@@ -538,6 +541,7 @@ class Migration(migrations.Migration):
                 ('operation', models.CharField(max_length=64, null=True)),
                 ('unit_cost', models.DecimalField(decimal_places=4, max_digits=15, null=True)),
                 ('quantity', models.IntegerField(null=True)),
+                ('metering', models.JSONField(null=True)),
                 ('app_id', models.CharField(max_length=100)),
                 ('reason', models.CharField(max_length=200)),
                 ('status', models.CharField(choices=[('open', 'Open'), ('committed', 'Committed'), ('released', 'Released'), ('expired', 'Expired')], db_default='open', max_length=16)),
@@ -637,15 +641,18 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(default=credits.ids.new_id, primary_key=True, serialize=False)),
                 ('cost_before', models.DecimalField(decimal_places=4, max_digits=15, null=True)),
                 ('per_items_before', models.IntegerField(null=True)),
+                ('metering_before', models.JSONField(null=True)),
                 ('cost_after', models.DecimalField(decimal_places=4, max_digits=15, null=True)),
                 ('per_items_after', models.IntegerField(null=True)),
+                ('metering_after', models.JSONField(null=True)),
+                ('version', models.IntegerField(db_default=1)),
                 ('actor', models.CharField(max_length=255)),
                 ('changed_at', models.DateTimeField()),
                 ('operation', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='prices', to='credits.operation')),
             ],
             options={
                 'db_table': '"credits"."operation_prices"',
-                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('cost_before__isnull', True), ('cost_before__gt', 0), _connector='OR'), models.Q(('cost_after__isnull', True), ('cost_after__gt', 0), _connector='OR')), name='price_costs_positive'), models.CheckConstraint(condition=models.Q(models.Q(django.db.models.lookups.Exact(django.db.models.functions.comparison.Coalesce(models.F('cost_before'), 0, output_field=models.DecimalField()), django.db.models.functions.comparison.Coalesce(models.F('cost_after'), 0, output_field=models.DecimalField())), _negated=True), models.Q(django.db.models.lookups.Exact(django.db.models.functions.comparison.Coalesce(models.F('per_items_before'), 0, output_field=models.DecimalField()), django.db.models.functions.comparison.Coalesce(models.F('per_items_after'), 0, output_field=models.DecimalField())), _negated=True), _connector='OR'), name='price_change_changes_the_price'), models.CheckConstraint(condition=models.Q(('actor__regex', '^(user|service|stripe|system|(service|operator):.+)$')), name='price_actor_known')],
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('cost_before__isnull', True), ('cost_before__gt', 0), _connector='OR'), models.Q(('cost_after__isnull', True), ('cost_after__gt', 0), _connector='OR')), name='price_costs_positive'), models.CheckConstraint(condition=models.Q(models.Q(django.db.models.lookups.Exact(django.db.models.functions.comparison.Coalesce(models.F('cost_before'), 0, output_field=models.DecimalField()), django.db.models.functions.comparison.Coalesce(models.F('cost_after'), 0, output_field=models.DecimalField())), _negated=True), models.Q(django.db.models.lookups.Exact(django.db.models.functions.comparison.Coalesce(models.F('per_items_before'), 0, output_field=models.DecimalField()), django.db.models.functions.comparison.Coalesce(models.F('per_items_after'), 0, output_field=models.DecimalField())), _negated=True), models.Q(django.db.models.lookups.Exact(django.db.models.functions.comparison.Coalesce(models.F('metering_before'), models.Value({}, models.JSONField()), output_field=models.JSONField()), django.db.models.functions.comparison.Coalesce(models.F('metering_after'), models.Value({}, models.JSONField()), output_field=models.JSONField())), _negated=True), _connector='OR'), name='price_change_changes_the_price'), models.CheckConstraint(condition=models.Q(('actor__regex', '^(user|service|stripe|system|(service|operator):.+)$')), name='price_actor_known')],
             },
         ),
         migrations.CreateModel(
@@ -709,7 +716,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='transaction',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('operation__isnull', True), ('quantity__isnull', True), ('unit_cost__isnull', True)), models.Q(('operation__isnull', False), ('quantity__gt', 0), ('quantity__isnull', False), ('type', 'usage'), ('unit_cost__gt', Decimal('0.0')), ('unit_cost__isnull', False)), _connector='OR'), name='transaction_operation_is_a_usage_with_its_price'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('metering__isnull', True), ('operation__isnull', True), ('quantity__isnull', True), ('unit_cost__isnull', True)), models.Q(('metering__isnull', True), ('operation__isnull', False), ('quantity__gt', 0), ('quantity__isnull', False), ('type', 'usage'), ('unit_cost__gt', Decimal('0.0')), ('unit_cost__isnull', False)), models.Q(('metering__isnull', False), ('operation__isnull', False), ('quantity__isnull', True), ('type', 'usage'), ('unit_cost__isnull', True)), _connector='OR'), name='transaction_operation_is_a_usage_with_its_price'),
         ),
         migrations.AddConstraint(
             model_name='transaction',
@@ -781,7 +788,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='reservation',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('committed_amount__gt', 0), ('committed_amount__isnull', False), ('committed_amount__lte', models.F('amount')), ('status', 'committed'), ('transaction__isnull', False)), models.Q(models.Q(('status', 'committed'), _negated=True), ('committed_amount__isnull', True), ('transaction__isnull', True)), _connector='OR'), name='reservation_committed_names_its_transaction'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('committed_amount__gt', 0), ('committed_amount__isnull', False), ('status', 'committed'), ('transaction__isnull', False), models.Q(('committed_amount__lte', models.F('amount')), ('metering__isnull', False), _connector='OR')), models.Q(models.Q(('status', 'committed'), _negated=True), ('committed_amount__isnull', True), ('transaction__isnull', True)), _connector='OR'), name='reservation_committed_names_its_transaction'),
         ),
         migrations.AddConstraint(
             model_name='reservation',
@@ -789,7 +796,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='reservation',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('operation__isnull', True), ('quantity__isnull', True), ('unit_cost__isnull', True)), models.Q(('operation__isnull', False), ('quantity__gt', 0), ('quantity__isnull', False), ('unit_cost__gt', 0), ('unit_cost__isnull', False)), _connector='OR'), name='reservation_operation_has_its_price'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('quantity__isnull', True), ('unit_cost__isnull', True), ('metering__isnull', True), ('operation__isnull', True)), models.Q(('quantity__gt', 0), ('quantity__isnull', False), ('unit_cost__gt', 0), ('unit_cost__isnull', False), ('metering__isnull', True), ('operation__isnull', False)), models.Q(('quantity__isnull', True), ('unit_cost__isnull', True), ('metering__isnull', False), ('operation__isnull', False)), _connector='OR'), name='reservation_operation_has_its_price'),
         ),
         migrations.AddConstraint(
             model_name='reservation',
@@ -938,6 +945,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='grantcampaign',
+            index=models.Index(fields=['asked_at'], name='grant_campaign_by_age_idx'),
+        ),
+        migrations.AddIndex(
+            model_name='grantcampaign',
             index=models.Index(fields=['asked_by', '-asked_at'], name='grant_campaign_by_operator_idx'),
         ),
         migrations.AddConstraint(
@@ -1038,6 +1049,8 @@ class Migration(migrations.Migration):
                 ('monthly_maximum', models.IntegerField()),
                 ('stripe_customer_id', models.CharField(max_length=255)),
                 ('stripe_payment_method_id', models.CharField(max_length=255)),
+                ('card_brand', models.CharField(max_length=32, null=True)),
+                ('card_last4', models.CharField(max_length=4, null=True)),
                 ('language', models.CharField(blank=True, db_default='', max_length=2)),
                 ('agreed_at', models.DateTimeField()),
                 ('due_at', models.DateTimeField(null=True)),
@@ -1092,6 +1105,7 @@ class Migration(migrations.Migration):
             "refuse_change_of_history",
             "refuse_change_of_audit",
             "refuse_change_of_settings",
+            "metered_price",
             "price",
             "month_spending",
             "reached_limit",
@@ -1109,6 +1123,7 @@ class Migration(migrations.Migration):
             "move_lots",
             "post_transaction",
             "reserve",
+            "metered_commit",
             "settle_reservation",
             "spend_batch",
             "end_lot_notice",

@@ -222,6 +222,17 @@ class Purchase(models.Model):
         return self.quarantined_at is not None and self.quarantine_resolved_at is None
 
     @property
+    def automatic(self) -> bool:
+        """Return whether an automatic top-up made the purchase."""
+        return self.stripe_payment_method_id is not None
+
+    @property
+    def cancellable(self) -> bool:
+        """Return whether the buyer can cancel: an automatic purchase waits for no buyer."""
+        unpaid = self.status in {self.Status.PENDING, self.Status.FAILED}
+        return unpaid and not self.under_review and not self.automatic
+
+    @property
     def pay_url(self) -> str | None:
         """Return the Checkout page of an unpaid purchase, which is open until `payable_until`."""
         open_ = self.status in {self.Status.PENDING, self.Status.FAILED} and not self.under_review
@@ -230,7 +241,12 @@ class Purchase(models.Model):
     @property
     def payable_until(self) -> datetime | None:
         """Return when the Checkout Session ends, or None without one."""
-        return self.created_at + SESSION_LIFETIME if self.checkout_url else None
+        return self.session_end if self.checkout_url else None
+
+    @property
+    def session_end(self) -> datetime:
+        """Return when a Checkout Session of this purchase ends, counted from the purchase."""
+        return self.created_at + SESSION_LIFETIME
 
     @property
     def opened(self) -> bool:

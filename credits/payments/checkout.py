@@ -15,10 +15,10 @@ from django.core.validators import validate_email
 from django.db import transaction
 from django.db.models import QuerySet
 
+from credits import ledger
 from credits.email_addresses import LENGTH, mailbox
 from credits.errors import DomainError
-from credits.ledger import idempotency, ledger
-from credits.ledger.posting import Origin
+from credits.ledger import Origin, idempotency
 from credits.models import Purchase, StripeCustomer
 from credits.payments import packages, stripe_api
 from credits.payments.packages import PackageUnknown

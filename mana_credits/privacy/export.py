@@ -74,6 +74,7 @@ def _sections(user_id: str) -> Sections:
         "reservations": Reservation.objects.filter(**own).order_by("created_at").values(),
         "lots_that_expire": CreditLot.objects.filter(**own).order_by("expires_at").values(),
         "uses_of_lots": LotUse.objects.filter(**own).order_by("taker_id").values(),
+        # With the secret, a reader of the document could confirm an open payment.
         "purchases": purchases.values(*_without(Purchase, "client_secret")),
         "returns": returns.order_by("created_at").values(),
         "contacts": Contact.objects.filter(**own).values(),

@@ -92,6 +92,8 @@ def test_a_card_payment_credits_the_purchase(
         "receiptUrl": None,
         "invoiceUrl": None,
         "failureCode": None,
+        "automatic": False,
+        "cancellable": False,
         "checkoutUrl": None,
         "payableUntil": None,
     }

@@ -32,10 +32,11 @@ COMMITTED = "a committed reservation matches its transaction"
 NEWEST = "the balance has the digest of its newest transaction"
 USAGE = "usage statistics count every usage"
 OWNED = "every row belongs to a balance"
-# These rules are tested in test_sync_books.py and in the tests of gifts.
+# These rules are tested in test_sync_books.py, test_metered_books.py and in the tests of gifts.
 TRIED_ELSEWHERE = {
     "usage statistics add up to all usages",
     "a priced entry names an operation of the catalogue",
+    "a metered transaction took the price of its units, minus what is unpaid",
     "the newest charge of Cloud Sync is for the paid period",
     "a paid purchase has exactly its credits",
     "each refund or dispute matches its claw-backs",

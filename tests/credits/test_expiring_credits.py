@@ -9,12 +9,13 @@ import pytest
 from django.core.management import call_command
 
 from credits.ledger import credit_expiry, ledger, reservations, spend_batches
-from credits.ledger.posting import ExceedsOriginal, InsufficientCredits, Memo, Origin, Posting
+from credits.ledger.outcomes import ExceedsOriginal, InsufficientCredits
+from credits.ledger.posting import Memo, Origin, Posting, Priced
 from credits.ledger.spend_batches import Spend, Spent
 from credits.models import Balance, CreditLot, LotUse, Transaction
 from credits.principals import User
 from gifts import codes
-from tests.factories import gift, give, spend
+from tests.factories import gift, give, meter, spend
 
 pytestmark = pytest.mark.django_db
 
@@ -434,3 +435,34 @@ def test_a_batch_expires_what_is_due_first() -> None:
     assert done[0].details == {"required": 6, "available": 5}
     assert entries() == [("grant", 5), ("grant", 5), ("expiry", -5), ("usage", -2)]
     assert entries("bob") == [("grant", 5), ("usage", -2)]
+
+
+# Prices by units
+
+
+def test_a_commit_above_its_hold_does_not_take_what_has_expired() -> None:
+    meter(inputTokens="1")
+    give("alice", 5)
+    most = Priced("ai_chat_gpt4", None, {"inputTokens": 5000})
+    week = timedelta(days=7)
+    held = reservations.reserve("alice", most, reason="chat", origin=at(NOW), ttl=week)
+    give("alice", 10, expires_at=SOON)
+
+    settled = reservations.commit(
+        held.reservation.pk, origin=at(AFTER), units={"inputTokens": 9000}
+    )
+
+    assert entries() == [("grant", 5), ("grant", 10), ("expiry", -10), ("usage", -5)]
+    assert settled.unpaid == 4
+
+
+def test_a_commit_above_its_hold_takes_the_excess_from_its_lots_too() -> None:
+    meter(inputTokens="1")
+    granted = give("alice", 10, expires_at=SOON)
+    most = Priced("ai_chat_gpt4", None, {"inputTokens": 4000})
+    held = reservations.reserve("alice", most, reason="chat", origin=at(NOW))
+
+    reservations.commit(held.reservation.pk, origin=at(NOW), units={"inputTokens": 7000})
+
+    assert left(granted) == [3]
+    assert float(LotUse.objects.get(lot_id=granted.transaction.pk).taken) == 7

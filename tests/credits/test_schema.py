@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, transaction
 
 from credits.errors import DomainError
-from credits.ledger.posting import DONE
+from credits.ledger.outcomes import DONE
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("owner")]
 

@@ -9,7 +9,7 @@ from wsgiref.util import setup_testing_defaults
 
 import pytest
 
-from credits.ledger import ledger
+from credits import ledger
 from credits.models import Transaction
 from mana_credits.wsgi import application
 from tests.api import Caller, use

@@ -46,6 +46,8 @@ NOT_ON_PAGES = {
     *("transaction_not_found", "webhooks_disabled", "invalid_credit_expiry"),
     *("invalid_package", "signature_invalid", "statement_invalid"),
     *("not_creditable", "not_quarantined", "unreadable_object"),
+    *("invalid_unit_costs", "invalid_units", "operation_not_metered", "units_required"),
+    *("unknown_unit",),
     *("quarantine_changed", "no_cluster", "not_empty", "file_used_before"),
 }
 

@@ -2,8 +2,9 @@
 --
 -- p_amount is the signed change of the posted balance, p_held that of the held credits. With p_amount 0
 -- no transaction is written; with both 0 only the balance row is created and the key recorded.
--- p_operation, p_unit_cost and p_quantity describe what the amount pays for. A null p_amount means the
--- current price of p_quantity of the operation; a null p_held means that a price was not found.
+-- p_operation, p_unit_cost and p_quantity, or p_metering, describe what the amount pays for. A null
+-- p_amount means the current price of p_quantity, or of the units in p_metering, of the operation; a
+-- null p_held means that a price was not found.
 -- p_counts_as is the lifetime total that the amount changes: 'spent' (spends and their refunds) or
 -- 'earned'. A total never goes below zero: the excess counts in the other total.
 -- p_fingerprint must be equal in a replay of p_key. p_expires_at is when credits that are given expire.
@@ -37,6 +38,7 @@ CREATE OR REPLACE FUNCTION credits.post_transaction(
     p_operation text DEFAULT NULL,
     p_unit_cost numeric DEFAULT NULL,
     p_quantity integer DEFAULT NULL,
+    p_metering jsonb DEFAULT NULL,
     OUT outcome text,
     OUT entry credits.transactions,
     OUT balance credits.balances,
@@ -49,6 +51,8 @@ DECLARE
     largest CONSTANT numeric := 99999999999.9999;  -- 15 digits, 4 decimal places
     change numeric := p_amount;
     unit_cost numeric := p_unit_cost;
+    metering jsonb := p_metering;
+    refusal text;
     available_change numeric;
     spent_change numeric;
     known_fingerprint text;
@@ -58,8 +62,9 @@ BEGIN
     SELECT * INTO balance FROM credits.balances b WHERE b.user_id = p_user_id FOR UPDATE;
     now := coalesce(p_at, date_trunc('milliseconds', clock_timestamp()));
     IF p_amount IS NULL THEN
-        SELECT p.unit_cost, -p.amount INTO unit_cost, change
-            FROM credits.price(p_operation, p_quantity) p;
+        SELECT p.unit_cost, -p.amount, p.metering, p.refusal
+            INTO unit_cost, change, metering, refusal
+            FROM credits.price(p_operation, p_quantity, p_metering -> 'units') p;
     END IF;
     available_change := change - p_held;
 
@@ -69,7 +74,7 @@ BEGIN
             outcome := 'user_not_found';
             RETURN;
         ELSIF available_change IS NULL THEN
-            outcome := 'unknown_operation';
+            outcome := coalesce(refusal, 'unknown_operation');
             RETURN;
         ELSIF available_change < 0 AND NOT p_may_overdraw THEN
             outcome := 'insufficient_credits';
@@ -115,7 +120,7 @@ BEGIN
     END IF;
 
     IF available_change IS NULL THEN
-        outcome := 'unknown_operation';
+        outcome := coalesce(refusal, 'unknown_operation');
         RETURN;
     ELSIF p_expires_at <= now THEN
         outcome := 'invalid_credit_expiry';
@@ -196,6 +201,7 @@ BEGIN
         entry.operation := p_operation;
         entry.unit_cost := unit_cost;
         entry.quantity := p_quantity;
+        entry.metering := metering;
         entry.app_id := p_app_id;
         entry.description := p_description;
         entry.metadata := p_metadata;
@@ -231,13 +237,13 @@ BEGIN
         INSERT INTO credits.transactions (
             id, user_id, number, type, amount, balance_before, balance_after, spent_change,
             app_id, description, metadata, actor, request_id, idempotency_key, cause, related_id,
-            operation, unit_cost, quantity, created_at, recorded_at, digest
+            operation, unit_cost, quantity, metering, created_at, recorded_at, digest
         ) VALUES (
             entry.id, entry.user_id, entry.number, entry.type, entry.amount,
             entry.balance_before, entry.balance_after, entry.spent_change,
             entry.app_id, entry.description, entry.metadata, entry.actor, entry.request_id,
             entry.idempotency_key, entry.cause, entry.related_id,
-            entry.operation, entry.unit_cost, entry.quantity, entry.created_at,
+            entry.operation, entry.unit_cost, entry.quantity, entry.metering, entry.created_at,
             entry.recorded_at, entry.digest
         );
     END IF;

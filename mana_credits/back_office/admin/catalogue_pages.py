@@ -9,14 +9,17 @@ from django import forms
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
+from credits import catalogue
 from credits.amounts import DIGITS, PLACES
-from credits.catalogue import Price
 from credits.ledger.credit_lots import LONGEST_VALIDITY
+from credits.metered_prices import MeteredPrice
 from credits.models import ActRequest, Operation, Package, Purchase
 from credits.payments.packages import Offer
 from mana_credits.back_office.acts import catalogue_changes
-from mana_credits.back_office.admin import catalogue_previews
+from mana_credits.back_office.admin import catalogue_previews, package_history, price_forms
 from mana_credits.back_office.admin.account_pages import address_of
+from mana_credits.back_office.admin.catalogue_previews import price_text
+from mana_credits.back_office.admin.price_forms import PriceForm
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.row_pages import Row
@@ -24,21 +27,6 @@ from mana_credits.back_office.templatetags.office import amount, euros, moment
 
 CHANGES_SHOWN = 50
 SMALLEST = Decimal(1).scaleb(-PLACES)
-
-
-class PriceForm(WhyForm):
-    """A price of an operation."""
-
-    cost = forms.DecimalField(
-        label="Credits", max_digits=DIGITS, decimal_places=PLACES, min_value=SMALLEST
-    )
-    per_items = forms.IntegerField(
-        label="For each started",
-        required=False,
-        min_value=1,
-        help_text="Items of a batch; empty for each one.",
-    )
-    field_order = ("cost", "per_items", "note", "ticket")
 
 
 class PackageForm(WhyForm):
@@ -86,20 +74,19 @@ def set_price(request: HttpRequest, pk: str) -> HttpResponse:
     now = Operation.objects.filter(pk=pk).first()
     if now is None:
         raise Http404
-    form = PriceForm(
-        request.POST or None, initial={"cost": amount(now.cost), "per_items": now.per_items}
-    )
+    form = PriceForm(request.POST or None, initial=price_forms.initial(now))
 
     def do() -> str:
-        new = Price(form.cleaned_data["cost"], form.cleaned_data["per_items"])
-        done = catalogue_changes.set_price(operator_pages.operator_of(request), pk, new, **form.how)
+        who = operator_pages.operator_of(request)
+        done = catalogue_changes.set_price(who, pk, form.price, **form.how)
         if isinstance(done, ActRequest):
             return operator_pages.WAITS
-        return f"{pk} costs {amount(new.cost)} credits from now on."
+        if isinstance(form.price, MeteredPrice):
+            return f"{pk} costs by units from now on."
+        return f"{pk} costs {amount(form.price.cost)} credits from now on."
 
     def preview() -> row_pages.Facts:
-        new = Price(form.cleaned_data["cost"], form.cleaned_data["per_items"])
-        return catalogue_previews.of_price(now, new, at=datetime.now(UTC))
+        return catalogue_previews.of_price(now, form.price, at=datetime.now(UTC))
 
     return row_pages.act_on(
         request, lambda: _operation(request, pk), form, "Change price", do, preview
@@ -231,12 +218,14 @@ def _operation(request: HttpRequest, pk: str) -> Row:
     may = request.user.has_perm("credits.change_prices")
     changes = found.prices.order_by("-pk")[:CHANGES_SHOWN]
     history = [
-        f"{moment(one.changed_at)}  {amount(one.cost_before)} → {amount(one.cost_after)}"
+        f"{moment(one.changed_at)}  version {one.version}:"
+        f"  {price_text(catalogue.price_before(one))} → {price_text(catalogue.price_after(one))}"
         f"  {one.actor}"
         for one in changes
     ]
+    metered = catalogue.price_of(found) if found.metering else None
     return Row(
-        f"{found.name}: {amount(found.cost)} credits",
+        f"{found.name}: {price_text(metered) if metered else f'{amount(found.cost)} credits'}",
         f"operation:{pk}",
         reverse("admin:operation", args=(pk,)),
         [("Key", pk), ("App", found.app), ("For each started", found.per_items)],
@@ -262,7 +251,7 @@ def _package(request: HttpRequest, found: Package) -> Row:
     may = request.user.has_perm("credits.change_packages")
     changes = found.changes.order_by("-pk")[:CHANGES_SHOWN]
     history = [
-        f"{moment(one.changed_at)}  {one.before or 'new'} → {one.after}  {one.actor}"
+        f"{moment(one.changed_at)}  {'; '.join(package_history.differences(one))}  {one.actor}"
         for one in changes
     ]
     return Row(
