@@ -931,6 +931,7 @@ class Migration(migrations.Migration):
                 ('line', models.IntegerField()),
                 ('user_id', models.CharField(blank=True, max_length=255)),
                 ('amount', models.DecimalField(decimal_places=4, max_digits=15, null=True)),
+                ('expires_at', models.DateTimeField(null=True)),
                 ('outcome', models.CharField(choices=[('waiting', 'Waiting'), ('granted', 'Granted'), ('granted_before', 'Granted before'), ('had_another_amount', 'Had another amount'), ('refused', 'Refused'), ('left_out', 'Left out')], max_length=20)),
                 ('detail', models.CharField(blank=True, max_length=500)),
                 ('campaign', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='grants', to='credits.grantcampaign')),
