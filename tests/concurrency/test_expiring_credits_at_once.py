@@ -62,7 +62,7 @@ def test_a_storm_of_all_verbs_while_credits_expire(service: Caller) -> None:
         for tenth in range(1, 16):
             give(user_id, 3, expires_at=start + timedelta(milliseconds=300 * tenth))
 
-    def act(index: int) -> list[int]:
+    def act(index: int) -> list[Any]:
         chance = random.Random(index)
         try:
             return [step(service, chance) for _ in range(25)]
@@ -77,7 +77,7 @@ def test_a_storm_of_all_verbs_while_credits_expire(service: Caller) -> None:
     assert LotUse.objects.exists()
 
 
-def step(service: Caller, chance: random.Random) -> int:
+def step(service: Caller, chance: random.Random) -> Any:
     """Make one random request, or run the job. Return the status."""
     user_id = chance.choice(USERS)
     verb = chance.choice(["use", "batch", "hold", "refund", "grant", "job"])
@@ -98,7 +98,7 @@ def step(service: Caller, chance: random.Random) -> int:
     return hold(service, chance, user_id)
 
 
-def refund(service: Caller, chance: random.Random, user_id: str) -> int:
+def refund(service: Caller, chance: random.Random, user_id: str) -> Any:
     usages = list(Transaction.objects.filter(user_id=user_id, type="usage")[:50])
     if not usages:
         return 200
@@ -107,7 +107,7 @@ def refund(service: Caller, chance: random.Random, user_id: str) -> int:
     return service.post("refund", body).status_code
 
 
-def hold(service: Caller, chance: random.Random, user_id: str) -> int:
+def hold(service: Caller, chance: random.Random, user_id: str) -> Any:
     held = service.post("reserve", {"userId": user_id, "amount": 2, "reason": "chat"})
     if held.status_code != 200:
         return held.status_code
