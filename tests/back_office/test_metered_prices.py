@@ -9,10 +9,11 @@ import pytest
 
 from credits.catalogue import AnyPrice, Price
 from credits.metered_prices import MeteredPrice
-from credits.models import ActRequest, DailyTotal, Operation
+from credits.models import ActRequest, DailyTotal, Operation, Transaction
 from mana_credits.back_office.acts import catalogue_changes
 from tests.back_office.operators import acts, browser, form, operator
 from tests.back_office.test_second_person import decided, how
+from tests.credits.test_metered_texts import ABOVE, OPERATION, USED, entries  # noqa: F401
 from tests.factories import meter
 
 pytestmark = pytest.mark.django_db
@@ -185,3 +186,20 @@ def test_a_metered_operation_is_listed_withdrawn_and_offered_again() -> None:
     catalogue_changes.set_price(operator("fiona"), KEY, by_units(), **how())
 
     assert Operation.objects.get(pk=KEY).active
+
+
+def test_operators_see_how_a_price_came_about(
+    entries: list[Transaction],  # noqa: F811
+) -> None:
+    ada = browser("ada")
+
+    shown = [
+        text(ada.get(f"/admin/credits/transaction/{one.pk}/change/", follow=True))
+        for one in entries
+    ]
+    timeline = text(ada.get("/admin/account/?user=alice"))
+
+    assert f"{OPERATION} : {USED} (version 2)" in shown[2]
+    assert f"{OPERATION} : {ABOVE} (version 2)" in shown[3]
+    assert "Operation" not in shown[1]
+    assert f"{OPERATION}: {USED}" in timeline
