@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 KEY = "ai_chat_gpt4"
 PAGE = f"/admin/operation/{KEY}/"
-BY_UNITS = {"unit_costs": "inputTokens 0.4\noutputTokens 1.2\n", "minimum": "0.01"}
+BY_UNITS: dict[str, Any] = {"unit_costs": "inputTokens 0.4\noutputTokens 1.2\n", "minimum": "0.01"}
 
 
 def price() -> tuple[Any, Any]:
@@ -86,7 +86,7 @@ def test_a_near_price_by_units_is_set_at_once() -> None:
         credits_out=1000,
         transactions=7,
     )
-    fields = {"unit_costs": "inputTokens 0.4\noutputTokens 1.8", "minimum": "0.0001"}
+    fields: dict[str, Any] = {"unit_costs": "inputTokens 0.4\noutputTokens 1.8", "minimum": "0.0001"}
 
     preview = text(browser("fiona").post(f"{PAGE}price/", form(**{**fields, "confirmed": ""})))
     answer = browser("fiona").post(f"{PAGE}price/", form(**fields))
@@ -168,7 +168,7 @@ def test_the_form_starts_with_the_prices_by_units() -> None:
         ({"unit_costs": "inputTokens 1", "minimum": "0"}, "greater than or equal to 0.0001"),
     ],
 )
-def test_an_invalid_price_is_explained(fields: dict[str, str], message: str) -> None:
+def test_an_invalid_price_is_explained(fields: dict[str, Any], message: str) -> None:
     answer = browser("fiona").post(f"{PAGE}price/", form(**fields))
 
     assert answer.status_code == 200
