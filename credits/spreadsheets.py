@@ -13,6 +13,10 @@ from credits.labels import INVISIBLE
 
 BOM = "\ufeff"
 UNCLOSED = "a quote is not closed, or text follows it"
+LONGEST_CELL = csv.field_size_limit()
+TOO_LONG = (
+    f"a cell has more than {LONGEST_CELL:,} characters; perhaps a quote before it is not closed"
+)
 
 _WIDE = (b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")
 _EXCEL = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
@@ -60,8 +64,8 @@ def parse(data: bytes, name: str, columns: Sequence[str]) -> list[Row]:
     """
     rows = _rows(_text(data, name))
     header = next(rows, (1, []))[1]
-    if header is None:
-        raise SpreadsheetUnreadable(f"{name}, line 1: {UNCLOSED}")
+    if isinstance(header, str):
+        raise SpreadsheetUnreadable(f"{name}, line 1: {header}")
     if sorted(header) != sorted(columns):
         raise SpreadsheetUnreadable(_wrong_header(name, header, columns))
     return [_row(line, header, cells) for line, cells in rows]
@@ -145,10 +149,11 @@ def _wrong_bytes(data: bytes) -> str | None:
     return None
 
 
-def _rows(text: str) -> Iterator[tuple[int, list[str] | None]]:
+def _rows(text: str) -> Iterator[tuple[int, list[str] | str]]:
     """Yield the number of the first line and the cells of each row that is not empty.
 
-    A row with a wrong quote has no cells and is the last one: its end is unknown.
+    A row with a wrong quote or a too long cell has the reason instead of cells and is the last one:
+    its end is unknown.
     """
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     while True:
@@ -157,8 +162,8 @@ def _rows(text: str) -> Iterator[tuple[int, list[str] | None]]:
             cells = next(reader)
         except StopIteration:
             return
-        except csv.Error:
-            yield line, None
+        except csv.Error as error:
+            yield line, TOO_LONG if "larger than field limit" in str(error) else UNCLOSED
             return
         if cells:
             yield line, cells
@@ -175,9 +180,9 @@ def _wrong_header(name: str, header: list[str], columns: Sequence[str]) -> str:
     return f"The file's first line must be: {expected}"
 
 
-def _row(line: int, header: list[str], cells: list[str] | None) -> Row:
-    if cells is None:
-        return Row(line, {}, f"{UNCLOSED}; no line after it can be read")
+def _row(line: int, header: list[str], cells: list[str] | str) -> Row:
+    if isinstance(cells, str):
+        return Row(line, {}, f"{cells}; no line after it can be read")
     if len(cells) != len(header):
         return Row(line, {}, f"expected {len(header)} columns, found {len(cells)}")
     return Row(line, dict(zip(header, cells, strict=True)))

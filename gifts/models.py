@@ -12,8 +12,7 @@ from django.db.models.functions import Lower, Right
 
 from credits import email_addresses
 from credits.ids import new_id
-from credits.models import Transaction
-from credits.models.fields import amount_field, user_id_field
+from credits.models import Transaction, amount_field, user_id_field
 from gifts.code_format import LENGTHS, PATTERN
 from gifts.display_name import NAME_LENGTH
 
@@ -59,6 +58,7 @@ class Campaign(models.Model):
                 fields=["created_at"],
                 condition=Q(made_at__isnull=True),
             ),
+            models.Index(name="campaign_by_age_idx", fields=["created_at"]),
         )
         constraints = (
             models.CheckConstraint(name="campaign_name_not_empty", condition=~Q(name="")),
@@ -265,6 +265,7 @@ class GiftBlock(models.Model):
 
     class Meta:
         db_table = '"gifts"."gift_blocks"'
+        indexes = (models.Index(name="gift_block_by_age_idx", fields=["since"]),)
         constraints = (
             models.CheckConstraint(
                 name="gift_block_says_whom_by_whom_and_why",

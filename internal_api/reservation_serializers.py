@@ -5,7 +5,6 @@ from typing import Any
 from rest_framework import serializers
 
 from credits.api.metered_fields import Units
-from credits.api.openapi import Variant
 from credits.api.price_serializers import PricedSerializer
 from credits.api.serializers import DESCRIPTION_LENGTH
 from credits.api.wire_fields import (
@@ -19,7 +18,7 @@ from credits.api.wire_fields import (
     UserId,
     Uuid,
 )
-from credits.api.wire_serializers import KeyedSerializer, WireSerializer
+from credits.api.wire_serializers import KeyedSerializer, Variant, WireSerializer
 from credits.ledger import reservations
 
 

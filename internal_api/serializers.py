@@ -7,13 +7,13 @@ from rest_framework import serializers
 
 from credits.api.json_object import JsonObject
 from credits.api.serializers import (
-    APP_ID_LENGTH,
     DESCRIPTION_LENGTH,
     BalanceSerializer,
     TransactionSerializer,
     UseCreditsSerializer,
 )
 from credits.api.wire_fields import (
+    APP_ID_LENGTH,
     Amount,
     ConstantField,
     Credits,
@@ -144,6 +144,13 @@ class GrantSerializer(KeyedSerializer):
         required=False,
         allow_null=True,
         help_text="A text for the user, `Reward: REASON` by default.",
+    )
+    expiresAt = Timestamp(
+        source="expires_at",
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="When unspent credits of the grant expire; null or absent: never.",
     )
 
 

@@ -12,10 +12,10 @@ from typing import Any, Protocol, TypeVar
 
 from django.db import connection, transaction
 
+from credits import ledger
 from credits.errors import DomainError
 from credits.ids import id_at
-from credits.ledger import ledger, spend_batches
-from credits.ledger.posting import Origin, Posting
+from credits.ledger import Origin, Posting, spend_batches
 from credits.ledger.reservations import Hold
 from credits.ledger.spend_batches import Spend, Spent
 from credits.principals import Service

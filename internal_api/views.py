@@ -8,6 +8,7 @@ from typing import Any, cast
 from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
 
+from credits import ledger
 from credits.api.account_views import ChangesNamedAccount, SettlesReservations
 from credits.api.answers import Answer
 from credits.api.openapi import operation
@@ -15,8 +16,7 @@ from credits.api.serializers import USED, UseCreditsResponseSerializer
 from credits.api.views import memo
 from credits.api.wire_serializers import USER, named_user, origin
 from credits.catalogue import PRICE_REFUSALS
-from credits.ledger import ledger, reservations
-from credits.ledger.posting import (
+from credits.ledger import (
     BalanceTooLarge,
     ExceedsOriginal,
     InsufficientCredits,
@@ -25,7 +25,9 @@ from credits.ledger.posting import (
     SpendingLimitReached,
     TransactionUnknown,
     UserUnknown,
+    reservations,
 )
+from credits.ledger.credit_lots import InvalidCreditExpiry
 from credits.ledger.reservations import (
     ExceedsReservation,
     ReservationCommitted,
@@ -127,7 +129,7 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
         "internal_grant",
         request=wire.GrantSerializer,
         response=wire.GrantResponseSerializer,
-        refuses=(BalanceTooLarge, CapReached),
+        refuses=(BalanceTooLarge, InvalidCreditExpiry, CapReached),
         scope=scopes.GRANT,
     )
     def grant(self, request: Request) -> Answer:
@@ -140,6 +142,7 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
             memo=_grant_memo(body),
             origin=origin(request, body),
             cause=ledger.grant_cause(body["user_id"], body["reference_id"]),
+            expires_at=body["expires_at"],
         )
         posting = _counted(request, GRANTS, body, grant)
         return Answer(wire.GRANTED.represent(posting))

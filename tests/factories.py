@@ -19,20 +19,23 @@ from credits.sync import cloud_sync
 from credits.sync.cloud_sync import Activation
 from gifts import codes
 from gifts.codes import NewGift
+from gifts.gift_functions import Redeemed
 from gifts.models import GiftCode
-from gifts.redemptions import Redeemed
 
 SYSTEM = Origin("system")
 
 
-def give(user_id: str, amount: float | str | Decimal) -> Posting:
-    """Grant `amount` credits."""
+def give(
+    user_id: str, amount: float | str | Decimal, *, expires_at: datetime | None = None
+) -> Posting:
+    """Grant `amount` credits, which expire at `expires_at` if it is given."""
     return ledger.grant(
         user_id,
         Decimal(str(amount)),
         memo=Memo(description="for the test"),
         origin=SYSTEM,
         cause=f"grant:{user_id}:{uuid4()}",
+        expires_at=expires_at,
     )
 
 

@@ -13,6 +13,7 @@ STABLE = {
     "date": SOON[:10],
     "month": SOON[:7],
     "digest": hashlib.sha256(b"an example").hexdigest(),
+    "version": "5f3a0c1b9d2e4f68",
     "jws": "eyJhbGciOiJFZERTQSJ9.eyJ2ZXJzaW9uIjoxfQ.c2lnbmF0dXJl",
 }
 FUTURE = {"expiresAt", "nextChargeAt", "effectiveAt"}

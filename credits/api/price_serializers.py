@@ -6,11 +6,10 @@ from typing import Any, cast
 from rest_framework import serializers
 
 from credits.api.metered_fields import Metering, Units
-from credits.api.openapi import Variant
 from credits.api.wire_fields import Credits, ShortTextField, StrictIntegerField
-from credits.api.wire_serializers import KeyedSerializer, WireSerializer
+from credits.api.wire_serializers import KeyedSerializer, Variant, WireSerializer
 from credits.catalogue import LARGEST_QUANTITY
-from credits.ledger.posting import Priced
+from credits.ledger import Priced
 
 MISSING_AMOUNT = {"amount": ["This field is required, unless there is an operation."]}
 UNITS_ALONE = "Units are only allowed with an operation."

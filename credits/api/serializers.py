@@ -7,6 +7,7 @@ from rest_framework import serializers
 from credits.api.json_object import JsonObject
 from credits.api.price_serializers import MeteredSerializer, PricedSerializer
 from credits.api.wire_fields import (
+    APP_ID_LENGTH,
     Amount,
     ConstantField,
     Day,
@@ -18,13 +19,12 @@ from credits.api.wire_fields import (
     Uuid,
 )
 from credits.api.wire_serializers import WireSerializer
-from credits.ledger.posting import Posting
+from credits.ledger import Posting
 from credits.ledger.usage import InvalidSpan
 from credits.models import Transaction
 
 Field = serializers.Field[Any, Any, Any, Any]
 
-APP_ID_LENGTH = 100
 DESCRIPTION_LENGTH = 500
 
 
@@ -41,10 +41,20 @@ class BalanceAfterwardsSerializer(WireSerializer):
     )
 
 
+class ExpiringSerializer(WireSerializer):
+    """Available credits that expire."""
+
+    amount = Amount(help_text="The credits that are left.")
+    at = Timestamp(help_text="When they expire, unless they are spent before.")
+
+
 class BalanceSerializer(BalanceAfterwardsSerializer):
     """A user's balance."""
 
     held = Amount(help_text="Credits held by open reservations.")
+    expiring = ExpiringSerializer(
+        many=True, help_text="The available credits that expire, the first to expire first."
+    )
 
 
 class TransactionSerializer(MeteredSerializer):

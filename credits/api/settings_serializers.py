@@ -5,12 +5,31 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from credits.api.serializers import APP_ID_LENGTH
-from credits.api.wire_fields import Amount, ShortTextField, Threshold, Timestamp
+from credits.api.wire_fields import (
+    APP_ID_LENGTH,
+    Amount,
+    ShortTextField,
+    Text,
+    Threshold,
+    Timestamp,
+)
 from credits.api.wire_serializers import WireSerializer
 from credits.controls.account_settings import NewSettings
 
 LONGEST_LIST = 100
+
+
+class SeenVersion(ShortTextField):
+    """The version that a client saw before it saves; may be missing."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            max_length=64,
+            required=False,
+            allow_null=True,
+            help_text="The `version` that was read. If another one is current, the request is"
+            " refused with `settings_changed`. Without it the request replaces any version.",
+        )
 
 
 class AppLimitSerializer(WireSerializer):
@@ -71,10 +90,12 @@ class SaveSettingsSerializer(WireSerializer):
     appLimits = AppLimits(
         source="app_limits", required=False, help_text="Monthly limits of single apps."
     )
+    version = SeenVersion()
 
     def validate(self, attrs: Any) -> Any:
-        """Return the settings as the domain takes them."""
-        return {"wanted": NewSettings(**attrs)}
+        """Return the settings and the version that was seen as the domain takes them."""
+        seen = attrs.pop("version", None)
+        return {"wanted": NewSettings(**attrs), "seen": seen}
 
 
 class SettingsSerializer(WireSerializer):
@@ -98,6 +119,7 @@ class SettingsSerializer(WireSerializer):
     updatedAt = Timestamp(
         source="updated_at", allow_null=True, help_text="When the settings were last changed."
     )
+    version = Text(help_text="The version of the settings, for the next `PUT`.")
 
 
 SAVE_SETTINGS = SaveSettingsSerializer()

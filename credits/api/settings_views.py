@@ -17,6 +17,7 @@ from credits.api.settings_serializers import (
 )
 from credits.api.wire_serializers import language, origin, user
 from credits.controls import account_settings
+from credits.ledger.agreements import SettingsChanged
 
 
 class SettingsViewSet(ChangesAccount, GenericViewSet[Any]):
@@ -28,12 +29,19 @@ class SettingsViewSet(ChangesAccount, GenericViewSet[Any]):
         now = datetime.now(UTC)
         return Response(SETTINGS.represent(account_settings.of_user(user(request).id, now=now)))
 
-    @operation("save_settings", request=SaveSettingsSerializer, response=SettingsSerializer)
+    @operation(
+        "save_settings",
+        request=SaveSettingsSerializer,
+        response=SettingsSerializer,
+        refuses=(SettingsChanged,),
+    )
     def save(self, request: Request) -> Response:
         """Replace the user's settings. A spending limit takes effect at once."""
+        parsed = SAVE_SETTINGS.parse(request.data)
         saved = account_settings.save(
             user(request).id,
-            SAVE_SETTINGS.parse(request.data)["wanted"],
+            parsed["wanted"],
+            seen=parsed["seen"],
             origin=origin(request),
             now=datetime.now(UTC),
             language=language(request),

@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 from rest_framework import serializers
 
-from credits.api.openapi import Variant
 from credits.api.purchase_serializers import PageUrl, PurchaseSerializer, pages_of
+from credits.api.settings_serializers import SeenVersion
 from credits.api.wire_fields import (
     Amount,
     ShortTextField,
@@ -15,8 +15,9 @@ from credits.api.wire_fields import (
     Timestamp,
     Uuid,
 )
-from credits.api.wire_serializers import WireSerializer
+from credits.api.wire_serializers import Variant, WireSerializer
 from credits.models import AutoTopUp, Purchase
+from credits.payments import auto_top_up
 from credits.payments.auto_top_up import LARGEST_MAXIMUM, Agreement
 
 
@@ -59,13 +60,16 @@ class SaveTopUpSerializer(WireSerializer):
         help_text="The Checkout Session in which a card was saved, instead of `setupIntentId`.",
     )
 
+    version = SeenVersion()
+
     def validate(self, attrs: Any) -> Any:
         """Return the agreement as the domain takes it. Raise ValidationError for two cards."""
+        seen = attrs.pop("version", None)
         if attrs.get("setup_id") and attrs.get("session_id"):
             raise serializers.ValidationError(
                 {"checkoutSessionId": ["Not together with `setupIntentId`."]}
             )
-        return {"wanted": Agreement(**attrs)}
+        return {"wanted": Agreement(**attrs), "seen": seen}
 
 
 class SetUpTopUpSerializer(WireSerializer):
@@ -126,6 +130,11 @@ class TopUp(NamedTuple):
     row: AutoTopUp | None
     purchases: list[Purchase]
 
+    @property
+    def version(self) -> str:
+        """Return the version of the agreement."""
+        return auto_top_up.version_of(self.row)
+
 
 class AgreementSerializer(WireSerializer):
     """What the user agreed to, and whether it is paused."""
@@ -142,6 +151,14 @@ class AgreementSerializer(WireSerializer):
     threshold = Threshold(help_text="The posted credits at which it buys.")
     monthlyMaximum = serializers.IntegerField(
         source="monthly_maximum", help_text="The most purchases in a UTC month."
+    )
+    cardBrand = Text(
+        source="card_brand",
+        allow_null=True,
+        help_text="Stripe's name of the saved card's brand, such as `visa`, or null.",
+    )
+    cardLast4 = Text(
+        source="card_last4", allow_null=True, help_text="The card's last 4 digits, or null."
     )
     agreedAt = Timestamp(source="agreed_at", help_text="When the user agreed.")
     pausedAt = Timestamp(
@@ -164,6 +181,7 @@ class TopUpSerializer(WireSerializer):
     purchases = PurchaseSerializer(
         many=True, help_text="The newest 20 automatic purchases, newest first."
     )
+    version = Text(help_text="The version of the agreement, for the next `PUT`.")
 
 
 SAVE_TOP_UP = SaveTopUpSerializer()

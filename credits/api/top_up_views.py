@@ -21,6 +21,7 @@ from credits.api.top_up_serializers import (
     TopUpSerializer,
 )
 from credits.api.wire_serializers import language, origin, user
+from credits.ledger.agreements import SettingsChanged
 from credits.payments import auto_top_up
 from credits.payments.auto_top_up import LISTED, CardNotSaved
 from credits.payments.packages import PackageUnknown
@@ -56,13 +57,15 @@ class TopUpViewSet(ChangesAccount, GenericViewSet[Any]):
         "save_auto_top_up",
         request=SaveTopUpSerializer,
         response=TopUpSerializer,
-        refuses=(CardNotSaved, PackageUnknown, PaymentUnavailable),
+        refuses=(CardNotSaved, PackageUnknown, PaymentUnavailable, SettingsChanged),
     )
     def save(self, request: Request) -> Response:
         """Switch the top-up on, change it or resume it. The agreement is recorded."""
+        parsed = SAVE_TOP_UP.parse(request.data)
         auto_top_up.agree(
             user(request).id,
-            SAVE_TOP_UP.parse(request.data)["wanted"],
+            parsed["wanted"],
+            seen=parsed["seen"],
             origin=origin(request),
             now=datetime.now(UTC),
             language=language(request),

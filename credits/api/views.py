@@ -7,6 +7,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
 
+from credits import ledger
 from credits.api import transaction_files
 from credits.api.account_views import ChangesAccount
 from credits.api.answers import Answer
@@ -36,9 +37,15 @@ from credits.api.transaction_files import (
 )
 from credits.api.wire_serializers import origin, query, user
 from credits.catalogue import PRICE_REFUSALS
-from credits.ledger import ledger, reservations, usage
+from credits.ledger import (
+    BalanceTooLarge,
+    InsufficientCredits,
+    Memo,
+    SpendingLimitReached,
+    reservations,
+    usage,
+)
 from credits.ledger.history import History
-from credits.ledger.posting import BalanceTooLarge, InsufficientCredits, Memo, SpendingLimitReached
 from credits.ledger.usage import InvalidSpan
 from credits.models import Transaction
 

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 from django.db import transaction
 
+from credits import ledger
 from credits.amounts import plain
-from credits.ledger import agreements, ledger
+from credits.ledger import Origin, agreements
 from credits.ledger.db_functions import select
-from credits.ledger.posting import Origin
 from credits.models import AccountSettings, SettingsChange, SpendingLimit
 
 ALL_APPS = ""
@@ -44,13 +44,24 @@ class Limit(NamedTuple):
 
 
 class CurrentSettings(NamedTuple):
-    """The user's settings; `updated_at` is None if the user never had any."""
+    """The user's settings; `updated_at` is None if the user never had any.
+
+    A client that saves sends the `version` that it saw.
+    """
 
     low_balance: Decimal | None = None
     monthly_limit: Decimal | None = None
     spent: Decimal | None = None
     app_limits: Sequence[Limit] = ()
     updated_at: datetime | None = None
+
+    @property
+    def version(self) -> str:
+        """Return the version of the settings."""
+        limits = {limit.app_id: limit.amount for limit in self.app_limits}
+        return agreements.version_of(
+            _state(NewSettings(self.low_balance, self.monthly_limit, limits))
+        )
 
 
 def of_user(user_id: str, *, now: datetime) -> CurrentSettings:
@@ -71,19 +82,29 @@ def of_user(user_id: str, *, now: datetime) -> CurrentSettings:
 
 @transaction.atomic
 def save(
-    user_id: str, wanted: NewSettings, *, origin: Origin, now: datetime, language: str = ""
+    user_id: str,
+    wanted: NewSettings,
+    *,
+    origin: Origin,
+    now: datetime,
+    language: str = "",
+    seen: str | None = None,
 ) -> CurrentSettings:
     """Replace the user's settings and record the change; equal settings change nothing.
 
-    A new threshold that the balance is already below announces nothing until it is crossed.
+    A new threshold that the balance is already below announces nothing until it is crossed. `seen`
+    is the version that the client saw, or None. Raises SettingsChanged if another one is current.
     """
     ledger.ensure_balance(user_id, origin=origin)
     known = AccountSettings.objects.select_for_update().filter(pk=user_id).first()
-    before, after = _as_json(_known(user_id, known)), _as_json(wanted)
+    current = _known(user_id, known)
+    before, after = _as_json(current), _as_json(wanted)
     if before != after:
+        agreements.require_version(seen, _state(current))
         _replace(user_id, known, wanted, language, now)
         subject = SettingsChange.Subject.SPENDING
         agreements.record(user_id, subject, (before, after), origin=origin)
+    # Read again, because the answer contains what was spent, which the database sums.
     return of_user(user_id, now=now)
 
 
@@ -110,6 +131,8 @@ def _replace(
         # A noted crossing concerns the old threshold.
         row.crossed_at = None
     row.low_balance = wanted.low_balance
+    # The language is the user's preference at this moment, and later notices have no request to
+    # ask.
     row.language = language if language in LANGUAGES else ""
     row.updated_at = now
     row.save()
@@ -127,6 +150,16 @@ def _replace_limits(user_id: str, wanted: Mapping[str, Decimal]) -> None:
     SpendingLimit.objects.bulk_create(
         SpendingLimit(user_id=user_id, app_id=app, amount=amount) for app, amount in changed.items()
     )
+
+
+def _state(settings: NewSettings) -> dict[str, Any]:
+    """Return the settings as the API names them."""
+    limits = sorted(settings.app_limits.items())
+    return {
+        "lowBalance": settings.low_balance,
+        "monthlyLimit": settings.monthly_limit,
+        "appLimits": [{"appId": app, "monthlyLimit": amount} for app, amount in limits],
+    }
 
 
 def _as_json(settings: NewSettings) -> dict[str, Any]:

@@ -1,11 +1,44 @@
-"""The record of what users agreed to and when: every change of their settings."""
+"""What users agreed to: the record of every change of their settings, and stale forms."""
 
+import hashlib
 import json
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
+from credits.amounts import plain
+from credits.errors import DomainError
 from credits.ids import new_id
 from credits.ledger.db_functions import call
 from credits.ledger.posting import Origin
+
+
+class SettingsChanged(DomainError):
+    """The settings were changed after the client read them.
+
+    `details` has the `current` settings and their `version`.
+    """
+
+    code = "settings_changed"
+    status = 409
+    message = "The settings were changed in the meantime"
+
+
+def version_of(state: Mapping[str, Any]) -> str:
+    """Return the version of a user's settings: equal settings have equal versions."""
+    text = json.dumps(state, sort_keys=True, default=_canonical)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def require_version(seen: str | None, current: Mapping[str, Any]) -> None:
+    """Raise SettingsChanged if the client saw another version. None: the client sent no version."""
+    version = version_of(current)
+    if seen not in {None, version}:
+        raise SettingsChanged(version=version, current=current)
+
+
+def _canonical(value: object) -> str:
+    return plain(value) if isinstance(value, Decimal) else str(value)
 
 
 def record(

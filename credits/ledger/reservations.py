@@ -19,14 +19,8 @@ from credits.errors import DomainError
 from credits.ids import new_id
 from credits.ledger.db_functions import Routine, call
 from credits.ledger.movement_counters import movements
-from credits.ledger.posting import (
-    DONE,
-    Origin,
-    Priced,
-    Reached,
-    amount_fingerprint,
-    error_for,
-)
+from credits.ledger.outcomes import DONE, Reached, error_for
+from credits.ledger.posting import Origin, Priced, amount_fingerprint
 from credits.metered_prices import require_units, units_text, unpaid
 from credits.models import Balance, Reservation, Transaction
 

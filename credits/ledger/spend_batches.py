@@ -19,16 +19,8 @@ from credits.ids import new_id
 from credits.ledger import ledger
 from credits.ledger.db_functions import Routine
 from credits.ledger.movement_counters import movements
-from credits.ledger.posting import (
-    DONE,
-    Memo,
-    Movement,
-    Origin,
-    Priced,
-    Reached,
-    error_for,
-    movement_fingerprint,
-)
+from credits.ledger.outcomes import DONE, Reached, error_for
+from credits.ledger.posting import Memo, Movement, Origin, Priced, movement_fingerprint
 from credits.metered_prices import InvalidUnits
 from credits.models import Transaction
 

@@ -88,6 +88,7 @@ class GrantCampaign(models.Model):
                 fields=["asked_at"],
                 condition=Q(state="running"),
             ),
+            models.Index(name="grant_campaign_by_age_idx", fields=["asked_at"]),
             models.Index(name="grant_campaign_by_operator_idx", fields=["asked_by", "-asked_at"]),
         )
 

@@ -14,7 +14,8 @@ class Reservation(models.Model):
     A committed reservation has its transaction and the `committed_amount` that was spent. A
     reservation by operation records the price at the time of the reservation; its transaction has
     the same price. One by units has a `metering` with the most units expected: its transaction has
-    the units used, and may take more than the hold.
+    the units used, and may take more than the hold. `has_lots` is true if some of the held credits
+    are of lots that expire.
     """
 
     class Status(models.TextChoices):
@@ -44,6 +45,7 @@ class Reservation(models.Model):
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     settled_at = models.DateTimeField(null=True)
+    has_lots = models.BooleanField(null=True)
 
     class Meta:
         db_table = '"credits"."reservations"'

@@ -10,7 +10,7 @@ from credits.ids import new_id
 from credits.models.fields import amount_field, user_id_field
 
 ZERO = Decimal("0.0")  # becomes a numeric literal without a cast in the CHECKs
-TYPES_THAT_TAKE = r"^(usage|clawback|gift|adjustment|reversal)$"
+TYPES_THAT_TAKE = r"^(usage|clawback|gift|adjustment|reversal|expiry)$"
 TYPES_THAT_GIVE = r"^(purchase|refund|grant|reinstatement|gift|adjustment|reversal)$"
 ACTOR_PATTERN = r"^(user|service|stripe|system|(service|operator):.+)$"
 
@@ -43,6 +43,7 @@ class Transaction(models.Model):
         CLAWBACK = "clawback"
         REINSTATEMENT = "reinstatement"
         REVERSAL = "reversal"
+        EXPIRY = "expiry"
 
     id = models.UUIDField(primary_key=True, default=new_id)
     user_id = user_id_field()

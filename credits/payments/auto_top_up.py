@@ -13,15 +13,15 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 
+from credits import ledger
 from credits.amounts import plain
 from credits.errors import DomainError
-from credits.ledger import agreements, ledger
-from credits.ledger.posting import Origin
+from credits.ledger import Origin, agreements
 from credits.models import AutoTopUp, Package, Purchase, SettingsChange, StripeCustomer
 from credits.payments import checkout, packages, saved_cards, stripe_api, stripe_fields
 from credits.payments.checkout import Pages
 from credits.payments.packages import PackageUnknown
-from credits.payments.saved_cards import CardSetup
+from credits.payments.saved_cards import CardFace, CardSetup
 
 LARGEST_MAXIMUM = 31
 LISTED = 20
@@ -40,7 +40,7 @@ class Agreement(NamedTuple):
     """The agreement: buy `package_id` when the posted credits fall to `threshold`.
 
     `setup_id` is the setup intent of a newly saved card, or `session_id` the Checkout Session in
-    which it was saved. Without both the card stays.
+    which it was saved. Without both, the saved card is kept.
     """
 
     package_id: UUID
@@ -51,10 +51,11 @@ class Agreement(NamedTuple):
 
 
 class Card(NamedTuple):
-    """A saved card: Stripe's ids of the customer and the payment method."""
+    """A saved card: Stripe's ids of the customer and the payment method, and its face."""
 
     customer_id: str
     method_id: str
+    face: CardFace
 
 
 def set_up(user_id: str, *, pages: Pages | None, email: str | None, now: datetime) -> CardSetup:
@@ -78,13 +79,25 @@ def purchases_of(user_id: str) -> QuerySet[Purchase]:
     return automatic.order_by("-number")
 
 
+def version_of(row: AutoTopUp | None) -> str:
+    """Return the version of the user's agreement. A client that saves sends what it saw."""
+    return agreements.version_of(_state(row))
+
+
 def agree(
-    user_id: str, wanted: Agreement, *, origin: Origin, now: datetime, language: str = ""
+    user_id: str,
+    wanted: Agreement,
+    *,
+    origin: Origin,
+    now: datetime,
+    language: str = "",
+    seen: str | None = None,
 ) -> AutoTopUp:
     """Switch the top-up on, change it, or resume it; the agreement is recorded.
 
-    If the balance is at the threshold or below it, a purchase is due at once. Raises CardNotSaved,
-    PackageUnknown, PaymentUnavailable.
+    If the balance is at the threshold or below it, a purchase is due at once. `seen` is the version
+    that the client saw, or None. Raises CardNotSaved, PackageUnknown, PaymentUnavailable, and
+    SettingsChanged if `seen` is not the current version.
     """
     # Stripe is called before the balance is locked, so that spends do not wait for it.
     card = _saved_card(user_id, wanted) if wanted.setup_id or wanted.session_id else None
@@ -92,12 +105,18 @@ def agree(
         posted = ledger.ensure_balance(user_id, origin=origin).posted
         known = AutoTopUp.objects.select_for_update().filter(pk=user_id).first()
         row = known or AutoTopUp(user_id=user_id)
-        before = _as_json(known)
+        before, current = _as_json(known), _state(known)
+        if known is None:  # before its missing card is noticed
+            agreements.require_version(seen, current)
         _set(row, wanted, card)
         row.language = language if language in LANGUAGES else ""
         row.agreed_at = now
+        # Only movements set it otherwise, and a balance that is already low may see none.
         row.due_at = now if posted <= row.threshold else None
+        # The user saw the reason of the pause and agreed again, so earlier failures do not count.
         row.failures, row.paused_at, row.pause_reason = 0, None, None
+        if _state(row) != current:  # equal: a retry after a lost answer
+            agreements.require_version(seen, current)
         row.save()
         _record(user_id, before, _as_json(row), origin)
     return row
@@ -125,7 +144,7 @@ def _saved_card(user_id: str, wanted: Agreement) -> Card:
     # The setup intent's id comes from the client. It could name somebody else's card.
     if owner is None or owner != customer.stripe_customer_id or method is None:
         raise CardNotSaved
-    return Card(owner, method)
+    return Card(owner, method, saved_cards.face_of(setup))
 
 
 def _set(row: AutoTopUp, wanted: Agreement, card: Card | None) -> None:
@@ -133,12 +152,15 @@ def _set(row: AutoTopUp, wanted: Agreement, card: Card | None) -> None:
     if package is None:
         raise PackageUnknown
     if card:
-        row.stripe_customer_id, row.stripe_payment_method_id = card
+        row.stripe_customer_id, row.stripe_payment_method_id = card.customer_id, card.method_id
+        row.card_brand, row.card_last4 = card.face
     elif not row.stripe_payment_method_id:
         raise CardNotSaved
     row.package = package
+    # Copied: a later change of the package is not what the user agreed to, and pauses the top-up.
     row.credits = package.credits
     row.price_euro_cents = package.price_euro_cents
+    row.expires_after_days = package.expires_after_days
     row.threshold = wanted.threshold
     row.monthly_maximum = wanted.monthly_maximum
 
@@ -147,6 +169,23 @@ def _record(user_id: str, before: dict[str, Any], after: dict[str, Any], origin:
     ledger.mark_settings(user_id)
     subject = SettingsChange.Subject.AUTO_TOP_UP
     agreements.record(user_id, subject, (before, after), origin=origin)
+
+
+def _state(row: AutoTopUp | None) -> dict[str, Any]:
+    """Return the agreement as the API names it, and whether it is paused."""
+    if row is None:
+        return {"on": False}
+    return {
+        "on": True,
+        "packageId": str(row.package_id),
+        "priceEuroCents": row.price_euro_cents,
+        "threshold": row.threshold,
+        "monthlyMaximum": row.monthly_maximum,
+        "paymentMethod": row.stripe_payment_method_id,
+        "cardBrand": row.card_brand,
+        "cardLast4": row.card_last4,
+        "pauseReason": row.pause_reason,
+    }
 
 
 def _as_json(row: AutoTopUp | None) -> dict[str, Any]:
@@ -158,7 +197,10 @@ def _as_json(row: AutoTopUp | None) -> dict[str, Any]:
         "packageId": str(row.package_id),
         "credits": plain(row.credits),
         "priceEuroCents": row.price_euro_cents,
+        "expiresAfterDays": row.expires_after_days,
         "threshold": plain(row.threshold),
         "monthlyMaximum": row.monthly_maximum,
         "paymentMethod": row.stripe_payment_method_id,
+        "cardBrand": row.card_brand,
+        "cardLast4": row.card_last4,
     }

@@ -13,7 +13,7 @@ Status = Purchase.Status
 
 
 class PurchaseNotCancellable(DomainError):
-    """The purchase is paid, under review, or its payment is processing."""
+    """The purchase is paid, automatic, under review, or its payment is processing."""
 
     code = "purchase_not_cancellable"
     status = 409
@@ -26,13 +26,14 @@ def cancel(purchase_id: UUID, *, user_id: str, now: datetime) -> Purchase:
     Raises PurchaseUnknown, PurchaseNotCancellable, PaymentUnavailable.
     """
     purchase = purchases.find(purchase_id, user_id=user_id)
-    if not purchase.opened and purchase.status == Status.PENDING:
+    if purchase.cancellable and not purchase.opened and purchase.status == Status.PENDING:
         checkout.give_up(purchase)  # changes nothing if a concurrent request has opened it
         purchase = purchases.find(purchase_id, user_id=user_id)
     if purchase.status == Status.CANCELLED:
         return purchase
-    if purchase.status not in {Status.PENDING, Status.FAILED} or purchase.under_review:
+    if not purchase.cancellable:
         raise PurchaseNotCancellable
+    # Stripe first: only Stripe knows whether the buyer is paying at this moment.
     purchases.cancel(_cancel_at_stripe(purchase), at=now)
     left = purchases.find(purchase_id, user_id=user_id)
     if left.status != Status.CANCELLED:  # the payment was reported in the meantime
@@ -41,11 +42,19 @@ def cancel(purchase_id: UUID, *, user_id: str, now: datetime) -> Purchase:
 
 
 def _cancel_at_stripe(purchase: Purchase) -> Payment:
+    """Cancel the payment, or find that it ended before. Raises PurchaseNotCancellable."""
     session_id = purchase.stripe_checkout_session_id
+    intent_id = purchase.stripe_payment_intent_id or ""
     try:
         if session_id:
             return stripe_facts.of_session(stripe_api.expire_session(session_id))
-        intent = stripe_api.cancel_intent(purchase.stripe_payment_intent_id or "")
-        return stripe_facts.of_intent(intent)
+        return stripe_facts.of_intent(stripe_api.cancel_intent(intent_id))
     except RefusedByStripe as error:
+        # The report that it ended may be late or lost.
+        session = stripe_api.session(session_id) if session_id else None
+        if session and session["status"] == "expired":
+            return stripe_facts.of_session(session)
+        intent = None if session_id else stripe_api.intent(intent_id)
+        if intent and intent["status"] == "canceled":
+            return stripe_facts.of_intent(intent)
         raise PurchaseNotCancellable from error

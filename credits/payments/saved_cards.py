@@ -1,5 +1,7 @@
 """Cards that buyers save at Stripe, and charges to them while the buyer is away."""
 
+import re
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from credits.models import Purchase
@@ -9,14 +11,22 @@ from credits.payments.purchase_parameters import metadata_of, opening_key
 from credits.payments.stripe_api import Object
 
 CARD_ONLY = ["card"]
+PATTERNS = {"brand": re.compile(r"[a-z][a-z0-9_]{0,31}"), "last4": re.compile(r"[0-9]{4}")}
 
 
 class CardSetup(NamedTuple):
-    """How a user saves a card: by Stripe's library, or at `checkout_url`; other parts are None."""
+    """A card to save: with Stripe's library by `client_secret`, or at `checkout_url`."""
 
     setup_id: str | None = None
     client_secret: str | None = None
     checkout_url: str | None = None
+
+
+class CardFace(NamedTuple):
+    """Stripe's name of a card's brand, such as `visa`, and its last 4 digits; None if unknown."""
+
+    brand: str | None
+    last4: str | None
 
 
 def create_setup(customer_id: str) -> CardSetup:
@@ -53,8 +63,21 @@ def setup_of_checkout(session_id: str) -> str | None:
 
 
 def setup(setup_id: str) -> Object | None:
-    """Fetch a setup intent; None if Stripe does not have it."""
-    return stripe_api.found_at(stripe_api.v1().setup_intents.retrieve, setup_id)
+    """Fetch a setup intent with its payment method; None if Stripe does not have it."""
+    retrieve = stripe_api.v1().setup_intents.retrieve
+    return stripe_api.found_at(retrieve, setup_id, {"expand": ["payment_method"]})
+
+
+def face_of(setup: Object) -> CardFace:
+    """Return what the owner recognises the card of a setup intent by, as far as Stripe says it."""
+    method = setup.get("payment_method")
+    card = method.get("card") if isinstance(method, Mapping) else None
+    brand, last4 = (card.get(name) if isinstance(card, Mapping) else None for name in PATTERNS)
+    return CardFace(_matching("brand", brand), _matching("last4", last4))
+
+
+def _matching(name: str, value: object) -> str | None:
+    return value if isinstance(value, str) and PATTERNS[name].fullmatch(value) else None
 
 
 def charge(purchase: Purchase) -> Object:

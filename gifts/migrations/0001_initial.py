@@ -55,7 +55,7 @@ class Migration(migrations.Migration):
             options={
                 'db_table': '"gifts"."gift_campaigns"',
                 'permissions': (('create_campaign', 'Can create campaigns of gift codes'),),
-                'indexes': [models.Index(condition=models.Q(('made_at__isnull', True)), fields=['created_at'], name='campaign_to_make_idx')],
+                'indexes': [models.Index(condition=models.Q(('made_at__isnull', True)), fields=['created_at'], name='campaign_to_make_idx'), models.Index(fields=['created_at'], name='campaign_by_age_idx')],
                 'constraints': [models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='campaign_name_not_empty'), models.CheckConstraint(condition=models.Q(('count__gt', 0)), name='campaign_count_positive')],
             },
         ),
@@ -69,6 +69,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': '"gifts"."gift_blocks"',
+                'indexes': [models.Index(fields=['since'], name='gift_block_by_age_idx')],
                 'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('user_id', ''), _negated=True), models.Q(('by', ''), _negated=True), models.Q(('why', ''), _negated=True)), name='gift_block_says_whom_by_whom_and_why')],
             },
         ),

@@ -12,7 +12,7 @@ from credits.database_errors import (
     DatabaseUnavailable,
 )
 from credits.errors import DomainError
-from credits.ledger.posting import IdempotencyKeyReused
+from credits.ledger import IdempotencyKeyReused
 from internal_api.authentication import ScopeMissing
 from mana_credits.api.errors import envelope
 
@@ -47,6 +47,10 @@ HEADERS_OF_STATUS = {401: ["WWW-Authenticate"], 429: ["Retry-After"], 503: ["Ret
 EXAMPLE_DETAILS: dict[str, dict[str, Any]] = {
     "insufficient_credits": {"required": 3, "available": 0},
     "spending_limit_reached": {"limit": 100, "spent": 99.5, "app": None},
+    "settings_changed": {
+        "version": "5f3a0c1b9d2e4f68",
+        "current": {"lowBalance": 20, "monthlyLimit": 100, "appLimits": []},
+    },
     "gift_not_redeemable": {"status": "depleted"},
 }
 

@@ -1,6 +1,7 @@
 /* Forms that show the error beside each field, in the page's language. */
 
 import { $, $$, only } from "./dom.js";
+import { once } from "./shell.js";
 
 /** Return whether all fields are valid; show each error and focus the first invalid field. */
 export function valid(form) {
@@ -17,6 +18,30 @@ export function showRefused(form, { details }) {
   for (const field of fields) tell(field, { isValid: false, kind: "other" });
   fields[0]?.focus();
   return fields.length > 0;
+}
+
+/**
+ * Show that the saved state changed after the form was filled, with the `lines` that say how; return
+ * whether `refusal` says so. What was typed stays: sending the form again replaces the saved state,
+ * and the notice's button takes it over by `take`.
+ */
+export function showChanged(form, { code, details }, { lines, take }) {
+  if (code !== "settings_changed") return false;
+  const notice = $(".changed", form);
+  form.elements.version.value = details.version;
+  $("ul", notice).replaceChildren(...lines(details.current).map((line) => {
+    const item = document.createElement("li");
+    item.textContent = line;
+    return item;
+  }));
+  $("button", notice).onclick = ({ currentTarget }) => once(currentTarget, take);
+  notice.hidden = false;
+  notice.focus();
+  return true;
+}
+
+export function forgetChanged(form) {
+  $(".changed", form).hidden = true;
 }
 
 /** Show beside a field what is wrong with it, or nothing. */

@@ -3,7 +3,7 @@
 import { change, read } from "./api.js";
 import { $, $$, appName, credits, made, moment, number, show, text } from "./dom.js";
 import { forgetDraft, keepDraft } from "./drafts.js";
-import { showProblem, showRefused, valid } from "./forms.js";
+import { forgetChanged, showChanged, showProblem, showRefused, valid } from "./forms.js";
 import { announce } from "./notices.js";
 import { onPress } from "./shell.js";
 
@@ -32,9 +32,13 @@ async function knownApps() {
   return [...used.map(({ appId }) => appId), ...priced];
 }
 
-/** Fill the form with settings: those of the API, or those that were typed before. */
-function fill({ lowBalance, monthlyLimit, appLimits }) {
+/**
+ * Fill the form with settings: those of the API, or those that were typed before. The version that
+ * was seen stays with what was typed, so that a later save notices what another tab has saved.
+ */
+function fill({ lowBalance, monthlyLimit, appLimits, version }) {
   const { elements } = $("#limits");
+  elements.version.value = version ?? elements.version.value;
   elements.lowBalance.value = lowBalance ?? "";
   elements.monthlyLimit.value = monthlyLimit ?? "";
   $("#app-limits").replaceChildren();
@@ -94,12 +98,13 @@ function budget(place, spent, limit) {
 
 /** Return what the form says, as the API takes it; an empty field is null. */
 function typed() {
-  const { lowBalance, monthlyLimit } = $("#limits").elements;
+  const { lowBalance, monthlyLimit, version } = $("#limits").elements;
   const appLimits = [...$("#app-limits").children].map((row) => {
     const [select, input] = $$("select, input", row);
     return { appId: select.value, monthlyLimit: amount(input) };
   });
-  return { lowBalance: amount(lowBalance), monthlyLimit: amount(monthlyLimit), appLimits };
+  const amounts = { lowBalance: amount(lowBalance), monthlyLimit: amount(monthlyLimit) };
+  return { ...amounts, appLimits, version: version.value };
 }
 
 function amount({ value }) {
@@ -111,14 +116,43 @@ async function save() {
   refuseRepeated();
   if (!valid(form)) return;
   try {
-    const saved = await change("PUT", "credits/settings", typed());
-    forgetDraft(form);
-    fill(saved);
-    showSpent(saved);
+    settled(await change("PUT", "credits/settings", typed()));
     announce(text("saved"));
   } catch (refusal) {
-    if (!showRefused(form, refusal)) throw refusal;
+    const isStale = showChanged(form, refusal, { lines: difference, take: takeOver });
+    if (!isStale && !showRefused(form, refusal)) throw refusal;
   }
+}
+
+function settled(saved) {
+  forgetDraft($("#limits"));
+  forgetChanged($("#limits"));
+  fill(saved);
+  showSpent(saved);
+}
+
+async function takeOver() {
+  settled(await read("credits/settings"));
+}
+
+/** Return what is saved now and differs from what was typed, a line each. */
+function difference(current) {
+  const [saved, mine] = [current, typed()].map(named);
+  const names = [...new Set([...Object.keys(saved), ...Object.keys(mine)])];
+  return names.filter((name) => saved[name] !== mine[name])
+    .map((name) => text("saved-there", { name, value: value(saved[name]) }));
+}
+
+function named({ lowBalance, monthlyLimit, appLimits }) {
+  const ofApps = appLimits.map((one) => [text("limit-of", { app: appName(one.appId) }), one.monthlyLimit]);
+  const { labels: [notice] } = $("#lowBalance");
+  const { labels: [limit] } = $("#monthlyLimit");
+  const all = [[notice.textContent, lowBalance], [limit.textContent, monthlyLimit], ...ofApps];
+  return Object.fromEntries(all.filter(([, amount]) => amount !== null));
+}
+
+function value(amount) {
+  return amount === undefined ? text("nothing-set") : credits(amount);
 }
 
 /** Let an app that has a limit further up be wrong. */

@@ -3,12 +3,14 @@
 import { $, credits, day, localized, made, moment, price, text } from "./dom.js";
 
 /** Return the status in a buyer's words: an unpaid purchase under review is not just unpaid. */
-export function shownStatus({ status, underReview, completedAt }) {
-  return underReview && !completedAt ? "review" : status;
+export function shownStatus({ status, underReview, completedAt, automatic }) {
+  if (underReview && !completedAt) return "review";
+  return automatic && status === "pending" ? "charging" : status; // it waits for no buyer
 }
 
-/** Return a purchase as a line of a list, with the words of that status. */
-export function purchaseLine(one, status = shownStatus(one)) {
+/** Return a purchase as a line of a list. */
+export function purchaseLine(one) {
+  const status = shownStatus(one);
   const node = made("purchase", {
     title: localized(one, "packageName"),
     amount: price(one.priceEuroCents),

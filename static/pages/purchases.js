@@ -79,8 +79,8 @@ function line(one) {
   const resume = $(".resume", node);
   if (isPayable(one)) resume.href = one.checkoutUrl;
   else resume.remove();
-  if (!["pending", "failed"].includes(shownStatus(one))) $(".doings", node).remove();
-  else onPress($(".cancel", node), () => cancel(one));
+  if (one.cancellable) onPress($(".cancel", node), () => cancel(one));
+  else $(".doings", node).remove();
   return node;
 }
 

@@ -3,12 +3,22 @@
 import { change, read } from "./api.js";
 import { $, credits, localized, moment, only, price, show, text } from "./dom.js";
 import { forgetDraft, keepDraft } from "./drafts.js";
-import { showRefused, valid } from "./forms.js";
+import { forgetChanged, showChanged, showRefused, valid } from "./forms.js";
 import { announce, confirmed } from "./notices.js";
 import { purchaseLine } from "./purchase_lines.js";
 import { leave, onPress } from "./shell.js";
 
 const LISTED = 20; // the API lists no more automatic purchases
+const BRANDS = {
+  amex: "American Express",
+  cartes_bancaires: "Cartes Bancaires",
+  diners: "Diners Club",
+  discover: "Discover",
+  jcb: "JCB",
+  mastercard: "Mastercard",
+  unionpay: "UnionPay",
+  visa: "Visa",
+};
 let offers = [];
 let agreement = null;
 let savedCard = null; // the Checkout Session in which a card was just saved
@@ -56,6 +66,8 @@ function forgetCard() {
 
 function showTopUp(answer) {
   agreement = answer.agreement;
+  $("#agreement").elements.version.value = answer.version;
+  forgetChanged($("#agreement"));
   const place = $("#top-up");
   $("#agreement").hidden = false;
   only(place, state());
@@ -66,9 +78,9 @@ function showTopUp(answer) {
   place.ariaBusy = "false";
 }
 
-/** Return an automatic purchase as a line; one that is not paid yet waits for no buyer. */
+/** Return an automatic purchase as a line. */
 function boughtLine(one) {
-  const line = one.status === "pending" ? purchaseLine(one, "charging") : purchaseLine(one);
+  const line = purchaseLine(one);
   $(".doings", line).remove();
   return line;
 }
@@ -87,11 +99,18 @@ function terms({ purchases }) {
       amount: credits(agreement.credits),
       price: price(agreement.priceEuroCents),
     }),
+    card: card(agreement),
     threshold: credits(threshold),
     maximum: bought(purchases),
     why: pauseReason && text(`pause-${pauseReason}`),
     since: pausedAt && text("since", { moment: moment(pausedAt) }),
   };
+}
+
+/** Return what the owner recognises the saved card by. */
+function card({ cardBrand, cardLast4 }) {
+  const brand = BRANDS[cardBrand] ?? text("card");
+  return cardLast4 ? text("card-ending", { brand, digits: cardLast4 }) : brand;
 }
 
 /** Return how many purchases of this UTC month there are, as far as the list says it. */
@@ -144,14 +163,38 @@ async function saveCard() {
 
 async function agree() {
   const form = $("#agreement");
-  const { packageId, threshold, monthlyMaximum } = Object.fromEntries(new FormData(form));
-  const wanted = { packageId, threshold: Number(threshold), monthlyMaximum: Number(monthlyMaximum) };
+  const { packageId, threshold, monthlyMaximum, version } = Object.fromEntries(new FormData(form));
+  const terms = { packageId, threshold: Number(threshold), monthlyMaximum: Number(monthlyMaximum) };
   try {
-    const answer = await change("PUT", "credits/auto-top-up", { ...wanted, checkoutSessionId: savedCard });
-    settled(answer, "top-up-on");
+    const wanted = { ...terms, version, checkoutSessionId: savedCard };
+    settled(await change("PUT", "credits/auto-top-up", wanted), "top-up-on");
   } catch (refusal) {
-    if (!showRefused(form, refusal)) throw refusal;
+    const isStale = showChanged(form, refusal, { lines: difference, take: takeOver });
+    if (!isStale && !showRefused(form, refusal)) throw refusal;
   }
+}
+
+async function takeOver() {
+  const answer = await read("credits/auto-top-up");
+  forgetDraft($("#agreement"));
+  showTopUp(answer);
+  fill(agreement);
+  showConsent();
+  $("#top-up").focus();
+}
+
+/** Return the terms that hold now, a line each. */
+function difference({ on, packageId, threshold, monthlyMaximum, pauseReason }) {
+  if (!on) return [text("top-up-off")];
+  const chosen = offers.find(({ id }) => id === packageId);
+  const { labels: [below] } = $("#threshold");
+  const { labels: [most] } = $("#monthlyMaximum");
+  return [
+    chosen && offer(chosen),
+    text("saved-there", { name: below.textContent, value: credits(threshold) }),
+    text("saved-there", { name: most.textContent, value: monthlyMaximum }),
+    pauseReason && text(`pause-${pauseReason}`),
+  ].filter(Boolean);
 }
 
 async function switchOff() {

@@ -1,14 +1,24 @@
 """Support finds the account for whatever a ticket contains."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import uuid4
 
 import pytest
 from django.test import Client
 
-from credits.models import Contact, MoneyBack, Purchase
-from gifts.models import GiftBlock, GiftMisses
+from credits.ledger import campaign_grants, grant_files
+from credits.models import (
+    Contact,
+    GrantCampaign,
+    MoneyBack,
+    Purchase,
+    SettingsChange,
+    StaffAction,
+)
+from gifts import campaigns
+from gifts.campaigns import Plan
+from gifts.models import Campaign, GiftBlock, GiftMisses, GiftRedemption
 from mana_credits.api import tokens
 from mana_credits.back_office.account import account_search
 from mana_credits.back_office.acts import balance_adjustments
@@ -17,7 +27,7 @@ from tests.api import Caller
 from tests.back_office.operators import operator
 from tests.credits.test_returns import paid
 from tests.environment import PROVIDER
-from tests.factories import gift, give, redeem
+from tests.factories import gift, give, hold, redeem, wish
 from webhooks.models import StripeEvent
 
 pytestmark = pytest.mark.django_db
@@ -91,6 +101,51 @@ def test_numbers_and_ids_of_a_purchase_lead_to_its_buyer() -> None:
 
     for text in (str(number), f"#{number}", str(back.stripe_id), "evt_x1"):
         assert found(text) == [bought.user_id]
+
+
+def test_the_id_of_any_row_leads_to_its_accounts() -> None:
+    give("ivan", 50)
+    made = gift("ivan", 5)
+    redeem(made, "judy")
+    redemption = GiftRedemption.objects.get()
+    held = hold("ivan", 2)
+    bought = paid()
+    back = MoneyBack.objects.create(
+        kind="refund",
+        stripe_payment_intent_id=bought.stripe_payment_intent_id or "",
+        amount_cents=1,
+        state="requested",
+        created_at=NOW,
+    )
+    wish("ivan", low_balance=3)
+    change = SettingsChange.objects.get()
+    why = Justification("goodwill", "asked")
+    balance_adjustments.adjust(operator("sam"), "ivan", Decimal(1), why=why, key=uuid4(), now=NOW)
+    act = StaffAction.objects.latest("pk")
+
+    for row, people in {
+        made: ["ivan", "judy"],
+        redemption: ["ivan", "judy"],
+        held: ["ivan"],
+        back: [bought.user_id],
+        change: ["ivan"],
+        act: ["ivan"],
+    }.items():
+        assert found(str(row.pk)) == people, row
+        assert found(f" {str(row.pk).upper()} ") == people, row
+
+
+def test_a_campaign_leads_to_the_accounts_of_its_grants_and_gifts() -> None:
+    file = grant_files.parse(b"user_id,credits\nalice,5\nbob,5\n", "the file")
+    grants = GrantCampaign(id=uuid4(), name="Spring", state="running", asked_by="s", asked_at=NOW)
+    campaign_grants.store(grants, file)
+    give("carol", 20)
+    plan = Plan(2, Decimal(5), NOW + timedelta(days=30), actor="operator:sam")
+    list(campaigns.make_codes(campaigns.start("Birthday", plan, now=NOW), now=NOW))
+
+    assert found(str(grants.pk)) == ["alice", "bob"]
+    assert found("Spring") == ["alice", "bob"]
+    assert found("Birthday") == [Campaign.objects.get().account_id]
 
 
 @pytest.mark.parametrize("text", ["https://help.test/T-4711", "T-4711", "t-4711", "4711"])

@@ -86,7 +86,10 @@ def test_a_near_price_by_units_is_set_at_once() -> None:
         credits_out=1000,
         transactions=7,
     )
-    fields: dict[str, Any] = {"unit_costs": "inputTokens 0.4\noutputTokens 1.8", "minimum": "0.0001"}
+    fields: dict[str, Any] = {
+        "unit_costs": "inputTokens 0.4\noutputTokens 1.8",
+        "minimum": "0.0001",
+    }
 
     preview = text(browser("fiona").post(f"{PAGE}price/", form(**{**fields, "confirmed": ""})))
     answer = browser("fiona").post(f"{PAGE}price/", form(**fields))

@@ -52,6 +52,7 @@ PAGES = {
             ),
             *("reservation", "sync", "message", "operation", "package", "purchase"),
             *("gift", "campaign", "wrong_codes", "stripe_event", "second_factor", "service_key"),
+            "staff_action",
             *("event_subscription", "event_message", "grant_campaign", "grant_result"),
         ),
         ALL,
@@ -182,6 +183,7 @@ def addresses(settings: Any) -> dict[str, str]:
         "grant-campaign": granted.pk,
         "wrong-codes": "user:alice",
         "stripe-event": event.pk,
+        "staff-action": StaffAction.objects.latest("pk").pk,
         "service-key": service_key.pk,
         "event-subscription": subscription.pk,
         "event-message": EventMessage.objects.get().pk,
@@ -248,7 +250,9 @@ def test_every_list_is_shown_and_nobody_edits_a_row(addresses: dict[str, str], n
 
     assert set(shown.values()) == {200}
     assert added <= {403, 302}  # 302: to its list, where "add" would be a row's id
-    assert (kept.status_code, gone.status_code) == (403, 403)
+    # 302: to the page of the act, which changes nothing.
+    assert (kept.status_code, gone.status_code) == (302, 403)
+    assert StaffAction.objects.get(pk=action.pk).note == action.note
 
 
 def test_an_operator_without_a_role_sees_nothing(addresses: dict[str, str]) -> None:

@@ -21,6 +21,7 @@ from tests.stripe import Stripe
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("committed")]
 
+SETTINGS = "/credits/settings"
 ENGLISH = ["Package Starter", "GPT-4 message"]
 
 
@@ -113,6 +114,27 @@ def test_an_unpaid_purchase_is_cancelled(home: str, shop: Stripe, browser: Brows
         expect(line.get_by_role("link", name="Pay now")).to_have_count(0)
         expect(line.get_by_role("button", name="Cancel")).to_have_count(0)
     assert Purchase.objects.get().status == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"), [("pending", "Being charged"), ("failed", "declined the card")]
+)
+def test_an_automatic_purchase_offers_nothing_to_do(
+    home: str, shop: Stripe, browser: Browser, status: str, shown: str
+) -> None:
+    start("demo-bob", package())
+    Purchase.objects.update(
+        status=status, stripe_payment_method_id="pm_1", failure_code="card_declined"
+    )
+
+    with somebody(browser, home, "demo-bob") as bob:
+        for path, rows in (("/credits#packages", "#purchases li"), (SETTINGS, "#history li")):
+            bob.visit(path)
+            row = bob.page.locator(rows)
+
+            expect(row).to_contain_text(shown)
+            expect(row.get_by_role("button")).to_have_count(0)
+            expect(row.get_by_role("link")).to_have_count(0)
 
 
 def test_all_purchases_are_listed_in_pages(home: str, shop: Stripe, browser: Browser) -> None:

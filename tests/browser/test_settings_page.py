@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from credits.controls import account_settings
-from credits.ledger.posting import SpendingLimitReached
+from credits.ledger.outcomes import SpendingLimitReached
 from credits.models import AutoTopUp, Package, Purchase, SettingsChange
 from credits.payments import top_up_charges
 from tests.browser.people import Person, somebody
@@ -30,6 +30,7 @@ def agree(person: Person, card: str = "card") -> None:
     person.page.get_by_role("button", name=f"Save: {card}", exact=True).click()
     person.page.get_by_role("button", name="Agree and switch on").click()
     expect(person.page.get_by_text("The automatic top-up is on.")).to_be_visible()
+    expect(person.page.get_by_text(re.compile("Visa ending in [0-9]{4}"))).to_be_visible()
 
 
 def work() -> list[str]:
@@ -64,6 +65,53 @@ def test_limits_are_set_hold_and_say_what_was_spent(home: str, browser: Browser)
             alice.visit(SETTINGS)
     with pytest.raises(SpendingLimitReached):
         spend("demo-alice", 13)
+    assert SettingsChange.objects.count() == 1
+
+
+def test_two_tabs_do_not_overwrite_each_other(home: str, browser: Browser) -> None:
+    wish("demo-alice", low_balance=100, app_limits={"chat": 7})
+
+    with somebody(browser, home, "demo-alice") as alice:
+        alice.visit(SETTINGS)
+        alice.page.get_by_label("Spend at most in a month, in all apps").fill("62")
+        wish("demo-alice", low_balance=100, monthly_limit=80)  # another tab
+        alice.page.get_by_role("button", name="Save", exact=True).click()
+
+        notice = alice.page.get_by_role("alert").filter(has_text="changed somewhere else")
+        expect(notice).to_be_focused()
+        expect(notice.get_by_role("listitem")).to_have_text(
+            [
+                "Spend at most in a month, in all apps (credits): 80 credits",
+                "Limit of Chat in a month: not set",
+            ]
+        )
+        expect(alice.page.get_by_label("Spend at most")).to_have_value("62")
+        keep(alice.page, "settings-changed-elsewhere")
+        assert axe_finds(alice.page) == []
+        alice.page.get_by_role("button", name="Save", exact=True).click()
+        expect(alice.page.get_by_text("Saved.", exact=True)).to_be_visible()
+        expect(notice).to_be_hidden()
+
+    current = account_settings.of_user("demo-alice", now=datetime.now(UTC))
+    assert (current.monthly_limit, [one.amount for one in current.app_limits]) == (62, [7])
+
+
+def test_typed_text_that_outlives_a_reload_is_compared_too(home: str, browser: Browser) -> None:
+    with somebody(browser, home, "demo-alice", language="de") as alice:
+        alice.visit(SETTINGS)
+        alice.page.get_by_label("Hinweis, wenn dein Guthaben").fill("5")
+        wish("demo-alice", low_balance=30)  # another tab
+        alice.visit(SETTINGS)
+        expect(alice.page.get_by_label("Hinweis, wenn dein Guthaben")).to_have_value("5")
+        alice.page.get_by_role("button", name="Speichern", exact=True).click()
+        expect(alice.page.locator("#limits .changed")).to_be_visible()
+        alice.page.get_by_role("button", name="Übernehmen").click()
+
+        expect(alice.page.get_by_label("Hinweis, wenn dein Guthaben")).to_have_value("30")
+        expect(alice.page.locator("#limits .changed")).to_be_hidden()
+        alice.visit(SETTINGS)
+        expect(alice.page.get_by_label("Hinweis, wenn dein Guthaben")).to_have_value("30")
+
     assert SettingsChange.objects.count() == 1
 
 
@@ -286,3 +334,29 @@ def test_the_notice_is_shown_where_the_user_wanted_it(
             expect(notice).to_contain_text(f"a notice at {low_balance} credits")
             notice.get_by_role("link", name="Change the notice").click()
             expect(alice.page.get_by_label("Notice when")).to_have_value(str(low_balance))
+
+
+def test_an_agreement_that_another_tab_switched_off_is_not_renewed_unseen(
+    home: str, shop: Stripe, browser: Browser
+) -> None:
+    give("demo-bob", 200)
+    with somebody(browser, home, "demo-bob") as bob:
+        agree(bob)
+        other = bob.page.context.new_page()
+        other.goto(home + SETTINGS)
+        other.get_by_label("At most so many purchases").fill("9")
+        other.get_by_role("button", name="Agree to these terms").click()
+        expect(other.get_by_text("The automatic top-up is on.")).to_be_visible()
+
+        bob.page.get_by_label("Buy when your balance falls to").fill("60")
+        bob.page.get_by_role("button", name="Agree to these terms").click()
+        notice = bob.page.get_by_role("alert").filter(has_text="changed somewhere else")
+        expect(notice).to_contain_text("At most so many purchases in a month: 9")
+        expect(bob.page.get_by_label("Buy when your balance falls to")).to_have_value("60")
+        keep(bob.page, "top-up-changed-elsewhere")
+        notice.get_by_role("button", name="Take over").click()
+
+        expect(notice).to_be_hidden()
+        expect(bob.page.get_by_label("At most so many purchases")).to_have_value("9")
+        expect(bob.page.get_by_label("Buy when your balance falls to")).to_have_value("50")
+    assert AutoTopUp.objects.get().monthly_maximum == 9

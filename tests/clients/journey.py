@@ -152,7 +152,8 @@ def top_up(alice: AuthenticatedClient) -> None:
 
 def limit(alice: AuthenticatedClient) -> None:
     app = m.AppLimitRequest(app_id="chat", monthly_limit=2000)
-    body = m.SaveSettingsRequest(low_balance=1, app_limits=[app])
+    seen = operation(credits_, "settings", client=alice).version
+    body = m.SaveSettingsRequest(low_balance=1, app_limits=[app], version=seen)
     saved = operation(credits_, "save_settings", client=alice, body=body)
     assert [(one.app_id, one.monthly_limit) for one in saved.app_limits] == [("chat", 2000)], saved
     assert operation(credits_, "settings", client=alice) == saved

@@ -1,5 +1,6 @@
 """Automatic top-ups: the agreement, crossings, declines, stops and the history."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -30,7 +31,7 @@ from credits.payments import (
 from credits.payments.packages import Offer
 from credits.payments.stripe_errors import PaymentUnavailable, RefusedByStripe
 from gifts.models import GiftBlock
-from mana_credits.privacy import erasure
+from mana_credits.privacy import erasure, export
 from tests.api import Caller
 from tests.factories import gift, give, hold, spend
 from tests.stripe import Stripe, deliver
@@ -71,7 +72,8 @@ def test_it_is_off_until_the_user_agrees(alice: Caller, starter: Package, stripe
     give("alice", 20)
     spend("alice", 15)
 
-    assert alice.get("auto-top-up").json() == {"agreement": None, "purchases": []}
+    answer = alice.get("auto-top-up").json()
+    assert (answer["agreement"], answer["purchases"]) == (None, [])
     assert work() == []
 
 
@@ -280,8 +282,11 @@ def test_the_agreements_are_on_record_with_their_price(
         "packageId": str(starter.pk),
         "credits": "500",
         "priceEuroCents": 499,
+        "expiresAfterDays": None,
         "threshold": "10",
         "monthlyMaximum": 3,
+        "cardBrand": "visa",
+        "cardLast4": "4242",
     }
     assert {on.subject, off.subject} == {"auto_top_up"}
 
@@ -346,6 +351,41 @@ def test_a_card_that_stripe_no_longer_has_pauses(
         assert work() == ["started", "failed"]
 
     assert AutoTopUp.objects.get().paused_at is not None
+
+
+def test_the_saved_card_is_told_by_brand_and_last_digits(
+    alice: Caller, starter: Package, stripe: Stripe
+) -> None:
+    first = agree(alice, starter, stripe).json()["agreement"]
+    other = agree(alice, starter, stripe, "owner-card").json()["agreement"]
+
+    assert (first["cardBrand"], first["cardLast4"]) == ("visa", "4242")
+    assert (other["cardBrand"], other["cardLast4"]) == ("visa", "3184")
+    assert [change.after["cardLast4"] for change in SettingsChange.objects.order_by("pk")] == [
+        "4242",
+        "3184",
+    ]
+    text = "".join(export.document("alice", now=datetime.now(UTC)))
+    (exported,) = json.loads(text)["automatic_top_ups"]
+    assert (exported["card_brand"], exported["card_last4"]) == ("visa", "3184")
+    erasure.erase("alice")
+    assert not AutoTopUp.objects.exists()
+    assert all(change.after == {} for change in SettingsChange.objects.all())
+
+
+@pytest.mark.parametrize(
+    ("method", "face"),
+    [
+        ("pm_1", (None, None)),
+        ({"id": "pm_1"}, (None, None)),
+        ({"id": "pm_1", "card": {"brand": "visa", "last4": "0007"}}, ("visa", "0007")),
+        ({"id": "pm_1", "card": {"brand": "Visa<b>", "last4": "42420"}}, (None, None)),
+        ({"id": "pm_1", "card": {"brand": None, "last4": 4242}}, (None, None)),
+        ({"id": "pm_1", "card": "visa"}, (None, None)),
+    ],
+)
+def test_an_unreadable_card_has_no_face(method: object, face: tuple[Any, Any]) -> None:
+    assert saved_cards.face_of({"payment_method": method}) == face
 
 
 def test_a_failure_after_the_user_switched_off_changes_nothing(

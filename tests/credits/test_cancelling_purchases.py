@@ -1,5 +1,6 @@
 """Buyers cancel unpaid purchases, and see why one was not paid."""
 
+from datetime import UTC, datetime
 from unittest.mock import patch
 
 import pytest
@@ -97,6 +98,63 @@ def test_a_purchase_that_stripe_never_saw_is_cancelled_and_stays_so(
     assert away.status_code == 503
     assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
     assert (retry.status_code, retry.json()["code"]) == (409, "purchase_too_old")
+
+
+@pytest.mark.parametrize("automatic", [False, True])
+@pytest.mark.parametrize("under_review", [False, True])
+@pytest.mark.parametrize("status", ["pending", "processing", "failed", "cancelled"])
+def test_cancelling_is_offered_exactly_where_it_is_possible(
+    alice: Caller,
+    starter: Package,
+    stripe: Stripe,
+    status: str,
+    under_review: bool,
+    automatic: bool,
+) -> None:
+    started = buy(alice, starter).json()
+    path = f"purchase/{started['purchaseId']}"
+    now = datetime.now(UTC)
+    review = {"quarantined_at": now, "quarantine_reason": "x"} if under_review else {}
+    saved = {"stripe_payment_method_id": "pm_1"} if automatic else {}
+    Purchase.objects.update(status=status, **review, **saved)
+
+    offered = alice.get(path).json()
+    answer = alice.post(f"{path}/cancel", {})
+
+    possible = status in {"pending", "failed"} and not under_review and not automatic
+    assert (offered["cancellable"], offered["automatic"]) == (possible, automatic)
+    # A cancelled purchase stays as it is.
+    assert answer.status_code == (200 if possible or status == "cancelled" else 409)
+
+
+@pytest.mark.parametrize("state", ["completed", "partially_refunded", "refunded", "disputed"])
+def test_a_paid_purchase_offers_no_cancelling(
+    alice: Caller, starter: Package, stripe: Stripe, state: str
+) -> None:
+    started = buy(alice, starter).json()
+    stripe.pay(started["purchaseId"])
+    for event in stripe.events():
+        deliver(event)
+    Purchase.objects.update(status=state)
+
+    assert alice.get(f"purchase/{started['purchaseId']}").json()["cancellable"] is False
+    assert alice.post(f"purchase/{started['purchaseId']}/cancel", {}).status_code == 409
+
+
+@pytest.mark.parametrize("pages", [{}, PAGES])
+def test_a_purchase_that_ended_unreported_at_stripe_is_cancelled(
+    alice: Caller, starter: Package, stripe: Stripe, pages: dict[str, str]
+) -> None:
+    started = buy(alice, starter, **pages).json()
+    purchase = Purchase.objects.get()
+    if pages:
+        stripe.post(f"v1/checkout/sessions/{purchase.stripe_checkout_session_id}/expire")
+    else:
+        stripe.post(f"v1/payment_intents/{purchase.stripe_payment_intent_id}/cancel")
+
+    answer = alice.post(f"purchase/{started['purchaseId']}/cancel", {})
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
 
 
 def test_another_users_purchase_is_unknown(

@@ -11,6 +11,7 @@ from django.db import connection
 
 import gifts.books
 from credits.ledger import books, ledger, reservations
+from credits.ledger.lot_rules import LOT_RULES
 from credits.ledger.posting import Memo
 from credits.models import Reservation, Transaction
 from tests.factories import SYSTEM, give, hold, spend
@@ -40,6 +41,7 @@ TRIED_ELSEWHERE = {
     "a paid purchase has exactly its credits",
     "each refund or dispute matches its claw-backs",
     "claw-backs match the money that went back",
+    *LOT_RULES,
     *gifts.books.RULES,
 }
 

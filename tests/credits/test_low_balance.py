@@ -143,3 +143,35 @@ def test_the_metrics_see_the_oldest_crossing() -> None:
     spend("alice", 15, at=NOW)
 
     assert low_balance.next_due(NOW) == NOW
+
+
+def test_another_limit_keeps_a_crossing_that_was_not_told() -> None:
+    give("alice", 20)
+    notify_at(10)
+    spend("alice", 15)
+
+    wanted = NewSettings(low_balance=Decimal(10), monthly_limit=Decimal(99))
+    account_settings.save("alice", wanted, origin=Origin("user"), now=NOW)
+
+    assert told() == ["told"]
+
+
+def test_another_threshold_forgets_a_crossing_of_the_old_one() -> None:
+    give("alice", 20)
+    notify_at(10)
+    spend("alice", 15)
+
+    notify_at(3)
+
+    assert told() == []
+
+
+def test_the_notice_says_what_can_be_spent() -> None:
+    give("alice", 20)
+    notify_at(10)
+    hold("alice", 4)
+
+    spend("alice", 15)
+
+    assert told() == ["told"]
+    assert messages()[0].body["data"]["availableCredits"] == "1"

@@ -12,15 +12,8 @@ from credits.amounts import InvalidAmount
 from credits.catalogue import OperationUnknown, Price
 from credits.errors import DomainError
 from credits.ledger import ledger, reservations
-from credits.ledger.posting import (
-    IdempotencyKeyReused,
-    InsufficientCredits,
-    Memo,
-    Origin,
-    Posting,
-    Priced,
-    SpendingLimitReached,
-)
+from credits.ledger.outcomes import IdempotencyKeyReused, InsufficientCredits, SpendingLimitReached
+from credits.ledger.posting import Memo, Origin, Posting, Priced
 from credits.ledger.reservations import Hold, ReservationCommitted
 from credits.metered_prices import (
     InvalidUnitCosts,

@@ -9,13 +9,8 @@ import pytest
 from credits.controls import account_settings
 from credits.controls.account_settings import Limit, NewSettings
 from credits.ledger import ledger, reservations, spend_batches
-from credits.ledger.posting import (
-    InsufficientCredits,
-    Memo,
-    Origin,
-    Priced,
-    SpendingLimitReached,
-)
+from credits.ledger.outcomes import InsufficientCredits, SpendingLimitReached
+from credits.ledger.posting import Memo, Origin, Priced
 from credits.ledger.spend_batches import Spend, Spent
 from credits.models import (
     AccountSettings,
@@ -360,6 +355,7 @@ def test_settings_over_http(alice: Caller) -> None:
     }
 
     empty = alice.get("settings").json()
+    assert empty.pop("version")
     saved = alice.put("settings", body).json()
     again = alice.get("settings").json()
 
@@ -372,6 +368,7 @@ def test_settings_over_http(alice: Caller) -> None:
     }
     assert again == saved
     assert saved.pop("updatedAt")
+    assert saved.pop("version")
     assert saved == {
         "lowBalance": 0,
         "monthlyLimit": 12.5,
@@ -449,3 +446,23 @@ def test_a_spend_under_a_limit_does_not_read_the_history() -> None:
     read = rows_read_of("credits.transactions", lambda: spend("alice", 0.01))
 
     assert read < 20
+
+
+def test_an_equal_limit_keeps_when_it_was_reached() -> None:
+    limit(chat=5, art=5)
+    SpendingLimit.objects.update(reached_at=JANUARY)
+
+    limit(chat=5, art=6)
+
+    reached = dict(SpendingLimit.objects.values_list("app_id", "reached_at"))
+    assert reached == {"chat": JANUARY, "art": None}
+
+
+def test_settings_list_apps_by_name_and_say_when_they_were_last_changed() -> None:
+    limit(now=JANUARY, todo=1, chat=2)
+    limit(now=FEBRUARY, todo=1, chat=2, art=3)
+
+    saved = account_settings.of_user("alice", now=FEBRUARY)
+
+    assert saved.updated_at == FEBRUARY
+    assert [one.app_id for one in saved.app_limits] == ["art", "chat", "todo"]

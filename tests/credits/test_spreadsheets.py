@@ -17,6 +17,7 @@ COLUMNS = ("user_id", "credits")
 # ASCII, then the full-width signs.
 SIGNS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 GOOD = "user_id,credits\nmüller,5\n"
+LONG = "a cell has more than 131,072 characters"
 
 
 @pytest.fixture
@@ -71,7 +72,10 @@ def test_a_row_has_the_number_of_its_first_line(path: Path) -> None:
         (b"user_id,credits\nal\0ice,5\n", "has NUL characters"),
         (b'user_id,credits\nbob,5\n"alice,5\ncarol,5\n', "Line 3: a quote is not closed"),
         (b'user_id,credits\n"bob"x,5\n', "Line 2: a quote is not closed, or text follows it"),
-        (b'user_id,credits\n"' + b"x" * 200_000, "Line 2: a quote is not closed"),
+        (b"user_id,credits\n" + b"x" * 200_000 + b",5\n", f"Line 2: {LONG}"),
+        (b'user_id,credits\nbob,5\n"' + b"x" * 131_073 + b'",5\n', f"Line 3: {LONG}"),
+        (b'user_id,credits\n"' + b"x" * 200_000, f"Line 2: {LONG}; .*quote .* not closed"),
+        (b"x" * 200_000 + b",credits\nbob,5\n", f"line 1: {LONG}"),
         (b'"user_id,credits\nbob,5\n', "line 1: a quote is not closed"),
         (b"user_id;credits\nbob;5,5\n", r"separated by semicolons \(German Excel's default\)"),
         (b"user_id\tcredits\nbob\t5\n", "separated by tabs"),

@@ -13,7 +13,8 @@ from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 from credits import catalogue
 from credits.errors import DomainError
 from credits.ledger import ledger, reservations, spend_batches
-from credits.ledger.posting import IdempotencyKeyReused, Memo, Priced
+from credits.ledger.outcomes import IdempotencyKeyReused
+from credits.ledger.posting import Memo, Priced
 from credits.ledger.spend_batches import Spend
 from credits.metered_prices import MeteredPrice
 from credits.models import Reservation

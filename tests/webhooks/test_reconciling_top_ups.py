@@ -8,13 +8,13 @@ import pytest
 
 from credits.models import AutoTopUp, Balance, MoneyBack, Package, Purchase
 from credits.payments import saved_cards
+from credits.payments.findings import Finding
+from credits.payments.reconciliation import Check, rehearse
 from credits.payments.stripe_errors import PaymentUnavailable
 from tests.api import Caller
 from tests.credits.test_auto_top_up import agree, hear, work
 from tests.factories import give, spend
 from tests.stripe import Stripe
-from webhooks.findings import Finding
-from webhooks.reconciliation import Check, rehearse
 
 pytestmark = pytest.mark.django_db
 
@@ -143,3 +143,56 @@ def test_a_refund_and_a_dispute_of_a_top_up_whose_events_were_lost_stop_it(
     assert MoneyBack.objects.count() == 2
     assert work() == ["paused"]
     assert AutoTopUp.objects.get().pause_reason == "money_back"
+
+
+def test_a_lost_decline_delays_the_next_charge(
+    alice: Caller, starter: Package, stripe: Stripe
+) -> None:
+    give("alice", 20)
+    agree(alice, starter, stripe, "declined-card")
+    spend("alice", 15)
+    with patch.object(saved_cards, "charge", charge_without_an_answer), no_answer():
+        assert work() == ["started", "failed"]
+
+    reconcile()
+    give("alice", 20)
+    spend("alice", 15)
+
+    assert work(days=0.1) == ["backed_off"]
+    assert work(days=1.1) == ["started", "failed"]
+
+
+def test_a_lost_decline_that_was_given_up_delays_the_next_charge(
+    alice: Caller, starter: Package, stripe: Stripe
+) -> None:
+    give("alice", 20)
+    agree(alice, starter, stripe, "declined-card")
+    spend("alice", 15)
+    with patch.object(saved_cards, "charge", charge_without_an_answer), no_answer():
+        assert work() == ["started", "failed"]
+    assert work(days=1.1) == ["cancelled"]
+
+    (found,) = reconcile()
+    give("alice", 20)
+    spend("alice", 15)
+
+    assert found.applied == "cancelled → failed"
+    assert reconcile() == []
+    assert work(days=0.1) == ["backed_off"]
+
+
+def test_a_lost_demand_for_the_owner_pauses(
+    alice: Caller, starter: Package, stripe: Stripe
+) -> None:
+    give("alice", 20)
+    agree(alice, starter, stripe, "owner-card")
+    spend("alice", 15)
+    with patch.object(saved_cards, "charge", charge_without_an_answer), no_answer():
+        assert work() == ["started", "failed"]
+
+    reconcile()
+
+    assert work(days=0.1) == ["paused"]
+    assert AutoTopUp.objects.get().pause_reason == "needs_owner"
+    assert work(days=30) == []
+    assert Purchase.objects.count() == 1

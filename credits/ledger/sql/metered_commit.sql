@@ -45,6 +45,10 @@ BEGIN
 
     SELECT * INTO STRICT balance FROM credits.balances b
         WHERE b.user_id = p_reservation.user_id FOR UPDATE;
+    -- Before the available credits are read: what has expired is not available.
+    IF balance.next_expiry <= greatest(p_at, clock_timestamp()) THEN
+        balance := credits.expire_lots(p_reservation.user_id, p_at);
+    END IF;
     excess := price - held;
     IF NOT (metering ->> 'mayOverdraw')::boolean THEN
         excess := least(excess, greatest(balance.posted - balance.held, 0));

@@ -7,7 +7,7 @@
 -- null p_held means that a price was not found.
 -- p_counts_as is the lifetime total that the amount changes: 'spent' (spends and their refunds) or
 -- 'earned'. A total never goes below zero: the excess counts in the other total.
--- p_fingerprint must be equal in a replay of p_key.
+-- p_fingerprint must be equal in a replay of p_key. p_expires_at is when credits that are given expire.
 --
 -- outcome: 'posted', 'replayed', or the code of the error, in which case nothing was moved. required:
 -- with 'insufficient_credits', the credits that were needed. subject_id: the id recorded with the key.
@@ -33,6 +33,7 @@ CREATE OR REPLACE FUNCTION credits.post_transaction(
     p_fingerprint text DEFAULT NULL,
     p_cause text DEFAULT NULL,
     p_related_id uuid DEFAULT NULL,
+    p_expires_at timestamptz DEFAULT NULL,
     p_at timestamptz DEFAULT NULL,
     p_operation text DEFAULT NULL,
     p_unit_cost numeric DEFAULT NULL,
@@ -79,12 +80,18 @@ BEGIN
             outcome := 'insufficient_credits';
             required := -available_change;
             RETURN;
+        ELSIF p_expires_at <= now THEN
+            outcome := 'invalid_credit_expiry';
+            RETURN;
         END IF;
         -- A concurrent call may create the row first. The second SELECT locks it in any case.
         INSERT INTO credits.balances (user_id, created_at, updated_at)
             VALUES (p_user_id, now, now) ON CONFLICT DO NOTHING;
         SELECT * INTO STRICT balance FROM credits.balances b
             WHERE b.user_id = p_user_id FOR UPDATE;
+    END IF;
+    IF balance.next_expiry IS NOT NULL AND balance.next_expiry <= greatest(now, clock_timestamp()) THEN
+        balance := credits.expire_lots(p_user_id, now);
     END IF;
 
     IF p_key IS NOT NULL THEN
@@ -114,6 +121,9 @@ BEGIN
 
     IF available_change IS NULL THEN
         outcome := coalesce(refusal, 'unknown_operation');
+        RETURN;
+    ELSIF p_expires_at <= now THEN
+        outcome := 'invalid_credit_expiry';
         RETURN;
     END IF;
 
@@ -244,5 +254,10 @@ BEGIN
             ON CONFLICT (user_id, date, app_id) DO UPDATE SET
                 credits_used = s.credits_used + excluded.credits_used,
                 transactions = s.transactions + 1;
+    END IF;
+
+    IF change <> 0 AND (balance.next_expiry IS NOT NULL OR p_expires_at IS NOT NULL
+                        OR p_related_id IS NOT NULL) THEN
+        balance := credits.move_lots(balance, entry, original, available_change, p_expires_at);
     END IF;
 END $$;

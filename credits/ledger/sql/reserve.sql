@@ -48,11 +48,15 @@ BEGIN
     IF outcome = 'posted' THEN
         INSERT INTO credits.reservations AS r (
             id, user_id, amount, operation, unit_cost, quantity, metering, app_id, reason, actor,
-            request_id, created_at, expires_at
+            request_id, created_at, expires_at, has_lots
         ) VALUES (
             p_reservation_id, p_user_id, held, p_operation, unit_cost, p_quantity, metering,
-            p_app_id, p_reason, p_actor, p_request_id, now, now + p_ttl
+            p_app_id, p_reason, p_actor, p_request_id, now, now + p_ttl,
+            CASE WHEN balance.next_expiry IS NOT NULL THEN true END
         ) RETURNING r.* INTO reservation;
+        IF reservation.has_lots THEN
+            balance := credits.take_lots(p_user_id, p_reservation_id, held);
+        END IF;
     ELSIF outcome = 'replayed' THEN
         SELECT * INTO STRICT reservation FROM credits.reservations r
             WHERE r.user_id = p_user_id AND r.id = posting.subject_id;

@@ -117,6 +117,10 @@ BEGIN
         settled_at = now
         WHERE r.user_id = reservation.user_id AND r.id = reservation.id
         RETURNING r.* INTO reservation;
+    IF reservation.has_lots THEN
+        balance := credits.settle_lots(
+            reservation.user_id, reservation.id, entry.id, -entry.amount, now);
+    END IF;
     outcome := CASE WHEN expires AND p_status <> 'expired'
         THEN 'reservation_expired' ELSE 'posted' END;
 END $$;

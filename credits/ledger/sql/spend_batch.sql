@@ -56,6 +56,7 @@ DECLARE
     balance credits.balances;
     keys_of_user jsonb;
     recorded_at timestamptz;
+    next_expiry timestamptz;
     earlier jsonb;
     spending jsonb;
     limit_reached jsonb;
@@ -74,11 +75,18 @@ BEGIN
             user_id text, amount numeric, operation text, quantity integer, metering jsonb,
             app_id text, description text, metadata jsonb, key text, fingerprint text, subject_id uuid);
 
-    PERFORM FROM credits.balances b WHERE b.user_id = ANY (users)
-        -- "C" orders by code points, as Python does. Another collation would give another lock
-        -- order.
-        ORDER BY b.user_id COLLATE "C" FOR UPDATE;
+    SELECT min(b.next_expiry) INTO next_expiry FROM (
+        SELECT b.next_expiry FROM credits.balances b WHERE b.user_id = ANY (users)
+            -- "C" orders by code points, as Python does. Another collation would give another lock
+            -- order.
+            ORDER BY b.user_id COLLATE "C" FOR UPDATE
+    ) b;
     now := coalesce(p_at, date_trunc('milliseconds', clock_timestamp()));
+    IF next_expiry <= greatest(now, clock_timestamp()) THEN
+        PERFORM credits.expire_lots(b.user_id, now) FROM credits.balances b
+            WHERE b.user_id = ANY (users)
+              AND b.next_expiry <= greatest(now, clock_timestamp());
+    END IF;
     recorded_at := CASE WHEN p_at < clock_timestamp() - interval '1 hour'
         THEN clock_timestamp() END;
 
@@ -232,6 +240,10 @@ BEGIN
             outcome, subject_id, user_id, number, amount, posted, app_id, description, metadata,
             key, operation, unit_cost, quantity, metering, digest
         ) WHERE i.outcome = 'posted';
+
+    IF next_expiry IS NOT NULL THEN
+        PERFORM credits.take_lots_of_batch(outcomes, users, subjects, amounts, numbers);
+    END IF;
 
     INSERT INTO credits.usage_stats AS s (user_id, date, app_id, credits_used, transactions)
         SELECT i.user_id, (now AT TIME ZONE 'UTC')::date, i.app_id, sum(i.amount), count(*)

@@ -23,7 +23,7 @@ def find(text: str, *, after: str = "") -> Page:
 
     A complete user id, row id, Stripe id, e-mail address or gift code finds only its accounts. If
     there are none, `text` is a part of an address, of a name or of a ticket, the beginning of a
-    user id, the end of a gift code, or the number of a purchase.
+    user id, the end of a gift code, the number of a purchase, or the name of a campaign.
     """
     wanted = text.strip()
     if not wanted:

@@ -4,23 +4,43 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Model, Q, QuerySet
+
 from credits.email_addresses import mailbox
 from credits.models import (
+    ActRequest,
+    AdjustmentRequest,
     Balance,
+    CampaignGrant,
     Contact,
     MoneyBack,
     Purchase,
     Reservation,
+    SettingsChange,
+    StaffAction,
     StripeCustomer,
     Transaction,
 )
 from gifts import code_format
 from gifts.models import GiftCode, GiftRedemption
 from mana_credits.back_office.account.matches import Matches
+from mana_credits.service_events.models import EventMessage
 from webhooks.models import StripeEvent
 
 PURCHASE_COLUMNS = {"pi_": "stripe_payment_intent_id", "cs_": "stripe_checkout_session_id"}
 MONEY_BACK_PREFIXES = ("re_", "pyr_", "dp_", "du_")
+
+# Rows of one account, and what each is called.
+ROWS: dict[type[Model], str] = {
+    Transaction: "Transaction",
+    Purchase: "Purchase",
+    Reservation: "Reservation",
+    SettingsChange: "Change of settings",
+    StaffAction: "Act of staff",
+    AdjustmentRequest: "Adjustment",
+    ActRequest: "Request for approval",
+    EventMessage: "Message to a service",
+}
 
 
 def of(text: str) -> Iterator[Matches]:
@@ -31,7 +51,7 @@ def of(text: str) -> Iterator[Matches]:
     if "@" in text:
         yield from _addresses(mailbox(text))
     if code := code_format.read(text):
-        yield from _gifts(code)
+        yield from _gifts(GiftCode.objects.filter(code=code))
     yield from _at_stripe(text)
 
 
@@ -50,9 +70,16 @@ def _users(text: str) -> Iterator[Matches]:
 
 
 def _rows(row_id: UUID) -> Iterator[Matches]:
-    for model in (Transaction, Purchase, Reservation):
-        rows: Any = model.objects.filter(pk=row_id)
-        yield Matches(rows, lambda row: f"{type(row).__name__} {row.pk}")
+    for model, name in ROWS.items():
+        rows: Any = model.objects.filter(pk=row_id, user_id__isnull=False)
+        yield Matches(rows, lambda row, name=name: f"{name} {row.pk}")
+    payments = MoneyBack.objects.filter(pk=row_id).values("stripe_payment_intent_id")
+    refunded = Purchase.objects.filter(stripe_payment_intent_id__in=payments)
+    yield Matches(refunded, lambda row: f"Purchase {row.number} with the refund {row_id}")
+    redemption = GiftRedemption.objects.filter(pk=row_id).values("gift_code")
+    yield from _gifts(GiftCode.objects.filter(Q(pk=row_id) | Q(pk__in=redemption)))
+    grants = CampaignGrant.objects.filter(campaign=row_id, user_id__isnull=False)
+    yield Matches(grants.select_related("campaign"), lambda row: f"Grant of {row.campaign.name}")
 
 
 def _addresses(email: str) -> Iterator[Matches]:
@@ -73,8 +100,7 @@ def _addresses(email: str) -> Iterator[Matches]:
     )
 
 
-def _gifts(code: str) -> Iterator[Matches]:
-    gifts = GiftCode.objects.filter(code=code)
+def _gifts(gifts: QuerySet[GiftCode]) -> Iterator[Matches]:
     redemptions = GiftRedemption.objects.filter(gift_code__in=gifts)
     yield Matches(gifts, lambda row: "Created this gift", "creator_id")
     yield Matches(redemptions, lambda row: "Redeemed this gift", "redeemer_id")

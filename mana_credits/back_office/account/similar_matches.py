@@ -1,5 +1,7 @@
 """Partial matches: parts of an address, name or ticket, a user id's beginning, a code's end.
 
+The name of a campaign matches as a whole, beside the people of this name.
+
 Parts of addresses and names are searched in all rows. At a million contacts that takes part of a
 second, and needs neither an extension of PostgreSQL nor an index that every new token would update.
 """
@@ -15,13 +17,14 @@ from credits.models import (
     ActRequest,
     AdjustmentRequest,
     Balance,
+    CampaignGrant,
     Contact,
     Purchase,
     StaffAction,
     StripeCustomer,
 )
 from gifts import code_format
-from gifts.models import GiftCode, GiftRedemption
+from gifts.models import Campaign, GiftCode, GiftRedemption
 from mana_credits.back_office.account.matches import Matches
 
 CODE_END = re.compile(rf"•*([{code_format.ALPHABET}]{{4}})")
@@ -33,6 +36,7 @@ def of(text: str) -> Iterator[Matches]:
     """Yield the matches of `text` in each table."""
     yield from _parts(text)
     yield from _tickets(text)
+    yield from _campaigns(text)
     if end := CODE_END.fullmatch(text.upper()):
         yield from _gifts(end[1])
     if number := PURCHASE_NUMBER.fullmatch(text):
@@ -61,6 +65,13 @@ def _tickets(text: str) -> Iterator[Matches]:
     for model in (StaffAction, AdjustmentRequest, ActRequest):
         rows: Any = model.objects.filter(ends, user_id__isnull=False)
         yield Matches(rows.exclude(ticket=""), lambda row: f"Ticket {row.ticket}")
+
+
+def _campaigns(name: str) -> Iterator[Matches]:
+    paid = Campaign.objects.filter(pk=name)
+    yield Matches(paid, lambda row: f"Pays the campaign {row.name}", "account_id")
+    grants = CampaignGrant.objects.filter(campaign__name=name, user_id__isnull=False)
+    yield Matches(grants.select_related("campaign"), lambda row: f"Grant of {row.campaign.name}")
 
 
 def _gifts(end: str) -> Iterator[Matches]:

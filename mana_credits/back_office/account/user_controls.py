@@ -44,9 +44,18 @@ class Controls(NamedTuple):
         reason = self.top_up and self.top_up.pause_reason
         return PAUSES[AutoTopUp.Pause(reason)] if reason else ""
 
+    @property
+    def card(self) -> str:
+        """Return the brand and the last 4 digits of the saved card."""
+        row = self.top_up
+        if row is None or row.card_last4 is None:
+            return "saved at Stripe"
+        brand = (row.card_brand or "card").replace("_", " ").capitalize()
+        return f"{brand} •••• {row.card_last4}"
+
 
 def of(user_id: str, *, now: datetime) -> Controls | None:
-    """Return what the user set, or None for a user who never set anything."""
+    """Return the user's settings, or None for a user who never changed any."""
     changes = SettingsChange.objects.filter(user_id=user_id).order_by("-id")[:SHOWN]
     found = Controls(
         account_settings.of_user(user_id, now=now),

@@ -114,6 +114,7 @@ def put_on_offer(
     """
     why = audit.words(why)
     with audit.acting(operator, "credits.change_packages", why=why, key=key) as act:
+        # Locked, so that its price and credits cannot change between the check and the offer.
         found = Package.objects.select_for_update().filter(pk=package_id).first()
         if (
             found
@@ -183,6 +184,7 @@ def price_waits(found: Operation, new: AnyPrice, *, now: datetime) -> bool:
 
     Compares the cost of one item, or of each unit, with the lowest and the highest within 24 hours.
     """
+    # All prices of the window count. Otherwise several small changes would make a large one.
     recent = found.prices.filter(changed_at__gt=now - second_person.WINDOW)
     prices = [catalogue.price_before(one) for one in recent]
     known = [one for one in (*prices, catalogue.price_of(found)) if one is not None]

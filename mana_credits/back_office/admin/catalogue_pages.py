@@ -11,11 +11,12 @@ from django.urls import reverse
 
 from credits import catalogue
 from credits.amounts import DIGITS, PLACES
+from credits.ledger.credit_lots import LONGEST_VALIDITY
 from credits.metered_prices import MeteredPrice
 from credits.models import ActRequest, Operation, Package, Purchase
 from credits.payments.packages import Offer
 from mana_credits.back_office.acts import catalogue_changes
-from mana_credits.back_office.admin import catalogue_previews, price_forms
+from mana_credits.back_office.admin import catalogue_previews, package_history, price_forms
 from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.admin.catalogue_previews import price_text
 from mana_credits.back_office.admin.price_forms import PriceForm
@@ -37,6 +38,13 @@ class PackageForm(WhyForm):
     description_de = forms.CharField(label="German description", max_length=500, required=False)
     credits = forms.DecimalField(max_digits=DIGITS, decimal_places=PLACES, min_value=SMALLEST)
     price_euro_cents = forms.IntegerField(label="Price in cents (EUR)", min_value=1)
+    expires_after_days = forms.IntegerField(
+        label="Days until the credits expire",
+        required=False,
+        min_value=1,
+        max_value=LONGEST_VALIDITY.days,
+        help_text="From the payment. Empty: they never expire.",
+    )
     sort_order = forms.IntegerField(initial=0)
     field_order = (
         "name",
@@ -45,6 +53,7 @@ class PackageForm(WhyForm):
         "description_de",
         "credits",
         "price_euro_cents",
+        "expires_after_days",
         "sort_order",
         "note",
         "ticket",
@@ -178,6 +187,7 @@ def _package_form(
             metadata=found.metadata if found else None,
             name_de=data["name_de"] or None,
             description_de=data["description_de"] or None,
+            expires_after_days=data["expires_after_days"],
         )
 
     def do() -> str:
@@ -241,14 +251,19 @@ def _package(request: HttpRequest, found: Package) -> Row:
     may = request.user.has_perm("credits.change_packages")
     changes = found.changes.order_by("-pk")[:CHANGES_SHOWN]
     history = [
-        f"{moment(one.changed_at)}  {one.before or 'new'} → {one.after}  {one.actor}"
+        f"{moment(one.changed_at)}  {'; '.join(package_history.differences(one))}  {one.actor}"
         for one in changes
     ]
     return Row(
         f"{found.name}: {amount(found.credits)} credits for {euros(found.price_euro_cents)}",
         f"package:{found.pk}",
         reverse("admin:package", args=(found.pk,)),
-        [("Description", found.description), ("Order", found.sort_order), ("Id", found.pk)],
+        [
+            ("Description", found.description),
+            ("Days until the credits expire", found.expires_after_days or "never"),
+            ("Order", found.sort_order),
+            ("Id", found.pk),
+        ],
         locked=Package.objects.filter(pk=found.pk),
         status="active" if found.active else "off",
         acts=(change, toggle) if may else (),

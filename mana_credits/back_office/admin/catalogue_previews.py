@@ -8,9 +8,9 @@ from credits.catalogue import AnyPrice, Price
 from credits.metered_prices import UNIT_PLACES
 from credits.models import Operation, Package
 from credits.payments.packages import Offer
-from credits.reporting import price_effects
-from credits.reporting.price_effects import PriceEffect
 from mana_credits.back_office.acts import catalogue_changes
+from mana_credits.back_office.admin import price_effects
+from mana_credits.back_office.admin.price_effects import PriceEffect
 from mana_credits.back_office.frame import operator_pages
 from mana_credits.back_office.frame.row_pages import Facts
 from mana_credits.back_office.templatetags.office import NOTHING, amount, euros
@@ -70,7 +70,9 @@ def _then(effect: PriceEffect) -> str:
 
 def _offer(sold: Package | Offer) -> str:
     each = Decimal(sold.price_euro_cents) / sold.credits
+    days = sold.expires_after_days
+    expiry = f", which expire after {days} days" if days else ""
     return (
         f"{sold.name}: {amount(sold.credits)} credits for {euros(sold.price_euro_cents)} "
-        f"({amount(each, 2)} cents a credit)"
+        f"({amount(each, 2)} cents a credit){expiry}"
     )

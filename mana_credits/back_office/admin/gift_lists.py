@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -131,7 +132,10 @@ class Campaigns(ReadOnlyList):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the campaigns with the number of redeemed codes."""
-        redeemed = Count("giftcode", filter=Q(giftcode__status=GiftCode.Status.DEPLETED))
+        codes = GiftCode.objects.filter(campaign=OuterRef("pk"), status=GiftCode.Status.DEPLETED)
+        # Per shown campaign: a join would count the codes of all campaigns for each page.
+        counted = codes.order_by().values("campaign").annotate(count=Count("*")).values("count")
+        redeemed = Coalesce(Subquery(counted), 0)
         rows: QuerySet[Any] = super().get_queryset(request).annotate(redeemed=redeemed)
         return rows
 
@@ -162,7 +166,7 @@ class Misses(ReadOnlyList):
 
     list_display = ("who", "tries", "refused", "since")
     titles: ClassVar = {"refused": "Refused tries"}
-    ordering = ("-misses",)
+    ordering = ("-since",)  # an index of `misses` would be written by each wrong code
 
     def change_view(self, request: HttpRequest, object_id: str, *more: Any, **named: Any) -> Any:
         """Redirect to a user's account, or to the page of a network."""

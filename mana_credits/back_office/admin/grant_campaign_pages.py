@@ -3,7 +3,7 @@
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django import forms
@@ -35,7 +35,7 @@ KEPT = ("key", "name", "reason", "note", "ticket")
 
 
 class GrantForm(WhyForm):
-    """A campaign and its file; `content` is the file again, in Base64, in the preview's form."""
+    """A campaign and its file; The preview's form carries the file in `content`, in Base64."""
 
     name = LabelField(
         label="Campaign", max_length=NAME_LENGTH, help_text="A user gets it once per campaign."
@@ -85,6 +85,13 @@ class GrantCampaigns(ReadOnlyList):
     """Campaigns of grants; a row leads to its page."""
 
     list_display = ("name", "status", "count", "total", "asked_by", "decided_by", "asked_at")
+    titles: ClassVar = {
+        "count": "Users",
+        "total": "Credits in all",
+        "asked_by": "Asked by",
+        "decided_by": "Decided by",
+        "asked_at": "Asked",
+    }
     list_filter = ("state", "asked_by")
     search_fields = ("name",)
     ordering = ("-asked_at",)

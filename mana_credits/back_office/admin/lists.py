@@ -1,4 +1,4 @@
-"""Lists of the audit trail, purchases, reservations, Cloud Sync, the outbox and the catalogue."""
+"""Lists of purchases, reservations, Cloud Sync, the outbox and the catalogue."""
 
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -8,7 +8,6 @@ from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.shortcuts import redirect
-from django.utils.html import format_html
 from unfold.contrib.filters.admin import TextFilter
 
 from credits.models import (
@@ -17,47 +16,13 @@ from credits.models import (
     Package,
     Purchase,
     Reservation,
-    StaffAction,
     SyncSubscription,
     Transaction,
 )
 from credits.payments import money_back
 from mana_credits.back_office.admin.intervention_pages import sync_address
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
-from mana_credits.back_office.templatetags.office import NOTHING, euros, words
-
-LONGEST_SHOWN = 20  # characters of a row's id
-
-
-@admin.register(StaffAction)
-class StaffActions(ReadOnlyList):
-    """The audit trail."""
-
-    list_display = ("at", "operator", "action", "user_id", "row", "reasons")
-    sorts: ClassVar = {"at": "id"}
-    titles: ClassVar = {"at": "Time", "action": "Act", "user_id": "Account"}
-    search_help_text = "User id, operator or row"
-    list_filter = ("action", "operator")
-    search_fields = ("user_id__exact", "operator__exact", "subject__exact")
-    ordering = ("-id",)
-
-    @admin.display(description="Row")
-    def row(self, action: StaffAction) -> str:
-        """Return the kind of the changed row, and the end of its id: ids begin alike."""
-        kind, _, pk = action.subject.partition(":")
-        return (
-            format_html(
-                '<span class="bo-line" title="{}">{}</span>', action.subject, f"{kind} …{pk[-6:]}"
-            )
-            if len(pk) > LONGEST_SHOWN
-            else action.subject.replace(":", " ") or NOTHING
-        )
-
-    @admin.display(description="Reason and note")
-    def reasons(self, action: StaffAction) -> str:
-        """Return the reason, the note and the ticket."""
-        texts = (words(action.reason), action.note, action.ticket)
-        return ": ".join(filter(None, texts)) or NOTHING
+from mana_credits.back_office.templatetags.office import NOTHING, euros
 
 
 class Quarantined(admin.SimpleListFilter):
@@ -170,7 +135,8 @@ class Transactions(ReadOnlyList):
     titles: ClassVar = {
         "created_at": "Time",
         "user_id": "Account",
-        "balance_after": "Balance",
+        "amount": "Credits",
+        "balance_after": "Balance (credits)",
         "app_id": "App",
         "actor": "By",
     }
@@ -195,6 +161,7 @@ class Reservations(ReadOnlyList):
     titles: ClassVar = {
         "created_at": "Held since",
         "user_id": "Account",
+        "amount": "Credits",
         "reason": "For",
         "expires_at": "Until",
     }

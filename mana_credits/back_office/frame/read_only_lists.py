@@ -13,6 +13,7 @@ from django.db import DataError, connection
 from django.db.models import BooleanField, DateTimeField, DecimalField, Model, QuerySet
 from django.http import HttpRequest
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
@@ -21,7 +22,14 @@ from unfold.views import ChangeList
 from mana_credits.back_office import keyset_pages
 from mana_credits.back_office.acts import looks
 from mana_credits.back_office.frame import operator_pages
-from mana_credits.back_office.templatetags.office import NOTHING, amount, moment, tone, words
+from mana_credits.back_office.templatetags.office import (
+    NOTHING,
+    amount,
+    menu_titles,
+    moment,
+    tone,
+    words,
+)
 
 
 def pill(status: str) -> SafeString:
@@ -29,6 +37,7 @@ def pill(status: str) -> SafeString:
     return format_html('<span class="bo-pill {}">{}</span>', tone(status), words(status))
 
 
+LONGEST_WORD = 18  # characters that are kept on a line
 Writer = Callable[[Any], str]
 
 
@@ -38,8 +47,10 @@ def _time(value: datetime | None) -> SafeString:
 
 
 def _text(value: Any) -> str:
-    """Return a value as text, or a dash."""
-    return NOTHING if value in {None, ""} else str(value)
+    """Return a value as text, or a dash. Words break only if they are long."""
+    text = NOTHING if value in {None, ""} else str(value)
+    is_long = max(map(len, text.split()), default=0) > LONGEST_WORD
+    return text if is_long else format_html('<span class="bo-words">{}</span>', text)
 
 
 WRITERS: dict[type, Writer] = {DecimalField: amount, DateTimeField: _time}
@@ -90,8 +101,10 @@ class DeclaredFilters(ChangeList):  # type: ignore[misc]
         shown = f"{self.result_count:,}"
         if self.is_first_page and not self.next_page:
             return f"{shown} in all"
-        if self.is_first_page and not self.query and not self.has_active_filters:
-            return f"The first {shown} of about {_estimated_rows(self.model):,}"
+        estimated = _estimated_rows(self.model)
+        is_whole = self.is_first_page and not self.query and not self.has_active_filters
+        if is_whole and estimated > self.result_count:
+            return f"The first {shown} of about {estimated:,}"
         return f"{shown} on this page{', more follow' if self.next_page else ', the last'}"
 
 
@@ -126,6 +139,14 @@ class ReadOnlyList(ModelAdmin):  # type: ignore[misc]
     def __init__(self, model: type[Model], admin_site: AdminSite) -> None:
         super().__init__(model, admin_site)
         self._columns = {name: self._column(model, name) for name in self.list_display}
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """Show the list under its name in the menu."""
+        address = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+        title = menu_titles().get(address, str(self.opts.verbose_name_plural))
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def get_changelist(self, request: HttpRequest, **named: Any) -> type[ChangeList]:
         """Return the class that reads the rows."""

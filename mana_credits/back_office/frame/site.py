@@ -33,6 +33,10 @@ class BackOffice(UnfoldAdminSite):  # type: ignore[misc]
         urls: list[URLPattern] = [*operator_pages.urls(self), *super().get_urls()]
         return urls
 
+    def app_index(self, request: HttpRequest, *arguments: Any, **named: Any) -> HttpResponse:
+        """Redirect to the dashboard: the menu lists what there is, in the operators' words."""
+        return redirect("admin:index")
+
     def admin_view(self, view: View, cacheable: bool = False) -> View:
         """Restrict a view to operators with a session that has not expired."""
         inner: View = super().admin_view(view, cacheable)

@@ -6,11 +6,13 @@ from decimal import Decimal
 from typing import Any
 
 from django import template
+from django.conf import settings
 
 from credits.metered_prices import explanation
 from credits.models import AdjustmentRequest
 
 register = template.Library()
+Part = dict[str, Any]
 
 NOTHING = "–"  # stands for a value that is missing
 
@@ -107,6 +109,7 @@ TONES = {
         "running",
         "waiting",
         "left_out",
+        "expiry",
     },
     "info": {"refunded", "refund", "reversal", "adjustment", "gift", "returned", "depleted"},
 }
@@ -116,6 +119,20 @@ TONES = {
 def tone(status: str) -> str:
     """Return the colour of a status or type: good, bad, warn, info or none."""
     return next((name for name, known in TONES.items() if status in known), "")
+
+
+@register.filter
+def named_by_menu(parts: list[Part]) -> list[Part]:
+    """Return the parts of a page's title, with a list's name in the menu, and without its app."""
+    titles = menu_titles()
+    shown = [{**one, "title": titles.get(str(one.get("link")), one["title"])} for one in parts]
+    return shown[1:] if len(shown) > 1 and str(shown[1].get("link")) in titles else shown
+
+
+def menu_titles() -> dict[str, str]:
+    """Return the titles of the menu by address."""
+    groups = settings.UNFOLD["SIDEBAR"]["navigation"]
+    return {str(item["link"]): item["title"] for group in groups for item in group["items"]}
 
 
 @register.filter

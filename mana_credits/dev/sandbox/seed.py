@@ -7,9 +7,8 @@ from io import StringIO
 
 from django.core.management import call_command
 
-from credits import catalogue, contacts
-from credits.ledger import ledger, reservations
-from credits.ledger.posting import Memo, Origin, Priced
+from credits import catalogue, contacts, ledger
+from credits.ledger import Memo, Origin, Priced, reservations
 from credits.metered_prices import MeteredPrice
 from credits.models import Balance, Operation, Package
 from credits.payments import packages

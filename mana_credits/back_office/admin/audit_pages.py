@@ -1,0 +1,90 @@
+"""The audit trail: its list, and the page of an act."""
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.contrib import admin
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
+
+from credits.models import StaffAction
+from mana_credits.back_office.admin.account_pages import address_of
+from mana_credits.back_office.frame import operator_pages, row_pages
+from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
+from mana_credits.back_office.frame.row_pages import Row
+from mana_credits.back_office.templatetags.office import NOTHING, amount, moment, words
+
+LONGEST_SHOWN = 20  # characters of a row's id
+
+
+@admin.register(StaffAction)
+class StaffActions(ReadOnlyList):
+    """The audit trail."""
+
+    list_display = ("at", "operator", "action", "user_id", "row", "reasons")
+    sorts: ClassVar = {"at": "id"}
+    titles: ClassVar = {"at": "Time", "action": "Act", "user_id": "Account"}
+    search_help_text = "User id, operator or row"
+    list_filter = ("action", "operator")
+    search_fields = ("user_id__exact", "operator__exact", "subject__exact")
+    ordering = ("-id",)
+    page = "staff_action"
+
+    @admin.display(description="Row")
+    def row(self, action: StaffAction) -> str:
+        """Return the kind of the changed row, and the end of its id: ids begin alike."""
+        kind, _, pk = action.subject.partition(":")
+        return (
+            format_html(
+                '<span class="bo-line" title="{}">{}</span>', action.subject, f"{kind} …{pk[-6:]}"
+            )
+            if len(pk) > LONGEST_SHOWN
+            else action.subject.replace(":", " ") or NOTHING
+        )
+
+    @admin.display(description="Reason and note")
+    def reasons(self, action: StaffAction) -> str:
+        """Return the reason, the note and the ticket."""
+        texts = (words(action.reason), action.note, action.ticket)
+        return ": ".join(filter(None, texts)) or NOTHING
+
+
+@operator_pages.page(
+    "staff-action/<uuid:pk>/", name="staff_action", permission="credits.view_staffaction"
+)
+def staff_action(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Show an act: who did what to which row, why, and the changed values."""
+    found = StaffAction.objects.filter(pk=pk).first()
+    if found is None:
+        raise Http404
+    account = found.user_id and (found.user_id, address_of(found.user_id))
+    row = Row(
+        f"{found.operator}: {words(found.action)}",
+        f"staff_action:{pk}",
+        reverse("admin:staff_action", args=(pk,)),
+        _facts(found),
+        links=(account,) if account else (),
+        blocks=(("Before", _lines(found.before)), ("After", _lines(found.after))),
+    )
+    return row_pages.show(request, row)
+
+
+def _facts(found: StaffAction) -> row_pages.Facts:
+    facts = [
+        ("Time", moment(found.at)),
+        ("Row", found.subject),
+        ("Reason", words(found.reason)),
+        ("Note", found.note),
+        ("Ticket", found.ticket),
+        ("Credits moved", found.moved and amount(found.moved)),
+        ("Permission", found.action),
+        ("From", found.address),
+        ("Request", found.request_id),
+        ("Id", found.pk),
+    ]
+    return [(name, value or NOTHING) for name, value in facts]
+
+
+def _lines(values: dict[str, Any]) -> str:
+    return "\n".join(f"{words(name)}: {value}" for name, value in values.items())
