@@ -26,8 +26,9 @@ class MeteredSerializer(WireSerializer):
     def represent(self, subject: object) -> dict[str, Any]:
         """Represent the transaction; omit `metering` unless it has one."""
         answer = super().represent(subject)
-        if answer["metering"] is None:
-            del answer["metering"]
+        metering = answer.pop("metering")
+        if metering is not None:
+            answer["metering"] = metering
         return answer
 
 
