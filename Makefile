@@ -109,15 +109,14 @@ SPACE := $(subst ,, )
 COMMA := ,
 COMMAS = $(subst $(SPACE),$(COMMA),$(strip $(1)))
 # The modules that move credits. Tests must cover every branch of them.
-MONEY := $(patsubst %,credits/%.py,amounts atomicity catalogue controls/* due_rows ledger/* payments/* \
+MONEY := $(patsubst %,credits/%.py,amounts atomicity catalogue controls/* due_rows ledger/* metered_prices payments/* \
 	reporting/ledger_report reporting/statement* sync/billing_periods sync/cloud_sync sync/renewals) \
-	$(patsubst %,gifts/%.py,campaigns codes expiry pending redemptions throttle transitions) \
+	$(patsubst %,gifts/%.py,campaigns codes expiry gift_functions pending redemptions throttle transitions) \
 	$(patsubst %,internal_api/%.py,known_keys service_caps service_keys) \
-	$(patsubst %,webhooks/%.py,current_state destination envelope events findings handlers \
-	reconciliation signature) \
+	$(patsubst %,webhooks/%.py,destination envelope events handlers signature) \
 	$(patsubst %,mana_credits/%.py,back_office/account/account_search back_office/account/timeline \
 	back_office/account/*entries back_office/account/entry back_office/acts/* legacy_import/* \
-	privacy/erasure privacy/erasure_rows privacy/erasure_requests privacy/event_erasure privacy/gift_erasure)
+	privacy/erasure privacy/erasure_rows privacy/erasure_requests privacy/event_erasure privacy/gift_erasure privacy/staff_erasure)
 
 # Needs pip-audit and the network. Fails with a message if it could not compare.
 audit: $(INSTALLED)

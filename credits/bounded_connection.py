@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cached_property
 from typing import Any
 
 import psycopg
@@ -44,6 +45,15 @@ class BoundedConnection(psycopg.Connection[Any]):
     """A connection that abandons a statement after `answer_seconds` (0: no limit)."""
 
     answer_seconds: float = 0
+
+    @cached_property
+    def kept_cursor(self) -> psycopg.Cursor[Any]:
+        """Return a cursor for short results, which is never closed.
+
+        A new cursor looks up again how each type is sent and read, a third of the client's time for
+        a call. This cursor holds its last result in memory.
+        """
+        return psycopg.Cursor(self)
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """Wait for an answer as psycopg does, up to the limit. Raises OutcomeUnknown after it."""

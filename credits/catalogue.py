@@ -1,18 +1,27 @@
 """The catalogue: which operations cost credits, and how much.
 
-A cost is in credits, for one operation or for each started batch of `per_items` items. The database
-function `credits.price` (`credits/ledger/sql/price.sql`), which prices a spend, has the same rule.
+A cost is in credits, for one operation or for each started batch of `per_items` items. A metered
+operation costs by units instead (`credits.metered_prices`). The database function `credits.price`
+(`credits/ledger/sql/price.sql`), which prices a spend, has the same rule.
 """
 
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models import QuerySet
 
-from credits.amounts import positive
+from credits.amounts import STEP, positive
 from credits.errors import DomainError
+from credits.metered_prices import (
+    MeteredPrice,
+    OperationNotMetered,
+    UnitsRequired,
+    UnknownUnit,
+    as_json,
+    from_json,
+)
 from credits.models import Operation, OperationPrice
 
 LARGEST_QUANTITY = 1_000_000
@@ -24,6 +33,10 @@ class OperationUnknown(DomainError):
     code = "unknown_operation"
     field = "operation"
     message = "The catalogue does not offer this operation"
+
+
+# The errors of a price that `credits.price` refuses.
+PRICE_REFUSALS = (OperationUnknown, UnitsRequired, OperationNotMetered, UnknownUnit)
 
 
 class InvalidBatch(DomainError):
@@ -40,6 +53,9 @@ class Price(NamedTuple):
     per_items: int | None = None
 
 
+AnyPrice = Price | MeteredPrice
+
+
 class Pricing(NamedTuple):
     """The operations on offer, and the time of the last change (None: an empty catalogue)."""
 
@@ -53,10 +69,15 @@ def on_offer() -> QuerySet[Operation]:
 
 
 def price(operation: str, quantity: int = 1) -> Decimal:
-    """Return the current price of `quantity` operations, in credits. Raises OperationUnknown."""
+    """Return the current price of `quantity` operations, in credits.
+
+    Raises OperationUnknown, UnitsRequired.
+    """
     found = on_offer().filter(pk=operation).first()
     if found is None:
         raise OperationUnknown
+    if found.metering is not None:
+        raise UnitsRequired
     batches = -(-quantity // (found.per_items or 1))  # rounded up: a started batch counts fully
     return found.cost * batches
 
@@ -69,16 +90,47 @@ def pricing() -> Pricing:
 
 
 @transaction.atomic
-def set_price(operation: str, new: Price, *, actor: str, now: datetime) -> Operation:
+def set_price(operation: str, new: AnyPrice, *, actor: str, now: datetime) -> Operation:
     """Set the price of an operation and record the change; a withdrawn operation is offered again.
 
     Setting the current price again changes nothing. Raises OperationUnknown, InvalidAmount,
-    InvalidBatch.
+    InvalidBatch, InvalidUnitCosts.
     """
-    new = Price(positive(new.cost), new.per_items)
-    if new.per_items is not None and not 1 <= new.per_items <= LARGEST_QUANTITY:
-        raise InvalidBatch
+    if isinstance(new, Price):
+        new = Price(positive(new.cost), new.per_items)
+        if new.per_items is not None and not 1 <= new.per_items <= LARGEST_QUANTITY:
+            raise InvalidBatch
     return _change(_locked(operation), new, actor, now)
+
+
+def price_of(operation: Operation) -> AnyPrice:
+    """Return the price of an operation, also of a withdrawn one."""
+    if operation.metering is not None:
+        return from_json(operation.metering)
+    return Price(operation.cost, operation.per_items)
+
+
+def price_before(change: OperationPrice) -> AnyPrice | None:
+    """Return the price before a change, or None if the operation was not on offer."""
+    if change.metering_before is not None:
+        return from_json(change.metering_before)
+    cost: Decimal | None = change.cost_before
+    return None if cost is None else Price(cost, change.per_items_before)
+
+
+def price_after(change: OperationPrice) -> AnyPrice | None:
+    """Return the price after a change, or None if the operation was withdrawn."""
+    if change.metering_after is not None:
+        return from_json(change.metering_after)
+    cost: Decimal | None = change.cost_after
+    return None if cost is None else Price(cost, change.per_items_after)
+
+
+def parts(price: AnyPrice) -> dict[str, Decimal]:
+    """Return what can be compared of two prices: credits by the unit, or the cost of one item."""
+    if isinstance(price, MeteredPrice):
+        return {**price.unit_costs, "use": price.minimum or STEP}
+    return {"item": price.cost / (price.per_items or 1)}
 
 
 @transaction.atomic
@@ -94,22 +146,30 @@ def _locked(key: str) -> Operation:
     return found
 
 
-def _change(operation: Operation, new: Price | None, actor: str, now: datetime) -> Operation:
-    old = Price(operation.cost, operation.per_items) if operation.active else None
-    if new == old:
+def _change(operation: Operation, new: AnyPrice | None, actor: str, now: datetime) -> Operation:
+    old = _columns(price_of(operation) if operation.active else None)
+    after = _columns(new)
+    if after == old:
         return operation
     operation.active = new is not None
     if new is not None:
-        operation.cost, operation.per_items = new
+        operation.cost, operation.per_items, operation.metering = after.values()
+    operation.version += 1
     operation.updated_at = now
-    operation.save(update_fields=["active", "cost", "per_items", "updated_at"])
+    operation.save(update_fields=["active", *after, "version", "updated_at"])
     OperationPrice.objects.create(
         operation=operation,
-        cost_before=old and old.cost,
-        per_items_before=old and old.per_items,
-        cost_after=new and new.cost,
-        per_items_after=new and new.per_items,
+        **{f"{column}_before": value for column, value in old.items()},
+        **{f"{column}_after": value for column, value in after.items()},
+        version=operation.version,
         actor=actor,
         changed_at=now,
     )
     return operation
+
+
+def _columns(price: AnyPrice | None) -> dict[str, Any]:
+    """Return the columns of a price; all are null for an operation that is not on offer."""
+    cost, per_items = price if isinstance(price, Price) else (None, None)
+    metering = as_json(price) if isinstance(price, MeteredPrice) else None
+    return {"cost": cost, "per_items": per_items, "metering": metering}

@@ -27,6 +27,7 @@ def record(seen: Mapping[User, datetime]) -> None:
     a name is skipped, and so is an erased user.
     """
     _lock("ROW EXCLUSIVE")  # before reading the erasures: see `refuse`
+    # Sorted by user, so that two processes lock the rows in the same order.
     rows = [_contact(user, at) for user, at in sorted(seen.items(), key=lambda one: one[0].id)]
     refused = _refused(row for row in rows if row.email or row.name)
     Contact.objects.bulk_create(

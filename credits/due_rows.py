@@ -64,6 +64,11 @@ class Settled(NamedTuple):
     outcome: str
     error: Exception | None = None
 
+    @property
+    def locked(self) -> bool:
+        """Return whether the row was skipped because it stayed locked."""
+        return self.outcome == SKIPPED
+
 
 class _DueRow(NamedTuple):
     moment: Any
@@ -200,10 +205,13 @@ class _Run(Generic[Row]):
                 wait_at_most(patience)
                 found = self._lock(row, wait=patience > NO_PATIENCE)
                 outcome = self.work.settle(found) if found else None
+                # In the same transaction: a row that is settled has no failures, and one that is
+                # rolled back keeps them.
                 self._forget_failures(row)
         except DatabaseError as error:
             if not is_locked(error):
                 raise
+            # The lock may be that of the balance, which the user's other rows need too.
             if row.user_id:
                 self.busy_users.add(row.user_id)
             raise _Locked from error
@@ -229,6 +237,7 @@ class _Run(Generic[Row]):
     def _postpone(self, row: _DueRow, error: Exception) -> None:
         """Record the error and the time of the next try. Raises DatabaseError if it cannot."""
         attempts = self.attempts.get(str(row.key), 0) + 1
+        # The exponent is limited, because a timedelta overflows.
         pause = min(FIRST_PAUSE * 2 ** min(attempts - 1, 10), LONGEST_PAUSE)
         logger.error(
             "row_failed", job=self.work.job, row=str(row.key), attempts=attempts, exc_info=error

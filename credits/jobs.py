@@ -12,19 +12,22 @@ from credits.due_rows import SKIPPED
 from credits.ledger import (
     anchors,
     campaign_grants,
+    credit_expiry,
     key_retention,
     ledger_checks,
     reservation_expiry,
 )
 from credits.ledger.books import BooksDoNotClose
 from credits.outbox import outbox
-from credits.payments import top_up_charges
+from credits.payments import reconciliation, top_up_charges
+from credits.payments.reconciliation import Check
 from credits.reporting import daily_totals
 from credits.sync import renewals
 from credits.worker import Job
 
 # The limit keeps one job from delaying the others.
 ROWS_PER_RUN = 5_000
+RECONCILED_SPAN = timedelta(days=3)
 
 logger = structlog.get_logger(__name__)
 
@@ -32,6 +35,11 @@ logger = structlog.get_logger(__name__)
 def expire_reservations(now: datetime) -> Iterator[str]:
     """Expire reservations past their `expires_at`, which frees the held credits."""
     return reservation_expiry.expire_due(now=now, limit=ROWS_PER_RUN)
+
+
+def expire_credits(now: datetime) -> Iterator[str]:
+    """Post the expiry of credits past their date."""
+    return credit_expiry.expire_due(now=now, limit=ROWS_PER_RUN)
 
 
 def renew_subscriptions(now: datetime) -> Iterator[str]:
@@ -104,12 +112,23 @@ def sum_days(now: datetime) -> Iterator[str]:
         yield "summed" if summed else SKIPPED
 
 
+def reconcile_stripe(now: datetime) -> Iterator[str]:
+    """Reconcile the last three days with Stripe. Raises DoesNotReconcile."""
+    return reconciliation.outcomes(Check(since=now - RECONCILED_SPAN, now=now).run())
+
+
 JOBS = (
     Job(
         reservation_expiry.EXPIRE_JOB,
         expire_reservations,
         every=timedelta(seconds=10),
         next_due=reservation_expiry.next_due,
+    ),
+    Job(
+        credit_expiry.EXPIRE_JOB,
+        expire_credits,
+        every=timedelta(seconds=30),
+        next_due=credit_expiry.next_due,
     ),
     Job(
         renewals.RENEW_JOB,
@@ -143,6 +162,7 @@ JOBS = (
         next_due=outbox.next_due,
         calls_out=True,
     ),
+    Job("reconcile_stripe", reconcile_stripe, at_hour=2, calls_out=True),
     Job("sum_days", sum_days, every=timedelta(minutes=5)),
     # Two hours after the day's end: a transaction that was begun before it is over by then.
     Job("make_anchors", make_anchors, at_hour=2),

@@ -122,6 +122,7 @@ class Standby:
         """
         if self._clock() < self._valid_until:
             return self._usable
+        # Waiting for the check would take as long as a standby that does not answer.
         if not self._checking.acquire(blocking=False):
             return False
         try:

@@ -84,6 +84,7 @@ def work(
     `clock` returns the time by which rows are due. `pace` is a monotonic clock in seconds, which
     measures the intervals between runs.
     """
+    # A service that does not answer must not delay the jobs that need only the database.
     lanes = [[job] for job in jobs().values() if job.calls_out]
     threads = [Thread(target=_work, args=(lane, stop, clock, pace), daemon=True) for lane in lanes]
     for thread in threads:
@@ -104,6 +105,7 @@ def _work(
             if next_at[job.name] <= pace() and not stop.is_set():
                 close_old_connections()  # replaces a broken connection, as between requests
                 _attempt(job, clock, stop)
+                # From the end of the run, so that a slow job does not run without a pause.
                 next_at[job.name] = pace() + job.every.total_seconds()
         connection.close()  # to the pool, for the other threads
         stop.wait(max(0.0, min(next_at.values()) - pace()))

@@ -14,12 +14,11 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Count, QuerySet
 
-from credits import due_rows
+from credits import due_rows, ledger
 from credits.amounts import positive
 from credits.due_rows import DueWork
 from credits.errors import DomainError
-from credits.ledger import ledger
-from credits.ledger.posting import InsufficientCredits, Memo, Origin
+from credits.ledger import InsufficientCredits, Memo, Origin
 from credits.principals import User
 from gifts import codes, transitions
 from gifts.codes import NewGift
@@ -48,7 +47,7 @@ class Plan:
 
 
 class CampaignDiffers(DomainError):
-    """A campaign with this name exists and has other values. Details: its values that differ."""
+    """A campaign with this name exists and has other values. Details: its differing values."""
 
     code = "campaign_differs"
     status = 409
@@ -71,6 +70,7 @@ def start(name: str, plan: Plan, *, now: datetime) -> Campaign:
         differing = {
             field: getattr(campaign, field)
             for field, value in wanted.items()
+            # A repeated command computes a later expiry and may come from another operator.
             if field not in {"expires_at", "actor"} and getattr(campaign, field) != value
         }
         if differing:
@@ -92,7 +92,7 @@ def make_codes(campaign: Campaign, *, now: datetime) -> Iterator[int]:
 
 
 def make_missing(*, now: datetime, limit: int) -> Iterator[str]:
-    """Create codes of up to `limit` campaigns that miss some; yield the word for each.
+    """Create missing codes of up to `limit` campaigns; yield the outcome of each.
 
     Postponed campaigns are left out, such as one whose account can no longer pay.
     """

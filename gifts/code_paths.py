@@ -7,10 +7,10 @@ from gifts import code_format
 
 
 class GiftCodeConverter(StringConverter):
-    """Matches a path segment, or several ones that are a gift code without their slashes.
+    """Matches one path segment, or several that form a gift code without their slashes.
 
-    WSGI decodes `%2F`, so a slash in a code cannot be told from one between segments. Any other
-    text with slashes does not match, so it is an unknown route and counts as no wrong code.
+    WSGI decodes `%2F`, so a slash in a code cannot be told from one between segments. Other
+    text with slashes does not match. Its route is unknown, and no wrong code is counted.
     """
 
     regex = r"[\s\S]+"

@@ -16,17 +16,14 @@ from django.db.models import QuerySet
 from credits.amounts import plain, positive
 from credits.email_addresses import mailbox
 from credits.errors import DomainError
-from credits.ids import new_id
-from credits.ledger.db_functions import Routine
-from credits.ledger.movement_counters import movements
-from credits.ledger.posting import DONE, Origin, error_for
-from credits.models import Balance
+from credits.ledger import Origin
 from credits.principals import User
-from gifts import code_format, redemptions, throttle, transitions
+from gifts import code_format, gift_functions, redemptions, throttle, transitions
 from gifts.display_name import public_name
+from gifts.gift_functions import Redeemed
 from gifts.models import LARGEST_GIFT, SMALLEST_GIFT, Campaign, GiftCode, GiftRedemption
 from gifts.moments import stored
-from gifts.redemptions import Named, Redeemed
+from gifts.redemptions import Named
 from gifts.throttle import Attempt, TooManyMisses
 from gifts.transitions import Status
 
@@ -35,7 +32,10 @@ LONGEST_VALIDITY = timedelta(days=365)
 
 
 class NewGift(NamedTuple):
-    """A gift to create; personalised if it has a target e-mail. `place` is that in a campaign."""
+    """A gift to create; personalised if it has a target e-mail.
+
+    `place` is the campaign and the number in it, if any.
+    """
 
     total_credits: Decimal
     expires_at: datetime
@@ -89,40 +89,6 @@ class InvalidExpiry(DomainError):
     message = "The expiry must be in the future, at most 365 days ahead"
 
 
-class _Created(NamedTuple):
-    outcome: str
-    required: Decimal | None
-    gift: GiftCode | None
-    balance: Balance | None
-
-
-_create_gift = Routine(
-    "gifts.create_gift",
-    _Created,
-    (
-        "gift_id",
-        "code",
-        "creator_id",
-        "creator_name",
-        "total_credits",
-        "type",
-        "target_email",
-        "message",
-        "expires_at",
-        "campaign_id",
-        "campaign_number",
-        "created_at",
-        "transaction_id",
-        "app_id",
-        "actor",
-        "request_id",
-        "key",
-        "fingerprint",
-        "at",
-    ),
-)
-
-
 def create(creator: User, new: NewGift, *, origin: Origin, now: datetime) -> GiftCode:
     """Create a gift with credits taken from `creator`, once per idempotency key.
 
@@ -133,11 +99,14 @@ def create(creator: User, new: NewGift, *, origin: Origin, now: datetime) -> Gif
         raise InvalidGiftAmount
     if not now < new.expires_at <= now + LONGEST_VALIDITY:
         raise InvalidExpiry
-    answer = _create_gift(**_sql_gift(creator, new, now), **_sql_payment(new, origin))
-    movements("gift", answer.outcome).inc()
-    if answer.outcome not in DONE:
-        raise error_for(answer.outcome, required=answer.required, balance=answer.balance)
-    gift = cast("GiftCode", answer.gift)
+    app_id, target = new.source_app_id or transitions.APP_ID, _target(new)
+    gift = gift_functions.create(
+        {**_columns(creator, new, now), "target_email": target},
+        app_id=app_id,
+        origin=origin,
+        described=(plain(new.total_credits), app_id, target),
+    )
+    # A replay returns the first gift, which may have expired since.
     gift.status_now = gift.status_at(now)
     return gift
 
@@ -214,35 +183,19 @@ def received_by(user_id: str) -> QuerySet[GiftRedemption]:
     return own.select_related("gift_code").order_by("-number")
 
 
-def _sql_gift(creator: User, new: NewGift, now: datetime) -> dict[str, Any]:
+def _columns(creator: User, new: NewGift, now: datetime) -> dict[str, Any]:
     campaign, number = new.place or (None, None)
     return {
-        "gift_id": new_id(),
         "code": code_format.new_code(),
         "creator_id": creator.id,
         "creator_name": public_name(new.creator_name) or public_name(creator.name),
         "total_credits": new.total_credits,
         "type": GiftCode.Type.PERSONALIZED if new.target_email else GiftCode.Type.SIMPLE,
-        "target_email": _target(new),
         "message": new.message or None,
         "expires_at": stored(new.expires_at),
         "campaign_id": campaign and campaign.pk,
         "campaign_number": number,
         "created_at": stored(now),
-    }
-
-
-def _sql_payment(new: NewGift, origin: Origin) -> dict[str, Any]:
-    app_id = new.source_app_id or transitions.APP_ID
-    amount = plain(new.total_credits)
-    return {
-        "transaction_id": new_id(),
-        "app_id": app_id,
-        "actor": origin.actor,
-        "request_id": origin.request_id,
-        "key": origin.key,
-        "fingerprint": origin.fingerprint("gift", "create", amount, app_id, _target(new)),
-        "at": origin.at,
     }
 
 

@@ -5,15 +5,14 @@ from typing import Any, cast
 
 from rest_framework import serializers
 
-from credits.api.openapi import Variant
-from credits.api.serializers import APP_ID_LENGTH
 from credits.api.wire_fields import (
+    APP_ID_LENGTH,
     ShortTextField,
     StrictIntegerField,
     Text,
     Timestamp,
 )
-from credits.api.wire_serializers import KeyedSerializer
+from credits.api.wire_serializers import KeyedSerializer, Variant
 from gifts.codes import DEFAULT_VALIDITY, LONGEST_VALIDITY, NewGift
 from gifts.models import MESSAGE_LENGTH, GiftCode
 from gifts.wire_fields import Email, GiftCredits, GiverName

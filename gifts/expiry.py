@@ -1,6 +1,6 @@
 """Expiry: return the credits of expired gifts, and delete old counts of wrong codes.
 
-An expired gift cannot be redeemed even if this has not run yet.
+An expired gift cannot be redeemed, even before the job has run.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from django.db.models import Min, QuerySet
 
 from credits import due_rows
 from credits.due_rows import DueWork
-from credits.ledger.posting import Origin
+from credits.ledger import Origin
 from gifts import throttle, transitions
 from gifts.models import GiftCode
 from gifts.transitions import Status

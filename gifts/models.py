@@ -12,8 +12,7 @@ from django.db.models.functions import Lower, Right
 
 from credits import email_addresses
 from credits.ids import new_id
-from credits.models import Transaction
-from credits.models.fields import amount_field, user_id_field
+from credits.models import Transaction, amount_field, user_id_field
 from gifts.code_format import LENGTHS, PATTERN
 from gifts.display_name import NAME_LENGTH
 

@@ -4,12 +4,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from credits.email_addresses import mailbox
-from credits.ledger.posting import Origin
+from credits.ledger import Origin
 from credits.principals import User
-from gifts import blocks, redemptions
+from gifts import blocks, redemptions, relations
+from gifts.gift_functions import Answer
 from gifts.models import GiftCode
-from gifts.redemptions import Answer, Named
+from gifts.redemptions import Named
 from gifts.transitions import Status
 
 LARGEST_NUMBER = 1000
@@ -34,9 +34,10 @@ def redeem_pending(user_id: str, email: str, *, origin: Origin, now: datetime) -
     # The calling service vouches for the address.
     user = User(user_id, email=email)
     waiting = GiftCode.objects.filter(
-        status=Status.ACTIVE, target_email=mailbox(email), expires_at__gt=now
+        status=Status.ACTIVE, target_email=relations.comparable_address(user), expires_at__gt=now
     ).exclude(creator_id=user_id)
     gift_ids = waiting.order_by("number").values_list("pk", flat=True)[:LARGEST_NUMBER]
+    # Each gift commits for itself: one that fails must not undo the others, and a retry skips them.
     answers = [
         redemptions.redeem(Named(gift_id=gift_id), user=user, origin=origin, now=now)
         for gift_id in gift_ids

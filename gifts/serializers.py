@@ -2,8 +2,8 @@
 
 from rest_framework import serializers
 
-from credits.api.serializers import APP_ID_LENGTH
 from credits.api.wire_fields import (
+    APP_ID_LENGTH,
     Amount,
     ConstantField,
     ShortTextField,

@@ -138,7 +138,7 @@ def _bucket(user_id: str) -> str:
 
 
 def network(address: str) -> str:
-    """Return the network that counts as one caller: an IPv4 address or an IPv6 /64 network."""
+    """Return the network that counts as one caller: an IPv4 address or an IPv6 /56 network."""
     try:
         ip = ip_address(address)
     except ValueError:
@@ -159,6 +159,7 @@ def _refuse(
         if bucket in limits and misses >= limits[bucket]
     }
     if starts:
+        # Sorted, like the buckets of `_count`, so that two refusals cannot deadlock.
         for bucket in sorted(starts):
             GiftMisses.objects.filter(pk=bucket).update(refused=F("refused") + 1)
         raise error_until(max(starts.values()), now=now)

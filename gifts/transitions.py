@@ -7,9 +7,9 @@ same transaction and a trigger allows one change only.
 
 from datetime import datetime
 
+from credits import ledger
 from credits.atomicity import transaction_required
-from credits.ledger import ledger
-from credits.ledger.posting import Memo, Origin, Posting
+from credits.ledger import Memo, Origin, Posting
 from credits.models import Transaction
 from gifts.models import GiftCode, GiftRedemption
 
@@ -29,6 +29,7 @@ def go_back(gift: GiftCode, status: Status, *, origin: Origin, now: datetime) ->
         gift_id=gift.pk,
         payment_id=gift.payment_id,
     )
+    # A replay may come after the gift's status has changed, which a trigger allows only once.
     if not posting.replayed:
         _settle(gift, status, now)
     return posting

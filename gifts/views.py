@@ -16,7 +16,7 @@ from credits.api.openapi import operation
 from credits.api.wire_fields import Text, Uuid
 from credits.api.wire_serializers import WireSerializer, origin, user
 from credits.client_ip import client_address
-from credits.ledger.posting import BalanceTooLarge, InsufficientCredits
+from credits.ledger import BalanceTooLarge, InsufficientCredits
 from credits.principals import User
 from gifts import codes, relations
 from gifts import serializers as wire

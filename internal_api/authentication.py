@@ -32,6 +32,7 @@ class ServiceKeyAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[Service, None]:
         """Return the service of the key. Raises AuthenticationFailed."""
         given = request.META.get("HTTP_X_SERVICE_KEY", "")
+        # The shared keys need no look-up in the database.
         service = _shared(request, given) or _keyed(given)
         if service is None:
             raise AuthenticationFailed("Invalid or missing service key")

@@ -10,7 +10,7 @@ from credits.api.serializers import USED, BalanceAfterwardsSerializer, Transacti
 from credits.api.wire_fields import Text
 from credits.api.wire_serializers import WireSerializer
 from credits.errors import DomainError
-from credits.ledger.posting import Posting
+from credits.ledger import Posting
 from credits.ledger.spend_batches import LARGEST_BATCH, Spent
 
 

@@ -13,7 +13,7 @@ from credits.api.openapi import operation
 from credits.api.views import memo
 from credits.api.wire_serializers import origin
 from credits.errors import DomainError
-from credits.ledger.posting import Posting
+from credits.ledger import Posting
 from credits.ledger.spend_batches import Spend, Spent
 from internal_api import batch_serializers as wire
 from internal_api import scopes, service_caps

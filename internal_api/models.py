@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from credits.ids import new_id
-from credits.models.fields import amount_field
+from credits.models import amount_field
 from internal_api import scopes
 
 NAME_LENGTH = 64

@@ -7,27 +7,23 @@ from rest_framework import serializers
 
 from credits.api.json_object import JsonObject
 from credits.api.serializers import (
-    APP_ID_LENGTH,
     DESCRIPTION_LENGTH,
     BalanceSerializer,
-    PricedSerializer,
     TransactionSerializer,
     UseCreditsSerializer,
 )
 from credits.api.wire_fields import (
+    APP_ID_LENGTH,
     Amount,
     ConstantField,
     Credits,
-    Reason,
     ShortTextField,
-    StrictIntegerField,
     Text,
     Timestamp,
     UserId,
     Uuid,
 )
 from credits.api.wire_serializers import KeyedSerializer, UserSerializer, WireSerializer
-from credits.ledger import reservations
 from gifts.wire_fields import Email
 
 
@@ -149,6 +145,13 @@ class GrantSerializer(KeyedSerializer):
         allow_null=True,
         help_text="A text for the user, `Reward: REASON` by default.",
     )
+    expiresAt = Timestamp(
+        source="expires_at",
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="When unspent credits of the grant expire; null or absent: never.",
+    )
 
 
 class GrantResponseSerializer(WireSerializer):
@@ -163,75 +166,6 @@ class GrantResponseSerializer(WireSerializer):
         source="transaction.id",
         help_text="The grant's transaction; for a known reference, the first one.",
     )
-
-
-class ReserveSerializer(PricedSerializer):
-    """Credits to hold; `reason` is `APP` or `APP:WHAT`."""
-
-    userId = UserId(source="user_id", help_text="The user whose credits are held.")
-    reason = Reason(
-        max_length=200,
-        help_text="`APP` or `APP:WHAT`; the part before the colon is the transaction's `appId`.",
-    )
-    ttlSeconds = StrictIntegerField(
-        source="ttl_seconds",
-        min_value=int(reservations.SHORTEST_TTL.total_seconds()),
-        max_value=int(reservations.LONGEST_TTL.total_seconds()),
-        default=int(reservations.DEFAULT_TTL.total_seconds()),
-        help_text="The lifetime of the reservation, in seconds.",
-    )
-
-
-class ReserveResponseSerializer(WireSerializer):
-    """The answer to a reservation."""
-
-    reservationId = Uuid(source="reservation.id", help_text="The id to commit or release.")
-    balance = Amount(source="balance.available", help_text="Credits that can be spent now.")
-    expiresAt = Timestamp(
-        source="reservation.expires_at", help_text="When the reservation expires."
-    )
-
-
-class ReleaseReservationSerializer(KeyedSerializer):
-    """The reservation to release."""
-
-    reservationId = Uuid(source="reservation_id", help_text="The reservation.")
-
-
-class CommitReservationSerializer(ReleaseReservationSerializer):
-    """The reservation to commit, and optionally how much of it to spend."""
-
-    amount = Credits(
-        required=False,
-        allow_null=True,
-        default=None,
-        help_text="Credits to spend, at most the held credits; all of them by default.",
-    )
-    description = Text(
-        max_length=DESCRIPTION_LENGTH,
-        required=False,
-        allow_null=True,
-        default=None,
-        help_text="A text for the user; by default the reservation's reason.",
-    )
-
-
-class CommitReservationResponseSerializer(WireSerializer):
-    """The answer to a commit."""
-
-    success = ConstantField(True, help_text="Always true.")
-    transactionId = Uuid(
-        source="reservation.transaction_id", help_text="The transaction that spent the credits."
-    )
-    amount = Amount(source="reservation.committed_amount", help_text="Credits that were spent.")
-    balance = Amount(source="balance.available", help_text="Credits that can be spent now.")
-
-
-class ReleaseReservationResponseSerializer(WireSerializer):
-    """The answer to a release."""
-
-    success = ConstantField(True, help_text="Always true.")
-    balance = Amount(source="balance.available", help_text="Credits that can be spent now.")
 
 
 class RenewSubscriptionsResponseSerializer(WireSerializer):
@@ -274,12 +208,6 @@ REFUND = RefundSerializer()
 REFUNDED = RefundResponseSerializer()
 GRANT = GrantSerializer()
 GRANTED = GrantResponseSerializer()
-RESERVE = ReserveSerializer()
-RESERVED = ReserveResponseSerializer()
-COMMIT = CommitReservationSerializer()
-COMMITTED = CommitReservationResponseSerializer()
-RELEASE = ReleaseReservationSerializer()
 RENEWALS = RenewSubscriptionsResponseSerializer()
-RELEASED = ReleaseReservationResponseSerializer()
 REDEEM_PENDING = RedeemPendingGiftsSerializer()
 ARRIVED = RedeemPendingGiftsResponseSerializer()

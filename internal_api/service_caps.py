@@ -12,10 +12,11 @@ from typing import Any, Protocol, TypeVar
 
 from django.db import connection, transaction
 
+from credits import ledger
 from credits.errors import DomainError
 from credits.ids import id_at
-from credits.ledger import ledger, spend_batches
-from credits.ledger.posting import Origin, Posting
+from credits.ledger import Origin, Posting, spend_batches
+from credits.ledger.reservations import Hold
 from credits.ledger.spend_batches import Spend, Spent
 from credits.principals import Service
 
@@ -72,7 +73,7 @@ def counted(
 
     Raises CapReached, which rolls the movement back.
     """
-    return _capped(service, cap, post, lambda limit: _add(service, cap, amount, limit, now))
+    return _capped(service, cap, post, lambda _, limit: _add(service, cap, amount, limit, now))
 
 
 def spending(
@@ -87,8 +88,26 @@ def spending(
         service,
         SPEND_PER_USER,
         spend,
-        lambda limit: _spent_today(service, user_id, now) <= limit,
+        lambda _, limit: _spent_today(service, user_id, now) <= limit,
     )
+
+
+def committing(service: Service, commit: Callable[[], Hold], *, now: datetime) -> Hold:
+    """Call `commit`, which settles a reservation; a commit above its hold must fit the cap.
+
+    Raises CapReached, which rolls the commit back.
+    """
+
+    def fits(hold: Hold, limit: Decimal) -> bool:
+        held, taken = hold.reservation.amount, hold.reservation.committed_amount
+        # Held credits were counted when they were reserved.
+        return (
+            taken is None
+            or taken <= held
+            or (_spent_today(service, hold.reservation.user_id, now) <= limit)
+        )
+
+    return _capped(service, SPEND_PER_USER, commit, fits)
 
 
 def spend_all(
@@ -101,7 +120,10 @@ def spend_all(
 
 
 def _capped(
-    service: Service, cap: str, post: Callable[[], Result], fits: Callable[[Decimal], bool]
+    service: Service,
+    cap: str,
+    post: Callable[[], Result],
+    fits: Callable[[Result, Decimal], bool],
 ) -> Result:
     """Call `post`, then undo it if what it moved does not fit the cap.
 
@@ -117,7 +139,7 @@ def _capped(
         except DomainError as error:
             refusal = error
         else:
-            if not result.replayed and not fits(limit):
+            if not result.replayed and not fits(result, limit):
                 raise CapReached(cap=cap, limit=limit)
             return result
     raise refusal

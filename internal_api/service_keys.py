@@ -86,6 +86,7 @@ def rotate(key_id: UUID, *, overlap: timedelta, by: str, now: datetime) -> tuple
     ServiceKeyUnknown.
     """
     old = _locked(key_id, now)
+    # Read before the expiry of the old key is shortened: the new key gets the original one.
     terms = Terms(
         old.scopes, old.daily_grants, old.daily_refunds, old.daily_spend_per_user, old.expires_at
     )

@@ -8,15 +8,15 @@ from typing import Any, cast
 from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
 
+from credits import ledger
 from credits.api.account_views import ChangesNamedAccount, SettlesReservations
 from credits.api.answers import Answer
 from credits.api.openapi import operation
 from credits.api.serializers import USED, UseCreditsResponseSerializer
 from credits.api.views import memo
 from credits.api.wire_serializers import USER, named_user, origin
-from credits.catalogue import OperationUnknown
-from credits.ledger import ledger, reservations
-from credits.ledger.posting import (
+from credits.catalogue import PRICE_REFUSALS
+from credits.ledger import (
     BalanceTooLarge,
     ExceedsOriginal,
     InsufficientCredits,
@@ -25,7 +25,9 @@ from credits.ledger.posting import (
     SpendingLimitReached,
     TransactionUnknown,
     UserUnknown,
+    reservations,
 )
+from credits.ledger.credit_lots import InvalidCreditExpiry
 from credits.ledger.reservations import (
     ExceedsReservation,
     ReservationCommitted,
@@ -33,9 +35,11 @@ from credits.ledger.reservations import (
     ReservationReleased,
     ReservationUnknown,
 )
+from credits.metered_prices import OperationNotMetered, UnitsRequired, UnknownUnit
 from credits.principals import Service
 from gifts import pending
 from gifts.blocks import GiftsBlocked
+from internal_api import reservation_serializers as holds
 from internal_api import scopes, service_caps
 from internal_api import serializers as wire
 from internal_api.authentication import HasScope, ServiceKeyAuthentication
@@ -78,7 +82,7 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
         refuses=(
             InsufficientCredits,
             SpendingLimitReached,
-            OperationUnknown,
+            *PRICE_REFUSALS,
             BalanceTooLarge,
             CapReached,
         ),
@@ -125,7 +129,7 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
         "internal_grant",
         request=wire.GrantSerializer,
         response=wire.GrantResponseSerializer,
-        refuses=(BalanceTooLarge, CapReached),
+        refuses=(BalanceTooLarge, InvalidCreditExpiry, CapReached),
         scope=scopes.GRANT,
     )
     def grant(self, request: Request) -> Answer:
@@ -138,6 +142,7 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
             memo=_grant_memo(body),
             origin=origin(request, body),
             cause=ledger.grant_cause(body["user_id"], body["reference_id"]),
+            expires_at=body["expires_at"],
         )
         posting = _counted(request, GRANTS, body, grant)
         return Answer(wire.GRANTED.represent(posting))
@@ -148,12 +153,12 @@ class ReservationViewSet(SettlesReservations, ServiceViewSet):
 
     @operation(
         "internal_reserve",
-        request=wire.ReserveSerializer,
-        response=wire.ReserveResponseSerializer,
+        request=holds.ReserveSerializer,
+        response=holds.ReserveResponseSerializer,
         refuses=(
             InsufficientCredits,
             SpendingLimitReached,
-            OperationUnknown,
+            *PRICE_REFUSALS,
             BalanceTooLarge,
             ReservationReleased,
             ReservationExpired,
@@ -163,7 +168,7 @@ class ReservationViewSet(SettlesReservations, ServiceViewSet):
     )
     def reserve(self, request: Request) -> Answer:
         """Reserve credits for a later spend. 402 if they do not suffice."""
-        body = wire.RESERVE.parse(request.data)
+        body = holds.RESERVE.parse(request.data)
         reserve = partial(
             reservations.reserve,
             body["user_id"],
@@ -176,45 +181,56 @@ class ReservationViewSet(SettlesReservations, ServiceViewSet):
         hold = service_caps.spending(
             service(request), body["user_id"], reserve, now=datetime.now(UTC)
         )
-        return Answer(wire.RESERVED.represent(hold))
+        return Answer(holds.RESERVED.represent(hold))
 
     @operation(
         "internal_commit",
-        request=wire.CommitReservationSerializer,
-        response=wire.CommitReservationResponseSerializer,
+        request=holds.CommitReservationSerializer,
+        response=holds.CommitReservationResponseSerializer,
         refuses=(
             ReservationUnknown,
             ReservationCommitted,
             ReservationReleased,
             ReservationExpired,
             ExceedsReservation,
+            UnitsRequired,
+            OperationNotMetered,
+            UnknownUnit,
             BalanceTooLarge,
+            CapReached,
         ),
         scope=scopes.RESERVE,
     )
     def commit(self, request: Request) -> Answer:
-        """Spend the reserved credits, or `amount` of them; the rest is released."""
-        body = wire.COMMIT.parse(request.data)
-        hold = reservations.commit(
+        """Spend the reserved credits, `amount` of them, or the price of `units`.
+
+        The rest is released. A price above the hold also takes available credits, and the answer
+        tells what is `unpaid`.
+        """
+        body = holds.COMMIT.parse(request.data)
+        commit = partial(
+            reservations.commit,
             body["reservation_id"],
             origin=origin(request, body),
             amount=body["amount"],
+            units=body.get("units"),
             description=body["description"],
         )
-        return Answer(wire.COMMITTED.represent(hold))
+        hold = service_caps.committing(service(request), commit, now=datetime.now(UTC))
+        return Answer(holds.COMMITTED.represent(hold))
 
     @operation(
         "internal_release",
-        request=wire.ReleaseReservationSerializer,
-        response=wire.ReleaseReservationResponseSerializer,
+        request=holds.ReleaseReservationSerializer,
+        response=holds.ReleaseReservationResponseSerializer,
         refuses=(ReservationUnknown, ReservationCommitted, ReservationExpired),
         scope=scopes.RESERVE,
     )
     def release(self, request: Request) -> Answer:
         """Release the reserved credits."""
-        body = wire.RELEASE.parse(request.data)
+        body = holds.RELEASE.parse(request.data)
         hold = reservations.release(body["reservation_id"], origin=origin(request, body))
-        return Answer(wire.RELEASED.represent(hold))
+        return Answer(holds.RELEASED.represent(hold))
 
 
 class GiftViewSet(ChangesNamedAccount, ServiceViewSet):

@@ -44,7 +44,10 @@ class StateCollector(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield every gauge, or nothing while the database is unavailable."""
         try:
+            # Prometheus gives up after some seconds, and a scrape must not hold its thread for
+            # longer.
             with bounded_connection.within(SCRAPE_SECONDS):
+                # A list, so that a database that fails in the middle leaves no half of the gauges.
                 gauges = self._of_the_database()
         except DatabaseError:
             return

@@ -7,30 +7,35 @@ from uuid import uuid4
 
 from django.db import transaction
 
+from credits import catalogue
 from credits.controls import account_settings
 from credits.controls.account_settings import NewSettings
 from credits.ledger import ledger, reservations
 from credits.ledger.posting import Memo, Origin, Posting
+from credits.metered_prices import MeteredPrice
 from credits.models import Package, Reservation, SyncSubscription
 from credits.principals import User
 from credits.sync import cloud_sync
 from credits.sync.cloud_sync import Activation
 from gifts import codes
 from gifts.codes import NewGift
+from gifts.gift_functions import Redeemed
 from gifts.models import GiftCode
-from gifts.redemptions import Redeemed
 
 SYSTEM = Origin("system")
 
 
-def give(user_id: str, amount: float | str | Decimal) -> Posting:
-    """Grant `amount` credits."""
+def give(
+    user_id: str, amount: float | str | Decimal, *, expires_at: datetime | None = None
+) -> Posting:
+    """Grant `amount` credits, which expire at `expires_at` if it is given."""
     return ledger.grant(
         user_id,
         Decimal(str(amount)),
         memo=Memo(description="for the test"),
         origin=SYSTEM,
         cause=f"grant:{user_id}:{uuid4()}",
+        expires_at=expires_at,
     )
 
 
@@ -42,6 +47,23 @@ def spend(user_id: str, amount: float | str, *, app_id: str = "chat", at: object
         memo=Memo(app_id, "a spend"),
         origin=Origin("user", at=at),  # type: ignore[arg-type]
     )
+
+
+def meter(
+    operation: str = "ai_chat_gpt4",
+    *,
+    minimum: str | None = None,
+    may_overdraw: bool = False,
+    **unit_costs: str,
+) -> None:
+    """Set the credits that 1,000 units of an operation cost; by default of two kinds of tokens."""
+    costs = unit_costs or {"inputTokens": "0.4", "outputTokens": "1.2"}
+    price = MeteredPrice(
+        {unit: Decimal(cost) for unit, cost in costs.items()},
+        None if minimum is None else Decimal(minimum),
+        may_overdraw,
+    )
+    catalogue.set_price(operation, price, actor="system", now=datetime.now(UTC))
 
 
 def hold(user_id: str, amount: float | str) -> Reservation:

@@ -1,1 +1,1 @@
-"""Stripe's webhooks: signed events are stored and applied; reconciliation finds missed ones."""
+"""Stripe's webhooks: signed events are verified, stored and applied once."""

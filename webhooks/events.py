@@ -16,11 +16,11 @@ from prometheus_client import Counter, Histogram
 from credits import due_rows, pseudonyms
 from credits.due_rows import DueWork, Settled
 from credits.models import Purchase
-from credits.payments import stripe_facts, stripe_fields
+from credits.payments import current_state
+from credits.payments.current_state import Fetched
 from credits.payments.stripe_errors import PaymentUnavailable, RefusedByStripe
 from credits.payments.stripe_fields import UnreadableObject
-from webhooks import current_state, destination, envelope
-from webhooks.current_state import Fetched
+from webhooks import destination, envelope
 from webhooks.envelope import API_V1, Object, Related
 from webhooks.handlers import HANDLERS, EventContext
 from webhooks.models import StripeEvent
@@ -167,7 +167,7 @@ def _fetch(event: StripeEvent) -> Fetched | None:
         body = envelope.parse(event.payload)
         related = _to_fetch(body)
         wanted = related and _handled(event) and not destination.fault_of(body)
-        return current_state.fetch(related) if related and wanted else None
+        return current_state.fetch(related.type, related.id) if related and wanted else None
     except UnreadableObject:  # `_apply` records it
         return None
     except (PaymentUnavailable, RefusedByStripe):
@@ -179,11 +179,9 @@ def _fetch(event: StripeEvent) -> Fetched | None:
 def _to_fetch(body: Object) -> Related | None:
     if envelope.is_thin(body):
         related = envelope.related(body)
-        return related if current_state.can_fetch(related) else None
-    found = envelope.subject(body)
-    if not stripe_facts.needs_refunds(found):
-        return None
-    return Related(stripe_fields.name_in(found, "id"), "dispute")
+        return related if current_state.can_fetch(related.type) else None
+    dispute_id = current_state.dispute_to_fetch(envelope.subject(body))
+    return Related(dispute_id, "dispute") if dispute_id else None
 
 
 def _apply(event: StripeEvent, fetched: Fetched | None, now: datetime) -> None:

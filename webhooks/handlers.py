@@ -79,12 +79,15 @@ def _invoice(event: EventContext) -> Purchase | None:
 def _dispute(at_least: str) -> Handler:
     def handler(event: EventContext) -> Purchase | None:
         fact = stripe_facts.of_dispute(event.object, at_least=at_least, at=event.at)
+        # The event does not contain the refunds, which alone could confirm the reinstated part.
         return money_back.record(stripe_facts.without_unconfirmed_return(fact), now=event.now)
 
     return handler
 
 
 HANDLERS: Mapping[str, Handler] = {
+    # Checkout reports a payment twice, by its intent and by its session. Each of them alone
+    # suffices, because Stripe may deliver either of them late or never.
     "payment_intent.succeeded": _intent_succeeded,
     "payment_intent.processing": _intent_processing,
     "payment_intent.payment_failed": _intent_failed,
@@ -103,6 +106,7 @@ HANDLERS: Mapping[str, Handler] = {
     "charge.dispute.updated": _dispute(State.OPEN),
     "charge.dispute.funds_withdrawn": _dispute(State.GONE),
     "charge.dispute.funds_reinstated": _dispute(State.RETURNED),
+    # `closed` says nothing about the money: the status and the movements decide.
     "charge.dispute.closed": _dispute(State.OPEN),
     "invoice.paid": _invoice,
 }

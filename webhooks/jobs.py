@@ -9,11 +9,8 @@ from django.db.models import Min
 
 from credits.worker import Job
 from webhooks import events
-from webhooks.findings import DoesNotReconcile
 from webhooks.models import StripeEvent
-from webhooks.reconciliation import Check
 
-RECONCILED_SPAN = timedelta(days=3)
 EVENTS_PER_RUN = 5_000
 
 
@@ -21,16 +18,6 @@ def process_stripe_events(now: datetime) -> Iterator[str]:
     """Apply the stored events that are not processed yet."""
     for settled in events.process_due(now=now, limit=EVENTS_PER_RUN):
         yield settled.outcome
-
-
-def reconcile_stripe(now: datetime) -> Iterator[str]:
-    """Reconcile the last three days with Stripe. Raises DoesNotReconcile."""
-    unexplained = 0
-    for finding in Check(since=now - RECONCILED_SPAN, now=now).run():
-        unexplained += bool(finding.unexplained)
-        yield finding.outcome
-    if unexplained:
-        raise DoesNotReconcile(f"{unexplained} differences are unexplained")
 
 
 def empty_event_payloads(now: datetime) -> Iterator[str]:
@@ -49,6 +36,5 @@ def oldest_unprocessed(now: datetime) -> datetime | None:
 
 JOBS = (
     Job(events.PROCESS_JOB, process_stripe_events, next_due=oldest_unprocessed, calls_out=True),
-    Job("reconcile_stripe", reconcile_stripe, at_hour=2, calls_out=True),
     Job("empty_event_payloads", empty_event_payloads, at_hour=5),
 )

@@ -72,6 +72,7 @@ def _signed(payload: bytes, header: str, secret: str) -> bool:
     fields = [part.split("=", 1) for part in header.split(",")]
     named = [(field[0].strip(), field[1]) for field in fields if len(field) > 1]
     sent = next((value for name, value in named if name == "t"), "")
+    # Only old timestamps are rejected, as in Stripe's libraries: the age limits replays.
     if not re.fullmatch(r"[0-9]{1,12}", sent) or int(sent) < time.time() - TOLERANCE_SECONDS:
         return False
     digest = hmac.new(secret.encode(), b"%s.%s" % (sent.encode(), payload), hashlib.sha256)

@@ -95,6 +95,8 @@ class ChangesAccount(Writes):
                 self.hold(LOCKED)
             self.hold(ACCOUNT, account)
             self._account = account
+        # A view with its own prefix calls another service. A place among writes would be held
+        # meanwhile.
         if not self.account_place:
             super().take_places(request, **named)
 

@@ -5,13 +5,17 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from credits.api.metered_fields import Minimum, UnitCosts
 from credits.api.wire_fields import Amount, Text, Timestamp, number
 from credits.api.wire_serializers import WireSerializer
 from credits.models import Operation
 
 
 class OperationSerializer(WireSerializer):
-    """An operation and its price: `cost` credits, or that for each started batch of `perItems`."""
+    """An operation and its price: `cost` credits, or that for each started batch of `perItems`.
+
+    A metered operation has no `cost`. It costs `unitCosts` and at least `minimum`.
+    """
 
     operation = Text(source="key", help_text="The operation's key, for `use` and `reserve`.")
     name = Text(help_text="A name for people.")
@@ -20,21 +24,41 @@ class OperationSerializer(WireSerializer):
         choices=Operation.Category.choices, help_text="The kind of operation."
     )
     app = Text(help_text="The app that offers it.")
-    cost = Amount(help_text="Credits for one, or for each started batch of `perItems`.")
+    cost = Amount(
+        allow_null=True,
+        help_text="Credits for one, or for each started batch of `perItems`; null if metered.",
+    )
     perItems = serializers.IntegerField(
         source="per_items",
         allow_null=True,
         help_text="The number of items in a batch; null if the cost is per item.",
     )
+    unitCosts = UnitCosts(
+        source="metering",
+        required=False,
+        help_text="Credits per 1,000 units by their name. Only metered operations have it.",
+    )
+    minimum = Minimum(
+        source="metering",
+        required=False,
+        help_text="The least credits that a use costs. Only metered operations have it.",
+    )
+
+    def represent(self, subject: Any) -> dict[str, Any]:
+        """Represent the operation; omit the prices by units unless it is metered."""
+        answer = super().represent(subject)
+        if subject.metering is None:
+            del answer["unitCosts"], answer["minimum"]
+        return answer
 
 
 @extend_schema_field({"type": "object", "additionalProperties": {"type": "number"}})
 class Costs(serializers.Field[Any, Any, Any, Any]):
-    """A read-only JSON object that maps the key of each operation to its cost."""
+    """A read-only JSON object that maps the key of each operation with a cost to that cost."""
 
     def to_representation(self, value: Any) -> dict[str, int | float]:
         """Return the mapping."""
-        return {operation.key: number(operation.cost) for operation in value}
+        return {one.key: number(one.cost) for one in value if one.cost is not None}
 
 
 class PricingSerializer(WireSerializer):

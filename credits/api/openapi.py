@@ -1,4 +1,4 @@
-"""Descriptions of views and serializers for the API's OpenAPI schema."""
+"""Descriptions of views for the API's OpenAPI schema."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -9,19 +9,6 @@ from rest_framework import serializers
 from credits.errors import DomainError
 
 View = TypeVar("View", bound=Callable[..., Any])
-
-
-class Variant(NamedTuple):
-    """One of several forms of a body.
-
-    The fields in `required` must be present, those in `without` must be absent or empty, and those
-    in `constants` have a fixed value. The serializer describes all other fields.
-    """
-
-    description: str
-    required: tuple[str, ...] = ()
-    without: tuple[str, ...] = ()
-    constants: Mapping[str, str] = {}
 
 
 class Description(NamedTuple):

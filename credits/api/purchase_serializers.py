@@ -7,7 +7,6 @@ from django.conf import settings
 from rest_framework import serializers
 
 from credits.api.json_object import JsonObject
-from credits.api.openapi import Variant
 from credits.api.wire_fields import (
     Amount,
     ShortTextField,
@@ -16,7 +15,7 @@ from credits.api.wire_fields import (
     UserId,
     Uuid,
 )
-from credits.api.wire_serializers import KeyedSerializer, WireSerializer
+from credits.api.wire_serializers import KeyedSerializer, Variant, WireSerializer
 from credits.models import Purchase
 from credits.payments.checkout import Pages
 
@@ -65,6 +64,11 @@ class PackageSerializer(WireSerializer):
     priceEuroCents = serializers.IntegerField(
         source="price_euro_cents", help_text="The price in euro cents."
     )
+    expiresAfterDays = serializers.IntegerField(
+        source="expires_after_days",
+        allow_null=True,
+        help_text="How many days after the payment the credits expire; null: never.",
+    )
     stripePriceId = Text(
         source="stripe_price_id", allow_null=True, help_text="The id of the price at Stripe."
     )
@@ -90,6 +94,11 @@ class PurchaseSerializer(WireSerializer):
     credits = Amount(help_text="Credits that the payment buys.")
     priceEuroCents = serializers.IntegerField(
         source="price_euro_cents", help_text="The price in euro cents."
+    )
+    expiresAfterDays = serializers.IntegerField(
+        source="expires_after_days",
+        allow_null=True,
+        help_text="How many days after the payment the credits expire; null: never.",
     )
     stripePaymentIntentId = Text(
         source="stripe_payment_intent_id",

@@ -1,36 +1,32 @@
 """Serializers of balances, transactions, spends and usage."""
 
-from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from rest_framework import serializers
 
 from credits.api.json_object import JsonObject
-from credits.api.openapi import Variant
+from credits.api.metered_fields import Metering
+from credits.api.price_serializers import PricedSerializer
 from credits.api.wire_fields import (
+    APP_ID_LENGTH,
     Amount,
     ConstantField,
-    Credits,
     Day,
     EndTimestamp,
     ShortTextField,
-    StrictIntegerField,
     Text,
     Timestamp,
     UserId,
     Uuid,
 )
-from credits.api.wire_serializers import KeyedSerializer, WireSerializer
-from credits.catalogue import LARGEST_QUANTITY
-from credits.ledger.posting import Posting, Priced
+from credits.api.wire_serializers import WireSerializer
+from credits.ledger import Posting
 from credits.ledger.usage import InvalidSpan
 from credits.models import Transaction
 
 Field = serializers.Field[Any, Any, Any, Any]
 
-APP_ID_LENGTH = 100
 DESCRIPTION_LENGTH = 500
-MISSING_AMOUNT = {"amount": ["This field is required, unless there is an operation."]}
 
 
 class BalanceAfterwardsSerializer(WireSerializer):
@@ -46,10 +42,20 @@ class BalanceAfterwardsSerializer(WireSerializer):
     )
 
 
+class ExpiringSerializer(WireSerializer):
+    """Available credits that expire."""
+
+    amount = Amount(help_text="The credits that are left.")
+    at = Timestamp(help_text="When they expire, unless they are spent before.")
+
+
 class BalanceSerializer(BalanceAfterwardsSerializer):
     """A user's balance."""
 
     held = Amount(help_text="Credits held by open reservations.")
+    expiring = ExpiringSerializer(
+        many=True, help_text="The available credits that expire, the first to expire first."
+    )
 
 
 class TransactionSerializer(WireSerializer):
@@ -80,63 +86,17 @@ class TransactionSerializer(WireSerializer):
     )
     createdAt = Timestamp(source="created_at", help_text="When the transaction was posted.")
     completedAt = Timestamp(source="created_at", help_text="The same as `createdAt`.")
-
-
-class PricedSerializer(KeyedSerializer):
-    """The credits to take: an `amount`, or the price of `quantity` items of an `operation`."""
-
-    variants = {
-        "ByAmount": Variant(
-            "An amount of credits.", required=("amount",), without=("operation", "quantity")
-        ),
-        "ByOperation": Variant(
-            "An operation at the catalogue's price.", required=("operation",), without=("amount",)
-        ),
-    }
-
-    amount = Credits(
-        required=False, allow_null=True, help_text="Credits, with at most 4 decimal places."
-    )
-    operation = ShortTextField(
-        max_length=64,
+    metering = Metering(
         required=False,
-        allow_null=True,
-        help_text="A key of the catalogue (`GET /credits/operations`), which sets the price.",
-    )
-    quantity = StrictIntegerField(
-        min_value=1,
-        max_value=LARGEST_QUANTITY,
-        required=False,
-        allow_null=True,
-        help_text="The number of items of the operation, 1 by default.",
+        help_text="What a price by units was computed from. Absent for any other transaction.",
     )
 
-    def parse(self, data: object) -> dict[str, Any]:
-        """Parse the body; report a missing amount together with all other errors."""
-        try:
-            return super().parse(data)
-        except serializers.ValidationError as error:
-            if isinstance(data, Mapping) and data.get("amount") is data.get("operation") is None:
-                details = cast("dict[str, Any]", error.detail)
-                raise serializers.ValidationError({**MISSING_AMOUNT, **details}) from error
-            raise
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Set `amount` to the given credits or to a `Priced` operation; raise ValidationError."""
-        amount, operation, quantity = map(attrs.get, ("amount", "operation", "quantity"))
-        if operation is None:
-            if amount is None:
-                raise serializers.ValidationError(MISSING_AMOUNT)
-            if quantity is not None:
-                raise serializers.ValidationError(
-                    {"quantity": ["A quantity is only allowed with an operation."]}
-                )
-            return attrs
-        if amount is not None:
-            raise serializers.ValidationError(
-                {"amount": ["An amount is not allowed with an operation, which has a price."]}
-            )
-        return {**attrs, "amount": Priced(operation, quantity or 1)}
+    def represent(self, subject: Any) -> dict[str, Any]:
+        """Represent the transaction; omit `metering` unless it has one."""
+        answer = super().represent(subject)
+        if answer["metering"] is None:
+            del answer["metering"]
+        return answer
 
 
 class UseCreditsSerializer(PricedSerializer):

@@ -5,8 +5,14 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from credits.api.serializers import APP_ID_LENGTH
-from credits.api.wire_fields import Amount, ShortTextField, Text, Threshold, Timestamp
+from credits.api.wire_fields import (
+    APP_ID_LENGTH,
+    Amount,
+    ShortTextField,
+    Text,
+    Threshold,
+    Timestamp,
+)
 from credits.api.wire_serializers import WireSerializer
 from credits.controls.account_settings import NewSettings
 

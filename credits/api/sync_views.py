@@ -28,7 +28,7 @@ from credits.api.sync_serializers import (
 )
 from credits.api.wire_serializers import language, named_user, origin, user
 from credits.catalogue import OperationUnknown
-from credits.ledger.posting import BalanceTooLarge, InsufficientCredits, SpendingLimitReached
+from credits.ledger import BalanceTooLarge, InsufficientCredits, SpendingLimitReached
 from credits.models import SyncSubscription
 from credits.sync import cloud_sync
 from credits.sync.cloud_sync import SyncActive, SyncGifted, SyncInactive

@@ -4,7 +4,6 @@ from typing import Any, NamedTuple
 
 from rest_framework import serializers
 
-from credits.api.openapi import Variant
 from credits.api.purchase_serializers import PageUrl, PurchaseSerializer, pages_of
 from credits.api.settings_serializers import SeenVersion
 from credits.api.wire_fields import (
@@ -16,7 +15,7 @@ from credits.api.wire_fields import (
     Timestamp,
     Uuid,
 )
-from credits.api.wire_serializers import WireSerializer
+from credits.api.wire_serializers import Variant, WireSerializer
 from credits.models import AutoTopUp, Purchase
 from credits.payments import auto_top_up
 from credits.payments.auto_top_up import LARGEST_MAXIMUM, Agreement

@@ -7,6 +7,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
 
+from credits import ledger
 from credits.api import transaction_files
 from credits.api.account_views import ChangesAccount
 from credits.api.answers import Answer
@@ -35,10 +36,16 @@ from credits.api.transaction_files import (
     TransactionFileQuerySerializer,
 )
 from credits.api.wire_serializers import origin, query, user
-from credits.catalogue import OperationUnknown
-from credits.ledger import ledger, reservations, usage
+from credits.catalogue import PRICE_REFUSALS
+from credits.ledger import (
+    BalanceTooLarge,
+    InsufficientCredits,
+    Memo,
+    SpendingLimitReached,
+    reservations,
+    usage,
+)
 from credits.ledger.history import History
-from credits.ledger.posting import BalanceTooLarge, InsufficientCredits, Memo, SpendingLimitReached
 from credits.ledger.usage import InvalidSpan
 from credits.models import Transaction
 
@@ -57,7 +64,7 @@ class CreditsViewSet(ChangesAccount, GenericViewSet[Transaction]):
         "use",
         request=UseCreditsSerializer,
         response=UseCreditsResponseSerializer,
-        refuses=(InsufficientCredits, SpendingLimitReached, OperationUnknown, BalanceTooLarge),
+        refuses=(InsufficientCredits, SpendingLimitReached, *PRICE_REFUSALS, BalanceTooLarge),
     )
     def use(self, request: Request) -> Answer:
         """Spend credits, once per idempotency key. 402 if they do not suffice."""

@@ -14,6 +14,7 @@ from rest_framework.fields import empty
 from credits import amounts, labels
 
 USUAL_LENGTH = 1000
+APP_ID_LENGTH = 100
 _CONTROLS = r"\u0000-\u001f\u007f-\u009f"
 REASON = rf"^[^\s:{_CONTROLS}][^:{_CONTROLS}]{{0,99}}(:[^{_CONTROLS}]*)?$"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)

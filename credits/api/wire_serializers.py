@@ -16,10 +16,22 @@ from rest_framework.fields import empty
 from rest_framework.request import Request
 
 from credits.api.json_object import JsonObject
-from credits.api.openapi import Variant
 from credits.api.wire_fields import ConstantField, ShortTextField, UserId
-from credits.ledger.posting import Origin
+from credits.ledger import Origin
 from credits.principals import Service, User
+
+
+class Variant(NamedTuple):
+    """One of several forms of a body.
+
+    The fields in `required` must be present, those in `without` must be absent or empty, and those
+    in `constants` have a fixed value. The serializer describes all other fields.
+    """
+
+    description: str
+    required: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    constants: Mapping[str, str] = {}
 
 
 class WireSerializer(serializers.Serializer[Any]):

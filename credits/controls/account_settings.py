@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 from django.db import transaction
 
+from credits import ledger
 from credits.amounts import plain
-from credits.ledger import agreements, ledger
+from credits.ledger import Origin, agreements
 from credits.ledger.db_functions import select
-from credits.ledger.posting import Origin
 from credits.models import AccountSettings, SettingsChange, SpendingLimit
 
 ALL_APPS = ""
@@ -104,6 +104,7 @@ def save(
         _replace(user_id, known, wanted, language, now)
         subject = SettingsChange.Subject.SPENDING
         agreements.record(user_id, subject, (before, after), origin=origin)
+    # Read again, because the answer contains what was spent, which the database sums.
     return of_user(user_id, now=now)
 
 
@@ -130,6 +131,8 @@ def _replace(
         # A noted crossing concerns the old threshold.
         row.crossed_at = None
     row.low_balance = wanted.low_balance
+    # The language is the user's preference at this moment, and later notices have no request to
+    # ask.
     row.language = language if language in LANGUAGES else ""
     row.updated_at = now
     row.save()

@@ -11,10 +11,9 @@ from typing import cast
 
 from django.db.models import Min, QuerySet
 
-from credits import due_rows
+from credits import due_rows, ledger
 from credits.controls import notification_texts
 from credits.due_rows import DueWork
-from credits.ledger import ledger
 from credits.models import AccountSettings
 from credits.outbox import outbox
 
@@ -41,7 +40,7 @@ def _crossed() -> QuerySet[AccountSettings]:
 def _tell(settings: AccountSettings, *, now: datetime) -> str:
     crossed_at = cast("datetime", settings.crossed_at)
     available = ledger.balance_of(settings.user_id).available
-    outbox.tell(
+    outbox.mail(
         settings.user_id,
         notification_texts.low_balance(settings, available=available),
         key=f"low_balance:{settings.user_id}:{crossed_at.isoformat()}",

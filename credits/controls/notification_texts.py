@@ -5,7 +5,6 @@ from typing import Any
 
 from credits.amounts import plain
 from credits.models import AccountSettings
-from credits.outbox import recipients
 
 LOW_BALANCE = {
     "de": (
@@ -34,7 +33,6 @@ def low_balance(settings: AccountSettings, *, available: Decimal) -> dict[str, A
     threshold = plain(settings.low_balance)
     subject, body = LOW_BALANCE[settings.language or "de"]
     return {
-        **recipients.mail_to(settings.user_id),
         "appId": "credits",
         "subject": subject,
         "body": body.format(available=plain(available), threshold=threshold),

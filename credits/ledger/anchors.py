@@ -126,6 +126,7 @@ def compute(days: Sequence[date], *, batch_size: int = USERS_PER_BATCH) -> list[
     found = [ComputedAnchor(day) for day in days]
     ends = [datetime.combine(day + ONE_DAY, time(), UTC) for day in days]
     after = FIRST
+    # All days in one pass: each user's chain is read once, and not once per day.
     while rows := _newest_digests(after, ends, batch_size):
         for place, last, count, total, digests in rows:
             found[place].add(count, total, bytes(digests))

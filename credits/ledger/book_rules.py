@@ -1,79 +1,14 @@
 """The rules of the money as queries. Each returns a user id and a sentence per discrepancy.
 
-A rule reads from the common table expressions of `SOURCES`. It reads other tables per user or per
-row, through LATERAL subqueries with OFFSET 0, which prevent PostgreSQL from turning them into joins
-of whole tables. Therefore the plan is the same for every batch, prepared or not, independent of the
-planner's estimates, and the work is proportional to the rows that are checked.
+A rule reads from the common table expressions of `credits.ledger.checked_rows`. It reads other
+tables per user or per row, through LATERAL subqueries with OFFSET 0, which prevent PostgreSQL from
+turning them into joins of whole tables. Therefore the plan is the same for every batch, prepared or
+not, independent of the planner's estimates, and the work is proportional to the checked rows.
 """
 
 from collections.abc import Mapping
 
-# accounts: the balances of the users %(users)s, with their state at the last check. With
-# %(since_last)s false, no state is used and all entries are checked.
-# walks: the accounts with the sums of the entries after `checked`, and the breaks in their chains.
-# keyed: the entries after `checked` that have a cause or refer to an original.
-SOURCES = """
-    accounts AS MATERIALIZED (
-        SELECT b.*, coalesce(c.last_number, 0) AS checked,
-               coalesce(c.posted, 0) AS checked_posted,
-               coalesce(c.total_earned, 0) AS checked_earned,
-               coalesce(c.total_spent, 0) AS checked_spent,
-               coalesce(c.used, 0) AS checked_used, coalesce(c.usages, 0) AS checked_usages,
-               c.digest AS checked_digest
-        FROM (SELECT DISTINCT unnest(%(users)s::text[]) AS user_id) u
-        CROSS JOIN LATERAL (
-            SELECT * FROM credits.balances WHERE user_id = u.user_id OFFSET 0
-        ) b
-        LEFT JOIN LATERAL (
-            SELECT * FROM credits.checked_balances
-            WHERE user_id = u.user_id AND %(since_last)s::boolean OFFSET 0
-        ) c ON true
-        ORDER BY b.user_id
-    ),
-    walks AS MATERIALIZED (
-        SELECT a.*, e.* FROM accounts a CROSS JOIN LATERAL (
-            SELECT a.checked_posted + coalesce(sum(amount), 0) AS walked_posted,
-                   a.checked_earned + coalesce(sum(amount + spent_change), 0) AS walked_earned,
-                   a.checked_spent + coalesce(sum(spent_change), 0) AS walked_spent,
-                   coalesce(max(number), a.checked) AS walked_to,
-                   a.checked_used - coalesce(sum(amount) FILTER (WHERE type = 'usage'), 0) AS used,
-                   a.checked_usages + count(*) FILTER (WHERE type = 'usage') AS usages,
-                   array_agg(
-                       format('transaction %%s follows %%s: balance %%s after %%s',
-                              number, previous_number, balance_before, previous_after)
-                   ) FILTER (
-                       WHERE number <> previous_number + 1 OR balance_before <> previous_after
-                   ) AS breaks,
-                   array_agg(
-                       format('transaction %%s is for %%s, which the catalogue does not have',
-                              number, operation)
-                   ) FILTER (
-                       WHERE operation <> ALL (ARRAY(SELECT key FROM credits.operations))
-                   ) AS unpriced,
-                   min(number) FILTER (
-                       WHERE NOT credits.transaction_fits(
-                           entry, previous_digest, a.chain_id, a.chain_salt)
-                   ) AS misfit
-            FROM (
-                SELECT number, type, amount, spent_change, balance_before, operation, t AS entry,
-                       lag(number, 1, a.checked) OVER w AS previous_number,
-                       lag(balance_after, 1, a.checked_posted) OVER w AS previous_after,
-                       lag(digest, 1, a.checked_digest) OVER w AS previous_digest
-                FROM credits.transactions t
-                WHERE user_id = a.user_id AND number > a.checked
-                WINDOW w AS (ORDER BY number)
-            ) chain
-        ) e
-    ),
-    keyed AS MATERIALIZED (
-        SELECT t.* FROM accounts a CROSS JOIN LATERAL (
-            SELECT id, user_id, number, type, amount, cause, related_id FROM credits.transactions
-            WHERE user_id = a.user_id AND number > a.checked
-              AND coalesce(cause, related_id::text) IS NOT NULL  -- prevents the index on causes
-            OFFSET 0
-        ) t
-    )
-"""
+from credits.ledger.lot_rules import LOT_RULES
 
 RULES = {
     "posted is the sum of the transactions": """
@@ -158,6 +93,9 @@ RULES = {
     """,
     "a priced entry names an operation of the catalogue": """
         SELECT w.user_id, u.sentence FROM walks w CROSS JOIN unnest(w.unpriced) AS u(sentence)
+    """,
+    "a metered transaction took the price of its units, minus what is unpaid": """
+        SELECT w.user_id, m.sentence FROM walks w CROSS JOIN unnest(w.misprices) AS m(sentence)
     """,
     # Of the entries that were checked before, only the charge of the subscription can matter.
     "the newest charge of Cloud Sync is for the paid period": """
@@ -281,6 +219,7 @@ RULES = {
         ) went
         WHERE taken <> trunc(credits * least(cents, price) / price, 4)
     """,
+    **LOT_RULES,
 }
 
 

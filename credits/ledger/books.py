@@ -13,7 +13,8 @@ from django.db.backends.utils import CursorWrapper
 from psycopg.sql import quote
 
 from credits import replica
-from credits.ledger.book_rules import RULES, SOURCES, add_rules
+from credits.ledger.book_rules import RULES, add_rules
+from credits.ledger.checked_rows import SOURCES
 from credits.ledger.db_functions import server_cursor
 from credits.models import Balance
 
@@ -118,6 +119,7 @@ def statement(*, marks: bool = False) -> str:
         f"SELECT {quote(rule)}, r.* FROM ({query}) r"  # noqa: S608
         for rule, query in RULES.items()
     )
+    # MATERIALIZED, because the result and the marks must come from the same rows.
     found = f"found (rule, user_id, sentence) AS MATERIALIZED ({rules})"
     parts = ", ".join([SOURCES, found, *([_MARKED] if marks else [])])
     return f"WITH {parts} SELECT rule, user_id, sentence FROM found"  # noqa: S608
@@ -153,6 +155,7 @@ def snapshot() -> Iterator[CursorWrapper]:
     database = replica.connection()
     outermost = not database.in_atomic_block
     with transaction.atomic(using=database.alias), database.cursor() as cursor:
+        # In an open transaction the level can no longer be set; its owner has chosen it.
         if outermost:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         yield cursor

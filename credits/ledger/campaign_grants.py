@@ -20,7 +20,8 @@ from credits.due_rows import DueWork, Settled
 from credits.errors import DomainError
 from credits.ledger import ledger
 from credits.ledger.grant_files import Grant, GrantFile, RefusedLine
-from credits.ledger.posting import BalanceTooLarge, Memo, Origin
+from credits.ledger.outcomes import BalanceTooLarge
+from credits.ledger.posting import Memo, Origin
 from credits.models import ActRequest, CampaignGrant, GrantCampaign
 
 APP_ID = "campaign"

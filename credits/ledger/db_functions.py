@@ -101,9 +101,7 @@ def server_cursor() -> Iterator["Cursor[Any]"]:
     Unlike Django's cursor, it can use prepared statements if the connection allows it (see
     DATABASE_PREPARED_STATEMENTS in the settings).
     """
-    database = connections[DEFAULT_DB_ALIAS]
-    database.ensure_connection()
-    database.validate_no_broken_transaction()
+    database = _connected()
     with database.wrap_database_errors, Cursor(database.connection) as cursor:
         yield cursor
 
@@ -115,8 +113,18 @@ def select(sql: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
 
 
 def _fetch(sql: str, arguments: Sequence[Any]) -> Any:
-    with server_cursor() as cursor:
+    database = _connected()
+    with database.wrap_database_errors:
+        cursor = database.connection.kept_cursor
         return cursor.execute(sql, arguments, binary=True).fetchone()
+
+
+def _connected() -> Any:
+    """Return Django's connection of this thread, connected and outside a failed transaction."""
+    database = connections[DEFAULT_DB_ALIAS]
+    database.ensure_connection()
+    database.validate_no_broken_transaction()
+    return database
 
 
 class _Reader:

@@ -18,6 +18,8 @@ TABLES = (
     "credits.balances",
     "credits.transactions",
     "credits.reservations",
+    "credits.credit_lots",
+    "credits.lot_uses",
     "credits.idempotency_keys",
     "credits.usage_stats",
     "credits.sync_subscriptions",

@@ -19,6 +19,8 @@ PROTECTED = [
     "credits.balances",
     "credits.transactions",
     "credits.reservations",
+    "credits.credit_lots",
+    "credits.lot_uses",
     "credits.idempotency_keys",
     "credits.staff_actions",
     "credits.settings_changes",

@@ -36,13 +36,14 @@ class Entry(NamedTuple):
     metadata: Any
     idempotency_key: str | None
     created_at: datetime
+    metering: Any
 
 
 # The list without filters, as in most requests: before a number, or after an offset. The offset is
 # subtracted from the last number, because a user's numbers have no gaps.
 _SELECT = """
     SELECT number, id::text, user_id, type, amount, balance_before, balance_after, app_id,
-           description, metadata, idempotency_key, created_at
+           description, metadata, idempotency_key, created_at, metering
     FROM credits.transactions
 """
 _ORDER = "ORDER BY number DESC LIMIT %s"

@@ -12,7 +12,8 @@ from uuid import UUID
 from credits.atomicity import transaction_required
 from credits.ids import new_id
 from credits.ledger.db_functions import Routine, call
-from credits.ledger.posting import DONE, IdempotencyKeyReused, Origin, error_for
+from credits.ledger.outcomes import DONE, IdempotencyKeyReused, error_for
+from credits.ledger.posting import Origin
 from credits.models import IdempotencyKey
 
 

@@ -5,6 +5,7 @@ Amounts are credits. Each function takes a `memo` (the texts of the transaction)
 each may raise InvalidAmount, IdempotencyKeyReused and BalanceTooLarge.
 """
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import NamedTuple, cast
 from uuid import UUID
@@ -13,8 +14,11 @@ from credits.amounts import exact, positive
 from credits.atomicity import transaction_required
 from credits.errors import DomainError
 from credits.ids import new_id
+from credits.ledger import credit_lots
 from credits.ledger.db_functions import Lookup, Routine
-from credits.ledger.posting import Memo, Movement, Origin, Posting, Priced, TransactionUnknown, post
+from credits.ledger.outcomes import TransactionUnknown
+from credits.ledger.posting import Memo, Movement, Origin, Posting, Priced, post
+from credits.metered_prices import require_units
 from credits.models import Balance, Transaction
 
 Type = Transaction.Type
@@ -52,15 +56,17 @@ def spend(
 ) -> Posting:
     """Post a usage: take credits that the user spends, once per `cause` if given.
 
-    Raises InsufficientCredits, SpendingLimitReached, and OperationUnknown if the catalogue does
-    not offer the operation.
+    Raises InsufficientCredits, SpendingLimitReached, OperationUnknown if the catalogue does not
+    offer the operation, and UnitsRequired, OperationNotMetered, UnknownUnit, InvalidUnits.
     """
     return post(user_id, usage(amount, cause=cause), memo, origin)
 
 
 def usage(amount: Decimal | Priced, *, cause: str | None = None) -> Movement:
-    """Return the movement of a spend. Raises InvalidAmount."""
+    """Return the movement of a spend. Raises InvalidAmount, InvalidUnits."""
     taken = amount if isinstance(amount, Priced) else -positive(amount)
+    if isinstance(taken, Priced) and taken.units is not None:
+        require_units(taken.units)
     return Movement(Type.USAGE, taken, counts_as="spent", cause=cause)
 
 
@@ -76,9 +82,21 @@ def refund(
     return post(user_id, movement, memo, origin)
 
 
-def grant(user_id: str, amount: Decimal, *, memo: Memo, origin: Origin, cause: str) -> Posting:
-    """Grant credits without payment, once per `cause`."""
-    movement = Movement(Type.GRANT, positive(amount), cause=cause)
+def grant(
+    user_id: str,
+    amount: Decimal,
+    *,
+    memo: Memo,
+    origin: Origin,
+    cause: str,
+    expires_at: datetime | None = None,
+) -> Posting:
+    """Grant credits without payment, once per `cause`; what is left at `expires_at` expires.
+
+    Raises InvalidCreditExpiry.
+    """
+    credit_lots.require_bounded(expires_at, now=origin.at or datetime.now(UTC))
+    movement = Movement(Type.GRANT, positive(amount), cause=cause, expires_at=expires_at)
     return post(user_id, movement, memo, origin)
 
 
@@ -91,10 +109,17 @@ def grant_cause(user_id: str, reference: str) -> str:
 
 
 def credit_purchase(
-    user_id: str, amount: Decimal, *, memo: Memo, origin: Origin, purchase_id: UUID
+    user_id: str,
+    amount: Decimal,
+    *,
+    memo: Memo,
+    origin: Origin,
+    purchase_id: UUID,
+    expires_at: datetime | None = None,
 ) -> Posting:
-    """Credit a paid purchase, once."""
-    movement = Movement(Type.PURCHASE, positive(amount), cause=f"purchase:{purchase_id}")
+    """Credit a paid purchase, once; what is left at `expires_at` expires."""
+    cause = f"purchase:{purchase_id}"
+    movement = Movement(Type.PURCHASE, positive(amount), cause=cause, expires_at=expires_at)
     return post(user_id, movement, memo, origin)
 
 
@@ -188,8 +213,16 @@ def mark_settings(user_id: str) -> None:
 
 
 def balance_of(user_id: str) -> Balance:
-    """Return the user's balance; all zeros if there is none. Does not create a row."""
-    return _balance(user_id) or Balance(
+    """Return the user's balance; all zeros if there is none. Does not create a row.
+
+    Credits that have expired are left out, whether or not their expiry is posted.
+    """
+    balance = _balance(user_id)
+    if balance is not None:
+        if balance.next_expiry is None:
+            return balance
+        return credit_lots.balance_at(user_id, now=datetime.now(UTC))
+    return Balance(
         user_id=user_id,
         posted=Decimal(0),
         held=Decimal(0),

@@ -149,6 +149,7 @@ def _batches(scope: Scope, size: int) -> Iterator[tuple[list[str], int]]:
             batch.append(user_id)
             # Negative if a damaged balance has fewer transactions than its mark.
             read += max(entries, 0)
+            # A batch is one statement. Its length depends on the transactions, not on the users.
             if read >= ENTRIES_PER_BATCH:
                 break
         yield batch, read

@@ -8,20 +8,19 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from credits import catalogue  # noqa: F401  # defines the error for unknown_operation
 from credits.amounts import plain
-from credits.errors import DomainError
 from credits.ids import new_id
 from credits.ledger.db_functions import Routine
 from credits.ledger.movement_counters import movements
+from credits.ledger.outcomes import DONE, Reached, error_for
+from credits.metered_prices import units_text
 from credits.models import Balance, Transaction
 
-DONE = frozenset({"posted", "replayed"})
 # json.dumps builds an encoder for each call.
 _encode = json.JSONEncoder(default=float).encode
 # The arguments of `credits.post_transaction` for a movement, and their types.
@@ -41,9 +40,11 @@ PARAMETERS = {
     "fingerprint": "text",
     "cause": "text",
     "related_id": "uuid",
+    "expires_at": "timestamptz",
     "at": "timestamptz",
     "operation": "text",
     "quantity": "integer",
+    "metering": "jsonb",
 }
 
 
@@ -56,10 +57,19 @@ class Memo(NamedTuple):
 
 
 class Priced(NamedTuple):
-    """A quantity of an operation, priced by the catalogue at the time of the movement."""
+    """A quantity or units of an operation, priced by the catalogue at the time of the movement.
+
+    With `units`, counts by their name, there is no quantity.
+    """
 
     operation: str
-    quantity: int = 1
+    quantity: int | None = 1
+    units: Mapping[str, int] | None = None
+
+    @property
+    def metering(self) -> dict[str, Any] | None:
+        """Return the units as `credits.post_transaction` takes them, or None."""
+        return None if self.units is None else {"units": self.units}
 
 
 class Origin(NamedTuple):
@@ -98,79 +108,11 @@ class Posting(NamedTuple):
     replayed: bool
 
 
-class InsufficientCredits(DomainError):
-    """The movement would take available below zero. Details: `required`, `available`."""
-
-    code = "insufficient_credits"
-    status = 402
-    message = "Insufficient credits"
-
-    def __init__(self, *, required: Decimal, available: Decimal) -> None:
-        super().__init__(required=required, available=available)
-        self.required = required
-
-
-class SpendingLimitReached(DomainError):
-    """The spend would exceed a monthly limit that the user has set.
-
-    Details: `limit`, `spent` (in the UTC month, with the open reservations), and `app`, null for
-    the limit over all apps.
-    """
-
-    code = "spending_limit_reached"
-    status = 402
-    message = "The user's monthly spending limit is reached"
-
-    def __init__(self, *, limit: Decimal, spent: Decimal, app: str | None) -> None:
-        super().__init__(limit=limit, spent=spent, app=app)
-        self.limit = limit
-
-
-class IdempotencyKeyReused(DomainError):
-    """The user has used this idempotency key for another request."""
-
-    code = "idempotency_key_reused"
-    status = 409
-    message = "This idempotency key was used for another request"
-
-
-class UserUnknown(DomainError):
-    """A refund is requested for a user without a balance."""
-
-    code = "user_not_found"
-    status = 404
-    message = "This user has no balance"
-
-
-class TransactionUnknown(DomainError):
-    """The user does not have this transaction, or the transaction to refund is not a usage."""
-
-    code = "transaction_not_found"
-    status = 404
-    message = "Transaction not found"
-
-
-class ExceedsOriginal(DomainError):
-    """The refunds would exceed the amount of the original transaction."""
-
-    code = "exceeds_original"
-    field = "amount"
-    message = "The amount exceeds what is left to give back of the original transaction"
-
-
-class BalanceTooLarge(DomainError):
-    """A total of the balance would have more than 15 digits."""
-
-    code = "balance_too_large"
-    field = "amount"
-    message = "The balance would become too large"
-
-
 class Movement(NamedTuple):
     """The arguments of `credits.post_transaction` that differ by the kind of movement; see there.
 
-    A replay must have the same type, amount and app, and the same `fingerprint` or, if that is not
-    given, the same cause and related transaction.
+    A replay must have the same type, amount, expiry and app, and the same `fingerprint` or, if that
+    is not given, the same cause and related transaction.
     """
 
     type: str
@@ -179,18 +121,8 @@ class Movement(NamedTuple):
     may_overdraw: bool = False
     cause: str | None = None
     related_id: UUID | None = None
+    expires_at: datetime | None = None
     fingerprint: tuple[object, ...] | None = None
-
-
-class HasAvailable(Protocol):
-    """A balance, or the state of a balance after an item of a batch."""
-
-    @property
-    def available(self) -> Decimal:
-        """Return the credits that can be spent."""
-
-
-Reached = Mapping[str, str | None]
 
 
 class _Answer(NamedTuple):
@@ -241,35 +173,25 @@ def sql_arguments(
         "fingerprint": movement_fingerprint(movement, memo, origin),
         "cause": movement.cause,
         "related_id": movement.related_id,
+        "expires_at": movement.expires_at,
         "at": origin.at,
         "operation": priced and priced.operation,
         "quantity": priced and priced.quantity,
+        "metering": Jsonb(priced.metering) if priced and priced.units else None,
     }
 
 
 def amount_fingerprint(amount: Decimal | Priced) -> tuple[object, ...]:
     """Return an amount's part of a fingerprint: the amount, or the operation and its quantity.
 
-    The price is left out, so that a replay after a change of the price still matches.
+    Units take the place of the quantity. The price is left out, so that a replay after a change of
+    the price still matches.
     """
-    return amount if isinstance(amount, Priced) else (plain(amount),)
-
-
-def error_for(
-    outcome: str,
-    *,
-    required: Decimal | None = None,
-    balance: HasAvailable | None = None,
-    reached: Reached | None = None,
-) -> DomainError:
-    """Return the DomainError whose code a database function returned as its `outcome`."""
-    if outcome == InsufficientCredits.code:
-        available = balance.available if balance else Decimal(0)
-        return InsufficientCredits(required=required or Decimal(0), available=available)
-    if reached is not None:
-        limit, spent = (Decimal(reached[name] or 0) for name in ("limit", "spent"))
-        return SpendingLimitReached(limit=limit, spent=spent, app=reached["app"])
-    return DomainError.by_code[outcome]()
+    if not isinstance(amount, Priced):
+        return (plain(amount),)
+    if amount.units is None:
+        return amount.operation, amount.quantity
+    return amount.operation, units_text(amount.units)
 
 
 def movement_fingerprint(movement: Movement, memo: Memo, origin: Origin) -> str | None:
@@ -278,4 +200,6 @@ def movement_fingerprint(movement: Movement, memo: Memo, origin: Origin) -> str 
         return None
     described = movement.fingerprint or (movement.cause, movement.related_id)
     parts = (*amount_fingerprint(movement.amount), memo.app_id, *described)
+    if movement.expires_at is not None:
+        parts = (*parts, movement.expires_at.isoformat())
     return origin.fingerprint(movement.type, *parts)

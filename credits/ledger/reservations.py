@@ -4,12 +4,14 @@ Each step is one call of a database function (`credits/ledger/sql/`), which move
 through `credits.post_transaction`. Amounts are credits, and times are UTC.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple, cast
 from uuid import UUID
 
 from django.db.models import QuerySet
+from psycopg.types.json import Jsonb
 
 from credits.account_marks import marked_id
 from credits.amounts import plain, positive
@@ -17,14 +19,9 @@ from credits.errors import DomainError
 from credits.ids import new_id
 from credits.ledger.db_functions import Routine, call
 from credits.ledger.movement_counters import movements
-from credits.ledger.posting import (
-    DONE,
-    Origin,
-    Priced,
-    Reached,
-    amount_fingerprint,
-    error_for,
-)
+from credits.ledger.outcomes import DONE, Reached, error_for
+from credits.ledger.posting import Origin, Priced, amount_fingerprint
+from credits.metered_prices import require_units, units_text, unpaid
 from credits.models import Balance, Reservation, Transaction
 
 DEFAULT_TTL = timedelta(hours=24)
@@ -39,6 +36,12 @@ class Hold(NamedTuple):
     reservation: Reservation
     balance: Balance
     replayed: bool
+
+    @property
+    def unpaid(self) -> Decimal:
+        """Return the credits of a commit's price that could not be taken."""
+        entry = self.reservation.transaction
+        return unpaid(entry.metering) if entry and entry.metering else Decimal(0)
 
 
 class ReservationUnknown(DomainError):
@@ -114,6 +117,7 @@ _reserve = Routine(
         "amount",
         "operation",
         "quantity",
+        "units",
         "app_id",
         "reason",
         "ttl",
@@ -131,6 +135,7 @@ _settle = Routine(
         "reservation_id",
         "status",
         "amount",
+        "units",
         "transaction_id",
         "description",
         "actor",
@@ -154,12 +159,15 @@ def reserve(
 
     A replay returns the first reservation. If that was released or has expired, an error is raised
     instead, because work started with it could not be committed. Raises InsufficientCredits,
-    SpendingLimitReached, OperationUnknown, InvalidTtl, ReservationReleased, ReservationExpired,
-    and the errors common to all functions of the ledger.
+    SpendingLimitReached, OperationUnknown, UnitsRequired, OperationNotMetered, UnknownUnit,
+    InvalidTtl, ReservationReleased, ReservationExpired, and the errors common to all functions of
+    the ledger.
     """
     if not SHORTEST_TTL <= ttl <= LONGEST_TTL:
         raise InvalidTtl
     priced = amount if isinstance(amount, Priced) else None
+    if priced and priced.units is not None:
+        require_units(priced.units)
     app_id = reason.partition(":")[0]
     answer = _reserve(
         reservation_id=marked_id(user_id),
@@ -167,6 +175,7 @@ def reserve(
         amount=None if isinstance(amount, Priced) else positive(amount),
         operation=priced and priced.operation,
         quantity=priced and priced.quantity,
+        units=Jsonb(priced.units) if priced and priced.units else None,
         app_id=app_id,
         reason=reason,
         ttl=ttl,
@@ -188,16 +197,21 @@ def commit(
     *,
     origin: Origin,
     amount: Decimal | None = None,
+    units: Mapping[str, int] | None = None,
     description: str | None = None,
 ) -> Hold:
-    """Spend the reserved credits, or `amount` of them, and release the rest.
+    """Spend the reserved credits, `amount` of them, or the price of `units`; release the rest.
 
-    Raises ReservationUnknown, ReservationReleased, ReservationExpired, ReservationCommitted (if
-    committed with another amount), ExceedsReservation.
+    `units`, counts by their name, are what a metered operation really used. Their price may exceed
+    the hold: see `Hold.unpaid`. Raises ReservationUnknown, ReservationReleased, ReservationExpired,
+    ReservationCommitted (if committed with another amount or other units), ExceedsReservation,
+    UnitsRequired, OperationNotMetered, UnknownUnit, InvalidUnits.
     """
     taken = None if amount is None else positive(amount)
-    fingerprint = origin.fingerprint("commit", reservation_id, taken and plain(taken))
-    return _settled(reservation_id, _Step("committed", fingerprint, taken, description), origin)
+    used = () if units is None else (units_text(require_units(units)),)
+    fingerprint = origin.fingerprint("commit", reservation_id, taken and plain(taken), *used)
+    step = _Step("committed", fingerprint, taken, units, description)
+    return _settled(reservation_id, step, origin)
 
 
 def release(reservation_id: UUID, *, origin: Origin) -> Hold:
@@ -241,6 +255,7 @@ class _Step(NamedTuple):
     status: str
     fingerprint: str | None = None
     amount: Decimal | None = None
+    units: Mapping[str, int] | None = None
     description: str | None = None
 
 
@@ -249,6 +264,7 @@ def _settled(reservation_id: UUID, step: _Step, origin: Origin) -> Hold:
         reservation_id=reservation_id,
         status=step.status,
         amount=step.amount,
+        units=None if step.units is None else Jsonb(step.units),
         transaction_id=new_id(),
         description=step.description,
         actor=origin.actor,

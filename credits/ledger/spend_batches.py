@@ -19,16 +19,9 @@ from credits.ids import new_id
 from credits.ledger import ledger
 from credits.ledger.db_functions import Routine
 from credits.ledger.movement_counters import movements
-from credits.ledger.posting import (
-    DONE,
-    Memo,
-    Movement,
-    Origin,
-    Priced,
-    Reached,
-    error_for,
-    movement_fingerprint,
-)
+from credits.ledger.outcomes import DONE, Reached, error_for
+from credits.ledger.posting import Memo, Movement, Origin, Priced, movement_fingerprint
+from credits.metered_prices import InvalidUnits
 from credits.models import Transaction
 
 LARGEST_BATCH = 1000
@@ -93,7 +86,7 @@ def spend_all(items: Sequence[Spend], *, origin: Origin) -> list[Spent | DomainE
     for place, item in enumerate(items):
         try:
             sent.append(_sql_item(item, ledger.usage(item.amount), origin))
-        except InvalidAmount as refusal:
+        except (InvalidAmount, InvalidUnits) as refusal:
             outcomes[place] = refusal
         else:
             places.append(place)
@@ -148,6 +141,7 @@ def _sql_item(item: Spend, movement: Movement, origin: Origin) -> dict[str, Any]
         "amount": None if priced else str(-amount),  # type: ignore[operator]
         "operation": priced and priced.operation,
         "quantity": priced and priced.quantity,
+        "metering": priced and priced.metering,
         "app_id": memo.app_id,
         "description": memo.description,
         "metadata": memo.metadata,

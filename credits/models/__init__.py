@@ -1,4 +1,7 @@
-"""The tables of the schema `credits`: fields and named constraints, no behaviour."""
+"""The tables of the schema `credits`: fields and named constraints, no behaviour.
+
+The tables of other apps use the same fields for credits and user ids.
+"""
 
 from credits.models.account_settings import AccountSettings, SettingsChange, SpendingLimit
 from credits.models.anchors import Anchor
@@ -8,8 +11,10 @@ from credits.models.balances import Balance
 from credits.models.catalogue import Operation, OperationPrice
 from credits.models.checks import CheckedBalance, LedgerCheck
 from credits.models.contacts import Contact, ContactErasure
+from credits.models.credit_lots import CreditLot, LotUse
 from credits.models.daily_totals import DailyRevenue, DailyTotal
 from credits.models.erasure import ErasureRequest
+from credits.models.fields import amount_field, user_id_field
 from credits.models.grant_campaigns import CampaignGrant, GrantCampaign
 from credits.models.idempotency import IdempotencyKey
 from credits.models.jobs import JobRun, PostponedRow
@@ -33,6 +38,7 @@ __all__ = [
     "CheckedBalance",
     "Contact",
     "ContactErasure",
+    "CreditLot",
     "DailyRevenue",
     "DailyTotal",
     "ErasureRequest",
@@ -40,6 +46,7 @@ __all__ = [
     "IdempotencyKey",
     "JobRun",
     "LedgerCheck",
+    "LotUse",
     "MoneyBack",
     "Operation",
     "OperationPrice",
@@ -56,4 +63,6 @@ __all__ = [
     "SyncSubscription",
     "Transaction",
     "UsageStat",
+    "amount_field",
+    "user_id_field",
 ]

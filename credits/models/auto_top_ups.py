@@ -12,9 +12,9 @@ class AutoTopUp(models.Model):
 
     A usage that takes the posted balance to `threshold` or below it sets `due_at`, the time from
     which the worker may buy. At most `monthly_maximum` purchases are made in a UTC month, at the
-    agreed `credits` and `price_euro_cents` only. `failures` counts the failed charges in a row
-    when the last one was declined. `card_brand` and `card_last4`
-    are of the saved card. A paused top-up buys nothing until the user agrees again.
+    agreed `credits`, `price_euro_cents` and `expires_after_days` only. `failures` counts the failed
+    charges in a row when the last one was declined. `card_brand` and `card_last4` are of the saved
+    card. A paused top-up buys nothing until the user agrees again.
     """
 
     class Pause(models.TextChoices):
@@ -30,6 +30,7 @@ class AutoTopUp(models.Model):
     package = models.ForeignKey(Package, on_delete=models.PROTECT, db_constraint=False)
     credits = amount_field()
     price_euro_cents = models.IntegerField()
+    expires_after_days = models.IntegerField(null=True)
     threshold = amount_field()
     monthly_maximum = models.IntegerField()
     stripe_customer_id = models.CharField(max_length=255)

@@ -1,6 +1,8 @@
 """Balances: one row per user, written only by the ledger's database functions."""
 
+from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any
 
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
@@ -19,6 +21,8 @@ class Balance(models.Model):
     `chain_id` identifies the chain of the user's digests and survives an erasure. `chain_salt` is
     part of the digests of texts; an erasure deletes it. `has_settings` is true if the user has
     limits, a notice or an automatic top-up. Movements of all other users read no further row.
+    `next_expiry` is when the first of the user's lots with credits left expires (CreditLot).
+    Movements of users without one read no lots.
     """
 
     user_id = user_id_field(primary_key=True)
@@ -34,6 +38,10 @@ class Balance(models.Model):
     chain_id = models.UUIDField(db_default=RandomUUID())
     chain_salt = models.UUIDField(null=True, db_default=RandomUUID())
     has_settings = models.BooleanField(null=True)
+    next_expiry = models.DateTimeField(null=True)
+
+    # Only credits.ledger.ledger.balance_of sets this: what expires of the available credits.
+    expiring: Sequence[Any] = ()
 
     class Meta:
         db_table = '"credits"."balances"'

@@ -1,5 +1,7 @@
 """The catalogue: operations that cost credits, and the history of their prices."""
 
+from typing import Any
+
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
@@ -13,7 +15,9 @@ from credits.models.transactions import ACTOR_PATTERN
 class Operation(models.Model):
     """An operation and its price: `cost` credits, or that for each started batch of `per_items`.
 
-    Only `credits.catalogue` changes rows, so that every change of a price is recorded.
+    A metered operation has no cost. Its `metering` is an object of `unitCosts` (credits per 1,000
+    units), `minimum` (credits, or null) and `mayOverdraw`, with amounts as texts. `version` counts
+    the prices. Only `credits.catalogue` changes rows, so that every change of a price is recorded.
     """
 
     class Category(models.TextChoices):
@@ -27,8 +31,10 @@ class Operation(models.Model):
     description = models.CharField(max_length=500, blank=True)
     category = models.CharField(max_length=16, choices=Category)
     app = models.CharField(max_length=100)
-    cost = amount_field()
+    cost = amount_field(null=True)
     per_items = models.IntegerField(null=True)
+    metering = models.JSONField(null=True)
+    version = models.IntegerField(db_default=1)
     active = models.BooleanField(db_default=True)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
@@ -47,13 +53,18 @@ class Operation(models.Model):
                 name="operation_batch_positive",
                 condition=Q(per_items__isnull=True) | Q(per_items__gt=0),
             ),
+            models.CheckConstraint(
+                name="operation_has_one_kind_of_price",
+                condition=Q(cost__isnull=False, metering__isnull=True)
+                | Q(cost__isnull=True, per_items__isnull=True, metering__isnull=False),
+            ),
         )
 
 
-def _same(column: str) -> Exact:
-    """Return the condition that a column is equal before and after; NULL counts as 0."""
+def _same(column: str, null: Any = 0, field: "models.Field[Any, Any] | None" = None) -> Exact:
+    """Return the condition that a column is equal before and after; NULL counts as `null`."""
     before, after = (
-        Coalesce(F(f"{column}_{when}"), 0, output_field=models.DecimalField())
+        Coalesce(F(f"{column}_{when}"), null, output_field=field or models.DecimalField())
         for when in ("before", "after")
     )
     return Exact(before, after)
@@ -62,16 +73,19 @@ def _same(column: str) -> Exact:
 class OperationPrice(models.Model):
     """One change of a price: the actor, the time, the old and the new price.
 
-    Rows are never changed or deleted. `cost_before` is null if the operation was not on offer
-    before the change, `cost_after` is null if the change withdrew it.
+    Rows are never changed or deleted. A side without a cost and a metering means that the operation
+    was not on offer then. `version` is that of the new price.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id)
     operation = models.ForeignKey(Operation, on_delete=models.PROTECT, related_name="prices")
     cost_before = amount_field(null=True)
     per_items_before = models.IntegerField(null=True)
+    metering_before = models.JSONField(null=True)
     cost_after = amount_field(null=True)
     per_items_after = models.IntegerField(null=True)
+    metering_after = models.JSONField(null=True)
+    version = models.IntegerField(db_default=1)
     actor = models.CharField(max_length=255)
     changed_at = models.DateTimeField()
 
@@ -85,7 +99,9 @@ class OperationPrice(models.Model):
             ),
             models.CheckConstraint(
                 name="price_change_changes_the_price",
-                condition=~Q(_same("cost")) | ~Q(_same("per_items")),
+                condition=~Q(_same("cost"))
+                | ~Q(_same("per_items"))
+                | ~Q(_same("metering", models.Value({}, models.JSONField()), models.JSONField())),
             ),
             models.CheckConstraint(
                 name="price_actor_known", condition=Q(actor__regex=ACTOR_PATTERN)

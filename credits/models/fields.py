@@ -20,11 +20,11 @@ def user_id_field(**options: Any) -> "models.CharField[Any, str]":
 
 
 def price_is_whole() -> Q:
-    """Return the condition that operation, unit cost and quantity are all set or all null."""
-    return Q(operation__isnull=True, unit_cost__isnull=True, quantity__isnull=True) | Q(
-        operation__isnull=False,
-        unit_cost__isnull=False,
-        unit_cost__gt=0,
-        quantity__isnull=False,
-        quantity__gt=0,
+    """Return the condition that an operation has a unit cost and quantity, or a metering."""
+    unpriced = Q(unit_cost__isnull=True, quantity__isnull=True)
+    priced = Q(unit_cost__isnull=False, unit_cost__gt=0, quantity__isnull=False, quantity__gt=0)
+    return (
+        unpriced & Q(operation__isnull=True, metering__isnull=True)
+        | priced & Q(operation__isnull=False, metering__isnull=True)
+        | unpriced & Q(operation__isnull=False, metering__isnull=False)
     )

@@ -14,8 +14,8 @@ class Package(models.Model):
 
     `name_de` and `description_de` are the German texts, if they differ from the English ones.
     `stripe_price_id` refers to the product at Stripe, for reports only. The price charged is
-    `price_euro_cents`. Only `credits.payments.packages` changes rows, so that every change is
-    recorded.
+    `price_euro_cents`. The credits expire `expires_after_days` after the payment; null means never.
+    Only `credits.payments.packages` changes rows, so that every change is recorded.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id)
@@ -25,6 +25,7 @@ class Package(models.Model):
     description_de = models.CharField(max_length=500, null=True)  # noqa: DJ001
     credits = amount_field()
     price_euro_cents = models.IntegerField()
+    expires_after_days = models.IntegerField(null=True)
     stripe_price_id = models.CharField(max_length=255, null=True)  # noqa: DJ001
     active = models.BooleanField(db_default=True)
     sort_order = models.IntegerField(db_default=0)
@@ -43,6 +44,10 @@ class Package(models.Model):
             models.CheckConstraint(name="package_credits_positive", condition=Q(credits__gt=0)),
             models.CheckConstraint(
                 name="package_price_positive", condition=Q(price_euro_cents__gt=0)
+            ),
+            models.CheckConstraint(
+                name="package_expiry_positive",
+                condition=Q(expires_after_days__isnull=True) | Q(expires_after_days__gt=0),
             ),
         )
 

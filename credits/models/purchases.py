@@ -49,7 +49,7 @@ class StripeCustomer(models.Model):
 
 
 class Purchase(models.Model):
-    """One purchase of a package, with the price and the credits at the time it was started.
+    """One purchase of a package, with its price, credits and expiry at the time it was started.
 
     `number` increases with every purchase. An opened purchase has a payment intent or a Checkout
     Session at Stripe; `unavailable_at` is the time at which Stripe could not be reached to open it.
@@ -89,6 +89,7 @@ class Purchase(models.Model):
     package = models.ForeignKey(Package, on_delete=models.PROTECT)
     credits = amount_field()
     price_euro_cents = models.IntegerField()
+    expires_after_days = models.IntegerField(null=True)
     status = models.CharField(max_length=32, choices=Status, db_default=Status.PENDING)
     stripe_customer_id = models.CharField(max_length=255, null=True)  # noqa: DJ001
     stripe_payment_intent_id = models.CharField(  # noqa: DJ001
@@ -245,7 +246,12 @@ class Purchase(models.Model):
     @property
     def payable_until(self) -> datetime | None:
         """Return when the Checkout Session ends, or None without one."""
-        return self.created_at + SESSION_LIFETIME if self.checkout_url else None
+        return self.session_end if self.checkout_url else None
+
+    @property
+    def session_end(self) -> datetime:
+        """Return when a Checkout Session of this purchase ends, counted from the purchase."""
+        return self.created_at + SESSION_LIFETIME
 
     @property
     def opened(self) -> bool:

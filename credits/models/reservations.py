@@ -13,7 +13,9 @@ class Reservation(models.Model):
 
     A committed reservation has its transaction and the `committed_amount` that was spent. A
     reservation by operation records the price at the time of the reservation; its transaction has
-    the same price.
+    the same price. One by units has a `metering` with the most units expected: its transaction has
+    the units used, and may take more than the hold. `has_lots` is true if some of the held credits
+    are of lots that expire.
     """
 
     class Status(models.TextChoices):
@@ -30,6 +32,7 @@ class Reservation(models.Model):
     operation = models.CharField(max_length=64, null=True)  # noqa: DJ001
     unit_cost = amount_field(null=True)
     quantity = models.IntegerField(null=True)
+    metering = models.JSONField(null=True)
     app_id = models.CharField(max_length=100)
     reason = models.CharField(max_length=200)
     status = models.CharField(max_length=16, choices=Status, db_default=Status.OPEN)
@@ -42,6 +45,7 @@ class Reservation(models.Model):
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     settled_at = models.DateTimeField(null=True)
+    has_lots = models.BooleanField(null=True)
 
     class Meta:
         db_table = '"credits"."reservations"'
@@ -69,8 +73,8 @@ class Reservation(models.Model):
                     transaction__isnull=False,
                     committed_amount__isnull=False,
                     committed_amount__gt=0,
-                    committed_amount__lte=F("amount"),
                 )
+                & (Q(committed_amount__lte=F("amount")) | Q(metering__isnull=False))
                 | ~Q(status="committed")
                 & Q(transaction__isnull=True, committed_amount__isnull=True),
             ),

@@ -10,7 +10,7 @@ from credits.ids import new_id
 from credits.models.fields import amount_field, user_id_field
 
 ZERO = Decimal("0.0")  # becomes a numeric literal without a cast in the CHECKs
-TYPES_THAT_TAKE = r"^(usage|clawback|gift|adjustment|reversal)$"
+TYPES_THAT_TAKE = r"^(usage|clawback|gift|adjustment|reversal|expiry)$"
 TYPES_THAT_GIVE = r"^(purchase|refund|grant|reinstatement|gift|adjustment|reversal)$"
 ACTOR_PATTERN = r"^(user|service|stripe|system|(service|operator):.+)$"
 
@@ -22,7 +22,8 @@ class Transaction(models.Model):
     the user's lifetime `total_spent`, and `amount + spent_change` that of `total_earned`. `cause`
     identifies what the movement follows from (`grant:…`, `reservation:…`); a cause moves a user's
     credits once. `related` is the transaction that this one refunds or reverses. A spend by
-    operation records its price at that time: `unit_cost` for one item or batch, and `quantity`.
+    operation records its price at that time: `unit_cost` for one item or batch, and `quantity`; or,
+    by units, its `metering` (docs/decisions/0100-metered-prices.md).
 
     The database writes `digest`, the SHA-256 of the row and of the user's previous digest
     (docs/decisions/0090-the-chain-of-digests.md). `recorded_at` is the time of the INSERT if that
@@ -42,6 +43,7 @@ class Transaction(models.Model):
         CLAWBACK = "clawback"
         REINSTATEMENT = "reinstatement"
         REVERSAL = "reversal"
+        EXPIRY = "expiry"
 
     id = models.UUIDField(primary_key=True, default=new_id)
     user_id = user_id_field()
@@ -54,6 +56,7 @@ class Transaction(models.Model):
     operation = models.CharField(max_length=64, null=True)  # noqa: DJ001
     unit_cost = amount_field(null=True)
     quantity = models.IntegerField(null=True)
+    metering = models.JSONField(null=True)
     app_id = models.CharField(max_length=100)
     description = models.CharField(max_length=500)
     metadata = models.JSONField(null=True)
@@ -102,7 +105,12 @@ class Transaction(models.Model):
             ),
             models.CheckConstraint(
                 name="transaction_operation_is_a_usage_with_its_price",
-                condition=Q(operation__isnull=True, unit_cost__isnull=True, quantity__isnull=True)
+                condition=Q(
+                    operation__isnull=True,
+                    unit_cost__isnull=True,
+                    quantity__isnull=True,
+                    metering__isnull=True,
+                )
                 | Q(
                     type="usage",
                     operation__isnull=False,
@@ -110,6 +118,14 @@ class Transaction(models.Model):
                     unit_cost__gt=ZERO,
                     quantity__isnull=False,
                     quantity__gt=0,
+                    metering__isnull=True,
+                )
+                | Q(
+                    type="usage",
+                    operation__isnull=False,
+                    unit_cost__isnull=True,
+                    quantity__isnull=True,
+                    metering__isnull=False,
                 ),
             ),
             models.CheckConstraint(

@@ -18,7 +18,7 @@ from credits import due_rows
 from credits.atomicity import transaction_required
 from credits.errors import DomainError
 from credits.models import OutboxMessage
-from credits.outbox import mana_notify
+from credits.outbox import mana_notify, recipients
 from credits.outbox.mana_notify import NotifyRefused, NotifyUnavailable
 
 FIRST_PAUSE = timedelta(minutes=1)
@@ -42,7 +42,13 @@ class MessageNotDead(DomainError):
 def tell(user_id: str, body: Mapping[str, Any], *, key: str, now: datetime) -> None:
     """Enqueue a notification in the caller's transaction, once per `key`."""
     message = OutboxMessage(key=key, user_id=user_id, body=body, due_at=now, created_at=now)
+    # ON CONFLICT DO NOTHING: a retry of the caller's change has the same key and enqueues nothing.
     OutboxMessage.objects.bulk_create([message], ignore_conflicts=True)
+
+
+def mail(user_id: str, text: Mapping[str, Any], *, key: str, now: datetime) -> None:
+    """Enqueue a mail to the user in the caller's transaction, once per `key`."""
+    tell(user_id, {**recipients.mail_to(user_id), **text}, key=key, now=now)
 
 
 def deliver_due(*, now: datetime) -> Iterator[str]:
@@ -94,6 +100,7 @@ def clean_up(*, now: datetime) -> Iterator[int]:
 def _claim(now: datetime) -> OutboxMessage | None:
     message = _due(now).order_by("due_at").select_for_update(skip_locked=True).first()
     if message:
+        # Counted before the call: a process that dies during it must not retry it forever.
         message.attempts += 1
         message.due_at = now + min(FIRST_PAUSE * 2 ** (message.attempts - 1), LONGEST_PAUSE)
         message.save(update_fields=["attempts", "due_at"])

@@ -1,1 +1,1 @@
-"""Payments: packages, checkout, purchases, refunds and disputes."""
+"""Payments: packages, checkout, purchases, refunds and disputes, reconciliation."""

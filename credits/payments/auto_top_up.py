@@ -13,10 +13,10 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 
+from credits import ledger
 from credits.amounts import plain
 from credits.errors import DomainError
-from credits.ledger import agreements, ledger
-from credits.ledger.posting import Origin
+from credits.ledger import Origin, agreements
 from credits.models import AutoTopUp, Package, Purchase, SettingsChange, StripeCustomer
 from credits.payments import checkout, packages, saved_cards, stripe_api, stripe_fields
 from credits.payments.checkout import Pages
@@ -40,7 +40,7 @@ class Agreement(NamedTuple):
     """The agreement: buy `package_id` when the posted credits fall to `threshold`.
 
     `setup_id` is the setup intent of a newly saved card, or `session_id` the Checkout Session in
-    which it was saved. Without both the card stays.
+    which it was saved. Without both, the saved card is kept.
     """
 
     package_id: UUID
@@ -111,7 +111,9 @@ def agree(
         _set(row, wanted, card)
         row.language = language if language in LANGUAGES else ""
         row.agreed_at = now
+        # Only movements set it otherwise, and a balance that is already low may see none.
         row.due_at = now if posted <= row.threshold else None
+        # The user saw the reason of the pause and agreed again, so earlier failures do not count.
         row.failures, row.paused_at, row.pause_reason = 0, None, None
         if _state(row) != current:  # equal: a retry after a lost answer
             agreements.require_version(seen, current)
@@ -155,8 +157,10 @@ def _set(row: AutoTopUp, wanted: Agreement, card: Card | None) -> None:
     elif not row.stripe_payment_method_id:
         raise CardNotSaved
     row.package = package
+    # Copied: a later change of the package is not what the user agreed to, and pauses the top-up.
     row.credits = package.credits
     row.price_euro_cents = package.price_euro_cents
+    row.expires_after_days = package.expires_after_days
     row.threshold = wanted.threshold
     row.monthly_maximum = wanted.monthly_maximum
 
@@ -193,6 +197,7 @@ def _as_json(row: AutoTopUp | None) -> dict[str, Any]:
         "packageId": str(row.package_id),
         "credits": plain(row.credits),
         "priceEuroCents": row.price_euro_cents,
+        "expiresAfterDays": row.expires_after_days,
         "threshold": plain(row.threshold),
         "monthlyMaximum": row.monthly_maximum,
         "paymentMethod": row.stripe_payment_method_id,

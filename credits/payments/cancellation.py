@@ -33,6 +33,7 @@ def cancel(purchase_id: UUID, *, user_id: str, now: datetime) -> Purchase:
         return purchase
     if not purchase.cancellable:
         raise PurchaseNotCancellable
+    # Stripe first: only Stripe knows whether the buyer is paying at this moment.
     purchases.cancel(_cancel_at_stripe(purchase), at=now)
     left = purchases.find(purchase_id, user_id=user_id)
     if left.status != Status.CANCELLED:  # the payment was reported in the meantime

@@ -15,10 +15,10 @@ from django.core.validators import validate_email
 from django.db import transaction
 from django.db.models import QuerySet
 
+from credits import ledger
 from credits.email_addresses import LENGTH, mailbox
 from credits.errors import DomainError
-from credits.ledger import idempotency, ledger
-from credits.ledger.posting import Origin
+from credits.ledger import Origin, idempotency
 from credits.models import Purchase, StripeCustomer
 from credits.payments import packages, stripe_api
 from credits.payments.packages import PackageUnknown
@@ -113,6 +113,7 @@ def _begin(
         # Copied, because a later change of the package must not change this purchase.
         credits=package.credits,
         price_euro_cents=package.price_euro_cents,
+        expires_after_days=package.expires_after_days,
         success_url=pages and pages.success_url,
         cancel_url=pages and pages.cancel_url,
         request_id=origin.request_id,
@@ -127,7 +128,8 @@ def _begin(
 
 def _unfinished(wanted: Purchase) -> Purchase | None:
     """Return an identical purchase that could not be opened because Stripe was unavailable."""
-    same = ("user_id", "package", "credits", "price_euro_cents", "success_url", "cancel_url")
+    terms = ("package", "credits", "price_euro_cents", "expires_after_days")
+    same = ("user_id", *terms, "success_url", "cancel_url")
     return (
         Purchase.objects.filter(
             **{name: getattr(wanted, name) for name in same},

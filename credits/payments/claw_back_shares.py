@@ -33,6 +33,7 @@ def share(purchase: Purchase, cents: int, rounding: str) -> Decimal:
     """Return the credits that these cents of the price bought."""
     # A dispute and a refund of one payment can together withdraw more than its price. Multiplying
     # before dividing keeps the quotient's rounding error out of the product.
+    # The constraint `purchase_price_positive` keeps the divisor above zero.
     price = purchase.price_euro_cents
     whole = purchase.credits * min(cents, price)
     return (whole / price).quantize(SMALLEST, rounding=rounding)

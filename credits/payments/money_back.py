@@ -13,9 +13,9 @@ import structlog
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
+from credits import ledger
 from credits.atomicity import transaction_required
-from credits.ledger import ledger
-from credits.ledger.posting import Memo, Origin
+from credits.ledger import Memo, Origin
 from credits.models import MoneyBack, Purchase, Transaction
 from credits.payments import stripe_facts
 from credits.payments.claw_back_shares import cents_to_take, due, requested_or_standing, share
@@ -30,6 +30,8 @@ MOVED = {State.GONE, State.RETURNED}
 logger = structlog.get_logger(__name__)
 
 
+# Without a savepoint: an error must undo the caller's rows too, such as the mark of the event as
+# processed.
 @transaction.atomic(savepoint=False)
 def record(fact: MoneyBackReport, *, now: datetime) -> Purchase | None:
     """Record a refund or dispute, claw back or reinstate credits, and return the purchase, if any.
@@ -47,6 +49,7 @@ def record(fact: MoneyBackReport, *, now: datetime) -> Purchase | None:
     found.stripe_id = fact.stripe_id
     _note_status(found, fact, now)
     _note_movements(found, fact, now)
+    # Saved before `settle`, which reads all refunds and disputes of the payment again.
     found.save()
     if purchase:
         settle(purchase)
@@ -69,6 +72,7 @@ def cross_check(intent_id: str | None, *, refunded_cents: int) -> Purchase | Non
 @transaction_required
 def settle(purchase: Purchase) -> None:
     """Update the claw-backs and the status of a locked purchase from its refunds and disputes."""
+    # Nothing was credited yet. `purchases.complete` settles again after the credit.
     if not purchase.paid:
         return
     known = of_purchase(purchase)
@@ -81,6 +85,7 @@ def settle(purchase: Purchase) -> None:
         if one.state == State.RETURNED and not one.given_back:
             one.given_back = True
             _give_back(purchase, one, "Credits of a purchase whose payment came back")
+    # Before the last `_take`, because it also gives back credits that stay due.
     _give_back_excess(purchase, standing)
     _take(purchase, standing)
     purchase.status = _status(purchase, known)
@@ -102,6 +107,7 @@ def cents_left(purchase: Purchase) -> int:
     """Return the cents of the price that no refund or dispute has taken: what can be refunded."""
     known = of_purchase(purchase)
     standing = [one for one in known if one.state in {State.REQUESTED, State.GONE}]
+    # At least 0: a dispute may withdraw the whole price although a part was refunded before.
     return max(purchase.price_euro_cents - sum(requested_or_standing(one) for one in standing), 0)
 
 
@@ -147,6 +153,9 @@ def lock_payment(intent_id: str) -> None:
 
 def _row_of(fact: MoneyBackReport, intent_id: str, now: datetime) -> MoneyBack:
     found = MoneyBack.objects.filter(stripe_id=fact.stripe_id).first()
+    # The row of an operator's request has no id of Stripe until Stripe reports the refund. The id
+    # of the row comes from metadata, which can be edited at Stripe, so the payment must be the
+    # same.
     if found is None and fact.return_id:
         found = MoneyBack.objects.filter(
             pk=fact.return_id, stripe_id=None, stripe_payment_intent_id=intent_id
@@ -239,8 +248,8 @@ def _give_back_excess(purchase: Purchase, standing: list[MoneyBack]) -> None:
     """Reinstate the credits of refunds and disputes that took more than their share.
 
     `_take` then takes their share again, because a reinstatement gives back whole claw-backs only.
-    One has an excess if part of its money was reinstated, or if it took the rounding remainder next
-    to a refund that has failed since.
+    There is an excess if part of the money was reinstated, or if the remainder of the
+    rounding was taken next to a refund that has failed since.
     """
     whole = due(purchase, standing)
     for one in standing:
@@ -251,6 +260,7 @@ def _give_back_excess(purchase: Purchase, standing: list[MoneyBack]) -> None:
 
 
 def _give_back(purchase: Purchase, one: MoneyBack, text: str) -> None:
+    # All claw-backs, also those that were reinstated before: `ledger.reinstate` posts each once.
     taken = Transaction.objects.filter(user_id=purchase.user_id, cause__in=_causes(one))
     for entry in taken.order_by("number"):
         ledger.reinstate(entry.pk, memo=_memo(purchase, one, text), origin=STRIPE)
@@ -259,6 +269,8 @@ def _give_back(purchase: Purchase, one: MoneyBack, text: str) -> None:
 
 
 def _causes(one: MoneyBack) -> list[str]:
+    # A dispute can take credits more than once. Each claw-back is a transaction with its own cause,
+    # and `takes` is never reset, so that no cause is used twice.
     first = f"{one.kind}:{one.stripe_id}"
     return [first if take == 1 else f"{first}:{take}" for take in range(1, one.takes + 1)]
 
@@ -276,6 +288,7 @@ def _cents_of_refunds(known: list[MoneyBack], states: set[State]) -> int:
 
 
 def _status(purchase: Purchase, known: list[MoneyBack]) -> str:
+    # An open dispute counts before its money moves, so that support sees it in time.
     disputed = {State.OPEN, State.GONE}
     if any(one.kind == MoneyBack.Kind.DISPUTE and one.state in disputed for one in known):
         return Status.DISPUTED

@@ -3,7 +3,6 @@
 from typing import Any
 
 from credits.models import AutoTopUp
-from credits.outbox import recipients
 
 Pause = AutoTopUp.Pause
 SUBJECTS = {
@@ -37,7 +36,6 @@ def top_up_paused(row: AutoTopUp) -> dict[str, Any]:
     language = row.language or "de"
     reason = Pause(str(row.pause_reason))
     return {
-        **recipients.mail_to(row.user_id),
         "appId": "credits",
         "subject": SUBJECTS[language],
         "body": f"{REASONS[language][reason]}\n\n{ENDS[language]}\n",

@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 
 from credits.amounts import plain, positive
 from credits.errors import DomainError
+from credits.ledger.credit_lots import LONGEST_VALIDITY
 from credits.models import Package, PackageChange
 
 # Stripe's smallest amount in euros, and its limit of eight digits.
@@ -42,6 +43,7 @@ class InvalidPackage(DomainError):
 class Offer(NamedTuple):
     """The fields of a package: `credits` for `price_euro_cents`.
 
+    The credits of a purchase expire `expires_after_days` after it is paid; None means never.
     `name_de` and `description_de` are the German texts, if they differ. `stripe_price_id` refers to
     the product at Stripe, for reports only. Packages are listed by
     `sort_order`. `metadata` is a JSON object for the apps.
@@ -56,6 +58,7 @@ class Offer(NamedTuple):
     metadata: Mapping[str, Any] | None = None
     name_de: str | None = None
     description_de: str | None = None
+    expires_after_days: int | None = None
 
 
 def offered() -> QuerySet[Package]:
@@ -103,6 +106,8 @@ def _valid(offer: Offer) -> Offer:
         "description_de": _is_text(offer.description_de, 500),
         "stripe_price_id": _is_text(offer.stripe_price_id, 255),
         "sort_order": abs(offer.sort_order) <= LARGEST_ORDER,
+        "expires_after_days": offer.expires_after_days is None
+        or 0 < offer.expires_after_days <= LONGEST_VALIDITY.days,
         "metadata": offer.metadata is None or _is_object(offer.metadata),
     }
     wrong: dict[str, Any] = {

@@ -6,16 +6,16 @@ report returns the purchase, or None if the payment belongs to no purchase here.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
 from django.db import transaction
 from django.db.models import QuerySet
 
+from credits import ledger
 from credits.errors import DomainError
-from credits.ledger import ledger
-from credits.ledger.posting import Memo, Origin
+from credits.ledger import Memo, Origin
 from credits.models import AutoTopUp, Purchase
 from credits.payments import money_back
 from credits.payments.payment_matches import fault_of, find_match, is_own_payment
@@ -79,6 +79,8 @@ def find(purchase_id: UUID, *, user_id: str) -> Purchase:
     return found
 
 
+# Without savepoints, here and below: an error must undo the caller's rows too, such as the mark of
+# the event as processed.
 @transaction.atomic(savepoint=False)
 def complete(payment: Payment, *, at: datetime, now: datetime) -> Purchase | None:
     """Credit a paid purchase once, or quarantine it if the payment does not match it.
@@ -94,6 +96,7 @@ def complete(payment: Payment, *, at: datetime, now: datetime) -> Purchase | Non
     elif not purchase.paid:
         purchase.stripe_payment_intent_id = payment.intent_id
         _credit(purchase, origin=Origin("stripe"), at=at, now=now)
+        # An imported purchase waits in quarantine until Stripe reports its payment.
         _end_explained_quarantine(purchase, payment, now)
         money_back.settle(purchase)
     return purchase
@@ -114,6 +117,7 @@ def fail(payment: Payment, *, at: datetime) -> Purchase | None:
     purchase = _report(payment, Status.FAILED, at)
     if purchase and purchase.status == Status.FAILED and purchase.stripe_payment_method_id:
         # Lock order: the purchase, then the agreement, as when a charge is declined at once.
+        # A paused agreement stays paused, and a time that a charge has set is not replaced.
         agreement = AutoTopUp.objects.filter(pk=purchase.user_id, due_at=None, paused_at=None)
         agreement.update(due_at=at)
     return purchase
@@ -135,6 +139,7 @@ def quarantine(purchase: Purchase, payment: Payment, reason: str, *, now: dateti
         purchase.quarantined_at = now
     purchase.quarantine_reason = "\n".join([*known, reason])
     purchase.quarantined_intent = payment.intent_id
+    # An operator can refund the payment only if the purchase refers to it.
     purchase.stripe_payment_intent_id = purchase.stripe_payment_intent_id or payment.intent_id
     purchase.quarantine_resolution = None
     purchase.quarantine_resolved_at = None
@@ -267,6 +272,7 @@ def _is_older(purchase: Purchase, status: str, at: datetime) -> bool:
 
 def _credit(purchase: Purchase, *, origin: Origin, at: datetime, now: datetime) -> None:
     german = purchase.package.name_de
+    days = purchase.expires_after_days
     posting = ledger.credit_purchase(
         purchase.user_id,
         purchase.credits,
@@ -278,6 +284,7 @@ def _credit(purchase: Purchase, *, origin: Origin, at: datetime, now: datetime) 
         ),
         origin=origin,
         purchase_id=purchase.pk,
+        expires_at=now + timedelta(days) if days else None,
     )
     purchase.transaction = posting.transaction
     purchase.status = Status.COMPLETED

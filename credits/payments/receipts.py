@@ -18,6 +18,8 @@ def record(receipt: Receipt) -> Purchase | None:
     found = {"receipt_url": receipt.receipt_url, "invoice_url": receipt.invoice_url}
     known = {name: url for name, url in found.items() if url}
     if purchase and known and not pseudonyms.is_erased(purchase.user_id):
+        # A second payment of a quarantined purchase has a receipt too, which must not replace the
+        # first.
         own = Q(stripe_payment_intent_id=None) | Q(stripe_payment_intent_id=receipt.intent_id)
         # With the user id: an erasure may have moved the row since it was read.
         rows = Purchase.objects.filter(pk=purchase.pk, user_id=purchase.user_id)

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from django.db import transaction
 
+from credits import ledger
 from credits.errors import DomainError
-from credits.ledger import idempotency, ledger
-from credits.ledger.posting import Origin
+from credits.ledger import Origin, idempotency
 from credits.models import MoneyBack, Purchase
 from credits.payments import money_back, stripe_api, stripe_facts
 from credits.payments.purchases import PurchaseUnknown
@@ -67,6 +67,7 @@ def ask(
     payment = found.stripe_payment_intent_id
     money_back.lock_payment(payment)
     purchase = Purchase.objects.select_for_update().get(pk=purchase_id)
+    # The fingerprint names the request, because no movement is posted yet.
     origin = origin.naming("refund_purchase", purchase_id, cents)
     ledger.ensure_balance(purchase.user_id, origin=origin)
     if known := idempotency.find(purchase.user_id, origin):
@@ -91,6 +92,8 @@ def send(asked: MoneyBack, *, now: datetime) -> None:
     """
     refusal = None  # raised after the transaction, so that `_withdraw` is committed
     with transaction.atomic():
+        # The lock lasts during the call, so that two runs do not send the same request and the
+        # event that Stripe sends at once waits for its row.
         money_back.lock_payment(asked.stripe_payment_intent_id)
         if not MoneyBack.objects.filter(pk=asked.pk, state=State.REQUESTED).exists():
             return

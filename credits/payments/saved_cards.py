@@ -15,7 +15,7 @@ PATTERNS = {"brand": re.compile(r"[a-z][a-z0-9_]{0,31}"), "last4": re.compile(r"
 
 
 class CardSetup(NamedTuple):
-    """How a user saves a card: by Stripe's library, or at `checkout_url`; other parts are None."""
+    """A card to save: with Stripe's library by `client_secret`, or at `checkout_url`."""
 
     setup_id: str | None = None
     client_secret: str | None = None

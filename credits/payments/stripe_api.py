@@ -21,7 +21,6 @@ from credits import http_deadline
 from credits.amounts import plain
 from credits.bulkheads import Bulkhead
 from credits.models import MoneyBack, Purchase, StripeCustomer
-from credits.models.purchases import SESSION_LIFETIME
 from credits.payments.purchase_parameters import metadata_of, naming, opening_key
 from credits.payments.stripe_errors import (
     CardDeclined,
@@ -75,26 +74,30 @@ def v1() -> stripe.V1Services:
 
 @contextmanager
 def asking() -> Iterator[None]:
-    """Raise PaymentUnavailable, CustomerGone or CardDeclined for an error of a call."""
+    """Translate a call's error to PaymentUnavailable, CustomerGone or CardDeclined."""
     try:
         with calling(), http_deadline.within(CALL_SECONDS):
             yield
     except stripe.InvalidRequestError as error:
+        # Customers can be deleted at Stripe's dashboard. The caller creates another one.
         if (error.code, error.param) == ("resource_missing", "customer"):
             raise CustomerGone from error
         raise
+    # Only a charge of a saved card is declined here. Buyers confirm other payments at Stripe.
     except stripe.CardError as error:
         failed = getattr(error.error, "payment_intent", None)
         raise CardDeclined(error.code or "", failed["id"] if failed else None) from error
     except stripe.StripeError as error:
         kind = type(error).__name__
         logger.warning("payment_unavailable", error=kind, status=error.http_status)
+        # Also for a rejected key: the buyer cannot change anything and may retry after a
+        # correction.
         raise PaymentUnavailable from error
 
 
 @contextmanager
 def changing() -> Iterator[None]:
-    """Raise RefusedByStripe too, if Stripe rejects the call's parameters."""
+    """Translate errors as `asking` does, and rejected parameters to RefusedByStripe."""
     try:
         with asking():
             yield
@@ -104,7 +107,7 @@ def changing() -> Iterator[None]:
 
 @contextmanager
 def asking_with_pages() -> Iterator[None]:
-    """Raise PageRefused too, if Stripe rejects a return URL."""
+    """Translate errors as `asking` does, and a rejected return URL to PageRefused."""
     try:
         with asking():
             yield
@@ -117,6 +120,7 @@ def asking_with_pages() -> Iterator[None]:
 
 def create_customer(row: StripeCustomer, *, after: str | None = None) -> str:
     """Create the customer of our `row`, or its successor if `after` was deleted; return its id."""
+    # The key names the deleted predecessor. Otherwise Stripe would answer with that one again.
     key = f"customer-{row.pk}-{after}" if after else f"customer-{row.pk}"
     known: stripe.params.CustomerCreateParams = {"metadata": {"userId": row.user_id}}
     if row.email:
@@ -160,7 +164,7 @@ def create_session(purchase: Purchase) -> Object:
         "cancel_url": naming(purchase, purchase.cancel_url),
         # Otherwise Stripe may charge foreign buyers in their own currency, not our price in euros.
         "adaptive_pricing": {"enabled": False},
-        "expires_at": int((purchase.created_at + SESSION_LIFETIME).timestamp()),
+        "expires_at": int(purchase.session_end.timestamp()),
         "metadata": metadata_of(purchase),
         "payment_intent_data": {"metadata": metadata_of(purchase)},
     }

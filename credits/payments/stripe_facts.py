@@ -101,6 +101,7 @@ def of_invoice(invoice: Object) -> Receipt:
 
 def of_intent(intent: Object) -> Payment:
     """Read a payment intent; after it succeeded, the amount is the received one."""
+    # A payment can be captured in part, and only what was received may be credited.
     received = cents(intent, "amount_received", default=0)
     return Payment(
         intent_id=name_in(intent, "id"),
@@ -223,6 +224,7 @@ def _movements(dispute: Object) -> Movements | None:
     listed = dispute.get("balance_transactions") or []
     if not isinstance(listed, list) or not all(isinstance(one, Mapping) for one in listed):
         raise UnreadableObject("balance_transactions is not a list of objects")
+    # By id, so that an entry that Stripe's list repeats counts once.
     distinct = {_movement_id(one, index): one for index, one in enumerate(listed)}
     amounts = [_moved(one, dispute.get("currency")) for one in distinct.values()]
     withdrawn = -sum(amount for amount in amounts if amount < 0)

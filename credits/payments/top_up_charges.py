@@ -14,9 +14,8 @@ from itertools import chain, takewhile
 
 from django.db.models import Min, QuerySet
 
-from credits import due_rows
+from credits import due_rows, ledger
 from credits.due_rows import DueWork, Settled
-from credits.ledger import ledger
 from credits.models import AutoTopUp, MoneyBack, Package, Purchase
 from credits.outbox import outbox
 from credits.payments import notification_texts, saved_cards
@@ -43,13 +42,14 @@ blocked_by: list[Callable[[str], bool]] = []
 
 
 def top_up_due(*, now: datetime, limit: int) -> Iterator[str]:
-    """Start and charge up to `limit` due top-ups each; yield a word for the outcome of each step.
+    """Start up to `limit` due top-ups, charge up to `limit` started ones; yield each outcome.
 
     Any number of processes may run this at the same time.
     """
     start = DueWork(TOP_UP_JOB, _due(now), "due_at", partial(_start, now=now))
     charge = DueWork(CHARGE_JOB, _uncharged(), "created_at", partial(_charge, now=now))
     charges = due_rows.settle_each(charge, now=now, limit=limit)
+    # Started before charged, so that one run does both for a balance that has just fallen.
     steps = chain(due_rows.settle_each(start, now=now, limit=limit), _until_away(charges))
     return (settled.outcome for settled in steps)
 
@@ -57,7 +57,8 @@ def top_up_due(*, now: datetime, limit: int) -> Iterator[str]:
 def _until_away(charges: Iterator[Settled]) -> Iterator[Settled]:
     """Yield the outcomes up to the first call that Stripe did not answer.
 
-    Every further call would wait for the same timeout. The run after the next pause tries others.
+    Every further call would wait for the same timeout. The failed row is
+    postponed, so the next run begins with another one.
     """
     for settled in charges:
         yield settled
@@ -106,7 +107,7 @@ def _decide(row: AutoTopUp, now: datetime) -> str:
 
 
 def _wait_after_failures(row: AutoTopUp, now: datetime) -> str | None:
-    """Let the agreement wait, or pause it, if its last charges failed. None: it may buy."""
+    """Delay or pause the agreement if its last charges failed; return None if it may buy."""
     failed = _failed_in_a_row(row)
     # The answer to that charge may have been lost, so that only Stripe's report has the code.
     if failed and failed[0].failure_code in NEEDS_OWNER:
@@ -134,6 +135,7 @@ def _buy(row: AutoTopUp, own: QuerySet[Purchase], now: datetime) -> str:
         package_id=row.package_id,
         credits=row.credits,
         price_euro_cents=row.price_euro_cents,
+        expires_after_days=row.expires_after_days,
         stripe_customer_id=row.stripe_customer_id,
         stripe_payment_method_id=row.stripe_payment_method_id,
         created_at=now,
@@ -150,8 +152,9 @@ def _reason_to_pause(row: AutoTopUp) -> str | None:
         return Pause.MONEY_BACK
     if any(blocks(row.user_id) for blocks in blocked_by):
         return Pause.BLOCKED
-    offer = {"credits": row.credits, "price_euro_cents": row.price_euro_cents, "active": True}
-    if not Package.objects.filter(pk=row.package_id, **offer).exists():
+    agreed = ("credits", "price_euro_cents", "expires_after_days")
+    package = Package.objects.filter(pk=row.package_id, active=True).values(*agreed).first()
+    if package != {name: getattr(row, name) for name in agreed}:
         return Pause.OFFER_CHANGED
     return None
 
@@ -219,7 +222,7 @@ def _failed_at(purchase: Purchase) -> datetime:
 
 def _pause(row: AutoTopUp, reason: str, now: datetime) -> None:
     row.due_at, row.paused_at, row.pause_reason = None, now, reason
-    outbox.tell(
+    outbox.mail(
         row.user_id,
         notification_texts.top_up_paused(row),
         key=f"top_up_paused:{row.user_id}:{now.isoformat()}",

@@ -33,6 +33,7 @@ NAMES = {
     (Type.ADJUSTMENT, True): "adjusted downwards",
     (Type.REVERSAL, False): "reversed upwards",
     (Type.REVERSAL, True): "reversed downwards",
+    (Type.EXPIRY, True): "expired",
 }
 
 _MOVEMENTS = """

@@ -12,14 +12,9 @@ from uuid import UUID
 
 from django.db import transaction
 
-from credits import catalogue
+from credits import catalogue, ledger
 from credits.errors import DomainError
-from credits.ledger import idempotency, ledger
-from credits.ledger.posting import (
-    Memo,
-    Origin,
-    Priced,
-)
+from credits.ledger import Memo, Origin, Priced, idempotency
 from credits.models import SyncSubscription, Transaction
 from credits.sync import billing_periods
 
@@ -130,6 +125,7 @@ def change_interval(user_id: str, *, interval: str, now: datetime) -> IntervalCh
         raise SyncInactive
     if subscription.gifted:
         raise SyncGifted
+    # Only shown: the next charge takes the price of its own day.
     cost = catalogue.price(OPERATION, billing_periods.months(interval))
     subscription.interval = interval
     save(subscription, now)

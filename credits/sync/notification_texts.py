@@ -6,7 +6,6 @@ from typing import Any
 
 from credits.amounts import plain
 from credits.models import SyncSubscription
-from credits.outbox import recipients
 
 SYNC_PAUSED = {
     "de": (
@@ -82,7 +81,6 @@ def _message(
 ) -> dict[str, Any]:
     subject, body = texts[subscription.language or "de"]
     return {
-        **recipients.mail_to(subscription.user_id),
         "appId": "sync",
         "subject": subject,
         "body": body.format(credits=plain(amount)),

@@ -9,7 +9,7 @@ from django.db.models import Min, QuerySet
 
 from credits import due_rows
 from credits.due_rows import DueWork
-from credits.ledger.posting import InsufficientCredits, Origin, SpendingLimitReached
+from credits.ledger import InsufficientCredits, Origin, SpendingLimitReached
 from credits.models import SyncSubscription
 from credits.outbox import outbox
 from credits.sync import billing_periods, cloud_sync, notification_texts
@@ -47,6 +47,8 @@ def _due(now: datetime) -> QuerySet[SyncSubscription]:
 
 
 def _renew(subscription: SyncSubscription, *, now: datetime) -> str:
+    # The current period, not all missed ones: nobody is charged for the time while the worker was
+    # down.
     start = billing_periods.current_start(
         cloud_sync.end_of(subscription),
         subscription.interval,
@@ -68,12 +70,14 @@ def _pause(
     lack: InsufficientCredits | SpendingLimitReached,
     now: datetime,
 ) -> None:
+    # Paused, not retried: a later charge, when credits arrive, would be unexpected.
     subscription.renews = False
     subscription.paused_at = now
     cloud_sync.save(subscription, now)
-    outbox.tell(
+    outbox.mail(
         subscription.user_id,
         _paused_text(subscription, lack),
+        # The end of the paid period is part of the key: each pause is announced once.
         key=f"sync_paused:{subscription.user_id}:{cloud_sync.end_of(subscription).isoformat()}",
         now=now,
     )

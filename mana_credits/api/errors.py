@@ -39,6 +39,7 @@ def envelope(
     """Return the body of an error. With status 400 it always has details, at least for `field`."""
     body: dict[str, Any] = {"statusCode": status, "message": message, "code": code}
     if status == HTTPStatus.FORBIDDEN:
+        # Clients of the earlier service read this field.
         body["error"] = "Forbidden"
     if status == HTTPStatus.BAD_REQUEST and not details:
         details = {camel_case(field): [message]}

@@ -8,8 +8,7 @@ from rest_framework import serializers
 from rest_framework.permissions import IsAuthenticated
 
 from credits.api.openapi import Description
-from credits.api.serializers import APP_ID_LENGTH
-from credits.api.wire_fields import ShortTextField, Text, UserId, Uuid
+from credits.api.wire_fields import APP_ID_LENGTH, ShortTextField, Text, UserId, Uuid
 from credits.api.wire_serializers import KEY_LENGTH, KeyedSerializer
 from internal_api.authentication import HasScope
 from mana_credits.api import schema_refusals

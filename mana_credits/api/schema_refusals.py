@@ -12,7 +12,7 @@ from credits.database_errors import (
     DatabaseUnavailable,
 )
 from credits.errors import DomainError
-from credits.ledger.posting import IdempotencyKeyReused
+from credits.ledger import IdempotencyKeyReused
 from internal_api.authentication import ScopeMissing
 from mana_credits.api.errors import envelope
 

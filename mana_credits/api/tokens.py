@@ -57,6 +57,7 @@ def verify(token: str) -> User:
         email=_text(claims, "email"),
         name=_text(claims, "name"),
         role=_text(claims, "role") or "user",
+        # The claim is optional: without it, the address counts as confirmed.
         email_verified=claims.get("email_verified", True) is True,
     )
     seen_users.note(user)

@@ -43,6 +43,7 @@ class Column(NamedTuple):
 
     def further(self, value: Any) -> Q:
         """Return the condition for the rows after those with this value."""
+        # With NULLs last, no row comes after a NULL of the same column.
         if value is None:
             return Q(**{f"{self.name}__isnull": False}) if self.descends else Q(pk__in=())
         if self.descends:
@@ -60,6 +61,7 @@ def page(rows: QuerySet[Any], *, after: str = "", size: int) -> Page:
     columns = _columns(rows)
     if after:
         rows = rows.filter(_beyond(columns, _values(columns, after)))
+    # One more row than shown tells whether there is a next page, without a count.
     found = list(rows[: size + 1])
     shown = found[:size]
     return Page(shown, _position(columns, shown[-1]) if len(found) > size else "")
@@ -105,6 +107,7 @@ def _values(columns: list[Column], after: str) -> list[Any]:
 def _value(field: Any, text: Any) -> Any:
     if text is None and field.null:
         return None
+    # The position comes from the URL, and PostgreSQL cannot store NUL.
     if not isinstance(text, str) or "\0" in text:
         raise ValueError(text)
     try:

@@ -95,6 +95,7 @@ def alone() -> Iterator[None]:
         cursor.execute(f"SET lock_timeout = '{LOCK_WAIT}'")
         cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
         cursor.execute(f"SET work_mem = '{WORK_MEMORY}'")
+        # An earlier import of this session may have ended without its clean-up.
         _drop_copies(cursor)
     try:
         yield
@@ -133,6 +134,7 @@ def findings() -> Iterator[SourceFault]:
 
 def work(*, batch_size: int, now: datetime) -> Iterator[ImportStage]:
     """Yield the stages of the import. Iterating over a stage's steps posts its rows."""
+    # First, because purchases refer to packages.
     _run(SQL / "packages.sql")
     (total,) = _row("SELECT count(*) FROM legacy_entries WHERE NOT here")
     yield ImportStage("transactions", total, _post(batch_size, now))
@@ -179,6 +181,8 @@ def _post(batch_size: int, now: datetime) -> Iterator[int]:
     values = {"now": now, "expires_at": now + DEFAULT_TTL}
     for first in range(1, last + 1, batch_size):
         batch = {"first": first, "last": first + batch_size - 1}
+        # Entries and the rows that refer to them commit together, so that a run can stop between
+        # batches.
         with transaction.atomic():
             _run(SQL / "post.sql", {**values, **batch})
             (posted,) = _row("SELECT count(*) FROM legacy_new WHERE NOT opening")

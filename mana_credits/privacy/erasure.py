@@ -10,15 +10,12 @@ from uuid import uuid4
 from django.db import transaction
 from django.db.models import Max, QuerySet
 
-from credits import contacts
-from credits.ledger import ledger, reservations
+from credits import contacts, ledger
+from credits.ledger import Origin, reservations
 from credits.ledger.db_functions import Routine, call
-from credits.ledger.posting import Origin
 from credits.ledger.reservations import ReservationCommitted, ReservationExpired
 from credits.models import (
     AccountSettings,
-    ActRequest,
-    AdjustmentRequest,
     AutoTopUp,
     Balance,
     CampaignGrant,
@@ -39,7 +36,7 @@ from credits.models import (
     UsageStat,
 )
 from credits.pseudonyms import PREFIX
-from mana_credits.privacy import announcement_erasure, event_erasure, gift_erasure
+from mana_credits.privacy import announcement_erasure, event_erasure, gift_erasure, staff_erasure
 from mana_credits.privacy.erasure_rows import Person
 
 OTHER_APPS = (gift_erasure.ROWS, event_erasure.ROWS, announcement_erasure.ROWS)
@@ -90,9 +87,13 @@ def erasing(
     the history is counted instead of moved; the caller must roll back.
     """
     person = _person(user_id, addresses)
+    # The next steps have transactions of their own. A gift returns credits to its creator, whose
+    # balance the erasure itself must not lock.
     _release_all(user_id)
     for rows in OTHER_APPS:
         rows.settle(person)
+    # Before the rows are deleted: a token of the person may be valid for days and would record a
+    # contact again.
     if not count_only:
         contacts.refuse(user_id, now=datetime.now(UTC))
     with transaction.atomic():
@@ -131,6 +132,7 @@ def _release_all(user_id: str) -> None:
 
 
 def _lock(person: Person) -> None:
+    # The request first: a second worker waits here, before it locks any row of the person.
     _lock_rows(ErasureRequest.objects.filter(pk=person.id))
     reservations.lock_all(person.id)
     _lock_rows(SyncSubscription.objects.filter(pk=person.id))
@@ -156,9 +158,11 @@ def _lock_balance(person: Person) -> bool:
 
 def _strip(person: Person) -> Counter[str]:
     stripped = _strip_copies(person)
+    # The other apps first: they find their rows by the purchases and customers that are changed
+    # next.
     for rows in OTHER_APPS:
         stripped.update(rows.strip(person))
-    for strip in (_strip_settings, _strip_purchases, _strip_staff, _strip_ledger):
+    for strip in (_strip_settings, _strip_purchases, staff_erasure.strip, _strip_ledger):
         stripped.update(strip(person))
     return stripped
 
@@ -181,7 +185,7 @@ def _strip_settings(person: Person) -> Counter[str]:
     settings = AccountSettings.objects.filter(**own).delete()[0]
     top_ups = AutoTopUp.objects.filter(**own).delete()[0]
     limits = SpendingLimit.objects.filter(**own).delete()[0]
-    changes = call("credits.erase_settings_changes", **_moves(person))
+    changes = call("credits.erase_settings_changes", **person.moves())
     return Counter({"settings": settings + limits + top_ups, "changes of settings": changes})
 
 
@@ -191,6 +195,8 @@ def _strip_purchases(person: Person) -> Counter[str]:
     explained = MoneyBack.objects.filter(
         stripe_payment_intent_id__in=payments, reason__isnull=False
     )
+    # In this order: the refunds are found by the purchases of the user, which move to the
+    # pseudonym.
     return Counter(
         {
             "refunds": explained.update(reason=""),
@@ -215,43 +221,13 @@ def _strip_purchases(person: Person) -> Counter[str]:
     )
 
 
-def _strip_staff(person: Person) -> Counter[str]:
-    """Blank the texts of operators' acts about the person. Their actor, action and time stay."""
-    asked = AdjustmentRequest.objects.filter(user_id=person.id)
-    wanted = ActRequest.objects.filter(user_id=person.id)
-    return Counter(
-        {
-            "pending adjustments": asked.filter(status="pending").delete()[0],
-            "acts that waited": wanted.filter(status="pending").delete()[0],
-            "requested acts": wanted.update(
-                user_id=person.pseudonym, arguments={}, note="", ticket=""
-            ),
-            "campaign grants": _strip_grants(person),
-            "adjustments": asked.update(user_id=person.pseudonym, note="", ticket=""),
-            "staff actions": call(
-                "credits.erase_staff_actions",
-                **_moves(person),
-                addresses=list(person.addresses),
-            ),
-        }
-    )
-
-
-def _strip_grants(person: Person) -> int:
-    """Blank the person's rows of campaigns. A row that waits is not granted any more."""
-    rows = CampaignGrant.objects.filter(user_id=person.id)
-    rows.filter(outcome=CampaignGrant.Outcome.WAITING).update(
-        outcome=CampaignGrant.Outcome.LEFT_OUT
-    )
-    return rows.update(user_id=person.pseudonym, detail="")
-
-
 def _strip_ledger(person: Person) -> Counter[str]:
     CheckedBalance.objects.filter(pk=person.id).delete()
     ErasureRequest.objects.filter(pk=person.id).delete()
-    moved = call("credits.erase_reservations", **_moves(person))
+    moved = call("credits.erase_reservations", **person.moves())
+    lots = call("credits.erase_lots", user_id=person.id)
     ended, _ = SyncSubscription.objects.filter(pk=person.id).delete()
-    return Counter({"subscriptions": ended, "reservations": moved})
+    return Counter({"subscriptions": ended, "reservations": moved, "lots": lots})
 
 
 def _history(person: Person) -> dict[str, QuerySet[Any]]:
@@ -275,12 +251,8 @@ def _move_history(person: Person) -> Generator[int, None, Counter[str]]:
 
 
 def _move_balance(person: Person, *, unused: bool) -> Counter[str]:
-    ended = _erase_balance(**_moves(person), unused=unused)
+    ended = _erase_balance(**person.moves(), unused=unused)
     return Counter({"idempotency keys": ended.keys, "balances": ended.balances})
-
-
-def _moves(person: Person) -> dict[str, str]:
-    return {"user_id": person.id, "pseudonym": person.pseudonym}
 
 
 def _move_transactions(person: Person, rows: QuerySet[Transaction]) -> Generator[int, None, None]:
@@ -288,4 +260,4 @@ def _move_transactions(person: Person, rows: QuerySet[Transaction]) -> Generator
     last = rows.aggregate(last=Max("number"))["last"] or 0
     for first in range(1, last + 1, ENTRIES_PER_STATEMENT):
         through = first + ENTRIES_PER_STATEMENT - 1
-        yield call("credits.erase_transactions", **_moves(person), first=first, last=through)
+        yield call("credits.erase_transactions", **person.moves(), first=first, last=through)

@@ -14,6 +14,10 @@ class Person(NamedTuple):
     pseudonym: str
     addresses: frozenset[str] = frozenset()
 
+    def moves(self) -> dict[str, str]:
+        """Return the arguments of the database functions that move rows to the pseudonym."""
+        return {"user_id": self.id, "pseudonym": self.pseudonym}
+
 
 Sections = dict[str, QuerySet[Any, Any]]
 

@@ -49,6 +49,7 @@ def _settle(person: Person) -> None:
 
 @transaction.atomic
 def _redact(event_id: str, person: Person) -> None:
+    # Locked and read again: a worker may have processed the event since it was listed.
     still_waiting = StripeEvent.objects.select_for_update().filter(pk=event_id, processed_at=None)
     for event in still_waiting:
         event.payload, event.error = json.dumps(_without(json.loads(event.payload), person)), None

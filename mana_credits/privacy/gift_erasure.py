@@ -9,8 +9,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Coalesce, Now
 
 from credits.email_addresses import mailbox
-from credits.ledger import idempotency
-from credits.ledger.posting import Origin
+from credits.ledger import Origin, idempotency
 from credits.models import OutboxMessage
 from gifts import throttle, transitions
 from gifts.models import Campaign, GiftBlock, GiftCode, GiftRedemption

@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models import Func, Q, Value
 
 from credits.ids import new_id
-from credits.models.fields import user_id_field
+from credits.models import user_id_field
 from mana_credits.service_events import event_types
 
 NAME_LENGTH = 64

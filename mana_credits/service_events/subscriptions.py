@@ -84,6 +84,7 @@ def rotate(
 def pause(subscription_id: UUID, *, now: datetime) -> EventSubscription:
     """Stop deliveries; messages are still collected. Raises SubscriptionUnknown."""
     found = _locked(subscription_id)
+    # The time of the first pause stays, because a repeated request pauses nothing.
     found.paused_at = found.paused_at or now
     found.save(update_fields=["paused_at"])
     return found
@@ -124,7 +125,12 @@ def replay_parked(subscription_id: UUID, *, now: datetime) -> int:
 
 def _replay(messages: QuerySet[EventMessage], now: datetime) -> int:
     return messages.filter(subscription__ended_at__isnull=True).update(
-        status=Status.PENDING, attempts=0, first_attempt_at=None, delivered_at=None, due_at=now
+        # As a new message: the attempts and the first time decide when it is parked.
+        status=Status.PENDING,
+        attempts=0,
+        first_attempt_at=None,
+        delivered_at=None,
+        due_at=now,
     )
 
 

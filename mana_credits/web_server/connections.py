@@ -72,6 +72,7 @@ class Connections:
     def watch(self, connection: Connection) -> None:
         """Arm the epoll: for reading, or for writing if the response is not fully sent."""
         events = WRITABLE if connection.phase is Phase.SENDING else READABLE
+        # Before the epoll is armed: another thread may claim the connection at once.
         with self._changing:
             self._waiting[connection.fd] = connection
         self.events.modify(connection.fd, events)
@@ -97,6 +98,7 @@ class Connections:
         with self._changing:
             held = {fd: one.reader.held for fd, one in self._waiting.items()}
             excess = sum(held.values()) - held_bytes
+            # The largest first, which ends the fewest requests.
             while excess > 0:
                 largest = max(held, key=held.__getitem__)
                 excess -= held.pop(largest)

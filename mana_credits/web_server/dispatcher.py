@@ -84,6 +84,8 @@ class Dispatcher:
 
     def _await_rest(self, connection: Connection) -> None:
         """Wait for the rest of a request, or for the first byte of the next one."""
+        # Clients that send `Expect: 100-continue` wait about a second before they send the body
+        # anyway.
         if connection.reader.wants_continue():
             connection.sendall(CONTINUE)
             connection.flush()
@@ -111,6 +113,7 @@ class Dispatcher:
     def _answer(self, connection: Connection) -> bool:
         """Answer the request. Return whether the connection's next request is already complete."""
         try:
+            # The client may have gone while its request waited for a turn.
             if not connection.is_abandoned():
                 respond(self._worker, connection)
                 return self._send(connection)
@@ -161,6 +164,8 @@ class Dispatcher:
 
     def _close(self, connection: Connection) -> None:
         """Close the connection; after the client does, if it may still be sending."""
+        # The kernel resets a connection that is closed with unread bytes, and the client may lose
+        # the response.
         if connection.has_input():
             connection.linger()
             self._connections.watch(connection)

@@ -41,8 +41,9 @@ class RequestReader:
     """
 
     def __init__(self, cfg: Any, peer: Any, body_limit: Callable[[str], int]) -> None:
-        self._cfg = cfg
-        self._peer = peer
+        self.cfg = cfg
+        self.peer = peer
+        self.peer_is_trusted: bool | None = None  # until the first head
         self._body_limit = body_limit
         self._buffer = bytearray()
         self._scanned = 0
@@ -121,7 +122,7 @@ class RequestReader:
         if AMBIGUOUS.search(head):
             raise MalformedRequest("line ends")
         self.count += 1
-        self._request = Request(self._cfg, _Head(head), self._peer, self.count)
+        self._request = _Request(self, head)
         self._body = self._expected_body()
         return True
 
@@ -141,6 +142,19 @@ class RequestReader:
         if isinstance(request.body.reader, ChunkedReader):
             return ChunkedBody(limit)
         return SizedBody(length, limit) if (length := request.body.reader.length) else None
+
+
+class _Request(Request):  # type: ignore[misc]
+    """gunicorn's request, which checks the address of a connection's peer only once."""
+
+    def __init__(self, reader: RequestReader, head: bytes) -> None:
+        self._reader = reader
+        super().__init__(reader.cfg, _Head(head), reader.peer, reader.count)
+
+    def _peer_is_trusted_proxy(self) -> bool:
+        if self._reader.peer_is_trusted is None:
+            self._reader.peer_is_trusted = bool(super()._peer_is_trusted_proxy())
+        return self._reader.peer_is_trusted
 
 
 class _Head:

@@ -11,6 +11,7 @@ from django.conf import settings
 from gunicorn.workers.gthread import ThreadWorker
 
 from mana_credits.listeners import refuse_newcomers
+from mana_credits.web_server.configuration import Configuration
 from mana_credits.web_server.connection import Connection, Phase
 from mana_credits.web_server.connections import READABLE, Connections
 from mana_credits.web_server.dispatcher import Dispatcher
@@ -49,6 +50,7 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve until the worker is stopped and the last request is answered."""
+        self.cfg = Configuration(self.cfg)
         self.connections = Connections(self._connection, self.cfg.keepalive)
         self.dispatcher = Dispatcher(self, self.connections)
         self.events = self.connections.events

@@ -2,6 +2,7 @@
 
 import { read } from "./api.js";
 import { $, appName, credits, found, made, text } from "./dom.js";
+import { priceByUnits } from "./metering.js";
 
 let operations = null;
 
@@ -33,7 +34,7 @@ function group(app, ofApp) {
 function line(one) {
   return made("cost", {
     name: found("operation", one.operation, "operations")?.textContent ?? one.name,
-    per: one.perItems ? text("per-items", { n: one.perItems }) : null,
-    cost: credits(one.cost),
+    per: one.perItems ? text("per-items", { n: one.perItems }) : priceByUnits(one),
+    cost: one.unitCosts ? null : credits(one.cost),
   });
 }

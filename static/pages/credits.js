@@ -1,7 +1,7 @@
 /* /credits: the balance, and a tab each for overview, transactions, packages and costs. */
 
 import { read } from "./api.js";
-import { $, credits, number, show, text } from "./dom.js";
+import { $, credits, made, moment, number, show, text } from "./dom.js";
 import { costs } from "./costs.js";
 import { overview } from "./overview.js";
 import { packages } from "./packages.js";
@@ -23,12 +23,20 @@ start(async () => {
 
 async function refresh() {
   balance = await read("credits/balance");
-  const shown = Object.entries(balance).map(([name, value]) => [name, number(value)]);
+  const { expiring, ...figures } = balance;
+  const shown = Object.entries(figures).map(([name, value]) => [name, number(value)]);
   const unit = text(balance.balance === 1 ? "credit" : "credits");
   show($("#balance"), { ...Object.fromEntries(shown), unit });
   $("#balance .figure").style.setProperty("--digits", number(balance.balance).length);
   $("#balance").classList.remove("loading");
+  $("#expiring").replaceChildren(...expiring.map(lot));
+  $("#expiring-panel").hidden = expiring.length === 0;
   showNotice();
+}
+
+function lot({ amount, at }) {
+  const until = text("expiring-until", { moment: moment(at) });
+  return made("expiring-credits", { until, amount: credits(amount) });
 }
 
 async function readNotice() {

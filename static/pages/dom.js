@@ -3,6 +3,7 @@
 const language = document.documentElement.lang;
 const region = { de: "de-DE", en: "en-GB" }[language]; // one format of dates and prices for all readers
 const numbers = new Intl.NumberFormat(region, { maximumFractionDigits: 4 });
+const costs = new Intl.NumberFormat(region, { maximumFractionDigits: 8 });
 const signed = new Intl.NumberFormat(region, { maximumFractionDigits: 4, signDisplay: "exceptZero" });
 const euros = new Intl.NumberFormat(region, { style: "currency", currency: "EUR" });
 const days = new Intl.DateTimeFormat(region, { dateStyle: "medium" });
@@ -12,6 +13,8 @@ const moments = new Intl.DateTimeFormat(region, { dateStyle: "medium", timeStyle
 export const $ = (selector, inside = document) => inside.querySelector(selector);
 export const $$ = (selector, inside = document) => [...inside.querySelectorAll(selector)];
 export const number = (value) => numbers.format(value);
+/** A cost of 1,000 units, which has up to 8 decimal places. */
+export const unitCost = (value) => costs.format(value);
 export const change = (value) => signed.format(value).replace("-", "−");
 export const price = (cents) => euros.format(cents / 100);
 export const day = (text) => days.format(new Date(text));

@@ -1,6 +1,7 @@
 /* Transactions as lines of a list. */
 
 import { appName, change, found, localized, made, moment, number, text } from "./dom.js";
+import { explained } from "./metering.js";
 
 /** Return the lines of these transactions. */
 export function lines(transactions) {
@@ -10,7 +11,7 @@ export function lines(transactions) {
 /** Return placeholder lines for a list that is loading. */
 export function waiting(count) {
   return Array.from({ length: count }, () => {
-    const node = made("entry", { title: "…", context: "…", amount: "…", after: "…" });
+    const node = made("entry", { title: "…", context: "…", units: null, amount: "…", after: "…" });
     node.classList.add("loading");
     node.setAttribute("aria-hidden", "true");
     return node;
@@ -24,6 +25,7 @@ function line(one) {
   const node = made("entry", {
     title: ours ?? (one.description || text(one.type)),
     context: [kind, app, moment(one.createdAt)].filter(Boolean).join(" · "),
+    units: explained(one.metering),
     amount: change(one.amount),
     after: text("balance-after", { n: number(one.balanceAfter) }),
   });

@@ -27,6 +27,7 @@ function card(one) {
     credits: number(one.credits),
     description: localized(one, "description"),
     price: price(one.priceEuroCents),
+    expiry: one.expiresAfterDays ? text("package-expiry", { n: number(one.expiresAfterDays) }) : "",
     each: text("each", { price: price((one.priceEuroCents / one.credits) * 100) }),
     which: ` ${localized(one, "name")}`,
   });

@@ -11,7 +11,8 @@ from django.test import Client
 
 from credits.amounts import InvalidAmount
 from credits.ledger import ledger
-from credits.ledger.posting import ExceedsOriginal, Memo, Origin, UserUnknown
+from credits.ledger.outcomes import ExceedsOriginal, UserUnknown
+from credits.ledger.posting import Memo, Origin
 from credits.models import AdjustmentRequest, Transaction
 from mana_credits.back_office.acts import balance_adjustments
 from mana_credits.back_office.acts.act_requests import RequestDecided

@@ -15,7 +15,7 @@ from credits import roles
 from credits.catalogue import Price
 from credits.errors import DomainError
 from credits.ledger import ledger
-from credits.ledger.posting import TransactionUnknown
+from credits.ledger.outcomes import TransactionUnknown
 from credits.models import (
     ActRequest,
     AdjustmentRequest,

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,44 @@ def test_a_visitor_without_a_session_is_redirected_to_mana_auth_and_back(
 
         expect(bob.page.locator("[data-field=balance]")).to_have_text("100")
         assert bob.page.url == f"{live_server.url}/credits#costs"
+
+
+def test_the_overview_lists_what_expires_and_what_has_expired(
+    live_server: LiveServer, browser: Browser
+) -> None:
+    give("demo-alice", 5)
+    at = datetime.now(UTC) + timedelta(days=400)
+    at = at.replace(month=3, day=9, hour=12, minute=0)
+    soon = datetime.now(UTC) + timedelta(milliseconds=200)
+    give("demo-alice", 7.5, expires_at=at)
+    give("demo-alice", 3, expires_at=soon)
+
+    with somebody(browser, live_server.url, "demo-alice", language="de") as alice:
+        while datetime.now(UTC) < soon:
+            pass
+        spend("demo-alice", 2)
+        alice.visit("/credits")
+
+        panel = alice.page.locator("#expiring-panel")
+        expect(panel).to_be_visible()
+        expect(panel.locator("h2")).to_have_text("Credits, die verfallen")
+        expect(panel.locator("li")).to_have_count(1)
+        assert panel.locator("li").inner_text().split("\n")[-1] == "5,5 Credits"
+        assert str(at.year) in panel.locator("li").inner_text()
+        titles = alice.page.locator("#latest li b[data-field=title]").all_inner_texts()
+        assert titles[:2] == ["a spend", "Credits verfallen"]
+
+
+def test_without_credits_that_expire_there_is_no_list_of_them(
+    live_server: LiveServer, browser: Browser
+) -> None:
+    give("demo-alice", 5)
+
+    with somebody(browser, live_server.url, "demo-alice") as alice:
+        alice.visit("/credits")
+
+        expect(alice.page.locator("[data-field=balance]")).to_have_text("5")
+        expect(alice.page.locator("#expiring-panel")).to_be_hidden()
 
 
 def test_the_overview_says_what_there_is_and_where_it_went(

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from credits.controls import account_settings
-from credits.ledger.posting import SpendingLimitReached
+from credits.ledger.outcomes import SpendingLimitReached
 from credits.models import AutoTopUp, Package, Purchase, SettingsChange
 from credits.payments import top_up_charges
 from tests.browser.people import Person, somebody

@@ -234,7 +234,7 @@ def test_each_state_of_the_database_has_its_status(service: Caller, state: str) 
 
     service._client.raise_request_exception = False
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("credits.ledger.ledger.balance_of", fail)
+        patch.setattr("credits.ledger.balance_of", fail)
         (answer,) = at_once(1, lambda _: service.get("balance/alice"))
 
     assert (answer.status_code, answer.json()["code"]) == STATES[state]

@@ -85,7 +85,7 @@ def test_twenty_first_looks_at_a_balance_all_succeed() -> None:
 
     assert statuses(answers) == {200: 40}
     assert {answer.content for answer in answers} == {
-        b'{"balance":0,"totalEarned":0,"totalSpent":0,"held":0}'
+        b'{"balance":0,"totalEarned":0,"totalSpent":0,"held":0,"expiring":[]}'
     }
     assert not Balance.objects.exists()
 

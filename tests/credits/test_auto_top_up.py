@@ -282,6 +282,7 @@ def test_the_agreements_are_on_record_with_their_price(
         "packageId": str(starter.pk),
         "credits": "500",
         "priceEuroCents": 499,
+        "expiresAfterDays": None,
         "threshold": "10",
         "monthlyMaximum": 3,
         "cardBrand": "visa",

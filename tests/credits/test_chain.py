@@ -12,7 +12,7 @@ from credits.ledger.posting import Memo, Origin, Priced
 from credits.models import Balance, Transaction
 from mana_credits.privacy import erasure
 from tests.credits.test_check_ledger import DIGEST, OWNED, damage
-from tests.factories import give, hold, spend
+from tests.factories import give, hold, meter, spend
 from tests.owner import as_owner
 
 pytestmark = pytest.mark.django_db
@@ -22,13 +22,17 @@ T = "credits.transactions"
 
 @pytest.fixture
 def alice() -> str:
-    """A user with 4 transactions that use all columns: grant, spend by price, refund, spend."""
+    """A user with 5 transactions that use all columns: grant, spends, refund, metered spend."""
     give("alice", 100)
     memo = Memo("chat", "Ünïcode | text", {"model": "gpt", "nested": {"b": 1.50, "a": None}})
     origin = Origin("service:chat", key="key-1", request_id="request-1")
     ledger.spend("alice", Priced("ai_chat_gpt4", 2), memo=memo, origin=origin, cause="task:1")
     usage = spend("alice", 10).transaction
     ledger.refund("alice", Decimal(2), memo=Memo(), origin=Origin("system"), usage_id=usage.pk)
+    meter("pdf_export", pages="3")
+    ledger.spend(
+        "alice", Priced("pdf_export", None, {"pages": 7}), memo=memo, origin=Origin("user")
+    )
     return "alice"
 
 
@@ -53,8 +57,10 @@ def test_a_digest_can_be_computed_without_the_database(alice: str) -> None:
     previous = ""
     for row in Transaction.objects.order_by("number"):
         with connection.cursor() as cursor:
-            cursor.execute(f"SELECT metadata::text FROM {T} WHERE id = %s", [row.pk])
-            (metadata,) = cursor.fetchone()
+            cursor.execute(
+                f"SELECT metadata::text, metering::text FROM {T} WHERE id = %s", [row.pk]
+            )
+            metadata, metering = cursor.fetchone()
         said = (row.user_id, row.cause, row.description, metadata, row.request_id)
         texts = "|".join(
             [str(balance.chain_salt), str(row.pk), *map(field, (*said, row.idempotency_key))]
@@ -79,6 +85,7 @@ def test_a_digest_can_be_computed_without_the_database(alice: str) -> None:
             row.related_id or "",
             row.created_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "",
+            *([] if metering is None else [metering]),
         ]
 
         digest = hashlib.sha256("|".join(map(str, facts)).encode()).digest()
@@ -123,7 +130,7 @@ def test_no_setting_of_a_session_changes_a_digest(alice: str, setting: str) -> N
 EDITS = [
     ("id", 1, "gen_random_uuid()"),
     ("user_id", 1, "'mallory'"),
-    ("number", 4, "9"),
+    ("number", 5, "9"),
     ("type", 1, "'purchase'"),
     ("amount", 2, "amount - 1, balance_after = balance_after - 1"),
     ("balance_before", 2, "balance_before + 1, balance_after = balance_after + 1"),
@@ -132,6 +139,7 @@ EDITS = [
     ("operation", 2, "'pdf_export'"),
     ("unit_cost", 2, "unit_cost + 1"),
     ("quantity", 2, "3"),
+    ("metering", 5, 'metering || \'{"unpaid": "1"}\''),
     ("app_id", 2, "'other'"),
     ("description", 2, "'other'"),
     ("metadata", 2, 'metadata || \'{"model": "other"}\''),

@@ -11,6 +11,7 @@ from django.db import connection
 
 import gifts.books
 from credits.ledger import books, ledger, reservations
+from credits.ledger.lot_rules import LOT_RULES
 from credits.ledger.posting import Memo
 from credits.models import Reservation, Transaction
 from tests.factories import SYSTEM, give, hold, spend
@@ -31,14 +32,16 @@ COMMITTED = "a committed reservation matches its transaction"
 NEWEST = "the balance has the digest of its newest transaction"
 USAGE = "usage statistics count every usage"
 OWNED = "every row belongs to a balance"
-# These rules are tested in test_sync_books.py and in the tests of gifts.
+# These rules are tested in test_sync_books.py, test_metered_books.py and in the tests of gifts.
 TRIED_ELSEWHERE = {
     "usage statistics add up to all usages",
     "a priced entry names an operation of the catalogue",
+    "a metered transaction took the price of its units, minus what is unpaid",
     "the newest charge of Cloud Sync is for the paid period",
     "a paid purchase has exactly its credits",
     "each refund or dispute matches its claw-backs",
     "claw-backs match the money that went back",
+    *LOT_RULES,
     *gifts.books.RULES,
 }
 

@@ -10,7 +10,8 @@ from credits import catalogue
 from credits.api.wire_fields import Timestamp
 from credits.catalogue import Price
 from credits.ledger import idempotency, ledger
-from credits.ledger.posting import IdempotencyKeyReused, Memo, Origin
+from credits.ledger.outcomes import IdempotencyKeyReused
+from credits.ledger.posting import Memo, Origin
 from credits.models import Balance, IdempotencyKey, SyncSubscription, Transaction
 from credits.sync import billing_periods, cloud_sync, renewals
 from credits.sync.cloud_sync import SyncActive

@@ -116,7 +116,25 @@ BROKEN: list[tuple[str, dict[str, Any]]] = [
             {"unit_cost": 0},
             {"quantity": None},
             {"quantity": 0},
+            {"metering": "{}"},
         )
+    ),
+    *(
+        (name, {**base, "operation": "pdf_export", "metering": "{}", **wrong})
+        for name, base in (
+            ("transaction_operation_is_a_usage_with_its_price", SPENT),
+            ("reservation_operation_has_its_price", {}),
+        )
+        for wrong in (
+            {"operation": None},
+            {"unit_cost": 1},
+            {"quantity": 1},
+            {"unit_cost": 1, "quantity": 1},
+        )
+    ),
+    (
+        "transaction_operation_is_a_usage_with_its_price",
+        {"operation": "pdf_export", "metering": "{}"},
     ),
     ("transaction_actor_known", {"actor": ""}),
     ("transaction_actor_known", {"actor": "operator"}),

@@ -171,7 +171,7 @@ def test_the_command_prints_and_writes_it(alice: str, tmp_path: Path) -> None:
     assert rows[0] == ["month", "section", "name", "operation", "count", "credits"]
     assert ["2026-10", "movement", "clawed back", "", "1", "-40.0000"] in rows
     assert ["2026-10", "refunded", "chat", "ai_chat_gpt4", "1", "2.0000"] in rows
-    assert len(rows) == 1 + 3 + 12 + 3 + 3
+    assert len(rows) == 1 + 3 + 13 + 3 + 3
 
 
 @pytest.mark.breaks_the_books

@@ -7,16 +7,14 @@ import pytest
 
 from credits.ledger import ledger, reservations
 from credits.ledger.ledger import NotReversible
-from credits.ledger.posting import (
+from credits.ledger.outcomes import (
     BalanceTooLarge,
     ExceedsOriginal,
     IdempotencyKeyReused,
     InsufficientCredits,
-    Memo,
-    Origin,
-    Posting,
     TransactionUnknown,
 )
+from credits.ledger.posting import Memo, Origin, Posting
 from credits.models import Balance, Transaction
 from tests.factories import SYSTEM, give, hold, spend
 

@@ -42,6 +42,7 @@ def test_a_new_package_is_on_offer_and_on_record(anonymous: Caller) -> None:
         "sort_order": 2,
         "name_de": None,
         "description_de": None,
+        "expires_after_days": None,
         "metadata": {"for": "artists"},
         "active": True,
     }

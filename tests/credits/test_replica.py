@@ -24,9 +24,10 @@ from bench.failover.node import DATABASE, Node, free_port
 from credits import replica
 from credits.ledger import ledger
 from credits.models import Balance
-from credits.reporting import dashboard_figures, ledger_report, statements
+from credits.reporting import ledger_report, statements
 from mana_credits import database
 from mana_credits.back_office.acts import csv_exports
+from mana_credits.back_office.admin import dashboard_figures
 from mana_credits.database_metrics import StateCollector
 from mana_credits.dev.embedded_postgres import FOR_TESTS, temporary_server
 from tests import running

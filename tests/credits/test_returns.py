@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from credits.ledger import ledger
-from credits.ledger.posting import IdempotencyKeyReused, Origin
+from credits.ledger.outcomes import IdempotencyKeyReused
+from credits.ledger.posting import Origin
 from credits.models import IdempotencyKey, MoneyBack, Package, Purchase, Transaction
 from credits.payments import checkout, money_back, purchases, refund_requests
 from credits.payments.purchases import PurchaseUnknown

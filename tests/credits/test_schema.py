@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, transaction
 
 from credits.errors import DomainError
-from credits.ledger.posting import DONE
+from credits.ledger.outcomes import DONE
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("owner")]
 
@@ -26,7 +26,9 @@ OF_ONE_USER = {
     "credits.account_settings",
     "credits.auto_top_ups",
     "credits.balances",
+    "credits.credit_lots",
     "credits.idempotency_keys",
+    "credits.lot_uses",
     "credits.reservations",
     "credits.spending_limits",
     "credits.sync_subscriptions",
@@ -81,12 +83,12 @@ def test_the_functions_and_triggers_are_those_of_the_files() -> None:
 
 def test_the_keys_are_those_of_the_files() -> None:
     written = {
-        name: re.sub(r"\s+", " ", definition).replace(" (user_id, id)", "(user_id, id)")
+        name: re.sub(r"\s+", " ", definition).replace(" (user_id,", "(user_id,")
         for path in FILES
         if path.stem == "keys"
         for name, definition in CONSTRAINT.findall(path.read_text())
     }
-    written = {name: text.replace("KEY(", "KEY (") for name, text in written.items()}
+    written = {name: re.sub(r"KEY ?\(", "KEY (", text) for name, text in written.items()}
     known = dict(
         rows(
             f"""SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
@@ -94,7 +96,7 @@ def test_the_keys_are_those_of_the_files() -> None:
         )
     )
 
-    assert len(written) == 9
+    assert len(written) == 12
     assert {name: known.get(name) for name in written} == written
 
 
@@ -123,6 +125,8 @@ def test_foreign_keys_to_a_users_rows_begin_with_the_user() -> None:
     from_users = [key for key in keys if key[0] in OF_ONE_USER]
     assert to_users == [
         ("credits.adjustment_requests", "credits.transactions", "user_id", "user_id"),
+        ("credits.credit_lots", "credits.transactions", "user_id", "user_id"),
+        ("credits.lot_uses", "credits.credit_lots", "user_id", "user_id"),
         ("credits.purchases", "credits.transactions", "user_id", "user_id"),
         ("credits.reservations", "credits.transactions", "user_id", "user_id"),
         ("credits.sync_subscriptions", "credits.transactions", "user_id", "user_id"),
@@ -130,7 +134,7 @@ def test_foreign_keys_to_a_users_rows_begin_with_the_user() -> None:
         ("gifts.gift_codes", "credits.transactions", "creator_id", "user_id"),
         ("gifts.gift_redemptions", "credits.transactions", "redeemer_id", "user_id"),
     ]
-    assert {key[1] for key in from_users} == {"credits.transactions"}
+    assert {key[1] for key in from_users} == {"credits.transactions", "credits.credit_lots"}
 
 
 def test_every_outcome_of_a_function_is_the_code_of_an_error() -> None:

@@ -95,6 +95,9 @@ FORGERIES = [
     "DROP TRIGGER settings_changes_are_append_only ON credits.settings_changes",
     "SELECT credits.erase_settings_changes('alice', 'mallory')",
     "UPDATE credits.reservations SET amount = 1",
+    "UPDATE credits.credit_lots SET remaining = 1",
+    "INSERT INTO credits.lot_uses VALUES ('alice', gen_random_uuid(), gen_random_uuid(), 1, 0)",
+    "SELECT credits.fill_lot('alice', gen_random_uuid(), 1)",
     "DELETE FROM credits.idempotency_keys",
     "DELETE FROM credits.anchors",
     "UPDATE credits.anchors SET digest = ''",
@@ -379,7 +382,7 @@ def test_grants_can_be_applied_again(owner: None) -> None:
 
     parameters = {"conninfo": database_of_the_test(), "user": SERVICE_ROLE}
     assert grants.faults(parameters) == []
-    assert len(PROTECTED) == 6
+    assert len(PROTECTED) == 8
 
 
 @pytest.mark.parametrize("command", ["migrate", "import_legacy"])

@@ -14,20 +14,26 @@ from credits.ledger import ledger, spend_batches
 from credits.ledger.posting import Memo, Origin, Priced
 from credits.ledger.spend_batches import Spend
 from credits.models import Balance, IdempotencyKey, Transaction, UsageStat
-from tests.factories import give
+from tests.factories import give, meter
 
 pytestmark = pytest.mark.django_db
 
 NOW = datetime(2027, 1, 31, 12, tzinfo=UTC)
 ITEMS = 40
-OPERATIONS = ["ai_chat_gpt4", "teleport", "ai_chat_ollama"]
+METERED = "ai_image_generation"
+OPERATIONS = ["ai_chat_gpt4", "teleport", "ai_chat_ollama", METERED]
+UNITS = ["inputTokens", "outputTokens", "imageTokens"]
 
 
 def twins(seed: int) -> list[tuple[int, Decimal | Priced, str | None, str]]:
-    """Return items of three users with repeated keys, missing funds and unknown operations."""
+    """Return items of three users with repeated keys, missing funds, unknown operations, units."""
     chance = random.Random(seed)
 
     def amount() -> Decimal | Priced:
+        if chance.random() < 0.3:
+            names = chance.sample(UNITS, chance.choice([0, 1, 1, 2]))
+            units = {name: chance.randint(0, 30_000) for name in names}
+            return Priced(chance.choice([METERED] * 4 + OPERATIONS), None, units)
         if chance.random() < 0.3:
             return Priced(chance.choice(OPERATIONS), chance.randint(1, 30))
         return Decimal(chance.randint(1, 400_000)) / 10_000
@@ -80,6 +86,7 @@ def test_on_a_cluster_each_item_is_one_call(settings: Any) -> None:
 
 def _compare(seed: int) -> None:
     origin = Origin("service:test", at=NOW)
+    meter(METERED, minimum="0.01")
     for side in ("one", "all"):
         for user in range(3):
             ledger.grant(

@@ -9,13 +9,8 @@ import pytest
 from credits.controls import account_settings
 from credits.controls.account_settings import Limit, NewSettings
 from credits.ledger import ledger, reservations, spend_batches
-from credits.ledger.posting import (
-    InsufficientCredits,
-    Memo,
-    Origin,
-    Priced,
-    SpendingLimitReached,
-)
+from credits.ledger.outcomes import InsufficientCredits, SpendingLimitReached
+from credits.ledger.posting import Memo, Origin, Priced
 from credits.ledger.spend_batches import Spend, Spent
 from credits.models import (
     AccountSettings,

@@ -22,7 +22,8 @@ from credits.controls import account_settings
 from credits.controls.account_settings import NewSettings
 from credits.errors import DomainError
 from credits.ledger import books, ledger, reservation_expiry, reservations, spend_batches
-from credits.ledger.posting import IdempotencyKeyReused, Memo, Origin
+from credits.ledger.outcomes import IdempotencyKeyReused
+from credits.ledger.posting import Memo, Origin
 from credits.ledger.spend_batches import Spend
 from credits.models import Balance, Reservation
 from tests.quick import at_most

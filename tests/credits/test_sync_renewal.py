@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from credits import catalogue
+from credits import catalogue, ledger
 from credits.catalogue import Price
-from credits.ledger import ledger
 from credits.models import Balance, OutboxMessage, StripeCustomer, SyncSubscription, Transaction
 from credits.sync import cloud_sync, renewals
 from tests.api import Caller

@@ -82,6 +82,7 @@ def test_one_round_does_all_that_is_due(stripe: Stripe) -> None:
     results = {run.name: run.result for run in JobRun.objects.filter(succeeded_at=now)}
     assert results == {
         "expire_reservations": {"expired": 1},
+        "expire_credits": {},
         "renew_subscriptions": {"charged": 2},
         "tell_low_balances": {},
         "top_up": {},
@@ -117,6 +118,7 @@ def test_every_job_is_a_command_of_its_own(stripe: Stripe) -> None:
 
     assert printed == {
         "expire_reservations": "expire_reservations: nothing was due.",
+        "expire_credits": "expire_credits: nothing was due.",
         "renew_subscriptions": "renew_subscriptions: 1 charged.",
         "tell_low_balances": "tell_low_balances: nothing was due.",
         "top_up": "top_up: nothing was due.",
@@ -358,6 +360,7 @@ def test_metrics_tell_the_last_success_and_the_age_of_what_is_due(anonymous: Cal
     assert {name: float(value) for name, value in values.items()} == {
         f'{success}{{name="expire_reservations"}}': NIGHT.timestamp(),
         f'{age}{{name="expire_reservations"}}': 0,
+        f'{age}{{name="expire_credits"}}': 0,
         f'{age}{{name="tell_low_balances"}}': 0,
         f'{age}{{name="top_up"}}': 0,
         f'{age}{{name="deliver_outbox"}}': 0,

@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from credits.ledger.posting import IdempotencyKeyReused, Origin
+from credits.ledger.outcomes import IdempotencyKeyReused
+from credits.ledger.posting import Origin
 from credits.models import Balance, IdempotencyKey
 from credits.principals import User
 from gifts import campaigns, codes

@@ -22,7 +22,8 @@ from hypothesis.stateful import (
 )
 
 from credits.ledger import ledger
-from credits.ledger.posting import InsufficientCredits, Memo, Origin
+from credits.ledger.outcomes import InsufficientCredits
+from credits.ledger.posting import Memo, Origin
 from credits.models import Balance
 from credits.principals import User
 from gifts import codes, expiry, pending

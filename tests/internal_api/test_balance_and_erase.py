@@ -54,6 +54,7 @@ def test_any_printable_id_stands_in_the_path(service: Caller, user_id: str) -> N
         "totalEarned": 10,
         "totalSpent": 2.5,
         "held": 1,
+        "expiring": [],
         "transactionsCount": 2,
     }
 
@@ -66,6 +67,7 @@ def test_to_ask_for_a_balance_makes_no_row(service: Caller) -> None:
         "totalEarned": 0,
         "totalSpent": 0,
         "held": 0,
+        "expiring": [],
         "transactionsCount": 0,
     }
     assert not Balance.objects.exists()

@@ -185,6 +185,7 @@ def test_only_these_scripts_write_the_ledgers_rows() -> None:
         "credits/ledger/sql/post_transaction.sql",
         "credits/ledger/sql/spend_batch.sql",
         "credits/ledger/sql/mark_settings.sql",  # a flag; no number
+        "credits/ledger/sql/note_next_expiry.sql",  # a timestamp; no number
         "credits/ledger/sql/delete_key.sql",
         "credits/ledger/sql/delete_old_keys.sql",
         "credits/ledger/sql/blank_key.sql",

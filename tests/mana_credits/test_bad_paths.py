@@ -44,6 +44,7 @@ def test_any_other_id_is_an_unknown_user(caller: Caller, user_id: str) -> None:
         "totalEarned": 0,
         "totalSpent": 0,
         "held": 0,
+        "expiring": [],
         "transactionsCount": 0,
     }
     assert erased.json() == {"deletedCount": 0}

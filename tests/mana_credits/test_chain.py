@@ -7,7 +7,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 
-from credits.ledger import ledger
+from credits import ledger
 from mana_credits.api.chain import answer_api
 from tests.environment import SERVICE_KEY
 

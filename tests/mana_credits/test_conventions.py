@@ -9,7 +9,7 @@ from wsgiref.util import setup_testing_defaults
 
 import pytest
 
-from credits.ledger import ledger
+from credits import ledger
 from credits.models import Transaction
 from mana_credits.wsgi import application
 from tests.api import Caller, use
@@ -197,7 +197,7 @@ def test_credits_are_written_as_short_exact_numbers_in_compact_json(
 
     answer = alice.get("balance")
 
-    earned = b'{"balance":%b,"totalEarned":%b,"totalSpent":0,"held":0}'
+    earned = b'{"balance":%b,"totalEarned":%b,"totalSpent":0,"held":0,"expiring":[]}'
     assert answer.content == earned % (written, written)
 
 

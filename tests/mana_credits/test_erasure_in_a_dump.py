@@ -47,7 +47,7 @@ from tests.api import Caller, use
 from tests.books import discrepancies
 from tests.conftest import gifts_of
 from tests.environment import PROVIDER
-from tests.factories import gift, give, hold, redeem, subscribe
+from tests.factories import gift, give, hold, redeem, spend, subscribe
 from tests.owner import as_owner
 from tests.running import database_of_the_test
 from tests.stripe import Stripe, deliver
@@ -92,6 +92,8 @@ def spend_and_hold(service: Caller) -> None:
     refund = {**named, **texts, "amount": 1, "transactionId": str(usage.pk)}
     service.post("refund", refund, headers)
     service.post("reserve", {**named, "amount": 5, "reason": "chat:trace-hold"}, headers)
+    give(DORA, 10, expires_at=NOW + timedelta(days=9))
+    spend(DORA, 1)
     service.post("commit", {"reservationId": str(hold(DORA, 3).pk), "description": "trace-commit"})
     subscribe(DORA, at=NOW)
     limits = NewSettings(Decimal(1), Decimal(10_000), {"trace-app": Decimal(10_000)})
@@ -264,10 +266,12 @@ WHERE = {
     "credits.campaign_grants",
     "credits.checked_balances",
     "credits.contacts",
+    "credits.credit_lots",
     "credits.erasure_requests",
     "credits.event_messages",
     "credits.idempotency_keys",
     "credits.job_runs",
+    "credits.lot_uses",
     "credits.outbox",
     "credits.postponed_rows",
     "credits.purchases",
@@ -426,6 +430,8 @@ def test_an_export_has_all_of_it(dora: str, tmp_path: Path) -> None:
         "balances",
         "transactions",
         "reservations",
+        "lots_that_expire",
+        "uses_of_lots",
         "purchases",
         "contacts",
         "returns",

@@ -11,8 +11,7 @@ import structlog
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 
-from credits import database_errors
-from credits.ledger import ledger
+from credits import database_errors, ledger
 from mana_credits import logs
 from mana_credits.api import key_ring
 from tests.api import Caller, use

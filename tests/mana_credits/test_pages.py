@@ -43,9 +43,11 @@ NOT_ON_PAGES = {
     *("invalid_batch", "invalid_signature", "invalid_ttl", "message_not_dead"),
     *("missing_signature", "not_refundable", "not_reversible", "refused", "reservation_committed"),
     *("reservation_expired", "reservation_not_found", "reservation_released", "user_not_found"),
-    *("transaction_not_found", "webhooks_disabled"),
+    *("transaction_not_found", "webhooks_disabled", "invalid_credit_expiry"),
     *("invalid_package", "signature_invalid", "statement_invalid"),
     *("not_creditable", "not_quarantined", "unreadable_object"),
+    *("invalid_unit_costs", "invalid_units", "operation_not_metered", "units_required"),
+    *("unknown_unit",),
     *("quarantine_changed", "no_cluster", "not_empty", "file_used_before"),
 }
 

@@ -146,12 +146,14 @@ def test_what_it_prints_works_also_after_a_killed_run_and_ctrl_c_stops_everythin
     assert "postgres" in still_there
     assert len(still_there) >= 2  # and gunicorn or the worker, by any name
     assert alive == []
-    assert balance == {"balance": 484.9, "totalEarned": 500, "totalSpent": 15.1, "held": 0}
+    totals = {"balance": 484.9, "totalEarned": 500, "totalSpent": 15.1}
+    assert balance == {**totals, "held": 0, "expiring": []}
     assert used["newBalance"] == {"balance": 482.9, "totalEarned": 500, "totalSpent": 17.1}
     assert len(transactions) == 5
     assert list(token) == ["token"]
     assert paid["status"] == "succeeded"
-    assert balance_later == {"balance": 982.9, "totalEarned": 1000, "totalSpent": 17.1, "held": 0}
+    totals = {"balance": 982.9, "totalEarned": 1000, "totalSpent": 17.1}
+    assert balance_later == {**totals, "held": 0, "expiring": []}
     assert (checked.returncode, checked.stderr) == (0, "")
     kept = [state / name for name in ("env", "identity.pem", "service-key")]
     assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 
-from credits.ledger import ledger
+from credits import ledger
 from tests.api import Caller, use
 from tests.declared import operations
 from tests.environment import PROVIDER, SERVICE_KEY

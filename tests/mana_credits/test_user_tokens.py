@@ -57,7 +57,13 @@ def test_a_valid_token_authenticates_its_subject() -> None:
     answer = ask(PROVIDER.token("alice"))
 
     assert answer.status_code == 200
-    assert answer.json() == {"balance": 5, "totalEarned": 5, "totalSpent": 0, "held": 0}
+    assert answer.json() == {
+        "balance": 5,
+        "totalEarned": 5,
+        "totalSpent": 0,
+        "held": 0,
+        "expiring": [],
+    }
 
 
 def test_the_claims_identify_the_user() -> None:

@@ -13,7 +13,8 @@ from credits import jobs
 from credits.controls import account_settings
 from credits.controls.account_settings import NewSettings
 from credits.ledger import ledger
-from credits.ledger.posting import Memo, Origin, SpendingLimitReached
+from credits.ledger.outcomes import SpendingLimitReached
+from credits.ledger.posting import Memo, Origin
 from credits.models import SyncSubscription, Transaction
 from credits.payments import money_back
 from credits.principals import User

@@ -8,10 +8,11 @@ import pytest
 
 from credits import worker
 from credits.models import Balance, JobRun, Package
+from credits.payments.findings import Finding
+from credits.payments.reconciliation import DoesNotReconcile
 from tests.api import Caller
 from tests.stripe import Stripe, deliver
 from webhooks import jobs
-from webhooks.findings import DoesNotReconcile, Finding
 from webhooks.models import StripeEvent
 
 pytestmark = pytest.mark.django_db
@@ -58,7 +59,7 @@ def test_what_stands_on_one_side_only_fails_the_nightly_run() -> None:
     foreign = Finding("payment pi_1", unexplained="no purchase here")
 
     with (
-        patch("webhooks.jobs.Check.run", return_value=iter([foreign])),
+        patch("credits.jobs.Check.run", return_value=iter([foreign])),
         pytest.raises(DoesNotReconcile, match="1 differences are unexplained"),
     ):
         worker.run(worker.jobs()["reconcile_stripe"], now=datetime.now(UTC))

@@ -11,13 +11,13 @@ from django.db import OperationalError
 from psycopg.errors import LockNotAvailable
 
 from credits.ledger import ledger
-from credits.ledger.posting import BalanceTooLarge
+from credits.ledger.outcomes import BalanceTooLarge
 from credits.models import JobRun, MoneyBack, Package, Purchase
-from credits.payments import checkout, stripe_fields
+from credits.payments import checkout, current_state, reconciliation, stripe_fields
 from credits.payments.stripe_errors import PaymentUnavailable
 from tests.api import Caller
 from tests.stripe import PAGES, Stripe, buy, deliver, no_waiting
-from webhooks import current_state, events, reconciliation
+from webhooks import events
 from webhooks.models import StripeEvent
 
 pytestmark = pytest.mark.django_db
@@ -237,7 +237,7 @@ def test_what_cannot_be_applied_is_reported_and_the_rest_applied(
             raise BalanceTooLarge
         return real(*arguments, **options)
 
-    with patch("credits.ledger.ledger.credit_purchase", side_effect=credit):
+    with patch("credits.ledger.credit_purchase", side_effect=credit):
         exit_code = reconcile()
 
     assert exit_code == 1

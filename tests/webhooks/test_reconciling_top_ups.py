@@ -8,13 +8,13 @@ import pytest
 
 from credits.models import AutoTopUp, Balance, MoneyBack, Package, Purchase
 from credits.payments import saved_cards
+from credits.payments.findings import Finding
+from credits.payments.reconciliation import Check, rehearse
 from credits.payments.stripe_errors import PaymentUnavailable
 from tests.api import Caller
 from tests.credits.test_auto_top_up import agree, hear, work
 from tests.factories import give, spend
 from tests.stripe import Stripe
-from webhooks.findings import Finding
-from webhooks.reconciliation import Check, rehearse
 
 pytestmark = pytest.mark.django_db
 

@@ -19,7 +19,8 @@ BEGIN
     IF p_unused THEN
         DELETE FROM credits.balances b WHERE b.user_id = p_user_id AND b.version = 0;
     END IF;
-    UPDATE credits.balances b SET user_id = p_pseudonym, chain_salt = NULL, has_settings = NULL
+    UPDATE credits.balances b SET user_id = p_pseudonym, chain_salt = NULL, has_settings = NULL,
+        next_expiry = NULL
         WHERE b.user_id = p_user_id;
     GET DIAGNOSTICS balances = ROW_COUNT;
 END $$;

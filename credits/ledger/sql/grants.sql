@@ -1,5 +1,5 @@
 -- What the service's role may do: read everything, and write the tables that no rule protects. It owns
--- nothing. Balances, transactions, reservations, idempotency keys, the audit trail and the record of
+-- nothing. Balances, transactions, reservations, lots, idempotency keys, the audit trail and the record of
 -- settings change only through the owner's functions (SECURITY DEFINER). `manage.py migrate` runs this file after every
 -- migration, with the role of DATABASE_URL in the place of "service".
 REVOKE ALL ON SCHEMA credits, gifts FROM PUBLIC;
@@ -17,7 +17,8 @@ GRANT USAGE ON ALL SEQUENCES IN SCHEMA public, credits, gifts TO "service";
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA credits, gifts TO "service";
 
 REVOKE INSERT, UPDATE, DELETE ON
-    credits.balances, credits.transactions, credits.reservations, credits.idempotency_keys,
+    credits.balances, credits.transactions, credits.reservations, credits.credit_lots,
+    credits.lot_uses, credits.idempotency_keys,
     credits.staff_actions, credits.settings_changes, public.django_migrations
     FROM "service";
 -- Anchors are written once.

@@ -3,5 +3,5 @@
 CREATE OR REPLACE FUNCTION credits.is_impersonal(cause text)
 RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT cause ~
-        '^(purchase|reservation|gift|gift-created|reversal|reinstatement|refund|dispute):'
+        '^(purchase|reservation|gift|gift-created|reversal|reinstatement|refund|dispute|expiry):'
 $$;

@@ -2,11 +2,12 @@
 --
 -- p_amount is the signed change of the posted balance, p_held that of the held credits. With p_amount 0
 -- no transaction is written; with both 0 only the balance row is created and the key recorded.
--- p_operation, p_unit_cost and p_quantity describe what the amount pays for. A null p_amount means the
--- current price of p_quantity of the operation; a null p_held means that a price was not found.
+-- p_operation, p_unit_cost and p_quantity, or p_metering, describe what the amount pays for. A null
+-- p_amount means the current price of p_quantity, or of the units in p_metering, of the operation; a
+-- null p_held means that a price was not found.
 -- p_counts_as is the lifetime total that the amount changes: 'spent' (spends and their refunds) or
 -- 'earned'. A total never goes below zero: the excess counts in the other total.
--- p_fingerprint must be equal in a replay of p_key.
+-- p_fingerprint must be equal in a replay of p_key. p_expires_at is when credits that are given expire.
 --
 -- outcome: 'posted', 'replayed', or the code of the error, in which case nothing was moved. required:
 -- with 'insufficient_credits', the credits that were needed. subject_id: the id recorded with the key.
@@ -32,10 +33,12 @@ CREATE OR REPLACE FUNCTION credits.post_transaction(
     p_fingerprint text DEFAULT NULL,
     p_cause text DEFAULT NULL,
     p_related_id uuid DEFAULT NULL,
+    p_expires_at timestamptz DEFAULT NULL,
     p_at timestamptz DEFAULT NULL,
     p_operation text DEFAULT NULL,
     p_unit_cost numeric DEFAULT NULL,
     p_quantity integer DEFAULT NULL,
+    p_metering jsonb DEFAULT NULL,
     OUT outcome text,
     OUT entry credits.transactions,
     OUT balance credits.balances,
@@ -48,6 +51,8 @@ DECLARE
     largest CONSTANT numeric := 99999999999.9999;  -- 15 digits, 4 decimal places
     change numeric := p_amount;
     unit_cost numeric := p_unit_cost;
+    metering jsonb := p_metering;
+    refusal text;
     available_change numeric;
     spent_change numeric;
     known_fingerprint text;
@@ -57,8 +62,9 @@ BEGIN
     SELECT * INTO balance FROM credits.balances b WHERE b.user_id = p_user_id FOR UPDATE;
     now := coalesce(p_at, date_trunc('milliseconds', clock_timestamp()));
     IF p_amount IS NULL THEN
-        SELECT p.unit_cost, -p.amount INTO unit_cost, change
-            FROM credits.price(p_operation, p_quantity) p;
+        SELECT p.unit_cost, -p.amount, p.metering, p.refusal
+            INTO unit_cost, change, metering, refusal
+            FROM credits.price(p_operation, p_quantity, p_metering -> 'units') p;
     END IF;
     available_change := change - p_held;
 
@@ -68,11 +74,14 @@ BEGIN
             outcome := 'user_not_found';
             RETURN;
         ELSIF available_change IS NULL THEN
-            outcome := 'unknown_operation';
+            outcome := coalesce(refusal, 'unknown_operation');
             RETURN;
         ELSIF available_change < 0 AND NOT p_may_overdraw THEN
             outcome := 'insufficient_credits';
             required := -available_change;
+            RETURN;
+        ELSIF p_expires_at <= now THEN
+            outcome := 'invalid_credit_expiry';
             RETURN;
         END IF;
         -- A concurrent call may create the row first. The second SELECT locks it in any case.
@@ -80,6 +89,9 @@ BEGIN
             VALUES (p_user_id, now, now) ON CONFLICT DO NOTHING;
         SELECT * INTO STRICT balance FROM credits.balances b
             WHERE b.user_id = p_user_id FOR UPDATE;
+    END IF;
+    IF balance.next_expiry IS NOT NULL AND balance.next_expiry <= greatest(now, clock_timestamp()) THEN
+        balance := credits.expire_lots(p_user_id, now);
     END IF;
 
     IF p_key IS NOT NULL THEN
@@ -108,7 +120,10 @@ BEGIN
     END IF;
 
     IF available_change IS NULL THEN
-        outcome := 'unknown_operation';
+        outcome := coalesce(refusal, 'unknown_operation');
+        RETURN;
+    ELSIF p_expires_at <= now THEN
+        outcome := 'invalid_credit_expiry';
         RETURN;
     END IF;
 
@@ -186,6 +201,7 @@ BEGIN
         entry.operation := p_operation;
         entry.unit_cost := unit_cost;
         entry.quantity := p_quantity;
+        entry.metering := metering;
         entry.app_id := p_app_id;
         entry.description := p_description;
         entry.metadata := p_metadata;
@@ -221,13 +237,13 @@ BEGIN
         INSERT INTO credits.transactions (
             id, user_id, number, type, amount, balance_before, balance_after, spent_change,
             app_id, description, metadata, actor, request_id, idempotency_key, cause, related_id,
-            operation, unit_cost, quantity, created_at, recorded_at, digest
+            operation, unit_cost, quantity, metering, created_at, recorded_at, digest
         ) VALUES (
             entry.id, entry.user_id, entry.number, entry.type, entry.amount,
             entry.balance_before, entry.balance_after, entry.spent_change,
             entry.app_id, entry.description, entry.metadata, entry.actor, entry.request_id,
             entry.idempotency_key, entry.cause, entry.related_id,
-            entry.operation, entry.unit_cost, entry.quantity, entry.created_at,
+            entry.operation, entry.unit_cost, entry.quantity, entry.metering, entry.created_at,
             entry.recorded_at, entry.digest
         );
     END IF;
@@ -238,5 +254,10 @@ BEGIN
             ON CONFLICT (user_id, date, app_id) DO UPDATE SET
                 credits_used = s.credits_used + excluded.credits_used,
                 transactions = s.transactions + 1;
+    END IF;
+
+    IF change <> 0 AND (balance.next_expiry IS NOT NULL OR p_expires_at IS NOT NULL
+                        OR p_related_id IS NOT NULL) THEN
+        balance := credits.move_lots(balance, entry, original, available_change, p_expires_at);
     END IF;
 END $$;

@@ -2,10 +2,11 @@
 -- credits.post_transaction for one item after the other. The items of a user are posted in the order of
 -- the batch. A refused item does not affect the others.
 --
--- p_items is a JSON array of objects: subject_id, user_id, amount or operation and quantity, app_id,
--- description, metadata, key, fingerprint. place is the item's place in the array, from 1. outcome,
--- entry, required and reached are those of credits.post_transaction. posted, held, total_earned and total_spent
--- are the balance after the item. All items have p_actor, p_request_id and p_at.
+-- p_items is a JSON array of objects: subject_id, user_id, amount or operation and quantity or metering
+-- (with its units), app_id, description, metadata, key, fingerprint. place is the item's place in the
+-- array, from 1. outcome, entry, required and reached are those of credits.post_transaction. posted,
+-- held, total_earned and total_spent are the balance after the item. All items have p_actor,
+-- p_request_id and p_at.
 --
 -- The balances are locked first, in the order of user ids, so that concurrent batches cannot deadlock
 -- and each later statement sees the newest rows. A loop over variables then decides each item, because
@@ -33,6 +34,7 @@ DECLARE
     asked numeric[];
     operations text[];
     quantities integer[];
+    meterings jsonb[];
     app_ids text[];
     descriptions text[];
     metadatas jsonb[];
@@ -54,40 +56,52 @@ DECLARE
     balance credits.balances;
     keys_of_user jsonb;
     recorded_at timestamptz;
+    next_expiry timestamptz;
     earlier jsonb;
     spending jsonb;
     limit_reached jsonb;
     change numeric;
+    refusal text;
     result text;
 BEGIN
     SELECT array_agg(i.user_id), array_agg(i.amount), array_agg(i.operation),
-           array_agg(i.quantity), array_agg(i.app_id), array_agg(i.description),
+           array_agg(i.quantity), array_agg(i.metering), array_agg(i.app_id),
+           array_agg(i.description),
            array_agg(i.metadata), array_agg(i.key), array_agg(i.fingerprint),
            array_agg(i.subject_id)
-        INTO users, asked, operations, quantities, app_ids, descriptions, metadatas, keys,
-             fingerprints, subjects
+        INTO users, asked, operations, quantities, meterings, app_ids, descriptions,
+             metadatas, keys, fingerprints, subjects
         FROM json_to_recordset(p_items) AS i (
-            user_id text, amount numeric, operation text, quantity integer, app_id text,
-            description text, metadata jsonb, key text, fingerprint text, subject_id uuid);
+            user_id text, amount numeric, operation text, quantity integer, metering jsonb,
+            app_id text, description text, metadata jsonb, key text, fingerprint text, subject_id uuid);
 
-    PERFORM FROM credits.balances b WHERE b.user_id = ANY (users)
-        -- "C" orders by code points, as Python does. Another collation would give another lock
-        -- order.
-        ORDER BY b.user_id COLLATE "C" FOR UPDATE;
+    SELECT min(b.next_expiry) INTO next_expiry FROM (
+        SELECT b.next_expiry FROM credits.balances b WHERE b.user_id = ANY (users)
+            -- "C" orders by code points, as Python does. Another collation would give another lock
+            -- order.
+            ORDER BY b.user_id COLLATE "C" FOR UPDATE
+    ) b;
     now := coalesce(p_at, date_trunc('milliseconds', clock_timestamp()));
+    IF next_expiry <= greatest(now, clock_timestamp()) THEN
+        PERFORM credits.expire_lots(b.user_id, now) FROM credits.balances b
+            WHERE b.user_id = ANY (users)
+              AND b.next_expiry <= greatest(now, clock_timestamp());
+    END IF;
     recorded_at := CASE WHEN p_at < clock_timestamp() - interval '1 hour'
         THEN clock_timestamp() END;
 
     FOR item IN
         SELECT i.*, b AS balance, k.fingerprint AS known_fingerprint, k.subject_id AS known_id,
-               o.cost AS unit_cost,
+               o.cost AS unit_cost, o.metering IS NOT NULL OR i.metering IS NOT NULL AS is_metered,
                -- Integer division: a started batch is charged in full.
                coalesce(i.amount, o.cost * ((i.quantity - 1) / coalesce(o.per_items, 1) + 1))
                    AS price,
                count(*) OVER (PARTITION BY i.user_id COLLATE "C") > 1 AS has_siblings
-        FROM unnest(users, asked, operations, quantities, keys, fingerprints, subjects)
-            WITH ORDINALITY
-            AS i (user_id, amount, operation, quantity, key, fingerprint, subject_id, place)
+        FROM unnest(
+            users, asked, operations, quantities, meterings, keys, fingerprints, subjects
+        ) WITH ORDINALITY AS i (
+            user_id, amount, operation, quantity, metering, key, fingerprint, subject_id, place
+        )
         LEFT JOIN credits.balances b ON b.user_id = i.user_id
         LEFT JOIN credits.idempotency_keys k ON k.user_id = i.user_id AND k.key = i.key
         LEFT JOIN credits.operations o ON o.key = i.operation AND o.active
@@ -101,6 +115,11 @@ BEGIN
                 THEN credits.month_spending(of_user, now) END;
         END IF;
         limit_reached := NULL;
+        refusal := 'unknown_operation';
+        IF item.is_metered THEN
+            SELECT p.amount, p.metering, p.refusal INTO item.price, item.metering, refusal
+                FROM credits.price(item.operation, item.quantity, item.metering -> 'units') p;
+        END IF;
         change := -item.price;
         -- A key of an earlier item is not in the table yet. Most users have one item and skip the
         -- JSON.
@@ -114,7 +133,7 @@ BEGIN
                 result := 'idempotency_key_reused';
             END IF;
         ELSIF change IS NULL THEN
-            result := 'unknown_operation';
+            result := refusal;
         ELSIF balance.user_id IS NULL OR balance.posted - balance.held + change < 0 THEN
             result := 'insufficient_credits';
             amounts[item.place] := item.price;
@@ -144,6 +163,7 @@ BEGIN
             entry.operation := item.operation;
             entry.unit_cost := item.unit_cost;
             entry.quantity := item.quantity;
+            entry.metering := item.metering;
             entry.app_id := app_ids[item.place];
             entry.description := descriptions[item.place];
             entry.metadata := metadatas[item.place];
@@ -164,6 +184,7 @@ BEGIN
             numbers[item.place] := balance.last_number;
             amounts[item.place] := item.price;
             unit_costs[item.place] := item.unit_cost;
+            meterings[item.place] := item.metering;
             IF item.has_siblings AND item.key IS NOT NULL THEN
                 keys_of_user := keys_of_user || jsonb_build_object(
                     item.key, jsonb_build_array(item.fingerprint, item.subject_id));
@@ -206,19 +227,23 @@ BEGIN
     INSERT INTO credits.transactions (
         id, user_id, number, type, amount, balance_before, balance_after, spent_change,
         app_id, description, metadata, actor, request_id, idempotency_key,
-        operation, unit_cost, quantity, created_at, recorded_at, digest
+        operation, unit_cost, quantity, metering, created_at, recorded_at, digest
     )
         SELECT i.subject_id, i.user_id, i.number, 'usage', -i.amount,
                i.posted + i.amount, i.posted, i.amount,
                i.app_id, i.description, i.metadata, p_actor, p_request_id, i.key,
-               i.operation, i.unit_cost, i.quantity, now, recorded_at, i.digest
+               i.operation, i.unit_cost, i.quantity, i.metering, now, recorded_at, i.digest
         FROM unnest(
             outcomes, subjects, users, numbers, amounts, posteds, app_ids, descriptions, metadatas,
-            keys, operations, unit_costs, quantities, digests
+            keys, operations, unit_costs, quantities, meterings, digests
         ) AS i (
             outcome, subject_id, user_id, number, amount, posted, app_id, description, metadata,
-            key, operation, unit_cost, quantity, digest
+            key, operation, unit_cost, quantity, metering, digest
         ) WHERE i.outcome = 'posted';
+
+    IF next_expiry IS NOT NULL THEN
+        PERFORM credits.take_lots_of_batch(outcomes, users, subjects, amounts, numbers);
+    END IF;
 
     INSERT INTO credits.usage_stats AS s (user_id, date, app_id, credits_used, transactions)
         SELECT i.user_id, (now AT TIME ZONE 'UTC')::date, i.app_id, sum(i.amount), count(*)

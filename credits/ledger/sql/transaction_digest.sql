@@ -24,6 +24,7 @@ CREATE OR REPLACE FUNCTION credits.transaction_digest(
         '|', CASE WHEN credits.is_impersonal(entry.cause) THEN entry.cause END,
         '|', entry.related_id,
         '|', to_char(entry.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-        '|', to_char(entry.recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+        '|', to_char(entry.recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+        '|' || entry.metering::text  -- null, so empty, for rows without units
     ), 'UTF8'))
 $$;

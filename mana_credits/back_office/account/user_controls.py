@@ -55,7 +55,7 @@ class Controls(NamedTuple):
 
 
 def of(user_id: str, *, now: datetime) -> Controls | None:
-    """Return what the user set, or None for a user who never set anything."""
+    """Return the user's settings, or None for a user who never changed any."""
     changes = SettingsChange.objects.filter(user_id=user_id).order_by("-id")[:SHOWN]
     found = Controls(
         account_settings.of_user(user_id, now=now),

@@ -22,7 +22,7 @@ Request = TypeVar("Request", ActRequest, AdjustmentRequest)
 
 
 class Wanted(NamedTuple):
-    """An act that needs approval: what it concerns, its arguments, and the same in words."""
+    """An act that needs approval: its subject, its arguments and a summary for people."""
 
     kind: ActRequest.Kind
     subject: str
@@ -60,6 +60,8 @@ def ask(
 ) -> ActRequest:
     """Request an act, within the caller's act. Raises AlreadyRequested."""
     try:
+        # A savepoint: the violated constraint must not abort the act's transaction, which the
+        # caller ends.
         with transaction.atomic():
             asked = ActRequest.objects.create(
                 **wanted._asdict(), **why._asdict(), requested_by=operator.name, requested_at=now

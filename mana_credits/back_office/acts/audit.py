@@ -18,8 +18,8 @@ from django.db import connection, transaction
 
 from credits.errors import DomainError
 from credits.ids import new_id
+from credits.ledger import Origin
 from credits.ledger.db_functions import call
-from credits.ledger.posting import Origin
 from credits.models import StaffAction
 
 _condition: ContextVar[Callable[[], None] | None] = ContextVar("condition", default=None)
@@ -139,12 +139,14 @@ def only_if(condition: Callable[[], None]) -> Iterator[None]:
 def acting_by_oneself(
     operator: Operator, action: str, *, why: Justification, key: UUID
 ) -> Iterator[AuditRecord]:
-    """Do as `acting` for an act on what the operator owns, which takes no permission."""
+    """Run the body as `acting` does, on the operator's own objects, without a permission."""
     act = AuditRecord()
     with transaction.atomic():
         _refuse_repeat(key)
         if condition := _condition.get():
             _condition.set(None)  # the act itself changes what the condition is about
+            # After the check for a repeated form, so that a repetition answers AlreadyDone and not
+            # the condition's error.
             condition()
         yield act
         record(operator, action, act, why=why, key=key)
@@ -159,6 +161,8 @@ def record(
     key: UUID | None = None,
 ) -> StaffAction:
     """Add an act to the audit trail, in the caller's transaction if there is one."""
+    # Written by a function of the database, because the service's role may not change the audit
+    # trail.
     row: dict[str, Any] = {
         "id": new_id(),
         "operator": operator.name,

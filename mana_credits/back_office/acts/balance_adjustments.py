@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
+from credits import ledger
 from credits.amounts import exact, plain
 from credits.errors import DomainError
-from credits.ledger import ledger
-from credits.ledger.posting import Memo, Posting, TransactionUnknown, UserUnknown
+from credits.ledger import Memo, Posting, TransactionUnknown, UserUnknown
 from credits.models import ActRequest, AdjustmentRequest, Balance, Transaction
 from mana_credits.back_office.acts import act_requests, audit, second_person
 from mana_credits.back_office.acts.act_requests import Kind, Wanted
@@ -158,6 +158,7 @@ def reverse(
             raise TransactionUnknown
         second_person.lock(operator)
         left = second_person.left_alone(operator, original.user_id, now=now)
+        # A reversal that is impossible is refused now, not after a colleague has approved it.
         if abs(original.amount) > left and _is_open(original):
             return act_requests.ask(operator, _reversal(original), act, why=why, now=now)
         posting = _reverse(operator, transaction_id, act)
@@ -192,6 +193,7 @@ def _reversal(original: Transaction) -> Wanted:
 
 def _reverse(operator: Operator, transaction_id: UUID, act: AuditRecord) -> Posting:
     posting = ledger.reverse(transaction_id, memo=_memo("Reversal"), origin=operator.origin())
+    # The cause of a reversal is its original, so a replay means that somebody was faster.
     if posting.replayed:
         raise AlreadyReversed
     moved = posting.transaction.amount

@@ -12,7 +12,8 @@ from django.conf import settings
 
 from credits import catalogue
 from credits.amounts import plain
-from credits.catalogue import Price
+from credits.catalogue import AnyPrice, Price
+from credits.metered_prices import MeteredPrice, as_json, from_json
 from credits.models import ActRequest, Operation, Package, Purchase
 from credits.payments import packages, purchases
 from credits.payments.packages import Offer
@@ -20,15 +21,23 @@ from mana_credits.back_office.acts import act_requests, audit, second_person
 from mana_credits.back_office.acts.act_requests import Wanted
 from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
 
+SUMMARY_LENGTH = 500
+
 
 def set_price(
-    operator: Operator, operation: str, new: Price, *, why: Justification, key: UUID, now: datetime
+    operator: Operator,
+    operation: str,
+    new: AnyPrice,
+    *,
+    why: Justification,
+    key: UUID,
+    now: datetime,
 ) -> Operation | ActRequest:
     """Set an operation's price from now on; reactivate the operation if it was inactive.
 
-    A change by more than `ADMIN_PRICE_FACTOR` within 24 hours, up or down, waits for approval.
-    Raises NotPermitted, AlreadyDone, NoteRequired, AlreadyRequested, and what
-    `catalogue.set_price` does.
+    A change by more than `ADMIN_PRICE_FACTOR` within 24 hours, up or down, waits for approval. So
+    does a price for units that had none, and a permission to overdraw. Raises NotPermitted,
+    AlreadyDone, NoteRequired, AlreadyRequested, and what `catalogue.set_price` does.
     """
     why = audit.words(why)
     with audit.acting(operator, "credits.change_prices", why=why, key=key) as act:
@@ -44,7 +53,8 @@ def set_price_approved(
 ) -> None:
     """Set an approved price. Raises what `catalogue.set_price` does."""
     given = asked.arguments
-    new = Price(Decimal(given["cost"]), given["per_items"])
+    metered = given.get("metering")
+    new = from_json(metered) if metered else Price(Decimal(given["cost"]), given["per_items"])
     _set_price(operator, given["operation"], new, act, now)
 
 
@@ -104,6 +114,7 @@ def put_on_offer(
     """
     why = audit.words(why)
     with audit.acting(operator, "credits.change_packages", why=why, key=key) as act:
+        # Locked, so that its price and credits cannot change between the check and the offer.
         found = Package.objects.select_for_update().filter(pk=package_id).first()
         if (
             found
@@ -158,7 +169,7 @@ def resolve_quarantine(
 
 
 def _set_price(
-    operator: Operator, operation: str, new: Price, act: AuditRecord, now: datetime
+    operator: Operator, operation: str, new: AnyPrice, act: AuditRecord, now: datetime
 ) -> Operation:
     before = Operation.objects.select_for_update().filter(pk=operation).first()
     act.subject = f"operation:{operation}"
@@ -168,35 +179,60 @@ def _set_price(
     return changed
 
 
-def price_waits(found: Operation, new: Price, *, now: datetime) -> bool:
+def price_waits(found: Operation, new: AnyPrice, *, now: datetime) -> bool:
     """Return whether the new price needs a second person.
 
-    Compares the cost of one item with the lowest and the highest within 24 hours.
+    Compares the cost of one item, or of each unit, with the lowest and the highest within 24 hours.
     """
+    # All prices of the window count. Otherwise several small changes would make a large one.
     recent = found.prices.filter(changed_at__gt=now - second_person.WINDOW)
-    before = [(one.cost_before, one.per_items_before) for one in recent]
-    costs = [
-        _per_item(cost, per_items)
-        for cost, per_items in [*before, (found.cost, found.per_items)]
-        if cost is not None
-    ]
-    wanted = _per_item(new.cost, new.per_items)
+    prices = [catalogue.price_before(one) for one in recent]
+    known = [one for one in (*prices, catalogue.price_of(found)) if one is not None]
+    if _overdraws(new) and not all(map(_overdraws, known)):
+        return True
+    before = [catalogue.parts(one) for one in known]
+    return any(
+        _is_far(cost, [one[part] for one in before if part in one])
+        for part, cost in catalogue.parts(new).items()
+    )
+
+
+def _overdraws(price: AnyPrice) -> bool:
+    return isinstance(price, MeteredPrice) and price.may_overdraw
+
+
+def _is_far(cost: Decimal, known: list[Decimal]) -> bool:
+    """Return whether a cost differs from the known ones by more than the factor, or is new."""
     factor = settings.ADMIN_PRICE_FACTOR
-    return wanted > min(costs) * factor or wanted * factor < max(costs)
+    return not known or cost > min(known) * factor or cost * factor < max(known)
 
 
-def _per_item(cost: Decimal, per_items: int | None) -> Decimal:
-    return cost / max(per_items or 1, 1)
-
-
-def _price_request(found: Operation, new: Price) -> Wanted:
-    each = f" for each started {new.per_items}" if new.per_items else ""
+def _price_request(found: Operation, new: AnyPrice) -> Wanted:
+    if isinstance(new, Price):
+        arguments: dict[str, Any] = {"cost": plain(new.cost), "per_items": new.per_items}
+    else:
+        arguments = {"metering": as_json(new)}
     return Wanted(
         act_requests.Kind.PRICE,
         f"operation:{found.pk}",
-        {"operation": found.pk, "cost": plain(new.cost), "per_items": new.per_items},
-        f"Price of {found.pk}: {plain(found.cost)} → {plain(new.cost)} credits{each}",
+        {"operation": found.pk, **arguments},
+        _summary(found, new)[:SUMMARY_LENGTH],
     )
+
+
+def _summary(found: Operation, new: AnyPrice) -> str:
+    before, after = _in_short(catalogue.price_of(found)), _in_short(new)
+    if isinstance(new, MeteredPrice):
+        each = " per 1,000" + (", may overdraw" if new.may_overdraw else "")
+    else:
+        each = f" for each started {new.per_items}" if new.per_items else ""
+    return f"Price of {found.pk}: {before} → {after} credits{each}"
+
+
+def _in_short(price: AnyPrice) -> str:
+    if isinstance(price, Price):
+        return plain(price.cost)
+    return ", ".join(f"{plain(cost)} {part}" for part, cost in catalogue.parts(price).items())
 
 
 def is_cheap(cents: int, amount: Decimal) -> bool:
@@ -241,6 +277,8 @@ def _put_on_offer(
 
 
 def _priced(operation: Operation) -> dict[str, Any]:
+    if operation.metering is not None:
+        return {"metering": operation.metering, "active": operation.active}
     return {
         "cost": plain(operation.cost),
         "per_items": operation.per_items,

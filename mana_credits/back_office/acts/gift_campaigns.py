@@ -101,6 +101,7 @@ def ask(
     with audit.acting(operator, PERMISSION, why=why, key=key) as act:
         if Campaign.objects.filter(pk=wanted.name).exists():
             raise CampaignExists
+        # Before the limit is read, so that two forms sent at once cannot both use the rest of it.
         second_person.lock(operator)
         if needs_approval(operator, wanted, now=now):
             return act_requests.ask(operator, _request(wanted), act, why=why, now=now)
@@ -137,6 +138,7 @@ def approved(
     Raises CampaignExists, and what `campaigns.start` does.
     """
     wanted = asked_for(asked)
+    # Another campaign may have taken the name while the request was waiting.
     if Campaign.objects.filter(pk=wanted.name).exists():
         raise CampaignExists
     return partial(begin, _start(operator, wanted, act, now), now=now)
@@ -144,6 +146,7 @@ def approved(
 
 def begin(campaign: Campaign, *, now: datetime) -> None:
     """Create codes for about two seconds; the worker creates the rest."""
+    # A request must end in time; a small campaign is complete when its page appears.
     until = time.monotonic() + SECONDS_IN_A_REQUEST
     for _ in campaigns.make_codes(campaign, now=now):
         if time.monotonic() > until:
@@ -166,6 +169,7 @@ def take_codes(operator: Operator, name: str, *, key: UUID, now: datetime) -> It
         campaign.codes_taken_by, campaign.codes_taken_at = operator.name, now
         campaign.save(update_fields=["codes_taken_by", "codes_taken_at"])
         act.after = {"codes": campaign.count}
+    # After the commit: a download that breaks off still counts as taken.
     return spreadsheets.lines(CODES, map(row_of, campaigns.codes_of(campaign).iterator()))
 
 

@@ -20,7 +20,7 @@ class GiftNotPersonalized(DomainError):
     """The gift is not personalised and has no e-mail address."""
 
     code = "gift_not_personalized"
-    message = "This gift is for nobody in particular: there is no address to send it to"
+    message = "This gift has no recipient, so there is no address to send it to"
 
 
 class AlreadyBlocked(DomainError):
@@ -91,12 +91,17 @@ def resend(
     why = audit.words(why)
     with audit.acting(operator, "gifts.extend_gift", why=why, key=key) as act:
         gift = _active(gift_id, act)
+        # An expired gift stays active until the worker returns its credits.
         if gift.expires_at <= now:
             raise GiftNotRedeemable(status=Status.EXPIRED)
         if gift.target_email is None:
             raise GiftNotPersonalized
         outbox.tell(
-            gift.creator_id, notification_texts.gift_link(gift), key=f"gift-link:{key}", now=now
+            # The message belongs to the creator, so the erasure of the creator deletes it.
+            gift.creator_id,
+            notification_texts.gift_link(gift),
+            key=f"gift-link:{key}",
+            now=now,
         )
         act.before = {}
         act.after = {"link": "sent again"}

@@ -121,6 +121,7 @@ def approved(
 
 def begin(campaign: GrantCampaign, *, now: datetime) -> None:
     """Post for about two seconds; the worker posts the rest. Do nothing unless it is running."""
+    # A request must end in time; a small campaign is complete when its page appears.
     until = time.monotonic() + SECONDS_IN_A_REQUEST
     for _ in campaign_grants.post(campaign, now=now):
         if time.monotonic() > until:

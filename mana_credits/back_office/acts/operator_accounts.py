@@ -90,8 +90,10 @@ def create(
     subject = f"operator:{name}"
     with audit.acting(operator, PERMISSION, why=Justification(), subject=subject, key=key) as act:
         try:
+            # `save` does not call the field's validators.
             user.username_validator(name)
             user.set_password(password)
+            # A savepoint: a taken name must not abort the act's transaction.
             with transaction.atomic():
                 user.save()
         except (IntegrityError, ValidationError) as error:
@@ -142,6 +144,7 @@ def _acting_on(operator: Operator, name: str, key: UUID) -> Iterator[tuple[User,
     with audit.acting(
         operator, PERMISSION, why=Justification(), subject=f"operator:{name}", key=key
     ) as act:
+        # Otherwise an administrator could give themselves every role and decide alone.
         if operator.name == name:
             raise OwnAccount
         found = User.objects.select_for_update().filter(username=name, is_staff=True).first()

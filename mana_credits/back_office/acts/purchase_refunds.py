@@ -12,9 +12,9 @@ from uuid import UUID
 
 from django.db.models import Sum, TextChoices
 
+from credits import ledger
 from credits.errors import DomainError
-from credits.ledger import ledger
-from credits.ledger.posting import Origin
+from credits.ledger import Origin
 from credits.models import (
     ActRequest,
     Balance,
@@ -30,7 +30,7 @@ from mana_credits.back_office.acts.audit import AuditRecord, Justification, Oper
 
 
 class RefundReason(TextChoices):
-    """Why money is sent back."""
+    """The reasons for a refund."""
 
     ASKED = "asked", "The buyer asked for it"
     TWICE = "twice", "Bought twice"
@@ -117,7 +117,7 @@ def refund(
 
     If Stripe cannot be reached, the refund stays requested and can be sent again. Raises
     NotPermitted, AlreadyDone, NoteRequired, RefundReasonUnknown, RefusedByStripe, and what
-    `refunds.ask` does.
+    `refund_requests.ask` does.
     """
     if why.reason not in RefundReason.values:
         raise RefundReasonUnknown
@@ -154,7 +154,7 @@ def refund_approved(
 
 
 def _credits_of(purchase: Purchase, cents: int) -> Decimal:
-    """Return the credits that so much of the price paid for, whatever was taken already."""
+    """Return the credits that `cents` of the price bought, regardless of claw-backs."""
     return (purchase.credits * cents / purchase.price_euro_cents).quantize(Decimal("0.0001"))
 
 

@@ -14,7 +14,8 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import urlencode
 
-from credits.ledger import books, ledger
+from credits import ledger
+from credits.ledger import books
 from credits.models import AdjustmentRequest, StaffAction, Transaction
 from mana_credits.back_office.account import (
     account_search,

@@ -8,9 +8,9 @@ from django import forms
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
+from credits import ledger
 from credits.amounts import DIGITS, PLACES
 from credits.errors import DomainError
-from credits.ledger import ledger
 from credits.models import ActRequest, AdjustmentRequest, Balance, Transaction
 from mana_credits.back_office.acts import balance_adjustments
 from mana_credits.back_office.admin.account_pages import address_of

@@ -79,7 +79,7 @@ def _decide(request: HttpRequest, asked: ActRequest, form: DecisionForm) -> str:
 
 
 def _details(asked: ActRequest) -> row_pages.Facts:
-    """Return what a request for gift codes would create; of others the summary says it."""
+    """Return the values of a requested campaign of gift codes; other requests have none."""
     if asked.kind != ActRequest.Kind.GIFT_CAMPAIGN or not asked.arguments:
         return []
     wanted = gift_campaigns.asked_for(asked)

@@ -76,7 +76,7 @@ class CampaignForm(WhyForm):
     )
 
     def clean(self) -> dict[str, Any]:
-        """Require either an account or a reason, and a giver's name that is no e-mail address."""
+        """Require an account or a reason, and a giver's name that is not an e-mail address."""
         data: dict[str, Any] = super().clean() or {}
         if bool(data.get("account_id")) == bool(data.get("reason")):
             self.add_error("reason", "Give either an account that pays, or a reason.")

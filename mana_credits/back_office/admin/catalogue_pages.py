@@ -9,13 +9,17 @@ from django import forms
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
+from credits import catalogue
 from credits.amounts import DIGITS, PLACES
-from credits.catalogue import Price
+from credits.ledger.credit_lots import LONGEST_VALIDITY
+from credits.metered_prices import MeteredPrice
 from credits.models import ActRequest, Operation, Package, Purchase
 from credits.payments.packages import Offer
 from mana_credits.back_office.acts import catalogue_changes
-from mana_credits.back_office.admin import catalogue_previews, package_history
+from mana_credits.back_office.admin import catalogue_previews, package_history, price_forms
 from mana_credits.back_office.admin.account_pages import address_of
+from mana_credits.back_office.admin.catalogue_previews import price_text
+from mana_credits.back_office.admin.price_forms import PriceForm
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.row_pages import Row
@@ -23,21 +27,6 @@ from mana_credits.back_office.templatetags.office import amount, euros, moment
 
 CHANGES_SHOWN = 50
 SMALLEST = Decimal(1).scaleb(-PLACES)
-
-
-class PriceForm(WhyForm):
-    """A price of an operation."""
-
-    cost = forms.DecimalField(
-        label="Credits", max_digits=DIGITS, decimal_places=PLACES, min_value=SMALLEST
-    )
-    per_items = forms.IntegerField(
-        label="For each started",
-        required=False,
-        min_value=1,
-        help_text="Items of a batch; empty for each one.",
-    )
-    field_order = ("cost", "per_items", "note", "ticket")
 
 
 class PackageForm(WhyForm):
@@ -49,6 +38,13 @@ class PackageForm(WhyForm):
     description_de = forms.CharField(label="German description", max_length=500, required=False)
     credits = forms.DecimalField(max_digits=DIGITS, decimal_places=PLACES, min_value=SMALLEST)
     price_euro_cents = forms.IntegerField(label="Price in cents (EUR)", min_value=1)
+    expires_after_days = forms.IntegerField(
+        label="Days until the credits expire",
+        required=False,
+        min_value=1,
+        max_value=LONGEST_VALIDITY.days,
+        help_text="From the payment. Empty: they never expire.",
+    )
     sort_order = forms.IntegerField(initial=0)
     field_order = (
         "name",
@@ -57,6 +53,7 @@ class PackageForm(WhyForm):
         "description_de",
         "credits",
         "price_euro_cents",
+        "expires_after_days",
         "sort_order",
         "note",
         "ticket",
@@ -77,20 +74,19 @@ def set_price(request: HttpRequest, pk: str) -> HttpResponse:
     now = Operation.objects.filter(pk=pk).first()
     if now is None:
         raise Http404
-    form = PriceForm(
-        request.POST or None, initial={"cost": amount(now.cost), "per_items": now.per_items}
-    )
+    form = PriceForm(request.POST or None, initial=price_forms.initial(now))
 
     def do() -> str:
-        new = Price(form.cleaned_data["cost"], form.cleaned_data["per_items"])
-        done = catalogue_changes.set_price(operator_pages.operator_of(request), pk, new, **form.how)
+        who = operator_pages.operator_of(request)
+        done = catalogue_changes.set_price(who, pk, form.price, **form.how)
         if isinstance(done, ActRequest):
             return operator_pages.WAITS
-        return f"{pk} costs {amount(new.cost)} credits from now on."
+        if isinstance(form.price, MeteredPrice):
+            return f"{pk} costs by units from now on."
+        return f"{pk} costs {amount(form.price.cost)} credits from now on."
 
     def preview() -> row_pages.Facts:
-        new = Price(form.cleaned_data["cost"], form.cleaned_data["per_items"])
-        return catalogue_previews.of_price(now, new, at=datetime.now(UTC))
+        return catalogue_previews.of_price(now, form.price, at=datetime.now(UTC))
 
     return row_pages.act_on(
         request, lambda: _operation(request, pk), form, "Change price", do, preview
@@ -191,6 +187,7 @@ def _package_form(
             metadata=found.metadata if found else None,
             name_de=data["name_de"] or None,
             description_de=data["description_de"] or None,
+            expires_after_days=data["expires_after_days"],
         )
 
     def do() -> str:
@@ -221,12 +218,14 @@ def _operation(request: HttpRequest, pk: str) -> Row:
     may = request.user.has_perm("credits.change_prices")
     changes = found.prices.order_by("-pk")[:CHANGES_SHOWN]
     history = [
-        f"{moment(one.changed_at)}  {amount(one.cost_before)} → {amount(one.cost_after)}"
+        f"{moment(one.changed_at)}  version {one.version}:"
+        f"  {price_text(catalogue.price_before(one))} → {price_text(catalogue.price_after(one))}"
         f"  {one.actor}"
         for one in changes
     ]
+    metered = catalogue.price_of(found) if found.metering else None
     return Row(
-        f"{found.name}: {amount(found.cost)} credits",
+        f"{found.name}: {price_text(metered) if metered else f'{amount(found.cost)} credits'}",
         f"operation:{pk}",
         reverse("admin:operation", args=(pk,)),
         [("Key", pk), ("App", found.app), ("For each started", found.per_items)],
@@ -259,7 +258,12 @@ def _package(request: HttpRequest, found: Package) -> Row:
         f"{found.name}: {amount(found.credits)} credits for {euros(found.price_euro_cents)}",
         f"package:{found.pk}",
         reverse("admin:package", args=(found.pk,)),
-        [("Description", found.description), ("Order", found.sort_order), ("Id", found.pk)],
+        [
+            ("Description", found.description),
+            ("Days until the credits expire", found.expires_after_days or "never"),
+            ("Order", found.sort_order),
+            ("Id", found.pk),
+        ],
         locked=Package.objects.filter(pk=found.pk),
         status="active" if found.active else "off",
         acts=(change, toggle) if may else (),

@@ -3,25 +3,28 @@
 from datetime import datetime
 from decimal import Decimal
 
-from credits.catalogue import Price
+from credits import catalogue
+from credits.catalogue import AnyPrice, Price
+from credits.metered_prices import UNIT_PLACES
 from credits.models import Operation, Package
 from credits.payments.packages import Offer
-from credits.reporting import price_effects
 from mana_credits.back_office.acts import catalogue_changes
+from mana_credits.back_office.admin import price_effects
+from mana_credits.back_office.admin.price_effects import PriceEffect
 from mana_credits.back_office.frame import operator_pages
 from mana_credits.back_office.frame.row_pages import Facts
-from mana_credits.back_office.templatetags.office import amount, euros
+from mana_credits.back_office.templatetags.office import NOTHING, amount, euros
 
 
-def of_price(found: Operation, new: Price, *, at: datetime) -> Facts:
+def of_price(found: Operation, new: AnyPrice, *, at: datetime) -> Facts:
     """Return the effect of a new price, with what the last 30 days would have cost."""
     effect = price_effects.of(found, new, today=at.date())
     facts: Facts = [
-        ("Old price", _price(found.cost, found.per_items)),
-        ("New price", _price(new.cost, new.per_items)),
-        ("Factor", amount(effect.factor, 3)),
+        ("Old price", price_text(catalogue.price_of(found))),
+        ("New price", price_text(new)),
+        ("Factor", _span(effect.lowest, effect.highest, 3)),
         ("Last 30 days", f"{amount(effect.charged)} credits in {effect.uses} uses"),
-        ("At the new price", f"about {amount(effect.charged_then, 1)} credits"),
+        ("At the new price", _then(effect)),
     ]
     waits = catalogue_changes.price_waits(found, new, now=at)
     return [*facts, ("Approval", operator_pages.WAITS)] if waits else facts
@@ -41,14 +44,35 @@ def of_package(found: Package | None, new: Offer) -> Facts:
     return facts
 
 
-def _price(cost: Decimal, per_items: int | None) -> str:
-    each = f"for each started {per_items}" if per_items else "each"
-    return f"{amount(cost)} credits {each}"
+def price_text(price: AnyPrice | None) -> str:
+    """Return a price in words, or a dash for None."""
+    if price is None:
+        return NOTHING
+    if isinstance(price, Price):
+        each = f"for each started {price.per_items}" if price.per_items else "each"
+        return f"{amount(price.cost)} credits {each}"
+    costs = (f"{amount(cost, UNIT_PLACES)} {unit}" for unit, cost in price.unit_costs.items())
+    least = f", at least {amount(price.minimum)}" if price.minimum else ""
+    debt = ", may overdraw" if price.may_overdraw else ""
+    return f"credits per 1,000: {', '.join(costs)}{least}{debt}"
+
+
+def _span(lowest: Decimal | None, highest: Decimal | None, places: int) -> str:
+    low, high = amount(lowest, places), amount(highest, places)
+    return low if low == high else f"{low} to {high}"
+
+
+def _then(effect: PriceEffect) -> str:
+    if effect.charged_then is None:
+        return "unknown: the old price is not by the same units"
+    return f"about {_span(*effect.charged_then, 1)} credits"
 
 
 def _offer(sold: Package | Offer) -> str:
     each = Decimal(sold.price_euro_cents) / sold.credits
+    days = sold.expires_after_days
+    expiry = f", which expire after {days} days" if days else ""
     return (
         f"{sold.name}: {amount(sold.credits)} credits for {euros(sold.price_euro_cents)} "
-        f"({amount(each, 2)} cents a credit)"
+        f"({amount(each, 2)} cents a credit){expiry}"
     )

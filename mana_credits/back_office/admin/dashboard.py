@@ -10,10 +10,10 @@ from django.urls import reverse
 
 from credits.models import OutboxMessage
 from credits.payments import money_back, purchases
-from credits.reporting import dashboard_figures
-from credits.reporting.dashboard_figures import Period
 from mana_credits.back_office.acts import balance_adjustments
+from mana_credits.back_office.admin import dashboard_figures
 from mana_credits.back_office.admin.account_pages import address_of
+from mana_credits.back_office.admin.dashboard_figures import Period
 from mana_credits.back_office.frame import charts, operator_pages
 from mana_credits.back_office.frame.charts import Chart, Series
 from mana_credits.back_office.templatetags.office import amount, euros

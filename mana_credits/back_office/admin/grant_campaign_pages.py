@@ -35,7 +35,7 @@ KEPT = ("key", "name", "reason", "note", "ticket")
 
 
 class GrantForm(WhyForm):
-    """A campaign and its file; `content` is the file again, in Base64, in the preview's form."""
+    """A campaign and its file; The preview's form carries the file in `content`, in Base64."""
 
     name = LabelField(
         label="Campaign", max_length=NAME_LENGTH, help_text="A user gets it once per campaign."

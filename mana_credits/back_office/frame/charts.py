@@ -1,4 +1,4 @@
-"""Bar charts, drawn by the Chart.js that unfold brings, and as tables for everybody else."""
+"""Bar charts, drawn by the Chart.js that unfold brings, and as tables with the same numbers."""
 
 import json
 from collections.abc import Callable, Sequence

@@ -102,6 +102,7 @@ TONES = {
         "running",
         "waiting",
         "left_out",
+        "expiry",
     },
     "info": {"refunded", "refund", "reversal", "adjustment", "gift", "returned", "depleted"},
 }

@@ -2,8 +2,7 @@
 
 from django.db import transaction
 
-from credits.ledger import bulk_posting, reservations
-from credits.ledger.posting import Origin, Priced
+from credits.ledger import Origin, Priced, bulk_posting, reservations
 from credits.models import MoneyBack, Purchase, StripeCustomer, SyncSubscription
 from gifts.models import GiftCode, GiftRedemption
 from mana_credits.dev.demo.planned_account import Histories, Hold

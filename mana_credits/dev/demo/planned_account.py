@@ -9,8 +9,9 @@ from typing import NamedTuple
 from uuid import UUID
 
 from credits.ids import id_at
+from credits.ledger import Memo, Origin
 from credits.ledger.bulk_posting import Entry
-from credits.ledger.posting import Memo, Movement, Origin
+from credits.ledger.posting import Movement
 from credits.models import (
     MoneyBack,
     Operation,

@@ -3,9 +3,10 @@
 from datetime import timedelta
 from decimal import Decimal
 
-from credits.ledger import ledger
+from credits import ledger
+from credits.ledger import Memo, Priced
 from credits.ledger.ledger import Type
-from credits.ledger.posting import Memo, Movement, Priced
+from credits.ledger.posting import Movement
 from credits.models import Operation, SyncSubscription
 from credits.sync import billing_periods
 from credits.sync.cloud_sync import APP_ID as SYNC_APP

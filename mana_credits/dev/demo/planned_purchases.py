@@ -5,8 +5,9 @@ from decimal import Decimal
 from functools import partial
 from uuid import UUID
 
+from credits.ledger import Memo
 from credits.ledger.ledger import Type
-from credits.ledger.posting import Memo, Movement
+from credits.ledger.posting import Movement
 from credits.models import MoneyBack, Package, Purchase, StripeCustomer
 from mana_credits.dev.demo.planned_account import Account
 

@@ -7,9 +7,8 @@ from io import StringIO
 
 from django.core.management import call_command
 
-from credits import contacts
-from credits.ledger import ledger, reservations
-from credits.ledger.posting import Memo, Origin
+from credits import contacts, ledger
+from credits.ledger import Memo, Origin, reservations
 from credits.models import Balance, Package
 from credits.payments import packages
 from credits.payments.packages import Offer

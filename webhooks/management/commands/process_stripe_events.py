@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from credits.due_rows import SKIPPED
 from credits.management.job_command import LimitedJobCommand
 from webhooks import events
 
@@ -20,9 +19,9 @@ class Command(LimitedJobCommand):
 
     def settle(self, *, now: datetime, limit: int) -> Iterator[str]:
         """Apply the events and print each one that failed or is locked."""
-        for event_id, outcome, error in events.process_due(now=now, limit=limit):
-            if error:
-                self.stdout.write(f"{event_id}: {type(error).__name__}: {error}")
-            elif outcome == SKIPPED:
-                self.stdout.write(f"{event_id}: locked")
-            yield outcome
+        for settled in events.process_due(now=now, limit=limit):
+            if error := settled.error:
+                self.stdout.write(f"{settled.key}: {type(error).__name__}: {error}")
+            elif settled.locked:
+                self.stdout.write(f"{settled.key}: locked")
+            yield settled.outcome

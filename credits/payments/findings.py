@@ -1,4 +1,4 @@
-"""Findings of a reconciliation: what each object at Stripe or here led to."""
+"""Findings of a reconciliation: the result for each object at Stripe or in our tables."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,10 +12,6 @@ from credits.payments.stripe_errors import PaymentUnavailable
 from credits.payments.stripe_fields import UnreadableObject
 
 logger = structlog.get_logger(__name__)
-
-
-class DoesNotReconcile(Exception):
-    """A difference could not be explained; `manage.py reconcile_stripe` prints it."""
 
 
 class Finding(NamedTuple):
@@ -47,8 +43,10 @@ def guarded(name: str, look: Callable[[], Finding]) -> Finding:
     """
     try:
         return look()
+    # Every further call would wait for the same timeout, so the run ends.
     except PaymentUnavailable:
         raise
+    # A format that Stripe does not document is a difference to explain, not a failure to retry.
     except UnreadableObject as error:
         return Finding(name, unexplained=error.text)
     except OperationalError as error:

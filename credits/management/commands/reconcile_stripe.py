@@ -14,10 +14,10 @@ from tqdm import tqdm
 from credits import worker
 from credits.due_rows import FAILED, SKIPPED
 from credits.management.job_command import exit_code
+from credits.payments import reconciliation
+from credits.payments.findings import Finding
+from credits.payments.reconciliation import Check, DoesNotReconcile
 from credits.worker import Job
-from webhooks import reconciliation
-from webhooks.findings import DoesNotReconcile, Finding
-from webhooks.reconciliation import Check
 
 UNITS = {"h": "hours", "d": "days"}
 
@@ -54,17 +54,19 @@ class Command(BaseCommand):
         try:
             if dry_run:
                 found = reconciliation.rehearse(since=now - since, now=now)
-                outcomes = Counter(self._outcomes(found, "Would apply"))
+                outcomes = Counter(reconciliation.outcomes(self._shown(found, "Would apply")))
             else:
                 check = Check(since=now - since, now=now)
-                job = Job("reconcile_stripe", lambda _: self._outcomes(check.run(), "Applied"))
+                shown = self._shown(check.run(), "Applied")
+                job = Job("reconcile_stripe", lambda _: reconciliation.outcomes(shown))
                 outcomes = worker.run(job, now=now)
         except DoesNotReconcile:
             sys.exit(1)
         if code := exit_code(outcomes):
             sys.exit(code)
 
-    def _outcomes(self, found: Iterable[Finding], verb: str) -> Iterator[str]:
+    def _shown(self, found: Iterable[Finding], verb: str) -> Iterator[Finding]:
+        """Print each finding and yield it; then print the counts."""
         counts: Counter[str] = Counter()
         for finding in tqdm(found, unit=" objects", disable=not sys.stderr.isatty()):
             counts["looked at"] += 1
@@ -78,9 +80,7 @@ class Command(BaseCommand):
                 counts[FAILED] += 1
                 self.stdout.write(f"Failed: {finding.name}: {finding.failed}")
             counts[SKIPPED] += finding.locked
-            yield finding.outcome
+            yield finding
         words = ["looked at", "applied", "unexplained"]
         words += [word for word in (FAILED, SKIPPED) if counts[word]]
         self.stdout.write(", ".join(f"{counts[word]} {word}" for word in words) + ".")
-        if counts["unexplained"]:
-            raise DoesNotReconcile(f"{counts['unexplained']} differences are unexplained")

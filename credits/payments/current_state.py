@@ -16,9 +16,9 @@ from credits.payments import (
     receipts,
     stripe_api,
     stripe_facts,
+    stripe_fields,
 )
 from credits.payments.stripe_api import Object
-from webhooks.envelope import Related
 
 Step = Callable[[], Purchase | None]
 
@@ -31,13 +31,18 @@ class Fetched(NamedTuple):
     refunds: tuple[Object, ...] = ()
 
 
-def can_fetch(related: Related) -> bool:
+def can_fetch(kind: str) -> bool:
     """Return whether objects of this type are applied."""
-    return related.type in APPLY
+    return kind in APPLY
 
 
-def fetch(related: Related) -> Fetched | None:
-    """Fetch an object from Stripe; return None if Stripe does not have it.
+def dispute_to_fetch(dispute: stripe_fields.Object) -> str | None:
+    """Return the id of a dispute whose movements refunds may explain, or None for any other."""
+    return stripe_fields.name_in(dispute, "id") if stripe_facts.needs_refunds(dispute) else None
+
+
+def fetch(kind: str, stripe_id: str) -> Fetched | None:
+    """Fetch an object of this type from Stripe; return None if Stripe does not have it.
 
     For a Checkout Session with a payment intent, fetch the intent instead, because the intent's
     status decides. Raises PaymentUnavailable, RefusedByStripe.
@@ -49,14 +54,15 @@ def fetch(related: Related) -> Fetched | None:
         "charge": stripe_api.charge,
         "invoice": stripe_api.invoice,
         "checkout.session": stripe_api.session,
-    }[related.type]
-    found = ask(related.id)
+    }[kind]
+    found = ask(stripe_id)
     if found is None:
         return None
+    # Only the intent says whether a delayed payment, such as a SEPA debit, has arrived.
     intent_id = stripe_facts.payment_id(found)
-    if related.type == "checkout.session" and intent_id:
-        return fetch(Related(intent_id, "payment_intent"))
-    return Fetched(related.type, found, _refunds_beside(related, found))
+    if kind == "checkout.session" and intent_id:
+        return fetch("payment_intent", intent_id)
+    return Fetched(kind, found, _refunds_beside(kind, found))
 
 
 def apply(fetched: Fetched, *, now: datetime) -> Purchase | None:
@@ -77,14 +83,15 @@ def intent_step(intent: Object, *, now: datetime) -> Step | None:
             return partial(purchases.process, payment, at=now)
         case "canceled":
             return partial(purchases.cancel, payment, at=now)
+        # A new intent has this status too. Only an attempt that failed leaves an error.
         case "requires_payment_method" if intent.get("last_payment_error"):
             return partial(purchases.fail, payment, at=now)
     return None
 
 
-def _refunds_beside(related: Related, found: Object) -> tuple[Object, ...]:
+def _refunds_beside(kind: str, found: Object) -> tuple[Object, ...]:
     intent_id = stripe_facts.payment_id(found)
-    if related.type != "dispute" or not intent_id or not stripe_facts.needs_refunds(found):
+    if kind != "dispute" or not intent_id or not stripe_facts.needs_refunds(found):
         return ()
     return tuple(stripe_api.refunds_of(intent_id))
 
@@ -121,6 +128,7 @@ def _dispute(dispute: Object, now: datetime) -> Purchase | None:
 
 
 def _charge(charge: Object, now: datetime) -> Purchase | None:
+    # Read before anything is stored, so that an unreadable charge has no effect.
     refunded = stripe_facts.refunded_cents(charge, default=0)
     receipt = stripe_facts.of_charge(charge)
     receipts.record(receipt)

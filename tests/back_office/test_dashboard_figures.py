@@ -14,9 +14,10 @@ from credits.ledger import ledger
 from credits.ledger.posting import Memo, Origin, Priced
 from credits.models import JobRun, Reservation
 from credits.payments import money_back
-from credits.reporting import daily_totals, dashboard_figures
-from credits.reporting.dashboard_figures import OpenReservations, Period
+from credits.reporting import daily_totals
 from credits.worker import Job
+from mana_credits.back_office.admin import dashboard_figures
+from mana_credits.back_office.admin.dashboard_figures import OpenReservations, Period
 from tests.credits.test_returns import paid, went_back
 from tests.factories import gift, give, hold, redeem, spend
 from tests.owner import as_owner

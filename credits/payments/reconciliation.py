@@ -6,7 +6,7 @@ already applied.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -19,18 +19,18 @@ from credits.errors import DomainError
 from credits.models import MoneyBack, Purchase
 from credits.payments import (
     checkout,
+    current_state,
     money_back,
     purchases,
     refund_requests,
     stripe_api,
     stripe_facts,
 )
+from credits.payments.current_state import Step
+from credits.payments.findings import Finding, guarded
+from credits.payments.remembered_answers import RememberedAnswers
 from credits.payments.stripe_errors import RefusedByStripe
 from credits.payments.stripe_facts import MoneyBackReport
-from webhooks import current_state
-from webhooks.current_state import Step
-from webhooks.findings import Finding, guarded
-from webhooks.remembered_answers import RememberedAnswers
 
 Status = Purchase.Status
 State = MoneyBack.State
@@ -41,6 +41,21 @@ PAYMENT_CHANGES = timedelta(days=30)
 REFUND_CHANGES = timedelta(days=35)
 DISPUTE_CHANGES = timedelta(days=180)
 IN_FLIGHT = timedelta(minutes=5)
+
+
+class DoesNotReconcile(Exception):
+    """A difference could not be explained; `manage.py reconcile_stripe` prints it."""
+
+
+def outcomes(findings: Iterable[Finding]) -> Iterator[str]:
+    """Yield the outcome of each finding. Raises DoesNotReconcile if any is unexplained."""
+    unexplained = 0
+    for finding in findings:
+        unexplained += bool(finding.unexplained)
+        yield finding.outcome
+    # Raised at the end, so that one difference does not stop the run.
+    if unexplained:
+        raise DoesNotReconcile(f"{unexplained} differences are unexplained")
 
 
 def rehearse(*, since: datetime, now: datetime) -> list[Finding]:
@@ -84,6 +99,7 @@ class Check:
 
     def run(self) -> Iterator[Finding]:
         """Yield a finding for every object. Raises PaymentUnavailable."""
+        # Payments first: a refund or dispute takes credits only from a purchase that is credited.
         for intent in self._stripe.intents(self.since):
             yield guarded(f"payment {intent['id']}", partial(self._intent, intent))
         for refund in self._stripe.refunds(self.since):
@@ -92,7 +108,9 @@ class Check:
             yield guarded(f"dispute {dispute['id']}", partial(self._dispute, dispute))
         yield from self._purchases_here()
         yield from self._returns_here()
+        # After all listed refunds, so that only the older ones are fetched one by one.
         yield from self._refunds_beside_disputes()
+        # After the refunds at Stripe: one of them may be the request, sent by a process that died.
         yield from self._requested_refunds()
         yield from self._never_opened()
         yield from self._won_without_money()
@@ -141,6 +159,7 @@ class Check:
         for purchase in concerned.order_by("number").iterator():
             name = f"purchase {purchase.pk}"
             if intent_id := purchase.stripe_payment_intent_id:
+                # The listed ones were applied above, with the same answer of Stripe.
                 if intent_id not in self._seen:
                     yield guarded(name, partial(self._intent_by_id, intent_id))
             elif purchase.stripe_checkout_session_id:
@@ -188,6 +207,8 @@ class Check:
             concerned = MoneyBack.objects.filter(
                 Q(created_at__gte=self.since)
                 | Q(created_at__gte=self.now - changes)
+                # `won` and `lost` do not end the look-ups: the money of a dispute may move days
+                # later.
                 & ~Q(stripe_status__in=["succeeded", "failed", "canceled", "warning_closed"]),
                 kind=kind,
                 stripe_id__isnull=False,

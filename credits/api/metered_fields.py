@@ -1,0 +1,97 @@
+"""Serializer fields of units and metered prices."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from credits import metered_prices
+from credits.api.wire_fields import StrictIntegerField, number
+
+_COUNT = StrictIntegerField()
+_UNIT_COSTS = {
+    "type": "object",
+    "propertyNames": {"pattern": metered_prices.UNIT_NAME},
+    "additionalProperties": {"type": "number", "exclusiveMinimum": 0},
+}
+_UNITS = {
+    "type": "object",
+    "minProperties": 1,
+    "maxProperties": metered_prices.MOST_UNITS,
+    "propertyNames": {"pattern": metered_prices.UNIT_NAME},
+    "additionalProperties": {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": metered_prices.LARGEST_UNITS,
+    },
+}
+
+
+@extend_schema_field(_UNITS)
+class Units(serializers.Field[dict[str, int], Any, Any, Any]):
+    """Units used, or the most expected: an object of their names and counts."""
+
+    default_error_messages = {"invalid": metered_prices.InvalidUnits.message}
+
+    def to_internal_value(self, data: object) -> dict[str, int]:
+        """Accept an object of whole numbers."""
+        if not isinstance(data, dict):
+            self.fail("invalid")
+        try:
+            units = {name: _COUNT.to_internal_value(count) for name, count in data.items()}
+            metered_prices.require_units(units)
+        except (serializers.ValidationError, metered_prices.InvalidUnits):
+            self.fail("invalid")
+        return units
+
+
+@extend_schema_field(_UNIT_COSTS)
+class UnitCosts(serializers.Field[Any, Any, Any, Any]):
+    """The credits per 1,000 units of a metered price by their name, for output only."""
+
+    def to_representation(self, value: Mapping[str, Any]) -> dict[str, int | float]:
+        """Return the mapping with JSON numbers."""
+        return {name: number(Decimal(cost)) for name, cost in value["unitCosts"].items()}
+
+
+@extend_schema_field({"type": ["number", "null"], "exclusiveMinimum": 0})
+class Minimum(serializers.Field[Any, Any, Any, Any]):
+    """The least credits of a metered price, or null, for output only."""
+
+    def to_representation(self, value: Mapping[str, Any]) -> int | float | None:
+        """Return a JSON number or None."""
+        minimum = value["minimum"]
+        return None if minimum is None else number(Decimal(minimum))
+
+
+_price = (UnitCosts(), Minimum())
+
+
+@extend_schema_field(
+    {
+        "type": "object",
+        "required": ["units", "unitCosts", "minimum", "version", "unpaid"],
+        "properties": {
+            "units": _UNITS,
+            "unitCosts": _UNIT_COSTS,
+            "minimum": {"type": ["number", "null"]},
+            "version": {"type": "integer"},
+            "unpaid": {"type": "number"},
+        },
+    }
+)
+class Metering(serializers.Field[Any, Any, Any, Any]):
+    """What a price by units was computed from, for output only."""
+
+    def to_representation(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the units, the costs per 1,000, the minimum, the version and what is unpaid."""
+        unit_costs, minimum = (field.to_representation(value) for field in _price)
+        return {
+            "units": value["units"],
+            "unitCosts": unit_costs,
+            "minimum": minimum,
+            "version": value["version"],
+            "unpaid": number(metered_prices.unpaid(value)),
+        }

@@ -1,0 +1,68 @@
+"""Lots: credits that expire, as a user's balance shows them. Amounts are credits, times are UTC.
+
+The database functions move them (`credits/ledger/sql/move_lots.sql`): a movement takes what expires
+first. See docs/decisions/0101-credits-that-expire.md.
+"""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import groupby
+from typing import Any, NamedTuple, cast
+
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef
+
+from credits.errors import DomainError
+from credits.models import Balance, CreditLot
+
+LONGEST_VALIDITY = timedelta(days=3650)
+
+
+class InvalidCreditExpiry(DomainError):
+    """The expiry of granted credits must be in the future, at most 10 years ahead."""
+
+    code = "invalid_credit_expiry"
+    field = "expires_at"
+    message = "The credits must expire in the future, at most 3650 days ahead"
+
+
+class Expiring(NamedTuple):
+    """The credits that expire at one time."""
+
+    amount: Decimal
+    at: datetime
+
+
+def require_bounded(expires_at: datetime | None, *, now: datetime) -> None:
+    """Raise InvalidCreditExpiry if credits would live too long.
+
+    The ledger rejects an expiry in the past: it must answer a replay first.
+    """
+    if expires_at is not None and expires_at > now + LONGEST_VALIDITY:
+        raise InvalidCreditExpiry
+
+
+def balance_at(user_id: str, *, now: datetime) -> Balance:
+    """Return a balance as of `now`: without what has expired, even if that is not posted yet.
+
+    `expiring` lists the available credits that expire later, the first to expire first. The row and
+    its lots are read in one statement, because the worker may post an expiry meanwhile.
+    """
+    lots = CreditLot.objects.filter(user_id=OuterRef("pk"), remaining__gt=0)
+    lots = lots.order_by("expires_at", "pk")
+    rows: Any = Balance.objects.annotate(
+        amounts=ArraySubquery(lots.values("remaining")),
+        times=ArraySubquery(lots.values("expires_at")),
+    )
+    row = rows.get(pk=user_id)
+    left = [Expiring(*lot) for lot in zip(row.amounts, row.times, strict=True)]
+    expired = sum((lot.amount for lot in left if lot.at <= now), Decimal(0))
+    row.posted -= expired
+    row.total_earned -= expired
+    row.expiring = _by_time([lot for lot in left if lot.at > now])
+    return cast("Balance", row)
+
+
+def _by_time(lots: list[Expiring]) -> list[Expiring]:
+    grouped = groupby(lots, key=lambda lot: lot.at)
+    return [Expiring(sum((lot.amount for lot in some), Decimal(0)), at) for at, some in grouped]

@@ -1,0 +1,44 @@
+-- Move the credits of a user's lots with a transaction that was just written, and return the balance.
+-- credits.post_transaction calls it for users with lots, and for a transaction that opens a lot or
+-- refers to another one.
+--
+-- p_original is the transaction that p_entry refers to, or null. p_available_change is the change of the
+-- available credits: a commit takes only what exceeds its hold. A reversal takes from the lot of its
+-- original first, a claw-back from that of its purchase.
+CREATE OR REPLACE FUNCTION credits.move_lots(
+    p_balance credits.balances,
+    p_entry credits.transactions,
+    p_original credits.transactions,
+    p_available_change numeric,
+    p_expires_at timestamptz
+) RETURNS credits.balances
+LANGUAGE plpgsql AS $$
+DECLARE
+    own_lot uuid := p_original.id;
+BEGIN
+    IF p_entry.type = 'expiry' THEN
+        RETURN p_balance;
+    ELSIF p_expires_at IS NOT NULL THEN
+        INSERT INTO credits.credit_lots (
+            user_id, transaction_id, amount, remaining, repaid, expired, expires_at
+        ) VALUES (p_entry.user_id, p_entry.id, p_entry.amount, 0, 0, 0, p_expires_at);
+        PERFORM credits.fill_lot(p_entry.user_id, p_entry.id, p_entry.amount);
+        RETURN credits.expire_lots(p_entry.user_id, p_entry.created_at);
+    ELSIF p_entry.amount > 0 AND p_original.amount < 0 THEN
+        PERFORM FROM credits.lot_uses u
+            WHERE u.user_id = p_entry.user_id AND u.taker_id = p_original.id;
+        IF FOUND THEN
+            PERFORM credits.return_to_lots(p_original);
+            RETURN credits.expire_lots(p_entry.user_id, p_entry.created_at);
+        END IF;
+    ELSIF p_available_change < 0 AND p_balance.next_expiry IS NOT NULL THEN
+        IF p_entry.type = 'clawback' THEN
+            SELECT t.id INTO own_lot FROM credits.transactions t
+                WHERE t.user_id = p_entry.user_id
+                  AND t.cause = 'purchase:' || (p_entry.metadata ->> 'purchaseId');
+        END IF;
+        RETURN credits.take_lots(
+            p_entry.user_id, p_entry.id, -p_available_change, own_lot);
+    END IF;
+    RETURN p_balance;
+END $$;

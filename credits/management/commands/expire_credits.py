@@ -1,0 +1,16 @@
+"""`manage.py expire_credits`: post the expiry of credits whose time is over."""
+
+from credits.ledger import credit_expiry
+from credits.management.job_command import LimitedJobCommand
+
+
+class Command(LimitedJobCommand):
+    """Expires due credits; several processes may run at the same time."""
+
+    help = (
+        "Posts the expiry of credits past their date, each grant in its own transaction. Safe to "
+        "stop, to run again, and to run several times at once. Exits with 1 if one failed, with 75 "
+        "if one was skipped because another process has locked its balance."
+    )
+    job = credit_expiry.EXPIRE_JOB
+    settle = staticmethod(credit_expiry.expire_due)

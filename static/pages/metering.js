@@ -1,0 +1,28 @@
+/* Prices by units, in words. */
+
+import { credits, number, text, unitCost } from "./dom.js";
+
+/** Return what the units of a transaction cost, or null for a transaction without units. */
+export function explained(metering) {
+  if (!metering) return null;
+  const { units, unitCosts, minimum, unpaid } = metering;
+  const used = Object.entries(units).map(([unit, n]) =>
+    text("units-at", { n: number(n), unit, cost: unitCost(unitCosts[unit]) }),
+  );
+  return joined([...used, ...least(minimum), unpaid ? text("unpaid", { amount: credits(unpaid) }) : null]);
+}
+
+/** Return the price of an operation by its units, or null for an operation without them. */
+export function priceByUnits({ unitCosts, minimum }) {
+  if (!unitCosts) return null;
+  const each = Object.entries(unitCosts).map(([unit, cost]) => text("per-thousand", { cost: unitCost(cost), unit }));
+  return joined([...each, ...least(minimum)]);
+}
+
+function least(minimum) {
+  return minimum === null ? [] : [text("at-least", { amount: credits(minimum) })];
+}
+
+function joined(parts) {
+  return parts.filter(Boolean).join(" · ");
+}

@@ -1,0 +1,136 @@
+"""Purchased credits expire only if the package said so when it was bought."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from unittest.mock import patch
+from uuid import uuid4
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from credits.ledger import credit_expiry
+from credits.ledger.posting import Origin
+from credits.models import Balance, CreditLot, MoneyBack, Package, Purchase, Transaction
+from credits.payments import checkout, money_back, packages, purchases
+from credits.payments.packages import InvalidPackage, Offer
+from tests.api import Caller
+from tests.credits.test_auto_top_up import agree, reason, work
+from tests.credits.test_returns import payment, went_back
+from tests.factories import give, package
+from tests.stripe import Stripe
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime.now(UTC)
+OFFER = Offer("Starter", Decimal(500), 499, sort_order=1)
+
+
+def started(offer: Package, user_id: str = "alice") -> Purchase:
+    answer = {"id": f"pi_{uuid4().hex}", "client_secret": "secret"}
+    with (
+        patch("credits.payments.stripe_api.create_customer", return_value=f"cus_{uuid4().hex}"),
+        patch("credits.payments.stripe_api.create_intent", return_value=answer),
+    ):
+        return checkout.start(user_id, offer.pk, pages=None, origin=Origin("user"), now=NOW)
+
+
+def pay(purchase: Purchase, *, at: datetime = NOW) -> Purchase:
+    purchases.complete(payment(purchase), at=at, now=at)
+    purchase.refresh_from_db()
+    return purchase
+
+
+def test_the_days_count_from_the_payment() -> None:
+    purchase = started(package(expires_after_days=30))
+
+    pay(purchase, at=NOW + timedelta(days=2))
+
+    lot = CreditLot.objects.get()
+    assert lot.transaction_id == purchase.transaction_id
+    assert (lot.amount, lot.expires_at) == (500, NOW + timedelta(days=32))
+
+
+def test_credits_of_other_packages_never_expire() -> None:
+    pay(started(package()))
+
+    assert not CreditLot.objects.exists()
+    assert Balance.objects.get().next_expiry is None
+
+
+@pytest.mark.parametrize(("before", "after", "lots"), [(None, 30, 0), (30, None, 1)])
+def test_what_the_package_says_later_does_not_matter(
+    before: int | None, after: int | None, lots: int
+) -> None:
+    offer = package(expires_after_days=before)
+    purchase = started(offer)
+    changed = OFFER._replace(expires_after_days=after)
+    packages.change(offer.pk, changed, actor="operator:o", now=NOW)
+
+    pay(purchase)
+
+    assert CreditLot.objects.count() == lots
+    assert purchase.expires_after_days == before
+
+
+def test_what_is_left_of_a_purchase_expires() -> None:
+    purchase = pay(started(package(expires_after_days=30)))
+
+    list(credit_expiry.expire_due(now=NOW + timedelta(days=31), limit=10))
+
+    expiry = Transaction.objects.get(type="expiry")
+    assert (expiry.amount, expiry.related_id) == (-500, purchase.transaction_id)
+    assert purchase.status == "completed"
+
+
+def test_a_claw_back_takes_from_the_lot_of_its_purchase_first() -> None:
+    sooner = give("alice", 100, expires_at=NOW + timedelta(days=1)).transaction.pk
+    purchase = pay(started(package(expires_after_days=30)))
+
+    money_back.record(went_back(purchase, 499), now=NOW)
+
+    left = dict(CreditLot.objects.values_list("transaction_id", "remaining"))
+    assert left == {sooner: 100, purchase.transaction_id: 0}
+    assert MoneyBack.objects.get().taken == 500
+
+
+def test_a_dispute_that_is_won_fills_the_lot_again() -> None:
+    purchase = pay(started(package(expires_after_days=30)))
+    dispute = {"stripe_id": "dp_1", "kind": "dispute", "status": "needs_response"}
+    money_back.record(went_back(purchase, 499, **dispute), now=NOW)
+    assert CreditLot.objects.get().remaining == 0
+
+    won = {**dispute, "status": "won", "state": "returned"}
+    money_back.record(went_back(purchase, 499, **won), now=NOW)
+
+    assert CreditLot.objects.get().remaining == 500
+
+
+@pytest.mark.parametrize("days", [0, -1, 3651])
+def test_a_package_lasts_a_day_to_ten_years(days: int) -> None:
+    with pytest.raises(InvalidPackage) as refused:
+        packages.create(OFFER._replace(expires_after_days=days), actor="operator:o", now=NOW)
+
+    assert refused.value.details == {"expires_after_days": ["This value is invalid."]}
+
+
+def test_the_database_knows_it_too() -> None:
+    with pytest.raises(IntegrityError, match="package_expiry_positive"), transaction.atomic():
+        package(expires_after_days=0)
+
+
+def test_packages_and_purchases_tell_it(anonymous: Caller, alice: Caller) -> None:
+    purchase = started(package(expires_after_days=30))
+
+    assert [one["expiresAfterDays"] for one in anonymous.get("packages").json()] == [30]
+    assert [one["expiresAfterDays"] for one in alice.get("purchases").json()] == [30]
+    assert alice.get(f"purchase/{purchase.pk}").json()["expiresAfterDays"] == 30
+
+
+def test_a_changed_expiry_stops_an_automatic_top_up(
+    alice: Caller, starter: Package, stripe: Stripe
+) -> None:
+    agree(alice, starter, stripe)
+    packages.change(starter.pk, OFFER._replace(expires_after_days=30), actor="operator:o", now=NOW)
+
+    assert work() == ["paused"]
+    assert reason() == "offer_changed"
