@@ -16,7 +16,7 @@ from credits.payments.packages import Offer
 from mana_credits.back_office.acts import balance_adjustments
 from mana_credits.back_office.acts.audit import Justification
 from mana_credits.back_office.templatetags.office import menu_titles
-from tests.back_office.operators import operator
+from tests.back_office.operators import browser, operator
 from tests.factories import give, package, spend
 
 pytestmark = pytest.mark.django_db
@@ -73,6 +73,12 @@ def test_a_package_tells_its_history_in_words(amir: Client) -> None:
     assert "price 9.99 € → 10.99 € operator:o" in page
     assert "name Plus; credits 1200; price 9.99 €; offered yes" in page
     assert "{" not in page.split("History")[1]
+
+
+def test_a_form_shows_amounts_without_trailing_zeros() -> None:
+    page = browser("fiona").get(f"/admin/package/{package().pk}/change/").content.decode()
+
+    assert 'name="credits" value="500"' in page
 
 
 def test_an_unknown_number_of_rows_is_not_called_zero(amir: Client) -> None:
