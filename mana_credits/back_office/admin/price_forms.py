@@ -97,7 +97,7 @@ class PriceForm(WhyForm):
 def initial(found: Operation) -> dict[str, Any]:
     """Return the form's values for the current price."""
     if found.metering is None:
-        return {"cost": amount(found.cost), "per_items": found.per_items}
+        return {"cost": plain(found.cost), "per_items": found.per_items}
     price = from_json(found.metering)
     lines = [f"{unit} {plain(cost)}" for unit, cost in price.unit_costs.items()]
     return {
