@@ -11,7 +11,6 @@ from credits.errors import DomainError
 from credits.metered_prices import MeteredPrice, as_json, from_json
 from credits.models import Operation
 from mana_credits.back_office.frame.act_forms import WhyForm
-from mana_credits.back_office.templatetags.office import amount
 
 SMALLEST = Decimal(1).scaleb(-PLACES)
 
