@@ -1,6 +1,7 @@
 """Pages of the back office: sound for axe in both themes, no page wider than a screen, charts."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from django.db import transaction
@@ -33,7 +34,7 @@ LISTS = ("credits/transaction/", "accounts/", "service_events/eventmessage/")
 
 def details() -> list[str]:
     """Return the pages of a row of each kind."""
-    kinds = {
+    kinds: dict[str, Any] = {
         "transaction": Transaction,
         "staff-action": StaffAction,
         "package": Package,
