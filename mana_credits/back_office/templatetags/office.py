@@ -131,7 +131,8 @@ def named_by_menu(parts: list[Part]) -> list[Part]:
 
 def menu_titles() -> dict[str, str]:
     """Return the titles of the menu by address."""
-    groups = settings.UNFOLD["SIDEBAR"]["navigation"]
+    theme: dict[str, Any] = settings.UNFOLD
+    groups = theme["SIDEBAR"]["navigation"]
     return {str(item["link"]): item["title"] for group in groups for item in group["items"]}
 
 
