@@ -260,6 +260,18 @@ def test_a_commit_above_its_hold_counts_against_the_cap() -> None:
     assert within.json()["amount"] == 5
 
 
+def test_the_cap_does_not_refuse_a_commit_within_its_hold(service: Caller) -> None:
+    give("alice", 100)
+    meter()
+    held = reservation(service, inputTokens=10_000)
+    bot = key(daily_spend_per_user=Decimal(1))
+    bot.prefix += "credits/"
+
+    answer = bot.post("commit", {"reservationId": held, "units": {"inputTokens": 10_000}})
+
+    assert (answer.status_code, answer.json()["amount"]) == (200, 4)
+
+
 def test_the_list_of_operations_tells_the_prices_by_unit(alice: Caller) -> None:
     before = alice.get("/api/v1/credits/operations").json()
     meter(minimum="0.01")
