@@ -93,6 +93,7 @@ def write(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) -
     """
     if path.exists() and not path.is_file():  # /dev/stdout must not be replaced
         return _write(path, header, rows)
+    # Beside the file, because a rename is atomic only within one file system.
     draft = path.with_name(f".{path.name}.part")
     draft.touch(mode=0o600)
     count = _write(draft, header, rows)

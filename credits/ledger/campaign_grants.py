@@ -146,7 +146,7 @@ def post(campaign: GrantCampaign, *, now: datetime) -> Iterator[Settled]:
 
 
 def outcomes(campaign: GrantCampaign) -> Iterator[Granted]:
-    """Return the outcomes of the posted rows. What was granted before this call is no new grant."""
+    """Yield the outcomes of the posted rows. A grant of an earlier run counts as granted before."""
     posted = CampaignGrant.objects.filter(campaign=campaign, amount__isnull=False)
     for row in posted.exclude(outcome__in=(Outcome.WAITING, Outcome.LEFT_OUT)).order_by("line"):
         granted = _granted(row)

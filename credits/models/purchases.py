@@ -222,6 +222,11 @@ class Purchase(models.Model):
         return self.quarantined_at is not None and self.quarantine_resolved_at is None
 
     @property
+    def creditable(self) -> bool:
+        """Return whether an operator can credit the purchase: unpaid, with a payment at Stripe."""
+        return not self.paid and self.quarantined_intent is not None
+
+    @property
     def automatic(self) -> bool:
         """Return whether an automatic top-up made the purchase."""
         return self.stripe_payment_method_id is not None

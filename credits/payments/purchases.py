@@ -217,7 +217,7 @@ def _locked_by_operator(purchase_id: UUID) -> Purchase:
 
 
 def _credit_quarantined(purchase: Purchase, origin: Origin, now: datetime) -> None:
-    if purchase.paid or purchase.quarantined_intent is None:
+    if not purchase.creditable:
         raise NotCreditable
     purchase.stripe_payment_intent_id = purchase.quarantined_intent
     # The cause keeps the credit unique. The key belongs to the operator's request, not to it.

@@ -112,8 +112,8 @@ def test_the_headings_name_the_unit_of_amounts_and_counts(name: str) -> None:
     lists = admin.site._registry[LISTS[name]]
     numbers = (DecimalField, IntegerField)
     fields = {one.name for one in LISTS[name]._meta.fields if isinstance(one, numbers)}
-    headings = {
-        column.__name__: str(column.short_description)
+    headings: dict[str, str] = {
+        column.__name__: str(getattr(column, "short_description", ""))
         for column in lists.get_list_display(request())
         if callable(column)
     }

@@ -10,13 +10,13 @@ from django.test import Client
 from django.urls import reverse
 from django.utils.html import strip_tags
 
-from credits.models import Package, StaffAction
+from credits.models import Operation, Package, StaffAction
 from credits.payments import packages
 from credits.payments.packages import Offer
 from mana_credits.back_office.acts import balance_adjustments
 from mana_credits.back_office.acts.audit import Justification
 from mana_credits.back_office.templatetags.office import menu_titles
-from tests.back_office.operators import operator
+from tests.back_office.operators import browser, operator
 from tests.factories import give, package, spend
 
 pytestmark = pytest.mark.django_db
@@ -73,6 +73,20 @@ def test_a_package_tells_its_history_in_words(amir: Client) -> None:
     assert "price 9.99 € → 10.99 € operator:o" in page
     assert "name Plus; credits 1200; price 9.99 €; offered yes" in page
     assert "{" not in page.split("History")[1]
+
+
+def test_a_form_shows_amounts_without_trailing_zeros() -> None:
+    page = browser("fiona").get(f"/admin/package/{package().pk}/change/").content.decode()
+
+    assert 'name="credits" value="500"' in page
+
+
+def test_the_form_of_a_large_price_has_no_separators() -> None:
+    Operation.objects.filter(pk="ai_chat_gpt4").update(cost=Decimal("1234.5"))
+
+    page = browser("fiona").get("/admin/operation/ai_chat_gpt4/price/").content.decode()
+
+    assert 'name="cost" value="1234.5"' in page
 
 
 def test_an_unknown_number_of_rows_is_not_called_zero(amir: Client) -> None:

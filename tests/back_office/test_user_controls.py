@@ -66,6 +66,7 @@ def test_a_top_up_is_shown_with_its_terms_and_its_history(
     assert "Card Visa •••• 4242" in text
     assert "Bought" in text
     assert "on: no → yes" in text
+    assert "card last digits: none → 4242" in text
     assert "→ 4.99 €" in text
 
 

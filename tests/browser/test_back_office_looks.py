@@ -1,12 +1,22 @@
 """Pages of the back office: sound for axe in both themes, no page wider than a screen, charts."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from django.db import transaction
 from playwright.sync_api import Page, expect
 
+from credits.models import (
+    ActRequest,
+    OutboxMessage,
+    Package,
+    Reservation,
+    StaffAction,
+    Transaction,
+)
 from credits.outbox import outbox
+from gifts.models import GiftCode
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
 from tests.browser.test_back_office_policy import (  # noqa: F401  (fixtures)
     PATHS,
@@ -22,6 +32,21 @@ pytestmark = pytest.mark.browser
 LISTS = ("credits/transaction/", "accounts/", "service_events/eventmessage/")
 
 
+def details() -> list[str]:
+    """Return the pages of a row of each kind."""
+    kinds: dict[str, Any] = {
+        "transaction": Transaction,
+        "staff-action": StaffAction,
+        "package": Package,
+        "reservation": Reservation,
+        "gift": GiftCode,
+        "message": OutboxMessage,
+        "approvals": ActRequest,
+    }
+    of_rows = [f"{kind}/{model.objects.latest('pk').pk}/" for kind, model in kinds.items()]
+    return [*of_rows, "operation/ai_chat_gpt4/", "sync/?user=alice"]
+
+
 def test_axe_finds_nothing_on_any_page(
     office: str,  # noqa: F811
     page: Page,  # noqa: F811
@@ -32,7 +57,7 @@ def test_axe_finds_nothing_on_any_page(
         outbox.tell("alice", {"body": "x"}, key="k", now=datetime.now(UTC))
     theme = request.node.callspec.params["page"]
 
-    for path in (*PATHS, *LISTS):
+    for path in (*PATHS, *LISTS, *details()):
         page.goto(office + path)
         page.wait_for_load_state()
 

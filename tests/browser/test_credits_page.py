@@ -165,6 +165,16 @@ def two_rows_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transaction_files, "ROWS", 2)
 
 
+def test_the_costs_of_all_apps_are_aligned(home: str, browser: Browser) -> None:
+    with somebody(browser, home, "demo-alice") as alice:
+        alice.visit("/credits#costs")
+        expect(alice.page.locator("#cost-list li")).to_have_count(25)
+
+        left = "all => [...new Set(all.map(e => Math.round(e.getBoundingClientRect().left)))]"
+        edges = alice.page.locator("#cost-list h3").evaluate_all(left)
+        assert len(edges) == 2  # one for each column
+
+
 def test_costs_can_be_narrowed_to_premium(home: str, browser: Browser) -> None:
     with somebody(browser, home, "demo-alice") as alice:
         alice.visit("/credits#costs")

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from credits.ledger.posting import Origin
 from credits.payments import checkout, top_up_charges
@@ -23,6 +23,9 @@ MOST = Decimal("90000000000.9999")
 WORD = "Rindfleischetikettierungsüberwachungsaufgabenübertragungsgesetz"
 URL = f"https://example.test/{WORD * 4}"
 APP = "rindfleischetikettierungsueberwachungsaufgabenuebertragungsgesetzanwendung" + "x" * 25
+# Numbers that their fields do not show as a whole.
+CUT = """[...document.querySelectorAll('input[type=number]')]
+    .filter((e) => e.checkVisibility() && e.scrollWidth > e.clientWidth).map((e) => e.value)"""
 LOOKS: dict[str, Any] = {
     "en-dark": {"language": "en", "scheme": "dark"},
     "de-light": {"language": "de", "scheme": "light"},
@@ -88,6 +91,26 @@ def test_the_longest_of_everything_fits(
             alice.page.goto("about:blank")
             alice.page.goto(f"{home}{path}")
             alice.page.evaluate("settled()")
+            alice.page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
             keep(alice.page, f"longest-{name}-{look}")
             assert fits(alice.page), name
             assert axe_finds(alice.page) == []
+            assert alice.page.evaluate(CUT) == [], name
+
+
+@pytest.mark.parametrize("look", list(LOOKS))
+def test_the_longest_change_of_another_tab_fits(
+    home: str, stripe: Stripe, browser: Browser, look: str
+) -> None:
+    pages = a_long_life(f"{home}/credits", stripe)
+
+    with somebody(browser, home, "demo-alice", viewport=PHONE, **LOOKS[look]) as alice:
+        alice.page.goto(f"{home}{pages['settings']}")
+        alice.page.evaluate("settled()")
+        wish("demo-alice", low_balance=0, app_limits={APP: "9999999999.9999"})
+        alice.page.locator("#limits [type=submit]").click()
+        expect(alice.page.locator("#limits .changed li")).to_have_count(4)
+
+        keep(alice.page, f"longest-changed-{look}")
+        assert fits(alice.page)
+        assert axe_finds(alice.page) == []

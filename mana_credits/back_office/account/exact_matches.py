@@ -1,6 +1,7 @@
 """Matches of a complete user id, row id, Stripe id, e-mail address or gift code."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -31,7 +32,7 @@ PURCHASE_COLUMNS = {"pi_": "stripe_payment_intent_id", "cs_": "stripe_checkout_s
 MONEY_BACK_PREFIXES = ("re_", "pyr_", "dp_", "du_")
 
 # Rows of one account, and what each is called.
-ROWS: dict[type[Model], str] = {
+ROWS: dict[Any, str] = {
     Transaction: "Transaction",
     Purchase: "Purchase",
     Reservation: "Reservation",
@@ -72,7 +73,7 @@ def _users(text: str) -> Iterator[Matches]:
 def _rows(row_id: UUID) -> Iterator[Matches]:
     for model, name in ROWS.items():
         rows: Any = model.objects.filter(pk=row_id, user_id__isnull=False)
-        yield Matches(rows, lambda row, name=name: f"{name} {row.pk}")
+        yield Matches(rows, partial(_named, name))
     payments = MoneyBack.objects.filter(pk=row_id).values("stripe_payment_intent_id")
     refunded = Purchase.objects.filter(stripe_payment_intent_id__in=payments)
     yield Matches(refunded, lambda row: f"Purchase {row.number} with the refund {row_id}")
@@ -80,6 +81,10 @@ def _rows(row_id: UUID) -> Iterator[Matches]:
     yield from _gifts(GiftCode.objects.filter(Q(pk=row_id) | Q(pk__in=redemption)))
     grants = CampaignGrant.objects.filter(campaign=row_id, user_id__isnull=False)
     yield Matches(grants.select_related("campaign"), lambda row: f"Grant of {row.campaign.name}")
+
+
+def _named(name: str, row: Model) -> str:
+    return f"{name} {row.pk}"
 
 
 def _addresses(email: str) -> Iterator[Matches]:

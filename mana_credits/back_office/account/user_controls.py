@@ -77,7 +77,7 @@ def _differences(row: SettingsChange) -> Iterator[str]:
 
 def _words(name: str) -> str:
     """Return a name of the wire as words: `monthlyLimit` becomes `monthly limit`."""
-    name = name.removesuffix("EuroCents")
+    name = name.removesuffix("EuroCents").replace("Last4", "LastDigits")
     return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name)
 
 

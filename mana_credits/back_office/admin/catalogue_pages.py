@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
 from credits import catalogue
-from credits.amounts import DIGITS, PLACES
+from credits.amounts import DIGITS, PLACES, plain
 from credits.ledger.credit_lots import LONGEST_VALIDITY
 from credits.metered_prices import MeteredPrice
 from credits.models import ActRequest, Operation, Package, Purchase
@@ -127,6 +127,7 @@ def change_package(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Change a package for later purchases."""
     found = _found(pk)
     initial = {name: getattr(found, name) for name in Offer._fields}
+    initial["credits"] = plain(found.credits)
     form = PackageForm(request.POST or None, initial=initial)
     return _package_form(request, lambda: _package(request, _found(pk)), found, form)
 

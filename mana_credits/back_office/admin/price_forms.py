@@ -11,7 +11,6 @@ from credits.errors import DomainError
 from credits.metered_prices import MeteredPrice, as_json, from_json
 from credits.models import Operation
 from mana_credits.back_office.frame.act_forms import WhyForm
-from mana_credits.back_office.templatetags.office import amount
 
 SMALLEST = Decimal(1).scaleb(-PLACES)
 
@@ -97,7 +96,7 @@ class PriceForm(WhyForm):
 def initial(found: Operation) -> dict[str, Any]:
     """Return the form's values for the current price."""
     if found.metering is None:
-        return {"cost": amount(found.cost), "per_items": found.per_items}
+        return {"cost": plain(found.cost), "per_items": found.per_items}
     price = from_json(found.metering)
     lines = [f"{unit} {plain(cost)}" for unit, cost in price.unit_costs.items()]
     return {
