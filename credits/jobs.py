@@ -7,7 +7,7 @@ from itertools import islice, repeat
 import structlog
 from django.conf import settings
 
-from credits.controls import low_balance
+from credits.controls import expiry_notices, low_balance
 from credits.due_rows import SKIPPED
 from credits.ledger import (
     anchors,
@@ -55,6 +55,11 @@ def deliver_outbox(now: datetime) -> Iterator[str]:
 def tell_low_balances(now: datetime) -> Iterator[str]:
     """Enqueue the notices of balances that fell to their user's threshold."""
     return low_balance.tell_due(now=now, limit=ROWS_PER_RUN)
+
+
+def tell_expiring_credits(now: datetime) -> Iterator[str]:
+    """Enqueue the notices about credits that expire within a week."""
+    return expiry_notices.tell_due(now=now, limit=ROWS_PER_RUN)
 
 
 def top_up(now: datetime) -> Iterator[str]:
@@ -141,6 +146,12 @@ JOBS = (
         tell_low_balances,
         every=timedelta(seconds=10),
         next_due=low_balance.next_due,
+    ),
+    Job(
+        expiry_notices.TELL_JOB,
+        tell_expiring_credits,
+        every=timedelta(minutes=5),
+        next_due=expiry_notices.next_due,
     ),
     Job(
         top_up_charges.TOP_UP_JOB,

@@ -114,6 +114,15 @@ def from_json(stored: Mapping[str, Any]) -> MeteredPrice:
     )
 
 
+def explanation(metering: Mapping[str, Any]) -> str:
+    """Return how a transaction or reservation was priced, in English."""
+    costs = metering["unitCosts"]
+    used = [f"{n:,} {unit} at {costs[unit]} per 1,000" for unit, n in metering["units"].items()]
+    least = [f"at least {metering['minimum']}"] if metering["minimum"] else []
+    missing = [f"{plain(unpaid(metering))} unpaid"] if unpaid(metering) else []
+    return ", ".join([*used, *least, *missing])
+
+
 def unpaid(metering: Mapping[str, Any]) -> Decimal:
     """Return the credits of a transaction's price that could not be taken."""
     return Decimal(metering.get("unpaid", 0))

@@ -57,16 +57,20 @@ def read(path: Path, columns: Sequence[str]) -> list[Row]:
     return rows
 
 
-def parse(data: bytes, name: str, columns: Sequence[str]) -> list[Row]:
+def parse(
+    data: bytes, name: str, columns: Sequence[str], *, optional: Sequence[str] = ()
+) -> list[Row]:
     """Return the rows of a CSV file's content; `name` is the file's name in errors.
 
-    Raises SpreadsheetUnreadable if no row can be read: wrong encoding or columns, or empty.
+    The `optional` columns may be missing. Raises SpreadsheetUnreadable if no row can be read: wrong
+    encoding or columns, or empty.
     """
     rows = _rows(_text(data, name))
     header = next(rows, (1, []))[1]
     if isinstance(header, str):
         raise SpreadsheetUnreadable(f"{name}, line 1: {header}")
-    if sorted(header) != sorted(columns):
+    present = [column for column in optional if column in header]
+    if sorted(header) != sorted([*columns, *present]):
         raise SpreadsheetUnreadable(_wrong_header(name, header, columns))
     return [_row(line, header, cells) for line, cells in rows]
 
@@ -89,6 +93,7 @@ def write(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) -
     """
     if path.exists() and not path.is_file():  # /dev/stdout must not be replaced
         return _write(path, header, rows)
+    # Beside the file, because a rename is atomic only within one file system.
     draft = path.with_name(f".{path.name}.part")
     draft.touch(mode=0o600)
     count = _write(draft, header, rows)

@@ -40,6 +40,7 @@ class BatchViewSet(ChangesBatches, ServiceViewSet):
             raise ValidationError({"Idempotency-Key": ["Each item has its own idempotencyKey."]})
         parsed = [_parsed(item) for item in wire.USE_BATCH.parse(request.data)["items"]]
         spends = [item for item in parsed if isinstance(item, Spend)]
+        # Only readable items are spent. The answer keeps the order of all items.
         results = iter(_spend_all(request, spends))
         outcomes = [next(results) if isinstance(item, Spend) else item for item in parsed]
         return Answer({"items": [wire.outcome(result) for result in outcomes]})

@@ -6,7 +6,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.core.cache import close_caches
+from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
+from django.db import reset_queries
 from django.urls import get_resolver
 
 from mana_credits.environment import EnvironmentInvalid
@@ -44,6 +47,10 @@ try:
     application = with_chunked_bodies(get_wsgi_application())
 except EnvironmentInvalid as error:
     raise SystemExit(str(error)) from None
+# Django calls these for each request. Without DEBUG, no queries are recorded, and no cache is used.
+if not settings.DEBUG:
+    request_started.disconnect(reset_queries)
+request_finished.disconnect(close_caches)
 # Load the views before gunicorn forks, so that workers share their memory and the first request
 # does not wait for imports.
 get_resolver().url_patterns  # noqa: B018

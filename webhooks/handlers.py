@@ -2,7 +2,7 @@
 
 A handler reads the event's object and makes one domain call. Effects are keyed by the object's id,
 so two events about the same object have one effect. Stripe does not guarantee the order of events:
-the domain functions compare an event's timestamp, or the stage of the object, with what is stored.
+the domain functions compare an event's timestamp, or the stage of the object, with the stored one.
 """
 
 from collections.abc import Callable, Mapping

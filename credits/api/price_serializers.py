@@ -1,18 +1,35 @@
-"""The base class of bodies that take credits: an amount, or the price of an operation."""
+"""The base classes of bodies that take credits, and of answers with a price by units."""
 
 from collections.abc import Mapping
 from typing import Any, cast
 
 from rest_framework import serializers
 
-from credits.api.metered_fields import Units
+from credits.api.metered_fields import Metering, Units
 from credits.api.wire_fields import Credits, ShortTextField, StrictIntegerField
-from credits.api.wire_serializers import KeyedSerializer, Variant
+from credits.api.wire_serializers import KeyedSerializer, Variant, WireSerializer
 from credits.catalogue import LARGEST_QUANTITY
 from credits.ledger import Priced
 
 MISSING_AMOUNT = {"amount": ["This field is required, unless there is an operation."]}
 UNITS_ALONE = "Units are only allowed with an operation."
+
+
+class MeteredSerializer(WireSerializer):
+    """A transaction that may have a price by units."""
+
+    metering = Metering(
+        required=False,
+        help_text="What a price by units was computed from. Absent for any other transaction.",
+    )
+
+    def represent(self, subject: object) -> dict[str, Any]:
+        """Represent the transaction; omit `metering` unless it has one."""
+        answer = super().represent(subject)
+        metering = answer.pop("metering")
+        if metering is not None:
+            answer["metering"] = metering
+        return answer
 
 
 class PricedSerializer(KeyedSerializer):

@@ -5,8 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from credits.api.json_object import JsonObject
-from credits.api.metered_fields import Metering
-from credits.api.price_serializers import PricedSerializer
+from credits.api.price_serializers import MeteredSerializer, PricedSerializer
 from credits.api.wire_fields import (
     APP_ID_LENGTH,
     Amount,
@@ -58,7 +57,7 @@ class BalanceSerializer(BalanceAfterwardsSerializer):
     )
 
 
-class TransactionSerializer(WireSerializer):
+class TransactionSerializer(MeteredSerializer):
     """One transaction; `balanceBefore` and `balanceAfter` are posted balances."""
 
     id = Uuid(help_text="The transaction's id.")
@@ -86,17 +85,6 @@ class TransactionSerializer(WireSerializer):
     )
     createdAt = Timestamp(source="created_at", help_text="When the transaction was posted.")
     completedAt = Timestamp(source="created_at", help_text="The same as `createdAt`.")
-    metering = Metering(
-        required=False,
-        help_text="What a price by units was computed from. Absent for any other transaction.",
-    )
-
-    def represent(self, subject: Any) -> dict[str, Any]:
-        """Represent the transaction; omit `metering` unless it has one."""
-        answer = super().represent(subject)
-        if answer["metering"] is None:
-            del answer["metering"]
-        return answer
 
 
 class UseCreditsSerializer(PricedSerializer):

@@ -7,6 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from credits.api.price_serializers import MeteredSerializer
 from credits.api.wire_fields import (
     Amount,
     ConstantField,
@@ -60,7 +61,7 @@ class StatementPathSerializer(WireSerializer):
     month = Month(source="first", help_text="The month, in UTC.")
 
 
-class MovementSerializer(WireSerializer):
+class MovementSerializer(MeteredSerializer):
     """A transaction in a statement."""
 
     number = serializers.IntegerField(

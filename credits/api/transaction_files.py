@@ -12,14 +12,14 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework.request import Request
 
-from credits import spreadsheets
+from credits import metered_prices, spreadsheets
 from credits.api.serializers import TransactionQuerySerializer
 from credits.api.wire_fields import QueryInteger, Timestamp
 from credits.ledger.history import LARGEST_NUMBER, Entry, History
 
 ROWS = 10_000
 COLUMNS = ("createdAt", "type", "amount", "balanceBefore", "balanceAfter")
-TEXT_COLUMNS = ("appId", "description", "id")
+TEXT_COLUMNS = ("appId", "description", "id", "units")
 FILE_NAME = "mana-credits-transactions.csv"
 _time = Timestamp()
 
@@ -53,7 +53,8 @@ def _rows(entries: Sequence[Entry]) -> Iterator[tuple[Any, ...]]:
     for one in entries:
         amounts = (one.amount, one.balance_before, one.balance_after)
         at = _time.to_representation(one.created_at)
-        yield (at, one.type, *amounts, one.app_id, one.description, one.id)
+        units = metered_prices.explanation(one.metering) if one.metering else ""
+        yield (at, one.type, *amounts, one.app_id, one.description, one.id, units)
 
 
 def _next(request: Request, cursor: int) -> str:

@@ -1,10 +1,11 @@
 """Texts of the notices about a user's own settings, in their language; German if it is unknown."""
 
+from datetime import UTC
 from decimal import Decimal
 from typing import Any
 
 from credits.amounts import plain
-from credits.models import AccountSettings
+from credits.models import AccountSettings, CreditLot
 
 LOW_BALANCE = {
     "de": (
@@ -26,6 +27,40 @@ settings of your credits.
 """,
     ),
 }
+
+
+EXPIRING = {
+    "de": (
+        "Credits von dir verfallen bald",
+        """\
+{amount} deiner Credits verfallen am {day} (UTC). Deine Apps verbrauchen sie zuerst.
+""",
+    ),
+    "en": (
+        "Some of your credits expire soon",
+        """\
+{amount} of your credits expire on {day} (UTC). Your apps use them first.
+""",
+    ),
+}
+DAYS = {"de": "%d.%m.%Y", "en": "%Y-%m-%d"}
+
+
+def expiring_credits(lot: CreditLot, *, language: str) -> dict[str, Any]:
+    """Return the notice that what is left of a lot expires soon."""
+    subject, body = EXPIRING[language or "de"]
+    expires_at = lot.expires_at.astimezone(UTC)
+    day = expires_at.strftime(DAYS[language or "de"])
+    return {
+        "appId": "credits",
+        "subject": subject,
+        "body": body.format(amount=plain(lot.remaining), day=day),
+        "data": {
+            "type": "credits_expiring",
+            "credits": plain(lot.remaining),
+            "expiresAt": expires_at.isoformat().replace("+00:00", "Z"),
+        },
+    }
 
 
 def low_balance(settings: AccountSettings, *, available: Decimal) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from credits.amounts import plain, positive
 from credits.due_rows import DueWork, Settled
 from credits.errors import DomainError
 from credits.ledger import ledger
+from credits.ledger.credit_lots import InvalidCreditExpiry
 from credits.ledger.grant_files import Grant, GrantFile, RefusedLine
 from credits.ledger.outcomes import BalanceTooLarge
 from credits.ledger.posting import Memo, Origin
@@ -145,7 +146,7 @@ def post(campaign: GrantCampaign, *, now: datetime) -> Iterator[Settled]:
 
 
 def outcomes(campaign: GrantCampaign) -> Iterator[Granted]:
-    """Return the outcomes of the posted rows. What was granted before this call is no new grant."""
+    """Yield the outcomes of the posted rows. A grant of an earlier run counts as granted before."""
     posted = CampaignGrant.objects.filter(campaign=campaign, amount__isnull=False)
     for row in posted.exclude(outcome__in=(Outcome.WAITING, Outcome.LEFT_OUT)).order_by("line"):
         granted = _granted(row)
@@ -195,7 +196,7 @@ def _terms(campaign: GrantCampaign) -> Terms:
 
 
 def _grant_of(row: CampaignGrant) -> Grant:
-    return Grant(row.user_id, row.amount or Decimal(0))
+    return Grant(row.user_id, row.amount or Decimal(0), row.expires_at)
 
 
 def _granted(row: CampaignGrant) -> Granted:
@@ -210,8 +211,12 @@ def _give(terms: Terms, grant: Grant) -> Granted:
             memo=Memo(APP_ID, terms.reason, {"campaign": terms.name, "reason": terms.reason}),
             origin=Origin(terms.actor),
             cause=_cause(grant.user_id, terms.name),
+            expires_at=grant.expires_at,
         )
-    except BalanceTooLarge as refusal:  # nothing was moved, and the transaction is intact
+    except (
+        BalanceTooLarge,
+        InvalidCreditExpiry,
+    ) as refusal:  # nothing was moved, and the transaction is intact
         return Granted(grant, Outcome.REFUSED, refusal.text[:500])
     if not posting.replayed:
         return Granted(grant, Outcome.GRANTED)

@@ -12,8 +12,7 @@ from django.db.models import Min, QuerySet
 
 from credits import due_rows
 from credits.due_rows import DueWork
-from credits.ledger import ledger
-from credits.ledger.db_functions import call
+from credits.ledger import credit_lots, ledger
 from credits.ledger.posting import Origin
 from credits.models import CreditLot
 
@@ -33,9 +32,8 @@ def expire_due(*, now: datetime, limit: int) -> Iterator[str]:
         ledger.ensure_balance(lot.user_id, origin=origin)
         return "expired"
 
-    work = DueWork(
-        EXPIRE_JOB, _open().filter(expires_at__lte=now), "expires_at", expire, lock=_lock
-    )
+    due = _open().filter(expires_at__lte=now)
+    work = DueWork(EXPIRE_JOB, due, "expires_at", expire, lock=credit_lots.lock_owner)
     return (settled.outcome for settled in due_rows.settle_each(work, now=now, limit=limit))
 
 
@@ -52,9 +50,3 @@ def next_due(now: datetime) -> datetime | None:
 
 def _open() -> QuerySet[CreditLot]:
     return CreditLot.objects.filter(remaining__gt=0)
-
-
-def _lock(user_id: str, _lot_id: UUID, wait: bool) -> bool:
-    # The balance's lock protects the lots. Locking a lot first could deadlock with a movement.
-    locked: bool = call("credits.lock_balance", user_id=user_id, wait=wait)
-    return locked

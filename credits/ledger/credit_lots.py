@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
 from typing import Any, NamedTuple, cast
+from uuid import UUID
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import OuterRef
 
 from credits.errors import DomainError
+from credits.ledger.db_functions import call
 from credits.models import Balance, CreditLot
 
 LONGEST_VALIDITY = timedelta(days=3650)
@@ -61,6 +63,15 @@ def balance_at(user_id: str, *, now: datetime) -> Balance:
     row.total_earned -= expired
     row.expiring = _by_time([lot for lot in left if lot.at > now])
     return cast("Balance", row)
+
+
+def lock_owner(user_id: str, _lot_id: UUID, wait: bool) -> bool:
+    """Lock the balance of a lot's owner, as `DueWork.lock`. Return whether it is locked.
+
+    The balance's lock protects the lots. Locking a lot first could deadlock with a movement.
+    """
+    locked: bool = call("credits.lock_balance", user_id=user_id, wait=wait)
+    return locked
 
 
 def _by_time(lots: list[Expiring]) -> list[Expiring]:

@@ -8,8 +8,9 @@ Results are in PostgreSQL's binary format, which psycopg parses in C. In the tex
 parses timestamps and JSON in Python.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar, cast, get_args, get_type_hints
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
@@ -18,6 +19,7 @@ from psycopg import Cursor
 
 Row = TypeVar("Row", bound=models.Model)
 Answer = TypeVar("Answer", bound=tuple[Any, ...])
+Columns = Mapping[type[models.Model], Sequence[str]]
 
 
 class Routine(Generic[Answer]):
@@ -25,12 +27,20 @@ class Routine(Generic[Answer]):
 
     The fields of `answer` are the OUT parameters to read. A field annotated with a model (or None)
     is returned as an instance of it. `parameters` are the arguments of every call, without their
-    prefix `p_`.
+    prefix `p_`. `only` names the columns to read of some models. As after Django's `only`, the
+    others are loaded when they are accessed.
     """
 
-    def __init__(self, name: str, answer: type[Answer], parameters: Sequence[str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        answer: type[Answer],
+        parameters: Sequence[str],
+        *,
+        only: Columns = MappingProxyType({}),
+    ) -> None:
         self._answer = answer
-        self._readers = [_reader(hint) for hint in get_type_hints(answer).values()]
+        self._readers = [_reader(hint, only) for hint in get_type_hints(answer).values()]
         fields = zip(get_type_hints(answer), self._readers, strict=True)
         columns = ", ".join(_columns(field, reader) for field, reader in fields)
         named = ", ".join(f"p_{parameter} => %s" for parameter in parameters)
@@ -63,9 +73,9 @@ def call(name: str, **arguments: Any) -> Any:
     return _fetch(f"SELECT {name}({named})", list(arguments.values()))[0]
 
 
-def _reader(hint: Any) -> "_Reader | None":
+def _reader(hint: Any, only: Columns) -> "_Reader | None":
     model = next((one for one in (hint, *get_args(hint)) if _is_model(one)), None)
-    return _Reader(model) if model else None
+    return _Reader(model, only.get(model)) if model else None
 
 
 def _is_model(hint: Any) -> bool:
@@ -128,10 +138,17 @@ def _connected() -> Any:
 
 
 class _Reader:
-    """Creates instances of a model from column values. The model's first column is never null."""
+    """Creates instances of a model from the values of some columns, or of all.
 
-    def __init__(self, model: type[models.Model]) -> None:
-        fields = model._meta.concrete_fields  # noqa: SLF001
+    The model's first column is never null, and always read.
+    """
+
+    def __init__(self, model: type[models.Model], columns: Sequence[str] | None = None) -> None:
+        fields = [
+            field
+            for field in model._meta.concrete_fields  # noqa: SLF001
+            if columns is None or field.column in columns
+        ]
         self.columns = [field.column for field in fields]
         self._model = model
         self._names = [field.attname for field in fields]

@@ -1,24 +1,40 @@
-"""Files of grants: a CSV file with the columns `user_id` and `credits`, read strictly."""
+"""Files of grants: a CSV file with the columns `user_id` and `credits`, read strictly.
+
+A third column, `expires_at`, may say when the credits expire: a date, which means its start, or a
+timestamp, in ISO 8601 and UTC unless it has an offset. An empty cell means never.
+"""
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
 from credits import labels, spreadsheets
 from credits.amounts import plain, read
+from credits.ledger.credit_lots import LONGEST_VALIDITY
 from credits.spreadsheets import Row
 
 COLUMNS = ("user_id", "credits")
+EXPIRY = "expires_at"
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ].+)?", re.ASCII)
 
 
 class Grant(NamedTuple):
-    """An amount of credits for a user."""
+    """An amount of credits for a user, and when it expires."""
 
     user_id: str
     amount: Decimal
+    expires_at: datetime | None = None
+
+    @property
+    def text(self) -> str:
+        """Return the grant as a line. Grants that never expire have the text of a short line."""
+        line = f"{self.user_id},{plain(self.amount)}"
+        return f"{line},{self.expires_at.isoformat()}" if self.expires_at else line
 
 
 class RefusedLine(NamedTuple):
@@ -43,7 +59,7 @@ class GrantFile(NamedTuple):
     @property
     def digest(self) -> str:
         """Return the SHA-256 of the grants. The order of the lines and line ends do not matter."""
-        written = sorted(f"{grant.user_id},{plain(grant.amount)}" for grant in self.grants.values())
+        written = sorted(grant.text for grant in self.grants.values())
         return hashlib.sha256("\n".join(written).encode()).hexdigest()
 
     def without(self, refused: list[RefusedLine]) -> "GrantFile":
@@ -63,7 +79,7 @@ def parse(data: bytes, name: str) -> GrantFile:
 
     A user that the file names twice gets nothing: which amount is meant is unknown.
     """
-    read_rows = [_grant(row) for row in spreadsheets.parse(data, name, COLUMNS)]
+    read_rows = [_grant(row) for row in spreadsheets.parse(data, name, COLUMNS, optional=[EXPIRY])]
     grants = {line: one for line, one in read_rows if isinstance(one, Grant)}
     refused = [one for _, one in read_rows if isinstance(one, RefusedLine)]
     return GrantFile(grants, refused).without(list(_doubled(grants)))
@@ -76,9 +92,24 @@ def _grant(row: Row) -> tuple[int, Grant | RefusedLine]:
     if sentence := _error_for_user_id(user_id):
         return row.line, RefusedLine(row.line, "", sentence)
     try:
-        return row.line, Grant(user_id, read(row.cells["credits"]))
+        expires_at = _expiry(row.cells.get(EXPIRY, ""))
+        return row.line, Grant(user_id, read(row.cells["credits"]), expires_at)
     except ValueError as error:
         return row.line, RefusedLine(row.line, user_id, str(error)[:300])
+
+
+def _expiry(text: str) -> datetime | None:
+    """Parse a cell. Raises ValueError for a value that is no date, in the past or too far away."""
+    if not text.strip():
+        return None
+    if not _ISO.fullmatch(text.strip()):
+        raise ValueError(f"expires_at is not a date in ISO 8601: {text}")
+    moment = datetime.fromisoformat(text.strip())
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    now = datetime.now(UTC)
+    if not now < moment <= now + LONGEST_VALIDITY:
+        raise ValueError(f"expires_at is not within the next {LONGEST_VALIDITY.days} days: {text}")
+    return moment
 
 
 def _error_for_user_id(user_id: str) -> str | None:

@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 
 from credits.amounts import plain
 from credits.ids import new_id
-from credits.ledger.db_functions import Routine
+from credits.ledger.db_functions import Columns, Routine
 from credits.ledger.movement_counters import movements
 from credits.ledger.outcomes import DONE, Reached, error_for
 from credits.metered_prices import units_text
@@ -45,6 +45,26 @@ PARAMETERS = {
     "operation": "text",
     "quantity": "integer",
     "metering": "jsonb",
+}
+
+# The columns that answers contain. Each further one costs PostgreSQL and the client about 0.5 µs.
+ANSWERED: Columns = {
+    Transaction: (
+        "id",
+        "user_id",
+        "number",
+        "type",
+        "amount",
+        "balance_before",
+        "balance_after",
+        "app_id",
+        "description",
+        "metadata",
+        "idempotency_key",
+        "created_at",
+        "metering",
+    ),
+    Balance: ("user_id", "posted", "held", "total_earned", "total_spent", "last_number"),
 }
 
 
@@ -133,7 +153,7 @@ class _Answer(NamedTuple):
     balance: Balance | None
 
 
-_post_transaction = Routine("credits.post_transaction", _Answer, tuple(PARAMETERS))
+_post_transaction = Routine("credits.post_transaction", _Answer, tuple(PARAMETERS), only=ANSWERED)
 
 
 def post(user_id: str, movement: Movement, memo: Memo, origin: Origin) -> Posting:

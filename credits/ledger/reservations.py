@@ -20,7 +20,7 @@ from credits.ids import new_id
 from credits.ledger.db_functions import Routine, call
 from credits.ledger.movement_counters import movements
 from credits.ledger.outcomes import DONE, Reached, error_for
-from credits.ledger.posting import Origin, Priced, amount_fingerprint
+from credits.ledger.posting import ANSWERED, Origin, Priced, amount_fingerprint
 from credits.metered_prices import require_units, units_text, unpaid
 from credits.models import Balance, Reservation, Transaction
 
@@ -127,6 +127,7 @@ _reserve = Routine(
         "fingerprint",
         "at",
     ),
+    only=ANSWERED,
 )
 _settle = Routine(
     "credits.settle_reservation",
@@ -144,6 +145,7 @@ _settle = Routine(
         "fingerprint",
         "at",
     ),
+    only=ANSWERED,
 )
 
 

@@ -11,7 +11,8 @@ class CreditLot(models.Model):
     """The credits of one transaction that expire at `expires_at`.
 
     The `amount` is that of the transaction. It is the sum of `remaining`, `expired`, `repaid` (the
-    part that repaid a debt) and what the uses have taken and not given back.
+    part that repaid a debt) and what the uses have taken and not given back. `notice_due_at` is
+    when the user is told that they expire, null if they were told or live for a week or less.
     """
 
     transaction = models.OneToOneField(
@@ -27,6 +28,7 @@ class CreditLot(models.Model):
     repaid = amount_field()
     expired = amount_field()
     expires_at = models.DateTimeField()
+    notice_due_at = models.DateTimeField(null=True)
 
     class Meta:
         db_table = '"credits"."credit_lots"'
@@ -50,6 +52,11 @@ class CreditLot(models.Model):
             ),
             models.Index(
                 name="lot_open_by_expiry_idx", fields=["expires_at"], condition=Q(remaining__gt=0)
+            ),
+            models.Index(
+                name="lot_notice_due_idx",
+                fields=["notice_due_at"],
+                condition=Q(notice_due_at__isnull=False, remaining__gt=0),
             ),
         )
 

@@ -97,7 +97,7 @@ class CampaignGrant(models.Model):
     """A line of a campaign's file: the grant to one user, and its outcome.
 
     An invalid line that was left out has no amount, and no user if the id is invalid.
-    `detail` explains an outcome.
+    `detail` explains an outcome. The credits expire at `expires_at`, if it is set.
     """
 
     class Outcome(models.TextChoices):
@@ -117,6 +117,7 @@ class CampaignGrant(models.Model):
     line = models.IntegerField()
     user_id = user_id_field(blank=True)
     amount = amount_field(null=True)
+    expires_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=20, choices=Outcome)
     detail = models.CharField(max_length=500, blank=True)
 

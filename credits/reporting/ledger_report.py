@@ -145,7 +145,11 @@ def of_month(month: date, *, now: datetime) -> Report:
         Standing(_credits(facts.before), held_before, in_gifts),
         _movements(facts.within),
         Standing(
-            facts.posted - _credits(facts.after), held_now, in_gifts + _in_gifts(facts.within)
+            # From the balances, so that the report proves the books: a missing transaction shows as
+            # a difference.
+            facts.posted - _credits(facts.after),
+            held_now,
+            in_gifts + _in_gifts(facts.within),
         ),
         _usage(facts.within, facts.refunds),
     )
@@ -154,6 +158,8 @@ def of_month(month: date, *, now: datetime) -> Report:
 def _facts(start: datetime, end: datetime) -> _Facts:
     span = {"start": start, "end": end}
     rows: dict[str, list[_Row]] = {"before": [], "within": [], "after": []}
+    # One snapshot: movements that are posted between two queries would make a difference of their
+    # own.
     with books.snapshot() as cursor:
         cursor.execute(_MOVEMENTS, span)
         for when, kind, takes, app_id, operation, *moved in cursor.fetchall():

@@ -9,6 +9,7 @@ or `recorded_at` for imported history. Therefore a statement never changes once 
 See docs/decisions/0092-signed-statements.md.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -53,7 +54,7 @@ _LAST_BEFORE = """
 """
 _MOVEMENTS = """
     SELECT number, id::text, type, amount, balance_after, app_id, description, created_at,
-           recorded_at
+           recorded_at, metering::text
     FROM credits.transactions
     WHERE user_id = %(user)s AND number > %(after)s AND number <= %(last)s
     ORDER BY number
@@ -78,6 +79,7 @@ class StatementLine(NamedTuple):
     description: str
     created_at: datetime
     recorded_at: datetime | None
+    metering: dict[str, Any] | None
 
 
 class ChainEnd(NamedTuple):
@@ -165,7 +167,8 @@ def _chain_end(cursor: CursorWrapper, user_id: str, end: datetime) -> ChainEnd:
 
 def _movements(cursor: CursorWrapper, values: Mapping[str, Any]) -> list[StatementLine]:
     cursor.execute(_MOVEMENTS, values)
-    return list(map(StatementLine._make, cursor.fetchall()))
+    rows = cursor.fetchall()
+    return [StatementLine(*row[:-1], row[-1] and json.loads(row[-1])) for row in rows]
 
 
 def _held(cursor: CursorWrapper, user_id: str, end: datetime) -> Decimal:

@@ -53,6 +53,7 @@ def copy(url: str, tables: Iterable[Table]) -> Iterator[tuple[str, int]]:
         with closing(_connected(url)) as source:
             source.read_only = True
             source.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            # The earlier service's role may have a limit that a copy of a large table exceeds.
             source.execute("SET LOCAL statement_timeout = 0")
             for table in tables:
                 yield table.name, _copy(source, table)
@@ -89,6 +90,7 @@ def _copy(source: psycopg.Connection, table: Table) -> int:
             for data in rows:
                 into.write(data)
         copied: int = cursor.rowcount
+        # Autovacuum does not analyze temporary tables, and the import joins them.
         cursor.execute(f"ANALYZE {table.copy}")
     return copied
 

@@ -11,6 +11,7 @@ PURCHASE_REFUNDED = "purchase.refunded"
 GIFT_REDEEMED = "gift.redeemed"
 SUBSCRIPTION_PAUSED = "subscription.paused"
 SPENDING_LIMIT_REACHED = "spending_limit.reached"
+CREDITS_EXPIRING = "credits.expiring"
 
 ALL = (
     CREDITS_ADDED,
@@ -21,4 +22,5 @@ ALL = (
     GIFT_REDEEMED,
     SUBSCRIPTION_PAUSED,
     SPENDING_LIMIT_REACHED,
+    CREDITS_EXPIRING,
 )

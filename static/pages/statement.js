@@ -4,6 +4,7 @@ import { read } from "./api.js";
 import { $, appName, change, made, number, only, show, text } from "./dom.js";
 import { ourWords } from "./entries.js";
 import { saveFile } from "./files.js";
+import { explained } from "./metering.js";
 import { onPress, start } from "./shell.js";
 
 const language = { de: "de-DE", en: "en-GB" }[document.documentElement.lang];
@@ -68,7 +69,7 @@ function row(movement) {
     number: String(movement.number),
     time: time(movement.createdAt),
     title: ours ?? (description || text(type)),
-    context: [description && !ours && text(type), app, recorded].filter(Boolean).join(" · "),
+    context: [description && !ours && text(type), app, explained(movement.metering), recorded].filter(Boolean).join(" · "),
     amount: change(movement.amount),
     balance: number(movement.balanceAfter),
   });

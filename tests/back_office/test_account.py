@@ -79,6 +79,35 @@ def test_an_account_shows_its_balance_and_that_its_books_close(sam: Client) -> N
     assert "<dt>Held by reservations</dt><dd>3</dd>" in page
 
 
+def test_an_account_shows_what_expires(sam: Client) -> None:
+    at = datetime.now(UTC).replace(microsecond=0) + timedelta(days=30)
+    give("alice", 20)
+    granted = give("alice", 10, expires_at=at).transaction
+    give("alice", 1, expires_at=at + timedelta(days=1))
+    spend("alice", 2.5)
+
+    account = sam.get(ACCOUNT).content.decode()
+    entry = sam.get(f"/admin/transaction/{granted.pk}/").content.decode()
+
+    first, second = f"{at:%Y-%m-%d %H:%M}", f"{at + timedelta(days=1):%Y-%m-%d %H:%M}"
+    shown = re.sub(r":\d\d(?=[,<])", "", account[account.index("Of these expire") :])
+    assert shown.startswith(f"Of these expire: 7.5 on {first}, 1 on {second}</p>")
+    assert "7.5 left, 0 expired" in entry
+
+
+def test_an_account_does_not_show_what_has_expired(sam: Client) -> None:
+    soon = datetime.now(UTC) + timedelta(milliseconds=50)
+    give("alice", 20)
+    give("alice", 10, expires_at=soon)
+    while datetime.now(UTC) <= soon:
+        pass
+
+    account = sam.get(ACCOUNT).content.decode()
+
+    assert "<dt>Available</dt><dd>20</dd>" in account
+    assert "Of these expire" not in account
+
+
 @pytest.mark.breaks_the_books
 def test_books_that_do_not_close_are_told(sam: Client) -> None:
     give("alice", 10)

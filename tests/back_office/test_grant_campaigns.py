@@ -1,7 +1,7 @@
 """Grants to many users by a file: preview, refused lines, second person, progress, result."""
 
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from unittest.mock import patch
@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from credits import worker
 from credits.ledger import campaign_grants, grant_files, ledger
 from credits.ledger.campaign_grants import FileUsedBefore
-from credits.models import ActRequest, Balance, CampaignGrant, GrantCampaign, Transaction
+from credits.models import ActRequest, Balance, CampaignGrant, CreditLot, GrantCampaign, Transaction
 from mana_credits.back_office.acts import act_requests, approvals, grant_requests
 from mana_credits.back_office.acts.act_requests import NotYourRequest, RequestDecided
 from mana_credits.back_office.acts.audit import NotPermitted
@@ -407,3 +407,60 @@ def test_an_erasure_at_once_leaves_no_grant_to_the_erased(round_: int) -> None:
     assert outcomes["granted"] == Transaction.objects.count() >= 19
     campaign.refresh_from_db()
     assert campaign.state == "completed"
+
+
+def test_a_third_column_says_when_credits_expire() -> None:
+    year = now().year + 1
+    text = (
+        "user_id,credits,expires_at\n"
+        f"alice,5,{year}-01-31\n"
+        f"bob,6,{year}-01-31T12:00:00+02:00\n"
+        "carol,7,\n"
+    )
+
+    post(ask(text=text))
+
+    assert available() == {"alice": 5, "bob": 6, "carol": 7}
+    lots = {lot.user_id: lot.expires_at for lot in CreditLot.objects.all()}
+    assert lots == {
+        "alice": datetime(year, 1, 31, tzinfo=UTC),
+        "bob": datetime(year, 1, 31, 10, tzinfo=UTC),
+    }
+
+
+@pytest.mark.parametrize(
+    "cell", ["soon", "31.01.2099", "20990131", "2020-01-01", "2099-01-01", "2027-02-30"]
+)
+def test_a_date_that_is_none_over_or_too_far_is_refused_with_its_line(cell: str) -> None:
+    file = grant_files.parse(
+        f"user_id,expires_at,credits\nalice,{cell},5\nbob,,5\n".encode(), "the file"
+    )
+
+    assert [(one.line, one.user_id) for one in file.refused] == [(2, "alice")]
+    assert list(file.grants) == [3]
+
+
+def test_another_expiry_is_another_file() -> None:
+    plain, never, dated = (
+        grant_files.parse(text.encode(), "the file").digest
+        for text in (
+            "user_id,credits\nalice,5\n",
+            "user_id,credits,expires_at\nalice,5,\n",
+            f"user_id,credits,expires_at\nalice,5,{now().year + 1}-01-31\n",
+        )
+    )
+
+    assert plain == never != dated
+
+
+def test_credits_that_expire_before_the_campaign_is_posted_are_refused() -> None:
+    soon = (now() + timedelta(milliseconds=300)).isoformat()
+    campaign = ask(text=f"user_id,credits,expires_at\nalice,5,{soon}\nbob,5,\n")
+    while now().isoformat() <= soon:
+        pass
+
+    post(campaign)
+
+    rows = campaign.grants.order_by("line").values_list("user_id", "outcome")
+    assert list(rows) == [("alice", "refused"), ("bob", "granted")]
+    assert available() == {"bob": 5}

@@ -9,17 +9,18 @@ import pytest
 
 from credits.catalogue import AnyPrice, Price
 from credits.metered_prices import MeteredPrice
-from credits.models import ActRequest, DailyTotal, Operation
+from credits.models import ActRequest, DailyTotal, Operation, Transaction
 from mana_credits.back_office.acts import catalogue_changes
 from tests.back_office.operators import acts, browser, form, operator
 from tests.back_office.test_second_person import decided, how
+from tests.credits.test_metered_texts import ABOVE, OPERATION, USED, entries  # noqa: F401
 from tests.factories import meter
 
 pytestmark = pytest.mark.django_db
 
 KEY = "ai_chat_gpt4"
 PAGE = f"/admin/operation/{KEY}/"
-BY_UNITS = {"unit_costs": "inputTokens 0.4\noutputTokens 1.2\n", "minimum": "0.01"}
+BY_UNITS: dict[str, Any] = {"unit_costs": "inputTokens 0.4\noutputTokens 1.2\n", "minimum": "0.01"}
 
 
 def price() -> tuple[Any, Any]:
@@ -85,7 +86,10 @@ def test_a_near_price_by_units_is_set_at_once() -> None:
         credits_out=1000,
         transactions=7,
     )
-    fields = {"unit_costs": "inputTokens 0.4\noutputTokens 1.8", "minimum": "0.0001"}
+    fields: dict[str, Any] = {
+        "unit_costs": "inputTokens 0.4\noutputTokens 1.8",
+        "minimum": "0.0001",
+    }
 
     preview = text(browser("fiona").post(f"{PAGE}price/", form(**{**fields, "confirmed": ""})))
     answer = browser("fiona").post(f"{PAGE}price/", form(**fields))
@@ -167,7 +171,7 @@ def test_the_form_starts_with_the_prices_by_units() -> None:
         ({"unit_costs": "inputTokens 1", "minimum": "0"}, "greater than or equal to 0.0001"),
     ],
 )
-def test_an_invalid_price_is_explained(fields: dict[str, str], message: str) -> None:
+def test_an_invalid_price_is_explained(fields: dict[str, Any], message: str) -> None:
     answer = browser("fiona").post(f"{PAGE}price/", form(**fields))
 
     assert answer.status_code == 200
@@ -185,3 +189,20 @@ def test_a_metered_operation_is_listed_withdrawn_and_offered_again() -> None:
     catalogue_changes.set_price(operator("fiona"), KEY, by_units(), **how())
 
     assert Operation.objects.get(pk=KEY).active
+
+
+def test_operators_see_how_a_price_came_about(
+    entries: list[Transaction],  # noqa: F811
+) -> None:
+    ada = browser("ada")
+
+    shown = [
+        text(ada.get(f"/admin/credits/transaction/{one.pk}/change/", follow=True))
+        for one in entries
+    ]
+    timeline = text(ada.get("/admin/account/?user=alice"))
+
+    assert f"{OPERATION} : {USED} (version 2)" in shown[2]
+    assert f"{OPERATION} : {ABOVE} (version 2)" in shown[3]
+    assert "Operation" not in shown[1]
+    assert f"{OPERATION}: {USED}" in timeline

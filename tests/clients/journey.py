@@ -104,7 +104,7 @@ def serve(service: AuthenticatedClient) -> None:
     assert refunded.new_balance.balance == 50, refunded
     reserve = m.ReserveByAmountRequest(user_id=person, amount=10, reason="questions:research")
     held = operation(internal, "internal_reserve", client=service, body=reserve).reservation_id
-    commit = m.CommitReservationRequest(reservation_id=held, amount=8)
+    commit = m.CommitReservationByAmountRequest(reservation_id=held, amount=8)
     assert operation(internal, "internal_commit", client=service, body=commit).balance == 42
     release = m.ReleaseReservationRequest(
         reservation_id=operation(

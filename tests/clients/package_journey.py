@@ -7,6 +7,7 @@ import asyncio
 import os
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 import example
@@ -50,6 +51,27 @@ def spend() -> None:
     with suppress(ZeroDivisionError), hold:
         1 / 0  # noqa: B018  # the work fails, so nothing is spent
     assert example.available(USER) == 93.6, example.available(USER)
+
+
+def spend_by_units() -> None:
+    """Spend and hold units of a metered operation. The hold pays for what was really used."""
+    before = example.available(USER)
+    metered: Any = {"operation": "ai_context_generation", "units": {"inputTokens": 2000}}
+    used = example.credits.use(USER, app_id="context", description="Summary", **metered)
+    assert (used.transaction.amount, used.transaction.metering.units["inputTokens"]) == (-0.1, 2000)
+    with example.credits.hold(USER, reason="context", **metered) as hold:
+        hold.used({"inputTokens": 1000, "outputTokens": 1000})
+    assert (hold.committed.amount, hold.committed.unpaid) == (0.3, 0), hold.committed
+    with example.credits.hold(USER, reason="context", **metered) as nothing:
+        nothing.used({})
+    assert nothing.committed is None
+    spent = round(before - example.available(USER), 4)
+    assert spent == 0.4, spent
+    try:
+        example.credits.hold(USER, reason="context", amount=1, units={"inputTokens": 1})
+    except ValueError:
+        return
+    raise AssertionError("units need an operation")
 
 
 async def spend_async() -> None:
@@ -103,5 +125,6 @@ if __name__ == "__main__":
     refused()
     spend()
     asyncio.run(spend_async())
+    spend_by_units()
     give_up()
     messages()

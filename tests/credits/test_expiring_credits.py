@@ -310,6 +310,18 @@ def test_a_commit_that_is_refunded_gives_back_to_the_lot() -> None:
     assert left(granted) == [10]
 
 
+def test_a_hold_gives_back_what_expires_last_first_while_it_repays_a_debt() -> None:
+    soon = give("alice", 5, expires_at=SOON)
+    late = give("alice", 5, expires_at=LATER)
+    held = hold(10)
+    adjust(-4)
+
+    reservations.release(held, origin=at(NOW))
+
+    assert left(soon, late) == [1, 5]
+    assert lot(soon).repaid == 4
+
+
 # Refunds
 
 

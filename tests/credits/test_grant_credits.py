@@ -5,7 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -14,7 +14,7 @@ from django.db import transaction
 
 from credits import roles
 from credits.models import ActRequest, Balance, GrantCampaign, Transaction
-from mana_credits.back_office.acts import approvals
+from mana_credits.back_office.acts import approvals, grant_requests
 from tests.api import at_once
 from tests.back_office.operators import operator
 from tests.factories import give
@@ -71,6 +71,31 @@ def test_a_dry_run_is_the_default(file: Path, capsys: pytest.CaptureFixture[str]
         "credits to grant    7.5",
         "Nothing changed.",
     ]
+
+
+@pytest.mark.parametrize("limit", [10**12, 1])
+def test_a_run_that_is_overtaken_continues_with_the_same_campaign(
+    file: Path,
+    settings: Any,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    limit: int,
+) -> None:
+    settings.ADMIN_ADJUST_LIMIT = settings.ADMIN_ADJUST_LIMIT_TOTAL = Decimal(limit)
+    genuine = grant_requests.ask
+
+    def overtaken(*wanted: Any, key: UUID, **named: Any) -> Any:
+        genuine(*wanted, key=uuid4(), **named)
+        return genuine(*wanted, key=key, **named)
+
+    monkeypatch.setattr(grant_requests, "ask", overtaken)
+
+    assert run(file, "--apply") == 0
+
+    waits = limit == 1
+    assert ("waits for a colleague's approval" in capsys.readouterr().out) == waits
+    assert GrantCampaign.objects.count() == 1
+    assert available() == ({} if waits else {"alice": 2.5, "bob": 5})
 
 
 def test_everybody_gets_theirs_with_the_reason(file: Path) -> None:

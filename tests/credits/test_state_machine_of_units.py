@@ -127,7 +127,7 @@ class Units(Ledger):
         for (user, what, key, app), result in zip(items, results, strict=True):
             by_units = isinstance(what, dict)
             request = ("use", same(what), app) if by_units else ("spend", what, app)
-            amount = cost(self.price, what) if by_units else what
+            amount: Any = cost(self.price, what) if by_units else what
             known = self.known(user, key, request)
             code = amount if isinstance(amount, str) else self.refusal_of(user, amount, app)
             if known == "replay":
@@ -174,7 +174,7 @@ class Units(Ledger):
     def commit(self, pick: int, share: str | None) -> None:
         held = self.held[-1 - pick % len(self.held)] if self.held else None
         if not isinstance(held, MeteredHold):
-            return super().commit(pick, share)  # type: ignore[no-any-return]
+            return super().commit(pick, share)
         if share is None:
             return self.settle_by_units(held, None)
         refusal = self.refusal_of_settled(held) or "units_required"

@@ -47,6 +47,7 @@ def test_a_file_has_the_columns_of_the_list_newest_first(alice: Caller) -> None:
         "appId": "chat",
         "description": "a spend",
         "id": str(usage.pk),
+        "units": "",
     }
     assert "Link" not in answer
 

@@ -6,15 +6,17 @@ from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from django.contrib.auth.models import Group, User
 from django.core.management import CommandError, call_command
 
 from credits import roles
-from credits.models import Balance, Transaction
+from credits.models import ActRequest, Balance, Transaction
 from gifts import campaigns, codes
 from gifts.models import Campaign, GiftCode
+from mana_credits.back_office.acts import gift_campaigns
 from tests.api import at_once
 from tests.factories import give, redeem
 
@@ -150,6 +152,27 @@ def test_two_runs_at_once_make_one_set(tmp_path: Path, monkeypatch: pytest.Monke
 
     assert rows(folders[0]) == rows(folders[1])
     assert GiftCode.objects.count() == 9
+
+
+@pytest.mark.parametrize("limit", [10**9, 1])
+def test_a_run_that_is_overtaken_continues_with_the_same_campaign(
+    tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    settings.ADMIN_ADJUST_LIMIT = settings.ADMIN_ADJUST_LIMIT_TOTAL = Decimal(limit)
+    genuine = gift_campaigns.ask
+
+    def overtaken(*wanted: Any, key: UUID, **named: Any) -> Any:
+        genuine(*wanted, key=uuid4(), **named)
+        return genuine(*wanted, key=key, **named)
+
+    monkeypatch.setattr(gift_campaigns, "ask", overtaken)
+
+    out = run(tmp_path)
+
+    waits = limit == 1
+    assert ("waits for a colleague's approval" in out) == waits
+    assert ActRequest.objects.count() == waits
+    assert (Campaign.objects.count(), GiftCode.objects.count()) == ((0, 0) if waits else (1, 5))
 
 
 @pytest.mark.parametrize("change", [{"count": 6}, {"credits": Decimal(11)}, {"message": "other"}])

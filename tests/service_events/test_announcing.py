@@ -360,3 +360,19 @@ def test_settings_without_a_subscription_cost_no_message() -> None:
     refused(spend, "alice", 40)
 
     assert not EventMessage.objects.exists()
+
+
+def test_credits_that_expire_within_a_week_are_announced(subscribe: Subscribe) -> None:
+    subscribe("credits.expiring")
+    at = datetime.now(UTC).replace(microsecond=0) + timedelta(days=30)
+    granted = give("alice", 10, expires_at=at).transaction
+    spend("alice", 2)
+
+    assert list(jobs.tell_expiring_credits(at - timedelta(days=7))) == ["told"]
+
+    assert told() == ["credits.expiring"]
+    assert data_of("credits.expiring") == {
+        "transactionId": str(granted.pk),
+        "amount": 8,
+        "expiresAt": at.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+    }

@@ -1,7 +1,7 @@
 """The clients. `client.py`, for threads, is generated from `async_client.py` (hatch_build.py)."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import UUID, uuid4
@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import httpx
 
 from mana_credits_client import requests
-from mana_credits_client.requests import RETRIED, AsyncResponse, optional
+from mana_credits_client.requests import RETRIED, AsyncResponse, Cost
 from mana_credits_client.wire import AuthenticatedClient, models
 from mana_credits_client.wire.api.internal import (
     internal_commit,
@@ -73,22 +73,16 @@ class AsyncCredits:
         amount: float | None = None,
         operation: str | None = None,
         quantity: int | None = None,
+        units: Mapping[str, int] | None = None,
         key: str | None = None,
     ) -> models.UseCreditsResponse:
         """Spend the user's credits: `amount`, or the price of an `operation`.
 
-        A later call with the same `key` is a replay. Raises CreditsError, for example with the code
-        `insufficient_credits`.
+        `units` are those of a metered operation: counts by their name. A later call with the same
+        `key` is a replay. Raises CreditsError, for example with the code `insufficient_credits`.
         """
-        by_operation = {"quantity": optional(quantity)} if operation else {}
-        body = requests.spend_body(
-            user_id,
-            amount=amount,
-            operation=operation,
-            app_id=app_id,
-            description=description,
-            **by_operation,
-        )
+        cost = Cost(amount, operation, quantity, units)
+        body = requests.spend_body(user_id, cost, app_id=app_id, description=description)
         return await self.call(
             internal_use.asyncio_detailed, body=body, idempotency_key=key or str(uuid4())
         )
@@ -101,13 +95,15 @@ class AsyncCredits:
         amount: float | None = None,
         operation: str | None = None,
         quantity: int | None = None,
+        units: Mapping[str, int] | None = None,
         key: str | None = None,
     ) -> "AsyncHold":
-        """Return a context manager that holds credits, then spends them on success."""
-        by_operation = {"quantity": optional(quantity)} if operation else {}
-        body = requests.reserve_body(
-            user_id, amount=amount, operation=operation, reason=reason, **by_operation
-        )
+        """Return a context manager that holds credits, then spends them on success.
+
+        `units` are the most that a metered operation is expected to use.
+        """
+        cost = Cost(amount, operation, quantity, units)
+        body = requests.reserve_body(user_id, cost, reason=reason)
         return AsyncHold(self, body, key or str(uuid4()))
 
     async def close(self) -> None:
@@ -118,18 +114,24 @@ class AsyncCredits:
 class AsyncHold:
     """Credits held during a block.
 
-    Call `used` in the block to spend another amount. An exception releases the credits.
+    Call `used` in the block to spend another amount, or the units that were used. An exception
+    releases the credits. `committed` is the service's answer after the block, or None: for units
+    it tells what was `unpaid`.
     """
 
     id: UUID
+    committed: models.CommitReservationResponse | None = None
 
     def __init__(self, client: AsyncCredits, body: requests.Reserve, key: str) -> None:
         self._client, self._body, self._key = client, body, key
-        self._amount: float | None = None
+        self._used: float | Mapping[str, int] | None = None
 
-    def used(self, amount: float) -> None:
-        """Spend only `amount` of the held credits. 0 spends nothing."""
-        self._amount = amount
+    def used(self, used: float | Mapping[str, int]) -> None:
+        """Spend only this amount of the held credits, or the price of these units.
+
+        0 and an empty mapping spend nothing.
+        """
+        self._used = used
 
     async def __aenter__(self) -> Self:
         answer = await self._client.call(
@@ -144,17 +146,15 @@ class AsyncHold:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if error is not None or self._amount == 0:
+        if error is not None or self._used in (0, {}):
             await self._client.call(
                 internal_release.asyncio_detailed,
                 body=models.ReleaseReservationRequest(reservation_id=self.id),
                 idempotency_key=f"{self._key}:release",
             )
             return
-        await self._client.call(
+        self.committed = await self._client.call(
             internal_commit.asyncio_detailed,
-            body=models.CommitReservationRequest(
-                reservation_id=self.id, amount=optional(self._amount)
-            ),
+            body=requests.commit_body(self.id, self._used),
             idempotency_key=f"{self._key}:commit",
         )

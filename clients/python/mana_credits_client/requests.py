@@ -1,8 +1,9 @@
 """The parts that both clients share: request bodies, errors and retries."""
 
 import random
-from collections.abc import Awaitable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Mapping
+from typing import Any, NamedTuple, TypeVar
+from uuid import UUID
 
 from mana_credits_client.wire import models
 from mana_credits_client.wire.models import Error
@@ -14,8 +15,24 @@ LONGEST_PAUSE = 10.0  # seconds
 Answer = TypeVar("Answer")
 AsyncResponse = Awaitable[Response[Answer]]
 SyncResponse = Response[Answer]
-Spend = models.ServiceUseCreditsByAmountRequest | models.ServiceUseCreditsByOperationRequest
-Reserve = models.ReserveByAmountRequest | models.ReserveByOperationRequest
+Spend = (
+    models.ServiceUseCreditsByAmountRequest
+    | models.ServiceUseCreditsByOperationRequest
+    | models.ServiceUseCreditsByUnitsRequest
+)
+Reserve = (
+    models.ReserveByAmountRequest | models.ReserveByOperationRequest | models.ReserveByUnitsRequest
+)
+Commit = models.CommitReservationByAmountRequest | models.CommitReservationByUnitsRequest
+
+
+class Cost(NamedTuple):
+    """What to take: an amount of credits, or an operation with a quantity or units."""
+
+    amount: float | None
+    operation: str | None
+    quantity: int | None
+    units: Mapping[str, int] | None
 
 
 class CreditsError(Exception):
@@ -49,26 +66,54 @@ def pause(attempt: int, retry_after: float | None) -> float:
     return float(min(LONGEST_PAUSE, max(backoff, retry_after or 0)))
 
 
-def spend_body(
-    user_id: str, *, amount: float | None, operation: str | None, **fields: Any
-) -> Spend:
+def spend_body(user_id: str, cost: Cost, **fields: Any) -> Spend:
     """Return the body of a spend: of an amount, or of an operation at the catalogue's price."""
-    if operation is None:
+    if cost.operation is None:
         return models.ServiceUseCreditsByAmountRequest(
-            user_id=user_id, amount=_given(amount), **fields
+            user_id=user_id, amount=_amount(cost), **fields
         )
-    return models.ServiceUseCreditsByOperationRequest(
-        user_id=user_id, operation=operation, **fields
+    if cost.units is None:
+        return models.ServiceUseCreditsByOperationRequest(
+            user_id=user_id,
+            operation=cost.operation,
+            quantity=optional(cost.quantity),
+            **fields,
+        )
+    return models.ServiceUseCreditsByUnitsRequest(
+        user_id=user_id,
+        operation=cost.operation,
+        units=models.ServiceUseCreditsByUnitsRequestUnits.from_dict(cost.units),
+        **fields,
     )
 
 
-def reserve_body(
-    user_id: str, *, amount: float | None, operation: str | None, **fields: Any
-) -> Reserve:
+def reserve_body(user_id: str, cost: Cost, **fields: Any) -> Reserve:
     """Return the body of a reservation: of an amount, or of an operation."""
-    if operation is None:
-        return models.ReserveByAmountRequest(user_id=user_id, amount=_given(amount), **fields)
-    return models.ReserveByOperationRequest(user_id=user_id, operation=operation, **fields)
+    if cost.operation is None:
+        return models.ReserveByAmountRequest(user_id=user_id, amount=_amount(cost), **fields)
+    if cost.units is None:
+        return models.ReserveByOperationRequest(
+            user_id=user_id,
+            operation=cost.operation,
+            quantity=optional(cost.quantity),
+            **fields,
+        )
+    return models.ReserveByUnitsRequest(
+        user_id=user_id,
+        operation=cost.operation,
+        units=models.ReserveByUnitsRequestUnits.from_dict(cost.units),
+        **fields,
+    )
+
+
+def commit_body(reservation_id: UUID, used: float | Mapping[str, int] | None) -> Commit:
+    """Return the body of a commit: of an amount, of units, or of all that is held."""
+    if isinstance(used, Mapping):
+        units = models.CommitReservationByUnitsRequestUnits.from_dict(used)
+        return models.CommitReservationByUnitsRequest(reservation_id=reservation_id, units=units)
+    return models.CommitReservationByAmountRequest(
+        reservation_id=reservation_id, amount=optional(used)
+    )
 
 
 def optional(value: Answer | None) -> Answer | Unset:
@@ -76,10 +121,10 @@ def optional(value: Answer | None) -> Answer | Unset:
     return UNSET if value is None else value
 
 
-def _given(amount: float | None) -> float:
-    if amount is None:
+def _amount(cost: Cost) -> float:
+    if cost.amount is None or cost.units is not None:
         raise ValueError("Either an amount or an operation is required")
-    return amount
+    return cost.amount
 
 
 def _retry_after(response: Response[Any]) -> float:

@@ -20,8 +20,11 @@ BEGIN
         RETURN p_balance;
     ELSIF p_expires_at IS NOT NULL THEN
         INSERT INTO credits.credit_lots (
-            user_id, transaction_id, amount, remaining, repaid, expired, expires_at
-        ) VALUES (p_entry.user_id, p_entry.id, p_entry.amount, 0, 0, 0, p_expires_at);
+            user_id, transaction_id, amount, remaining, repaid, expired, expires_at, notice_due_at
+        ) VALUES (
+            p_entry.user_id, p_entry.id, p_entry.amount, 0, 0, 0, p_expires_at,
+            CASE WHEN p_expires_at > p_entry.created_at + interval '7 days'
+                THEN p_expires_at - interval '7 days' END);
         PERFORM credits.fill_lot(p_entry.user_id, p_entry.id, p_entry.amount);
         RETURN credits.expire_lots(p_entry.user_id, p_entry.created_at);
     ELSIF p_entry.amount > 0 AND p_original.amount < 0 THEN

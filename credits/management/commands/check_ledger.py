@@ -115,6 +115,7 @@ class Command(BaseCommand):
 def _read(kept: Path) -> list[Claim]:
     """Return the anchors in a file. Raises CommandError."""
     try:
+        # Decimal, because a sum of many balances has more digits than a float keeps.
         rows = json.loads(kept.read_text(encoding="utf-8"), parse_float=Decimal)
         claims = [
             Claim(

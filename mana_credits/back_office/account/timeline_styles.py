@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from django.urls import reverse
 
+from credits.metered_prices import explanation
 from credits.models import (
     AdjustmentRequest,
     MoneyBack,
@@ -45,7 +46,9 @@ def change_page(row: Any) -> str:
 
 def _of_transaction(row: Transaction) -> Iterator[str]:
     yield row.app_id
-    if row.operation:
+    if row.metering:
+        yield f"{row.operation}: {explanation(row.metering)}"
+    elif row.operation:
         yield f"{row.quantity} of {row.operation}"
     yield f"by {row.actor}"
 

@@ -93,7 +93,8 @@ SHEETS: Mapping[str, Sheet] = {
     "transactions": Sheet(
         (
             *("created_at", "user_id", "number", "type", "amount", "balance_after", "operation"),
-            *("quantity", "unit_cost", "app_id", "description", "actor", "id", "related_id"),
+            *("quantity", "unit_cost", "metering", "app_id", "description", "actor", "id"),
+            "related_id",
         ),
         lambda: Transaction.objects.order_by("user_id", "number"),
     ),

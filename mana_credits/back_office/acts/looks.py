@@ -40,6 +40,7 @@ def look(operator: Operator, user_id: str, *, subject: str = "", now: datetime) 
 def search(operator: Operator, text: str, found: Iterable[str]) -> None:
     """Record a search and the accounts that it found. Of a gift code only the end is kept."""
     code = code_format.read(text)
+    # A whole code in the audit trail could be redeemed by everybody who reads the trail.
     kept = code_format.masked(code) if code else _comparable(text)
     searched = AuditRecord(after=_reason(operator))
     row = audit.record(operator, SEARCH, searched, why=Justification(note=kept))

@@ -128,6 +128,7 @@ def refund(
         # Locked before the limit is read, so that two forms sent at once cannot both use the rest
         # of it.
         second_person.lock(operator)
+        # Also credits that a dispute has taken before: the limit is about the money that leaves.
         worth = _credits_of(purchase, cents)
         if worth > second_person.left_alone(operator, purchase.user_id, now=now):
             # Raises ExceedsPurchase now, not only when the colleague approves.
@@ -207,6 +208,7 @@ def _send(
 ) -> MoneyBack:
     try:
         refund_requests.send(asked, now=now)
+    # The row stays requested. An operator or the next reconciliation sends it.
     except PaymentUnavailable:
         return asked
     except RefusedByStripe as refusal:
@@ -215,6 +217,7 @@ def _send(
             subject=f"purchase:{purchase.pk}",
             after={"refused_by_stripe": refusal.text, "cents": asked.amount_cents},
         )
+        # A record of its own: the act's one was committed before Stripe answered.
         audit.record(operator, "credits.refund_purchase", act, why=why)
         raise
     asked.refresh_from_db()

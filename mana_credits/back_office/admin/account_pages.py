@@ -16,7 +16,7 @@ from django.utils.http import urlencode
 
 from credits import ledger
 from credits.ledger import books
-from credits.models import AdjustmentRequest, StaffAction, Transaction
+from credits.models import AdjustmentRequest, CreditLot, StaffAction, Transaction
 from mana_credits.back_office.account import (
     account_search,
     account_state,
@@ -119,6 +119,7 @@ def transaction(request: HttpRequest, pk: UUID) -> HttpResponse:
     context = {
         "entry": found,
         "followers": followers,
+        "lot": CreditLot.objects.filter(user_id=found.user_id, pk=pk).first(),
         "account": address_of(found.user_id),
         "actions": StaffAction.objects.filter(subject=f"transaction:{pk}").order_by("-pk")[:20],
         "reversible": ledger.reversible(found)

@@ -47,8 +47,8 @@ class GrantForm(WhyForm):
     )
     file = forms.FileField(
         required=False,
-        help_text="CSV in UTF-8 with the first line user_id,credits. At most 180 kB, about 4,000 "
-        "users; for more, use manage.py grant_credits.",
+        help_text="CSV in UTF-8 with the first line user_id,credits or user_id,credits,expires_at. "
+        "At most 180 kB, about 4,000 users; for more, use manage.py grant_credits.",
     )
     content = forms.CharField(required=False, widget=forms.HiddenInput)
     leave_out = forms.BooleanField(required=False)

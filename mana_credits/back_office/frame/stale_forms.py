@@ -1,4 +1,4 @@
-"""Forms that were shown before their row changed. Such a form is refused with what changed.
+"""Forms that were shown before their row changed. They are refused, and the error names the change.
 
 A form carries the state of its row, as lines of text, in its hidden field `seen`. The state is
 compared twice: before a preview, and under the lock of the row in the transaction of the act.

@@ -8,6 +8,7 @@ from typing import Any
 from django import template
 from django.conf import settings
 
+from credits.metered_prices import explanation
 from credits.models import AdjustmentRequest
 
 register = template.Library()
@@ -41,6 +42,12 @@ def signed(value: Decimal | None) -> str:
 def euros(cents: int | None) -> str:
     """Return cents as euros: `4.99 €`."""
     return NOTHING if cents is None else f"{cents / 100:,.2f} €"
+
+
+@register.filter
+def metered(metering: dict[str, Any]) -> str:
+    """Return how a price by units was computed."""
+    return explanation(metering)
 
 
 @register.filter

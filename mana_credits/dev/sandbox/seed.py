@@ -7,9 +7,10 @@ from io import StringIO
 
 from django.core.management import call_command
 
-from credits import contacts, ledger
-from credits.ledger import Memo, Origin, reservations
-from credits.models import Balance, Package
+from credits import catalogue, contacts, ledger
+from credits.ledger import Memo, Origin, Priced, reservations
+from credits.metered_prices import MeteredPrice
+from credits.models import Balance, Operation, Package
 from credits.payments import packages
 from credits.payments.packages import Offer
 from credits.principals import User
@@ -22,6 +23,10 @@ SPENDS = (
     ("5", "chat", "GPT-4 message"),
     ("0.1", "chat", "Ollama message (local model)"),
     ("10", "picture", "Image generation"),
+)
+METERED = "ai_context_generation"
+TOKENS = MeteredPrice(
+    {"inputTokens": Decimal("0.05"), "outputTokens": Decimal("0.25")}, minimum=Decimal("0.01")
 )
 
 
@@ -44,11 +49,24 @@ def seed() -> None:
             memo=Memo(app_id, description),
             origin=Origin("user", key=f"sandbox-{index}"),
         )
+    _seed_units()
     reservations.reserve(
         "demo-bob",
         Decimal(25),
         reason="questions:deep-research",
         origin=Origin("service:sandbox", key="sandbox-reservation"),
+    )
+
+
+def _seed_units() -> None:
+    """Price an operation by tokens, and let a user use some."""
+    if not Operation.objects.filter(pk=METERED, metering__isnull=False).exists():
+        catalogue.set_price(METERED, TOKENS, actor="system", now=datetime.now(UTC))
+    ledger.spend(
+        "demo-bob",
+        Priced(METERED, None, {"inputTokens": 12_000, "outputTokens": 900}),
+        memo=Memo("context", "Summary of a long document"),
+        origin=Origin("user", key="sandbox-units"),
     )
 
 

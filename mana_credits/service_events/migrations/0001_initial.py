@@ -49,7 +49,7 @@ class Migration(migrations.Migration):
             options={
                 'db_table': '"credits"."event_subscriptions"',
                 'permissions': (('manage_event_subscriptions', 'Can create, rotate, pause and end subscriptions'), ('replay_event_messages', 'Can send messages of events again')),
-                'constraints': [models.CheckConstraint(condition=models.Q(('service', ''), _negated=True), name='event_subscription_service_not_empty'), models.CheckConstraint(condition=models.Q(('events__contained_by', ['credits.added', 'balance.low', 'balance.depleted', 'purchase.completed', 'purchase.refunded', 'gift.redeemed', 'subscription.paused', 'spending_limit.reached']), ('events__len__gt', 0)), name='event_subscription_events_known'), models.CheckConstraint(condition=models.Q(models.Q(('prior_secret__isnull', True), ('prior_secret_until__isnull', True)), models.Q(('prior_secret__isnull', False), ('prior_secret_until__isnull', False)), _connector='OR'), name='event_subscription_prior_secret_ends')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('service', ''), _negated=True), name='event_subscription_service_not_empty'), models.CheckConstraint(condition=models.Q(('events__contained_by', ['credits.added', 'balance.low', 'balance.depleted', 'purchase.completed', 'purchase.refunded', 'gift.redeemed', 'subscription.paused', 'spending_limit.reached', 'credits.expiring']), ('events__len__gt', 0)), name='event_subscription_events_known'), models.CheckConstraint(condition=models.Q(models.Q(('prior_secret__isnull', True), ('prior_secret_until__isnull', True)), models.Q(('prior_secret__isnull', False), ('prior_secret_until__isnull', False)), _connector='OR'), name='event_subscription_prior_secret_ends')],
             },
         ),
         migrations.CreateModel(
@@ -82,6 +82,7 @@ class Migration(migrations.Migration):
             "announce_pause",
             "announce_low_balance",
             "announce_limit",
+            "announce_expiring",
         ),
         migrations.RunPython(make_roles, migrations.RunPython.noop),
     ]

@@ -3,6 +3,7 @@
 import getpass
 import sys
 from argparse import ArgumentParser
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -25,8 +26,9 @@ from gifts.models import (
     Campaign,
 )
 from mana_credits.back_office.acts import gift_campaigns, operator_accounts
-from mana_credits.back_office.acts.audit import Justification
-from mana_credits.back_office.acts.gift_campaigns import WantedCodes
+from mana_credits.back_office.acts.act_requests import AlreadyRequested
+from mana_credits.back_office.acts.audit import Justification, Operator
+from mana_credits.back_office.acts.gift_campaigns import CampaignExists, WantedCodes
 
 LABELS = {"--from": "creator_name", "--operator": "operator", "--reason": "reason"}
 
@@ -123,12 +125,23 @@ def _started(wanted: WantedCodes, name: str) -> Campaign | ActRequest:
     """Return the campaign, or the request that waits. Ask for the campaign if it is new."""
     now = worker.now()
     operator = operator_accounts.acting_at_the_shell(name)
+    if known := _known(wanted, operator, now):
+        return known
+    why = Justification(note=wanted.reason or f"Codes of {wanted.name}")
+    try:
+        return gift_campaigns.ask(operator, wanted, why=why, key=uuid4(), now=now)
+    except (CampaignExists, AlreadyRequested):
+        # Another run of the command has asked for it since `_known` looked.
+        known = _known(wanted, operator, now)
+        if known is None:
+            raise
+        return known
+
+
+def _known(wanted: WantedCodes, operator: Operator, now: datetime) -> Campaign | ActRequest | None:
     if Campaign.objects.filter(pk=wanted.name).exists():
         return campaigns.start(wanted.name, wanted.plan(operator, now), now=now)
-    if waiting := gift_campaigns.pending(wanted.name):
-        return waiting
-    why = Justification(note=wanted.reason or f"Codes of {wanted.name}")
-    return gift_campaigns.ask(operator, wanted, why=why, key=uuid4(), now=now)
+    return gift_campaigns.pending(wanted.name)
 
 
 def _sentence(refusal: DomainError) -> str:

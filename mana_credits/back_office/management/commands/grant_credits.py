@@ -16,7 +16,7 @@ from credits import worker
 from credits.amounts import plain
 from credits.errors import DomainError
 from credits.ledger import campaign_grants, grant_files
-from credits.ledger.campaign_grants import Granted, Outcome, State, Terms
+from credits.ledger.campaign_grants import FileUsedBefore, Granted, Outcome, State, Terms
 from credits.ledger.grant_files import GrantFile
 from credits.management.arguments import wrong_label
 from credits.management.progress import (
@@ -110,7 +110,7 @@ class Command(BaseCommand):
         Exit with 0 if it waits for a colleague.
         """
         try:
-            campaign = campaign_grants.find(options["campaign"], file.digest) or _ask(file, options)
+            campaign = _stored(file, options)
         except DomainError as refusal:
             raise CommandError(
                 f"{refusal.text}: {refusal.details}" if refusal.details else refusal.text
@@ -134,6 +134,19 @@ class Command(BaseCommand):
                     self.stderr.write(f"User {one.grant.user_id}: {one.detail.rstrip('.')}.")
                 advance(1)
         return counts, total
+
+
+def _stored(file: GrantFile, options: dict[str, Any]) -> GrantCampaign:
+    """Return the stored campaign of the file. Store it, and ask for approval, if it is new."""
+    if known := campaign_grants.find(options["campaign"], file.digest):
+        return known
+    try:
+        return _ask(file, options)
+    except FileUsedBefore:
+        # Another run of the command may have stored it since it was not found.
+        if known := campaign_grants.find(options["campaign"], file.digest):
+            return known
+        raise
 
 
 def _ask(file: GrantFile, options: dict[str, Any]) -> GrantCampaign:
