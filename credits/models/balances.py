@@ -8,7 +8,7 @@ from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models import F, Q
 
-from credits.models.fields import amount_field, user_id_field
+from credits.models.fields import ZERO, amount_field, user_id_field
 
 
 class Balance(models.Model):
@@ -53,12 +53,12 @@ class Balance(models.Model):
         )
         constraints = (
             models.CheckConstraint(name="balance_user_id_not_empty", condition=~Q(user_id="")),
-            models.CheckConstraint(name="balance_held_not_negative", condition=Q(held__gte=0)),
+            models.CheckConstraint(name="balance_held_not_negative", condition=Q(held__gte=ZERO)),
             models.CheckConstraint(
-                name="balance_earned_not_negative", condition=Q(total_earned__gte=0)
+                name="balance_earned_not_negative", condition=Q(total_earned__gte=ZERO)
             ),
             models.CheckConstraint(
-                name="balance_spent_not_negative", condition=Q(total_spent__gte=0)
+                name="balance_spent_not_negative", condition=Q(total_spent__gte=ZERO)
             ),
             models.CheckConstraint(
                 name="balance_posted_is_earned_minus_spent",

@@ -8,6 +8,8 @@ from django.db.models import Q
 
 from credits.amounts import DIGITS, PLACES
 
+ZERO = Decimal("0.0")  # becomes a numeric literal without a cast in the CHECKs
+
 
 def amount_field(**options: Any) -> "models.DecimalField[Any, Decimal]":
     """Return a field for credits: numeric(15, 4)."""

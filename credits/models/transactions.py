@@ -1,15 +1,12 @@
 """Transactions: the ledger. Only database functions add rows, and rows are never changed."""
 
-from decimal import Decimal
-
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import F, Q
 
 from credits.ids import new_id
-from credits.models.fields import amount_field, user_id_field
+from credits.models.fields import ZERO, amount_field, user_id_field
 
-ZERO = Decimal("0.0")  # becomes a numeric literal without a cast in the CHECKs
 TYPES_THAT_TAKE = r"^(usage|clawback|gift|adjustment|reversal|expiry)$"
 TYPES_THAT_GIVE = r"^(purchase|refund|grant|reinstatement|gift|adjustment|reversal)$"
 ACTOR_PATTERN = r"^(user|service|stripe|system|(service|operator):.+)$"

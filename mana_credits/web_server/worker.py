@@ -50,7 +50,7 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve until the worker is stopped and the last request is answered."""
-        self.cfg = Configuration(self.cfg)
+        self.cfg: Any = Configuration(self.cfg)
         self.connections = Connections(self._connection, self.cfg.keepalive)
         self.dispatcher = Dispatcher(self, self.connections)
         self.events = self.connections.events

@@ -273,6 +273,13 @@ def test_invalid_unit_costs_are_refused(costs: dict[str, str]) -> None:
         catalogue.set_price(OPERATION, price, actor="system", now=NOW)
 
 
+def test_cloud_sync_cannot_cost_by_units() -> None:
+    with pytest.raises(InvalidUnitCosts, match="charged by the month"):
+        meter("cloud_sync", months="5000")
+
+    assert catalogue.price("cloud_sync") == 5
+
+
 def test_a_minimum_is_an_amount_of_credits() -> None:
     with pytest.raises(InvalidAmount):
         meter(minimum="0.00001")

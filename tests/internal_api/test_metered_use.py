@@ -250,8 +250,10 @@ def test_a_commit_above_its_hold_counts_against_the_cap() -> None:
     service.prefix += "credits/"
     held = reservation(service, inputTokens=10_000)
 
+    unknown = service.post("commit", {"reservationId": held, "units": {"imageTokens": 1}})
     above = service.post("commit", {"reservationId": held, "units": {"inputTokens": 12_501}})
 
+    assert refusal(unknown)[:2] == (400, "unknown_unit")
     assert refusal(above) == (403, "cap_reached", {"cap": "daily_spend_per_user", "limit": 5})
     assert Reservation.objects.get().status == "open"
     within = service.post("commit", {"reservationId": held, "units": {"inputTokens": 12_500}})

@@ -38,6 +38,6 @@ END $$;
 CREATE OR REPLACE TRIGGER transaction_is_announced
     AFTER INSERT ON credits.transactions
     FOR EACH ROW
-    WHEN (NEW.amount > 0 OR NEW.type = 'clawback'
-          OR NEW.balance_after <= 0 AND NEW.balance_before > 0)
+    WHEN (NEW.amount > 0.0 OR NEW.type = 'clawback'
+          OR NEW.balance_after <= 0.0 AND NEW.balance_before > 0.0)
     EXECUTE FUNCTION credits.announce_transaction();
