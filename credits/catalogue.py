@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 from credits.amounts import STEP, positive
 from credits.errors import DomainError
 from credits.metered_prices import (
+    InvalidUnitCosts,
     MeteredPrice,
     OperationNotMetered,
     UnitsRequired,
@@ -25,6 +26,8 @@ from credits.metered_prices import (
 from credits.models import Operation, OperationPrice
 
 LARGEST_QUANTITY = 1_000_000
+# This service charges these itself, by months.
+SOLD_BY_QUANTITY = frozenset({"cloud_sync"})
 
 
 class OperationUnknown(DomainError):
@@ -96,11 +99,20 @@ def set_price(operation: str, new: AnyPrice, *, actor: str, now: datetime) -> Op
     Setting the current price again changes nothing. Raises OperationUnknown, InvalidAmount,
     InvalidBatch, InvalidUnitCosts.
     """
-    if isinstance(new, Price):
-        new = Price(positive(new.cost), new.per_items)
-        if new.per_items is not None and not 1 <= new.per_items <= LARGEST_QUANTITY:
-            raise InvalidBatch
+    require_valid(operation, new)
     return _change(_locked(operation), new, actor, now)
+
+
+def require_valid(operation: str, price: AnyPrice) -> None:
+    """Raise InvalidAmount, InvalidBatch, InvalidUnitCosts unless the operation may cost this."""
+    if isinstance(price, MeteredPrice):
+        as_json(price)
+        if operation in SOLD_BY_QUANTITY:
+            raise InvalidUnitCosts(f"{operation} is charged by the month and cannot cost by units")
+        return
+    positive(price.cost)
+    if price.per_items is not None and not 1 <= price.per_items <= LARGEST_QUANTITY:
+        raise InvalidBatch
 
 
 def price_of(operation: Operation) -> AnyPrice:

@@ -6,6 +6,7 @@ from unicodedata import category, normalize
 
 from credits.labels import INVISIBLE
 
+# Without 0, O, 1 and I, which people confuse.
 ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 LENGTH = 10  # the maximum of the input field in the web app
 EARLIER_LENGTH = 12

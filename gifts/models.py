@@ -227,6 +227,8 @@ class GiftRedemption(models.Model):
     class Meta:
         db_table = '"gifts"."gift_redemptions"'
         constraints = (
+            # The last guard: whatever the code does, a second redemption of a gift cannot be
+            # stored.
             models.UniqueConstraint(name="gift_redeemed_at_most_once", fields=["gift_code"]),
             models.UniqueConstraint(
                 name="redemption_number_unique_per_redeemer", fields=["redeemer_id", "number"]

@@ -115,6 +115,7 @@ def _checked(allowed: Allowance, guesser: Attempt, now: datetime) -> dict[str, i
         pk=_bucket(guesser.user_id), since__gt=now - KEPT, since__lte=now + WINDOW
     ).first()
     many = own is not None and own.since > allowed.since and own.misses > FORGIVEN
+    # A user with wrong codes of their own also counts against the limit of all callers.
     exempt = set() if own else {SHORT_CODES}
     if not many:
         exempt.add(f"address:{network(guesser.address)}")

@@ -148,6 +148,11 @@ class AgreementSerializer(WireSerializer):
     priceEuroCents = serializers.IntegerField(
         source="price_euro_cents", help_text="The agreed price in euro cents."
     )
+    expiresAfterDays = serializers.IntegerField(
+        source="expires_after_days",
+        allow_null=True,
+        help_text="How many days after a payment its credits expire, as agreed; null: never.",
+    )
     threshold = Threshold(help_text="The posted credits at which it buys.")
     monthlyMaximum = serializers.IntegerField(
         source="monthly_maximum", help_text="The most purchases in a UTC month."

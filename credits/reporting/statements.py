@@ -167,8 +167,10 @@ def _chain_end(cursor: CursorWrapper, user_id: str, end: datetime) -> ChainEnd:
 
 def _movements(cursor: CursorWrapper, values: Mapping[str, Any]) -> list[StatementLine]:
     cursor.execute(_MOVEMENTS, values)
-    rows = cursor.fetchall()
-    return [StatementLine(*row[:-1], row[-1] and json.loads(row[-1])) for row in rows]
+    return [
+        StatementLine._make((*values, metering and json.loads(metering)))
+        for *values, metering in cursor.fetchall()
+    ]
 
 
 def _held(cursor: CursorWrapper, user_id: str, end: datetime) -> Decimal:

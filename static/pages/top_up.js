@@ -42,9 +42,10 @@ export async function topUp() {
   onPress($("#switch-off"), switchOff);
 }
 
-function offer(one) {
-  const { credits: amount, priceEuroCents } = one;
-  return text("offer", { name: localized(one, "name"), amount: credits(amount), price: price(priceEuroCents) });
+function offer(one, name = "name") {
+  const { credits: amount, priceEuroCents, expiresAfterDays: n } = one;
+  const said = { name: localized(one, name), amount: credits(amount), price: price(priceEuroCents), n };
+  return text(n ? "offer-expiring" : "offer", said);
 }
 
 /** Read how the user came back from Stripe; a saved card stays in the address until it is used. */
@@ -94,11 +95,7 @@ function terms({ purchases }) {
   const { pausedAt, pauseReason, agreedAt, threshold } = agreement;
   return {
     agreed: moment(agreedAt),
-    package: text("offer", {
-      name: localized(agreement, "packageName"),
-      amount: credits(agreement.credits),
-      price: price(agreement.priceEuroCents),
-    }),
+    package: offer(agreement, "packageName"),
     card: card(agreement),
     threshold: credits(threshold),
     maximum: bought(purchases),

@@ -179,6 +179,15 @@ def test_an_invalid_price_is_explained(fields: dict[str, Any], message: str) -> 
     assert price() == (5, None)
 
 
+def test_a_price_that_cannot_be_set_does_not_wait() -> None:
+    page = "/admin/operation/cloud_sync/price/"
+
+    answer = browser("fiona").post(page, form(**BY_UNITS))
+
+    assert "charged by the month" in text(answer)
+    assert not ActRequest.objects.exists()
+
+
 def test_a_metered_operation_is_listed_withdrawn_and_offered_again() -> None:
     meter()
     fiona = browser("fiona")

@@ -10,9 +10,12 @@ from django.test import Client
 from django.urls import reverse
 from django.utils.html import strip_tags
 
+from credits.ledger import ledger
+from credits.ledger.posting import Memo, Origin, Priced
 from credits.models import Operation, Package, StaffAction
 from credits.payments import packages
 from credits.payments.packages import Offer
+from credits.reporting import daily_totals
 from mana_credits.back_office.acts import balance_adjustments
 from mana_credits.back_office.acts.audit import Justification
 from mana_credits.back_office.templatetags.office import menu_titles
@@ -87,6 +90,19 @@ def test_the_form_of_a_large_price_has_no_separators() -> None:
     page = browser("fiona").get("/admin/operation/ai_chat_gpt4/price/").content.decode()
 
     assert 'name="cost" value="1234.5"' in page
+
+
+def test_the_dashboard_names_operations_in_words(amir: Client) -> None:
+    give("alice", 50)
+    spent = Priced("ai_chat_gpt4", 1)
+    ledger.spend("alice", spent, memo=Memo("chat"), origin=Origin("user"))
+    today = datetime.now(UTC).date()
+    list(daily_totals.sum_days(today, today))
+
+    page = text(amir, "/admin/")
+
+    assert "By operation credits, 30 days GPT-4 message 5" in page
+    assert "ai_chat_gpt4" not in page
 
 
 def test_an_unknown_number_of_rows_is_not_called_zero(amir: Client) -> None:

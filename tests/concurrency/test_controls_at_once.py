@@ -13,7 +13,15 @@ from credits import jobs
 from credits.controls import account_settings
 from credits.controls.account_settings import NewSettings
 from credits.ledger.posting import Origin
-from credits.models import Balance, OutboxMessage, Package, Purchase, Reservation, Transaction
+from credits.models import (
+    Balance,
+    OutboxMessage,
+    Package,
+    Purchase,
+    Reservation,
+    SettingsChange,
+    Transaction,
+)
 from internal_api import service_keys
 from internal_api.service_keys import Terms
 from mana_credits.service_events import subscriptions
@@ -137,3 +145,23 @@ def test_a_hundred_spends_across_the_threshold_buy_once(
     assert Purchase.objects.get().status == "completed"
     assert len(stripe.get("payment_intents")["data"]) == 1
     assert Balance.objects.get(pk="alice").posted == 60 - 45 + 500
+
+
+def test_of_ten_saves_of_one_version_one_takes_effect(alice: Caller) -> None:
+    seen = alice.get("settings").json()["version"]
+
+    def save_another(number: int) -> Any:
+        while (
+            answer := alice.put("settings", {"monthlyLimit": number + 1, "version": seen})
+        ).status_code == 503:
+            time.sleep(0.05)
+        return answer
+
+    answers = at_once(10, save_another)
+
+    assert statuses(answers) == {200: 1, 409: 9}
+    (won,) = (answer.json() for answer in answers if answer.status_code == 200)
+    refused = [answer.json()["details"] for answer in answers if answer.status_code == 409]
+    assert {one["version"] for one in refused} == {won["version"]}
+    assert {one["current"]["monthlyLimit"] for one in refused} == {won["monthlyLimit"]}
+    assert SettingsChange.objects.count() == 1

@@ -16,6 +16,7 @@ from credits.due_rows import DueWork
 from credits.ledger import reservation_expiry
 from credits.models import (
     Balance,
+    CreditLot,
     JobRun,
     PostponedRow,
     Reservation,
@@ -55,12 +56,24 @@ def renewals_due() -> list[str]:
     return due_subscribers(10, since=NOW - timedelta(days=1))
 
 
+def credits_due() -> list[str]:
+    for user in USERS:
+        give(user, 5, expires_at=NOW + timedelta(days=1))
+    with as_owner():
+        CreditLot.objects.update(expires_at=NOW)
+        Balance.objects.update(next_expiry=NOW)
+    return USERS
+
+
 JOBS = [
     ("expire_reservations", reservations_due, "expired"),
     ("expire_gifts", gifts_due, "expired"),
     ("renew_subscriptions", renewals_due, "charged"),
+    ("expire_credits", credits_due, "expired"),
 ]
 OWN_ROWS = {
+    # The balance's lock protects the lots.
+    "expire_credits": LOCK_BALANCE,
     "expire_reservations": "SELECT 1 FROM credits.reservations WHERE user_id = %s FOR UPDATE",
     "expire_gifts": "SELECT 1 FROM gifts.gift_codes WHERE creator_id = %s FOR UPDATE",
     "renew_subscriptions": (

@@ -134,3 +134,15 @@ def test_a_changed_expiry_stops_an_automatic_top_up(
 
     assert work() == ["paused"]
     assert reason() == "offer_changed"
+
+
+def test_an_automatic_top_up_agrees_to_the_expiry_and_buys_with_it(
+    alice: Caller, starter: Package, stripe: Stripe
+) -> None:
+    packages.change(starter.pk, OFFER._replace(expires_after_days=30), actor="operator:o", now=NOW)
+
+    agreed = agree(alice, starter, stripe)
+    work()
+
+    assert agreed.json()["agreement"]["expiresAfterDays"] == 30
+    assert Purchase.objects.get().expires_after_days == 30

@@ -78,7 +78,6 @@ def balance() -> tuple[Decimal, Decimal]:
         ({"inputTokens": 1000}, "0.4"),
         ({"inputTokens": 1000, "outputTokens": 500}, "1.0"),
         ({"inputTokens": 1, "outputTokens": 0}, "0.0004"),
-        # 0.00004 + 0.0012, rounded up once: each unit rounded up would give 0.0014.
         ({"inputTokens": 0, "outputTokens": 1}, "0.0012"),
         ({"inputTokens": 333, "outputTokens": 77}, "0.2256"),
         ({"outputTokens": 0}, "0.0001"),
@@ -99,6 +98,17 @@ def test_units_cost_their_price_per_1000(units: dict[str, int], amount: str) -> 
         "mayOverdraw": False,
         "version": 2,
     }
+
+
+@pytest.mark.parametrize(
+    ("cost", "amount"),
+    [("0.41", "0.0005"), ("0.4", "0.0004"), ("0.40000001", "0.0005"), ("0.00000001", "0.0001")],
+)
+def test_a_fraction_of_a_step_is_rounded_up(cost: str, amount: str) -> None:
+    give("alice", 1)
+    meter(inputTokens=cost)
+
+    assert use(inputTokens=1).transaction.amount == -Decimal(amount)
 
 
 def test_the_sum_is_rounded_up_once() -> None:
@@ -271,6 +281,13 @@ def test_invalid_unit_costs_are_refused(costs: dict[str, str]) -> None:
 
     with pytest.raises(InvalidUnitCosts):
         catalogue.set_price(OPERATION, price, actor="system", now=NOW)
+
+
+def test_cloud_sync_cannot_cost_by_units() -> None:
+    with pytest.raises(InvalidUnitCosts, match="charged by the month"):
+        meter("cloud_sync", months="5000")
+
+    assert catalogue.price("cloud_sync") == 5
 
 
 def test_a_minimum_is_an_amount_of_credits() -> None:

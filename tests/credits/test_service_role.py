@@ -107,7 +107,8 @@ FORGERIES = [
     "ALTER ROLE mana_credits_service SUPERUSER",
     (
         "CREATE OR REPLACE FUNCTION credits.price(p_operation text, p_quantity integer,"
-        " OUT unit_cost numeric, OUT amount numeric) LANGUAGE sql AS 'SELECT 1.0, 1.0'"
+        " p_units jsonb, OUT unit_cost numeric, OUT amount numeric, OUT metering jsonb,"
+        " OUT refusal text) LANGUAGE sql AS 'SELECT 1.0, 1.0, NULL::jsonb, NULL'"
     ),
     "ALTER FUNCTION credits.price RESET ALL",
     "DROP FUNCTION credits.price",

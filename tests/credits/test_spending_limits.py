@@ -459,10 +459,10 @@ def test_an_equal_limit_keeps_when_it_was_reached() -> None:
 
 
 def test_settings_list_apps_by_name_and_say_when_they_were_last_changed() -> None:
-    limit(now=JANUARY, todo=1, chat=2)
-    limit(now=FEBRUARY, todo=1, chat=2, art=3)
+    limit(now=JANUARY, todo=1, art=2)
+    limit(now=FEBRUARY, todo=1, art=2, archive=3)
 
     saved = account_settings.of_user("alice", now=FEBRUARY)
 
     assert saved.updated_at == FEBRUARY
-    assert [one.app_id for one in saved.app_limits] == ["art", "chat", "todo"]
+    assert [one.app_id for one in saved.app_limits] == ["archive", "art", "todo"]

@@ -28,9 +28,10 @@ from credits.ledger import (
     reservations,
     spend_batches,
 )
-from credits.ledger.posting import Memo, Origin
+from credits.ledger.posting import Memo, Origin, Priced
 from credits.ledger.spend_batches import Spend
 from credits.models import Balance, CreditLot, Transaction
+from tests.factories import meter
 from tests.quick import at_most
 
 ZERO = Decimal(0)
@@ -79,6 +80,7 @@ class Held:
     amount: Decimal
     expires: datetime
     pieces: Pieces
+    units: int = 0
 
 
 @dataclass
@@ -134,6 +136,15 @@ class Account:
                 left.append((lot, part - back))
         return left
 
+    def joined(self, one: Pieces, other: Pieces) -> Pieces:
+        """Return the pieces of both, in the order in which a single spend would take them."""
+        parts: dict[UUID | None, tuple[Lot | None, Decimal]] = {}
+        for lot, part in [*one, *other]:
+            key = lot.id if lot else None
+            parts[key] = (lot, part + parts.get(key, (lot, ZERO))[1])
+        never = parts.pop(None, (None, ZERO))
+        return [*sorted(parts.values(), key=lambda piece: piece[0].rank), never]  # type: ignore[union-attr]
+
     def first_expiry(self) -> datetime | None:
         return min((lot.expires for lot in self.lots if lot.remaining), default=None)
 
@@ -150,6 +161,7 @@ class Lots(RuleBasedStateMachine):
         self.entries: list[Entry] = []
         self.open: list[Held] = []
         self.now = START
+        meter(inputTokens="1")
         ledger.ensure_balance(self.user, origin=self.origin())
 
     def teardown(self) -> None:
@@ -282,11 +294,27 @@ class Lots(RuleBasedStateMachine):
         pieces = self.account.take(amount)
         self.open.append(Held(hold.reservation.pk, amount, self.now + ttl, pieces))
 
+    @rule(units=st.integers(1, 20_000), hours=HOURS)
+    def reserve_units(self, units: int, hours: int) -> None:
+        """Hold the price of units. A thousand cost one credit."""
+        ttl, amount = timedelta(hours=hours), Decimal(units) / 1000
+        most = Priced("ai_chat_gpt4", None, {"inputTokens": units})
+        hold = self.call(reservations.reserve, self.user, most, reason="chat", ttl=ttl)
+        if amount > self.account.available:
+            assert hold == "insufficient_credits"
+            return
+        self.account.held += amount
+        pieces = self.account.take(amount)
+        self.open.append(Held(hold.reservation.pk, amount, self.now + ttl, pieces, units))
+
     @rule(number=PICKS, share=st.sampled_from(["0.0001", "0.5", "1"]))
     def commit(self, number: int, share: str) -> None:
         if not self.open:
             return
         held = self.open.pop(-1 - number % len(self.open))
+        if held.units:
+            self.commit_units(held, max(int(held.units * Decimal(share) * 2), 1))
+            return
         amount = max(round(held.amount * Decimal(share), 4), Decimal("0.0001"))
         hold = self.call(reservations.commit, held.id, amount=amount)
         self.account.held -= held.amount
@@ -298,6 +326,24 @@ class Lots(RuleBasedStateMachine):
             left = self.account.give_back(held.pieces, held.amount - amount)
             entry = hold.reservation.transaction
             self.entries.append(Entry(entry.pk, "usage", -amount, left))
+        self.account.expire(self.now)
+
+    def commit_units(self, held: Held, units: int) -> None:
+        """Commit what was really used: up to twice the hold, as far as credits are available."""
+        hold = self.call(reservations.commit, held.id, units={"inputTokens": units})
+        if held.expires <= self.now:
+            assert hold == "reservation_expired"
+            self.released(held)
+            return
+        excess = min(Decimal(units) / 1000 - held.amount, max(self.account.available, ZERO))
+        self.account.held -= held.amount
+        self.account.post("usage", -(held.amount + excess))
+        if excess > 0:
+            pieces = self.account.joined(self.account.take(excess), held.pieces)
+        else:
+            pieces = self.account.give_back(held.pieces, -excess)
+        entry = hold.reservation.transaction
+        self.entries.append(Entry(entry.pk, "usage", entry.amount, pieces))
         self.account.expire(self.now)
 
     @rule(number=PICKS)

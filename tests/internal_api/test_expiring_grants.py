@@ -129,3 +129,23 @@ def test_the_balance_shows_no_credits_that_have_expired(alice: Caller) -> None:
     assert not Transaction.objects.filter(type="expiry").exists()
     assert alice.post("use", {"amount": 6, "appId": "chat", "description": "x"}).status_code == 402
     assert alice.get("balance").json() == answer
+
+
+def test_lists_files_and_statements_show_an_expiry(alice: Caller) -> None:
+    give("alice", 5)
+    soon = datetime.now(UTC) + timedelta(milliseconds=50)
+    give("alice", 3, expires_at=soon)
+    wait_until(soon)
+    spend("alice", 1)
+
+    (listed,) = alice.get("transactions?type=expiry").json()
+    file = alice.get("transactions.csv?type=expiry").getvalue().decode().splitlines()
+    month = f"{datetime.now(UTC):%Y-%m}"
+    statement = alice.get(f"statements/{month}").json()["statement"]
+
+    assert (listed["type"], listed["amount"], listed["balanceAfter"]) == ("expiry", -3, 5)
+    assert (listed["appId"], listed["description"]) == ("system", "Credits expired")
+    assert len(file) == 2
+    assert '"expiry"' in file[1]
+    assert [one["type"] for one in statement["movements"]] == ["grant", "grant", "expiry", "usage"]
+    assert (statement["opening"], statement["closing"]) == (0, 4)

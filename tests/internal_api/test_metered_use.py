@@ -250,12 +250,26 @@ def test_a_commit_above_its_hold_counts_against_the_cap() -> None:
     service.prefix += "credits/"
     held = reservation(service, inputTokens=10_000)
 
+    unknown = service.post("commit", {"reservationId": held, "units": {"imageTokens": 1}})
     above = service.post("commit", {"reservationId": held, "units": {"inputTokens": 12_501}})
 
+    assert refusal(unknown)[:2] == (400, "unknown_unit")
     assert refusal(above) == (403, "cap_reached", {"cap": "daily_spend_per_user", "limit": 5})
     assert Reservation.objects.get().status == "open"
     within = service.post("commit", {"reservationId": held, "units": {"inputTokens": 12_500}})
     assert within.json()["amount"] == 5
+
+
+def test_the_cap_does_not_refuse_a_commit_within_its_hold(service: Caller) -> None:
+    give("alice", 100)
+    meter()
+    held = reservation(service, inputTokens=10_000)
+    bot = key(daily_spend_per_user=Decimal(1))
+    bot.prefix += "credits/"
+
+    answer = bot.post("commit", {"reservationId": held, "units": {"inputTokens": 10_000}})
+
+    assert (answer.status_code, answer.json()["amount"]) == (200, 4)
 
 
 def test_the_list_of_operations_tells_the_prices_by_unit(alice: Caller) -> None:

@@ -5,7 +5,7 @@
 CREATE OR REPLACE FUNCTION credits.price(
     p_operation text,
     p_quantity integer,
-    p_units jsonb,
+    p_units jsonb DEFAULT NULL,
     OUT unit_cost numeric,
     OUT amount numeric,
     OUT metering jsonb,

@@ -41,6 +41,7 @@ def set_price(
     """
     why = audit.words(why)
     with audit.acting(operator, "credits.change_prices", why=why, key=key) as act:
+        catalogue.require_valid(operation, new)
         found = Operation.objects.select_for_update().filter(pk=operation).first()
         if found and price_waits(found, new, now=now):
             wanted = _price_request(found, new)

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from credits.models import OutboxMessage
+from credits.models import Operation, OutboxMessage
 from credits.payments import money_back, purchases
 from mana_credits.back_office.acts import balance_adjustments
 from mana_credits.back_office.admin import dashboard_figures
 from mana_credits.back_office.admin.account_pages import address_of
-from mana_credits.back_office.admin.dashboard_figures import Period
+from mana_credits.back_office.admin.dashboard_figures import Period, Spent
 from mana_credits.back_office.frame import charts, operator_pages
 from mana_credits.back_office.frame.charts import Chart, Series
 from mana_credits.back_office.templatetags.office import amount, euros
@@ -51,12 +51,19 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "as_of": getattr(jobs.get("sum_days"), "succeeded_at", None),
         "charts": [*_of_credits(days, months), *_of_money(days, months)],
         "apps": dashboard_figures.by_app(DAYS, today=today),
-        "operations": dashboard_figures.by_operation(DAYS, today=today),
+        "operations": _named(dashboard_figures.by_operation(DAYS, today=today)),
         "spenders": [
             (one, address_of(one.name)) for one in dashboard_figures.top_spenders(DAYS, today=today)
         ],
     }
     return operator_pages.render(request, "dashboard.html", "Dashboard", context)
+
+
+def _named(spent: list[Spent]) -> list[Spent]:
+    """Return what was spent with the names of the operations instead of their keys."""
+    keys = [one.name for one in spent]
+    names = dict(Operation.objects.filter(pk__in=keys).values_list("key", "name"))
+    return [one._replace(name=names.get(one.name, one.name)) for one in spent]
 
 
 def _standing() -> list[tuple[str, int, str]]:
