@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
@@ -119,14 +120,16 @@ def _write(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) 
 
 
 def _cell(value: object) -> int | Decimal | str:
-    """Return a number unchanged, and any other value as text with formulas escaped."""
+    """Return a number unchanged, an object as JSON, and all else as text with formulas escaped."""
     if isinstance(value, Decimal):
         return Decimal(format(value, "f"))  # avoids the notation 1E+2
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if value is None:
         return ""
-    text = value.isoformat() if isinstance(value, date | datetime) else str(value)
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
     return _STARTS.sub("'", text)
 
 

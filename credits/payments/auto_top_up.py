@@ -178,7 +178,9 @@ def _state(row: AutoTopUp | None) -> dict[str, Any]:
     return {
         "on": True,
         "packageId": str(row.package_id),
+        "credits": row.credits,
         "priceEuroCents": row.price_euro_cents,
+        "expiresAfterDays": row.expires_after_days,
         "threshold": row.threshold,
         "monthlyMaximum": row.monthly_maximum,
         "paymentMethod": row.stripe_payment_method_id,

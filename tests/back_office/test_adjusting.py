@@ -1,5 +1,6 @@
 """Adjustments: one operator suffices up to a limit, two are needed above it."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -67,6 +68,17 @@ def test_a_preview_says_what_it_comes_to_and_moves_nothing(sam: Client) -> None:
     assert "Post +2.5 credits" in page
     assert available() == 10
     assert not acts().exists()
+
+
+def test_a_preview_leaves_out_what_has_expired(sam: Client) -> None:
+    give("alice", 10)
+    late = give("alice", 5, expires_at=datetime.now(UTC) + timedelta(milliseconds=300))
+    assert late.balance.available == 15
+    time.sleep(0.4)
+
+    page = sam.post(ADJUST, wanted("2.5", confirmed="")).content.decode()
+
+    assert "<strong>12.5</strong>" in page
 
 
 def test_a_confirmed_adjustment_is_posted_and_on_record(sam: Client) -> None:

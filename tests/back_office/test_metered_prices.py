@@ -75,6 +75,22 @@ def test_a_first_price_by_units_waits_for_a_colleague() -> None:
     assert any("inputTokens" in str(act.after.get("metering")) for act in acts())
 
 
+def test_a_colleague_sees_each_price_and_what_may_overdraw() -> None:
+    units = [f"unit{'X' * 50}{letter}" for letter in "abcdefghijklmnop"]
+    costs = "\n".join(f"{unit} 0.{place + 11}" for place, unit in enumerate(units))
+    fields = {"unit_costs": costs, "minimum": "0.01", "may_overdraw": "on"}
+    browser("fiona").post(f"{PAGE}price/", form(**fields))
+
+    asked = ActRequest.objects.get()
+    page = text(browser("ada").get(f"/admin/approvals/{asked.pk}/"))
+
+    assert asked.summary.startswith(f"Price of {KEY}, which may overdraw: 5 → ")
+    assert f"1,000 {units[0]} 0.11" in page
+    assert f"1,000 {units[-1]} 0.26" in page
+    assert "At least 0.01" in page
+    assert "May overdraw yes" in page
+
+
 def test_a_near_price_by_units_is_set_at_once() -> None:
     meter()
     age(days=2)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -12,14 +13,14 @@ import pytest
 from django.test import Client
 
 from credits.ledger import ledger
-from credits.ledger.posting import Memo, Origin
+from credits.ledger.posting import Memo, Origin, Priced
 from credits.models import StaffAction
 from mana_credits.back_office.acts import csv_exports
 from mana_credits.back_office.acts.audit import AlreadyDone, NotPermitted
 from mana_credits.back_office.acts.csv_exports import Filter, SheetUnknown
 from tests.api import at_once
 from tests.back_office.operators import browser, form, operator
-from tests.factories import gift, give, spend
+from tests.factories import gift, give, meter, spend
 
 pytestmark = pytest.mark.django_db
 
@@ -50,6 +51,20 @@ def test_the_transactions_of_an_account(fiona: Client) -> None:
     record = StaffAction.objects.get()
     assert (record.action, record.subject) == ("credits.export_rows", "export:transactions")
     assert (record.user_id, record.note) == ("alice", "user_id alice")
+
+
+def test_an_object_is_json() -> None:
+    meter()
+    give("alice", 10)
+    priced = Priced("ai_chat_gpt4", None, {"inputTokens": 500})
+    ledger.spend("alice", priced, memo=Memo("chat", "Chat"), origin=Origin("user"))
+
+    lines = csv_exports.export(operator("amir"), "transactions", Filter(), key=uuid4())
+
+    first, second = dicts(lines)
+    assert first["metering"] == ""
+    metering = json.loads(second["metering"])
+    assert (metering["units"], metering["minimum"]) == ({"inputTokens": 500}, None)
 
 
 def test_only_the_days_that_were_asked_for() -> None:

@@ -8,15 +8,15 @@ from uuid import uuid4
 import pytest
 from django.db import IntegrityError, transaction
 
-from credits.ledger import credit_expiry
-from credits.ledger.posting import Origin
+from credits.ledger import credit_expiry, ledger, reservations
+from credits.ledger.posting import Memo, Origin
 from credits.models import Balance, CreditLot, MoneyBack, Package, Purchase, Transaction
 from credits.payments import checkout, money_back, packages, purchases
 from credits.payments.packages import InvalidPackage, Offer
 from tests.api import Caller
 from tests.credits.test_auto_top_up import agree, reason, work
 from tests.credits.test_returns import payment, went_back
-from tests.factories import give, package
+from tests.factories import give, package, spend
 from tests.stripe import Stripe
 
 pytestmark = pytest.mark.django_db
@@ -91,6 +91,42 @@ def test_a_claw_back_takes_from_the_lot_of_its_purchase_first() -> None:
     left = dict(CreditLot.objects.values_list("transaction_id", "remaining"))
     assert left == {sooner: 100, purchase.transaction_id: 0}
     assert MoneyBack.objects.get().taken == 500
+
+
+@pytest.mark.parametrize(("cents", "expiring"), [(499, 0), (0, 500)])
+def test_what_comes_back_of_a_returned_purchase_never_expires(cents: int, expiring: int) -> None:
+    purchase = pay(started(package(expires_after_days=30)))
+    give("alice", 1000)
+    used = spend("alice", 400)
+    held = reservations.reserve("alice", Decimal(100), reason="chat", origin=Origin("service"))
+    if cents:
+        money_back.record(went_back(purchase, cents), now=NOW)
+    before = Balance.objects.get().posted
+
+    back = Memo(description="Failed")
+    ledger.refund(
+        "alice", Decimal(400), memo=back, origin=Origin("system"), usage_id=used.transaction.pk
+    )
+    reservations.release(held.reservation.pk, origin=Origin("system"))
+
+    assert CreditLot.objects.get().remaining == expiring
+    list(credit_expiry.expire_due(now=NOW + timedelta(days=31), limit=10))
+    assert Balance.objects.get().posted == before + 400 - expiring
+
+
+def test_what_comes_back_after_a_part_was_returned_expires_in_part() -> None:
+    purchase = pay(started(package(credits=400, price_euro_cents=400, expires_after_days=30)))
+    give("alice", 1000)
+    used = spend("alice", 300)
+    money_back.record(went_back(purchase, 200), now=NOW)
+
+    back = Memo(description="Failed")
+    ledger.refund(
+        "alice", Decimal(300), memo=back, origin=Origin("system"), usage_id=used.transaction.pk
+    )
+
+    lot = CreditLot.objects.get()
+    assert (lot.remaining, lot.repaid) == (200, 100)
 
 
 def test_a_dispute_that_is_won_fills_the_lot_again() -> None:

@@ -136,6 +136,23 @@ def test_an_agreement_that_was_paused_or_switched_off_meanwhile_is_not_resumed_u
     assert not AutoTopUp.objects.exists()
 
 
+@pytest.mark.parametrize("changed", [{"credits": 600}, {"expiresAfterDays": 30}])
+def test_an_agreement_to_other_credits_is_another_version(
+    alice: Caller, starter: Package, stripe: Stripe, changed: dict[str, int]
+) -> None:
+    agree(alice, starter, stripe)
+    seen = version(alice, "auto-top-up")
+    terms = {"packageId": str(starter.pk), "threshold": 10, "monthlyMaximum": 3}
+    columns = {"credits": "credits", "expiresAfterDays": "expires_after_days"}
+    Package.objects.filter(pk=starter.pk).update(**{columns[k]: v for k, v in changed.items()})
+    alice.put("auto-top-up", {**terms, "version": seen})
+
+    stale = alice.put("auto-top-up", {**terms, "threshold": 20, "version": seen})
+
+    assert stale.status_code == 409
+    assert changed.items() <= stale.json()["details"]["current"].items()
+
+
 def test_a_version_is_that_of_the_answer(alice: Caller, starter: Package, stripe: Stripe) -> None:
     on = agree(alice, starter, stripe).json()
     off = alice.delete("auto-top-up").json()

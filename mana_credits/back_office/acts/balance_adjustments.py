@@ -49,9 +49,9 @@ class AlreadyReversed(DomainError):
 def preview(operator: Operator, user_id: str, amount: Decimal, *, now: datetime) -> Preview:
     """Return the effect of `adjust` without moving credits. Raises UserUnknown, InvalidAmount."""
     exact(amount)
-    balance = Balance.objects.filter(pk=user_id).first()
-    if balance is None:
+    if not Balance.objects.filter(pk=user_id).exists():
         raise UserUnknown
+    balance = ledger.balance_of(user_id)
     left = second_person.left_alone(operator, user_id, now=now)
     return Preview(balance, balance.available + amount, abs(amount) > left, left)
 

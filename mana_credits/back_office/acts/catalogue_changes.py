@@ -224,10 +224,12 @@ def _price_request(found: Operation, new: AnyPrice) -> Wanted:
 def _summary(found: Operation, new: AnyPrice) -> str:
     before, after = _in_short(catalogue.price_of(found)), _in_short(new)
     if isinstance(new, MeteredPrice):
-        each = " per 1,000" + (", may overdraw" if new.may_overdraw else "")
+        each = " per 1,000"
     else:
         each = f" for each started {new.per_items}" if new.per_items else ""
-    return f"Price of {found.pk}: {before} → {after} credits{each}"
+    # The permission comes first, because a long summary is cut off.
+    named = found.pk + (", which may overdraw" if _overdraws(new) else "")
+    return f"Price of {named}: {before} → {after} credits{each}"
 
 
 def _in_short(price: AnyPrice) -> str:

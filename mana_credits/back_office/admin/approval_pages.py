@@ -6,6 +6,8 @@ from uuid import UUID
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
+from credits.amounts import plain
+from credits.metered_prices import MeteredPrice, from_json
 from credits.models import ActRequest, AdjustmentRequest, GrantCampaign
 from mana_credits.back_office.acts import (
     act_requests,
@@ -79,7 +81,9 @@ def _decide(request: HttpRequest, asked: ActRequest, form: DecisionForm) -> str:
 
 
 def _details(asked: ActRequest) -> row_pages.Facts:
-    """Return the values of a requested campaign of gift codes; other requests have none."""
+    """Return the values of a requested campaign of gift codes or price by units, else none."""
+    if metered := (asked.arguments or {}).get("metering"):
+        return _prices(from_json(metered))
     if asked.kind != ActRequest.Kind.GIFT_CAMPAIGN or not asked.arguments:
         return []
     wanted = gift_campaigns.asked_for(asked)
@@ -89,6 +93,14 @@ def _details(asked: ActRequest) -> row_pages.Facts:
         ("Message", wanted.message or "none"),
         ("From", wanted.creator_name or "none"),
         ("Expire after", f"{wanted.days} days"),
+    ]
+
+
+def _prices(price: MeteredPrice) -> row_pages.Facts:
+    return [
+        *((f"1,000 {unit}", plain(cost)) for unit, cost in price.unit_costs.items()),
+        ("At least", "nothing" if price.minimum is None else plain(price.minimum)),
+        ("May overdraw", "yes" if price.may_overdraw else "no"),
     ]
 
 
