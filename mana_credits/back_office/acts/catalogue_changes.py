@@ -223,17 +223,18 @@ def _price_request(found: Operation, new: AnyPrice) -> Wanted:
 
 def _summary(found: Operation, new: AnyPrice) -> str:
     before, after = _in_short(catalogue.price_of(found)), _in_short(new)
-    if isinstance(new, MeteredPrice):
-        each = " per 1,000" + (", may overdraw" if new.may_overdraw else "")
-    else:
-        each = f" for each started {new.per_items}" if new.per_items else ""
-    return f"Price of {found.pk}: {before} → {after} credits{each}"
+    if isinstance(new, Price):
+        after += f" credits for each started {new.per_items}" if new.per_items else " credits"
+    return f"Price of {found.pk}: {before} → {after}"
 
 
 def _in_short(price: AnyPrice) -> str:
     if isinstance(price, Price):
         return plain(price.cost)
-    return ", ".join(f"{plain(cost)} {part}" for part, cost in catalogue.parts(price).items())
+    costs = ", ".join(f"{plain(cost)} {unit}" for unit, cost in price.unit_costs.items())
+    least = f", at least {plain(price.minimum)}" if price.minimum else ""
+    debt = ", may overdraw" if price.may_overdraw else ""
+    return f"credits per 1,000: {costs}{least}{debt}"
 
 
 def is_cheap(cents: int, amount: Decimal) -> bool:
