@@ -1,4 +1,4 @@
-"""An operation may cost by units, such as tokens; the database computes the price exactly."""
+"""An operation may be priced by units such as tokens; the database computes the price exactly."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
