@@ -1,4 +1,4 @@
--- Put p_amount credits into a lot that they belong to. While the user is in debt, available credits
+-- Add p_amount credits to their lot: a new one, or the one that they were taken from. While the user is in debt, available credits
 -- first repay the debt: the lots never have more credits than are available.
 --
 -- The caller holds the lock on the balance and has written its new posted and held credits.
