@@ -203,7 +203,6 @@ class OpenReservationSerializer(WireSerializer):
 
 BALANCE = BalanceSerializer()
 OPEN_RESERVATION = OpenReservationSerializer()
-NEW_BALANCE = BalanceAfterwardsSerializer()
 TRANSACTION = TransactionSerializer()
 TRANSACTION_QUERY = TransactionQuerySerializer()
 USE = UseCreditsSerializer()
