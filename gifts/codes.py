@@ -73,6 +73,15 @@ class OwnGift(DomainError):
     message = "You cannot redeem your own gift; you can cancel it"
 
 
+class GiftOfExpiringCredits(DomainError):
+    """The gift would take credits that expire, and would give credits that do not."""
+
+    code = "gift_of_expiring_credits"
+    status = 402
+    field = "total_credits"
+    message = "Credits that expire cannot be given away"
+
+
 class InvalidGiftAmount(DomainError):
     """A gift holds 1 to 10,000 credits."""
 
@@ -92,8 +101,8 @@ class InvalidExpiry(DomainError):
 def create(creator: User, new: NewGift, *, origin: Origin, now: datetime) -> GiftCode:
     """Create a gift with credits taken from `creator`, once per idempotency key.
 
-    Raises InvalidGiftAmount, InvalidExpiry, InsufficientCredits, IdempotencyKeyReused,
-    GiftsBlocked.
+    Raises InvalidGiftAmount, InvalidExpiry, InsufficientCredits, GiftOfExpiringCredits,
+    IdempotencyKeyReused, GiftsBlocked.
     """
     if not SMALLEST_GIFT <= positive(new.total_credits) <= LARGEST_GIFT:
         raise InvalidGiftAmount

@@ -21,7 +21,13 @@ from credits.principals import User
 from gifts import codes, relations
 from gifts import serializers as wire
 from gifts.blocks import GiftsBlocked
-from gifts.codes import GiftNotRedeemable, GiftUnknown, InvalidExpiry, OwnGift
+from gifts.codes import (
+    GiftNotRedeemable,
+    GiftOfExpiringCredits,
+    GiftUnknown,
+    InvalidExpiry,
+    OwnGift,
+)
 from gifts.creation_serializers import CREATE, CreateGiftSerializer
 from gifts.throttle import Attempt, TooManyMisses
 
@@ -54,7 +60,13 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
         "create_gift",
         request=CreateGiftSerializer,
         response={201: wire.GiftSerializer},
-        refuses=(InvalidExpiry, InsufficientCredits, GiftsBlocked, BalanceTooLarge),
+        refuses=(
+            InvalidExpiry,
+            InsufficientCredits,
+            GiftOfExpiringCredits,
+            GiftsBlocked,
+            BalanceTooLarge,
+        ),
     )
     def create(self, request: Request) -> Answer:
         """Create a gift, once per idempotency key. 402 if the credits do not suffice."""

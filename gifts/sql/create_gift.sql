@@ -2,8 +2,9 @@
 -- the key, all or none.
 --
 -- outcome: 'posted', 'replayed' (gift is then the first one) or the code of the error. balance and
--- required are those of credits.post_transaction. The block is checked after the key, so that a replay
--- is also answered if the user was blocked later. The exception rolls back what was posted.
+-- required are those of credits.post_transaction. The block and the lots are checked after the key, so
+-- that a replay is also answered if something changed later. The exception rolls back what was posted.
+-- Credits that expire cannot be given away, because the receiver's credits would not expire.
 CREATE OR REPLACE FUNCTION gifts.create_gift(
     p_gift_id uuid,
     p_code text,
@@ -48,6 +49,9 @@ BEGIN
     ELSIF outcome = 'posted' THEN
         IF EXISTS (SELECT FROM gifts.gift_blocks b WHERE b.user_id = p_creator_id) THEN
             RAISE EXCEPTION 'this user is blocked from gifts' USING ERRCODE = 'MC001';
+        ELSIF EXISTS (SELECT FROM credits.lot_uses u
+                      WHERE u.user_id = p_creator_id AND u.taker_id = p_transaction_id) THEN
+            RAISE EXCEPTION 'the gift would take credits that expire' USING ERRCODE = 'MC002';
         END IF;
         INSERT INTO gifts.gift_codes AS g (
             id, code, creator_id, creator_name, total_credits, type, target_email, message,
@@ -58,6 +62,7 @@ BEGIN
             p_campaign_number, p_created_at, p_created_at
         ) RETURNING g.* INTO gift;
     END IF;
-EXCEPTION WHEN SQLSTATE 'MC001' THEN
-    outcome := 'gifts_blocked';
+EXCEPTION
+    WHEN SQLSTATE 'MC001' THEN outcome := 'gifts_blocked';
+    WHEN SQLSTATE 'MC002' THEN outcome := 'gift_of_expiring_credits';
 END $$;

@@ -193,7 +193,9 @@ def test_a_metered_operation_is_listed_withdrawn_and_offered_again() -> None:
     meter()
     fiona = browser("fiona")
 
-    assert fiona.get("/admin/credits/operation/").status_code == 200
+    prices = text(fiona.get("/admin/credits/operation/"))
+    assert "credits per 1,000: 0.4 inputTokens, 1.2 outputTokens" in prices
+    assert "0.2 credits for each started 10" in prices
     fiona.post(f"{PAGE}off/", form())
     assert Operation.objects.get(pk=KEY).active is False
     catalogue_changes.set_price(operator("fiona"), KEY, by_units(), **how())

@@ -15,6 +15,7 @@ from credits.ledger.spend_batches import Spend, Spent
 from credits.models import Balance, CreditLot, LotUse, Transaction
 from credits.principals import User
 from gifts import codes
+from gifts.codes import GiftOfExpiringCredits
 from tests.factories import gift, give, meter, spend
 
 pytestmark = pytest.mark.django_db
@@ -92,15 +93,35 @@ def test_users_without_such_credits_have_no_lots() -> None:
     assert not LotUse.objects.exists()
 
 
-def test_a_gift_an_adjustment_and_a_claw_back_take_what_expires_first() -> None:
+def test_an_adjustment_and_a_claw_back_take_what_expires_first() -> None:
     soon = give("alice", 10, expires_at=SOON)
     give("alice", 10)
 
-    gift("alice", 2)
     adjust(-3)
     ledger.claw_back("alice", Decimal(1), memo=MEMO, origin=SYSTEM, cause="refund:re_1")
 
-    assert left(soon) == [4]
+    assert left(soon) == [6]
+
+
+def test_a_gift_takes_only_credits_that_never_expire() -> None:
+    soon = give("alice", 10, expires_at=SOON)
+    give("alice", 4)
+    hold(2)
+
+    gift("alice", 4)
+
+    assert left(soon) == [8]
+    with pytest.raises(GiftOfExpiringCredits):
+        gift("alice", 1)
+    assert entries() == [("grant", 10), ("grant", 4), ("gift", -4)]
+    assert (left(soon), float(row().available)) == ([8], 8)
+
+
+def test_a_gift_of_more_than_is_available_is_refused_as_before() -> None:
+    give("alice", 10, expires_at=SOON)
+
+    with pytest.raises(InsufficientCredits):
+        gift("alice", 11)
 
 
 def test_a_reversal_of_a_grant_takes_its_own_credits_first() -> None:
@@ -358,10 +379,10 @@ def test_a_refund_after_the_date_expires_at_once() -> None:
     assert lot(granted).expired == 10
 
 
-def test_a_gift_that_comes_back_is_in_its_lot_again() -> None:
+def test_a_gift_that_comes_back_never_expires() -> None:
     granted = give("alice", 10, expires_at=SOON)
+    give("alice", 4)
     made = gift("alice", 4)
-    assert left(granted) == [6]
 
     codes.cancel(made.pk, user=User("alice"), origin=Origin("user"), now=datetime.now(UTC))
 

@@ -4,7 +4,8 @@
 --
 -- p_original is the transaction that p_entry refers to, or null. p_available_change is the change of the
 -- available credits: a commit takes only what exceeds its hold. A reversal takes from the lot of its
--- original first, a claw-back from that of its purchase.
+-- original first, a claw-back from that of its purchase. A gift takes from lots last
+-- (gifts.create_gift refuses what does).
 CREATE OR REPLACE FUNCTION credits.move_lots(
     p_balance credits.balances,
     p_entry credits.transactions,
@@ -15,6 +16,7 @@ CREATE OR REPLACE FUNCTION credits.move_lots(
 LANGUAGE plpgsql AS $$
 DECLARE
     own_lot uuid := p_original.id;
+    taken numeric := -p_available_change;
 BEGIN
     IF p_entry.type = 'expiry' THEN
         RETURN p_balance;
@@ -39,9 +41,12 @@ BEGIN
             SELECT t.id INTO own_lot FROM credits.transactions t
                 WHERE t.user_id = p_entry.user_id
                   AND t.cause = 'purchase:' || (p_entry.metadata ->> 'purchaseId');
+        ELSIF p_entry.type = 'gift' THEN
+            SELECT sum(l.remaining) - greatest(p_balance.posted - p_balance.held, 0) INTO taken
+                FROM credits.credit_lots l
+                WHERE l.user_id = p_entry.user_id AND l.remaining > 0;
         END IF;
-        RETURN credits.take_lots(
-            p_entry.user_id, p_entry.id, -p_available_change, own_lot);
+        RETURN credits.take_lots(p_entry.user_id, p_entry.id, taken, own_lot);
     END IF;
     RETURN p_balance;
 END $$;

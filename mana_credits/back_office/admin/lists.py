@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.shortcuts import redirect
 from unfold.contrib.filters.admin import TextFilter
 
+from credits import catalogue
 from credits.models import (
     Operation,
     OutboxMessage,
@@ -20,6 +21,7 @@ from credits.models import (
     Transaction,
 )
 from credits.payments import money_back
+from mana_credits.back_office.admin.catalogue_previews import price_text
 from mana_credits.back_office.admin.intervention_pages import sync_address
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
 from mana_credits.back_office.templatetags.office import NOTHING, euros
@@ -215,17 +217,19 @@ class Messages(ReadOnlyList):
 class Operations(ReadOnlyList):
     """Prices of operations."""
 
-    list_display = ("key", "name", "app", "cost", "per_items", "active", "updated_at")
-    sorts: ClassVar = {name: name for name in ("key", "name", "app", "cost", "updated_at")}
-    titles: ClassVar = {
-        "key": "Operation",
-        "cost": "Credits",
-        "per_items": "Per items",
-        "updated_at": "Changed",
-    }
+    list_display = ("key", "name", "app", "price", "active", "updated_at")
+    sorts: ClassVar = {
+        "key": "key", "name": "name", "app": "app", "price": "cost", "updated_at": "updated_at",
+    }  # fmt: skip
+    titles: ClassVar = {"key": "Operation", "updated_at": "Changed"}
     list_filter = ("active",)
     ordering = ("key",)
     page = "operation"
+
+    @admin.display(description="Price")
+    def price(self, operation: Operation) -> str:
+        """Return the price in words: for one item, for a started batch, or by units."""
+        return price_text(catalogue.price_of(operation))
 
 
 @admin.register(Package)
