@@ -1,8 +1,8 @@
 """The catalogue: which operations cost credits, and how much.
 
 A cost is in credits, for one operation or for each started batch of `per_items` items. A metered
-operation costs by units instead (`credits.metered_prices`). The database function `credits.price`
-(`credits/ledger/sql/price.sql`), which prices a spend, has the same rule.
+operation is priced by units instead (`credits.metered_prices`). The database function
+`credits.price` (`credits/ledger/sql/price.sql`), which prices a spend, has the same rule.
 """
 
 from datetime import datetime
@@ -26,7 +26,7 @@ from credits.metered_prices import (
 from credits.models import Operation, OperationPrice
 
 LARGEST_QUANTITY = 1_000_000
-# This service charges these itself, by months.
+# This service charges these itself, by the month.
 SOLD_BY_QUANTITY = frozenset({"cloud_sync"})
 
 
@@ -38,7 +38,7 @@ class OperationUnknown(DomainError):
     message = "The catalogue does not offer this operation"
 
 
-# The errors of a price that `credits.price` refuses.
+# The errors whose codes the database function `credits.price` returns.
 PRICE_REFUSALS = (OperationUnknown, UnitsRequired, OperationNotMetered, UnknownUnit)
 
 
@@ -108,7 +108,9 @@ def require_valid(operation: str, price: AnyPrice) -> None:
     if isinstance(price, MeteredPrice):
         as_json(price)
         if operation in SOLD_BY_QUANTITY:
-            raise InvalidUnitCosts(f"{operation} is charged by the month and cannot cost by units")
+            raise InvalidUnitCosts(
+                f"{operation} is charged by the month and cannot be priced by units"
+            )
         return
     positive(price.cost)
     if price.per_items is not None and not 1 <= price.per_items <= LARGEST_QUANTITY:
@@ -139,7 +141,10 @@ def price_after(change: OperationPrice) -> AnyPrice | None:
 
 
 def parts(price: AnyPrice) -> dict[str, Decimal]:
-    """Return what can be compared of two prices: credits by the unit, or the cost of one item."""
+    """Return the comparable parts of a price.
+
+    These are the credits per 1,000 of each unit and the minimum of a use, or the cost of one item.
+    """
     if isinstance(price, MeteredPrice):
         return {**price.unit_costs, "use": price.minimum or STEP}
     return {"item": price.cost / (price.per_items or 1)}

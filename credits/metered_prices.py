@@ -23,7 +23,7 @@ _STEP = Decimal(1).scaleb(-UNIT_PLACES)
 
 
 class InvalidUnits(DomainError):
-    """Units are 1 to 16 camelCase names with counts of 0 to 10^12."""
+    """Units must have 1 to 16 camelCase names with counts of 0 to 10^12."""
 
     code = "invalid_units"
     field = "units"
@@ -31,7 +31,7 @@ class InvalidUnits(DomainError):
 
 
 class UnitsRequired(DomainError):
-    """The price of the operation or reservation is by units, and none were given."""
+    """The operation or reservation is priced by units, but no units were given."""
 
     code = "units_required"
     field = "units"
@@ -47,7 +47,7 @@ class OperationNotMetered(DomainError):
 
 
 class UnknownUnit(DomainError):
-    """A unit was given that the operation or reservation has no price for."""
+    """The operation or reservation has no price for one of the given units."""
 
     code = "unknown_unit"
     field = "units"

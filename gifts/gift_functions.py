@@ -27,7 +27,7 @@ class Redeemed(NamedTuple):
     balance: Balance
 
 
-class Answer(NamedTuple):
+class RedemptionAnswer(NamedTuple):
     """The answer to a redemption; `outcome` is `posted`, `replayed`, or the code of an error."""
 
     outcome: str
@@ -73,7 +73,7 @@ _create_gift = Routine(
 )
 _redeem_gift = Routine(
     "gifts.redeem_gift",
-    Answer,
+    RedemptionAnswer,
     (
         "code",
         "gift_id",
@@ -105,7 +105,7 @@ def create(
     return cast("GiftCode", answer.gift)
 
 
-def redeem(asked: dict[str, Any], *, app_id: str, origin: Origin) -> Answer:
+def redeem(asked: dict[str, Any], *, app_id: str, origin: Origin) -> RedemptionAnswer:
     """Redeem the gift that `asked` names, for the user in `asked`."""
     movement = _movement(app_id, origin, "redeem", app_id)
     answer = _redeem_gift(redemption_id=new_id(), **asked, **movement)

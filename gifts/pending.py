@@ -7,7 +7,7 @@ from typing import NamedTuple
 from credits.ledger import Origin
 from credits.principals import User
 from gifts import blocks, redemptions, relations
-from gifts.gift_functions import Answer
+from gifts.gift_functions import RedemptionAnswer
 from gifts.models import GiftCode
 from gifts.redemptions import Named
 from gifts.transitions import Status
@@ -46,5 +46,5 @@ def redeem_pending(user_id: str, email: str, *, origin: Origin, now: datetime) -
     return Arrived(len(arrived), sum(arrived, Decimal(0)))
 
 
-def _arrived(answer: Answer) -> Decimal:
+def _arrived(answer: RedemptionAnswer) -> Decimal:
     return answer.redeemed().redemption.gift_code.total_credits

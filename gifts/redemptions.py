@@ -11,7 +11,7 @@ from uuid import UUID
 from credits.ledger import Origin
 from credits.principals import User
 from gifts import gift_functions, relations, transitions
-from gifts.gift_functions import Answer
+from gifts.gift_functions import RedemptionAnswer
 from gifts.moments import stored
 from gifts.throttle import Allowance
 
@@ -31,7 +31,7 @@ def redeem(
     now: datetime,
     source_app_id: str | None = None,
     allowance: Allowance | None = None,
-) -> Answer:
+) -> RedemptionAnswer:
     """Redeem the gift in the database; with `allowance`, its limits for wrong codes apply."""
     limits = allowance.limits if allowance else {}
     asked = {

@@ -204,8 +204,8 @@ class ReservationViewSet(SettlesReservations, ServiceViewSet):
     def commit(self, request: Request) -> Answer:
         """Spend the reserved credits, `amount` of them, or the price of `units`.
 
-        The rest is released. A price above the hold also takes available credits, and the answer
-        tells what is `unpaid`.
+        The rest is released. A price above the hold also takes available credits. What is not
+        charged is `unpaid` in the answer.
         """
         body = holds.COMMIT.parse(request.data)
         commit = partial(

@@ -11,7 +11,7 @@ from credits import catalogue
 from credits.controls import account_settings
 from credits.controls.account_settings import NewSettings
 from credits.ledger import ledger, reservations
-from credits.ledger.posting import Memo, Origin, Posting
+from credits.ledger.posting import Memo, Origin, Posting, Priced
 from credits.metered_prices import MeteredPrice
 from credits.models import Package, Reservation, SyncSubscription
 from credits.principals import User
@@ -26,14 +26,18 @@ SYSTEM = Origin("system")
 
 
 def give(
-    user_id: str, amount: float | str | Decimal, *, expires_at: datetime | None = None
+    user_id: str,
+    amount: float | str | Decimal,
+    *,
+    expires_at: datetime | None = None,
+    at: datetime | None = None,
 ) -> Posting:
     """Grant `amount` credits, which expire at `expires_at` if it is given."""
     return ledger.grant(
         user_id,
         Decimal(str(amount)),
         memo=Memo(description="for the test"),
-        origin=SYSTEM,
+        origin=SYSTEM._replace(at=at),
         cause=f"grant:{user_id}:{uuid4()}",
         expires_at=expires_at,
     )
@@ -64,6 +68,17 @@ def meter(
         may_overdraw,
     )
     catalogue.set_price(operation, price, actor="system", now=datetime.now(UTC))
+
+
+def use_units(user_id: str) -> None:
+    """Spend 0.84 credits by units, then commit a hold by units that cost 12 credits."""
+    operation, service = "ai_chat_gpt4", Origin("service")
+    meter(operation, minimum="0.01")
+    used = Priced(operation, None, {"inputTokens": 1200, "outputTokens": 300})
+    ledger.spend(user_id, used, memo=Memo("chat", "An answer"), origin=service)
+    most = Priced(operation, None, {"inputTokens": 1000})
+    held = reservations.reserve(user_id, most, reason="chat", origin=service).reservation
+    reservations.commit(held.pk, origin=service, units={"inputTokens": 30_000})
 
 
 def hold(user_id: str, amount: float | str) -> Reservation:

@@ -14,7 +14,8 @@ from credits.models import Operation
 class OperationSerializer(WireSerializer):
     """An operation and its price: `cost` credits, or that for each started batch of `perItems`.
 
-    A metered operation has no `cost`. It costs `unitCosts` and at least `minimum`.
+    The `cost` of a metered operation is null. A use costs its units at `unitCosts`, and at least
+    `minimum`.
     """
 
     operation = Text(source="key", help_text="The operation's key, for `use` and `reserve`.")
@@ -36,12 +37,12 @@ class OperationSerializer(WireSerializer):
     unitCosts = UnitCosts(
         source="metering",
         required=False,
-        help_text="Credits per 1,000 units by their name. Only metered operations have it.",
+        help_text="Credits per 1,000 units, by unit name. Present only for metered operations.",
     )
     minimum = Minimum(
         source="metering",
         required=False,
-        help_text="The least credits that a use costs. Only metered operations have it.",
+        help_text="The minimum credits of a use, or null. Present only for metered operations.",
     )
 
     def represent(self, subject: Any) -> dict[str, Any]:

@@ -31,12 +31,12 @@ _UNITS = {
 
 @extend_schema_field(_UNITS)
 class Units(serializers.Field[dict[str, int], Any, Any, Any]):
-    """Units used, or the most expected: an object of their names and counts."""
+    """Counts by unit name: the units used, or the largest expected ones."""
 
     default_error_messages = {"invalid": metered_prices.InvalidUnits.message}
 
     def to_internal_value(self, data: object) -> dict[str, int]:
-        """Accept an object of whole numbers."""
+        """Return the counts. Raise ValidationError unless names and counts are valid."""
         if not isinstance(data, dict):
             self.fail("invalid")
         try:
@@ -49,7 +49,7 @@ class Units(serializers.Field[dict[str, int], Any, Any, Any]):
 
 @extend_schema_field(_UNIT_COSTS)
 class UnitCosts(serializers.Field[Any, Any, Any, Any]):
-    """The credits per 1,000 units of a metered price by their name, for output only."""
+    """The credits per 1,000 units of a metered price, by unit name. Output only."""
 
     def to_representation(self, value: Mapping[str, Any]) -> dict[str, int | float]:
         """Return the mapping with JSON numbers."""
@@ -58,7 +58,7 @@ class UnitCosts(serializers.Field[Any, Any, Any, Any]):
 
 @extend_schema_field({"type": ["number", "null"], "exclusiveMinimum": 0})
 class Minimum(serializers.Field[Any, Any, Any, Any]):
-    """The least credits of a metered price, or null, for output only."""
+    """The minimum credits of a use at a metered price, or null. Output only."""
 
     def to_representation(self, value: Mapping[str, Any]) -> int | float | None:
         """Return a JSON number or None."""
@@ -83,7 +83,7 @@ _price = (UnitCosts(), Minimum())
     }
 )
 class Metering(serializers.Field[Any, Any, Any, Any]):
-    """What a price by units was computed from, for output only."""
+    """What a price by units was computed from. Output only."""
 
     def to_representation(self, value: Mapping[str, Any]) -> dict[str, Any]:
         """Return the units, the costs per 1,000, the minimum, the version and what is unpaid."""

@@ -75,7 +75,8 @@ class PricedSerializer(KeyedSerializer):
     units = Units(
         required=False,
         allow_null=True,
-        help_text="The units of a metered operation; for `reserve`, the most that is expected.",
+        help_text="The units of a metered operation, by name;"
+        " for `reserve`, the largest expected ones.",
     )
 
     def parse(self, data: object) -> dict[str, Any]:

@@ -44,8 +44,8 @@ class BalanceAfterwardsSerializer(WireSerializer):
 class ExpiringSerializer(WireSerializer):
     """Available credits that expire."""
 
-    amount = Amount(help_text="The credits that are left.")
-    at = Timestamp(help_text="When they expire, unless they are spent before.")
+    amount = Amount(help_text="Credits that expire at this time.")
+    at = Timestamp(help_text="When the credits expire.")
 
 
 class BalanceSerializer(BalanceAfterwardsSerializer):
@@ -53,7 +53,7 @@ class BalanceSerializer(BalanceAfterwardsSerializer):
 
     held = Amount(help_text="Credits held by open reservations.")
     expiring = ExpiringSerializer(
-        many=True, help_text="The available credits that expire, the first to expire first."
+        many=True, help_text="The available credits that expire, by time, the earliest first."
     )
 
 
@@ -203,7 +203,6 @@ class OpenReservationSerializer(WireSerializer):
 
 BALANCE = BalanceSerializer()
 OPEN_RESERVATION = OpenReservationSerializer()
-NEW_BALANCE = BalanceAfterwardsSerializer()
 TRANSACTION = TransactionSerializer()
 TRANSACTION_QUERY = TransactionQuerySerializer()
 USE = UseCreditsSerializer()

@@ -20,15 +20,16 @@ LONGEST_LIST = 100
 
 
 class SeenVersion(ShortTextField):
-    """The version that a client saw before it saves; may be missing."""
+    """The optional version of the settings that the client has read."""
 
     def __init__(self) -> None:
         super().__init__(
             max_length=64,
             required=False,
             allow_null=True,
-            help_text="The `version` that was read. If another one is current, the request is"
-            " refused with `settings_changed`. Without it the request replaces any version.",
+            help_text="The `version` that the client has read. If another one is current, the"
+            " request is refused with `settings_changed`. Without it, the request overwrites any"
+            " version.",
         )
 
 

@@ -131,8 +131,7 @@ def _replace(
         # A noted crossing concerns the old threshold.
         row.crossed_at = None
     row.low_balance = wanted.low_balance
-    # The language is the user's preference at this moment, and later notices have no request to
-    # ask.
+    # Stored, because later notices are sent without a request that has a language.
     row.language = language if language in LANGUAGES else ""
     row.updated_at = now
     row.save()

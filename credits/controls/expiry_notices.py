@@ -1,7 +1,7 @@
-"""The notice about credits that expire: tell users once per lot, a week before.
+"""The notices about credits that expire: one per lot, a week before.
 
-The ledger sets `notice_due_at` of a lot that lives longer than a week. The worker enqueues the
-notice and clears it, in one transaction.
+The ledger sets `notice_due_at` of each lot that is valid for longer than a week. The worker
+enqueues the notice and clears `notice_due_at` in one transaction.
 """
 
 from collections.abc import Iterator

@@ -213,10 +213,8 @@ def _give(terms: Terms, grant: Grant) -> Granted:
             cause=_cause(grant.user_id, terms.name),
             expires_at=grant.expires_at,
         )
-    except (
-        BalanceTooLarge,
-        InvalidCreditExpiry,
-    ) as refusal:  # nothing was moved, and the transaction is intact
+    except (BalanceTooLarge, InvalidCreditExpiry) as refusal:
+        # Nothing was moved, and the database transaction is intact.
         return Granted(grant, Outcome.REFUSED, refusal.text[:500])
     if not posting.replayed:
         return Granted(grant, Outcome.GRANTED)

@@ -21,7 +21,7 @@ LONGEST_VALIDITY = timedelta(days=3650)
 
 
 class InvalidCreditExpiry(DomainError):
-    """The expiry of granted credits must be in the future, at most 10 years ahead."""
+    """The expiry of granted credits must be in the future, at most 3650 days ahead."""
 
     code = "invalid_credit_expiry"
     field = "expires_at"
@@ -36,9 +36,9 @@ class Expiring(NamedTuple):
 
 
 def require_bounded(expires_at: datetime | None, *, now: datetime) -> None:
-    """Raise InvalidCreditExpiry if credits would live too long.
+    """Raise InvalidCreditExpiry if credits would expire more than 3650 days after `now`.
 
-    The ledger rejects an expiry in the past: it must answer a replay first.
+    The database rejects an expiry in the past, after it has looked for a replay.
     """
     if expires_at is not None and expires_at > now + LONGEST_VALIDITY:
         raise InvalidCreditExpiry

@@ -1,6 +1,6 @@
 """The rules of credits that expire, as queries (see `credits.ledger.book_rules` for their form).
 
-The parts of a lot are checked while it has credits left, and in full checks.
+A lot is checked while it has credits left, and in every full check.
 """
 
 LOT_RULES = {
@@ -56,7 +56,7 @@ LOT_RULES = {
         ) l
         WHERE l.remaining > greatest(a.posted - a.held, 0)
     """,
-    "the balance knows when its first lot expires": """
+    "next_expiry is the expiry of the first lot with credits left": """
         SELECT a.user_id, format('the first lot expires at %%s, the balance says %%s',
                                  l.first, a.next_expiry)
         FROM accounts a CROSS JOIN LATERAL (

@@ -1,7 +1,7 @@
 """The errors of a movement, by the codes that the ledger's database functions return.
 
-`credits.ledger.sql` decides the outcome: `posted`, `replayed` or the code of one of these errors,
-or of the errors of prices and lots. Amounts are credits.
+A database function returns the outcome: `posted`, `replayed`, or the code of one of these errors or
+of an error of prices or lots. Amounts are credits.
 """
 
 from collections.abc import Mapping

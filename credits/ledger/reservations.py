@@ -7,7 +7,7 @@ through `credits.post_transaction`. Amounts are credits, and times are UTC.
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -167,17 +167,11 @@ def reserve(
     """
     if not SHORTEST_TTL <= ttl <= LONGEST_TTL:
         raise InvalidTtl
-    priced = amount if isinstance(amount, Priced) else None
-    if priced and priced.units is not None:
-        require_units(priced.units)
     app_id = reason.partition(":")[0]
     answer = _reserve(
         reservation_id=marked_id(user_id),
         user_id=user_id,
-        amount=None if isinstance(amount, Priced) else positive(amount),
-        operation=priced and priced.operation,
-        quantity=priced and priced.quantity,
-        units=Jsonb(priced.units) if priced and priced.units else None,
+        **_price_arguments(amount),
         app_id=app_id,
         reason=reason,
         ttl=ttl,
@@ -251,6 +245,18 @@ def _require_usable(reservation: Reservation, now: datetime) -> None:
     lapsed = reservation.status == "open" and reservation.expires_at <= now
     if reservation.status == "expired" or lapsed:
         raise ReservationExpired
+
+
+def _price_arguments(amount: Decimal | Priced) -> dict[str, Any]:
+    """Return the arguments for an amount or a price. Raises InvalidAmount, InvalidUnits."""
+    if not isinstance(amount, Priced):
+        return {"amount": positive(amount), "operation": None, "quantity": None, "units": None}
+    return {
+        "amount": None,
+        "operation": amount.operation,
+        "quantity": amount.quantity,
+        "units": None if amount.units is None else Jsonb(require_units(amount.units)),
+    }
 
 
 class _Step(NamedTuple):

@@ -40,7 +40,7 @@ class Balance(models.Model):
     has_settings = models.BooleanField(null=True)
     next_expiry = models.DateTimeField(null=True)
 
-    # Only credits.ledger.ledger.balance_of sets this: what expires of the available credits.
+    # The available credits that expire, set only by credits.ledger.credit_lots.balance_at.
     expiring: Sequence[Any] = ()
 
     class Meta:

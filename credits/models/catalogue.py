@@ -16,8 +16,9 @@ class Operation(models.Model):
     """An operation and its price: `cost` credits, or that for each started batch of `per_items`.
 
     A metered operation has no cost. Its `metering` is an object of `unitCosts` (credits per 1,000
-    units), `minimum` (credits, or null) and `mayOverdraw`, with amounts as texts. `version` counts
-    the prices. Only `credits.catalogue` changes rows, so that every change of a price is recorded.
+    units), `minimum` (credits, or null) and `mayOverdraw`, with amounts as texts. `version`
+    increases with each change of the price. Only `credits.catalogue` changes rows, so that every
+    change of a price is recorded.
     """
 
     class Category(models.TextChoices):

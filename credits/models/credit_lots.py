@@ -12,7 +12,7 @@ class CreditLot(models.Model):
 
     The `amount` is that of the transaction. It is the sum of `remaining`, `expired`, `repaid` (the
     part that repaid a debt) and what the uses have taken and not given back. `notice_due_at` is
-    when the user is told that they expire, null if they were told or live for a week or less.
+    when the user is told that they expire; null after that, and for lots valid for a week or less.
     """
 
     transaction = models.OneToOneField(

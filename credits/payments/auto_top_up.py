@@ -106,12 +106,12 @@ def agree(
         known = AutoTopUp.objects.select_for_update().filter(pk=user_id).first()
         row = known or AutoTopUp(user_id=user_id)
         before, current = _as_json(known), _state(known)
-        if known is None:  # before its missing card is noticed
+        if known is None:  # checked before the missing card
             agreements.require_version(seen, current)
         _set(row, wanted, card)
         row.language = language if language in LANGUAGES else ""
         row.agreed_at = now
-        # Only movements set it otherwise, and a balance that is already low may see none.
+        # Otherwise only movements set it, and a balance that is already low may have none.
         row.due_at = now if posted <= row.threshold else None
         # The user saw the reason of the pause and agreed again, so earlier failures do not count.
         row.failures, row.paused_at, row.pause_reason = 0, None, None

@@ -69,7 +69,7 @@ def setup(setup_id: str) -> Object | None:
 
 
 def face_of(setup: Object) -> CardFace:
-    """Return what the owner recognises the card of a setup intent by, as far as Stripe says it."""
+    """Return the brand and the last 4 digits of a setup intent's card, each None if unknown."""
     method = setup.get("payment_method")
     card = method.get("card") if isinstance(method, Mapping) else None
     brand, last4 = (card.get(name) if isinstance(card, Mapping) else None for name in PATTERNS)

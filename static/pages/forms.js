@@ -21,9 +21,9 @@ export function showRefused(form, { details }) {
 }
 
 /**
- * Show that the saved state changed after the form was filled, with the `lines` that say how; return
- * whether `refusal` says so. What was typed stays: sending the form again replaces the saved state,
- * and the notice's button takes it over by `take`.
+ * Show that the saved settings changed after the form was filled, with the `lines` that differ.
+ * Return whether the refusal says so. The typed values stay: sending the form again overwrites the
+ * saved settings, and the notice's button calls `take`, which loads them.
  */
 export function showChanged(form, { code, details }, { lines, take }) {
   if (code !== "settings_changed") return false;

@@ -33,8 +33,8 @@ async function knownApps() {
 }
 
 /**
- * Fill the form with settings: those of the API, or those that were typed before. The version that
- * was seen stays with what was typed, so that a later save notices what another tab has saved.
+ * Fill the form with settings: those of the API, or those that were typed before. The version stays
+ * with the typed values, so that a later save notices changes of another tab.
  */
 function fill({ lowBalance, monthlyLimit, appLimits, version }) {
   const { elements } = $("#limits");
@@ -135,7 +135,7 @@ async function takeOver() {
   settled(await read("credits/settings"));
 }
 
-/** Return what is saved now and differs from what was typed, a line each. */
+/** Return the saved values that differ from the typed ones, one per line. */
 function difference(current) {
   const [saved, mine] = [current, typed()].map(named);
   const names = [...new Set([...Object.keys(saved), ...Object.keys(mine)])];

@@ -104,7 +104,7 @@ function terms({ purchases }) {
   };
 }
 
-/** Return what the owner recognises the saved card by. */
+/** Return the brand and the last digits of the saved card. */
 function card({ cardBrand, cardLast4 }) {
   const brand = BRANDS[cardBrand] ?? text("card");
   return cardLast4 ? text("card-ending", { brand, digits: cardLast4 }) : brand;
@@ -180,7 +180,7 @@ async function takeOver() {
   $("#top-up").focus();
 }
 
-/** Return the terms that hold now, a line each. */
+/** Return the saved terms, one per line. */
 function difference({ on, packageId, threshold, monthlyMaximum, pauseReason }) {
   if (!on) return [text("top-up-off")];
   const chosen = offers.find(({ id }) => id === packageId);

@@ -90,8 +90,8 @@ def test_an_account_shows_what_expires(sam: Client) -> None:
     entry = sam.get(f"/admin/transaction/{granted.pk}/").content.decode()
 
     first, second = f"{at:%Y-%m-%d %H:%M}", f"{at + timedelta(days=1):%Y-%m-%d %H:%M}"
-    shown = re.sub(r":\d\d(?=[,<])", "", account[account.index("Of these expire") :])
-    assert shown.startswith(f"Of these expire: 7.5 on {first}, 1 on {second}</p>")
+    shown = re.sub(r":\d\d(?=[,<])", "", account[account.index("Credits that expire") :])
+    assert shown.startswith(f"Credits that expire: 7.5 on {first}, 1 on {second}</p>")
     assert "7.5 left, 0 expired" in entry
 
 
@@ -105,7 +105,7 @@ def test_an_account_does_not_show_what_has_expired(sam: Client) -> None:
     account = sam.get(ACCOUNT).content.decode()
 
     assert "<dt>Available</dt><dd>20</dd>" in account
-    assert "Of these expire" not in account
+    assert "Credits that expire" not in account
 
 
 @pytest.mark.breaks_the_books

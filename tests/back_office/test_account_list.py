@@ -1,6 +1,6 @@
 """All accounts are listed by age, balance and spending, in pages of the same cost."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.test import Client
@@ -33,8 +33,9 @@ def checked() -> None:
 
 def test_accounts_are_sorted_and_paged_by_each_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(account_list, "SIZE", 2)
-    for user_id, amount, spent in (("a", 10, 9), ("b b", 30, 1), ("c", 20, 2), ("d", 20, 2)):
-        give(user_id, amount)
+    accounts = (("a", 10, 9), ("b b", 30, 1), ("c", 20, 2), ("d", 20, 2))
+    for minute, (user_id, amount, spent) in enumerate(accounts):
+        give(user_id, amount, at=NOW + timedelta(minutes=minute))
         spend(user_id, spent)
     checked()
 

@@ -61,7 +61,7 @@ def test_a_first_price_by_units_waits_for_a_colleague() -> None:
 
     asked = ActRequest.objects.get()
     assert asked.summary == (
-        f"Price of {KEY}: 5 → 0.4 inputTokens, 1.2 outputTokens, 0.01 use credits per 1,000"
+        f"Price of {KEY}: 5 → credits per 1,000: 0.4 inputTokens, 1.2 outputTokens, at least 0.01"
     )
     decided("ada", asked.pk)
     assert price() == (
@@ -170,6 +170,7 @@ def test_the_form_starts_with_the_prices_by_units() -> None:
     now = "credits per 1,000: 0.4 inputTokens, 1.2 outputTokens, at least 0.01, may overdraw"
     assert now in shown
     assert f"version 2: 5 credits each → {now}" in shown
+    assert "For each started" not in shown
 
 
 @pytest.mark.parametrize(

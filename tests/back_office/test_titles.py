@@ -18,7 +18,7 @@ from credits.payments.packages import Offer
 from credits.reporting import daily_totals
 from mana_credits.back_office.acts import balance_adjustments
 from mana_credits.back_office.acts.audit import Justification
-from mana_credits.back_office.templatetags.office import menu_titles
+from mana_credits.back_office.templatetags.office import NOTHING, menu_titles
 from tests.back_office.operators import browser, operator
 from tests.factories import give, package, spend
 
@@ -70,10 +70,13 @@ def test_an_act_is_told_in_words(amir: Client) -> None:
 def test_a_package_tells_its_history_in_words(amir: Client) -> None:
     made = packages.create(Offer("Plus", Decimal(1200), 999), actor="operator:o", now=NOW)
     packages.change(made.pk, Offer("Plus", Decimal(1200), 1099), actor="operator:o", now=NOW)
+    expiring = Offer("Plus", Decimal(1200), 1099, expires_after_days=30)
+    packages.change(made.pk, expiring, actor="operator:o", now=NOW)
 
     page = text(amir, f"/admin/package/{made.pk}/")
 
     assert "price 9.99 € → 10.99 € operator:o" in page
+    assert f"days until the credits expire {NOTHING} → 30 operator:o" in page
     assert "name Plus; credits 1200; price 9.99 €; offered yes" in page
     assert "{" not in page.split("History")[1]
 

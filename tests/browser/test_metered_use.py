@@ -21,7 +21,7 @@ EN = """
 0.0004 credits per 1,000 inputTokens · 0.00000012 credits per 1,000 outputTokens · at least 0.01 credits
 """  # noqa: E501
 DE = """
-10.000.000.000 inputTokens zu 0,0004 je 1.000 · mindestens 0,01 Credits · 3.990,01 Credits nicht berechnet
+10.000.000.000 inputTokens zu 0,0004 je 1.000 · mindestens 0,01 Credits · 3.990,01 Credits nicht abgebucht
 1.200 inputTokens zu 0,0004 je 1.000 · 300 outputTokens zu 0,00000012 je 1.000 · mindestens 0,01 Credits
 0,0004 Credits je 1.000 inputTokens · 0,00000012 Credits je 1.000 outputTokens · mindestens 0,01 Credits
 """  # noqa: E501

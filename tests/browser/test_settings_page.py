@@ -77,12 +77,12 @@ def test_two_tabs_do_not_overwrite_each_other(home: str, browser: Browser) -> No
         wish("demo-alice", low_balance=100, monthly_limit=80)  # another tab
         alice.page.get_by_role("button", name="Save", exact=True).click()
 
-        notice = alice.page.get_by_role("alert").filter(has_text="changed somewhere else")
+        notice = alice.page.get_by_role("alert").filter(has_text="These settings have changed")
         expect(notice).to_be_focused()
         expect(notice.get_by_role("listitem")).to_have_text(
             [
                 "Spend at most in a month, in all apps (credits): 80 credits",
-                "Limit of Chat in a month: not set",
+                "Monthly limit of Chat: not set",
             ]
         )
         expect(alice.page.get_by_label("Spend at most")).to_have_value("62")
@@ -105,7 +105,7 @@ def test_typed_text_that_outlives_a_reload_is_compared_too(home: str, browser: B
         expect(alice.page.get_by_label("Hinweis, wenn dein Guthaben")).to_have_value("5")
         alice.page.get_by_role("button", name="Speichern", exact=True).click()
         expect(alice.page.locator("#limits .changed")).to_be_visible()
-        alice.page.get_by_role("button", name="Übernehmen").click()
+        alice.page.get_by_role("button", name="Gespeicherte übernehmen").click()
 
         expect(alice.page.get_by_label("Hinweis, wenn dein Guthaben")).to_have_value("30")
         expect(alice.page.locator("#limits .changed")).to_be_hidden()
@@ -350,11 +350,11 @@ def test_an_agreement_that_another_tab_switched_off_is_not_renewed_unseen(
 
         bob.page.get_by_label("Buy when your balance falls to").fill("60")
         bob.page.get_by_role("button", name="Agree to these terms").click()
-        notice = bob.page.get_by_role("alert").filter(has_text="changed somewhere else")
+        notice = bob.page.get_by_role("alert").filter(has_text="These settings have changed")
         expect(notice).to_contain_text("At most so many purchases in a month: 9")
         expect(bob.page.get_by_label("Buy when your balance falls to")).to_have_value("60")
         keep(bob.page, "top-up-changed-elsewhere")
-        notice.get_by_role("button", name="Take over").click()
+        notice.get_by_role("button", name="Use saved settings").click()
 
         expect(notice).to_be_hidden()
         expect(bob.page.get_by_label("At most so many purchases")).to_have_value("9")

@@ -149,12 +149,12 @@ def test_a_package_lasts_a_day_to_ten_years(days: int) -> None:
     assert refused.value.details == {"expires_after_days": ["This value is invalid."]}
 
 
-def test_the_database_knows_it_too() -> None:
+def test_the_database_refuses_an_expiry_of_zero_days() -> None:
     with pytest.raises(IntegrityError, match="package_expiry_positive"), transaction.atomic():
         package(expires_after_days=0)
 
 
-def test_packages_and_purchases_tell_it(anonymous: Caller, alice: Caller) -> None:
+def test_packages_and_purchases_have_the_days(anonymous: Caller, alice: Caller) -> None:
     purchase = started(package(expires_after_days=30))
 
     assert [one["expiresAfterDays"] for one in anonymous.get("packages").json()] == [30]

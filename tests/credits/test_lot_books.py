@@ -55,7 +55,7 @@ DAMAGES = {
         "UPDATE credits.balances SET next_expiry = NULL",
         {NEXT},
     ),
-    "the balance knows another time": (
+    "next_expiry is another time": (
         "UPDATE credits.balances SET next_expiry = next_expiry + interval '1 hour'",
         {NEXT},
     ),

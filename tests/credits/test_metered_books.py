@@ -4,29 +4,21 @@ from decimal import Decimal
 
 import pytest
 
-from credits.ledger import books, ledger, reservations
-from credits.ledger.posting import Memo, Origin, Priced
+from credits.ledger import books
 from credits.models import Transaction
 from tests.credits.test_check_ledger import damage
-from tests.factories import give, meter
+from tests.factories import give, meter, use_units
 
 pytestmark = pytest.mark.django_db
 
 RULE = "a metered transaction took the price of its units, minus what is unpaid"
-OPERATION = "ai_chat_gpt4"
-SERVICE = Origin("service")
 
 
 @pytest.fixture
 def alice() -> str:
     """Create a user with a metered use (number 2) and a commit that is not paid in full (3)."""
     give("alice", 10)
-    meter(minimum="0.01")
-    used = Priced(OPERATION, None, {"inputTokens": 1200, "outputTokens": 300})
-    ledger.spend("alice", used, memo=Memo("chat", "An answer"), origin=SERVICE)
-    most = Priced(OPERATION, None, {"inputTokens": 1000})
-    held = reservations.reserve("alice", most, reason="chat", origin=SERVICE).reservation
-    reservations.commit(held.pk, origin=SERVICE, units={"inputTokens": 30_000})
+    use_units("alice")
     return "alice"
 
 

@@ -1,4 +1,4 @@
-"""An operation may cost by units, such as tokens; the database computes the price exactly."""
+"""An operation may be priced by units such as tokens; the database computes the price exactly."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -283,7 +283,7 @@ def test_invalid_unit_costs_are_refused(costs: dict[str, str]) -> None:
         catalogue.set_price(OPERATION, price, actor="system", now=NOW)
 
 
-def test_cloud_sync_cannot_cost_by_units() -> None:
+def test_cloud_sync_cannot_be_priced_by_units() -> None:
     with pytest.raises(InvalidUnitCosts, match="charged by the month"):
         meter("cloud_sync", months="5000")
 

@@ -7,17 +7,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from credits.ledger import ledger, reservations
-from credits.ledger.posting import Memo, Origin, Priced
 from credits.models import Transaction
 from mana_credits.privacy import erasure, export
 from tests.api import Caller
-from tests.factories import give, meter, spend
+from tests.factories import give, spend, use_units
 
 pytestmark = pytest.mark.django_db
 
 OPERATION = "ai_chat_gpt4"
-SERVICE = Origin("service")
 USED = "1,200 inputTokens at 0.4 per 1,000, 300 outputTokens at 1.2 per 1,000, at least 0.01"
 ABOVE = "30,000 inputTokens at 0.4 per 1,000, at least 0.01, 2.84 unpaid"
 
@@ -27,12 +24,7 @@ def entries() -> list[Transaction]:
     """Return a grant, a spend, a metered use, and a commit that is not paid in full."""
     give("alice", 11)
     spend("alice", 1)
-    meter(minimum="0.01")
-    used = Priced(OPERATION, None, {"inputTokens": 1200, "outputTokens": 300})
-    ledger.spend("alice", used, memo=Memo("chat", "An answer"), origin=SERVICE)
-    most = Priced(OPERATION, None, {"inputTokens": 1000})
-    held = reservations.reserve("alice", most, reason="chat", origin=SERVICE).reservation
-    reservations.commit(held.pk, origin=SERVICE, units={"inputTokens": 30_000})
+    use_units("alice")
     return list(Transaction.objects.order_by("number"))
 
 

@@ -78,7 +78,7 @@ class AsyncCredits:
     ) -> models.UseCreditsResponse:
         """Spend the user's credits: `amount`, or the price of an `operation`.
 
-        `units` are those of a metered operation: counts by their name. A later call with the same
+        `units` are the counts of a metered operation, by unit name. A later call with the same
         `key` is a replay. Raises CreditsError, for example with the code `insufficient_credits`.
         """
         cost = Cost(amount, operation, quantity, units)
@@ -100,7 +100,7 @@ class AsyncCredits:
     ) -> "AsyncHold":
         """Return a context manager that holds credits, then spends them on success.
 
-        `units` are the most that a metered operation is expected to use.
+        `units` are the largest counts that a metered operation is expected to use.
         """
         cost = Cost(amount, operation, quantity, units)
         body = requests.reserve_body(user_id, cost, reason=reason)
@@ -116,7 +116,7 @@ class AsyncHold:
 
     Call `used` in the block to spend another amount, or the units that were used. An exception
     releases the credits. `committed` is the service's answer after the block, or None: for units
-    it tells what was `unpaid`.
+    it has the credits that stayed `unpaid`.
     """
 
     id: UUID

@@ -2,7 +2,7 @@
 -- places, and at least its minimum. Null if a unit has no cost.
 --
 -- A metering is an object of units, unitCosts, minimum, mayOverdraw and version. Its costs are texts,
--- because a JSON number may pass through a double on its way.
+-- because a JSON parser may read a number as a double.
 CREATE OR REPLACE FUNCTION credits.metered_price(p_metering jsonb) RETURNS numeric
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT greatest(

@@ -4,8 +4,8 @@
 --
 -- p_original is the transaction that p_entry refers to, or null. p_available_change is the change of the
 -- available credits: a commit takes only what exceeds its hold. A reversal takes from the lot of its
--- original first, a claw-back from that of its purchase. A gift takes from lots last
--- (gifts.create_gift refuses what does).
+-- original first, a claw-back from that of its purchase. A gift takes from lots last,
+-- and gifts.create_gift refuses it if it takes any.
 CREATE OR REPLACE FUNCTION credits.move_lots(
     p_balance credits.balances,
     p_entry credits.transactions,

@@ -1,4 +1,4 @@
-"""`manage.py expire_credits`: post the expiry of credits whose time is over."""
+"""`manage.py expire_credits`: post the expiry of credits past their date."""
 
 from credits.ledger import credit_expiry
 from credits.management.job_command import LimitedJobCommand

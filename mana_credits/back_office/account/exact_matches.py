@@ -31,7 +31,7 @@ from webhooks.models import StripeEvent
 PURCHASE_COLUMNS = {"pi_": "stripe_payment_intent_id", "cs_": "stripe_checkout_session_id"}
 MONEY_BACK_PREFIXES = ("re_", "pyr_", "dp_", "du_")
 
-# Rows of one account, and what each is called.
+# The tables whose rows belong to one account, and the name of a row.
 ROWS: dict[Any, str] = {
     Transaction: "Transaction",
     Purchase: "Purchase",

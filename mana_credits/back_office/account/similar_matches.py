@@ -1,6 +1,6 @@
 """Partial matches: parts of an address, name or ticket, a user id's beginning, a code's end.
 
-The name of a campaign matches as a whole, beside the people of this name.
+The name of a campaign must match as a whole.
 
 Parts of addresses and names are searched in all rows. At a million contacts that takes part of a
 second, and needs neither an extension of PostgreSQL nor an index that every new token would update.

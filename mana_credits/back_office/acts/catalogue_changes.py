@@ -223,19 +223,19 @@ def _price_request(found: Operation, new: AnyPrice) -> Wanted:
 
 def _summary(found: Operation, new: AnyPrice) -> str:
     before, after = _in_short(catalogue.price_of(found)), _in_short(new)
-    if isinstance(new, MeteredPrice):
-        each = " per 1,000"
-    else:
-        each = f" for each started {new.per_items}" if new.per_items else ""
+    if isinstance(new, Price):
+        after += f" credits for each started {new.per_items}" if new.per_items else " credits"
     # The permission comes first, because a long summary is cut off.
     named = found.pk + (", which may overdraw" if _overdraws(new) else "")
-    return f"Price of {named}: {before} → {after} credits{each}"
+    return f"Price of {named}: {before} → {after}"
 
 
 def _in_short(price: AnyPrice) -> str:
     if isinstance(price, Price):
         return plain(price.cost)
-    return ", ".join(f"{plain(cost)} {part}" for part, cost in catalogue.parts(price).items())
+    costs = ", ".join(f"{plain(cost)} {unit}" for unit, cost in price.unit_costs.items())
+    least = f", at least {plain(price.minimum)}" if price.minimum else ""
+    return f"credits per 1,000: {costs}{least}"
 
 
 def is_cheap(cents: int, amount: Decimal) -> bool:

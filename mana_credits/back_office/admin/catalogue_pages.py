@@ -43,7 +43,7 @@ class PackageForm(WhyForm):
         required=False,
         min_value=1,
         max_value=LONGEST_VALIDITY.days,
-        help_text="From the payment. Empty: they never expire.",
+        help_text="Counted from the payment. If empty, the credits never expire.",
     )
     sort_order = forms.IntegerField(initial=0)
     field_order = (
@@ -82,7 +82,7 @@ def set_price(request: HttpRequest, pk: str) -> HttpResponse:
         if isinstance(done, ActRequest):
             return operator_pages.WAITS
         if isinstance(form.price, MeteredPrice):
-            return f"{pk} costs by units from now on."
+            return f"{pk} is priced by units from now on."
         return f"{pk} costs {amount(form.price.cost)} credits from now on."
 
     def preview() -> row_pages.Facts:
@@ -224,12 +224,17 @@ def _operation(request: HttpRequest, pk: str) -> Row:
         f"  {one.actor}"
         for one in changes
     ]
-    metered = catalogue.price_of(found) if found.metering else None
+    facts: list[tuple[str, object]] = [("Key", pk), ("App", found.app)]
+    if found.metering:
+        price = price_text(catalogue.price_of(found))
+    else:
+        price = f"{amount(found.cost)} credits"
+        facts.append(("For each started", found.per_items))
     return Row(
-        f"{found.name}: {price_text(metered) if metered else f'{amount(found.cost)} credits'}",
+        f"{found.name}: {price}",
         f"operation:{pk}",
         reverse("admin:operation", args=(pk,)),
-        [("Key", pk), ("App", found.app), ("For each started", found.per_items)],
+        facts,
         locked=Operation.objects.filter(pk=pk),
         status="active" if found.active else "off",
         acts=_acts(found) if may else (),

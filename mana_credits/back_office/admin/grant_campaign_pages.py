@@ -35,7 +35,7 @@ KEPT = ("key", "name", "reason", "note", "ticket")
 
 
 class GrantForm(WhyForm):
-    """A campaign and its file; The preview's form carries the file in `content`, in Base64."""
+    """A campaign and its file. The preview's form carries the file in `content`, in Base64."""
 
     name = LabelField(
         label="Campaign", max_length=NAME_LENGTH, help_text="A user gets it once per campaign."

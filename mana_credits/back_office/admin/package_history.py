@@ -12,6 +12,7 @@ PACKAGE_FIELDS = {
     "description_de": "German description",
     "credits": "credits",
     "price_euro_cents": "price",
+    "expires_after_days": "days until the credits expire",
     "stripe_price_id": "price at Stripe",
     "active": "offered",
     "sort_order": "order",

@@ -29,13 +29,13 @@ class PriceForm(WhyForm):
         label="For each started",
         required=False,
         min_value=1,
-        help_text="Items of a batch; empty for each one.",
+        help_text="The items of a batch. If empty, the price is per item.",
     )
     unit_costs = forms.CharField(
         label="Or credits per 1,000 units",
         required=False,
         widget=forms.Textarea(attrs={"rows": 3, "placeholder": "inputTokens 0.0004"}),
-        help_text="A unit and its cost per line; then the fields above stay empty.",
+        help_text="One unit and its cost per line. Leave the fields above empty.",
     )
     minimum = forms.DecimalField(
         label="At least",
@@ -43,7 +43,7 @@ class PriceForm(WhyForm):
         max_digits=DIGITS,
         decimal_places=PLACES,
         min_value=SMALLEST,
-        help_text="Credits that a use by units costs in any case.",
+        help_text="The minimum credits of a use, for a price by units.",
     )
     may_overdraw = forms.BooleanField(
         label="May overdraw",
@@ -58,7 +58,7 @@ class PriceForm(WhyForm):
     price: AnyPrice
 
     def clean_unit_costs(self) -> dict[str, Decimal]:
-        """Return the costs by unit; empty without any."""
+        """Return the costs by unit, an empty dict if there are none."""
         costs: dict[str, Decimal] = {}
         for line in self.cleaned_data["unit_costs"].splitlines():
             if not line.strip():
