@@ -10,7 +10,7 @@ import pytest
 from credits.catalogue import AnyPrice, Price
 from credits.metered_prices import MeteredPrice
 from credits.models import ActRequest, DailyTotal, Operation, Transaction
-from mana_credits.back_office.acts import catalogue_changes
+from mana_credits.back_office.acts import price_changes
 from tests.back_office.operators import acts, browser, form, operator
 from tests.back_office.test_second_person import decided, how
 from tests.credits.test_metered_texts import ABOVE, OPERATION, USED, entries  # noqa: F401
@@ -34,7 +34,7 @@ def text(answer: Any) -> str:
 
 def waits(new: AnyPrice) -> bool:
     found = Operation.objects.get(pk=KEY)
-    return catalogue_changes.price_waits(found, new, now=datetime.now(UTC))
+    return price_changes.price_waits(found, new, now=datetime.now(UTC))
 
 
 def age(**past: int) -> None:
@@ -214,7 +214,7 @@ def test_a_metered_operation_is_listed_withdrawn_and_offered_again() -> None:
     assert "0.2 credits for each started 10" in prices
     fiona.post(f"{PAGE}off/", form())
     assert Operation.objects.get(pk=KEY).active is False
-    catalogue_changes.set_price(operator("fiona"), KEY, by_units(), **how())
+    price_changes.set_price(operator("fiona"), KEY, by_units(), **how())
 
     assert Operation.objects.get(pk=KEY).active
 

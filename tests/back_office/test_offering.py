@@ -14,7 +14,7 @@ from credits.ledger.posting import Memo, Origin, Posting, Priced
 from credits.models import Operation, OperationPrice, Package, PackageChange, Purchase
 from credits.payments import purchases
 from credits.payments.packages import Offer, PackageUnknown
-from mana_credits.back_office.acts import catalogue_changes
+from mana_credits.back_office.acts import package_changes
 from tests.back_office.operators import WHY, acts, browser, form, operator
 from tests.credits.test_returns import payment, started
 from tests.factories import give, package
@@ -168,7 +168,7 @@ def test_a_package_that_is_not_there_is_not_changed() -> None:
     offer = Offer("Starter", Decimal(500), 499)
 
     with pytest.raises(PackageUnknown):
-        catalogue_changes.save_package(
+        package_changes.save_package(
             operator("fiona"), uuid4(), offer, why=WHY, key=uuid4(), now=NOW
         )
 

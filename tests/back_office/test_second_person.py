@@ -30,8 +30,9 @@ from mana_credits.back_office.acts import (
     act_requests,
     approvals,
     balance_adjustments,
-    catalogue_changes,
     operator_accounts,
+    package_changes,
+    price_changes,
     purchase_refunds,
 )
 from mana_credits.back_office.acts.act_requests import (
@@ -260,7 +261,7 @@ def test_nobody_decides_about_their_own_or_without_the_acts_permission() -> None
 
 def set_price(cost: str, per_items: int | None = None) -> object:
     new = Price(Decimal(cost), per_items)
-    return catalogue_changes.set_price(operator("fiona"), "ai_chat_gpt4", new, **how())
+    return price_changes.set_price(operator("fiona"), "ai_chat_gpt4", new, **how())
 
 
 def cost() -> Decimal:
@@ -299,7 +300,7 @@ def test_two_small_steps_of_a_price_are_one_large_one() -> None:
 def test_a_package_below_the_floor_waits() -> None:
     fiona = operator("fiona")
 
-    asked = catalogue_changes.save_package(fiona, None, CHEAP, **how())
+    asked = package_changes.save_package(fiona, None, CHEAP, **how())
     assert isinstance(asked, ActRequest)
     assert not Package.objects.exists()
     decided("ada", asked.pk)
@@ -312,9 +313,9 @@ def test_a_package_made_cheap_or_brought_back_cheap_waits() -> None:
     fiona, dear = operator("fiona"), package()
     cheap = package(name="Old", credits=1000, price_euro_cents=499, active=False)
 
-    changed = catalogue_changes.save_package(fiona, dear.pk, CHEAP, **how())
-    back = catalogue_changes.put_on_offer(fiona, cheap.pk, True, **how())
-    retired = catalogue_changes.put_on_offer(fiona, dear.pk, False, **how())
+    changed = package_changes.save_package(fiona, dear.pk, CHEAP, **how())
+    back = package_changes.put_on_offer(fiona, cheap.pk, True, **how())
+    retired = package_changes.put_on_offer(fiona, dear.pk, False, **how())
 
     assert isinstance(changed, ActRequest)
     assert isinstance(back, ActRequest)
@@ -327,10 +328,10 @@ def test_a_package_made_cheap_or_brought_back_cheap_waits() -> None:
 
 
 def test_a_package_is_made_cheap_by_one_request_at_a_time() -> None:
-    catalogue_changes.save_package(operator("fiona"), None, CHEAP, **how())
+    package_changes.save_package(operator("fiona"), None, CHEAP, **how())
 
     with pytest.raises(AlreadyRequested):
-        catalogue_changes.save_package(operator("ada"), None, CHEAP, **how())
+        package_changes.save_package(operator("ada"), None, CHEAP, **how())
 
 
 def test_two_tabs_ask_once(fiona: Client) -> None:

@@ -9,9 +9,10 @@ from mana_credits.back_office.acts import (
     act_requests,
     audit,
     balance_adjustments,
-    catalogue_changes,
     gift_campaigns,
     grant_requests,
+    package_changes,
+    price_changes,
     purchase_refunds,
 )
 from mana_credits.back_office.acts.act_requests import Kind, Status
@@ -26,8 +27,8 @@ Effect = Callable[[Operator, ActRequest, AuditRecord, datetime], Callable[[], ob
 KINDS: Mapping[str, tuple[str, Effect]] = {
     Kind.REVERSAL: ("credits.reverse_transaction", balance_adjustments.reverse_approved),
     Kind.REFUND: ("credits.refund_purchase", purchase_refunds.refund_approved),
-    Kind.PRICE: ("credits.change_prices", catalogue_changes.set_price_approved),
-    Kind.PACKAGE: ("credits.change_packages", catalogue_changes.package_approved),
+    Kind.PRICE: ("credits.change_prices", price_changes.set_price_approved),
+    Kind.PACKAGE: ("credits.change_packages", package_changes.package_approved),
     Kind.GRANTS: (grant_requests.PERMISSION, grant_requests.approved),
     Kind.GIFT_CAMPAIGN: (gift_campaigns.PERMISSION, gift_campaigns.approved),
 }

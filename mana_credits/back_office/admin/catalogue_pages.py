@@ -15,7 +15,7 @@ from credits.ledger.credit_lots import LONGEST_VALIDITY
 from credits.metered_prices import MeteredPrice
 from credits.models import ActRequest, Operation, Package, Purchase
 from credits.payments.packages import Offer
-from mana_credits.back_office.acts import catalogue_changes
+from mana_credits.back_office.acts import package_changes, price_changes, quarantine_decisions
 from mana_credits.back_office.admin import catalogue_previews, package_history, price_forms
 from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.admin.catalogue_previews import price_text
@@ -78,7 +78,7 @@ def set_price(request: HttpRequest, pk: str) -> HttpResponse:
 
     def do() -> str:
         who = operator_pages.operator_of(request)
-        done = catalogue_changes.set_price(who, pk, form.price, **form.how)
+        done = price_changes.set_price(who, pk, form.price, **form.how)
         if isinstance(done, ActRequest):
             return operator_pages.WAITS
         if isinstance(form.price, MeteredPrice):
@@ -101,7 +101,7 @@ def take_off_offer(request: HttpRequest, pk: str) -> HttpResponse:
     form = WhyForm(request.POST or None)
 
     def do() -> str:
-        catalogue_changes.take_off_offer(operator_pages.operator_of(request), pk, **form.how)
+        price_changes.take_off_offer(operator_pages.operator_of(request), pk, **form.how)
         return f"{pk} is off offer: who asks for it is refused."
 
     return row_pages.act_on(request, lambda: _operation(request, pk), form, "Take off offer", do)
@@ -143,7 +143,7 @@ def offer_package(request: HttpRequest, pk: UUID) -> HttpResponse:
     active = request.GET.get("to", "retired") == "offered"
 
     def do() -> str:
-        done = catalogue_changes.put_on_offer(
+        done = package_changes.put_on_offer(
             operator_pages.operator_of(request), pk, active, **form.how
         )
         if isinstance(done, ActRequest):
@@ -164,7 +164,7 @@ def quarantine(request: HttpRequest, pk: UUID) -> HttpResponse:
     credit = request.GET.get("to") == "credited"
 
     def do() -> str:
-        catalogue_changes.resolve_quarantine(
+        quarantine_decisions.resolve_quarantine(
             operator_pages.operator_of(request), pk, credit, **form.how
         )
         return f"{amount(found.credits)} credits posted." if credit else "Left uncredited."
@@ -192,7 +192,7 @@ def _package_form(
         )
 
     def do() -> str:
-        saved = catalogue_changes.save_package(
+        saved = package_changes.save_package(
             operator_pages.operator_of(request), found.pk if found else None, offer(), **form.how
         )
         if isinstance(saved, ActRequest):

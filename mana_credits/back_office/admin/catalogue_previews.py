@@ -8,7 +8,7 @@ from credits.catalogue import AnyPrice, Price
 from credits.metered_prices import UNIT_PLACES
 from credits.models import Operation, Package
 from credits.payments.packages import Offer
-from mana_credits.back_office.acts import catalogue_changes
+from mana_credits.back_office.acts import package_changes, price_changes
 from mana_credits.back_office.admin import price_effects
 from mana_credits.back_office.admin.price_effects import PriceEffect
 from mana_credits.back_office.frame import operator_pages
@@ -26,7 +26,7 @@ def of_price(found: Operation, new: AnyPrice, *, at: datetime) -> Facts:
         ("Last 30 days", f"{amount(effect.charged)} credits in {effect.uses} uses"),
         ("At the new price", _then(effect)),
     ]
-    waits = catalogue_changes.price_waits(found, new, now=at)
+    waits = price_changes.price_waits(found, new, now=at)
     return [*facts, ("Approval", operator_pages.WAITS)] if waits else facts
 
 
@@ -39,7 +39,7 @@ def of_package(found: Package | None, new: Offer) -> Facts:
         facts.append(
             ("Factor of a credit's price", amount(new.price_euro_cents / new.credits / before, 3))
         )
-    if catalogue_changes.is_cheap(new.price_euro_cents, new.credits):
+    if package_changes.is_cheap(new.price_euro_cents, new.credits):
         facts.append(("Approval", operator_pages.WAITS))
     return facts
 
