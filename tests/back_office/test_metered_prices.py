@@ -78,7 +78,7 @@ def test_a_first_price_by_units_waits_for_a_colleague() -> None:
 def test_a_colleague_sees_each_price_and_what_may_overdraw() -> None:
     units = [f"unit{'X' * 50}{letter}" for letter in "abcdefghijklmnop"]
     costs = "\n".join(f"{unit} 0.{place + 11}" for place, unit in enumerate(units))
-    fields = {"unit_costs": costs, "minimum": "0.01", "may_overdraw": "on"}
+    fields: dict[str, Any] = {"unit_costs": costs, "minimum": "0.01", "may_overdraw": "on"}
     browser("fiona").post(f"{PAGE}price/", form(**fields))
 
     asked = ActRequest.objects.get()
