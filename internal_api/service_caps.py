@@ -93,19 +93,19 @@ def spending(
 
 
 def committing(service: Service, commit: Callable[[], Hold], *, now: datetime) -> Hold:
-    """Call `commit`, which settles a reservation; a commit above its hold must fit the cap.
+    """Call `commit`, which settles a reservation, within the service's cap per user.
 
+    A commit must fit the cap if it takes more than its hold, or if another service reserved it.
     Raises CapReached, which rolls the commit back.
     """
 
     def fits(hold: Hold, limit: Decimal) -> bool:
-        held, taken = hold.reservation.amount, hold.reservation.committed_amount
-        # Held credits were counted when they were reserved.
-        return (
-            taken is None
-            or taken <= held
-            or (_spent_today(service, hold.reservation.user_id, now) <= limit)
-        )
+        reservation = hold.reservation
+        taken = reservation.committed_amount or Decimal(0)
+        # The service's own holds were counted when it reserved them.
+        if reservation.actor == service.actor and taken <= reservation.amount:
+            return True
+        return _spent_today(service, reservation.user_id, now) <= limit
 
     return _capped(service, SPEND_PER_USER, commit, fits)
 

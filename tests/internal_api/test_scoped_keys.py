@@ -20,6 +20,7 @@ from internal_api.models import ServiceKey, ServiceTotal
 from internal_api.service_keys import InvalidServiceKey, Terms
 from tests.api import Caller, at_once, use
 from tests.declared import operations
+from tests.environment import SERVICE_KEY
 from tests.factories import give, spend
 from tests.query_plans import rows_read_of
 from tests.round_trips import statements
@@ -323,6 +324,23 @@ def test_spends_and_holds_of_one_user_stay_within_the_cap() -> None:
     assert codes == [200, 403, 403, 200, 200]
     assert Balance.objects.get(pk="alice").posted == 40
     assert Reservation.objects.count() == 1
+
+
+def test_a_commit_of_another_services_hold_counts() -> None:
+    give("alice", 50)
+    held = caller(SERVICE_KEY).post(
+        "credits/reserve", {"userId": "alice", "amount": 6, "reason": "chat"}
+    )
+    service = key(daily_spend_per_user=Decimal(10))
+    service.post("credits/use", use(5, userId="alice"))
+    hold = held.json()["reservationId"]
+
+    above = service.post("credits/commit", {"reservationId": hold})
+    within = service.post("credits/commit", {"reservationId": hold, "amount": 5})
+
+    assert (above.status_code, above.json()["code"]) == (403, "cap_reached")
+    assert within.status_code == 200
+    assert Balance.objects.get(pk="alice").posted == 40
 
 
 def test_a_cap_does_not_read_the_history() -> None:
