@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from credits.models import Balance, Reservation, Transaction
+from internal_api import known_keys
+from internal_api.models import ServiceKey
 from tests.api import Answer, Caller
 from tests.factories import give, meter
 from tests.internal_api.test_scoped_keys import fresh_keys, key  # noqa: F401
@@ -260,12 +262,14 @@ def test_a_commit_above_its_hold_counts_against_the_cap() -> None:
     assert within.json()["amount"] == 5
 
 
-def test_the_cap_does_not_refuse_a_commit_within_its_hold(service: Caller) -> None:
+def test_the_cap_does_not_refuse_a_commit_within_its_hold() -> None:
     give("alice", 100)
     meter()
-    held = reservation(service, inputTokens=10_000)
-    bot = key(daily_spend_per_user=Decimal(1))
+    bot = key(daily_spend_per_user=Decimal(4))
     bot.prefix += "credits/"
+    held = reservation(bot, inputTokens=10_000)
+    ServiceKey.objects.update(daily_spend_per_user=1)
+    known_keys.KNOWN.forget()
 
     answer = bot.post("commit", {"reservationId": held, "units": {"inputTokens": 10_000}})
 

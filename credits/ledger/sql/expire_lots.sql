@@ -7,8 +7,7 @@ CREATE OR REPLACE FUNCTION credits.expire_lots(p_user_id text, p_at timestamptz)
 RETURNS credits.balances
 LANGUAGE plpgsql AS $$
 DECLARE
-    moment CONSTANT timestamptz :=
-        greatest(p_at, date_trunc('milliseconds', clock_timestamp()));
+    moment CONSTANT timestamptz := greatest(p_at, clock_timestamp());
     balance credits.balances;
     due credits.credit_lots[];
     lot credits.credit_lots;
@@ -33,7 +32,7 @@ BEGIN
             p_app_id => 'system', p_description => 'Credits expired',
             p_cause => 'expiry:' || lot.transaction_id
                 || CASE WHEN earlier > 0 THEN ':' || earlier + 1 ELSE '' END,
-            p_related_id => lot.transaction_id, p_at => moment);
+            p_related_id => lot.transaction_id, p_at => date_trunc('milliseconds', moment));
         IF posting.outcome <> 'posted' THEN
             RAISE EXCEPTION 'the expiry of lot % was not posted: %', lot.transaction_id,
                 posting.outcome;
