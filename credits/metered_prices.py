@@ -18,7 +18,7 @@ LARGEST_UNIT_COST = Decimal(1_000_000)
 LARGEST_UNITS = 10**12
 MOST_UNITS = 16
 UNIT_NAME = r"^[a-z][A-Za-z0-9]{0,63}$"
-_is_name = re.compile(r"[a-z][A-Za-z0-9]{0,63}").fullmatch
+_is_name = re.compile(UNIT_NAME).fullmatch
 _STEP = Decimal(1).scaleb(-UNIT_PLACES)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from unittest.mock import patch
 
 import requests
+from django.core.management import call_command
 
 from credits.ledger.posting import Origin
 from credits.models import AutoTopUp, Package
@@ -111,3 +112,12 @@ def sign(payload: bytes, secret: str, at: float | None = None) -> str:
     moment = int(time.time() if at is None else at)
     digest = hmac.new(secret.encode(), b"%d.%s" % (moment, payload), hashlib.sha256).hexdigest()
     return f"t={moment},v1={digest}"
+
+
+def reconcile(*options: str) -> int:
+    """Run `reconcile_stripe` over the last day. Return its exit code."""
+    try:
+        call_command("reconcile_stripe", "--since", "1d", *options)
+    except SystemExit as end:
+        return int(str(end.code))
+    return 0

@@ -61,7 +61,8 @@ def test_a_first_price_by_units_waits_for_a_colleague() -> None:
 
     asked = ActRequest.objects.get()
     assert asked.summary == (
-        f"Price of {KEY}: 5 → credits per 1,000: 0.4 inputTokens, 1.2 outputTokens, at least 0.01"
+        f"Price of {KEY}: 5 credits each → credits per 1,000: 0.4 inputTokens, 1.2 outputTokens, "
+        "at least 0.01"
     )
     decided("ada", asked.pk)
     assert price() == (
@@ -84,7 +85,7 @@ def test_a_colleague_sees_each_price_and_what_may_overdraw() -> None:
     asked = ActRequest.objects.get()
     page = text(browser("ada").get(f"/admin/approvals/{asked.pk}/"))
 
-    assert asked.summary.startswith(f"Price of {KEY}, which may overdraw: 5 → ")
+    assert asked.summary.startswith(f"Price of {KEY}, which may overdraw: 5 credits each → ")
     assert f"1,000 {units[0]} 0.11" in page
     assert f"1,000 {units[-1]} 0.26" in page
     assert "At least 0.01" in page

@@ -292,7 +292,7 @@ def test_two_small_steps_of_a_price_are_one_large_one() -> None:
     asked = set_price("17")
 
     assert isinstance(asked, ActRequest)
-    assert asked.summary == "Price of ai_chat_gpt4: 9 → 17 credits"
+    assert asked.summary == "Price of ai_chat_gpt4: 9 credits each → 17 credits each"
     decided("ada", asked.pk)
     assert cost() == 17
 

@@ -43,7 +43,7 @@ def office(home: str, settings: Any) -> str:
     ActRequest.objects.create(
         kind="price",
         subject="operation:ai_chat_gpt4",
-        summary="Price of ai_chat_gpt4: 5 → 25 credits",
+        summary="Price of ai_chat_gpt4: 5 credits each → 25 credits each",
         note="The provider raised its price",
         requested_by="fiona",
         requested_at=datetime.now(UTC),

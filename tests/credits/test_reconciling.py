@@ -16,7 +16,7 @@ from credits.models import JobRun, MoneyBack, Package, Purchase
 from credits.payments import checkout, current_state, reconciliation, stripe_fields
 from credits.payments.stripe_errors import PaymentUnavailable
 from tests.api import Caller
-from tests.stripe import PAGES, Stripe, buy, deliver, no_waiting
+from tests.stripe import PAGES, Stripe, buy, deliver, no_waiting, reconcile
 from webhooks import events
 from webhooks.models import StripeEvent
 
@@ -29,15 +29,6 @@ Output = pytest.CaptureFixture[str]
 def bought(alice: Caller, starter: Package, stripe: Stripe) -> Purchase:
     """Return a pending purchase of alice."""
     return Purchase.objects.get(pk=buy(alice, starter).json()["purchaseId"])
-
-
-def reconcile(*options: str) -> int:
-    """Run the command. Return its exit code."""
-    try:
-        call_command("reconcile_stripe", "--since", "1d", *options)
-    except SystemExit as end:
-        return int(str(end.code))
-    return 0
 
 
 def state(purchase: Purchase) -> Any:

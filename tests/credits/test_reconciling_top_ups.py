@@ -37,6 +37,11 @@ def charge_without_an_answer(purchase: Purchase) -> Any:
     raise PaymentUnavailable
 
 
+def charge_and_lose_the_answer() -> None:
+    with patch.object(saved_cards, "charge", charge_without_an_answer), no_answer():
+        assert work() == ["started", "failed"]
+
+
 def state() -> tuple[str, float]:
     return Purchase.objects.get().status, float(Balance.objects.get(pk="alice").posted)
 
@@ -96,8 +101,7 @@ def test_a_decline_whose_answer_and_event_were_lost_fails(
 ) -> None:
     give("alice", 5)
     agree(alice, starter, stripe, "declined-card")
-    with patch.object(saved_cards, "charge", charge_without_an_answer), no_answer():
-        assert work() == ["started", "failed"]
+    charge_and_lose_the_answer()
 
     (found,) = reconcile()
 
@@ -151,8 +155,7 @@ def test_a_lost_decline_delays_the_next_charge(
     give("alice", 20)
     agree(alice, starter, stripe, "declined-card")
     spend("alice", 15)
-    with patch.object(saved_cards, "charge", charge_without_an_answer), no_answer():
-        assert work() == ["started", "failed"]
+    charge_and_lose_the_answer()
 
     reconcile()
     give("alice", 20)
@@ -168,8 +171,7 @@ def test_a_lost_decline_that_was_given_up_delays_the_next_charge(
     give("alice", 20)
     agree(alice, starter, stripe, "declined-card")
     spend("alice", 15)
-    with patch.object(saved_cards, "charge", charge_without_an_answer), no_answer():
-        assert work() == ["started", "failed"]
+    charge_and_lose_the_answer()
     assert work(days=1.1) == ["cancelled"]
 
     (found,) = reconcile()
@@ -187,8 +189,7 @@ def test_a_lost_demand_for_the_owner_pauses(
     give("alice", 20)
     agree(alice, starter, stripe, "owner-card")
     spend("alice", 15)
-    with patch.object(saved_cards, "charge", charge_without_an_answer), no_answer():
-        assert work() == ["started", "failed"]
+    charge_and_lose_the_answer()
 
     reconcile()
 

@@ -5,7 +5,6 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
@@ -14,22 +13,13 @@ from credits.ledger.posting import Origin
 from credits.models import JobRun, MoneyBack, OutboxMessage, Package, Purchase, Transaction
 from credits.payments import refund_requests, stripe_api
 from tests.api import Caller
-from tests.stripe import PAGES, Stripe, buy
+from tests.stripe import PAGES, Stripe, buy, reconcile
 from tests.webhooks.histories import start
 from tests.webhooks.test_dispute_events import lose_in_part
 
 pytestmark = pytest.mark.django_db
 
 Output = pytest.CaptureFixture[str]
-
-
-def reconcile(*options: str) -> int:
-    """Return the command's exit code."""
-    try:
-        call_command("reconcile_stripe", "--since", "1d", *options)
-    except SystemExit as end:
-        return int(str(end.code))
-    return 0
 
 
 def rehearsed_and_run(capsys: Output) -> tuple[int, str]:

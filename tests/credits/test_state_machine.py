@@ -23,7 +23,7 @@ from credits.controls.account_settings import NewSettings
 from credits.errors import DomainError
 from credits.ledger import books, ledger, reservation_expiry, reservations, spend_batches
 from credits.ledger.outcomes import IdempotencyKeyReused
-from credits.ledger.posting import Memo, Origin
+from credits.ledger.posting import Memo, Origin, Priced
 from credits.ledger.spend_batches import Spend
 from credits.models import Balance, Reservation
 from tests.quick import at_most
@@ -351,14 +351,29 @@ class Ledger(RuleBasedStateMachine):
 
     @rule(user=USERS, amount=AMOUNTS, key=KEYS, hours=st.integers(1, 6))
     def reserve(self, user: int, amount: Decimal, key: str | None, hours: int) -> None:
-        account, request = self.accounts[user], ("reserve", amount)
-        known = self.known(user, key, request)
-        refusal = {"conflict": "idempotency_key_reused", "replay": self.dead(user, key)}.get(
-            known or "", self.refusal_of(user, amount, "chat")
-        )
         ttl = timedelta(hours=hours)
+        refusal = self.refusal_of(user, amount, "chat")
+        hold = self.hold(user, amount, ("reserve", amount), refusal, key, ttl)
+        if hold:
+            self.accounts[user].held += amount
+            self.held.append(Held(hold.reservation.pk, user, amount, self.now + ttl, key=key))
+
+    def hold(
+        self,
+        user: int,
+        amount: Decimal | Priced,
+        request: tuple[Any, ...],
+        refusal: str | None,
+        key: str | None,
+        ttl: timedelta,
+    ) -> Any:
+        """Reserve; expect `refusal` unless the key is known. Return a new hold, or None."""
+        known = self.known(user, key, request)
+        expected = {"conflict": "idempotency_key_reused", "replay": self.dead(user, key)}.get(
+            known or "", refusal
+        )
         hold = self.expect(
-            refusal,
+            expected,
             reservations.reserve,
             self.ids[user],
             amount,
@@ -367,11 +382,11 @@ class Ledger(RuleBasedStateMachine):
             ttl=ttl,
         )
         if known == "replay":
-            assert refusal or hold.replayed
-        elif hold:
-            account.held += amount
-            self.held.append(Held(hold.reservation.pk, user, amount, self.now + ttl, key=key))
+            assert expected or hold.replayed
+            return None
+        if hold:
             self.remember(user, key, request)
+        return hold
 
     def dead(self, user: int, key: str | None) -> str | None:
         """Return the error code for the key of a settled reservation, or None."""

@@ -143,32 +143,17 @@ class Units(Ledger):
 
     @rule(user=USERS, units=UNITS, key=KEYS, hours=st.integers(1, 6))
     def reserve_units(self, user: int, units: dict[str, int], key: str | None, hours: int) -> None:
-        request = ("reserve-units", same(units))
-        known = self.known(user, key, request)
-        refusal = {"conflict": "idempotency_key_reused", "replay": self.dead(user, key)}.get(
-            known or "", self.refusal_by_units(user, units, "chat")
-        )
         ttl = timedelta(hours=hours)
-        hold = self.expect(
-            refusal,
-            reservations.reserve,
-            self.ids[user],
-            Priced(OPERATION, None, units),
-            reason="chat:gpt",
-            origin=self.origin(key),
-            ttl=ttl,
-        )
-        if known == "replay":
-            assert refusal or hold.replayed
-        elif hold:
+        refusal = self.refusal_by_units(user, units, "chat")
+        wanted = Priced(OPERATION, None, units)
+        hold = self.hold(user, wanted, ("reserve-units", same(units)), refusal, key, ttl)
+        if hold:
             amount = cost(self.price, units)
             assert isinstance(amount, Decimal)
             self.accounts[user].held += amount
-            row = hold.reservation
-            held = MeteredHold(row.pk, user, amount, self.now + ttl, key=key)
+            held = MeteredHold(hold.reservation.pk, user, amount, self.now + ttl, key=key)
             held.price, held.units = self.price, units
             self.held.append(held)
-            self.remember(user, key, request)
 
     @rule(pick=PICKS, share=st.sampled_from([None, "0.0001", "0.5", "1", "1.5"]))
     def commit(self, pick: int, share: str | None) -> None:

@@ -10,11 +10,12 @@ from django.conf import settings
 from credits import catalogue
 from credits.amounts import plain
 from credits.catalogue import AnyPrice, Price
-from credits.metered_prices import MeteredPrice, as_json, from_json
+from credits.metered_prices import UNIT_PLACES, MeteredPrice, as_json, from_json
 from credits.models import ActRequest, Operation
 from mana_credits.back_office.acts import act_requests, audit, second_person
 from mana_credits.back_office.acts.act_requests import Wanted
 from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
+from mana_credits.back_office.templatetags.office import NOTHING, amount
 
 SUMMARY_LENGTH = 500
 
@@ -100,6 +101,19 @@ def price_waits(found: Operation, new: AnyPrice, *, now: datetime) -> bool:
     )
 
 
+def price_text(price: AnyPrice | None) -> str:
+    """Return a price in words, or a dash for None."""
+    if price is None:
+        return NOTHING
+    if isinstance(price, Price):
+        each = f"for each started {price.per_items}" if price.per_items else "each"
+        return f"{amount(price.cost)} credits {each}"
+    costs = (f"{amount(cost, UNIT_PLACES)} {unit}" for unit, cost in price.unit_costs.items())
+    least = f", at least {amount(price.minimum)}" if price.minimum else ""
+    debt = ", may overdraw" if price.may_overdraw else ""
+    return f"credits per 1,000: {', '.join(costs)}{least}{debt}"
+
+
 def _overdraws(price: AnyPrice) -> bool:
     return isinstance(price, MeteredPrice) and price.may_overdraw
 
@@ -124,20 +138,9 @@ def _price_request(found: Operation, new: AnyPrice) -> Wanted:
 
 
 def _summary(found: Operation, new: AnyPrice) -> str:
-    before, after = _in_short(catalogue.price_of(found)), _in_short(new)
-    if isinstance(new, Price):
-        after += f" credits for each started {new.per_items}" if new.per_items else " credits"
     # The permission comes first, because a long summary is cut off.
     named = found.pk + (", which may overdraw" if _overdraws(new) else "")
-    return f"Price of {named}: {before} → {after}"
-
-
-def _in_short(price: AnyPrice) -> str:
-    if isinstance(price, Price):
-        return plain(price.cost)
-    costs = ", ".join(f"{plain(cost)} {unit}" for unit, cost in price.unit_costs.items())
-    least = f", at least {plain(price.minimum)}" if price.minimum else ""
-    return f"credits per 1,000: {costs}{least}"
+    return f"Price of {named}: {price_text(catalogue.price_of(found))} → {price_text(new)}"
 
 
 def _priced(operation: Operation) -> dict[str, Any]:

@@ -16,9 +16,9 @@ from credits.metered_prices import MeteredPrice
 from credits.models import ActRequest, Operation, Package, Purchase
 from credits.payments.packages import Offer
 from mana_credits.back_office.acts import package_changes, price_changes, quarantine_decisions
+from mana_credits.back_office.acts.price_changes import price_text
 from mana_credits.back_office.admin import catalogue_previews, package_history, price_forms
 from mana_credits.back_office.admin.account_pages import address_of
-from mana_credits.back_office.admin.catalogue_previews import price_text
 from mana_credits.back_office.admin.price_forms import PriceForm
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.act_forms import WhyForm

@@ -4,8 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from credits import catalogue
-from credits.catalogue import AnyPrice, Price
-from credits.metered_prices import UNIT_PLACES
+from credits.catalogue import AnyPrice
 from credits.models import Operation, Package
 from credits.payments.packages import Offer
 from mana_credits.back_office.acts import package_changes, price_changes
@@ -13,15 +12,15 @@ from mana_credits.back_office.admin import price_effects
 from mana_credits.back_office.admin.price_effects import PriceEffect
 from mana_credits.back_office.frame import operator_pages
 from mana_credits.back_office.frame.row_pages import Facts
-from mana_credits.back_office.templatetags.office import NOTHING, amount, euros
+from mana_credits.back_office.templatetags.office import amount, euros
 
 
 def of_price(found: Operation, new: AnyPrice, *, at: datetime) -> Facts:
     """Return the effect of a new price, with what the last 30 days would have cost."""
     effect = price_effects.of(found, new, today=at.date())
     facts: Facts = [
-        ("Old price", price_text(catalogue.price_of(found))),
-        ("New price", price_text(new)),
+        ("Old price", price_changes.price_text(catalogue.price_of(found))),
+        ("New price", price_changes.price_text(new)),
         ("Factor", _span(effect.lowest, effect.highest, 3)),
         ("Last 30 days", f"{amount(effect.charged)} credits in {effect.uses} uses"),
         ("At the new price", _then(effect)),
@@ -42,19 +41,6 @@ def of_package(found: Package | None, new: Offer) -> Facts:
     if package_changes.is_cheap(new.price_euro_cents, new.credits):
         facts.append(("Approval", operator_pages.WAITS))
     return facts
-
-
-def price_text(price: AnyPrice | None) -> str:
-    """Return a price in words, or a dash for None."""
-    if price is None:
-        return NOTHING
-    if isinstance(price, Price):
-        each = f"for each started {price.per_items}" if price.per_items else "each"
-        return f"{amount(price.cost)} credits {each}"
-    costs = (f"{amount(cost, UNIT_PLACES)} {unit}" for unit, cost in price.unit_costs.items())
-    least = f", at least {amount(price.minimum)}" if price.minimum else ""
-    debt = ", may overdraw" if price.may_overdraw else ""
-    return f"credits per 1,000: {', '.join(costs)}{least}{debt}"
 
 
 def _span(lowest: Decimal | None, highest: Decimal | None, places: int) -> str:

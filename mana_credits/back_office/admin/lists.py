@@ -21,7 +21,7 @@ from credits.models import (
     Transaction,
 )
 from credits.payments import money_back
-from mana_credits.back_office.admin.catalogue_previews import price_text
+from mana_credits.back_office.acts.price_changes import price_text
 from mana_credits.back_office.admin.intervention_pages import sync_address
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
 from mana_credits.back_office.templatetags.office import NOTHING, euros
