@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Protocol
 
-from credits import catalogue  # noqa: F401  # defines the error for unknown_operation
+from credits.catalogue import catalogue  # noqa: F401  # defines the error for unknown_operation
 from credits.errors import DomainError
 
 DONE = frozenset({"posted", "replayed"})

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 
 from credits.amounts import InvalidAmount
+from credits.catalogue.metered_prices import InvalidUnits
 from credits.errors import DomainError
 from credits.ids import new_id
 from credits.ledger import ledger
@@ -21,7 +22,6 @@ from credits.ledger.db_functions import Routine
 from credits.ledger.movement_counters import movements
 from credits.ledger.outcomes import DONE, Reached, error_for
 from credits.ledger.posting import Memo, Movement, Origin, Priced, movement_fingerprint
-from credits.metered_prices import InvalidUnits
 from credits.models import Transaction
 
 LARGEST_BATCH = 1000

@@ -17,8 +17,8 @@ class Operation(models.Model):
 
     A metered operation has no cost. Its `metering` is an object of `unitCosts` (credits per 1,000
     units), `minimum` (credits, or null) and `mayOverdraw`, with amounts as texts. `version`
-    increases with each change of the price. Only `credits.catalogue` changes rows, so that every
-    change of a price is recorded.
+    increases with each change of the price. Only `credits.catalogue.catalogue` changes
+    rows, so that every change of a price is recorded.
     """
 
     class Category(models.TextChoices):
