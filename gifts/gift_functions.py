@@ -11,8 +11,7 @@ from typing import Any, NamedTuple, cast
 from credits.ids import new_id
 from credits.ledger import Origin
 from credits.ledger.db_functions import Routine
-from credits.ledger.movement_counters import movements
-from credits.ledger.outcomes import DONE, error_for
+from credits.ledger.outcomes import DONE, error_for, movements
 from credits.models import Balance
 from gifts import blocks  # noqa: F401  # defines the error for gifts_blocked
 from gifts.models import GiftCode, GiftRedemption

@@ -19,8 +19,7 @@ from credits.errors import DomainError
 from credits.ids import new_id
 from credits.ledger import ledger
 from credits.ledger.db_functions import Routine
-from credits.ledger.movement_counters import movements
-from credits.ledger.outcomes import DONE, Reached, error_for
+from credits.ledger.outcomes import DONE, Reached, error_for, movements
 from credits.ledger.posting import Memo, Movement, Origin, Priced, movement_fingerprint
 from credits.models import Transaction
 
