@@ -7,8 +7,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.db.models.lookups import Exact
 
-from credits.ids import new_id
-from credits.models.fields import amount_field
+from credits.models.fields import amount_field, id_field
 from credits.models.transactions import ACTOR_PATTERN
 
 
@@ -78,7 +77,7 @@ class OperationPrice(models.Model):
     was not on offer then. `version` is that of the new price.
     """
 
-    id = models.UUIDField(primary_key=True, default=new_id)
+    id = id_field()
     operation = models.ForeignKey(Operation, on_delete=models.PROTECT, related_name="prices")
     cost_before = amount_field(null=True)
     per_items_before = models.IntegerField(null=True)
