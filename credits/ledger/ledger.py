@@ -12,13 +12,13 @@ from uuid import UUID
 
 from credits.amounts import exact, positive
 from credits.atomicity import transaction_required
+from credits.catalogue.metered_prices import require_units
 from credits.errors import DomainError
 from credits.ids import new_id
 from credits.ledger import credit_lots
 from credits.ledger.db_functions import Lookup, Routine
 from credits.ledger.outcomes import TransactionUnknown
 from credits.ledger.posting import Memo, Movement, Origin, Posting, Priced, post
-from credits.metered_prices import require_units
 from credits.models import Balance, Transaction
 
 Type = Transaction.Type

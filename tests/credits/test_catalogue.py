@@ -6,9 +6,9 @@ from decimal import Decimal
 import pytest
 from django.db import IntegrityError, transaction
 
-from credits import catalogue
 from credits.amounts import InvalidAmount
-from credits.catalogue import InvalidBatch, OperationUnknown, Price
+from credits.catalogue import catalogue
+from credits.catalogue.catalogue import InvalidBatch, OperationUnknown, Price
 from credits.models import Operation, OperationPrice
 from tests.api import Caller
 

@@ -6,9 +6,9 @@ from typing import Any
 from django import forms
 
 from credits.amounts import DIGITS, PLACES, plain
-from credits.catalogue import AnyPrice, Price
+from credits.catalogue.catalogue import AnyPrice, Price
+from credits.catalogue.metered_prices import MeteredPrice, as_json, from_json
 from credits.errors import DomainError
-from credits.metered_prices import MeteredPrice, as_json, from_json
 from credits.models import Operation
 from mana_credits.back_office.frame.act_forms import WhyForm
 

@@ -1,7 +1,7 @@
 """The catalogue: which operations cost credits, and how much.
 
 A cost is in credits, for one operation or for each started batch of `per_items` items. A metered
-operation is priced by units instead (`credits.metered_prices`). The database function
+operation is priced by units instead (`credits.catalogue.metered_prices`). The database function
 `credits.price` (`credits/ledger/sql/price.sql`), which prices a spend, has the same rule.
 """
 
@@ -13,8 +13,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from credits.amounts import STEP, positive
-from credits.errors import DomainError
-from credits.metered_prices import (
+from credits.catalogue.metered_prices import (
     InvalidUnitCosts,
     MeteredPrice,
     OperationNotMetered,
@@ -23,6 +22,7 @@ from credits.metered_prices import (
     as_json,
     from_json,
 )
+from credits.errors import DomainError
 from credits.models import Operation, OperationPrice
 
 LARGEST_QUANTITY = 1_000_000
