@@ -30,7 +30,8 @@ from credits.models import Operation, OperationPrice
 LARGEST_QUANTITY = 1_000_000
 # This service charges these itself, by the month.
 SOLD_BY_QUANTITY = frozenset({"cloud_sync"})
-KEY = re.compile(r"[a-z][a-z0-9_]{0,63}")
+KEY = re.compile(r"\A[a-z][a-z0-9_]{0,63}\Z")
+KEY_RULE = "A key has 1 to 64 lower-case letters, digits and underscores, and begins with a letter"
 
 
 class OperationUnknown(DomainError):
@@ -140,10 +141,8 @@ def create_operation(new: NewOperation, first: AnyPrice, *, actor: str, now: dat
 
 def require_valid_operation(new: NewOperation) -> None:
     """Raise InvalidOperation or OperationExists unless the catalogue may have this operation."""
-    if not KEY.fullmatch(new.key):
-        raise InvalidOperation(
-            "A key has 1 to 64 lower-case letters, digits and underscores, and begins with a letter"
-        )
+    if not KEY.match(new.key):
+        raise InvalidOperation(KEY_RULE)
     priced = {"cost", "per_items", "metering", "version", "active", "created_at", "updated_at"}
     try:
         Operation(**new._asdict()).clean_fields(exclude=priced)

@@ -202,11 +202,12 @@ def test_the_key_of_an_operation_is_taken(withdrawn: bool) -> None:
 
 
 def test_an_operation_is_not_created_with_an_invalid_price() -> None:
-    for price, error in [
+    refused: list[tuple[AnyPrice, type[Exception]]] = [
         (Price(Decimal(0)), InvalidAmount),
         (Price(Decimal(1), 0), InvalidBatch),
         (MeteredPrice({}), InvalidUnitCosts),
-    ]:
+    ]
+    for price, error in refused:
         with pytest.raises(error):
             catalogue.create_operation(added(), price, actor=ANNA, now=NOW)
 

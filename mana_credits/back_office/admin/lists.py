@@ -225,6 +225,7 @@ class Operations(ReadOnlyList):
     list_filter = ("active",)
     ordering = ("key",)
     page = "operation"
+    change_list_template = "back_office/operations.html"
 
     @admin.display(description="Price")
     def price(self, operation: Operation) -> str:
