@@ -73,6 +73,18 @@ def test_the_next_crossing_is_told_again() -> None:
     assert len(messages()) == 2
 
 
+def test_a_balance_that_rose_meanwhile_is_not_told() -> None:
+    give("alice", 20)
+    notify_at(10)
+    spend("alice", 15)
+    give("alice", 20)
+
+    assert told() == ["not_needed"]
+    spend("alice", 16)
+    assert told() == ["told"]
+    assert messages()[0].body["data"]["availableCredits"] == "9"
+
+
 def test_a_threshold_above_the_balance_is_told_after_the_balance_rose() -> None:
     give("alice", 5)
     notify_at(10)
