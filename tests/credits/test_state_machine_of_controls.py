@@ -101,6 +101,8 @@ class Controls(Ledger):
 
     @rule(user=USERS, threshold=THRESHOLDS, maximum=st.integers(1, 2))
     def agree(self, user: int, threshold: Decimal, maximum: int) -> None:
+        # What failed or was taken at the very moment of an agreement counts as after it.
+        self.now += timedelta(milliseconds=1)
         setup = {
             "status": "succeeded",
             "customer": f"cus_{self.ids[user]}",
