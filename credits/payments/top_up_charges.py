@@ -16,7 +16,7 @@ from django.db.models import Min, QuerySet
 
 from credits import due_rows, ledger
 from credits.due_rows import DueWork, Settled
-from credits.models import AutoTopUp, MoneyBack, Package, Purchase
+from credits.models import AutoTopUp, MoneyBack, Package, Purchase, Transaction
 from credits.outbox import outbox
 from credits.payments import notification_texts, saved_cards
 from credits.payments.checkout import OPENED_WITHIN
@@ -148,7 +148,11 @@ def _reason_to_pause(row: AutoTopUp) -> str | None:
     back = MoneyBack.objects.filter(
         stripe_payment_intent_id__in=payments, created_at__gte=row.agreed_at
     )
-    if back.exists():
+    # The refund or dispute may have been reported before the agreement, its claw-back after it.
+    taken = Transaction.objects.filter(
+        user_id=row.user_id, type=Transaction.Type.CLAWBACK, created_at__gte=row.agreed_at
+    )
+    if back.exists() or taken.exists():
         return Pause.MONEY_BACK
     if any(blocks(row.user_id) for blocks in blocked_by):
         return Pause.BLOCKED

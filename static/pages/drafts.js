@@ -5,10 +5,14 @@ import { drop, recall, store } from "./store.js";
 
 /**
  * Fill in what this person typed into the form before, and store what they type from now on. A form
- * with fields that come and go says itself what was `typed`, and how to `restore` it.
+ * with fields that come and go says itself what was `typed`, and how to `restore` it. A form that
+ * needs no session has the `owner` null.
  */
-export function keepDraft(form, { typed = () => valuesOf(form), restore = (values) => fill(form, values) } = {}) {
-  const owner = person().sub;
+export function keepDraft(form, {
+  owner = person().sub,
+  typed = () => valuesOf(form),
+  restore = (values) => fill(form, values),
+} = {}) {
   const draft = JSON.parse(recall(form.id) ?? "{}");
   if (draft.owner === owner) restore(draft.values);
   else drop(form.id);
