@@ -104,6 +104,8 @@ class Bulkhead:
         if now - since <= self.patience:
             self._slow.pop(key, None)
             self._fast_at[key] = now
+        # Slow only if no other holder was fast since this one began. Otherwise one locked row would
+        # make the whole dependency count as slow.
         elif self._fast_at.get(key, since) <= since:
             self._slow[key] = None
             if len(self._slow) > SLOW_KEYS:

@@ -171,6 +171,8 @@ def _change(operation: Operation, new: AnyPrice | None, actor: str, now: datetim
     operation.active = new is not None
     if new is not None:
         operation.cost, operation.per_items, operation.metering = after.values()
+    # Under the row's lock, so that no two prices have the same version. Metered transactions store
+    # it.
     operation.version += 1
     operation.updated_at = now
     operation.save(update_fields=["active", *after, "version", "updated_at"])

@@ -44,6 +44,7 @@ def refuse(user_id: str, *, now: datetime) -> None:
 
     Waits for contacts that are being recorded, so the caller can delete all that exist.
     """
+    # Conflicts with the lock of `record` and with itself, but not with readers.
     _lock("SHARE ROW EXCLUSIVE")
     ContactErasure.objects.filter(erased_at__lte=now - REFUSED_FOR).delete()
     ContactErasure.objects.update_or_create(pk=_digest(user_id), defaults={"erased_at": now})

@@ -134,6 +134,8 @@ def reverse(transaction_id: UUID, *, memo: Memo, origin: Origin) -> Posting:
 
     Raises TransactionUnknown, NotReversible, and ExceedsOriginal if a part was already given back.
     """
+    # Without a lock, because transactions never change. The database refuses a second reversal by
+    # the cause, and a reversal after a partial refund by the sum of what was given back.
     original = Transaction.objects.filter(pk=transaction_id).first()
     if original is None:
         raise TransactionUnknown
@@ -219,6 +221,7 @@ def balance_of(user_id: str) -> Balance:
     """
     balance = _balance(user_id)
     if balance is not None:
+        # Nearly all users have no credits that expire, so that one lookup by primary key is enough.
         if balance.next_expiry is None:
             return balance
         return credit_lots.balance_at(user_id, now=datetime.now(UTC))

@@ -92,6 +92,7 @@ def revive(message_id: UUID, *, now: datetime) -> OutboxMessage:
 
 def clean_up(*, now: datetime) -> Iterator[int]:
     """Delete messages delivered more than 30 days ago in batches; yield each batch's count."""
+    # Dead messages stay, because an operator may revive them.
     old = OutboxMessage.objects.filter(status=Status.DELIVERED, delivered_at__lt=now - KEPT)
     return due_rows.change_free(old, lambda rows: rows.delete()[0])
 

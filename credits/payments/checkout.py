@@ -80,6 +80,7 @@ def never_opened(*, now: datetime) -> QuerySet[Purchase]:
         status=Purchase.Status.PENDING,
         stripe_payment_intent_id=None,
         stripe_checkout_session_id=None,
+        # An hour more: a request that `start` let pass may still be calling Stripe.
         created_at__lt=now - OPENED_WITHIN - timedelta(hours=1),
     ).order_by("number")
 

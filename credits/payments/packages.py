@@ -123,6 +123,7 @@ def _is_text(text: str | None, longest: int) -> bool:
 
 
 def _is_object(metadata: object) -> bool:
+    # Dumped as ASCII, so U+0000, which jsonb cannot store, is the text `\u0000`.
     text = json.dumps(metadata)
     return isinstance(metadata, dict) and len(text) <= LARGEST_METADATA and "\\u0000" not in text
 

@@ -115,6 +115,7 @@ def _withdraw(asked: MoneyBack) -> None:
 
 
 def _refundable(purchase: Purchase, cents: int | None) -> int:
+    # The money of a quarantined purchase has arrived, although its credits were not posted.
     if not purchase.paid and purchase.quarantined_at is None:
         raise NotRefundable
     left = money_back.cents_left(purchase)

@@ -215,6 +215,8 @@ def _failure(error: object) -> str | None:
 
 
 def _state_without_movements(status: str | None, at_least: str) -> str:
+    # The buyer keeps the money of a lost dispute, so an event that names a reinstatement counts
+    # only together with the status `won`.
     if status == "lost" or (at_least == State.RETURNED and status != "won"):
         return State.GONE
     return further(at_least, State.CLOSED if status in ENDED_DISPUTES else State.OPEN)
@@ -252,4 +254,5 @@ def _moved(movement: Object, currency: object) -> int:
 
 
 def _movement_id(movement: Object, index: int) -> str:
+    # Entries without an id cannot be told apart, so each one counts.
     return str(index) if movement.get("id") is None else name_in(movement, "id")

@@ -168,6 +168,7 @@ def _charge(purchase: Purchase, *, now: datetime) -> str:
     try:
         intent = saved_cards.charge(purchase)
     except CardDeclined as error:
+        # The failed payment is kept, so that its own events find this purchase.
         purchase.stripe_payment_intent_id = error.intent_id
         _failed(purchase, error.decline, now)
         return _ended(purchase, Status.FAILED)
@@ -190,6 +191,7 @@ def _failed(purchase: Purchase, decline: str | None, now: datetime) -> None:
     row = AutoTopUp.objects.select_for_update().filter(pk=purchase.user_id, paused_at=None).first()
     if row is None:
         return
+    # One more for this purchase, whose status is set after this.
     row.failures = len(_failed_in_a_row(row, before=purchase)) + 1
     if decline in NEEDS_OWNER:
         _pause(row, Pause.NEEDS_OWNER, now)

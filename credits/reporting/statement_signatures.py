@@ -92,6 +92,7 @@ def _keys() -> list[StatementKey]:
     return _read(tuple(settings.STATEMENT_KEYS))
 
 
+# Keyed by the texts, so that changed settings are read.
 @lru_cache(maxsize=8)
 def _read(texts: tuple[str, ...]) -> list[StatementKey]:
     return [_key(text) for text in texts]
