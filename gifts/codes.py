@@ -156,6 +156,7 @@ def redeem(
         case TooManyMisses.code:
             raise throttle.error_until(answer.throttled_since, now=now)
         case GiftUnknown.code:
+            # Not in the database function, so that the count survives a rollback of its changes.
             throttle.count_miss(allowance, now=now)
         case GiftNotRedeemable.code:
             raise GiftNotRedeemable(status=cast("GiftCode", answer.gift).status_at(now))

@@ -177,7 +177,7 @@ class ReservationViewSet(SettlesReservations, ServiceViewSet):
             origin=origin(request, body),
             ttl=timedelta(seconds=body["ttl_seconds"]),
         )
-        # Held credits count against the cap, because a commit cannot be refused by it.
+        # Held credits count against the cap: a commit of at most its hold is not checked again.
         hold = service_caps.spending(
             service(request), body["user_id"], reserve, now=datetime.now(UTC)
         )
