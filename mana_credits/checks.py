@@ -30,6 +30,7 @@ LEAST_BITS = {
     "STATEMENT_KEYS": 128,
 }
 LOCAL_HOSTS = {"localhost", "127.0.0.1", "[::1]", "::1"}
+# libpq's other modes, including its default `prefer`, may fall back to an unencrypted connection.
 WITH_TLS = {"require", "verify-ca", "verify-full"}
 
 Found = Iterator[CheckMessage]

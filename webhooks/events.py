@@ -217,6 +217,7 @@ def _applied(
     if not envelope.is_thin(body):
         context = EventContext(envelope.subject(body), event.created_at, now)
         return HANDLERS[event.type](context)
+    # Raises if the reference is unreadable. Otherwise Stripe does not have the object.
     envelope.related(body)
     return None
 
