@@ -73,6 +73,7 @@ def shell(request: HttpRequest, template: str) -> HttpResponse:
     auth = urlsplit(url)
     policy = SHELL_POLICY.format(auth=f"{auth.scheme}://{auth.netloc}")
     response["Content-Security-Policy"] = policy
+    # A response that sets the language cookie is for one visitor.
     if not response.cookies:
         response["Cache-Control"] = SHELL_CACHE
     return response

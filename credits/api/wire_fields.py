@@ -238,7 +238,7 @@ class Timestamp(serializers.Field[Any, Any, str, Any]):
 
 @lru_cache(maxsize=256)
 def _written(moment: datetime) -> str:
-    """Return a moment as the wire has it; a transaction says its moment twice, a batch often."""
+    """Return a timestamp as text. Cached, because a transaction contains it twice."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 

@@ -47,7 +47,7 @@ def refuse(form: forms.Form, state: str) -> bool:
 def guarding(
     form: forms.Form, state: Callable[[], str], locked: QuerySet[Any] | None
 ) -> Iterator[None]:
-    """Let the body's act take effect only in the state that the form showed.
+    """Run the body's act only if the row is in the state that the form showed.
 
     The act raises StaleForm in another state, which it reads under the lock of the rows `locked`.
     """
@@ -65,7 +65,7 @@ def guarding(
 
 
 def renew(form: forms.Form, state: str) -> None:
-    """Let the form carry the current state, so that it can be sent again."""
+    """Put the current state into the form, so that it can be sent again."""
     form.data = {**form.data.dict(), "seen": state}  # type: ignore[attr-defined]
 
 
