@@ -36,6 +36,8 @@ def refuse(form: forms.Form, state: str) -> bool:
     be sent again. A form that has acted before is not refused: it is a repetition.
     """
     seen = _seen(form)
+    # The act's key decides about a repetition, not the state: the first act has changed the row
+    # itself.
     if seen in {"", state} or StaffAction.objects.filter(key=form.cleaned_data["key"]).exists():
         return False
     form.add_error(None, _difference(seen, state))
@@ -54,6 +56,8 @@ def guarding(
 
     def check() -> None:
         if locked is not None:
+            # The lock comes first and the comparison after it. Otherwise the row could change
+            # between them.
             list(locked.select_for_update().values_list("pk"))
         now = state()
         if _seen(form) not in {"", now}:
@@ -70,6 +74,7 @@ def renew(form: forms.Form, state: str) -> None:
 
 
 def _seen(form: forms.Form) -> str:
+    # Browsers send line breaks of a form as CR LF.
     seen: str = form.cleaned_data["seen"].replace("\r\n", "\n")
     return seen
 
