@@ -30,8 +30,7 @@ class BackOffice(UnfoldAdminSite):  # type: ignore[misc]
 
     def get_urls(self) -> list[URLPattern]:
         """Return the routes, with the back office's own pages first."""
-        # First, because a route of Django's admin would match some of these paths as the id of a
-        # row.
+        # First, because the last route of Django's admin matches every path.
         urls: list[URLPattern] = [*operator_pages.urls(self), *super().get_urls()]
         return urls
 
