@@ -170,6 +170,8 @@ def _set(row: AutoTopUp, wanted: Agreement, card: Card | None) -> None:
 
 
 def _record(user_id: str, before: dict[str, Any], after: dict[str, Any], origin: Origin) -> None:
+    # The mark on the balance tells each movement that it must read the agreement. Movements of all
+    # other users skip it.
     ledger.mark_settings(user_id)
     subject = SettingsChange.Subject.AUTO_TOP_UP
     agreements.record(user_id, subject, (before, after), origin=origin)
@@ -194,6 +196,8 @@ def _state(row: AutoTopUp | None) -> dict[str, Any]:
     }
 
 
+# The record has no state such as a pause, which the user does not agree to. Amounts are texts,
+# because JSON numbers are not exact.
 def _as_json(row: AutoTopUp | None) -> dict[str, Any]:
     """Return the agreement as JSON, with the price at which the user agreed."""
     if row is None:

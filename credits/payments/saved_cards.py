@@ -10,6 +10,7 @@ from credits.payments.checkout import Pages
 from credits.payments.purchase_parameters import metadata_of, opening_key
 from credits.payments.stripe_api import Object
 
+# Other methods, such as SEPA debits, are confirmed after days. A top-up must arrive within seconds.
 CARD_ONLY = ["card"]
 PATTERNS = {"brand": re.compile(r"[a-z][a-z0-9_]{0,31}"), "last4": re.compile(r"[0-9]{4}")}
 

@@ -219,6 +219,7 @@ def _failed_in_a_row(row: AutoTopUp, before: Purchase | None = None) -> list[Pur
 
 
 def _failed_at(purchase: Purchase) -> datetime:
+    # A charge that was declined at once has no report yet.
     return purchase.reported_at or purchase.created_at
 
 
@@ -227,6 +228,8 @@ def _pause(row: AutoTopUp, reason: str, now: datetime) -> None:
     outbox.mail(
         row.user_id,
         notification_texts.top_up_paused(row),
+        # The time is part of the key, so that each pause is announced, and a repeated run of the
+        # same one only once.
         key=f"top_up_paused:{row.user_id}:{now.isoformat()}",
         now=now,
     )
