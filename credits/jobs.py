@@ -179,6 +179,7 @@ JOBS = (
     Job("sum_days", sum_days, every=timedelta(minutes=5)),
     # Two hours after the day's end: a transaction that was begun before it is over by then.
     Job("make_anchors", make_anchors, at_hour=2),
+    # After the anchors of the day, which it verifies too.
     Job("check_ledger", check_ledger, at_hour=3),
     Job("clean_up_outbox", clean_up_outbox, at_hour=4),
     Job("clean_up_keys", clean_up_keys, at_hour=4),

@@ -39,10 +39,12 @@ def _crossed() -> QuerySet[AccountSettings]:
 
 def _tell(settings: AccountSettings, *, now: datetime) -> str:
     crossed_at = cast("datetime", settings.crossed_at)
+    # The current balance, not that of the crossing: the user reads the notice now.
     available = ledger.balance_of(settings.user_id).available
     outbox.mail(
         settings.user_id,
         notification_texts.low_balance(settings, available=available),
+        # The time of the crossing is part of the key: each crossing is announced once.
         key=f"low_balance:{settings.user_id}:{crossed_at.isoformat()}",
         now=now,
     )

@@ -23,6 +23,7 @@ from credits.outbox.mana_notify import NotifyRefused, NotifyUnavailable
 
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=6)
+# With these pauses, the last attempt is about 20 hours after the first one.
 ATTEMPTS = 12
 KEPT = timedelta(days=30)
 

@@ -196,10 +196,10 @@ def _state(row: AutoTopUp | None) -> dict[str, Any]:
     }
 
 
-# The record has no state such as a pause, which the user does not agree to. Amounts are texts,
-# because JSON numbers are not exact.
 def _as_json(row: AutoTopUp | None) -> dict[str, Any]:
     """Return the agreement as JSON, with the price at which the user agreed."""
+    # Without the state, such as a pause, because the user agrees to the terms only. Amounts are
+    # texts, because JSON numbers are not exact.
     if row is None:
         return {"on": False}
     return {
