@@ -106,6 +106,7 @@ def resend(
             key=f"gift-link:{key}",
             now=now,
         )
+        # The gift itself does not change.
         act.before = {}
         act.after = {"link": "sent again"}
         return gift
