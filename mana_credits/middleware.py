@@ -34,6 +34,8 @@ def observe(
         given = request.META.get("HTTP_X_REQUEST_ID", "")
         request_id = given if REQUEST_ID.fullmatch(given) else _new_request_id()
         request.META["HTTP_X_REQUEST_ID"] = request_id
+        # A thread serves many requests. The values of the last one must not appear in this one's
+        # log.
         clear_contextvars()
         bind_contextvars(request_id=request_id)
         trace, span = tracing.begin(request.META.get("HTTP_TRACEPARENT", ""))
@@ -58,6 +60,7 @@ def _record(request: HttpRequest, status: int, seconds: float, span: "Span | Non
     """Count the request, end its span, and write the line of the access log."""
     match = request.resolver_match
     route = match.route if match else ""
+    # Clients can invent methods, and each label is a time series.
     method = request.method if request.method in METHODS else "OTHER"
     metrics.requests(method, route, status).observe(seconds)
     if span:

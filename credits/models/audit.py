@@ -62,6 +62,7 @@ class StaffAction(models.Model):
                 fields=["subject", "-id"],
                 condition=~Q(subject=""),
             ),
+            # One index for each column by which the back office filters. Ids sort by time.
             models.Index(name="staff_action_by_operator_idx", fields=["operator", "-id"]),
             models.Index(name="staff_action_by_action_idx", fields=["action", "-id"]),
         )
@@ -100,7 +101,7 @@ class AdjustmentRequest(models.Model):
         CORRECTION = "correction", "Correction of an operator's mistake"
 
     class Status(models.TextChoices):
-        """Pending, or one of two final decisions."""
+        """Pending, or one of three final states."""
 
         PENDING = "pending"
         APPROVED = "approved"

@@ -172,6 +172,7 @@ def _charge(purchase: Purchase, *, now: datetime) -> str:
     try:
         intent = saved_cards.charge(purchase)
     except CardDeclined as error:
+        # The failed payment is kept, so that its own events find this purchase.
         purchase.stripe_payment_intent_id = error.intent_id
         _failed(purchase, error.decline, now)
         return _ended(purchase, Status.FAILED)
@@ -194,6 +195,7 @@ def _failed(purchase: Purchase, decline: str | None, now: datetime) -> None:
     row = AutoTopUp.objects.select_for_update().filter(pk=purchase.user_id, paused_at=None).first()
     if row is None:
         return
+    # One more for this purchase, whose status is set after this.
     row.failures = len(_failed_in_a_row(row, before=purchase)) + 1
     if decline in NEEDS_OWNER:
         _pause(row, Pause.NEEDS_OWNER, now)
@@ -221,6 +223,7 @@ def _failed_in_a_row(row: AutoTopUp, before: Purchase | None = None) -> list[Pur
 
 
 def _failed_at(purchase: Purchase) -> datetime:
+    # A charge that was declined at once has no report yet.
     return purchase.reported_at or purchase.created_at
 
 
@@ -229,6 +232,8 @@ def _pause(row: AutoTopUp, reason: str, now: datetime) -> None:
     outbox.mail(
         row.user_id,
         notification_texts.top_up_paused(row),
+        # The time is part of the key, so that each pause is announced, and a repeated run of the
+        # same one only once.
         key=f"top_up_paused:{row.user_id}:{now.isoformat()}",
         now=now,
     )
