@@ -162,6 +162,7 @@ class ActRequest(models.Model):
         REVERSAL = "reversal", "Reverse a transaction"
         REFUND = "refund", "Refund a purchase"
         PRICE = "price", "Change a price"
+        OPERATION = "operation", "Create an operation"
         PACKAGE = "package", "Offer a package"
         GRANTS = "grants", "Grant credits to many users"
         GIFT_CAMPAIGN = "gift_campaign", "Create a campaign of gift codes"
@@ -190,7 +191,8 @@ class ActRequest(models.Model):
                 name="act_request_kind_known",
                 condition=Q(
                     kind__in=[
-                        *("reversal", "refund", "price", "package", "grants", "gift_campaign"),
+                        *("reversal", "refund", "price", "operation", "package", "grants"),
+                        "gift_campaign",
                     ]
                 ),
             ),

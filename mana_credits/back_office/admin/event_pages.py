@@ -31,6 +31,7 @@ class StripeEvents(ReadOnlyList):
     search_fields = ("id__exact", "type__exact", "purchase__user_id__exact")
     ordering = ("-processed_at", "-received_at", "-id")
     page = "stripe_event"
+    rows_name = "Stripe events"
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
