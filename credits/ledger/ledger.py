@@ -164,7 +164,11 @@ def reversible(original: Transaction) -> bool:
 
 
 def claw_back(user_id: str, amount: Decimal, *, memo: Memo, origin: Origin, cause: str) -> Posting:
-    """Take credits whose money was returned, once per `cause`; may take available below zero."""
+    """Take credits whose money was returned, once per `cause`; may take available below zero.
+
+    Unlike other movements, it does not first post what has expired: call `ensure_balance` before
+    `amount` is computed.
+    """
     # The money is gone at Stripe whether or not the credits were spent. A debt remains visible in
     # the balance.
     movement = Movement(Type.CLAWBACK, -positive(amount), may_overdraw=True, cause=cause)
