@@ -6,7 +6,6 @@ the notice and clears the note, in one transaction.
 
 from collections.abc import Iterator
 from datetime import datetime
-from decimal import Decimal
 from functools import partial
 from typing import cast
 
@@ -47,7 +46,7 @@ def _tell(settings: AccountSettings, *, now: datetime) -> str:
     settings.save(update_fields=["crossed_at"])
     # The current balance, not that of the crossing: the user reads the notice now.
     balance = ledger.balance_of(settings.user_id)
-    if balance.posted > cast("Decimal", settings.low_balance):
+    if balance.posted > settings.low_balance:
         return "not_needed"
     outbox.mail(
         settings.user_id,

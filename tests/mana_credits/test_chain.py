@@ -113,7 +113,8 @@ def test_few_hosts_are_remembered(settings: Any) -> None:
     settings.ALLOWED_HOSTS = [".example.test"]
     client = Client()
 
-    with patch.object(chain, "_known_hosts", set()) as known:
+    known: set[str] = set()
+    with patch.object(chain, "_known_hosts", known):
         for number in range(chain.MAX_KNOWN_HOSTS + 5):
             host = f"shop-{number}.example.test"
             assert client.get("/api/v1/credits/packages", headers={"Host": host}).status_code == 200
