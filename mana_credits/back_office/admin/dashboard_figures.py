@@ -20,7 +20,8 @@ ONE_DAY = timedelta(days=1)
 class Outstanding(NamedTuple):
     """The credits owed to the users of all `accounts`.
 
-    `owed` is the sum of all positive balances, `debts` the absolute sum of the negative ones.
+    `owed` is the sum of all positive balances without what has expired; `expired` is that part,
+    which the worker posts later. `debts` is the absolute sum of the negative balances.
     `held` is the part of the balances in open reservations. `in_gifts` are credits in open gift
     codes: they have left their creators' balances and are owed in addition to `owed`.
     """
@@ -30,14 +31,16 @@ class Outstanding(NamedTuple):
     debts: Decimal
     held: Decimal
     in_gifts: Decimal
+    expired: Decimal
 
 
 class Period(NamedTuple):
     """The movements of the day or month that begins on `start`: credits, then cents (EUR).
 
-    `refunded` is the sum of used credits given back, `gifted` of credits put into gift codes, and
-    `clawed_back` of claw-backs minus reinstatements. `returned_cents` is what refunds and disputes
-    withdrew minus what was reinstated. `revenue_cents` is `sold_cents` minus `returned_cents`.
+    `refunded` is the sum of used credits given back, `gifted` of credits put into gift codes,
+    `expired` of credits that were not used in time, and `clawed_back` of claw-backs minus
+    reinstatements. `returned_cents` is what refunds and disputes withdrew minus what was
+    reinstated. `revenue_cents` is `sold_cents` minus `returned_cents`.
     """
 
     start: date
@@ -46,6 +49,7 @@ class Period(NamedTuple):
     refunded: Decimal
     gifted: Decimal
     granted: Decimal
+    expired: Decimal
     clawed_back: Decimal
     transactions: int
     purchases: int
@@ -101,12 +105,17 @@ class JobResult(NamedTuple):
 # Gifts: what left creators minus what arrived is what open codes hold. Reading the sums is cheaper
 # than reading all codes.
 OUTSTANDING = """
+    WITH expired AS (
+        SELECT coalesce(sum(remaining), 0) AS credits
+        FROM credits.credit_lots WHERE remaining > 0 AND expires_at <= %(now)s
+    )
     SELECT count(*),
-           coalesce(sum(posted) FILTER (WHERE posted > 0), 0),
+           coalesce(sum(posted) FILTER (WHERE posted > 0), 0) - (SELECT credits FROM expired),
            coalesce(-sum(posted) FILTER (WHERE posted < 0), 0),
            coalesce(sum(held), 0),
            (SELECT coalesce(sum(credits_out - credits_in), 0)
-            FROM credits.daily_totals WHERE type = 'gift')
+            FROM credits.daily_totals WHERE type = 'gift'),
+           (SELECT credits FROM expired)
     FROM credits.balances
 """
 
@@ -119,6 +128,7 @@ PERIODS = """
                coalesce(sum(credits_in) FILTER (WHERE type = 'refund'), 0),
                coalesce(sum(credits_out) FILTER (WHERE type = 'gift'), 0),
                coalesce(sum(credits_in) FILTER (WHERE type = 'grant'), 0),
+               coalesce(sum(credits_out) FILTER (WHERE type = 'expiry'), 0),
                coalesce(sum(credits_out - credits_in)
                    FILTER (WHERE type IN ('clawback', 'reinstatement')), 0),
                coalesce(sum(transactions), 0)::bigint
@@ -132,10 +142,10 @@ PERIODS = """
 
 
 @replica.may_lag
-def outstanding() -> Outstanding:
+def outstanding(*, now: datetime) -> Outstanding:
     """Return the credits owed to all users."""
     with replica.connection().cursor() as cursor:
-        cursor.execute(OUTSTANDING)
+        cursor.execute(OUTSTANDING, {"now": now})
         return Outstanding(*cursor.fetchone())
 
 
