@@ -13,6 +13,8 @@ from credits.models import Balance, CheckedBalance, Contact
 from mana_credits.back_office import keyset_pages
 
 SIZE = 50
+# Current balances have no index by amount: each movement would have to update it. The nightly check
+# keeps a copy that has one.
 ORDERS: Mapping[str, tuple[Any, str]] = {
     "newest": (Balance, "created_at"),
     "balance": (CheckedBalance, "posted"),
@@ -53,6 +55,7 @@ def _accounts(user_ids: list[str], now: datetime) -> list[Account]:
     balances = Balance.objects.in_bulk(user_ids)
     contacts = Contact.objects.in_bulk(user_ids)
     expired = credit_lots.expired_of(user_ids, now=now)
+    # An account may have been erased since the check whose copy this order reads.
     return [
         Account(balances[one], contacts.get(one), balances[one].available - expired.get(one, 0))
         for one in user_ids
