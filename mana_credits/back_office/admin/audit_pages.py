@@ -38,7 +38,7 @@ class StaffActions(ReadOnlyList):
         kind, _, pk = action.subject.partition(":")
         return (
             format_html(
-                '<span class="bo-words" title="{}">{} …{}</span>',
+                '<span class="bo-words" title="{}">{} <span class="bo-line">…{}</span></span>',
                 action.subject,
                 words(kind),
                 pk[-6:],

@@ -131,7 +131,7 @@ class Transactions(ReadOnlyList):
         "balance_after",
         "what",
         "app_id",
-        "actor",
+        "by",
     )
     sorts: ClassVar = {"created_at": "id"}
     titles: ClassVar = {
@@ -140,13 +140,17 @@ class Transactions(ReadOnlyList):
         "amount": "Credits",
         "balance_after": "Balance (credits)",
         "app_id": "App",
-        "actor": "By",
     }
     search_help_text = "User id"
     list_filter = ("type", OfApp)
     search_fields = ("user_id__exact",)
     ordering = ("-id",)
     page = "transaction"
+
+    @admin.display(description="By")
+    def by(self, transaction: Transaction) -> str:
+        """Return the actor in words: `operator ada`."""
+        return transaction.actor.replace(":", " ", 1)
 
     @admin.display(description="What")
     def what(self, transaction: Transaction) -> str:
