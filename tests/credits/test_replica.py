@@ -73,7 +73,7 @@ def up_to_date(second: None, monkeypatch: pytest.MonkeyPatch) -> None:
 READS: dict[str, Callable[[], Any]] = {
     "statement": lambda: statements.of_month("alice", TODAY, sheet=1, now=NOW),
     "report": lambda: ledger_report.of_month(TODAY, now=NOW),
-    "outstanding": dashboard_figures.outstanding,
+    "outstanding": lambda: dashboard_figures.outstanding(now=NOW),
     "days": lambda: dashboard_figures.per_day(3, today=TODAY),
     "months": lambda: dashboard_figures.per_month(3, today=TODAY),
     "apps": lambda: dashboard_figures.by_app(3, today=TODAY),
