@@ -28,6 +28,7 @@ async function askForCode() {
 
 async function look() {
   onPress($("#redeem"), take);
+  $("#again").onclick = () => location.reload();
   const here = someoneIsThere();
   try {
     const gift = await read(address, { open: !(await here) });
