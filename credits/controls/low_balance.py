@@ -6,7 +6,6 @@ the notice and clears the note, in one transaction.
 
 from collections.abc import Iterator
 from datetime import datetime
-from decimal import Decimal
 from functools import partial
 from typing import cast
 
@@ -45,12 +44,14 @@ def _tell(settings: AccountSettings, *, now: datetime) -> str:
     crossed_at = cast("datetime", settings.crossed_at)
     settings.crossed_at = None
     settings.save(update_fields=["crossed_at"])
+    # The current balance, not that of the crossing: the user reads the notice now.
     balance = ledger.balance_of(settings.user_id)
-    if balance.posted > cast("Decimal", settings.low_balance):
+    if balance.posted > settings.low_balance:
         return "not_needed"
     outbox.mail(
         settings.user_id,
         notification_texts.low_balance(settings, available=balance.available),
+        # The time of the crossing is part of the key: each crossing is announced once.
         key=f"low_balance:{settings.user_id}:{crossed_at.isoformat()}",
         now=now,
     )

@@ -15,6 +15,7 @@ export const $$ = (selector, inside = document) => [...inside.querySelectorAll(s
 export const number = (value) => numbers.format(value);
 /** A cost of 1,000 units, which has up to 8 decimal places. */
 export const unitCost = (value) => costs.format(value);
+// A minus sign (U+2212) is as wide as the plus sign, so that amounts in a column are aligned.
 export const change = (value) => signed.format(value).replace("-", "−");
 export const price = (cents) => euros.format(cents / 100);
 export const day = (text) => days.format(new Date(text));

@@ -31,6 +31,7 @@ async function look() {
   $("#again").onclick = () => location.reload();
   const here = someoneIsThere();
   try {
+    // With a token, the answer also says what the gift is to this person (`relation`).
     const gift = await read(address, { open: !(await here) });
     present(gift, stateOf(gift));
   } catch (refusal) {
