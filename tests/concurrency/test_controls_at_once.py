@@ -1,7 +1,7 @@
 """Concurrent spends across a spending limit and a threshold, on real threads and connections."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +12,8 @@ from pytest_django import Settings
 from credits import jobs
 from credits.controls import account_settings
 from credits.controls.account_settings import NewSettings
-from credits.ledger.posting import Origin
+from credits.ledger import ledger
+from credits.ledger.posting import Memo, Origin
 from credits.models import (
     Balance,
     OutboxMessage,
@@ -165,3 +166,36 @@ def test_of_ten_saves_of_one_version_one_takes_effect(alice: Caller) -> None:
     assert {one["version"] for one in refused} == {won["version"]}
     assert {one["current"]["monthlyLimit"] for one in refused} == {won["monthlyLimit"]}
     assert SettingsChange.objects.count() == 1
+
+
+def test_every_way_down_at_once_tells_and_buys_once(
+    service: Caller, alice: Caller, starter: Package, stripe: Stripe
+) -> None:
+    """Spends, adjustments and the expiry cross the same thresholds while the jobs run."""
+    give("alice", 40)
+    save(low_balance=Decimal(30))
+    setup = alice.post("auto-top-up/setup", {}).json()["setupIntentId"]
+    stripe.post(f"setups/{setup}")
+    body = {"packageId": str(starter.pk), "threshold": 30, "monthlyMaximum": 5}
+    assert alice.put("auto-top-up", {**body, "setupIntentId": setup}).status_code == 200
+    give("alice", 20, expires_at=datetime.now(UTC) + timedelta(seconds=1))
+
+    def act(index: int) -> Any:
+        now = datetime.now(UTC)
+        if index % 6 == 0:
+            return list(jobs.tell_low_balances(now)), list(jobs.top_up(now))
+        if index % 6 == 1:
+            return list(jobs.expire_credits(now + timedelta(seconds=2)))
+        if index % 6 == 2:
+            return ledger.adjust("alice", Decimal(-1), memo=Memo(), origin=Origin("operator:o"))
+        return patiently(service, "use", use(0.5, userId="alice"))
+
+    at_once(90, act)
+    time.sleep(1)  # until the credits have expired
+    for index in (1, 0):
+        at_once(8, lambda _, index=index: act(index))
+
+    assert Balance.objects.get(pk="alice").posted <= 40 + 20 - 15 - 22.5
+    assert OutboxMessage.objects.count() == 1
+    assert len(stripe.get("payment_intents")["data"]) == 1
+    assert Purchase.objects.count() == 1
