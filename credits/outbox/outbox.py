@@ -51,7 +51,7 @@ def mail(user_id: str, text: Mapping[str, Any], *, key: str, now: datetime) -> N
     tell(user_id, {**recipients.mail_to(user_id), **text}, key=key, now=now)
 
 
-def deliver_due(*, now: datetime) -> Iterator[str]:
+def deliver_due(now: datetime) -> Iterator[str]:
     """Deliver the due messages one by one; yield `delivered`, `failed` or `dead` for each.
 
     Any number of processes may run this at the same time. The run ends when mana-notify cannot be
