@@ -15,9 +15,10 @@ from django.db.models import Count, Sum
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from credits import bounded_connection, replica, worker
+from credits import worker
 from credits.ledger import anchors
 from credits.models import Balance, JobRun, OutboxMessage, PostponedRow, Reservation
+from credits.postgresql import bounded_connection, replica
 from mana_credits.service_events.models import EventMessage
 from webhooks.models import StripeEvent
 

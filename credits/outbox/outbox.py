@@ -15,11 +15,11 @@ from django.db import transaction
 from django.db.models import Min, Q, QuerySet
 
 from credits import due_rows
-from credits.atomicity import transaction_required
 from credits.errors import DomainError
 from credits.models import OutboxMessage
 from credits.outbox import mana_notify, recipients
 from credits.outbox.mana_notify import NotifyRefused, NotifyUnavailable
+from credits.postgresql.atomicity import transaction_required
 
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=6)
