@@ -108,9 +108,11 @@ class GiftCode(models.Model):
     target_email = email_field(null=True)
     message = models.CharField(max_length=MESSAGE_LENGTH, null=True)  # noqa: DJ001
     expires_at = models.DateTimeField()
+    # The foreign key is in `sql/keys.sql`: it includes the user id, which Django cannot express.
     payment = models.OneToOneField(
         Transaction, on_delete=models.PROTECT, related_name="+", db_constraint=False
     )
+    # Without an index of its own, because that of `gift_unique_in_campaign` begins with it.
     campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, null=True, db_index=False)
     campaign_number = models.IntegerField(null=True)
     created_at = models.DateTimeField()
@@ -212,6 +214,7 @@ class GiftRedemption(models.Model):
 
     id = id_field()
     number = number_field("gifts.gift_redemption_numbers")
+    # Without an index of its own, because `gift_redeemed_at_most_once` has one.
     gift_code = models.ForeignKey(
         GiftCode, on_delete=models.PROTECT, related_name="+", db_index=False
     )

@@ -66,6 +66,8 @@ class GiftSerializer(WireSerializer):
     id = Uuid(help_text="The gift's id, used to cancel it.")
     code = Code(help_text="The code to give to the recipient.")
     shortUrl = GiftUrl(source="code", help_text="The gift's public page.")
+    # Clients of the earlier service read either name. The other pairs of equal fields have the
+    # same reason.
     url = GiftUrl(source="code", help_text="The same as `shortUrl`.")
     creatorId = UserId(source="creator_id", help_text="The user who created the gift.")
     creatorName = Text(
@@ -89,6 +91,7 @@ class GiftSerializer(WireSerializer):
     )
     message = Text(allow_null=True, help_text="The creator's text.")
     expiresAt = Timestamp(source="expires_at", help_text="When the code expires.")
+    # The earlier service's name: it reserved the credits by a transaction of their full amount.
     reservationTransactionId = Uuid(
         source="payment_id", help_text="The transaction that took the credits from the creator."
     )

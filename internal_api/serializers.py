@@ -50,7 +50,9 @@ class ServiceBalanceSerializer(BalanceSerializer):
     """A user's balance with the number of their transactions."""
 
     transactionsCount = serializers.IntegerField(
-        source="last_number", help_text="The number of the user's transactions."
+        # The user's transactions are numbered 1, 2, 3 … without gaps, so nothing is counted.
+        source="last_number",
+        help_text="The number of the user's transactions.",
     )
 
 

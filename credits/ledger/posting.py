@@ -220,5 +220,6 @@ def movement_fingerprint(movement: Movement, memo: Memo, origin: Origin) -> str 
     described = movement.fingerprint or (movement.cause, movement.related_id)
     parts = (*amount_fingerprint(movement.amount), memo.app_id, *described)
     if movement.expires_at is not None:
+        # Only if given, so that the keys of requests from before credits could expire still match.
         parts = (*parts, movement.expires_at.isoformat())
     return origin.fingerprint(movement.type, *parts)

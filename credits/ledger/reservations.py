@@ -168,7 +168,7 @@ def reserve(
         raise InvalidTtl
     app_id = reason.partition(":")[0]
     answer = _reserve(
-        reservation_id=marked_id(user_id),
+        reservation_id=marked_id(user_id),  # a commit names no user: see account_marks
         user_id=user_id,
         **_price_arguments(amount),
         app_id=app_id,

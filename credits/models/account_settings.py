@@ -8,7 +8,7 @@ from credits.models.transactions import ACTOR_PATTERN
 
 
 class AccountSettings(models.Model):
-    """The settings of a user who has any; `Balance.has_settings` says that this row exists.
+    """The settings of a user who has any; `Balance.has_settings` says if a movement reads them.
 
     The user is notified when a movement takes the posted balance to `low_balance` or below it.
     `crossed_at` is the time of a crossing that was not announced yet. `language` is that of the
@@ -34,6 +34,8 @@ class AccountSettings(models.Model):
         )
         indexes = (
             models.Index(
+                # The due rows of the notices. A partial index contains only rows that wait, so it
+                # stays small.
                 name="settings_crossed_idx",
                 fields=["crossed_at", "user_id"],
                 condition=Q(crossed_at__isnull=False),

@@ -62,6 +62,7 @@ class StaffAction(models.Model):
                 fields=["subject", "-id"],
                 condition=~Q(subject=""),
             ),
+            # One index for each column by which the back office filters. Ids sort by time.
             models.Index(name="staff_action_by_operator_idx", fields=["operator", "-id"]),
             models.Index(name="staff_action_by_action_idx", fields=["action", "-id"]),
         )
@@ -100,7 +101,7 @@ class AdjustmentRequest(models.Model):
         CORRECTION = "correction", "Correction of an operator's mistake"
 
     class Status(models.TextChoices):
-        """Pending, or one of two final decisions."""
+        """Pending, or one of three final states."""
 
         PENDING = "pending"
         APPROVED = "approved"
@@ -161,6 +162,7 @@ class ActRequest(models.Model):
         REVERSAL = "reversal", "Reverse a transaction"
         REFUND = "refund", "Refund a purchase"
         PRICE = "price", "Change a price"
+        OPERATION = "operation", "Create an operation"
         PACKAGE = "package", "Offer a package"
         GRANTS = "grants", "Grant credits to many users"
         GIFT_CAMPAIGN = "gift_campaign", "Create a campaign of gift codes"
@@ -189,7 +191,8 @@ class ActRequest(models.Model):
                 name="act_request_kind_known",
                 condition=Q(
                     kind__in=[
-                        *("reversal", "refund", "price", "package", "grants", "gift_campaign"),
+                        *("reversal", "refund", "price", "operation", "package", "grants"),
+                        "gift_campaign",
                     ]
                 ),
             ),

@@ -23,7 +23,7 @@ class Operation(models.Model):
     class Category(models.TextChoices):
         """The kind of cost that the operation causes."""
 
-        AI = "ai"
+        AI = "ai", "AI"
         PREMIUM = "premium"
 
     key = models.CharField(max_length=64, primary_key=True)

@@ -49,6 +49,7 @@ class OutboxMessage(models.Model):
             ),
         )
         indexes = (
+            # For the erasure of a user.
             models.Index(name="outbox_user_idx", fields=["user_id"]),
             models.Index(
                 name="outbox_pending_idx", fields=["due_at"], condition=Q(status="pending")

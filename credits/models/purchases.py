@@ -105,6 +105,7 @@ class Purchase(models.Model):
     receipt_url = models.TextField(null=True)  # noqa: DJ001
     invoice_url = models.TextField(null=True)  # noqa: DJ001
     metadata = models.JSONField(null=True)
+    # The foreign key is in `ledger/sql/keys.sql`: it includes the user id.
     transaction = models.OneToOneField(
         Transaction, on_delete=models.PROTECT, null=True, db_constraint=False
     )
@@ -127,6 +128,7 @@ class Purchase(models.Model):
         db_table = '"credits"."purchases"'
         constraints = (
             models.UniqueConstraint(
+                # `top_up_charges` looks first. The constraint holds also for two workers at once.
                 name="purchase_one_top_up_at_a_time",
                 fields=["user_id"],
                 condition=Q(

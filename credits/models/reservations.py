@@ -36,6 +36,7 @@ class Reservation(models.Model):
     reason = models.CharField(max_length=200)
     status = models.CharField(max_length=16, choices=Status, db_default=Status.OPEN)
     committed_amount = amount_field(null=True)
+    # The foreign key is in `ledger/sql/keys.sql`. The unique constraint below has an index.
     transaction = models.ForeignKey(
         Transaction, on_delete=models.PROTECT, null=True, db_index=False, db_constraint=False
     )

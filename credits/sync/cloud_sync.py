@@ -185,6 +185,7 @@ def charge(subscription: SyncSubscription, start: datetime, origin: Origin) -> T
     until = billing_periods.end(start, interval, anchor_day=anchor_of(subscription))
     entry = ledger.spend(
         subscription.user_id,
+        # The catalogue has the price of one month.
         Priced(OPERATION, billing_periods.months(interval)),
         memo=Memo(
             APP_ID,

@@ -76,6 +76,8 @@ class EventMessage(models.Model):
         PARKED = "parked"
 
     id = id_field()
+    # A sequence of the database, because triggers write the rows. Only the numbers of one user are
+    # in the order of their commits, because the user's balance is locked.
     number = models.BigIntegerField(db_default=NEXT_NUMBER)
     # No foreign key in the database: to check it, PostgreSQL would lock the subscription's row for
     # each message, so all movements of credits would write one row.
@@ -107,6 +109,7 @@ class EventMessage(models.Model):
             ),
         )
         indexes = (
+            # For erasure and export.
             models.Index(name="event_message_user_idx", fields=["user_id"]),
             models.Index(name="event_message_newest_idx", fields=["-number", "-id"]),
             models.Index(

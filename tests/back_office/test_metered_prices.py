@@ -180,6 +180,8 @@ def test_the_form_starts_with_the_prices_by_units() -> None:
         ({}, "Enter credits, or credits per 1,000 units."),
         ({"cost": "1", **BY_UNITS}, "Enter credits, or credits per 1,000 units."),
         ({"per_items": "2", **BY_UNITS}, "A price by units has no batches."),
+        ({"cost": "1", "minimum": "0.5"}, "Only a price by units has a minimum."),
+        ({"cost": "1", "may_overdraw": "on"}, "Only a price by units may overdraw."),
         ({"unit_costs": "inputTokens"}, "is not a unit and a cost."),
         ({"unit_costs": "inputTokens 1 2"}, "is not a unit and a cost."),
         ({"unit_costs": "inputTokens 1\ninputTokens 2"}, "inputTokens has two costs."),

@@ -36,7 +36,8 @@ class Period(NamedTuple):
     """The movements of the day or month that begins on `start`: credits, then cents (EUR).
 
     `refunded` is the sum of used credits given back, `gifted` of credits put into gift codes, and
-    `clawed_back` of claw-backs minus reinstatements. `returned_cents` is what refunds and disputes
+    `clawed_back` of claw-backs minus reinstatements. `expired` does not subtract expiries that an
+    operator reversed. `returned_cents` is what refunds and disputes
     withdrew minus what was reinstated. `revenue_cents` is `sold_cents` minus `returned_cents`.
     """
 
@@ -47,6 +48,7 @@ class Period(NamedTuple):
     gifted: Decimal
     granted: Decimal
     clawed_back: Decimal
+    expired: Decimal
     transactions: int
     purchases: int
     sold_cents: int
@@ -110,6 +112,8 @@ OUTSTANDING = """
     FROM credits.balances
 """
 
+# One statement for all periods: generate_series has the empty ones too. The LATERAL subqueries read
+# each period by the index of the dates.
 PERIODS = """
     SELECT start::date, t.*, r.*
     FROM generate_series(%(first)s::timestamp, %(last)s::timestamp, %(step)s::interval) start,
@@ -121,6 +125,7 @@ PERIODS = """
                coalesce(sum(credits_in) FILTER (WHERE type = 'grant'), 0),
                coalesce(sum(credits_out - credits_in)
                    FILTER (WHERE type IN ('clawback', 'reinstatement')), 0),
+               coalesce(sum(credits_out) FILTER (WHERE type = 'expiry'), 0),
                coalesce(sum(transactions), 0)::bigint
         FROM credits.daily_totals WHERE date >= start AND date < start + %(step)s::interval
     ) t, LATERAL (
@@ -148,6 +153,8 @@ def per_day(days: int, *, today: date) -> list[Period]:
 @replica.may_lag
 def per_month(months: int, *, today: date) -> list[Period]:
     """Return the last `months` calendar months, oldest first, including empty ones."""
+    # Months counted from year 0. `today.month` counts from 1, so this is the first month of the
+    # span.
     index = today.year * 12 + today.month - months
     return _periods(date(index // 12, index % 12 + 1, 1), today.replace(day=1), "1 month")
 
@@ -191,6 +198,7 @@ def open_reservations(*, now: datetime) -> OpenReservations:
     return OpenReservations(**found)
 
 
+# From the primary: a job that has just run must not look as if it had not.
 def job_results() -> dict[str, JobResult]:
     """Return the last run of every job that ever ran, by job name."""
     rows = JobRun.objects.values_list(*JobResult._fields)

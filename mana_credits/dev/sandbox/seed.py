@@ -18,6 +18,7 @@ from credits.principals import User
 from gifts import campaigns, codes
 from gifts.campaigns import Plan
 from gifts.codes import GiftUnknown
+from mana_credits.dev.sandbox import demo_desk
 from mana_credits.dev.sandbox.identity import PEOPLE
 
 SPENDS = (
@@ -98,6 +99,7 @@ def seed_community() -> bool:
         return False
     call_command("generate_demo_data", users=60, transactions=1_500, anyway=True, stdout=StringIO())
     _seed_campaign()
+    demo_desk.seed_back_office(now=datetime.now(UTC))
     call_command("sum_days", all=True, stdout=StringIO())
     return True
 
