@@ -14,12 +14,12 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
 from credits import ledger
-from credits.atomicity import transaction_required
 from credits.ledger import Memo, Origin
 from credits.models import MoneyBack, Purchase, Transaction
 from credits.payments import claw_back_shares, stripe_facts
 from credits.payments.claw_back_shares import cents_to_take, due, requested_or_standing, share
 from credits.payments.stripe_facts import MoneyBackReport
+from credits.postgresql.atomicity import transaction_required
 
 State = MoneyBack.State
 Status = Purchase.Status

@@ -9,8 +9,7 @@ import pytest
 from django.db.models import Sum
 from pytest_django import Settings
 
-from credits import jobs
-from credits.controls import account_settings
+from credits.controls import account_settings, low_balance
 from credits.controls.account_settings import NewSettings
 from credits.ledger import ledger
 from credits.ledger.posting import Memo, Origin
@@ -23,6 +22,7 @@ from credits.models import (
     SettingsChange,
     Transaction,
 )
+from credits.payments import top_up_charges
 from internal_api import service_keys
 from internal_api.service_keys import Terms
 from mana_credits.service_events import subscriptions
@@ -56,7 +56,7 @@ def test_a_hundred_spends_across_the_limit_never_exceed_it(service: Caller) -> N
     assert statuses(answers) == {200: 30, 402: 70}
     assert {a.json()["code"] for a in answers if a.status_code == 402} == {"spending_limit_reached"}
     assert Balance.objects.get(pk="alice").posted == 970
-    outcomes = at_once(4, lambda _: list(jobs.tell_low_balances(datetime.now(UTC))))
+    outcomes = at_once(4, lambda _: list(low_balance.tell_due(now=datetime.now(UTC), limit=1000)))
     assert sum(outcome.count("told") for outcome in outcomes) == 1
     assert OutboxMessage.objects.count() == 1
 
@@ -135,11 +135,11 @@ def test_a_hundred_spends_across_the_threshold_buy_once(
 
     def act(index: int) -> Any:
         if index % 10 == 0:
-            return list(jobs.top_up(datetime.now(UTC)))
+            return list(top_up_charges.top_up_due(now=datetime.now(UTC), limit=1000))
         return patiently(service, "use", use(0.5, userId="alice"))
 
     at_once(100, act)
-    at_once(8, lambda _: list(jobs.top_up(datetime.now(UTC))))
+    at_once(8, lambda _: list(top_up_charges.top_up_due(now=datetime.now(UTC), limit=1000)))
     for event in stripe.events():
         deliver(event)
 
