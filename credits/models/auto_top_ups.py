@@ -65,6 +65,7 @@ class AutoTopUp(models.Model):
         )
         indexes = (
             models.Index(
+                # Only agreements that wait are in it, so the worker's look-up stays cheap.
                 name="auto_top_up_due_idx",
                 fields=["due_at", "user_id"],
                 condition=Q(due_at__isnull=False),
