@@ -51,6 +51,7 @@ def freeze(site: Site) -> str:
         slowest = max(_ready(site)[1] for _ in range(5))
         time.sleep(5)
     finally:
+        # The postmaster last, so that its children already run again when it looks at them.
         for one in reversed(processes):
             one.send_signal(signal.SIGCONT)
     seconds = _first_success(site, "k-freeze")
@@ -96,6 +97,7 @@ def standby_away(site: Site) -> str:
 
 def _set(site: Site, name: str, value: str) -> None:
     with psycopg.connect(site.database_url, autocommit=True) as line:
+        # Otherwise this session could not switch the setting off again.
         line.execute("SET default_transaction_read_only = off")
         line.execute(f"ALTER SYSTEM SET {name} = '{value}'".encode())
         if name == "synchronous_standby_names":
