@@ -51,7 +51,6 @@ def freeze(site: Site) -> str:
         slowest = max(_ready(site)[1] for _ in range(5))
         time.sleep(5)
     finally:
-        # The postmaster last, so that its children already run again when it looks at them.
         for one in reversed(processes):
             one.send_signal(signal.SIGCONT)
     seconds = _first_success(site, "k-freeze")
