@@ -68,6 +68,12 @@ def plain(amount: Decimal) -> str:
     return format(amount.normalize(), "f")
 
 
+def with_unit(amount: Decimal, *, language: str = "en") -> str:
+    """Return the text of `amount` with its unit: 1 credit, or 5 Credits in German (`de`)."""
+    unit = "Credit" if language == "de" else "credit"
+    return f"{plain(amount)} {unit}{'' if amount == 1 else 's'}"
+
+
 def read(text: str) -> Decimal:
     """Parse the positive amount that a person wrote, such as `5` or `0.1`.
 

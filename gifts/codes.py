@@ -18,12 +18,10 @@ from credits.email_addresses import mailbox
 from credits.errors import DomainError
 from credits.ledger import Origin
 from credits.principals import User
-from gifts import code_format, gift_functions, redemptions, throttle, transitions
+from gifts import code_format, gift_functions, throttle, transitions
 from gifts.display_name import public_name
-from gifts.gift_functions import Redeemed
+from gifts.gift_functions import Named, Redeemed, stored
 from gifts.models import LARGEST_GIFT, SMALLEST_GIFT, Campaign, GiftCode, GiftRedemption
-from gifts.moments import stored
-from gifts.redemptions import Named
 from gifts.throttle import Attempt, TooManyMisses
 from gifts.transitions import Status
 
@@ -148,7 +146,7 @@ def redeem(
     # Wrong codes are counted per user and per address. The database function compares the counts
     # with the limits before it looks for the code, in the same round trip.
     allowance = throttle.allowance(text, Attempt(address, user.id), now=now)
-    answer = redemptions.redeem(
+    answer = gift_functions.redeem(
         Named(code_format.read(text)),
         user=user,
         origin=origin,

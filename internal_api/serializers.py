@@ -17,6 +17,7 @@ from credits.api.wire_fields import (
     Amount,
     ConstantField,
     Credits,
+    Email,
     ShortTextField,
     Text,
     Timestamp,
@@ -24,7 +25,6 @@ from credits.api.wire_fields import (
     Uuid,
 )
 from credits.api.wire_serializers import KeyedSerializer, UserSerializer, WireSerializer
-from gifts.wire_fields import Email
 
 
 @extend_schema_field({"type": "integer", "minimum": 0})

@@ -15,7 +15,8 @@ from credits.api.openapi import operation
 from credits.api.serializers import USED, UseCreditsResponseSerializer
 from credits.api.views import memo
 from credits.api.wire_serializers import USER, named_user, origin
-from credits.catalogue import PRICE_REFUSALS
+from credits.catalogue.catalogue import PRICE_REFUSALS
+from credits.catalogue.metered_prices import OperationNotMetered, UnitsRequired, UnknownUnit
 from credits.ledger import (
     BalanceTooLarge,
     ExceedsOriginal,
@@ -35,7 +36,6 @@ from credits.ledger.reservations import (
     ReservationReleased,
     ReservationUnknown,
 )
-from credits.metered_prices import OperationNotMetered, UnitsRequired, UnknownUnit
 from credits.principals import Service
 from gifts import pending
 from gifts.blocks import GiftsBlocked

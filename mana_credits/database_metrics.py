@@ -12,12 +12,20 @@ from typing import Any
 
 from django.db import DatabaseError
 from django.db.models import Count, Sum
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from credits import bounded_connection, replica, worker
 from credits.ledger import anchors
-from credits.models import Balance, JobRun, OutboxMessage, PostponedRow, Reservation
+from credits.models import (
+    Balance,
+    DailyTotal,
+    JobRun,
+    OutboxMessage,
+    PostponedRow,
+    Reservation,
+    Transaction,
+)
 from mana_credits.service_events.models import EventMessage
 from webhooks.models import StripeEvent
 
@@ -41,7 +49,7 @@ class StateCollector(Collector):
         self._stock: dict[str, Any] = {}
         self._stock_at = float("-inf")
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         """Yield every gauge, or nothing while the database is unavailable."""
         try:
             # Prometheus gives up after some seconds, and a scrape must not hold its thread for
@@ -54,11 +62,11 @@ class StateCollector(Collector):
         yield from gauges
 
     @replica.may_lag
-    def _of_the_database(self) -> list[GaugeMetricFamily]:
+    def _of_the_database(self) -> list[Metric]:
         return [*self._stocks(), *_reservations(), *_waiting(), *_jobs(), *_anchor()]
 
-    def _stocks(self) -> Iterator[GaugeMetricFamily]:
-        """Yield the gauges that aggregate whole tables, cached for STOCK_SECONDS."""
+    def _stocks(self) -> Iterator[Metric]:
+        """Yield the metrics that aggregate whole tables, cached for STOCK_SECONDS."""
         if self._clock() - self._stock_at > STOCK_SECONDS:
             self._stock = _take_stock()
             self._stock_at = self._clock()
@@ -68,12 +76,30 @@ class StateCollector(Collector):
         dead.add_metric([], self._stock["dead"])
         yield owed
         yield dead
+        yield from _expiries(self._stock)
 
 
 def _take_stock() -> dict[str, Any]:
     posted = Balance.objects.aggregate(posted=Sum("posted"))["posted"]
     dead = OutboxMessage.objects.filter(status=OutboxMessage.Status.DEAD)
-    return {"posted": float(posted or 0), "dead": dead.count()}
+    expiries = DailyTotal.objects.filter(type=Transaction.Type.EXPIRY)
+    expired = expiries.aggregate(number=Sum("transactions"), credits=Sum("credits_out"))
+    return {"posted": float(posted or 0), "dead": dead.count(), "expired": expired}
+
+
+def _expiries(stock: dict[str, Any]) -> Iterator[Metric]:
+    """Yield the counters of expiries.
+
+    They are read from the daily totals, because any movement of a user may post an expiry inside
+    the database, where no process counts it.
+    """
+    for name, text, key in (
+        ("expiries", "Posted expiries of credits; up to 10 minutes old.", "number"),
+        ("expired_credits", "Credits that have expired; up to 10 minutes old.", "credits"),
+    ):
+        counter = CounterMetricFamily(f"mana_credits_{name}", text)
+        counter.add_metric([], float(stock["expired"][key] or 0))
+        yield counter
 
 
 def _reservations() -> Iterator[GaugeMetricFamily]:

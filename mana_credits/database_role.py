@@ -1,4 +1,8 @@
-"""A system check: the service's role owns nothing and writes the ledger through functions only."""
+"""System checks that ask the database.
+
+The service's role owns nothing and writes the ledger through functions only. A cluster is known as
+one.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 
-from credits.ledger import grants
+from credits.ledger import distribution, grants
 
 HINT = (
     "Connect the service as a role of its own: the owner's URL goes into MIGRATIONS_DATABASE_URL, "
@@ -23,8 +27,25 @@ def service_role(
     """Find what the role in DATABASE_URL may do beyond the service's needs."""
     if "default" not in (databases or ()):
         return []
+    found = grants.faults(_parameters())
+    return [Error(f"{text}.", hint=HINT, id="mana_credits.E013") for text in found]
+
+
+@register(Tags.database, deploy=True)
+def cluster(
+    app_configs: object, *, databases: Sequence[str] | None = None, **_: Any
+) -> list[CheckMessage]:
+    """Find a Citus cluster without DATABASE_SHARDED: batches would fail on it."""
+    if "default" not in (databases or ()) or settings.DATABASE_SHARDED:
+        return []
+    if not distribution.is_distributed(_parameters()):
+        return []
+    text = "The users' tables are distributed over a Citus cluster. Set DATABASE_SHARDED=1."
+    return [Error(text, id="mana_credits.E015")]
+
+
+def _parameters() -> dict[str, Any]:
     database = settings.DATABASES["default"]
     known = {name: database[key] for name, key in NAMES.items() if database[key]}
     secured = {name: text for name, text in database["OPTIONS"].items() if name.startswith("ssl")}
-    found = grants.faults({**known, **secured, "connect_timeout": CONNECT_SECONDS})
-    return [Error(f"{text}.", hint=HINT, id="mana_credits.E013") for text in found]
+    return {**known, **secured, "connect_timeout": CONNECT_SECONDS}

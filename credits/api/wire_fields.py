@@ -11,7 +11,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from credits import amounts, labels
+from credits import amounts, email_addresses, labels
 
 USUAL_LENGTH = 1000
 APP_ID_LENGTH = 100
@@ -271,3 +271,16 @@ class ConstantField(serializers.Field[Any, Any, Any, Any]):
     def to_representation(self, value: object) -> Any:
         """Return the constant."""
         return self.value
+
+
+class Email(serializers.EmailField):
+    """An e-mail address, converted to the canonical form that is stored and compared."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"max_length": email_addresses.LENGTH, **options})
+
+    def to_internal_value(self, data: object) -> str:
+        """Accept strings only."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return email_addresses.mailbox(super().to_internal_value(data)) or self.fail("invalid")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 
-from credits.catalogue import OperationUnknown
+from credits.catalogue.catalogue import OperationUnknown
 from credits.models import Balance, Operation
 
 SQL = Path(__file__).resolve().parent / "sql" / "backfill"

@@ -221,12 +221,20 @@ RULES = {
         FROM accounts a CROSS JOIN LATERAL (
             SELECT p.user_id, p.id, p.price_euro_cents AS price, sum(r.taken) AS taken,
                    sum(greatest(r.withdrawn_cents - r.reinstated_cents, 0)) AS cents,
-                   CASE WHEN p.transaction_id IS NULL THEN 0 ELSE p.credits END AS credits
+                   CASE WHEN p.transaction_id IS NULL THEN 0 ELSE p.credits END AS credits,
+                   CASE WHEN p.expires_after_days IS NULL THEN 0 ELSE (
+                       SELECT coalesce(-sum(amount), 0) FROM credits.transactions
+                       WHERE user_id = p.user_id AND related_id = p.transaction_id
+                         AND type = 'expiry'
+                   ) END AS expired
             FROM credits.purchases p JOIN credits.returns r USING (stripe_payment_intent_id)
             WHERE p.user_id = a.user_id
             GROUP BY p.id
-        ) went
-        WHERE taken <> trunc(credits * least(cents, price) / price, 4)
+        ) went CROSS JOIN LATERAL (
+            SELECT trunc(credits * least(cents, price) / price, 4) AS share
+        ) s
+        -- What had expired before the money went back was not taken again.
+        WHERE taken > share OR taken + expired < share
     """,
     **LOT_RULES,
 }

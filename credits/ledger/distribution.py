@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 from django.db import connection, transaction
 
 from credits.errors import DomainError
@@ -36,6 +37,18 @@ EVENTS = "mana_credits.service_events"
 _FOREIGN_KEY = re.compile(r"ALTER TABLE (\S+) ADD CONSTRAINT (\w+)\s+FOREIGN KEY [^;]+;")
 
 _HAS_CITUS = "SELECT EXISTS (SELECT FROM pg_proc WHERE proname = 'create_distributed_table')"
+# The second one is asked only if Citus has created the table.
+_ARE_ON_SHARDS = (
+    "SELECT to_regclass('pg_dist_partition') IS NOT NULL",
+    """
+    SELECT EXISTS (SELECT FROM pg_dist_partition
+                   WHERE logicalrelid = to_regclass('credits.balances'))
+    """,
+)
+_DISTRIBUTED = """
+    SELECT EXISTS (SELECT FROM pg_dist_partition
+                   WHERE logicalrelid = to_regclass('credits.balances'))
+"""
 _DISTRIBUTED = """
     SELECT relnamespace::regnamespace || '.' || relname
     FROM pg_dist_partition JOIN pg_class c ON c.oid = logicalrelid
@@ -76,6 +89,18 @@ class NotEmpty(DomainError):
     code = "not_empty"
     status = 409
     message = "The ledger has transactions. Only an empty one can be brought back to one server"
+
+
+def is_distributed(parameters: dict[str, Any]) -> bool:
+    """Connect with these parameters and return whether the users' tables are on shards.
+
+    Returns False while the database is unreachable.
+    """
+    try:
+        with psycopg.connect(**parameters) as checked:
+            return all(checked.execute(sql).fetchone() == (True,) for sql in _ARE_ON_SHARDS)
+    except psycopg.OperationalError:
+        return False
 
 
 @transaction.atomic

@@ -12,13 +12,13 @@ from uuid import UUID
 
 from credits.amounts import exact, positive
 from credits.atomicity import transaction_required
+from credits.catalogue.metered_prices import require_units
 from credits.errors import DomainError
 from credits.ids import new_id
 from credits.ledger import credit_lots
 from credits.ledger.db_functions import Lookup, Routine
 from credits.ledger.outcomes import TransactionUnknown
 from credits.ledger.posting import Memo, Movement, Origin, Posting, Priced, post
-from credits.metered_prices import require_units
 from credits.models import Balance, Transaction
 
 Type = Transaction.Type
@@ -164,7 +164,11 @@ def reversible(original: Transaction) -> bool:
 
 
 def claw_back(user_id: str, amount: Decimal, *, memo: Memo, origin: Origin, cause: str) -> Posting:
-    """Take credits whose money was returned, once per `cause`; may take available below zero."""
+    """Take credits whose money was returned, once per `cause`; may take available below zero.
+
+    Unlike other movements, it does not first post what has expired: call `ensure_balance` before
+    `amount` is computed.
+    """
     # The money is gone at Stripe whether or not the credits were spent. A debt remains visible in
     # the balance.
     movement = Movement(Type.CLAWBACK, -positive(amount), may_overdraw=True, cause=cause)

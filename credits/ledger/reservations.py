@@ -13,15 +13,14 @@ from uuid import UUID
 from django.db.models import QuerySet
 from psycopg.types.json import Jsonb
 
-from credits.account_marks import marked_id
 from credits.amounts import plain, positive
+from credits.catalogue.metered_prices import require_units, units_text, unpaid
 from credits.errors import DomainError
 from credits.ids import new_id
+from credits.ledger.account_marks import marked_id
 from credits.ledger.db_functions import Routine, call
-from credits.ledger.movement_counters import movements
-from credits.ledger.outcomes import DONE, Reached, error_for
+from credits.ledger.outcomes import DONE, Reached, error_for, movements
 from credits.ledger.posting import ANSWERED, Origin, Priced, amount_fingerprint
-from credits.metered_prices import require_units, units_text, unpaid
 from credits.models import Balance, Reservation, Transaction
 
 DEFAULT_TTL = timedelta(hours=24)

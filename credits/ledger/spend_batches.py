@@ -14,14 +14,13 @@ from typing import Any, NamedTuple
 from django.conf import settings
 
 from credits.amounts import InvalidAmount
+from credits.catalogue.metered_prices import InvalidUnits
 from credits.errors import DomainError
 from credits.ids import new_id
 from credits.ledger import ledger
 from credits.ledger.db_functions import Routine
-from credits.ledger.movement_counters import movements
-from credits.ledger.outcomes import DONE, Reached, error_for
+from credits.ledger.outcomes import DONE, Reached, error_for, movements
 from credits.ledger.posting import Memo, Movement, Origin, Priced, movement_fingerprint
-from credits.metered_prices import InvalidUnits
 from credits.models import Transaction
 
 LARGEST_BATCH = 1000

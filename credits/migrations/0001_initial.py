@@ -278,7 +278,7 @@ class Migration(migrations.Migration):
                 ('key', models.CharField(max_length=64, primary_key=True, serialize=False)),
                 ('name', models.CharField(max_length=100)),
                 ('description', models.CharField(blank=True, max_length=500)),
-                ('category', models.CharField(choices=[('ai', 'Ai'), ('premium', 'Premium')], max_length=16)),
+                ('category', models.CharField(choices=[('ai', 'AI'), ('premium', 'Premium')], max_length=16)),
                 ('app', models.CharField(max_length=100)),
                 ('cost', models.DecimalField(decimal_places=4, max_digits=15, null=True)),
                 ('per_items', models.IntegerField(null=True)),
@@ -385,7 +385,7 @@ class Migration(migrations.Migration):
             name='ActRequest',
             fields=[
                 ('id', models.UUIDField(default=credits.ids.new_id, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('reversal', 'Reverse a transaction'), ('refund', 'Refund a purchase'), ('price', 'Change a price'), ('package', 'Offer a package'), ('grants', 'Grant credits to many users'), ('gift_campaign', 'Create a campaign of gift codes')], max_length=16)),
+                ('kind', models.CharField(choices=[('reversal', 'Reverse a transaction'), ('refund', 'Refund a purchase'), ('price', 'Change a price'), ('operation', 'Create an operation'), ('package', 'Offer a package'), ('grants', 'Grant credits to many users'), ('gift_campaign', 'Create a campaign of gift codes')], max_length=16)),
                 ('subject', models.CharField(max_length=400)),
                 ('user_id', models.CharField(max_length=255, null=True)),
                 ('arguments', models.JSONField(default=dict)),
@@ -888,7 +888,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='actrequest',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['reversal', 'refund', 'price', 'package', 'grants', 'gift_campaign'])), name='act_request_kind_known'),
+            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['reversal', 'refund', 'price', 'operation', 'package', 'grants', 'gift_campaign'])), name='act_request_kind_known'),
         ),
         migrations.AddConstraint(
             model_name='actrequest',

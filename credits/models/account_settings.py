@@ -3,8 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from credits.ids import new_id
-from credits.models.fields import amount_field, user_id_field
+from credits.models.fields import amount_field, id_field, user_id_field
 from credits.models.transactions import ACTOR_PATTERN
 
 
@@ -74,7 +73,7 @@ class SettingsChange(models.Model):
         SPENDING = "spending"
         AUTO_TOP_UP = "auto_top_up"
 
-    id = models.UUIDField(primary_key=True, default=new_id)
+    id = id_field()
     user_id = user_id_field()
     subject = models.CharField(max_length=16, choices=Subject)
     before = models.JSONField()

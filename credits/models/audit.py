@@ -3,8 +3,7 @@
 from django.db import models
 from django.db.models import F, Q
 
-from credits.ids import new_id
-from credits.models.fields import amount_field, user_id_field
+from credits.models.fields import amount_field, id_field, user_id_field
 from credits.models.transactions import Transaction
 
 # Only the person who asked withdraws a request; somebody else approves or rejects it.
@@ -25,7 +24,7 @@ class StaffAction(models.Model):
     that the operator moved alone; the limits count it.
     """
 
-    id = models.UUIDField(primary_key=True, default=new_id)
+    id = id_field()
     at = models.DateTimeField()
     operator = models.CharField(max_length=150)
     action = models.CharField(max_length=100)
@@ -109,7 +108,7 @@ class AdjustmentRequest(models.Model):
         REJECTED = "rejected"
         WITHDRAWN = "withdrawn"
 
-    id = models.UUIDField(primary_key=True, default=new_id)
+    id = id_field()
     user_id = user_id_field()
     amount = amount_field()
     reason = models.CharField(max_length=32, choices=Reason)
@@ -163,13 +162,14 @@ class ActRequest(models.Model):
         REVERSAL = "reversal", "Reverse a transaction"
         REFUND = "refund", "Refund a purchase"
         PRICE = "price", "Change a price"
+        OPERATION = "operation", "Create an operation"
         PACKAGE = "package", "Offer a package"
         GRANTS = "grants", "Grant credits to many users"
         GIFT_CAMPAIGN = "gift_campaign", "Create a campaign of gift codes"
 
     Status = AdjustmentRequest.Status
 
-    id = models.UUIDField(primary_key=True, default=new_id)
+    id = id_field()
     kind = models.CharField(max_length=16, choices=Kind)
     subject = models.CharField(max_length=400)
     user_id = user_id_field(null=True)
@@ -191,7 +191,8 @@ class ActRequest(models.Model):
                 name="act_request_kind_known",
                 condition=Q(
                     kind__in=[
-                        *("reversal", "refund", "price", "package", "grants", "gift_campaign"),
+                        *("reversal", "refund", "price", "operation", "package", "grants"),
+                        "gift_campaign",
                     ]
                 ),
             ),

@@ -3,7 +3,10 @@
 from collections.abc import Iterable
 from decimal import ROUND_DOWN, Decimal
 
-from credits.models import MoneyBack, Purchase
+from django.db.models import Sum
+from django.db.models.functions import Now
+
+from credits.models import CreditLot, MoneyBack, Purchase, Transaction
 
 State = MoneyBack.State
 SMALLEST = Decimal("0.0001")
@@ -37,3 +40,33 @@ def share(purchase: Purchase, cents: int, rounding: str) -> Decimal:
     price = purchase.price_euro_cents
     whole = purchase.credits * min(cents, price)
     return (whole / price).quantize(SMALLEST, rounding=rounding)
+
+
+def gone(purchase: Purchase, standing: Iterable[MoneyBack]) -> Decimal:
+    """Return the purchase's credits that these refunds and disputes took, or that have expired."""
+    return sum((one.taken for one in standing), _expiries(purchase))
+
+
+def expired(purchase: Purchase) -> Decimal:
+    """Return the purchase's credits that have expired, also if their expiry is not posted yet."""
+    return _expiries(purchase) + about_to_expire(purchase)
+
+
+def about_to_expire(purchase: Purchase) -> Decimal:
+    """Return the purchase's credits that are past their date while their expiry is not posted."""
+    lots = CreditLot.objects.filter(
+        pk=purchase.transaction_id, user_id=purchase.user_id, expires_at__lte=Now()
+    )
+    left: Decimal | None = lots.aggregate(left=Sum("remaining"))["left"]
+    return left or Decimal(0)
+
+
+def _expiries(purchase: Purchase) -> Decimal:
+    """Return the credits that expiries of the purchase took. A reversed expiry took nothing."""
+    if purchase.expires_after_days is None:
+        return Decimal(0)
+    own = Transaction.objects.filter(user_id=purchase.user_id)
+    expiries = own.filter(related_id=purchase.transaction_id, type=Transaction.Type.EXPIRY)
+    amounts = dict(expiries.values_list("pk", "amount"))
+    reversals = own.filter(related_id__in=list(amounts)).values_list("amount", flat=True)
+    return -sum([*amounts.values(), *reversals], Decimal(0))

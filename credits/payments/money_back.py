@@ -17,7 +17,7 @@ from credits import ledger
 from credits.atomicity import transaction_required
 from credits.ledger import Memo, Origin
 from credits.models import MoneyBack, Purchase, Transaction
-from credits.payments import stripe_facts
+from credits.payments import claw_back_shares, stripe_facts
 from credits.payments.claw_back_shares import cents_to_take, due, requested_or_standing, share
 from credits.payments.stripe_facts import MoneyBackReport
 
@@ -115,10 +115,10 @@ def yet_to_take(purchase: Purchase, cents: int) -> Decimal:
     """Return the credits to be clawed back once `cents` more and all requested refunds are done."""
     if not purchase.paid:
         return Decimal(0)
-    known = of_purchase(purchase)
-    standing = [one for one in known if one.state in {State.REQUESTED, State.GONE}]
+    standing = [one for one in of_purchase(purchase) if one.state in {State.REQUESTED, State.GONE}]
     gone = sum(requested_or_standing(one) for one in standing) + cents
-    return share(purchase, gone, ROUND_DOWN) - sum(one.taken for one in standing)
+    missing = share(purchase, gone, ROUND_DOWN) - claw_back_shares.gone(purchase, standing)
+    return max(missing - claw_back_shares.about_to_expire(purchase), Decimal(0))
 
 
 def won_without_money(*, now: datetime) -> QuerySet[MoneyBack]:
@@ -217,13 +217,14 @@ def _state_without_movements(found: MoneyBack, fact: MoneyBackReport) -> str:
 def _take(purchase: Purchase, standing: Iterable[MoneyBack]) -> None:
     """Claw back the credits that these refunds and disputes have not taken yet.
 
-    The sum is the rounded-down share of all withdrawn cents (`due`), so partial refunds never take
-    more than one full refund would. A single part is rounded up and limited by the rest of the sum.
+    The sum is the rounded-down share of all withdrawn cents (`due`), without expired credits. So
+    partial refunds never take more than a full one. A single part is rounded up, up to the sum.
     """
-    # The newest refund or dispute has taken nothing yet, so it comes first and takes the rounding
-    # remainder.
+    # Posts what is past its date. The claw-backs below do not, so `missing` stays correct.
+    ledger.ensure_balance(purchase.user_id, origin=STRIPE)
+    # The newest refund or dispute has taken nothing yet. First, it takes the rounding remainder.
     standing = sorted(standing, key=lambda one: one.taken)
-    missing = due(purchase, standing) - sum(one.taken for one in standing)
+    missing = due(purchase, standing) - claw_back_shares.gone(purchase, standing)
     for one in standing:
         part = min(missing, share(purchase, cents_to_take(one), ROUND_UP) - one.taken)
         if part > 0:

@@ -16,7 +16,7 @@ from django.db.models import Min, QuerySet
 
 from credits import due_rows, ledger
 from credits.due_rows import DueWork, Settled
-from credits.models import AutoTopUp, MoneyBack, Package, Purchase
+from credits.models import AutoTopUp, MoneyBack, Package, Purchase, Transaction
 from credits.outbox import outbox
 from credits.payments import notification_texts, saved_cards
 from credits.payments.checkout import OPENED_WITHIN
@@ -109,6 +109,8 @@ def _decide(row: AutoTopUp, now: datetime) -> str:
 def _wait_after_failures(row: AutoTopUp, now: datetime) -> str | None:
     """Delay or pause the agreement if its last charges failed; return None if it may buy."""
     failed = _failed_in_a_row(row)
+    # Also here: a decline may be known from Stripe's report only, and a paid charge ends them.
+    row.failures = len(failed)
     # The answer to that charge may have been lost, so that only Stripe's report has the code.
     if failed and failed[0].failure_code in NEEDS_OWNER:
         _pause(row, Pause.NEEDS_OWNER, now)
@@ -148,7 +150,11 @@ def _reason_to_pause(row: AutoTopUp) -> str | None:
     back = MoneyBack.objects.filter(
         stripe_payment_intent_id__in=payments, created_at__gte=row.agreed_at
     )
-    if back.exists():
+    # The refund or dispute may have been reported before the agreement, its claw-back after it.
+    taken = Transaction.objects.filter(
+        user_id=row.user_id, type=Transaction.Type.CLAWBACK, created_at__gte=row.agreed_at
+    )
+    if back.exists() or taken.exists():
         return Pause.MONEY_BACK
     if any(blocks(row.user_id) for blocks in blocked_by):
         return Pause.BLOCKED

@@ -12,7 +12,8 @@ from uuid import UUID
 
 from django.db import transaction
 
-from credits import catalogue, ledger
+from credits import ledger
+from credits.catalogue import catalogue
 from credits.errors import DomainError
 from credits.ledger import Memo, Origin, Priced, idempotency
 from credits.models import SyncSubscription, Transaction

@@ -30,6 +30,11 @@ export function text(name, values = {}) {
   return filled(found("text", name, "texts"), values);
 }
 
+/** Return the text for a count: that named `NAME-one` for 1. Its `{n}` is the count. */
+export function counted(name, n, values = {}) {
+  return text(n === 1 ? `${name}-one` : name, { n: number(n), ...values });
+}
+
 /** Return a copy of the text `data-KIND="NAME"` in `id` as a node, or null. */
 export function found(kind, name, id) {
   const entry = $$(`[data-${kind}]`, $(`#${id}`).content).find((one) => one.dataset[kind] === name);

@@ -2,6 +2,7 @@
 
 import { change, read } from "./api.js";
 import { $, credits, day, moment, number, only, show, text } from "./dom.js";
+import { forgetDraft, keepDraft } from "./drafts.js";
 import { valid } from "./forms.js";
 import { complain, sentence } from "./notices.js";
 import { leave, met, onPress } from "./shell.js";
@@ -17,8 +18,10 @@ async function askForCode() {
   const form = $("#code-form");
   onPress(form, async () => {
     if (!valid(form)) return;
+    forgetDraft(form);
     await leave(`/gifts/redeem/${encodeURIComponent(form.elements.code.value.trim())}`);
   });
+  keepDraft(form, { owner: null });
   form.hidden = false;
   await someoneIsThere();
 }

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from credits import worker
 from credits.ledger import ledger
 from credits.ledger.posting import Memo, Origin, Priced
-from credits.models import JobRun, Reservation
+from credits.models import Balance, CreditLot, JobRun, Reservation
 from credits.payments import money_back
 from credits.reporting import daily_totals
 from credits.worker import Job
@@ -68,6 +68,11 @@ def test_a_day_says_what_was_sold_spent_refunded_gifted_and_earned() -> None:
     money_back.record(fact, now=NOW)
     money_back.record(went_back(purchase, 50), now=NOW)
     money_back.record(fact._replace(state="returned", status="failed"), now=NOW)
+    give("carol", 7, expires_at=NOW + timedelta(hours=1))
+    with as_owner():
+        CreditLot.objects.update(expires_at=NOW)
+        Balance.objects.filter(pk="carol").update(next_expiry=NOW)
+    ledger.ensure_balance("carol", origin=Origin("system"))
     summed()
 
     yesterday, day = dashboard_figures.per_day(2, today=TODAY)
@@ -79,9 +84,10 @@ def test_a_day_says_what_was_sold_spent_refunded_gifted_and_earned() -> None:
         "spent": 30,
         "refunded": 5,
         "gifted": 10,
-        "granted": 100,
+        "granted": 107,
         "clawed_back": 50,
-        "transactions": 9,
+        "expired": 7,
+        "transactions": 11,
         "purchases": 1,
         "sold_cents": 500,
         "returned_cents": 50,

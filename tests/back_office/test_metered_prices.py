@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from credits.catalogue import AnyPrice, Price
-from credits.metered_prices import MeteredPrice
+from credits.catalogue.catalogue import AnyPrice, Price
+from credits.catalogue.metered_prices import MeteredPrice
 from credits.models import ActRequest, DailyTotal, Operation, Transaction
 from mana_credits.back_office.acts import price_changes
 from tests.back_office.operators import acts, browser, form, operator
@@ -180,6 +180,8 @@ def test_the_form_starts_with_the_prices_by_units() -> None:
         ({}, "Enter credits, or credits per 1,000 units."),
         ({"cost": "1", **BY_UNITS}, "Enter credits, or credits per 1,000 units."),
         ({"per_items": "2", **BY_UNITS}, "A price by units has no batches."),
+        ({"cost": "1", "minimum": "0.5"}, "Only a price by units has a minimum."),
+        ({"cost": "1", "may_overdraw": "on"}, "Only a price by units may overdraw."),
         ({"unit_costs": "inputTokens"}, "is not a unit and a cost."),
         ({"unit_costs": "inputTokens 1 2"}, "is not a unit and a cost."),
         ({"unit_costs": "inputTokens 1\ninputTokens 2"}, "inputTokens has two costs."),

@@ -1,6 +1,6 @@
 """Operators' refunds: permission, once per form, through Stripe, with a possible debt."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from unittest.mock import patch
@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from credits.errors import DomainError
-from credits.ledger import ledger
+from credits.ledger import credit_expiry, ledger
 from credits.ledger.posting import Origin
 from credits.models import MoneyBack, Purchase
 from credits.payments import money_back, refund_requests
@@ -27,8 +27,9 @@ from mana_credits.back_office.acts.purchase_refunds import RefundNotRequested, R
 from tests.api import at_once
 from tests.back_office.operators import WHY, acts, browser, form, operator
 from tests.credits.test_disputes import dispute
+from tests.credits.test_expiring_purchases import pay, started
 from tests.credits.test_returns import paid
-from tests.factories import spend
+from tests.factories import package, spend
 from webhooks.models import StripeEvent
 
 pytestmark = pytest.mark.django_db
@@ -101,6 +102,21 @@ def test_a_preview_moves_nothing_and_tells_of_the_debt(stripe_says: Any) -> None
     assert "goes below zero" in answer
     assert not MoneyBack.objects.exists()
     assert not stripe_says.called
+
+
+def test_the_preview_shows_expired_credits_which_are_not_taken_again(stripe_says: Any) -> None:
+    purchase = pay(started(package(expires_after_days=30)))
+    list(credit_expiry.expire_due(now=NOW + timedelta(days=31), limit=1))
+    fiona = browser("fiona")
+
+    answer = fiona.post(
+        f"{page_of(purchase)}refund/", form(amount="4.99", reason="asked", confirmed="")
+    )
+
+    text = " ".join(answer.content.decode().split())
+    assert "500 of 500 credits bought; they are not clawed back again" in text
+    assert "<dt>Clawed back</dt><dd>0 credits</dd>" in text
+    assert "0 → <strong>0</strong>" in text
 
 
 def test_a_refund_after_spending_leaves_a_debt(stripe_says: Any) -> None:

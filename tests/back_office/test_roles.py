@@ -68,6 +68,7 @@ PAGES = {
         (
             *("decide", "decide_act", "reverse", "give_sync", "revoke_sync", "retry_message"),
             "set_price",
+            "new_operation",
             "take_off_offer",
             *("new_package", "change_package", "offer_package", "quarantine"),
             "campaign_codes",

@@ -25,6 +25,7 @@ PATHS = (
     *("credits/outboxmessage/", "credits/reservation/", "credits/syncsubscription/"),
     *("credits/grantcampaign/", "new-grant-campaign/", "new-gift-campaign/"),
     *("webhooks/stripeevent/", "package/new/", "operation/ai_chat_gpt4/price/"),
+    "new-operation/",
 )
 
 

@@ -1,14 +1,24 @@
 """The catalogue: operations, prices, and the history of changes."""
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 from django.db import IntegrityError, transaction
 
-from credits import catalogue
 from credits.amounts import InvalidAmount
-from credits.catalogue import InvalidBatch, OperationUnknown, Price
+from credits.catalogue import catalogue
+from credits.catalogue.catalogue import (
+    AnyPrice,
+    InvalidBatch,
+    InvalidOperation,
+    NewOperation,
+    OperationExists,
+    OperationUnknown,
+    Price,
+)
+from credits.catalogue.metered_prices import InvalidUnitCosts, MeteredPrice
 from credits.models import Operation, OperationPrice
 from tests.api import Caller
 
@@ -135,3 +145,70 @@ def test_the_database_refuses_a_change_that_changes_nothing() -> None:
         transaction.atomic(),
     ):
         OperationPrice.objects.create(**change)
+
+
+def added(key: str = "ai_music", **fields: str) -> NewOperation:
+    usual = {"name": "Music", "category": "ai", "app": "music"}
+    return NewOperation(key, **{**usual, **fields})
+
+
+@pytest.mark.parametrize(
+    "price", [Price(Decimal("1.5"), 10), MeteredPrice({"inputTokens": Decimal("0.4")})]
+)
+def test_an_operation_is_created_with_its_first_price(price: AnyPrice) -> None:
+    created = catalogue.create_operation(added(), price, actor=ANNA, now=NOW)
+
+    stored = Operation.objects.get(pk="ai_music")
+    assert created.pk == stored.pk
+    assert (stored.active, stored.version, stored.name, stored.app) == (True, 1, "Music", "music")
+    assert catalogue.price_of(stored) == price
+    change = stored.prices.get()
+    assert (change.actor, change.version, change.changed_at) == (ANNA, 1, NOW)
+    assert catalogue.price_before(change) is None
+    assert catalogue.price_after(change) == price
+
+
+@pytest.mark.parametrize(
+    ("new", "message"),
+    [
+        (added(""), "A key has 1 to 64"),
+        (added("Music"), "A key has 1 to 64"),
+        (added("1up"), "A key has 1 to 64"),
+        (added("a\n"), "A key has 1 to 64"),
+        (added("a" * 65), "A key has 1 to 64"),
+        (added(name=""), "name: This field cannot be blank."),
+        (added(name="x" * 101), "name: Ensure this value has at most 100 characters"),
+        (added(app="x" * 101), "app: Ensure this value has at most 100 characters"),
+        (added(description="x" * 501), "description: Ensure this value has at most 500"),
+        (added(category="toys"), "category: Value 'toys' is not a valid choice."),
+    ],
+)
+def test_an_invalid_operation_is_not_created(new: NewOperation, message: str) -> None:
+    with pytest.raises(InvalidOperation, match=re.escape(message)):
+        catalogue.create_operation(new, Price(Decimal(1)), actor=ANNA, now=NOW)
+
+    assert Operation.objects.count() == 25
+
+
+@pytest.mark.parametrize("withdrawn", [False, True])
+def test_the_key_of_an_operation_is_taken(withdrawn: bool) -> None:
+    if withdrawn:
+        catalogue.deactivate("pdf_export", actor=ANNA, now=NOW)
+
+    with pytest.raises(OperationExists):
+        catalogue.create_operation(added("pdf_export"), Price(Decimal(9)), actor=ANNA, now=NOW)
+
+    assert Operation.objects.get(pk="pdf_export").cost == 1
+
+
+def test_an_operation_is_not_created_with_an_invalid_price() -> None:
+    refused: list[tuple[AnyPrice, type[Exception]]] = [
+        (Price(Decimal(0)), InvalidAmount),
+        (Price(Decimal(1), 0), InvalidBatch),
+        (MeteredPrice({}), InvalidUnitCosts),
+    ]
+    for price, error in refused:
+        with pytest.raises(error):
+            catalogue.create_operation(added(), price, actor=ANNA, now=NOW)
+
+    assert Operation.objects.count() == 25

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 
 from credits.ledger import credit_expiry, ledger, reservations, spend_batches
 from credits.ledger.outcomes import ExceedsOriginal, InsufficientCredits
@@ -16,7 +17,8 @@ from credits.models import Balance, CreditLot, LotUse, Transaction
 from credits.principals import User
 from gifts import codes
 from gifts.codes import GiftOfExpiringCredits
-from tests.factories import gift, give, meter, spend
+from tests.factories import gift, give, meter, spend, wish
+from tests.owner import as_owner
 
 pytestmark = pytest.mark.django_db
 
@@ -499,3 +501,29 @@ def test_a_commit_above_its_hold_takes_the_excess_from_its_lots_too() -> None:
 
     assert left(granted) == [3]
     assert float(LotUse.objects.get(lot_id=granted.transaction.pk).taken) == 7
+
+
+def test_credits_that_expire_during_a_commit_above_its_hold_stay_unpaid() -> None:
+    meter(inputTokens="1")
+    give("alice", 5)
+    wish("alice", monthly_limit=1000)
+    most = Priced("ai_chat_gpt4", None, {"inputTokens": 5000})
+    held = reservations.reserve("alice", most, reason="chat", origin=SYSTEM)
+    give("alice", 10, expires_at=datetime.now(UTC) + timedelta(seconds=1))
+    with as_owner(), connection.cursor() as cursor:
+        # The limits are read after the available credits and before the posting.
+        cursor.execute(
+            """
+            ALTER FUNCTION credits.month_spending RENAME TO spending_of_the_month;
+            CREATE FUNCTION credits.month_spending(p_user_id text, p_at timestamptz)
+            RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN
+                PERFORM pg_sleep(1.1);
+                RETURN credits.spending_of_the_month(p_user_id, p_at);
+            END $$
+            """
+        )
+
+    settled = reservations.commit(held.reservation.pk, origin=SYSTEM, units={"inputTokens": 9000})
+
+    assert entries() == [("grant", 5), ("grant", 10), ("expiry", -10), ("usage", -5)]
+    assert settled.unpaid == 4

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from unittest.mock import patch
 from uuid import uuid4
 
@@ -11,12 +12,14 @@ from django.db import IntegrityError, transaction
 from credits.ledger import credit_expiry, ledger, reservations
 from credits.ledger.posting import Memo, Origin
 from credits.models import Balance, CreditLot, MoneyBack, Package, Purchase, Transaction
-from credits.payments import checkout, money_back, packages, purchases
+from credits.payments import checkout, claw_back_shares, money_back, packages, purchases
 from credits.payments.packages import InvalidPackage, Offer
 from tests.api import Caller
+from tests.books import discrepancies
 from tests.credits.test_auto_top_up import agree, reason, work
 from tests.credits.test_returns import payment, went_back
 from tests.factories import give, package, spend
+from tests.owner import as_owner
 from tests.stripe import Stripe
 
 pytestmark = pytest.mark.django_db
@@ -182,3 +185,186 @@ def test_an_automatic_top_up_agrees_to_the_expiry_and_buys_with_it(
 
     assert agreed.json()["agreement"]["expiresAfterDays"] == 30
     assert Purchase.objects.get().expires_after_days == 30
+
+
+def expire(days: int = 31) -> None:
+    list(credit_expiry.expire_due(now=NOW + timedelta(days=days), limit=10))
+
+
+def posted(user_id: str = "alice") -> Decimal:
+    return Balance.objects.get(pk=user_id).posted
+
+
+def refund_usage(used: Transaction) -> None:
+    memo = Memo(description="Failed")
+    ledger.refund("alice", -used.amount, memo=memo, origin=Origin("system"), usage_id=used.pk)
+
+
+@pytest.mark.parametrize(
+    ("used", "cents", "taken", "left"),
+    [(0, 400, 0, 0), (150, 400, 150, -150), (150, 200, 0, 0), (300, 200, 100, -100)],
+)
+def test_a_refund_does_not_take_expired_credits_again(
+    used: int, cents: int, taken: int, left: int
+) -> None:
+    purchase = pay(started(package(credits=400, price_euro_cents=400, expires_after_days=30)))
+    if used:
+        spend("alice", used)
+    expire()
+
+    planned = money_back.yet_to_take(purchase, cents)
+    money_back.record(went_back(purchase, cents), now=NOW)
+
+    assert planned == MoneyBack.objects.get().taken == taken
+    assert posted() == left
+
+
+def test_a_refund_leaves_the_same_balance_before_and_after_the_expiry() -> None:
+    balances = []
+    for late in (False, True):
+        user = f"user-{late}"
+        offer = package(credits=400, price_euro_cents=400, expires_after_days=30)
+        purchase = pay(started(offer, user))
+        spend(user, 100)
+        if late:
+            expire()
+        money_back.record(went_back(purchase, 300), now=NOW)
+        if late:
+            money_back.record(went_back(purchase, 100), now=NOW)
+        else:
+            expire()
+            money_back.record(went_back(purchase, 100), now=NOW)
+        balances.append(posted(user))
+
+    assert balances == [-100, -100]
+
+
+def test_credits_that_expire_after_a_part_was_refunded_are_not_taken_again() -> None:
+    purchase = pay(started(package(credits=400, price_euro_cents=400, expires_after_days=30)))
+    money_back.record(went_back(purchase, 200), now=NOW)
+    expire()
+
+    money_back.record(went_back(purchase, 200), now=NOW)
+
+    assert [one.taken for one in money_back.of_purchase(purchase)] == [200, 0]
+    assert posted() == 0
+
+
+def test_a_refund_after_the_date_posts_the_expiry_first() -> None:
+    purchase = pay(started(package(expires_after_days=30)))
+    give("alice", 1000)
+    with as_owner():
+        late = NOW - timedelta(seconds=1)
+        CreditLot.objects.update(expires_at=late)
+        Balance.objects.update(next_expiry=late)
+
+    planned = money_back.yet_to_take(purchase, 499)
+    money_back.record(went_back(purchase, 499), now=NOW)
+
+    assert planned == 0
+    assert posted() == 1000
+
+
+def test_a_failed_refund_after_the_expiry_gives_back_only_what_it_took() -> None:
+    purchase = pay(started(package(credits=400, price_euro_cents=400, expires_after_days=30)))
+    spend("alice", 150)
+    expire()
+    money_back.record(went_back(purchase, 400, stripe_id="re_1"), now=NOW)
+
+    failed = went_back(purchase, 400, stripe_id="re_1", state="returned", status="failed")
+    money_back.record(failed, now=NOW)
+
+    assert posted() == 0
+    assert Transaction.objects.get(type="reinstatement").amount == 150
+
+
+def test_a_dispute_of_expired_credits_gives_nothing_back_when_it_is_won() -> None:
+    purchase = pay(started(package(expires_after_days=30)))
+    expire()
+    dispute = {"stripe_id": "dp_1", "kind": "dispute", "status": "needs_response"}
+    money_back.record(went_back(purchase, 499, **dispute), now=NOW)
+
+    won = {**dispute, "status": "won", "state": "returned"}
+    money_back.record(went_back(purchase, 499, **won), now=NOW)
+
+    assert posted() == 0
+    assert purchase_types() == ["purchase", "expiry"]
+
+
+def test_a_dispute_that_is_won_after_the_expiry_does_not_revive_the_credits() -> None:
+    purchase = pay(started(package(expires_after_days=30)))
+    dispute = {"stripe_id": "dp_1", "kind": "dispute", "status": "needs_response"}
+    money_back.record(went_back(purchase, 499, **dispute), now=NOW)
+    with as_owner():
+        CreditLot.objects.update(expires_at=NOW - timedelta(seconds=1))
+
+    won = {**dispute, "status": "won", "state": "returned"}
+    money_back.record(went_back(purchase, 499, **won), now=NOW)
+
+    assert posted() == 0
+    assert purchase_types() == ["purchase", "clawback", "reinstatement", "expiry"]
+
+
+def test_credits_whose_expiry_an_operator_reversed_are_taken() -> None:
+    purchase = pay(started(package(expires_after_days=30)))
+    expire()
+    expiry = Transaction.objects.get(type="expiry")
+    ledger.reverse(expiry.pk, memo=Memo(description="Goodwill"), origin=Origin("operator:o"))
+
+    money_back.record(went_back(purchase, 499), now=NOW)
+
+    assert MoneyBack.objects.get().taken == 500
+    assert posted() == 0
+
+
+def test_a_refund_takes_credits_that_come_back_to_an_expired_lot_once() -> None:
+    purchase = pay(started(package(credits=400, price_euro_cents=400, expires_after_days=30)))
+    used = spend("alice", 300).transaction
+    with as_owner():
+        late = NOW - timedelta(seconds=1)
+        CreditLot.objects.update(expires_at=late)
+        Balance.objects.update(next_expiry=late)
+    money_back.record(went_back(purchase, 200), now=NOW)
+    assert posted() == -100
+
+    refund_usage(used)
+    money_back.record(went_back(purchase, 200), now=NOW)
+
+    assert posted() == 0
+    assert [one.taken for one in money_back.of_purchase(purchase)] == [100, 0]
+
+
+def purchase_types() -> list[str]:
+    return list(Transaction.objects.order_by("number").values_list("type", flat=True))
+
+
+def test_a_lot_whose_date_passes_during_a_claw_back_is_taken_once() -> None:
+    purchase = pay(started(package(expires_after_days=30)))
+    gone = claw_back_shares.gone
+
+    def date_passes(*arguments: Any) -> Decimal:
+        with as_owner():
+            CreditLot.objects.update(expires_at=NOW)
+            Balance.objects.exclude(next_expiry=None).update(next_expiry=NOW)
+        return gone(*arguments)
+
+    with patch("credits.payments.claw_back_shares.gone", date_passes):
+        money_back.record(went_back(purchase, 499), now=NOW)
+
+    assert purchase_types() == ["purchase", "clawback"]
+    assert posted() == 0
+
+
+@pytest.mark.breaks_the_books
+def test_a_claw_back_that_neither_the_ledger_nor_an_expiry_explains_is_found() -> None:
+    purchase = pay(started(package(credits=400, price_euro_cents=400, expires_after_days=30)))
+    spend("alice", 100)
+    expire()
+    money_back.record(went_back(purchase, 400), now=NOW)
+    assert discrepancies() == []
+
+    with as_owner():
+        MoneyBack.objects.update(taken=99)
+
+    sentence = f"99.0000 was taken of purchase {purchase.pk}, 400 of its 400 cents went back"
+    assert sentence in "".join(discrepancies())

@@ -158,10 +158,12 @@ def test_a_lost_decline_delays_the_next_charge(
     charge_and_lose_the_answer()
 
     reconcile()
+    reconcile()
     give("alice", 20)
     spend("alice", 15)
 
     assert work(days=0.1) == ["backed_off"]
+    assert AutoTopUp.objects.get().failures == 1
     assert work(days=1.1) == ["started", "failed"]
 
 

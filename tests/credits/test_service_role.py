@@ -14,7 +14,7 @@ from psycopg import Connection
 
 from credits.controls import account_settings
 from credits.controls.account_settings import NewSettings
-from credits.ledger import grants
+from credits.ledger import distribution, grants
 from credits.ledger.grants import PROTECTED, RoleMissing
 from credits.ledger.posting import Origin
 from credits.models import Balance, SettingsChange, StaffAction, Transaction
@@ -376,6 +376,30 @@ def test_the_check_names_a_role_that_may_too_much() -> None:
         ("mana_credits.E013", "The role postgres is a superuser.")
     ]
     assert database_role.service_role(None, databases=[]) == []
+
+
+def test_a_cluster_without_the_setting_is_found(owner: None, settings: Any) -> None:
+    assert database_role.cluster(None, databases=["default"]) == []
+    with connection.cursor() as cursor:
+        # As Citus names it, with the rows that it would have.
+        cursor.execute("CREATE TABLE public.pg_dist_partition (logicalrelid regclass)")
+        try:
+            of_other_tables = database_role.cluster(None, databases=["default"])
+            cursor.execute("INSERT INTO pg_dist_partition VALUES ('credits.balances')")
+            found = database_role.cluster(None, databases=["default"])
+            others = database_role.cluster(None, databases=[])
+            settings.DATABASE_SHARDED = True
+            known = database_role.cluster(None, databases=["default"])
+        finally:
+            cursor.execute("DROP TABLE public.pg_dist_partition")
+
+    assert [one.id for one in found] == ["mana_credits.E015"]
+    assert "DATABASE_SHARDED=1" in found[0].msg
+    assert of_other_tables == others == known == []
+
+
+def test_a_database_that_is_away_is_no_cluster() -> None:
+    assert not distribution.is_distributed({"host": "127.0.0.1", "port": "9", "connect_timeout": 1})
 
 
 def test_grants_can_be_applied_again(owner: None) -> None:

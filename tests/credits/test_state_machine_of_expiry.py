@@ -248,6 +248,7 @@ class Lots(RuleBasedStateMachine):
     @rule(amount=AMOUNTS)
     def claw_back(self, amount: Decimal) -> None:
         cause = f"dispute:{uuid4()}"
+        ledger.ensure_balance(self.user, origin=self.origin())
         self.took(self.call(ledger.claw_back, self.user, amount, memo=Memo(), cause=cause))
 
     @rule(number=PICKS)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from prometheus_client.registry import CollectorRegistry
 
 from credits import worker
 from credits.jobs import check_ledger
-from credits.ledger import reservations
-from credits.ledger.posting import Origin
-from credits.models import Balance, OutboxMessage
+from credits.ledger import credit_expiry, ledger, reservations
+from credits.ledger.posting import Memo, Origin
+from credits.models import Balance, DailyTotal, OutboxMessage
 from credits.outbox import outbox
+from credits.reporting import daily_totals
 from credits.worker import Job
 from mana_credits import metrics, pool_metrics
 from mana_credits.database_metrics import StateCollector
@@ -103,11 +105,31 @@ def test_the_state_is_that_of_the_books() -> None:
     assert {name: value for name, value in found.items() if "_job_" not in name} == {
         "mana_credits_outstanding_credits": 15.5,
         "mana_credits_outbox_dead_messages": 1,
+        "mana_credits_expiries_total": 0,
+        "mana_credits_expired_credits_total": 0,
         "mana_credits_open_reservations": 2,
         "mana_credits_held_credits": 3.25,
         "mana_credits_outbox_pending_messages": 2,
         "mana_credits_stripe_events_waiting": 1,
     }
+
+
+@pytest.mark.django_db
+def test_expiries_are_counted_whoever_posts_them() -> None:
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    give("alice", 10, expires_at=soon)
+    give("bob", "5.5", expires_at=soon)
+    give("bob", 3)
+    list(credit_expiry.expire_due(now=soon, limit=1))
+    ledger.spend("bob", Decimal(1), memo=Memo("chat"), origin=Origin("service", at=soon))
+    day = soon.date()
+    list(daily_totals.sum_days(day, day))
+
+    found = state()
+
+    assert found["mana_credits_expiries_total"] == 2
+    assert found["mana_credits_expired_credits_total"] == 15.5
+    assert DailyTotal.objects.get(type="expiry").credits_out == 15.5
 
 
 @pytest.mark.breaks_the_books

@@ -47,7 +47,7 @@ NOT_ON_PAGES = {
     *("invalid_package", "signature_invalid", "statement_invalid"),
     *("not_creditable", "not_quarantined", "unreadable_object"),
     *("invalid_unit_costs", "invalid_units", "operation_not_metered", "units_required"),
-    *("unknown_unit",),
+    *("unknown_unit", "invalid_operation", "operation_exists"),
     *("quarantine_changed", "no_cluster", "not_empty", "file_used_before"),
 }
 

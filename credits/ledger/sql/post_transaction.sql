@@ -90,7 +90,9 @@ BEGIN
         SELECT * INTO STRICT balance FROM credits.balances b
             WHERE b.user_id = p_user_id FOR UPDATE;
     END IF;
-    IF balance.next_expiry IS NOT NULL AND balance.next_expiry <= greatest(now, clock_timestamp()) THEN
+    -- The amount of a claw-back was computed from what has expired, so nothing more may expire first.
+    IF balance.next_expiry IS NOT NULL AND balance.next_expiry <= greatest(now, clock_timestamp())
+       AND p_type IS DISTINCT FROM 'clawback' THEN
         balance := credits.expire_lots(p_user_id, now);
     END IF;
 

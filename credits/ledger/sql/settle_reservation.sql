@@ -72,28 +72,34 @@ BEGIN
         outcome := 'reservation_open';
         RETURN;
     ELSIF p_status = 'committed' AND NOT expires THEN
-        IF reservation.metering IS NOT NULL OR p_units IS NOT NULL THEN
-            SELECT c.taken, c.metering, c.refusal INTO taken, metering, refusal
-                FROM credits.metered_commit(reservation, p_amount, p_units, now) c;
-        ELSIF taken > reservation.amount THEN
-            refusal := 'exceeds_reservation';
-        END IF;
-        IF refusal IS NOT NULL THEN
-            outcome := refusal;
-            RETURN;
-        END IF;
-        posting := credits.post_transaction(
-            p_subject_id => p_transaction_id, p_user_id => reservation.user_id,
-            p_type => 'usage', p_amount => -taken, p_held => -reservation.amount,
-            p_counts_as => 'spent',
-            p_may_overdraw => coalesce((metering ->> 'mayOverdraw')::boolean, false),
-            p_app_id => reservation.app_id, p_description => coalesce(p_description, reservation.reason),
-            p_metadata => jsonb_build_object('reservationId', reservation.id),
-            p_actor => p_actor, p_request_id => p_request_id, p_key => p_key,
-            p_fingerprint => p_fingerprint, p_cause => 'reservation:' || reservation.id,
-            p_at => p_at, p_operation => reservation.operation,
-            p_unit_cost => reservation.unit_cost, p_quantity => reservation.quantity,
-            p_metering => metering);
+        -- Credits may expire between the price and the posting. The price of units then depends on
+        -- what is available now. Each round posts an expiry, so the loop ends.
+        LOOP
+            IF reservation.metering IS NOT NULL OR p_units IS NOT NULL THEN
+                SELECT c.taken, c.metering, c.refusal INTO taken, metering, refusal
+                    FROM credits.metered_commit(reservation, p_amount, p_units, now) c;
+            ELSIF taken > reservation.amount THEN
+                refusal := 'exceeds_reservation';
+            END IF;
+            IF refusal IS NOT NULL THEN
+                outcome := refusal;
+                RETURN;
+            END IF;
+            posting := credits.post_transaction(
+                p_subject_id => p_transaction_id, p_user_id => reservation.user_id,
+                p_type => 'usage', p_amount => -taken, p_held => -reservation.amount,
+                p_counts_as => 'spent',
+                p_may_overdraw => coalesce((metering ->> 'mayOverdraw')::boolean, false),
+                p_app_id => reservation.app_id,
+                p_description => coalesce(p_description, reservation.reason),
+                p_metadata => jsonb_build_object('reservationId', reservation.id),
+                p_actor => p_actor, p_request_id => p_request_id, p_key => p_key,
+                p_fingerprint => p_fingerprint, p_cause => 'reservation:' || reservation.id,
+                p_at => p_at, p_operation => reservation.operation,
+                p_unit_cost => reservation.unit_cost, p_quantity => reservation.quantity,
+                p_metering => metering);
+            EXIT WHEN metering IS NULL OR posting.outcome <> 'insufficient_credits';
+        END LOOP;
     ELSE
         posting := credits.post_transaction(
             p_subject_id => reservation.id, p_user_id => reservation.user_id,

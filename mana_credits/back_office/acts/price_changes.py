@@ -7,10 +7,10 @@ from uuid import UUID
 
 from django.conf import settings
 
-from credits import catalogue
 from credits.amounts import plain
-from credits.catalogue import AnyPrice, Price
-from credits.metered_prices import UNIT_PLACES, MeteredPrice, as_json, from_json
+from credits.catalogue import catalogue
+from credits.catalogue.catalogue import AnyPrice, Price
+from credits.catalogue.metered_prices import UNIT_PLACES, MeteredPrice, as_json, from_json
 from credits.models import ActRequest, Operation
 from mana_credits.back_office.acts import act_requests, audit, second_person
 from mana_credits.back_office.acts.act_requests import Wanted
@@ -49,10 +49,8 @@ def set_price_approved(
     operator: Operator, asked: ActRequest, act: AuditRecord, now: datetime
 ) -> None:
     """Set an approved price. Raises what `catalogue.set_price` does."""
-    given = asked.arguments
-    metered = given.get("metering")
-    new = from_json(metered) if metered else Price(Decimal(given["cost"]), given["per_items"])
-    _set_price(operator, given["operation"], new, act, now)
+    new = price_from(asked.arguments)
+    _set_price(operator, asked.arguments["operation"], new, act, now)
 
 
 def take_off_offer(
@@ -66,9 +64,9 @@ def take_off_offer(
     with audit.acting(operator, "credits.change_prices", why=why, key=key) as act:
         before = Operation.objects.select_for_update().filter(pk=operation).first()
         act.subject = f"operation:{operation}"
-        act.before = _priced(before) if before else {}
+        act.before = priced(before) if before else {}
         changed = catalogue.deactivate(operation, actor=operator.actor, now=now)
-        act.after = _priced(changed)
+        act.after = priced(changed)
         return changed
 
 
@@ -77,9 +75,9 @@ def _set_price(
 ) -> Operation:
     before = Operation.objects.select_for_update().filter(pk=operation).first()
     act.subject = f"operation:{operation}"
-    act.before = _priced(before) if before else {}
+    act.before = priced(before) if before else {}
     changed = catalogue.set_price(operation, new, actor=operator.actor, now=now)
-    act.after = _priced(changed)
+    act.after = priced(changed)
     return changed
 
 
@@ -92,7 +90,7 @@ def price_waits(found: Operation, new: AnyPrice, *, now: datetime) -> bool:
     recent = found.prices.filter(changed_at__gt=now - second_person.WINDOW)
     prices = [catalogue.price_before(one) for one in recent]
     known = [one for one in (*prices, catalogue.price_of(found)) if one is not None]
-    if _overdraws(new) and not all(map(_overdraws, known)):
+    if overdraws(new) and not all(map(overdraws, known)):
         return True
     before = [catalogue.parts(one) for one in known]
     return any(
@@ -114,7 +112,33 @@ def price_text(price: AnyPrice | None) -> str:
     return f"credits per 1,000: {', '.join(costs)}{least}{debt}"
 
 
-def _overdraws(price: AnyPrice) -> bool:
+def as_arguments(price: AnyPrice) -> dict[str, Any]:
+    """Return a price as arguments of a request."""
+    if isinstance(price, Price):
+        return {"cost": plain(price.cost), "per_items": price.per_items}
+    return {"metering": as_json(price)}
+
+
+def price_from(arguments: dict[str, Any]) -> AnyPrice:
+    """Return the price in the arguments of a request."""
+    if metered := arguments.get("metering"):
+        return from_json(metered)
+    return Price(Decimal(arguments["cost"]), arguments["per_items"])
+
+
+def priced(operation: Operation) -> dict[str, Any]:
+    """Return an operation's price as values of the audit trail."""
+    if operation.metering is not None:
+        return {"metering": operation.metering, "active": operation.active}
+    return {
+        "cost": plain(operation.cost),
+        "per_items": operation.per_items,
+        "active": operation.active,
+    }
+
+
+def overdraws(price: AnyPrice) -> bool:
+    """Return whether a commit at this price may take an account below zero."""
     return isinstance(price, MeteredPrice) and price.may_overdraw
 
 
@@ -125,29 +149,15 @@ def _is_far(cost: Decimal, known: list[Decimal]) -> bool:
 
 
 def _price_request(found: Operation, new: AnyPrice) -> Wanted:
-    if isinstance(new, Price):
-        arguments: dict[str, Any] = {"cost": plain(new.cost), "per_items": new.per_items}
-    else:
-        arguments = {"metering": as_json(new)}
     return Wanted(
         act_requests.Kind.PRICE,
         f"operation:{found.pk}",
-        {"operation": found.pk, **arguments},
+        {"operation": found.pk, **as_arguments(new)},
         _summary(found, new)[:SUMMARY_LENGTH],
     )
 
 
 def _summary(found: Operation, new: AnyPrice) -> str:
     # The permission comes first, because a long summary is cut off.
-    named = found.pk + (", which may overdraw" if _overdraws(new) else "")
+    named = found.pk + (", which may overdraw" if overdraws(new) else "")
     return f"Price of {named}: {price_text(catalogue.price_of(found))} → {price_text(new)}"
-
-
-def _priced(operation: Operation) -> dict[str, Any]:
-    if operation.metering is not None:
-        return {"metering": operation.metering, "active": operation.active}
-    return {
-        "cost": plain(operation.cost),
-        "per_items": operation.per_items,
-        "active": operation.active,
-    }

@@ -22,7 +22,7 @@ from credits.models import (
     Purchase,
     Transaction,
 )
-from credits.payments import money_back, refund_requests
+from credits.payments import claw_back_shares, money_back, refund_requests
 from credits.payments.stripe_errors import PaymentUnavailable, RefusedByStripe
 from mana_credits.back_office.acts import act_requests, audit, second_person
 from mana_credits.back_office.acts.act_requests import Wanted
@@ -42,13 +42,14 @@ class RefundReason(TextChoices):
 class RefundPlan(NamedTuple):
     """The effect of a refund: `cents` paid back, `credits` taken, pending requests included.
 
-    `spent` is the user's spending since the purchase.
+    `spent` is the user's spending since the purchase, `expired` what has expired of its credits.
     """
 
     balance: Balance
     cents: int
     credits: Decimal
     spent: Decimal
+    expired: Decimal
 
     @property
     def available_after(self) -> Decimal:
@@ -90,6 +91,7 @@ def plan_refund(purchase: Purchase, cents: int) -> RefundPlan:
         cents,
         money_back.yet_to_take(purchase, cents),
         spent_since(purchase),
+        claw_back_shares.expired(purchase),
     )
 
 

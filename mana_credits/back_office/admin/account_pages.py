@@ -105,6 +105,7 @@ def account(request: HttpRequest) -> HttpResponse:
         ],
         "kinds": [(kind, kind in chosen["kind"]) for kind in timeline.kinds()],
         "until": chosen["until"],
+        "filtered": bool(chosen["kind"] or chosen["until"]),
         "next": _query(request, after=_text(found.next)) if found.next else None,
         "newest": _query(request, after="") if request.GET.get("after") else None,
         "pending": AdjustmentRequest.objects.filter(user_id=user_id, status="pending").count(),

@@ -7,14 +7,16 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
 from credits.amounts import plain
-from credits.metered_prices import MeteredPrice, from_json
-from credits.models import ActRequest, AdjustmentRequest, GrantCampaign
+from credits.catalogue.metered_prices import MeteredPrice, from_json
+from credits.models import ActRequest, AdjustmentRequest, GrantCampaign, Operation
 from mana_credits.back_office.acts import (
     act_requests,
     approvals,
     balance_adjustments,
     gift_campaigns,
+    new_operations,
 )
+from mana_credits.back_office.acts.price_changes import price_from, price_text
 from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.admin.adjustment_pages import DecisionForm
 from mana_credits.back_office.frame import operator_pages, row_pages
@@ -81,7 +83,9 @@ def _decide(request: HttpRequest, asked: ActRequest, form: DecisionForm) -> str:
 
 
 def _details(asked: ActRequest) -> row_pages.Facts:
-    """Return the values of a requested campaign of gift codes or price by units, else none."""
+    """Return the values of a requested operation, price by units or campaign, else none."""
+    if asked.kind == ActRequest.Kind.OPERATION and asked.arguments:
+        return _new_operation(asked)
     if metered := (asked.arguments or {}).get("metering"):
         return _prices(from_json(metered))
     if asked.kind != ActRequest.Kind.GIFT_CAMPAIGN or not asked.arguments:
@@ -94,6 +98,20 @@ def _details(asked: ActRequest) -> row_pages.Facts:
         ("From", wanted.creator_name or "none"),
         ("Expire after", f"{wanted.days} days"),
     ]
+
+
+def _new_operation(asked: ActRequest) -> row_pages.Facts:
+    new, first = new_operations.described(asked), price_from(asked.arguments)
+    facts: row_pages.Facts = [
+        ("Key", new.key),
+        ("Name", new.name),
+        ("Description", new.description or "none"),
+        ("Category", Operation.Category(new.category).label),
+        ("App", new.app),
+    ]
+    if isinstance(first, MeteredPrice):
+        return [*facts, *_prices(first)]
+    return [*facts, ("Price", price_text(first))]
 
 
 def _prices(price: MeteredPrice) -> row_pages.Facts:

@@ -30,6 +30,7 @@ class StaffActions(ReadOnlyList):
     search_fields = ("user_id__exact", "operator__exact", "subject__exact")
     ordering = ("-id",)
     page = "staff_action"
+    rows_name = "acts"
 
     @admin.display(description="Row")
     def row(self, action: StaffAction) -> str:

@@ -74,8 +74,9 @@ def _standing() -> list[tuple[str, int, str]]:
 
 
 def _sums(periods: list[Period]) -> dict[str, Any]:
-    names = ("sold", "spent", "refunded", "gifted", "granted", "clawed_back", "revenue_cents")
-    return {name: sum(getattr(one, name) for one in periods) for name in names}
+    names = ("sold", "spent", "refunded", "gifted", "granted", "clawed_back", "expired")
+    sums = {name: sum(getattr(one, name) for one in periods) for name in names}
+    return {**sums, "revenue_cents": sum(one.revenue_cents for one in periods)}
 
 
 def _of_credits(days: list[Period], months: list[Period]) -> list[Chart]:

@@ -36,7 +36,8 @@ class Period(NamedTuple):
     """The movements of the day or month that begins on `start`: credits, then cents (EUR).
 
     `refunded` is the sum of used credits given back, `gifted` of credits put into gift codes, and
-    `clawed_back` of claw-backs minus reinstatements. `returned_cents` is what refunds and disputes
+    `clawed_back` of claw-backs minus reinstatements. `expired` does not subtract expiries that an
+    operator reversed. `returned_cents` is what refunds and disputes
     withdrew minus what was reinstated. `revenue_cents` is `sold_cents` minus `returned_cents`.
     """
 
@@ -47,6 +48,7 @@ class Period(NamedTuple):
     gifted: Decimal
     granted: Decimal
     clawed_back: Decimal
+    expired: Decimal
     transactions: int
     purchases: int
     sold_cents: int
@@ -123,6 +125,7 @@ PERIODS = """
                coalesce(sum(credits_in) FILTER (WHERE type = 'grant'), 0),
                coalesce(sum(credits_out - credits_in)
                    FILTER (WHERE type IN ('clawback', 'reinstatement')), 0),
+               coalesce(sum(credits_out) FILTER (WHERE type = 'expiry'), 0),
                coalesce(sum(transactions), 0)::bigint
         FROM credits.daily_totals WHERE date >= start AND date < start + %(step)s::interval
     ) t, LATERAL (

@@ -27,6 +27,7 @@ class EventMessages(ReadOnlyList):
     list_filter = ("status",)
     search_fields = ("user_id__exact", "subscription__service__exact")
     ordering = ("-number",)
+    rows_name = "events"
     page = "event_message"
 
 

@@ -32,6 +32,7 @@ class StripeEvents(ReadOnlyList):
     # PostgreSQL puts NULLs first in a descending order. Therefore events that wait are at the top.
     ordering = ("-processed_at", "-received_at", "-id")
     page = "stripe_event"
+    rows_name = "Stripe events"
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

@@ -81,6 +81,7 @@ class Gifts(ReadOnlyList):
     search_help_text = "Giver's user id or receiver's e-mail"
     list_filter = (StatusNow, "type", Creator, OfCampaign, "expires_at")
     search_fields = ("creator_id__exact", "target_email__exact")
+    rows_name = "gifts"
     ordering = ("-id",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -154,6 +155,7 @@ class Blocks(ReadOnlyList):
     search_help_text = "User id"
     search_fields = ("user_id__exact",)
     ordering = ("-since",)
+    rows_name = "blocked users"
 
     def change_view(self, request: HttpRequest, object_id: str, *more: Any, **named: Any) -> Any:
         """Redirect to the user's account."""
@@ -166,6 +168,7 @@ class Misses(ReadOnlyList):
 
     list_display = ("who", "tries", "refused", "since")
     titles: ClassVar = {"refused": "Refused tries"}
+    rows_name = "wrong codes"
     ordering = ("-since",)  # an index of `misses` would be written by each wrong code
 
     def change_view(self, request: HttpRequest, object_id: str, *more: Any, **named: Any) -> Any:

@@ -99,6 +99,7 @@ class GrantCampaigns(ReadOnlyList):
     list_filter = ("state", "asked_by")
     search_fields = ("name",)
     ordering = ("-asked_at",)
+    rows_name = "grants to many"
     page = "grant_campaign"
     change_list_template = "back_office/grant_campaigns.html"
 

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.shortcuts import redirect
 from unfold.contrib.filters.admin import TextFilter
 
-from credits import catalogue
+from credits.catalogue import catalogue
 from credits.models import (
     Operation,
     OutboxMessage,
@@ -189,6 +189,7 @@ class Subscriptions(ReadOnlyList):
     search_help_text = "User id"
     search_fields = ("user_id__exact",)
     ordering = ("user_id",)
+    rows_name = "Cloud Sync subscriptions"
 
     def change_view(self, request: HttpRequest, object_id: str, *more: Any, **named: Any) -> Any:
         """Redirect to the page of the user's subscription."""
@@ -211,6 +212,7 @@ class Messages(ReadOnlyList):
     search_fields = ("user_id__exact", "key__exact")
     ordering = ("-id",)
     page = "message"
+    rows_name = "messages"
 
 
 @admin.register(Operation)
@@ -225,6 +227,7 @@ class Operations(ReadOnlyList):
     list_filter = ("active",)
     ordering = ("key",)
     page = "operation"
+    change_list_template = "back_office/operations.html"
 
     @admin.display(description="Price")
     def price(self, operation: Operation) -> str:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from django.db.models import Sum
 
-from credits import catalogue
-from credits.catalogue import AnyPrice
+from credits.catalogue import catalogue
+from credits.catalogue.catalogue import AnyPrice
 from credits.models import DailyTotal, Operation, Transaction
 
 DAYS = 30

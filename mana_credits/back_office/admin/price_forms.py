@@ -1,4 +1,4 @@
-"""The form of an operation's price: a cost, or costs by unit."""
+"""The forms of an operation's price and of a new operation: a cost, or costs by unit."""
 
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -6,9 +6,10 @@ from typing import Any
 from django import forms
 
 from credits.amounts import DIGITS, PLACES, plain
-from credits.catalogue import AnyPrice, Price
+from credits.catalogue import catalogue
+from credits.catalogue.catalogue import AnyPrice, NewOperation, Price
+from credits.catalogue.metered_prices import MeteredPrice, as_json, from_json
 from credits.errors import DomainError
-from credits.metered_prices import MeteredPrice, as_json, from_json
 from credits.models import Operation
 from mana_credits.back_office.frame.act_forms import WhyForm
 
@@ -50,7 +51,7 @@ class PriceForm(WhyForm):
         required=False,
         help_text="A commit above its hold may take the account below zero.",
     )
-    field_order = (
+    field_order: tuple[str, ...] = (
         *("cost", "per_items", "unit_costs", "minimum", "may_overdraw"),
         *("note", "ticket"),
     )
@@ -73,24 +74,70 @@ class PriceForm(WhyForm):
         return costs
 
     def clean(self) -> dict[str, Any] | None:
-        """Set `price`; require a cost or costs by unit, not both."""
+        """Set `price`; require a cost or costs by unit, and only what goes with it."""
         data = super().clean() or self.cleaned_data
         if self.errors:
             return data
         costs = data["unit_costs"]
         if (data["cost"] is None) == (not costs):
             raise forms.ValidationError("Enter credits, or credits per 1,000 units.")
-        if not costs:
-            self.price = Price(data["cost"], data["per_items"])
-            return data
-        if data["per_items"]:
-            raise forms.ValidationError("A price by units has no batches.")
-        self.price = MeteredPrice(costs, data["minimum"], data["may_overdraw"])
-        try:
-            as_json(self.price)
-        except DomainError as error:
-            raise forms.ValidationError(error.text) from error
+        self.price = self._by_units(data) if costs else self._plain(data)
         return data
+
+    def _plain(self, data: dict[str, Any]) -> Price:
+        if data["minimum"] is not None:
+            self.add_error("minimum", "Only a price by units has a minimum.")
+        if data["may_overdraw"]:
+            self.add_error("may_overdraw", "Only a price by units may overdraw.")
+        return Price(data["cost"], data["per_items"])
+
+    def _by_units(self, data: dict[str, Any]) -> MeteredPrice:
+        if data["per_items"]:
+            self.add_error("per_items", "A price by units has no batches.")
+        price = MeteredPrice(data["unit_costs"], data["minimum"], data["may_overdraw"])
+        try:
+            as_json(price)
+        except DomainError as error:
+            self.add_error("unit_costs", error.text)
+        return price
+
+
+class OperationForm(PriceForm):
+    """A new operation with its first price."""
+
+    key_name = forms.RegexField(
+        label="Key",
+        regex=catalogue.KEY,
+        max_length=64,
+        error_messages={"invalid": catalogue.KEY_RULE},
+        help_text="What apps send, such as ai_image_upscale. It cannot be changed later.",
+    )
+    name = forms.CharField(max_length=100, help_text="In English, as users see it.")
+    description = forms.CharField(max_length=500, required=False)
+    category = forms.ChoiceField(choices=Operation.Category.choices)
+    app = forms.CharField(max_length=100, help_text="The id of the app that uses it.")
+    field_order = (
+        *("key_name", "name", "description", "category", "app"),
+        *PriceForm.field_order,
+    )
+
+    def clean(self) -> dict[str, Any] | None:
+        """Refuse an operation that the catalogue may not have, before its preview."""
+        data = super().clean()
+        if not self.errors:
+            try:
+                catalogue.require_valid_operation(self.operation)
+                catalogue.require_valid(self.operation.key, self.price)
+            except DomainError as error:
+                self.add_error(None, error.text)
+        return data
+
+    @property
+    def operation(self) -> NewOperation:
+        """Return the operation of a valid form."""
+        data = self.cleaned_data
+        values = (data[name] for name in ("key_name", "name", "category", "app", "description"))
+        return NewOperation(*values)
 
 
 def initial(found: Operation) -> dict[str, Any]:

@@ -93,6 +93,22 @@ class DeclaredFilters(ChangeList):  # type: ignore[misc]
         self.first_page = self.get_query_string()
         self.next_page = self.get_query_string({PAGE_VAR: page.next}) if page.next else ""
 
+    @property
+    def no_rows(self) -> str:
+        """Return the sentence in place of the rows of an empty page."""
+        things = self.model_admin.rows_name or str(self.opts.verbose_name_plural)
+        narrowed = [
+            name
+            for name, applies in (
+                ("search", self.query),
+                ("filters", self.has_active_filters),
+            )
+            if applies
+        ]
+        if narrowed:
+            return f"No {things} match the {' and the '.join(narrowed)}."
+        return f"No {things} yet." if self.is_first_page else f"No more {things}."
+
     def get_ordering_field(self, field_name: Any) -> str | None:
         """Return the field of a sortable column. An edited link sorts by no other column."""
         if field_name not in (self.sortable_by or ()):
@@ -130,11 +146,13 @@ class ReadOnlyList(ModelAdmin):  # type: ignore[misc]
     opens a read-only form. Amounts, times and statuses are formatted as on the pages. Rows are not
     counted: at a million rows, counting would take longer than the page. `sorts` has the columns
     that can be sorted, each with a field that an index is sorted by, and `titles` the headings that
-    differ from the names of the fields.
+    differ from the names of the fields. `rows_name` is the word for the rows of an empty list,
+    by default the model's name.
     """
 
     related: tuple[str, ...] = ()
     page = ""
+    rows_name = ""
     sorts: ClassVar[Mapping[str, str]] = {}
     titles: ClassVar[Mapping[str, str]] = {}
     list_per_page = 50

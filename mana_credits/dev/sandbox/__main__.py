@@ -15,12 +15,13 @@ from typing import TextIO
 from urllib.error import URLError
 
 from mana_credits.dev import embedded_postgres, roles
-from mana_credits.dev.sandbox import identity, processes, stripe
+from mana_credits.dev.sandbox import identity, processes, receivers, stripe
 from mana_credits.dev.sandbox.state import State
 from mana_credits.dev.sandbox.welcome import welcome
 from mana_credits.environment import Environment, EnvironmentInvalid, web_processes, whole_number
 
 IDENTITY_PORT = 3001
+RECEIVERS_PORT = 3002
 START_SECONDS = 120
 STOP_SECONDS = 40
 
@@ -83,6 +84,7 @@ def _surroundings(
 ) -> dict[str, str]:
     """Start the surrounding services. Return the environment variables that point to them."""
     url = f"http://localhost:{port}"
+    receiver = stack.enter_context(receivers.serving(port=_free_or(RECEIVERS_PORT)))
     return {
         "DEBUG": "1",
         "PORT": str(port),
@@ -92,6 +94,9 @@ def _surroundings(
         "STATEMENT_KEYS": state.statement_key,
         "MANA_AUTH_URL": provider.issuer,
         **stack.enter_context(_database(state)),
+        "MANA_NOTIFY_URL": receiver,
+        "EVENT_HOSTS": receiver.removeprefix("http://"),
+        "EVENT_HOSTS_MAY_BE_LOCAL": "1",
         "STRIPE_SECRET_KEY": "sk_sandbox",
         "STRIPE_WEBHOOK_SECRET": state.webhook_secret,
         "STRIPE_API_BASE": stack.enter_context(

@@ -7,9 +7,10 @@ from io import StringIO
 
 from django.core.management import call_command
 
-from credits import catalogue, contacts, ledger
+from credits import contacts, ledger
+from credits.catalogue import catalogue
+from credits.catalogue.metered_prices import MeteredPrice
 from credits.ledger import Memo, Origin, Priced, reservations
-from credits.metered_prices import MeteredPrice
 from credits.models import Balance, Operation, Package
 from credits.payments import packages
 from credits.payments.packages import Offer
@@ -17,6 +18,7 @@ from credits.principals import User
 from gifts import campaigns, codes
 from gifts.campaigns import Plan
 from gifts.codes import GiftUnknown
+from mana_credits.dev.sandbox import demo_desk
 from mana_credits.dev.sandbox.identity import PEOPLE
 
 SPENDS = (
@@ -97,6 +99,7 @@ def seed_community() -> bool:
         return False
     call_command("generate_demo_data", users=60, transactions=1_500, anyway=True, stdout=StringIO())
     _seed_campaign()
+    demo_desk.seed_back_office(now=datetime.now(UTC))
     call_command("sum_days", all=True, stdout=StringIO())
     return True
 

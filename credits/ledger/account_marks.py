@@ -36,4 +36,5 @@ def mark_in(row_id: UUID) -> int:
 
 @cache
 def _key() -> bytes:
+    # The salt is part of every mark, so it keeps the name that this module had first.
     return salted_hmac("credits.account_marks", "", algorithm="sha256").digest()

@@ -1,20 +1,21 @@
 """The catalogue: which operations cost credits, and how much.
 
 A cost is in credits, for one operation or for each started batch of `per_items` items. A metered
-operation is priced by units instead (`credits.metered_prices`). The database function
+operation is priced by units instead (`credits.catalogue.metered_prices`). The database function
 `credits.price` (`credits/ledger/sql/price.sql`), which prices a spend, has the same rule.
 """
 
+import re
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from django.db import transaction
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from credits.amounts import STEP, positive
-from credits.errors import DomainError
-from credits.metered_prices import (
+from credits.catalogue.metered_prices import (
     InvalidUnitCosts,
     MeteredPrice,
     OperationNotMetered,
@@ -23,11 +24,14 @@ from credits.metered_prices import (
     as_json,
     from_json,
 )
+from credits.errors import DomainError
 from credits.models import Operation, OperationPrice
 
 LARGEST_QUANTITY = 1_000_000
 # This service charges these itself, by the month.
 SOLD_BY_QUANTITY = frozenset({"cloud_sync"})
+KEY = re.compile(r"\A[a-z][a-z0-9_]{0,63}\Z")
+KEY_RULE = "A key has 1 to 64 lower-case letters, digits and underscores, and begins with a letter"
 
 
 class OperationUnknown(DomainError):
@@ -47,6 +51,31 @@ class InvalidBatch(DomainError):
 
     code = "invalid_batch"
     message = "A batch has 1 to 1,000,000 items"
+
+
+class InvalidOperation(DomainError):
+    """The key, a text, the category or the app of a new operation is invalid."""
+
+    code = "invalid_operation"
+    message = "A value of the operation is invalid"
+
+
+class OperationExists(DomainError):
+    """The catalogue has an operation with this key, maybe a withdrawn one."""
+
+    code = "operation_exists"
+    status = 409
+    message = "An operation with this key exists"
+
+
+class NewOperation(NamedTuple):
+    """The values of a new operation, without its price."""
+
+    key: str
+    name: str
+    category: str
+    app: str
+    description: str = ""
 
 
 class Price(NamedTuple):
@@ -90,6 +119,38 @@ def pricing() -> Pricing:
     operations = list(Operation.objects.order_by("key"))
     updated_at = max((operation.updated_at for operation in operations), default=None)
     return Pricing([operation for operation in operations if operation.active], updated_at)
+
+
+@transaction.atomic
+def create_operation(new: NewOperation, first: AnyPrice, *, actor: str, now: datetime) -> Operation:
+    """Add an operation with its first price to the catalogue, and record the price.
+
+    Raises InvalidOperation, OperationExists, InvalidAmount, InvalidBatch, InvalidUnitCosts.
+    """
+    require_valid_operation(new)
+    require_valid(new.key, first)
+    # Created as withdrawn; `_change` then offers it and writes the history as for any price.
+    columns = {**new._asdict(), **_columns(first), "active": False, "version": 0}
+    try:
+        with transaction.atomic():
+            created = Operation.objects.create(**columns, created_at=now, updated_at=now)
+    except IntegrityError as error:
+        raise OperationExists from error
+    return _change(created, first, actor, now)
+
+
+def require_valid_operation(new: NewOperation) -> None:
+    """Raise InvalidOperation or OperationExists unless the catalogue may have this operation."""
+    if not KEY.match(new.key):
+        raise InvalidOperation(KEY_RULE)
+    priced = {"cost", "per_items", "metering", "version", "active", "created_at", "updated_at"}
+    try:
+        Operation(**new._asdict()).clean_fields(exclude=priced)
+    except ValidationError as error:
+        field, messages = next(iter(error.message_dict.items()))
+        raise InvalidOperation(f"{field}: {messages[0]}") from error
+    if Operation.objects.filter(pk=new.key).exists():
+        raise OperationExists
 
 
 @transaction.atomic
