@@ -1,7 +1,7 @@
 """Refunds and disputes: record them, and claw back or reinstate the credits.
 
-The credits clawed back always correspond to the share of the purchase's price that refunds and
-disputes together have withdrawn. `settle` computes this share from the rows. The result does not
+The credits clawed back are the share of the price that refunds and disputes together have
+withdrawn, minus what has expired. `settle` computes them from the rows. So the result does not
 depend on the order of Stripe's reports, which can arrive late, repeatedly and out of order.
 """
 

@@ -156,6 +156,7 @@ def refusals(facts: Facts, described: Description) -> list[Refusal]:
 
 
 def _of_domain(error: type[DomainError]) -> Refusal:
+    # The docstrings of errors are the texts of the schema, so both always say the same.
     meaning = " ".join((error.__doc__ or "").split("\n\n")[0].split())
     return Refusal(
         error.status,
