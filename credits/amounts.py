@@ -33,6 +33,8 @@ def exact(amount: Decimal | int) -> Decimal:
     value = Decimal(amount)
     if not value.is_finite() or not value or not -LARGEST <= value <= LARGEST:
         raise InvalidAmount
+    # After the comparison with LARGEST: `quantize` raises another error for a number with too many
+    # digits.
     if value != value.quantize(STEP):
         raise InvalidAmount
     return value
@@ -55,6 +57,8 @@ def without_noise(amount: Decimal | int) -> Decimal | int:
     if isinstance(amount, int) or not -LARGEST <= amount <= LARGEST:
         return amount
     nearest = amount.quantize(STEP)
+    # At most a tenth of a step: for very large amounts, a few ulps would include a fifth decimal
+    # place that the client meant.
     noise = min(NOISE_ULPS * ulp(float(nearest)), float(STEP / 10))
     return nearest if nearest and abs(float(amount - nearest)) < noise else amount
 
@@ -62,6 +66,12 @@ def without_noise(amount: Decimal | int) -> Decimal | int:
 def plain(amount: Decimal) -> str:
     """Return the canonical text of `amount`, without exponent or trailing zeros: 5, 0.1."""
     return format(amount.normalize(), "f")
+
+
+def with_unit(amount: Decimal, *, language: str = "en") -> str:
+    """Return the text of `amount` with its unit: 1 credit, or 5 Credits in German (`de`)."""
+    unit = "Credit" if language == "de" else "credit"
+    return f"{plain(amount)} {unit}{'' if amount == 1 else 's'}"
 
 
 def read(text: str) -> Decimal:

@@ -96,4 +96,5 @@ class BoundedConnection(psycopg.Connection[Any]):
 
 def bounded(answer_seconds: float) -> type[BoundedConnection]:
     """Return a connection class that waits at most `answer_seconds` for an answer."""
+    # A class, because psycopg's pool takes the class of its connections and no further arguments.
     return type("BoundedConnection", (BoundedConnection,), {"answer_seconds": answer_seconds})

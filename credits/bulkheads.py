@@ -59,6 +59,8 @@ class Bulkhead:
     @contextmanager
     def place(self, key: Hashable = None) -> Iterator[None]:
         """Hold a place during the block; raise the refusal if none is free."""
+        # Per thread: a nested call for the same key must not wait for the place that its own thread
+        # holds.
         mine: set[Hashable] = self._thread.__dict__.setdefault("keys", set())
         if key in mine:
             yield
@@ -85,6 +87,7 @@ class Bulkhead:
                     REFUSED.labels(self.name).inc()
                     raise self._refusal()
                 self._changed.wait(left)
+            # A unique object, so that each holder gives back its own place.
             taken = object()
             held[taken] = time.monotonic()
             return taken
@@ -104,6 +107,8 @@ class Bulkhead:
         if now - since <= self.patience:
             self._slow.pop(key, None)
             self._fast_at[key] = now
+        # Slow only if no other holder was fast since this one began. Otherwise one locked row would
+        # make the whole dependency count as slow.
         elif self._fast_at.get(key, since) <= since:
             self._slow[key] = None
             if len(self._slow) > SLOW_KEYS:

@@ -22,6 +22,7 @@ def client_network(request: HttpRequest | Request) -> str:
         return UNKNOWN
     if ip.version == 4:
         return str(ip)
+    # A server that listens on IPv6 sees IPv4 clients like this. They must not get another count.
     if ip.ipv4_mapped:
         return str(ip.ipv4_mapped)
     return str(ip_network((ip, IPV6_NETWORK_BITS), strict=False).network_address)

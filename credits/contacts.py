@@ -44,6 +44,7 @@ def refuse(user_id: str, *, now: datetime) -> None:
 
     Waits for contacts that are being recorded, so the caller can delete all that exist.
     """
+    # Conflicts with the lock of `record` and with itself, but not with readers.
     _lock("SHARE ROW EXCLUSIVE")
     ContactErasure.objects.filter(erased_at__lte=now - REFUSED_FOR).delete()
     ContactErasure.objects.update_or_create(pk=_digest(user_id), defaults={"erased_at": now})
@@ -51,6 +52,7 @@ def refuse(user_id: str, *, now: datetime) -> None:
 
 def _lock(mode: str) -> None:
     with connection.cursor() as cursor:
+        # A lock on the table, because there is no row yet that the two could both lock.
         cursor.execute(f"LOCK TABLE credits.contacts IN {mode} MODE")
 
 
@@ -66,6 +68,7 @@ def _refused(rows: Iterable[Contact]) -> set[str]:
 
 
 def _digest(user_id: str) -> str:
+    # Digests, so that the list of erasures does not contain the ids of erased users.
     return salted_hmac("credits.contacts", user_id, algorithm="sha256").hexdigest()
 
 

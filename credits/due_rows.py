@@ -23,9 +23,11 @@ from credits.models import PostponedRow
 FAILED = "failed"
 SKIPPED = "skipped"
 
+# Only keys are listed. Each row is read again under its lock.
 LISTED_AT_ONCE = 500
 CHANGED_AT_ONCE = 1_000
 FIRST_PAUSE = timedelta(minutes=1)
+# Short enough that a row is settled soon after an operator has removed the cause of its failure.
 LONGEST_PAUSE = timedelta(minutes=15)
 # The second round of a run waits this long for one lock, and for all locks together.
 LOCK_PATIENCE = timedelta(milliseconds=250)
@@ -164,6 +166,8 @@ class _Run(Generic[Row]):
         moment, owner = self.work.moment, self.work.owner
         due = self.work.due
         if last:
+            # By position instead of OFFSET: settled rows leave the list, and an offset would skip
+            # others.
             later = Q(**{f"{moment}__gt": last.moment})
             due = due.filter(later | Q(**{moment: last.moment, "pk__gt": last.key}))
         listed = due.order_by(moment, "pk").values_list(moment, "pk", *([owner] if owner else []))
@@ -182,6 +186,8 @@ class _Run(Generic[Row]):
         self, row: _DueRow, locked: list[_DueRow], patience: timedelta
     ) -> Iterator[Settled]:
         """Settle the row and yield its outcome, or append the row to `locked` if it is locked."""
+        # The user's balance is locked, so each further row of this user would wait for the same
+        # lock.
         if row.user_id in self.busy_users:
             locked.append(row)
             return
@@ -267,4 +273,6 @@ def wait_at_most(patience: timedelta) -> None:
     """Set `lock_timeout` to `patience` for the rest of the current transaction."""
     milliseconds = int(patience.total_seconds() * 1000)
     with connection.cursor() as cursor:
+        # `true` limits the setting to the transaction, which also works behind a pooler in
+        # transaction mode.
         cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{milliseconds}ms"])

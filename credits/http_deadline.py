@@ -29,6 +29,8 @@ _deadline: ContextVar[float] = ContextVar("http_deadline", default=float("inf"))
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
     """Set a deadline `seconds` from now for all calls in the block; an earlier outer one wins."""
+    # A ContextVar, because the sockets are created deep inside urllib3, which passes only a
+    # timeout.
     token = _deadline.set(min(_deadline.get(), time.monotonic() + seconds))
     try:
         yield
@@ -94,6 +96,7 @@ def _read(answer: requests.Response) -> bytes:
     try:
         for chunk in answer.raw.stream(CHUNK, decode_content=True):
             body += chunk
+            # Counted after decompression: a small compressed answer could become very large.
             if len(body) > LARGEST_ANSWER:
                 raise requests.exceptions.ContentDecodingError("The answer is too large")
     except (HTTPError, OSError) as error:
@@ -171,6 +174,7 @@ class _ByAddress:
         failure: Exception | None = None
         try:
             for address in self._looked_up(name):
+                # urllib3 would look the name up again, without the deadline.
                 self.host = address
                 try:
                     self.timeout = _connect_timeout()

@@ -27,6 +27,7 @@ from credits.worker import Job
 
 # The limit keeps one job from delaying the others.
 ROWS_PER_RUN = 5_000
+# Stripe retries an event for three days. Unfinished objects that are older are fetched one by one.
 RECONCILED_SPAN = timedelta(days=3)
 
 logger = structlog.get_logger(__name__)
@@ -75,6 +76,7 @@ def post_grant_campaigns(now: datetime) -> Iterator[str]:
 def make_anchors(now: datetime) -> Iterator[str]:
     """Write the anchors of the days that are over. Their digests go into the log, too."""
     for anchor in anchors.make_due(now=now):
+        # A copy in the log is out of reach of somebody who can change the tables.
         logger.info(
             "anchor",
             day=anchor.day.isoformat(),
@@ -177,6 +179,7 @@ JOBS = (
     Job("sum_days", sum_days, every=timedelta(minutes=5)),
     # Two hours after the day's end: a transaction that was begun before it is over by then.
     Job("make_anchors", make_anchors, at_hour=2),
+    # After the anchors of the day, which it verifies too.
     Job("check_ledger", check_ledger, at_hour=3),
     Job("clean_up_outbox", clean_up_outbox, at_hour=4),
     Job("clean_up_keys", clean_up_keys, at_hour=4),

@@ -162,6 +162,8 @@ def _is_nightly(job: Job) -> bool:
 
 
 def _night(job: Job, now: datetime) -> date:
+    # A night lasts until the same hour of the next day, so a late run after midnight still belongs
+    # to it.
     return (now - timedelta(hours=job.at_hour or 0)).date()
 
 
@@ -204,12 +206,14 @@ def _record_failure(job: Job, now: datetime, outcomes: Counter[str], error: str)
         failed_at=now,
         result=dict(outcomes),
         error=error[:500],
+        # The claim of a failed run stays for a while and so delays the retry.
         claimed_until=now + PAUSE_AFTER_FAILURE if _is_nightly(job) else None,
     )
     _record(row, "failed_at", *(("claimed_until",) if _is_nightly(job) else ()))
 
 
 def _record(row: JobRun, *fields: str) -> None:
+    # An upsert: a command may run a job that has no row yet.
     JobRun.objects.bulk_create(
         [row],
         update_conflicts=True,

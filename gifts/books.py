@@ -4,6 +4,8 @@ The invariant: gifts neither create nor destroy credits. The credits that left a
 active gift, or have arrived exactly once, at the redeemer or back at the creator.
 """
 
+# `count(*) = 0` instead of NOT EXISTS has the same purpose: the planner turns NOT EXISTS into a
+# join.
 # `OFFSET 0` keeps the planner from flattening a subquery. Each user's rows are then found by an
 # index, also in large tables (docs/decisions/0009-large-ledgers.md).
 RULES = {

@@ -124,6 +124,7 @@ def _unmade() -> QuerySet[Campaign]:
 
 
 def _make_some(campaign: Campaign, *, now: datetime) -> str:
+    # All in the worker's transaction for this row, which holds the lock on the account's balance.
     for _ in range(BATCHES_PER_RUN):
         _make_batch(campaign.pk, now)
     return "made"

@@ -18,12 +18,10 @@ from credits.email_addresses import mailbox
 from credits.errors import DomainError
 from credits.ledger import Origin
 from credits.principals import User
-from gifts import code_format, gift_functions, redemptions, throttle, transitions
+from gifts import code_format, gift_functions, throttle, transitions
 from gifts.display_name import public_name
-from gifts.gift_functions import Redeemed
+from gifts.gift_functions import Named, Redeemed, stored
 from gifts.models import LARGEST_GIFT, SMALLEST_GIFT, Campaign, GiftCode, GiftRedemption
-from gifts.moments import stored
-from gifts.redemptions import Named
 from gifts.throttle import Attempt, TooManyMisses
 from gifts.transitions import Status
 
@@ -108,6 +106,8 @@ def create(creator: User, new: NewGift, *, origin: Origin, now: datetime) -> Gif
         raise InvalidGiftAmount
     if not now < new.expires_at <= now + LONGEST_VALIDITY:
         raise InvalidExpiry
+    # The fingerprint has the values after their normalization, so that a retry with another
+    # spelling of the address is the same request.
     app_id, target = new.source_app_id or transitions.APP_ID, _target(new)
     gift = gift_functions.create(
         {**_columns(creator, new, now), "target_email": target},
@@ -143,8 +143,10 @@ def redeem(
     Raises GiftUnknown, GiftNotRedeemable, OwnGift, TooManyMisses, IdempotencyKeyReused,
     GiftsBlocked.
     """
+    # Wrong codes are counted per user and per address. The database function compares the counts
+    # with the limits before it looks for the code, in the same round trip.
     allowance = throttle.allowance(text, Attempt(address, user.id), now=now)
-    answer = redemptions.redeem(
+    answer = gift_functions.redeem(
         Named(code_format.read(text)),
         user=user,
         origin=origin,
@@ -156,8 +158,11 @@ def redeem(
         case TooManyMisses.code:
             raise throttle.error_until(answer.throttled_since, now=now)
         case GiftUnknown.code:
+            # Not in the database function, so that the count survives a rollback of its changes.
             throttle.count_miss(allowance, now=now)
         case GiftNotRedeemable.code:
+            # An expired gift has the status `active` until the worker returns its credits. The user
+            # must read that it has expired.
             raise GiftNotRedeemable(status=cast("GiftCode", answer.gift).status_at(now))
     return answer.redeemed()
 
@@ -168,6 +173,8 @@ def cancel(gift_id: UUID, *, user: User, origin: Origin, now: datetime) -> GiftC
 
     Raises GiftUnknown, GiftNotRedeemable, IdempotencyKeyReused.
     """
+    # By the id and the creator together: a gift of somebody else is like a missing one. The lock
+    # comes first, balances last.
     own = GiftCode.objects.select_for_update().filter(pk=gift_id, creator_id=user.id)
     gift = own.first()
     if gift is None:

@@ -1,12 +1,15 @@
-"""The serializer of a gift to create."""
+"""The serializer of a gift to create, and its fields."""
 
 from datetime import datetime, timedelta
 from typing import Any, cast
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from credits.api.wire_fields import (
     APP_ID_LENGTH,
+    Credits,
+    Email,
     ShortTextField,
     StrictIntegerField,
     Text,
@@ -14,8 +17,7 @@ from credits.api.wire_fields import (
 )
 from credits.api.wire_serializers import KeyedSerializer, Variant
 from gifts.codes import DEFAULT_VALIDITY, LONGEST_VALIDITY, NewGift
-from gifts.models import MESSAGE_LENGTH, GiftCode
-from gifts.wire_fields import Email, GiftCredits, GiverName
+from gifts.models import LARGEST_GIFT, MESSAGE_LENGTH, SMALLEST_GIFT, GiftCode
 
 GIVER_NAME_LENGTH = 80
 
@@ -27,6 +29,41 @@ class InvalidGift(serializers.ValidationError):
         field = "targetEmail" if "targetEmail" in detail else next(iter(detail))
         self.message = f"{field}: {detail[field][0]}"
         super().__init__(detail)
+
+
+@extend_schema_field(
+    {
+        "type": "number",
+        "minimum": int(SMALLEST_GIFT),
+        "maximum": int(LARGEST_GIFT),
+        "multipleOf": 0.0001,
+    }
+)
+class GiftCredits(Credits):
+    """The credits of a gift: 1 to 10,000."""
+
+    default_error_messages = {"gift": "A gift holds 1 to 10,000 credits."}
+
+    def to_internal_value(self, data: object) -> Any:
+        """Accept amounts of 1 to 10,000 credits."""
+        amount = super().to_internal_value(data)
+        if not SMALLEST_GIFT <= amount <= LARGEST_GIFT:
+            self.fail("gift")
+        return amount
+
+
+class GiverName(Text):
+    """The name of a giver, which is public and must not be an e-mail address."""
+
+    default_error_messages = {"address": "The name must not contain an e-mail address."}
+    pattern = r"^[^\u0000@\uff20]*$"
+
+    def to_internal_value(self, data: object) -> str:
+        """Accept strings without an at sign."""
+        name = super().to_internal_value(data)
+        if "@" in name or "\uff20" in name:
+            self.fail("address")
+        return name
 
 
 class CreateGiftSerializer(KeyedSerializer):

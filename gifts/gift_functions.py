@@ -1,23 +1,37 @@
 """The database functions of gifts (`gifts/sql/`), each with the movement of credits that it posts.
 
-A call generates the ids of the rows, counts the outcome, and is one round trip. Amounts are
-credits, times are UTC.
+A call generates the ids of the rows, counts the outcome, and is one round trip. `gifts.redeem_gift`
+locks the gift, checks whether the user may redeem it, and writes the transaction, the redemption
+and the gift's final status. Amounts are credits, times are UTC.
 """
 
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, cast
+from uuid import UUID
 
 from credits.ids import new_id
 from credits.ledger import Origin
 from credits.ledger.db_functions import Routine
-from credits.ledger.movement_counters import movements
-from credits.ledger.outcomes import DONE, error_for
+from credits.ledger.outcomes import DONE, error_for, movements
 from credits.models import Balance
-from gifts import blocks  # noqa: F401  # defines the error for gifts_blocked
+from credits.principals import User
+from gifts import (
+    blocks,  # noqa: F401  # defines the error for gifts_blocked
+    relations,
+    transitions,
+)
 from gifts.models import GiftCode, GiftRedemption
+from gifts.throttle import Allowance
 
 _MOVEMENT = ("transaction_id", "app_id", "actor", "request_id", "key", "fingerprint", "at")
+
+
+class Named(NamedTuple):
+    """The gift to redeem, by its code (None if the text is not a code) or by its id."""
+
+    code: str | None = None
+    gift_id: UUID | None = None
 
 
 class Redeemed(NamedTuple):
@@ -105,12 +119,38 @@ def create(
     return cast("GiftCode", answer.gift)
 
 
-def redeem(asked: dict[str, Any], *, app_id: str, origin: Origin) -> RedemptionAnswer:
-    """Redeem the gift that `asked` names, for the user in `asked`."""
-    movement = _movement(app_id, origin, "redeem", app_id)
-    answer = _redeem_gift(redemption_id=new_id(), **asked, **movement)
+def redeem(
+    named: Named,
+    *,
+    user: User,
+    origin: Origin,
+    now: datetime,
+    source_app_id: str | None = None,
+    allowance: Allowance | None = None,
+) -> RedemptionAnswer:
+    """Redeem the gift for the user; with `allowance`, its limits for wrong codes apply."""
+    app_id = source_app_id or transitions.APP_ID
+    limits = allowance.limits if allowance else {}
+    answer = _redeem_gift(
+        code=named.code,
+        gift_id=named.gift_id,
+        user_id=user.id,
+        email=relations.comparable_address(user),
+        now=stored(now),
+        redemption_id=new_id(),
+        source_app_id=source_app_id,
+        buckets=list(limits),
+        limits=list(limits.values()),
+        since=allowance.since if allowance else now,
+        **_movement(app_id, origin, "redeem", app_id),
+    )
     movements("gift", answer.outcome).inc()
     return answer
+
+
+def stored(moment: datetime) -> datetime:
+    """Truncate `moment` to milliseconds, so that the stored value equals the wire's."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def _movement(app_id: str, origin: Origin, *described: object) -> dict[str, Any]:

@@ -10,9 +10,7 @@ from django.db import models
 from django.db.models import Case, F, Func, Q, Value, When
 from django.db.models.functions import Lower, Right
 
-from credits import email_addresses
-from credits.ids import new_id
-from credits.models import Transaction, amount_field, user_id_field
+from credits.models import Transaction, amount_field, email_field, id_field, user_id_field
 from gifts.code_format import LENGTHS, PATTERN
 from gifts.display_name import NAME_LENGTH
 
@@ -99,7 +97,7 @@ class GiftCode(models.Model):
         CANCELLED = "cancelled"
         REFUNDED = "refunded"
 
-    id = models.UUIDField(primary_key=True, default=new_id)
+    id = id_field()
     number = number_field("gifts.gift_code_numbers")
     code = models.CharField(max_length=max(LENGTHS))
     creator_id = user_id_field()
@@ -107,12 +105,14 @@ class GiftCode(models.Model):
     total_credits = amount_field()
     type = models.CharField(max_length=16, choices=Type)
     status = models.CharField(max_length=16, choices=Status, db_default=Status.ACTIVE)
-    target_email = models.CharField(max_length=email_addresses.LENGTH, null=True)  # noqa: DJ001
+    target_email = email_field(null=True)
     message = models.CharField(max_length=MESSAGE_LENGTH, null=True)  # noqa: DJ001
     expires_at = models.DateTimeField()
+    # The foreign key is in `sql/keys.sql`: it includes the user id, which Django cannot express.
     payment = models.OneToOneField(
         Transaction, on_delete=models.PROTECT, related_name="+", db_constraint=False
     )
+    # Without an index of its own, because that of `gift_unique_in_campaign` begins with it.
     campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, null=True, db_index=False)
     campaign_number = models.IntegerField(null=True)
     created_at = models.DateTimeField()
@@ -212,8 +212,9 @@ class GiftCode(models.Model):
 class GiftRedemption(models.Model):
     """The user who redeemed a gift, and the `transaction` that credited them."""
 
-    id = models.UUIDField(primary_key=True, default=new_id)
+    id = id_field()
     number = number_field("gifts.gift_redemption_numbers")
+    # Without an index of its own, because `gift_redeemed_at_most_once` has one.
     gift_code = models.ForeignKey(
         GiftCode, on_delete=models.PROTECT, related_name="+", db_index=False
     )

@@ -4,16 +4,16 @@ from typing import Any
 
 from django.conf import settings
 
-from credits.amounts import plain
+from credits.amounts import with_unit
 from gifts.models import GiftCode
 
 # In both languages, because the recipient's language is unknown.
 _BODY = """\
-{giver} schenkt dir {credits} Credits. Löse sie hier ein:
+{giver} schenkt dir {credits}. Öffne diesen Link, um das Geschenk einzulösen:
 
 {link}
 
-{giver_in_english} gives you {credits} credits. Redeem them here:
+{giver_in_english} gives you {credits_in_english}. Open this link to redeem the gift:
 
 {link}
 """
@@ -37,7 +37,8 @@ def gift_link(gift: GiftCode) -> dict[str, Any]:
         "body": _BODY.format(
             giver=gift.creator_name or "Jemand",
             giver_in_english=gift.creator_name or "Somebody",
-            credits=plain(gift.total_credits),
+            credits=with_unit(gift.total_credits, language="de"),
+            credits_in_english=with_unit(gift.total_credits),
             link=link(gift),
         ),
         "data": {"type": "gift_link", "giftCodeId": str(gift.pk)},

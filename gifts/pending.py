@@ -6,10 +6,9 @@ from typing import NamedTuple
 
 from credits.ledger import Origin
 from credits.principals import User
-from gifts import blocks, redemptions, relations
-from gifts.gift_functions import RedemptionAnswer
+from gifts import blocks, gift_functions, relations
+from gifts.gift_functions import Named, RedemptionAnswer
 from gifts.models import GiftCode
-from gifts.redemptions import Named
 from gifts.transitions import Status
 
 LARGEST_NUMBER = 1000
@@ -39,7 +38,7 @@ def redeem_pending(user_id: str, email: str, *, origin: Origin, now: datetime) -
     gift_ids = waiting.order_by("number").values_list("pk", flat=True)[:LARGEST_NUMBER]
     # Each gift commits for itself: one that fails must not undo the others, and a retry skips them.
     answers = [
-        redemptions.redeem(Named(gift_id=gift_id), user=user, origin=origin, now=now)
+        gift_functions.redeem(Named(gift_id=gift_id), user=user, origin=origin, now=now)
         for gift_id in gift_ids
     ]
     arrived = [_arrived(answer) for answer in answers if answer.outcome not in GONE]

@@ -1,5 +1,9 @@
-"""Serializers of gifts."""
+"""Serializers of gifts, and their fields."""
 
+from typing import Any
+
+from django.conf import settings
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from credits.api.wire_fields import (
@@ -15,7 +19,45 @@ from credits.api.wire_fields import (
 from credits.api.wire_serializers import KeyedSerializer, WireSerializer
 from gifts.models import GiftCode
 from gifts.relations import Relation
-from gifts.wire_fields import Code, CountField, EqualsField, GiftUrl
+
+
+@extend_schema_field({"type": "string", "example": "ABCDEFGHJK"})
+class Code(serializers.Field[Any, Any, str, Any]):
+    """A gift's code, without dashes."""
+
+    def to_representation(self, value: str) -> str:
+        """Return the code unchanged."""
+        return value
+
+
+@extend_schema_field({"type": "string", "format": "uri"})
+class GiftUrl(Code):
+    """The URL of a gift's public page."""
+
+    def to_representation(self, value: str) -> str:
+        """Return `{BASE_URL}/g/ABCDEFGHJK`."""
+        return f"{settings.BASE_URL}/g/{value}"
+
+
+class EqualsField(serializers.BooleanField):
+    """Whether the source equals a constant."""
+
+    def __init__(self, value: str, **options: Any) -> None:
+        self.value = value
+        super().__init__(read_only=True, **options)
+
+    def to_representation(self, value: object) -> bool:
+        """Return whether `value` equals the constant."""
+        return value == self.value
+
+
+@extend_schema_field({"type": "integer", "enum": [0, 1]})
+class CountField(EqualsField):
+    """Whether the source equals a constant, as 0 or 1."""
+
+    def to_representation(self, value: object) -> int:  # type: ignore[override]
+        """Return 1 if `value` equals the constant, else 0."""
+        return int(super().to_representation(value))
 
 
 class GiftSerializer(WireSerializer):
@@ -24,6 +66,8 @@ class GiftSerializer(WireSerializer):
     id = Uuid(help_text="The gift's id, used to cancel it.")
     code = Code(help_text="The code to give to the recipient.")
     shortUrl = GiftUrl(source="code", help_text="The gift's public page.")
+    # Clients of the earlier service read either name. The other pairs of equal fields have the
+    # same reason.
     url = GiftUrl(source="code", help_text="The same as `shortUrl`.")
     creatorId = UserId(source="creator_id", help_text="The user who created the gift.")
     creatorName = Text(
@@ -47,6 +91,7 @@ class GiftSerializer(WireSerializer):
     )
     message = Text(allow_null=True, help_text="The creator's text.")
     expiresAt = Timestamp(source="expires_at", help_text="When the code expires.")
+    # The earlier service's name: it reserved the credits by a transaction of their full amount.
     reservationTransactionId = Uuid(
         source="payment_id", help_text="The transaction that took the credits from the creator."
     )
@@ -169,6 +214,13 @@ class CancelGiftResponseSerializer(WireSerializer):
         source="total_credits", help_text="Credits that were returned to the creator."
     )
 
+
+# The fields of paths.
+CODE = Text(
+    max_length=100,
+    help_text="The gift's code. Case is ignored, and so is everything but letters and digits.",
+)
+ID = Uuid(help_text="The gift's `id`, not its code.")
 
 GIFT = GiftSerializer()
 PUBLIC_GIFT = PublicGiftSerializer()

@@ -28,6 +28,7 @@ IPV6_NETWORK_BITS = 56  # what a provider gives to one customer
 FORGIVEN = 2  # misses after which others' misses at the same address count against a user too
 SHORT_CODES = "short codes"
 
+# A window that has ended starts again, and so does one in the future, from a wrong clock.
 _COUNT = """
     INSERT INTO gifts.gift_misses AS m (bucket, misses, since)
     SELECT unnest(%(buckets)s::text[]), 1, %(now)s

@@ -1,4 +1,4 @@
-"""The return of a gift's credits to its creator; `redemptions` moves them to the redeemer instead.
+"""The return of a gift's credits to its creator; a redemption moves them to the redeemer instead.
 
 Callers hold the lock of the gift's row. Both transactions have the cause `gift:ID`, which is unique
 per user, not across users. The credits still arrive once, because the gift's status changes in the

@@ -13,7 +13,6 @@ from rest_framework.viewsets import GenericViewSet
 from credits.api.account_views import ChangesAccount
 from credits.api.answers import Answer
 from credits.api.openapi import operation
-from credits.api.wire_fields import Text, Uuid
 from credits.api.wire_serializers import WireSerializer, origin, user
 from credits.client_ip import client_address
 from credits.ledger import BalanceTooLarge, InsufficientCredits
@@ -30,11 +29,6 @@ from gifts.codes import (
 )
 from gifts.creation_serializers import CREATE, CreateGiftSerializer
 from gifts.throttle import Attempt, TooManyMisses
-
-CODE = Text(
-    max_length=100,
-    help_text="The gift's code. Case is ignored, and so is everything but letters and digits.",
-)
 
 
 class Optional(BaseAuthentication):
@@ -92,7 +86,7 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
         "redeem_gift",
         request=wire.RedeemGiftSerializer,
         response=wire.RedeemGiftResponseSerializer,
-        path={"code": CODE},
+        path={"code": wire.CODE},
         refuses=(
             GiftUnknown,
             GiftNotRedeemable,
@@ -118,7 +112,7 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
     @operation(
         "cancel_gift",
         response={200: wire.CancelGiftResponseSerializer},
-        path={"code_or_id": Uuid(help_text="The gift's `id`, not its code.")},
+        path={"code_or_id": wire.ID},
         keyed=True,
         refuses=(GiftUnknown, GiftNotRedeemable),
     )
@@ -133,7 +127,7 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
     @operation(
         "gift",
         response=wire.PublicGiftSerializer,
-        path={"code_or_id": CODE},
+        path={"code_or_id": wire.CODE},
         refuses=(GiftUnknown, TooManyMisses),
     )
     def show(self, request: Request, code_or_id: str) -> Answer:
@@ -149,6 +143,8 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
         """Require no token for showing a gift. With one, misses count as the user's."""
         if not self._is_public():
             return super().get_authenticators()
+        # Without a token nothing is verified, so that an outage of mana-auth does not affect the
+        # gift page.
         with_token = "HTTP_AUTHORIZATION" in getattr(self.request, "META", {})
         return [Optional(one) for one in super().get_authenticators()] if with_token else []
 

@@ -7,8 +7,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
-from credits.ids import new_id
-from credits.models import amount_field
+from credits.models import amount_field, id_field
 from internal_api import scopes
 
 NAME_LENGTH = 64
@@ -22,7 +21,7 @@ class ServiceKey(models.Model):
     cap means no limit. All keys of a service share its totals.
     """
 
-    id = models.UUIDField(primary_key=True, default=new_id)
+    id = id_field()
     name = models.CharField(max_length=NAME_LENGTH)
     prefix = models.CharField(max_length=16)
     digest = models.CharField(max_length=64, unique=True)

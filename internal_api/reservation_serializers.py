@@ -86,6 +86,7 @@ class CommitReservationSerializer(ReleaseReservationSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Raise ValidationError if both an amount and units are given."""
+        # The two could contradict each other. A metered commit has its price from the units.
         if attrs["amount"] is not None and attrs.get("units") is not None:
             raise serializers.ValidationError({"amount": ["An amount is not allowed with units."]})
         return attrs
@@ -109,6 +110,7 @@ class CommitReservationResponseSerializer(WireSerializer):
         """Represent the commit; omit `unpaid` unless the reservation is metered."""
         answer = super().represent(subject)
         hold: reservations.Hold = subject
+        # Only for prices by units, which the earlier service did not have.
         if hold.reservation.metering is None:
             del answer["unpaid"]
         return answer

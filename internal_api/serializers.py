@@ -17,6 +17,7 @@ from credits.api.wire_fields import (
     Amount,
     ConstantField,
     Credits,
+    Email,
     ShortTextField,
     Text,
     Timestamp,
@@ -24,7 +25,6 @@ from credits.api.wire_fields import (
     Uuid,
 )
 from credits.api.wire_serializers import KeyedSerializer, UserSerializer, WireSerializer
-from gifts.wire_fields import Email
 
 
 @extend_schema_field({"type": "integer", "minimum": 0})
@@ -50,7 +50,9 @@ class ServiceBalanceSerializer(BalanceSerializer):
     """A user's balance with the number of their transactions."""
 
     transactionsCount = serializers.IntegerField(
-        source="last_number", help_text="The number of the user's transactions."
+        # The user's transactions are numbered 1, 2, 3 … without gaps, so nothing is counted.
+        source="last_number",
+        help_text="The number of the user's transactions.",
     )
 
 

@@ -33,6 +33,7 @@ class SyncViewSet(ServiceViewSet):
     def charge_recurring(self, request: Request) -> Response:
         """Renew up to 5,000 due subscriptions. Safe to call at any time and repeatedly."""
         now = worker.now()
+        # A request, like a command, retries failed subscriptions without their pause.
         due_rows.retry_postponed(renewals.RENEW_JOB, now=now)
         outcomes = Counter(renewals.renew_due(now=now, limit=RENEWALS_PER_REQUEST))
         return Response(wire.RENEWALS.represent(outcomes))

@@ -15,7 +15,8 @@ from credits.api.openapi import operation
 from credits.api.serializers import USED, UseCreditsResponseSerializer
 from credits.api.views import memo
 from credits.api.wire_serializers import USER, named_user, origin
-from credits.catalogue import PRICE_REFUSALS
+from credits.catalogue.catalogue import PRICE_REFUSALS
+from credits.catalogue.metered_prices import OperationNotMetered, UnitsRequired, UnknownUnit
 from credits.ledger import (
     BalanceTooLarge,
     ExceedsOriginal,
@@ -35,7 +36,6 @@ from credits.ledger.reservations import (
     ReservationReleased,
     ReservationUnknown,
 )
-from credits.metered_prices import OperationNotMetered, UnitsRequired, UnknownUnit
 from credits.principals import Service
 from gifts import pending
 from gifts.blocks import GiftsBlocked
@@ -141,6 +141,8 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
             body["amount"],
             memo=_grant_memo(body),
             origin=origin(request, body),
+            # The cause makes the grant unique, not the idempotency key: a service may forget its
+            # key, but not what it rewards.
             cause=ledger.grant_cause(body["user_id"], body["reference_id"]),
             expires_at=body["expires_at"],
         )
@@ -177,7 +179,7 @@ class ReservationViewSet(SettlesReservations, ServiceViewSet):
             origin=origin(request, body),
             ttl=timedelta(seconds=body["ttl_seconds"]),
         )
-        # Held credits count against the cap, because a commit cannot be refused by it.
+        # Held credits count against the cap: a commit of at most its hold is not checked again.
         hold = service_caps.spending(
             service(request), body["user_id"], reserve, now=datetime.now(UTC)
         )
@@ -216,6 +218,7 @@ class ReservationViewSet(SettlesReservations, ServiceViewSet):
             units=body.get("units"),
             description=body["description"],
         )
+        # Only the part above the hold is compared with the cap.
         hold = service_caps.committing(service(request), commit, now=datetime.now(UTC))
         return Answer(holds.COMMITTED.represent(hold))
 
@@ -265,6 +268,7 @@ def _counted(
 
 def _grant_memo(body: dict[str, Any]) -> Memo:
     return Memo(
+        # The app of all grants, as in the earlier service.
         "community",
         body.get("description") or f"Reward: {body['reason']}",
         {"reason": body["reason"], "referenceId": body["reference_id"]},

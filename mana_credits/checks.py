@@ -30,6 +30,7 @@ LEAST_BITS = {
     "STATEMENT_KEYS": 128,
 }
 LOCAL_HOSTS = {"localhost", "127.0.0.1", "[::1]", "::1"}
+# libpq's other modes, including its default `prefer`, may fall back to an unencrypted connection.
 WITH_TLS = {"require", "verify-ca", "verify-full"}
 
 Found = Iterator[CheckMessage]
@@ -41,6 +42,7 @@ class UnsafeSettings(Exception):
 
 def refuse_unsafe() -> None:
     """Raise UnsafeSettings if a check below finds an error. Does nothing with DEBUG on."""
+    # The same checks as `manage.py check --deploy`, so that both give the same answer.
     messages = run_checks(
         tags=[Tags.security, Tags.database],
         databases=["default"],
@@ -197,6 +199,7 @@ def _bits(text: str) -> float:
     Each character counts by the number of distinct characters. Characters that continue a run
     (`aaa`, `abc`, `321`) or repeat the beginning (`secret-secret-`) do not count.
     """
+    # The length of the shortest beginning whose repetitions make the text, or the whole length.
     period = (text + text).find(text, 1) if text else 0
     unit = next((n for n in range(1, period) if text.startswith(text[n:])), period)
     steps = [ord(b) - ord(a) for a, b in pairwise(text[:unit])]

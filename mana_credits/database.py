@@ -85,6 +85,7 @@ def settings_of(
     transaction. Behind a pooler, the pooler sets them (`ops/pgbouncer.ini`).
     """
     options: dict[str, Any] = NETWORK | {name: parts[name] for name in parts if name not in KEYS}
+    # 1: psycopg prepares a statement at its second execution. None: never.
     options["prepare_threshold"] = 1 if prepared else None
     options["pool"] = {
         "connection_class": bounded(answer_seconds),

@@ -21,6 +21,7 @@ NO_URL = (
     "{} is not a PostgreSQL URL: postgresql://USER:PASSWORD@HOST:PORT/DATABASE. "
     "Percent-encode special characters in the password: %25 for %, %40 for @, %2F for /."
 )
+# The largest value of PostgreSQL's integer settings, such as timeouts.
 LARGEST_NUMBER = 2**31 - 1
 MOST_DAYS = 36_500
 MOST_WORKERS = 1000  # processes per machine and threads per process; a larger number is a mistake
@@ -140,6 +141,7 @@ def _is_within(text: str, at_least: int, at_most: int) -> bool:
 def secret(name: str) -> str:
     """Return the secret `name`. Raises EnvironmentInvalid if it is unset or empty."""
     value = os.environ.get(name, "")
+    # A list of nothing but separators would accept no key, but look as if it were set.
     if not value.strip(" ,"):
         raise EnvironmentInvalid(f"{name} is not set. The service does not start without it.")
     return value
@@ -153,6 +155,8 @@ def database_url(name: str) -> dict[str, Any]:
     url = secret(name)
     if found := WITH_PASSWORD.fullmatch(url):
         before, password, after = found.groups()
+        # `%` stays, because operators encode it themselves (docs/operations.md); otherwise it would
+        # be encoded twice.
         url = f"{before}{quote(password, safe='%')}{after}"
     try:
         return dict(conninfo_to_dict(url))

@@ -32,6 +32,7 @@ wsgi_app = "mana_credits.wsgi"
 # Only Linux has epoll, which the service's own worker needs. Elsewhere (development only),
 # gunicorn's threaded worker runs.
 worker_class = "mana_credits.web_server.worker.WebWorker" if hasattr(select, "epoll") else "gthread"
+# The application loads before the fork, so that workers share its memory.
 preload_app = True
 http_parser = "auto"  # the C parser if it is installed
 

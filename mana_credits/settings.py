@@ -295,9 +295,8 @@ GIFT_MISS_LIMITS = {
 }
 
 # How many threads of a process may use one dependency at once (credits/bulkheads.py): the fetch of
-# the auth server's keys, Stripe, one user's rows, the rows of all locked users, one user's
-# batches, all writes, password hashing, exports. Each must be smaller than
-# WEB_THREADS.
+# the auth server's keys, Stripe, one user's rows, the rows of all locked users, batches of spends,
+# all writes, password hashing, exports. Each must be smaller than WEB_THREADS.
 BULKHEADS = env.numbers(
     "BULKHEADS",
     default={
@@ -343,5 +342,6 @@ TRACES_SERVICE_NAME = env.str("OTEL_SERVICE_NAME", default="mana-credits")
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 if LOG_LEVEL not in logs.LEVELS:
     raise EnvironmentInvalid(f"LOG_LEVEL is {LOG_LEVEL}, not one of {', '.join(logs.LEVELS)}.")
+# Django must not configure logging again: `logs.configure` does it.
 LOGGING_CONFIG = None
 logs.configure(LOG_LEVEL)

@@ -38,6 +38,7 @@ urlpatterns = [
     path("gifts", gifts_pages.gifts_page),
     path("gifts/redeem", gifts_pages.redeem_page),
     path("gifts/redeem/<gift_code:code>", gifts_pages.redeem_page),
+    # Before the page's route, which would read `.svg` as part of the code.
     path("g/<gift_code:code>.svg", gifts_pages.qr_code),
     path("g/<gift_code:code>", gifts_pages.gift_page),
     path("health", probes.health),
@@ -45,6 +46,7 @@ urlpatterns = [
     path("metrics", probes.prometheus),
     path("api/schema", schema.SchemaView.as_view(), name="schema"),
     path("api/docs", schema.DocsView.as_view(url_name="schema")),
+    # Last: the API's 404 for every other path.
     re_path(r"", errors.not_found),
 ]
 handler400 = error_pages.bad_request

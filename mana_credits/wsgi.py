@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.core.cache import close_caches
+from django.core.handlers.base import reset_urlconf
 from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 from django.db import reset_queries
@@ -47,10 +48,12 @@ try:
     application = with_chunked_bodies(get_wsgi_application())
 except EnvironmentInvalid as error:
     raise SystemExit(str(error)) from None
-# Django calls these for each request. Without DEBUG, no queries are recorded, and no cache is used.
+# Django calls these for each request. Without DEBUG, no queries are recorded. No cache is used, and
+# no request sets its own URL configuration.
 if not settings.DEBUG:
     request_started.disconnect(reset_queries)
 request_finished.disconnect(close_caches)
+request_finished.disconnect(reset_urlconf)
 # Load the views before gunicorn forks, so that workers share their memory and the first request
 # does not wait for imports.
 get_resolver().url_patterns  # noqa: B018

@@ -7,12 +7,12 @@ from uuid import uuid4
 
 from django.db import transaction
 
-from credits import catalogue
+from credits.catalogue import catalogue
+from credits.catalogue.metered_prices import MeteredPrice
 from credits.controls import account_settings
 from credits.controls.account_settings import NewSettings
 from credits.ledger import ledger, reservations
 from credits.ledger.posting import Memo, Origin, Posting, Priced
-from credits.metered_prices import MeteredPrice
 from credits.models import Package, Reservation, SyncSubscription
 from credits.principals import User
 from credits.sync import cloud_sync

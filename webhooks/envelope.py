@@ -126,6 +126,7 @@ def _moment(created: Any) -> datetime | None:
 
 
 def _is_deeper(body: Any, levels: int) -> bool:
+    # Level by level. Recursion would exceed Python's limit for the bodies that this must find.
     here = [body]
     for _ in range(levels):
         here = [

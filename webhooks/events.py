@@ -150,6 +150,7 @@ def empty_payloads(*, received_before: datetime) -> Iterator[int]:
 
 
 def _keep_error(event_id: str, error: Exception) -> None:
+    # After the rollback of the effects. Another delivery of the event may have succeeded meanwhile.
     waiting = StripeEvent.objects.filter(pk=event_id, processed_at__isnull=True)
     text = "".join(traceback.format_exception(error))[-LONGEST_TRACEBACK:]
     waiting.update(attempts=F("attempts") + 1, error=text)
@@ -216,6 +217,7 @@ def _applied(
     if not envelope.is_thin(body):
         context = EventContext(envelope.subject(body), event.created_at, now)
         return HANDLERS[event.type](context)
+    # Raises if the reference is unreadable. Otherwise Stripe does not have the object.
     envelope.related(body)
     return None
 
@@ -230,8 +232,10 @@ def _finish(event: StripeEvent, outcome: Outcome, now: datetime, reason: str | N
     event.processed_at = now
     event.error = reason
     event.attempts += 1
+    # Stripe has hundreds of types, and each label is a time series.
     kind = event.type if _handled(event) else "other"
     EVENTS.labels(kind, outcome).inc()
+    # Stripe's clock may be ahead of ours.
     LAG.observe(max(0.0, (now - event.created_at).total_seconds()))
     log = logger.error if outcome == Outcome.UNREADABLE else logger.info
     log("stripe_event", id=event.pk, type=event.type, outcome=outcome, reason=reason)

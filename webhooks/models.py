@@ -55,6 +55,7 @@ class StripeEvent(models.Model):
                 condition=Q(processed_at__isnull=True),
             ),
             models.Index(
+                # In descending order, PostgreSQL sorts nulls first: the unprocessed events.
                 name="stripe_event_waiting_first_idx",
                 fields=["-processed_at", "-received_at", "-id"],
             ),

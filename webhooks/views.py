@@ -56,6 +56,8 @@ class StripeView(APIView):
     )
     def post(self, request: Request) -> Response:
         """Store an event and apply it once. 5xx if Stripe must deliver it again."""
+        # The bytes as they came, because the signature covers them. One more than allowed shows
+        # that the body is too large, without reading all of it.
         payload = request.read(settings.MAX_EVENT_BYTES + 1)
         if len(payload) > settings.MAX_EVENT_BYTES:
             raise EventTooLarge

@@ -1,5 +1,5 @@
--- Add :each usages to each user WHERE :users, spread over the past year, in time order.
--- Direct inserts, because they are faster than the function. The books still close.
+-- Add :each usages to each user WHERE :users, spread over the past year, in time order. The rows
+-- are inserted directly, because the function is slower. The books still close.
 CREATE TEMP TABLE added ON COMMIT DROP AS
 SELECT b.user_id, n, b.last_number + n AS number, b.posted - 2 * (n - 1) AS balance_before,
        date_trunc('milliseconds', now() - interval '1 year' * (:each - n + 1) / :each) AS at
@@ -17,6 +17,8 @@ SELECT encode(  -- UUIDs that sort by time, as the service makes them
        user_id, number, 'usage', -2, balance_before, balance_before - 2, 2, 'chat',
        'GPT-4 message', '{"model": "gpt-4"}', 'service', replace(gen_random_uuid()::text, '-', ''),
        at
+-- Users take turns in a random order, as in production. Rows of one user that lie together would
+-- make pages of transactions too fast.
 FROM added ORDER BY n, hashtext(user_id);
 
 INSERT INTO credits.usage_stats (user_id, date, app_id, credits_used, transactions)

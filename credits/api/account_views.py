@@ -14,11 +14,11 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from credits import account_marks
-from credits.account_marks import mark_of
 from credits.api.locked_accounts import LockedAccounts
 from credits.bulkheads import Bulkhead
 from credits.due_rows import is_locked
+from credits.ledger import account_marks
+from credits.ledger.account_marks import mark_of
 
 # A normal request takes less than the patience, so a busy account has no rejected requests.
 ACCOUNT = Bulkhead("account", patience=0.25)

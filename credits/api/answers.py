@@ -1,4 +1,4 @@
-"""Answers with a body of JSON, written at once: DRF's own make a response twice over."""
+"""Answers with a JSON body, rendered once. DRF's Response is created empty and rendered later."""
 
 import json
 from collections.abc import Mapping

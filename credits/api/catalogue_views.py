@@ -4,7 +4,6 @@ from django.http import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
 
-from credits import catalogue
 from credits.api.answers import Answer
 from credits.api.catalogue_serializers import (
     OPERATION,
@@ -14,6 +13,7 @@ from credits.api.catalogue_serializers import (
 )
 from credits.api.http_cache import cacheable
 from credits.api.openapi import operation
+from credits.catalogue import catalogue
 from credits.models import Operation
 
 

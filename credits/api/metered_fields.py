@@ -7,8 +7,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from credits import metered_prices
 from credits.api.wire_fields import StrictIntegerField, number
+from credits.catalogue import metered_prices
 
 _COUNT = StrictIntegerField()
 _UNIT_COSTS = {

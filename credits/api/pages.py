@@ -18,6 +18,7 @@ from django.views.decorators.http import require_safe
 
 from credits import database_errors
 
+# Pages have no inline styles or scripts, so the policy needs neither nonces nor `unsafe-inline`.
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; img-src 'self'; "
@@ -25,6 +26,8 @@ HEADERS = {
     ),
     "Referrer-Policy": "no-referrer",
     "X-Robots-Tag": "noindex, nofollow",
+    # A gift page shows a code that is as good as money; it must not stay in a shared browser's
+    # cache.
     "Cache-Control": "no-store",
     "Vary": "Accept-Language, Cookie",
 }
@@ -32,6 +35,7 @@ SHELL_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self' {auth}; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
+# A shell has no data of a visitor. A minute keeps reloads fast and a new release soon visible.
 SHELL_CACHE = "public, max-age=60"
 LANGUAGE_SECONDS = 365 * 24 * 3600
 
@@ -73,6 +77,7 @@ def shell(request: HttpRequest, template: str) -> HttpResponse:
     auth = urlsplit(url)
     policy = SHELL_POLICY.format(auth=f"{auth.scheme}://{auth.netloc}")
     response["Content-Security-Policy"] = policy
+    # A response that sets the language cookie is for one visitor.
     if not response.cookies:
         response["Cache-Control"] = SHELL_CACHE
     return response

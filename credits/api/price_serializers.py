@@ -8,7 +8,7 @@ from rest_framework import serializers
 from credits.api.metered_fields import Metering, Units
 from credits.api.wire_fields import Credits, ShortTextField, StrictIntegerField
 from credits.api.wire_serializers import KeyedSerializer, Variant, WireSerializer
-from credits.catalogue import LARGEST_QUANTITY
+from credits.catalogue.catalogue import LARGEST_QUANTITY
 from credits.ledger import Priced
 
 MISSING_AMOUNT = {"amount": ["This field is required, unless there is an operation."]}

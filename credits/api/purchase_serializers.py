@@ -47,6 +47,8 @@ class PageUrl(ShortTextField):
 
 def _origins() -> set[str]:
     base = urlsplit(settings.BASE_URL)
+    # An open redirect from Stripe's page would help phishing. Therefore only origins of our own
+    # apps.
     return {f"{base.scheme}://{base.netloc}", *settings.CORS_ALLOWED_ORIGINS}
 
 
@@ -148,6 +150,7 @@ class PurchaseSerializer(WireSerializer):
 def pages_of(attrs: dict[str, Any]) -> Pages | None:
     """Return the two URLs or None; raise ValidationError if only one URL is given."""
     success, cancel = attrs.get("success_url"), attrs.get("cancel_url")
+    # Stripe's Checkout needs both.
     if bool(success) != bool(cancel):
         missing = "cancelUrl" if success else "successUrl"
         raise serializers.ValidationError({missing: ["Checkout requires both URLs."]})
@@ -214,6 +217,7 @@ class StartPurchaseResponseSerializer(WireSerializer):
     def represent(self, subject: object) -> dict[str, Any]:
         """Represent the purchase; omit `checkoutUrl` without Checkout."""
         answer = super().represent(subject)
+        # Without Checkout, the answer has the fields of the earlier service only.
         if answer["checkoutUrl"] is None:
             del answer["checkoutUrl"]
         return answer

@@ -84,6 +84,7 @@ class TransactionSerializer(MeteredSerializer):
         help_text="The key of the request, if it had one.",
     )
     createdAt = Timestamp(source="created_at", help_text="When the transaction was posted.")
+    # The earlier service had both times. Here a transaction is complete when it is written.
     completedAt = Timestamp(source="created_at", help_text="The same as `createdAt`.")
 
 

@@ -12,6 +12,7 @@ user_patterns = [
 ]
 admin_patterns = [
     path(
+        # First, because the route below would read `/gift` as part of the user id.
         "<path:user_id>/gift",
         AdminSyncViewSet.as_view({"post": "give", "delete": "revoke"}),
     ),

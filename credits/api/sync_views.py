@@ -27,7 +27,7 @@ from credits.api.sync_serializers import (
     SyncStatusSerializer,
 )
 from credits.api.wire_serializers import language, named_user, origin, user
-from credits.catalogue import OperationUnknown
+from credits.catalogue.catalogue import OperationUnknown
 from credits.ledger import BalanceTooLarge, InsufficientCredits, SpendingLimitReached
 from credits.models import SyncSubscription
 from credits.sync import cloud_sync

@@ -12,9 +12,10 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework.request import Request
 
-from credits import metered_prices, spreadsheets
+from credits import spreadsheets
 from credits.api.serializers import TransactionQuerySerializer
 from credits.api.wire_fields import QueryInteger, Timestamp
+from credits.catalogue import metered_prices
 from credits.ledger.history import LARGEST_NUMBER, Entry, History
 
 ROWS = 10_000

@@ -36,7 +36,7 @@ from credits.api.transaction_files import (
     TransactionFileQuerySerializer,
 )
 from credits.api.wire_serializers import origin, query, user
-from credits.catalogue import PRICE_REFUSALS
+from credits.catalogue.catalogue import PRICE_REFUSALS
 from credits.ledger import (
     BalanceTooLarge,
     InsufficientCredits,

@@ -11,11 +11,13 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from credits import amounts, labels
+from credits import amounts, email_addresses, labels
 
 USUAL_LENGTH = 1000
 APP_ID_LENGTH = 100
 _CONTROLS = r"\u0000-\u001f\u007f-\u009f"
+# The database function takes the part before the colon as the transaction's app, which has at most
+# 100 characters.
 REASON = rf"^[^\s:{_CONTROLS}][^:{_CONTROLS}]{{0,99}}(:[^{_CONTROLS}]*)?$"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -28,6 +30,7 @@ def number(amount: Decimal) -> int | float:
 
     This is exact: a double represents every decimal of up to 15 digits without loss.
     """
+    # Whole amounts without ".0", as clients of the earlier service expect integers.
     whole = int(amount)
     return whole if whole == amount else float(amount)
 
@@ -53,6 +56,7 @@ class Credits(serializers.Field[Decimal, Any, int | float, Any]):
 
     def to_internal_value(self, data: object) -> Decimal:
         """Parse a JSON number as an exact decimal, without the rounding error of doubles."""
+        # The usual value first. `type() is`, because a bool is an instance of int.
         if type(data) is int and 0 < data < amounts.LARGEST:
             return Decimal(data)
         if isinstance(data, bool) or not isinstance(data, int | Decimal):
@@ -79,6 +83,7 @@ class Threshold(Credits):
 
     def to_internal_value(self, data: object) -> Decimal:
         """Parse a JSON number as an exact decimal of 0 or more."""
+        # In Python, False equals 0; it is not an amount.
         if not isinstance(data, bool) and isinstance(data, int | Decimal) and data == 0:
             return Decimal(0)
         return super().to_internal_value(data)
@@ -184,6 +189,8 @@ class StrictIntegerField(serializers.IntegerField):
         """Accept whole numbers only, no booleans or strings."""
         if isinstance(data, bool) or not isinstance(data, int | Decimal):
             self.fail("invalid")
+        # Larger values fit into no column. `int(data)` of a huge decimal such as 1e999999 would
+        # need too much memory, so the range is compared first.
         if not -_LARGEST_INTEGER <= data <= _LARGEST_INTEGER or data != int(data):
             self.fail("invalid")
         return int(data)
@@ -238,7 +245,8 @@ class Timestamp(serializers.Field[Any, Any, str, Any]):
 
 @lru_cache(maxsize=256)
 def _written(moment: datetime) -> str:
-    """Return a moment as the wire has it; a transaction says its moment twice, a batch often."""
+    """Return a timestamp as text. Cached, because a transaction contains it twice."""
+    # The offset `+00:00` has six characters.
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
@@ -263,3 +271,16 @@ class ConstantField(serializers.Field[Any, Any, Any, Any]):
     def to_representation(self, value: object) -> Any:
         """Return the constant."""
         return self.value
+
+
+class Email(serializers.EmailField):
+    """An e-mail address, converted to the canonical form that is stored and compared."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"max_length": email_addresses.LENGTH, **options})
+
+    def to_internal_value(self, data: object) -> str:
+        """Accept strings only."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return email_addresses.mailbox(super().to_internal_value(data)) or self.fail("invalid")

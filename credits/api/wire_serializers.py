@@ -66,7 +66,9 @@ class WireSerializer(serializers.Serializer[Any]):
     def represent(self, subject: object) -> dict[str, Any]:
         """Return `subject` as plain JSON values."""
         template, values_of, converters = self._output
+        # The template has the constants and the order of all names.
         answer = template.copy()
+        # None is sent as null, without the field's conversion, as DRF does it.
         for (name, convert), value in zip(converters, values_of(subject), strict=True):
             answer[name] = value if convert is None or value is None else convert(value)
         return answer
@@ -141,6 +143,8 @@ def _converter(field: Any) -> Callable[[Any], Any] | None:
 
 def _values_of(sources: list[str]) -> Callable[[Any], tuple[Any, ...]]:
     """Return a function that reads all sources of a subject; `*` is the subject itself."""
+    # One call of `attrgetter` reads all of them in C. With a single source it would return the bare
+    # value instead of a tuple.
     if len(sources) > 1 and "*" not in sources:
         return attrgetter(*sources)
     getters = [_itself if source == "*" else attrgetter(source) for source in sources]
@@ -196,6 +200,7 @@ def _idempotency_key(request: Request, in_body: str | None) -> str | None:
     if not header:
         return in_body
     in_header = cast("str", IDEMPOTENCY_HEADER.parse({"idempotencyKey": header})["key"])
+    # Two keys name two requests. To choose one silently could charge the user twice.
     if in_body not in {None, in_header}:
         raise serializers.ValidationError(
             {"idempotencyKey": ["The header Idempotency-Key has a different value."]}

@@ -95,6 +95,7 @@ def save(
     A new threshold that the balance is already below announces nothing until it is crossed. `seen`
     is the version that the client saw, or None. Raises SettingsChanged if another one is current.
     """
+    # Locks the balance first, as every movement does.
     ledger.ensure_balance(user_id, origin=origin)
     known = AccountSettings.objects.select_for_update().filter(pk=user_id).first()
     current = _known(user_id, known)
@@ -110,6 +111,7 @@ def save(
 
 def _limits(user_id: str, now: datetime) -> list[Limit]:
     rows = select(
+        # The database's own sum, so that the page shows the number by which a spend is refused.
         "SELECT e.key, (e.value ->> 0)::numeric, (e.value ->> 1)::numeric"
         " FROM jsonb_each(credits.month_spending(%s, %s)) e",
         [user_id, now],

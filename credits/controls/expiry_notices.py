@@ -24,6 +24,7 @@ TELL_JOB = "tell_expiring_credits"
 
 def tell_due(*, now: datetime, limit: int) -> Iterator[str]:
     """Enqueue up to `limit` notices; yield `told`, `skipped` or `failed` for each."""
+    # Lots that have expired since the notice was due are left out: it would come too late.
     due = _waiting().filter(notice_due_at__lte=now, expires_at__gt=now)
     tell = partial(_tell, now=now)
     work = DueWork(TELL_JOB, due, "notice_due_at", tell, lock=credit_lots.lock_owner)
@@ -51,5 +52,6 @@ def _tell(lot: CreditLot, *, now: datetime) -> str:
         key=f"expiring_credits:{lot.pk}",
         now=now,
     )
+    # By a function, because the service's role may not write lots directly.
     call("credits.end_lot_notice", user_id=lot.user_id, lot_id=lot.pk)
     return "told"

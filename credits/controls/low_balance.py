@@ -21,7 +21,10 @@ TELL_JOB = "tell_low_balances"
 
 
 def tell_due(*, now: datetime, limit: int) -> Iterator[str]:
-    """Enqueue up to `limit` notices; yield `told`, `skipped` or `failed` for each."""
+    """Enqueue up to `limit` notices; yield `told`, `not_needed`, `skipped` or `failed` for each.
+
+    A balance that has risen above the threshold meanwhile needs no notice.
+    """
     work = DueWork(TELL_JOB, _crossed(), "crossed_at", partial(_tell, now=now))
     return (settled.outcome for settled in due_rows.settle_each(work, now=now, limit=limit))
 
@@ -39,13 +42,17 @@ def _crossed() -> QuerySet[AccountSettings]:
 
 def _tell(settings: AccountSettings, *, now: datetime) -> str:
     crossed_at = cast("datetime", settings.crossed_at)
-    available = ledger.balance_of(settings.user_id).available
+    settings.crossed_at = None
+    settings.save(update_fields=["crossed_at"])
+    # The current balance, not that of the crossing: the user reads the notice now.
+    balance = ledger.balance_of(settings.user_id)
+    if balance.posted > settings.low_balance:
+        return "not_needed"
     outbox.mail(
         settings.user_id,
-        notification_texts.low_balance(settings, available=available),
+        notification_texts.low_balance(settings, available=balance.available),
+        # The time of the crossing is part of the key: each crossing is announced once.
         key=f"low_balance:{settings.user_id}:{crossed_at.isoformat()}",
         now=now,
     )
-    settings.crossed_at = None
-    settings.save(update_fields=["crossed_at"])
     return "told"

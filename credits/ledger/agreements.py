@@ -26,6 +26,7 @@ class SettingsChanged(DomainError):
 
 def version_of(state: Mapping[str, Any]) -> str:
     """Return the version of a user's settings: equal settings have equal versions."""
+    # Sorted keys: the version must not depend on the order in which a caller builds the object.
     text = json.dumps(state, sort_keys=True, default=_canonical)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -38,6 +39,8 @@ def require_version(seen: str | None, current: Mapping[str, Any]) -> None:
 
 
 def _canonical(value: object) -> str:
+    # One amount has one text. A Decimal from the database has 4 decimal places, one from a request
+    # may have fewer.
     return plain(value) if isinstance(value, Decimal) else str(value)
 
 

@@ -27,6 +27,8 @@ USERS_PER_BATCH = 1_000
 FIRST = UUID(int=0)
 
 # The digests of a batch of users at the end of each day, in the order of their chains.
+# A row with a timestamp in the past, such as an imported one, counts on the day on which it was
+# written (`recorded_at`). Otherwise it would change the anchors of days that are over.
 _NEWEST = """
     WITH batch AS MATERIALIZED (
         SELECT chain_id, user_id FROM credits.balances
@@ -107,10 +109,12 @@ def make_due(*, now: datetime) -> Iterator[Anchor]:
     """
     yesterday = now.astimezone(UTC).date() - ONE_DAY
     last = newest_day()
+    # The first anchor proves all history before it, so earlier days need none.
     first = last + ONE_DAY if last else yesterday
     days = [first + offset * ONE_DAY for offset in range((yesterday - first).days + 1)]
     for computed in compute(days):
         values = {"count": computed.count, "sum": computed.sum, "created_at": now}
+        # Two workers may compute the same day. `day` is unique, and the row that came first stays.
         anchor, made = Anchor.objects.get_or_create(
             day=computed.day, defaults={**values, "digest": computed.hashed.digest()}
         )

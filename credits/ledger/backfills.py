@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 
-from credits.catalogue import OperationUnknown
+from credits.catalogue.catalogue import OperationUnknown
 from credits.models import Balance, Operation
 
 SQL = Path(__file__).resolve().parent / "sql" / "backfill"
@@ -69,6 +69,7 @@ def operations(users: list[str], rules: Iterable[Rule], *, apply: bool) -> list[
 def check_rules(rules: Iterable[Rule]) -> None:
     """Raise OperationUnknown if the operation of a rule was never in the catalogue."""
     wanted = {rule.operation for rule in rules}
+    # Withdrawn operations too: old usages may be of operations that are no longer offered.
     known = Operation.objects.filter(pk__in=wanted).values_list("pk", flat=True)
     if unknown := sorted(wanted - set(known)):
         raise OperationUnknown(operations=", ".join(unknown))
@@ -77,6 +78,8 @@ def check_rules(rules: Iterable[Rule]) -> None:
 def _repair(name: str, values: dict[str, Any], *, apply: bool) -> list[Any]:
     with transaction.atomic(), connection.cursor() as cursor:
         if apply:
+            # In the order of user ids, like every other lock of several balances, to avoid
+            # deadlocks.
             locked = Balance.objects.filter(pk__in=values["users"]).order_by("pk")
             list(locked.select_for_update().values_list("pk"))
         cursor.execute((SQL / f"{name}_find.sql").read_text(), values)

@@ -66,6 +66,9 @@ RULES = {
         ) r
         WHERE o.number IS NULL OR abs(r.total) > abs(o.amount) OR sign(r.total) = sign(o.amount)
     """,
+    # Two queries, because the work must be proportional to the rows to check. A check of changes
+    # starts from the new transactions. A full check starts from the reservations, so it also finds
+    # one whose transaction is missing.
     "a committed reservation matches its transaction": """
         SELECT r.* FROM accounts a CROSS JOIN LATERAL (
             SELECT r.user_id, format('reservation %%s took %%s, its transaction %%s',
@@ -97,6 +100,7 @@ RULES = {
     "a metered transaction took the price of its units, minus what is unpaid": """
         SELECT w.user_id, m.sentence FROM walks w CROSS JOIN unnest(w.misprices) AS m(sentence)
     """,
+    # Causes contain Python's `isoformat`, which omits microseconds of zero. Hence `replace`.
     # Of the entries that were checked before, only the charge of the subscription can matter.
     "the newest charge of Cloud Sync is for the paid period": """
         SELECT user_id, format('charged for %%s, the subscription says %%s', t.cause, s.charge)
@@ -128,6 +132,8 @@ RULES = {
         WHERE (t.id, replace(t.cause, '.000000+', '+'))
             IS DISTINCT FROM (s.charge_id, replace(s.charge, '.000000+', '+'))
     """,
+    # By day, in a full check only. The next rule compares the sums, for which a check of changes
+    # needs no old usages.
     "usage statistics count every usage": """
         SELECT a.user_id, u.sentence FROM accounts a CROSS JOIN LATERAL (
             SELECT format('%%s in %%s: counted %%s in %%s usages, the ledger has %%s in %%s',
@@ -157,6 +163,7 @@ RULES = {
         ) s
         WHERE w.checked > 0 AND (s.used, s.usages) <> (w.used, w.usages)
     """,
+    # The second query finds credits of a purchase that does not exist.
     "a paid purchase has exactly its credits": """
         SELECT p.* FROM accounts a CROSS JOIN LATERAL (
             SELECT p.user_id, format('purchase %%s of %%s credits is %%s, the ledger credited %%s',
@@ -206,6 +213,8 @@ RULES = {
             OFFSET 0
         ) r
     """,
+    # The rule before compares two records of the credits. This one computes them again from the
+    # cents (`claw_back_shares.due`), so it also finds a refund that took too little.
     "claw-backs match the money that went back": """
         SELECT went.user_id, format('%%s was taken of purchase %%s, %%s of its %%s cents went back',
                                     taken, id, cents, price)

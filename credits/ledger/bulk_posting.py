@@ -14,6 +14,8 @@ from credits.atomicity import transaction_required
 from credits.ledger.posting import PARAMETERS, Memo, Movement, Origin, sql_arguments
 
 _DECLARED = ", ".join(f"{name} {kind}" for name, kind in PARAMETERS.items())
+# `n` keeps the order of the entries, because the movements of one user form a chain. TRUNCATE,
+# because one transaction may post several lists.
 _STAGE = f"""
     CREATE TEMPORARY TABLE IF NOT EXISTS movements (
         n bigint GENERATED ALWAYS AS IDENTITY, {_DECLARED}

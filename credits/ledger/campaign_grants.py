@@ -99,10 +99,13 @@ def store(campaign: GrantCampaign, file: GrantFile) -> GrantCampaign:
     campaign.digest, campaign.count = file.digest, len(file.grants)
     campaign.total = positive(file.total)
     try:
+        # A savepoint: after a violated constraint, the campaign with the same file must still be
+        # read.
         with transaction.atomic():
             campaign.save(force_insert=True)
     except IntegrityError as error:
         used = GrantCampaign.objects.filter(digest=file.digest, state__in=LIVE).first()
+        # Another constraint than that of the file's digest was violated.
         if used is None:
             raise
         raise FileUsedBefore(campaign=used.name, state=used.state) from error
@@ -191,6 +194,7 @@ def _complete(campaign: GrantCampaign, now: datetime) -> None:
 
 
 def _terms(campaign: GrantCampaign) -> Terms:
+    # The person who decides is the actor, as in every act that needs a second person.
     operator = campaign.decided_by or campaign.asked_by
     return Terms(campaign.name, campaign.reason, f"operator:{operator}")
 

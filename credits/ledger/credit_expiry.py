@@ -29,6 +29,7 @@ def expire_due(*, now: datetime, limit: int) -> Iterator[str]:
     origin = Origin("system", at=now)
 
     def expire(lot: CreditLot) -> str:
+        # Every call of the write path posts what has expired. This one moves nothing else.
         ledger.ensure_balance(lot.user_id, origin=origin)
         return "expired"
 

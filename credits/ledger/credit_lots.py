@@ -60,6 +60,7 @@ def balance_at(user_id: str, *, now: datetime) -> Balance:
     left = [Expiring(*lot) for lot in zip(row.amounts, row.times, strict=True)]
     expired = sum((lot.amount for lot in left if lot.at <= now), Decimal(0))
     row.posted -= expired
+    # As the posted expiry will: it lowers the total earned, like a claw-back.
     row.total_earned -= expired
     row.expiring = _by_time([lot for lot in left if lot.at > now])
     return cast("Balance", row)

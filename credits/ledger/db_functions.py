@@ -43,6 +43,8 @@ class Routine(Generic[Answer]):
         self._readers = [_reader(hint, only) for hint in get_type_hints(answer).values()]
         fields = zip(get_type_hints(answer), self._readers, strict=True)
         columns = ", ".join(_columns(field, reader) for field, reader in fields)
+        # Named arguments, because a new release may add a parameter with a default to the function
+        # while the previous release still calls it.
         named = ", ".join(f"p_{parameter} => %s" for parameter in parameters)
         self._sql = f"SELECT {columns} FROM {name}({named}) r"  # noqa: S608
         self._parameters = tuple(parameters)
@@ -59,6 +61,8 @@ class Routine(Generic[Answer]):
 
     def _read(self, values: tuple[Any, ...]) -> Answer:
         answer: list[Any] = []
+        # The columns of all models lie side by side in one row. Each reader takes its slice of
+        # them.
         start = 0
         for reader in self._readers:
             end = start + (len(reader.columns) if reader else 1)

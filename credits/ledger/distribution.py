@@ -147,6 +147,7 @@ def _undoing() -> Iterator[str]:
     if _rows("SELECT 1 FROM credits.transactions LIMIT 1"):
         raise NotEmpty
     for table in (*TABLES, REFERENCE_TABLE):
+        # The cascade may have brought this table back already.
         if table in known and table in _distributed():
             _run(
                 "SELECT undistribute_table(%(table)s, cascade_via_foreign_keys => true)",
@@ -169,6 +170,7 @@ def _distributed() -> set[str]:
 
 
 def _distribute_table(table: str) -> None:
+    # In one colocation group, all rows of a user are on the same server.
     colocated = "default" if table == TABLES[0] else TABLES[0]
     _run(
         "SELECT create_distributed_table(%(table)s, 'user_id', colocate_with => %(with)s)",

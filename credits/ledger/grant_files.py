@@ -20,6 +20,7 @@ from credits.spreadsheets import Row
 
 COLUMNS = ("user_id", "credits")
 EXPIRY = "expires_at"
+# `datetime.fromisoformat` alone would also accept forms such as 20261128 and 2026-W48-6.
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ].+)?", re.ASCII)
 
 

@@ -26,6 +26,7 @@ PROTECTED = [
     "credits.settings_changes",
 ]
 
+# The last query leaves out owners, because the one before reports them.
 # Each row is a sentence about the current role that must not be true.
 _FAULTS = """
     SELECT format('The role %%s is a superuser', rolname) FROM pg_roles

@@ -79,6 +79,7 @@ class History:
 
     def entries(self, *, limit: int, offset: int = 0, cursor: int | None = None) -> list[Entry]:
         """Return the same rows as `page`, without instances of the model."""
+        # The constant statements below serve most requests and are prepared once per connection.
         if self.filters or (offset and cursor):
             found = self._page(limit, offset, cursor).values_list(*Entry._fields)
             return [Entry(number, str(pk), *rest) for number, pk, *rest in found]
@@ -128,6 +129,7 @@ class History:
         rows = self._rows().filter(self._before(cursor)).order_by("-created_at", "-number")
         if len(apps) == 1:
             return rows.filter(app_id=apps[0])
+        # The newest `most` rows of all apps are among the newest `most` rows of each app.
         first, *others = (rows.filter(app_id=app)[:most] for app in apps)
         return first.union(*others, all=True).order_by("-created_at", "-number")
 
@@ -136,6 +138,9 @@ class History:
         at = None if cursor is None else self._created_at(cursor)
         if cursor is None or at is None:
             return Q()
+        # Several transactions may have the same timestamp, so the number is the tie-break. The
+        # first condition follows from the second, but only it is a range that the index can start
+        # from.
         return Q(created_at__lte=at) & (Q(created_at__lt=at) | Q(number__lt=cursor))
 
     def _created_at(self, number: int) -> datetime | None:

@@ -21,6 +21,8 @@ class _Recorded(NamedTuple):
     outcome: str
 
 
+# With the default amounts of 0, the function locks the balance and records the key, and moves
+# nothing.
 _record = Routine(
     "credits.post_transaction",
     _Recorded,
@@ -34,6 +36,7 @@ def find(user_id: str, origin: Origin) -> UUID | None:
 
     Raises IdempotencyKeyReused.
     """
+    # Without a key, this finds nothing, because the column is NOT NULL.
     known = IdempotencyKey.objects.filter(user_id=user_id, key=origin.key).first()
     if known is None:
         return None
@@ -51,6 +54,7 @@ def record(user_id: str, origin: Origin, *, subject_id: UUID | None = None) -> N
     if origin.key is None:
         return
     outcome = _record(
+        # The column is NOT NULL. Without a row, the id refers to nothing.
         subject_id=subject_id or new_id(),
         user_id=user_id,
         actor=origin.actor,

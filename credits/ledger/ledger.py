@@ -12,13 +12,13 @@ from uuid import UUID
 
 from credits.amounts import exact, positive
 from credits.atomicity import transaction_required
+from credits.catalogue.metered_prices import require_units
 from credits.errors import DomainError
 from credits.ids import new_id
 from credits.ledger import credit_lots
 from credits.ledger.db_functions import Lookup, Routine
 from credits.ledger.outcomes import TransactionUnknown
 from credits.ledger.posting import Memo, Movement, Origin, Posting, Priced, post
-from credits.metered_prices import require_units
 from credits.models import Balance, Transaction
 
 Type = Transaction.Type
@@ -64,6 +64,8 @@ def spend(
 
 def usage(amount: Decimal | Priced, *, cause: str | None = None) -> Movement:
     """Return the movement of a spend. Raises InvalidAmount, InvalidUnits."""
+    # A priced amount has no sign: the database computes the price at the time of the movement and
+    # takes it from the balance.
     taken = amount if isinstance(amount, Priced) else -positive(amount)
     if isinstance(taken, Priced) and taken.units is not None:
         require_units(taken.units)
@@ -95,6 +97,7 @@ def grant(
 
     Raises InvalidCreditExpiry.
     """
+    # Before the call: the limit in days is a rule of this service, not of the database.
     credit_lots.require_bounded(expires_at, now=origin.at or datetime.now(UTC))
     movement = Movement(Type.GRANT, positive(amount), cause=cause, expires_at=expires_at)
     return post(user_id, movement, memo, origin)
@@ -125,6 +128,8 @@ def credit_purchase(
 
 def adjust(user_id: str, amount: Decimal, *, memo: Memo, origin: Origin) -> Posting:
     """Post an operator's signed adjustment, which may take available below zero."""
+    # An operator's correction must be possible whatever the balance, e.g. of credits that were
+    # spent already.
     movement = Movement(Type.ADJUSTMENT, exact(amount), may_overdraw=True)
     return post(user_id, movement, memo, origin)
 
@@ -134,6 +139,8 @@ def reverse(transaction_id: UUID, *, memo: Memo, origin: Origin) -> Posting:
 
     Raises TransactionUnknown, NotReversible, and ExceedsOriginal if a part was already given back.
     """
+    # Without a lock, because transactions never change. The database refuses a second reversal by
+    # the cause, and a reversal after a partial refund by the sum of what was given back.
     original = Transaction.objects.filter(pk=transaction_id).first()
     if original is None:
         raise TransactionUnknown
@@ -162,12 +169,16 @@ def claw_back(user_id: str, amount: Decimal, *, memo: Memo, origin: Origin, caus
     Unlike other movements, it does not first post what has expired: call `ensure_balance` before
     `amount` is computed.
     """
+    # The money is gone at Stripe whether or not the credits were spent. A debt remains visible in
+    # the balance.
     movement = Movement(Type.CLAWBACK, -positive(amount), may_overdraw=True, cause=cause)
     return post(user_id, movement, memo, origin)
 
 
 def reinstate(claw_back_id: UUID, *, memo: Memo, origin: Origin) -> Posting:
     """Give back exactly the credits of a claw-back, once. Raises TransactionUnknown."""
+    # By the claw-back's own amount: the shares of several refunds are rounded, and their
+    # reinstatement must cancel them exactly.
     taken = Transaction.objects.filter(pk=claw_back_id, type=Type.CLAWBACK).first()
     if taken is None:
         raise TransactionUnknown
@@ -191,6 +202,8 @@ def return_gift(
         Type.GIFT,
         positive(amount),
         counts_as="spent",
+        # The same cause as that of a redemption, so that a gift's credits arrive once: at the
+        # redeemer or back at the creator.
         cause=f"gift:{gift_id}",
         related_id=payment_id,
         fingerprint=("return", gift_id),
@@ -223,6 +236,7 @@ def balance_of(user_id: str) -> Balance:
     """
     balance = _balance(user_id)
     if balance is not None:
+        # Nearly all users have no credits that expire, so that one lookup by primary key is enough.
         if balance.next_expiry is None:
             return balance
         return credit_lots.balance_at(user_id, now=datetime.now(UTC))

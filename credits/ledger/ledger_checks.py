@@ -180,7 +180,9 @@ def _finish(scope: Scope, wrong: int) -> None:
         )
     if scope.full:
         LedgerCheck.objects.filter(pk=scope.full.pk).update(
-            finished_at=Greatest(Now(), F("started_at")), discrepancies=wrong
+            # A constraint refuses an end before the start. The start comes from the caller's clock.
+            finished_at=Greatest(Now(), F("started_at")),
+            discrepancies=wrong,
         )
 
 

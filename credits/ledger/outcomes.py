@@ -1,4 +1,4 @@
-"""The errors of a movement, by the codes that the ledger's database functions return.
+"""The outcomes of a movement: the errors by the codes of the database functions, and the counters.
 
 A database function returns the outcome: `posted`, `replayed`, or the code of one of these errors or
 of an error of prices or lots. Amounts are credits.
@@ -6,12 +6,21 @@ of an error of prices or lots. Amounts are credits.
 
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import cache
 from typing import Protocol
 
-from credits import catalogue  # noqa: F401  # defines the error for unknown_operation
+from prometheus_client import Counter
+
+from credits.catalogue import catalogue  # noqa: F401  # defines the error for unknown_operation
 from credits.errors import DomainError
 
 DONE = frozenset({"posted", "replayed"})
+
+MOVEMENTS = Counter(
+    "mana_credits_movements_total",
+    "Requested movements of credits, by kind and outcome.",
+    ("kind", "outcome"),
+)
 
 
 class InsufficientCredits(DomainError):
@@ -104,7 +113,17 @@ def error_for(
     if outcome == InsufficientCredits.code:
         available = balance.available if balance else Decimal(0)
         return InsufficientCredits(required=required or Decimal(0), available=available)
+    # Before the look-up by the code: only this error has details that the database returns.
     if reached is not None:
         limit, spent = (Decimal(reached[name] or 0) for name in ("limit", "spent"))
         return SpendingLimitReached(limit=limit, spent=spent, app=reached["app"])
     return DomainError.by_code[outcome]()
+
+
+@cache
+def movements(kind: str, outcome: str) -> Counter:
+    """Return the counter of one kind (`usage`, `reserve` …) and outcome (`posted` …).
+
+    A movement is counted when the database answers. Its transaction may still be rolled back.
+    """
+    return MOVEMENTS.labels(kind, outcome)

@@ -14,11 +14,10 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from credits.amounts import plain
+from credits.catalogue.metered_prices import units_text
 from credits.ids import new_id
 from credits.ledger.db_functions import Columns, Routine
-from credits.ledger.movement_counters import movements
-from credits.ledger.outcomes import DONE, Reached, error_for
-from credits.metered_prices import units_text
+from credits.ledger.outcomes import DONE, Reached, error_for, movements
 from credits.models import Balance, Transaction
 
 # json.dumps builds an encoder for each call.
@@ -221,5 +220,6 @@ def movement_fingerprint(movement: Movement, memo: Memo, origin: Origin) -> str 
     described = movement.fingerprint or (movement.cause, movement.related_id)
     parts = (*amount_fingerprint(movement.amount), memo.app_id, *described)
     if movement.expires_at is not None:
+        # Only if given, so that the keys of requests from before credits could expire still match.
         parts = (*parts, movement.expires_at.isoformat())
     return origin.fingerprint(movement.type, *parts)

@@ -13,15 +13,14 @@ from uuid import UUID
 from django.db.models import QuerySet
 from psycopg.types.json import Jsonb
 
-from credits.account_marks import marked_id
 from credits.amounts import plain, positive
+from credits.catalogue.metered_prices import require_units, units_text, unpaid
 from credits.errors import DomainError
 from credits.ids import new_id
+from credits.ledger.account_marks import marked_id
 from credits.ledger.db_functions import Routine, call
-from credits.ledger.movement_counters import movements
-from credits.ledger.outcomes import DONE, Reached, error_for
+from credits.ledger.outcomes import DONE, Reached, error_for, movements
 from credits.ledger.posting import ANSWERED, Origin, Priced, amount_fingerprint
-from credits.metered_prices import require_units, units_text, unpaid
 from credits.models import Balance, Reservation, Transaction
 
 DEFAULT_TTL = timedelta(hours=24)
@@ -169,7 +168,7 @@ def reserve(
         raise InvalidTtl
     app_id = reason.partition(":")[0]
     answer = _reserve(
-        reservation_id=marked_id(user_id),
+        reservation_id=marked_id(user_id),  # a commit names no user: see account_marks
         user_id=user_id,
         **_price_arguments(amount),
         app_id=app_id,

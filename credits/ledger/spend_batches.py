@@ -14,14 +14,13 @@ from typing import Any, NamedTuple
 from django.conf import settings
 
 from credits.amounts import InvalidAmount
+from credits.catalogue.metered_prices import InvalidUnits
 from credits.errors import DomainError
 from credits.ids import new_id
 from credits.ledger import ledger
 from credits.ledger.db_functions import Routine
-from credits.ledger.movement_counters import movements
-from credits.ledger.outcomes import DONE, Reached, error_for
+from credits.ledger.outcomes import DONE, Reached, error_for, movements
 from credits.ledger.posting import Memo, Movement, Origin, Priced, movement_fingerprint
-from credits.metered_prices import InvalidUnits
 from credits.models import Transaction
 
 LARGEST_BATCH = 1000
@@ -81,6 +80,7 @@ def spend_all(items: Sequence[Spend], *, origin: Origin) -> list[Spent | DomainE
     """
     if settings.DATABASE_SHARDED:
         return [_spend(item, origin) for item in items]
+    # Only valid items are sent. `places` maps the database's answers to the places in `items`.
     outcomes: list[Spent | DomainError | None] = [None] * len(items)
     sent, places = [], []
     for place, item in enumerate(items):
@@ -123,6 +123,7 @@ def _outcome(answer: _Answer) -> Spent | DomainError:
     balance = BalanceAfter(answer.posted, answer.held, answer.total_earned, answer.total_spent)
     if answer.outcome in DONE and answer.entry is not None:
         return Spent(answer.entry, balance, replayed=answer.outcome == "replayed")
+    # A user without a balance row has no state.
     known = None if answer.posted is None else balance
     return error_for(
         answer.outcome, required=answer.required, balance=known, reached=answer.reached

@@ -9,6 +9,7 @@ from uuid import UUID
 from credits import amounts, labels
 
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
+# `date.fromisoformat` alone would also accept forms such as 20261130 and 2026-W48-1.
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MONTH = re.compile(r"[0-9]{4}-[0-9]{2}")
 

@@ -1,6 +1,6 @@
 """The tables of the schema `credits`: fields and named constraints, no behaviour.
 
-The tables of other apps use the same fields for credits and user ids.
+The tables of other apps use the same fields for credits, ids and e-mail addresses.
 """
 
 from credits.models.account_settings import AccountSettings, SettingsChange, SpendingLimit
@@ -14,7 +14,7 @@ from credits.models.contacts import Contact, ContactErasure
 from credits.models.credit_lots import CreditLot, LotUse
 from credits.models.daily_totals import DailyRevenue, DailyTotal
 from credits.models.erasure import ErasureRequest
-from credits.models.fields import amount_field, user_id_field
+from credits.models.fields import amount_field, email_field, id_field, user_id_field
 from credits.models.grant_campaigns import CampaignGrant, GrantCampaign
 from credits.models.idempotency import IdempotencyKey
 from credits.models.jobs import JobRun, PostponedRow
@@ -64,5 +64,7 @@ __all__ = [
     "Transaction",
     "UsageStat",
     "amount_field",
+    "email_field",
+    "id_field",
     "user_id_field",
 ]

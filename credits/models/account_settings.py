@@ -3,13 +3,12 @@
 from django.db import models
 from django.db.models import Q
 
-from credits.ids import new_id
-from credits.models.fields import amount_field, user_id_field
+from credits.models.fields import amount_field, id_field, user_id_field
 from credits.models.transactions import ACTOR_PATTERN
 
 
 class AccountSettings(models.Model):
-    """The settings of a user who has any; `Balance.has_settings` says that this row exists.
+    """The settings of a user who has any; `Balance.has_settings` says if a movement reads them.
 
     The user is notified when a movement takes the posted balance to `low_balance` or below it.
     `crossed_at` is the time of a crossing that was not announced yet. `language` is that of the
@@ -35,6 +34,8 @@ class AccountSettings(models.Model):
         )
         indexes = (
             models.Index(
+                # The due rows of the notices. A partial index contains only rows that wait, so it
+                # stays small.
                 name="settings_crossed_idx",
                 fields=["crossed_at", "user_id"],
                 condition=Q(crossed_at__isnull=False),
@@ -70,7 +71,7 @@ class SettingsChange(models.Model):
         SPENDING = "spending"
         AUTO_TOP_UP = "auto_top_up"
 
-    id = models.UUIDField(primary_key=True, default=new_id)
+    id = id_field()
     user_id = user_id_field()
     subject = models.CharField(max_length=16, choices=Subject)
     before = models.JSONField()

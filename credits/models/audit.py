@@ -3,8 +3,7 @@
 from django.db import models
 from django.db.models import F, Q
 
-from credits.ids import new_id
-from credits.models.fields import amount_field, user_id_field
+from credits.models.fields import amount_field, id_field, user_id_field
 from credits.models.transactions import Transaction
 
 # Only the person who asked withdraws a request; somebody else approves or rejects it.
@@ -25,7 +24,7 @@ class StaffAction(models.Model):
     that the operator moved alone; the limits count it.
     """
 
-    id = models.UUIDField(primary_key=True, default=new_id)
+    id = id_field()
     at = models.DateTimeField()
     operator = models.CharField(max_length=150)
     action = models.CharField(max_length=100)
@@ -63,6 +62,7 @@ class StaffAction(models.Model):
                 fields=["subject", "-id"],
                 condition=~Q(subject=""),
             ),
+            # One index for each column by which the back office filters. Ids sort by time.
             models.Index(name="staff_action_by_operator_idx", fields=["operator", "-id"]),
             models.Index(name="staff_action_by_action_idx", fields=["action", "-id"]),
         )
@@ -101,14 +101,14 @@ class AdjustmentRequest(models.Model):
         CORRECTION = "correction", "Correction of an operator's mistake"
 
     class Status(models.TextChoices):
-        """Pending, or one of two final decisions."""
+        """Pending, or one of three final states."""
 
         PENDING = "pending"
         APPROVED = "approved"
         REJECTED = "rejected"
         WITHDRAWN = "withdrawn"
 
-    id = models.UUIDField(primary_key=True, default=new_id)
+    id = id_field()
     user_id = user_id_field()
     amount = amount_field()
     reason = models.CharField(max_length=32, choices=Reason)
@@ -169,7 +169,7 @@ class ActRequest(models.Model):
 
     Status = AdjustmentRequest.Status
 
-    id = models.UUIDField(primary_key=True, default=new_id)
+    id = id_field()
     kind = models.CharField(max_length=16, choices=Kind)
     subject = models.CharField(max_length=400)
     user_id = user_id_field(null=True)

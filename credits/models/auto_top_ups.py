@@ -27,6 +27,7 @@ class AutoTopUp(models.Model):
         OFFER_CHANGED = "offer_changed"
 
     user_id = user_id_field(primary_key=True)
+    # Without a foreign key in the database: on a Citus cluster, packages are not on the shards.
     package = models.ForeignKey(Package, on_delete=models.PROTECT, db_constraint=False)
     credits = amount_field()
     price_euro_cents = models.IntegerField()

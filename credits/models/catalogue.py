@@ -7,8 +7,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.db.models.lookups import Exact
 
-from credits.ids import new_id
-from credits.models.fields import amount_field
+from credits.models.fields import amount_field, id_field
 from credits.models.transactions import ACTOR_PATTERN
 
 
@@ -17,8 +16,8 @@ class Operation(models.Model):
 
     A metered operation has no cost. Its `metering` is an object of `unitCosts` (credits per 1,000
     units), `minimum` (credits, or null) and `mayOverdraw`, with amounts as texts. `version`
-    increases with each change of the price. Only `credits.catalogue` changes rows, so that every
-    change of a price is recorded.
+    increases with each change of the price. Only `credits.catalogue.catalogue` changes
+    rows, so that every change of a price is recorded.
     """
 
     class Category(models.TextChoices):
@@ -78,7 +77,7 @@ class OperationPrice(models.Model):
     was not on offer then. `version` is that of the new price.
     """
 
-    id = models.UUIDField(primary_key=True, default=new_id)
+    id = id_field()
     operation = models.ForeignKey(Operation, on_delete=models.PROTECT, related_name="prices")
     cost_before = amount_field(null=True)
     per_items_before = models.IntegerField(null=True)

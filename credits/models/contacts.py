@@ -3,8 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from credits import email_addresses
-from credits.models.fields import user_id_field
+from credits.models.fields import email_field, user_id_field
 
 
 class Contact(models.Model):
@@ -15,7 +14,7 @@ class Contact(models.Model):
     """
 
     user_id = user_id_field(primary_key=True)
-    email = models.CharField(max_length=email_addresses.LENGTH, blank=True)
+    email = email_field(blank=True)
     email_verified = models.BooleanField()
     name = models.CharField(max_length=255, blank=True)
     seen_at = models.DateTimeField()

@@ -46,6 +46,7 @@ class CreditLot(models.Model):
         )
         indexes = (
             models.Index(
+                # The order in which a movement takes credits from lots.
                 name="lot_open_by_user_idx",
                 fields=["user_id", "expires_at"],
                 condition=Q(remaining__gt=0),
@@ -84,4 +85,5 @@ class LotUse(models.Model):
                 condition=Q(given_back__gte=0, given_back__lte=F("taken")),
             ),
         )
+        # For the sum of a lot's uses, and for the foreign key when an erasure deletes lots.
         indexes = (models.Index(name="lot_use_by_lot_idx", fields=["user_id", "lot_id"]),)

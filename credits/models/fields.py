@@ -2,11 +2,14 @@
 
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from django.db import models
 from django.db.models import Q
 
+from credits import email_addresses
 from credits.amounts import DIGITS, PLACES
+from credits.ids import new_id
 
 ZERO = Decimal("0.0")  # becomes a numeric literal without a cast in the CHECKs
 
@@ -19,6 +22,16 @@ def amount_field(**options: Any) -> "models.DecimalField[Any, Decimal]":
 def user_id_field(**options: Any) -> "models.CharField[Any, str]":
     """Return a field for a user's id in mana-auth: opaque text, 1 to 255 characters."""
     return models.CharField(max_length=255, **options)
+
+
+def id_field() -> "models.UUIDField[Any, UUID]":
+    """Return the primary key of a table: a UUID that sorts by creation time."""
+    return models.UUIDField(primary_key=True, default=new_id)
+
+
+def email_field(**options: Any) -> "models.CharField[Any, str]":
+    """Return a field for an e-mail address in its canonical form."""
+    return models.CharField(max_length=email_addresses.LENGTH, **options)
 
 
 def price_is_whole() -> Q:

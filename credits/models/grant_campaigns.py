@@ -111,6 +111,7 @@ class CampaignGrant(models.Model):
         LEFT_OUT = "left_out", "Left out"
 
     pk = models.CompositePrimaryKey("campaign_id", "line")
+    # Without an index of its own, because the primary key begins with it.
     campaign = models.ForeignKey(
         GrantCampaign, on_delete=models.PROTECT, related_name="grants", db_index=False
     )

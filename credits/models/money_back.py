@@ -3,8 +3,7 @@
 from django.db import models
 from django.db.models import F, Q
 
-from credits.ids import new_id
-from credits.models.fields import amount_field
+from credits.models.fields import amount_field, id_field
 
 
 class MoneyBack(models.Model):
@@ -42,7 +41,7 @@ class MoneyBack(models.Model):
         GONE = "gone"  # more was withdrawn than reinstated
         RETURNED = "returned"  # everything withdrawn was reinstated
 
-    id = models.UUIDField(primary_key=True, default=new_id)
+    id = id_field()
     stripe_id = models.CharField(max_length=255, unique=True, null=True)  # noqa: DJ001
     kind = models.CharField(max_length=16, choices=Kind)
     stripe_payment_intent_id = models.CharField(max_length=255)

@@ -3,8 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from credits.ids import new_id
-from credits.models.fields import user_id_field
+from credits.models.fields import id_field, user_id_field
 
 
 class OutboxMessage(models.Model):
@@ -21,7 +20,7 @@ class OutboxMessage(models.Model):
         DELIVERED = "delivered"
         DEAD = "dead"
 
-    id = models.UUIDField(primary_key=True, default=new_id)
+    id = id_field()
     key = models.CharField(max_length=400)
     user_id = user_id_field()
     body = models.JSONField()
@@ -50,6 +49,7 @@ class OutboxMessage(models.Model):
             ),
         )
         indexes = (
+            # For the erasure of a user.
             models.Index(name="outbox_user_idx", fields=["user_id"]),
             models.Index(
                 name="outbox_pending_idx", fields=["due_at"], condition=Q(status="pending")

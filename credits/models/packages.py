@@ -4,8 +4,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from credits.ids import new_id
-from credits.models.fields import amount_field
+from credits.models.fields import amount_field, id_field
 from credits.models.transactions import ACTOR_PATTERN
 
 
@@ -18,7 +17,7 @@ class Package(models.Model):
     Only `credits.payments.packages` changes rows, so that every change is recorded.
     """
 
-    id = models.UUIDField(primary_key=True, default=new_id)
+    id = id_field()
     name = models.CharField(max_length=100)
     description = models.CharField(max_length=500, null=True)  # noqa: DJ001
     name_de = models.CharField(max_length=100, null=True)  # noqa: DJ001
@@ -59,7 +58,7 @@ class PackageChange(models.Model):
     are stored as text, which is exact.
     """
 
-    id = models.UUIDField(primary_key=True, default=new_id)
+    id = id_field()
     package = models.ForeignKey(Package, on_delete=models.PROTECT, related_name="changes")
     before = models.JSONField(null=True)
     after = models.JSONField()

@@ -6,9 +6,7 @@ from django.db import models
 from django.db.models import Func, Q, Value
 from django.db.models.functions import Lower
 
-from credits import email_addresses
-from credits.ids import new_id
-from credits.models.fields import amount_field, user_id_field
+from credits.models.fields import amount_field, email_field, id_field, user_id_field
 from credits.models.packages import Package
 from credits.models.transactions import ACTOR_PATTERN, Transaction
 
@@ -24,10 +22,10 @@ class StripeCustomer(models.Model):
     `email` is the e-mail address sent to Stripe: that of the token of the first purchase.
     """
 
-    id = models.UUIDField(primary_key=True, default=new_id)
+    id = id_field()
     user_id = user_id_field(unique=True)
     stripe_customer_id = models.CharField(max_length=255, unique=True, null=True)  # noqa: DJ001
-    email = models.CharField(max_length=email_addresses.LENGTH, null=True)  # noqa: DJ001
+    email = email_field(null=True)
     created_at = models.DateTimeField()
 
     class Meta:
@@ -83,7 +81,7 @@ class Purchase(models.Model):
         CREDITED = "credited"
         LEFT = "left"
 
-    id = models.UUIDField(primary_key=True, default=new_id)
+    id = id_field()
     number = models.BigIntegerField(unique=True, db_default=NEXT_NUMBER)
     user_id = user_id_field()
     package = models.ForeignKey(Package, on_delete=models.PROTECT)
@@ -107,6 +105,7 @@ class Purchase(models.Model):
     receipt_url = models.TextField(null=True)  # noqa: DJ001
     invoice_url = models.TextField(null=True)  # noqa: DJ001
     metadata = models.JSONField(null=True)
+    # The foreign key is in `ledger/sql/keys.sql`: it includes the user id.
     transaction = models.OneToOneField(
         Transaction, on_delete=models.PROTECT, null=True, db_constraint=False
     )
@@ -129,6 +128,7 @@ class Purchase(models.Model):
         db_table = '"credits"."purchases"'
         constraints = (
             models.UniqueConstraint(
+                # `top_up_charges` looks first. The constraint holds also for two workers at once.
                 name="purchase_one_top_up_at_a_time",
                 fields=["user_id"],
                 condition=Q(

@@ -3,8 +3,7 @@
 from django.db import models
 from django.db.models import F, Q
 
-from credits.ids import new_id
-from credits.models.fields import amount_field, price_is_whole, user_id_field
+from credits.models.fields import amount_field, id_field, price_is_whole, user_id_field
 from credits.models.transactions import ACTOR_PATTERN, Transaction
 
 
@@ -26,7 +25,7 @@ class Reservation(models.Model):
         RELEASED = "released"
         EXPIRED = "expired"
 
-    id = models.UUIDField(primary_key=True, default=new_id)
+    id = id_field()
     user_id = user_id_field()
     amount = amount_field()
     operation = models.CharField(max_length=64, null=True)  # noqa: DJ001
@@ -37,6 +36,7 @@ class Reservation(models.Model):
     reason = models.CharField(max_length=200)
     status = models.CharField(max_length=16, choices=Status, db_default=Status.OPEN)
     committed_amount = amount_field(null=True)
+    # The foreign key is in `ledger/sql/keys.sql`. The unique constraint below has an index.
     transaction = models.ForeignKey(
         Transaction, on_delete=models.PROTECT, null=True, db_index=False, db_constraint=False
     )

@@ -30,6 +30,7 @@ class SyncSubscription(models.Model):
     anchor_day = models.SmallIntegerField(null=True)
     paid_from = models.DateTimeField(null=True)
     paid_until = models.DateTimeField(null=True)
+    # The foreign key is in `ledger/sql/keys.sql`. No query looks a subscription up by its charge.
     charge = models.ForeignKey(
         Transaction, on_delete=models.PROTECT, null=True, db_index=False, db_constraint=False
     )

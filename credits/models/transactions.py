@@ -4,8 +4,7 @@ from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import F, Q
 
-from credits.ids import new_id
-from credits.models.fields import ZERO, amount_field, user_id_field
+from credits.models.fields import ZERO, amount_field, id_field, user_id_field
 
 TYPES_THAT_TAKE = r"^(usage|clawback|gift|adjustment|reversal|expiry)$"
 TYPES_THAT_GIVE = r"^(purchase|refund|grant|reinstatement|gift|adjustment|reversal)$"
@@ -42,7 +41,7 @@ class Transaction(models.Model):
         REVERSAL = "reversal"
         EXPIRY = "expiry"
 
-    id = models.UUIDField(primary_key=True, default=new_id)
+    id = id_field()
     user_id = user_id_field()
     number = models.BigIntegerField()
     type = models.CharField(max_length=16, choices=Type)

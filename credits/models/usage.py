@@ -27,4 +27,5 @@ class UsageStat(models.Model):
                 name="usage_transactions_positive", condition=Q(transactions__gt=0)
             ),
         )
+        # The top spenders of a period, over all users. The primary key begins with the user.
         indexes = (models.Index(name="usage_by_date_idx", fields=["date"]),)

@@ -33,6 +33,7 @@ def send(body: Mapping[str, Any], *, key: str) -> None:
     e-mail address of `userId`.
     """
     headers = {"X-Service-Key": settings.MANA_SERVICE_KEYS[0]}
+    # Escaped here, because the texts contain names and messages of users.
     html = linebreaks(body["body"].strip(), autoescape=True)
     message = {**body, "body": html, "externalId": key}
     url = settings.MANA_NOTIFY_URL + PATH

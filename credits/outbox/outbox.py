@@ -23,6 +23,7 @@ from credits.outbox.mana_notify import NotifyRefused, NotifyUnavailable
 
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=6)
+# With these pauses, the last attempt is about 20 hours after the first one.
 ATTEMPTS = 12
 KEPT = timedelta(days=30)
 
@@ -92,6 +93,7 @@ def revive(message_id: UUID, *, now: datetime) -> OutboxMessage:
 
 def clean_up(*, now: datetime) -> Iterator[int]:
     """Delete messages delivered more than 30 days ago in batches; yield each batch's count."""
+    # Dead messages stay, because an operator may revive them.
     old = OutboxMessage.objects.filter(status=Status.DELIVERED, delivered_at__lt=now - KEPT)
     return due_rows.change_free(old, lambda rows: rows.delete()[0])
 

@@ -23,5 +23,6 @@ def _of_buyer(user_id: str) -> str | None:
 
 
 def _of_token(user_id: str) -> str | None:
+    # An address that was not verified may belong to somebody else.
     contact = Contact.objects.filter(user_id=user_id, email_verified=True).first()
     return contact.email if contact else None

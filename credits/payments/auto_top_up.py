@@ -23,7 +23,7 @@ from credits.payments.checkout import Pages
 from credits.payments.packages import PackageUnknown
 from credits.payments.saved_cards import CardFace, CardSetup
 
-LARGEST_MAXIMUM = 31
+LARGEST_MAXIMUM = 31  # automatic purchases per UTC month: about one a day
 LISTED = 20
 LANGUAGES = frozenset({"de", "en"})
 
@@ -39,8 +39,9 @@ class CardNotSaved(DomainError):
 class Agreement(NamedTuple):
     """The agreement: buy `package_id` when the posted credits fall to `threshold`.
 
-    `setup_id` is the setup intent of a newly saved card, or `session_id` the Checkout Session in
-    which it was saved. Without both, the saved card is kept.
+    `monthly_maximum` is the number of automatic purchases in a UTC month. `setup_id` is the setup
+    intent of a newly saved card, or `session_id` the Checkout Session in which it was saved.
+    Without both, the saved card is kept.
     """
 
     package_id: UUID
@@ -64,6 +65,7 @@ def set_up(user_id: str, *, pages: Pages | None, email: str | None, now: datetim
     Raises PageRefused, PaymentUnavailable.
     """
     start = partial(saved_cards.open_checkout, pages=pages) if pages else saved_cards.create_setup
+    # Before the customer's row is locked: see `stripe_api.calling`.
     with stripe_api.calling():
         return checkout.for_customer(user_id, start, email=email, now=now)
 
@@ -125,6 +127,8 @@ def agree(
 @transaction.atomic
 def switch_off(user_id: str, *, origin: Origin) -> None:
     """Switch the top-up off and record it. A purchase that was charged already is completed."""
+    # Locks the balance, because a spend that crosses the threshold writes the agreement under that
+    # lock.
     ledger.ensure_balance(user_id, origin=origin)
     known = AutoTopUp.objects.select_for_update().filter(pk=user_id).first()
     if known:
@@ -166,6 +170,8 @@ def _set(row: AutoTopUp, wanted: Agreement, card: Card | None) -> None:
 
 
 def _record(user_id: str, before: dict[str, Any], after: dict[str, Any], origin: Origin) -> None:
+    # The mark on the balance tells each movement that it must read the agreement. Movements of all
+    # other users skip it.
     ledger.mark_settings(user_id)
     subject = SettingsChange.Subject.AUTO_TOP_UP
     agreements.record(user_id, subject, (before, after), origin=origin)
@@ -192,6 +198,8 @@ def _state(row: AutoTopUp | None) -> dict[str, Any]:
 
 def _as_json(row: AutoTopUp | None) -> dict[str, Any]:
     """Return the agreement as JSON, with the price at which the user agreed."""
+    # Without the state, such as a pause, because the user agrees to the terms only. Amounts are
+    # texts, because JSON numbers are not exact.
     if row is None:
         return {"on": False}
     return {

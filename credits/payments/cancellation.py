@@ -47,6 +47,8 @@ def _cancel_at_stripe(purchase: Purchase) -> Payment:
     intent_id = purchase.stripe_payment_intent_id or ""
     try:
         if session_id:
+            # A purchase at Checkout is cancelled by its session: while the session is open, the
+            # buyer could still start a payment in it.
             return stripe_facts.of_session(stripe_api.expire_session(session_id))
         return stripe_facts.of_intent(stripe_api.cancel_intent(intent_id))
     except RefusedByStripe as error:

@@ -80,6 +80,7 @@ def never_opened(*, now: datetime) -> QuerySet[Purchase]:
         status=Purchase.Status.PENDING,
         stripe_payment_intent_id=None,
         stripe_checkout_session_id=None,
+        # An hour more: a request that `start` let pass may still be calling Stripe.
         created_at__lt=now - OPENED_WITHIN - timedelta(hours=1),
     ).order_by("number")
 
@@ -104,6 +105,7 @@ def _begin(
     ledger.ensure_balance(user_id, origin=origin)
     if known := idempotency.find(user_id, origin):
         return Purchase.objects.get(pk=known)
+    # After the replay: a retry must find its purchase even if the package was retired in between.
     package = packages.offered().filter(pk=package_id).first()
     if package is None:
         raise PackageUnknown
@@ -152,6 +154,7 @@ def for_customer(user_id: str, ask: Callable[[str], T], *, email: str | None, no
     customer_id = _customer_of(user_id, email, now)
     try:
         return ask(customer_id)
+    # An operator deleted the customer at Stripe. One repetition is enough: the new customer exists.
     except CustomerGone:
         return ask(_make_customer(user_id, gone=customer_id))
 
@@ -200,6 +203,7 @@ def _open(purchase_id: UUID, customer_id: str) -> Purchase:
         return purchase
     if purchase.status == Purchase.Status.CANCELLED:
         raise PurchaseTooOld
+    # Stored with the purchase, because the user may get another customer later.
     purchase.stripe_customer_id = customer_id
     if purchase.success_url:
         session = stripe_api.create_session(purchase)

@@ -54,5 +54,6 @@ def guarded(name: str, look: Callable[[], Finding]) -> Finding:
             raise
         return Finding(name, locked=True)
     except Exception as error:
+        # Only the class and the text of the error are in the finding; the log has the traceback.
         logger.exception("reconciliation_failed", object=name)
         return Finding(name, failed=f"{type(error).__name__}: {error}")

@@ -115,8 +115,7 @@ def yet_to_take(purchase: Purchase, cents: int) -> Decimal:
     """Return the credits to be clawed back once `cents` more and all requested refunds are done."""
     if not purchase.paid:
         return Decimal(0)
-    counted = {State.REQUESTED, State.GONE}
-    standing = [one for one in of_purchase(purchase) if one.state in counted]
+    standing = [one for one in of_purchase(purchase) if one.state in {State.REQUESTED, State.GONE}]
     gone = sum(requested_or_standing(one) for one in standing) + cents
     missing = share(purchase, gone, ROUND_DOWN) - claw_back_shares.gone(purchase, standing)
     return max(missing - claw_back_shares.about_to_expire(purchase), Decimal(0))

@@ -123,11 +123,14 @@ def _is_text(text: str | None, longest: int) -> bool:
 
 
 def _is_object(metadata: object) -> bool:
+    # Dumped as ASCII, so U+0000, which jsonb cannot store, is the text `\u0000`.
     text = json.dumps(metadata)
     return isinstance(metadata, dict) and len(text) <= LARGEST_METADATA and "\\u0000" not in text
 
 
 def _change(package_id: UUID, new: Mapping[str, Any], actor: str, now: datetime) -> Package:
+    # The lock keeps the recorded differences complete: a concurrent change waits and starts from
+    # these values.
     package = Package.objects.select_for_update().filter(pk=package_id).first()
     if package is None:
         raise PackageUnknown
@@ -136,6 +139,7 @@ def _change(package_id: UUID, new: Mapping[str, Any], actor: str, now: datetime)
         setattr(package, field, value)
     after = _state(package)
     changed = {field for field in after if after[field] != before[field]}
+    # A form that was sent without a change leaves no trace in the history.
     if changed:
         package.save()
         old, new = ({field: state[field] for field in changed} for state in (before, after))

@@ -17,6 +17,7 @@ def find_match(payment: Payment, rows: QuerySet[Purchase]) -> Purchase | None:
         {"stripe_checkout_session_id": payment.session_id},
         {"pk": payment.purchase_id},
     ]
+    # Without this, a payment without a session would match every purchase without one.
     known = [name for name in names if None not in name.values()]
     return next((found for name in known if (found := rows.filter(**name).first())), None)
 
@@ -32,6 +33,8 @@ def is_own_payment(purchase: Purchase, payment: Payment) -> bool:
 def fault_of(purchase: Purchase, payment: Payment) -> str | None:
     """Return why a successful payment must not credit the purchase, or None."""
     paid = (payment.amount_cents, payment.currency)
+    # The amount is compared although we sent it: a payment may be captured in part, or be edited at
+    # Stripe.
     if paid != (purchase.price_euro_cents, stripe_api.CURRENCY):
         return (
             f"Stripe reports {payment.amount_cents} {payment.currency} of {payment.intent_id}, "

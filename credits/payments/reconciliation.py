@@ -40,6 +40,7 @@ Object = dict[str, Any]
 PAYMENT_CHANGES = timedelta(days=30)
 REFUND_CHANGES = timedelta(days=35)
 DISPUTE_CHANGES = timedelta(days=180)
+# Longer than a request to Stripe with its retries can take.
 IN_FLIGHT = timedelta(minutes=5)
 
 
@@ -126,6 +127,8 @@ class Check:
         if purchase is None:
             lost = f"belongs to the purchase {payment.purchase_id}, which does not exist here"
             return Finding(name, unexplained=lost if payment.purchase_id else None)
+        # A payment that succeeded never changes its status at Stripe, so this would be a mistake
+        # here.
         paid_by_it = purchase.paid and purchase.stripe_payment_intent_id == payment.intent_id
         if paid_by_it and payment.status != "succeeded":
             return Finding(name, unexplained=f"is {payment.status}, but credited here")
@@ -242,6 +245,8 @@ class Check:
     def _apply(self, name: str, purchase: Purchase | None, step: Step | None) -> Finding:
         if step is None:
             return Finding(name)
+        # The states before and after are compared, because the steps do nothing for an object that
+        # was applied before and do not report it.
         before = _state_of(purchase)
         try:
             with transaction.atomic():

@@ -69,6 +69,7 @@ def ask(
     purchase = Purchase.objects.select_for_update().get(pk=purchase_id)
     # The fingerprint names the request, because no movement is posted yet.
     origin = origin.naming("refund_purchase", purchase_id, cents)
+    # Locks the balance, so that concurrent requests with the same key wait for each other.
     ledger.ensure_balance(purchase.user_id, origin=origin)
     if known := idempotency.find(purchase.user_id, origin):
         return MoneyBack.objects.get(pk=known)
@@ -110,13 +111,17 @@ def send(asked: MoneyBack, *, now: datetime) -> None:
 
 def _withdraw(asked: MoneyBack) -> None:
     purchase = Purchase.objects.get(stripe_payment_intent_id=asked.stripe_payment_intent_id)
+    # If the key stayed, a corrected request with the same key would lead to the deleted row.
     idempotency.delete(purchase.user_id, subject_id=asked.pk)
     asked.delete()
 
 
 def _refundable(purchase: Purchase, cents: int | None) -> int:
+    # The money of a quarantined purchase has arrived, although its credits were not posted.
     if not purchase.paid and purchase.quarantined_at is None:
         raise NotRefundable
+    # Under the lock of the payment, so that two operators together cannot refund more than the
+    # price.
     left = money_back.cents_left(purchase)
     wanted = left if cents is None else cents
     if not 0 < wanted <= left:

@@ -19,6 +19,7 @@ class RememberedAnswers:
             asked = (name, *question)
             if asked not in self._answers:
                 answer = getattr(self._stripe, name)(*question)
+                # An iterator could be read only once.
                 self._answers[asked] = list(answer) if isinstance(answer, Iterator) else answer
             return self._answers[asked]
 

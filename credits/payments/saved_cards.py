@@ -10,6 +10,7 @@ from credits.payments.checkout import Pages
 from credits.payments.purchase_parameters import metadata_of, opening_key
 from credits.payments.stripe_api import Object
 
+# Other methods, such as SEPA debits, are confirmed after days. A top-up must arrive within seconds.
 CARD_ONLY = ["card"]
 PATTERNS = {"brand": re.compile(r"[a-z][a-z0-9_]{0,31}"), "last4": re.compile(r"[0-9]{4}")}
 
@@ -33,6 +34,7 @@ def create_setup(customer_id: str) -> CardSetup:
     """Create a setup intent with which the customer saves a card."""
     params: Any = {
         "customer": customer_id,
+        # The bank authenticates the buyer now, for later charges without the buyer.
         "usage": "off_session",
         "allowed_payment_method_types": CARD_ONLY,
     }
@@ -88,6 +90,7 @@ def charge(purchase: Purchase) -> Object:
         "customer": purchase.stripe_customer_id,
         "payment_method": purchase.stripe_payment_method_id,
         "allowed_payment_method_types": CARD_ONLY,
+        # No buyer is present: Stripe confirms at once, and declines if the bank asks for the buyer.
         "off_session": True,
         "confirm": True,
         "metadata": metadata_of(purchase),

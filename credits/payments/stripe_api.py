@@ -18,7 +18,7 @@ import structlog
 from django.conf import settings
 
 from credits import http_deadline
-from credits.amounts import plain
+from credits.amounts import with_unit
 from credits.bulkheads import Bulkhead
 from credits.models import MoneyBack, Purchase, StripeCustomer
 from credits.payments.purchase_parameters import metadata_of, naming, opening_key
@@ -153,7 +153,7 @@ def create_session(purchase: Purchase) -> Object:
     product = {
         "currency": CURRENCY,
         "unit_amount": purchase.price_euro_cents,
-        "product_data": {"name": f"{plain(purchase.credits)} credits"},
+        "product_data": {"name": with_unit(purchase.credits)},
     }
     params: Any = {
         "mode": "payment",

@@ -198,6 +198,7 @@ def refunded_cents(charge: Object, *, default: int | None = None) -> int:
 
 def further(one: str, other: str) -> str:
     """Return the later of two states, in the order of `State`."""
+    # The states are declared in the order in which a refund or dispute passes through them.
     order = list(State)
     return max(one, other, key=lambda state: order.index(State(state)))
 
@@ -210,11 +211,14 @@ def is_final(status: str | None) -> bool:
 def _failure(error: object) -> str | None:
     """Return the code of a failed payment: the bank's, else Stripe's, or None if it has none."""
     error = error if isinstance(error, Mapping) else {}
+    # The bank's code is more precise: for Stripe, all of them are `card_declined`.
     code = error.get("decline_code") or error.get("code")
     return code if isinstance(code, str) and _CODE.fullmatch(code) else None
 
 
 def _state_without_movements(status: str | None, at_least: str) -> str:
+    # The buyer keeps the money of a lost dispute, so an event that names a reinstatement counts
+    # only together with the status `won`.
     if status == "lost" or (at_least == State.RETURNED and status != "won"):
         return State.GONE
     return further(at_least, State.CLOSED if status in ENDED_DISPUTES else State.OPEN)
@@ -252,4 +256,5 @@ def _moved(movement: Object, currency: object) -> int:
 
 
 def _movement_id(movement: Object, index: int) -> str:
+    # Entries without an id cannot be told apart, so each one counts.
     return str(index) if movement.get("id") is None else name_in(movement, "id")

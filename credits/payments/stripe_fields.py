@@ -10,6 +10,7 @@ from uuid import UUID
 from credits.errors import DomainError
 
 Object = Mapping[str, Any]
+# Far above any payment, and small enough for PostgreSQL's bigint after sums.
 LARGEST_CENTS = 10**13
 LONGEST_NAME = 255
 LONGEST_STATUS = 64
@@ -32,6 +33,7 @@ def name_of(value: object, field: str) -> str:
     """Validate a name (see `name_in`) and return it. Raises UnreadableObject."""
     if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME:
         raise UnreadableObject(f"{field} is not a string of 1 to {LONGEST_NAME} characters")
+    # JSON can escape both, but PostgreSQL cannot store them.
     if "\0" in value or any("\ud800" <= one <= "\udfff" for one in value):
         raise UnreadableObject(f"{field} contains NUL or a lone surrogate")
     return value

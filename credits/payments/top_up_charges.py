@@ -16,7 +16,7 @@ from django.db.models import Min, QuerySet
 
 from credits import due_rows, ledger
 from credits.due_rows import DueWork, Settled
-from credits.models import AutoTopUp, MoneyBack, Package, Purchase
+from credits.models import AutoTopUp, MoneyBack, Package, Purchase, Transaction
 from credits.outbox import outbox
 from credits.payments import notification_texts, saved_cards
 from credits.payments.checkout import OPENED_WITHIN
@@ -150,7 +150,11 @@ def _reason_to_pause(row: AutoTopUp) -> str | None:
     back = MoneyBack.objects.filter(
         stripe_payment_intent_id__in=payments, created_at__gte=row.agreed_at
     )
-    if back.exists():
+    # The refund or dispute may have been reported before the agreement, its claw-back after it.
+    taken = Transaction.objects.filter(
+        user_id=row.user_id, type=Transaction.Type.CLAWBACK, created_at__gte=row.agreed_at
+    )
+    if back.exists() or taken.exists():
         return Pause.MONEY_BACK
     if any(blocks(row.user_id) for blocks in blocked_by):
         return Pause.BLOCKED
@@ -170,6 +174,7 @@ def _charge(purchase: Purchase, *, now: datetime) -> str:
     try:
         intent = saved_cards.charge(purchase)
     except CardDeclined as error:
+        # The failed payment is kept, so that its own events find this purchase.
         purchase.stripe_payment_intent_id = error.intent_id
         _failed(purchase, error.decline, now)
         return _ended(purchase, Status.FAILED)
@@ -192,6 +197,7 @@ def _failed(purchase: Purchase, decline: str | None, now: datetime) -> None:
     row = AutoTopUp.objects.select_for_update().filter(pk=purchase.user_id, paused_at=None).first()
     if row is None:
         return
+    # One more for this purchase, whose status is set after this.
     row.failures = len(_failed_in_a_row(row, before=purchase)) + 1
     if decline in NEEDS_OWNER:
         _pause(row, Pause.NEEDS_OWNER, now)
@@ -219,6 +225,7 @@ def _failed_in_a_row(row: AutoTopUp, before: Purchase | None = None) -> list[Pur
 
 
 def _failed_at(purchase: Purchase) -> datetime:
+    # A charge that was declined at once has no report yet.
     return purchase.reported_at or purchase.created_at
 
 
@@ -227,6 +234,8 @@ def _pause(row: AutoTopUp, reason: str, now: datetime) -> None:
     outbox.mail(
         row.user_id,
         notification_texts.top_up_paused(row),
+        # The time is part of the key, so that each pause is announced, and a repeated run of the
+        # same one only once.
         key=f"top_up_paused:{row.user_id}:{now.isoformat()}",
         now=now,
     )

@@ -72,6 +72,8 @@ def sum_due(*, now: datetime) -> Iterator[tuple[date, bool]]:
     today = now.astimezone(UTC).date()
     known = DailyRevenue.objects.filter(date__lte=today)  # later days: a clock was ahead
     newest = known.aggregate(date=Max("date"))["date"]
+    # The newest summed day may have been incomplete, and a transaction of the day before it may
+    # have committed after midnight.
     first = newest - ONE_DAY if newest else first_day() or today
     for day in _days(min(first, today), today):
         yield day, _sum_day(day, wait=False)

@@ -73,6 +73,7 @@ def _signed(place: int, answer: Mapping[str, Any], keys: PublicKeys) -> dict[str
         raise StatementInvalid(UNSIGNED.format(place))
     payload = statement_signatures.verified(answer["jws"], keys)
     sheet: dict[str, Any] = json.loads(payload, parse_float=Decimal)
+    # The readable copy is what a person reads; it must not differ from what was signed.
     if answer["statement"] != sheet:
         raise StatementInvalid(COPIES.format(place))
     return sheet

@@ -59,6 +59,7 @@ def verified(signed: str, keys: PublicKeys) -> bytes:
         # Without `typ`, any other text signed with the same key would pass as a statement.
         if header.get("typ") != TYPE or key is None:
             raise SignatureInvalid("The signature is not a statement's, or its key is unknown")
+        # The algorithm is fixed here: the one in the header was chosen by whoever made the text.
         payload: bytes = jwt.PyJWS().decode(signed, key, algorithms=[ALGORITHM])
     except (jwt.InvalidTokenError, LookupError) as error:
         raise SignatureInvalid from error
@@ -92,6 +93,7 @@ def _keys() -> list[StatementKey]:
     return _read(tuple(settings.STATEMENT_KEYS))
 
 
+# Keyed by the texts, so that changed settings are read.
 @lru_cache(maxsize=8)
 def _read(texts: tuple[str, ...]) -> list[StatementKey]:
     return [_key(text) for text in texts]

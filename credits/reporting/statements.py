@@ -134,6 +134,8 @@ def of_month(user_id: str, first: date, *, sheet: int, now: datetime) -> Stateme
     if now < start:
         raise MonthNotBegun
     end = datetime(first.year + first.month // 12, first.month % 12 + 1, 1, tzinfo=UTC)
+    # One snapshot, so that the movements between opening and closing add up even while new ones are
+    # posted.
     with books.snapshot() as cursor:
         opening = _chain_end(cursor, user_id, start)
         closing = _chain_end(cursor, user_id, end)

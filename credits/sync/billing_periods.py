@@ -21,6 +21,8 @@ def end(start: datetime, interval: str, *, anchor_day: int) -> datetime:
     """Return the end of the period from `start`: the anchor day, or the last day of the month."""
     years, month = divmod(start.month - 1 + months(interval), 12)
     year, month = start.year + years, month + 1
+    # The anchor day is used again each time. Otherwise a subscription of the 31st would stay on the
+    # 28th after February.
     return start.replace(year=year, month=month, day=min(anchor_day, monthrange(year, month)[1]))
 
 

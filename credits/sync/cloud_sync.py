@@ -12,7 +12,8 @@ from uuid import UUID
 
 from django.db import transaction
 
-from credits import catalogue, ledger
+from credits import ledger
+from credits.catalogue import catalogue
 from credits.errors import DomainError
 from credits.ledger import Memo, Origin, Priced, idempotency
 from credits.models import SyncSubscription, Transaction
@@ -184,6 +185,7 @@ def charge(subscription: SyncSubscription, start: datetime, origin: Origin) -> T
     until = billing_periods.end(start, interval, anchor_day=anchor_of(subscription))
     entry = ledger.spend(
         subscription.user_id,
+        # The catalogue has the price of one month.
         Priced(OPERATION, billing_periods.months(interval)),
         memo=Memo(
             APP_ID,

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from credits.amounts import plain
+from credits.amounts import plain, with_unit
 from credits.models import SyncSubscription
 
 SYNC_PAUSED = {
     "de": (
         "Cloud Sync wurde pausiert",
         """\
-Deine Credits reichen nicht aus, um Cloud Sync zu verlängern: {credits} Credits werden gebraucht.
+Deine Credits reichen nicht aus, um Cloud Sync zu verlängern: Du brauchst {credits}.
 Cloud Sync ist deshalb pausiert. Deine Daten bleiben auf deinen Geräten erhalten.
 
 Lade Credits auf und aktiviere Cloud Sync wieder, um weiter zu synchronisieren.
@@ -20,7 +20,7 @@ Lade Credits auf und aktiviere Cloud Sync wieder, um weiter zu synchronisieren.
     "en": (
         "Cloud Sync was paused",
         """\
-Your balance is too low to renew Cloud Sync: {credits} credits are needed.
+Your balance is too low to renew Cloud Sync: you need {credits}.
 Cloud Sync is therefore paused. Your data stays on your devices.
 
 Top up your credits and activate Cloud Sync again to continue syncing.
@@ -32,7 +32,7 @@ SYNC_STOPPED_BY_LIMIT = {
     "de": (
         "Cloud Sync wurde pausiert",
         """\
-Dein monatliches Ausgabenlimit von {credits} Credits ist erreicht, deshalb wurde Cloud Sync nicht
+Dein monatliches Ausgabenlimit von {credits} ist erreicht, deshalb wurde Cloud Sync nicht
 verlängert und ist pausiert. Deine Daten bleiben auf deinen Geräten erhalten.
 
 Erhöhe das Limit und aktiviere Cloud Sync wieder, um weiter zu synchronisieren.
@@ -41,7 +41,7 @@ Erhöhe das Limit und aktiviere Cloud Sync wieder, um weiter zu synchronisieren.
     "en": (
         "Cloud Sync was paused",
         """\
-Your monthly spending limit of {credits} credits is reached. Cloud Sync was therefore not renewed
+Your monthly spending limit of {credits} is reached. Cloud Sync was therefore not renewed
 and is paused. Your data stays on your devices.
 
 Raise the limit and activate Cloud Sync again to continue syncing.
@@ -79,9 +79,10 @@ def sync_stopped_by_limit(subscription: SyncSubscription, *, limit: Decimal) -> 
 def _message(
     subscription: SyncSubscription, texts: Mapping[str, tuple[str, str]], amount: Decimal
 ) -> dict[str, Any]:
-    subject, body = texts[subscription.language or "de"]
+    language = subscription.language or "de"
+    subject, body = texts[language]
     return {
         "appId": "sync",
         "subject": subject,
-        "body": body.format(credits=plain(amount)),
+        "body": body.format(credits=with_unit(amount, language=language)),
     }

@@ -75,6 +75,7 @@ def _parse(body: bytes) -> Any:
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise InvalidJSON(f"syntax error at {where}: {error.msg}") from error
+    # Python limits the digits of an integer, and Decimal the exponent.
     except (ValueError, InvalidOperation) as error:
         raise InvalidJSON("a number is out of range") from error
 

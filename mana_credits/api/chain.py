@@ -19,6 +19,7 @@ from mana_credits.api.cors import CorsMiddleware
 
 View = Callable[[HttpRequest], HttpResponseBase]
 PREFIX = "/api/"
+MAX_KNOWN_HOSTS = 100
 
 
 def answer_api(get_response: View) -> View:
@@ -30,8 +31,9 @@ def answer_api(get_response: View) -> View:
         if not request.path_info.startswith(PREFIX):
             return get_response(request)
         response = cast("HttpResponseBase", answer_short(request))
-        for name, value in security_headers[request.is_secure()]:
-            response.headers.setdefault(name, value)
+        # All at once: each assignment to `headers` encodes and checks its name and value again.
+        kept = response.headers._store  # noqa: SLF001
+        response.headers._store = security_headers[request.is_secure()] | kept  # noqa: SLF001
         if isinstance(response, HttpResponse):
             response.headers.setdefault("Content-Length", str(len(response.content)))
         return response
@@ -44,13 +46,29 @@ def _answer(request: HttpRequest) -> HttpResponseBase:
     malformed = encoding.error_for(request)
     if malformed:
         return malformed
-    # Django checks the host only when it is read; CommonMiddleware, which reads it, is skipped.
-    request.get_host()
+    _check_host(request)
     match = request.resolver_match = _resolve(request.path_info)
     response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
     if isinstance(response, SimpleTemplateResponse):
         response.render()
     return response
+
+
+_known_hosts: set[str] = set()
+
+
+def _check_host(request: HttpRequest) -> None:
+    """Raise DisallowedHost for an unknown host.
+
+    Django checks the host only when it is read. CommonMiddleware, which reads it, is skipped.
+    """
+    host = request.META.get("HTTP_HOST")
+    if host in _known_hosts:
+        return
+    request.get_host()
+    # Bounded, because ALLOWED_HOSTS may allow all subdomains of a domain.
+    if host and len(_known_hosts) < MAX_KNOWN_HOSTS:
+        _known_hosts.add(host)
 
 
 _static_routes: dict[str, ResolverMatch] = {}
@@ -71,12 +89,16 @@ def _resolve(path: str) -> ResolverMatch:
     return match
 
 
-def _security_headers(*, secure: bool) -> list[tuple[str, str]]:
-    """Return the headers of Django's security middleware, for HTTPS or HTTP."""
+def _security_headers(*, secure: bool) -> dict[str, tuple[str, str]]:
+    """Return the headers of Django's security middleware, in Django's own form.
+
+    Each lower-case name has the header's name and value. `secure` means HTTPS.
+    """
     request = HttpRequest()
     request.is_secure = lambda: secure  # type: ignore[method-assign]
     response = HttpResponse()
     del response["Content-Type"]
     SecurityMiddleware(lambda _: response).process_response(request, response)
     XFrameOptionsMiddleware(lambda _: response).process_response(request, response)
-    return list(response.items())
+    stored: dict[str, tuple[str, str]] = response.headers._store  # noqa: SLF001
+    return stored

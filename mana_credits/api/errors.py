@@ -54,12 +54,14 @@ def answer(error: Exception, context: dict[str, Any]) -> Response | None:
         case DomainError():
             return _of_domain(error)
         case exceptions.ValidationError():
+            # Of a gift (`InvalidGift`): its app shows only the message.
             message = getattr(error, "message", "Validation failed")
             return _response(400, message, "validation_failed", _details(error))
         case exceptions.APIException():
             return _of_framework(error)
         case Http404():
             return _response(404, "Not found", "not_found")
+    # Any other exception is a defect. Django logs it with its traceback and answers 500.
     refusal = database_errors.refusal_for(error)
     return None if refusal is None else _of_domain(refusal)
 

@@ -15,6 +15,7 @@ from credits.ledger.history import History
 
 DEFAULT_LIMIT = 50
 LARGEST_LIMIT = 200
+# PostgreSQL reads and discards all rows before an offset.
 LARGEST_OFFSET = 1_000_000
 LARGEST_CURSOR = 2**63 - 1
 
@@ -94,6 +95,7 @@ class Pages(BasePagination):
 
     def _link(self, request: Request, cursor: int, limit: int) -> str:
         parameters = request.query_params.copy()
+        # The cursor replaces it: the two exclude each other.
         parameters.pop("offset", None)
         parameters["cursor"] = str(cursor)
         parameters["limit"] = str(limit)

@@ -83,6 +83,7 @@ _generating = Lock()
 
 def document(renderer: type[BaseRenderer]) -> Document:
     """Return the schema in one format. Generating it takes a second, once per process."""
+    # Concurrent first requests wait for one generation instead of each making their own.
     with _generating:
         return _generated(renderer)  # type: ignore[arg-type]
 

@@ -127,6 +127,8 @@ class OperationSchema(AutoSchema):
 
     def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
         super()._insert_field_validators(field, schema)  # type: ignore[no-untyped-call]
+        # drf-spectacular describes a text that may be blank by `oneOf`. One pattern is simpler for
+        # generators of clients.
         if isinstance(field, Text) and field.allow_blank and "oneOf" in schema:
             inner = schema.pop("oneOf")[0]
             schema |= inner | {"pattern": f"^$|{inner['pattern']}"}

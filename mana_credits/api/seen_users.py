@@ -59,6 +59,7 @@ class SeenUsers:
                 contacts.record(dict(new.values()))
         except OperationalError:
             with self._lock:
+                # A user noted in the meantime has the newer token.
                 self._new = {**new, **self._new}
             raise
 

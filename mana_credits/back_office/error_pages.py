@@ -65,6 +65,7 @@ class RefusalMiddleware:
         """Return an error page for 429 and 503. Other exceptions stay unhandled."""
         if not request.path_info.startswith(PREFIX):
             return None
+        # Pages have no DRF, which turns such exceptions into responses in the API.
         refusal = error if isinstance(error, DomainError) else database_errors.refusal_for(error)
         title = TEMPORARY.get(refusal.status) if refusal else None
         if refusal is None or title is None:

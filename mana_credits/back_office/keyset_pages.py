@@ -75,6 +75,8 @@ def _columns(rows: QuerySet[Any]) -> list[Column]:
         plain = name.lstrip("-")
         field = meta.pk if plain == "pk" else meta.get_field(plain)
         found.append(Column(field, name.startswith("-")))
+        # Further columns cannot change the order of unique rows, but would need an index of their
+        # own.
         if field.unique and not field.null:
             break
     return found
@@ -94,6 +96,8 @@ def _beyond(columns: list[Column], values: list[Any]) -> Q:
 
 def _position(columns: list[Column], row: Any) -> str:
     values = [getattr(row, column.name) for column in columns]
+    # Text, because JSON has neither decimals nor timestamps. `to_python` of the field reads it
+    # back.
     return json.dumps([None if one is None else str(one) for one in values])
 
 

@@ -56,6 +56,7 @@ class CsrfViewMiddleware(OnlyBackOffice, Csrf):
         self, request: HttpRequest, *arguments: Any
     ) -> HttpResponseBase | None:
         """Compare the form's CSRF token with the cookie."""
+        # Django calls this hook by itself, not through `__call__`.
         if not request.path_info.startswith(PREFIX):
             return None
         refusal: HttpResponseBase | None = super().process_view(request, *arguments)

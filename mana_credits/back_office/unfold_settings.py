@@ -21,6 +21,8 @@ def _list(title: str, icon: str, model: str) -> dict[str, Any]:
     return _link(title, icon, f"{app}_{name}_changelist", f"{app}.view_{name}")
 
 
+# Functions, because the names of static files contain their digests, which are not known while the
+# settings are loaded.
 def _stylesheet(request: HttpRequest) -> str:
     return static("back-office.css")
 
@@ -45,6 +47,8 @@ UNFOLD = {
     "SITE_SYMBOL": "toll",
     "SITE_FAVICONS": [{"rel": "icon", "href": _icon, "type": "image/svg+xml"}],
     "SITE_URL": None,
+    # Django's own history of a row would show nothing: operators act through pages, which write the
+    # audit trail.
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,

@@ -92,6 +92,7 @@ class ImportStage(NamedTuple):
 def alone() -> Iterator[None]:
     """Hold the lock against other imports, and drop the copies before and after."""
     with connection.cursor() as cursor:
+        # For the session, because each batch is a transaction of its own.
         cursor.execute(f"SET lock_timeout = '{LOCK_WAIT}'")
         cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
         cursor.execute(f"SET work_mem = '{WORK_MEMORY}'")

@@ -109,6 +109,7 @@ def erasing(
             stripped.update((yield from _move_history(person)))
             # Last, because the digests of the erased texts need the balance's salt.
             stripped.update(_move_balance(person, unused=not had_balance))
+    # `+` drops the kinds without rows.
     return Erased(person.pseudonym, +stripped)
 
 

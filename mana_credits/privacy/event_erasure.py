@@ -52,6 +52,8 @@ def _redact(event_id: str, person: Person) -> None:
     # Locked and read again: a worker may have processed the event since it was listed.
     still_waiting = StripeEvent.objects.select_for_update().filter(pk=event_id, processed_at=None)
     for event in still_waiting:
+        # A waiting payload is JSON: an event whose body cannot be read is processed when it
+        # arrives.
         event.payload, event.error = json.dumps(_without(json.loads(event.payload), person)), None
         event.save(update_fields=["payload", "error"])
 
@@ -72,6 +74,7 @@ def _sections(user_id: str) -> Sections:
 
 def _about(person: Person) -> Q:
     about = Q(purchase__user_id=person.id) | Q(error__contains=person.id)
+    # No index serves this. The whole table is read, once per erasure.
     for name in (person.id, *_customers(person.id)):
         # A payload may escape characters beyond ASCII or not.
         for written in {json.dumps(name), json.dumps(name, ensure_ascii=False)}:

@@ -39,7 +39,7 @@ def _return(gift_id: UUID, *, now: datetime) -> None:
 
 
 def _lock(person: Person) -> None:
-    # The campaigns first, as their codes are made. A campaign that the person pays changes below.
+    # Campaigns before gifts, as when codes are created. Those that the person pays for are changed.
     paid = Campaign.objects.filter(account_id=person.id)
     list(paid.order_by("pk").select_for_update().values_list("pk"))
     list(_concerned(person).order_by("pk").select_for_update().values_list("pk"))
@@ -57,7 +57,7 @@ def _strip(person: Person) -> Counter[str]:
                 creator_name=None,
                 message=None,
                 reason=None,
-                made_at=Coalesce("made_at", Now()),  # nobody pays for more codes
+                made_at=Coalesce("made_at", Now()),  # ends the creation: nobody pays for more codes
             ),
             "wrong codes": throttle.forget_user(person.id),
             "blocks": GiftBlock.objects.filter(pk=person.id).delete()[0],

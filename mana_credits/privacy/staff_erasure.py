@@ -13,6 +13,7 @@ def strip(person: Person) -> Counter[str]:
     wanted = ActRequest.objects.filter(user_id=person.id)
     return Counter(
         {
+            # Deleted before the rest moves: nobody must approve an act on a pseudonym later.
             "pending adjustments": asked.filter(status="pending").delete()[0],
             "acts that waited": wanted.filter(status="pending").delete()[0],
             "requested acts": wanted.update(

@@ -4,8 +4,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Func, Q, Value
 
-from credits.ids import new_id
-from credits.models import user_id_field
+from credits.models import id_field, user_id_field
 from mana_credits.service_events import event_types
 
 NAME_LENGTH = 64
@@ -21,7 +20,7 @@ class EventSubscription(models.Model):
     `failures` counts the attempts in a row, and the next one is due at `retry_at`.
     """
 
-    id = models.UUIDField(primary_key=True, default=new_id)
+    id = id_field()
     service = models.CharField(max_length=NAME_LENGTH)
     url = models.CharField(max_length=URL_LENGTH)
     events = ArrayField(models.CharField(max_length=32))
@@ -76,7 +75,9 @@ class EventMessage(models.Model):
         DELIVERED = "delivered"
         PARKED = "parked"
 
-    id = models.UUIDField(primary_key=True, default=new_id)
+    id = id_field()
+    # A sequence of the database, because triggers write the rows. Only the numbers of one user are
+    # in the order of their commits, because the user's balance is locked.
     number = models.BigIntegerField(db_default=NEXT_NUMBER)
     # No foreign key in the database: to check it, PostgreSQL would lock the subscription's row for
     # each message, so all movements of credits would write one row.
@@ -108,6 +109,7 @@ class EventMessage(models.Model):
             ),
         )
         indexes = (
+            # For erasure and export.
             models.Index(name="event_message_user_idx", fields=["user_id"]),
             models.Index(name="event_message_newest_idx", fields=["-number", "-id"]),
             models.Index(

@@ -61,5 +61,6 @@ def _signature(signed: bytes, secret: str) -> str:
 
 
 def _cipher() -> Fernet:
+    # Without a salt, because SECRET_KEY is random and all processes must derive the same key.
     derivation = HKDF(SHA256(), length=32, salt=None, info=b"mana-credits event subscriptions")
     return Fernet(base64.urlsafe_b64encode(derivation.derive(settings.SECRET_KEY.encode())))

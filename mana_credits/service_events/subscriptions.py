@@ -54,6 +54,7 @@ def create(
     made = EventSubscription.objects.create(
         service=service,
         url=url,
+        # In one order and each once, so that equal subscriptions look equal.
         events=[event for event in event_types.ALL if event in events],
         secret=secrets.encrypted(secret),
         created_at=now,
@@ -95,6 +96,7 @@ def resume(subscription_id: UUID) -> EventSubscription:
     """Deliver the collected messages at once. Raises SubscriptionUnknown."""
     found = _locked(subscription_id)
     found.paused_at = found.retry_at = None
+    # The pause after failed attempts ends too, so that deliveries continue at once.
     found.failures = 0
     found.save(update_fields=["paused_at", "retry_at", "failures"])
     return found

@@ -1,5 +1,8 @@
 """Running the application for one request and sending its response."""
 
+import time
+from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
 from uuid import uuid4
 
@@ -20,8 +23,22 @@ class Answer(wsgi.Response):  # type: ignore[misc]
         """Return the server's own headers, computed just before they are sent."""
         if not self._worker.alive:
             self.force_close()
-        headers: list[str] = super().default_headers()
+        major, minor = self.req.version
+        headers = [
+            f"HTTP/{major}.{minor} {self.status}\r\n",
+            f"Server: {self.version}\r\n",
+            f"Date: {_date(int(time.time()))}\r\n",
+            f"Connection: {'close' if self.should_close() else 'keep-alive'}\r\n",
+        ]
+        if self.chunked:
+            headers.append("Transfer-Encoding: chunked\r\n")
         return headers
+
+
+@lru_cache(maxsize=1)
+def _date(seconds: int) -> str:
+    """Return a Unix time as the `Date` header. All responses of a second share it."""
+    return formatdate(seconds, usegmt=True)
 
 
 def respond(worker: Any, connection: Connection) -> None:

@@ -158,6 +158,7 @@ class Dispatcher:
         self._worker.log.warning(
             "Refused a malformed or late request: %s (%s)", refusals.reason(error), request_id
         )
+        # The rest of the request may still arrive and must not be read as the next request.
         connection.closes = connection.may_send_more = True
         connection.sendall(refusals.answer(error, request_id))
         self._send(connection)

@@ -100,6 +100,7 @@ class RequestReader:
         self._request = self._body = None
         request._expected_100_continue = False  # noqa: SLF001  # gunicorn would send it now
         request.body = io.BytesIO(body)
+        # The application sees the length that it would see with a Content-Length.
         if chunked:
             headers = [one for one in request.headers if one[0] != "TRANSFER-ENCODING"]
             request.headers = [*headers, ("CONTENT-LENGTH", str(length))]
@@ -109,6 +110,7 @@ class RequestReader:
         """Parse the head if it is complete. Return whether it is."""
         if self._buffer.startswith(b"\r\n") and not self._scanned:
             del self._buffer[:2]  # RFC 9112, 2.2 allows an empty line before the request
+        # The end of a head has up to 3 bytes, and 2 of them may have been scanned before.
         end = HEAD_END.search(self._buffer, max(self._scanned - 2, 0))
         size = end.end() if end else len(self._buffer)
         if size > MAX_HEAD_BYTES:

@@ -60,6 +60,7 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
         for listener in self.sockets:
             listener.setblocking(False)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BYTES)
+            # Not armed yet: `set_accept_enabled` does that.
             self.events.register(listener, 0)
         for _ in range(self.cfg.threads + 1):
             threading.Thread(target=self._serve, daemon=True).start()
@@ -152,6 +153,8 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
         """Accept a connection, then leave the next one to the other workers."""
         try:
             if self.connections.accept(listener):
+                # The listener is still disarmed for this worker, so another one gets the next
+                # connection.
                 time.sleep(YIELD_SECONDS)
         finally:
             if self.nr_conns < self.worker_connections:

@@ -28,10 +28,12 @@ async function askInParts(path, query, options) {
 }
 
 /**
- * Send a change. A retry uses the same key until the answer is known, so that nothing happens
- * twice after a lost answer, also after a reload.
+ * Send a change. A retry of the same request uses the same key until the answer is known. So a
+ * change whose answer was lost is not made twice, even after a reload.
  */
 export async function change(method, path, body) {
+  // The key belongs to the content: if the user corrects the form after a lost answer, the new
+  // request is another one and needs its own key.
   const wish = `${method} ${path} ${JSON.stringify(body)}`;
   const key = recall(wish) ?? newKey();
   store(wish, key);
@@ -40,6 +42,7 @@ export async function change(method, path, body) {
     drop(wish);
     return answer.body;
   } catch (refusal) {
+    // The service does not use the key of a refused request. The next attempt may have a new one.
     if (!refusal.inDoubt) drop(wish);
     throw refusal;
   }

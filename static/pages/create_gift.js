@@ -9,6 +9,7 @@ import { person } from "./session.js";
 import { onPress, part } from "./shell.js";
 
 const DAY = 24 * 3600 * 1000;
+// create() runs each time the tab is opened. The listeners must be added only once.
 let listening = false;
 
 export async function create() {
@@ -71,6 +72,8 @@ async function present({ shortUrl: url, targetEmail: email }) {
   $(".qr", panel).src = `${new URL(url).pathname}.svg`;
   $("#making").hidden = true;
   panel.hidden = false;
+  // The pressed button is hidden now. Without this, the focus of keyboards and screen readers is
+  // lost.
   panel.focus();
 }
 

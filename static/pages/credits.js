@@ -48,6 +48,8 @@ async function readNotice() {
 function showNotice() {
   if (balance === null || lowBalance === null) return;
   const notice = $("#low [role=status]");
+  // The service sends its notice by the balance without regard to holds, so the page shows it by
+  // the same one. Sums of doubles are rounded to the credits' four decimals.
   const posted = Math.round((balance.balance + balance.held) * 1e4) / 1e4;
   show(notice, { low: text("low", { amount: credits(lowBalance) }) });
   notice.hidden = posted > lowBalance;

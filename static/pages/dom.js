@@ -15,6 +15,7 @@ export const $$ = (selector, inside = document) => [...inside.querySelectorAll(s
 export const number = (value) => numbers.format(value);
 /** A cost of 1,000 units, which has up to 8 decimal places. */
 export const unitCost = (value) => costs.format(value);
+// A minus sign (U+2212) is as wide as the plus sign, so that amounts in a column are aligned.
 export const change = (value) => signed.format(value).replace("-", "−");
 export const price = (cents) => euros.format(cents / 100);
 export const day = (text) => days.format(new Date(text));
@@ -27,6 +28,11 @@ export const appName = (id) => id.charAt(0).toUpperCase() + id.slice(1);
 /** Return the page's text of that name with its `{field}`s filled in; null if it has none. */
 export function text(name, values = {}) {
   return filled(found("text", name, "texts"), values);
+}
+
+/** Return the text for a count: that named `NAME-one` for 1. Its `{n}` is the count. */
+export function counted(name, n, values = {}) {
+  return text(n === 1 ? `${name}-one` : name, { n: number(n), ...values });
 }
 
 /** Return a copy of the text `data-KIND="NAME"` in `id` as a node, or null. */

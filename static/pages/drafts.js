@@ -4,12 +4,17 @@ import { person } from "./session.js";
 import { drop, recall, store } from "./store.js";
 
 /**
- * Fill in what this person typed into the form before, and store what they type from now on. A form
- * with fields that come and go says itself what was `typed`, and how to `restore` it.
+ * Fill the form with this person's draft, and store the values again at each input. A form whose
+ * fields are added and removed passes `typed`, which reads its values, and `restore`, which sets them.
+ * A form that needs no session passes null as `owner`.
  */
-export function keepDraft(form, { typed = () => valuesOf(form), restore = (values) => fill(form, values) } = {}) {
-  const owner = person().sub;
+export function keepDraft(form, {
+  owner = person().sub,
+  typed = () => valuesOf(form),
+  restore = (values) => fill(form, values),
+} = {}) {
   const draft = JSON.parse(recall(form.id) ?? "{}");
+  // Another person may have signed in at the same tab. Nobody sees the draft of somebody else.
   if (draft.owner === owner) restore(draft.values);
   else drop(form.id);
   form.addEventListener("input", () => store(form.id, JSON.stringify({ owner, values: typed() })));

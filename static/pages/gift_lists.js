@@ -74,6 +74,7 @@ function letter({ targetEmail, shortUrl, totalCredits }) {
 
 /** Separate the groups of `code` by style only, so that a copy has no gaps. */
 function group(node, code) {
+  // Codes have 10 characters, older ones 12. Imported codes of 6 characters are not grouped.
   const size = { 10: 5, 12: 4 }[code.length] ?? code.length;
   const parts = code.match(new RegExp(`.{1,${size}}`, "g"));
   node.classList.add("groups");

@@ -13,7 +13,8 @@ let added = 0;
 
 export async function limits() {
   const settings = await read("credits/settings");
-  // Without the other apps' names the settings are still whole, so their failure is not told.
+  // The settings are complete without the names of the other apps, so an error of this request is
+// not shown.
   apps = await knownApps().catch(() => []);
   fill(settings);
   showSpent(settings);
@@ -72,6 +73,7 @@ function addRow({ appId = "", monthlyLimit = "" } = {}) {
 function remove(row) {
   row.remove();
   tellEmpty();
+  // A removed row fires no event of its own. This one stores the draft without the row.
   $("#limits").dispatchEvent(new Event("input"));
   $("#add-limit").focus();
 }
@@ -91,6 +93,7 @@ function budget(place, spent, limit) {
   place.hidden = limit === null;
   if (place.hidden) return;
   show(place, { spent: text("spent-of", { spent: number(spent), limit: credits(limit) }) });
+  // A limit of 0 permits no spend, so it is used up from the beginning.
   const share = limit > 0 ? Math.min(spent / limit, 1) : 1;
   $(".bar", place).style.width = `${share * 100}%`;
   place.classList.toggle("used-up", share === 1);
@@ -155,7 +158,7 @@ function value(amount) {
   return amount === undefined ? text("nothing-set") : credits(amount);
 }
 
-/** Let an app that has a limit further up be wrong. */
+/** Mark the field of each app invalid that has a limit in a row above. */
 function refuseRepeated() {
   const seen = new Set();
   for (const select of $$("#app-limits select")) {

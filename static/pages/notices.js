@@ -65,6 +65,7 @@ function tell(words, kind) {
 /** Place the notice at the bottom of the window; at the top if it would cover its button. */
 function stayClear() {
   const notices = $("#notices");
+  // Measure at the bottom first: a notice that stays at the top would no longer cover the button.
   notices.classList.remove("top");
   const notice = notices.firstElementChild?.getBoundingClientRect();
   const button = subject?.getBoundingClientRect();

@@ -1,7 +1,7 @@
 /* The packages on offer, and their purchase at Stripe's Checkout. */
 
 import { change, read } from "./api.js";
-import { $, localized, made, number, price, text } from "./dom.js";
+import { $, counted, localized, made, number, price, text } from "./dom.js";
 import { cameBack, list, watch } from "./purchases.js";
 import { leave, onPress, part } from "./shell.js";
 
@@ -27,7 +27,7 @@ function card(one) {
     credits: number(one.credits),
     description: localized(one, "description"),
     price: price(one.priceEuroCents),
-    expiry: one.expiresAfterDays ? text("package-expiry", { n: number(one.expiresAfterDays) }) : "",
+    expiry: one.expiresAfterDays ? counted("package-expiry", one.expiresAfterDays) : "",
     each: text("each", { price: price((one.priceEuroCents / one.credits) * 100) }),
     which: ` ${localized(one, "name")}`,
   });

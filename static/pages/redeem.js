@@ -2,6 +2,7 @@
 
 import { change, read } from "./api.js";
 import { $, credits, day, moment, number, only, show, text } from "./dom.js";
+import { forgetDraft, keepDraft } from "./drafts.js";
 import { valid } from "./forms.js";
 import { complain, sentence } from "./notices.js";
 import { leave, met, onPress } from "./shell.js";
@@ -17,8 +18,10 @@ async function askForCode() {
   const form = $("#code-form");
   onPress(form, async () => {
     if (!valid(form)) return;
+    forgetDraft(form);
     await leave(`/gifts/redeem/${encodeURIComponent(form.elements.code.value.trim())}`);
   });
+  keepDraft(form, { owner: null });
   form.hidden = false;
   await someoneIsThere();
 }
@@ -27,6 +30,7 @@ async function look() {
   onPress($("#redeem"), take);
   const here = someoneIsThere();
   try {
+    // With a token, the answer also says what the gift is to this person (`relation`).
     const gift = await read(address, { open: !(await here) });
     present(gift, stateOf(gift));
   } catch (refusal) {

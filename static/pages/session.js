@@ -29,6 +29,7 @@ export function person() {
 }
 
 function renew() {
+  // The parts of a page load at the same time. One request for a token answers all of them.
   asking ??= askForToken().finally(() => { asking = null; });
   return asking;
 }
@@ -41,6 +42,7 @@ async function askForToken() {
     throw new Refusal(503, { code: "auth_unavailable" });
   }
   if (answer.status >= 500) throw new Refusal(503, { code: "auth_unavailable" });
+  // mana-auth answers 401 if nobody is signed in. That is a state of the page, not an error.
   token = answer.ok ? (await answer.json()).token : null;
   return token;
 }

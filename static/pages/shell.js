@@ -42,6 +42,8 @@ export async function once(button, act) {
   if (button.getAttribute("aria-busy") === "true") return;
   clear(button);
   button.setAttribute("aria-busy", "true");
+  // Not `disabled`: a disabled button loses the focus, and screen readers would not announce its
+  // state.
   button.setAttribute("aria-disabled", "true");
   try {
     await act(button);
@@ -149,5 +151,6 @@ function returnToThisPage() {
   }
   refresh();
   for (const event of ["hashchange", "address-changed"]) addEventListener(event, refresh);
+  // The browser may restore this page from its cache, with the data of a person who has signed out.
   addEventListener("pageshow", (event) => event.persisted && location.reload());
 }

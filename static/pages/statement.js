@@ -19,6 +19,7 @@ let received = 0;
 let given = 0;
 
 start(async () => {
+  // A file or a print with some of the sheets would look complete but fail its verification.
   $("#print").disabled = $("#save").disabled = true;
   offerMonths();
   let newest;

@@ -4,6 +4,8 @@ const memory = new Map();
 
 /** Return the stored value, or null. */
 export function recall(name) {
+  // Browsers can deny the storage, for example in private windows. Then the values live as long as
+  // the page.
   return attempt(() => sessionStorage.getItem(name)) ?? memory.get(name) ?? null;
 }
 

@@ -1,7 +1,7 @@
 /* The automatic top-up: the card is saved at Stripe, then the user agrees to the terms. */
 
 import { change, read } from "./api.js";
-import { $, credits, localized, moment, only, price, show, text } from "./dom.js";
+import { $, counted, credits, localized, moment, only, price, show, text } from "./dom.js";
 import { forgetDraft, keepDraft } from "./drafts.js";
 import { forgetChanged, showChanged, showRefused, valid } from "./forms.js";
 import { announce, confirmed } from "./notices.js";
@@ -44,8 +44,8 @@ export async function topUp() {
 
 function offer(one, name = "name") {
   const { credits: amount, priceEuroCents, expiresAfterDays: n } = one;
-  const said = { name: localized(one, name), amount: credits(amount), price: price(priceEuroCents), n };
-  return text(n ? "offer-expiring" : "offer", said);
+  const said = { name: localized(one, name), amount: credits(amount), price: price(priceEuroCents) };
+  return n ? counted("offer-expiring", n, said) : text("offer", said);
 }
 
 /** Read how the user came back from Stripe; a saved card stays in the address until it is used. */
@@ -135,11 +135,10 @@ function showConsent() {
   const whole = chosen && [threshold, monthlyMaximum].every(({ validity }) => validity.valid);
   const maximum = Number(monthlyMaximum.value);
   $("#consent").hidden = !whole;
-  $("#consent").textContent = !whole ? "" : text("consent", {
+  $("#consent").textContent = !whole ? "" : counted("consent", maximum, {
     name: localized(chosen, "name"),
     price: price(chosen.priceEuroCents),
     threshold: credits(Number(threshold.value)),
-    maximum,
     most: price(chosen.priceEuroCents * maximum),
   });
 }

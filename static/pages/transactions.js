@@ -56,6 +56,8 @@ async function saveAll() {
   let next = null;
   do {
     const part = await textPart("credits/transactions.csv", { ...chosen, cursor: next });
+    // Each part has the header and a byte order mark of its own. The file needs one of each, at its
+    // start. fetch() removes the mark when it decodes the text.
     parts.push(parts.length ? part.text.replace(AFTER_HEADER, "") : `\ufeff${part.text}`);
     next = part.next;
   } while (next);
@@ -69,6 +71,7 @@ function goOn(next) {
 
 function filters() {
   const chosen = Object.fromEntries(new FormData($("#filters")));
+  // The filters are days of the reader's time zone; the API takes moments.
   const from = chosen.from && new Date(`${chosen.from}T00:00`).toISOString();
   const to = chosen.to && new Date(`${chosen.to}T23:59:59.999`).toISOString();
   return { ...chosen, from, to };

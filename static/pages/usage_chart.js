@@ -34,6 +34,7 @@ function byDay(rows, first) {
 function column({ date, used, sum }, most, apps) {
   const node = made("column");
   node.title = `${utcDay(date)}: ${credits(rounded(sum))}`;
+  // Pieces of one app have the same place in every column, as in the legend.
   const order = ({ appId }) => colourOf(appId, apps);
   for (const { appId, creditsUsed } of [...used].sort((one, other) => order(other) - order(one))) {
     const piece = made("piece");

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from credits.catalogue import AnyPrice, Price
-from credits.metered_prices import MeteredPrice
+from credits.catalogue.catalogue import AnyPrice, Price
+from credits.catalogue.metered_prices import MeteredPrice
 from credits.models import ActRequest, DailyTotal, Operation, Transaction
 from mana_credits.back_office.acts import price_changes
 from tests.back_office.operators import acts, browser, form, operator

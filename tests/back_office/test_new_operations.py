@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from credits import catalogue
-from credits.catalogue import NewOperation, OperationExists, Price
-from credits.metered_prices import MeteredPrice
+from credits.catalogue import catalogue
+from credits.catalogue.catalogue import NewOperation, OperationExists, Price
+from credits.catalogue.metered_prices import MeteredPrice
 from credits.models import ActRequest, Operation
 from mana_credits.back_office.acts import new_operations
 from mana_credits.back_office.acts.act_requests import AlreadyRequested

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from credits import catalogue
+from credits.catalogue import catalogue
 from credits.ledger import ledger
 from credits.ledger.posting import Memo, Origin, Posting, Priced
 from credits.models import Operation, OperationPrice, Package, PackageChange, Purchase

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 
 from credits import roles
-from credits.catalogue import Price
+from credits.catalogue.catalogue import Price
 from credits.errors import DomainError
 from credits.ledger import ledger
 from credits.ledger.outcomes import TransactionUnknown

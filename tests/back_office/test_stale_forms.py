@@ -10,8 +10,8 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 
-from credits import catalogue
-from credits.catalogue import Price
+from credits.catalogue import catalogue
+from credits.catalogue.catalogue import Price
 from credits.models import AdjustmentRequest, DailyTotal, MoneyBack, Operation
 from tests.back_office.operators import acts, form
 from tests.credits.test_returns import paid, started

@@ -63,7 +63,7 @@ def test_more_than_there_is_cannot_be_given(home: str, browser: Browser) -> None
         alice.page.get_by_role("button", name="Geschenk erstellen").click()
 
         expect(alice.page.get_by_role("alert")).to_contain_text(
-            "Deine Credits reichen nicht: 10 werden gebraucht, du hast 5."
+            "Deine Credits reichen nicht: Du brauchst 10 und hast 5."
         )
         assert GiftCode.objects.count() == 0
 

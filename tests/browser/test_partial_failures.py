@@ -160,3 +160,12 @@ def test_a_toast_never_covers_the_button_that_it_is_about(
         button.evaluate(f"button => button.scrollIntoView({{block: '{other}'}})")
         alice.page.wait_for_timeout(100)
         assert not overlap(toast, button)
+
+
+def test_a_typed_code_survives_a_reload(home: str, browser: Browser) -> None:
+    with somebody(browser, home) as visitor:
+        visitor.visit("/gifts/redeem")
+        visitor.page.get_by_label("Code of the gift").fill("ABCDE")
+        visitor.page.reload()
+
+        expect(visitor.page.get_by_label("Code of the gift")).to_have_value("ABCDE")

@@ -12,7 +12,7 @@ from credits.models import AutoTopUp, Package, Purchase, SettingsChange
 from credits.payments import top_up_charges
 from tests.browser.people import Person, somebody
 from tests.browser.test_every_page import axe_finds, keep
-from tests.factories import give, hold, spend, wish
+from tests.factories import give, hold, package, spend, wish
 from tests.stripe import Stripe
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("committed")]
@@ -229,7 +229,7 @@ def test_the_top_up_is_agreed_to_after_a_card_was_saved_and_shows_what_it_bought
         expect(bob.page.locator("#history [data-field=status]")).to_have_text(
             re.compile("Paid|Being charged")
         )
-        expect(bob.page.get_by_text("I agree: whenever spending")).to_contain_text(
+        expect(bob.page.get_by_text("I agree: whenever my balance falls")).to_contain_text(
             "for at most €9.98"
         )
         keep(bob.page, "settings-on")
@@ -360,3 +360,25 @@ def test_an_agreement_that_another_tab_switched_off_is_not_renewed_unseen(
         expect(bob.page.get_by_label("At most so many purchases")).to_have_value("9")
         expect(bob.page.get_by_label("Buy when your balance falls to")).to_have_value("50")
     assert AutoTopUp.objects.get().monthly_maximum == 9
+
+
+@pytest.mark.parametrize(
+    ("language", "expiry", "offer", "consent"),
+    [
+        ("en", "Expire 1 day after", "1 credit for €4.99, expire 1 day after", "once in a month"),
+        ("de", "Verfallen 1 Tag nach", "1 Credit für 4,99 €, verfallen 1 Tag nach", "einmal im Mo"),
+    ],
+)
+def test_one_of_everything_is_singular(
+    home: str, browser: Browser, language: str, expiry: str, offer: str, consent: str
+) -> None:
+    package(credits=1, expires_after_days=1)
+
+    with somebody(browser, home, "demo-alice", language=language) as alice:
+        alice.visit("/credits#packages")
+        expect(alice.page.locator("[data-field=expiry]")).to_contain_text(expiry)
+        alice.visit(SETTINGS)
+        expect(alice.page.locator("#packageId option").nth(1)).to_contain_text(offer)
+        alice.page.locator("#packageId").select_option(index=1)
+        alice.page.locator("#threshold").fill("1")
+        expect(alice.page.locator("#consent")).to_contain_text(consent)

@@ -22,7 +22,7 @@ def test_without_enough_credits_the_page_says_what_is_missing(home: str, browser
         bob.page.get_by_role("button", name="Switch on").click()
 
         alert = bob.page.get_by_role("alert")
-        expect(alert).to_contain_text("Not enough credits: 5 are needed, you have 2.5.")
+        expect(alert).to_contain_text("Not enough credits: you need 5 and have 2.5.")
         alert.get_by_role("link", name="Buy credits").click()
         expect(bob.page).to_have_url(f"{home}/credits#packages")
     assert not cloud_sync.status("demo-bob").active
@@ -36,7 +36,7 @@ def test_on_to_another_interval_and_off(home: str, browser: Browser) -> None:
         bob.visit("/credits/sync")
         bob.page.get_by_role("radio", name="Every three months").check()
         bob.page.get_by_role("button", name="Switch on").click()
-        expect(bob.page.get_by_role("status")).to_contain_text("15 credits were paid")
+        expect(bob.page.get_by_role("status")).to_contain_text("You paid 15 credits")
         expect(bob.page.get_by_text("Next payment:")).to_be_visible()
 
         bob.page.get_by_role("radio", name="Yearly").check()

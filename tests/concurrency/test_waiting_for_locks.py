@@ -11,9 +11,9 @@ from unittest.mock import patch
 import pytest
 from django.db import transaction
 
-from credits.account_marks import mark_of
 from credits.api import account_views
 from credits.api.locked_accounts import LockedAccounts
+from credits.ledger.account_marks import mark_of
 from credits.models import Balance
 from tests.api import Answer, Caller, at_once, statuses, use
 from tests.factories import give

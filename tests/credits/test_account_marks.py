@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from credits import account_marks
-from credits.account_marks import mark_in, mark_of, marked_id
+from credits.ledger import account_marks
+from credits.ledger.account_marks import mark_in, mark_of, marked_id
 from tests.api import Caller
 from tests.factories import give
 

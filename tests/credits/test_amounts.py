@@ -127,3 +127,18 @@ def test_a_client_that_computes_with_doubles_is_charged_what_it_means(alice: Cal
     assert again.json()["message"] == "Transaction already processed"
     assert (more.status_code, text.status_code) == (400, 400)
     assert Balance.objects.get().posted == Decimal("0.4")
+
+
+@pytest.mark.parametrize(
+    ("amount", "english", "german"),
+    [
+        ("1.0000", "1 credit", "1 Credit"),
+        ("0", "0 credits", "0 Credits"),
+        ("0.5", "0.5 credits", "0.5 Credits"),
+        ("-1", "-1 credits", "-1 Credits"),
+        ("1000", "1000 credits", "1000 Credits"),
+    ],
+)
+def test_only_one_credit_is_singular(amount: str, english: str, german: str) -> None:
+    assert amounts.with_unit(Decimal(amount)) == english
+    assert amounts.with_unit(Decimal(amount), language="de") == german

@@ -7,9 +7,9 @@ from decimal import Decimal
 import pytest
 from django.db import IntegrityError, transaction
 
-from credits import catalogue
 from credits.amounts import InvalidAmount
-from credits.catalogue import (
+from credits.catalogue import catalogue
+from credits.catalogue.catalogue import (
     AnyPrice,
     InvalidBatch,
     InvalidOperation,
@@ -18,7 +18,7 @@ from credits.catalogue import (
     OperationUnknown,
     Price,
 )
-from credits.metered_prices import InvalidUnitCosts, MeteredPrice
+from credits.catalogue.metered_prices import InvalidUnitCosts, MeteredPrice
 from credits.models import Operation, OperationPrice
 from tests.api import Caller
 

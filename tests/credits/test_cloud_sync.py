@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from credits import catalogue
 from credits.api.wire_fields import Timestamp
-from credits.catalogue import Price
+from credits.catalogue import catalogue
+from credits.catalogue.catalogue import Price
 from credits.ledger import idempotency, ledger
 from credits.ledger.outcomes import IdempotencyKeyReused
 from credits.ledger.posting import Memo, Origin

@@ -47,7 +47,7 @@ def test_users_are_told_once_a_week_before() -> None:
     assert message.body["recipient"] == "alice@example.test"
     assert message.body["subject"] == "Some of your credits expire soon"
     day = EXPIRES.strftime("%Y-%m-%d")
-    assert message.body["body"].startswith(f"7.5 of your credits expire on {day} (UTC).")
+    assert message.body["body"].startswith(f"You have until {day} (UTC) to use 7.5 credits.")
     assert message.body["data"] == {
         "type": "credits_expiring",
         "credits": "7.5",
@@ -65,7 +65,7 @@ def test_the_notice_is_german_unless_the_user_is_known_to_read_english(language:
 
     body = OutboxMessage.objects.get().body
     assert body["subject"] == "Credits von dir verfallen bald"
-    assert body["body"].startswith(f"10 deiner Credits verfallen am {EXPIRES:%d.%m.%Y} (UTC).")
+    assert body["body"].startswith(f"Du hast bis {EXPIRES:%d.%m.%Y} (UTC) Zeit, 10 Credits")
 
 
 def test_each_grant_has_its_own_notice() -> None:

@@ -60,6 +60,22 @@ def test_a_spend_to_the_threshold_is_told_once() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [
+        ("en", "You have 1 credit left. You asked to be notified at 1 credit."),
+        ("de", "Du hast noch 1 Credit. Du wolltest bei 1 Credit benachrichtigt werden."),
+    ],
+)
+def test_one_credit_is_singular(language: str, sentence: str) -> None:
+    give("alice", 2)
+    notify_at(1, language=language)
+    spend("alice", 1)
+    told()
+
+    assert messages()[0].body["body"].startswith(sentence)
+
+
 def test_the_next_crossing_is_told_again() -> None:
     give("alice", 20)
     notify_at(10)
@@ -71,6 +87,18 @@ def test_the_next_crossing_is_told_again() -> None:
 
     assert told() == ["told"]
     assert len(messages()) == 2
+
+
+def test_a_balance_that_rose_meanwhile_is_not_told() -> None:
+    give("alice", 20)
+    notify_at(10)
+    spend("alice", 15)
+    give("alice", 20)
+
+    assert told() == ["not_needed"]
+    spend("alice", 16)
+    assert told() == ["told"]
+    assert messages()[0].body["data"]["availableCredits"] == "9"
 
 
 def test_a_threshold_above_the_balance_is_told_after_the_balance_rose() -> None:

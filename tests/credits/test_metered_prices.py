@@ -7,15 +7,10 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from credits import catalogue
 from credits.amounts import InvalidAmount
-from credits.catalogue import OperationUnknown, Price
-from credits.errors import DomainError
-from credits.ledger import ledger, reservations
-from credits.ledger.outcomes import IdempotencyKeyReused, InsufficientCredits, SpendingLimitReached
-from credits.ledger.posting import Memo, Origin, Posting, Priced
-from credits.ledger.reservations import Hold, ReservationCommitted
-from credits.metered_prices import (
+from credits.catalogue import catalogue
+from credits.catalogue.catalogue import OperationUnknown, Price
+from credits.catalogue.metered_prices import (
     InvalidUnitCosts,
     InvalidUnits,
     MeteredPrice,
@@ -23,6 +18,11 @@ from credits.metered_prices import (
     UnitsRequired,
     UnknownUnit,
 )
+from credits.errors import DomainError
+from credits.ledger import ledger, reservations
+from credits.ledger.outcomes import IdempotencyKeyReused, InsufficientCredits, SpendingLimitReached
+from credits.ledger.posting import Memo, Origin, Posting, Priced
+from credits.ledger.reservations import Hold, ReservationCommitted
 from credits.models import (
     Balance,
     Operation,

@@ -10,13 +10,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
-from credits import catalogue
+from credits.catalogue import catalogue
+from credits.catalogue.metered_prices import MeteredPrice
 from credits.errors import DomainError
 from credits.ledger import ledger, reservations, spend_batches
 from credits.ledger.outcomes import IdempotencyKeyReused
 from credits.ledger.posting import Memo, Priced
 from credits.ledger.spend_batches import Spend
-from credits.metered_prices import MeteredPrice
 from credits.models import Reservation
 from tests.credits.test_state_machine import AMOUNTS, KEYS, PICKS, USERS, ZERO, Entry, Held, Ledger
 from tests.quick import at_most

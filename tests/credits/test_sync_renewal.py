@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from credits import catalogue, ledger
-from credits.catalogue import Price
+from credits import ledger
+from credits.catalogue import catalogue
+from credits.catalogue.catalogue import Price
 from credits.models import Balance, OutboxMessage, StripeCustomer, SyncSubscription, Transaction
 from credits.sync import cloud_sync, renewals
 from tests.api import Caller

@@ -9,8 +9,8 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from credits import catalogue
-from credits.catalogue import Price
+from credits.catalogue import catalogue
+from credits.catalogue.catalogue import Price
 from credits.ledger import db_functions, ledger, reservations
 from credits.ledger.posting import Memo, Origin, Priced
 from credits.models import Balance, Reservation, Transaction, UsageStat

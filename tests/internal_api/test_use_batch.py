@@ -9,9 +9,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from credits import catalogue
 from credits.amounts import LARGEST
-from credits.catalogue import Price
+from credits.catalogue import catalogue
+from credits.catalogue.catalogue import Price
 from credits.ledger import db_functions, ledger
 from credits.ledger.posting import Memo, Origin
 from credits.models import Balance, IdempotencyKey, Transaction, UsageStat

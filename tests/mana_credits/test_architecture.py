@@ -41,7 +41,6 @@ TRANSLATORS = {
     "templatetags",
     "urls",
     "views",
-    "wire_fields",
 }
 
 

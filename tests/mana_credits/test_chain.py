@@ -1,6 +1,7 @@
 """API requests bypass the middleware of pages and of the back office."""
 
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.conf import settings
@@ -8,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 
 from credits import ledger
+from mana_credits.api import chain
 from mana_credits.api.chain import answer_api
 from tests.environment import SERVICE_KEY
 
@@ -93,3 +95,39 @@ def test_users_of_one_route_are_not_mixed_up() -> None:
     named = [client.get(base + name).resolver_match.kwargs for name in ("alice", "bob", "alice")]
 
     assert named == [{"user_id": "alice"}, {"user_id": "bob"}, {"user_id": "alice"}]
+
+
+def test_a_host_that_was_not_allowed_stays_refused() -> None:
+    """An allowed host is remembered. Another one is checked again each time."""
+    client = Client()
+    path = "/api/v1/credits/packages"
+    statuses = [
+        client.get(path, headers={"Host": host}).status_code
+        for host in ("localhost", "evil.example", "localhost", "evil.example")
+    ]
+
+    assert statuses == [200, 400, 200, 400]
+
+
+def test_few_hosts_are_remembered(settings: Any) -> None:
+    settings.ALLOWED_HOSTS = [".example.test"]
+    client = Client()
+
+    known: set[str] = set()
+    with patch.object(chain, "_known_hosts", known):
+        for number in range(chain.MAX_KNOWN_HOSTS + 5):
+            host = f"shop-{number}.example.test"
+            assert client.get("/api/v1/credits/packages", headers={"Host": host}).status_code == 200
+
+        assert len(known) == chain.MAX_KNOWN_HOSTS
+
+
+def test_a_header_of_the_view_is_not_replaced() -> None:
+    def view(request: HttpRequest) -> HttpResponse:
+        return HttpResponse(headers={"referrer-policy": "no-referrer"})
+
+    with patch.object(chain, "_answer", view):
+        response = answer_api(view)(RequestFactory().get("/api/x"))
+
+    assert response["Referrer-Policy"] == "no-referrer"
+    assert response["X-Content-Type-Options"] == "nosniff"

@@ -10,10 +10,9 @@ BEGIN
     UPDATE credits.account_settings s SET crossed_at = p_at
         WHERE s.user_id = p_balance.user_id AND s.crossed_at IS NULL
           AND p_balance.posted <= s.low_balance AND p_balance.posted - p_change > s.low_balance;
-    -- Only a spend buys: a stolen account must not turn gifts into purchases.
-    IF p_type = 'usage' THEN
-        UPDATE credits.auto_top_ups t SET due_at = p_at
-            WHERE t.user_id = p_balance.user_id AND t.due_at IS NULL AND t.paused_at IS NULL
-              AND p_balance.posted <= t.threshold AND p_balance.posted - p_change > t.threshold;
-    END IF;
+    -- A claw-back is due at any balance and in any month: the worker pauses the top-up.
+    UPDATE credits.auto_top_ups t SET due_at = p_at
+        WHERE t.user_id = p_balance.user_id AND t.paused_at IS NULL
+          AND (p_type = 'clawback' OR t.due_at IS NULL
+               AND p_balance.posted <= t.threshold AND p_balance.posted - p_change > t.threshold);
 END $$;

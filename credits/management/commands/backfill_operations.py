@@ -10,7 +10,7 @@ from django.core.management.base import CommandError
 
 from credits import spreadsheets
 from credits.amounts import plain
-from credits.catalogue import LARGEST_QUANTITY, OperationUnknown
+from credits.catalogue.catalogue import LARGEST_QUANTITY, OperationUnknown
 from credits.ledger import backfills
 from credits.ledger.backfills import Rule
 from credits.management.arguments import whole_number

@@ -10,6 +10,8 @@ from credits.models import Balance, CheckedBalance, Contact
 from mana_credits.back_office import keyset_pages
 
 SIZE = 50
+# Current balances have no index by amount: each movement would have to update it. The nightly check
+# keeps a copy that has one.
 ORDERS: Mapping[str, tuple[Any, str]] = {
     "newest": (Balance, "created_at"),
     "balance": (CheckedBalance, "posted"),
@@ -45,4 +47,5 @@ def page(order: str, *, after: str = "") -> Page:
 def _accounts(user_ids: list[str]) -> list[Account]:
     balances = Balance.objects.in_bulk(user_ids)
     contacts = Contact.objects.in_bulk(user_ids)
+    # An account may have been erased since the check whose copy this order reads.
     return [Account(balances[one], contacts.get(one)) for one in user_ids if one in balances]

@@ -28,12 +28,15 @@ def find(text: str, *, after: str = "") -> Page:
     wanted = text.strip()
     if not wanted:
         return Page([])
+    # A complete id must not show accounts that contain it by chance. Asked without `after`, so that
+    # the second page comes from the same kind of match as the first.
     if _page(exact_matches.of(wanted), "").hits:
         return _page(exact_matches.of(wanted), after)
     return _page(similar_matches.of(wanted), after)
 
 
 def _page(tables: Iterable[Matches], after: str) -> Page:
+    # Each table gives at most one page, so the search costs the same for any number of matches.
     lists = [matches.after(after, limit=MOST + 1) for matches in tables]
     merged = groupby(merge(*lists, key=_user), key=_user)
     found = [next(hits) for _, hits in islice(merged, MOST + 1)]

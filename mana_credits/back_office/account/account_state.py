@@ -33,6 +33,7 @@ def of(user_id: str) -> AccountState | None:
 def _balance(user_id: str) -> Balance | None:
     """Return the balance without what has expired, or None if there is none."""
     found = Balance.objects.filter(pk=user_id).first()
+    # Without credits that expire, the row is the balance. This saves a query for most users.
     if found is None or found.next_expiry is None:
         return found
     return credit_lots.balance_at(user_id, now=datetime.now(UTC))

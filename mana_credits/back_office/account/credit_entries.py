@@ -39,6 +39,8 @@ def purchases(user_id: str, window: Window) -> Iterable[Entry]:
 
 def returns(user_id: str, window: Window) -> Iterable[Entry]:
     """Return the refunds and disputes of the user's purchases, newest first."""
+    # A refund may be reported before its purchase is known to be paid, so it refers to the payment
+    # and not to the purchase.
     payments = Purchase.objects.filter(user_id=user_id, stripe_payment_intent_id__isnull=False)
     rows = MoneyBack.objects.filter(
         stripe_payment_intent_id__in=payments.values("stripe_payment_intent_id")

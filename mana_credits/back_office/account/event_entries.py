@@ -18,6 +18,8 @@ def of_user(user_id: str, window: Window) -> Iterable[Entry]:
     """Return the events of the user's purchases within the window, newest first."""
     rows = StripeEvent.objects.filter(purchase__user_id=user_id)
     if window.after is not None:
+        # Events have no number, and several may arrive at the same moment. The id decides between
+        # them.
         moment, _, event_id = window.after.partition(" ")
         at = datetime.fromisoformat(moment)
         rows = rows.filter(Q(received_at__lt=at) | Q(received_at=at, pk__lt=event_id))
@@ -43,6 +45,7 @@ def by_purchase(purchases: Iterable[Purchase]) -> dict[UUID, list[Entry]]:
 
 
 def _entries(rows: QuerySet[StripeEvent], limit: int) -> Iterable[Entry]:
+    # A payload has up to 8 MiB, and the timeline shows none of it.
     for row in rows.defer("payload").order_by("-received_at", "-pk")[:limit]:
         position = f"{row.received_at.isoformat()} {row.pk}"
         status = row.outcome or ("failed" if row.error else "pending")

@@ -72,6 +72,7 @@ def _users(text: str) -> Iterator[Matches]:
 
 def _rows(row_id: UUID) -> Iterator[Matches]:
     for model, name in ROWS.items():
+        # An act or a message may concern no account; a search finds only accounts.
         rows: Any = model.objects.filter(pk=row_id, user_id__isnull=False)
         yield Matches(rows, partial(_named, name))
     payments = MoneyBack.objects.filter(pk=row_id).values("stripe_payment_intent_id")
@@ -112,6 +113,7 @@ def _gifts(gifts: QuerySet[GiftCode]) -> Iterator[Matches]:
 
 
 def _at_stripe(text: str) -> Iterator[Matches]:
+    # The prefix decides which column is searched, so that an id costs one look-up by an index.
     if text.startswith("cus_"):
         customers = StripeCustomer.objects.filter(stripe_customer_id=text)
         yield Matches(customers, lambda row: f"Stripe customer {row.stripe_customer_id}")

@@ -23,6 +23,7 @@ class Matches(NamedTuple):
 
     def after(self, user_id: str, *, limit: int) -> Iterator[SearchResult]:
         """Yield the first `limit` accounts after a user id, by the code points of their ids."""
+        # `merge` needs the same order in every table, and Python compares by code points.
         key = Collate(F(self.user), "C")
         rows = self.rows.annotate(user_key=key).filter(user_key__gt=user_id)
         for row in rows.order_by("user_key").distinct("user_key")[:limit]:

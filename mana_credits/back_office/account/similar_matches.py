@@ -60,6 +60,7 @@ def _parts(text: str) -> Iterator[Matches]:
 
 def _tickets(text: str) -> Iterator[Matches]:
     ends = Q(ticket__iexact=text)
+    # A whole number after a separator: "12" must not find the ticket 4712.
     for separator in BEFORE_A_TICKET:
         ends |= Q(ticket__iendswith=separator + text)
     for model in (StaffAction, AdjustmentRequest, ActRequest):
@@ -75,6 +76,7 @@ def _campaigns(name: str) -> Iterator[Matches]:
 
 
 def _gifts(end: str) -> Iterator[Matches]:
+    # The same expression as in the index of the ends of codes.
     gifts = GiftCode.objects.alias(end=Right("code", 4)).filter(end=end)
     redemptions = GiftRedemption.objects.filter(gift_code__in=gifts).select_related("gift_code")
     yield Matches(

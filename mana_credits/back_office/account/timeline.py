@@ -71,10 +71,12 @@ def page(
     """
     start = dict(after or {})
     chosen = [kind for kind in SOURCES if (kind in only if only else kind not in FOLDED)]
+    # Each source gives one entry more than the page has, because all of the page may come from it.
     lists = (SOURCES[kind](user_id, Window(size + 1, start.get(kind), until)) for kind in chosen)
     merged = merge(*lists, key=lambda entry: entry.at, reverse=True)
     found = list(islice(merged, size + 1))
     shown = found[:size]
+    # A source continues after its last entry on this page, not after its last one that was read.
     for entry in shown:
         start[entry.kind] = entry.position
     bought = [entry.row for entry in shown if entry.kind == "purchases"]

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from django.urls import reverse
 
-from credits.metered_prices import explanation
+from credits.catalogue.metered_prices import explanation
 from credits.models import (
     AdjustmentRequest,
     MoneyBack,

@@ -84,6 +84,7 @@ def _words(name: str) -> str:
 def _value(name: str, value: Any) -> str:
     if name == "priceEuroCents":
         return euros(value)
+    # Before numbers: in Python, True is the number 1.
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict):

@@ -200,4 +200,5 @@ def _refuse_repeat(key: UUID) -> None:
 
 
 def _plain(value: object) -> object:
+    # JSON has neither exact decimals nor timestamps.
     return value if value is None or isinstance(value, bool | int) else str(value)

@@ -192,6 +192,7 @@ def _reversal(original: Transaction) -> Wanted:
 
 
 def _reverse(operator: Operator, transaction_id: UUID, act: AuditRecord) -> Posting:
+    # Without a key, because the cause already makes a reversal unique.
     posting = ledger.reverse(transaction_id, memo=_memo("Reversal"), origin=operator.origin())
     # The cause of a reversal is its original, so a replay means that somebody was faster.
     if posting.replayed:

@@ -186,6 +186,8 @@ def _start(operator: Operator, wanted: WantedCodes, act: AuditRecord, now: datet
 
 
 def _payer(wanted: WantedCodes) -> str:
+    # A campaign without a payer has no account. Its name takes the place of one, so that the limit
+    # per account holds for it too.
     return wanted.account_id or f"campaign:{wanted.name}"
 
 

@@ -42,7 +42,10 @@ class NotBlocked(DomainError):
 def cancel(
     operator: Operator, gift_id: UUID, *, why: Justification, key: UUID, now: datetime
 ) -> GiftCode:
-    """Cancel an active gift and return its credits to its creator."""
+    """Cancel an active gift and return its credits to its creator.
+
+    Raises NotPermitted, AlreadyDone, NoteRequired, GiftUnknown, GiftNotRedeemable.
+    """
     why = audit.words(why)
     with audit.acting(operator, "gifts.cancel_gift", why=why, key=key) as act:
         gift = _active(gift_id, act)
@@ -103,6 +106,7 @@ def resend(
             key=f"gift-link:{key}",
             now=now,
         )
+        # The gift itself does not change.
         act.before = {}
         act.after = {"link": "sent again"}
         return gift

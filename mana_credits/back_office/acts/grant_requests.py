@@ -89,6 +89,8 @@ def ask(
     why = audit.words(why)
     with audit.acting(operator, PERMISSION, why=why, key=key) as act:
         _check(wanted)
+        # Before the limit is read, so that two campaigns sent at once cannot both use the rest of
+        # it.
         second_person.lock(operator)
         campaign = _campaign(operator, wanted, why, now)
         campaign.pk = key

@@ -58,6 +58,7 @@ def give_sync(
     why = audit.words(why)
     with audit.acting(operator, "credits.give_sync", why=why, user_id=user_id, key=key) as act:
         act.subject = f"sync:{user_id}"
+        # Without a lock, for the error only: `give` changes nothing if sync is a gift already.
         if cloud_sync.status(user_id).gifted:
             raise AlreadyInState
         act.before = {"gifted": False}
@@ -73,6 +74,7 @@ def revoke_sync(
     why = audit.words(why)
     with audit.acting(operator, "credits.give_sync", why=why, user_id=user_id, key=key) as act:
         act.subject = f"sync:{user_id}"
+        # Without a lock, for the error only: `revoke` changes nothing if sync is not a gift.
         if not cloud_sync.status(user_id).gifted:
             raise AlreadyInState
         act.before = {"gifted": True}

@@ -3,8 +3,8 @@
 from datetime import datetime
 from uuid import UUID
 
-from credits import catalogue
-from credits.catalogue import AnyPrice, NewOperation
+from credits.catalogue import catalogue
+from credits.catalogue.catalogue import AnyPrice, NewOperation
 from credits.models import ActRequest
 from mana_credits.back_office.acts import act_requests, audit, price_changes
 from mana_credits.back_office.acts.act_requests import Wanted

@@ -116,6 +116,7 @@ def set_active(operator: Operator, name: str, active: bool, *, key: UUID) -> Use
     """Activate or deactivate an account; deactivation ends its sessions at once."""
     with _acting_on(operator, name, key) as (user, act):
         act.before, act.after = {"active": user.is_active}, {"active": active}
+        # Django loads only active users from a session, so this ends the sessions.
         user.is_active = active
         user.save(update_fields=["is_active"])
         return user
@@ -126,6 +127,7 @@ def set_password(operator: Operator, name: str, password: str, *, key: UUID) -> 
     with _acting_on(operator, name, key) as (user, act):
         _check(password, user)
         act.after = {"password": "changed"}
+        # Sessions contain a digest of the password, so a new one ends them.
         user.set_password(password)
         user.save(update_fields=["password"])
         return user

@@ -34,6 +34,7 @@ def save_package(
     why = audit.words(why)
     with audit.acting(operator, "credits.change_packages", why=why, key=key) as act:
         if is_cheap(offer.price_euro_cents, offer.credits):
+            # As text, because the arguments of a request are JSON, which has no exact decimals.
             given = {**offer._asdict(), "credits": plain(offer.credits)}
             wanted = _package_request(package_id, offer, {"offer": given})
             return act_requests.ask(operator, wanted, act, why=why, now=now)

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from django.conf import settings
 
-from credits import catalogue
 from credits.amounts import plain
-from credits.catalogue import AnyPrice, Price
-from credits.metered_prices import UNIT_PLACES, MeteredPrice, as_json, from_json
+from credits.catalogue import catalogue
+from credits.catalogue.catalogue import AnyPrice, Price
+from credits.catalogue.metered_prices import UNIT_PLACES, MeteredPrice, as_json, from_json
 from credits.models import ActRequest, Operation
 from mana_credits.back_office.acts import act_requests, audit, second_person
 from mana_credits.back_office.acts.act_requests import Wanted

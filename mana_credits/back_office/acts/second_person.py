@@ -101,8 +101,11 @@ def _moved_by_account(
     """
     alone = CampaignGrant.objects.filter(
         campaign__asked_by=operator.name,
+        # A campaign with a request was approved by a second person, so it uses no limit.
         campaign__request=None,
         campaign__asked_at__gt=now - WINDOW,
+        # Waiting rows count before they are posted. Otherwise an operator could use the limit again
+        # while the worker posts.
         outcome__in=(CampaignGrant.Outcome.WAITING, CampaignGrant.Outcome.GRANTED),
     )
     acts = _recent(operator, now).filter(moved__isnull=False, user_id__isnull=False)

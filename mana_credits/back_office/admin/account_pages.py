@@ -48,15 +48,20 @@ class FilterForm(forms.Form):
 @operator_pages.page("search-accounts/", name="search_accounts", permission="credits.view_balance")
 def search(request: HttpRequest) -> HttpResponse:
     """Redirect to the only matching account, or list the matches."""
+    # PostgreSQL texts cannot hold NUL. A copied text may end with one.
     text = request.GET.get("q", "").replace("\0", "").strip()
     after = request.GET.get("after", "")
     if "why" in request.GET:
         why = " ".join(request.GET["why"].split())[: operator_pages.LONGEST_REASON]
+        # Kept for the session: an operator who works on one ticket looks at several accounts for
+        # the same reason.
         request.session[operator_pages.LOOKS_BECAUSE] = why
     page = account_search.find(text, after=after)
     if text:
         found_ids = [hit.user_id for hit in page.hits]
+        # Recorded before the redirect: a search that leads directly to an account shows it as well.
         looks.search(operator_pages.operator_of(request), text, found_ids)
+    # Not on a later page: the operator asked for the rest of a list.
     if len(page.hits) == 1 and not after:
         return redirect(address_of(page.hits[0].user_id))
     context = {
@@ -92,6 +97,7 @@ def account(request: HttpRequest) -> HttpResponse:
         **state._asdict(),
         "user_id": user_id,
         "controls": user_controls.of(user_id, now=datetime.now(UTC)),
+        # Since the last check: the whole history of a busy account would take too long for a page.
         "discrepancies": books.check([user_id], since_last=True) if state.balance else [],
         "entries": [
             timeline_styles.shown(entry, found.messages.get(entry.row.pk, []))
@@ -132,10 +138,12 @@ def transaction(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 def _end_of(day: Any) -> datetime | None:
+    # The chosen day is included, and the timeline's limit is exclusive.
     return datetime.combine(day + timedelta(days=1), time(), UTC) if day else None
 
 
 def _text(positions: dict[str, str]) -> str:
+    # A position per source, as each source continues at its own row.
     return urlsafe_b64encode(json.dumps(positions).encode()).decode()
 
 

@@ -48,6 +48,8 @@ class DecisionForm(operator_pages.ActForm):
 def adjust(request: HttpRequest) -> HttpResponse:
     """Adjust a balance: fill in, preview the effect, confirm."""
     user_id = request.GET.get("user", "")
+    # The page shows the balance, so opening it counts as a look at the account. A sent form is
+    # recorded by its act.
     if request.method == "GET" and Balance.objects.filter(pk=user_id).exists():
         operator_pages.looked(request, user_id)
     form = AdjustForm(request.POST or None)

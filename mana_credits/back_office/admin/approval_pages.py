@@ -7,7 +7,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
 from credits.amounts import plain
-from credits.metered_prices import MeteredPrice, from_json
+from credits.catalogue.metered_prices import MeteredPrice, from_json
 from credits.models import ActRequest, AdjustmentRequest, GrantCampaign, Operation
 from mana_credits.back_office.acts import (
     act_requests,

@@ -113,6 +113,7 @@ def new_gift_campaign(request: HttpRequest) -> HttpResponse:
         made = gift_campaigns.ask(operator, wanted, why=form.why, key=form.act_key, now=now)
         if isinstance(made, ActRequest):
             return operator_pages.WAITS
+        # After the act has committed: codes are created in batches, and each batch commits.
         gift_campaigns.begin(made, now=now)
         return f"{wanted.name}: {wanted.codes:,} codes of {amount(wanted.credits)} credits."
 

@@ -9,10 +9,10 @@ from django import forms
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
-from credits import catalogue
 from credits.amounts import DIGITS, PLACES, plain
+from credits.catalogue import catalogue
+from credits.catalogue.metered_prices import MeteredPrice
 from credits.ledger.credit_lots import LONGEST_VALIDITY
-from credits.metered_prices import MeteredPrice
 from credits.models import ActRequest, Operation, Package, Purchase
 from credits.payments.packages import Offer
 from mana_credits.back_office.acts import package_changes, price_changes, quarantine_decisions

@@ -3,8 +3,8 @@
 from datetime import datetime
 from decimal import Decimal
 
-from credits import catalogue
-from credits.catalogue import AnyPrice
+from credits.catalogue import catalogue
+from credits.catalogue.catalogue import AnyPrice
 from credits.models import Operation, Package
 from credits.payments.packages import Offer
 from mana_credits.back_office.acts import package_changes, price_changes

@@ -112,6 +112,8 @@ OUTSTANDING = """
     FROM credits.balances
 """
 
+# One statement for all periods: generate_series has the empty ones too. The LATERAL subqueries read
+# each period by the index of the dates.
 PERIODS = """
     SELECT start::date, t.*, r.*
     FROM generate_series(%(first)s::timestamp, %(last)s::timestamp, %(step)s::interval) start,
@@ -151,6 +153,8 @@ def per_day(days: int, *, today: date) -> list[Period]:
 @replica.may_lag
 def per_month(months: int, *, today: date) -> list[Period]:
     """Return the last `months` calendar months, oldest first, including empty ones."""
+    # Months counted from year 0. `today.month` counts from 1, so this is the first month of the
+    # span.
     index = today.year * 12 + today.month - months
     return _periods(date(index // 12, index % 12 + 1, 1), today.replace(day=1), "1 month")
 
@@ -194,6 +198,7 @@ def open_reservations(*, now: datetime) -> OpenReservations:
     return OpenReservations(**found)
 
 
+# From the primary: a job that has just run must not look as if it had not.
 def job_results() -> dict[str, JobResult]:
     """Return the last run of every job that ever ran, by job name."""
     rows = JobRun.objects.values_list(*JobResult._fields)

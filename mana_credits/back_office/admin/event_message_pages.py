@@ -60,6 +60,7 @@ def _row(request: HttpRequest, pk: UUID) -> Row:
     found = EventMessage.objects.select_related("subscription").filter(pk=pk).first()
     if found is None:
         raise Http404
+    # A pending message is sent anyway.
     may = found.status != "pending" and request.user.has_perm(changes.REPLAY)
     to = found.subscription
     return Row(

@@ -29,6 +29,7 @@ class StripeEvents(ReadOnlyList):
     search_help_text = "Event, type or user id"
     list_filter = ("outcome",)
     search_fields = ("id__exact", "type__exact", "purchase__user_id__exact")
+    # PostgreSQL puts NULLs first in a descending order. Therefore events that wait are at the top.
     ordering = ("-processed_at", "-received_at", "-id")
     page = "stripe_event"
     rows_name = "Stripe events"
@@ -97,6 +98,7 @@ def _event(request: HttpRequest, pk: str) -> Row:
             (f"purchase {purchase.number}", reverse("admin:purchase", args=(purchase.pk,))),
             (purchase.user_id, address_of(purchase.user_id)),
         )
+    # An event that was applied is not due. One that could not be read may be processed again.
     waits = found.is_due and request.user.has_perm("webhooks.process_event")
     return Row(
         found.type,

@@ -171,6 +171,8 @@ def _row(request: HttpRequest, pk: UUID) -> Row:
             ("Ended", moment(found.ended_at)),
         ],
         locked=EventSubscription.objects.filter(pk=pk),
+        # These change with each delivery. A form about the subscription does not become stale by
+        # them.
         passing=("Attempts without an answer", "Next attempt", "Parked messages"),
         status=found.status,
         acts=tuple(

@@ -72,6 +72,8 @@ _downloads = Bulkhead("exports", refusal=ExportBusy)
 
 
 def _download(operator: Operator, what: str, form: ExportForm) -> StreamingHttpResponse:
+    # The place is taken before the response and given back when it is closed: the lines are read
+    # from the database while they are sent. If `export` fails, the stack gives it back.
     with ExitStack() as place:
         place.enter_context(_downloads.place())
         lines = csv_exports.export(operator, what, form.chosen(), key=form.act_key)
@@ -80,6 +82,7 @@ def _download(operator: Operator, what: str, form: ExportForm) -> StreamingHttpR
             content_type="text/csv; charset=utf-8",
             headers={
                 "Content-Disposition": f'attachment; filename="{what}.csv"',
+                # The file has personal data. It must not stay in the browser's cache.
                 "Cache-Control": "no-store",
             },
         )

@@ -43,6 +43,7 @@ def gift(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show everything about a gift."""
     row = _gift(pk)
     redemption = GiftRedemption.objects.filter(gift_code=row).first()
+    # The page shows data of both, so that it counts as a look at both accounts.
     people = {row.creator_id, *([redemption.redeemer_id] if redemption else [])}
     for user_id in sorted(people):
         operator_pages.looked(request, user_id, f"gift:{pk}")
@@ -143,6 +144,7 @@ def _on_gift(
     form = form_class(request.POST or None)
 
     def do() -> str:
+        # Only the act that extends a gift has an argument of its own.
         more: tuple[Any, ...] = (form.cleaned_data["end"],) if "end" in form.cleaned_data else ()
         operator = operator_pages.operator_of(request)
         act(operator, pk, *more, why=form.why, key=form.act_key, now=datetime.now(UTC))

@@ -68,11 +68,15 @@ class GrantForm(WhyForm):
                 data["grants"] = grant_files.parse(content, "The file")
             except SpreadsheetUnreadable as error:
                 self.add_error("file", str(error))
+        # A browser does not fill a file field again. Without this, the confirmation would have no
+        # file.
         self.kept_content = b64encode(content).decode()
         return data
 
     def _content(self, file: Any, kept: str) -> bytes:
         if file:
+            # One byte more than allowed shows that the file is too large, without reading all of
+            # it.
             return bytes(file.read(LARGEST_UPLOAD + 1))
         try:
             return b64decode(kept, validate=True)
@@ -186,6 +190,8 @@ def _found(pk: UUID) -> GrantCampaign:
 
 
 def _confirmed(request: HttpRequest, form: GrantForm, planned: Preview) -> HttpResponse | None:
+    # The key of the form becomes the id of the campaign, so that a repeated form leads to the same
+    # page.
     there = reverse("admin:grant_campaign", args=(form.act_key,))
     return operator_pages.act(request, form, lambda: _ask(request, form, planned.file), then=there)
 

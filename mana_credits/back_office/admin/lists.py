@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.shortcuts import redirect
 from unfold.contrib.filters.admin import TextFilter
 
-from credits import catalogue
+from credits.catalogue import catalogue
 from credits.models import (
     Operation,
     OutboxMessage,

@@ -209,7 +209,10 @@ def _row(request: HttpRequest, user: User) -> Row:
             ("Last log-in", moment(user.last_login)),
         ],
         locked=User.objects.filter(pk=user.pk),
+        # A log-in of the operator must not make a colleague's form stale.
         passing=("Last log-in",),
         status="active" if user.is_active else "deactivated",
+        # Nobody changes their own account here: an administrator who removed their own role could
+        # not restore it.
         acts=() if own else tuple((verb, _address(user.username, page)) for verb, page in acts),
     )

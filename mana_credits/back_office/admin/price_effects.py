@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from django.db.models import Sum
 
-from credits import catalogue
-from credits.catalogue import AnyPrice
+from credits.catalogue import catalogue
+from credits.catalogue.catalogue import AnyPrice
 from credits.models import DailyTotal, Operation, Transaction
 
 DAYS = 30
@@ -38,9 +38,12 @@ def of(operation: Operation, new: AnyPrice, *, today: date) -> PriceEffect:
     rows = DailyTotal.objects.filter(
         operation=operation.pk,
         type=Transaction.Type.USAGE,
+        # Without today, whose sums may lack the last minutes.
         date__range=(today - timedelta(days=DAYS), today - timedelta(days=1)),
     )
     sums = rows.aggregate(charged=Sum("credits_out"), uses=Sum("transactions"))
+    # The totals have no numbers of units. So only the range of the factors can be computed, not the
+    # exact cost at the new price.
     factors = _factors(catalogue.price_of(operation), new)
     lowest, highest = (min(factors), max(factors)) if factors else (None, None)
     return PriceEffect(sums["charged"] or Decimal(0), sums["uses"] or 0, lowest, highest)

@@ -5,11 +5,11 @@ from typing import Any
 
 from django import forms
 
-from credits import catalogue
 from credits.amounts import DIGITS, PLACES, plain
-from credits.catalogue import AnyPrice, NewOperation, Price
+from credits.catalogue import catalogue
+from credits.catalogue.catalogue import AnyPrice, NewOperation, Price
+from credits.catalogue.metered_prices import MeteredPrice, as_json, from_json
 from credits.errors import DomainError
-from credits.metered_prices import MeteredPrice, as_json, from_json
 from credits.models import Operation
 from mana_credits.back_office.frame.act_forms import WhyForm
 

@@ -72,6 +72,8 @@ def purchase(request: HttpRequest, pk: UUID) -> HttpResponse:
 def refund(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Refund a purchase: fill in, preview the effect, confirm."""
     found = _purchase(pk)
+    # The state of the form is the refundable amount: it changes if Stripe or a colleague refunded
+    # meanwhile.
     left, state = purchase_refunds.refundable(found), _refundable(pk)
     form = RefundForm(request.POST or None, initial={"amount": f"{left / 100:.2f}", "seen": state})
     planned = None

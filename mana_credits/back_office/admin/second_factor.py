@@ -78,6 +78,7 @@ def _confirm(request: HttpRequest, code: str) -> TOTPDevice | None:
         return None
     device.confirmed = True
     device.save()
+    # Secrets of other sessions that began to set up a device. They must not become valid later.
     _devices(request.user).filter(confirmed=False).delete()
     audit.record(
         operator_pages.operator_of(request),

@@ -65,7 +65,11 @@ def bars(
 def _data_set(series: Series, periods: Sequence[Any]) -> dict[str, Any]:
     return {
         "label": series.name,
+        # JSON has no decimals. The bars need no exactness: the table beside the chart has the exact
+        # numbers.
         "data": [float(series.value(period)) for period in periods],
+        # A CSS variable, so that the script can colour the chart again when the theme is switched
+        # (static/back-office.js).
         "backgroundColor": f"var(--{series.colour})",
         "maxBarThickness": 28,
         "categoryPercentage": 0.85,

@@ -19,10 +19,14 @@ from credits.bulkheads import Bulkhead
 from credits.client_ip import client_network
 from credits.errors import DomainError
 
+# The limits are explained in docs/security.md, "API4". After 10 wrong passwords the pause doubles
+# with each further one, so that guessing from many addresses is slow too.
 WINDOW = timedelta(minutes=15)  # the window for counting wrong passwords, as AXES_COOLOFF_TIME
 FREE_FAILURES_OF_NAME = 10
 LONGEST_PAUSE_POWER = 6  # at most 2 ** 6 seconds between two attempts
 FAILURES_OF_ADDRESS = 20
+# A log-in from an address proves that the operator works there. Operators who were on leave for a
+# while are still known.
 KNOWN_FOR = timedelta(days=90)
 LONGEST_NAME = 150  # the maximum in Django's user model
 
@@ -44,7 +48,7 @@ class LogInBusy(DomainError):
     retry_after = 2
 
 
-# Known clients have one more place.
+# Known clients have one more place, so that strangers who occupy all others keep no operator out.
 _hashes = Bulkhead("log_in", refusal=LogInBusy)
 
 
@@ -54,6 +58,8 @@ class LogInForm(AuthenticationForm):  # type: ignore[misc]
     def clean(self) -> dict[str, Any]:
         """Check the password. Raises TooManyLogIns, LogInBusy or ValidationError."""
         name = self.cleaned_data.get("username") or ""
+        # django-axes stores the name of each failure. A longer one does not fit into its column and
+        # would end in an internal error.
         if len(name) > LONGEST_NAME:
             raise self.get_invalid_login_error()
         client = Client(name, client_network(self.request))
@@ -61,8 +67,11 @@ class LogInForm(AuthenticationForm):  # type: ignore[misc]
         known = client.is_known(now)
         if not known:
             client.require_turn(now)
+        # The limits are checked before: a refused attempt must not occupy a place or cost a hash.
         with _hashes.place(known):
             cleaned: dict[str, Any] = super().clean()
+        # After a log-in, which is rare, and not in a job: the rows are personal data and have no
+        # use after that time.
         AccessLog.objects.filter(attempt_time__lt=now - KNOWN_FOR).delete()
         return cleaned
 
@@ -83,6 +92,7 @@ class Client(NamedTuple):
     def require_turn(self, now: datetime) -> None:
         """Raise TooManyLogIns while the username must pause or the address has no attempt left."""
         recent = AccessAttempt.objects.filter(attempt_time__gt=now - WINDOW)
+        # By name, whatever the addresses: an attacker with many addresses is slowed down as well.
         count, last = _failures(recent.filter(username=self.name))
         if count >= FREE_FAILURES_OF_NAME:
             pause = 2 ** min(count - FREE_FAILURES_OF_NAME, LONGEST_PAUSE_POWER)
@@ -101,5 +111,6 @@ def _failures(attempts: QuerySet[AccessAttempt]) -> tuple[int, datetime]:
 def _require_end_of(pause_ends: datetime, now: datetime) -> None:
     if now < pause_ends:
         refusal = TooManyLogIns()
+        # Rounded up: a client that waits exactly this long is not refused again.
         refusal.retry_after = ceil((pause_ends - now).total_seconds())
         raise refusal

@@ -32,6 +32,7 @@ def page(route: str, *, name: str, permission: str) -> Callable[[View], View]:
     """Register a view under `/admin/` as `admin:NAME`, with an optional permission."""
 
     def decorate(view: View) -> View:
+        # Checked here, so that no page can forget it. The acts check permissions themselves, too.
         def guarded(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
             if permission and not request.user.has_perm(permission):
                 raise PermissionDenied
@@ -85,6 +86,7 @@ def looked(request: HttpRequest, user_id: str, subject: str = "") -> None:
 class ActForm(forms.Form):
     """A form for an operator's act. Each `key` takes effect once. `seen`: see stale_forms."""
 
+    # The page makes the key, not the act. So a double click or a reload sends the same key twice.
     key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid4)
     confirmed = forms.BooleanField(required=False, widget=forms.HiddenInput)
     seen = forms.CharField(required=False, strip=False, widget=forms.HiddenInput)
@@ -106,8 +108,11 @@ def act(
     """
     try:
         messages.success(request, do())
+    # Before DomainError, which it is a subclass of: a form that was sent twice is no error.
     except AlreadyDone as repeat:
         messages.info(request, repeat.text)
+    # The page becomes 403 (see `page`). It must not appear as an error of a field that can be
+    # corrected.
     except NotPermitted:
         raise
     except DomainError as refusal:

@@ -16,6 +16,7 @@ THREADS = 2
 
 def _give_way() -> None:
     if sys.platform == "linux":  # other systems have no priority per thread
+        # A process that already has a lower priority keeps it: raising it needs a privilege.
         niceness = max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0))
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
 

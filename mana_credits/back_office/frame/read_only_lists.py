@@ -77,12 +77,17 @@ class DeclaredFilters(ChangeList):  # type: ignore[misc]
         after = request.GET.get(PAGE_VAR, "")
         try:
             page = keyset_pages.page(self.queryset, after=after, size=self.list_per_page)
+            # A search by an e-mail address or a name is personal data that the operator looked up.
+            # The audit trail records it like a look at an account.
             for text in filter(None, (self.query, request.GET.get("creator"))):
                 looks.search(operator_pages.operator_of(request), text, ())
+        # For example a search for a number that is too large for its column. Django answers this
+        # exception with a redirect to the list without filters.
         except (ValueError, DataError, OverflowError) as error:
             raise IncorrectLookupParameters(str(error)) from error
         self.result_list: list[Any] = page.rows
         self.result_count = self.full_result_count = len(page.rows)
+        # Django's paginator would count all rows. These values switch off what depends on it.
         self.can_show_all = self.multi_page = self.show_admin_actions = False
         self.is_first_page = not after
         self.first_page = self.get_query_string()
@@ -128,6 +133,7 @@ def _estimated_rows(model: type[Model]) -> int:
     """Return PostgreSQL's estimate of a table's rows, from its last ANALYZE."""
     with connection.cursor() as cursor:
         table = model._meta.db_table  # noqa: SLF001
+        # -1 before the first ANALYZE, therefore the maximum below.
         cursor.execute("SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass", [table])
         (rows,) = cursor.fetchone()
     return max(int(rows), 0)
@@ -156,12 +162,15 @@ class ReadOnlyList(ModelAdmin):  # type: ignore[misc]
 
     def __init__(self, model: type[Model], admin_site: AdminSite) -> None:
         super().__init__(model, admin_site)
+        # Once per process: Django asks for the columns several times per request, and sorting
+        # compares the functions by identity.
         self._columns = {name: self._column(model, name) for name in self.list_display}
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> Any:
         """Show the list under its name in the menu."""
+        # The menu's words, as operators know them, and not the plural of the model.
         address = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
         title = menu_titles().get(address, str(self.opts.verbose_name_plural))
         return super().changelist_view(request, {"title": title, **(extra_context or {})})

@@ -65,9 +65,13 @@ def act_on(
     `preview`, the form's effect is shown first and has to be confirmed.
     """
     row = read()
+    # The form is rendered with the state that was read for this page. A sent form has its own,
+    # older one.
     form.initial["seen"] = row.state
     planned: Facts = []
     if form.is_valid() and not stale_forms.refuse(form, row.state):
+        # The preview changes nothing. Its page sends the same form again with `confirmed` and the
+        # same key.
         if preview and not form.cleaned_data["confirmed"]:
             planned = preview()
         else:

@@ -30,6 +30,7 @@ class BackOffice(UnfoldAdminSite):  # type: ignore[misc]
 
     def get_urls(self) -> list[URLPattern]:
         """Return the routes, with the back office's own pages first."""
+        # First, because the last route of Django's admin matches every path.
         urls: list[URLPattern] = [*operator_pages.urls(self), *super().get_urls()]
         return urls
 
@@ -42,7 +43,10 @@ class BackOffice(UnfoldAdminSite):  # type: ignore[misc]
         inner: View = super().admin_view(view, cacheable)
 
         def guarded(request: HttpRequest, *arguments: Any, **named: Any) -> HttpResponse:
+            # Here and not in each page: every page may pass a part of its URL to a query.
             _refuse_nul(request)
+            # A session's cookie is renewed with each use. This limit counts from the log-in,
+            # whatever the use.
             if _session_is_over(request):
                 logout(request)
             if self.has_permission(request) and _second_factor_missing(request):

@@ -36,6 +36,8 @@ def refuse(form: forms.Form, state: str) -> bool:
     be sent again. A form that has acted before is not refused: it is a repetition.
     """
     seen = _seen(form)
+    # The act's key decides about a repetition, not the state: the first act has changed the row
+    # itself.
     if seen in {"", state} or StaffAction.objects.filter(key=form.cleaned_data["key"]).exists():
         return False
     form.add_error(None, _difference(seen, state))
@@ -47,13 +49,15 @@ def refuse(form: forms.Form, state: str) -> bool:
 def guarding(
     form: forms.Form, state: Callable[[], str], locked: QuerySet[Any] | None
 ) -> Iterator[None]:
-    """Let the body's act take effect only in the state that the form showed.
+    """Run the body's act only if the row is in the state that the form showed.
 
     The act raises StaleForm in another state, which it reads under the lock of the rows `locked`.
     """
 
     def check() -> None:
         if locked is not None:
+            # The lock comes first and the comparison after it. Otherwise the row could change
+            # between them.
             list(locked.select_for_update().values_list("pk"))
         now = state()
         if _seen(form) not in {"", now}:
@@ -65,11 +69,12 @@ def guarding(
 
 
 def renew(form: forms.Form, state: str) -> None:
-    """Let the form carry the current state, so that it can be sent again."""
+    """Put the current state into the form, so that it can be sent again."""
     form.data = {**form.data.dict(), "seen": state}  # type: ignore[attr-defined]
 
 
 def _seen(form: forms.Form) -> str:
+    # Browsers send line breaks of a form as CR LF.
     seen: str = form.cleaned_data["seen"].replace("\r\n", "\n")
     return seen
 

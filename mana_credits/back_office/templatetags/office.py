@@ -8,7 +8,7 @@ from typing import Any
 from django import template
 from django.conf import settings
 
-from credits.metered_prices import explanation
+from credits.catalogue.metered_prices import explanation
 from credits.models import AdjustmentRequest
 
 register = template.Library()

@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from random import Random
 
-from credits import catalogue
+from credits.catalogue import catalogue
 from credits.models import Balance, Package
 from credits.sync.cloud_sync import OPERATION as SYNC
 from mana_credits.dev.demo import batch_writer, demo_users, histories

@@ -59,6 +59,8 @@ def batches(size: Size, *, now: datetime) -> Iterator[list[Person]]:
 
 def _counts(size: Size) -> list[int]:
     """Return the number of transactions per user, in descending order: at least 1, exact in sum."""
+    # The ranks share the transactions by the integral of 1 / (rank + FLATNESS). Differences of its
+    # rounded values have an exact sum.
     scale = (size.transactions - size.users) / log((size.users + FLATNESS) / FLATNESS)
     upto = [round(scale * log((rank + FLATNESS) / FLATNESS)) for rank in range(size.users + 1)]
     return [1 + upto[rank] - upto[rank - 1] for rank in range(1, size.users + 1)]
@@ -69,12 +71,15 @@ def _person(seed: int, number: int, count: int, now: datetime) -> Person:
     chance = Random(user_id)  # noqa: S311
     name = f"{chance.choice(FIRST)} {chance.choice(LAST)}"
     email = f"{name.lower().replace(' ', '.')}.{number}@example.test"
+    # Users with many entries need the whole year, so that their entries do not lie too close
+    # together.
     joined = now - YEAR * chance.uniform(0.01, 1) if count < 500 else now - YEAR
     return Person(user_id, name, email, _times(chance, count, joined, now))
 
 
 def _times(chance: Random, count: int, start: datetime, end: datetime) -> list[datetime]:
     """Return `count` ascending, distinct times with millisecond precision."""
+    # Distinct times, because the order of a user's entries must not depend on their ids.
     room = int((end - start) / timedelta(milliseconds=1)) - 2 * count
     offsets = sorted(chance.randrange(room) for _ in range(count))
     return [start + timedelta(milliseconds=at + 1 + n) for n, at in enumerate(offsets)]

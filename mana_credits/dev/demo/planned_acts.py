@@ -29,6 +29,7 @@ def use(account: Account) -> None:
     """Use an operation of the catalogue. Without enough credits, receive a grant instead."""
     operation = _operation(account)
     quantity = account.chance.randint(1, 60) if operation.per_items else 1
+    # Each started group of items costs the whole price. Double negation rounds up.
     cost = operation.cost * -(-quantity // (operation.per_items or 1))
     if cost > account.available:
         grant(account)

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import transaction
 
 from credits import ledger
-from credits.catalogue import NewOperation, Price
+from credits.catalogue.catalogue import NewOperation, Price
 from credits.ledger import Memo, Origin, Priced, credit_expiry, grant_files, reservations
 from credits.models import Balance
 from credits.outbox import outbox

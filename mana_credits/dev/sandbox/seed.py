@@ -7,9 +7,10 @@ from io import StringIO
 
 from django.core.management import call_command
 
-from credits import catalogue, contacts, ledger
+from credits import contacts, ledger
+from credits.catalogue import catalogue
+from credits.catalogue.metered_prices import MeteredPrice
 from credits.ledger import Memo, Origin, Priced, reservations
-from credits.metered_prices import MeteredPrice
 from credits.models import Balance, Operation, Package
 from credits.payments import packages
 from credits.payments.packages import Offer

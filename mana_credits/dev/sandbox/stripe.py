@@ -64,6 +64,7 @@ def serving(*, port: int = 0, webhook: str = "", secret: str = "") -> Iterator[s
     """
     stripe_objects.extend()
     stripe_cards.extend()
+    # A loop in a thread of its own, because the tests and the sandbox are not asynchronous.
     loop = asyncio.new_event_loop()
     thread = Thread(target=loop.run_forever, name="sandbox-stripe", daemon=True)
     thread.start()
@@ -105,6 +106,7 @@ async def _start(runner: web.AppRunner, port: int) -> str:
 
 async def _stop(runner: web.AppRunner) -> None:
     await runner.cleanup()
+    # Deliveries of events that are still waiting would otherwise be reported as destroyed tasks.
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()

@@ -21,6 +21,8 @@ from localstripe.resources import (
 
 from mana_credits.dev.sandbox.payment_methods import PAYMENT_METHODS, VALID_CARD
 
+# localstripe's own methods, kept here because `extend` replaces them by the functions below, which
+# call them.
 _succeeded = PaymentIntent._on_success
 _failed_later = PaymentIntent._report_async_failure
 
@@ -54,6 +56,7 @@ class Session(StripeObject):
         self.payment_status = "unpaid"
         self.payment_intent: str | None = None
         self._intent_metadata = (data.get("payment_intent_data") or {}).get("metadata")
+        # Stripe's limits. The service must not find out about them in production first.
         if not 1800 <= self.expires_at - self.created <= 86_400:
             raise UserError(400, "expires_at must be between 30 minutes and 24 hours from now")
 
@@ -177,6 +180,7 @@ def session_of(intent: Any) -> Session | None:
 @cache
 def extend() -> None:
     """Patch localstripe's classes with the functions below, and disable its file storage."""
+    # localstripe would write all objects to a file in the current folder after each request.
     resources.Store.dump_to_disk = lambda _: None
     PaymentIntent._api_create = classmethod(_create_intent)
     PaymentIntent._api_cancel = classmethod(_cancel_intent)
@@ -259,6 +263,7 @@ def _amount_refunded(charge: Any) -> int:
 
 def _on_success(intent: Any) -> None:
     _succeeded(intent)
+    # Stripe copies the metadata of the intent to the charge; the receipt's event is matched by it.
     intent.latest_charge.metadata = dict(intent.metadata or {})
     tell("charge.succeeded", intent.latest_charge)
     if session := session_of(intent):
@@ -276,6 +281,7 @@ def _listing(original: Callable[..., Any]) -> Callable[..., Any]:
         page = original(cls, url, **data)
         since = int((created or {}).get("gte", 0))
         found = [one for one in page._list if one.created >= since]
+        # Stripe lists the newest objects first.
         page._list = found[::-1]
         return page
 

@@ -1,7 +1,7 @@
 -- Write one message per event and subscription to it. p_events are in the order of their delivery.
 --
--- The caller holds the lock on the user's balance, so the numbers of a user's messages increase in the
--- order of their commits.
+-- The caller holds the lock on the user's balance, so the numbers of a user's messages increase in
+-- the order of their commits.
 CREATE OR REPLACE FUNCTION credits.announce(p_events text[], p_user_id text, p_data jsonb)
 RETURNS void
 LANGUAGE sql AS $$

@@ -1,5 +1,5 @@
--- Announce that credits of a user expire within a week, when the user is told. The worker holds the lock
--- on the balance.
+-- Announce that credits of a user expire within a week, in the transaction that notifies the user.
+-- The worker holds the lock on the balance.
 CREATE OR REPLACE FUNCTION credits.announce_expiring() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,5 +1,5 @@
--- Announce the first spend or hold of a month that a limit of the user refused. Its call holds the lock
--- on the balance (credits.note_limit). appId is absent for the limit over all apps.
+-- Announce the first spend or hold of a UTC month that a limit of the user refused. The caller,
+-- credits.note_limit, holds the lock on the balance. appId is absent for the limit over all apps.
 CREATE OR REPLACE FUNCTION credits.announce_limit() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN

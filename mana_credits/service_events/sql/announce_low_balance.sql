@@ -1,5 +1,5 @@
--- Announce that a movement took the posted balance to the user's threshold or below it. The movement
--- holds the lock on the balance (credits.note_crossing).
+-- Announce that a movement took the posted balance to the user's threshold or below it. The caller,
+-- credits.note_crossing, holds the lock on the balance.
 CREATE OR REPLACE FUNCTION credits.announce_low_balance() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN

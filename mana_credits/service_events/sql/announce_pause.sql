@@ -1,5 +1,6 @@
--- Announce that a Cloud Sync subscription was paused because the credits did not suffice. The balance
--- is locked for the order of the user's messages. It is locked last, as everywhere.
+-- Announce that a Cloud Sync subscription was paused because the credits did not suffice. The lock
+-- on the balance keeps the user's messages in order. It is taken after the subscription's row,
+-- because balances are locked last everywhere.
 CREATE OR REPLACE FUNCTION credits.announce_pause() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN

@@ -4,8 +4,8 @@ LANGUAGE sql IMMUTABLE RETURN CASE billing
     ELSE interval '1 month' END;
 
 -- The entries to post: the source's movements in the form of the target. `made` marks entries that
--- the source lacks and the target requires. Their ids are derived from their purpose, so that each is
--- posted once. `here` marks the entries of earlier runs.
+-- the source lacks and the target requires. Their ids are derived from their purpose, so that each
+-- entry is posted once, also by a later run. `here` marks the entries of earlier runs.
 
 CREATE TEMP TABLE legacy_entries AS
 SELECT id, user_id,
@@ -18,9 +18,12 @@ SELECT id, user_id,
                  THEN regexp_replace(description, '[^[:space:]]*@[^[:space:]]*', 'somebody', 'g')
                  ELSE description END, 500) AS description,
        metadata,
+       -- The earlier service accepted empty keys and keys of any length. They identify no request
+       -- here.
        CASE WHEN char_length(idempotency_key) BETWEEN 1 AND 255 THEN idempotency_key END AS key,
        NULL::text AS cause, NULL::uuid AS related_id, created_at, false AS made, false AS here
 FROM legacy_transactions
+-- Movements that were not completed changed no balance. The ledger here has no movements of 0.
 WHERE status = 'completed' AND amount <> 0;
 
 CREATE UNIQUE INDEX ON legacy_entries (id);
@@ -29,9 +32,9 @@ ANALYZE legacy_entries;
 ANALYZE legacy_purchases;
 
 
--- Match each purchase entry to a purchase: the one that it names, or the one at its position among the
--- user's purchases of the same amount. Older rows name none. Entries beyond the last purchase credited
--- the user's latest purchase again.
+-- Match each purchase entry to a purchase: the one that it names, or the one at its position among
+-- the user's purchases of the same amount. Older rows name none. If a user has more entries than
+-- purchases, the entries beyond the last purchase credited the user's latest purchase again.
 CREATE TEMP TABLE legacy_credited AS
 WITH entries AS (
     SELECT id, user_id, amount, created_at, metadata ->> 'purchaseId' AS purchase,
@@ -64,7 +67,8 @@ LEFT JOIN (
 ) p USING (user_id, amount)
 WHERE u.id IS NOT NULL OR p.id IS NOT NULL;
 
--- A completed purchase without an entry was credited if the balance has exactly its credits too many.
+-- A completed purchase without an entry was credited if the balance exceeds the entries by exactly
+-- its credits. Several such purchases of a user are judged together, by their sum.
 CREATE TEMP TABLE legacy_lost AS
 WITH uncredited AS (
     SELECT id, user_id, credits, sum(credits) OVER (PARTITION BY user_id) AS missing,
@@ -110,7 +114,8 @@ FROM legacy_entries
 WHERE type = 'purchase' AND id NOT IN (SELECT id FROM legacy_credited);
 
 
--- A purchase's credits are those that its entry credited.
+-- The credits of a purchase are those that its entry credited: a refund at Stripe takes them back
+-- by the purchase's row.
 WITH changed AS (
     UPDATE legacy_purchases p SET credits = e.amount
     FROM legacy_credited c JOIN legacy_entries e USING (id), legacy_purchases agreed

@@ -1,4 +1,5 @@
--- Import packages before the purchases that refer to them. Later changes in the source are copied too.
+-- Import packages before the purchases that refer to them. Later changes in the source are copied
+-- too.
 
 INSERT INTO credits.packages (
     id, name, description, credits, price_euro_cents, stripe_price_id, active, sort_order, metadata,

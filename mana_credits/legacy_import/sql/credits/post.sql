@@ -26,13 +26,15 @@ WHERE u.position BETWEEN %(first)s AND %(last)s AND b.next_expiry <= clock_times
 ORDER BY u.position;
 
 
--- The new entries.
+-- The new entries. The table is created once per session and emptied for each batch.
 TRUNCATE legacy_new;
 INSERT INTO legacy_new
 SELECT e.* FROM legacy_users u JOIN legacy_entries e USING (user_id)
 WHERE u.position BETWEEN %(first)s AND %(last)s AND NOT e.here;
 
--- The opening adjustment makes all imported entries add up to the source's balance plus held credits.
+-- The opening adjustment makes all imported entries add up to the source's balance plus held
+-- credits. Its id contains the number of the user's last transaction: a repeated run of the same
+-- batch makes the same id, and a run after further movements makes a new one.
 INSERT INTO legacy_new
 SELECT md5(concat_ws(':', 'opening', u.user_id, b.last_number))::uuid, u.user_id, 'adjustment',
        u.balance + u.open - coalesce(here.total, 0) - coalesce(new.total, 0),
@@ -43,6 +45,7 @@ SELECT md5(concat_ws(':', 'opening', u.user_id, b.last_number))::uuid, u.user_id
 FROM legacy_users u JOIN credits.balances b USING (user_id)
 LEFT JOIN LATERAL (
     SELECT sum(amount) AS total FROM credits.transactions t
+    -- Movements that were made here since an earlier run do not belong to the source's balance.
     WHERE t.user_id = u.user_id AND t.actor = 'service:legacy'
 ) here ON b.last_number > 0
 LEFT JOIN (
@@ -52,8 +55,8 @@ WHERE u.position BETWEEN %(first)s AND %(last)s
   AND u.balance + u.open <> coalesce(here.total, 0) + coalesce(new.total, 0);
 
 
--- Number the entries and join them to the chain. `raw` is the total spent without its minimum of zero.
--- Refunds beyond the total spent count as earned.
+-- Number the entries and join them to the chain. `raw` is the total spent without its minimum of
+-- zero. Refunds beyond the total spent count as earned.
 WITH running AS (
     SELECT n.*, b.posted, b.total_spent,
            b.last_number + row_number() OVER w AS number,
@@ -70,6 +73,7 @@ WITH running AS (
 ), changed AS (
     SELECT *, CASE
         WHEN opening THEN greatest(-amount - (balance_after - amount + spent), 0)
+        -- `spent` already has the minimum of zero, so the change is what the totals really moved.
         ELSE spent - lag(spent, 1, total_spent) OVER w END AS spent_change
     FROM bounded
     WINDOW w AS (PARTITION BY user_id ORDER BY number)
@@ -92,6 +96,7 @@ UPDATE credits.balances b SET
 FROM (
     SELECT t.user_id, sum(t.amount) AS amount, sum(t.spent_change) AS spent, count(*) AS entries,
            max(t.created_at) AS newest,
+           -- The trigger transactions_are_chained computed the digests when the rows were inserted.
            (array_agg(t.digest ORDER BY t.number DESC))[1] AS last_digest
     FROM legacy_new n JOIN credits.transactions t USING (id) GROUP BY t.user_id
 ) n

@@ -1,5 +1,5 @@
--- Delete rows from the copies that violate the target's rules, and report them. Their credits are not
--- lost: credits of a balance that no row explains become the opening adjustment.
+-- Delete rows from the copies that violate the target's rules, and report them. No credits are
+-- lost: the part of a balance that no row explains becomes the opening adjustment.
 
 CREATE TEMP TABLE legacy_findings (
     kind text NOT NULL,
@@ -36,7 +36,7 @@ DELETE FROM legacy_stripe_customers WHERE user_id IN (SELECT user_id FROM legacy
 DELETE FROM legacy_sync_subscriptions WHERE user_id IN (SELECT user_id FROM legacy_erased);
 
 
--- Tokens without a user id, or with an invalid one, had balances too.
+-- The earlier service also kept balances for tokens without a user id or with an invalid one.
 WITH gone AS (
     DELETE FROM legacy_balances WHERE NOT pg_temp.is_user(user_id) RETURNING *
 )

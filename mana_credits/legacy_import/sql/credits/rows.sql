@@ -16,7 +16,8 @@ UPDATE credits.balances b SET held = b.held + m.amount, version = b.version + 1
 FROM (SELECT user_id, sum(amount) AS amount FROM made GROUP BY user_id) m
 WHERE b.user_id = m.user_id;
 
--- Delete reservations of an earlier run that were settled in the source since.
+-- Settle the reservations of an earlier run that were settled in the source since. A committed one
+-- whose usage cannot be found is released, as only the usage moved credits.
 WITH settled AS (
     UPDATE credits.reservations r SET
         status = CASE WHEN t.id IS NULL THEN 'released' ELSE 'committed' END,
@@ -46,6 +47,7 @@ SELECT p.id, p.user_id, p.package_id, p.credits, p.price_euro_cents,
        CASE WHEN paid.id IS NOT NULL THEN 'completed'
             WHEN p.status = 'completed' THEN 'pending' ELSE p.status END,
        left(p.stripe_customer_id, 255),
+       -- The constraint purchase_paid_names_its_transaction requires a payment.
        CASE WHEN paid.id IS NOT NULL
             THEN coalesce(nullif(p.stripe_payment_intent_id, ''), 'imported:' || p.id)
             ELSE nullif(p.stripe_payment_intent_id, '') END,
@@ -80,7 +82,8 @@ WHERE u.position BETWEEN %(first)s AND %(last)s AND p.id = l.id AND p.status = '
   AND l.status IN ('failed', 'cancelled');
 
 
--- As for a gift's address (sql/gifts/entries.sql): one that only looks like ASCII matches no user.
+-- As in sql/gifts/entries.sql, an address with characters that only look like ASCII is not
+-- imported: it would match no user, or become another person's address by normalization.
 INSERT INTO credits.stripe_customers (id, user_id, stripe_customer_id, email, created_at)
 SELECT gen_random_uuid(), c.user_id, c.stripe_customer_id,
        CASE WHEN c.email !~ '[\u037e\u1fef\u212a]' AND char_length(c.email) <= 320

@@ -1,8 +1,8 @@
 -- Cloud Sync: past charges, the paid period and the next charge. Runs after `users.sql`.
 
--- A renewal within half a period after a charge is a doubled charge: the service charged at the end
--- of a period, and concurrent renewals charged several times. An activation within any paid period is
--- a doubled charge too.
+-- A renewal within half a period after a charge is a doubled charge: the earlier service charged at
+-- the end of a period, and concurrent renewals charged several times. An activation within a paid
+-- period is a doubled charge too. A day is allowed for clocks and time zones.
 CREATE TEMP TABLE legacy_sync_charges AS
 WITH charges AS (
     SELECT e.id, e.user_id, -e.amount AS amount, e.created_at,

@@ -1,7 +1,7 @@
 -- The users and their differences. Runs after the entries of all apps are known.
 
--- If a movement with the same cause was posted here since the last import, it keeps the cause, and the
--- source's entry is imported without one.
+-- If a movement with the same cause was posted here since the last import, it keeps the cause, and
+-- the source's entry is imported without one. Both are reported as a double credit.
 CREATE TEMP TABLE legacy_conflicts AS
 SELECT e.id, e.cause, e.made
 FROM legacy_entries e JOIN credits.transactions t ON t.cause = e.cause AND t.id <> e.id;
@@ -73,7 +73,8 @@ FROM legacy_users WHERE (total_earned, total_spent) <> (earned, spent);
 
 
 -- Ids that `credits.labels` rejects: a control character anywhere, or a blank or an invisible
--- character at an end. Blanks are listed, as PostgreSQL's own class depends on the database's locale.
+-- character at an end. Blanks are listed, as PostgreSQL's own class depends on the database's
+-- locale.
 INSERT INTO legacy_findings (kind, user_id, sentence)
 WITH characters AS (
     SELECT U&'\0001-\001f\007f-\009f' AS controls,
@@ -86,6 +87,6 @@ SELECT 'user id', user_id, 'the id has control characters, or blanks or invisibl
 FROM legacy_users, characters
 WHERE user_id ~ format('[%s]|^[%s]|[%s]$', controls, "outer", "outer");
 
--- Filled again for each batch.
+-- post.sql fills this table again for each batch.
 CREATE TEMP TABLE legacy_new (LIKE legacy_entries);
 ALTER TABLE legacy_new ADD opening boolean NOT NULL DEFAULT false;

@@ -49,6 +49,8 @@ SELECT g.id, g.code, g.creator_id, g.total_credits, g.message, g.created_at, g.u
 FROM legacy_gift_codes g
 LEFT JOIN legacy_redeemed r ON r.gift_code_id = g.id AND r.place = 1
 LEFT JOIN (
+    -- One entry pays for one gift. If several gifts name it, the first one has it, and the others
+    -- get an entry of their own.
     SELECT id, reservation_transaction_id,
            row_number() OVER (PARTITION BY reservation_transaction_id ORDER BY created_at, id)
            AS place
@@ -67,8 +69,8 @@ LEFT JOIN legacy_entries a ON a.id = arriving.credit_transaction_id
 
 CREATE UNIQUE INDEX ON legacy_gifts (position);
 
--- Cancelling wrote a refund that does not name the gift. It is matched by position among the
--- creator's refunds.
+-- A cancellation wrote a refund that does not name the gift. It is matched by position among the
+-- creator's refunds of the same amount.
 ALTER TABLE legacy_gifts ADD return_there uuid, ADD payment_id uuid, ADD end_id uuid;
 WITH refunds AS (
     SELECT id, user_id, amount,
@@ -135,7 +137,9 @@ SELECT 'expired gift', creator_id, id,
 FROM legacy_gifts WHERE status = 'active' AND expires_at <= now();
 
 
--- An address that is too long, or with characters that only look like ASCII, matches no user.
+-- An address that is too long, or has characters that only look like ASCII, matches no user. The
+-- gift stays personalised: without an address, anybody with the code could redeem it. The domain
+-- `.invalid` is reserved for addresses that nobody can have.
 ALTER TABLE legacy_gifts ADD address text;
 UPDATE legacy_gifts SET address = CASE
     WHEN target_email ~ '[\u037e\u1fef\u212a]' OR char_length(target_email) > 320

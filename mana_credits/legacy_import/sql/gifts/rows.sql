@@ -1,5 +1,6 @@
 -- Import one batch of gifts (positions %(first)s to %(last)s) in one transaction. The entries that
--- paid for them and ended them are already posted. Later changes here are kept.
+-- paid for them and ended them are already posted. If a gift of an earlier run has ended here
+-- since, it is not changed.
 
 SELECT FROM gifts.gift_codes c JOIN legacy_gifts g USING (id)
 WHERE g.position BETWEEN %(first)s AND %(last)s AND c.status = 'active'
@@ -16,6 +17,8 @@ SELECT id, code, creator_id,
 FROM legacy_gifts WHERE position BETWEEN %(first)s AND %(last)s ORDER BY position
 ON CONFLICT (id) DO NOTHING;
 
+-- The join with the cause makes sure that the gift ended in the source: if it ended here, the
+-- source's entry was imported without a cause.
 UPDATE gifts.gift_codes c SET status = g.status, updated_at = g.updated_at
 FROM legacy_gifts g JOIN credits.transactions t ON t.id = g.end_id AND t.cause = 'gift:' || g.id
 WHERE g.position BETWEEN %(first)s AND %(last)s AND c.id = g.id AND c.status = 'active';

@@ -12,6 +12,8 @@ from django.utils.crypto import salted_hmac
 
 from credits.ids import new_id
 
+# Four bytes leave 42 random bits in an id. Two users with the same mark share their places in a
+# bulkhead, which does no harm.
 BYTES = 4
 
 
@@ -34,4 +36,5 @@ def mark_in(row_id: UUID) -> int:
 
 @cache
 def _key() -> bytes:
+    # The salt is part of every mark, so it keeps the name that this module had first.
     return salted_hmac("credits.account_marks", "", algorithm="sha256").digest()

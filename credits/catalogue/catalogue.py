@@ -1,7 +1,7 @@
 """The catalogue: which operations cost credits, and how much.
 
 A cost is in credits, for one operation or for each started batch of `per_items` items. A metered
-operation is priced by units instead (`credits.metered_prices`). The database function
+operation is priced by units instead (`credits.catalogue.metered_prices`). The database function
 `credits.price` (`credits/ledger/sql/price.sql`), which prices a spend, has the same rule.
 """
 
@@ -15,8 +15,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from credits.amounts import STEP, positive
-from credits.errors import DomainError
-from credits.metered_prices import (
+from credits.catalogue.metered_prices import (
     InvalidUnitCosts,
     MeteredPrice,
     OperationNotMetered,
@@ -25,6 +24,7 @@ from credits.metered_prices import (
     as_json,
     from_json,
 )
+from credits.errors import DomainError
 from credits.models import Operation, OperationPrice
 
 LARGEST_QUANTITY = 1_000_000
@@ -207,7 +207,9 @@ def parts(price: AnyPrice) -> dict[str, Decimal]:
     These are the credits per 1,000 of each unit and the minimum of a use, or the cost of one item.
     """
     if isinstance(price, MeteredPrice):
+        # Without a minimum, a use costs at least the smallest amount (`credits.metered_price`).
         return {**price.unit_costs, "use": price.minimum or STEP}
+    # Per item, so that prices with different batches can be compared.
     return {"item": price.cost / (price.per_items or 1)}
 
 
@@ -227,11 +229,14 @@ def _locked(key: str) -> Operation:
 def _change(operation: Operation, new: AnyPrice | None, actor: str, now: datetime) -> Operation:
     old = _columns(price_of(operation) if operation.active else None)
     after = _columns(new)
+    # A repeated request makes no new version, so that the history shows real changes only.
     if after == old:
         return operation
     operation.active = new is not None
     if new is not None:
         operation.cost, operation.per_items, operation.metering = after.values()
+    # Under the row's lock, so that no two prices have the same version. Metered transactions store
+    # it.
     operation.version += 1
     operation.updated_at = now
     operation.save(update_fields=["active", *after, "version", "updated_at"])

@@ -1,0 +1,1 @@
+"""The catalogue: prices of operations, as an amount or by units."""
