@@ -220,10 +220,9 @@ def _take(purchase: Purchase, standing: Iterable[MoneyBack]) -> None:
     The sum is the rounded-down share of all withdrawn cents (`due`), without expired credits. So
     partial refunds never take more than a full one. A single part is rounded up, up to the sum.
     """
-    # Posts what is past its date. The claw-backs below do not, so `missing` stays correct.
+    # Posts what is past its date. The claw-backs do not, so `missing` stays correct.
     ledger.ensure_balance(purchase.user_id, origin=STRIPE)
-    # The newest refund or dispute has taken nothing yet. First, it takes the rounding remainder.
-    standing = sorted(standing, key=lambda one: one.taken)
+    standing = sorted(standing, key=lambda one: one.taken)  # the newest takes what rounding left
     missing = due(purchase, standing) - claw_back_shares.gone(purchase, standing)
     for one in standing:
         part = min(missing, share(purchase, cents_to_take(one), ROUND_UP) - one.taken)
