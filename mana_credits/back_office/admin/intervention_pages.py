@@ -164,7 +164,7 @@ def _sync(request: HttpRequest) -> Row:
             ("Paid", f"{moment(found.paid_from)} to {moment(found.paid_until)}"),
             ("Next charge", moment(found.next_charge_at)),
             ("Paused", moment(found.paused_at)),
-            ("A present since", moment(found.gifted_at)),
+            ("Given free since", moment(found.gifted_at)),
             ("Given by", found.gifted_by),
         ],
         locked=SyncSubscription.objects.filter(pk=user_id),
