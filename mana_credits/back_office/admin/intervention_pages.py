@@ -14,7 +14,7 @@ from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.row_pages import Row
-from mana_credits.back_office.templatetags.office import NOTHING, amount, moment, pretty
+from mana_credits.back_office.templatetags.office import NOTHING, actor, amount, moment, pretty
 
 CHARGES_SHOWN = 24
 
@@ -135,7 +135,7 @@ def _reservation(request: HttpRequest, pk: UUID) -> Row:
         reverse("admin:reservation", args=(pk,)),
         [
             ("App", found.app_id),
-            ("Made", f"{moment(found.created_at)} by {found.actor}"),
+            ("Made", f"{moment(found.created_at)} by {actor(found.actor)}"),
             ("Expires", moment(found.expires_at)),
             ("Settled", moment(found.settled_at)),
             ("Taken", amount(found.committed_amount)),
