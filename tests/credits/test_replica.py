@@ -21,9 +21,9 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import AdminShutdown, QueryCanceled
 
 from bench.failover.node import DATABASE, Node, free_port
-from credits import replica
 from credits.ledger import ledger
 from credits.models import Balance
+from credits.postgresql import replica
 from credits.reporting import ledger_report, statements
 from mana_credits import database
 from mana_credits.back_office.acts import csv_exports
@@ -60,7 +60,7 @@ def alias(django_db_setup: None) -> Iterator[None]:
 @pytest.fixture
 def second(settings: Any, committed: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Route reads to a replica of which nothing is known yet."""
-    settings.DATABASE_ROUTERS = ["credits.replica.Router"]
+    settings.DATABASE_ROUTERS = ["credits.postgresql.replica.Router"]
     monkeypatch.setattr(replica, "standby", replica.Standby())
 
 

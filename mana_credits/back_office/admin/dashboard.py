@@ -102,6 +102,7 @@ def _of_money(days: list[Period], months: list[Period]) -> list[Chart]:
 
 
 def _money(value: Decimal) -> str:
+    # The series are in euros, because the charts show them.
     return euros(int(value * 100))
 
 

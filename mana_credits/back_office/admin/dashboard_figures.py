@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from django.db.models import Count, Min, Q, Sum
 
-from credits import replica
 from credits.models import DailyTotal, JobRun, Reservation, Transaction, UsageStat
+from credits.postgresql import replica
 
 ONE_DAY = timedelta(days=1)
 
