@@ -18,14 +18,8 @@ from tests.factories import gift, give, hold, package, redeem, spend, wish
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("committed")]
 
-EMPTY = [
-    "overview",
-    "transactions",
-    "settings",
-    "statement",
-    "received",
-    "created",
-]  # for a user without data
+# For a user without data.
+EMPTY = ["overview", "transactions", "settings", "statement", "received", "created"]
 CLOSED = ["overview", "redeem-code"]  # for a visitor without a session
 LONG = "Rindfleischetikettierungsüberwachungsaufgabenübertragungsgesetz"
 
