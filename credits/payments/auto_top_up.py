@@ -128,8 +128,8 @@ def agree(
 @transaction.atomic
 def switch_off(user_id: str, *, origin: Origin) -> None:
     """Switch the top-up off and record it. A purchase that was charged already is completed."""
-    # Locks the balance, because a spend that crosses the threshold writes the agreement under that
-    # lock.
+    # Locks the balance, because a movement that crosses the threshold writes the agreement under
+    # that lock.
     ledger.ensure_balance(user_id, origin=origin)
     known = AutoTopUp.objects.select_for_update().filter(pk=user_id).first()
     if known:

@@ -1,7 +1,7 @@
--- Add p_amount credits to their lot: a new one, or the one that they were taken from. While the user is
--- in debt, available credits first repay the debt: the lots never have more credits than are available.
--- If the lot's transaction was reversed or clawed back, other credits replaced those that were spent, and
--- these are repaid.
+-- Add p_amount credits to their lot: a new one, or the one that they were taken from. While the
+-- user is in debt, available credits first repay the debt: the lots never have more credits than
+-- are available. If the lot's transaction was reversed or clawed back, other credits replaced those
+-- that were spent, and these are repaid.
 --
 -- The caller holds the lock on the balance and has written its new posted and held credits.
 CREATE OR REPLACE FUNCTION credits.fill_lot(p_user_id text, p_lot_id uuid, p_amount numeric)
