@@ -387,7 +387,7 @@ def test_one_of_everything_is_singular(
 def test_a_changed_offer_is_told_before_the_top_up_pauses(
     home: str, stripe: Stripe, starter: Package, browser: Browser
 ) -> None:
-    agree_to_top_up(stripe, "demo-bob", starter, threshold=50)
+    agree_to_top_up(stripe, "demo-bob", starter, threshold="50")
     gone = "The package is no longer offered at the agreed price."
 
     with somebody(browser, home, "demo-bob") as bob:

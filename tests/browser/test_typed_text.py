@@ -1,5 +1,7 @@
 """Typed text survives a reload and the end of the session, and a lost answer gives once."""
 
+from typing import Any
+
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
@@ -12,7 +14,10 @@ from tests.stripe import Stripe, agree_to_top_up
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("committed")]
 
-SIGNED_OUT = {"status": 401, "json": {"code": "not_authenticated", "message": "over"}}
+SIGNED_OUT: dict[str, Any] = {
+    "status": 401,
+    "json": {"code": "not_authenticated", "message": "over"},
+}
 
 
 def test_typed_text_survives_a_reload_and_the_end_of_the_session(
@@ -96,7 +101,7 @@ def test_every_form_keeps_what_was_typed(
 ) -> None:
     address, form, field, typed, path = FORMS[name]
     give("demo-bob", 100)
-    agree_to_top_up(stripe, "demo-bob", package(), threshold=5)
+    agree_to_top_up(stripe, "demo-bob", package(), threshold="5")
 
     def over(route: Route) -> None:
         if route.request.method == "GET":
