@@ -15,7 +15,7 @@ from django.db.models import Count, Sum
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from credits import bounded_connection, replica, worker
+from credits import worker
 from credits.ledger import anchors
 from credits.models import (
     Balance,
@@ -26,6 +26,7 @@ from credits.models import (
     Reservation,
     Transaction,
 )
+from credits.postgresql import bounded_connection, replica
 from mana_credits.service_events.models import EventMessage
 from webhooks.models import StripeEvent
 

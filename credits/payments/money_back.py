@@ -14,12 +14,12 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
 from credits import ledger
-from credits.atomicity import transaction_required
 from credits.ledger import Memo, Origin
 from credits.models import MoneyBack, Purchase, Transaction
 from credits.payments import claw_back_shares, stripe_facts
 from credits.payments.claw_back_shares import cents_to_take, due, requested_or_standing, share
 from credits.payments.stripe_facts import MoneyBackReport
+from credits.postgresql.atomicity import transaction_required
 
 State = MoneyBack.State
 Status = Purchase.Status
@@ -220,10 +220,9 @@ def _take(purchase: Purchase, standing: Iterable[MoneyBack]) -> None:
     The sum is the rounded-down share of all withdrawn cents (`due`), without expired credits. So
     partial refunds never take more than a full one. A single part is rounded up, up to the sum.
     """
-    # Posts what is past its date. The claw-backs below do not, so `missing` stays correct.
+    # Posts what is past its date. The claw-backs do not, so `missing` stays correct.
     ledger.ensure_balance(purchase.user_id, origin=STRIPE)
-    # The newest refund or dispute has taken nothing yet. First, it takes the rounding remainder.
-    standing = sorted(standing, key=lambda one: one.taken)
+    standing = sorted(standing, key=lambda one: one.taken)  # the newest takes what rounding left
     missing = due(purchase, standing) - claw_back_shares.gone(purchase, standing)
     for one in standing:
         part = min(missing, share(purchase, cents_to_take(one), ROUND_UP) - one.taken)

@@ -9,8 +9,8 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.serializers import as_serializer_error
 
-from credits import database_errors
 from credits.errors import DomainError
+from credits.postgresql import database_errors
 
 RETRY_AFTER_SECONDS = 5
 CODES = {

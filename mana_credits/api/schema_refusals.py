@@ -5,14 +5,14 @@ from typing import Any, NamedTuple
 
 from credits.api.openapi import Description
 from credits.bulkheads import Busy
-from credits.database_errors import (
+from credits.errors import DomainError
+from credits.ledger import IdempotencyKeyReused
+from credits.postgresql.database_errors import (
     ChangeUnconfirmed,
     DatabaseReadOnly,
     DatabaseTimeout,
     DatabaseUnavailable,
 )
-from credits.errors import DomainError
-from credits.ledger import IdempotencyKeyReused
 from internal_api.authentication import ScopeMissing
 from mana_credits.api.errors import envelope
 

@@ -188,6 +188,7 @@ def _post(batch_size: int, now: datetime) -> Iterator[int]:
             _run(SQL / "post.sql", {**values, **batch})
             (posted,) = _row("SELECT count(*) FROM legacy_new WHERE NOT opening")
             _run(SQL / "rows.sql", {**values, **batch})
+            _run(SQL / "lots.sql", {**values, **batch})
         yield posted
 
 

@@ -9,6 +9,7 @@ const MONTHS = { monthly: 1, quarterly: 3, yearly: 12 };
 let status = null;
 
 start(async () => {
+  only($("#sync"), "unknown");
   onPress($("#plan"), save);
   onPress($("#deactivate"), deactivate);
   await Promise.all([part($("#sync"), refresh), part($("#plan fieldset"), prices), part($("#yours"), showBalance)]);

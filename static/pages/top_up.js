@@ -6,7 +6,7 @@ import { forgetDraft, keepDraft } from "./drafts.js";
 import { forgetChanged, showChanged, showRefused, valid } from "./forms.js";
 import { announce, confirmed } from "./notices.js";
 import { purchaseLine } from "./purchase_lines.js";
-import { leave, onPress } from "./shell.js";
+import { leave, onPress, part } from "./shell.js";
 
 const LISTED = 20; // the API lists no more automatic purchases
 const BRANDS = {
@@ -24,22 +24,24 @@ let agreement = null;
 let savedCard = null; // the Checkout Session in which a card was just saved
 
 export async function topUp() {
-  const [answer, packages] = await Promise.all([
-    read("credits/auto-top-up"),
-    read("credits/packages", { open: true }),
-  ]);
-  offers = packages;
-  const form = $("#agreement");
-  form.elements.packageId.append(...offers.map((one) => new Option(offer(one), one.id)));
+  const answer = await read("credits/auto-top-up");
   comeBack();
   showTopUp(answer);
+  onPress($("#agreement"), submit);
+  onPress($("#other-card"), saveCard);
+  onPress($("#switch-off"), switchOff);
+  await part($("#terms-form"), offerTerms);
+}
+
+/** Offer the packages. Without them the agreement is still shown and can be switched off. */
+async function offerTerms() {
+  offers = await read("credits/packages", { open: true });
+  const form = $("#agreement");
+  form.elements.packageId.append(...offers.map((one) => new Option(offer(one), one.id)));
   fill(agreement);
   keepDraft(form);
   showConsent();
   form.addEventListener("input", showConsent);
-  onPress(form, submit);
-  onPress($("#other-card"), saveCard);
-  onPress($("#switch-off"), switchOff);
 }
 
 function offer(one, name = "name") {

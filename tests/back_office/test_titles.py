@@ -62,7 +62,10 @@ def test_an_act_is_told_in_words(amir: Client) -> None:
     page = text(amir, moved)
 
     assert "sam: adjust balance" in page
-    assert "Reason failed operation Note No answer Ticket SUP-7 Credits moved 2" in page
+    assert (
+        "Reason An operation failed and was charged Note No answer Ticket SUP-7 Credits moved 2"
+        in page
+    )
     assert "StaffAction object" not in page
     assert amir.get(f"/admin/staff-action/{uuid4()}/").status_code == 404
 

@@ -13,7 +13,7 @@ from django.db import IntegrityError, connection, transaction
 from credits.ledger import ledger, reservations
 from credits.ledger.posting import Memo
 from credits.models import Transaction
-from credits.service_role import Role
+from credits.postgresql.service_role import Role
 from mana_credits.dev.roles import SERVICE_ROLE
 from tests.factories import SYSTEM, give, hold, spend
 

@@ -16,6 +16,7 @@ from credits.models import (
 )
 from mana_credits.back_office.account import event_entries
 from mana_credits.back_office.account.entry import Entry
+from mana_credits.back_office.templatetags.office import reason
 
 
 class TimelineStyle(NamedTuple):
@@ -75,7 +76,7 @@ def _of_reservation(row: Reservation) -> Iterator[str]:
 
 
 def _of_staff(row: StaffAction) -> Iterator[str]:
-    for text in (row.reason.replace("_", " "), row.note, row.ticket):
+    for text in (reason(row.reason), row.note, row.ticket):
         if text:
             yield text
 

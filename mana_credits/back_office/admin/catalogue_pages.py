@@ -45,7 +45,7 @@ class PackageForm(WhyForm):
         max_value=LONGEST_VALIDITY.days,
         help_text="Counted from the payment. If empty, the credits never expire.",
     )
-    sort_order = forms.IntegerField(initial=0)
+    sort_order = forms.IntegerField(label="Place", initial=0)
     field_order = (
         "name",
         "description",
@@ -267,7 +267,7 @@ def _package(request: HttpRequest, found: Package) -> Row:
         [
             ("Description", found.description),
             ("Days until the credits expire", found.expires_after_days or "never"),
-            ("Order", found.sort_order),
+            ("Place", found.sort_order),
             ("Id", found.pk),
         ],
         locked=Package.objects.filter(pk=found.pk),
@@ -293,5 +293,5 @@ def _purchase(found: Purchase) -> Row:
         [("Quarantined", moment(found.quarantined_at)), ("Because", found.quarantine_reason)],
         locked=Purchase.objects.filter(pk=found.pk),
         status=found.status,
-        links=((found.user_id, address_of(found.user_id)),),
+        links=(("Account", found.user_id, address_of(found.user_id)),),
     )

@@ -41,7 +41,7 @@ LONGEST_WORD = 18  # characters that are kept on a line
 Writer = Callable[[Any], str]
 
 
-def _time(value: datetime | None) -> SafeString:
+def on_one_line(value: datetime | None) -> SafeString:
     """Return a time on one line."""
     return format_html('<span class="bo-line">{}</span>', moment(value))
 
@@ -53,7 +53,7 @@ def _text(value: Any) -> str:
     return text if is_long else format_html('<span class="bo-words">{}</span>', text)
 
 
-WRITERS: dict[type, Writer] = {DecimalField: amount, DateTimeField: _time}
+WRITERS: dict[type, Writer] = {DecimalField: amount, DateTimeField: on_one_line}
 NAMED: dict[str, Writer] = {"status": pill, "action": words}
 
 

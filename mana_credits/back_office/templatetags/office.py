@@ -97,6 +97,7 @@ TONES = {
         "revoked",
         "refused",
         "had_another_amount",
+        "unreadable",
     },
     "warn": {
         "pending",
@@ -144,5 +145,6 @@ def opposite(value: Decimal) -> Decimal:
 
 @register.filter
 def reason(name: str) -> str:
-    """Return the label of an adjustment's reason."""
-    return str(AdjustmentRequest.Reason(name).label)
+    """Return the label of an adjustment's reason, or another act's reason in words."""
+    known = AdjustmentRequest.Reason
+    return str(known(name).label) if name in known else words(name)

@@ -19,6 +19,12 @@ ON CONFLICT DO NOTHING;
 SELECT FROM credits.balances b JOIN legacy_users u USING (user_id)
 WHERE u.position BETWEEN %(first)s AND %(last)s ORDER BY u.position FOR UPDATE OF b;
 
+-- What has expired is not available to the new entries.
+SELECT credits.expire_lots(b.user_id, %(now)s)
+FROM credits.balances b JOIN legacy_users u USING (user_id)
+WHERE u.position BETWEEN %(first)s AND %(last)s AND b.next_expiry <= clock_timestamp()
+ORDER BY u.position;
+
 
 -- The new entries. The table is created once per session and emptied for each batch.
 TRUNCATE legacy_new;

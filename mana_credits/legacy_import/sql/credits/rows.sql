@@ -3,10 +3,12 @@
 -- Reservations that are open in the source are open here too, until %(expires_at)s.
 WITH made AS (
     INSERT INTO credits.reservations (
-        id, user_id, amount, app_id, reason, actor, created_at, expires_at)
+        id, user_id, amount, app_id, reason, actor, created_at, expires_at, has_lots)
     SELECT r.id, r.user_id, r.amount, left(split_part(r.reason, ':', 1), 100), left(r.reason, 200),
-           'service:legacy', least(r.created_at, %(now)s), %(expires_at)s
+           'service:legacy', least(r.created_at, %(now)s), %(expires_at)s,
+           CASE WHEN b.next_expiry IS NOT NULL THEN true END
     FROM legacy_users u JOIN legacy_reservations r USING (user_id)
+    JOIN credits.balances b USING (user_id)
     WHERE u.position BETWEEN %(first)s AND %(last)s AND r.status = 'reserved'
     ON CONFLICT DO NOTHING RETURNING user_id, amount
 )
