@@ -33,7 +33,7 @@ NAMES = {
 CHECKS = ("check_ledger", "reconcile_stripe")
 
 COULD_NOT_FINISH = "could not finish"
-# What the errors of the checks mean, by the name of the exception.
+# The meaning of the checks' errors, by the name of the exception.
 FINDINGS = {
     "BooksDoNotClose": "found balances that their transactions do not explain",
     "DoesNotReconcile": "found payments or credits that differ",
