@@ -323,5 +323,5 @@ def test_the_dashboard_says_what_is_owed_and_what_waits(sam: Client) -> None:
 
     assert "What we owe" in page
     assert "credits, 30 days" in page
-    assert "Adjustments that wait for approval: <strong>1</strong>" in page
+    assert "Requests that wait for approval: <strong>1</strong>" in page
     assert page.count("<canvas") == 4

@@ -78,8 +78,8 @@ def test_a_package_tells_its_history_in_words(amir: Client) -> None:
 
     page = text(amir, f"/admin/package/{made.pk}/")
 
-    assert "price 9.99 € → 10.99 € operator:o" in page
-    assert f"days until the credits expire {NOTHING} → 30 operator:o" in page
+    assert "price 9.99 € → 10.99 € operator o" in page
+    assert f"days until the credits expire {NOTHING} → 30 operator o" in page
     assert "name Plus; credits 1200; price 9.99 €; offered yes" in page
     assert "{" not in page.split("History")[1]
 

@@ -23,7 +23,7 @@ from mana_credits.back_office.admin.price_forms import PriceForm
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.row_pages import Row
-from mana_credits.back_office.templatetags.office import amount, euros, moment
+from mana_credits.back_office.templatetags.office import actor, amount, euros, moment
 
 CHANGES_SHOWN = 50
 SMALLEST = Decimal(1).scaleb(-PLACES)
@@ -221,7 +221,7 @@ def _operation(request: HttpRequest, pk: str) -> Row:
     history = [
         f"{moment(one.changed_at)}  version {one.version}:"
         f"  {price_text(catalogue.price_before(one))} → {price_text(catalogue.price_after(one))}"
-        f"  {one.actor}"
+        f"  {actor(one.actor)}"
         for one in changes
     ]
     facts: list[tuple[str, object]] = [("Key", pk), ("App", found.app)]
@@ -257,7 +257,8 @@ def _package(request: HttpRequest, found: Package) -> Row:
     may = request.user.has_perm("credits.change_packages")
     changes = found.changes.order_by("-pk")[:CHANGES_SHOWN]
     history = [
-        f"{moment(one.changed_at)}  {'; '.join(package_history.differences(one))}  {one.actor}"
+        f"{moment(one.changed_at)}  {'; '.join(package_history.differences(one))}"
+        f"  {actor(one.actor)}"
         for one in changes
     ]
     return Row(

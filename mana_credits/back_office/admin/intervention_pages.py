@@ -14,7 +14,7 @@ from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.row_pages import Row
-from mana_credits.back_office.templatetags.office import NOTHING, amount, moment, pretty
+from mana_credits.back_office.templatetags.office import NOTHING, actor, amount, moment, pretty
 
 CHARGES_SHOWN = 24
 
@@ -135,7 +135,7 @@ def _reservation(request: HttpRequest, pk: UUID) -> Row:
         reverse("admin:reservation", args=(pk,)),
         [
             ("App", found.app_id),
-            ("Made", f"{moment(found.created_at)} by {found.actor}"),
+            ("Made", f"{moment(found.created_at)} by {actor(found.actor)}"),
             ("Expires", moment(found.expires_at)),
             ("Settled", moment(found.settled_at)),
             ("Taken", amount(found.committed_amount)),
@@ -164,7 +164,7 @@ def _sync(request: HttpRequest) -> Row:
             ("Paid", f"{moment(found.paid_from)} to {moment(found.paid_until)}"),
             ("Next charge", moment(found.next_charge_at)),
             ("Paused", moment(found.paused_at)),
-            ("A present since", moment(found.gifted_at)),
+            ("Given free since", moment(found.gifted_at)),
             ("Given by", found.gifted_by),
         ],
         locked=SyncSubscription.objects.filter(pk=user_id),

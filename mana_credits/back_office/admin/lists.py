@@ -24,7 +24,7 @@ from credits.payments import money_back
 from mana_credits.back_office.acts.price_changes import price_text
 from mana_credits.back_office.admin.intervention_pages import sync_address
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList, on_one_line
-from mana_credits.back_office.templatetags.office import NOTHING, euros
+from mana_credits.back_office.templatetags.office import NOTHING, actor, euros
 
 
 class Quarantined(admin.SimpleListFilter):
@@ -150,7 +150,7 @@ class Transactions(ReadOnlyList):
     @admin.display(description="By")
     def by(self, transaction: Transaction) -> str:
         """Return the actor in words: `operator ada`."""
-        return transaction.actor.replace(":", " ", 1)
+        return actor(transaction.actor)
 
     @admin.display(description="What")
     def what(self, transaction: Transaction) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import wraps
 from typing import Any, ClassVar
 
 from django.contrib.admin import AdminSite, display
@@ -210,10 +211,23 @@ class ReadOnlyList(ModelAdmin):  # type: ignore[misc]
         """Return False: nobody deletes rows by hand."""
         return False
 
+    def _method(self, name: str) -> Any:
+        """Return a column of the list that a method writes; its short words do not break."""
+        method = getattr(self, name)
+
+        @wraps(method)
+        def column(row: Model) -> Any:
+            written = method(row)
+            return written if isinstance(written, SafeString) else _text(written)
+
+        return column
+
     def _column(self, model: type[Model], name: str) -> Any:
         """Return a column of the list: a field as its type is written, or a method."""
         field = next((one for one in model._meta.fields if one.name == name), None)  # noqa: SLF001
-        if field is None or isinstance(field, BooleanField):
+        if field is None:
+            return self._method(name)
+        if isinstance(field, BooleanField):
             return name
         write = NAMED.get(name) or WRITERS.get(type(field))
         read = f"get_{name}_display" if field.choices and not write else name

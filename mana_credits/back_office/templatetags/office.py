@@ -72,6 +72,12 @@ def words(value: str) -> str:
     return PLAIN.get(value) or value.rpartition(".")[2].replace("_", " ")
 
 
+@register.filter
+def actor(value: str) -> str:
+    """Return an actor in words: `operator:ada` becomes `operator ada`."""
+    return value.replace(":", " ", 1)
+
+
 TONES = {
     "good": {
         "active",
