@@ -29,7 +29,7 @@ NAMES = {
     "tell_low_balances": "Notices of low balances",
     "top_up": "Automatic top-ups",
 }
-# Also shown after a success, and before their first run.
+# The dashboard shows these jobs also after a success, and before their first run.
 CHECKS = ("check_ledger", "reconcile_stripe")
 
 COULD_NOT_FINISH = "could not finish"
