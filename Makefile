@@ -109,7 +109,7 @@ SPACE := $(subst ,, )
 COMMA := ,
 COMMAS = $(subst $(SPACE),$(COMMA),$(strip $(1)))
 # The modules that move credits. Tests must cover every branch of them.
-MONEY := $(patsubst %,credits/%.py,amounts atomicity catalogue/* controls/* due_rows ledger/* payments/* \
+MONEY := $(patsubst %,credits/%.py,amounts postgresql/atomicity catalogue/* controls/* due_rows ledger/* payments/* \
 	reporting/ledger_report reporting/statement* sync/billing_periods sync/cloud_sync sync/renewals) \
 	$(patsubst %,gifts/%.py,campaigns codes expiry gift_functions pending throttle transitions) \
 	$(patsubst %,internal_api/%.py,known_keys service_caps service_keys) \

@@ -82,6 +82,8 @@ def _in_turn(
     services: list[Service], duel: Duel, turn: int, both: tuple[T, T]
 ) -> list[tuple[Service, list[Run], T]]:
     """Return both services, in an order that changes with each turn."""
+    # Whichever comes first finds a cooler machine or a colder cache, so the order must not always
+    # be the same.
     order = list(zip(services, (duel.other, duel.ours), both, strict=True))
     return order if turn % 2 == 0 else order[::-1]
 

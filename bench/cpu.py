@@ -23,6 +23,8 @@ def seconds(root: psutil.Process | None) -> float:
     for process in (root, *root.children(recursive=True)):
         with suppress(psutil.NoSuchProcess):
             times = process.cpu_times()
+            # With the times of ended children: gunicorn replaces workers, and PostgreSQL has a
+            # process per connection.
             total += times.user + times.system + times.children_user + times.children_system
     return total
 

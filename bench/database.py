@@ -57,6 +57,7 @@ def vacuum(url: str) -> None:
     """Vacuum and analyse the tables, as autovacuum would."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")
+        # Otherwise the checkpoint of the growth would run during the measurement.
         connection.execute("CHECKPOINT")
 
 

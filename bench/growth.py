@@ -55,6 +55,7 @@ def compare(
         large = stack.enter_context(database.database(server_url, "large"))
         print(f"Adding {transactions:,} transactions …", flush=True)
         database.grow(large, transactions=transactions, of_one_user=OF_ONE_USER)
+        # Both databases start from the same state.
         database.vacuum(small)
         services = [
             stack.enter_context(serving(url, provider, log=logs / f"{name}.log"))

@@ -74,8 +74,10 @@ def _timed(what: str, target: str, command: list[str]) -> int:
 
 def _fill(source: str, users: int, rows: int) -> set[Planted]:
     """Fill the source database. Return the planted faults."""
+    # A fixed seed: every run has the same users and the same faults.
     earlier, chance = Earlier(), random.Random(1)
     began = time.monotonic()
+    # Ids that the earlier service accepted and this one does not.
     for nobody in ("", "x" * 8_000):
         earlier.serve_nobody(nobody)
     each = max(rows // users - 2, 1)

@@ -83,6 +83,7 @@ def require_wrk() -> None:
 def run(scenario: Scenario, service: Service, *, connections: int, seconds: float) -> Run:
     """Warm up, load the service for `seconds`, and return the measurement."""
     connections = scenario.connections or connections
+    # The first requests open connections and prepare statements. They are not measured.
     _wrk(scenario, service, connections, WARM_UP_SECONDS)
     workers, postgres = cpu.seconds(service.master), cpu.seconds(service.postgres)
     result = _wrk(scenario, service, connections, seconds)
@@ -113,6 +114,7 @@ def _wrk(
     )
     arguments = service.tokens if scenario.caller == "users" else scenario.arguments
     command = [
+        # One thread, because wrk shares the cores with the service that is measured.
         *("wrk", "--threads", "1", "--connections", str(connections)),
         *("--duration", f"{math.ceil(seconds)}s", "--timeout", "10s"),
         *("--header", credential, "--header", "Content-Type: application/json"),

@@ -25,47 +25,11 @@ from credits.reporting import daily_totals
 from credits.sync import renewals
 from credits.worker import Job
 
-# The limit keeps one job from delaying the others.
 ROWS_PER_RUN = 5_000
 # Stripe retries an event for three days. Unfinished objects that are older are fetched one by one.
 RECONCILED_SPAN = timedelta(days=3)
 
 logger = structlog.get_logger(__name__)
-
-
-def expire_reservations(now: datetime) -> Iterator[str]:
-    """Expire reservations past their `expires_at`, which frees the held credits."""
-    return reservation_expiry.expire_due(now=now, limit=ROWS_PER_RUN)
-
-
-def expire_credits(now: datetime) -> Iterator[str]:
-    """Post the expiry of credits past their date."""
-    return credit_expiry.expire_due(now=now, limit=ROWS_PER_RUN)
-
-
-def renew_subscriptions(now: datetime) -> Iterator[str]:
-    """Charge or pause the Cloud Sync subscriptions that are due."""
-    return renewals.renew_due(now=now, limit=ROWS_PER_RUN)
-
-
-def deliver_outbox(now: datetime) -> Iterator[str]:
-    """Deliver the due outbox messages to mana-notify."""
-    return outbox.deliver_due(now=now)
-
-
-def tell_low_balances(now: datetime) -> Iterator[str]:
-    """Enqueue the notices of balances that fell to their user's threshold."""
-    return low_balance.tell_due(now=now, limit=ROWS_PER_RUN)
-
-
-def tell_expiring_credits(now: datetime) -> Iterator[str]:
-    """Enqueue the notices about credits that expire within a week."""
-    return expiry_notices.tell_due(now=now, limit=ROWS_PER_RUN)
-
-
-def top_up(now: datetime) -> Iterator[str]:
-    """Buy the automatic top-ups that are due."""
-    return top_up_charges.top_up_due(now=now, limit=ROWS_PER_RUN)
 
 
 def post_grant_campaigns(now: datetime) -> Iterator[str]:
@@ -127,37 +91,43 @@ def reconcile_stripe(now: datetime) -> Iterator[str]:
 JOBS = (
     Job(
         reservation_expiry.EXPIRE_JOB,
-        expire_reservations,
+        reservation_expiry.expire_due,
+        limit=ROWS_PER_RUN,
         every=timedelta(seconds=10),
         next_due=reservation_expiry.next_due,
     ),
     Job(
         credit_expiry.EXPIRE_JOB,
-        expire_credits,
+        credit_expiry.expire_due,
+        limit=ROWS_PER_RUN,
         every=timedelta(seconds=30),
         next_due=credit_expiry.next_due,
     ),
     Job(
         renewals.RENEW_JOB,
-        renew_subscriptions,
+        renewals.renew_due,
+        limit=ROWS_PER_RUN,
         every=timedelta(seconds=30),
         next_due=renewals.next_due,
     ),
     Job(
         low_balance.TELL_JOB,
-        tell_low_balances,
+        low_balance.tell_due,
+        limit=ROWS_PER_RUN,
         every=timedelta(seconds=10),
         next_due=low_balance.next_due,
     ),
     Job(
         expiry_notices.TELL_JOB,
-        tell_expiring_credits,
+        expiry_notices.tell_due,
+        limit=ROWS_PER_RUN,
         every=timedelta(minutes=5),
         next_due=expiry_notices.next_due,
     ),
     Job(
         top_up_charges.TOP_UP_JOB,
-        top_up,
+        top_up_charges.top_up_due,
+        limit=ROWS_PER_RUN,
         every=timedelta(seconds=10),
         next_due=top_up_charges.next_due,
         calls_out=True,
@@ -170,7 +140,7 @@ JOBS = (
     ),
     Job(
         "deliver_outbox",
-        deliver_outbox,
+        outbox.deliver_due,
         every=timedelta(seconds=10),
         next_due=outbox.next_due,
         calls_out=True,

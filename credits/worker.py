@@ -40,18 +40,26 @@ class Job:
     """A recurring task.
 
     `run(now)` yields a word for the outcome of each step after the step is committed. A step with
-    the word `failed` makes the run count as failed. `every` is the interval between two runs. A job
-    with `at_hour` (UTC) runs once per night, and `every` is how often the worker checks for it.
-    `next_due` returns when the oldest row is or will be due, for the metrics. A job that waits for
-    another service has `calls_out`.
+    the word `failed` makes the run count as failed. With a `limit`, `run(now=…, limit=…)` settles
+    at most that number of rows, so that one job does not delay the others. `every` is the interval
+    between two runs. A job with `at_hour` (UTC) runs once per night, and `every` is how often the
+    worker checks for it. `next_due` returns when the oldest row is or will be due, for the metrics.
+    A job that waits for another service has `calls_out`.
     """
 
     name: str
-    run: Callable[[datetime], Iterable[str]]
+    run: Callable[..., Iterable[str]]
+    limit: int | None = None
     every: timedelta = timedelta(minutes=1)
     at_hour: int | None = None
     next_due: Callable[[datetime], datetime | None] | None = None
     calls_out: bool = False
+
+    def steps(self, now: datetime) -> Iterable[str]:
+        """Run the job and yield the outcome of each step."""
+        if self.limit is None:
+            return self.run(now)
+        return self.run(now=now, limit=self.limit)
 
 
 @cache
@@ -126,7 +134,7 @@ def run(job: Job, *, now: datetime, stop: Event | None = None) -> Counter[str]:
     """
     outcomes: Counter[str] = Counter()
     try:
-        for outcome in job.run(now):
+        for outcome in job.steps(now):
             outcomes[outcome] += 1
             if stop and stop.is_set():
                 _release(job)

@@ -25,6 +25,7 @@ from gifts.codes import NewGift
 from gifts.models import Campaign, GiftCode, GiftQuerySet
 
 MAKE_JOB = "make_gift_codes"
+# Small, because a batch keeps the account's balance locked until it commits.
 BATCH = 100
 BATCHES_PER_RUN = 5
 
@@ -138,6 +139,7 @@ def _provide(campaign: Campaign, *, granted: bool) -> None:
             total,
             memo=Memo(transitions.APP_ID, campaign.reason or "", {"campaign": campaign.name}),
             origin=Origin(campaign.actor),
+            # The cause names the campaign, so that a repeated command grants once.
             cause=f"grant:campaign:{campaign.name}",
         )
     # Checked in advance for all codes. Otherwise a campaign could stop halfway for lack of credits.

@@ -128,9 +128,13 @@ class GiftCode(models.Model):
     class Meta:
         db_table = '"gifts"."gift_codes"'
         constraints = (
+            # A code is one of 2 ** 50. If two were ever the same, the second gift would fail and
+            # not lose its credits.
             models.UniqueConstraint(name="gift_code_unique", fields=["code"]),
             models.UniqueConstraint(
-                name="gift_number_unique_per_creator", fields=["creator_id", "number"]
+                # Also the index of the creator's list, whose cursor is the number.
+                name="gift_number_unique_per_creator",
+                fields=["creator_id", "number"],
             ),
             models.UniqueConstraint(
                 name="gift_unique_in_campaign", fields=["campaign", "campaign_number"]
@@ -181,11 +185,13 @@ class GiftCode(models.Model):
             # Lists show only the end of a code, so support searches by it.
             models.Index(Right("code", 4), name="gift_by_end_of_code_idx"),
             models.Index(
+                # For the job that returns the credits of expired gifts.
                 name="gift_active_by_expiry_idx",
                 fields=["expires_at"],
                 condition=Q(status="active"),
             ),
             models.Index(
+                # For the gifts that wait for a new user. Gifts with a final state are not in it.
                 name="gift_active_by_email_idx",
                 fields=["target_email"],
                 condition=Q(status="active", target_email__isnull=False),

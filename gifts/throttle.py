@@ -88,6 +88,7 @@ def allowance(text: str, guesser: Attempt, *, now: datetime) -> Allowance:
     if guesser.user_id is not None:
         limits[_bucket(guesser.user_id)] = allowed["user"]
     code = code_format.read(text)
+    # Only imported codes are short enough that many callers together could guess one.
     if code is not None and code_format.is_short(code):
         limits[SHORT_CODES] = allowed[SHORT_CODES]
     return Allowance(limits, now - WINDOW)

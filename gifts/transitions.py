@@ -8,9 +8,9 @@ same transaction and a trigger allows one change only.
 from datetime import datetime
 
 from credits import ledger
-from credits.atomicity import transaction_required
 from credits.ledger import Memo, Origin, Posting
 from credits.models import Transaction
+from credits.postgresql.atomicity import transaction_required
 from gifts.models import GiftCode, GiftRedemption
 
 APP_ID = "gifts"

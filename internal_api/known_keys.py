@@ -15,7 +15,7 @@ import structlog
 from django.db import Error, transaction
 from django.db.models import Q
 
-from credits.database_errors import DatabaseUnavailable
+from credits.postgresql.database_errors import DatabaseUnavailable
 from internal_api import service_keys
 from internal_api.models import ServiceKey
 

@@ -22,6 +22,7 @@ class ServiceKey(models.Model):
     """
 
     id = id_field()
+    # Not unique: after a rotation, two keys of a service are valid for a while.
     name = models.CharField(max_length=NAME_LENGTH)
     prefix = models.CharField(max_length=16)
     digest = models.CharField(max_length=64, unique=True)

@@ -174,6 +174,7 @@ def _spent_today(service: Service, user_id: str, now: datetime) -> Decimal:
     since = datetime.combine(now.date(), time.min, UTC)
     values: dict[str, Any] = {
         "user_id": user_id,
+        # The earliest id of the day. The clocks of a web server and of the database may differ.
         "first_id": id_at(since - CLOCKS_DIFFER_BY, random=0),
         "since": since,
         "actor": service.actor,

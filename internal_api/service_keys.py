@@ -67,6 +67,7 @@ def create(name: str, terms: Terms, *, by: str, now: datetime) -> tuple[ServiceK
         name=name,
         prefix=secret[:PREFIX_LENGTH],
         digest=digest(secret),
+        # In one order and each once, so that equal keys look equal.
         scopes=[scope for scope in scopes.ALL if scope in terms.scopes],
         daily_grants=terms.daily_grants,
         daily_refunds=terms.daily_refunds,

@@ -19,7 +19,7 @@ from django.core.checks import CheckMessage, Error, Tags, register, run_checks
 from django.core.checks import Warning as Caution
 from django.db import DatabaseError
 
-from credits import replica
+from credits.postgresql import replica
 
 SHORTEST_SERVICE_KEY = 16
 SHORTEST_SECRET_KEY = 50

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from credits.bounded_connection import bounded
-from credits.service_role import Role
+from credits.postgresql.bounded_connection import bounded
+from credits.postgresql.service_role import Role
 
 # Detects a host that drops packets within seconds. Parameters in DATABASE_URL take precedence.
 NETWORK = {

@@ -1,4 +1,4 @@
-"""Prometheus gauges that query the database when they are scraped.
+"""Prometheus metrics that query the database when they are scraped.
 
 Queries over whole tables run at most every five minutes. All others read a few rows by partial
 indexes.
@@ -15,7 +15,7 @@ from django.db.models import Count, Sum
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from credits import bounded_connection, replica, worker
+from credits import worker
 from credits.ledger import anchors
 from credits.models import (
     Balance,
@@ -26,6 +26,7 @@ from credits.models import (
     Reservation,
     Transaction,
 )
+from credits.postgresql import bounded_connection, replica
 from mana_credits.service_events.models import EventMessage
 from webhooks.models import StripeEvent
 
@@ -39,7 +40,7 @@ def gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
 
 
 class StateCollector(Collector):
-    """Collects all gauges of the database.
+    """Collects all metrics of the database.
 
     While the database is down it yields nothing, so that the scrape still returns other metrics.
     """
@@ -50,12 +51,12 @@ class StateCollector(Collector):
         self._stock_at = float("-inf")
 
     def collect(self) -> Iterator[Metric]:
-        """Yield every gauge, or nothing while the database is unavailable."""
+        """Yield every metric, or nothing while the database is unavailable."""
         try:
             # Prometheus gives up after some seconds, and a scrape must not hold its thread for
             # longer.
             with bounded_connection.within(SCRAPE_SECONDS):
-                # A list, so that a database that fails in the middle leaves no half of the gauges.
+                # A list, so that a database that fails in the middle leaves no half of the metrics.
                 gauges = self._of_the_database()
         except DatabaseError:
             return

@@ -1,7 +1,7 @@
 """System checks that ask the database.
 
-The service's role owns nothing and writes the ledger through functions only. A cluster is known as
-one.
+The service's role must own nothing and write the ledger through functions only. A Citus cluster
+needs DATABASE_SHARDED.
 """
 
 from collections.abc import Sequence

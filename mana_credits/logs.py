@@ -58,6 +58,7 @@ def write_request(fields: dict[str, Any]) -> None:
         return
     line = {**fields, "event": "request", **get_contextvars()}
     line["level"] = "info"
+    # The same format as that of structlog's TimeStamper.
     line["timestamp"] = datetime.now(UTC).isoformat()[:-6] + "Z"
     _AccessLog.write(_encode(line))
 
@@ -93,6 +94,7 @@ def configure(level: str) -> None:
                 "django.request": {"level": "ERROR", "filters": ["defects"]},
                 "django.security.DisallowedHost": {"level": "CRITICAL"},
                 "django.server": {"level": "ERROR"},
+                # At INFO, Stripe's library would log each call with its path, which contains ids.
                 "stripe": {"level": "WARNING"},
             },
         }

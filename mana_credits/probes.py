@@ -11,7 +11,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from credits import bounded_connection
+from credits.postgresql import bounded_connection
 from mana_credits import metrics
 from mana_credits.api.errors import RETRY_AFTER_SECONDS, plain
 

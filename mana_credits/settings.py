@@ -79,14 +79,15 @@ DATABASES = {
         answer_seconds=env.whole_number("DATABASE_ANSWER_SECONDS", default=0),
     )
 }
-# A standby for reads that may be REPLICA_LAG_SECONDS old (credits/replica.py). Statements become
-# final an hour after their last movement can be written, so the lag must be far below an hour.
+# A standby for reads that may be REPLICA_LAG_SECONDS old (credits/postgresql/replica.py).
+# Statements become final an hour after their last movement can be written, so the lag must be far
+# below an hour.
 REPLICA_LAG_SECONDS = env.whole_number("REPLICA_LAG_SECONDS", default=1, at_least=1, at_most=600)
 if env.str("REPLICA_DATABASE_URL", default=""):
     DATABASES["replica"] = database.replica_settings(
         DATABASES["default"], database_url("REPLICA_DATABASE_URL")
     )
-    DATABASE_ROUTERS = ["credits.replica.Router"]
+    DATABASE_ROUTERS = ["credits.postgresql.replica.Router"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 MANA_AUTH_URL = env.str("MANA_AUTH_URL", default="http://localhost:3001").rstrip("/")

@@ -1,3 +1,5 @@
+// htmx would add a style element, which the Content-Security-Policy blocks. No page uses its indicator.
+if (window.htmx) htmx.config.includeIndicatorStyles = false;
 // A form of the back office is sent once: its buttons wait for the answer.
 document.addEventListener("submit", (event) => {
   const form = event.target;

@@ -16,7 +16,7 @@ from django.test import TransactionTestCase, override_settings
 
 from credits.ledger import grants
 from credits.models import Package
-from credits.service_role import Role
+from credits.postgresql.service_role import Role
 from gifts.models import GiftCode
 from mana_credits.api import tokens
 from mana_credits.api.seen_users import SeenUsers

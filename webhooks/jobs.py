@@ -14,9 +14,9 @@ from webhooks.models import StripeEvent
 EVENTS_PER_RUN = 5_000
 
 
-def process_stripe_events(now: datetime) -> Iterator[str]:
+def process_stripe_events(*, now: datetime, limit: int) -> Iterator[str]:
     """Apply the stored events that are not processed yet."""
-    for settled in events.process_due(now=now, limit=EVENTS_PER_RUN):
+    for settled in events.process_due(now=now, limit=limit):
         yield settled.outcome
 
 
@@ -35,6 +35,12 @@ def oldest_unprocessed(now: datetime) -> datetime | None:
 
 
 JOBS = (
-    Job(events.PROCESS_JOB, process_stripe_events, next_due=oldest_unprocessed, calls_out=True),
+    Job(
+        events.PROCESS_JOB,
+        process_stripe_events,
+        limit=EVENTS_PER_RUN,
+        next_due=oldest_unprocessed,
+        calls_out=True,
+    ),
     Job("empty_event_payloads", empty_event_payloads, at_hour=5),
 )

@@ -98,6 +98,8 @@ class Site:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=STOP_SECONDS)
             with suppress(ProcessLookupError):
+                # Workers may outlive their master, and the experiment with a killed master leaves
+                # some.
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         self._counts.cleanup()

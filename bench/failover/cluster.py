@@ -59,6 +59,7 @@ class Cluster:
         """Create the primary, then its standbys. From then on, one of them must confirm commits."""
         self.archive.mkdir()
         own(self.archive)
+        # PostgreSQL's documentation asks for the test: an archived file must never be overwritten.
         copy = f"'test ! -f {self.archive}/%f && cp %p {self.archive}/%f'"
         self.primary.create(archive_mode="on", archive_command=copy)
         self.primary.ask(f"CREATE DATABASE {DATABASE}")

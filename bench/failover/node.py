@@ -27,6 +27,8 @@ SETTINGS = {
     "wal_keep_size": "'512MB'",
     "hot_standby": "on",
     "wal_log_hints": "on",  # needed by pg_rewind
+    # Short, so that standbys notice soon that their primary has vanished without closing
+    # connections.
     "wal_receiver_timeout": "'3s'",
     "wal_retrieve_retry_interval": "'500ms'",
 }

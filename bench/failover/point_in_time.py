@@ -34,6 +34,7 @@ class Recovery:
     def faults(self) -> list[str]:
         """Restore the backup. Return which transactions are missing or too many."""
         primary = self.servers.primary
+        # Without the switch, the newest movements would stay in a file that is not archived yet.
         last = primary.ask("SELECT pg_walfile_name(pg_switch_wal())")
         self._wait_until_archived(str(last))
         node = Node("restored", self.servers.folder, free_port())

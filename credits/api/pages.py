@@ -16,7 +16,7 @@ from django.template.loader import render_to_string
 from django.utils import translation
 from django.views.decorators.http import require_safe
 
-from credits import database_errors
+from credits.postgresql import database_errors
 
 # Pages have no inline styles or scripts, so the policy needs neither nonces nor `unsafe-inline`.
 HEADERS = {

@@ -100,6 +100,7 @@ class CreditsViewSet(ChangesAccount, GenericViewSet[Transaction]):
         an apostrophe.
         """
         filters = TRANSACTION_FILE_QUERY.parse(query(request))
+        # The cursor is the position in the list and no filter of it.
         cursor = filters.pop("cursor", None)
         return transaction_files.file(request, History(user(request).id, filters), cursor=cursor)
 

@@ -30,6 +30,7 @@ from credits.models import Operation, OperationPrice
 LARGEST_QUANTITY = 1_000_000
 # This service charges these itself, by the month.
 SOLD_BY_QUANTITY = frozenset({"cloud_sync"})
+# `\Z` and not `$`, which also matches before a line break at the end.
 KEY = re.compile(r"\A[a-z][a-z0-9_]{0,63}\Z")
 KEY_RULE = "A key has 1 to 64 lower-case letters, digits and underscores, and begins with a letter"
 
@@ -132,6 +133,7 @@ def create_operation(new: NewOperation, first: AnyPrice, *, actor: str, now: dat
     # Created as withdrawn; `_change` then offers it and writes the history as for any price.
     columns = {**new._asdict(), **_columns(first), "active": False, "version": 0}
     try:
+        # A savepoint, because the failed INSERT would abort the caller's transaction.
         with transaction.atomic():
             created = Operation.objects.create(**columns, created_at=now, updated_at=now)
     except IntegrityError as error:
@@ -149,6 +151,7 @@ def require_valid_operation(new: NewOperation) -> None:
     except ValidationError as error:
         field, messages = next(iter(error.message_dict.items()))
         raise InvalidOperation(f"{field}: {messages[0]}") from error
+    # For the form's error before the preview. The primary key decides in the end.
     if Operation.objects.filter(pk=new.key).exists():
         raise OperationExists
 

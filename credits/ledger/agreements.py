@@ -31,11 +31,17 @@ def version_of(state: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def require_version(seen: str | None, current: Mapping[str, Any]) -> None:
-    """Raise SettingsChanged if the client saw another version. None: the client sent no version."""
+def require_version(
+    seen: str | None, current: Mapping[str, Any], *, internal: str | None = None
+) -> None:
+    """Raise SettingsChanged if the client saw another version; None means that it sent none.
+
+    The value that `internal` names is part of the version, but not of the error's details.
+    """
     version = version_of(current)
     if seen not in {None, version}:
-        raise SettingsChanged(version=version, current=current)
+        shown = {name: value for name, value in current.items() if name != internal}
+        raise SettingsChanged(version=version, current=shown)
 
 
 def _canonical(value: object) -> str:

@@ -29,6 +29,7 @@ FIRST = UUID(int=0)
 # The digests of a batch of users at the end of each day, in the order of their chains.
 # A row with a timestamp in the past, such as an imported one, counts on the day on which it was
 # written (`recorded_at`). Otherwise it would change the anchors of days that are over.
+# `batch` is materialized, so that PostgreSQL reads it once and not for each day.
 _NEWEST = """
     WITH batch AS MATERIALIZED (
         SELECT chain_id, user_id FROM credits.balances

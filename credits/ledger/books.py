@@ -12,11 +12,11 @@ from django.db import transaction
 from django.db.backends.utils import CursorWrapper
 from psycopg.sql import quote
 
-from credits import replica
 from credits.ledger.book_rules import RULES, add_rules
 from credits.ledger.checked_rows import SOURCES
 from credits.ledger.db_functions import server_cursor
 from credits.models import Balance
+from credits.postgresql import replica
 
 __all__ = ["RULES", "BooksDoNotClose", "Discrepancy", "add_rules", "check", "orphans"]
 

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from django.db import connection
 
-from credits.atomicity import transaction_required
 from credits.ledger.posting import PARAMETERS, Memo, Movement, Origin, sql_arguments
+from credits.postgresql.atomicity import transaction_required
 
 _DECLARED = ", ".join(f"{name} {kind}" for name, kind in PARAMETERS.items())
 # `n` keeps the order of the entries, because the movements of one user form a chain. TRUNCATE,

@@ -4,6 +4,7 @@ The database functions move them (`credits/ledger/sql/move_lots.sql`): a movemen
 first. See docs/decisions/0101-credits-that-expire.md.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import OuterRef
+from django.db.models import OuterRef, Sum
 
 from credits.errors import DomainError
 from credits.ledger.db_functions import call
@@ -64,6 +65,13 @@ def balance_at(user_id: str, *, now: datetime) -> Balance:
     row.total_earned -= expired
     row.expiring = _by_time([lot for lot in left if lot.at > now])
     return cast("Balance", row)
+
+
+def expired_of(user_ids: Collection[str], *, now: datetime) -> dict[str, Decimal]:
+    """Return the expired credits without a posted expiry, by user id, for users who have some."""
+    due = CreditLot.objects.filter(user_id__in=user_ids, remaining__gt=0, expires_at__lte=now)
+    summed = due.values_list("user_id").annotate(Sum("remaining")).order_by()
+    return dict(summed)
 
 
 def lock_owner(user_id: str, _lot_id: UUID, wait: bool) -> bool:

@@ -46,10 +46,6 @@ _ARE_ON_SHARDS = (
     """,
 )
 _DISTRIBUTED = """
-    SELECT EXISTS (SELECT FROM pg_dist_partition
-                   WHERE logicalrelid = to_regclass('credits.balances'))
-"""
-_DISTRIBUTED = """
     SELECT relnamespace::regnamespace || '.' || relname
     FROM pg_dist_partition JOIN pg_class c ON c.oid = logicalrelid
 """

@@ -11,7 +11,7 @@ from django.db import connection
 from psycopg.sql import SQL, Identifier, Literal
 
 from credits.ledger import sql_files
-from credits.service_role import Role
+from credits.postgresql.service_role import Role
 
 PLACE = '"service"'
 SCHEMAS = ["public", "credits", "gifts"]

@@ -9,12 +9,12 @@ concurrent requests with the same key wait for each other.
 from typing import NamedTuple
 from uuid import UUID
 
-from credits.atomicity import transaction_required
 from credits.ids import new_id
 from credits.ledger.db_functions import Routine, call
 from credits.ledger.outcomes import DONE, IdempotencyKeyReused, error_for
 from credits.ledger.posting import Origin
 from credits.models import IdempotencyKey
+from credits.postgresql.atomicity import transaction_required
 
 
 class _Recorded(NamedTuple):

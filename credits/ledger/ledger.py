@@ -11,7 +11,6 @@ from typing import NamedTuple, cast
 from uuid import UUID
 
 from credits.amounts import exact, positive
-from credits.atomicity import transaction_required
 from credits.catalogue.metered_prices import require_units
 from credits.errors import DomainError
 from credits.ids import new_id
@@ -20,6 +19,7 @@ from credits.ledger.db_functions import Lookup, Routine
 from credits.ledger.outcomes import TransactionUnknown
 from credits.ledger.posting import Memo, Movement, Origin, Posting, Priced, post
 from credits.models import Balance, Transaction
+from credits.postgresql.atomicity import transaction_required
 
 Type = Transaction.Type
 

@@ -113,7 +113,7 @@ def error_for(
     if outcome == InsufficientCredits.code:
         available = balance.available if balance else Decimal(0)
         return InsufficientCredits(required=required or Decimal(0), available=available)
-    # Before the look-up by the code: only this error has details that the database returns.
+    # Like the one above, this error has details, so its code alone cannot make it.
     if reached is not None:
         limit, spent = (Decimal(reached[name] or 0) for name in ("limit", "spent"))
         return SpendingLimitReached(limit=limit, spent=spent, app=reached["app"])

@@ -26,6 +26,7 @@ def of_user(
 
     `last` defaults to `today`, and `first` to 30 days before `last`. Raises InvalidSpan.
     """
+    # A first day in the future is an empty span, not an invalid one.
     last = last or max(today, first or today)
     first = first or last - min(USUAL_SPAN, last - date.min)
     if not timedelta(0) <= last - first <= LONGEST_SPAN:

@@ -64,7 +64,7 @@ def key_id(text: str) -> UUID:
 
 
 def day(text: str) -> date:
-    """Parse a day such as `2026-11-30`; ISO 8601's other notations are rejected."""
+    """Parse a day such as `2026-11-30`, but no other notation. Raises ArgumentTypeError."""
     try:
         if _DAY.fullmatch(text):
             return date.fromisoformat(text)

@@ -5,6 +5,7 @@ import sys
 from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from django.core.management.base import BaseCommand
@@ -42,10 +43,10 @@ class JobCommand(BaseCommand):
 class LimitedJobCommand(JobCommand):
     """Runs a job on at most `--limit` rows.
 
-    `settle` settles up to `limit` rows that are due `now`, and yields the outcome of each.
+    A command that prints more than the counts replaces the job's function by its method `settle`.
     """
 
-    settle: Callable[..., Iterable[str]]
+    settle: Callable[..., Iterable[str]] | None = None
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add `--limit`."""
@@ -57,8 +58,9 @@ class LimitedJobCommand(JobCommand):
         )
 
     def handle(self, **options: Any) -> None:
-        """Settle the due rows and print the count of each outcome."""
-        self.run_job(Job(self.job, lambda now: self.settle(now=now, limit=options["limit"])))
+        """Run the job once with the limit and print the count of each outcome."""
+        job = worker.jobs()[self.job]
+        self.run_job(replace(job, run=self.settle or job.run, limit=options["limit"]))
 
 
 def exit_code(outcomes: Counter[str]) -> int:

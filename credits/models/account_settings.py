@@ -49,6 +49,8 @@ class SpendingLimit(models.Model):
     `reached_at` is the time of the newest month's first spend that the limit refused.
     """
 
+    # The key begins with the user, as every unique key: on a Citus cluster, rows are distributed by
+    # it.
     pk = models.CompositePrimaryKey("user_id", "app_id")
     user_id = user_id_field()
     app_id = models.CharField(max_length=100, blank=True)
@@ -91,4 +93,5 @@ class SettingsChange(models.Model):
                 name="settings_change_actor_known", condition=Q(actor__regex=ACTOR_PATTERN)
             ),
         )
+        # For the account's page and for erasure and export. Ids sort by time.
         indexes = (models.Index(name="settings_change_by_user_idx", fields=["user_id", "id"]),)

@@ -24,7 +24,10 @@ class Anchor(models.Model):
         db_table = '"credits"."anchors"'
         constraints = (
             models.CheckConstraint(
-                name="anchor_is_made_after_its_day", condition=Q(created_at__date__gt=F("day"))
+                # An anchor that is made before the end of its day would differ from the history
+                # later.
+                name="anchor_is_made_after_its_day",
+                condition=Q(created_at__date__gt=F("day")),
             ),
             models.CheckConstraint(name="anchor_count_not_negative", condition=Q(count__gte=0)),
         )

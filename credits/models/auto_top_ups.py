@@ -10,7 +10,7 @@ from credits.models.packages import Package
 class AutoTopUp(models.Model):
     """A user's automatic top-up: the agreement, and when it buys next.
 
-    A usage that takes the posted balance to `threshold` or below it sets `due_at`, the time from
+    A movement that takes the posted balance to `threshold` or below it sets `due_at`, the time from
     which the worker may buy. At most `monthly_maximum` purchases are made in a UTC month, at the
     agreed `credits`, `price_euro_cents` and `expires_after_days` only. `failures` counts the failed
     charges in a row when the last one was declined. `card_brand` and `card_last4` are of the saved
@@ -65,6 +65,7 @@ class AutoTopUp(models.Model):
         )
         indexes = (
             models.Index(
+                # Only agreements that wait are in it, so the worker's look-up stays cheap.
                 name="auto_top_up_due_idx",
                 fields=["due_at", "user_id"],
                 condition=Q(due_at__isnull=False),

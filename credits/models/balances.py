@@ -37,6 +37,7 @@ class Balance(models.Model):
     updated_at = models.DateTimeField()
     chain_id = models.UUIDField(db_default=RandomUUID())
     chain_salt = models.UUIDField(null=True, db_default=RandomUUID())
+    # Null means false.
     has_settings = models.BooleanField(null=True)
     next_expiry = models.DateTimeField(null=True)
 
@@ -61,6 +62,7 @@ class Balance(models.Model):
                 name="balance_spent_not_negative", condition=Q(total_spent__gte=ZERO)
             ),
             models.CheckConstraint(
+                # One of the rules of the money, so that no code can break it, not even an import.
                 name="balance_posted_is_earned_minus_spent",
                 condition=Q(posted=F("total_earned") - F("total_spent")),
             ),

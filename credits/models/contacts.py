@@ -27,6 +27,8 @@ class Contact(models.Model):
                 name="contact_has_an_address_or_a_name", condition=~Q(email="", name="")
             ),
         )
+        # Support searches by the address. Not unique, because two accounts may have had the same
+        # one.
         indexes = (models.Index(name="contact_by_email_idx", fields=["email"]),)
 
 

@@ -9,6 +9,7 @@ from django.db.models import F, Q
 
 def sum_field() -> "models.DecimalField[Any, Decimal]":
     """Return a field for the sum of many users' credits: numeric(20, 4)."""
+    # Five digits more than an amount: the sum of 100,000 of the largest amounts.
     return models.DecimalField(max_digits=20, decimal_places=4, db_default=0)
 
 
@@ -20,6 +21,7 @@ class DailyTotal(models.Model):
     `credits.reporting.daily_totals` writes rows.
     """
 
+    # The date first, because all queries read spans of days.
     pk = models.CompositePrimaryKey("date", "type", "app_id", "operation")
     date = models.DateField()
     type = models.CharField(max_length=16)

@@ -54,6 +54,8 @@ class GrantCampaign(models.Model):
                 name="grant_campaign_grants_something", condition=Q(count__gt=0, total__gt=0)
             ),
             models.CheckConstraint(
+                # In the database, so that no code and no command can start a campaign that nobody
+                # else approved.
                 name="grant_campaign_is_decided_by_a_second_person",
                 condition=Q(state="pending", request__isnull=False, decided_by__isnull=True)
                 | Q(state="withdrawn", request__isnull=False, decided_by=F("asked_by"))
@@ -72,6 +74,8 @@ class GrantCampaign(models.Model):
                 | ~Q(state="completed") & Q(completed_at__isnull=True),
             ),
             models.UniqueConstraint(
+                # Rejected and withdrawn campaigns do not count: the same file may be asked for
+                # again.
                 name="grant_campaign_takes_a_file_once",
                 fields=["name", "digest"],
                 condition=Q(state__in=["pending", "running", "completed"]),
@@ -140,6 +144,7 @@ class CampaignGrant(models.Model):
             ),
         )
         indexes = (
+            # For erasure and export, and for the limit of an operator on one account.
             models.Index(name="campaign_grant_by_user_idx", fields=["user_id"]),
             models.Index(
                 name="campaign_grant_waiting_idx",

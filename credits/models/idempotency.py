@@ -18,6 +18,7 @@ class IdempotencyKey(models.Model):
     user_id = user_id_field()
     key = models.CharField(max_length=255)
     fingerprint = models.TextField()
+    # No foreign key: the row is a transaction, a reservation, a purchase or a refund.
     subject_id = models.UUIDField()
     created_at = models.DateTimeField()
 

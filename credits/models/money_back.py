@@ -78,6 +78,8 @@ class MoneyBack(models.Model):
                 condition=Q(state="requested") | Q(stripe_id__isnull=False),
             ),
             models.CheckConstraint(
+                # Credits follow the money: nothing is taken for a refund or dispute whose money did
+                # not move.
                 name="return_takes_only_what_went_back",
                 condition=Q(state__in=["gone", "returned"]) | Q(takes=0, taken=0),
             ),
@@ -117,6 +119,7 @@ class MoneyBack(models.Model):
             ),
         )
         indexes = (
+            # Refunds and disputes are always read by their payment, under its lock.
             models.Index(name="return_by_payment_idx", fields=["stripe_payment_intent_id"]),
             models.Index(
                 name="return_requested_idx",

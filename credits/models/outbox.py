@@ -34,6 +34,7 @@ class OutboxMessage(models.Model):
     class Meta:
         db_table = '"credits"."outbox"'
         constraints = (
+            # A retry of the change that enqueues the message has the same key, so it is sent once.
             models.UniqueConstraint(name="outbox_key_tells_once", fields=["key"]),
             models.CheckConstraint(
                 name="outbox_status_known",

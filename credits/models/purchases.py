@@ -82,6 +82,8 @@ class Purchase(models.Model):
         LEFT = "left"
 
     id = id_field()
+    # The cursor of lists, and the number by which buyers name a purchase to support. Ids are too
+    # long for both.
     number = models.BigIntegerField(unique=True, db_default=NEXT_NUMBER)
     user_id = user_id_field()
     package = models.ForeignKey(Package, on_delete=models.PROTECT)
@@ -195,16 +197,20 @@ class Purchase(models.Model):
         indexes = (
             models.Index(name="purchase_by_user_idx", fields=["user_id", "-number"]),
             models.Index(
+                # For the reconciliation, which asks Stripe about every unpaid purchase of the last
+                # days.
                 name="purchase_unpaid_idx",
                 fields=["created_at"],
                 condition=Q(status__in=["pending", "processing", "failed"]),
             ),
             models.Index(
+                # For the revenue of a day.
                 name="purchase_completed_idx",
                 fields=["completed_at"],
                 condition=Q(completed_at__isnull=False),
             ),
             models.Index(
+                # For the dashboard's alarm. Resolved ones leave the index.
                 name="purchase_quarantined_idx",
                 fields=["quarantined_at"],
                 condition=Q(quarantined_at__isnull=False, quarantine_resolved_at__isnull=True),

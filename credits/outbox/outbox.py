@@ -15,11 +15,11 @@ from django.db import transaction
 from django.db.models import Min, Q, QuerySet
 
 from credits import due_rows
-from credits.atomicity import transaction_required
 from credits.errors import DomainError
 from credits.models import OutboxMessage
 from credits.outbox import mana_notify, recipients
 from credits.outbox.mana_notify import NotifyRefused, NotifyUnavailable
+from credits.postgresql.atomicity import transaction_required
 
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=6)
@@ -52,7 +52,7 @@ def mail(user_id: str, text: Mapping[str, Any], *, key: str, now: datetime) -> N
     tell(user_id, {**recipients.mail_to(user_id), **text}, key=key, now=now)
 
 
-def deliver_due(*, now: datetime) -> Iterator[str]:
+def deliver_due(now: datetime) -> Iterator[str]:
     """Deliver the due messages one by one; yield `delivered`, `failed` or `dead` for each.
 
     Any number of processes may run this at the same time. The run ends when mana-notify cannot be

@@ -25,6 +25,7 @@ from credits.payments.saved_cards import CardFace, CardSetup
 
 LARGEST_MAXIMUM = 31  # automatic purchases per UTC month: about one a day
 LISTED = 20
+METHOD = "paymentMethod"  # in versions and records, not in answers
 LANGUAGES = frozenset({"de", "en"})
 
 
@@ -109,7 +110,7 @@ def agree(
         row = known or AutoTopUp(user_id=user_id)
         before, current = _as_json(known), _state(known)
         if known is None:  # checked before the missing card
-            agreements.require_version(seen, current)
+            agreements.require_version(seen, current, internal=METHOD)
         _set(row, wanted, card)
         row.language = language if language in LANGUAGES else ""
         row.agreed_at = now
@@ -118,7 +119,7 @@ def agree(
         # The user saw the reason of the pause and agreed again, so earlier failures do not count.
         row.failures, row.paused_at, row.pause_reason = 0, None, None
         if _state(row) != current:  # equal: a retry after a lost answer
-            agreements.require_version(seen, current)
+            agreements.require_version(seen, current, internal=METHOD)
         row.save()
         _record(user_id, before, _as_json(row), origin)
     return row
@@ -127,8 +128,8 @@ def agree(
 @transaction.atomic
 def switch_off(user_id: str, *, origin: Origin) -> None:
     """Switch the top-up off and record it. A purchase that was charged already is completed."""
-    # Locks the balance, because a spend that crosses the threshold writes the agreement under that
-    # lock.
+    # Locks the balance, because a movement that crosses the threshold writes the agreement under
+    # that lock.
     ledger.ensure_balance(user_id, origin=origin)
     known = AutoTopUp.objects.select_for_update().filter(pk=user_id).first()
     if known:
@@ -178,7 +179,7 @@ def _record(user_id: str, before: dict[str, Any], after: dict[str, Any], origin:
 
 
 def _state(row: AutoTopUp | None) -> dict[str, Any]:
-    """Return the agreement as the API names it, and whether it is paused."""
+    """Return the agreement as the API names it, its payment method, and whether it is paused."""
     if row is None:
         return {"on": False}
     return {
@@ -189,7 +190,7 @@ def _state(row: AutoTopUp | None) -> dict[str, Any]:
         "expiresAfterDays": row.expires_after_days,
         "threshold": row.threshold,
         "monthlyMaximum": row.monthly_maximum,
-        "paymentMethod": row.stripe_payment_method_id,
+        METHOD: row.stripe_payment_method_id,
         "cardBrand": row.card_brand,
         "cardLast4": row.card_last4,
         "pauseReason": row.pause_reason,
@@ -210,7 +211,7 @@ def _as_json(row: AutoTopUp | None) -> dict[str, Any]:
         "expiresAfterDays": row.expires_after_days,
         "threshold": plain(row.threshold),
         "monthlyMaximum": row.monthly_maximum,
-        "paymentMethod": row.stripe_payment_method_id,
+        METHOD: row.stripe_payment_method_id,
         "cardBrand": row.card_brand,
         "cardLast4": row.card_last4,
     }

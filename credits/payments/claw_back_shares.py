@@ -63,10 +63,12 @@ def about_to_expire(purchase: Purchase) -> Decimal:
 
 def _expiries(purchase: Purchase) -> Decimal:
     """Return the credits that expiries of the purchase took. A reversed expiry took nothing."""
+    # Nearly all purchases: no query is needed.
     if purchase.expires_after_days is None:
         return Decimal(0)
     own = Transaction.objects.filter(user_id=purchase.user_id)
     expiries = own.filter(related_id=purchase.transaction_id, type=Transaction.Type.EXPIRY)
     amounts = dict(expiries.values_list("pk", "amount"))
     reversals = own.filter(related_id__in=list(amounts)).values_list("amount", flat=True)
+    # An expiry is negative and its reversal positive, so the sum has only those that still count.
     return -sum([*amounts.values(), *reversals], Decimal(0))

@@ -1,7 +1,7 @@
 """Refunds and disputes: record them, and claw back or reinstate the credits.
 
-The credits clawed back always correspond to the share of the purchase's price that refunds and
-disputes together have withdrawn. `settle` computes this share from the rows. The result does not
+The credits clawed back are the share of the price that refunds and disputes together have
+withdrawn, minus what has expired. `settle` computes them from the rows. So the result does not
 depend on the order of Stripe's reports, which can arrive late, repeatedly and out of order.
 """
 
@@ -14,12 +14,12 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
 from credits import ledger
-from credits.atomicity import transaction_required
 from credits.ledger import Memo, Origin
 from credits.models import MoneyBack, Purchase, Transaction
 from credits.payments import claw_back_shares, stripe_facts
 from credits.payments.claw_back_shares import cents_to_take, due, requested_or_standing, share
 from credits.payments.stripe_facts import MoneyBackReport
+from credits.postgresql.atomicity import transaction_required
 
 State = MoneyBack.State
 Status = Purchase.Status
@@ -220,7 +220,7 @@ def _take(purchase: Purchase, standing: Iterable[MoneyBack]) -> None:
     The sum is the rounded-down share of all withdrawn cents (`due`), without expired credits. So
     partial refunds never take more than a full one. A single part is rounded up, up to the sum.
     """
-    # Posts what is past its date. The claw-backs do not, so `missing` stays correct.
+    # Posts due expiries first. The claw-backs then post none, so `missing` stays correct.
     ledger.ensure_balance(purchase.user_id, origin=STRIPE)
     standing = sorted(standing, key=lambda one: one.taken)  # the newest takes what rounding left
     missing = due(purchase, standing) - claw_back_shares.gone(purchase, standing)

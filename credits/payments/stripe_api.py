@@ -253,7 +253,7 @@ def disputes(since: datetime) -> Iterator[Object]:
 
 
 def found_at(retrieve: Any, identifier: str, *options: Any) -> Object | None:
-    """Return the object that `retrieve` returns, or None if Stripe does not have it."""
+    """Fetch an object; return None if Stripe does not have it. Raises RefusedByStripe."""
     try:
         return as_json(_patiently(retrieve, identifier, *options))
     except stripe.InvalidRequestError as error:

@@ -167,9 +167,13 @@ def _reason_to_pause(row: AutoTopUp) -> str | None:
 
 def _charge(purchase: Purchase, *, now: datetime) -> str:
     # The agreement is not locked during the call, because spends write it.
-    row = AutoTopUp.objects.filter(pk=purchase.user_id, paused_at=None).first()
+    own = AutoTopUp.objects.filter(pk=purchase.user_id, paused_at=None)
     # Stripe may forget an idempotency key after 24 hours. A later retry could charge twice.
-    if row is None or now - purchase.created_at > OPENED_WITHIN:
+    if now - purchase.created_at > OPENED_WITHIN:
+        # By then a reconciliation has found a charge whose answer was lost, and credited it.
+        own.filter(due_at=None).update(due_at=now + BACK_OFF[0])
+        return _ended(purchase, Status.CANCELLED)
+    if not own.exists():
         return _ended(purchase, Status.CANCELLED)
     try:
         intent = saved_cards.charge(purchase)

@@ -11,10 +11,10 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from credits import replica
 from credits.errors import DomainError
 from credits.ledger import books
 from credits.models import Transaction
+from credits.postgresql import replica
 
 Type = Transaction.Type
 NOTHING = Decimal(0)

@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.db.backends.utils import CursorWrapper
 
-from credits import replica
 from credits.ids import id_at
 from credits.ledger import books
 from credits.ledger.reservations import LONGEST_TTL
+from credits.postgresql import replica
 from credits.reporting.ledger_report import MonthNotBegun
 
 VERSION = 1

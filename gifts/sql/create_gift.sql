@@ -1,10 +1,11 @@
--- Create a gift with credits taken from its creator, once per key: the transaction, the gift's row and
--- the key, all or none.
+-- Create a gift with credits taken from its creator, once per key: the transaction, the gift's row
+-- and the key, all or none.
 --
 -- outcome: 'posted', 'replayed' (gift is then the first one) or the code of the error. balance and
--- required are those of credits.post_transaction. The block and the lots are checked after the key, so
--- that a replay is also answered if something changed later. The exception rolls back what was posted.
--- Credits that expire cannot be given away, because the receiver's credits would not expire.
+-- required are those of credits.post_transaction. The block and the lots are checked after the key,
+-- so that a replay is also answered if something changed later. The exception rolls back what was
+-- posted. Credits that expire cannot be given away, because the receiver's credits would not
+-- expire.
 CREATE OR REPLACE FUNCTION gifts.create_gift(
     p_gift_id uuid,
     p_code text,
@@ -34,6 +35,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     posting record;
 BEGIN
+    -- Posted first, because it takes the lock and recognises a replay.
     posting := credits.post_transaction(
         p_subject_id => p_transaction_id, p_user_id => p_creator_id, p_type => 'gift',
         p_amount => -p_total_credits, p_counts_as => 'spent', p_app_id => p_app_id,

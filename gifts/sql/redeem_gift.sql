@@ -1,17 +1,17 @@
--- Move a gift's credits to a user, once: the transaction, the redemption and the gift's final status,
--- all or none. The gift is found by its code, or by p_gift_id if it is pending for the user's e-mail
--- address.
+-- Move a gift's credits to a user, once: the transaction, the redemption and the gift's final
+-- status, all or none. The gift is found by its code, or by p_gift_id if it is pending for the
+-- user's e-mail address.
 --
--- A caller with too many wrong codes since p_since is rejected before the gift is looked up. p_limits
--- are the limits of p_buckets (see gifts/throttle.py); throttled_since is the start of the count. The
--- caller of this function counts a wrong code, so that the count is kept if this is rolled back.
--- Others' misses do not stop the user: the limit of the address applies only after 3 misses of the user
--- since p_since, that of the short codes only after one within a day.
+-- A caller with too many wrong codes since p_since is rejected before the gift is looked up.
+-- p_limits are the limits of p_buckets (see gifts/throttle.py); throttled_since is the start of the
+-- count. The caller of this function counts a wrong code, so that the count is kept if this is
+-- rolled back. Others' misses do not stop the user: the limit of the address applies only after 3
+-- misses of the user since p_since, that of the short codes only after one within a day.
 --
--- outcome: 'posted', 'replayed' (redemption is then the first one) or the code of the error; balance is
--- that of credits.post_transaction. A gift for somebody else has the same outcome as a wrong code. A
--- retry of the request that redeemed the gift skips the checks and becomes a replay. Lock order: the
--- gift's row first, the balance last.
+-- outcome: 'posted', 'replayed' (redemption is then the first one) or the code of the error;
+-- balance is that of credits.post_transaction. A gift for somebody else has the same outcome as a
+-- wrong code. A retry of the request that redeemed the gift skips the checks and becomes a replay.
+-- Lock order: the gift's row first, the balance last.
 CREATE OR REPLACE FUNCTION gifts.redeem_gift(
     p_code text,
     p_gift_id uuid,
@@ -82,6 +82,7 @@ BEGIN
         RETURN;
     END IF;
 
+    -- A settled gift is checked too, unless this request settled it.
     IF gift.status = 'active' OR p_key IS NULL OR NOT EXISTS (
         SELECT FROM credits.transactions t
         WHERE t.user_id = p_user_id AND t.cause = arrival || gift.id
@@ -106,6 +107,8 @@ BEGIN
         p_description => 'Gift redeemed',
         p_metadata => jsonb_build_object('giftCodeId', gift.id),
         p_actor => p_actor, p_request_id => p_request_id, p_key => p_key,
+        -- The caller knows only the code. With the gift's id, the same key for another gift is an
+        -- error.
         p_fingerprint => p_fingerprint || gift.id, p_cause => arrival || gift.id, p_at => p_at);
     outcome := posting.outcome;
     balance := posting.balance;

@@ -1,9 +1,9 @@
--- A gift's credits, code and payment never change, and its status changes once. The credits therefore
--- arrive once, at the redeemer or back at the creator, because their transaction commits together with
--- the change of status. The expiry of an active gift may be extended.
--- The single exception is the erasure of a person's data, recognised by its shape: names and texts are
--- deleted, ids and e-mail addresses become pseudonyms, and no number, timestamp, status or reference
--- changes.
+-- A gift's credits, code and payment never change, and its status changes once. The credits
+-- therefore arrive once, at the redeemer or back at the creator, because their transaction commits
+-- together with the change of status. The expiry of an active gift may be extended. The single
+-- exception is the erasure of a person's data, recognised by its shape: names and texts are
+-- deleted, ids and e-mail addresses become pseudonyms, and no number, timestamp, status or
+-- reference changes.
 CREATE OR REPLACE FUNCTION gifts.refuse_change_of_gift() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN

@@ -9,8 +9,8 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.serializers import as_serializer_error
 
-from credits import database_errors
 from credits.errors import DomainError
+from credits.postgresql import database_errors
 
 RETRY_AFTER_SECONDS = 5
 CODES = {
@@ -61,7 +61,8 @@ def answer(error: Exception, context: dict[str, Any]) -> Response | None:
             return _of_framework(error)
         case Http404():
             return _response(404, "Not found", "not_found")
-    # Any other exception is a defect. Django logs it with its traceback and answers 500.
+    # An exception that is no known error of the database is a defect. Django logs it and answers
+    # 500.
     refusal = database_errors.refusal_for(error)
     return None if refusal is None else _of_domain(refusal)
 

@@ -52,9 +52,11 @@ class WireSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
             self.target, direction, bypass_extensions=True
         )
         schema["description"] = " ".join(schema.get("description", "").split("\n\n")[0].split())
+        # Old clients may send them, but generated clients must not.
         for name in self.target.aliases:
             schema["properties"].pop(name, None)
         for field in schema["properties"].values():
+            # Requests and responses have components of their own, so the mark says nothing.
             field.pop("readOnly", None)
         variants: dict[str, Variant] = self.target.variants
         if direction == "response" or not variants:
@@ -82,6 +84,7 @@ class WireSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
 
 
 def _narrowed(schema: dict[str, Any], variant: Variant, serializer: Any) -> dict[str, Any]:
+    # A copy, because the variants change the properties in different ways.
     narrowed = copy.deepcopy(schema)
     narrowed["description"] = variant.description
     properties = narrowed["properties"]

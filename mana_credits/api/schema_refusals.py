@@ -5,14 +5,14 @@ from typing import Any, NamedTuple
 
 from credits.api.openapi import Description
 from credits.bulkheads import Busy
-from credits.database_errors import (
+from credits.errors import DomainError
+from credits.ledger import IdempotencyKeyReused
+from credits.postgresql.database_errors import (
     ChangeUnconfirmed,
     DatabaseReadOnly,
     DatabaseTimeout,
     DatabaseUnavailable,
 )
-from credits.errors import DomainError
-from credits.ledger import IdempotencyKeyReused
 from internal_api.authentication import ScopeMissing
 from mana_credits.api.errors import envelope
 
@@ -156,6 +156,7 @@ def refusals(facts: Facts, described: Description) -> list[Refusal]:
 
 
 def _of_domain(error: type[DomainError]) -> Refusal:
+    # The docstrings of errors are the texts of the schema, so both always say the same.
     meaning = " ".join((error.__doc__ or "").split("\n\n")[0].split())
     return Refusal(
         error.status,

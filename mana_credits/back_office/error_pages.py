@@ -6,8 +6,8 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
-from credits import database_errors
 from credits.errors import DomainError
+from credits.postgresql import database_errors
 from mana_credits.api import errors
 from mana_credits.back_office.middleware import PREFIX
 

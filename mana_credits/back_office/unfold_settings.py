@@ -23,6 +23,10 @@ def _list(title: str, icon: str, model: str) -> dict[str, Any]:
 
 # Functions, because the names of static files contain their digests, which are not known while the
 # settings are loaded.
+def _colors(request: HttpRequest) -> str:
+    return static("back-office-colors.css")
+
+
 def _stylesheet(request: HttpRequest) -> str:
     return static("back-office.css")
 
@@ -52,23 +56,8 @@ UNFOLD = {
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
-    "STYLES": [_stylesheet],
+    "STYLES": [_colors, _stylesheet],
     "SCRIPTS": [_script, _script_of_widgets],
-    "COLORS": {
-        "primary": {
-            "50": "oklch(97% .014 254.6)",
-            "100": "oklch(93.2% .032 255.6)",
-            "200": "oklch(88.2% .059 254.1)",
-            "300": "oklch(80.9% .105 251.8)",
-            "400": "oklch(70.7% .165 254.6)",
-            "500": "oklch(62.3% .214 259.8)",
-            "600": "oklch(54.6% .245 262.9)",
-            "700": "oklch(48.8% .243 264.4)",
-            "800": "oklch(42.4% .199 265.6)",
-            "900": "oklch(37.9% .146 265.5)",
-            "950": "oklch(28.2% .091 267.9)",
-        },
-    },
     "SIDEBAR": {
         "navigation": [
             {

@@ -72,6 +72,7 @@ def _copy(source: psycopg.Connection, table: Table) -> int:
     columns = {column.split()[0]: column.split()[1] for column in table.columns}
     there = _columns(source, table.name)
     if table.query and there:
+        # The query computes its columns; only the table has to exist.
         there = set(columns)
     if table.required and not columns.keys() <= there:
         raise SourceUnknown(table=table.name)
@@ -80,6 +81,7 @@ def _copy(source: psycopg.Connection, table: Table) -> int:
         cursor.execute(f"CREATE TEMP TABLE {table.copy} ({', '.join(table.columns)})")
         if not known:
             return 0
+        # Casts, because the source has types of its own (enums, integers) that the target lacks.
         casts = ", ".join(f"{name}::{kind}" for name, kind in known.items())
         query = table.query or f"SELECT {casts} FROM {table.name}"  # noqa: S608
         with (

@@ -196,6 +196,12 @@ def _strip_purchases(person: Person) -> Counter[str]:
     explained = MoneyBack.objects.filter(
         stripe_payment_intent_id__in=payments, reason__isnull=False
     )
+    # Without its card, an automatic purchase that was not charged yet can never be paid.
+    purchases.filter(
+        status=Purchase.Status.PENDING,
+        stripe_payment_method_id__isnull=False,
+        stripe_payment_intent_id=None,
+    ).update(status=Purchase.Status.CANCELLED)
     # In this order: the refunds are found by the purchases of the user, which move to the
     # pseudonym.
     return Counter(

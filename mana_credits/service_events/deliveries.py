@@ -42,7 +42,7 @@ logger = structlog.get_logger(__name__)
 _slow_receivers: set[UUID] = set()  # ids of subscriptions; each process measures for itself
 
 
-def deliver_due(*, now: datetime) -> Iterator[str]:
+def deliver_due(now: datetime) -> Iterator[str]:
     """Deliver the due messages; yield `delivered`, `refused`, `unavailable` or `parked` for each.
 
     Any number of processes may run this at the same time. A refused message is retried alone, while

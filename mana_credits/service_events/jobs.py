@@ -8,11 +8,6 @@ from credits.worker import Job
 from mana_credits.service_events import deliveries
 
 
-def deliver_events(now: datetime) -> Iterator[str]:
-    """Deliver the due messages of events to the subscribed services."""
-    return deliveries.deliver_due(now=now)
-
-
 def clean_up_events(now: datetime) -> Iterator[str]:
     """Delete old delivered messages, and those of ended subscriptions."""
     for count in deliveries.clean_up(now=now):
@@ -22,7 +17,7 @@ def clean_up_events(now: datetime) -> Iterator[str]:
 JOBS = (
     Job(
         "deliver_events",
-        deliver_events,
+        deliveries.deliver_due,
         every=timedelta(seconds=5),
         next_due=deliveries.next_due,
         calls_out=True,

@@ -7,8 +7,8 @@ import { priceByUnits } from "./metering.js";
 let operations = null;
 
 export async function costs() {
-  $("#category").onchange = list;
   operations ??= await read("credits/operations", { open: true });
+  $("#category").onchange = list;
   list();
 }
 

@@ -61,17 +61,18 @@ export function made(id, values = {}) {
   return node;
 }
 
-/** Write `values` into the `data-field`s in `node`; hide those without a value. */
+/** Write `values` into the `data-field`s in `node`; hide those without a value or of another state. */
 export function show(node, values) {
   for (const [field, value] of Object.entries(values)) {
     for (const place of $$(`[data-field="${field}"]`, node)) {
       place.textContent = value ?? "";
-      place.hidden = value === null || value === undefined || value === "";
+      const isEmpty = value === null || value === undefined || value === "";
+      place.hidden = isEmpty || ("when" in place.dataset && place.hidden);
     }
   }
 }
 
-/** Show only those elements `[data-when~=STATE]` of `node` that belong to `state`. */
+/** Show only those elements `[data-when~=STATE]` of `node` that belong to `state`, before `show`. */
 export function only(node, state) {
   for (const place of $$("[data-when]", node)) {
     place.hidden = !place.dataset.when.split(" ").includes(state);

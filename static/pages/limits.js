@@ -18,6 +18,7 @@ export async function limits() {
   apps = await knownApps().catch(() => []);
   fill(settings);
   showSpent(settings);
+  $("#limits").hidden = false;
   keepDraft($("#limits"), { typed, restore: fill });
   onPress($("#limits"), save);
   onPress($("#add-limit"), async () => addRow().querySelector("select").focus());

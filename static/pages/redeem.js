@@ -28,6 +28,7 @@ async function askForCode() {
 
 async function look() {
   onPress($("#redeem"), take);
+  $("#again").onclick = () => location.reload();
   const here = someoneIsThere();
   try {
     // With a token, the answer also says what the gift is to this person (`relation`).

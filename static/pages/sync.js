@@ -9,6 +9,7 @@ const MONTHS = { monthly: 1, quarterly: 3, yearly: 12 };
 let status = null;
 
 start(async () => {
+  only($("#sync"), "unknown");
   onPress($("#plan"), save);
   onPress($("#deactivate"), deactivate);
   await Promise.all([part($("#sync"), refresh), part($("#plan fieldset"), prices), part($("#yours"), showBalance)]);
@@ -43,7 +44,7 @@ function state() {
 async function save() {
   const { interval } = Object.fromEntries(new FormData($("#plan")));
   await (status.active ? changeInterval(interval) : activate(interval));
-  await Promise.all([refresh(), part($("#yours"), showBalance)]);
+  await Promise.all([part($("#sync"), refresh), part($("#yours"), showBalance)]);
 }
 
 async function activate(interval) {
@@ -61,5 +62,5 @@ async function deactivate() {
   if (!(await confirmed(asked))) return;
   await change("POST", "sync/deactivate");
   announce(text("deactivated"));
-  await refresh();
+  await part($("#sync"), refresh);
 }

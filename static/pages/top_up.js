@@ -6,7 +6,7 @@ import { forgetDraft, keepDraft } from "./drafts.js";
 import { forgetChanged, showChanged, showRefused, valid } from "./forms.js";
 import { announce, confirmed } from "./notices.js";
 import { purchaseLine } from "./purchase_lines.js";
-import { leave, onPress } from "./shell.js";
+import { leave, onPress, part } from "./shell.js";
 
 const LISTED = 20; // the API lists no more automatic purchases
 const BRANDS = {
@@ -19,27 +19,32 @@ const BRANDS = {
   unionpay: "UnionPay",
   visa: "Visa",
 };
-let offers = [];
+const AGREED = ["credits", "priceEuroCents", "expiresAfterDays"];
+let offers = null; // until they are loaded
 let agreement = null;
 let savedCard = null; // the Checkout Session in which a card was just saved
 
 export async function topUp() {
-  const [answer, packages] = await Promise.all([
-    read("credits/auto-top-up"),
-    read("credits/packages", { open: true }),
-  ]);
-  offers = packages;
-  const form = $("#agreement");
-  form.elements.packageId.append(...offers.map((one) => new Option(offer(one), one.id)));
+  const answer = await read("credits/auto-top-up");
   comeBack();
   showTopUp(answer);
+  onPress($("#agreement"), submit);
+  onPress($("#other-card"), saveCard);
+  onPress($("#switch-off"), switchOff);
+  await part($("#terms-form"), offerTerms);
+  $("#agreement").hidden = false;
+}
+
+/** Offer the packages. Without them the agreement is still shown and can be switched off. */
+async function offerTerms() {
+  offers = await read("credits/packages", { open: true });
+  const form = $("#agreement");
+  form.elements.packageId.append(...offers.map((one) => new Option(offer(one), one.id)));
+  tellGone();
   fill(agreement);
   keepDraft(form);
   showConsent();
   form.addEventListener("input", showConsent);
-  onPress(form, submit);
-  onPress($("#other-card"), saveCard);
-  onPress($("#switch-off"), switchOff);
 }
 
 function offer(one, name = "name") {
@@ -67,16 +72,22 @@ function forgetCard() {
 
 function showTopUp(answer) {
   agreement = answer.agreement;
+  tellGone();
   $("#agreement").elements.version.value = answer.version;
   forgetChanged($("#agreement"));
   const place = $("#top-up");
-  $("#agreement").hidden = false;
   only(place, state());
   if (agreement) show(place, terms(answer));
   const lines = answer.purchases.map(boughtLine);
   $("#history").replaceChildren(...lines);
   $("#no-history").hidden = lines.length > 0;
   place.ariaBusy = "false";
+}
+
+/** Tell early that the next top-up will pause, because the package is not offered as agreed. */
+function tellGone() {
+  const isSame = (one) => one.id === agreement.packageId && AGREED.every((name) => one[name] === agreement[name]);
+  $("#offer-gone").hidden = !offers || !agreement || Boolean(agreement.pausedAt) || offers.some(isSame);
 }
 
 /** Return an automatic purchase as a line. */

@@ -32,10 +32,13 @@ async function begin() {
   const mine = (round += 1);
   $("#all").replaceChildren(...waiting(8));
   $("#more").hidden = true;
-  const { rows, next } = await page("credits/transactions", { ...filters(), limit: ROWS });
+  const chosen = filters();
+  const { rows, next } = await page("credits/transactions", { ...chosen, limit: ROWS });
   if (mine !== round) return; // a newer choice overtook this one
   $("#all").replaceChildren(...lines(rows));
-  $("#none").hidden = rows.length > 0;
+  const isFiltered = Object.values(chosen).some(Boolean);
+  $("#none").hidden = rows.length > 0 || isFiltered;
+  $("#no-match").hidden = rows.length > 0 || !isFiltered;
   goOn(next);
 }
 

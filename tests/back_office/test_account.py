@@ -173,7 +173,7 @@ def test_the_timeline_says_in_words_what_happened(sam: Client) -> None:
 
     assert said == {
         "fiona: approve adjustment": ["Too much"],
-        "sam: adjust balance": ["goodwill", "Hung twice"],
+        "sam: adjust balance": ["Goodwill", "Hung twice"],
         "sam asked for +5000 credits": ["Goodwill", "Hung twice", "decided by fiona"],
         "Usage": ["system", "2 of ai_chat_gpt4", "by user"],
         "for the test": ["system", "by system"],
@@ -323,5 +323,5 @@ def test_the_dashboard_says_what_is_owed_and_what_waits(sam: Client) -> None:
 
     assert "What we owe" in page
     assert "credits, 30 days" in page
-    assert "Adjustments that wait for approval: <strong>1</strong>" in page
+    assert "Requests that wait for approval: <strong>1</strong>" in page
     assert page.count("<canvas") == 4

@@ -7,8 +7,11 @@ from django.test import Client
 
 from credits import contacts
 from credits.ledger import ledger_checks
+from credits.models import Balance
 from credits.principals import User
 from mana_credits.back_office.account import account_list
+from mana_credits.back_office.admin import dashboard_figures
+from tests.back_office.test_titles import text
 from tests.factories import give, spend
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +23,7 @@ def walk(order: str) -> list[str]:
     """Return the user ids of all pages."""
     found, after = [], ""
     while True:
-        page = account_list.page(order, after=after)
+        page = account_list.page(order, now=datetime.now(UTC), after=after)
         found += [one.balance.pk for one in page.accounts]
         if not page.next:
             return found
@@ -80,3 +83,18 @@ def test_an_empty_list_offers_to_create_nothing(sam: Client) -> None:
 
     assert "Create a new item" not in page
     assert "match the " in page
+
+
+def test_what_has_expired_is_not_available_before_the_worker_has_posted_it(sam: Client) -> None:
+    give("alice", 5)
+    give("alice", 10, expires_at=NOW + timedelta(days=1))
+    give("bob", 7, expires_at=NOW + timedelta(days=3))
+    then = NOW + timedelta(days=2)
+
+    page = account_list.page("newest", now=then)
+
+    assert {one.balance.pk: one.available for one in page.accounts} == {"alice": 5, "bob": 7}
+    assert Balance.objects.get(pk="alice").posted == 15
+    assert " alice 15 0 " in text(sam, "/admin/accounts/")
+    owed = dashboard_figures.outstanding(now=then)
+    assert (owed.owed, owed.expired) == (12, 10)

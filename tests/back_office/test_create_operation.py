@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from credits import catalogue
-from credits.metered_prices import MeteredPrice
+from credits.catalogue import catalogue
+from credits.catalogue.metered_prices import MeteredPrice
 from credits.models import ActRequest, Operation
 from tests.back_office.operators import acts, operator
 from tests.back_office.test_second_person import decided

@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from credits import worker
-from credits.ledger import ledger
+from credits.ledger import credit_expiry, ledger
 from credits.ledger.posting import Memo, Origin, Priced
 from credits.models import Balance, CreditLot, JobRun, Reservation
 from credits.payments import money_back
@@ -43,7 +43,7 @@ def test_what_is_owed_is_what_users_have_and_what_is_in_gifts() -> None:
     ledger.adjust("carol", Decimal(-3), memo=Memo(), origin=Origin("operator:olga"))
     summed()
 
-    owed = dashboard_figures.outstanding()
+    owed = dashboard_figures.outstanding(now=NOW)
 
     assert owed._asdict() == {
         "accounts": 3,
@@ -51,11 +51,12 @@ def test_what_is_owed_is_what_users_have_and_what_is_in_gifts() -> None:
         "debts": 3,
         "held": 4,
         "in_gifts": 10,
+        "expired": 0,
     }
 
 
 def test_without_anybody_nothing_is_owed() -> None:
-    assert dashboard_figures.outstanding() == (0, 0, 0, 0, 0)
+    assert dashboard_figures.outstanding(now=NOW) == (0, 0, 0, 0, 0, 0)
 
 
 def test_a_day_says_what_was_sold_spent_refunded_gifted_and_earned() -> None:
@@ -93,6 +94,22 @@ def test_a_day_says_what_was_sold_spent_refunded_gifted_and_earned() -> None:
         "returned_cents": 50,
     }
     assert day.revenue_cents == 450
+
+
+def test_a_day_says_what_expired() -> None:
+    give("alice", 5)
+    give("alice", 10, expires_at=NOW + ONE_DAY)
+    then = NOW + 2 * ONE_DAY
+    before = dashboard_figures.outstanding(now=then)
+
+    assert list(credit_expiry.expire_due(now=then, limit=9)) == ["expired"]
+    summed(TODAY, then.date())
+
+    (day,) = dashboard_figures.per_day(1, today=then.date())
+    assert (day.expired, day.spent, day.clawed_back) == (10, 0, 0)
+    after = dashboard_figures.outstanding(now=then)
+    assert (before.owed, before.expired) == (5, 10)
+    assert (after.owed, after.expired) == (5, 0)
 
 
 def test_days_without_anything_are_zeros() -> None:
@@ -193,7 +210,7 @@ def test_each_figure_is_one_query() -> None:
     with CaptureQueriesContext(
         connection,
     ) as queries:
-        dashboard_figures.outstanding()
+        dashboard_figures.outstanding(now=NOW)
         dashboard_figures.per_day(30, today=TODAY)
         dashboard_figures.per_month(12, today=TODAY)
         dashboard_figures.by_app(30, today=TODAY)

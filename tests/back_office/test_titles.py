@@ -62,7 +62,10 @@ def test_an_act_is_told_in_words(amir: Client) -> None:
     page = text(amir, moved)
 
     assert "sam: adjust balance" in page
-    assert "Reason failed operation Note No answer Ticket SUP-7 Credits moved 2" in page
+    assert (
+        "Reason An operation failed and was charged Note No answer Ticket SUP-7 Credits moved 2"
+        in page
+    )
     assert "StaffAction object" not in page
     assert amir.get(f"/admin/staff-action/{uuid4()}/").status_code == 404
 
@@ -75,8 +78,8 @@ def test_a_package_tells_its_history_in_words(amir: Client) -> None:
 
     page = text(amir, f"/admin/package/{made.pk}/")
 
-    assert "price 9.99 € → 10.99 € operator:o" in page
-    assert f"days until the credits expire {NOTHING} → 30 operator:o" in page
+    assert "price 9.99 € → 10.99 € operator o" in page
+    assert f"days until the credits expire {NOTHING} → 30 operator o" in page
     assert "name Plus; credits 1200; price 9.99 €; offered yes" in page
     assert "{" not in page.split("History")[1]
 

@@ -18,6 +18,7 @@ from internal_api import service_keys
 from internal_api.models import ServiceKey
 from internal_api.service_keys import Terms
 from mana_credits.back_office.frame import stale_forms
+from mana_credits.back_office.templatetags.office import NOTHING
 from tests.api import at_once
 from tests.back_office.operators import browser, form
 from tests.back_office.test_stale_forms import seen
@@ -170,4 +171,4 @@ def test_a_message_that_was_sent_meanwhile_is_not_sent_again(ada: Client) -> Non
 
     page = ada.post(address, form(seen=shown)).content.decode()
 
-    assert "It showed “Status: dead”" in page.replace("&quot;", '"')
+    assert f"It showed “Status: dead; Next attempt: {NOTHING}”" in page

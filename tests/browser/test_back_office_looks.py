@@ -1,12 +1,15 @@
 """Pages of the back office: sound for axe in both themes, no page wider than a screen, charts."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.db import transaction
 from playwright.sync_api import Page, expect
 
+from credits.ledger import Memo, Origin, ledger
 from credits.models import (
     ActRequest,
     OutboxMessage,
@@ -29,7 +32,10 @@ from tests.factories import gift, give, hold, spend
 
 pytestmark = pytest.mark.browser
 
-LISTS = ("credits/transaction/", "accounts/", "service_events/eventmessage/")
+LISTS = (
+    *("credits/transaction/", "accounts/", "service_events/eventmessage/"),
+    *("service_events/eventsubscription/", "internal_api/servicekey/", "new-operation/"),
+)
 
 
 def details() -> list[str]:
@@ -126,3 +132,41 @@ def test_the_pages_of_a_list_are_turned_with_its_filters(
     page.click("text=First page")
     expect(page.locator(".bo-pages")).to_contain_text("more follow")
     assert "type__exact=usage" in page.url
+
+
+# Of an inline text, the words that the browser broke into several lines.
+BROKEN = """() => {
+  const broken = [];
+  for (const cell of document.querySelectorAll('#result_list td, #result_list th, .bo-table td')) {
+    const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+      for (const word of walker.currentNode.data.matchAll(/[\\p{L}\\d]{2,18}/gu)) {
+        const range = document.createRange();
+        range.setStart(walker.currentNode, word.index);
+        range.setEnd(walker.currentNode, word.index + word[0].length);
+        const lines = new Set([...range.getClientRects()].map(r => Math.round(r.top)));
+        if (lines.size > 1) broken.push(word[0]);
+      }
+    }
+  }
+  return broken;
+}"""
+
+
+def test_no_short_word_of_a_table_is_broken(office: str, page: Page) -> None:  # noqa: F811
+    for number, actor in enumerate(("service:campaigns", "operator:fiona")):
+        ledger.grant(
+            f"a-user-with-a-name-{number}",
+            Decimal("1234567.8901"),
+            memo=Memo("questions", "Credits to try documents of any length"),
+            origin=Origin(actor),
+            cause=f"grant:{number}",
+        )
+    for model in admin.site._registry:
+        options = model._meta
+        page.goto(f"{office}{options.app_label}/{options.model_name}/")
+        assert page.evaluate(BROKEN) == [], options.model_name
+
+    for path in ("adjustments/", "accounts/", "staff/", ""):
+        page.goto(office + path)
+        assert page.evaluate(BROKEN) == [], path

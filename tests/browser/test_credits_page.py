@@ -135,7 +135,22 @@ def test_transactions_are_filtered_by_kind_app_and_day(home: str, browser: Brows
         alice.page.get_by_label("To day").fill("2020-01-01")
 
         expect(alice.page.get_by_text("No transactions match.")).to_be_visible()
+        expect(alice.page.get_by_text("No transactions yet.")).to_be_hidden()
         expect(lines).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [("en", "No transactions yet."), ("de", "Noch keine Buchungen.")],
+)
+def test_a_new_user_has_no_transactions_yet(
+    home: str, browser: Browser, language: str, sentence: str
+) -> None:
+    with somebody(browser, home, "demo-nora", language=language) as nora:
+        nora.visit("/credits#transactions")
+
+        expect(nora.page.get_by_text(sentence)).to_be_visible()
+        expect(nora.page.locator("#no-match")).to_be_hidden()
 
 
 @pytest.mark.usefixtures("two_rows_in_a_file")

@@ -1,7 +1,7 @@
 """Concurrent spends across a spending limit and a threshold, on real threads and connections."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -9,10 +9,11 @@ import pytest
 from django.db.models import Sum
 from pytest_django import Settings
 
-from credits import jobs
-from credits.controls import account_settings
+from credits import worker
+from credits.controls import account_settings, low_balance
 from credits.controls.account_settings import NewSettings
-from credits.ledger.posting import Origin
+from credits.ledger import ledger
+from credits.ledger.posting import Memo, Origin
 from credits.models import (
     Balance,
     OutboxMessage,
@@ -22,6 +23,7 @@ from credits.models import (
     SettingsChange,
     Transaction,
 )
+from credits.payments import top_up_charges
 from internal_api import service_keys
 from internal_api.service_keys import Terms
 from mana_credits.service_events import subscriptions
@@ -55,7 +57,7 @@ def test_a_hundred_spends_across_the_limit_never_exceed_it(service: Caller) -> N
     assert statuses(answers) == {200: 30, 402: 70}
     assert {a.json()["code"] for a in answers if a.status_code == 402} == {"spending_limit_reached"}
     assert Balance.objects.get(pk="alice").posted == 970
-    outcomes = at_once(4, lambda _: list(jobs.tell_low_balances(datetime.now(UTC))))
+    outcomes = at_once(4, lambda _: list(low_balance.tell_due(now=datetime.now(UTC), limit=1000)))
     assert sum(outcome.count("told") for outcome in outcomes) == 1
     assert OutboxMessage.objects.count() == 1
 
@@ -134,11 +136,11 @@ def test_a_hundred_spends_across_the_threshold_buy_once(
 
     def act(index: int) -> Any:
         if index % 10 == 0:
-            return list(jobs.top_up(datetime.now(UTC)))
+            return list(top_up_charges.top_up_due(now=datetime.now(UTC), limit=1000))
         return patiently(service, "use", use(0.5, userId="alice"))
 
     at_once(100, act)
-    at_once(8, lambda _: list(jobs.top_up(datetime.now(UTC))))
+    at_once(8, lambda _: list(top_up_charges.top_up_due(now=datetime.now(UTC), limit=1000)))
     for event in stripe.events():
         deliver(event)
 
@@ -165,3 +167,40 @@ def test_of_ten_saves_of_one_version_one_takes_effect(alice: Caller) -> None:
     assert {one["version"] for one in refused} == {won["version"]}
     assert {one["current"]["monthlyLimit"] for one in refused} == {won["monthlyLimit"]}
     assert SettingsChange.objects.count() == 1
+
+
+def run(job: str, now: datetime) -> list[str]:
+    return list(worker.jobs()[job].steps(now))
+
+
+def test_every_way_down_at_once_tells_and_buys_once(
+    service: Caller, alice: Caller, starter: Package, stripe: Stripe
+) -> None:
+    """Spends, adjustments and the expiry cross the same thresholds while the jobs run."""
+    give("alice", 40)
+    save(low_balance=Decimal(30))
+    setup = alice.post("auto-top-up/setup", {}).json()["setupIntentId"]
+    stripe.post(f"setups/{setup}")
+    body = {"packageId": str(starter.pk), "threshold": 30, "monthlyMaximum": 5}
+    assert alice.put("auto-top-up", {**body, "setupIntentId": setup}).status_code == 200
+    give("alice", 20, expires_at=datetime.now(UTC) + timedelta(seconds=1))
+
+    def act(index: int) -> Any:
+        now = datetime.now(UTC)
+        if index % 6 == 0:
+            return run("tell_low_balances", now), run("top_up", now)
+        if index % 6 == 1:
+            return run("expire_credits", now + timedelta(seconds=2))
+        if index % 6 == 2:
+            return ledger.adjust("alice", Decimal(-1), memo=Memo(), origin=Origin("operator:o"))
+        return patiently(service, "use", use(0.5, userId="alice"))
+
+    at_once(90, act)
+    time.sleep(1)  # until the credits have expired
+    at_once(8, lambda _: act(1))
+    at_once(8, lambda _: act(0))
+
+    assert Balance.objects.get(pk="alice").posted <= 40 + 20 - 15 - 22.5
+    assert OutboxMessage.objects.count() == 1
+    assert len(stripe.get("payment_intents")["data"]) == 1
+    assert Purchase.objects.count() == 1

@@ -15,8 +15,8 @@ from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from credits import bounded_connection
-from credits.bounded_connection import OutcomeUnknown, bounded
+from credits.postgresql import bounded_connection
+from credits.postgresql.bounded_connection import OutcomeUnknown, bounded
 from mana_credits import database
 from mana_credits.dev.embedded_postgres import temporary_server
 from tests.api import Caller, at_once, use

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from credits.atomicity import TransactionRequired
 from credits.ledger import bulk_posting, idempotency
 from credits.ledger.posting import Origin
 from credits.models import IdempotencyKey, OutboxMessage
 from credits.outbox import outbox
 from credits.payments import money_back
+from credits.postgresql.atomicity import TransactionRequired
 
 pytestmark = pytest.mark.usefixtures("committed")
 

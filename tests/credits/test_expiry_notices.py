@@ -5,7 +5,6 @@ from decimal import Decimal
 
 import pytest
 
-from credits import jobs
 from credits.controls import account_settings, expiry_notices
 from credits.controls.account_settings import NewSettings
 from credits.ledger.posting import Origin
@@ -22,7 +21,7 @@ TELL = EXPIRES - WEEK
 
 
 def told(now: datetime = TELL) -> list[str]:
-    return list(jobs.tell_expiring_credits(now))
+    return list(expiry_notices.tell_due(now=now, limit=1000))
 
 
 def speak(language: str) -> None:

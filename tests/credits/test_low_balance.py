@@ -5,7 +5,6 @@ from decimal import Decimal
 
 import pytest
 
-from credits import jobs
 from credits.controls import account_settings, low_balance
 from credits.controls.account_settings import NewSettings
 from credits.ledger import ledger, reservations, spend_batches
@@ -29,7 +28,7 @@ def notify_at(threshold: float | None, *, language: str = "en") -> None:
 
 def told() -> list[str]:
     """Run the job; return the outcomes."""
-    return list(jobs.tell_low_balances(NOW))
+    return list(low_balance.tell_due(now=NOW, limit=1000))
 
 
 def messages() -> list[OutboxMessage]:

@@ -77,7 +77,7 @@ def test_its_money_can_be_refunded_and_takes_no_credits(purchase: Purchase) -> N
     plan = purchase_refunds.plan_refund(purchase, 400)
 
     assert purchase_refunds.refundable(purchase) == 499
-    assert plan == (ledger.balance_of(purchase.user_id), 400, 0, 0)
+    assert plan == (ledger.balance_of(purchase.user_id), 400, 0, 0, 0)
 
 
 def test_an_unpaid_purchase_cannot_be_refunded() -> None:

@@ -182,7 +182,9 @@ def test_a_lost_decline_that_was_given_up_delays_the_next_charge(
 
     assert found.applied == "cancelled → failed"
     assert reconcile() == []
-    assert work(days=0.1) == ["backed_off"]
+    assert work(days=2) == []
+    assert work(days=2.2) == ["started", "failed"]
+    assert AutoTopUp.objects.get().failures == 2
 
 
 def test_a_lost_demand_for_the_owner_pauses(

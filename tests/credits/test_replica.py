@@ -21,9 +21,9 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import AdminShutdown, QueryCanceled
 
 from bench.failover.node import DATABASE, Node, free_port
-from credits import replica
 from credits.ledger import ledger
 from credits.models import Balance
+from credits.postgresql import replica
 from credits.reporting import ledger_report, statements
 from mana_credits import database
 from mana_credits.back_office.acts import csv_exports
@@ -60,7 +60,7 @@ def alias(django_db_setup: None) -> Iterator[None]:
 @pytest.fixture
 def second(settings: Any, committed: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Route reads to a replica of which nothing is known yet."""
-    settings.DATABASE_ROUTERS = ["credits.replica.Router"]
+    settings.DATABASE_ROUTERS = ["credits.postgresql.replica.Router"]
     monkeypatch.setattr(replica, "standby", replica.Standby())
 
 
@@ -73,7 +73,7 @@ def up_to_date(second: None, monkeypatch: pytest.MonkeyPatch) -> None:
 READS: dict[str, Callable[[], Any]] = {
     "statement": lambda: statements.of_month("alice", TODAY, sheet=1, now=NOW),
     "report": lambda: ledger_report.of_month(TODAY, now=NOW),
-    "outstanding": dashboard_figures.outstanding,
+    "outstanding": lambda: dashboard_figures.outstanding(now=NOW),
     "days": lambda: dashboard_figures.per_day(3, today=TODAY),
     "months": lambda: dashboard_figures.per_month(3, today=TODAY),
     "apps": lambda: dashboard_figures.by_app(3, today=TODAY),

@@ -18,7 +18,7 @@ from credits.ledger import distribution, grants
 from credits.ledger.grants import PROTECTED, RoleMissing
 from credits.ledger.posting import Origin
 from credits.models import Balance, SettingsChange, StaffAction, Transaction
-from credits.service_role import Role
+from credits.postgresql.service_role import Role
 from mana_credits import database, database_role
 from mana_credits.dev.roles import SERVICE_ROLE, service_url
 from mana_credits.privacy import erasure

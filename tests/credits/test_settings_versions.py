@@ -108,6 +108,32 @@ def test_a_stale_agreement_is_refused_with_the_current_one(
     assert (fresh.status_code, fresh.json()["agreement"]["threshold"]) == (200, 50)
 
 
+def test_another_card_is_another_version_and_its_id_stays_here(
+    alice: Caller, starter: Package, stripe: Stripe
+) -> None:
+    seen = agree(alice, starter, stripe).json()["version"]
+    current = agree(alice, starter, stripe).json()["version"]
+    terms = {"packageId": str(starter.pk), "threshold": 50, "monthlyMaximum": 9}
+
+    stale = alice.put("auto-top-up", {**terms, "version": seen})
+
+    assert seen != current
+    assert stale.json()["details"]["version"] == current
+    assert set(stale.json()["details"]["current"]) == {
+        "on",
+        "packageId",
+        "credits",
+        "priceEuroCents",
+        "expiresAfterDays",
+        "threshold",
+        "monthlyMaximum",
+        "cardBrand",
+        "cardLast4",
+        "pauseReason",
+    }
+    assert "pm_" not in stale.content.decode() + alice.get("auto-top-up").content.decode()
+
+
 def test_a_repeated_agreement_is_accepted(alice: Caller, starter: Package, stripe: Stripe) -> None:
     agree(alice, starter, stripe)
     terms = {"packageId": str(starter.pk), "threshold": 50, "monthlyMaximum": 9}

@@ -182,6 +182,22 @@ def test_a_charge_is_retried_up_to_the_last_moment(offer: Package) -> None:
     assert work(NOW + OPENED_WITHIN) == ["charged"]
 
 
+def test_a_charge_that_was_given_up_is_followed_by_another_purchase_a_day_later(
+    offer: Package,
+) -> None:
+    agree(offer)
+    work(answer=PaymentUnavailable())
+    late = NOW + OPENED_WITHIN + SECOND
+
+    assert work(late) == ["cancelled"]
+    assert work(late + DAY - SECOND) == []
+    assert work(late + DAY) == ["started", "charged"]
+    assert list(Purchase.objects.order_by("pk").values_list("status", flat=True)) == [
+        "cancelled",
+        "pending",
+    ]
+
+
 def test_a_charge_that_was_not_made_before_a_pause_is_given_up(offer: Package) -> None:
     agree(offer)
     assert work(answer=PaymentUnavailable()) == ["started", "failed"]

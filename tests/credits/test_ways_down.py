@@ -7,14 +7,13 @@ from unittest.mock import patch
 
 import pytest
 
-from credits import jobs
-from credits.controls import account_settings
+from credits.controls import account_settings, low_balance
 from credits.controls.account_settings import NewSettings
-from credits.ledger import ledger, reservations, spend_batches
+from credits.ledger import credit_expiry, ledger, reservations, spend_batches
 from credits.ledger.posting import Memo, Origin
 from credits.ledger.spend_batches import Spend
 from credits.models import AutoTopUp, Purchase, StripeCustomer, Transaction
-from credits.payments import auto_top_up, saved_cards
+from credits.payments import auto_top_up, saved_cards, top_up_charges
 from credits.payments.auto_top_up import Agreement
 from tests.factories import SYSTEM, gift, give, hold, package, spend, subscribe
 
@@ -41,9 +40,9 @@ def agreed() -> None:
 
 def work() -> tuple[list[str], list[str]]:
     """Run both jobs; return what became of the notice and of the top-up."""
-    told = list(jobs.tell_low_balances(LATER))
+    told = list(low_balance.tell_due(now=LATER, limit=10))
     with patch.object(saved_cards, "charge", side_effect=lambda one: {"id": f"pi_{one.pk}"}):
-        return told, list(jobs.top_up(LATER))
+        return told, list(top_up_charges.top_up_due(now=LATER, limit=10))
 
 
 def spend_in_a_batch() -> None:
@@ -55,14 +54,14 @@ def expire() -> None:
     """Exchange 15 credits for such that expire, and let the worker post the expiry."""
     give("alice", 15, expires_at=NOW + timedelta(days=1))
     gift("alice", 15)
-    assert list(jobs.expire_credits(LATER)) == ["expired"]
+    assert list(credit_expiry.expire_due(now=LATER, limit=10)) == ["expired"]
 
 
 def expire_in_two_lots() -> None:
     for amount, days in ((12, 1), (3, 1.5)):
         give("alice", amount, expires_at=NOW + timedelta(days=days))
     gift("alice", 15)
-    list(jobs.expire_credits(LATER))
+    list(credit_expiry.expire_due(now=LATER, limit=10))
 
 
 def reverse_the_grant() -> None:

@@ -8,12 +8,13 @@ from io import StringIO
 from threading import Event
 
 import pytest
-from django.core.management import call_command
+from django.core.management import call_command, get_commands, load_command_class
 from django.db import DatabaseError
 
 from credits import worker
 from credits.jobs import check_ledger
 from credits.ledger.books import BooksDoNotClose
+from credits.management.job_command import JobCommand, LimitedJobCommand
 from credits.models import Balance, JobRun, OutboxMessage, Reservation, SyncSubscription
 from credits.outbox import outbox
 from credits.worker import Job
@@ -399,3 +400,23 @@ def test_the_nightly_check_fails_when_the_books_do_not_close() -> None:
 
     with pytest.raises(BooksDoNotClose, match="1 discrepancies"):
         list(check_ledger(NIGHT))
+
+
+def test_a_job_with_a_limit_settles_at_most_that_number_of_rows() -> None:
+    def settle(*, now: datetime, limit: int) -> Iterator[str]:
+        yield from [f"due {now:%H}"] * limit
+
+    outcomes = worker.run(Job("limited", settle, limit=3), now=NIGHT)
+
+    assert outcomes == {"due 03": 3}
+
+
+def test_each_command_of_a_job_names_a_job_of_the_worker() -> None:
+    ours = {name: app for name, app in get_commands().items() if "django" not in str(app)}
+    commands = [load_command_class(str(app), name) for name, app in ours.items()]
+    of_jobs = [one for one in commands if isinstance(one, JobCommand)]
+
+    limits = {one.job: worker.jobs()[one.job].limit for one in of_jobs}
+
+    assert len(limits) == len(of_jobs) >= 14
+    assert all(limits[one.job] for one in of_jobs if isinstance(one, LimitedJobCommand))

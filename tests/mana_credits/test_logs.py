@@ -11,7 +11,8 @@ import structlog
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 
-from credits import database_errors, ledger
+from credits import ledger
+from credits.postgresql import database_errors
 from mana_credits import logs
 from mana_credits.api import key_ring
 from tests.api import Caller, use

@@ -9,8 +9,7 @@ import pytest
 from django.db import transaction
 from pytest_django import Settings
 
-from credits import jobs
-from credits.controls import account_settings
+from credits.controls import account_settings, expiry_notices, low_balance
 from credits.controls.account_settings import NewSettings
 from credits.ledger import ledger
 from credits.ledger.outcomes import SpendingLimitReached
@@ -279,7 +278,7 @@ def test_after_the_worker_has_told_the_user_the_next_crossing_counts(
     settings_of_alice(low=10)
     for _ in range(2):
         spend("alice", 95)
-        assert list(jobs.tell_low_balances(datetime.now(UTC))) == ["told"]
+        assert list(low_balance.tell_due(now=datetime.now(UTC), limit=1000)) == ["told"]
         give("alice", 95)
 
     assert told() == ["balance.low", "balance.low"]
@@ -368,7 +367,7 @@ def test_credits_that_expire_within_a_week_are_announced(subscribe: Subscribe) -
     granted = give("alice", 10, expires_at=at).transaction
     spend("alice", 2)
 
-    assert list(jobs.tell_expiring_credits(at - timedelta(days=7))) == ["told"]
+    assert list(expiry_notices.tell_due(now=at - timedelta(days=7), limit=1000)) == ["told"]
 
     assert told() == ["credits.expiring"]
     assert data_of("credits.expiring") == {

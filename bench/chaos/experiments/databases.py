@@ -96,6 +96,7 @@ def standby_away(site: Site) -> str:
 
 def _set(site: Site, name: str, value: str) -> None:
     with psycopg.connect(site.database_url, autocommit=True) as line:
+        # Otherwise this session could not switch the setting off again.
         line.execute("SET default_transaction_read_only = off")
         line.execute(f"ALTER SYSTEM SET {name} = '{value}'".encode())
         if name == "synchronous_standby_names":

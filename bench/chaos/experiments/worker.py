@@ -42,6 +42,7 @@ def locked_balance(site: Site) -> str:
         ran = site.manage("expire_reservations")
         left = _still_open(site)
     assert left == 1, f"{left} of {len(USERS)} still open: {ran.stdout[-500:]}{ran.stderr[-500:]}"
+    # 75 (EX_TEMPFAIL) tells a supervisor that rows stayed locked and a retry may succeed.
     assert ran.returncode == 75, f"the exit code is {ran.returncode}"
     again = site.manage("expire_reservations")
     assert _still_open(site) == again.returncode == 0, again.stderr

@@ -52,6 +52,8 @@ class AsyncCredits:
             last = attempt + 1 == self._attempts
             try:
                 response = await send(client=self._wire, **arguments)
+            # The request may have taken effect. The retry has the same key, so that it takes effect
+            # once.
             except httpx.TransportError:
                 if last:
                     raise
@@ -146,6 +148,7 @@ class AsyncHold:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        # A commit of 0 is refused, so nothing used means a release.
         if error is not None or self._used in (0, {}):
             await self._client.call(
                 internal_release.asyncio_detailed,

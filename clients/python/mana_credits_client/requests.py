@@ -9,6 +9,8 @@ from mana_credits_client.wire import models
 from mana_credits_client.wire.models import Error
 from mana_credits_client.wire.types import UNSET, Response, Unset
 
+# Answers after which a retry may succeed: too many requests, a proxy without the service, an
+# outage.
 RETRIED = frozenset({429, 502, 503, 504})
 FIRST_PAUSE = 0.2  # seconds
 LONGEST_PAUSE = 10.0  # seconds
@@ -62,6 +64,7 @@ def parsed(response: Response[Error | Answer]) -> Answer:
 
 def pause(attempt: int, retry_after: float | None) -> float:
     """Return the seconds to wait before attempt number `attempt` + 1, with jitter."""
+    # Random, so that clients that failed together do not return together.
     backoff = FIRST_PAUSE * 2.0**attempt * random.uniform(0.5, 1)  # noqa: S311
     return float(min(LONGEST_PAUSE, max(backoff, retry_after or 0)))
 

@@ -16,6 +16,7 @@ def verify(body: str | bytes, headers: Mapping[str, str], *, secret: str) -> dic
     `headers` are those of the request, `secret` that of the subscription (`whsec_…`). The header
     `webhook-id` names the message: handle each id once. Raises InvalidMessage.
     """
+    # The names of HTTP headers have no case; the library looks for lower case.
     lower = {name.lower(): value for name, value in headers.items()}
     try:
         return cast("dict[str, Any]", Webhook(secret).verify(body, lower))

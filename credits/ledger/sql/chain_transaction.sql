@@ -1,9 +1,10 @@
 -- Compute the digest of a new transaction that has none, such as imported history. The rows of one
--- statement follow each other in their order. The caller updates the balance's last_digest. credits.post_transaction and credits.spend_batch compute digests themselves: they
--- have locked the balance, so they need no look-up, and a trigger would be slower.
+-- statement follow each other in their order. The caller updates the balance's last_digest.
+-- credits.post_transaction and credits.spend_batch compute digests themselves: they have locked the
+-- balance, so they need no look-up, and a trigger would be slower.
 --
--- recorded_at is the time of the INSERT if created_at is long past. Therefore no row joins a day whose
--- anchor was made before.
+-- recorded_at is the time of the INSERT if created_at is long past. Therefore no row joins a day
+-- whose anchor was made before.
 CREATE OR REPLACE FUNCTION credits.chain_transaction() RETURNS trigger
 LANGUAGE plpgsql AS $$
 DECLARE

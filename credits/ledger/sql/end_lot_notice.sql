@@ -1,4 +1,5 @@
--- Record that the user was told about the expiry of a lot. The caller holds the lock on the balance.
+-- Record that the user was told about the expiry of a lot. The caller holds the lock on the
+-- balance.
 CREATE OR REPLACE FUNCTION credits.end_lot_notice(p_user_id text, p_lot_id uuid) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

@@ -1,7 +1,7 @@
 -- Complete an erasure: delete the user's keys and move the balance to the pseudonym.
 --
--- The history must have been moved before. Without the salt, the digests of the deleted texts reveal
--- nothing. With p_unused, a balance that was never used is deleted.
+-- The history must have been moved before. Without the salt, the digests of the deleted texts
+-- reveal nothing. With p_unused, a balance that was never used is deleted.
 CREATE OR REPLACE FUNCTION credits.erase_balance(
     p_user_id text, p_pseudonym text, p_unused boolean, OUT keys integer, OUT balances integer
 )
@@ -19,6 +19,7 @@ BEGIN
     IF p_unused THEN
         DELETE FROM credits.balances b WHERE b.user_id = p_user_id AND b.version = 0;
     END IF;
+    -- The chain's id stays, so that anchors of days before the erasure still match.
     UPDATE credits.balances b SET user_id = p_pseudonym, chain_salt = NULL, has_settings = NULL,
         next_expiry = NULL
         WHERE b.user_id = p_user_id;

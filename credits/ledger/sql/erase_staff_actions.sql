@@ -1,5 +1,5 @@
--- Blank the texts of operators' acts about a person, of searches that found the person, and of searches
--- for the person's e-mail addresses. Return their number. Actor, action and time stay.
+-- Blank the texts of operators' acts about a person, of searches that found the person, and of
+-- searches for the person's e-mail addresses. Return their number. Actor, action and time stay.
 CREATE OR REPLACE FUNCTION credits.erase_staff_actions(
     p_user_id text, p_pseudonym text, p_addresses text[]
 ) RETURNS integer

@@ -8,6 +8,7 @@ DECLARE
     moved integer;
 BEGIN
     PERFORM credits.require_pseudonym(p_pseudonym);
+    -- In spans of numbers, because a long history takes longer than one statement may.
     UPDATE credits.transactions t SET
         user_id = p_pseudonym,
         cause = CASE WHEN t.cause IS NULL OR credits.is_impersonal(t.cause) THEN t.cause

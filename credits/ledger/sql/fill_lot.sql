@@ -1,7 +1,7 @@
--- Add p_amount credits to their lot: a new one, or the one that they were taken from. While the user is
--- in debt, available credits first repay the debt: the lots never have more credits than are available.
--- If the lot's transaction was reversed or clawed back, other credits replaced those that were spent, and
--- these are repaid.
+-- Add p_amount credits to their lot: a new one, or the one that they were taken from. While the
+-- user is in debt, available credits first repay the debt: the lots never have more credits than
+-- are available. If the lot's transaction was reversed or clawed back, other credits replaced those
+-- that were spent, and these are repaid.
 --
 -- The caller holds the lock on the balance and has written its new posted and held credits.
 CREATE OR REPLACE FUNCTION credits.fill_lot(p_user_id text, p_lot_id uuid, p_amount numeric)
@@ -16,8 +16,8 @@ BEGIN
         SELECT coalesce(sum(l.remaining), 0) FROM credits.credit_lots l
         WHERE l.user_id = p_user_id AND l.remaining > 0
     ) INTO room FROM credits.balances b WHERE b.user_id = p_user_id;
-    -- What reversals, expiries and claw-backs of the lot's transaction have not taken yet. A later
-    -- expiry of more would take it twice.
+    -- The part that reversals, expiries and claw-backs of the lot's transaction have not taken yet.
+    -- A later expiry of more would take it twice.
     SELECT l.amount - l.remaining + (
         SELECT coalesce(sum(t.amount), 0) FROM credits.transactions t
         WHERE t.user_id = p_user_id AND t.related_id = p_lot_id

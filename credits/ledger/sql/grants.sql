@@ -1,7 +1,8 @@
--- What the service's role may do: read everything, and write the tables that no rule protects. It owns
--- nothing. Balances, transactions, reservations, lots, idempotency keys, the audit trail and the record of
--- settings change only through the owner's functions (SECURITY DEFINER). `manage.py migrate` runs this file after every
--- migration, with the role of DATABASE_URL in the place of "service".
+-- What the service's role may do: read everything, and write the tables that no rule protects. It
+-- owns nothing. Balances, transactions, reservations, lots, idempotency keys, the audit trail and
+-- the record of settings change only through the owner's functions (SECURITY DEFINER). `manage.py
+-- migrate` runs this file after every migration, with the role of DATABASE_URL in the place of
+-- "service".
 REVOKE ALL ON SCHEMA credits, gifts FROM PUBLIC;
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA public, credits, gifts FROM PUBLIC, "service";
@@ -12,6 +13,8 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA credits, gifts FROM PUBLIC, "service";
 ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA public, credits, gifts TO "service";
+-- All tables first and then the exceptions, so that a new table of a migration works without a
+-- change here.
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public, credits, gifts TO "service";
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public, credits, gifts TO "service";
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA credits, gifts TO "service";

@@ -1,6 +1,6 @@
--- Keys and foreign keys of a user's rows begin with user_id. Then the schema can be sharded by user_id,
--- and a row can only refer to a transaction of the same user. Django's models declare `id` as the
--- primary key and no foreign keys: see docs/decisions/0006-keys-begin-with-the-user.md.
+-- Keys and foreign keys of a user's rows begin with user_id. Then the schema can be sharded by
+-- user_id, and a row can only refer to a transaction of the same user. Django's models declare `id`
+-- as the primary key and no foreign keys: see docs/decisions/0006-keys-begin-with-the-user.md.
 ALTER TABLE credits.transactions DROP CONSTRAINT transactions_pkey;
 ALTER TABLE credits.transactions ADD CONSTRAINT transactions_pkey PRIMARY KEY (user_id, id);
 ALTER TABLE credits.reservations DROP CONSTRAINT reservations_pkey;

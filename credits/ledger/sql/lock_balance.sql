@@ -1,4 +1,5 @@
--- Lock a balance and return whether it exists. Without p_wait, a locked one counts as missing.
+-- Lock a balance and return whether it exists. Without p_wait, a locked one counts as missing. The
+-- service's role may not lock the row itself, because FOR UPDATE needs the right to update it.
 CREATE OR REPLACE FUNCTION credits.lock_balance(p_user_id text, p_wait boolean) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

@@ -1,4 +1,5 @@
 -- Lock a reservation and return whether it exists. Without p_wait, a locked one counts as missing.
+-- The service's role may not lock the row itself, because FOR UPDATE needs the right to update it.
 CREATE OR REPLACE FUNCTION credits.lock_reservation(
     p_user_id text, p_reservation_id uuid, p_wait boolean
 ) RETURNS boolean

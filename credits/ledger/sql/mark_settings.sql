@@ -1,5 +1,5 @@
--- Note on the user's balance whether a movement must read the user's settings. The balance exists, and
--- the caller holds its lock.
+-- Note on the user's balance whether a movement must read the user's settings. The balance exists,
+-- and the caller holds its lock.
 CREATE OR REPLACE FUNCTION credits.mark_settings(p_user_id text, OUT marked boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

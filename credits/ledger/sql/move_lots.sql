@@ -1,10 +1,10 @@
--- Move the credits of a user's lots with a transaction that was just written, and return the balance.
--- credits.post_transaction calls it for users with lots, and for a transaction that opens a lot or
--- refers to another one.
+-- Move the credits of a user's lots with a transaction that was just written, and return the
+-- balance. credits.post_transaction calls it for users with lots, and for a transaction that opens
+-- a lot or refers to another one.
 --
--- p_original is the transaction that p_entry refers to, or null. p_available_change is the change of the
--- available credits: a commit takes only what exceeds its hold. A reversal takes from the lot of its
--- original first, a claw-back from that of its purchase. A gift takes from lots last,
+-- p_original is the transaction that p_entry refers to, or null. p_available_change is the change
+-- of the available credits: a commit takes only what exceeds its hold. A reversal takes from the
+-- lot of its original first, a claw-back from that of its purchase. A gift takes from lots last,
 -- and gifts.create_gift refuses it if it takes any.
 CREATE OR REPLACE FUNCTION credits.move_lots(
     p_balance credits.balances,
@@ -18,6 +18,7 @@ DECLARE
     own_lot uuid := p_original.id;
     taken numeric := -p_available_change;
 BEGIN
+    -- credits.expire_lots has emptied the lot already.
     IF p_entry.type = 'expiry' THEN
         RETURN p_balance;
     ELSIF p_expires_at IS NOT NULL THEN
@@ -25,6 +26,7 @@ BEGIN
             user_id, transaction_id, amount, remaining, repaid, expired, expires_at, notice_due_at
         ) VALUES (
             p_entry.user_id, p_entry.id, p_entry.amount, 0, 0, 0, p_expires_at,
+            -- A notice of a week ahead makes no sense for credits that are valid for less.
             CASE WHEN p_expires_at > p_entry.created_at + interval '7 days'
                 THEN p_expires_at - interval '7 days' END);
         PERFORM credits.fill_lot(p_entry.user_id, p_entry.id, p_entry.amount);
@@ -42,6 +44,8 @@ BEGIN
                 WHERE t.user_id = p_entry.user_id
                   AND t.cause = 'purchase:' || (p_entry.metadata ->> 'purchaseId');
         ELSIF p_entry.type = 'gift' THEN
+            -- The lots never have more than the available credits. Their excess over them is the
+            -- part that the credits without an expiry did not suffice for.
             SELECT sum(l.remaining) - greatest(p_balance.posted - p_balance.held, 0) INTO taken
                 FROM credits.credit_lots l
                 WHERE l.user_id = p_entry.user_id AND l.remaining > 0;

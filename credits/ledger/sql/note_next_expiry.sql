@@ -1,5 +1,5 @@
--- Set next_expiry of a locked balance to the earliest expiry of its lots with credits left, or to null.
--- Return the balance.
+-- Set next_expiry of a locked balance to the earliest expiry of its lots with credits left, or to
+-- null. Return the balance.
 CREATE OR REPLACE FUNCTION credits.note_next_expiry(p_user_id text) RETURNS credits.balances
 LANGUAGE plpgsql AS $$
 DECLARE

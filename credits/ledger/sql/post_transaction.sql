@@ -1,17 +1,17 @@
 -- Move a user's balance and write the transaction: both or neither, in one round trip.
 --
--- p_amount is the signed change of the posted balance, p_held that of the held credits. With p_amount 0
--- no transaction is written; with both 0 only the balance row is created and the key recorded.
--- p_operation, p_unit_cost and p_quantity, or p_metering, describe what the amount pays for. A null
--- p_amount means the current price of p_quantity, or of the units in p_metering, of the operation; a
--- null p_held means that a price was not found.
--- p_counts_as is the lifetime total that the amount changes: 'spent' (spends and their refunds) or
--- 'earned'. A total never goes below zero: the excess counts in the other total.
--- p_fingerprint must be equal in a replay of p_key. p_expires_at is when credits that are given expire.
+-- p_amount is the signed change of the posted balance, p_held that of the held credits. With
+-- p_amount 0 no transaction is written; with both 0 only the balance row is created and the key
+-- recorded. p_operation, p_unit_cost and p_quantity, or p_metering, describe what the amount pays
+-- for. A null p_amount means the current price of p_quantity, or of the units in p_metering, of the
+-- operation; a null p_held means that a price was not found. p_counts_as is the lifetime total that
+-- the amount changes: 'spent' (spends and their refunds) or 'earned'. A total never goes below
+-- zero: the excess counts in the other total. p_fingerprint must be equal in a replay of p_key.
+-- p_expires_at is when credits that are given expire.
 --
--- outcome: 'posted', 'replayed', or the code of the error, in which case nothing was moved. required:
--- with 'insufficient_credits', the credits that were needed. subject_id: the id recorded with the key.
--- reached: with 'spending_limit_reached', the limit (credits.reached_limit).
+-- outcome: 'posted', 'replayed', or the code of the error, in which case nothing was moved.
+-- required: with 'insufficient_credits', the credits that were needed. subject_id: the id recorded
+-- with the key. reached: with 'spending_limit_reached', the limit (credits.reached_limit).
 --
 -- The balance row is locked first. Under READ COMMITTED every later statement then sees the newest
 -- rows, so replays, missing funds and success need no retry. A replay is looked up before a missing
@@ -59,7 +59,10 @@ DECLARE
     original credits.transactions;
     now timestamptz;
 BEGIN
+    -- The lock on this row serialises all movements of the user, and protects the user's lots, too.
     SELECT * INTO balance FROM credits.balances b WHERE b.user_id = p_user_id FOR UPDATE;
+    -- After the lock, so that the times of the database's clock have the order of the numbers.
+    -- Clients show milliseconds, so no more are stored.
     now := coalesce(p_at, date_trunc('milliseconds', clock_timestamp()));
     IF p_amount IS NULL THEN
         SELECT p.unit_cost, -p.amount, p.metering, p.refusal
@@ -90,7 +93,8 @@ BEGIN
         SELECT * INTO STRICT balance FROM credits.balances b
             WHERE b.user_id = p_user_id FOR UPDATE;
     END IF;
-    -- The amount of a claw-back was computed from what has expired, so nothing more may expire first.
+    -- The amount of a claw-back was computed from what has expired, so nothing more may expire
+    -- first.
     IF balance.next_expiry IS NOT NULL AND balance.next_expiry <= greatest(now, clock_timestamp())
        AND p_type IS DISTINCT FROM 'clawback' THEN
         balance := credits.expire_lots(p_user_id, now);
@@ -165,13 +169,15 @@ BEGIN
         END IF;
     END IF;
 
-    -- Earned minus spent always changes by `change`. What would take one total below zero counts in
-    -- the other.
+    -- Earned minus spent always changes by `change`. An excess that would take one total below zero
+    -- counts in the other.
     IF p_counts_as = 'spent' THEN
         spent_change := greatest(-change, -balance.total_spent);
     ELSE
         spent_change := greatest(-change - balance.total_earned, 0);
     END IF;
+    -- Checked here, because the columns would raise an error, which aborts the caller's
+    -- transaction.
     IF abs(balance.posted + change) > largest OR balance.held + p_held > largest
        OR balance.total_spent + spent_change > largest
        OR balance.total_earned + change + spent_change > largest THEN

@@ -1,6 +1,6 @@
--- Return the current price of an operation: of p_quantity items, or of p_units (an object of unit names
--- and counts) if it is metered. A quantity costs its started batches times the cost of one. unit_cost is
--- the cost of one item or batch. metering is what a metered price was computed from
+-- Return the current price of an operation: of p_quantity items, or of p_units (an object of unit
+-- names and counts) if it is metered. A quantity costs its started batches times the cost of one.
+-- unit_cost is the cost of one item or batch. metering is what a metered price was computed from
 -- (credits.metered_price). refusal is the code of the error, and then amount is null.
 CREATE OR REPLACE FUNCTION credits.price(
     p_operation text,

@@ -1,6 +1,6 @@
--- The audit trail of operators is append-only for every role. The single exception is the erasure of a
--- person's data, recognised by its shape: texts are blank and the user's id is a pseudonym, and
--- nothing else changes. Grants decide who may UPDATE at all.
+-- The audit trail of operators is append-only for every role. The single exception is the erasure
+-- of a person's data, recognised by its shape: texts are blank and the user's id is a pseudonym,
+-- and nothing else changes. Grants decide who may UPDATE at all.
 CREATE OR REPLACE FUNCTION credits.refuse_change_of_audit() RETURNS trigger
 LANGUAGE plpgsql AS $$
 DECLARE

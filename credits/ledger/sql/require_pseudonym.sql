@@ -1,4 +1,5 @@
 -- Raise unless p_pseudonym may replace a person's id: it is a pseudonym that no user has yet.
+-- Otherwise the service's role could move rows to another account.
 CREATE OR REPLACE FUNCTION credits.require_pseudonym(p_pseudonym text) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,6 +1,6 @@
 -- Reserve credits: write the reservation and increase the held credits, both or neither. A null
--- p_amount means the current price of p_quantity, or of p_units, of p_operation. outcome, balance, required and
--- reached are those of credits.post_transaction.
+-- p_amount means the current price of p_quantity, or of p_units, of p_operation. outcome, balance,
+-- required and reached are those of credits.post_transaction.
 CREATE OR REPLACE FUNCTION credits.reserve(
     p_reservation_id uuid,
     p_user_id text,
@@ -52,6 +52,8 @@ BEGIN
         ) VALUES (
             p_reservation_id, p_user_id, held, p_operation, unit_cost, p_quantity, metering,
             p_app_id, p_reason, p_actor, p_request_id, now, now + p_ttl,
+            -- Only reservations of users with lots settle lots later; the mark saves the others a
+            -- look-up.
             CASE WHEN balance.next_expiry IS NOT NULL THEN true END
         ) RETURNING r.* INTO reservation;
         IF reservation.has_lots THEN

@@ -1,6 +1,6 @@
 -- Settle the parts of lots that a reservation holds. The transaction p_transaction_id spent p_spent
--- credits of it, first what expires first. The rest goes back to its lots, and what is past its date
--- expires at once. Return the balance.
+-- credits of it, first what expires first. The rest goes back to its lots, and what is past its
+-- date expires at once. Return the balance.
 --
 -- The caller holds the lock on the balance and has written its new posted and held credits.
 CREATE OR REPLACE FUNCTION credits.settle_lots(
@@ -18,6 +18,8 @@ BEGIN
         SELECT u.lot_id, u.taken FROM credits.lot_uses u
         JOIN credits.credit_lots l ON l.user_id = u.user_id AND l.transaction_id = u.lot_id
         WHERE u.user_id = p_user_id AND u.taker_id = p_reservation_id
+        -- The lot that expires last is given back first, as the spend takes first what expires
+        -- first.
         ORDER BY l.expires_at DESC, u.lot_id DESC
     LOOP
         part := greatest(least(unspent, use.taken), 0);

@@ -1,12 +1,12 @@
--- Settle a reservation: commit it (all, p_amount of it, or the price of p_units), release it, or expire
--- it.
+-- Settle a reservation: commit it (all, p_amount of it, or the price of p_units), release it, or
+-- expire it.
 --
 -- Lock order: the reservation first, the balance last. A reservation past expires_at expires here,
--- whatever was requested. If it was settled before in the requested way, this is a replay (a metered
--- commit: with the same units, because the amount also depends on the balance); otherwise
--- outcome is 'reservation_' and its status. The caller gives only the reservation's id, so the row is
--- found by the index on id, and the user id is read from it. outcome, balance, entry and required are
--- those of credits.post_transaction.
+-- whatever was requested. If it was settled before in the requested way, this is a replay (a
+-- metered commit: with the same units, because the amount also depends on the balance); otherwise
+-- outcome is 'reservation_' and its status. The caller gives only the reservation's id, so the row
+-- is found by the index on id, and the user id is read from it. outcome, balance, entry and
+-- required are those of credits.post_transaction.
 CREATE OR REPLACE FUNCTION credits.settle_reservation(
     p_reservation_id uuid,
     p_status text,
@@ -50,6 +50,7 @@ BEGIN
     taken := coalesce(p_amount, reservation.amount);
 
     IF reservation.status <> 'open' THEN
+        -- The comparison with the first request. Without an amount, the whole hold was meant.
         IF reservation.status = p_status
            AND (p_status <> 'committed' OR CASE WHEN reservation.metering IS NULL
                 THEN p_units IS NULL AND reservation.committed_amount = taken
@@ -67,6 +68,7 @@ BEGIN
         RETURN;
     END IF;
 
+    -- The worker may be late. The first call after the time expires the reservation.
     expires := reservation.expires_at <= now;
     IF p_status = 'expired' AND NOT expires THEN
         outcome := 'reservation_open';

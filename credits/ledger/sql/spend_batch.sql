@@ -1,17 +1,18 @@
 -- Post up to a thousand spends of any users in one call, with the same effect as
--- credits.post_transaction for one item after the other. The items of a user are posted in the order of
--- the batch. A refused item does not affect the others.
+-- credits.post_transaction for one item after the other. The items of a user are posted in the
+-- order of the batch. A refused item does not affect the others.
 --
--- p_items is a JSON array of objects: subject_id, user_id, amount or operation and quantity or metering
--- (with its units), app_id, description, metadata, key, fingerprint. place is the item's place in the
--- array, from 1. outcome, entry, required and reached are those of credits.post_transaction. posted,
--- held, total_earned and total_spent are the balance after the item. All items have p_actor,
--- p_request_id and p_at.
+-- p_items is a JSON array of objects: subject_id, user_id, amount or operation and quantity or
+-- metering (with its units), app_id, description, metadata, key, fingerprint. place is the item's
+-- place in the array, from 1. outcome, entry, required and reached are those of
+-- credits.post_transaction. posted, held, total_earned and total_spent are the balance after the
+-- item. All items have p_actor, p_request_id and p_at.
 --
--- The balances are locked first, in the order of user ids, so that concurrent batches cannot deadlock
--- and each later statement sees the newest rows. A loop over variables then decides each item, because
--- an item's funds depend on the items before it. Finally one statement per table writes the rows. No
--- total can become too large, because total_spent never exceeds total_earned here.
+-- The balances are locked first, in the order of user ids, so that concurrent batches cannot
+-- deadlock and each later statement sees the newest rows. A loop over variables then decides each
+-- item, because an item's funds depend on the items before it. Finally one statement per table
+-- writes the rows. No total can become too large, because total_spent never exceeds total_earned
+-- here.
 CREATE OR REPLACE FUNCTION credits.spend_batch(
     p_items json, p_actor text, p_request_id text DEFAULT NULL, p_at timestamptz DEFAULT NULL
 ) RETURNS TABLE (
@@ -64,6 +65,8 @@ DECLARE
     refusal text;
     result text;
 BEGIN
+    -- Arrays instead of a temporary table, whose creation would write to the system catalogues in
+    -- every call.
     SELECT array_agg(i.user_id), array_agg(i.amount), array_agg(i.operation),
            array_agg(i.quantity), array_agg(i.metering), array_agg(i.app_id),
            array_agg(i.description),
@@ -90,6 +93,8 @@ BEGIN
     recorded_at := CASE WHEN p_at < clock_timestamp() - interval '1 hour'
         THEN clock_timestamp() END;
 
+    -- One statement reads the balances, the keys and the prices, so that most items need no query
+    -- of their own.
     FOR item IN
         SELECT i.*, b AS balance, k.fingerprint AS known_fingerprint, k.subject_id AS known_id,
                o.cost AS unit_cost, o.metering IS NOT NULL OR i.metering IS NOT NULL AS is_metered,
@@ -199,6 +204,7 @@ BEGIN
         SELECT i.user_id, i.key, i.fingerprint, i.subject_id, now
         FROM unnest(outcomes, users, keys, fingerprints, subjects)
             AS i (outcome, user_id, key, fingerprint, subject_id)
+        -- A refused item leaves its key unused, so it can be sent again.
         WHERE i.outcome = 'posted' AND i.key IS NOT NULL;
 
     UPDATE credits.balances b SET
@@ -261,6 +267,7 @@ BEGIN
             WITH ORDINALITY
             AS i (outcome, user_id, entry_id, amount, posted, spent, reached, place)
         LEFT JOIN credits.balances b ON b.user_id = i.user_id
+        -- Also of replays, whose transactions are older than this call.
         LEFT JOIN credits.transactions t ON t.user_id = i.user_id AND t.id = i.entry_id
         ORDER BY i.place;
 END $$;

@@ -1,5 +1,5 @@
--- Take the posted items of a batch of spends from their users' lots, each user's items in order. The
--- arrays are those of credits.spend_batch, which holds the locks on the balances.
+-- Take the posted items of a batch of spends from their users' lots, each user's items in order.
+-- The arrays are those of credits.spend_batch, which holds the locks on the balances.
 CREATE OR REPLACE FUNCTION credits.take_lots_of_batch(
     p_outcomes text[], p_users text[], p_subjects uuid[], p_amounts numeric[], p_numbers bigint[]
 ) RETURNS void

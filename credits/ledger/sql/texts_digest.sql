@@ -2,8 +2,8 @@
 -- texts. Once the salt of the user's balance is deleted, the digest reveals nothing about them.
 --
 -- Never change what is digested: all existing transactions were digested in this form. Each text
--- comes with its length in bytes, and NULL without one, so no two rows read the same. No setting of a
--- session changes the text; jsonb has one order of keys.
+-- comes with its length in bytes, and NULL without one, so no two rows read the same. No setting of
+-- a session changes the text; jsonb has one order of keys.
 CREATE OR REPLACE FUNCTION credits.texts_digest(entry credits.transactions, salt uuid)
 RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT sha256(convert_to(concat(

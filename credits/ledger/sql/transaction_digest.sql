@@ -1,12 +1,13 @@
--- Return the digest of a transaction. It covers the previous digest in its user's chain, the digest of
--- its texts, and every value that an erasure leaves unchanged. See docs/decisions/0090-the-chain-of-digests.md.
+-- Return the digest of a transaction. It covers the previous digest in its user's chain, the digest
+-- of its texts, and every value that an erasure leaves unchanged. See
+-- docs/decisions/0090-the-chain-of-digests.md.
 --
 -- Never change what is digested: all existing transactions were digested in this form. Amounts
 -- have the 4 places of their columns, timestamps are UTC in microseconds, each text comes with its
 -- length in bytes, and NULL is empty, so no two rows read the same in any session.
 --
--- An erasure keeps a cause that is made of ids, so it is included. An operation that was assigned to a
--- usage later has a digest of its own (credits.attribution_digest).
+-- An erasure keeps a cause that is made of ids, so it is included. An operation that was assigned
+-- to a usage later has a digest of its own (credits.attribution_digest).
 CREATE OR REPLACE FUNCTION credits.transaction_digest(
     entry credits.transactions, previous bytea, chain_id uuid, texts bytea
 ) RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE AS $$

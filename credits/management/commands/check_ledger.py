@@ -88,6 +88,7 @@ class Command(BaseCommand):
             self.stdout.write(f"Resuming the full check of {started_at:%Y-%m-%d %H:%M:%S} UTC.")
         begin = Scope if changes else partial(ledger_checks.full_check, now=now)
         scope = interrupted or begin()
+        # As a run of the job, so that the dashboard and the metrics show its outcome.
         worker.run(Job("check_ledger", partial(self._batches, scope, batch_size)), now=now)
 
     def _batches(self, scope: Scope, size: int, now: datetime) -> Iterator[str]:

@@ -1,6 +1,5 @@
 """`manage.py expire_credits`: post the expiry of credits past their date."""
 
-from credits.ledger import credit_expiry
 from credits.management.job_command import LimitedJobCommand
 
 
@@ -12,5 +11,4 @@ class Command(LimitedJobCommand):
         "stop, to run again, and to run several times at once. Exits with 1 if one failed, with 75 "
         "if one was skipped because another process has locked its balance."
     )
-    job = credit_expiry.EXPIRE_JOB
-    settle = staticmethod(credit_expiry.expire_due)
+    job = "expire_credits"

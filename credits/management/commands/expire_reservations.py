@@ -1,6 +1,5 @@
 """`manage.py expire_reservations`: release the credits of expired reservations."""
 
-from credits.ledger import reservation_expiry
 from credits.management.job_command import LimitedJobCommand
 
 
@@ -12,5 +11,4 @@ class Command(LimitedJobCommand):
         "to run again, and to run several times at once. Exits with 1 if one failed, with 75 if "
         "one was skipped because another process has locked it or its balance."
     )
-    job = reservation_expiry.EXPIRE_JOB
-    settle = staticmethod(reservation_expiry.expire_due)
+    job = "expire_reservations"

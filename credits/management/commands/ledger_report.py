@@ -55,6 +55,7 @@ class Command(BaseCommand):
         if csv:
             _write(made, csv)
             self.stdout.write(f"Written to {csv}.")
+        # After the report and its file: the numbers are needed to find the difference.
         if made.difference:
             raise CommandError(
                 f"Opening and movements differ from the closing by {made.difference:,f}."

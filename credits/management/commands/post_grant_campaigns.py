@@ -1,6 +1,5 @@
 """`manage.py post_grant_campaigns`: post the approved campaigns of grants."""
 
-from credits.ledger import campaign_grants
 from credits.management.job_command import JobCommand
 
 
@@ -12,4 +11,4 @@ class Command(JobCommand):
         "Safe to stop, to run again, and to run several times at once. Exits with 75 if a campaign "
         "was skipped because another process posts it."
     )
-    job = campaign_grants.POST_JOB
+    job = "post_grant_campaigns"

@@ -1,6 +1,5 @@
 """`manage.py tell_expiring_credits`: enqueue the notices about credits that expire."""
 
-from credits.controls import expiry_notices
 from credits.management.job_command import LimitedJobCommand
 
 
@@ -12,5 +11,4 @@ class Command(LimitedJobCommand):
         "Safe to stop, to run again, and to run several times at once. Exits with 1 if one failed, "
         "with 75 if one was skipped because another process has locked its balance."
     )
-    job = expiry_notices.TELL_JOB
-    settle = staticmethod(expiry_notices.tell_due)
+    job = "tell_expiring_credits"

@@ -1,6 +1,5 @@
 """`manage.py tell_low_balances`: enqueue the notices of low balances."""
 
-from credits.controls import low_balance
 from credits.management.job_command import LimitedJobCommand
 
 
@@ -12,5 +11,4 @@ class Command(LimitedJobCommand):
         "stop, to run again, and to run several times at once. Exits with 1 if one failed, with 75 "
         "if one was skipped because another process has locked it."
     )
-    job = low_balance.TELL_JOB
-    settle = staticmethod(low_balance.tell_due)
+    job = "tell_low_balances"

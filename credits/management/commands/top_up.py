@@ -1,7 +1,6 @@
 """`manage.py top_up`: buy the automatic top-ups that are due."""
 
 from credits.management.job_command import LimitedJobCommand
-from credits.payments import top_up_charges
 
 
 class Command(LimitedJobCommand):
@@ -12,5 +11,4 @@ class Command(LimitedJobCommand):
         "run several times at once. Exits with 1 if one failed, with 75 if one was skipped because "
         "another process has locked it."
     )
-    job = top_up_charges.TOP_UP_JOB
-    settle = staticmethod(top_up_charges.top_up_due)
+    job = "top_up"

@@ -1,7 +1,6 @@
 """`manage.py expire_gifts`: return the credits of expired gifts to their creators."""
 
 from credits.management.job_command import LimitedJobCommand
-from gifts import expiry
 
 
 class Command(LimitedJobCommand):
@@ -13,5 +12,4 @@ class Command(LimitedJobCommand):
         "at once. Exits with 1 if a gift failed, with 75 if one was skipped because another "
         "process has locked it or its creator's balance."
     )
-    job = expiry.JOB
-    settle = staticmethod(expiry.expire_due)
+    job = "expire_gifts"

@@ -1,7 +1,6 @@
 """`manage.py make_gift_codes`: create the missing codes of campaigns."""
 
 from credits.management.job_command import JobCommand
-from gifts import campaigns
 
 
 class Command(JobCommand):
@@ -12,4 +11,4 @@ class Command(JobCommand):
         "create_gift_codes. Safe to stop, to run again, and to run several times at once. Exits "
         "with 1 if a campaign failed, such as one whose account can no longer pay."
     )
-    job = campaigns.MAKE_JOB
+    job = "make_gift_codes"

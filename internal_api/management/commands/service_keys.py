@@ -88,6 +88,7 @@ class Command(BaseCommand):
             self.stdout.write(_line(key))
 
     def _show(self, key: ServiceKey, secret: str) -> None:
+        # Only the secret is on standard output, so that a script can pass it on.
         self.stderr.write(f"{_line(key)}\nThe secret is not shown again:")
         self.stdout.write(secret)
 

@@ -4,8 +4,11 @@ Each order is read by its own index from a position, so every page costs the sam
 """
 
 from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
+from credits.ledger import credit_lots
 from credits.models import Balance, CheckedBalance, Contact
 from mana_credits.back_office import keyset_pages
 
@@ -20,10 +23,14 @@ ORDERS: Mapping[str, tuple[Any, str]] = {
 
 
 class Account(NamedTuple):
-    """An account with its current balance and the contact of its user, if known."""
+    """An account with its current balance and the contact of its user, if known.
+
+    `available` is without the credits that have expired, even if that is not posted yet.
+    """
 
     balance: Balance
     contact: Contact | None
+    available: Decimal
 
 
 class Page(NamedTuple):
@@ -33,19 +40,24 @@ class Page(NamedTuple):
     next: str = ""
 
 
-def page(order: str, *, after: str = "") -> Page:
-    """Return a page of accounts. `after` is the `next` of the previous page.
+def page(order: str, *, now: datetime, after: str = "") -> Page:
+    """Return a page of accounts as of `now`. `after` is the `next` of the previous page.
 
     Raises ValueError for an `after` that is not a position.
     """
     model, column = ORDERS[order]
     rows = model.objects.order_by(f"-{column}", "user_id").only("user_id", column)
     found = keyset_pages.page(rows, after=after, size=SIZE)
-    return Page(_accounts([row.user_id for row in found.rows]), found.next)
+    return Page(_accounts([row.user_id for row in found.rows], now), found.next)
 
 
-def _accounts(user_ids: list[str]) -> list[Account]:
+def _accounts(user_ids: list[str], now: datetime) -> list[Account]:
     balances = Balance.objects.in_bulk(user_ids)
     contacts = Contact.objects.in_bulk(user_ids)
+    expired = credit_lots.expired_of(user_ids, now=now)
     # An account may have been erased since the check whose copy this order reads.
-    return [Account(balances[one], contacts.get(one)) for one in user_ids if one in balances]
+    return [
+        Account(balances[one], contacts.get(one), balances[one].available - expired.get(one, 0))
+        for one in user_ids
+        if one in balances
+    ]

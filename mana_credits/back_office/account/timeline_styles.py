@@ -16,6 +16,7 @@ from credits.models import (
 )
 from mana_credits.back_office.account import event_entries
 from mana_credits.back_office.account.entry import Entry
+from mana_credits.back_office.templatetags.office import actor, reason
 
 
 class TimelineStyle(NamedTuple):
@@ -50,7 +51,7 @@ def _of_transaction(row: Transaction) -> Iterator[str]:
         yield f"{row.operation}: {explanation(row.metering)}"
     elif row.operation:
         yield f"{row.quantity} of {row.operation}"
-    yield f"by {row.actor}"
+    yield f"by {actor(row.actor)}"
 
 
 def _of_purchase(row: Purchase) -> Iterator[str]:
@@ -75,7 +76,7 @@ def _of_reservation(row: Reservation) -> Iterator[str]:
 
 
 def _of_staff(row: StaffAction) -> Iterator[str]:
-    for text in (row.reason.replace("_", " "), row.note, row.ticket):
+    for text in (reason(row.reason), row.note, row.ticket):
         if text:
             yield text
 

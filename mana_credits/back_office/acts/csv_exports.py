@@ -8,9 +8,10 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 
-from credits import replica, spreadsheets
+from credits import spreadsheets
 from credits.errors import DomainError
 from credits.models import Purchase, StaffAction, Transaction
+from credits.postgresql import replica
 from gifts.models import GiftCode
 from mana_credits.back_office.acts import audit
 from mana_credits.back_office.acts.audit import Justification, Operator

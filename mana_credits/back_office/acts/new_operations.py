@@ -31,7 +31,7 @@ def request_operation(
     with audit.acting(operator, PERMISSION, why=why, key=key) as act:
         catalogue.require_valid_operation(new)
         catalogue.require_valid(new.key, first)
-        # There is no earlier price that ADMIN_PRICE_FACTOR could compare the first one with.
+        # Always, because ADMIN_PRICE_FACTOR compares with an earlier price, and there is none.
         return act_requests.ask(operator, _wanted(new, first), act, why=why, now=now)
 
 

@@ -104,7 +104,10 @@ def create(
 
 
 def set_roles(operator: Operator, name: str, chosen: Collection[str], *, key: UUID) -> User:
-    """Give an operator exactly these roles. Raises OwnAccount, OperatorUnknown and what acts do."""
+    """Give an operator exactly these roles.
+
+    Raises NotPermitted, AlreadyDone, OwnAccount, OperatorUnknown.
+    """
     with _acting_on(operator, name, key) as (user, act):
         act.before = {"roles": ", ".join(roles_of(user))}
         user.groups.set(_groups(chosen))
@@ -113,7 +116,10 @@ def set_roles(operator: Operator, name: str, chosen: Collection[str], *, key: UU
 
 
 def set_active(operator: Operator, name: str, active: bool, *, key: UUID) -> User:
-    """Activate or deactivate an account; deactivation ends its sessions at once."""
+    """Activate or deactivate an account; deactivation ends its sessions at once.
+
+    Raises NotPermitted, AlreadyDone, OwnAccount, OperatorUnknown.
+    """
     with _acting_on(operator, name, key) as (user, act):
         act.before, act.after = {"active": user.is_active}, {"active": active}
         # Django loads only active users from a session, so this ends the sessions.
@@ -123,7 +129,10 @@ def set_active(operator: Operator, name: str, active: bool, *, key: UUID) -> Use
 
 
 def set_password(operator: Operator, name: str, password: str, *, key: UUID) -> User:
-    """Set an operator's password and end their sessions. Raises WeakPassword."""
+    """Set an operator's password and end their sessions.
+
+    Raises NotPermitted, AlreadyDone, OwnAccount, OperatorUnknown, WeakPassword.
+    """
     with _acting_on(operator, name, key) as (user, act):
         _check(password, user)
         act.after = {"password": "changed"}
@@ -134,7 +143,10 @@ def set_password(operator: Operator, name: str, password: str, *, key: UUID) -> 
 
 
 def reset_second_factor(operator: Operator, name: str, *, key: UUID) -> User:
-    """Delete an operator's authenticators; the next log-in sets a new one up."""
+    """Delete an operator's authenticators; the next log-in sets up a new one.
+
+    Raises NotPermitted, AlreadyDone, OwnAccount, OperatorUnknown.
+    """
     with _acting_on(operator, name, key) as (user, act):
         devices, _ = TOTPDevice.objects.filter(user=user).delete()
         act.before, act.after = {"devices": devices}, {"devices": 0}

@@ -96,14 +96,14 @@ def plan_refund(purchase: Purchase, cents: int) -> RefundPlan:
 
 
 def spent_since(purchase: Purchase) -> Decimal:
-    """Return the user's net spending since the purchase was credited."""
+    """Return the user's net spending since the purchase was credited, 0 if more came back."""
     if purchase.transaction is None:
         return Decimal(0)
     later = Transaction.objects.filter(
         user_id=purchase.user_id, number__gt=purchase.transaction.number
     )
     spent: Decimal | None = later.aggregate(spent=Sum("spent_change"))["spent"]
-    return spent or Decimal(0)
+    return max(spent or Decimal(0), Decimal(0))
 
 
 def refund(

@@ -1,5 +1,7 @@
 """The page with all accounts, sorted by age, balance or spending."""
 
+from datetime import UTC, datetime
+
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.http import urlencode
 
@@ -15,7 +17,7 @@ def accounts(request: HttpRequest) -> HttpResponse:
     if order not in account_list.ORDERS:
         raise Http404
     try:
-        page = account_list.page(order, after=request.GET.get("after", ""))
+        page = account_list.page(order, now=datetime.now(UTC), after=request.GET.get("after", ""))
     except ValueError as error:  # a link edited by hand
         raise Http404 from error
     context = {

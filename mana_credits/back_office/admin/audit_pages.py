@@ -13,7 +13,7 @@ from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
 from mana_credits.back_office.frame.row_pages import Row
-from mana_credits.back_office.templatetags.office import NOTHING, amount, moment, words
+from mana_credits.back_office.templatetags.office import NOTHING, amount, moment, reason, words
 
 LONGEST_SHOWN = 20  # characters of a row's id
 
@@ -38,16 +38,19 @@ class StaffActions(ReadOnlyList):
         kind, _, pk = action.subject.partition(":")
         return (
             format_html(
-                '<span class="bo-line" title="{}">{}</span>', action.subject, f"{kind} …{pk[-6:]}"
+                '<span class="bo-words" title="{}">{} <span class="bo-line">…{}</span></span>',
+                action.subject,
+                words(kind),
+                pk[-6:],
             )
             if len(pk) > LONGEST_SHOWN
-            else action.subject.replace(":", " ") or NOTHING
+            else f"{words(kind)} {pk}".strip() or NOTHING
         )
 
     @admin.display(description="Reason and note")
     def reasons(self, action: StaffAction) -> str:
         """Return the reason, the note and the ticket."""
-        texts = (words(action.reason), action.note, action.ticket)
+        texts = (reason(action.reason), action.note, action.ticket)
         return ": ".join(filter(None, texts)) or NOTHING
 
 
@@ -59,7 +62,7 @@ def staff_action(request: HttpRequest, pk: UUID) -> HttpResponse:
     found = StaffAction.objects.filter(pk=pk).first()
     if found is None:
         raise Http404
-    account = found.user_id and (found.user_id, address_of(found.user_id))
+    account = found.user_id and ("Account", found.user_id, address_of(found.user_id))
     row = Row(
         f"{found.operator}: {words(found.action)}",
         f"staff_action:{pk}",
@@ -75,7 +78,7 @@ def _facts(found: StaffAction) -> row_pages.Facts:
     facts = [
         ("Time", moment(found.at)),
         ("Row", found.subject),
-        ("Reason", words(found.reason)),
+        ("Reason", reason(found.reason)),
         ("Note", found.note),
         ("Ticket", found.ticket),
         ("Credits moved", found.moved and amount(found.moved)),

@@ -31,7 +31,7 @@ from mana_credits.back_office.admin.grant_campaign_pages import csv_response
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.row_pages import Row
-from mana_credits.back_office.templatetags.office import amount, moment
+from mana_credits.back_office.templatetags.office import actor, amount, moment
 
 MOST_CODES = 100_000
 
@@ -140,6 +140,7 @@ def campaign_codes(request: HttpRequest, name: str) -> HttpResponseBase:
             lines = gift_campaigns.take_codes(
                 operator, name, key=form.act_key, now=datetime.now(UTC)
             )
+        # It is a DomainError, too, but the page becomes 403 (see `operator_pages.page`).
         except NotPermitted:
             raise
         except DomainError as refusal:
@@ -170,7 +171,7 @@ def campaign(request: HttpRequest, name: str) -> HttpResponse:
             ("Message", found.message),
             ("From", found.creator_name),
             ("Made", moment(found.created_at)),
-            ("By", found.actor),
+            ("By", actor(found.actor)),
             ("Because", found.reason),
             ("Expires", moment(found.expires_at)),
             ("Codes downloaded by", found.codes_taken_by),

@@ -23,7 +23,7 @@ from mana_credits.back_office.admin.price_forms import PriceForm
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.row_pages import Row
-from mana_credits.back_office.templatetags.office import amount, euros, moment
+from mana_credits.back_office.templatetags.office import actor, amount, euros, moment
 
 CHANGES_SHOWN = 50
 SMALLEST = Decimal(1).scaleb(-PLACES)
@@ -45,7 +45,7 @@ class PackageForm(WhyForm):
         max_value=LONGEST_VALIDITY.days,
         help_text="Counted from the payment. If empty, the credits never expire.",
     )
-    sort_order = forms.IntegerField(initial=0)
+    sort_order = forms.IntegerField(label="Place", initial=0)
     field_order = (
         "name",
         "description",
@@ -221,7 +221,7 @@ def _operation(request: HttpRequest, pk: str) -> Row:
     history = [
         f"{moment(one.changed_at)}  version {one.version}:"
         f"  {price_text(catalogue.price_before(one))} → {price_text(catalogue.price_after(one))}"
-        f"  {one.actor}"
+        f"  {actor(one.actor)}"
         for one in changes
     ]
     facts: list[tuple[str, object]] = [("Key", pk), ("App", found.app)]
@@ -257,7 +257,8 @@ def _package(request: HttpRequest, found: Package) -> Row:
     may = request.user.has_perm("credits.change_packages")
     changes = found.changes.order_by("-pk")[:CHANGES_SHOWN]
     history = [
-        f"{moment(one.changed_at)}  {'; '.join(package_history.differences(one))}  {one.actor}"
+        f"{moment(one.changed_at)}  {'; '.join(package_history.differences(one))}"
+        f"  {actor(one.actor)}"
         for one in changes
     ]
     return Row(
@@ -267,7 +268,7 @@ def _package(request: HttpRequest, found: Package) -> Row:
         [
             ("Description", found.description),
             ("Days until the credits expire", found.expires_after_days or "never"),
-            ("Order", found.sort_order),
+            ("Place", found.sort_order),
             ("Id", found.pk),
         ],
         locked=Package.objects.filter(pk=found.pk),
@@ -293,5 +294,5 @@ def _purchase(found: Purchase) -> Row:
         [("Quarantined", moment(found.quarantined_at)), ("Because", found.quarantine_reason)],
         locked=Purchase.objects.filter(pk=found.pk),
         status=found.status,
-        links=((found.user_id, address_of(found.user_id)),),
+        links=(("Account", found.user_id, address_of(found.user_id)),),
     )

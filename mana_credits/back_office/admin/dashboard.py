@@ -11,7 +11,7 @@ from django.urls import reverse
 from credits.models import Operation, OutboxMessage
 from credits.payments import money_back, purchases
 from mana_credits.back_office.acts import balance_adjustments
-from mana_credits.back_office.admin import dashboard_figures
+from mana_credits.back_office.admin import dashboard_figures, job_states
 from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.admin.dashboard_figures import Period, Spent
 from mana_credits.back_office.frame import charts, operator_pages
@@ -22,7 +22,6 @@ from webhooks.models import StripeEvent
 
 DAYS = 30
 MONTHS = 12
-CHECKS = ("check_ledger", "reconcile_stripe")
 
 
 class Alarm(NamedTuple):
@@ -42,10 +41,12 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     days = dashboard_figures.per_day(DAYS, today=today)
     months = dashboard_figures.per_month(MONTHS, today=today)
     jobs = dashboard_figures.job_results()
+    states = job_states.shown(jobs)
     context = {
         "alarms": _standing(),
-        "checks": [(name, jobs.get(name)) for name in CHECKS],
-        "outstanding": dashboard_figures.outstanding(),
+        "jobs": states,
+        "failed": job_states.failed(states),
+        "outstanding": dashboard_figures.outstanding(now=now),
         "reservations": dashboard_figures.open_reservations(now=now),
         "sums": _sums(days),
         "as_of": getattr(jobs.get("sum_days"), "succeeded_at", None),
@@ -101,6 +102,7 @@ def _of_money(days: list[Period], months: list[Period]) -> list[Chart]:
 
 
 def _money(value: Decimal) -> str:
+    # The series are in euros, because the charts show them.
     return euros(int(value * 100))
 
 
@@ -113,8 +115,9 @@ def _month(period: Period) -> str:
     return f"{period.start:%b %Y}"
 
 
+# A query set that is never evaluated keeps no rows, so each call of its `count` asks the database.
 ALARMS = (
-    Alarm("Adjustments that wait for approval", balance_adjustments.pending, "admin:adjustments"),
+    Alarm("Requests that wait for approval", balance_adjustments.pending, "admin:adjustments"),
     Alarm(
         "Quarantined purchases",
         purchases.quarantined().count,
@@ -122,7 +125,7 @@ ALARMS = (
         "?quarantined=open",
     ),
     Alarm(
-        "Disputes won whose money has not come back",
+        "Won disputes whose money has not come back",
         lambda: money_back.won_without_money(now=datetime.now(UTC)).count(),
         "admin:credits_purchase_changelist",
         "?dispute=won_without_money",

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from django.db.models import Count, Min, Q, Sum
 
-from credits import replica
 from credits.models import DailyTotal, JobRun, Reservation, Transaction, UsageStat
+from credits.postgresql import replica
 
 ONE_DAY = timedelta(days=1)
 
@@ -20,7 +20,8 @@ ONE_DAY = timedelta(days=1)
 class Outstanding(NamedTuple):
     """The credits owed to the users of all `accounts`.
 
-    `owed` is the sum of all positive balances, `debts` the absolute sum of the negative ones.
+    `owed` is the sum of all positive balances without what has expired; `expired` is that part,
+    which the worker posts later. `debts` is the absolute sum of the negative balances.
     `held` is the part of the balances in open reservations. `in_gifts` are credits in open gift
     codes: they have left their creators' balances and are owed in addition to `owed`.
     """
@@ -30,6 +31,7 @@ class Outstanding(NamedTuple):
     debts: Decimal
     held: Decimal
     in_gifts: Decimal
+    expired: Decimal
 
 
 class Period(NamedTuple):
@@ -37,8 +39,8 @@ class Period(NamedTuple):
 
     `refunded` is the sum of used credits given back, `gifted` of credits put into gift codes, and
     `clawed_back` of claw-backs minus reinstatements. `expired` does not subtract expiries that an
-    operator reversed. `returned_cents` is what refunds and disputes
-    withdrew minus what was reinstated. `revenue_cents` is `sold_cents` minus `returned_cents`.
+    operator reversed. `returned_cents` is what refunds and disputes withdrew minus what was
+    reinstated. `revenue_cents` is `sold_cents` minus `returned_cents`.
     """
 
     start: date
@@ -103,12 +105,17 @@ class JobResult(NamedTuple):
 # Gifts: what left creators minus what arrived is what open codes hold. Reading the sums is cheaper
 # than reading all codes.
 OUTSTANDING = """
+    WITH expired AS (
+        SELECT coalesce(sum(remaining), 0) AS credits
+        FROM credits.credit_lots WHERE remaining > 0 AND expires_at <= %(now)s
+    )
     SELECT count(*),
-           coalesce(sum(posted) FILTER (WHERE posted > 0), 0),
+           coalesce(sum(posted) FILTER (WHERE posted > 0), 0) - (SELECT credits FROM expired),
            coalesce(-sum(posted) FILTER (WHERE posted < 0), 0),
            coalesce(sum(held), 0),
            (SELECT coalesce(sum(credits_out - credits_in), 0)
-            FROM credits.daily_totals WHERE type = 'gift')
+            FROM credits.daily_totals WHERE type = 'gift'),
+           (SELECT credits FROM expired)
     FROM credits.balances
 """
 
@@ -137,10 +144,10 @@ PERIODS = """
 
 
 @replica.may_lag
-def outstanding() -> Outstanding:
+def outstanding(*, now: datetime) -> Outstanding:
     """Return the credits owed to all users."""
     with replica.connection().cursor() as cursor:
-        cursor.execute(OUTSTANDING)
+        cursor.execute(OUTSTANDING, {"now": now})
         return Outstanding(*cursor.fetchone())
 
 

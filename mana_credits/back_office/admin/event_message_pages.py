@@ -1,9 +1,10 @@
 """Pages of the messages about events: the list, and one message with its content."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
@@ -11,9 +12,9 @@ from mana_credits.back_office.acts import event_subscription_changes as changes
 from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.act_forms import WhyForm
-from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
+from mana_credits.back_office.frame.read_only_lists import ReadOnlyList, on_one_line
 from mana_credits.back_office.frame.row_pages import Row
-from mana_credits.back_office.templatetags.office import moment, pretty
+from mana_credits.back_office.templatetags.office import NOTHING, moment, pretty
 from mana_credits.service_events.models import EventMessage
 
 
@@ -21,14 +22,30 @@ from mana_credits.service_events.models import EventMessage
 class EventMessages(ReadOnlyList):
     """Messages about events, the newest first."""
 
-    list_display = ("event", "user_id", "status", "attempts", "created_at", "due_at")
-    titles: ClassVar = {"user_id": "Account", "created_at": "Since", "due_at": "Next attempt"}
+    list_display = ("event", "service", "user_id", "status", "attempts", "created_at", "due")
+    titles: ClassVar = {"user_id": "Account", "created_at": "Since"}
     search_help_text = "User id or service"
     list_filter = ("status",)
     search_fields = ("user_id__exact", "subscription__service__exact")
     ordering = ("-number",)
     rows_name = "events"
     page = "event_message"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the messages; one more query reads their subscriptions."""
+        # With a join, PostgreSQL would sort the messages of all pages to show one page.
+        rows: QuerySet[Any] = super().get_queryset(request).prefetch_related("subscription")
+        return rows
+
+    @admin.display(description="Receiver")
+    def service(self, message: EventMessage) -> str:
+        """Return the service that receives the event."""
+        return message.subscription.service
+
+    @admin.display(description="Next attempt")
+    def due(self, message: EventMessage) -> str:
+        """Return the time of the next attempt, or a dash if there is none."""
+        return on_one_line(message.due_at if message.status == "pending" else None)
 
 
 @operator_pages.page(
@@ -64,7 +81,7 @@ def _row(request: HttpRequest, pk: UUID) -> Row:
     may = found.status != "pending" and request.user.has_perm(changes.REPLAY)
     to = found.subscription
     return Row(
-        found.event,
+        f"Event {found.event}",
         f"event_message:{pk}",
         reverse("admin:event_message", args=[pk]),
         [
@@ -72,14 +89,14 @@ def _row(request: HttpRequest, pk: UUID) -> Row:
             ("Sequence", found.number),
             ("Written", moment(found.created_at)),
             ("Attempts", found.attempts),
-            ("Next attempt", moment(found.due_at) if found.status == "pending" else ""),
+            ("Next attempt", moment(found.due_at) if found.status == "pending" else NOTHING),
             ("Delivered", moment(found.delivered_at)),
         ],
         locked=EventMessage.objects.filter(pk=pk),
         status=found.status,
         links=(
-            (f"to {to.service}", reverse("admin:event_subscription", args=[to.pk])),
-            (found.user_id, address_of(found.user_id)),
+            ("Receiver", to.service, reverse("admin:event_subscription", args=[to.pk])),
+            ("Account", found.user_id, address_of(found.user_id)),
         ),
         acts=(("Replay", reverse("admin:replay_event", args=[pk])),) if may else (),
         blocks=(("Last error", found.last_error), ("Data", pretty(found.data))),

@@ -92,16 +92,16 @@ def _event(request: HttpRequest, pk: str) -> Row:
     found = StripeEvent.objects.select_related("purchase").filter(pk=pk).first()
     if found is None:
         raise Http404
-    links: tuple[tuple[str, str], ...] = ()
+    links: tuple[tuple[str, str, str], ...] = ()
     if purchase := found.purchase:
         links = (
-            (f"purchase {purchase.number}", reverse("admin:purchase", args=(purchase.pk,))),
-            (purchase.user_id, address_of(purchase.user_id)),
+            ("Purchase", str(purchase.number), reverse("admin:purchase", args=(purchase.pk,))),
+            ("Account", purchase.user_id, address_of(purchase.user_id)),
         )
     # An event that was applied is not due. One that could not be read may be processed again.
     waits = found.is_due and request.user.has_perm("webhooks.process_event")
     return Row(
-        found.type,
+        f"Stripe event {found.type}",
         f"event:{pk}",
         reverse("admin:stripe_event", args=(pk,)),
         [

@@ -128,7 +128,7 @@ def wrong_codes(request: HttpRequest, bucket: str) -> HttpResponse:
         subject=f"wrong-codes:{row.bucket}",
         address="",
         facts=facts,
-        links=(("All wrong codes", reverse("admin:gifts_giftmisses_changelist")),),
+        links=(("See also", "All wrong codes", reverse("admin:gifts_giftmisses_changelist")),),
     )
     return row_pages.show(request, shown)
 

@@ -97,6 +97,7 @@ class GrantCampaigns(ReadOnlyList):
         "asked_at": "Asked",
     }
     list_filter = ("state", "asked_by")
+    search_help_text = "Part of a name"
     search_fields = ("name",)
     ordering = ("-asked_at",)
     rows_name = "grants to many"

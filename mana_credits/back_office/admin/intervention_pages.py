@@ -14,7 +14,7 @@ from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.row_pages import Row
-from mana_credits.back_office.templatetags.office import amount, moment, pretty
+from mana_credits.back_office.templatetags.office import NOTHING, actor, amount, moment, pretty
 
 CHARGES_SHOWN = 24
 
@@ -135,7 +135,7 @@ def _reservation(request: HttpRequest, pk: UUID) -> Row:
         reverse("admin:reservation", args=(pk,)),
         [
             ("App", found.app_id),
-            ("Made", f"{moment(found.created_at)} by {found.actor}"),
+            ("Made", f"{moment(found.created_at)} by {actor(found.actor)}"),
             ("Expires", moment(found.expires_at)),
             ("Settled", moment(found.settled_at)),
             ("Taken", amount(found.committed_amount)),
@@ -144,7 +144,7 @@ def _reservation(request: HttpRequest, pk: UUID) -> Row:
             ("Id", found.pk),
         ],
         status=found.status,
-        links=((found.user_id, address_of(found.user_id)),),
+        links=(("Account", found.user_id, address_of(found.user_id)),),
         acts=(("Release", reverse("admin:release_reservation", args=(pk,))),) if releasable else (),
         user_id=found.user_id,
     )
@@ -164,12 +164,12 @@ def _sync(request: HttpRequest) -> Row:
             ("Paid", f"{moment(found.paid_from)} to {moment(found.paid_until)}"),
             ("Next charge", moment(found.next_charge_at)),
             ("Paused", moment(found.paused_at)),
-            ("A present since", moment(found.gifted_at)),
+            ("Given free since", moment(found.gifted_at)),
             ("Given by", found.gifted_by),
         ],
         locked=SyncSubscription.objects.filter(pk=user_id),
         status="active" if found.active else "paused" if found.paused_at else "off",
-        links=((user_id, address_of(user_id)),),
+        links=(("Account", user_id, address_of(user_id)),),
         acts=_acts_on_sync(request, found),
         user_id=user_id,
     )
@@ -190,19 +190,20 @@ def _message(request: HttpRequest, pk: UUID) -> Row:
     may_read = request.user.has_perm("credits.retry_message")
     dead = found.status == "dead" and may_read
     return Row(
-        found.key,
+        f"Message {found.body.get('subject') or found.key}",
         f"message:{pk}",
         reverse("admin:message", args=(pk,)),
         [
+            ("Key", found.key),
             ("Attempts", found.attempts),
-            ("Due", moment(found.due_at)),
+            ("Next attempt", moment(found.due_at) if found.status == "pending" else NOTHING),
             ("Written", moment(found.created_at)),
             ("Delivered", moment(found.delivered_at)),
-            ("Last error", found.last_error),
+            ("Last error", found.last_error or NOTHING),
         ],
         locked=OutboxMessage.objects.filter(pk=pk),
         status=found.status,
-        links=((found.user_id, address_of(found.user_id)),),
+        links=(("Account", found.user_id, address_of(found.user_id)),),
         acts=(("Send again", reverse("admin:retry_message", args=(pk,))),) if dead else (),
         # The text may contain a gift link, which anybody could redeem.
         blocks=(("Message", pretty(found.body)),) if may_read else (),

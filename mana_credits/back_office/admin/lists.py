@@ -23,8 +23,8 @@ from credits.models import (
 from credits.payments import money_back
 from mana_credits.back_office.acts.price_changes import price_text
 from mana_credits.back_office.admin.intervention_pages import sync_address
-from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
-from mana_credits.back_office.templatetags.office import NOTHING, euros
+from mana_credits.back_office.frame.read_only_lists import ReadOnlyList, on_one_line
+from mana_credits.back_office.templatetags.office import NOTHING, actor, euros
 
 
 class Quarantined(admin.SimpleListFilter):
@@ -131,7 +131,7 @@ class Transactions(ReadOnlyList):
         "balance_after",
         "what",
         "app_id",
-        "actor",
+        "by",
     )
     sorts: ClassVar = {"created_at": "id"}
     titles: ClassVar = {
@@ -140,13 +140,17 @@ class Transactions(ReadOnlyList):
         "amount": "Credits",
         "balance_after": "Balance (credits)",
         "app_id": "App",
-        "actor": "By",
     }
     search_help_text = "User id"
     list_filter = ("type", OfApp)
     search_fields = ("user_id__exact",)
     ordering = ("-id",)
     page = "transaction"
+
+    @admin.display(description="By")
+    def by(self, transaction: Transaction) -> str:
+        """Return the actor in words: `operator ada`."""
+        return actor(transaction.actor)
 
     @admin.display(description="What")
     def what(self, transaction: Transaction) -> str:
@@ -200,11 +204,10 @@ class Subscriptions(ReadOnlyList):
 class Messages(ReadOnlyList):
     """The outbox, the newest message first."""
 
-    list_display = ("key", "user_id", "status", "attempts", "due_at", "last_error")
+    list_display = ("subject", "user_id", "status", "attempts", "created_at", "due", "last_error")
     titles: ClassVar = {
-        "key": "Message",
         "user_id": "Account",
-        "due_at": "Next attempt",
+        "created_at": "Written",
         "last_error": "Last error",
     }
     search_help_text = "User id or message"
@@ -213,6 +216,16 @@ class Messages(ReadOnlyList):
     ordering = ("-id",)
     page = "message"
     rows_name = "messages"
+
+    @admin.display(description="Message")
+    def subject(self, message: OutboxMessage) -> str:
+        """Return the subject of the mail, or the key of a message without one."""
+        return str(message.body.get("subject") or message.key)
+
+    @admin.display(description="Next attempt")
+    def due(self, message: OutboxMessage) -> str:
+        """Return the time of the next attempt, or a dash if there is none."""
+        return on_one_line(message.due_at if message.status == "pending" else None)
 
 
 @admin.register(Operation)

@@ -67,7 +67,7 @@ def operators(request: HttpRequest) -> HttpResponse:
         )
         for user in found
     ]
-    return operator_pages.render(request, "people.html", "Staff", {"operators": listed})
+    return operator_pages.render(request, "people.html", "Operators", {"operators": listed})
 
 
 @operator_pages.page("staff/new/", name="new_operator", permission=PERMISSION)

@@ -76,6 +76,7 @@ class PriceForm(WhyForm):
     def clean(self) -> dict[str, Any] | None:
         """Set `price`; require a cost or costs by unit, and only what goes with it."""
         data = super().clean() or self.cleaned_data
+        # Other fields are wrong already, so the price cannot be judged yet.
         if self.errors:
             return data
         costs = data["unit_costs"]
@@ -124,6 +125,7 @@ class OperationForm(PriceForm):
     def clean(self) -> dict[str, Any] | None:
         """Refuse an operation that the catalogue may not have, before its preview."""
         data = super().clean()
+        # Both are checked again by the act. Here they appear beside the form before the preview.
         if not self.errors:
             try:
                 catalogue.require_valid_operation(self.operation)

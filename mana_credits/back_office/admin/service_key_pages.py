@@ -162,7 +162,7 @@ def _row(request: HttpRequest, pk: UUID) -> Row:
     acts = (("Rotate", "rotate_service_key"), ("Revoke", "revoke_service_key"))
     may = status == "active" and request.user.has_perm(PERMISSION)
     return Row(
-        f"{key.name} {key.prefix}…",
+        f"Service key {key.name}, {key.prefix}…",
         service_key_changes.subject(key),
         reverse("admin:service_key", args=[pk]),
         [

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import wraps
 from typing import Any, ClassVar
 
 from django.contrib.admin import AdminSite, display
@@ -41,7 +42,7 @@ LONGEST_WORD = 18  # characters that are kept on a line
 Writer = Callable[[Any], str]
 
 
-def _time(value: datetime | None) -> SafeString:
+def on_one_line(value: datetime | None) -> SafeString:
     """Return a time on one line."""
     return format_html('<span class="bo-line">{}</span>', moment(value))
 
@@ -53,7 +54,7 @@ def _text(value: Any) -> str:
     return text if is_long else format_html('<span class="bo-words">{}</span>', text)
 
 
-WRITERS: dict[type, Writer] = {DecimalField: amount, DateTimeField: _time}
+WRITERS: dict[type, Writer] = {DecimalField: amount, DateTimeField: on_one_line}
 NAMED: dict[str, Writer] = {"status": pill, "action": words}
 
 
@@ -210,10 +211,23 @@ class ReadOnlyList(ModelAdmin):  # type: ignore[misc]
         """Return False: nobody deletes rows by hand."""
         return False
 
+    def _method(self, name: str) -> Any:
+        """Return a column of the list that a method writes; its short words do not break."""
+        method = getattr(self, name)
+
+        @wraps(method)
+        def column(row: Model) -> Any:
+            written = method(row)
+            return written if isinstance(written, SafeString) else _text(written)
+
+        return column
+
     def _column(self, model: type[Model], name: str) -> Any:
         """Return a column of the list: a field as its type is written, or a method."""
         field = next((one for one in model._meta.fields if one.name == name), None)  # noqa: SLF001
-        if field is None or isinstance(field, BooleanField):
+        if field is None:
+            return self._method(name)
+        if isinstance(field, BooleanField):
             return name
         write = NAMED.get(name) or WRITERS.get(type(field))
         read = f"get_{name}_display" if field.choices and not write else name

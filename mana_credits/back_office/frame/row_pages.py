@@ -16,10 +16,10 @@ Facts = list[tuple[str, Any]]
 class Row(NamedTuple):
     """A row as operators see it.
 
-    `facts` are names and texts, `links` related pages (text, URL), `acts` possible acts (verb,
-    URL), `blocks` long texts by title. `subject` is the row's name in the audit trail, `user_id`
-    the account that it belongs to, if any. An act locks the rows `locked` and then compares the
-    state that its form showed, without the facts `passing`, which change all the time.
+    `facts` are names and texts, `links` related pages (name, text, URL), `acts` possible acts
+    (verb, URL), `blocks` long texts by title. `subject` is the row's name in the audit trail,
+    `user_id` the account that it belongs to, if any. An act locks the rows `locked` and then
+    compares the state that its form showed, without the facts `passing`, which change all the time.
     """
 
     title: str
@@ -27,7 +27,7 @@ class Row(NamedTuple):
     address: str
     facts: Facts
     status: str = ""
-    links: tuple[tuple[str, str], ...] = ()
+    links: tuple[tuple[str, str, str], ...] = ()
     acts: tuple[tuple[str, str], ...] = ()
     blocks: tuple[tuple[str, str], ...] = ()
     user_id: str = ""

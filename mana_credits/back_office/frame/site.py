@@ -34,6 +34,11 @@ class BackOffice(UnfoldAdminSite):  # type: ignore[misc]
         urls: list[URLPattern] = [*operator_pages.urls(self), *super().get_urls()]
         return urls
 
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Return unfold's context without its colours, which it would write as an inline style."""
+        context: dict[str, Any] = super().each_context(request)
+        return {**context, "colors": None}
+
     def app_index(self, request: HttpRequest, *arguments: Any, **named: Any) -> HttpResponse:
         """Redirect to the dashboard: the menu lists what there is, in the operators' words."""
         return redirect("admin:index")

@@ -72,6 +72,12 @@ def words(value: str) -> str:
     return PLAIN.get(value) or value.rpartition(".")[2].replace("_", " ")
 
 
+@register.filter
+def actor(value: str) -> str:
+    """Return an actor in words: `operator:ada` becomes `operator ada`."""
+    return value.replace(":", " ", 1)
+
+
 TONES = {
     "good": {
         "active",
@@ -97,6 +103,7 @@ TONES = {
         "revoked",
         "refused",
         "had_another_amount",
+        "unreadable",
     },
     "warn": {
         "pending",
@@ -144,5 +151,6 @@ def opposite(value: Decimal) -> Decimal:
 
 @register.filter
 def reason(name: str) -> str:
-    """Return the label of an adjustment's reason."""
-    return str(AdjustmentRequest.Reason(name).label)
+    """Return the label of an adjustment's reason, or another act's reason in words."""
+    known = AdjustmentRequest.Reason
+    return str(known(name).label) if name in known else words(name)

@@ -89,6 +89,8 @@ def _hand_over(account: Account, gift: GiftCode) -> bool:
     if not account.friends:
         return False
     for friend in account.chance.choices(account.friends, k=TRIES):
+        # The friend's next entry after the gift becomes the redemption, so that the times of both
+        # histories fit.
         place = bisect_right(friend.times, account.at)
         if place < len(friend.times) and place not in friend.inbox:
             moment = friend.times[place]

@@ -112,6 +112,7 @@ def _purchase(account: Account, status: Purchase.Status) -> Purchase:
         status=status,
         stripe_customer_id=_customer(account),
         stripe_payment_intent_id=f"pi_demo{account.hexadecimal(20)}",
+        # The purchase starts before its payment.
         created_at=account.at - TYPING,
     )
 

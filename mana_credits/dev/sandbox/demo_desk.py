@@ -66,6 +66,7 @@ def _fiona() -> Operator:
 
 
 def _how(note: str, now: datetime) -> dict[str, Any]:
+    # The key follows from the note, so that a repeated seed repeats no act.
     return {"why": Justification(note=note), "key": uuid5(KEYS, note), "now": now}
 
 
@@ -93,6 +94,7 @@ def _seed_event_subscriptions(now: datetime) -> None:
         made, _ = event_subscription_changes.create(
             _ada(), (service, url, events), **_how(f"Asked for by the team of {service}", now)
         )
+    # The last of the two, so that the list shows a paused one as well.
     event_subscription_changes.pause(_ada(), made.pk, **_how("Their database is being moved", now))
 
 

@@ -76,6 +76,7 @@ class Record:
     def _write(self, lines: list[Started]) -> None:
         new = self._path.with_suffix(".new")
         new.write_text(json.dumps(lines))
+        # Replaced at once, so that a kill leaves no half-written record.
         new.replace(self._path)
 
 

@@ -1,7 +1,7 @@
--- Count the usages of %(users)s and their credits by the operation to attribute them to. The mapping
--- has the parallel arrays %(apps)s, %(descriptions)s (null: any), %(operations)s, %(quantities)s. The
--- first line that matches a usage applies. A line matches only if the amount divided by the quantity
--- has at most 4 decimal places.
+-- Count the usages of %(users)s and their credits by the operation to attribute them to. The
+-- mapping has the parallel arrays %(apps)s, %(descriptions)s (null: any), %(operations)s,
+-- %(quantities)s. The first line that matches a usage applies. A line matches only if the amount
+-- divided by the quantity has at most 4 decimal places.
 SELECT operation, count(*), sum(-amount) FROM (
     SELECT DISTINCT ON (t.id) t.id, t.amount, m.operation
     FROM credits.transactions t

@@ -8,12 +8,13 @@ from uuid import uuid4
 
 from django.core.management.base import BaseCommand, CommandError
 
-from credits import catalogue, worker
-from credits.catalogue import AnyPrice, NewOperation, Price
+from credits import worker
+from credits.catalogue import catalogue
+from credits.catalogue.catalogue import AnyPrice, NewOperation, Price
+from credits.catalogue.metered_prices import MeteredPrice
 from credits.errors import DomainError
 from credits.management.arguments import amount, whole_number, wrong_label
 from credits.management.progress import add_apply
-from credits.metered_prices import MeteredPrice
 from mana_credits.back_office.acts import new_operations, operator_accounts
 from mana_credits.back_office.acts.audit import Justification
 from mana_credits.back_office.acts.price_changes import price_text

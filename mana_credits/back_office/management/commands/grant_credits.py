@@ -168,6 +168,7 @@ def _ask(file: GrantFile, options: dict[str, Any]) -> GrantCampaign:
 
 def _posted(campaign: GrantCampaign) -> Iterator[Granted]:
     """Yield the outcomes of the rows that are posted already, then those of the others."""
+    # A repeated command reports the rows of earlier runs too, so its numbers are those of the file.
     yield from campaign_grants.outcomes(campaign)
     for settled in campaign_grants.post(campaign, now=worker.now()):
         yield campaign_grants.outcome_of(settled)

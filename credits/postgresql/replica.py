@@ -20,7 +20,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from prometheus_client import Counter
 from psycopg.errors import QueryCanceled
 
-from credits import bounded_connection
+from credits.postgresql import bounded_connection
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")

@@ -6,9 +6,9 @@ Every other database error is a defect and is answered with 500.
 import structlog
 from django.db import Error, InterfaceError, OperationalError, connection
 
-from credits.bounded_connection import OutcomeUnknown
 from credits.bulkheads import Busy
 from credits.errors import DomainError
+from credits.postgresql.bounded_connection import OutcomeUnknown
 
 # Lock not available, serialization failure, deadlock: nothing was changed.
 CONFLICTS = {"55P03", "40001", "40P01"}

@@ -1,0 +1,1 @@
+"""The connection to PostgreSQL: its time limits, errors, transactions, role and standby."""

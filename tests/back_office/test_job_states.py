@@ -1,0 +1,73 @@
+"""The dashboard names jobs in words, and says plainly what failed; the error itself is a detail."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from credits import worker
+from credits.models import JobRun
+from mana_credits.back_office.admin import job_states
+from tests.back_office.test_titles import text
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+
+
+def ran(name: str, error: str = "", **result: int) -> None:
+    when: dict[str, Any] = {"failed_at": NOW} if error else {"succeeded_at": NOW}
+    JobRun.objects.create(name=name, started_at=NOW, error=error, result=result, **when)
+
+
+def test_every_job_of_the_worker_has_a_name() -> None:
+    assert job_states.NAMES.keys() == worker.jobs().keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "state"),
+    [
+        (
+            "check_ledger",
+            "BooksDoNotClose: 3 discrepancies",
+            "Check of the books found balances that their transactions do not explain",
+        ),
+        (
+            "reconcile_stripe",
+            "DoesNotReconcile: 1 differences are unexplained",
+            "Comparison with Stripe found payments or credits that differ",
+        ),
+        (
+            "reconcile_stripe",
+            "PaymentUnavailable: Stripe cannot be reached",
+            "Comparison with Stripe could not finish",
+        ),
+        (
+            "expire_credits",
+            "2 of 7 steps failed",
+            "Expiry of credits failed for some rows, which are tried again",
+        ),
+        ("sum_days", "OperationalError: deadlock", "Daily sums could not finish"),
+    ],
+)
+def test_a_failed_job_is_told_plainly(ada: Client, name: str, error: str, state: str) -> None:
+    ran(name, error, unexplained=1)
+
+    page = text(ada, "/admin/")
+
+    assert f"{state} (2026-11-28 12:00:00). Details {name}: {error}" in page
+    assert "unexplained: 1" in page
+
+
+def test_jobs_that_went_well_are_not_listed_except_the_checks(ada: Client) -> None:
+    ran("check_ledger", batches=2)
+    ran("sum_days", done=2)
+
+    page = text(ada, "/admin/")
+
+    assert "Check of the books 2026-11-28 12:00:00 went well batches: 2" in page
+    assert "Comparison with Stripe never not run yet" in page
+    assert "Daily sums" not in page
+    assert "check_ledger" not in page
+    assert "Details" not in page

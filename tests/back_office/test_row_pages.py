@@ -1,0 +1,89 @@
+"""Pages of single rows: titles and labels in words, and no time of an attempt that never comes."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from django.db import transaction
+from django.test import Client
+
+from credits.ledger import ledger
+from credits.ledger.posting import Memo, Origin
+from credits.models import OutboxMessage
+from credits.outbox import outbox
+from credits.payments import purchases
+from internal_api import service_keys
+from internal_api.service_keys import Terms
+from mana_credits.back_office.acts import purchase_refunds
+from mana_credits.back_office.templatetags.office import NOTHING
+from mana_credits.service_events import event_types, subscriptions
+from mana_credits.service_events.models import EventMessage
+from tests.back_office.test_titles import text
+from tests.credits.test_returns import payment, started
+from tests.factories import give, spend
+from webhooks import events
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime.now(UTC)
+
+
+@pytest.mark.parametrize(
+    ("status", "next_attempt"), [("pending", str(NOW.year)), ("dead", NOTHING)]
+)
+def test_a_message_is_listed_by_its_subject(ada: Client, status: str, next_attempt: str) -> None:
+    with transaction.atomic():
+        outbox.tell("alice", {"subject": "Low credits", "body": "x"}, key="low:1", now=NOW)
+    OutboxMessage.objects.update(status=status)
+    message = OutboxMessage.objects.get()
+
+    page = text(ada, f"/admin/message/{message.pk}/")
+    listed = text(ada, "/admin/credits/outboxmessage/")
+
+    assert "Message Low credits" in page
+    assert f"Account alice Key low:1 Attempts 0 Next attempt {next_attempt}" in page
+    assert f"Last error {NOTHING}" in page
+    assert "Low credits alice" in listed
+    assert f"Low credits alice {status} 0 {NOW:%Y-%m-%d %H:%M:%S} {next_attempt}" in listed
+
+
+def test_an_event_names_its_receiver_and_its_account(ada: Client, settings: object) -> None:
+    settings.EVENT_HOSTS = ["chat.example.test"]  # type: ignore[attr-defined]
+    url = "https://chat.example.test/events"
+    subscriptions.create("chat", url, [event_types.CREDITS_ADDED], by="ada", now=NOW)
+    give("alice", 5)
+    message = EventMessage.objects.get()
+
+    page = text(ada, f"/admin/event-message/{message.pk}/")
+    listed = text(ada, "/admin/service_events/eventmessage/")
+    EventMessage.objects.update(status="delivered", delivered_at=NOW)
+    delivered = text(ada, f"/admin/event-message/{message.pk}/")
+
+    assert "Event credits.added pending Receiver chat Account alice" in page
+    assert "credits.added chat alice pending" in listed
+    assert f"Next attempt {NOTHING} Delivered" in delivered
+    assert "Belongs to" not in page
+
+
+def test_titles_of_technical_rows_begin_with_their_kind(ada: Client) -> None:
+    key, _ = service_keys.create("chat", Terms(("use",)), by="ada", now=NOW)
+    event = events.receive(b'{"id": "evt_1", "type": "a.b", "created": 1}', now=NOW)
+
+    assert f"Service key chat, {key.prefix}…" in text(ada, f"/admin/service-key/{key.pk}/")
+    shown = text(ada, f"/admin/stripe-event/{event.pk}/")
+    assert "Stripe event a.b" in shown
+    assert "A.b" not in shown
+
+
+def test_more_refunds_than_spends_are_no_negative_spending() -> None:
+    bought = started()
+    user_id = bought.user_id
+    give(user_id, 20)
+    before = spend(user_id, 15).transaction
+    purchases.complete(payment(bought), at=NOW, now=NOW)
+    bought.refresh_from_db()
+    spend(user_id, 3)
+    origin = Origin("service:chat")
+    ledger.refund(user_id, Decimal(15), memo=Memo(), origin=origin, usage_id=before.pk)
+
+    assert purchase_refunds.spent_since(bought) == 0
