@@ -5,8 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from credits.api.metered_fields import Units
-from credits.api.price_serializers import PricedSerializer
-from credits.api.serializers import DESCRIPTION_LENGTH
+from credits.api.serializers import DESCRIPTION_LENGTH, PricedSerializer
 from credits.api.wire_fields import (
     Amount,
     ConstantField,

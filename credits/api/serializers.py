@@ -1,31 +1,32 @@
-"""Serializers of balances, transactions, spends and usage."""
+"""Serializers of balances, transactions, spends and open reservations."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 from rest_framework import serializers
 
 from credits.api.json_object import JsonObject
-from credits.api.price_serializers import MeteredSerializer, PricedSerializer
+from credits.api.metered_fields import Metering, Units
 from credits.api.wire_fields import (
     APP_ID_LENGTH,
     Amount,
     ConstantField,
-    Day,
-    EndTimestamp,
+    Credits,
     ShortTextField,
+    StrictIntegerField,
     Text,
     Timestamp,
     UserId,
     Uuid,
 )
-from credits.api.wire_serializers import WireSerializer
-from credits.ledger import Posting
-from credits.ledger.usage import InvalidSpan
+from credits.api.wire_serializers import KeyedSerializer, Variant, WireSerializer
+from credits.catalogue.catalogue import LARGEST_QUANTITY
+from credits.ledger import Posting, Priced
 from credits.models import Transaction
 
-Field = serializers.Field[Any, Any, Any, Any]
-
 DESCRIPTION_LENGTH = 500
+MISSING_AMOUNT = {"amount": ["This field is required, unless there is an operation."]}
+UNITS_ALONE = "Units are only allowed with an operation."
 
 
 class BalanceAfterwardsSerializer(WireSerializer):
@@ -57,6 +58,23 @@ class BalanceSerializer(BalanceAfterwardsSerializer):
     )
 
 
+class MeteredSerializer(WireSerializer):
+    """A transaction that may have a price by units."""
+
+    metering = Metering(
+        required=False,
+        help_text="What a price by units was computed from. Absent for any other transaction.",
+    )
+
+    def represent(self, subject: object) -> dict[str, Any]:
+        """Represent the transaction; omit `metering` unless it has one."""
+        answer = super().represent(subject)
+        metering = answer.pop("metering")
+        if metering is not None:
+            answer["metering"] = metering
+        return answer
+
+
 class TransactionSerializer(MeteredSerializer):
     """One transaction; `balanceBefore` and `balanceAfter` are posted balances."""
 
@@ -86,6 +104,90 @@ class TransactionSerializer(MeteredSerializer):
     createdAt = Timestamp(source="created_at", help_text="When the transaction was posted.")
     # The earlier service had both times. Here a transaction is complete when it is written.
     completedAt = Timestamp(source="created_at", help_text="The same as `createdAt`.")
+
+
+class PricedSerializer(KeyedSerializer):
+    """The credits to take: an `amount`, or the price of an `operation`.
+
+    The price is that of `quantity` items or, if the operation is metered, of `units`.
+    """
+
+    variants = {
+        "ByAmount": Variant(
+            "An amount of credits.",
+            required=("amount",),
+            without=("operation", "quantity", "units"),
+        ),
+        "ByOperation": Variant(
+            "An operation at the catalogue's price.",
+            required=("operation",),
+            without=("amount", "units"),
+        ),
+        "ByUnits": Variant(
+            "Units of a metered operation at the catalogue's prices.",
+            required=("operation", "units"),
+            without=("amount", "quantity"),
+        ),
+    }
+
+    amount = Credits(
+        required=False, allow_null=True, help_text="Credits, with at most 4 decimal places."
+    )
+    operation = ShortTextField(
+        max_length=64,
+        required=False,
+        allow_null=True,
+        help_text="A key of the catalogue (`GET /credits/operations`), which sets the price.",
+    )
+    quantity = StrictIntegerField(
+        min_value=1,
+        max_value=LARGEST_QUANTITY,
+        required=False,
+        allow_null=True,
+        help_text="The number of items of the operation, 1 by default.",
+    )
+    units = Units(
+        required=False,
+        allow_null=True,
+        help_text="The units of a metered operation, by name;"
+        " for `reserve`, the largest expected ones.",
+    )
+
+    def parse(self, data: object) -> dict[str, Any]:
+        """Parse the body; report a missing amount together with all other errors."""
+        try:
+            return super().parse(data)
+        except serializers.ValidationError as error:
+            if isinstance(data, Mapping) and data.get("amount") is data.get("operation") is None:
+                details = cast("dict[str, Any]", error.detail)
+                raise serializers.ValidationError({**MISSING_AMOUNT, **details}) from error
+            raise
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Set `amount` to the given credits or to a `Priced` operation; raise ValidationError."""
+        amount, operation, quantity = map(attrs.get, ("amount", "operation", "quantity"))
+        units = attrs.get("units")
+        if operation is None:
+            if amount is None:
+                raise serializers.ValidationError(MISSING_AMOUNT)
+            if quantity is not None:
+                raise serializers.ValidationError(
+                    {"quantity": ["A quantity is only allowed with an operation."]}
+                )
+            if units is not None:
+                raise serializers.ValidationError({"units": [UNITS_ALONE]})
+            return attrs
+        if amount is not None:
+            raise serializers.ValidationError(
+                {"amount": ["An amount is not allowed with an operation, which has a price."]}
+            )
+        if units is None:
+            return {**attrs, "amount": Priced(operation, quantity or 1)}
+        if quantity is not None:
+            raise serializers.ValidationError(
+                {"quantity": ["A quantity is not allowed with units."]}
+            )
+        return {**attrs, "amount": Priced(operation, None, units)}
 
 
 class UseCreditsSerializer(PricedSerializer):
@@ -128,67 +230,6 @@ class UseCreditsResponseSerializer(WireSerializer):
         return answer
 
 
-class SpanSerializer(WireSerializer):
-    """A span of time, including `from` and `to`."""
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Raise InvalidSpan if `from` is after `to`."""
-        first, last = (attrs.get(str(self.fields[end].source)) for end in ("from", "to"))
-        if first and last and first > last:
-            raise InvalidSpan
-        return attrs
-
-
-class TransactionQuerySerializer(SpanSerializer):
-    """The filters of the list of transactions."""
-
-    type = serializers.ChoiceField(
-        choices=Transaction.Type.choices,
-        required=False,
-        help_text="Only transactions of this type.",
-    )
-    appId = ShortTextField(
-        source="app_id",
-        max_length=APP_ID_LENGTH,
-        required=False,
-        help_text="Only transactions of this app.",
-    )
-    to = EndTimestamp(
-        source="created_at__lte",
-        required=False,
-        help_text="Only transactions up to this time, or up to the end of this UTC day.",
-    )
-
-    def get_fields(self) -> dict[str, Field]:
-        """Add `from`, a keyword of Python."""
-        start = Timestamp(
-            source="created_at__gte",
-            required=False,
-            help_text="Only transactions since this time, or since the start of this UTC day.",
-        )
-        return {**super().get_fields(), "from": start}
-
-
-class UsageQuerySerializer(SpanSerializer):
-    """The first and the last UTC day of the usage, inclusive."""
-
-    to = Day(required=False, help_text="The last UTC day; today by default.")
-
-    def get_fields(self) -> dict[str, Field]:
-        """Add `from`, a keyword of Python."""
-        text = "The first UTC day: at most 366 days before the last one, 30 by default."
-        return {**super().get_fields(), "from": Day(required=False, help_text=text)}
-
-
-class UsageStatSerializer(WireSerializer):
-    """The credits spent in one app on one UTC day."""
-
-    date = serializers.DateField(help_text="The UTC day.")
-    appId = Text(source="app_id", help_text="The app.")
-    creditsUsed = Amount(source="credits_used", help_text="Credits spent in the app on that day.")
-    transactions = serializers.IntegerField(help_text="The number of transactions.")
-
-
 class OpenReservationSerializer(WireSerializer):
     """Credits that an app holds for work in progress."""
 
@@ -205,8 +246,5 @@ class OpenReservationSerializer(WireSerializer):
 BALANCE = BalanceSerializer()
 OPEN_RESERVATION = OpenReservationSerializer()
 TRANSACTION = TransactionSerializer()
-TRANSACTION_QUERY = TransactionQuerySerializer()
 USE = UseCreditsSerializer()
 USED = UseCreditsResponseSerializer()
-USAGE_QUERY = UsageQuerySerializer()
-USAGE_STAT = UsageStatSerializer()

@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from credits.api.price_serializers import MeteredSerializer
+from credits.api.serializers import MeteredSerializer
 from credits.api.wire_fields import (
     Amount,
     ConstantField,

@@ -13,7 +13,7 @@ from drf_spectacular.utils import OpenApiResponse
 from rest_framework.request import Request
 
 from credits import spreadsheets
-from credits.api.serializers import TransactionQuerySerializer
+from credits.api.history_serializers import TransactionQuerySerializer
 from credits.api.wire_fields import QueryInteger, Timestamp
 from credits.catalogue import metered_prices
 from credits.ledger.history import LARGEST_NUMBER, Entry, History

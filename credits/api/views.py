@@ -11,22 +11,24 @@ from credits import ledger
 from credits.api import transaction_files
 from credits.api.account_views import ChangesAccount
 from credits.api.answers import Answer
+from credits.api.history_serializers import (
+    TRANSACTION_QUERY,
+    USAGE_QUERY,
+    USAGE_STAT,
+    TransactionQuerySerializer,
+    UsageQuerySerializer,
+    UsageStatSerializer,
+)
 from credits.api.openapi import operation
 from credits.api.serializers import (
     BALANCE,
     OPEN_RESERVATION,
     TRANSACTION,
-    TRANSACTION_QUERY,
-    USAGE_QUERY,
-    USAGE_STAT,
     USE,
     USED,
     BalanceSerializer,
     OpenReservationSerializer,
-    TransactionQuerySerializer,
     TransactionSerializer,
-    UsageQuerySerializer,
-    UsageStatSerializer,
     UseCreditsResponseSerializer,
     UseCreditsSerializer,
 )
