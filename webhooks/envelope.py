@@ -120,6 +120,7 @@ def _moment(created: Any) -> datetime | None:
         if isinstance(created, str):
             moment = datetime.fromisoformat(created)
             return moment.astimezone(UTC) if moment.tzinfo else None
+        # In Python, JSON's `true` is also the number 1.
         return None if isinstance(created, bool) else datetime.fromtimestamp(created, UTC)
     except (ValueError, TypeError, OverflowError, OSError):
         return None

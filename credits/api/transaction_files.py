@@ -38,6 +38,7 @@ class TransactionFileQuerySerializer(TransactionQuerySerializer):
 
 def file(request: Request, history: History, *, cursor: int | None) -> HttpResponse:
     """Return up to ROWS transactions before the one numbered `cursor` as a CSV file."""
+    # One row more than the file has tells whether an older file follows.
     entries = history.entries(limit=ROWS + 1, cursor=cursor)
     content = "".join(spreadsheets.lines((*COLUMNS, *TEXT_COLUMNS), _rows(entries[:ROWS])))
     response = HttpResponse(

@@ -129,4 +129,6 @@ def unpaid(metering: Mapping[str, Any]) -> Decimal:
 
 
 def _is_cost(cost: Decimal) -> bool:
+    # In this order: comparing NaN with `<` and quantizing a very large number raise
+    # InvalidOperation.
     return cost.is_finite() and 0 < cost < LARGEST_UNIT_COST and cost == cost.quantize(_STEP)

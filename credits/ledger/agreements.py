@@ -34,7 +34,7 @@ def version_of(state: Mapping[str, Any]) -> str:
 def require_version(
     seen: str | None, current: Mapping[str, Any], *, internal: str | None = None
 ) -> None:
-    """Raise SettingsChanged if the client saw another version. None: the client sent no version.
+    """Raise SettingsChanged if the client saw another version; None means that it sent none.
 
     The value that `internal` names is part of the version, but not of the error's details.
     """

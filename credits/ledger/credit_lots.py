@@ -68,7 +68,7 @@ def balance_at(user_id: str, *, now: datetime) -> Balance:
 
 
 def expired_of(user_ids: Collection[str], *, now: datetime) -> dict[str, Decimal]:
-    """Return what has expired and is not posted yet, by user; users without it are left out."""
+    """Return the expired credits without a posted expiry, by user id, for users who have some."""
     due = CreditLot.objects.filter(user_id__in=user_ids, remaining__gt=0, expires_at__lte=now)
     summed = due.values_list("user_id").annotate(Sum("remaining")).order_by()
     return dict(summed)

@@ -241,6 +241,7 @@ def all_open() -> QuerySet[Reservation]:
 def _require_usable(reservation: Reservation, now: datetime) -> None:
     if reservation.status == "released":
         raise ReservationReleased
+    # The job that expires reservations may not have reached this one yet.
     lapsed = reservation.status == "open" and reservation.expires_at <= now
     if reservation.status == "expired" or lapsed:
         raise ReservationExpired

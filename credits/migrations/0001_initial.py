@@ -632,7 +632,7 @@ class Migration(migrations.Migration):
             options={
                 'db_table': '"credits"."usage_stats"',
                 'indexes': [models.Index(fields=['date'], name='usage_by_date_idx')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('credits_used__gt', 0)), name='usage_credits_positive'), models.CheckConstraint(condition=models.Q(('transactions__gt', 0)), name='usage_transactions_positive')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('credits_used__gt', Decimal('0.0'))), name='usage_credits_positive'), models.CheckConstraint(condition=models.Q(('transactions__gt', 0)), name='usage_transactions_positive')],
             },
         ),
         migrations.CreateModel(
@@ -716,7 +716,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='transaction',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('metering__isnull', True), ('operation__isnull', True), ('quantity__isnull', True), ('unit_cost__isnull', True)), models.Q(('metering__isnull', True), ('operation__isnull', False), ('quantity__gt', 0), ('quantity__isnull', False), ('type', 'usage'), ('unit_cost__gt', Decimal('0.0')), ('unit_cost__isnull', False)), models.Q(('metering__isnull', False), ('operation__isnull', False), ('quantity__isnull', True), ('type', 'usage'), ('unit_cost__isnull', True)), _connector='OR'), name='transaction_operation_is_a_usage_with_its_price'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('operation__isnull', True), ('type', 'usage'), _connector='OR'), ('quantity__gt', 0), ('unit_cost__gt', Decimal('0.0')), django.db.models.lookups.Exact(django.db.models.lookups.IsNull(models.F('unit_cost'), True), django.db.models.lookups.IsNull(models.F('quantity'), True)), django.db.models.lookups.Exact(models.Func('quantity', 'metering', function='num_nonnulls', output_field=models.IntegerField()), models.Func('operation', function='num_nonnulls', output_field=models.IntegerField()))), name='transaction_operation_is_a_usage_with_its_price'),
         ),
         migrations.AddConstraint(
             model_name='transaction',
@@ -772,23 +772,23 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='reservation',
-            constraint=models.CheckConstraint(condition=models.Q(('user_id', ''), _negated=True), name='reservation_user_id_not_empty'),
+            constraint=models.CheckConstraint(condition=models.Q(('user_id__gt', '')), name='reservation_user_id_not_empty'),
         ),
         migrations.AddConstraint(
             model_name='reservation',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='reservation_amount_positive'),
+            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', Decimal('0.0'))), name='reservation_amount_positive'),
         ),
         migrations.AddConstraint(
             model_name='reservation',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['open', 'committed', 'released', 'expired'])), name='reservation_status_known'),
+            constraint=models.CheckConstraint(condition=models.Q(('status__regex', '^(open|committed|released|expired)$')), name='reservation_status_known'),
         ),
         migrations.AddConstraint(
             model_name='reservation',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('settled_at__isnull', True), ('status', 'open')), models.Q(models.Q(('status', 'open'), _negated=True), ('settled_at__isnull', False)), _connector='OR'), name='reservation_settled_unless_open'),
+            constraint=models.CheckConstraint(condition=models.Q(django.db.models.lookups.Exact(django.db.models.lookups.Exact(models.F('status'), 'open'), django.db.models.lookups.IsNull(models.F('settled_at'), True))), name='reservation_settled_unless_open'),
         ),
         migrations.AddConstraint(
             model_name='reservation',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('committed_amount__gt', 0), ('committed_amount__isnull', False), ('status', 'committed'), ('transaction__isnull', False), models.Q(('committed_amount__lte', models.F('amount')), ('metering__isnull', False), _connector='OR')), models.Q(models.Q(('status', 'committed'), _negated=True), ('committed_amount__isnull', True), ('transaction__isnull', True)), _connector='OR'), name='reservation_committed_names_its_transaction'),
+            constraint=models.CheckConstraint(condition=models.Q(('committed_amount__gt', Decimal('0.0')), models.Q(('committed_amount__lte', models.F('amount')), ('metering__isnull', False), _connector='OR'), django.db.models.lookups.Exact(django.db.models.lookups.Exact(models.F('status'), 'committed'), django.db.models.lookups.IsNull(models.F('transaction'), False)), django.db.models.lookups.Exact(django.db.models.lookups.IsNull(models.F('transaction'), True), django.db.models.lookups.IsNull(models.F('committed_amount'), True))), name='reservation_committed_names_its_transaction'),
         ),
         migrations.AddConstraint(
             model_name='reservation',
@@ -796,7 +796,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='reservation',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('quantity__isnull', True), ('unit_cost__isnull', True), ('metering__isnull', True), ('operation__isnull', True)), models.Q(('quantity__gt', 0), ('quantity__isnull', False), ('unit_cost__gt', 0), ('unit_cost__isnull', False), ('metering__isnull', True), ('operation__isnull', False)), models.Q(('quantity__isnull', True), ('unit_cost__isnull', True), ('metering__isnull', False), ('operation__isnull', False)), _connector='OR'), name='reservation_operation_has_its_price'),
+            constraint=models.CheckConstraint(condition=models.Q(('quantity__gt', 0), ('unit_cost__gt', Decimal('0.0')), django.db.models.lookups.Exact(django.db.models.lookups.IsNull(models.F('unit_cost'), True), django.db.models.lookups.IsNull(models.F('quantity'), True)), django.db.models.lookups.Exact(models.Func('quantity', 'metering', function='num_nonnulls', output_field=models.IntegerField()), models.Func('operation', function='num_nonnulls', output_field=models.IntegerField()))), name='reservation_operation_has_its_price'),
         ),
         migrations.AddConstraint(
             model_name='reservation',

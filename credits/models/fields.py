@@ -5,7 +5,9 @@ from typing import Any
 from uuid import UUID
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Func, Q
+from django.db.models.expressions import BaseExpression
+from django.db.models.lookups import Exact, IsNull
 
 from credits import email_addresses
 from credits.amounts import DIGITS, PLACES
@@ -34,12 +36,27 @@ def email_field(**options: Any) -> "models.CharField[Any, str]":
     return models.CharField(max_length=email_addresses.LENGTH, **options)
 
 
+def equal(first: BaseExpression, second: BaseExpression) -> Q:
+    """Return the condition that two expressions have the same value. Lookups are expressions."""
+    return Q(Exact(first, second))
+
+
+def null_together(first: str, second: str) -> Q:
+    """Return the condition that both columns are null, or neither."""
+    return equal(IsNull(F(first), True), IsNull(F(second), True))
+
+
 def price_is_whole() -> Q:
-    """Return the condition that an operation has a unit cost and quantity, or a metering."""
-    unpriced = Q(unit_cost__isnull=True, quantity__isnull=True)
-    priced = Q(unit_cost__isnull=False, unit_cost__gt=0, quantity__isnull=False, quantity__gt=0)
+    """Return the condition that an operation has a unit cost and quantity, or a metering.
+
+    Without an operation there is none of them. A comparison with NULL passes a CHECK.
+    """
     return (
-        unpriced & Q(operation__isnull=True, metering__isnull=True)
-        | priced & Q(operation__isnull=False, metering__isnull=True)
-        | unpriced & Q(operation__isnull=False, metering__isnull=False)
+        Q(unit_cost__gt=ZERO, quantity__gt=0)
+        & null_together("unit_cost", "quantity")
+        & equal(_given("quantity", "metering"), _given("operation"))
     )
+
+
+def _given(*columns: str) -> Func:
+    return Func(*columns, function="num_nonnulls", output_field=models.IntegerField())

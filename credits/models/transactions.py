@@ -4,7 +4,7 @@ from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import F, Q
 
-from credits.models.fields import ZERO, amount_field, id_field, user_id_field
+from credits.models.fields import ZERO, amount_field, id_field, price_is_whole, user_id_field
 
 TYPES_THAT_TAKE = r"^(usage|clawback|gift|adjustment|reversal|expiry)$"
 TYPES_THAT_GIVE = r"^(purchase|refund|grant|reinstatement|gift|adjustment|reversal)$"
@@ -101,28 +101,7 @@ class Transaction(models.Model):
             ),
             models.CheckConstraint(
                 name="transaction_operation_is_a_usage_with_its_price",
-                condition=Q(
-                    operation__isnull=True,
-                    unit_cost__isnull=True,
-                    quantity__isnull=True,
-                    metering__isnull=True,
-                )
-                | Q(
-                    type="usage",
-                    operation__isnull=False,
-                    unit_cost__isnull=False,
-                    unit_cost__gt=ZERO,
-                    quantity__isnull=False,
-                    quantity__gt=0,
-                    metering__isnull=True,
-                )
-                | Q(
-                    type="usage",
-                    operation__isnull=False,
-                    unit_cost__isnull=True,
-                    quantity__isnull=True,
-                    metering__isnull=False,
-                ),
+                condition=(Q(operation__isnull=True) | Q(type="usage")) & price_is_whole(),
             ),
             models.CheckConstraint(
                 name="transaction_actor_known", condition=Q(actor__regex=ACTOR_PATTERN)

@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from credits.models.fields import amount_field, user_id_field
+from credits.models.fields import ZERO, amount_field, user_id_field
 
 
 class UsageStat(models.Model):
@@ -22,7 +22,9 @@ class UsageStat(models.Model):
     class Meta:
         db_table = '"credits"."usage_stats"'
         constraints = (
-            models.CheckConstraint(name="usage_credits_positive", condition=Q(credits_used__gt=0)),
+            models.CheckConstraint(
+                name="usage_credits_positive", condition=Q(credits_used__gt=ZERO)
+            ),
             models.CheckConstraint(
                 name="usage_transactions_positive", condition=Q(transactions__gt=0)
             ),

@@ -220,7 +220,7 @@ def _take(purchase: Purchase, standing: Iterable[MoneyBack]) -> None:
     The sum is the rounded-down share of all withdrawn cents (`due`), without expired credits. So
     partial refunds never take more than a full one. A single part is rounded up, up to the sum.
     """
-    # Posts what is past its date. The claw-backs do not, so `missing` stays correct.
+    # Posts due expiries first. The claw-backs then post none, so `missing` stays correct.
     ledger.ensure_balance(purchase.user_id, origin=STRIPE)
     standing = sorted(standing, key=lambda one: one.taken)  # the newest takes what rounding left
     missing = due(purchase, standing) - claw_back_shares.gone(purchase, standing)

@@ -51,6 +51,7 @@ class KeyRing:
 
     def __init__(self, url: str) -> None:
         self._url = url
+        # Requests read it without the lock: `_fetch` replaces the dictionary and never changes it.
         self._keys: dict[str | None, jwt.PyJWK] = {}
         self._refusal = auth_unavailable
         self._waiting = Bulkhead("auth", refusal=auth_unavailable, patience=FIRST_FETCH_SECONDS)
@@ -122,6 +123,8 @@ def _published(url: str) -> dict[str | None, jwt.PyJWK]:
         answer.raise_for_status()
         try:
             body = answer.json()
+        # Caught here, because the JSON error of `requests` is also a RequestException, which
+        # `_fetch` reports as a server that cannot be reached.
         except (ValueError, RecursionError) as error:
             raise NoUsableKeyError("The answer is not JSON or too deep") from error
     published = body.get("keys") if isinstance(body, dict) else None

@@ -90,6 +90,7 @@ def stop_left_over(directory: Path) -> bool:
     try:
         first = (directory / "postmaster.pid").read_text().partition("\n")[0]
         process = psutil.Process(int(first))
+        # The number may by now be that of another process.
         ours = Path(process.cwd()) == directory.resolve() and process.name() == "postgres"
     except (OSError, ValueError, psutil.Error):
         return False
@@ -194,6 +195,7 @@ def _stop(process: psutil.Process | None) -> None:
     """Stop a server: disconnect its clients and write all data. Kill it after a timeout."""
     if process is None:
         return
+    # PostgreSQL's fast shutdown, then its immediate one, after which the next start recovers.
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
         with suppress(psutil.NoSuchProcess):
             process.send_signal(number)

@@ -64,6 +64,7 @@ def _run(program: str, report: Path) -> None:
         )
     except subprocess.TimeoutExpired:
         raise DidNotRun(f"pip-audit did not end within {LONGEST_SECONDS} s") from None
+    # The exit code does not tell: it is also 1 if pip-audit found vulnerabilities.
     if not report.exists() or not report.stat().st_size:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise DidNotRun(f"pip-audit failed: {last}")

@@ -9,6 +9,8 @@ from mana_credits.web_server.malformed import MalformedRequest
 MAX_SIZE_LINE = 256
 MAX_TRAILER_BYTES = 8192
 SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,8})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?\r\n")
+# An incomplete size line must match this. A malformed one is refused at once, instead of waiting
+# for more of it.
 PART_OF_SIZE_LINE = re.compile(
     rb"(?:[0-9A-Fa-f]{1,8}(?:[ \t]*|[ \t]*;[\t\x20-\x7e\x80-\xff]*)\r?)?"
 )

@@ -3,7 +3,7 @@
 import { change as send, page } from "./api.js";
 import { $, change, credits, day, made, moment, show, text } from "./dom.js";
 import { announce, confirmed } from "./notices.js";
-import { onPress, once } from "./shell.js";
+import { onPress, once, part } from "./shell.js";
 
 const ROWS = 25;
 
@@ -95,6 +95,6 @@ async function cancel(gift) {
   if (!(await confirmed(asked))) return;
   await send("DELETE", `gifts/${gift.id}`);
   announce(text("back", { amount }));
-  await created();
+  await part($("#tab-created"), created);
   $("#created-list").focus();
 }

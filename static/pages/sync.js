@@ -44,7 +44,7 @@ function state() {
 async function save() {
   const { interval } = Object.fromEntries(new FormData($("#plan")));
   await (status.active ? changeInterval(interval) : activate(interval));
-  await Promise.all([refresh(), part($("#yours"), showBalance)]);
+  await Promise.all([part($("#sync"), refresh), part($("#yours"), showBalance)]);
 }
 
 async function activate(interval) {
@@ -62,5 +62,5 @@ async function deactivate() {
   if (!(await confirmed(asked))) return;
   await change("POST", "sync/deactivate");
   announce(text("deactivated"));
-  await refresh();
+  await part($("#sync"), refresh);
 }

@@ -19,7 +19,8 @@ const BRANDS = {
   unionpay: "UnionPay",
   visa: "Visa",
 };
-let offers = [];
+const AGREED = ["credits", "priceEuroCents", "expiresAfterDays"];
+let offers = null; // until they are loaded
 let agreement = null;
 let savedCard = null; // the Checkout Session in which a card was just saved
 
@@ -31,6 +32,7 @@ export async function topUp() {
   onPress($("#other-card"), saveCard);
   onPress($("#switch-off"), switchOff);
   await part($("#terms-form"), offerTerms);
+  $("#agreement").hidden = false;
 }
 
 /** Offer the packages. Without them the agreement is still shown and can be switched off. */
@@ -38,6 +40,7 @@ async function offerTerms() {
   offers = await read("credits/packages", { open: true });
   const form = $("#agreement");
   form.elements.packageId.append(...offers.map((one) => new Option(offer(one), one.id)));
+  tellGone();
   fill(agreement);
   keepDraft(form);
   showConsent();
@@ -69,16 +72,22 @@ function forgetCard() {
 
 function showTopUp(answer) {
   agreement = answer.agreement;
+  tellGone();
   $("#agreement").elements.version.value = answer.version;
   forgetChanged($("#agreement"));
   const place = $("#top-up");
-  $("#agreement").hidden = false;
   only(place, state());
   if (agreement) show(place, terms(answer));
   const lines = answer.purchases.map(boughtLine);
   $("#history").replaceChildren(...lines);
   $("#no-history").hidden = lines.length > 0;
   place.ariaBusy = "false";
+}
+
+/** Tell early that the next top-up will pause, because the package is not offered as agreed. */
+function tellGone() {
+  const isSame = (one) => one.id === agreement.packageId && AGREED.every((name) => one[name] === agreement[name]);
+  $("#offer-gone").hidden = !offers || !agreement || Boolean(agreement.pausedAt) || offers.some(isSame);
 }
 
 /** Return an automatic purchase as a line. */

@@ -18,7 +18,8 @@ from tests.factories import gift, give, hold, package, redeem, spend, wish
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("committed")]
 
-EMPTY = ["overview", "transactions", "settings", "received", "created"]  # for a user without data
+# For a user without data.
+EMPTY = ["overview", "transactions", "settings", "statement", "received", "created"]
 CLOSED = ["overview", "redeem-code"]  # for a visitor without a session
 LONG = "Rindfleischetikettierungsüberwachungsaufgabenübertragungsgesetz"
 
@@ -45,6 +46,8 @@ def a_full_life() -> dict[str, str]:
     received = gift("demo-bob", 10, message="Danke für alles!")
     redeem(received, "demo-alice")
     fresh = gift("demo-bob", 7, message="Für dich").code
+    own = gift("demo-alice", 3).code
+    others = gift("demo-bob", 7, target_email="kate@example.test").code
     return {
         "overview": "/credits",
         "transactions": "/credits#transactions",
@@ -58,6 +61,13 @@ def a_full_life() -> dict[str, str]:
         "redeem": "/gifts/redeem",
         "redeem-code": f"/gifts/redeem/{fresh}",
         "redeem-unknown": "/gifts/redeem/ABCD-EFGH-JKLM",
+        "redeem-own": f"/gifts/redeem/{own}",
+        "redeem-others": f"/gifts/redeem/{others}",
+        "redeemed": f"/gifts/redeem/{received.code}",
+        "filtered": "/credits?type=usage&appId=chat#transactions",
+        "none-match": "/credits?type=reversal#transactions",
+        "not-paid": "/credits?checkout=cancelled#packages",
+        "statement": "/credits/statements",
     }
 
 

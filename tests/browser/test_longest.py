@@ -26,6 +26,11 @@ APP = "rindfleischetikettierungsueberwachungsaufgabenuebertragungsgesetzanwendun
 # Numbers that their fields do not show as a whole.
 CUT = """[...document.querySelectorAll('input[type=number]')]
     .filter((e) => e.checkVisibility() && e.scrollWidth > e.clientWidth).map((e) => e.value)"""
+TYPED = {
+    "targetEmail": f"{WORD[:60]}@{WORD[:40]}.example.test",
+    "totalCredits": "9999.9999",
+    "message": URL[:500],
+}
 LOOKS: dict[str, Any] = {
     "en-dark": {"language": "en", "scheme": "dark"},
     "de-light": {"language": "de", "scheme": "light"},
@@ -60,21 +65,28 @@ def a_long_life(page_url: str, stripe: Stripe) -> dict[str, str]:
     agree_to_top_up(stripe, "demo-alice", offer, threshold="99999999999.9999", card="owner-card")
     list(top_up_charges.top_up_due(now=datetime.now(UTC), limit=10))
     address = f"{WORD[:60]}@{WORD[:40].replace('ü', 'u')}.example.test"
-    gift("demo-alice", 9999.9999, target_email=address, message=URL[:500])
+    ours = gift("demo-alice", 9999.9999, target_email=address, message=URL[:500]).code
     redeem(gift("demo-alice", 10_000, message=WORD * 7), "demo-bob")
-    give("demo-bob", 10_000)
+    give("demo-bob", 20_000)
     received = gift("demo-bob", 9999.9999, message=URL[:500], creator_name=WORD[:80])
     redeem(received, "demo-alice")
     open_ = gift("demo-bob", 9999.9999, message=URL[:500], creator_name=WORD[:80]).code
-    assert GiftCode.objects.count() == 4
+    others = gift("demo-bob", 9999.9999, target_email=address, creator_name=WORD[:80]).code
+    assert GiftCode.objects.count() == 5
     return {
         "overview": "/credits",
         "transactions": "/credits#transactions",
         "packages": "/credits#packages",
+        "costs": "/credits#costs",
         "settings": "/credits/settings",
+        "statement": "/credits/statements",
         "sync": "/credits/sync",
         "received": "/gifts",
         "created": "/gifts#created",
+        "create": "/gifts#create",
+        "ours": f"/gifts/redeem/{ours}",
+        "others": f"/gifts/redeem/{others}",
+        "redeemed": f"/gifts/redeem/{received.code}",
         "redeem": f"/gifts/redeem/{open_}",
         "public": f"/g/{open_}",
     }
@@ -92,6 +104,10 @@ def test_the_longest_of_everything_fits(
             alice.page.goto(f"{home}{path}")
             alice.page.evaluate("settled()")
             alice.page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
+            if name == "create":
+                alice.page.locator("[value=personalized]").check()
+                for field, text in TYPED.items():
+                    alice.page.locator(f"#{field}").fill(text)
             keep(alice.page, f"longest-{name}-{look}")
             assert fits(alice.page), name
             assert axe_finds(alice.page) == []

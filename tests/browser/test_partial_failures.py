@@ -1,23 +1,20 @@
-"""One failed call takes only its own part of a page with it, and typed text survives."""
+"""One failed call takes only its own part of a page with it."""
 
 import re
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Route, expect
+from playwright.sync_api import Browser, Locator, expect
 
 from credits.ledger import ledger
 from credits.models import Purchase
-from gifts.models import GiftCode
 from tests.browser.people import somebody
 from tests.browser.test_every_page import axe_finds, fits
-from tests.browser.test_session import answering
 from tests.factories import gift, give, hold, package, spend
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("committed")]
 
-SIGNED_OUT = {"status": 401, "json": {"code": "not_authenticated", "message": "over"}}
 BUSY = {"status": 503, "json": {"code": "busy", "message": "busy"}}
 # Each call of each page that shows a user's data: the page, the call, and the part that it fills.
 PARTS = [
@@ -36,6 +33,7 @@ PARTS = [
     ("/credits/settings", "credits/packages", "#terms-form"),
     ("/gifts", "gifts/me/received", "#tab-received"),
     ("/gifts#created", "gifts/me/created", "#tab-created"),
+    ("/gifts#create", "credits/balance", "#making > .panel"),
     ("/credits/sync", "sync/status", "#sync"),
     ("/credits/sync", "credits/pricing", "#plan fieldset"),
     ("/credits/sync", "credits/balance", "#yours"),
@@ -166,74 +164,6 @@ def test_a_gift_that_was_not_loaded_can_be_tried_again(home: str, browser: Brows
         expect(alice.page.get_by_role("button", name="Redeem", exact=True)).to_be_visible()
 
 
-def test_typed_text_survives_a_reload_and_the_end_of_the_session(
-    home: str, browser: Browser
-) -> None:
-    give("demo-alice", 100)
-
-    with somebody(browser, home, "demo-alice") as alice:
-        alice.visit("/gifts#create")
-        alice.page.get_by_role("radio", name="One person").check()
-        alice.page.get_by_role("textbox", name="E-mail address").fill("bob@example.test")
-        alice.page.get_by_label("Message").fill("A long message, typed with care")
-        alice.page.reload()
-        expect(alice.page.get_by_label("Message")).to_have_value("A long message, typed with care")
-        expect(alice.page.locator("#preview")).to_contain_text("typed with care")
-        answering(alice, {"status": 401, "json": {}})
-        alice.page.route("**/api/v1/gifts", lambda route: route.fulfill(**SIGNED_OUT))
-        alice.page.get_by_role("button", name="Create the gift").click()
-        alice.page.get_by_role("link", name="Sign in").wait_for()
-        alice.page.unroute("**/api/v1/gifts")
-        alice.page.get_by_role("link", name="Sign in").click()
-        alice.page.get_by_role("link", name="Alice").click()
-
-        expect(alice.page.get_by_label("Message")).to_have_value("A long message, typed with care")
-        email = alice.page.get_by_role("textbox", name="E-mail address")
-        expect(email).to_have_value("bob@example.test")
-        alice.page.get_by_role("button", name="Create the gift").click()
-        expect(alice.page.get_by_role("heading", name="Your gift is ready")).to_be_visible()
-        alice.page.reload()
-        expect(alice.page.get_by_label("Message")).to_have_value("")
-    assert GiftCode.objects.get().message == "A long message, typed with care"
-
-
-def test_nobody_else_sees_the_typed_text(home: str, browser: Browser) -> None:
-    with somebody(browser, home, "demo-alice") as alice:
-        alice.visit("/gifts#create")
-        alice.page.get_by_label("Message").fill("Only for Bob")
-        alice.page.locator("#person").click()
-        alice.page.get_by_role("link", name="Bob").click()
-
-        expect(alice.page.locator("#person")).to_contain_text("Bob")
-        expect(alice.page.get_by_label("Message")).to_have_value("")
-        assert "Only for Bob" not in alice.page.evaluate("JSON.stringify(sessionStorage)")
-
-
-def test_a_lost_answer_and_a_reload_give_once(home: str, browser: Browser) -> None:
-    give("demo-alice", 100)
-    lost: list[int] = []
-
-    def lose(route: Route) -> None:
-        if lost or route.request.method != "POST":
-            route.continue_()
-        else:
-            lost.append(route.fetch().status)
-            route.abort()
-
-    with somebody(browser, home, "demo-alice") as alice:
-        alice.page.route("**/api/v1/gifts", lose)
-        alice.visit("/gifts#create")
-        alice.page.get_by_label("Message").fill("Once")
-        alice.page.get_by_role("button", name="Create the gift").click()
-        expect(alice.page.get_by_role("alert").get_by_text("No connection")).to_be_visible()
-        alice.page.reload()
-        alice.page.get_by_role("button", name="Create the gift").click()
-        expect(alice.page.get_by_role("heading", name="Your gift is ready")).to_be_visible()
-
-    assert lost == [201]
-    assert ledger.balance_of("demo-alice").available == 90
-
-
 @pytest.mark.parametrize("height", [844, 500])
 @pytest.mark.parametrize("edge", ["end", "start"])
 def test_a_toast_never_covers_the_button_that_it_is_about(
@@ -259,10 +189,35 @@ def test_a_toast_never_covers_the_button_that_it_is_about(
         assert not overlap(toast, button)
 
 
-def test_a_typed_code_survives_a_reload(home: str, browser: Browser) -> None:
-    with somebody(browser, home) as visitor:
-        visitor.visit("/gifts/redeem")
-        visitor.page.get_by_label("Code of the gift").fill("ABCDE")
-        visitor.page.reload()
+def test_a_statement_that_was_not_loaded_can_be_tried_again(home: str, browser: Browser) -> None:
+    give("demo-bob", 5)
+    with somebody(browser, home, "demo-bob") as bob:
+        failing = "**/api/v1/credits/statements/**"
+        bob.page.route(failing, lambda route: route.abort())
+        bob.visit("/credits/statements")
+        expect(bob.page.locator("#trouble")).to_contain_text("No connection")
+        bob.page.unroute(failing)
+        bob.page.get_by_role("button", name="Try again").click()
 
-        expect(visitor.page.get_by_label("Code of the gift")).to_have_value("ABCDE")
+        expect(bob.page.locator("#movements tr")).to_have_count(1)
+
+
+def test_a_change_that_was_made_does_not_look_failed(home: str, browser: Browser) -> None:
+    give("demo-alice", 100)
+    gift("demo-alice", 10)
+
+    with somebody(browser, home, "demo-alice") as alice:
+        alice.visit("/gifts#created")
+        alice.page.route("**/api/v1/gifts/me/created*", lambda route: route.fulfill(**BUSY))
+        alice.page.get_by_role("button", name="Take back").click()
+        alice.page.get_by_role("button", name="Take it back").click()
+        expect(alice.page.get_by_role("status")).to_contain_text("The gift is taken back")
+        expect(alice.page.locator("#tab-created > .failed")).to_be_visible()
+        alice.visit("/credits/sync")
+        expect(alice.page.get_by_role("button", name="Switch on")).to_be_visible()
+        alice.page.route("**/api/v1/sync/status", lambda route: route.fulfill(**BUSY))
+        alice.page.get_by_role("button", name="Switch on").click()
+        expect(alice.page.get_by_role("status")).to_contain_text("You paid 5 credits.")
+        expect(alice.page.locator("#sync > .failed")).to_be_visible()
+
+    assert ledger.balance_of("demo-alice").available == 95

@@ -13,7 +13,7 @@ from credits.payments import top_up_charges
 from tests.browser.people import Person, somebody
 from tests.browser.test_every_page import axe_finds, keep
 from tests.factories import give, hold, package, spend, wish
-from tests.stripe import Stripe
+from tests.stripe import Stripe, agree_to_top_up
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("committed")]
 
@@ -382,3 +382,24 @@ def test_one_of_everything_is_singular(
         alice.page.locator("#packageId").select_option(index=1)
         alice.page.locator("#threshold").fill("1")
         expect(alice.page.locator("#consent")).to_contain_text(consent)
+
+
+def test_a_changed_offer_is_told_before_the_top_up_pauses(
+    home: str, stripe: Stripe, starter: Package, browser: Browser
+) -> None:
+    agree_to_top_up(stripe, "demo-bob", starter, threshold="50")
+    gone = "The package is no longer offered at the agreed price."
+
+    with somebody(browser, home, "demo-bob") as bob:
+        bob.visit(SETTINGS)
+        expect(bob.page.get_by_text("Visa ending in")).to_be_visible()
+        expect(bob.page.get_by_text(gone)).to_be_hidden()
+        Package.objects.update(price_euro_cents=599)
+        bob.visit(SETTINGS)
+        expect(bob.page.get_by_text(gone)).to_be_visible()
+        keep(bob.page, "offer-gone")
+        assert axe_finds(bob.page) == []
+        bob.page.get_by_role("button", name="Agree to these terms").click()
+        expect(bob.page.get_by_text("The automatic top-up is on.")).to_be_visible()
+        expect(bob.page.get_by_text(gone)).to_be_hidden()
+    assert AutoTopUp.objects.get().price_euro_cents == 599

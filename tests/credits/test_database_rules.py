@@ -1,7 +1,10 @@
 """The database rejects rows that violate a rule, whoever writes them."""
 
+from collections.abc import Iterable
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import combinations
 from typing import Any
 from uuid import uuid4
 
@@ -70,7 +73,6 @@ VALID: dict[str, dict[str, Any]] = {
     },
     "daily_revenue": {"date": NOW.date(), "purchases": 1, "sold_cents": 499},
 }
-PRICED = {"operation": "ai_chat", "unit_cost": 5, "quantity": 1}
 NEGATIVE = {"amount": -5, "balance_after": -5}
 SPENT = {**NEGATIVE, "type": "usage", "spent_change": 5}
 PRICED = {"operation": "pdf_export", "unit_cost": 1, "quantity": 5}
@@ -116,6 +118,7 @@ BROKEN: list[tuple[str, dict[str, Any]]] = [
             {"unit_cost": 0},
             {"quantity": None},
             {"quantity": 0},
+            {"unit_cost": -1, "quantity": -5},
             {"metering": "{}"},
         )
     ),
@@ -152,6 +155,13 @@ BROKEN: list[tuple[str, dict[str, Any]]] = [
     ("reservation_committed_names_its_transaction", {**COMMITTED, "committed_amount": 6}),
     ("reservation_committed_names_its_transaction", {**COMMITTED, "status": "released"}),
     ("reservation_committed_names_its_transaction", {"committed_amount": 1}),
+    ("reservation_committed_names_its_transaction", {"transaction_id": uuid4()}),
+    (
+        "reservation_committed_names_its_transaction",
+        {**COMMITTED, "transaction_id": None, "committed_amount": None},
+    ),
+    ("reservation_status_known", {**SETTLED, "status": "open "}),
+    ("reservation_settled_unless_open", {"status": "expired"}),
     ("reservation_expires_after_creation", {"expires_at": NOW}),
     ("reservation_actor_known", {"actor": "somebody"}),
     ("idempotency_key_not_empty", {"key": ""}),
@@ -171,6 +181,13 @@ TABLE_OF = {
     for constraint in model._meta.constraints
 }
 TABLES = {f'"credits"."{name}"': name for name in VALID}
+
+
+def powerset(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """Return every selection of these names."""
+    all_names = tuple(names)
+    sizes = range(len(all_names) + 1)
+    return [some for size in sizes for some in combinations(all_names, size)]
 
 
 def run(sql: str, values: Any = None) -> None:
@@ -204,6 +221,28 @@ def test_a_row_that_breaks_a_rule_is_refused(constraint: str, wrong: dict[str, A
 
     with pytest.raises(IntegrityError, match=f'constraint "{constraint}"'):
         insert(table, {**VALID[table], **wrong})
+
+
+METERED = {"operation": "pdf_export", "metering": "{}"}
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "constraint"),
+    [
+        ("transactions", SPENT, "transaction_operation_is_a_usage_with_its_price"),
+        ("reservations", {}, "reservation_operation_has_its_price"),
+    ],
+)
+@pytest.mark.parametrize("given", powerset({**PRICED, **METERED}))
+@pytest.mark.breaks_the_books
+def test_a_price_is_given_whole_or_not_at_all(
+    table: str, row: dict[str, Any], constraint: str, given: tuple[str, ...]
+) -> None:
+    price = {column: {**PRICED, **METERED}[column] for column in given}
+    whole = set(given) in ({}.keys(), PRICED.keys(), METERED.keys())
+
+    with nullcontext() if whole else pytest.raises(IntegrityError, match=f'"{constraint}"'):
+        insert(table, {**VALID[table], **row, **price})
 
 
 def test_a_transaction_commits_one_reservation() -> None:

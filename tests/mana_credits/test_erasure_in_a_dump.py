@@ -381,7 +381,7 @@ def test_what_stripe_says_afterwards_leaves_none_either(
 
     (intent,) = stripe.get("payment_intents")["data"]
     deliver(event_of("evt_again", "payment_intent.succeeded", intent))
-    list(worker.jobs()["process_stripe_events"].run(NOW))
+    list(worker.jobs()["process_stripe_events"].steps(NOW))
 
     assert tables_with_traces() == set()
     assert not StripeEvent.objects.filter(processed_at=None).exists()

@@ -1,5 +1,5 @@
--- Blank the record of an erased person's settings and move it to p_pseudonym; return how many rows.
--- What changed, by whom and when stays.
+-- Blank the record of an erased person's settings and move it to p_pseudonym; return the number of
+-- rows. The subject, the actor and the time of each change stay.
 CREATE OR REPLACE FUNCTION credits.erase_settings_changes(p_user_id text, p_pseudonym text)
 RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

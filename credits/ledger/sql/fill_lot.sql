@@ -16,8 +16,8 @@ BEGIN
         SELECT coalesce(sum(l.remaining), 0) FROM credits.credit_lots l
         WHERE l.user_id = p_user_id AND l.remaining > 0
     ) INTO room FROM credits.balances b WHERE b.user_id = p_user_id;
-    -- What reversals, expiries and claw-backs of the lot's transaction have not taken yet. A later
-    -- expiry of more would take it twice.
+    -- The part that reversals, expiries and claw-backs of the lot's transaction have not taken yet.
+    -- A later expiry of more would take it twice.
     SELECT l.amount - l.remaining + (
         SELECT coalesce(sum(t.amount), 0) FROM credits.transactions t
         WHERE t.user_id = p_user_id AND t.related_id = p_lot_id

@@ -1,8 +1,8 @@
 -- Return what a commit takes of a metered reservation: the price of p_units at the prices of the
 -- reservation, or all of the hold if p_units is null. refusal is the code of the error.
 --
--- A price above the hold also takes available credits, within the user's spending limits. Where the
--- operation may overdraw, the rest becomes debt. What remains is not taken; metering has it as
+-- A price above the hold also takes available credits, within the user's spending limits. If the
+-- operation may overdraw, the rest becomes debt. A remaining part is not taken; metering has it as
 -- `unpaid`. The caller holds the lock on the reservation.
 CREATE OR REPLACE FUNCTION credits.metered_commit(
     p_reservation credits.reservations,
@@ -58,7 +58,8 @@ BEGIN
         reached := credits.reached_limit(spending, p_reservation.app_id, excess);
         IF reached IS NOT NULL THEN
             PERFORM credits.note_limit(p_reservation.user_id, reached, p_at);
-            -- What is left of the tighter limit, not nothing: the work is done already.
+            -- As much as the tighter limit still permits, and not nothing, because the work is done
+            -- already.
             excess := greatest(0, (
                 SELECT min((l.value ->> 0)::numeric - (l.value ->> 1)::numeric)
                 FROM jsonb_each(spending) l WHERE l.key IN ('', p_reservation.app_id)));

@@ -1,11 +1,11 @@
 -- Return what the user spends in the UTC month of p_at, by each of the user's limits: an object
 -- from the limit's app ('' is all apps) to [limit, spent]. Null if the user has no limit.
 --
--- spent is the usages of the month plus the open reservations, whenever these were made, because a
--- commit is a usage of the month in which it happens. What was given back of a usage of the same
--- month is left out. The caller holds the lock on the balance, so that no other movement is under
--- way. Not STABLE: each statement must see the rows that were committed before the lock was
--- granted.
+-- spent is the sum of the month's usages and of all open reservations, whenever these were made,
+-- because a commit is a usage of the month in which it happens. Credits that were given back of a
+-- usage of the same month are left out. The caller holds the lock on the balance, so that no other
+-- movement is under way. Not STABLE: each statement must see the rows that were committed before
+-- the lock was granted.
 CREATE OR REPLACE FUNCTION credits.month_spending(p_user_id text, p_at timestamptz) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE

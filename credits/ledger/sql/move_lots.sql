@@ -44,8 +44,8 @@ BEGIN
                 WHERE t.user_id = p_entry.user_id
                   AND t.cause = 'purchase:' || (p_entry.metadata ->> 'purchaseId');
         ELSIF p_entry.type = 'gift' THEN
-            -- The lots never have more than the available credits. What they have beyond them now
-            -- is the part that the credits without an expiry did not suffice for.
+            -- The lots never have more than the available credits. Their excess over them is the
+            -- part that the credits without an expiry did not suffice for.
             SELECT sum(l.remaining) - greatest(p_balance.posted - p_balance.held, 0) INTO taken
                 FROM credits.credit_lots l
                 WHERE l.user_id = p_entry.user_id AND l.remaining > 0;

@@ -169,8 +169,8 @@ BEGIN
         END IF;
     END IF;
 
-    -- Earned minus spent always changes by `change`. What would take one total below zero counts in
-    -- the other.
+    -- Earned minus spent always changes by `change`. An excess that would take one total below zero
+    -- counts in the other.
     IF p_counts_as = 'spent' THEN
         spent_change := greatest(-change, -balance.total_spent);
     ELSE

@@ -1,7 +1,7 @@
 -- Return to their lots the credits that were given back of p_original, a transaction that took
--- credits. What was taken last is given back first: the credits that never expire, then the lot
--- that expires last. The caller has written the transaction that gives back, and holds the lock on
--- the balance.
+-- credits. The credits that were taken last are given back first: those that never expire, then
+-- those of the lot that expires last. The caller has written the transaction that gives back, and
+-- holds the lock on the balance.
 CREATE OR REPLACE FUNCTION credits.return_to_lots(p_original credits.transactions) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE

@@ -68,7 +68,7 @@ BEGIN
         RETURN;
     END IF;
 
-    -- The worker may be late. Whoever comes first expires the reservation.
+    -- The worker may be late. The first call after the time expires the reservation.
     expires := reservation.expires_at <= now;
     IF p_status = 'expired' AND NOT expires THEN
         outcome := 'reservation_open';

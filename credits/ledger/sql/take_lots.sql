@@ -1,6 +1,6 @@
 -- Take up to p_amount credits from a user's lots: from p_first, if given, and then from those that
 -- expire first. Record the parts under p_taker_id (a transaction or a reservation) and return the
--- balance. What the lots do not have is taken from the credits that never expire.
+-- balance. The rest is taken from the credits that never expire.
 --
 -- The caller holds the lock on the balance, which protects all lots of the user.
 CREATE OR REPLACE FUNCTION credits.take_lots(

@@ -115,6 +115,7 @@ def _month(period: Period) -> str:
     return f"{period.start:%b %Y}"
 
 
+# A query set that is never evaluated keeps no rows, so each call of its `count` asks the database.
 ALARMS = (
     Alarm("Requests that wait for approval", balance_adjustments.pending, "admin:adjustments"),
     Alarm(

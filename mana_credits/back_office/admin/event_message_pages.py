@@ -33,7 +33,7 @@ class EventMessages(ReadOnlyList):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the messages; one more query reads their subscriptions."""
-        # A join would sort the messages of all pages.
+        # With a join, PostgreSQL would sort the messages of all pages to show one page.
         rows: QuerySet[Any] = super().get_queryset(request).prefetch_related("subscription")
         return rows
 

@@ -1,4 +1,4 @@
-"""The worker's jobs in the operators' words: a plain name, and a plain state for an error."""
+"""Names of the worker's jobs and of their states, in words for operators."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -29,7 +29,7 @@ NAMES = {
     "tell_low_balances": "Notices of low balances",
     "top_up": "Automatic top-ups",
 }
-# Shown also if they succeeded, or never ran.
+# Also shown after a success, and before their first run.
 CHECKS = ("check_ledger", "reconcile_stripe")
 
 COULD_NOT_FINISH = "could not finish"
@@ -77,7 +77,7 @@ def _state(job: str, last: JobResult | None) -> JobState:
 
 def _failure(error: str) -> str:
     cause = error.partition(":")[0]
-    # Each of the failed rows is tried again by itself; the job has gone through all of them.
+    # The job has gone through all rows, and its next run tries the failed ones again.
     if error.endswith("steps failed"):
         return "failed for some rows, which are tried again"
     return FINDINGS.get(cause, COULD_NOT_FINISH)

@@ -69,5 +69,6 @@ class State:
 
     @staticmethod
     def _write(path: Path, text: str) -> None:
+        # With its mode before its content, so that nobody else can read it in between.
         path.touch(mode=0o600)
         path.write_text(text)
