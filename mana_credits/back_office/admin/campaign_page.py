@@ -141,7 +141,7 @@ def campaign_codes(request: HttpRequest, name: str) -> HttpResponseBase:
             lines = gift_campaigns.take_codes(
                 operator, name, key=form.act_key, now=datetime.now(UTC)
             )
-        # It is a DomainError, too, but the page becomes 403 (see `operator_pages.page`).
+        # NotPermitted is a DomainError, too, but becomes a 403 (see `operator_pages.page`).
         except NotPermitted:
             raise
         except DomainError as refusal:

@@ -174,7 +174,7 @@ def _row(request: HttpRequest, pk: UUID) -> Row:
             ("Revoked", moment(key.revoked_at)),
         ],
         locked=ServiceKey.objects.filter(pk=pk),
-        # It changes all the time while the key is used.
+        # The last use changes all the time, and must not make a form stale.
         passing=("Last used",),
         status=status,
         acts=tuple((verb, reverse(f"admin:{page}", args=[pk])) for verb, page in acts if may),
