@@ -37,10 +37,19 @@ def fault_of(purchase: Purchase, payment: Payment) -> str | None:
     # Stripe.
     if paid != (purchase.price_euro_cents, stripe_api.CURRENCY):
         return (
-            f"Stripe reports {payment.amount_cents} {payment.currency} of {payment.intent_id}, "
-            f"the price is {purchase.price_euro_cents} {stripe_api.CURRENCY}."
+            f"Stripe reports {_money(payment.amount_cents, payment.currency)} of "
+            f"{payment.intent_id}, the price is "
+            f"{_money(purchase.price_euro_cents, stripe_api.CURRENCY)}."
         )
     if payment.intent_id is None or not is_own_payment(purchase, payment):
         expected = purchase.stripe_payment_intent_id
         return f"Paid by the payment {payment.intent_id}, but {expected} was expected."
     return None
+
+
+def _money(cents: int, currency: str) -> str:
+    """Return an amount as people write it; of another currency in its smallest units."""
+    # Some currencies have no cents, and Stripe's amounts are in the smallest unit of each.
+    if currency == stripe_api.CURRENCY:
+        return f"{cents / 100:.2f} {currency.upper()}"
+    return f"{cents} smallest units of {currency.upper()}"

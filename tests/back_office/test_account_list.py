@@ -9,6 +9,7 @@ from credits import contacts
 from credits.ledger import ledger_checks
 from credits.models import Balance
 from credits.principals import User
+from gifts.models import GiftBlock
 from mana_credits.back_office.account import account_list
 from mana_credits.back_office.admin import dashboard_figures
 from tests.back_office.test_titles import text
@@ -98,3 +99,15 @@ def test_what_has_expired_is_not_available_before_the_worker_has_posted_it(sam: 
     assert " alice 15 0 " in text(sam, "/admin/accounts/")
     owed = dashboard_figures.outstanding(now=then)
     assert (owed.owed, owed.expired) == (12, 10)
+
+
+def test_the_list_marks_who_is_blocked_from_gifts(sam: Client) -> None:
+    give("alice", 5)
+    give("bob", 5)
+    GiftBlock.objects.create(user_id="alice", by="sam", why="Guessed codes", since=NOW)
+
+    page = text(sam, "/admin/accounts/")
+
+    assert "alice blocked from gifts 5" in page
+    assert "bob 5" in page
+    assert "alice sam Guessed codes" in text(sam, "/admin/gifts/giftblock/")

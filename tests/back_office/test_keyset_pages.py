@@ -214,3 +214,15 @@ def test_purchases_and_audit_and_gifts_turn_pages(
         assert first.result_list[0].pk > second.result_list[0].pk, path
     assert Purchase.objects.count() == 2
     assert Transaction.objects.exists()
+
+
+@pytest.mark.parametrize("path", ["credits/transaction", "credits/staffaction", "gifts/giftcode"])
+def test_filters_count_no_rows(ada: Client, path: str) -> None:
+    give("alice", 5)
+
+    with CaptureQueriesContext(connection) as seen:
+        page = ada.get(f"/admin/{path}/?_facets=True")
+
+    assert page.status_code == 200
+    assert "Show counts" not in page.content.decode()
+    assert not any("COUNT(" in one["sql"] for one in seen)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from credits.ledger import credit_lots
 from credits.models import Balance, CheckedBalance, Contact
+from gifts.models import GiftBlock
 from mana_credits.back_office import keyset_pages
 
 SIZE = 50
@@ -25,12 +26,14 @@ ORDERS: Mapping[str, tuple[Any, str]] = {
 class Account(NamedTuple):
     """An account with its current balance and the contact of its user, if known.
 
-    `available` is without the credits that have expired, even if that is not posted yet.
+    `available` is without the credits that have expired, even if that is not posted yet. `blocked`
+    is whether the user is blocked from gifts.
     """
 
     balance: Balance
     contact: Contact | None
     available: Decimal
+    blocked: bool
 
 
 class Page(NamedTuple):
@@ -55,9 +58,15 @@ def _accounts(user_ids: list[str], now: datetime) -> list[Account]:
     balances = Balance.objects.in_bulk(user_ids)
     contacts = Contact.objects.in_bulk(user_ids)
     expired = credit_lots.expired_of(user_ids, now=now)
+    blocked = set(GiftBlock.objects.filter(pk__in=user_ids).values_list("pk", flat=True))
     # An account may have been erased since the check whose copy this order reads.
     return [
-        Account(balances[one], contacts.get(one), balances[one].available - expired.get(one, 0))
+        Account(
+            balances[one],
+            contacts.get(one),
+            balances[one].available - expired.get(one, 0),
+            one in blocked,
+        )
         for one in user_ids
         if one in balances
     ]

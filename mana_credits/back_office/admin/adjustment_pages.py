@@ -37,6 +37,7 @@ class DecisionForm(operator_pages.ActForm):
     """A note about a colleague's request."""
 
     note = forms.CharField(
+        label="Your note",
         max_length=1000,
         required=False,
         widget=forms.Textarea(attrs={"rows": 2}),

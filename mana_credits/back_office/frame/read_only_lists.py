@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import wraps
 from typing import Any, ClassVar
 
-from django.contrib.admin import AdminSite, display
+from django.contrib.admin import AdminSite, ShowFacets, display
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
@@ -158,6 +158,7 @@ class ReadOnlyList(ModelAdmin):  # type: ignore[misc]
     titles: ClassVar[Mapping[str, str]] = {}
     list_per_page = 50
     show_full_result_count = False
+    show_facets = ShowFacets.NEVER  # they would count the rows of every choice
     list_fullwidth = True
     actions = None
 
