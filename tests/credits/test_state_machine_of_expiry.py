@@ -36,6 +36,9 @@ from tests.quick import at_most
 
 ZERO = Decimal(0)
 AMOUNTS = st.decimals("0.0001", "30", places=4).filter(bool)
+GRANTS = st.decimals("1", "60", places=4)
+UNITS = st.integers(1, 20_000)
+DEEPEST_DEBT = Decimal(-20)
 PICKS = st.integers(0, 5)
 HOURS = st.integers(1, 12)
 # Far ahead of the clock: credits that have expired by the clock expire at any movement.
@@ -48,6 +51,8 @@ class Lot:
 
     id: UUID
     expires: datetime
+    amount: Decimal = ZERO
+    undone: Decimal = ZERO  # what reversals and claw-backs of its transaction took
     remaining: Decimal = ZERO
     repaid: Decimal = ZERO
     expired: Decimal = ZERO
@@ -70,6 +75,7 @@ class Entry:
     amount: Decimal
     pieces: Pieces = field(default_factory=list)
     returned: Decimal = ZERO
+    lot: Lot | None = None  # of a claw-back: that of its purchase
 
 
 @dataclass
@@ -119,7 +125,8 @@ class Account:
 
     def fill(self, lot: Lot, amount: Decimal) -> None:
         room = max(self.available, ZERO) - sum((one.remaining for one in self.lots), ZERO)
-        kept = min(amount, room)
+        not_undone = lot.amount - lot.remaining - lot.expired - lot.undone
+        kept = max(min(amount, room, not_undone), ZERO)
         lot.remaining += kept
         lot.repaid += amount - kept
 
@@ -161,8 +168,12 @@ class Lots(RuleBasedStateMachine):
         self.entries: list[Entry] = []
         self.open: list[Held] = []
         self.now = START
+        self.bought: list[tuple[UUID, Lot]] = []
         meter(inputTokens="1")
-        ledger.ensure_balance(self.user, origin=self.origin())
+        # Without credits, nearly every rule is refused.
+        self.grant(Decimal(40), None)
+        self.grant(Decimal(30), 2)
+        self.grant(Decimal(30), 9)
 
     def teardown(self) -> None:
         """Roll back, so that examples are independent."""
@@ -192,6 +203,8 @@ class Lots(RuleBasedStateMachine):
         entry = posting.transaction
         self.account.post(entry.type, entry.amount)
         original.returned += entry.amount
+        if original.lot:
+            original.lot.undone -= entry.amount
         original.pieces = self.account.give_back(original.pieces, entry.amount)
         self.account.expire(self.now)
         self.entries.append(Entry(entry.pk, entry.type, entry.amount))
@@ -200,7 +213,7 @@ class Lots(RuleBasedStateMachine):
         some = [entry for entry in self.entries if entry.type in types]
         return some[-1 - number % len(some)] if some else None
 
-    @rule(amount=AMOUNTS, hours=st.one_of(st.none(), HOURS))
+    @rule(amount=GRANTS, hours=st.one_of(st.none(), HOURS))
     def grant(self, amount: Decimal, hours: int | None) -> None:
         expires = None if hours is None else self.now + timedelta(hours=hours)
         posting = self.call(
@@ -214,9 +227,44 @@ class Lots(RuleBasedStateMachine):
         self.account.post("grant", amount)
         self.entries.append(Entry(posting.transaction.pk, "grant", amount))
         if expires:
-            lot = Lot(posting.transaction.pk, expires)
-            self.account.lots.append(lot)
-            self.account.fill(lot, amount)
+            self.open_lot(posting.transaction.pk, expires, amount)
+
+    def open_lot(self, entry: UUID, expires: datetime, amount: Decimal) -> Lot:
+        lot = Lot(entry, expires, amount)
+        self.account.lots.append(lot)
+        self.account.fill(lot, amount)
+        return lot
+
+    @rule(amount=GRANTS, hours=HOURS)
+    def buy(self, amount: Decimal, hours: int) -> None:
+        purchase, expires = uuid4(), self.now + timedelta(hours=hours)
+        posting = self.call(
+            ledger.credit_purchase,
+            self.user,
+            amount,
+            memo=Memo("stripe"),
+            purchase_id=purchase,
+            expires_at=expires,
+        )
+        self.account.post("purchase", amount)
+        lot = self.open_lot(posting.transaction.pk, expires, amount)
+        self.bought.append((purchase, lot))
+
+    @rule(number=PICKS, share=st.sampled_from(["0.25", "0.5", "1"]))
+    def claw_back_a_purchase(self, number: int, share: str) -> None:
+        """Take a part of a purchase that is left of it after its expiries and claw-backs."""
+        if not self.bought or self.account.available < DEEPEST_DEBT:
+            return
+        purchase, lot = self.bought[-1 - number % len(self.bought)]
+        ledger.ensure_balance(self.user, origin=self.origin())
+        self.account.expire(self.now)
+        amount = round((lot.amount - lot.expired - lot.undone) * Decimal(share), 4)
+        if amount > 0:
+            memo, cause = Memo(metadata={"purchaseId": str(purchase)}), f"refund:{uuid4()}"
+            posting = self.call(ledger.claw_back, self.user, amount, memo=memo, cause=cause)
+            self.took(posting, first=lot.id)
+            self.entries[-1].lot = lot
+            lot.undone += amount
 
     @rule(amount=AMOUNTS)
     def spend(self, amount: Decimal) -> None:
@@ -226,9 +274,15 @@ class Lots(RuleBasedStateMachine):
         else:
             self.took(posting)
 
-    @rule(amounts=st.lists(AMOUNTS, min_size=1, max_size=4))
-    def spend_in_a_batch(self, amounts: list[Decimal]) -> None:
-        items = [Spend(self.user, amount, Memo("chat")) for amount in amounts]
+    @rule(wanted=st.lists(AMOUNTS | UNITS, min_size=1, max_size=4))
+    def spend_in_a_batch(self, wanted: list[Decimal | int]) -> None:
+        """Spend amounts, and prices of units, in one call."""
+        prices = [
+            Priced("ai_chat_gpt4", None, {"inputTokens": one}) if isinstance(one, int) else one
+            for one in wanted
+        ]
+        items = [Spend(self.user, price, Memo("chat")) for price in prices]
+        amounts = [Decimal(one) / 1000 if isinstance(one, int) else one for one in wanted]
         for amount, posting in zip(amounts, self.call(spend_batches.spend_all, items), strict=True):
             if amount > self.account.available:
                 assert posting.code == "insufficient_credits"
@@ -236,8 +290,20 @@ class Lots(RuleBasedStateMachine):
                 self.took(posting)
                 assert posting.balance.posted == self.account.posted
 
+    @rule(units=UNITS)
+    def use_units(self, units: int) -> None:
+        """Spend the price of units. A thousand cost one credit."""
+        priced, amount = Priced("ai_chat_gpt4", None, {"inputTokens": units}), Decimal(units) / 1000
+        posting = self.call(ledger.spend, self.user, priced, memo=Memo("chat"))
+        if amount > self.account.available:
+            assert posting == "insufficient_credits"
+        else:
+            self.took(posting)
+
     @rule(amount=AMOUNTS, sign=st.sampled_from([1, -1]))
     def adjust(self, amount: Decimal, sign: int) -> None:
+        if self.account.available < DEEPEST_DEBT:
+            sign = 1
         posting = self.call(ledger.adjust, self.user, sign * amount, memo=Memo())
         if sign < 0:
             self.took(posting)
@@ -247,6 +313,8 @@ class Lots(RuleBasedStateMachine):
 
     @rule(amount=AMOUNTS)
     def claw_back(self, amount: Decimal) -> None:
+        if self.account.available < DEEPEST_DEBT:
+            return
         cause = f"dispute:{uuid4()}"
         ledger.ensure_balance(self.user, origin=self.origin())
         self.took(self.call(ledger.claw_back, self.user, amount, memo=Memo(), cause=cause))
@@ -283,6 +351,8 @@ class Lots(RuleBasedStateMachine):
         else:
             self.took(posting, first=original.id)
             original.returned = original.amount
+            for lot in lots:
+                lot.undone += original.amount
 
     @rule(amount=AMOUNTS, hours=HOURS)
     def reserve(self, amount: Decimal, hours: int) -> None:
@@ -295,7 +365,7 @@ class Lots(RuleBasedStateMachine):
         pieces = self.account.take(amount)
         self.open.append(Held(hold.reservation.pk, amount, self.now + ttl, pieces))
 
-    @rule(units=st.integers(1, 20_000), hours=HOURS)
+    @rule(units=UNITS, hours=HOURS)
     def reserve_units(self, units: int, hours: int) -> None:
         """Hold the price of units. A thousand cost one credit."""
         ttl, amount = timedelta(hours=hours), Decimal(units) / 1000
@@ -377,7 +447,9 @@ class Lots(RuleBasedStateMachine):
 
     @invariant()
     def the_books_close_and_say_what_the_model_says(self) -> None:
-        assert books.check([self.user]) == []
+        found = books.check([self.user])
+        # The purchases are in the ledger only, without their rows.
+        assert [one for one in found if one.rule != "a paid purchase has exactly its credits"] == []
         balance = Balance.objects.get(pk=self.user)
         assert (balance.posted, balance.held) == (self.account.posted, self.account.held)
         assert balance.next_expiry == self.account.first_expiry()
