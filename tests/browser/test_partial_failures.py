@@ -126,12 +126,13 @@ def test_a_page_is_whole_without_the_names_of_apps(
         expect(bob.page.locator(".failed")).to_have_count(0)
 
 
-@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("look", [("en", "dark"), ("de", "light"), ("de", "dark")])
 def test_a_page_of_which_all_calls_fail_fits_a_phone(
-    home: str, browser: Browser, language: str
+    home: str, browser: Browser, look: tuple[str, Any]
 ) -> None:
     phone = {"width": 390, "height": 844}
-    with somebody(browser, home, "demo-bob", viewport=phone, language=language) as bob:
+    looks = dict(zip(("language", "scheme"), look, strict=True))
+    with somebody(browser, home, "demo-bob", viewport=phone, **looks) as bob:
         bob.page.route("**/api/v1/**", lambda route: route.fulfill(**BUSY))
         for address in ["/credits", "/credits/settings", "/credits/sync", "/gifts"]:
             bob.page.goto("about:blank")
