@@ -12,7 +12,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from bench.environment import ENVIRONMENT
-from mana_credits.dev import roles
+from mana_credits.dev import database_roles
 from mana_credits.dev.embedded_postgres import temporary_server
 
 SQL = Path("bench", "sql")
@@ -95,7 +95,7 @@ def manage(url: str, *command: str, check: bool = True, tree: Path = HERE) -> in
 def environment(url: str, tree: Path) -> dict[str, str]:
     """Return the variables with a checkout's database roles. Earlier ones have the owner only."""
     has_roles = (tree / "credits/ledger/grants.py").exists()
-    return roles.environment(url) if has_roles else {"DATABASE_URL": url}
+    return database_roles.environment(url) if has_roles else {"DATABASE_URL": url}
 
 
 def _administer(server_url: str, statement: str) -> None:

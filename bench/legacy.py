@@ -22,7 +22,7 @@ from psycopg.conninfo import make_conninfo
 
 from bench.database import books_close, server
 from bench.environment import ENVIRONMENT
-from mana_credits.dev import roles
+from mana_credits.dev import database_roles
 from tests.legacy import Earlier, Planted
 from tests.legacy_database import Row, database
 
@@ -186,7 +186,7 @@ def _equal(source: str, target: str) -> tuple[int, int]:
 def _manage(url: str, *command: str, quiet: bool = False) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-W", "ignore", "manage.py", *command],
-        env={**os.environ, **ENVIRONMENT, **roles.environment(url)},
+        env={**os.environ, **ENVIRONMENT, **database_roles.environment(url)},
         stdout=subprocess.DEVNULL if quiet else None,
         stderr=subprocess.DEVNULL if quiet else None,
     )

@@ -11,18 +11,22 @@ UNKNOWN = "0.0.0.0"  # noqa: S104  # a placeholder, not an address to listen on
 
 
 def client_network(request: HttpRequest | Request) -> str:
-    """Return the network that counts as one client: an IPv4 address, or an IPv6 /56 network.
+    """Return the network of the client's IP address (see `network_of`)."""
+    return network_of(client_address(request))
+
+
+def network_of(address: str) -> str:
+    """Return the network that counts as one client: an IPv4 address, or the start of an IPv6 /56.
 
     Providers assign up to a /56 to one customer, which is 256 networks of 64 bits. Returns UNKNOWN
     for an invalid address.
     """
     try:
-        ip = ip_address(client_address(request))
+        ip = ip_address(address)
     except ValueError:
         return UNKNOWN
     if ip.version == 4:
         return str(ip)
-    # A server that listens on IPv6 sees IPv4 clients like this. They must not get another count.
     if ip.ipv4_mapped:
         return str(ip.ipv4_mapped)
     return str(ip_network((ip, IPV6_NETWORK_BITS), strict=False).network_address)

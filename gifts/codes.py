@@ -158,7 +158,7 @@ def redeem(
         case TooManyMisses.code:
             raise throttle.error_until(answer.throttled_since, now=now)
         case GiftUnknown.code:
-            # Not in the database function, so that the count survives a rollback of its changes.
+            # Counted here, outside the function, so that a rollback of its changes keeps the count.
             throttle.count_miss(allowance, now=now)
         case GiftNotRedeemable.code:
             # An expired gift has the status `active` until the worker returns its credits. The user

@@ -132,7 +132,7 @@ class GiftCode(models.Model):
             # not lose its credits.
             models.UniqueConstraint(name="gift_code_unique", fields=["code"]),
             models.UniqueConstraint(
-                # Also the index of the creator's list, whose cursor is the number.
+                # The list of created gifts, whose cursor is the number, uses this index, too.
                 name="gift_number_unique_per_creator",
                 fields=["creator_id", "number"],
             ),

@@ -8,7 +8,6 @@ valid code costs one lookup by primary key.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from ipaddress import ip_address, ip_network
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -17,13 +16,13 @@ from django.db import connection
 from django.db.models import F, Q
 
 from credits import due_rows
+from credits.client_ip import network_of
 from credits.errors import DomainError
 from gifts import code_format
 from gifts.models import GiftMisses
 
 WINDOW = timedelta(minutes=10)
 KEPT = timedelta(days=1)  # longer than the window, so that support can see the counts
-IPV6_NETWORK_BITS = 56  # what a provider gives to one customer
 # `gifts.redeem_gift` has the same rules, with the same numbers.
 FORGIVEN = 2  # misses after which others' misses at the same address count against a user too
 SHORT_CODES = "short codes"
@@ -84,7 +83,7 @@ def counting(
 def allowance(text: str, guesser: Attempt, *, now: datetime) -> Allowance:
     """Return the limits that apply to the caller for the code `text`."""
     allowed: Mapping[str, int] = settings.GIFT_MISS_LIMITS
-    limits = {f"address:{network(guesser.address)}": allowed["address"]}
+    limits = {f"address:{network_of(guesser.address)}": allowed["address"]}
     if guesser.user_id is not None:
         limits[_bucket(guesser.user_id)] = allowed["user"]
     code = code_format.read(text)
@@ -120,7 +119,7 @@ def _checked(allowed: Allowance, guesser: Attempt, now: datetime) -> dict[str, i
     # A user with wrong codes of their own also counts against the limit of all callers.
     exempt = set() if own else {SHORT_CODES}
     if not many:
-        exempt.add(f"address:{network(guesser.address)}")
+        exempt.add(f"address:{network_of(guesser.address)}")
     return {bucket: limit for bucket, limit in allowed.limits.items() if bucket not in exempt}
 
 
@@ -138,19 +137,6 @@ def forget_user(user_id: str) -> int:
 
 def _bucket(user_id: str) -> str:
     return f"user:{user_id}"
-
-
-def network(address: str) -> str:
-    """Return the network that counts as one caller: an IPv4 address or an IPv6 /56 network."""
-    try:
-        ip = ip_address(address)
-    except ValueError:
-        return "unknown"
-    if ip.version == 4:
-        return str(ip)
-    if ip.ipv4_mapped:
-        return str(ip.ipv4_mapped)
-    return str(ip_network((ip, IPV6_NETWORK_BITS), strict=False))
 
 
 def _refuse(

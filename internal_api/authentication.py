@@ -73,5 +73,6 @@ def _shared(request: Request, given: str) -> Service | None:
     if not any(matches):
         return None
     name = header_text(request, "HTTP_X_APP_ID", field="appId")
+    # An empty name, so that the metric shows whether the shared key is still used.
     requests("").inc()
     return Service(APP_ID.parse({"appId": name})["name"] if name else None)

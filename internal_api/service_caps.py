@@ -45,6 +45,9 @@ class Replayable(Protocol):
 
 Result = TypeVar("Result", bound=Replayable)
 
+# One statement: it locks the row, so of two concurrent grants the second one adds to the count of
+# the first. The condition of the SELECT is for the first movement of a day, which has no row to
+# compare.
 _ADD = """
     INSERT INTO credits.service_totals AS total (service, day, cap, credits)
     SELECT %(service)s, %(day)s, %(cap)s, %(amount)s WHERE %(amount)s <= %(limit)s
@@ -116,6 +119,7 @@ def spend_all(
     """Post a batch of spends and return the results in order; with a cap, post them one by one."""
     if SPEND_PER_USER not in service.caps:
         return [*spend_batches.spend_all(items, origin=origin)]
+    # In a transaction each, so that a spend beyond the cap is rolled back alone.
     return [_spend_one(service, item, origin, now) for item in items]
 
 

@@ -218,7 +218,7 @@ class ReservationViewSet(SettlesReservations, ServiceViewSet):
             units=body.get("units"),
             description=body["description"],
         )
-        # Only the part above the hold is compared with the cap.
+        # The cap is checked again only for more than the hold, or for a hold of another service.
         hold = service_caps.committing(service(request), commit, now=datetime.now(UTC))
         return Answer(holds.COMMITTED.represent(hold))
 

@@ -21,7 +21,7 @@ from gifts.models import GiftCode
 from mana_credits.api import tokens
 from mana_credits.api.seen_users import SeenUsers
 from mana_credits.api.verified_tokens import VerifiedTokens
-from mana_credits.dev.roles import SERVICE_ROLE
+from mana_credits.dev.database_roles import SERVICE_ROLE
 from mana_credits.dev.sandbox import stripe as sandbox_stripe
 from tests import books, legacy_database
 from tests.api import Caller

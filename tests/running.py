@@ -18,7 +18,7 @@ import psutil
 from django.db import connection
 from psycopg.conninfo import make_conninfo
 
-from mana_credits.dev.roles import service_url
+from mana_credits.dev.database_roles import service_url
 from tests.environment import SERVICE_KEY
 
 START_SECONDS = 120

@@ -19,7 +19,7 @@ import psycopg
 
 from bench import database
 from bench.environment import ENVIRONMENT, SERVICE_KEY
-from mana_credits.dev import roles
+from mana_credits.dev import database_roles
 from mana_credits.dev.sandbox.identity import IdentityProvider
 
 START_SECONDS = 60
@@ -42,7 +42,7 @@ class Site:
         self.log = Path(self._counts.name, "service.log")
         self.environment = {
             **ENVIRONMENT,
-            **roles.environment(database_url),
+            **database_roles.environment(database_url),
             "HOST": "127.0.0.1",
             "PORT": str(self.port),
             "WEB_CONCURRENCY": "2",

@@ -11,7 +11,7 @@ from bench.environment import ENVIRONMENT
 from bench.failover.cluster import Cluster
 from bench.failover.losses import AWAY_SECONDS, Failover
 from bench.failover.node import DATABASE
-from mana_credits.dev import roles
+from mana_credits.dev import database_roles
 
 GAP_SECONDS = 30
 RESTORED = ("A backup was restored to a moment under load: nothing is missing or too much.",)
@@ -42,7 +42,7 @@ def run_python(url: str, *command: str) -> str:
     """Run a Python program of the service on this database. Return its output."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", *command],
-        env={**ENVIRONMENT, **roles.environment(url)},
+        env={**ENVIRONMENT, **database_roles.environment(url)},
         check=False,
         capture_output=True,
         text=True,

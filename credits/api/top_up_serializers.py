@@ -65,7 +65,7 @@ class SaveTopUpSerializer(WireSerializer):
     def validate(self, attrs: Any) -> Any:
         """Return the agreement as the domain takes it. Raise ValidationError for two cards."""
         seen = attrs.pop("version", None)
-        # They could name two different cards.
+        # The two ids could be those of different cards.
         if attrs.get("setup_id") and attrs.get("session_id"):
             raise serializers.ValidationError(
                 {"checkoutSessionId": ["Not together with `setupIntentId`."]}

@@ -42,7 +42,7 @@ def _crossed() -> QuerySet[AccountSettings]:
 
 def _tell(settings: AccountSettings, *, now: datetime) -> str:
     crossed_at = cast("datetime", settings.crossed_at)
-    # Also without a notice: the crossing is over, and the next one is noted again.
+    # Cleared even if no notice is sent below: the next movement to the threshold is a new one.
     settings.crossed_at = None
     settings.save(update_fields=["crossed_at"])
     # The current balance, not that of the crossing: the user reads the notice now.

@@ -1,4 +1,4 @@
-"""What users agreed to: the record of every change of their settings, and stale forms."""
+"""The record of every change of users' settings, and the check of stale forms."""
 
 import hashlib
 import json

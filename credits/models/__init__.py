@@ -9,7 +9,6 @@ from credits.models.audit import ActRequest, AdjustmentRequest, StaffAction
 from credits.models.auto_top_ups import AutoTopUp
 from credits.models.balances import Balance
 from credits.models.catalogue import Operation, OperationPrice
-from credits.models.checks import CheckedBalance, LedgerCheck
 from credits.models.contacts import Contact, ContactErasure
 from credits.models.credit_lots import CreditLot, LotUse
 from credits.models.daily_totals import DailyRevenue, DailyTotal
@@ -18,6 +17,7 @@ from credits.models.fields import amount_field, email_field, id_field, user_id_f
 from credits.models.grant_campaigns import CampaignGrant, GrantCampaign
 from credits.models.idempotency import IdempotencyKey
 from credits.models.jobs import JobRun, PostponedRow
+from credits.models.ledger_checks import CheckedBalance, LedgerCheck
 from credits.models.money_back import MoneyBack
 from credits.models.outbox import OutboxMessage
 from credits.models.packages import Package, PackageChange

@@ -65,7 +65,7 @@ class SpendingLimit(models.Model):
 
 
 class SettingsChange(models.Model):
-    """What a user set and when: the settings before and after. Rows are only added."""
+    """One change of a user's settings, with the values before and after. Rows are only added."""
 
     class Subject(models.TextChoices):
         """The settings that changed."""

@@ -37,19 +37,19 @@ def email_field(**options: Any) -> "models.CharField[Any, str]":
 
 
 def equal(first: BaseExpression, second: BaseExpression) -> Q:
-    """Return the condition that two expressions have the same value. Lookups are expressions."""
+    """Return the condition that two expressions, such as columns or look-ups, are equal."""
     return Q(Exact(first, second))
 
 
 def null_together(first: str, second: str) -> Q:
-    """Return the condition that both columns are null, or neither."""
+    """Return the condition that both columns are null or both are not."""
     return equal(IsNull(F(first), True), IsNull(F(second), True))
 
 
 def price_is_whole() -> Q:
     """Return the condition that an operation has a unit cost and quantity, or a metering.
 
-    Without an operation there is none of them. A comparison with NULL passes a CHECK.
+    Without an operation, all of them are null. A comparison with NULL passes a CHECK.
     """
     return (
         Q(unit_cost__gt=ZERO, quantity__gt=0)

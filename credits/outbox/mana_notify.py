@@ -44,7 +44,7 @@ def send(body: Mapping[str, Any], *, key: str) -> None:
         except requests.RequestException as error:
             raise NotifyUnavailable(f"{type(error).__name__}: {error}") from error
     status = answer.status_code
-    # These may succeed later. Any other error would be the same at each retry.
+    # A retry may succeed after these statuses. Any other error would be the same at each retry.
     if status >= 500 or status == 429:
         raise NotifyUnavailable(f"answered {status}")
     if not 200 <= status < 300:

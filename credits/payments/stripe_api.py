@@ -90,8 +90,8 @@ def asking() -> Iterator[None]:
     except stripe.StripeError as error:
         kind = type(error).__name__
         logger.warning("payment_unavailable", error=kind, status=error.http_status)
-        # Also for a rejected key: the buyer cannot change anything and may retry after a
-        # correction.
+        # A rejected key counts as unavailable, too: the buyer cannot change it, and a retry works
+        # after the correction.
         raise PaymentUnavailable from error
 
 

@@ -109,7 +109,7 @@ def _decide(row: AutoTopUp, now: datetime) -> str:
 def _wait_after_failures(row: AutoTopUp, now: datetime) -> str | None:
     """Delay or pause the agreement if its last charges failed; return None if it may buy."""
     failed = _failed_in_a_row(row)
-    # Also here: a decline may be known from Stripe's report only, and a paid charge ends them.
+    # Counted anew: Stripe's report alone may have brought a decline, or a payment, which resets it.
     row.failures = len(failed)
     # The answer to that charge may have been lost, so that only Stripe's report has the code.
     if failed and failed[0].failure_code in NEEDS_OWNER:

@@ -60,7 +60,7 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
         for listener in self.sockets:
             listener.setblocking(False)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BYTES)
-            # Not armed yet: `set_accept_enabled` does that.
+            # Without events: `set_accept_enabled` adds them.
             self.events.register(listener, 0)
         for _ in range(self.cfg.threads + 1):
             threading.Thread(target=self._serve, daemon=True).start()

@@ -1,6 +1,6 @@
 /* Prices by units, in words. */
 
-import { credits, number, text, unitCost } from "./dom.js";
+import { counted, credits, number, text, unitCost } from "./dom.js";
 
 /** Return what the units of a transaction cost, or null for a transaction without units. */
 export function explained(metering) {
@@ -15,7 +15,7 @@ export function explained(metering) {
 /** Return the price of an operation by its units, or null for an operation without them. */
 export function priceByUnits({ unitCosts, minimum }) {
   if (!unitCosts) return null;
-  const each = Object.entries(unitCosts).map(([unit, cost]) => text("per-thousand", { cost: unitCost(cost), unit }));
+  const each = Object.entries(unitCosts).map(([unit, cost]) => counted("per-thousand", cost, { cost: unitCost(cost), unit }));
   return joined([...each, ...least(minimum)]);
 }
 

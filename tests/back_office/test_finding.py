@@ -208,7 +208,7 @@ def test_a_user_without_credits_has_a_page(sam: Client) -> None:
 
 
 def test_every_row_of_wrong_codes_leads_to_a_page(sam: Client) -> None:
-    for bucket in ("user:mallory", "address:192.0.2.7", "address:2001:db8::/56", "short codes"):
+    for bucket in ("user:mallory", "address:192.0.2.7", "address:2001:db8::", "short codes"):
         GiftMisses.objects.create(bucket=bucket, misses=4, refused=1, since=NOW)
 
     rows = [
@@ -216,7 +216,7 @@ def test_every_row_of_wrong_codes_leads_to_a_page(sam: Client) -> None:
         for key in (
             "user_3Amallory",
             "address_3A192.0.2.7",
-            "address_3A2001_3Adb8_3A_3A_2F56",
+            "address_3A2001_3Adb8_3A_3A",
             "short%20codes",
         )
     ]

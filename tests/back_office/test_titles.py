@@ -18,9 +18,9 @@ from credits.payments.packages import Offer
 from credits.reporting import daily_totals
 from mana_credits.back_office.acts import balance_adjustments
 from mana_credits.back_office.acts.audit import Justification
-from mana_credits.back_office.templatetags.office import NOTHING, menu_titles
+from mana_credits.back_office.templatetags.office import NOTHING, counted, menu_titles
 from tests.back_office.operators import browser, operator
-from tests.factories import give, package, spend
+from tests.factories import give, hold, package, spend
 
 pytestmark = pytest.mark.django_db
 
@@ -133,3 +133,29 @@ def test_short_words_of_a_list_stay_whole(amir: Client) -> None:
     assert '<span class="bo-words">calendar</span>' in page
     assert f">{'x' * 60}</td>" in page
     assert Package.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        *((0, "0 credits"), (1, "1 credit"), (Decimal("1.0000"), "1 credit")),
+        *(
+            (1200, "1,200 credits"),
+            (Decimal("0.1"), "0.1 credits"),
+            (Decimal("1.5"), "1.5 credits"),
+        ),
+    ],
+)
+def test_one_credit_is_singular(count: Decimal | int, expected: str) -> None:
+    assert counted(count, "credit") == expected
+
+
+def test_pages_tell_one_credit_and_one_day_in_the_singular(ada: Client) -> None:
+    give("alice", 5)
+    held = hold("alice", 1)
+    sold = package(credits=1, expires_after_days=1)
+
+    assert "1 credit held" in text(ada, f"/admin/reservation/{held.pk}/")
+    assert "Starter: 1 credit for" in text(ada, f"/admin/package/{sold.pk}/")
+    assert "1 credit each" in text(ada, "/admin/credits/operation/")
+    assert "1 credit held" in text(ada, "/admin/account/?user=alice")

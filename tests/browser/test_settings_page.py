@@ -12,7 +12,7 @@ from credits.models import AutoTopUp, Package, Purchase, SettingsChange
 from credits.payments import top_up_charges
 from tests.browser.people import Person, somebody
 from tests.browser.test_every_page import axe_finds, keep
-from tests.factories import give, hold, package, spend, wish
+from tests.factories import give, hold, meter, package, spend, wish
 from tests.stripe import Stripe, agree_to_top_up
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("committed")]
@@ -373,10 +373,14 @@ def test_one_of_everything_is_singular(
     home: str, browser: Browser, language: str, expiry: str, offer: str, consent: str
 ) -> None:
     package(credits=1, expires_after_days=1)
+    meter("ai_chat_gpt4", tokens="1")
 
     with somebody(browser, home, "demo-alice", language=language) as alice:
         alice.visit("/credits#packages")
         expect(alice.page.locator("[data-field=expiry]")).to_contain_text(expiry)
+        alice.visit("/credits#costs")
+        per = "1 Credit je 1.000 tokens" if language == "de" else "1 credit per 1,000 tokens"
+        expect(alice.page.get_by_text(per)).to_be_visible()
         alice.visit(SETTINGS)
         expect(alice.page.locator("#packageId option").nth(1)).to_contain_text(offer)
         alice.page.locator("#packageId").select_option(index=1)

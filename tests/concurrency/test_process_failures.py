@@ -18,7 +18,7 @@ import pytest
 from django.db import transaction
 
 from credits.models import Balance, Transaction
-from mana_credits.dev import roles
+from mana_credits.dev import database_roles
 from mana_credits.dev.embedded_postgres import temporary_server, wait_until_ended
 from tests import running
 from tests.api import use
@@ -117,7 +117,7 @@ def test_a_worker_killed_under_load_loses_and_doubles_nothing() -> None:
 def test_a_killed_backend_of_postgresql_loses_and_doubles_nothing() -> None:
     """After kill -9 of one backend, PostgreSQL restarts all, so it needs its own server."""
     with temporary_server() as database:
-        environment = {**os.environ, **roles.environment(database)}
+        environment = {**os.environ, **database_roles.environment(database)}
         manage = [sys.executable, "manage.py"]
         subprocess.run([*manage, "migrate", "-v0"], env=environment, check=True)
         with running.service(database, WEB_CONCURRENCY="2") as service:

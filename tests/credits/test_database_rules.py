@@ -17,7 +17,7 @@ from credits.ledger import ledger, reservations
 from credits.ledger.posting import Memo
 from credits.models import Transaction
 from credits.postgresql.service_role import Role
-from mana_credits.dev.roles import SERVICE_ROLE
+from mana_credits.dev.database_roles import SERVICE_ROLE
 from tests.factories import SYSTEM, give, hold, spend
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("owner")]

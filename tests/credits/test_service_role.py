@@ -20,7 +20,7 @@ from credits.ledger.posting import Origin
 from credits.models import Balance, SettingsChange, StaffAction, Transaction
 from credits.postgresql.service_role import Role
 from mana_credits import database, database_role
-from mana_credits.dev.roles import SERVICE_ROLE, service_url
+from mana_credits.dev.database_roles import SERVICE_ROLE, service_url
 from mana_credits.privacy import erasure
 from tests.factories import give, hold, spend
 from tests.owner import as_owner

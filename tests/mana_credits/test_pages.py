@@ -156,17 +156,17 @@ def source_of(file: Path) -> str:
 
 
 def test_every_word_that_a_module_asks_for_is_in_a_template() -> None:
-    asked = {
-        name
-        for file in MODULES.glob("*.js")
-        for name in re.findall(r'\btext\("([\w-]+)"', file.read_text())
-    }
+    sources = "".join(file.read_text() for file in MODULES.glob("*.js"))
+    counted = set(re.findall(r'\bcounted\("([\w-]+)"', sources))
+    asked = counted | {f"{name}-one" for name in counted}
+    asked |= set(re.findall(r'\btext\("([\w-]+)"', sources))
     written = {
         name
         for file in TEMPLATES.rglob("*.html")
         for name in re.findall(r'data-text="([^"]+)"', file.read_text())
     }
 
+    assert counted
     assert asked - written == set()
 
 

@@ -10,7 +10,14 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from credits.models import ActRequest, CreditLot, OutboxMessage, Purchase, Transaction
+from credits.models import (
+    AccountSettings,
+    ActRequest,
+    CreditLot,
+    OutboxMessage,
+    Purchase,
+    Transaction,
+)
 from internal_api.models import ServiceKey
 from mana_credits.dev.sandbox import receivers
 from mana_credits.dev.sandbox.demo_operators import seed_desk, seed_staff
@@ -79,4 +86,5 @@ def test_the_rows_are_of_every_state(desk: Client) -> None:
     assert CreditLot.objects.filter(remaining__gt=0).count() == 2
     assert Transaction.objects.filter(type="expiry").count() == 1
     assert Transaction.objects.filter(metering__isnull=False).count() == 2
+    assert AccountSettings.objects.get().low_balance == 100
     assert not Transaction.objects.filter(created_at__gt=datetime.now(UTC)).exists()

@@ -29,7 +29,7 @@ Commit = models.CommitReservationByAmountRequest | models.CommitReservationByUni
 
 
 class Cost(NamedTuple):
-    """What to take: an amount of credits, or an operation with a quantity or units."""
+    """The credits to take: an amount, or an operation's price for a quantity or units."""
 
     amount: float | None
     operation: str | None

@@ -1,5 +1,5 @@
--- What the service's role may do: read everything, and write the tables that no rule protects. It
--- owns nothing. Balances, transactions, reservations, lots, idempotency keys, the audit trail and
+-- The rights of the service's role: it may read everything and write the tables without protected
+-- rows. It owns nothing. Balances, transactions, reservations, lots, idempotency keys, the audit trail and
 -- the record of settings change only through the owner's functions (SECURITY DEFINER). `manage.py
 -- migrate` runs this file after every migration, with the role of DATABASE_URL in the place of
 -- "service".

@@ -267,7 +267,7 @@ BEGIN
             WITH ORDINALITY
             AS i (outcome, user_id, entry_id, amount, posted, spent, reached, place)
         LEFT JOIN credits.balances b ON b.user_id = i.user_id
-        -- Also of replays, whose transactions are older than this call.
+        -- Read from the table: the transaction of a replay was not written by this call.
         LEFT JOIN credits.transactions t ON t.user_id = i.user_id AND t.id = i.entry_id
         ORDER BY i.place;
 END $$;

@@ -15,6 +15,7 @@ from credits.models import (
 )
 from mana_credits.back_office.account.entry import Entry, Window, within
 from mana_credits.back_office.acts import looks
+from mana_credits.back_office.templatetags.office import noun
 
 
 def transactions(user_id: str, window: Window) -> Iterable[Entry]:
@@ -32,8 +33,8 @@ def purchases(user_id: str, window: Window) -> Iterable[Entry]:
     """Return the user's purchases, newest first."""
     rows = Purchase.objects.filter(user_id=user_id).select_related("package")
     for row in within(rows, window, column="number"):
-        euros = f"{row.price_euro_cents / 100:.2f}"
-        title = f"{row.package.name}: {row.credits.normalize():f} credits for {euros} EUR"
+        sold = f"{row.credits.normalize():f} {noun(row.credits, 'credit')}"
+        title = f"{row.package.name}: {sold} for {row.price_euro_cents / 100:.2f} EUR"
         yield Entry(row.created_at, "purchases", str(row.number), title, row, status=row.status)
 
 
@@ -55,7 +56,7 @@ def reservations(user_id: str, window: Window) -> Iterable[Entry]:
     # A committed reservation appears as its transaction.
     rows = Reservation.objects.filter(~Q(status=Reservation.Status.COMMITTED), user_id=user_id)
     for row in within(rows, window):
-        title = f"{row.amount.normalize():f} credits held: {row.reason}"
+        title = f"{row.amount.normalize():f} {noun(row.amount, 'credit')} held: {row.reason}"
         yield Entry(row.created_at, "reservations", str(row.pk), title, row, status=row.status)
 
 

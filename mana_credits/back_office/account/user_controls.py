@@ -1,4 +1,4 @@
-"""What a user set for the account: limits, notice and automatic top-up, and when they set it."""
+"""A user's own settings, and the times of their changes: limits, notice, automatic top-up."""
 
 from collections.abc import Iterator
 from datetime import datetime

@@ -16,6 +16,7 @@ from credits.models import ActRequest, AdjustmentRequest, Balance, Transaction
 from mana_credits.back_office.acts import act_requests, audit, second_person
 from mana_credits.back_office.acts.act_requests import Kind, Wanted
 from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
+from mana_credits.back_office.templatetags.office import noun
 
 APP_ID = "support"
 Status = AdjustmentRequest.Status
@@ -186,7 +187,7 @@ def _reversal(original: Transaction) -> Wanted:
         Kind.REVERSAL,
         f"transaction:{original.pk}",
         {"transaction_id": str(original.pk)},
-        f"Reverse a movement of {plain(original.amount)} credits",
+        f"Reverse a movement of {plain(original.amount)} {noun(original.amount, 'credit')}",
         original.user_id,
     )
 

@@ -23,6 +23,7 @@ from gifts.models import Campaign, GiftCode
 from mana_credits.back_office.acts import act_requests, audit, second_person
 from mana_credits.back_office.acts.act_requests import Wanted
 from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
+from mana_credits.back_office.templatetags.office import counted
 
 PERMISSION = "gifts.create_campaign"
 VIEW_CODES = "gifts.view_codes"
@@ -201,6 +202,7 @@ def _request(wanted: WantedCodes) -> Wanted:
         act_requests.Kind.GIFT_CAMPAIGN,
         _subject(wanted.name),
         {**wanted._asdict(), "credits": each},
-        f"Gift campaign {wanted.name}: {wanted.codes:,} codes of {each} credits, {total} in total",
+        f"Gift campaign {wanted.name}: {counted(wanted.codes, 'code')} of {each} credits, "
+        f"{total} in total",
         wanted.account_id,
     )

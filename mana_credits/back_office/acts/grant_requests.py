@@ -22,6 +22,7 @@ from credits.models import ActRequest, CampaignGrant, GrantCampaign
 from mana_credits.back_office.acts import act_requests, audit, second_person
 from mana_credits.back_office.acts.act_requests import Wanted
 from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
+from mana_credits.back_office.templatetags.office import counted, noun
 
 PERMISSION = "credits.grant_to_many"
 SECONDS_IN_A_REQUEST = 2.0
@@ -178,5 +179,6 @@ def _request(campaign: GrantCampaign, file: GrantFile) -> Wanted:
         act_requests.Kind.GRANTS,
         _subject(campaign),
         {"campaign_id": str(campaign.pk)},
-        f"Campaign {campaign.name}: {plain(file.total)} credits to {users:,} users",
+        f"Campaign {campaign.name}: {plain(file.total)} {noun(file.total, 'credit')} to "
+        f"{counted(users, 'user')}",
     )

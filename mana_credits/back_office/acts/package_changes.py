@@ -14,6 +14,7 @@ from credits.payments.packages import Offer
 from mana_credits.back_office.acts import act_requests, audit
 from mana_credits.back_office.acts.act_requests import Wanted
 from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
+from mana_credits.back_office.templatetags.office import noun
 
 
 def save_package(
@@ -95,7 +96,7 @@ def _package_request(
         act_requests.Kind.PACKAGE,
         f"package:{package_id}" if package_id else f"package:new:{sold.name}",
         {**arguments, "package_id": str(package_id) if package_id else None},
-        f"{sold.name[:100]}: {plain(sold.credits)} credits for {cost}",
+        f"{sold.name[:100]}: {plain(sold.credits)} {noun(sold.credits, 'credit')} for {cost}",
     )
 
 

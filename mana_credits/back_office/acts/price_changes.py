@@ -15,7 +15,7 @@ from credits.models import ActRequest, Operation
 from mana_credits.back_office.acts import act_requests, audit, second_person
 from mana_credits.back_office.acts.act_requests import Wanted
 from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
-from mana_credits.back_office.templatetags.office import NOTHING, amount
+from mana_credits.back_office.templatetags.office import NOTHING, amount, counted
 
 SUMMARY_LENGTH = 500
 
@@ -105,7 +105,7 @@ def price_text(price: AnyPrice | None) -> str:
         return NOTHING
     if isinstance(price, Price):
         each = f"for each started {price.per_items}" if price.per_items else "each"
-        return f"{amount(price.cost)} credits {each}"
+        return f"{counted(price.cost, 'credit')} {each}"
     costs = (f"{amount(cost, UNIT_PLACES)} {unit}" for unit, cost in price.unit_costs.items())
     least = f", at least {amount(price.minimum)}" if price.minimum else ""
     debt = ", may overdraw" if price.may_overdraw else ""

@@ -130,7 +130,7 @@ def refund(
         # Locked before the limit is read, so that two forms sent at once cannot both use the rest
         # of it.
         second_person.lock(operator)
-        # Also credits that a dispute has taken before: the limit is about the money that leaves.
+        # Includes credits that a dispute has already taken: the limit is about the money refunded.
         worth = _credits_of(purchase, cents)
         if worth > second_person.left_alone(operator, purchase.user_id, now=now):
             # Raises ExceedsPurchase now, not only when the colleague approves.

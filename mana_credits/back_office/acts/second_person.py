@@ -1,4 +1,4 @@
-"""What one operator may do alone: limits of moved credits, and who counts as a second person.
+"""The limits of acts without a second person, and the check that a second person is independent.
 
 The limits are sums of absolute amounts, in credits, within 24 hours: `ADMIN_ADJUST_LIMIT` on one
 account, `ADMIN_ADJUST_LIMIT_TOTAL` over all accounts. Adjustments, reversals, refunds and grants by

@@ -61,7 +61,7 @@ def search(request: HttpRequest) -> HttpResponse:
         found_ids = [hit.user_id for hit in page.hits]
         # Recorded before the redirect: a search that leads directly to an account shows it as well.
         looks.search(operator_pages.operator_of(request), text, found_ids)
-    # Not on a later page: the operator asked for the rest of a list.
+    # A later page stays a list, even with one account: the operator asked for the rest of a list.
     if len(page.hits) == 1 and not after:
         return redirect(address_of(page.hits[0].user_id))
     context = {

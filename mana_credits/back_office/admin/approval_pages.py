@@ -21,7 +21,7 @@ from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.admin.adjustment_pages import DecisionForm
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.row_pages import Row
-from mana_credits.back_office.templatetags.office import moment
+from mana_credits.back_office.templatetags.office import counted, moment
 
 
 @operator_pages.page(
@@ -96,7 +96,7 @@ def _details(asked: ActRequest) -> row_pages.Facts:
         ("Reason", wanted.reason or "none"),
         ("Message", wanted.message or "none"),
         ("From", wanted.creator_name or "none"),
-        ("Expire after", f"{wanted.days} days"),
+        ("Expire after", counted(wanted.days, "day")),
     ]
 
 

@@ -31,7 +31,7 @@ from mana_credits.back_office.admin.grant_campaign_pages import csv_response
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.row_pages import Row
-from mana_credits.back_office.templatetags.office import actor, amount, moment
+from mana_credits.back_office.templatetags.office import actor, amount, counted, moment
 
 MOST_CODES = 100_000
 
@@ -115,7 +115,8 @@ def new_gift_campaign(request: HttpRequest) -> HttpResponse:
             return operator_pages.WAITS
         # After the act has committed: codes are created in batches, and each batch commits.
         gift_campaigns.begin(made, now=now)
-        return f"{wanted.name}: {wanted.codes:,} codes of {amount(wanted.credits)} credits."
+        codes = counted(wanted.codes, "code")
+        return f"{wanted.name}: {codes} of {counted(wanted.credits, 'credit')}."
 
     def preview() -> row_pages.Facts:
         return _facts_of(form.wanted(), operator)
@@ -140,7 +141,7 @@ def campaign_codes(request: HttpRequest, name: str) -> HttpResponseBase:
             lines = gift_campaigns.take_codes(
                 operator, name, key=form.act_key, now=datetime.now(UTC)
             )
-        # It is a DomainError, too, but the page becomes 403 (see `operator_pages.page`).
+        # NotPermitted is a DomainError, too, but becomes a 403 (see `operator_pages.page`).
         except NotPermitted:
             raise
         except DomainError as refusal:
@@ -190,10 +191,10 @@ def _facts_of(wanted: WantedCodes, operator: Operator) -> row_pages.Facts:
     payer = wanted.account_id or f"granted: {wanted.reason}"
     return [
         ("Campaign", wanted.name),
-        ("Codes", f"{wanted.codes:,} of {amount(wanted.credits)} credits"),
-        ("Together", f"{amount(wanted.total)} credits"),
+        ("Codes", f"{wanted.codes:,} of {counted(wanted.credits, 'credit')}"),
+        ("Together", counted(wanted.total, "credit")),
         ("Paid", payer),
         ("Message", wanted.message or "none"),
-        ("Expire after", f"{wanted.days} days"),
+        ("Expire after", counted(wanted.days, "day")),
         ("Approval", "A colleague has to approve it" if waits else "Within your limit"),
     ]

@@ -23,7 +23,7 @@ from mana_credits.back_office.admin.price_forms import PriceForm
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.row_pages import Row
-from mana_credits.back_office.templatetags.office import actor, amount, euros, moment
+from mana_credits.back_office.templatetags.office import actor, counted, euros, moment
 
 CHANGES_SHOWN = 50
 SMALLEST = Decimal(1).scaleb(-PLACES)
@@ -83,7 +83,7 @@ def set_price(request: HttpRequest, pk: str) -> HttpResponse:
             return operator_pages.WAITS
         if isinstance(form.price, MeteredPrice):
             return f"{pk} is priced by units from now on."
-        return f"{pk} costs {amount(form.price.cost)} credits from now on."
+        return f"{pk} costs {counted(form.price.cost, 'credit')} from now on."
 
     def preview() -> row_pages.Facts:
         return catalogue_previews.of_price(now, form.price, at=datetime.now(UTC))
@@ -167,7 +167,7 @@ def quarantine(request: HttpRequest, pk: UUID) -> HttpResponse:
         quarantine_decisions.resolve_quarantine(
             operator_pages.operator_of(request), pk, credit, **form.how
         )
-        return f"{amount(found.credits)} credits posted." if credit else "Left uncredited."
+        return f"{counted(found.credits, 'credit')} posted." if credit else "Left uncredited."
 
     verb = "Credit it" if credit else "Leave uncredited"
     return row_pages.act_on(request, lambda: _purchase(_quarantined(pk)), form, verb, do)
@@ -228,7 +228,7 @@ def _operation(request: HttpRequest, pk: str) -> Row:
     if found.metering:
         price = price_text(catalogue.price_of(found))
     else:
-        price = f"{amount(found.cost)} credits"
+        price = counted(found.cost, "credit")
         facts.append(("For each started", found.per_items))
     return Row(
         f"{found.name}: {price}",
@@ -262,7 +262,7 @@ def _package(request: HttpRequest, found: Package) -> Row:
         for one in changes
     ]
     return Row(
-        f"{found.name}: {amount(found.credits)} credits for {euros(found.price_euro_cents)}",
+        f"{found.name}: {counted(found.credits, 'credit')} for {euros(found.price_euro_cents)}",
         f"package:{found.pk}",
         reverse("admin:package", args=(found.pk,)),
         [
@@ -287,7 +287,7 @@ def _quarantined(pk: UUID) -> Purchase:
 
 def _purchase(found: Purchase) -> Row:
     return Row(
-        f"{found.package.name}: {amount(found.credits)} credits for "
+        f"{found.package.name}: {counted(found.credits, 'credit')} for "
         f"{euros(found.price_euro_cents)}",
         f"purchase:{found.pk}",
         reverse("admin:purchase", args=(found.pk,)),

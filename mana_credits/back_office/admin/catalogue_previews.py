@@ -12,7 +12,7 @@ from mana_credits.back_office.admin import price_effects
 from mana_credits.back_office.admin.price_effects import PriceEffect
 from mana_credits.back_office.frame import operator_pages
 from mana_credits.back_office.frame.row_pages import Facts
-from mana_credits.back_office.templatetags.office import amount, euros
+from mana_credits.back_office.templatetags.office import amount, counted, euros
 
 
 def of_price(found: Operation, new: AnyPrice, *, at: datetime) -> Facts:
@@ -22,7 +22,7 @@ def of_price(found: Operation, new: AnyPrice, *, at: datetime) -> Facts:
         ("Old price", price_changes.price_text(catalogue.price_of(found))),
         ("New price", price_changes.price_text(new)),
         ("Factor", _span(effect.lowest, effect.highest, 3)),
-        ("Last 30 days", f"{amount(effect.charged)} credits in {effect.uses} uses"),
+        ("Last 30 days", f"{counted(effect.charged, 'credit')} in {counted(effect.uses, 'use')}"),
         ("At the new price", _then(effect)),
     ]
     waits = price_changes.price_waits(found, new, now=at)
@@ -57,8 +57,8 @@ def _then(effect: PriceEffect) -> str:
 def _offer(sold: Package | Offer) -> str:
     each = Decimal(sold.price_euro_cents) / sold.credits
     days = sold.expires_after_days
-    expiry = f", which expire after {days} days" if days else ""
+    expiry = f", which expire after {counted(days, 'day')}" if days else ""
     return (
-        f"{sold.name}: {amount(sold.credits)} credits for {euros(sold.price_euro_cents)} "
+        f"{sold.name}: {counted(sold.credits, 'credit')} for {euros(sold.price_euro_cents)} "
         f"({amount(each, 2)} cents a credit){expiry}"
     )

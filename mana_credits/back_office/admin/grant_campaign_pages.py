@@ -25,7 +25,7 @@ from mana_credits.back_office.admin.form_fields import LabelField
 from mana_credits.back_office.frame import operator_pages
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList, pill
-from mana_credits.back_office.templatetags.office import amount
+from mana_credits.back_office.templatetags.office import counted
 
 # The preview carries the file in a field of its form: 4/3 of it must fit in MAX_BODY_BYTES.
 LARGEST_UPLOAD = 180_000
@@ -207,7 +207,8 @@ def _ask(request: HttpRequest, form: GrantForm, file: GrantFile) -> str:
     if campaign.state == State.PENDING:
         return operator_pages.WAITS
     grant_requests.begin(campaign, now=now)
-    return f"{campaign.name}: {amount(campaign.total)} credits to {campaign.count:,} users."
+    users = counted(campaign.count, "user")
+    return f"{campaign.name}: {counted(campaign.total, 'credit')} to {users}."
 
 
 def _previewed(form: GrantForm, planned: Preview) -> dict[str, Any]:

@@ -14,7 +14,14 @@ from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.row_pages import Row
-from mana_credits.back_office.templatetags.office import NOTHING, actor, amount, moment, pretty
+from mana_credits.back_office.templatetags.office import (
+    NOTHING,
+    actor,
+    amount,
+    counted,
+    moment,
+    pretty,
+)
 
 CHARGES_SHOWN = 24
 
@@ -40,7 +47,7 @@ def release(request: HttpRequest, pk: UUID) -> HttpResponse:
         released = interventions.release_reservation(
             operator_pages.operator_of(request), pk, why=form.why, key=form.act_key
         )
-        return f"{amount(released.amount)} credits released."
+        return f"{counted(released.amount, 'credit')} released."
 
     return row_pages.act_on(
         request, lambda: _reservation(request, pk), form, "Release reservation", do
@@ -130,7 +137,7 @@ def _reservation(request: HttpRequest, pk: UUID) -> Row:
         raise Http404
     releasable = found.status == "open" and request.user.has_perm("credits.release_reservation")
     return Row(
-        f"{amount(found.amount)} credits held: {found.reason}",
+        f"{counted(found.amount, 'credit')} held: {found.reason}",
         f"reservation:{pk}",
         reverse("admin:reservation", args=(pk,)),
         [

@@ -29,11 +29,11 @@ NAMES = {
     "tell_low_balances": "Notices of low balances",
     "top_up": "Automatic top-ups",
 }
-# Also shown after a success, and before their first run.
+# The dashboard shows these jobs also after a success, and before their first run.
 CHECKS = ("check_ledger", "reconcile_stripe")
 
 COULD_NOT_FINISH = "could not finish"
-# What the errors of the checks mean, by the name of the exception.
+# The meaning of the checks' errors, by the name of the exception.
 FINDINGS = {
     "BooksDoNotClose": "found balances that their transactions do not explain",
     "DoesNotReconcile": "found payments or credits that differ",

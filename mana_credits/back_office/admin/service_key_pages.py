@@ -18,7 +18,7 @@ from mana_credits.back_office.frame import operator_pages, row_pages, secret_pag
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
 from mana_credits.back_office.frame.row_pages import Row
-from mana_credits.back_office.templatetags.office import amount, moment
+from mana_credits.back_office.templatetags.office import counted, moment
 
 TITLE = "Service key"
 PERMISSION = service_key_changes.PERMISSION
@@ -174,7 +174,7 @@ def _row(request: HttpRequest, pk: UUID) -> Row:
             ("Revoked", moment(key.revoked_at)),
         ],
         locked=ServiceKey.objects.filter(pk=pk),
-        # It changes all the time while the key is used.
+        # The last use changes all the time, and must not make a form stale.
         passing=("Last used",),
         status=status,
         acts=tuple((verb, reverse(f"admin:{page}", args=[pk])) for verb, page in acts if may),
@@ -182,4 +182,4 @@ def _row(request: HttpRequest, pk: UUID) -> Row:
 
 
 def _limit(key: ServiceKey, cap: str) -> str:
-    return f"{amount(key.caps[cap])} credits" if cap in key.caps else "no limit"
+    return counted(key.caps[cap], "credit") if cap in key.caps else "no limit"

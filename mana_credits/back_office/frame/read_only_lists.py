@@ -212,7 +212,7 @@ class ReadOnlyList(ModelAdmin):  # type: ignore[misc]
         return False
 
     def _method(self, name: str) -> Any:
-        """Return a column of the list that a method writes; its short words do not break."""
+        """Return the column of values that the method `name` returns. Short words do not break."""
         method = getattr(self, name)
 
         @wraps(method)

@@ -30,6 +30,22 @@ def amount(value: Decimal | int | None, places: int = 4) -> str:
     return "0" if text in {"", "-0"} else text.replace("-", "−")
 
 
+def noun(count: Decimal | int, word: str) -> str:
+    """Return the word, or its plural unless `count` is 1."""
+    return word if count == 1 else f"{word}s"
+
+
+def counted(count: Decimal | int, word: str) -> str:
+    """Return an amount with its noun: `1 day`, `2.5 credits`."""
+    return f"{amount(count)} {noun(count, word)}"
+
+
+@register.filter("credits")
+def in_credits(value: Decimal) -> str:
+    """Return an amount of credits with its noun."""
+    return counted(value, "credit")
+
+
 @register.filter
 def signed(value: Decimal | None) -> str:
     """Return a movement of credits with its sign: `+5`, `−0.1`."""

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import TextIO
 from urllib.error import URLError
 
-from mana_credits.dev import embedded_postgres, roles
+from mana_credits.dev import database_roles, embedded_postgres
 from mana_credits.dev.sandbox import identity, processes, receivers, stripe
 from mana_credits.dev.sandbox.state import State
 from mana_credits.dev.sandbox.welcome import welcome
@@ -168,7 +168,7 @@ def _database(state: State) -> Iterator[dict[str, str]]:
         return
     print("Starting PostgreSQL …", flush=True)
     with embedded_postgres.server(state.database) as url:
-        yield roles.environment(url)
+        yield database_roles.environment(url)
 
 
 def _prepare_database(log: TextIO) -> str:

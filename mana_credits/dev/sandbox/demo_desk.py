@@ -14,6 +14,8 @@ from django.db import transaction
 
 from credits import ledger
 from credits.catalogue.catalogue import NewOperation, Price
+from credits.controls import account_settings
+from credits.controls.account_settings import NewSettings
 from credits.ledger import Memo, Origin, Priced, credit_expiry, grant_files, reservations
 from credits.models import Balance
 from credits.outbox import outbox
@@ -48,6 +50,7 @@ def seed_back_office(*, now: datetime) -> None:
     _seed_event_subscriptions(now)
     _seed_expiring(ids[0], ids[1], now)
     _seed_units(ids[2], now)
+    _seed_limits(ids[2], now)
     _seed_catalogue(now)
     _seed_grants(ids, now)
     gift_interventions.block(_ada(), ids[5], **_how("Tried codes by a script", now))
@@ -135,6 +138,14 @@ def _seed_units(user_id: str, now: datetime) -> None:
         reason="context:summary",
         origin=Origin("service:context", at=now),
     )
+
+
+def _seed_limits(user_id: str, now: datetime) -> None:
+    """Set a low-balance notice and limits of spending, one of which is nearly reached."""
+    wanted = NewSettings(
+        low_balance=Decimal(100), monthly_limit=Decimal(200), app_limits={"context": Decimal(5)}
+    )
+    account_settings.save(user_id, wanted, origin=Origin("user"), now=now)
 
 
 def _seed_catalogue(now: datetime) -> None:

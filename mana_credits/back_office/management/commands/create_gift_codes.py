@@ -140,7 +140,7 @@ def _started(wanted: WantedCodes, name: str) -> Campaign | ActRequest:
 
 def _known(wanted: WantedCodes, operator: Operator, now: datetime) -> Campaign | ActRequest | None:
     if Campaign.objects.filter(pk=wanted.name).exists():
-        # It compares the values: a repeated command with other options is an error.
+        # `start` compares the values: a repeated command with other options is an error.
         return campaigns.start(wanted.name, wanted.plan(operator, now), now=now)
     return gift_campaigns.pending(wanted.name)
 

@@ -19,7 +19,7 @@ ON CONFLICT DO NOTHING;
 SELECT FROM credits.balances b JOIN legacy_users u USING (user_id)
 WHERE u.position BETWEEN %(first)s AND %(last)s ORDER BY u.position FOR UPDATE OF b;
 
--- What has expired is not available to the new entries.
+-- Expired credits are not available to the new entries.
 SELECT credits.expire_lots(b.user_id, %(now)s)
 FROM credits.balances b JOIN legacy_users u USING (user_id)
 WHERE u.position BETWEEN %(first)s AND %(last)s AND b.next_expiry <= clock_timestamp()
