@@ -27,6 +27,7 @@ def network_of(address: str) -> str:
         return UNKNOWN
     if ip.version == 4:
         return str(ip)
+    # A server that listens on IPv6 may report IPv4 clients by mapped addresses (::ffff:…).
     if ip.ipv4_mapped:
         return str(ip.ipv4_mapped)
     return str(ip_network((ip, IPV6_NETWORK_BITS), strict=False).network_address)
