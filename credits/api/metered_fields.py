@@ -83,7 +83,7 @@ _price = (UnitCosts(), Minimum())
     }
 )
 class Metering(serializers.Field[Any, Any, Any, Any]):
-    """What a price by units was computed from. Output only."""
+    """How a price by units was computed. Output only."""
 
     def to_representation(self, value: Mapping[str, Any]) -> dict[str, Any]:
         """Return the units, the costs per 1,000, the minimum, the version and what is unpaid."""

@@ -63,7 +63,7 @@ class MeteredSerializer(WireSerializer):
 
     metering = Metering(
         required=False,
-        help_text="What a price by units was computed from. Absent for any other transaction.",
+        help_text="How a price by units was computed. Absent for any other transaction.",
     )
 
     def represent(self, subject: object) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from credits.payments.auto_top_up import LARGEST_MAXIMUM, Agreement
 
 
 class SaveTopUpSerializer(WireSerializer):
-    """What the user agrees to."""
+    """The terms of an automatic top-up to which the user agrees."""
 
     variants = {
         "BySetupIntent": Variant(

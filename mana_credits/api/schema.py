@@ -56,7 +56,7 @@ class ServiceKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyp
             "type": "apiKey",
             "in": "header",
             "name": "X-Service-Key",
-            "description": "The key that the services of the ecosystem share.",
+            "description": "A service's own key with its scopes, or a key that has every scope.",
         }
 
 
@@ -136,7 +136,10 @@ ERROR_SCHEMA = {
         "statusCode": {"type": "integer", "description": "The HTTP status."},
         "message": {"type": "string", "description": "A sentence for people. It may change."},
         "code": {"type": "string", "description": "What happened, for programs. It is stable."},
-        "error": {"type": "string", "description": "As the earlier service had it, where it did."},
+        "error": {
+            "type": "string",
+            "description": "The earlier service's text, if it had this error.",
+        },
         "details": {
             "type": "object",
             "description": "By field what is wrong with it (400), or facts such as `required`.",

@@ -36,7 +36,8 @@ IDEMPOTENCY_KEY = ShortTextField(
     max_length=KEY_LENGTH,
     allow_blank=True,
     help_text="The caller's name for the request, unique per user: with the same key the request"
-    " takes effect once. The body's `idempotencyKey` is the same; two different ones are refused.",
+    " takes effect once. The body's `idempotencyKey` means the same. A request with two different"
+    " keys is refused.",
 )
 APP_ID = ShortTextField(
     max_length=APP_ID_LENGTH,

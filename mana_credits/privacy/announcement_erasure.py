@@ -11,7 +11,9 @@ def _lock(person: Person) -> None:
 
 
 def _strip(person: Person) -> Counter[str]:
-    return Counter({"events told": EventMessage.objects.filter(user_id=person.id).delete()[0]})
+    return Counter(
+        {"events delivered to services": EventMessage.objects.filter(user_id=person.id).delete()[0]}
+    )
 
 
 def _sections(user_id: str) -> Sections:

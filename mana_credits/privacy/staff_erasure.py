@@ -15,7 +15,7 @@ def strip(person: Person) -> Counter[str]:
         {
             # Deleted before the rest moves: nobody must approve an act on a pseudonym later.
             "pending adjustments": asked.filter(status="pending").delete()[0],
-            "acts that waited": wanted.filter(status="pending").delete()[0],
+            "requests that waited for approval": wanted.filter(status="pending").delete()[0],
             "requested acts": wanted.update(
                 user_id=person.pseudonym, arguments={}, note="", ticket=""
             ),

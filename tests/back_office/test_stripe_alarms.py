@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 NOW = datetime.now(UTC)
 WON = "Won disputes whose money has not come back"
-UNREADABLE = "Events of Stripe that could not be read"
+UNREADABLE = "Stripe events that could not be read"
 DEEP = b'{"id":"evt_1","type":"refund.created","created":1764000000,"data":' + b"[" * 100_000
 
 

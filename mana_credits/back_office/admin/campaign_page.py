@@ -81,7 +81,7 @@ class CampaignForm(WhyForm):
         if bool(data.get("account_id")) == bool(data.get("reason")):
             self.add_error("reason", "Give either an account that pays, or a reason.")
         if "@" in data.get("creator_name", ""):
-            self.add_error("creator_name", "A name, not an e-mail address.")
+            self.add_error("creator_name", "Enter a name, not an e-mail address.")
         return data
 
     def wanted(self) -> WantedCodes:

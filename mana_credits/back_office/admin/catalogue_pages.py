@@ -102,7 +102,7 @@ def take_off_offer(request: HttpRequest, pk: str) -> HttpResponse:
 
     def do() -> str:
         price_changes.take_off_offer(operator_pages.operator_of(request), pk, **form.how)
-        return f"{pk} is off offer: who asks for it is refused."
+        return f"{pk} is no longer offered. Requests for it are refused."
 
     return row_pages.act_on(request, lambda: _operation(request, pk), form, "Take off offer", do)
 

@@ -131,18 +131,18 @@ ALARMS = (
         "?dispute=won_without_money",
     ),
     Alarm(
-        "Messages that reached nobody",
+        "Undeliverable messages",
         OutboxMessage.objects.filter(status="dead").count,
         "admin:credits_outboxmessage_changelist",
         "?status__exact=dead",
     ),
     Alarm(
-        "Events of Stripe that wait or failed",
+        "Stripe events that wait or failed",
         StripeEvent.objects.filter(processed_at__isnull=True).count,
         "admin:webhooks_stripeevent_changelist",
     ),
     Alarm(
-        "Events of Stripe that could not be read",
+        "Stripe events that could not be read",
         lambda: events.unreadable(now=datetime.now(UTC)).count(),
         "admin:webhooks_stripeevent_changelist",
         "?outcome__exact=unreadable",

@@ -90,7 +90,7 @@ def block(request: HttpRequest) -> HttpResponse:
         operator = operator_pages.operator_of(request)
         now = datetime.now(UTC)
         gift_interventions.block(operator, user_id, why=form.why, key=form.act_key, now=now)
-        return f"{user_id} neither makes nor redeems gifts now."
+        return f"{user_id} can no longer create or redeem gifts."
 
     return _with_form(request, form, do, "Block from gifts", _origin(request))
 

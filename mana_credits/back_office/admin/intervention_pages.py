@@ -77,7 +77,7 @@ def give(request: HttpRequest) -> HttpResponse:
             key=form.act_key,
             now=datetime.now(UTC),
         )
-        return "Cloud Sync is a present now."
+        return "Cloud Sync is now free for this user."
 
     return row_pages.act_on(request, lambda: _sync(request), form, "Give Cloud Sync", do)
 
@@ -95,7 +95,7 @@ def revoke(request: HttpRequest) -> HttpResponse:
             key=form.act_key,
             now=datetime.now(UTC),
         )
-        return "The present of Cloud Sync has ended."
+        return "Cloud Sync is no longer free for this user."
 
     return row_pages.act_on(request, lambda: _sync(request), form, "Take Cloud Sync back", do)
 

@@ -110,7 +110,7 @@ def change_roles(request: HttpRequest) -> HttpResponse:
             form.cleaned_data["roles"],
             key=form.act_key,
         )
-        return "The roles count from now on."
+        return "The new roles apply now."
 
     return row_pages.act_on(
         request, lambda: _row(request, _found(request)), form, "Change roles", do
@@ -130,7 +130,7 @@ def change_password(request: HttpRequest) -> HttpResponse:
             form.cleaned_data["password"],
             key=form.act_key,
         )
-        return "The new password counts; the operator's sessions have ended."
+        return "The password is changed. The operator is signed out everywhere."
 
     return row_pages.act_on(
         request, lambda: _row(request, _found(request)), form, "Set the password", do
