@@ -135,7 +135,7 @@ LISTS: dict[str, tuple[Callable[[str], object], int]] = {
         8,
     ),
     "internal_api/servicekey": (service_key, 8),
-    "service_events/eventmessage": (event_message, 8),
+    "service_events/eventmessage": (event_message, 9),  # one for the receivers
     "service_events/eventsubscription": (event_subscription, 8),
     "webhooks/stripeevent": (event, 8),
 }
