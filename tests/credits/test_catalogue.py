@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
+from unittest.mock import patch
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -198,6 +199,15 @@ def test_the_key_of_an_operation_is_taken(withdrawn: bool) -> None:
     with pytest.raises(OperationExists):
         catalogue.create_operation(added("pdf_export"), Price(Decimal(9)), actor=ANNA, now=NOW)
 
+    assert Operation.objects.get(pk="pdf_export").cost == 1
+
+
+def test_the_second_of_two_operations_created_at_once_is_refused() -> None:
+    """Both looked for the key before either was stored. The primary key decides."""
+    with patch.object(catalogue, "require_valid_operation"), pytest.raises(OperationExists):
+        catalogue.create_operation(added("pdf_export"), Price(Decimal(9)), actor=ANNA, now=NOW)
+
+    # The transaction around the refused one can continue.
     assert Operation.objects.get(pk="pdf_export").cost == 1
 
 
