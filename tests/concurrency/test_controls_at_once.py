@@ -173,6 +173,7 @@ def run(job: str, now: datetime) -> list[str]:
     return list(worker.jobs()[job].steps(now))
 
 
+@pytest.mark.slow
 def test_every_way_down_at_once_tells_and_buys_once(
     service: Caller, alice: Caller, starter: Package, stripe: Stripe
 ) -> None:

@@ -503,6 +503,7 @@ def test_a_commit_above_its_hold_takes_the_excess_from_its_lots_too() -> None:
     assert float(LotUse.objects.get(lot_id=granted.transaction.pk).taken) == 7
 
 
+@pytest.mark.slow
 def test_credits_that_expire_during_a_commit_above_its_hold_stay_unpaid() -> None:
     meter(inputTokens="1")
     give("alice", 5)

@@ -17,7 +17,7 @@ from tests.importing import run
 from tests.legacy import Earlier
 from tests.owner import as_owner
 
-pytestmark = pytest.mark.usefixtures("committed", "owner")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("committed", "owner")]
 
 SOON = datetime.now(UTC) + timedelta(days=3)
 

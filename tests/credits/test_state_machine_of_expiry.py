@@ -475,6 +475,7 @@ class Lots(RuleBasedStateMachine):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_any_order_of_verbs_keeps_the_lots() -> None:
     run_state_machine_as_test(
