@@ -14,7 +14,7 @@ let added = 0;
 export async function limits() {
   const settings = await read("credits/settings");
   // The settings are complete without the names of the other apps, so an error of this request is
-// not shown.
+  // not shown.
   apps = await knownApps().catch(() => []);
   fill(settings);
   showSpent(settings);

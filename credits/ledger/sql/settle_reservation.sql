@@ -75,8 +75,9 @@ BEGIN
         RETURN;
     ELSIF p_status = 'committed' AND NOT expires THEN
         -- Credits may expire between the price and the posting. The price of units then depends on
-        -- what is available now. Each round posts an expiry, so the loop ends.
-        LOOP
+        -- what is available now. Each further round needs another expiry in the meantime. The limit
+        -- bounds the time for which the lock is held.
+        FOR attempt IN 1..10 LOOP
             IF reservation.metering IS NOT NULL OR p_units IS NOT NULL THEN
                 SELECT c.taken, c.metering, c.refusal INTO taken, metering, refusal
                     FROM credits.metered_commit(reservation, p_amount, p_units, now) c;

@@ -51,7 +51,7 @@ def described(asked: ActRequest) -> NewOperation:
 
 
 def _wanted(new: NewOperation, first: AnyPrice) -> Wanted:
-    # The permission comes first, because a long summary is cut off.
+    # "may overdraw" comes first, because a long summary is cut off at its end.
     named = new.key + (", which may overdraw" if price_changes.overdraws(first) else "")
     summary = f"New operation {named}: {price_changes.price_text(first)}"
     return Wanted(

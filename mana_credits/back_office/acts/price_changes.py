@@ -158,6 +158,6 @@ def _price_request(found: Operation, new: AnyPrice) -> Wanted:
 
 
 def _summary(found: Operation, new: AnyPrice) -> str:
-    # The permission comes first, because a long summary is cut off.
+    # "may overdraw" comes first, because a long summary is cut off at its end.
     named = found.pk + (", which may overdraw" if overdraws(new) else "")
     return f"Price of {named}: {price_text(catalogue.price_of(found))} → {price_text(new)}"

@@ -38,6 +38,9 @@ from mana_credits.service_events import deliveries, event_types
 KEYS = UUID("3f1a6c52-5d0b-4f5e-9c1e-1d5e6a7b8c90")
 METERED = "ai_context_generation"
 DAY = timedelta(days=1)
+ADA, FIONA = (
+    Operator(name, lambda permission: True, address="127.0.0.1") for name in ("ada", "fiona")
+)
 EVENTS_OF_CHAT = (event_types.CREDITS_ADDED, event_types.BALANCE_LOW, event_types.GIFT_REDEEMED)
 
 
@@ -53,19 +56,11 @@ def seed_back_office(*, now: datetime) -> None:
     _seed_limits(ids[2], now)
     _seed_catalogue(now)
     _seed_grants(ids, now)
-    gift_interventions.block(_ada(), ids[5], **_how("Tried codes by a script", now))
+    gift_interventions.block(ADA, ids[5], **_how("Tried codes by a script", now))
     demo_events.seed_stripe_events(now=now)
     _seed_dead_message(ids[4], now)
     # The database's triggers have made the messages due after `now`.
     list(deliveries.deliver_due(now=datetime.now(UTC)))
-
-
-def _ada() -> Operator:
-    return Operator("ada", lambda permission: True, address="127.0.0.1")
-
-
-def _fiona() -> Operator:
-    return Operator("fiona", lambda permission: True, address="127.0.0.1")
 
 
 def _how(note: str, now: datetime) -> dict[str, Any]:
@@ -77,28 +72,26 @@ def _seed_service_keys(now: datetime) -> None:
     chat = Terms(("balance:read", "use", "refund"), daily_refunds=Decimal(500))
     limited = Terms(("grant",), daily_grants=Decimal(1000), expires_at=now + 60 * DAY)
     old, _ = service_key_changes.create(
-        _ada(), "chat", chat, **_how("The chat service", now - 90 * DAY)
+        ADA, "chat", chat, **_how("The chat service", now - 90 * DAY)
     )
     service_key_changes.create(
-        _ada(), "campaigns", limited, **_how("Grants of the spring campaign", now)
+        ADA, "campaigns", limited, **_how("Grants of the spring campaign", now)
     )
     retired, _ = service_key_changes.create(
-        _ada(), "questions", chat, **_how("Before the rewrite", now - 200 * DAY)
+        ADA, "questions", chat, **_how("Before the rewrite", now - 200 * DAY)
     )
-    service_key_changes.rotate(_ada(), old.pk, overlap=DAY, **_how("Rotated every quarter", now))
-    service_key_changes.revoke(
-        _ada(), retired.pk, **_how("The service has a new key", now - 30 * DAY)
-    )
+    service_key_changes.rotate(ADA, old.pk, overlap=DAY, **_how("Rotated every quarter", now))
+    service_key_changes.revoke(ADA, retired.pk, **_how("The service has a new key", now - 30 * DAY))
 
 
 def _seed_event_subscriptions(now: datetime) -> None:
     url = f"http://{settings.EVENT_HOSTS[0]}{receivers.EVENTS}"
     for service, events in (("chat", EVENTS_OF_CHAT), ("statistics", event_types.ALL)):
         made, _ = event_subscription_changes.create(
-            _ada(), (service, url, events), **_how(f"Asked for by the team of {service}", now)
+            ADA, (service, url, events), **_how(f"Asked for by the team of {service}", now)
         )
     # The last of the two, so that the list shows a paused one as well.
-    event_subscription_changes.pause(_ada(), made.pk, **_how("Their database is being moved", now))
+    event_subscription_changes.pause(ADA, made.pk, **_how("Their database is being moved", now))
 
 
 def _seed_expiring(user_id: str, other_id: str, now: datetime) -> None:
@@ -152,23 +145,21 @@ def _seed_catalogue(now: datetime) -> None:
     """Request a new operation and a far price, and retire a package whose credits expire."""
     music = NewOperation("ai_music", "Music", "ai", "music", "A song of up to a minute")
     new_operations.request_operation(
-        _fiona(), music, Price(Decimal(15)), **_how("The music app starts in June", now)
+        FIONA, music, Price(Decimal(15)), **_how("The music app starts in June", now)
     )
     price_changes.set_price(
-        _fiona(), "ai_research_deep", Price(Decimal(60)), **_how("A dearer model", now)
+        FIONA, "ai_research_deep", Price(Decimal(60)), **_how("A dearer model", now)
     )
     summer = Offer("Summer", Decimal(300), 249, "For three months", expires_after_days=90)
-    made = package_changes.save_package(
-        _fiona(), None, summer, **_how("Summer sale", now - 60 * DAY)
-    )
-    package_changes.put_on_offer(_fiona(), made.pk, False, **_how("The summer is over", now))
+    made = package_changes.save_package(FIONA, None, summer, **_how("Summer sale", now - 60 * DAY))
+    package_changes.put_on_offer(FIONA, made.pk, False, **_how("The summer is over", now))
 
 
 def _seed_grants(user_ids: list[str], now: datetime) -> None:
     lines = "".join(f"{user_id},2.5\n" for user_id in user_ids[:4])
     file = grant_files.parse(f"user_id,credits\n{lines}".encode(), "beta.csv")
     wanted = WantedGrants("Beta testers", "Thank you for testing", file)
-    campaign = grant_requests.ask(_ada(), wanted, **_how("As agreed in May", now))
+    campaign = grant_requests.ask(ADA, wanted, **_how("As agreed in May", now))
     grant_requests.begin(campaign, now=now)
 
 

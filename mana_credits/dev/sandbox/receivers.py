@@ -29,6 +29,8 @@ def serving(*, port: int = 0) -> Iterator[str]:
 
 
 class _Handler(BaseHTTPRequestHandler):
+    timeout = 10  # seconds for a read from the client
+
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         recipient = "" if self.path == EVENTS else str(json.loads(body).get("recipient"))
