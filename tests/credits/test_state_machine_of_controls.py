@@ -159,7 +159,7 @@ class Controls(Ledger):
             return ["paused"]
         if account.waiting or account.posted > account.threshold:
             return ["under_way" if account.waiting else "not_needed"]
-        month = self.now.replace(day=1, hour=0)
+        month = self.now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         if sum(who == user and at >= month for who, at in self.bought) >= account.maximum:
             account.due = (month + timedelta(days=32)).replace(day=1)
             return ["capped"]
