@@ -26,7 +26,7 @@ function grouped(rows) {
 }
 
 function group(app, ofApp) {
-  const node = made("cost-group", { app: text(app) ?? appName(app) });
+  const node = made("cost-group", { app: app === "general" ? text("general") : appName(app) });
   $("ul", node).append(...ofApp.map(line));
   return node;
 }

@@ -6,6 +6,7 @@ import { forgetDraft, keepDraft } from "./drafts.js";
 import { forgetChanged, showChanged, showRefused, valid } from "./forms.js";
 import { announce, confirmed } from "./notices.js";
 import { purchaseLine } from "./purchase_lines.js";
+import { now } from "./session.js";
 import { leave, onPress, part } from "./shell.js";
 
 const LISTED = 20; // the API lists no more automatic purchases
@@ -123,7 +124,7 @@ function card({ cardBrand, cardLast4 }) {
 
 /** Return how many purchases of this UTC month there are, as far as the list says it. */
 function bought(purchases) {
-  const month = new Date().toISOString().slice(0, 7);
+  const month = new Date(now()).toISOString().slice(0, 7);
   const ofMonth = purchases.filter(({ createdAt }) => createdAt.startsWith(month));
   const counted = ofMonth.filter(({ status }) => !["failed", "cancelled"].includes(status));
   const maximum = agreement.monthlyMaximum;
