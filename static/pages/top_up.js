@@ -144,15 +144,19 @@ function fill(terms) {
 function showConsent() {
   const { packageId, threshold, monthlyMaximum } = $("#agreement").elements;
   const chosen = offers.find(({ id }) => id === packageId.value);
-  const whole = chosen && [threshold, monthlyMaximum].every(({ validity }) => validity.valid);
+  const isWhole = chosen && [threshold, monthlyMaximum].every(({ validity }) => validity.valid);
+  $("#consent").hidden = !isWhole;
+  $("#too-small").hidden = !isWhole || chosen.credits > Number(threshold.value);
+  if (!isWhole) return;
   const maximum = Number(monthlyMaximum.value);
-  $("#consent").hidden = !whole;
-  $("#consent").textContent = !whole ? "" : counted("consent", maximum, {
+  const limit = credits(Number(threshold.value));
+  $("#consent").textContent = counted("consent", maximum, {
     name: localized(chosen, "name"),
     price: price(chosen.priceEuroCents),
-    threshold: credits(Number(threshold.value)),
+    threshold: limit,
     most: price(chosen.priceEuroCents * maximum),
   });
+  $("#too-small").textContent = text("too-small", { amount: credits(chosen.credits), threshold: limit });
 }
 
 async function submit() {
