@@ -131,7 +131,7 @@ def _is_object(metadata: object) -> bool:
 
 def _change(package_id: UUID, new: Mapping[str, Any], actor: str, now: datetime) -> Package:
     # The lock keeps the recorded differences complete: a concurrent change waits and starts from
-    # these values. `no_key`: a top-up that holds its agreement's row and inserts a purchase must not
+    # these values. `no_key`: a top-up that holds its agreement and inserts a purchase must not
     # wait for it.
     package = Package.objects.select_for_update(no_key=True).filter(pk=package_id).first()
     if package is None:

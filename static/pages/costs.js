@@ -1,7 +1,7 @@
 /* The price list, by app. */
 
 import { read } from "./api.js";
-import { $, appName, counted, credits, found, made, text } from "./dom.js";
+import { $, appName, counted, credits, found, localized, made, text } from "./dom.js";
 import { priceByUnits } from "./metering.js";
 
 let operations = null;
@@ -33,7 +33,7 @@ function group(app, ofApp) {
 
 function line(one) {
   return made("cost", {
-    name: found("operation", one.operation, "operations")?.textContent ?? one.name,
+    name: found("operation", one.operation, "operations")?.textContent ?? localized(one, "name"),
     per: one.perItems ? counted("per-items", one.perItems) : priceByUnits(one),
     cost: one.unitCosts ? null : credits(one.cost),
   });
