@@ -10,7 +10,7 @@ import { onPress, start } from "./shell.js";
 
 const language = { de: "de-DE", en: "en-GB" }[document.documentElement.lang];
 const months = new Intl.DateTimeFormat(language, { month: "long", year: "numeric", timeZone: "UTC" });
-const times = new Intl.DateTimeFormat(language, { dateStyle: "short", timeStyle: "medium", timeZone: "UTC" });
+const times = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium", timeZone: "UTC" });
 const STEPS = 10_000; // credits have four decimals: sums of whole steps are exact
 
 let thisMonth;

@@ -140,7 +140,7 @@ class OperationForm(PriceForm):
         """Return the operation of a valid form."""
         data = self.cleaned_data
         values = (data[name] for name in ("key_name", "name", "category", "app", "description"))
-        return NewOperation(*values, name_de=data["name_de"] or None)
+        return NewOperation(*values)._replace(name_de=data["name_de"] or None)
 
 
 def initial(found: Operation) -> dict[str, Any]:
