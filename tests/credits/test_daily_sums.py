@@ -178,7 +178,7 @@ def test_the_sums_of_all_days_equal_the_ledger() -> None:
 
     printed = sum_days("--all")
 
-    assert printed == f"41 days summed, {TODAY - 40 * ONE_DAY} to {TODAY}."
+    assert printed == f"41 day summed, {TODAY - 40 * ONE_DAY} to {TODAY}."
     net = Sum(F("credits_in") - F("credits_out"))
     assert DailyTotal.objects.aggregate(
         net=net, count=Sum("transactions")
@@ -251,12 +251,12 @@ def test_a_span_of_days_is_summed_by_command() -> None:
     assert printed == [
         "sum_days: 1 summed.",
         "3 days summed, 2026-11-01 to 2026-11-03.",
-        f"1 days summed, {TODAY} to {TODAY}.",
+        f"1 day summed, {TODAY} to {TODAY}.",
     ]
 
 
 def test_all_of_an_empty_ledger_is_today() -> None:
-    assert sum_days("--all") == f"1 days summed, {TODAY} to {TODAY}."
+    assert sum_days("--all") == f"1 day summed, {TODAY} to {TODAY}."
 
 
 @pytest.mark.parametrize(
