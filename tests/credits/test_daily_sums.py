@@ -178,7 +178,7 @@ def test_the_sums_of_all_days_equal_the_ledger() -> None:
 
     printed = sum_days("--all")
 
-    assert printed == f"41 day summed, {TODAY - 40 * ONE_DAY} to {TODAY}."
+    assert printed == f"41 days summed, {TODAY - 40 * ONE_DAY} to {TODAY}."
     net = Sum(F("credits_in") - F("credits_out"))
     assert DailyTotal.objects.aggregate(
         net=net, count=Sum("transactions")
