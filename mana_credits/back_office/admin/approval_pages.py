@@ -6,7 +6,7 @@ from uuid import UUID
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
-from credits.amounts import plain
+from credits.amounts import counted, plain
 from credits.catalogue.metered_prices import MeteredPrice, from_json
 from credits.models import ActRequest, AdjustmentRequest, GrantCampaign, Operation
 from mana_credits.back_office.acts import (
@@ -21,7 +21,7 @@ from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.admin.adjustment_pages import DecisionForm
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.row_pages import Row
-from mana_credits.back_office.templatetags.office import counted, moment
+from mana_credits.back_office.templatetags.office import moment
 
 
 @operator_pages.page(

@@ -9,7 +9,7 @@ from django import forms
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
-from credits.amounts import DIGITS, PLACES, plain
+from credits.amounts import DIGITS, PLACES, counted, plain
 from credits.catalogue import catalogue
 from credits.catalogue.metered_prices import MeteredPrice
 from credits.ledger.credit_lots import LONGEST_VALIDITY
@@ -23,7 +23,7 @@ from mana_credits.back_office.admin.price_forms import PriceForm
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.row_pages import Row
-from mana_credits.back_office.templatetags.office import actor, counted, euros, moment
+from mana_credits.back_office.templatetags.office import actor, euros, moment
 
 CHANGES_SHOWN = 50
 SMALLEST = Decimal(1).scaleb(-PLACES)

@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
-from credits.amounts import DIGITS, PLACES
+from credits.amounts import DIGITS, PLACES, counted
 from internal_api import scopes
 from internal_api.models import NAME_LENGTH, ServiceKey
 from internal_api.service_keys import Terms
@@ -18,7 +18,7 @@ from mana_credits.back_office.frame import operator_pages, row_pages, secret_pag
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
 from mana_credits.back_office.frame.row_pages import Row
-from mana_credits.back_office.templatetags.office import counted, moment
+from mana_credits.back_office.templatetags.office import moment
 
 TITLE = "Service key"
 PERMISSION = service_key_changes.PERMISSION
