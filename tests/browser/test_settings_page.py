@@ -407,3 +407,16 @@ def test_a_changed_offer_is_told_before_the_top_up_pauses(
         expect(bob.page.get_by_text("The automatic top-up is on.")).to_be_visible()
         expect(bob.page.get_by_text(gone)).to_be_hidden()
     assert AutoTopUp.objects.get().price_euro_cents == 599
+
+
+@pytest.mark.parametrize(("threshold", "warned"), [("499.9999", False), ("500", True)])
+def test_a_package_that_may_leave_the_balance_below_the_threshold_is_told(
+    home: str, starter: Package, browser: Browser, threshold: str, warned: bool
+) -> None:
+    with somebody(browser, home, "demo-bob", language="de") as bob:
+        bob.visit(SETTINGS)
+        bob.page.locator("#packageId").select_option(index=1)
+        bob.page.locator("#threshold").fill(threshold)
+
+        expect(bob.page.locator("#consent")).to_be_visible()
+        expect(bob.page.get_by_text("Dieses Paket hat 500 Credits.")).to_be_visible(visible=warned)

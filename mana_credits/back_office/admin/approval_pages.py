@@ -105,6 +105,7 @@ def _new_operation(asked: ActRequest) -> row_pages.Facts:
     facts: row_pages.Facts = [
         ("Key", new.key),
         ("Name", new.name),
+        ("German name", new.name_de or "none"),
         ("Description", new.description or "none"),
         ("Category", Operation.Category(new.category).label),
         ("App", new.app),
