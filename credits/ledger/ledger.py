@@ -22,7 +22,7 @@ from credits.models import Balance, Transaction
 from credits.postgresql.atomicity import transaction_required
 
 Type = Transaction.Type
-# Post the original of a reversal again, cancel the gift, refund the purchase, or post an adjustment.
+# Post a reversal's original again, cancel the gift, refund the purchase, or post an adjustment.
 # Otherwise the next act on the gift, or report of the money, would move the same credits twice.
 NOT_REVERSIBLE = frozenset(
     {Type.REVERSAL, Type.GIFT, Type.PURCHASE, Type.CLAWBACK, Type.REINSTATEMENT}
