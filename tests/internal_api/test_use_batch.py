@@ -238,6 +238,11 @@ def test_a_key_for_the_whole_batch_is_refused(service: Caller) -> None:
     assert answer.status_code == 400
     assert set(answer.json()["details"]) == {"Idempotency-Key"}
 
+    answer = service.post("use/batch", {"items": [of("alice")], "idempotencyKey": "k1"})
+
+    assert answer.status_code == 400
+    assert set(answer.json()["details"]) == {"idempotencyKey"}
+
 
 def test_users_have_no_batch(alice: Caller) -> None:
     answer = alice.post("/api/v1/internal/credits/use/batch", {"items": [of("alice")]})
