@@ -2,7 +2,6 @@
 
 import io
 import re
-from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -18,8 +17,6 @@ HEAD_END = re.compile(rb"\n\r?\n")
 # Folded lines, and line ends other than CRLF. Proxies parse both differently, which allows request
 # smuggling. gunicorn's C parser passes a folded line on as a header without a name.
 AMBIGUOUS = re.compile(rb"\n[ \t]|(?<!\r)\n|\r(?!\n)")
-# Readers disagree about which value of a repeated header counts. WSGI joins them to a new value.
-ONCE = frozenset({"HOST", "IDEMPOTENCY-KEY"})
 
 
 class Arrived(NamedTuple):
@@ -134,11 +131,12 @@ class RequestReader:
     def _expected_body(self) -> Body | None:
         """Return the decoder of the body. Raises MalformedRequest if its length is ambiguous."""
         request = self._request
-        names = {name for name, _ in request.headers}
+        names = [name for name, _ in request.headers]
         if "HOST" not in names and request.version >= (1, 1):
             raise MalformedRequest("no host")
-        if len(names) < len(request.headers):
-            _reject_repeated(request.headers)
+        # WSGI joins repeated headers. Two keys would be a third one, which no retry sends.
+        if names.count("IDEMPOTENCY-KEY") > 1:
+            raise MalformedRequest("repeated header Idempotency-Key")
         if "CONNECTION" in names and _closes(request.headers):
             request.force_close()
         if "TRANSFER-ENCODING" in names:
@@ -187,11 +185,3 @@ def _closes(headers: list[tuple[str, str]]) -> bool:
     """Return whether the client asks to close the connection, among other options."""
     values = ",".join(value for name, value in headers if name == "CONNECTION")
     return "close" in (option.strip().lower() for option in values.split(","))
-
-
-def _reject_repeated(headers: list[tuple[str, str]]) -> None:
-    """Raise MalformedRequest if a header of which there can only be one is repeated."""
-    counts = Counter(name for name, _ in headers)
-    for name in ONCE:
-        if counts[name] > 1:
-            raise MalformedRequest(f"repeated header {name.title()}")
