@@ -66,7 +66,7 @@ def withdraw(request: HttpRequest, pk: UUID) -> HttpResponse:
         take_back(operator, pk, key=form.act_key, now=datetime.now(UTC))
         return "The request is withdrawn."
 
-    return row_pages.act_on(request, lambda: _row(pk), form, "Withdraw", do)
+    return row_pages.act_on(request, lambda: _row(pk), form, "Withdraw request", do)
 
 
 def _decide(request: HttpRequest, asked: ActRequest, form: DecisionForm) -> str:

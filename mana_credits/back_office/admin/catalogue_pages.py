@@ -150,7 +150,7 @@ def offer_package(request: HttpRequest, pk: UUID) -> HttpResponse:
             return operator_pages.WAITS
         return f"{found.name} is {'on offer' if active else 'retired'}."
 
-    verb = "Offer again" if active else "Retire"
+    verb = "Offer package again" if active else "Retire package"
     return row_pages.act_on(request, lambda: _package(request, _found(pk)), form, verb, do)
 
 
@@ -169,7 +169,7 @@ def quarantine(request: HttpRequest, pk: UUID) -> HttpResponse:
         )
         return f"{counted(found.credits, 'credit')} posted." if credit else "Left uncredited."
 
-    verb = "Credit it" if credit else "Leave uncredited"
+    verb = "Credit purchase" if credit else "Leave uncredited"
     return row_pages.act_on(request, lambda: _purchase(_quarantined(pk)), form, verb, do)
 
 
