@@ -13,12 +13,12 @@ RULES = {
         SELECT g.* FROM accounts a CROSS JOIN LATERAL (
             SELECT g.creator_id, format('gift %%s of %%s was paid by %%s of %%s (%%s)',
                                         g.id, g.total_credits, t.amount, t.user_id, t.cause)
-            FROM gifts.gift_codes g CROSS JOIN LATERAL (
+            FROM gifts.gift_codes g LEFT JOIN LATERAL (
                 SELECT * FROM credits.transactions
                 WHERE user_id = g.creator_id AND id = g.payment_id OFFSET 0
-            ) t
+            ) t ON true
             WHERE g.creator_id = a.user_id
-              AND (t.amount, t.type) <> (-g.total_credits, 'gift')
+              AND (t.amount, t.type) IS DISTINCT FROM (-g.total_credits, 'gift')
             OFFSET 0
         ) g
     """,
@@ -53,7 +53,10 @@ RULES = {
         WHERE t.cause ~ '^gift(-created)?:' AND (
             SELECT count(*) FROM gifts.gift_codes g
             LEFT JOIN gifts.gift_redemptions r ON r.gift_code_id = g.id
-            WHERE g.id = split_part(t.cause, ':', 2)::uuid
+            -- Null for a damaged cause without an id.
+            WHERE g.id = substring(
+                t.cause FROM ':([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$'
+            )::uuid
               AND (t.id IN (g.payment_id, r.transaction_id)
                    OR (t.cause, t.user_id) = ('gift:' || g.id, g.creator_id))
         ) = 0

@@ -66,9 +66,9 @@ RULES = {
         ) r
         WHERE o.number IS NULL OR abs(r.total) > abs(o.amount) OR sign(r.total) = sign(o.amount)
     """,
-    # Two queries, because the work must be proportional to the rows to check. A check of changes
+    # Two queries, because their work must be proportional to the rows to check. A check of changes
     # starts from the new transactions. A full check starts from the reservations, so it also finds
-    # one whose transaction is missing.
+    # one whose transaction is missing. The third finds a commit whose reservation is missing.
     "a committed reservation matches its transaction": """
         SELECT r.* FROM accounts a CROSS JOIN LATERAL (
             SELECT r.user_id, format('reservation %%s took %%s, its transaction %%s',
@@ -93,6 +93,15 @@ RULES = {
               AND a.checked = 0 AND t.amount IS DISTINCT FROM -r.committed_amount
             OFFSET 0
         ) r
+        UNION ALL
+        SELECT k.user_id, format('transaction %%s of %%s (%%s) belongs to no reservation',
+                                 k.number, k.amount, k.cause)
+        FROM keyed k
+        WHERE k.cause LIKE 'reservation:%%' AND (
+            SELECT count(*) FROM credits.reservations
+            WHERE user_id = k.user_id AND transaction_id = k.id
+              AND 'reservation:' || id = k.cause
+        ) = 0
     """,
     "a priced entry names an operation of the catalogue": """
         SELECT w.user_id, u.sentence FROM walks w CROSS JOIN unnest(w.unpriced) AS u(sentence)
@@ -180,22 +189,27 @@ RULES = {
             OFFSET 0
         ) p
         UNION ALL
-        SELECT k.user_id, format('purchase  of  credits is , the ledger credited %%s', k.amount)
+        SELECT k.user_id, format('transaction %%s of %%s (%%s) belongs to no purchase',
+                                 k.number, k.amount, k.cause)
         FROM keyed k
         WHERE k.type = 'purchase' AND k.cause LIKE 'purchase:%%' AND (
+            -- As text: a damaged cause may have no id.
             SELECT count(*) FROM credits.purchases
-            WHERE id = split_part(k.cause, ':', 2)::uuid AND user_id = k.user_id
+            WHERE user_id = k.user_id AND 'purchase:' || id = k.cause
         ) = 0
     """,
     # The claw-backs of a refund or dispute have the causes KIND:ID, KIND:ID:2, and so on up to
-    # `takes`. The next cause must not exist.
+    # `takes`. The next cause must not exist. The second query finds a claw-back whose refund or
+    # dispute is missing.
     "each refund or dispute matches its claw-backs": """
         SELECT r.* FROM accounts a CROSS JOIN LATERAL (
-            SELECT p.user_id, format('%%s %%s holds %%s, the ledger took %%s',
-                                     r.kind, r.stripe_id, r.taken, coalesce(t.taken, 0))
+            SELECT p.user_id, format('%%s %%s holds %%s after %%s claw-backs,'
+                                     ' the ledger took %%s in %%s',
+                                     r.kind, r.stripe_id, r.taken, r.takes, t.taken, t.takes)
             FROM credits.purchases p JOIN credits.returns r USING (stripe_payment_intent_id)
             CROSS JOIN LATERAL (
-                SELECT -sum(c.amount + coalesce(b.amount, 0)) AS taken
+                SELECT coalesce(-sum(c.amount + coalesce(b.amount, 0)), 0) AS taken,
+                       count(*) AS takes
                 FROM generate_series(1, r.takes + 1) AS n
                 CROSS JOIN LATERAL (
                     SELECT * FROM credits.transactions
@@ -209,9 +223,22 @@ RULES = {
                       AND type = 'reinstatement' OFFSET 0
                 ) b ON true
             ) t
-            WHERE p.user_id = a.user_id AND r.taken <> coalesce(t.taken, 0)
+            WHERE p.user_id = a.user_id AND (r.taken, r.takes) <> (t.taken, t.takes)
             OFFSET 0
         ) r
+        UNION ALL
+        SELECT k.user_id, format('transaction %%s of %%s (%%s) belongs to no refund or dispute',
+                                 k.number, k.amount, k.cause)
+        FROM keyed k CROSS JOIN LATERAL (
+            SELECT metadata ->> 'stripeId' AS stripe_id FROM credits.transactions
+            WHERE user_id = k.user_id AND id = k.id OFFSET 0
+        ) t
+        -- An erasure deletes the metadata.
+        WHERE k.type = 'clawback' AND t.stripe_id IS NOT NULL AND (
+            SELECT count(*) FROM credits.returns r
+            JOIN credits.purchases p USING (stripe_payment_intent_id)
+            WHERE r.stripe_id = t.stripe_id AND p.user_id = k.user_id
+        ) = 0
     """,
     # The rule before compares two records of the credits. This one computes them again from the
     # cents (`claw_back_shares.due`), so it also finds a refund that took too little.
@@ -235,6 +262,19 @@ RULES = {
         ) s
         -- What had expired before the money went back was not taken again.
         WHERE taken > share OR taken + expired < share
+    """,
+    # Otherwise no movement reads the user's limits. See `credits.mark_settings`.
+    "has_settings says whether movements must read the settings": """
+        SELECT a.user_id, format('has_settings is %%s, there are %%s settings',
+                                 a.has_settings, s.count)
+        FROM accounts a CROSS JOIN LATERAL (
+            SELECT (SELECT count(*) FROM credits.spending_limits WHERE user_id = a.user_id)
+                 + (SELECT count(*) FROM credits.auto_top_ups WHERE user_id = a.user_id)
+                 + (SELECT count(*) FROM credits.account_settings
+                    WHERE user_id = a.user_id AND low_balance IS NOT NULL) AS count
+            OFFSET 0
+        ) s
+        WHERE coalesce(a.has_settings, false) <> (s.count > 0)
     """,
     **LOT_RULES,
 }

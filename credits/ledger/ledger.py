@@ -22,6 +22,11 @@ from credits.models import Balance, Transaction
 from credits.postgresql.atomicity import transaction_required
 
 Type = Transaction.Type
+# Post a reversal's original again, cancel the gift, refund the purchase, or post an adjustment.
+# Otherwise the next act on the gift, or report of the money, would move the same credits twice.
+NOT_REVERSIBLE = frozenset(
+    {Type.REVERSAL, Type.GIFT, Type.PURCHASE, Type.CLAWBACK, Type.REINSTATEMENT}
+)
 
 
 class _Ensured(NamedTuple):
@@ -40,10 +45,10 @@ _mark_settings = Routine("credits.mark_settings", _Marked, ("user_id",))
 
 
 class NotReversible(DomainError):
-    """Reversals and gifts cannot be reversed. Post the original again, or cancel the gift."""
+    """The transaction is a reversal, or follows a gift or money that Stripe reports."""
 
     code = "not_reversible"
-    message = "A reversal or a gift cannot be reversed"
+    message = "This transaction cannot be reversed"
 
 
 def spend(
@@ -160,7 +165,7 @@ def reverse(transaction_id: UUID, *, memo: Memo, origin: Origin) -> Posting:
 
 def reversible(original: Transaction) -> bool:
     """Return whether transactions of this type can be reversed."""
-    return original.type not in {Type.REVERSAL, Type.GIFT}
+    return original.type not in NOT_REVERSIBLE
 
 
 def claw_back(user_id: str, amount: Decimal, *, memo: Memo, origin: Origin, cause: str) -> Posting:

@@ -119,12 +119,12 @@ def test_a_page_never_mixes_the_data_of_two_people(home: str, browser: Browser) 
     with somebody(browser, home, "demo-bob") as bob:
         bob.visit("/credits/settings")
         answering(bob, other, other)
-        bob.page.get_by_label("Spend at most").fill("5")
+        bob.page.get_by_label("Monthly spending limit").fill("5")
         bob.page.route("**/credits/settings", lambda route: route.fulfill(**expired), times=1)
         bob.page.get_by_role("button", name="Save", exact=True).click()
 
         expect(bob.page.locator("#person")).to_contain_text("Alice")
-        expect(bob.page.get_by_label("Spend at most")).to_have_value("")
+        expect(bob.page.get_by_label("Monthly spending limit")).to_have_value("")
     assert not SettingsChange.objects.exists()
 
 

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from credits.ledger import books
+from credits.ledger import books, ledger
+from credits.ledger.ledger import NotReversible
+from credits.ledger.posting import Memo, Origin
 from credits.models import MoneyBack, Purchase, Transaction
 from credits.payments import money_back, stripe_facts
 from credits.payments.stripe_facts import MoneyBackReport
@@ -285,3 +287,18 @@ def test_movements_in_another_currency_count_by_their_rate() -> None:
 def test_movements_that_cannot_be_read_are_refused(listed: Any) -> None:
     with pytest.raises(UnreadableObject, match="balance_transactions"):
         dispute(paid(), [], balance_transactions=listed)
+
+
+def test_what_follows_the_money_is_not_reversed_and_the_next_report_is_applied() -> None:
+    purchase = paid()
+    money_back.record(dispute(purchase, [-499, 200]), now=NOW)
+    money_back.record(dispute(purchase, [-499, 499], stripe_id="dp_2", status="won"), now=NOW)
+
+    for entry in Transaction.objects.filter(user_id=purchase.user_id):
+        with pytest.raises(NotReversible):
+            ledger.reverse(entry.pk, memo=Memo(), origin=Origin("operator:olga"))
+    money_back.record(dispute(purchase, [-499, 499], status="won"), now=NOW)
+
+    kinds = Transaction.objects.values_list("type", flat=True).distinct()
+    assert set(kinds) == {"purchase", "clawback", "reinstatement"}
+    assert balance(purchase) == 500

@@ -10,6 +10,7 @@ from credits.payments import money_back
 from credits.payments.stripe_facts import Movements
 from tests.books import discrepancies
 from tests.credits.test_returns import NOW, paid, went_back
+from tests.owner import as_owner
 
 pytestmark = [pytest.mark.django_db, pytest.mark.breaks_the_books]
 
@@ -69,11 +70,58 @@ def test_credits_that_the_ledger_did_not_take_are_found(purchase: Purchase) -> N
 
     assert discrepancies() == [
         (
-            f"{purchase.user_id}: refund re_1 holds 100.0000, the ledger took 200.0000 "
+            f"{purchase.user_id}: refund re_1 holds 100.0000 after 1 claw-backs, "
+            "the ledger took 200.0000 in 1 "
             "(each refund or dispute matches its claw-backs)"
         ),
         disagreeing(purchase, taken="100.0000", cents=100),
     ]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM credits.returns",
+        "UPDATE credits.returns SET stripe_payment_intent_id = 'pi_of_nobody'",
+    ],
+)
+def test_a_claw_back_without_its_refund_is_found(purchase: Purchase, damage: str) -> None:
+    tamper(damage)
+
+    assert discrepancies() == [
+        (
+            f"{purchase.user_id}: transaction 2 of -200.0000 (refund:re_1) belongs to no refund "
+            "or dispute (each refund or dispute matches its claw-backs)"
+        )
+    ]
+
+
+def test_a_claw_back_that_is_not_counted_is_found(purchase: Purchase) -> None:
+    failed = went_back(purchase, 100, stripe_id="re_1", state="returned", status="failed")
+    money_back.record(failed, now=NOW)
+
+    tamper("UPDATE credits.returns SET takes = 0")
+
+    assert discrepancies() == [
+        (
+            f"{purchase.user_id}: refund re_1 holds 0.0000 after 0 claw-backs, "
+            "the ledger took 0.0000 in 1 (each refund or dispute matches its claw-backs)"
+        )
+    ]
+
+
+def test_a_damaged_cause_of_a_purchase_is_found(purchase: Purchase) -> None:
+    with as_owner(), connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE credits.transactions DISABLE TRIGGER USER")
+        cursor.execute(
+            "UPDATE credits.transactions SET cause = 'purchase:no-id' WHERE type = 'purchase'"
+        )
+
+    assert (
+        f"{purchase.user_id}: transaction 1 of 1000.0000 (purchase:no-id) belongs to no purchase "
+        "(a paid purchase has exactly its credits)"
+    ) in discrepancies()
 
 
 def test_credits_of_money_that_stayed_are_found(purchase: Purchase) -> None:

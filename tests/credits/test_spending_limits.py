@@ -192,6 +192,21 @@ def test_a_reversal_of_a_usage_can_be_spent_again() -> None:
     spend("alice", 10)
 
 
+def test_a_refund_that_was_reversed_raises_no_limit() -> None:
+    give("alice", 100)
+    limit(amount=10)
+    usage = spend("alice", 10).transaction
+    for amount in (3, 4):
+        refund = ledger.refund(
+            "alice", Decimal(amount), memo=Memo("chat"), origin=SYSTEM, usage_id=usage.pk
+        ).transaction
+
+    ledger.reverse(refund.pk, memo=Memo(), origin=Origin("operator:olga"))
+
+    assert refusal(spend, "alice", 4)["spent"] == 7
+    spend("alice", 3)
+
+
 def test_a_refund_of_last_months_usage_raises_no_limit() -> None:
     give("alice", 100)
     limit(amount=10)

@@ -303,7 +303,7 @@ class Ledger(RuleBasedStateMachine):
         original = self.entries[-1 - pick % len(self.entries)]
         cause = f"reversal:{original.id}"
         refusal = None
-        if original.type == "reversal":
+        if original.type in {"reversal", "clawback", "reinstatement"}:
             refusal = "not_reversible"
         elif cause not in self.causes and original.returned:
             refusal = "exceeds_original"

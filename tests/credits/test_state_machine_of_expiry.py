@@ -339,7 +339,7 @@ class Lots(RuleBasedStateMachine):
 
     @rule(number=PICKS)
     def reverse(self, number: int) -> None:
-        original = self.pick(number, "usage", "grant", "refund", "adjustment", "clawback")
+        original = self.pick(number, "usage", "grant", "refund", "adjustment")
         if original is None:
             return
         posting = self.call(ledger.reverse, original.id, memo=Memo())

@@ -48,6 +48,24 @@ def test_a_gift_that_holds_more_than_was_paid_is_found() -> None:
     ]
 
 
+def test_a_gift_of_another_user_than_the_one_who_paid_is_found() -> None:
+    give("ivan", 10)
+    give("judy", 1)
+    made = gift("ivan")
+    with as_owner(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")  # without foreign keys
+        cursor.execute("UPDATE gifts.gift_codes SET creator_id = 'judy'")
+
+    found = discrepancies()
+
+    assert found == [
+        (
+            f"judy: gift {made.pk} of 10.0000 was paid by  of  () "
+            "(a gift was paid for by its creator)"
+        )
+    ]
+
+
 @pytest.mark.parametrize("status", ["depleted", "expired", "cancelled"])
 def test_a_gift_whose_credits_went_nowhere_is_found(status: str) -> None:
     give("ivan", 10)

@@ -24,8 +24,11 @@ BEGIN
           AND r.status = 'open'
     ) - (
         -- OFFSET 0: the few refunds are read first, each with its usage, whatever the statistics
-        -- say.
-        SELECT coalesce(sum(b.amount), 0) FROM credits.transactions b
+        -- say. What was given back and taken again by a reversal is spent.
+        SELECT coalesce(sum(b.amount + (
+            SELECT coalesce(sum(r.amount), 0) FROM credits.transactions r
+            WHERE r.user_id = b.user_id AND r.related_id = b.id
+        )), 0) FROM credits.transactions b
         CROSS JOIN LATERAL (
             SELECT FROM credits.transactions u
             WHERE u.user_id = b.user_id AND u.id = b.related_id AND u.type = 'usage'

@@ -9,9 +9,9 @@
 -- item. All items have p_actor, p_request_id and p_at.
 --
 -- The balances are locked first, in the order of user ids, so that concurrent batches cannot
--- deadlock and each later statement sees the newest rows. A loop over variables then decides each
--- item, because an item's funds depend on the items before it. Finally one statement per table
--- writes the rows. No total can become too large, because total_spent never exceeds total_earned
+-- deadlock and each later statement sees the newest rows. A balance that is created after that counts
+-- as missing, because it is not locked. A loop over variables then decides each item, because an
+-- item's funds depend on the items before it. Finally one statement per table writes the rows. No total can become too large, because total_spent never exceeds total_earned
 -- here.
 CREATE OR REPLACE FUNCTION credits.spend_batch(
     p_items json, p_actor text, p_request_id text DEFAULT NULL, p_at timestamptz DEFAULT NULL
@@ -51,6 +51,8 @@ DECLARE
     posteds numeric[] := array_fill(NULL::numeric, ARRAY[size]);
     spents numeric[] := array_fill(NULL::numeric, ARRAY[size]);
     digests bytea[] := array_fill(NULL::bytea, ARRAY[size]);
+    -- The users whose balances are locked, as keys: jsonb finds a key by binary search.
+    locked jsonb;
     -- The current item, and its user's balance and keys after the items before it.
     item record;
     of_user text;
@@ -78,8 +80,9 @@ BEGIN
             user_id text, amount numeric, operation text, quantity integer, metering jsonb,
             app_id text, description text, metadata jsonb, key text, fingerprint text, subject_id uuid);
 
-    SELECT min(b.next_expiry) INTO next_expiry FROM (
-        SELECT b.next_expiry FROM credits.balances b WHERE b.user_id = ANY (users)
+    SELECT min(b.next_expiry), coalesce(jsonb_object_agg(b.user_id, NULL), '{}')
+        INTO next_expiry, locked FROM (
+        SELECT b.user_id, b.next_expiry FROM credits.balances b WHERE b.user_id = ANY (users)
             -- "C" orders by code points, as Python does. Another collation would give another lock
             -- order.
             ORDER BY b.user_id COLLATE "C" FOR UPDATE
@@ -87,7 +90,7 @@ BEGIN
     now := coalesce(p_at, date_trunc('milliseconds', clock_timestamp()));
     IF next_expiry <= greatest(now, clock_timestamp()) THEN
         PERFORM credits.expire_lots(b.user_id, now) FROM credits.balances b
-            WHERE b.user_id = ANY (users)
+            WHERE b.user_id = ANY (users) AND locked ? b.user_id
               AND b.next_expiry <= greatest(now, clock_timestamp());
     END IF;
     recorded_at := CASE WHEN p_at < clock_timestamp() - interval '1 hour'
@@ -107,7 +110,7 @@ BEGIN
         ) WITH ORDINALITY AS i (
             user_id, amount, operation, quantity, metering, key, fingerprint, subject_id, place
         )
-        LEFT JOIN credits.balances b ON b.user_id = i.user_id
+        LEFT JOIN credits.balances b ON b.user_id = i.user_id AND locked ? i.user_id
         LEFT JOIN credits.idempotency_keys k ON k.user_id = i.user_id AND k.key = i.key
         LEFT JOIN credits.operations o ON o.key = i.operation AND o.active
         ORDER BY i.user_id COLLATE "C", i.place
