@@ -1,4 +1,4 @@
-"""Amounts of credits: exact decimals with 4 places and at most 15 digits."""
+"""Amounts: credits as exact decimals with 4 places and at most 15 digits, and their texts."""
 
 import re
 from decimal import Decimal
@@ -10,6 +10,7 @@ PLACES = 4
 DIGITS = 15
 LARGEST = Decimal("99999999999.9999")
 STEP = Decimal("0.0001")
+MINUS = "\N{MINUS SIGN}"
 NOISE_ULPS = 4  # the rounding error of a few additions or multiplications of doubles
 
 _WRITTEN = re.compile(r"[0-9]+(\.[0-9]{1,4})?")
@@ -72,6 +73,21 @@ def with_unit(amount: Decimal, *, language: str = "en") -> str:
     """Return the text of `amount` with its unit: 1 credit, or 5 Credits in German (`de`)."""
     unit = "Credit" if language == "de" else "credit"
     return f"{plain(amount)} {unit}{'' if amount == 1 else 's'}"
+
+
+def noun(count: Decimal | int, singular: str, plural: str | None = None) -> str:
+    """Return the noun for `count` things; the plural ends with an s unless it is given."""
+    return singular if count == 1 else plural or f"{singular}s"
+
+
+def counted(count: Decimal | int, singular: str, plural: str | None = None) -> str:
+    """Return a number with its noun, in English: `1 day`, `1,234.5 credits`."""
+    return f"{Decimal(count).normalize():,f} {noun(count, singular, plural)}"
+
+
+def euros(cents: int) -> str:
+    """Return cents as euros, in English: `€4.99`."""
+    return f"{MINUS if cents < 0 else ''}€{abs(cents) / 100:,.2f}"
 
 
 def read(text: str) -> Decimal:

@@ -7,6 +7,7 @@ from itertools import islice, repeat
 import structlog
 from django.conf import settings
 
+from credits.amounts import counted
 from credits.controls import expiry_notices, low_balance
 from credits.due_rows import SKIPPED
 from credits.ledger import (
@@ -61,7 +62,7 @@ def check_ledger(now: datetime) -> Iterator[str]:
         discrepancies += len(batch.discrepancies)
         yield "batches"
     if discrepancies:
-        raise BooksDoNotClose(f"{discrepancies} discrepancies")
+        raise BooksDoNotClose(counted(discrepancies, "discrepancy", "discrepancies"))
 
 
 def clean_up_outbox(now: datetime) -> Iterator[str]:

@@ -20,6 +20,11 @@ class OperationSerializer(WireSerializer):
 
     operation = Text(source="key", help_text="The operation's key, for `use` and `reserve`.")
     name = Text(help_text="A name for people.")
+    nameDe = Text(
+        source="name_de",
+        allow_null=True,
+        help_text="The German name of an operation that was added later, if it differs.",
+    )
     description = Text(help_text="A description of the operation.")
     category = serializers.ChoiceField(
         choices=Operation.Category.choices, help_text="The kind of operation."

@@ -70,13 +70,14 @@ class OperationExists(DomainError):
 
 
 class NewOperation(NamedTuple):
-    """The values of a new operation, without its price."""
+    """The values of a new operation, without its price. `name_de` is the German name, or None."""
 
     key: str
     name: str
     category: str
     app: str
     description: str = ""
+    name_de: str | None = None
 
 
 class Price(NamedTuple):

@@ -145,7 +145,7 @@ RULES = {
     # needs no old usages.
     "usage statistics count every usage": """
         SELECT a.user_id, u.sentence FROM accounts a CROSS JOIN LATERAL (
-            SELECT format('%%s in %%s: counted %%s in %%s usages, the ledger has %%s in %%s',
+            SELECT format('%%s in %%s: %%s counted, usages: %%s; %%s in the ledger, usages: %%s',
                           date, app_id, s.credits_used, s.transactions, t.used, t.count)
                 AS sentence
             FROM (
@@ -163,7 +163,7 @@ RULES = {
         WHERE a.checked = 0
     """,
     "usage statistics add up to all usages": """
-        SELECT w.user_id, format('counted %%s in %%s usages, the ledger has %%s in %%s',
+        SELECT w.user_id, format('%%s counted, usages: %%s; %%s in the ledger, usages: %%s',
                                  s.used, s.usages, w.used, w.usages)
         FROM walks w CROSS JOIN LATERAL (
             SELECT coalesce(sum(credits_used), 0) AS used,

@@ -277,6 +277,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('key', models.CharField(max_length=64, primary_key=True, serialize=False)),
                 ('name', models.CharField(max_length=100)),
+                ('name_de', models.CharField(blank=True, max_length=100, null=True)),
                 ('description', models.CharField(blank=True, max_length=500)),
                 ('category', models.CharField(choices=[('ai', 'AI'), ('premium', 'Premium')], max_length=16)),
                 ('app', models.CharField(max_length=100)),
@@ -290,7 +291,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': '"credits"."operations"',
-                'constraints': [models.CheckConstraint(condition=models.Q(('key__regex', '^[a-z][a-z0-9_]*$')), name='operation_key_is_snake_case'), models.CheckConstraint(condition=models.Q(('category__in', ['ai', 'premium'])), name='operation_category_known'), models.CheckConstraint(condition=models.Q(('cost__gt', 0)), name='operation_cost_positive'), models.CheckConstraint(condition=models.Q(('per_items__isnull', True), ('per_items__gt', 0), _connector='OR'), name='operation_batch_positive'), models.CheckConstraint(condition=models.Q(models.Q(('cost__isnull', False), ('metering__isnull', True)), models.Q(('cost__isnull', True), ('metering__isnull', False), ('per_items__isnull', True)), _connector='OR'), name='operation_has_one_kind_of_price')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('key__regex', '^[a-z][a-z0-9_]*$')), name='operation_key_is_snake_case'), models.CheckConstraint(condition=models.Q(('name_de__isnull', True), models.Q(('name_de', ''), _negated=True), _connector='OR'), name='operation_german_name_not_empty'), models.CheckConstraint(condition=models.Q(('category__in', ['ai', 'premium'])), name='operation_category_known'), models.CheckConstraint(condition=models.Q(('cost__gt', 0)), name='operation_cost_positive'), models.CheckConstraint(condition=models.Q(('per_items__isnull', True), ('per_items__gt', 0), _connector='OR'), name='operation_batch_positive'), models.CheckConstraint(condition=models.Q(models.Q(('cost__isnull', False), ('metering__isnull', True)), models.Q(('cost__isnull', True), ('metering__isnull', False), ('per_items__isnull', True)), _connector='OR'), name='operation_has_one_kind_of_price')],
             },
         ),
         migrations.CreateModel(

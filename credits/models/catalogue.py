@@ -16,8 +16,9 @@ class Operation(models.Model):
 
     A metered operation has no cost. Its `metering` is an object of `unitCosts` (credits per 1,000
     units), `minimum` (credits, or null) and `mayOverdraw`, with amounts as texts. `version`
-    increases with each change of the price. Only `credits.catalogue.catalogue` changes
-    rows, so that every change of a price is recorded.
+    increases with each change of the price. `name_de` is the German name; the pages know those of
+    the first price list. Only `credits.catalogue.catalogue` changes rows, so that every change of a
+    price is recorded.
     """
 
     class Category(models.TextChoices):
@@ -28,6 +29,7 @@ class Operation(models.Model):
 
     key = models.CharField(max_length=64, primary_key=True)
     name = models.CharField(max_length=100)
+    name_de = models.CharField(max_length=100, null=True, blank=True)  # noqa: DJ001
     description = models.CharField(max_length=500, blank=True)
     category = models.CharField(max_length=16, choices=Category)
     app = models.CharField(max_length=100)
@@ -44,6 +46,10 @@ class Operation(models.Model):
         constraints = (
             models.CheckConstraint(
                 name="operation_key_is_snake_case", condition=Q(key__regex=r"^[a-z][a-z0-9_]*$")
+            ),
+            models.CheckConstraint(
+                name="operation_german_name_not_empty",
+                condition=Q(name_de__isnull=True) | ~Q(name_de=""),
             ),
             models.CheckConstraint(
                 name="operation_category_known", condition=Q(category__in=["ai", "premium"])

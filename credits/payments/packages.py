@@ -16,13 +16,14 @@ from django.db.models import QuerySet
 from credits.amounts import plain, positive
 from credits.errors import DomainError
 from credits.ledger.credit_lots import LONGEST_VALIDITY
-from credits.models import Package, PackageChange
+from credits.models import AutoTopUp, Package, PackageChange
 
 # Stripe's smallest amount in euros, and its limit of eight digits.
 CHEAPEST_CENTS = 50
 DEAREST_CENTS = 99_999_999
 LARGEST_ORDER = 1_000_000
 LARGEST_METADATA = 16 * 1024
+AGREED = ("credits", "price_euro_cents", "expires_after_days")  # the terms of an automatic top-up
 
 
 class PackageUnknown(DomainError):
@@ -130,8 +131,9 @@ def _is_object(metadata: object) -> bool:
 
 def _change(package_id: UUID, new: Mapping[str, Any], actor: str, now: datetime) -> Package:
     # The lock keeps the recorded differences complete: a concurrent change waits and starts from
-    # these values.
-    package = Package.objects.select_for_update().filter(pk=package_id).first()
+    # these values. `no_key`: a top-up that holds its agreement and inserts a purchase must not
+    # wait for it.
+    package = Package.objects.select_for_update(no_key=True).filter(pk=package_id).first()
     if package is None:
         raise PackageUnknown
     before = _state(package)
@@ -144,6 +146,9 @@ def _change(package_id: UUID, new: Mapping[str, Any], actor: str, now: datetime)
         package.save()
         old, new = ({field: state[field] for field in changed} for state in (before, after))
         _write_down(package, old, new, actor, now)
+    if changed & {*AGREED, "active"}:
+        # The worker pauses the top-ups that were agreed to at other terms, and tells their users.
+        AutoTopUp.objects.filter(package=package, paused_at=None).update(due_at=now)
     return package
 
 

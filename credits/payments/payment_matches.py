@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from credits.amounts import euros
 from credits.models import Purchase
 from credits.payments import stripe_api
 from credits.payments.stripe_facts import Payment
@@ -51,5 +52,5 @@ def _money(cents: int, currency: str) -> str:
     """Return an amount as people write it; of another currency in its smallest units."""
     # Some currencies have no cents, and Stripe's amounts are in the smallest unit of each.
     if currency == stripe_api.CURRENCY:
-        return f"{cents / 100:.2f} {currency.upper()}"
+        return euros(cents)
     return f"{cents} smallest units of {currency.upper()}"

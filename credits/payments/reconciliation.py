@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from credits import due_rows
+from credits.amounts import counted
 from credits.errors import DomainError
 from credits.models import MoneyBack, Purchase
 from credits.payments import (
@@ -45,18 +46,20 @@ IN_FLIGHT = timedelta(minutes=5)
 
 
 class DoesNotReconcile(Exception):
-    """A difference could not be explained; `manage.py reconcile_stripe` prints it."""
+    """Differences could not be explained. The message has a line for their count and for each."""
 
 
 def outcomes(findings: Iterable[Finding]) -> Iterator[str]:
     """Yield the outcome of each finding. Raises DoesNotReconcile if any is unexplained."""
-    unexplained = 0
+    unexplained = []
     for finding in findings:
-        unexplained += bool(finding.unexplained)
+        if finding.unexplained:
+            unexplained.append(f"{finding.name}: {finding.unexplained}")
         yield finding.outcome
     # Raised at the end, so that one difference does not stop the run.
     if unexplained:
-        raise DoesNotReconcile(f"{unexplained} differences are unexplained")
+        differences = counted(len(unexplained), "unexplained difference")
+        raise DoesNotReconcile("\n".join([differences, *unexplained]))
 
 
 def rehearse(*, since: datetime, now: datetime) -> list[Finding]:

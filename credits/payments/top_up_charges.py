@@ -20,6 +20,7 @@ from credits.models import AutoTopUp, MoneyBack, Package, Purchase, Transaction
 from credits.outbox import outbox
 from credits.payments import notification_texts, saved_cards
 from credits.payments.checkout import OPENED_WITHIN
+from credits.payments.packages import AGREED
 from credits.payments.stripe_errors import (
     CardDeclined,
     CustomerGone,
@@ -158,9 +159,8 @@ def _reason_to_pause(row: AutoTopUp) -> str | None:
         return Pause.MONEY_BACK
     if any(blocks(row.user_id) for blocks in blocked_by):
         return Pause.BLOCKED
-    agreed = ("credits", "price_euro_cents", "expires_after_days")
-    package = Package.objects.filter(pk=row.package_id, active=True).values(*agreed).first()
-    if package != {name: getattr(row, name) for name in agreed}:
+    package = Package.objects.filter(pk=row.package_id, active=True).values(*AGREED).first()
+    if package != {name: getattr(row, name) for name in AGREED}:
         return Pause.OFFER_CHANGED
     return None
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
+from credits.amounts import counted
 from credits.errors import DomainError
 from credits.reporting import statement_signatures
 from credits.reporting.statement_signatures import PublicKeys
@@ -21,7 +22,7 @@ MISSING = "Sheet {} is missing or out of order"
 GAP = "Transaction {} is missing"
 BALANCE = "Transaction {}: balance and amount do not add up"
 CLOSING = "The movements do not lead to the closing balance"
-COUNT = "The statement has {} movements instead of {}"
+COUNT = "The statement has {} instead of {}"
 # Values that must be equal on all sheets of one statement.
 COMMON = ("version", "issuer", "userId", "month", "opening")
 
@@ -106,7 +107,7 @@ def _verified(sheets: list[dict[str, Any]]) -> VerifiedStatement:
         if balance != movement["balanceAfter"]:
             raise StatementInvalid(BALANCE.format(number))
     if count != last["count"]:
-        raise StatementInvalid(COUNT.format(count, last["count"]))
+        raise StatementInvalid(COUNT.format(counted(count, "movement"), last["count"]))
     if balance != last["closing"]:
         raise StatementInvalid(CLOSING)
     return VerifiedStatement(

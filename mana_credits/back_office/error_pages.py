@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
 from credits.errors import DomainError
@@ -52,7 +52,7 @@ def server_error(request: HttpRequest, *arguments: Any) -> HttpResponse:
 
 
 class RefusalMiddleware:
-    """Turns temporary errors of any page of the back office into an error page."""
+    """Turns 404 and temporary errors of any page of the back office into an error page."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -62,9 +62,12 @@ class RefusalMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Return an error page for 429 and 503. Other exceptions stay unhandled."""
+        """Return an error page for 404, 429 and 503. Other exceptions stay unhandled."""
         if not request.path_info.startswith(PREFIX):
             return None
+        # With DEBUG, Django would show its own page, whose style the policy forbids.
+        if isinstance(error, Http404):
+            return not_found(request)
         # Pages have no DRF, which turns such exceptions into responses in the API.
         refusal = error if isinstance(error, DomainError) else database_errors.refusal_for(error)
         title = TEMPORARY.get(refusal.status) if refusal else None

@@ -4,6 +4,8 @@ import { Refusal } from "./refusal.js";
 import { renewed, signedIn } from "./session.js";
 import { drop, recall, store } from "./store.js";
 
+const SILENCE = 30_000; // milliseconds without the whole answer, after which it counts as lost
+
 /** GET `path` below /api/v1/ and return the JSON. Throws Refusal. */
 export async function read(path, { open = false } = {}) {
   return (await ask("GET", path, { open })).body;
@@ -54,17 +56,20 @@ async function ask(method, path, { open = false, body, key, asText = false } = {
   const other = answer.status === 401 && token && (await renewed(token)); // it had expired
   if (other) answer = await send(method, path, { token: other, body, key });
   const link = answer.headers.get("Link");
-  if (answer.ok && asText) return { body: await wholeText(answer), link };
-  const content = await answer.json().catch(() => ({}));
-  if (answer.ok) return { body: content, link };
-  throw new Refusal(answer.status, content, Number(answer.headers.get("Retry-After")));
+  if (answer.ok) return { body: await content(answer, asText), link };
+  const refused = await content(answer).catch(() => ({}));
+  throw new Refusal(answer.status, refused, Number(answer.headers.get("Retry-After")));
 }
 
-async function wholeText(answer) {
+/** Return the body of an answer. If it was cut off or is not the service's, the outcome is unknown. */
+async function content(answer, asText = false) {
   try {
-    return await answer.text();
+    // The page of a Wi-Fi hotspot or a proxy is no answer either, even with status 200.
+    const type = asText ? "text/csv" : "application/json";
+    if (!answer.headers.get("Content-Type").startsWith(type)) throw lost();
+    return await (asText ? answer.text() : answer.json());
   } catch {
-    throw new Refusal(0, { code: "offline" });
+    throw lost();
   }
 }
 
@@ -74,10 +79,19 @@ async function send(method, path, { token, body, key }) {
   if (body) headers["Content-Type"] = "application/json";
   if (key) headers["Idempotency-Key"] = key;
   try {
-    return await fetch(`/api/v1/${path}`, { method, headers, body: body && JSON.stringify(body) });
+    return await fetch(`/api/v1/${path}`, {
+      method,
+      headers,
+      body: body && JSON.stringify(body),
+      signal: AbortSignal.timeout(SILENCE),
+    });
   } catch {
-    throw new Refusal(0, { code: "offline" });
+    throw lost();
   }
+}
+
+function lost() {
+  return new Refusal(0, { code: "offline" });
 }
 
 function newKey() {

@@ -1,7 +1,7 @@
 /* The price list, by app. */
 
 import { read } from "./api.js";
-import { $, appName, counted, credits, found, made, text } from "./dom.js";
+import { $, appName, counted, credits, found, localized, made, text } from "./dom.js";
 import { priceByUnits } from "./metering.js";
 
 let operations = null;
@@ -26,14 +26,14 @@ function grouped(rows) {
 }
 
 function group(app, ofApp) {
-  const node = made("cost-group", { app: text(app) ?? appName(app) });
+  const node = made("cost-group", { app: app === "general" ? text("general") : appName(app) });
   $("ul", node).append(...ofApp.map(line));
   return node;
 }
 
 function line(one) {
   return made("cost", {
-    name: found("operation", one.operation, "operations")?.textContent ?? one.name,
+    name: found("operation", one.operation, "operations")?.textContent ?? localized(one, "name"),
     per: one.perItems ? counted("per-items", one.perItems) : priceByUnits(one),
     cost: one.unitCosts ? null : credits(one.cost),
   });

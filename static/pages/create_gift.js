@@ -5,7 +5,7 @@ import { $, $$, credits, day, number, show, text } from "./dom.js";
 import { forgetDraft, keepDraft } from "./drafts.js";
 import { valid } from "./forms.js";
 import { copy } from "./gift_lists.js";
-import { person } from "./session.js";
+import { now, person } from "./session.js";
 import { onPress, part } from "./shell.js";
 
 const DAY = 24 * 3600 * 1000;
@@ -40,7 +40,7 @@ function preview() {
   elements.targetEmail.disabled = !personal;
   const { name } = person();
   const amount = Number(elements.totalCredits.value) || 0;
-  const end = Date.now() + Number(elements.expirationDays.value) * DAY;
+  const end = now() + Number(elements.expirationDays.value) * DAY;
   show($("#preview"), {
     headline: name ? text("headline", { name }) : text("headline-nobody"),
     amount: number(amount),

@@ -36,7 +36,10 @@ function line(one) {
 /** Return a text of the service or the catalogue in the reader's language; null for other texts. */
 export function ourWords({ description, metadata }) {
   const bought = /^Purchase of (.+)$/.exec(description ?? "");
-  if (!bought) return text(description) ?? found("name", description, "operations")?.textContent ?? null;
+  if (!bought) {
+    const known = found("description", description, "texts") ?? found("name", description, "operations");
+    return known?.textContent ?? null;
+  }
   const packageNameDe = metadata?.packageNameDe;
   return text("bought", { name: localized({ packageName: bought[1], packageNameDe }, "packageName") });
 }

@@ -1,9 +1,10 @@
 /* The lists of received and created gifts. */
 
-import { change as send, page } from "./api.js";
+import { change as send } from "./api.js";
 import { $, change, credits, day, made, moment, show, text } from "./dom.js";
 import { announce, confirmed } from "./notices.js";
-import { onPress, once, part } from "./shell.js";
+import { actAndReload, fillList } from "./paged_list.js";
+import { onPress } from "./shell.js";
 
 const ROWS = 25;
 
@@ -24,20 +25,15 @@ export async function copy(url) {
   announce(text("copied"));
 }
 
-async function list(name, lineOf) {
-  const place = $(`#${name}-list`);
-  const more = $(`#tab-${name} .more`);
-  let cursor = null;
-  const fetchOn = async () => {
-    const { rows, next } = await page(`gifts/me/${name}`, { limit: ROWS, cursor });
-    if (cursor === null) place.replaceChildren();
-    place.append(...rows.map(lineOf));
-    cursor = next;
-    more.hidden = !next;
-  };
-  await fetchOn();
-  $(`#no-${name}`).hidden = place.childElementCount > 0;
-  more.onclick = () => once(more, fetchOn);
+function list(name, lineOf) {
+  return fillList({
+    path: `gifts/me/${name}`,
+    limit: ROWS,
+    place: $(`#${name}-list`),
+    more: $(`#tab-${name} .more`),
+    empty: $(`#no-${name}`),
+    line: lineOf,
+  });
 }
 
 function line(gift) {
@@ -93,8 +89,9 @@ async function cancel(gift) {
   const amount = credits(gift.totalCredits);
   const asked = { question: text("question"), consequence: text("consequence", { amount }), yes: text("yes") };
   if (!(await confirmed(asked))) return;
-  await send("DELETE", `gifts/${gift.id}`);
-  announce(text("back", { amount }));
-  await part($("#tab-created"), created);
+  await actAndReload(async () => {
+    await send("DELETE", `gifts/${gift.id}`);
+    announce(text("back", { amount }));
+  }, $("#tab-created"), created);
   $("#created-list").focus();
 }

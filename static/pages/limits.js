@@ -5,6 +5,7 @@ import { $, $$, appName, credits, made, moment, number, show, text } from "./dom
 import { forgetDraft, keepDraft } from "./drafts.js";
 import { forgetChanged, showChanged, showProblem, showRefused, valid } from "./forms.js";
 import { announce } from "./notices.js";
+import { now } from "./session.js";
 import { onPress } from "./shell.js";
 
 const DAY = 24 * 3600 * 1000;
@@ -25,7 +26,7 @@ export async function limits() {
 }
 
 async function knownApps() {
-  const year = new Date(Date.now() - 365 * DAY).toISOString().slice(0, 10);
+  const year = new Date(now() - 365 * DAY).toISOString().slice(0, 10);
   const [used, operations] = await Promise.all([
     read(`credits/usage?from=${year}`),
     read("credits/operations", { open: true }),

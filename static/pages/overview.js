@@ -3,6 +3,7 @@
 import { page, read } from "./api.js";
 import { $, appName, credits, found, made, moment, text } from "./dom.js";
 import { lines, waiting } from "./entries.js";
+import { now } from "./session.js";
 import { part } from "./shell.js";
 import { drawUsage } from "./usage_chart.js";
 
@@ -17,7 +18,7 @@ export async function overview() {
 }
 
 async function spending() {
-  const first = new Date(Date.now() - (Number($("#span").value) - 1) * DAY);
+  const first = new Date(now() - (Number($("#span").value) - 1) * DAY);
   const from = first.toISOString().slice(0, 10);
   const rows = await read(`credits/usage?from=${from}`);
   const apps = byApp(rows);

@@ -1,6 +1,7 @@
 /* A purchase as a line of a list: what was bought, its status and its papers. */
 
 import { $, credits, day, localized, made, moment, price, text } from "./dom.js";
+import { now } from "./session.js";
 
 /** Return the status in a buyer's words: an unpaid purchase under review is not just unpaid. */
 export function shownStatus({ status, underReview, completedAt, automatic }) {
@@ -33,7 +34,7 @@ function why(one, status) {
 }
 
 export function isPayable({ checkoutUrl, payableUntil }) {
-  return Boolean(checkoutUrl) && new Date(payableUntil) > new Date();
+  return Boolean(checkoutUrl) && Date.parse(payableUntil) > now();
 }
 
 /** Return links to what Stripe made out for a purchase: its receipt, its invoice. */

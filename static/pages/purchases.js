@@ -1,10 +1,11 @@
 /* The list of purchases, and the outcome of the one that was just paid. */
 
-import { change, page, read } from "./api.js";
+import { change, read } from "./api.js";
 import { $, credits, only, show, text } from "./dom.js";
 import { announce, confirmed } from "./notices.js";
+import { actAndReload, fillList } from "./paged_list.js";
 import { isPayable, purchaseLine, shownStatus } from "./purchase_lines.js";
-import { onPress, once, part } from "./shell.js";
+import { onPress, part } from "./shell.js";
 
 const ROWS = 10;
 const LOOKS = 30;
@@ -58,20 +59,15 @@ function tell(state, values = {}) {
 }
 
 /** Show the newest purchases, and the older ones on demand. */
-export async function list() {
-  const place = $("#purchases");
-  const more = $("#more-purchases");
-  let cursor = null;
-  const fetchOn = async () => {
-    const { rows, next } = await page("credits/purchases", { limit: ROWS, cursor });
-    if (cursor === null) place.replaceChildren();
-    place.append(...rows.map(line));
-    cursor = next;
-    more.hidden = !next;
-  };
-  await fetchOn();
-  $("#no-purchases").hidden = place.childElementCount > 0;
-  more.onclick = () => once(more, fetchOn);
+export function list() {
+  return fillList({
+    path: "credits/purchases",
+    limit: ROWS,
+    place: $("#purchases"),
+    more: $("#more-purchases"),
+    empty: $("#no-purchases"),
+    line,
+  });
 }
 
 function line(one) {
@@ -87,8 +83,9 @@ function line(one) {
 async function cancel({ id }) {
   const asked = { question: text("cancel-purchase"), consequence: text("cancel-consequence"), yes: text("cancel-yes") };
   if (!(await confirmed(asked))) return;
-  await change("POST", `credits/purchase/${id}/cancel`, {});
-  announce(text("purchase-cancelled"));
-  await part($("#purchases-panel"), list);
+  await actAndReload(async () => {
+    await change("POST", `credits/purchase/${id}/cancel`, {});
+    announce(text("purchase-cancelled"));
+  }, $("#purchases-panel"), list);
   $("#purchases").focus();
 }

@@ -31,12 +31,22 @@ async function look() {
   $("#again").onclick = () => location.reload();
   const here = someoneIsThere();
   try {
-    // With a token, the answer also says what the gift is to this person (`relation`).
-    const gift = await read(address, { open: !(await here) });
-    present(gift, stateOf(gift));
+    await presentCurrent({ open: !(await here) });
   } catch (refusal) {
     refuse(refusal);
   }
+}
+
+async function presentCurrent(options) {
+  // With a token, the answer also says what the gift is to this person (`relation`).
+  const gift = await read(address, options);
+  present(gift, stateOf(gift));
+}
+
+/** Show what became of a gift that was not redeemed here, for example because another tab did it. */
+async function lookAgain(refusal) {
+  if (refusal.code === "gift_not_redeemable") await presentCurrent().catch(() => {});
+  throw refusal;
 }
 
 /** Return the state to show: the gift's final status, or its relation to the person. */
@@ -51,7 +61,7 @@ function someoneIsThere() {
 }
 
 async function take() {
-  const gift = await change("POST", `${address}/redeem`, { sourceAppId: "web" });
+  const gift = await change("POST", `${address}/redeem`, { sourceAppId: "web" }).catch(lookAgain);
   present({ ...gift, totalCredits: gift.credits }, "redeemed");
   show($("#gift"), { balance: credits(gift.newBalance) });
   $("#gift").focus();

@@ -5,20 +5,23 @@ import { $, appName, change, made, number, only, show, text } from "./dom.js";
 import { ourWords } from "./entries.js";
 import { saveFile } from "./files.js";
 import { explained } from "./metering.js";
+import { now } from "./session.js";
 import { onPress, start } from "./shell.js";
 
 const language = { de: "de-DE", en: "en-GB" }[document.documentElement.lang];
 const months = new Intl.DateTimeFormat(language, { month: "long", year: "numeric", timeZone: "UTC" });
-const times = new Intl.DateTimeFormat(language, { dateStyle: "short", timeStyle: "medium", timeZone: "UTC" });
+const times = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium", timeZone: "UTC" });
 const STEPS = 10_000; // credits have four decimals: sums of whole steps are exact
 
-const now = new Date().toISOString().slice(0, 7);
-const month = location.pathname.split("/")[3] || now;
+let thisMonth;
+let month;
 const answers = [];
 let received = 0;
 let given = 0;
 
 start(async () => {
+  thisMonth = new Date(now()).toISOString().slice(0, 7);
+  month = location.pathname.split("/")[3] || thisMonth;
   // A file or a print with some of the sheets would look complete but fail its verification.
   $("#print").disabled = $("#save").disabled = true;
   offerMonths();
@@ -37,7 +40,7 @@ function offerMonths() {
   for (const [id, offset] of [["before", -1], ["next", 1]]) {
     const first = new Date(Date.UTC(year, of - 1 + offset, 1));
     const link = $(`#${id}`);
-    link.hidden = Number.isNaN(first.getTime()) || first.toISOString().slice(0, 7) > now;
+    link.hidden = Number.isNaN(first.getTime()) || first.toISOString().slice(0, 7) > thisMonth;
     if (link.hidden) continue;
     link.href = `/credits/statements/${first.toISOString().slice(0, 7)}`;
     show(link, { [id]: months.format(first) });

@@ -6,6 +6,7 @@ import { forgetDraft, keepDraft } from "./drafts.js";
 import { forgetChanged, showChanged, showRefused, valid } from "./forms.js";
 import { announce, confirmed } from "./notices.js";
 import { purchaseLine } from "./purchase_lines.js";
+import { now } from "./session.js";
 import { leave, onPress, part } from "./shell.js";
 
 const LISTED = 20; // the API lists no more automatic purchases
@@ -123,7 +124,7 @@ function card({ cardBrand, cardLast4 }) {
 
 /** Return how many purchases of this UTC month there are, as far as the list says it. */
 function bought(purchases) {
-  const month = new Date().toISOString().slice(0, 7);
+  const month = new Date(now()).toISOString().slice(0, 7);
   const ofMonth = purchases.filter(({ createdAt }) => createdAt.startsWith(month));
   const counted = ofMonth.filter(({ status }) => !["failed", "cancelled"].includes(status));
   const maximum = agreement.monthlyMaximum;
@@ -143,15 +144,19 @@ function fill(terms) {
 function showConsent() {
   const { packageId, threshold, monthlyMaximum } = $("#agreement").elements;
   const chosen = offers.find(({ id }) => id === packageId.value);
-  const whole = chosen && [threshold, monthlyMaximum].every(({ validity }) => validity.valid);
+  const isWhole = chosen && [threshold, monthlyMaximum].every(({ validity }) => validity.valid);
+  $("#consent").hidden = !isWhole;
+  $("#too-small").hidden = !isWhole || chosen.credits > Number(threshold.value);
+  if (!isWhole) return;
   const maximum = Number(monthlyMaximum.value);
-  $("#consent").hidden = !whole;
-  $("#consent").textContent = !whole ? "" : counted("consent", maximum, {
+  const limit = credits(Number(threshold.value));
+  $("#consent").textContent = counted("consent", maximum, {
     name: localized(chosen, "name"),
     price: price(chosen.priceEuroCents),
-    threshold: credits(Number(threshold.value)),
+    threshold: limit,
     most: price(chosen.priceEuroCents * maximum),
   });
+  $("#too-small").textContent = text("too-small", { amount: credits(chosen.credits), threshold: limit });
 }
 
 async function submit() {

@@ -4,6 +4,8 @@ import { page, read, textPart } from "./api.js";
 import { $, appName } from "./dom.js";
 import { lines, waiting } from "./entries.js";
 import { saveFile } from "./files.js";
+import { offerMore } from "./paged_list.js";
+import { now } from "./session.js";
 import { once, part } from "./shell.js";
 
 const ROWS = 25;
@@ -47,8 +49,9 @@ function more() {
     const mine = round;
     const { rows, next } = await page("credits/transactions", { ...filters(), limit: ROWS, cursor });
     if (mine !== round) return;
-    $("#all").append(...lines(rows));
-    goOn(next);
+    const added = lines(rows);
+    $("#all").append(...added);
+    goOn(next, added[0]);
   });
 }
 
@@ -67,9 +70,9 @@ async function saveAll() {
   saveFile("mana-credits-transactions.csv", parts, "text/csv;charset=utf-8");
 }
 
-function goOn(next) {
+function goOn(next, line) {
   cursor = next;
-  $("#more").hidden = !next;
+  offerMore($("#more"), next, line);
 }
 
 function filters() {
@@ -106,7 +109,7 @@ function offer(choice, app) {
 
 async function offerApps() {
   const choice = $("#filters").elements.appId;
-  const year = new Date(Date.now() - 365 * 24 * 3600 * 1000).toISOString().slice(0, 10);
+  const year = new Date(now() - 365 * 24 * 3600 * 1000).toISOString().slice(0, 10);
   const used = await read(`credits/usage?from=${year}`);
   const apps = [...new Set(used.map(({ appId }) => appId))].sort();
   for (const app of apps) offer(choice, app);

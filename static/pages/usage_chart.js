@@ -1,6 +1,7 @@
 /* Usage over time: a column per UTC day, stacked by app, and a table with the same numbers. */
 
 import { $, appName, credits, made, number, show, text, utcDay } from "./dom.js";
+import { now } from "./session.js";
 
 const DAY = 24 * 3600 * 1000;
 const COLOURS = 5; // the last one is for all further apps
@@ -23,7 +24,7 @@ export function drawUsage(rows, first, apps) {
 
 function byDay(rows, first) {
   const days = [];
-  for (let at = Date.parse(first); at <= Date.now(); at += DAY) {
+  for (let at = Date.parse(first); at <= now(); at += DAY) {
     const date = new Date(at).toISOString().slice(0, 10);
     const used = rows.filter((row) => row.date === date && isUsed(row));
     days.push({ date, used, sum: used.reduce((sum, { creditsUsed }) => sum + creditsUsed, 0) });

@@ -174,13 +174,13 @@ def test_the_timeline_says_in_words_what_happened(sam: Client) -> None:
     assert said == {
         "fiona: approve adjustment": ["Too much"],
         "sam: adjust balance": ["Goodwill", "Hung twice"],
-        "sam asked for +5000 credits": ["Goodwill", "Hung twice", "decided by fiona"],
+        "sam asked for +5,000 credits": ["Goodwill", "Hung twice", "decided by fiona"],
         "Usage": ["system", "2 of ai_chat_gpt4", "by user"],
         "for the test": ["system", "by system"],
         "Credits of a purchase that was paid back": ["system", "by stripe"],
-        "Refund of 4.99 EUR": ["re_1", "500 credits clawed back", "Bought twice"],
+        "Refund of €4.99": ["re_1", "500 credits clawed back", "Bought twice"],
         "Purchase of Starter": ["stripe", "by stripe"],
-        "Starter: 500 credits for 4.99 EUR": [
+        "Starter: 500 credits for €4.99": [
             bought.stripe_payment_intent_id,
             "quarantined: paid twice",
         ],

@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
@@ -266,6 +267,15 @@ def test_errors_are_pages(sam: Client) -> None:
     assert (missing.status_code, forbidden.status_code) == (404, 403)
     assert "There is no such page" in missing.content.decode()
     assert "Your role does not allow this" in forbidden.content.decode()
+
+
+def test_a_missing_page_looks_the_same_in_the_sandbox(sam: Client, settings: Any) -> None:
+    settings.DEBUG = True
+
+    missing = sam.get(f"/admin/purchase/{uuid4()}/")
+
+    assert missing.status_code == 404
+    assert "There is no such page" in missing.content.decode()
 
 
 def test_a_defect_is_a_page_that_names_the_request(sam: Client) -> None:

@@ -86,7 +86,7 @@ def test_from_the_upload_to_the_result_with_a_second_person(sam: Client, ada: Cl
     decision = reverse("admin:decide_act", args=(campaign.request_id,))
     assert decision in waiting
     assert decision not in sam.get(there).content.decode()
-    assert "1500 credits to 2 users" in ada.get(decision).content.decode()
+    assert "1,500 credits to 2 users" in ada.get(decision).content.decode()
 
     ada.post(decision, form(approve="1"))
     done = ada.get(there).content.decode()

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.test import Client
@@ -35,7 +36,7 @@ def test_every_job_of_the_worker_has_a_name() -> None:
         ),
         (
             "reconcile_stripe",
-            "DoesNotReconcile: 1 differences are unexplained",
+            "DoesNotReconcile: 1 unexplained difference",
             "Comparison with Stripe found payments or credits that differ",
         ),
         (
@@ -58,6 +59,22 @@ def test_a_failed_job_is_told_plainly(ada: Client, name: str, error: str, state:
 
     assert f"{state} (2026-11-28 12:00:00). Details {name}: {error}" in page
     assert "unexplained: 1" in page
+
+
+def test_a_difference_from_stripe_explains_itself_and_leads_on(ada: Client) -> None:
+    purchase = uuid4()
+    ran(
+        "reconcile_stripe",
+        "DoesNotReconcile: 2 unexplained differences\n"
+        f"purchase {purchase}: Stripe reports €4.98 of pi_1, the price is €4.99.\n"
+        "refund re_1: is not at Stripe",
+    )
+
+    page = ada.get("/admin/").content.decode()
+
+    assert f'<a href="/admin/purchase/{purchase}/">purchase {purchase}</a>: Stripe reports' in page
+    assert '<a href="/admin/search-accounts/?q=re_1">refund re_1</a>: is not at Stripe' in page
+    assert "Details" not in page
 
 
 def test_jobs_that_went_well_are_not_listed_except_the_checks(ada: Client) -> None:

@@ -24,6 +24,7 @@ MUSIC = NewOperation("ai_music", "Music", "ai", "music", "A song of a minute")
 FIELDS: dict[str, Any] = {
     "key_name": "ai_music",
     "name": "Music",
+    "name_de": "Musik",
     "description": "A song of a minute",
     "category": "ai",
     "app": "music",
@@ -46,7 +47,7 @@ def test_a_new_operation_is_previewed_confirmed_and_offered(anonymous: Caller) -
 
     assert answer.status_code == 302
     assert asked.summary == "New operation ai_music: 1.5 credits for each started 10"
-    assert "Act Create an operation Key ai_music Name Music" in page
+    assert "Act Create an operation Key ai_music Name Music German name Musik" in page
     assert "Price 1.5 credits for each started 10" in page
     assert not Operation.objects.filter(pk="ai_music").exists()
     decided("ada", asked.pk)
@@ -55,7 +56,8 @@ def test_a_new_operation_is_previewed_confirmed_and_offered(anonymous: Caller) -
         "A song of a minute",
         "operator:ada",
     )
-    assert "ai_music" in [one["operation"] for one in anonymous.get("operations").json()]
+    offered = {one["operation"]: one["nameDe"] for one in anonymous.get("operations").json()}
+    assert offered["ai_music"] == "Musik"
     record = acts().get(operator="ada")
     assert (record.subject, record.after["cost"], record.after["name"]) == (
         "operation:ai_music",

@@ -80,7 +80,7 @@ def test_finance_refunds_a_part_and_the_credits_follow(stripe_says: Any) -> None
     )
 
     assert answer.redirect_chain == [(page_of(purchase), 302)]
-    assert "1.25 € refunded; 250 credits clawed back." in answer.content.decode()
+    assert "€1.25 refunded; 250 credits clawed back." in answer.content.decode()
     assert available(purchase) == 750
     action = acts().get()
     assert (action.operator, action.action) == ("fiona", "credits.refund_purchase")
@@ -195,14 +195,14 @@ def test_without_stripe_a_refund_stays_requested_and_is_sent_again() -> None:
             f"{page_of(purchase)}refund/", form(amount="5.00", reason="fault"), follow=True
         ).content.decode()
     asked = MoneyBack.objects.get()
-    assert "Stripe could not be reached: 5.00 € stay requested" in told
+    assert "Stripe could not be reached: €5.00 stay requested" in told
     assert "Send again" in told
     assert (asked.state, available(purchase)) == ("requested", 1000)
 
     with patch("credits.payments.stripe_api.create_refund", side_effect=answered):
         sent = fiona.post(f"/admin/return/{asked.pk}/send/", {"key": str(uuid4())}, follow=True)
 
-    assert "5.00 € refunded; 1,000 credits clawed back." in sent.content.decode()
+    assert "€5.00 refunded; 1,000 credits clawed back." in sent.content.decode()
     asked.refresh_from_db()
     assert (asked.state, available(purchase)) == ("gone", 0)
 
@@ -281,7 +281,7 @@ def test_a_purchases_page_shows_its_transactions(stripe_says: Any) -> None:
         "+1,000",
         f"{MINUS}200",
         purchase.stripe_payment_intent_id,
-        "4.00 €",
+        "€4.00",
         "Wrote to us",
     ):
         assert str(text) in shown

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import transaction
@@ -9,18 +11,19 @@ from django.test import Client
 
 from credits.ledger import ledger
 from credits.ledger.posting import Memo, Origin
-from credits.models import OutboxMessage
+from credits.models import OutboxMessage, StaffAction
 from credits.outbox import outbox
 from credits.payments import purchases
 from internal_api import service_keys
 from internal_api.service_keys import Terms
-from mana_credits.back_office.acts import purchase_refunds
+from mana_credits.back_office.acts import gift_interventions, purchase_refunds
 from mana_credits.back_office.templatetags.office import NOTHING
 from mana_credits.service_events import event_types, subscriptions
 from mana_credits.service_events.models import EventMessage
+from tests.back_office.operators import WHY, operator
 from tests.back_office.test_titles import text
 from tests.credits.test_returns import payment, started
-from tests.factories import give, spend
+from tests.factories import give, hold, spend
 from webhooks import events
 
 pytestmark = pytest.mark.django_db
@@ -87,3 +90,38 @@ def test_more_refunds_than_spends_are_no_negative_spending() -> None:
     ledger.refund(user_id, Decimal(15), memo=Memo(), origin=origin, usage_id=before.pk)
 
     assert purchase_refunds.spent_since(bought) == 0
+
+
+def test_an_account_in_a_list_is_a_link_unless_the_row_is_it(ada: Client) -> None:
+    give("al&ice", 5)
+    hold("al&ice", 2)
+    account = '<a href="/admin/account/?user=al%26ice">'
+
+    for path in ("transaction", "reservation"):
+        assert account in ada.get(f"/admin/credits/{path}/").content.decode()
+    gift_interventions.block(operator("ada"), "al&ice", why=WHY, key=uuid4(), now=NOW)
+    assert account not in ada.get("/admin/gifts/giftblock/").content.decode()
+
+
+def test_the_record_of_an_act_has_no_words_of_a_program(ada: Client) -> None:
+    gift_interventions.block(operator("ada"), "alice", why=WHY, key=uuid4(), now=NOW)
+
+    page = text(
+        ada, f"/admin/staff-action/{StaffAction.objects.get(action='gifts.block_user').pk}/"
+    )
+
+    assert "blocked: no After blocked: yes" in page
+    assert "ada: block user | mana-credits" in page
+
+
+def test_a_message_waits_for_a_paused_subscription(ada: Client, settings: Any) -> None:
+    settings.EVENT_HOSTS, settings.EVENT_HOSTS_MAY_BE_LOCAL = ["localhost:9"], True
+    made, _ = subscriptions.create(
+        "chat", "http://localhost:9/", event_types.ALL, by="ada", now=NOW
+    )
+    give("alice", 5)
+    subscriptions.pause(made.pk, now=NOW)
+    message = EventMessage.objects.get()
+
+    for path in (f"event-message/{message.pk}", "service_events/eventmessage"):
+        assert "when resumed" in text(ada, f"/admin/{path}/")

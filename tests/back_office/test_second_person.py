@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 
 from credits import roles
+from credits.amounts import MINUS
 from credits.catalogue.catalogue import Price
 from credits.errors import DomainError
 from credits.ledger import ledger
@@ -306,7 +307,7 @@ def test_a_package_below_the_floor_waits() -> None:
     decided("ada", asked.pk)
 
     assert Package.objects.get().credits == 1000
-    assert asked.summary == "Cheap: 1000 credits for 4.99 EUR"
+    assert asked.summary == "Cheap: 1,000 credits for €4.99"
 
 
 def test_a_package_made_cheap_or_brought_back_cheap_waits() -> None:
@@ -449,7 +450,7 @@ def test_the_request_is_in_the_persons_export_and_is_erased_with_them() -> None:
     exported = "".join(export.document("alice", now=now()))
     erasure.erase("alice")
 
-    assert exported.count("Reverse a movement of -500 credits") >= 2
+    assert exported.count(f"Reverse a movement of {MINUS}500 credits") >= 2
     kept = ActRequest.objects.get()
     assert (kept.note, kept.status, "alice" in str(kept.user_id)) == ("", "rejected", False)
 

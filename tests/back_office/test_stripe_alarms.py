@@ -37,7 +37,7 @@ def test_a_win_without_money_stands_on_the_dashboard_after_5_days() -> None:
     assert WON in page("")
     assert late.user_id in listed
     assert early.user_id not in listed
-    assert "3.99 € not back" in page(f"purchase/{late.pk}/")
+    assert "€3.99 not back" in page(f"purchase/{late.pk}/")
 
 
 def test_without_them_there_is_no_alarm() -> None:

@@ -10,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils.html import strip_tags
 
+from credits.amounts import counted
 from credits.ledger import ledger
 from credits.ledger.posting import Memo, Origin, Priced
 from credits.models import Operation, Package, StaffAction
@@ -18,7 +19,7 @@ from credits.payments.packages import Offer
 from credits.reporting import daily_totals
 from mana_credits.back_office.acts import balance_adjustments
 from mana_credits.back_office.acts.audit import Justification
-from mana_credits.back_office.templatetags.office import NOTHING, counted, menu_titles
+from mana_credits.back_office.templatetags.office import NOTHING, menu_titles
 from tests.back_office.operators import browser, operator
 from tests.factories import give, hold, package, spend
 
@@ -78,9 +79,9 @@ def test_a_package_tells_its_history_in_words(amir: Client) -> None:
 
     page = text(amir, f"/admin/package/{made.pk}/")
 
-    assert "price 9.99 € → 10.99 € operator o" in page
+    assert "price €9.99 → €10.99 operator o" in page
     assert f"days until the credits expire {NOTHING} → 30 operator o" in page
-    assert "name Plus; credits 1200; price 9.99 €; offered yes" in page
+    assert "name Plus; credits 1200; price €9.99; offered yes" in page
     assert "{" not in page.split("History")[1]
 
 

@@ -62,12 +62,12 @@ def test_a_top_up_is_shown_with_its_terms_and_its_history(
     text = shown(sam)
 
     assert "Automatic top-up active" in text
-    assert "500 credits for 4.99 €, when 10 or less are left, at most 3 a month" in text
+    assert "500 credits for €4.99, when 10 or less are left, at most 3 a month" in text
     assert "Card Visa •••• 4242" in text
     assert "Bought" in text
     assert "on: no → yes" in text
     assert "card last digits: none → 4242" in text
-    assert "→ 4.99 €" in text
+    assert "→ €4.99" in text
 
 
 def test_a_paused_top_up_says_why(

@@ -45,8 +45,10 @@ def test_a_bank_debit_is_on_its_way_and_no_error(
             if event["type"] == "checkout.session.completed":
                 deliver(event)
 
-        expect(bob.page.get_by_text("Zahlung unterwegs: Eine Lastschrift")).to_be_visible()
-        expect(bob.page.locator("#purchases li")).to_contain_text("Zahlung unterwegs")
+        expect(
+            bob.page.get_by_text("Deine Zahlung wird bearbeitet: Eine Lastschrift")
+        ).to_be_visible()
+        expect(bob.page.locator("#purchases li")).to_contain_text("Zahlung wird bearbeitet")
         expect(bob.page.locator("#balance [data-field=balance]")).to_have_text("0")
         assert bob.page.locator("#notices .notice").count() == 0
 

@@ -3,6 +3,7 @@
 import csv
 import io
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from playwright.sync_api import Browser, expect
 from pytest_django.live_server_helper import LiveServer
 
 from credits.api import transaction_files
+from credits.catalogue.catalogue import NewOperation, Price, create_operation
 from tests.browser.people import somebody
 from tests.factories import give, hold, spend
 
@@ -199,3 +201,15 @@ def test_costs_can_be_narrowed_to_premium(home: str, browser: Browser) -> None:
 
         expect(lines).to_have_count(6)
         expect(lines.filter(has_text="PDF export")).to_contain_text("1 credit")
+
+
+def test_an_operation_that_was_added_has_its_german_name(home: str, browser: Browser) -> None:
+    new = NewOperation("ai_music", "Music", "ai", "music", name_de="Musik erzeugen")
+    for each in (new, new._replace(key="ai_dance", name="Dance", name_de=None)):
+        create_operation(each, Price(Decimal(2)), actor="system", now=datetime.now(UTC))
+
+    with somebody(browser, home, "demo-alice", language="de") as alice:
+        alice.visit("/credits#costs")
+
+        expect(alice.page.get_by_text("Musik erzeugen")).to_be_visible()
+        expect(alice.page.get_by_text("Dance")).to_be_visible()

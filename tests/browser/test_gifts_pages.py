@@ -199,7 +199,7 @@ def test_a_stranger_sees_the_gift_and_signs_in_to_redeem_it(home: str, browser: 
     with somebody(browser, home) as bob:
         bob.visit("/gifts/redeem")
         bob.page.get_by_label("Code of the gift").fill(made.code.lower())
-        bob.page.get_by_role("button", name="Look at the gift").click()
+        bob.page.get_by_role("button", name="View the gift").click()
         bob.page.get_by_role("link", name="Sign in to redeem").click()
         bob.page.get_by_role("link", name="Bob").click()
         bob.page.get_by_role("button", name="Redeem").click()

@@ -111,13 +111,13 @@ def test_setting_limits(home: str, browser: Browser, starter: Package) -> None:
 
     with somebody(browser, home, "demo-bob") as bob:
         bob.visit("/credits/settings")
-        write(bob, "Notice when your balance falls to (credits)", "20")
-        write(bob, "Spend at most in a month, in all apps (credits)", "50")
+        write(bob, "Notify me when my balance falls to (credits)", "20")
+        write(bob, "Monthly spending limit for all apps (credits)", "50")
         press(bob, "Add a limit for an app")
         app = bob.page.get_by_role("combobox", name="App", exact=True)
         expect(app).to_be_focused()
         bob.page.keyboard.type("Chat")
-        write(bob, "Credits in a month", "7")
+        write(bob, "Credits per month", "7")
         press(bob, "Save")
 
         expect(bob.page.get_by_text("Saved.", exact=True)).to_be_visible()

@@ -51,6 +51,10 @@ FAILURES = {
     ),
     "lost": (lambda route: route.abort(), "No connection"),
     "broken": (lambda route: route.fulfill(status=502, body="<html>"), "Something went wrong"),
+    "foreign": (
+        lambda route: route.fulfill(body="<html>", content_type="text/html"),
+        "No connection",
+    ),
 }
 
 

@@ -24,8 +24,8 @@ def agree(person: Person, card: str = "card") -> None:
     """Fill in the terms, save a card at Stripe and agree."""
     person.visit(SETTINGS)
     person.page.get_by_label("Package to buy").select_option("Starter: 500 credits for €4.99")
-    person.page.get_by_label("Buy when your balance falls to").fill("50")
-    person.page.get_by_label("At most so many purchases").fill("2")
+    person.page.get_by_label("Buy when my balance falls to").fill("50")
+    person.page.get_by_label("Maximum number of purchases").fill("2")
     person.page.get_by_role("button", name="Save a card at Stripe").click()
     person.page.get_by_role("button", name=f"Save: {card}", exact=True).click()
     person.page.get_by_role("button", name="Agree and switch on").click()
@@ -45,11 +45,11 @@ def test_limits_are_set_hold_and_say_what_was_spent(home: str, browser: Browser)
     with somebody(browser, home, "demo-alice") as alice:
         alice.visit(SETTINGS)
         expect(alice.page.get_by_text("No app has a limit of its own.")).to_be_visible()
-        alice.page.get_by_label("Notice when your balance falls to").fill("100")
-        alice.page.get_by_label("Spend at most in a month, in all apps").fill("62")
+        alice.page.get_by_label("Notify me when my balance falls to").fill("100")
+        alice.page.get_by_label("Monthly spending limit for all apps").fill("62")
         alice.page.get_by_role("button", name="Add a limit for an app").click()
         alice.page.get_by_role("combobox", name="App").select_option("Chat")
-        alice.page.get_by_label("Credits in a month").fill("25")
+        alice.page.get_by_label("Credits per month").fill("25")
         alice.page.get_by_role("button", name="Save", exact=True).click()
         expect(alice.page.get_by_text("Saved.", exact=True)).to_be_visible()
 
@@ -60,7 +60,7 @@ def test_limits_are_set_hold_and_say_what_was_spent(home: str, browser: Browser)
                     "12.5 of 25 credits spent or held this month",
                 ]
             )
-            expect(alice.page.get_by_label("Notice when")).to_have_value("100")
+            expect(alice.page.get_by_label("Notify me when")).to_have_value("100")
             expect(alice.page.get_by_role("combobox", name="App")).to_have_value("chat")
             alice.visit(SETTINGS)
     with pytest.raises(SpendingLimitReached):
@@ -73,7 +73,7 @@ def test_two_tabs_do_not_overwrite_each_other(home: str, browser: Browser) -> No
 
     with somebody(browser, home, "demo-alice") as alice:
         alice.visit(SETTINGS)
-        alice.page.get_by_label("Spend at most in a month, in all apps").fill("62")
+        alice.page.get_by_label("Monthly spending limit for all apps").fill("62")
         wish("demo-alice", low_balance=100, monthly_limit=80)  # another tab
         alice.page.get_by_role("button", name="Save", exact=True).click()
 
@@ -81,11 +81,11 @@ def test_two_tabs_do_not_overwrite_each_other(home: str, browser: Browser) -> No
         expect(notice).to_be_focused()
         expect(notice.get_by_role("listitem")).to_have_text(
             [
-                "Spend at most in a month, in all apps (credits): 80 credits",
+                "Monthly spending limit for all apps (credits): 80 credits",
                 "Monthly limit of Chat: not set",
             ]
         )
-        expect(alice.page.get_by_label("Spend at most")).to_have_value("62")
+        expect(alice.page.get_by_label("Monthly spending limit")).to_have_value("62")
         keep(alice.page, "settings-changed-elsewhere")
         assert axe_finds(alice.page) == []
         alice.page.get_by_role("button", name="Save", exact=True).click()
@@ -132,10 +132,10 @@ def test_a_removed_limit_is_gone(home: str, browser: Browser) -> None:
 @pytest.mark.parametrize(
     ("label", "typed", "problem"),
     [
-        ("Notice when", "-1", "Please enter 0 or more credits."),
-        ("Spend at most", "1.00001", "Credits have at most 4 decimals."),
-        ("Credits in a month", "", "Please enter 0 or more credits."),
-        ("Credits in a month", "1000000000000", "Please enter 0 or more credits."),
+        ("Notify me when", "-1", "Please enter 0 or more credits."),
+        ("Monthly spending limit", "1.00001", "Credits have at most 4 decimals."),
+        ("Credits per month", "", "Please enter 0 or more credits."),
+        ("Credits per month", "1000000000000", "Please enter 0 or more credits."),
     ],
 )
 def test_what_is_wrong_is_said_at_its_field(
@@ -145,7 +145,7 @@ def test_what_is_wrong_is_said_at_its_field(
         alice.visit(SETTINGS)
         alice.page.get_by_role("button", name="Add a limit for an app").click()
         alice.page.get_by_role("combobox", name="App").select_option("Chat")
-        alice.page.get_by_label("Credits in a month").fill("1")
+        alice.page.get_by_label("Credits per month").fill("1")
         alice.page.get_by_label(label).fill(typed)
         alice.page.get_by_role("button", name="Save", exact=True).click()
 
@@ -170,7 +170,7 @@ def test_what_the_api_refuses_is_said_at_its_field(home: str, browser: Browser) 
         alice.visit(SETTINGS)
         alice.page.get_by_role("button", name="Save", exact=True).click()
 
-        expect(alice.page.get_by_label("Spend at most")).to_be_focused()
+        expect(alice.page.get_by_label("Monthly spending limit")).to_be_focused()
         expect(alice.page.locator(".problem:visible")).to_have_count(1)
         expect(alice.page.locator("#notices .notice")).to_have_count(0)
 
@@ -183,7 +183,7 @@ def test_an_app_has_one_limit(home: str, browser: Browser) -> None:
         alice.page.get_by_role("button", name="Add a limit for an app").click()
         second = alice.page.get_by_role("combobox", name="App").nth(1)
         second.select_option("Chat")
-        alice.page.get_by_label("Credits in a month").nth(1).fill("6")
+        alice.page.get_by_label("Credits per month").nth(1).fill("6")
         alice.page.get_by_role("button", name="Save", exact=True).click()
         problem = alice.page.get_by_text("Please choose an app that has no other limit.")
         expect(problem.locator("visible=true")).to_have_count(1)
@@ -196,15 +196,15 @@ def test_an_app_has_one_limit(home: str, browser: Browser) -> None:
 def test_what_was_typed_survives_a_reload(home: str, browser: Browser) -> None:
     with somebody(browser, home, "demo-alice") as alice:
         alice.visit(SETTINGS)
-        alice.page.get_by_label("Spend at most").fill("77")
+        alice.page.get_by_label("Monthly spending limit").fill("77")
         alice.page.get_by_role("button", name="Add a limit for an app").click()
         alice.page.get_by_role("combobox", name="App").select_option("Chat")
-        alice.page.get_by_label("Credits in a month").fill("7")
+        alice.page.get_by_label("Credits per month").fill("7")
         alice.visit(SETTINGS)
 
-        expect(alice.page.get_by_label("Spend at most")).to_have_value("77")
+        expect(alice.page.get_by_label("Monthly spending limit")).to_have_value("77")
         expect(alice.page.get_by_role("combobox", name="App")).to_have_value("chat")
-        expect(alice.page.get_by_label("Credits in a month")).to_have_value("7")
+        expect(alice.page.get_by_label("Credits per month")).to_have_value("7")
 
 
 def test_the_top_up_is_agreed_to_after_a_card_was_saved_and_shows_what_it_bought(
@@ -310,7 +310,7 @@ def test_one_failed_call_takes_its_own_part_alone(
 
         expect(bob.page.locator(".failed")).to_have_count(0)
         expect(bob.page.get_by_label("Package to buy").locator("option")).to_have_count(2)
-        expect(bob.page.get_by_label("Spend at most")).to_be_visible()
+        expect(bob.page.get_by_label("Monthly spending limit")).to_be_visible()
 
 
 @pytest.mark.parametrize(
@@ -333,7 +333,7 @@ def test_the_notice_is_shown_where_the_user_wanted_it(
         if shown:
             expect(notice).to_contain_text(f"a notice at {low_balance} credits")
             notice.get_by_role("link", name="Change the notice").click()
-            expect(alice.page.get_by_label("Notice when")).to_have_value(str(low_balance))
+            expect(alice.page.get_by_label("Notify me when")).to_have_value(str(low_balance))
 
 
 def test_an_agreement_that_another_tab_switched_off_is_not_renewed_unseen(
@@ -344,21 +344,21 @@ def test_an_agreement_that_another_tab_switched_off_is_not_renewed_unseen(
         agree(bob)
         other = bob.page.context.new_page()
         other.goto(home + SETTINGS)
-        other.get_by_label("At most so many purchases").fill("9")
+        other.get_by_label("Maximum number of purchases").fill("9")
         other.get_by_role("button", name="Agree to these terms").click()
         expect(other.get_by_text("The automatic top-up is on.")).to_be_visible()
 
-        bob.page.get_by_label("Buy when your balance falls to").fill("60")
+        bob.page.get_by_label("Buy when my balance falls to").fill("60")
         bob.page.get_by_role("button", name="Agree to these terms").click()
         notice = bob.page.get_by_role("alert").filter(has_text="These settings have changed")
-        expect(notice).to_contain_text("At most so many purchases in a month: 9")
-        expect(bob.page.get_by_label("Buy when your balance falls to")).to_have_value("60")
+        expect(notice).to_contain_text("Maximum number of purchases per month: 9")
+        expect(bob.page.get_by_label("Buy when my balance falls to")).to_have_value("60")
         keep(bob.page, "top-up-changed-elsewhere")
         notice.get_by_role("button", name="Use saved settings").click()
 
         expect(notice).to_be_hidden()
-        expect(bob.page.get_by_label("At most so many purchases")).to_have_value("9")
-        expect(bob.page.get_by_label("Buy when your balance falls to")).to_have_value("50")
+        expect(bob.page.get_by_label("Maximum number of purchases")).to_have_value("9")
+        expect(bob.page.get_by_label("Buy when my balance falls to")).to_have_value("50")
     assert AutoTopUp.objects.get().monthly_maximum == 9
 
 
@@ -407,3 +407,16 @@ def test_a_changed_offer_is_told_before_the_top_up_pauses(
         expect(bob.page.get_by_text("The automatic top-up is on.")).to_be_visible()
         expect(bob.page.get_by_text(gone)).to_be_hidden()
     assert AutoTopUp.objects.get().price_euro_cents == 599
+
+
+@pytest.mark.parametrize(("threshold", "warned"), [("499.9999", False), ("500", True)])
+def test_a_package_that_may_leave_the_balance_below_the_threshold_is_told(
+    home: str, starter: Package, browser: Browser, threshold: str, warned: bool
+) -> None:
+    with somebody(browser, home, "demo-bob", language="de") as bob:
+        bob.visit(SETTINGS)
+        bob.page.locator("#packageId").select_option(index=1)
+        bob.page.locator("#threshold").fill(threshold)
+
+        expect(bob.page.locator("#consent")).to_be_visible()
+        expect(bob.page.get_by_text("Dieses Paket hat 500 Credits.")).to_be_visible(visible=warned)

@@ -1,5 +1,6 @@
 """Typed text survives a reload and the end of the session, and a lost answer gives once."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,6 +15,9 @@ from tests.stripe import Stripe, agree_to_top_up
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("committed")]
 
+JSON = "application/json"
+# The page waits 30 seconds for an answer.
+IMPATIENT = "const limit = AbortSignal.timeout; AbortSignal.timeout = (ms) => limit(ms / 20);"
 SIGNED_OUT: dict[str, Any] = {
     "status": 401,
     "json": {"code": "not_authenticated", "message": "over"},
@@ -63,7 +67,18 @@ def test_nobody_else_sees_the_typed_text(home: str, browser: Browser) -> None:
         assert "Only for Bob" not in alice.page.evaluate("JSON.stringify(sessionStorage)")
 
 
-def test_a_lost_answer_and_a_reload_give_once(home: str, browser: Browser) -> None:
+LOSSES: dict[str, Callable[[Route], None]] = {
+    "before": lambda route: route.abort(),
+    "cut off": lambda route: route.fulfill(status=201, body='{"id": "01', content_type=JSON),
+    "foreign": lambda route: route.fulfill(
+        body="<html>Log in to the Wi-Fi", content_type="text/html"
+    ),
+    "silent": lambda route: None,
+}
+
+
+@pytest.mark.parametrize("how", list(LOSSES))
+def test_a_lost_answer_and_a_reload_give_once(home: str, browser: Browser, how: str) -> None:
     give("demo-alice", 100)
     lost: list[int] = []
 
@@ -72,9 +87,10 @@ def test_a_lost_answer_and_a_reload_give_once(home: str, browser: Browser) -> No
             route.continue_()
         else:
             lost.append(route.fetch().status)
-            route.abort()
+            LOSSES[how](route)
 
     with somebody(browser, home, "demo-alice") as alice:
+        alice.page.context.add_init_script(IMPATIENT)
         alice.page.route("**/api/v1/gifts", lose)
         alice.visit("/gifts#create")
         alice.page.get_by_label("Message").fill("Once")

@@ -154,3 +154,32 @@ def test_the_largest_amount_can_be_used_twice_on_a_day() -> None:
 def test_only_one_credit_is_singular(amount: str, english: str, german: str) -> None:
     assert amounts.with_unit(Decimal(amount)) == english
     assert amounts.with_unit(Decimal(amount), language="de") == german
+
+
+@pytest.mark.parametrize(
+    ("count", "sentence"),
+    [
+        (0, "0 discrepancies"),
+        (1, "1 discrepancy"),
+        (Decimal("1.0000"), "1 discrepancy"),
+        (Decimal("1.5"), "1.5 discrepancies"),
+        (12_345, "12,345 discrepancies"),
+        (10_000_000, "10,000,000 discrepancies"),
+    ],
+)
+def test_a_number_brings_its_noun(count: Decimal | int, sentence: str) -> None:
+    assert amounts.counted(count, "discrepancy", "discrepancies") == sentence
+
+
+@pytest.mark.parametrize(
+    ("cents", "written"),
+    [
+        (0, "€0.00"),
+        (5, "€0.05"),
+        (499, "€4.99"),
+        (123_456_78, "€123,456.78"),
+        (-499, f"{amounts.MINUS}€4.99"),
+    ],
+)
+def test_euros_are_written_as_on_the_pages_of_users(cents: int, written: str) -> None:
+    assert amounts.euros(cents) == written

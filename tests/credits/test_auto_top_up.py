@@ -1,6 +1,7 @@
 """Automatic top-ups: the agreement, crossings, declines, stops and the history."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -244,6 +245,43 @@ def test_a_changed_price_stops(alice: Caller, starter: Package, stripe: Stripe) 
 
     assert work() == ["paused"]
     assert reason() == "offer_changed"
+
+
+DEARER = Offer("Starter", Decimal(500), 599, sort_order=1)
+CHANGES: dict[str, Callable[[Package, datetime], object]] = {
+    "dearer": lambda offer, now: packages.change(offer.pk, DEARER, actor="operator:o", now=now),
+    "gone": lambda offer, now: packages.retire(offer.pk, actor="operator:o", now=now),
+}
+
+
+@pytest.mark.parametrize("how", list(CHANGES))
+def test_the_user_learns_of_a_changed_offer_before_the_credits_run_low(
+    alice: Caller, starter: Package, stripe: Stripe, how: str
+) -> None:
+    give("alice", 100)
+    agree(alice, starter, stripe)
+    now = datetime.now(UTC)
+    renamed = Offer("Beginner", Decimal(500), 499, sort_order=1)
+    packages.change(starter.pk, renamed, actor="operator:o", now=now)
+    assert work() == []
+
+    CHANGES[how](starter, now)
+
+    assert work() == ["paused"]
+    assert reason() == "offer_changed"
+    assert OutboxMessage.objects.get().body["data"]["reason"] == "offer_changed"
+
+
+def test_an_offer_that_is_as_agreed_again_pauses_nothing(
+    alice: Caller, starter: Package, stripe: Stripe
+) -> None:
+    give("alice", 100)
+    agree(alice, starter, stripe)
+    packages.retire(starter.pk, actor="operator:o", now=datetime.now(UTC))
+    packages.bring_back(starter.pk, actor="operator:o", now=datetime.now(UTC))
+
+    assert work() == ["not_needed"]
+    assert not OutboxMessage.objects.exists()
 
 
 def test_switched_off_it_charges_nothing_that_was_started(

@@ -102,7 +102,7 @@ def test_usage_is_recounted(capsys: pytest.CaptureFixture[str], damaged: None) -
 
     assert code == 0
     assert lines[0] == (
-        "User alice: 2026-11-01 in chat: counted 0 in 0 usages, the ledger has 3.0000 in 1."
+        "User alice: 2026-11-01 in chat: 0 counted, usages: 0; 3.0000 in the ledger, usages: 1."
     )
     assert lines[-2:] == ["wrong    3", "changed  nothing"]
     assert rows(UsageStat) == wrong
@@ -176,8 +176,8 @@ def test_old_usages_are_attributed_once(
         0,
         [
             "users                1",
-            "ai_chat_gpt4         1 usages, 10 credits",
-            "ai_image_generation  1 usages, 6 credits",
+            "ai_chat_gpt4         1 usage, 10 credits",
+            "ai_image_generation  1 usage, 6 credits",
             "changed              nothing",
         ],
     )

@@ -38,6 +38,7 @@ def test_the_price_list_is_loaded(anonymous: Caller) -> None:
     assert operations["ai_chat_ollama"] == {
         "operation": "ai_chat_ollama",
         "name": "Ollama message (local model)",
+        "nameDe": None,
         "description": "",
         "category": "ai",
         "app": "chat",

@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 import gifts.books
+from credits.amounts import counted
 from credits.ledger import books, ledger, reservations
 from credits.ledger.lot_rules import LOT_RULES
 from credits.ledger.posting import Memo
@@ -209,22 +210,22 @@ DAMAGES = [
     ),
     (
         ["UPDATE credits.usage_stats SET credits_used = 11 WHERE app_id = 'chat'"],
-        [(USAGE, "DAY in chat: counted 11.0000 in 1 usages, the ledger has 10.0000 in 1")],
+        [(USAGE, "DAY in chat: 11.0000 counted, usages: 1; 10.0000 in the ledger, usages: 1")],
     ),
     (
         ["UPDATE credits.usage_stats SET transactions = 2 WHERE app_id = 'chat'"],
-        [(USAGE, "DAY in chat: counted 10.0000 in 2 usages, the ledger has 10.0000 in 1")],
+        [(USAGE, "DAY in chat: 10.0000 counted, usages: 2; 10.0000 in the ledger, usages: 1")],
     ),
     (
         ["DELETE FROM credits.usage_stats WHERE app_id = 'chat'"],
-        [(USAGE, "DAY in chat: counted  in  usages, the ledger has 10.0000 in 1")],
+        [(USAGE, "DAY in chat:  counted, usages: ; 10.0000 in the ledger, usages: 1")],
     ),
     (
         [
             """INSERT INTO credits.usage_stats SELECT user_id, date, 'none', 1, 1
                FROM credits.usage_stats WHERE app_id = 'chat'"""
         ],
-        [(USAGE, "DAY in none: counted 1.0000 in 1 usages, the ledger has  in ")],
+        [(USAGE, "DAY in none: 1.0000 counted, usages: 1;  in the ledger, usages: ")],
     ),
     (
         [f"UPDATE {B} SET last_digest = sha256('')"],
@@ -261,8 +262,8 @@ def test_each_discrepancy_is_reported_in_a_sentence(
         for rule, sentence in expected
     ]
     users = 1 if expected[0][0] == OWNED else 2
-    assert (code, lines) == (1, [*told, f"{users} users checked."])
-    assert error == f"{len(told)} discrepancies\n"
+    assert (code, lines) == (1, [*told, f"{counted(users, 'user')} checked."])
+    assert error == f"{counted(len(told), 'discrepancy', 'discrepancies')}\n"
 
 
 def test_each_rule_of_the_ledger_has_a_damage() -> None:
@@ -315,7 +316,7 @@ def test_one_user_can_be_checked_alone(
 
     assert of_bob == (0, ["The books close."], "")
     sentence = f"User alice: the last transaction is 4, the balance has 5 ({COUNT})."
-    assert of_alice == (1, [sentence], "1 discrepancies\n")
+    assert of_alice == (1, [sentence], "1 discrepancy\n")
 
 
 @pytest.mark.breaks_the_books
@@ -327,7 +328,7 @@ def test_a_user_whose_balance_is_gone_is_found_alone_too(
     answer = check(capsys, "--user=alice")
 
     sentence = f"User alice: has rows, but no balance ({OWNED})."
-    assert answer == (1, [sentence], "1 discrepancies\n")
+    assert answer == (1, [sentence], "1 discrepancy\n")
 
 
 @pytest.mark.parametrize("size", ["0", "-1", "x"])

@@ -251,12 +251,12 @@ def test_a_span_of_days_is_summed_by_command() -> None:
     assert printed == [
         "sum_days: 1 summed.",
         "3 days summed, 2026-11-01 to 2026-11-03.",
-        f"1 days summed, {TODAY} to {TODAY}.",
+        f"1 day summed, {TODAY} to {TODAY}.",
     ]
 
 
 def test_all_of_an_empty_ledger_is_today() -> None:
-    assert sum_days("--all") == f"1 days summed, {TODAY} to {TODAY}."
+    assert sum_days("--all") == f"1 day summed, {TODAY} to {TODAY}."
 
 
 @pytest.mark.parametrize(

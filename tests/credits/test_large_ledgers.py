@@ -243,7 +243,7 @@ def test_an_interrupted_full_check_is_resumed(capsys: pytest.CaptureFixture[str]
     assert (code, error) == (0, "")
     assert lines == [
         "Resuming the full check of 2027-03-01 03:00:00 UTC.",
-        "4 users are verified already.",
+        "Verified already: 4 users.",
         "2 users checked.",
         "The books close.",
     ]
@@ -262,7 +262,7 @@ def test_changes_can_be_checked_by_the_command(capsys: pytest.CaptureFixture[str
     assert first == (0, ["2 users checked.", "The books close."], "")
     assert second == (
         0,
-        ["1 users are verified already.", "1 users checked.", "The books close."],
+        ["Verified already: 1 user.", "1 user checked.", "The books close."],
         "",
     )
     assert not LedgerCheck.objects.exists()
@@ -298,7 +298,7 @@ def test_the_nightly_check_fails_until_the_books_are_repaired() -> None:
     damage("UPDATE credits.balances SET last_number = 2")
 
     for night in (NIGHT, NIGHT + timedelta(days=1)):
-        with pytest.raises(BooksDoNotClose, match="1 discrepancies"):
+        with pytest.raises(BooksDoNotClose, match="1 discrepancy"):
             list(jobs.check_ledger(night))
     damage("UPDATE credits.balances SET last_number = 1")
     list(jobs.check_ledger(NIGHT + timedelta(days=2)))

@@ -75,7 +75,8 @@ def test_a_run_is_on_record_and_the_worker_still_runs_its_own(
 
     assert (good.result, good.error) == ({"applied": 1}, "")
     assert bad.result == {"unexplained": 1}
-    assert bad.error == "DoesNotReconcile: 1 differences are unexplained"
+    missing = f"payment {bought.stripe_payment_intent_id}: is not at Stripe"
+    assert bad.error == f"DoesNotReconcile: 1 unexplained difference\n{missing}"
     assert (bad.succeeded_at, bad.night, bad.claimed_until) == (good.started_at, None, None)
 
 
@@ -302,9 +303,9 @@ def test_an_object_that_cannot_be_looked_at_fails_the_run_and_stops_nobody(
         f"Failed: purchase {bought.pk}: RefusedByStripe: what?",
         "2 looked at, 0 applied, 1 unexplained, 1 failed.",
     ]
-    assert (
-        JobRun.objects.get(pk="reconcile_stripe").error
-        == "DoesNotReconcile: 1 differences are unexplained"
+    assert JobRun.objects.get(pk="reconcile_stripe").error == (
+        "DoesNotReconcile: 1 unexplained difference\n"
+        "refund re_broken: amount is not a whole number from 1 to 10000000000000"
     )
     assert state(bought) == ("pending", 0)
 

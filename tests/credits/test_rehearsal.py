@@ -65,7 +65,7 @@ def test_what_the_run_itself_puts_in_quarantine(
 
     assert code == 1
     assert out.count("Unexplained") == 1
-    assert "the price is 5.99 EUR." in out
+    assert "the price is €5.99." in out
 
 
 def test_a_purchase_of_the_import_that_its_payment_explains(

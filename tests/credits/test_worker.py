@@ -398,7 +398,7 @@ def test_the_nightly_check_fails_when_the_books_do_not_close() -> None:
     with as_owner():
         Balance.objects.update(held=3)
 
-    with pytest.raises(BooksDoNotClose, match="1 discrepancies"):
+    with pytest.raises(BooksDoNotClose, match="1 discrepancy"):
         list(check_ledger(NIGHT))
 
 

@@ -368,7 +368,7 @@ def test_books_that_do_not_close_are_told(dora: str) -> None:
     with connection.cursor() as cursor, as_owner():
         cursor.execute("UPDATE credits.balances SET last_number = 99 WHERE user_id = %s", [dora])
 
-    with pytest.raises(CommandError, match="1 discrepancies"):
+    with pytest.raises(CommandError, match="1 discrepancy"):
         call_command("erase_user", dora, "--apply", stdout=StringIO(), stderr=StringIO())
 
     assert tables_with_traces() == set()

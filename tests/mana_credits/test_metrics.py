@@ -142,7 +142,7 @@ def test_discrepancies_are_those_of_the_last_check() -> None:
     with as_owner():
         Balance.objects.update(held=3)
 
-    with pytest.raises(Exception, match="1 discrepancies"):
+    with pytest.raises(Exception, match="1 discrepancy"):
         worker.run(job, now=NOW + timedelta(days=1))
     after = state()
 

@@ -24,6 +24,7 @@ from mana_credits.dev.sandbox.demo_operators import seed_desk, seed_staff
 from mana_credits.dev.sandbox.seed import seed, seed_community, seed_packages
 from mana_credits.service_events.models import EventMessage, EventSubscription
 from tests.owner import as_owner
+from tests.stripe import Stripe
 from webhooks.models import StripeEvent
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
@@ -32,7 +33,7 @@ ROWS_OPENED = 3
 
 
 @pytest.fixture
-def desk(settings: Any) -> Client:
+def desk(settings: Any, stripe: Stripe) -> Client:
     """Seed the sandbox's data, and return the browser of its administrator."""
     with receivers.serving() as url, as_owner():
         settings.ADMIN_REQUIRE_2FA = False
@@ -74,12 +75,15 @@ def test_every_list_has_rows_and_every_row_has_a_page(desk: Client) -> None:
 
 def test_the_rows_are_of_every_state(desk: Client) -> None:
     outcomes = Counter(StripeEvent.objects.values_list("outcome", flat=True))
-    assert outcomes == {"applied": 7, "unknown": 1, "ignored": 1, "unreadable": 1}
+    assert outcomes == {"applied": 7, "unknown": 1, "ignored": 1, "unreadable": 1, None: 1}
+    assert "This dispute cannot be read" in (StripeEvent.objects.get(outcome=None).error or "")
     assert Purchase.objects.filter(quarantined_at__isnull=False).count() == 1
     assert ServiceKey.objects.filter(revoked_at=None).count() == 3
     assert ServiceKey.objects.count() == 4
     assert states(EventSubscription) == {"active": 1, "paused": 1}
-    assert states(EventMessage).keys() == {"delivered", "pending"}
+    assert states(EventMessage) == {"parked": 1, "delivered": 6, "pending": 7}
+    parked = EventMessage.objects.get(status="parked")
+    assert (parked.last_error, parked.attempts) == ("answered 422", 2)
     dead = OutboxMessage.objects.get(status="dead")
     assert dead.last_error == "answered 422"
     assert set(ActRequest.objects.values_list("kind", flat=True)) == {"operation", "price"}

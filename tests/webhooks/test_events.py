@@ -198,7 +198,7 @@ def test_a_payment_of_another_amount_is_quarantined_and_not_credited(
     assert answer.status_code == 200
     assert state(purchase) == ("pending", 0)
     assert purchase.quarantined_at is not None
-    assert "the price is 4.99 EUR." in (purchase.quarantine_reason or "")
+    assert "the price is €4.99." in (purchase.quarantine_reason or "")
     with pytest.raises(SystemExit):
         call_command("reconcile_stripe", "--since", "1d")
 
@@ -221,8 +221,8 @@ def test_every_reason_of_a_quarantine_is_kept_once(bought: Bought, send: Sender)
     send("payment_intent.succeeded", intent(purchase, amount_received=1))
 
     assert state(purchase) == ("pending", 0)
-    of = f"EUR of {purchase.stripe_payment_intent_id}, the price is 4.99 EUR."
-    assert purchase.quarantine_reason == f"Stripe reports 0.01 {of}\nStripe reports 0.02 {of}"
+    of = f"of {purchase.stripe_payment_intent_id}, the price is €4.99."
+    assert purchase.quarantine_reason == f"Stripe reports €0.01 {of}\nStripe reports €0.02 {of}"
 
 
 def test_a_checkout_that_cost_nothing_is_quarantined(bought: Bought, send: Sender) -> None:

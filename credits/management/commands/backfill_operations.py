@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from credits import spreadsheets
-from credits.amounts import plain
+from credits.amounts import counted
 from credits.catalogue.catalogue import LARGEST_QUANTITY, OperationUnknown
 from credits.ledger import backfills
 from credits.ledger.backfills import Rule
@@ -54,7 +54,7 @@ class Command(BackfillCommand):
     def counts(self, found: int) -> dict[str, object]:
         """Return the number and the credits of the attributed usages by operation."""
         return {
-            operation: f"{usages:,} usages, {plain(self.credits[operation])} credits"
+            operation: f"{counted(usages, 'usage')}, {counted(self.credits[operation], 'credit')}"
             for operation, usages in sorted(self.usages.items())
         }
 

@@ -13,6 +13,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from credits import worker
+from credits.amounts import counted
 from credits.ledger import anchors, books, ledger_checks
 from credits.ledger.anchors import Claim
 from credits.ledger.books import BooksDoNotClose, Discrepancy
@@ -73,12 +74,12 @@ class Command(BaseCommand):
     def _check_anchors(self, kept: Path) -> None:
         claims = _read(kept)
         if wrong := self._report(anchors.check(claims)):
-            raise BooksDoNotClose(f"{wrong} discrepancies")
-        self.stdout.write(f"The ledger fits {len(claims)} anchors.")
+            raise BooksDoNotClose(counted(wrong, "discrepancy", "discrepancies"))
+        self.stdout.write(f"The ledger fits {counted(len(claims), 'anchor')}.")
 
     def _check_one(self, user: str) -> None:
         if wrong := self._report([*books.check([user]), *books.orphans([user])]):
-            raise BooksDoNotClose(f"{wrong} discrepancies")
+            raise BooksDoNotClose(counted(wrong, "discrepancy", "discrepancies"))
 
     def _check_all(self, *, changes: bool, resume: bool, batch_size: int, **_: Any) -> None:
         now = worker.now()
@@ -94,7 +95,7 @@ class Command(BaseCommand):
     def _batches(self, scope: Scope, size: int, now: datetime) -> Iterator[str]:
         work = ledger_checks.work(scope)
         if work.verified:
-            self.stdout.write(f"{work.verified} users are verified already.")
+            self.stdout.write(f"Verified already: {counted(work.verified, 'user')}.")
         wrong = users = 0
         with progress("Checking", total=work.entries, unit="transactions") as advance:
             for batch in ledger_checks.check(scope, batch_size=size):
@@ -102,9 +103,9 @@ class Command(BaseCommand):
                 users += batch.users
                 advance(batch.entries)
                 yield "batches"
-        self.stdout.write(f"{users} users checked.")
+        self.stdout.write(f"{counted(users, 'user')} checked.")
         if wrong:
-            raise BooksDoNotClose(f"{wrong} discrepancies")
+            raise BooksDoNotClose(counted(wrong, "discrepancy", "discrepancies"))
 
     def _report(self, discrepancies: list[Discrepancy]) -> int:
         for found in discrepancies:

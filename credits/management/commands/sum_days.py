@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import CommandError
 from tqdm import tqdm
 
+from credits.amounts import counted
 from credits.management import arguments
 from credits.management.job_command import JobCommand
 from credits.reporting import daily_totals
@@ -50,4 +51,4 @@ class Command(JobCommand):
             raise CommandError("--from must not be after --to")
         found = daily_totals.sum_days(first, last)
         shown = tqdm(found, total=days, unit=" days", disable=not sys.stderr.isatty())
-        self.stdout.write(f"{sum(1 for _ in shown)} days summed, {first} to {last}.")
+        self.stdout.write(f"{counted(sum(1 for _ in shown), 'day')} summed, {first} to {last}.")

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from credits.amounts import plain
+from credits.amounts import counted, plain
 from credits.errors import DomainError
 from credits.reporting import statement_checks, statement_signatures
 from credits.reporting.statement_checks import VerifiedStatement
@@ -45,7 +45,7 @@ def _sentence(found: VerifiedStatement) -> str:
     return (
         f"The statement of {found.month} for {found.user_id} by {found.issuer} is genuine "
         f"({state}, made {found.created_at}): opening {plain(found.opening)}, "
-        f"{found.movements} movements, closing {plain(found.closing)}."
+        f"{counted(found.movements, 'movement')}, closing {plain(found.closing)}."
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from django.db.models import Q
 
+from credits.amounts import noun
 from credits.ledger.history import History
 from credits.models import (
     AdjustmentRequest,
@@ -15,7 +16,7 @@ from credits.models import (
 )
 from mana_credits.back_office.account.entry import Entry, Window, within
 from mana_credits.back_office.acts import looks
-from mana_credits.back_office.templatetags.office import noun
+from mana_credits.back_office.templatetags.office import euros, in_credits, signed
 
 
 def transactions(user_id: str, window: Window) -> Iterable[Entry]:
@@ -33,8 +34,7 @@ def purchases(user_id: str, window: Window) -> Iterable[Entry]:
     """Return the user's purchases, newest first."""
     rows = Purchase.objects.filter(user_id=user_id).select_related("package")
     for row in within(rows, window, column="number"):
-        sold = f"{row.credits.normalize():f} {noun(row.credits, 'credit')}"
-        title = f"{row.package.name}: {sold} for {row.price_euro_cents / 100:.2f} EUR"
+        title = f"{row.package.name}: {in_credits(row.credits)} for {euros(row.price_euro_cents)}"
         yield Entry(row.created_at, "purchases", str(row.number), title, row, status=row.status)
 
 
@@ -47,7 +47,7 @@ def returns(user_id: str, window: Window) -> Iterable[Entry]:
         stripe_payment_intent_id__in=payments.values("stripe_payment_intent_id")
     )
     for row in within(rows, window):
-        title = f"{row.get_kind_display()} of {row.amount_cents / 100:.2f} EUR"
+        title = f"{row.get_kind_display()} of {euros(row.amount_cents)}"
         yield Entry(row.created_at, "returns", str(row.pk), title, row, status=row.state)
 
 
@@ -56,7 +56,7 @@ def reservations(user_id: str, window: Window) -> Iterable[Entry]:
     # A committed reservation appears as its transaction.
     rows = Reservation.objects.filter(~Q(status=Reservation.Status.COMMITTED), user_id=user_id)
     for row in within(rows, window):
-        title = f"{row.amount.normalize():f} {noun(row.amount, 'credit')} held: {row.reason}"
+        title = f"{in_credits(row.amount)} held: {row.reason}"
         yield Entry(row.created_at, "reservations", str(row.pk), title, row, status=row.status)
 
 
@@ -74,7 +74,9 @@ def adjustment_requests(user_id: str, window: Window) -> Iterable[Entry]:
     """Return requested adjustments, newest first."""
     rows = AdjustmentRequest.objects.filter(user_id=user_id)
     for row in within(rows, window, at="requested_at"):
-        title = f"{row.requested_by} asked for {row.amount.normalize():+f} credits"
+        title = (
+            f"{row.requested_by} asked for {signed(row.amount)} {noun(abs(row.amount), 'credit')}"
+        )
         yield Entry(row.requested_at, "requests", str(row.pk), title, row, status=row.status)
 
 

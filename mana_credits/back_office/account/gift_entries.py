@@ -5,16 +5,14 @@ from datetime import UTC, datetime
 
 from gifts.models import GiftCode, GiftRedemption
 from mana_credits.back_office.account.entry import Entry, Window, within
-from mana_credits.back_office.templatetags.office import noun
+from mana_credits.back_office.templatetags.office import in_credits
 
 
 def sent(user_id: str, window: Window) -> Iterable[Entry]:
     """Return the gifts that the user created, newest first."""
     rows = GiftCode.objects.as_of(datetime.now(UTC)).filter(creator_id=user_id)
     for row in within(rows, window, column="number"):
-        title = (
-            f"Gift of {row.total_credits.normalize():f} {noun(row.total_credits, 'credit')} made"
-        )
+        title = f"Gift of {in_credits(row.total_credits)} made"
         yield Entry(
             row.created_at, "gifts sent", str(row.number), title, row, status=row.status_now
         )
@@ -24,6 +22,5 @@ def received(user_id: str, window: Window) -> Iterable[Entry]:
     """Return the gifts that the user redeemed, newest first."""
     rows = GiftRedemption.objects.filter(redeemer_id=user_id).select_related("gift_code")
     for row in within(rows, window, column="number"):
-        given = row.gift_code.total_credits
-        title = f"Gift of {given.normalize():f} {noun(given, 'credit')} redeemed"
+        title = f"Gift of {in_credits(row.gift_code.total_credits)} redeemed"
         yield Entry(row.created_at, "gifts received", str(row.number), title, row)

@@ -16,7 +16,7 @@ from credits.models import (
 )
 from mana_credits.back_office.account import event_entries
 from mana_credits.back_office.account.entry import Entry
-from mana_credits.back_office.templatetags.office import actor, noun, reason
+from mana_credits.back_office.templatetags.office import actor, in_credits, reason
 
 
 class TimelineStyle(NamedTuple):
@@ -65,7 +65,7 @@ def _of_return(row: MoneyBack) -> Iterator[str]:
     if row.stripe_id:
         yield row.stripe_id
     if row.taken:
-        yield f"{row.taken.normalize():f} {noun(row.taken, 'credit')} clawed back"
+        yield f"{in_credits(row.taken)} clawed back"
     if row.reason:
         yield row.reason
 

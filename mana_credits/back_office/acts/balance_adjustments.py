@@ -9,14 +9,14 @@ from typing import NamedTuple
 from uuid import UUID
 
 from credits import ledger
-from credits.amounts import exact, plain
+from credits.amounts import exact
 from credits.errors import DomainError
 from credits.ledger import Memo, Posting, TransactionUnknown, UserUnknown
 from credits.models import ActRequest, AdjustmentRequest, Balance, Transaction
 from mana_credits.back_office.acts import act_requests, audit, second_person
 from mana_credits.back_office.acts.act_requests import Kind, Wanted
 from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
-from mana_credits.back_office.templatetags.office import noun
+from mana_credits.back_office.templatetags.office import signed_credits
 
 APP_ID = "support"
 Status = AdjustmentRequest.Status
@@ -187,7 +187,7 @@ def _reversal(original: Transaction) -> Wanted:
         Kind.REVERSAL,
         f"transaction:{original.pk}",
         {"transaction_id": str(original.pk)},
-        f"Reverse a movement of {plain(original.amount)} {noun(original.amount, 'credit')}",
+        f"Reverse a movement of {signed_credits(original.amount)}",
         original.user_id,
     )
 

@@ -14,7 +14,7 @@ from uuid import UUID
 from django.conf import settings
 
 from credits import spreadsheets
-from credits.amounts import plain
+from credits.amounts import counted, plain
 from credits.errors import DomainError
 from credits.models import ActRequest
 from gifts import campaigns
@@ -23,7 +23,7 @@ from gifts.models import Campaign, GiftCode
 from mana_credits.back_office.acts import act_requests, audit, second_person
 from mana_credits.back_office.acts.act_requests import Wanted
 from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
-from mana_credits.back_office.templatetags.office import counted
+from mana_credits.back_office.templatetags.office import in_credits
 
 PERMISSION = "gifts.create_campaign"
 VIEW_CODES = "gifts.view_codes"
@@ -197,12 +197,11 @@ def _subject(name: str) -> str:
 
 
 def _request(wanted: WantedCodes) -> Wanted:
-    each, total = plain(wanted.credits), plain(wanted.total)
+    codes, each = counted(wanted.codes, "code"), counted(wanted.credits, "credit")
     return Wanted(
         act_requests.Kind.GIFT_CAMPAIGN,
         _subject(wanted.name),
-        {**wanted._asdict(), "credits": each},
-        f"Gift campaign {wanted.name}: {counted(wanted.codes, 'code')} of {each} credits, "
-        f"{total} in total",
+        {**wanted._asdict(), "credits": plain(wanted.credits)},
+        f"Gift campaign {wanted.name}: {codes} of {each}, {in_credits(wanted.total)} in total",
         wanted.account_id,
     )

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from credits import spreadsheets
-from credits.amounts import plain
+from credits.amounts import counted, plain
 from credits.errors import DomainError
 from credits.ledger import campaign_grants
 from credits.ledger.campaign_grants import FileUsedBefore, State
@@ -22,7 +22,6 @@ from credits.models import ActRequest, CampaignGrant, GrantCampaign
 from mana_credits.back_office.acts import act_requests, audit, second_person
 from mana_credits.back_office.acts.act_requests import Wanted
 from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
-from mana_credits.back_office.templatetags.office import counted, noun
 
 PERMISSION = "credits.grant_to_many"
 SECONDS_IN_A_REQUEST = 2.0
@@ -179,6 +178,5 @@ def _request(campaign: GrantCampaign, file: GrantFile) -> Wanted:
         act_requests.Kind.GRANTS,
         _subject(campaign),
         {"campaign_id": str(campaign.pk)},
-        f"Campaign {campaign.name}: {plain(file.total)} {noun(file.total, 'credit')} to "
-        f"{counted(users, 'user')}",
+        f"Campaign {campaign.name}: {counted(file.total, 'credit')} to {counted(users, 'user')}",
     )

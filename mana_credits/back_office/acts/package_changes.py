@@ -7,14 +7,14 @@ from uuid import UUID
 
 from django.conf import settings
 
-from credits.amounts import plain
+from credits.amounts import counted, plain
 from credits.models import ActRequest, Package
 from credits.payments import packages
 from credits.payments.packages import Offer
 from mana_credits.back_office.acts import act_requests, audit
 from mana_credits.back_office.acts.act_requests import Wanted
 from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
-from mana_credits.back_office.templatetags.office import noun
+from mana_credits.back_office.templatetags.office import euros
 
 
 def save_package(
@@ -91,12 +91,12 @@ def is_cheap(cents: int, amount: Decimal) -> bool:
 def _package_request(
     package_id: UUID | None, sold: Offer | Package, arguments: dict[str, Any]
 ) -> Wanted:
-    cost = f"{sold.price_euro_cents / 100:.2f} EUR"
+    cost = euros(sold.price_euro_cents)
     return Wanted(
         act_requests.Kind.PACKAGE,
         f"package:{package_id}" if package_id else f"package:new:{sold.name}",
         {**arguments, "package_id": str(package_id) if package_id else None},
-        f"{sold.name[:100]}: {plain(sold.credits)} {noun(sold.credits, 'credit')} for {cost}",
+        f"{sold.name[:100]}: {counted(sold.credits, 'credit')} for {cost}",
     )
 
 

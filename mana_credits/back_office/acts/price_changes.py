@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from credits.amounts import plain
+from credits.amounts import counted, plain
 from credits.catalogue import catalogue
 from credits.catalogue.catalogue import AnyPrice, Price
 from credits.catalogue.metered_prices import UNIT_PLACES, MeteredPrice, as_json, from_json
@@ -15,7 +15,7 @@ from credits.models import ActRequest, Operation
 from mana_credits.back_office.acts import act_requests, audit, second_person
 from mana_credits.back_office.acts.act_requests import Wanted
 from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
-from mana_credits.back_office.templatetags.office import NOTHING, amount, counted
+from mana_credits.back_office.templatetags.office import NOTHING, amount
 
 SUMMARY_LENGTH = 500
 

@@ -27,6 +27,7 @@ from credits.payments.stripe_errors import PaymentUnavailable, RefusedByStripe
 from mana_credits.back_office.acts import act_requests, audit, second_person
 from mana_credits.back_office.acts.act_requests import Wanted
 from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
+from mana_credits.back_office.templatetags.office import euros
 
 
 class RefundReason(TextChoices):
@@ -166,7 +167,7 @@ def _refund(purchase: Purchase, cents: int, why: Justification) -> Wanted:
         act_requests.Kind.REFUND,
         f"purchase:{purchase.pk}",
         {"purchase_id": str(purchase.pk), "cents": cents},
-        f"Refund {cents / 100:.2f} EUR of purchase {purchase.number} ({why.reason})",
+        f"Refund {euros(cents)} of purchase {purchase.number} ({why.reason})",
         purchase.user_id,
     )
 

@@ -17,7 +17,7 @@ from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.frame import operator_pages
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.templatetags.office import amount as written
-from mana_credits.back_office.templatetags.office import signed
+from mana_credits.back_office.templatetags.office import signed_credits
 
 
 class AdjustForm(WhyForm):
@@ -168,8 +168,8 @@ def _adjust(request: HttpRequest, user_id: str, form: AdjustForm) -> str:
         now=datetime.now(UTC),
     )
     if isinstance(outcome, AdjustmentRequest):
-        return f"{signed(amount)} credits wait for a colleague's approval."
-    return f"{signed(amount)} credits posted; {written(outcome.balance.available)} available now."
+        return f"{operator_pages.WAITS} It moves {signed_credits(amount)}."
+    return f"{signed_credits(amount)} posted; {written(outcome.balance.available)} available now."
 
 
 def _decide(request: HttpRequest, asked: AdjustmentRequest, form: DecisionForm) -> str:
@@ -184,7 +184,7 @@ def _decide(request: HttpRequest, asked: AdjustmentRequest, form: DecisionForm) 
         now=datetime.now(UTC),
     )
     verb = "approved and posted" if "approve" in request.POST else "rejected"
-    return f"{signed(asked.amount)} credits for {asked.user_id}: {verb}."
+    return f"{signed_credits(asked.amount)} for {asked.user_id}: {verb}."
 
 
 def _reverse(request: HttpRequest, pk: UUID, form: WhyForm) -> str:
@@ -197,4 +197,4 @@ def _reverse(request: HttpRequest, pk: UUID, form: WhyForm) -> str:
     )
     if isinstance(posting, ActRequest):
         return operator_pages.WAITS
-    return f"Reversed: {signed(posting.transaction.amount)} credits."
+    return f"Reversed: {signed_credits(posting.transaction.amount)}."

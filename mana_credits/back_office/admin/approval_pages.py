@@ -6,7 +6,7 @@ from uuid import UUID
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
-from credits.amounts import plain
+from credits.amounts import counted, plain
 from credits.catalogue.metered_prices import MeteredPrice, from_json
 from credits.models import ActRequest, AdjustmentRequest, GrantCampaign, Operation
 from mana_credits.back_office.acts import (
@@ -21,7 +21,7 @@ from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.admin.adjustment_pages import DecisionForm
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.row_pages import Row
-from mana_credits.back_office.templatetags.office import counted, moment
+from mana_credits.back_office.templatetags.office import moment
 
 
 @operator_pages.page(
@@ -66,7 +66,7 @@ def withdraw(request: HttpRequest, pk: UUID) -> HttpResponse:
         take_back(operator, pk, key=form.act_key, now=datetime.now(UTC))
         return "The request is withdrawn."
 
-    return row_pages.act_on(request, lambda: _row(pk), form, "Withdraw", do)
+    return row_pages.act_on(request, lambda: _row(pk), form, "Withdraw request", do)
 
 
 def _decide(request: HttpRequest, asked: ActRequest, form: DecisionForm) -> str:
@@ -105,6 +105,7 @@ def _new_operation(asked: ActRequest) -> row_pages.Facts:
     facts: row_pages.Facts = [
         ("Key", new.key),
         ("Name", new.name),
+        ("German name", new.name_de or "none"),
         ("Description", new.description or "none"),
         ("Category", Operation.Category(new.category).label),
         ("App", new.app),

@@ -13,7 +13,14 @@ from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
 from mana_credits.back_office.frame.row_pages import Row
-from mana_credits.back_office.templatetags.office import NOTHING, amount, moment, reason, words
+from mana_credits.back_office.templatetags.office import (
+    NOTHING,
+    amount,
+    euros,
+    moment,
+    reason,
+    words,
+)
 
 LONGEST_SHOWN = 20  # characters of a row's id
 
@@ -91,4 +98,15 @@ def _facts(found: StaffAction) -> row_pages.Facts:
 
 
 def _lines(values: dict[str, Any]) -> str:
-    return "\n".join(f"{words(name)}: {value}" for name, value in values.items())
+    return "\n".join(f"{words(name)}: {_written(name, value)}" for name, value in values.items())
+
+
+def _written(name: str, value: Any) -> str:
+    """Return a value of an act's record as on the other pages."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if name.endswith("cents") and isinstance(value, int):
+        return euros(value)
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or NOTHING
+    return NOTHING if value is None else str(value)

@@ -8,7 +8,7 @@ from django import forms
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 
-from credits.amounts import DIGITS, PLACES
+from credits.amounts import DIGITS, PLACES, counted
 from credits.errors import DomainError
 from credits.models import ActRequest, StaffAction
 from gifts import campaigns
@@ -31,7 +31,7 @@ from mana_credits.back_office.admin.grant_campaign_pages import csv_response
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.row_pages import Row
-from mana_credits.back_office.templatetags.office import actor, amount, counted, moment
+from mana_credits.back_office.templatetags.office import actor, amount, moment
 
 MOST_CODES = 100_000
 

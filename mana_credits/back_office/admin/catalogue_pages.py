@@ -9,7 +9,7 @@ from django import forms
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
-from credits.amounts import DIGITS, PLACES, plain
+from credits.amounts import DIGITS, PLACES, counted, plain
 from credits.catalogue import catalogue
 from credits.catalogue.metered_prices import MeteredPrice
 from credits.ledger.credit_lots import LONGEST_VALIDITY
@@ -23,7 +23,7 @@ from mana_credits.back_office.admin.price_forms import PriceForm
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.row_pages import Row
-from mana_credits.back_office.templatetags.office import actor, counted, euros, moment
+from mana_credits.back_office.templatetags.office import actor, euros, moment
 
 CHANGES_SHOWN = 50
 SMALLEST = Decimal(1).scaleb(-PLACES)
@@ -150,7 +150,7 @@ def offer_package(request: HttpRequest, pk: UUID) -> HttpResponse:
             return operator_pages.WAITS
         return f"{found.name} is {'on offer' if active else 'retired'}."
 
-    verb = "Offer again" if active else "Retire"
+    verb = "Offer package again" if active else "Retire package"
     return row_pages.act_on(request, lambda: _package(request, _found(pk)), form, verb, do)
 
 
@@ -169,7 +169,7 @@ def quarantine(request: HttpRequest, pk: UUID) -> HttpResponse:
         )
         return f"{counted(found.credits, 'credit')} posted." if credit else "Left uncredited."
 
-    verb = "Credit it" if credit else "Leave uncredited"
+    verb = "Credit purchase" if credit else "Leave uncredited"
     return row_pages.act_on(request, lambda: _purchase(_quarantined(pk)), form, verb, do)
 
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 
+from credits.amounts import counted
 from credits.catalogue import catalogue
 from credits.catalogue.catalogue import AnyPrice
 from credits.models import Operation, Package
@@ -12,7 +13,7 @@ from mana_credits.back_office.admin import price_effects
 from mana_credits.back_office.admin.price_effects import PriceEffect
 from mana_credits.back_office.frame import operator_pages
 from mana_credits.back_office.frame.row_pages import Facts
-from mana_credits.back_office.templatetags.office import amount, counted, euros
+from mana_credits.back_office.templatetags.office import amount, euros
 
 
 def of_price(found: Operation, new: AnyPrice, *, at: datetime) -> Facts:

@@ -14,7 +14,7 @@ from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList, on_one_line
 from mana_credits.back_office.frame.row_pages import Row
-from mana_credits.back_office.templatetags.office import NOTHING, moment, pretty
+from mana_credits.back_office.templatetags.office import moment, pretty
 from mana_credits.service_events.models import EventMessage
 
 
@@ -44,8 +44,8 @@ class EventMessages(ReadOnlyList):
 
     @admin.display(description="Next attempt")
     def due(self, message: EventMessage) -> str:
-        """Return the time of the next attempt, or a dash if there is none."""
-        return on_one_line(message.due_at if message.status == "pending" else None)
+        """Return when the next attempt is, or a dash if there is none."""
+        return _next_attempt(message)
 
 
 @operator_pages.page(
@@ -70,7 +70,13 @@ def replay_event(request: HttpRequest, pk: UUID) -> HttpResponse:
         changes.replay(operator, pk, **form.how)
         return "The message is sent again within seconds."
 
-    return row_pages.act_on(request, lambda: _row(request, pk), form, "Replay", do)
+    return row_pages.act_on(request, lambda: _row(request, pk), form, "Replay message", do)
+
+
+def _next_attempt(message: EventMessage) -> str:
+    if message.status == "pending" and message.subscription.paused_at:
+        return "when resumed"
+    return on_one_line(message.due_at if message.status == "pending" else None)
 
 
 def _row(request: HttpRequest, pk: UUID) -> Row:
@@ -89,7 +95,7 @@ def _row(request: HttpRequest, pk: UUID) -> Row:
             ("Sequence", found.number),
             ("Written", moment(found.created_at)),
             ("Attempts", found.attempts),
-            ("Next attempt", moment(found.due_at) if found.status == "pending" else NOTHING),
+            ("Next attempt", _next_attempt(found)),
             ("Delivered", moment(found.delivered_at)),
         ],
         locked=EventMessage.objects.filter(pk=pk),

@@ -83,7 +83,7 @@ def new_event_subscription(request: HttpRequest) -> HttpResponse:
         return _row(request, made.pk), secret
 
     row = Row("New event subscription", "", reverse(LIST), [])
-    verb = "Create the subscription"
+    verb = "Create subscription"
     return secret_pages.show_once(request, row, form, verb, create, title=TITLE)
 
 
@@ -101,7 +101,7 @@ def rotate_event_secret(request: HttpRequest, pk: UUID) -> HttpResponse:
         return _row(request, pk), secret
 
     row = _row(request, pk)
-    return secret_pages.show_once(request, row, form, "Rotate", rotate, title=TITLE)
+    return secret_pages.show_once(request, row, form, "Rotate secret", rotate, title=TITLE)
 
 
 @operator_pages.page(
@@ -110,7 +110,7 @@ def rotate_event_secret(request: HttpRequest, pk: UUID) -> HttpResponse:
 def pause_events(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Stop deliveries."""
     text = "Deliveries are paused. Messages are collected."
-    return _act(request, pk, "Pause", changes.pause, text)
+    return _act(request, pk, "Pause deliveries", changes.pause, text)
 
 
 @operator_pages.page(
@@ -119,14 +119,14 @@ def pause_events(request: HttpRequest, pk: UUID) -> HttpResponse:
 def resume_events(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Continue deliveries."""
     text = "Deliveries continue within seconds."
-    return _act(request, pk, "Resume", changes.resume, text)
+    return _act(request, pk, "Resume deliveries", changes.resume, text)
 
 
 @operator_pages.page("event-subscription/<uuid:pk>/end/", name="end_events", permission=PERMISSION)
 def end_events(request: HttpRequest, pk: UUID) -> HttpResponse:
     """End a subscription."""
     text = "The subscription has ended. Its messages are deleted tonight."
-    return _act(request, pk, "End", changes.end, text)
+    return _act(request, pk, "End subscription", changes.end, text)
 
 
 @operator_pages.page(
@@ -135,7 +135,7 @@ def end_events(request: HttpRequest, pk: UUID) -> HttpResponse:
 def replay_parked(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Send all parked messages again."""
     text = "The parked messages are sent again within seconds."
-    return _act(request, pk, "Replay parked", changes.replay_parked, text)
+    return _act(request, pk, "Replay parked messages", changes.replay_parked, text)
 
 
 def _act(

@@ -107,7 +107,7 @@ def unblock(request: HttpRequest) -> HttpResponse:
         )
         return f"{user_id} may make and redeem gifts again."
 
-    return _with_form(request, form, do, "Unblock", _origin(request))
+    return _with_form(request, form, do, "Unblock user", _origin(request))
 
 
 @operator_pages.page(

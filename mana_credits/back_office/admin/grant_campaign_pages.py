@@ -12,6 +12,7 @@ from django.db.models import Count, QuerySet, Sum
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import reverse
 
+from credits.amounts import counted
 from credits.ledger import grant_files
 from credits.ledger.campaign_grants import Outcome, State
 from credits.ledger.grant_files import GrantFile
@@ -25,7 +26,6 @@ from mana_credits.back_office.admin.form_fields import LabelField
 from mana_credits.back_office.frame import operator_pages
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList, pill
-from mana_credits.back_office.templatetags.office import counted
 
 # The preview carries the file in a field of its form: 4/3 of it must fit in MAX_BODY_BYTES.
 LARGEST_UPLOAD = 180_000

@@ -7,6 +7,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.http import urlencode
 
+from credits.amounts import counted
 from credits.models import Balance, OutboxMessage, Reservation, SyncSubscription, Transaction
 from credits.sync import cloud_sync
 from mana_credits.back_office.acts import interventions
@@ -18,7 +19,6 @@ from mana_credits.back_office.templatetags.office import (
     NOTHING,
     actor,
     amount,
-    counted,
     moment,
     pretty,
 )

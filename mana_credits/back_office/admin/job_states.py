@@ -1,8 +1,11 @@
 """Names of the worker's jobs and of their states, in words for operators."""
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
+
+from django.urls import reverse
 
 from mana_credits.back_office.admin.dashboard_figures import JobResult
 
@@ -38,6 +41,15 @@ FINDINGS = {
     "BooksDoNotClose": "found balances that their transactions do not explain",
     "DoesNotReconcile": "found payments or credits that differ",
 }
+_PURCHASE = re.compile(r"purchase ([0-9a-f-]{36})")
+
+
+class Difference(NamedTuple):
+    """A difference that a check has found: the object's name, its page, and a sentence."""
+
+    name: str
+    address: str
+    sentence: str
 
 
 class JobState(NamedTuple):
@@ -50,6 +62,12 @@ class JobState(NamedTuple):
     tone: str
     counts: Mapping[str, int]
     error: str = ""
+
+    @property
+    def differences(self) -> list[Difference]:
+        """Return the differences that the error lists, each on a line after the first."""
+        lines = self.error.split("\n")[1:] if self.error.startswith("DoesNotReconcile") else []
+        return [_difference(line) for line in lines]
 
 
 def shown(results: Mapping[str, JobResult]) -> list[JobState]:
@@ -73,6 +91,15 @@ def _state(job: str, last: JobResult | None) -> JobState:
     return JobState(
         job, name, last.started_at, _failure(last.error), "bad", last.result, last.error
     )
+
+
+def _difference(line: str) -> Difference:
+    name, _, sentence = line.partition(": ")
+    if purchase := _PURCHASE.fullmatch(name):
+        return Difference(name, reverse("admin:purchase", args=[purchase[1]]), sentence)
+    identifier = name.rpartition(" ")[2]
+    found = reverse("admin:search_accounts", query={"q": identifier})
+    return Difference(name, found, sentence)
 
 
 def _failure(error: str) -> str:

@@ -27,6 +27,7 @@ def new_operation(request: HttpRequest) -> HttpResponse:
         return [
             ("Key", new.key),
             ("Name", new.name),
+            ("German name", new.name_de or "none"),
             ("Description", new.description or "none"),
             ("Category", Operation.Category(new.category).label),
             ("App", new.app),

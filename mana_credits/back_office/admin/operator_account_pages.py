@@ -88,7 +88,7 @@ def new_operator(request: HttpRequest) -> HttpResponse:
         return f"{data['name']} can log in now."
 
     row = Row("A new operator", "", reverse("admin:people"), [])
-    return row_pages.act_on(request, lambda: row, form, "Make the account", do)
+    return row_pages.act_on(request, lambda: row, form, "Create account", do)
 
 
 @operator_pages.page("staff/operator/", name="operator", permission=PERMISSION)
@@ -155,7 +155,9 @@ def deactivate(request: HttpRequest) -> HttpResponse:
     def off(by: Operator, name: str, *, key: UUID) -> User:
         return operator_accounts.set_active(by, name, False, key=key)
 
-    return _act(request, "Deactivate", "The account is closed, its sessions have ended.", off)
+    return _act(
+        request, "Deactivate account", "The account is closed, its sessions have ended.", off
+    )
 
 
 @operator_pages.page("staff/activate/", name="operator_on", permission=PERMISSION)
@@ -165,7 +167,7 @@ def activate(request: HttpRequest) -> HttpResponse:
     def on(by: Operator, name: str, *, key: UUID) -> User:
         return operator_accounts.set_active(by, name, True, key=key)
 
-    return _act(request, "Activate", "The account is open again.", on)
+    return _act(request, "Activate account", "The account is open again.", on)
 
 
 def _act(request: HttpRequest, verb: str, done: str, act: Callable[..., User]) -> HttpResponse:
@@ -207,6 +209,7 @@ def _row(request: HttpRequest, user: User) -> Row:
             ("Roles", ", ".join(operator_accounts.roles_of(user))),
             ("E-mail", user.email),
             ("Last log-in", moment(user.last_login)),
+            *([("Changes", "only by another administrator")] if own else []),
         ],
         locked=User.objects.filter(pk=user.pk),
         # A log-in of the operator must not make a colleague's form stale.

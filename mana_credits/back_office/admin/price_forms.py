@@ -114,11 +114,12 @@ class OperationForm(PriceForm):
         help_text="What apps send, such as ai_image_upscale. It cannot be changed later.",
     )
     name = forms.CharField(max_length=100, help_text="In English, as users see it.")
+    name_de = forms.CharField(label="German name", max_length=100, required=False)
     description = forms.CharField(max_length=500, required=False)
     category = forms.ChoiceField(choices=Operation.Category.choices)
     app = forms.CharField(max_length=100, help_text="The id of the app that uses it.")
     field_order = (
-        *("key_name", "name", "description", "category", "app"),
+        *("key_name", "name", "name_de", "description", "category", "app"),
         *PriceForm.field_order,
     )
 
@@ -139,7 +140,7 @@ class OperationForm(PriceForm):
         """Return the operation of a valid form."""
         data = self.cleaned_data
         values = (data[name] for name in ("key_name", "name", "category", "app", "description"))
-        return NewOperation(*values)
+        return NewOperation(*values)._replace(name_de=data["name_de"] or None)
 
 
 def initial(found: Operation) -> dict[str, Any]:

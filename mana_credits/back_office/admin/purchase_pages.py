@@ -18,8 +18,7 @@ from mana_credits.back_office.acts import purchase_refunds
 from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.frame import operator_pages, stale_forms
 from mana_credits.back_office.frame.act_forms import WhyForm
-from mana_credits.back_office.templatetags.office import amount as written
-from mana_credits.back_office.templatetags.office import euros
+from mana_credits.back_office.templatetags.office import euros, in_credits
 
 LARGEST_DIGITS = 9
 
@@ -176,5 +175,5 @@ def _told(asked: MoneyBack | ActRequest) -> str:
     if asked.stripe_id is None:
         return f"Stripe could not be reached: {money} stay requested and will be sent again."
     if asked.state == MoneyBack.State.GONE:
-        return f"{money} refunded; {written(asked.taken)} credits clawed back."
+        return f"{money} refunded; {in_credits(asked.taken)} clawed back."
     return f"{money} sent to Stripe ({asked.stripe_status}); the credits follow its confirmation."

@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
-from credits.amounts import DIGITS, PLACES
+from credits.amounts import DIGITS, PLACES, counted
 from internal_api import scopes
 from internal_api.models import NAME_LENGTH, ServiceKey
 from internal_api.service_keys import Terms
@@ -18,7 +18,7 @@ from mana_credits.back_office.frame import operator_pages, row_pages, secret_pag
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
 from mana_credits.back_office.frame.row_pages import Row
-from mana_credits.back_office.templatetags.office import counted, moment
+from mana_credits.back_office.templatetags.office import moment
 
 TITLE = "Service key"
 PERMISSION = service_key_changes.PERMISSION
@@ -118,7 +118,7 @@ def new_service_key(request: HttpRequest) -> HttpResponse:
         key, secret = service_key_changes.create(operator, name, form.terms(), **form.how)
         return _row(request, key.pk), secret
 
-    return secret_pages.show_once(request, row, form, "Create the key", create, title=TITLE)
+    return secret_pages.show_once(request, row, form, "Create key", create, title=TITLE)
 
 
 @operator_pages.page(
@@ -135,7 +135,7 @@ def rotate_service_key(request: HttpRequest, pk: UUID) -> HttpResponse:
         return _row(request, key.pk), secret
 
     row = _row(request, pk)
-    return secret_pages.show_once(request, row, form, "Rotate", rotate, title=TITLE)
+    return secret_pages.show_once(request, row, form, "Rotate key", rotate, title=TITLE)
 
 
 @operator_pages.page(
@@ -149,7 +149,7 @@ def revoke_service_key(request: HttpRequest, pk: UUID) -> HttpResponse:
         service_key_changes.revoke(operator_pages.operator_of(request), pk, **form.how)
         return "The key is revoked. Every process refuses it within 10 seconds."
 
-    return row_pages.act_on(request, lambda: _row(request, pk), form, "Revoke", do)
+    return row_pages.act_on(request, lambda: _row(request, pk), form, "Revoke key", do)
 
 
 def _row(request: HttpRequest, pk: UUID) -> Row:

@@ -54,8 +54,17 @@ def _text(value: Any) -> str:
     return text if is_long else format_html('<span class="bo-words">{}</span>', text)
 
 
+def account_link(user_id: str | None) -> str:
+    """Return a user id that leads to the account."""
+    if not user_id:
+        return _text(user_id)
+    address = reverse("admin:account", query={"user": user_id})
+    return format_html('<a href="{}">{}</a>', address, _text(user_id))
+
+
 WRITERS: dict[type, Writer] = {DecimalField: amount, DateTimeField: on_one_line}
 NAMED: dict[str, Writer] = {"status": pill, "action": words}
+ACCOUNTS = ("user_id", "creator_id")
 
 
 class DeclaredFilters(ChangeList):  # type: ignore[misc]
@@ -231,6 +240,9 @@ class ReadOnlyList(ModelAdmin):  # type: ignore[misc]
         if isinstance(field, BooleanField):
             return name
         write = NAMED.get(name) or WRITERS.get(type(field))
+        # The first column leads to the row already.
+        if name in ACCOUNTS and name != self.list_display[0]:
+            write = account_link
         read = f"get_{name}_display" if field.choices and not write else name
 
         @display(

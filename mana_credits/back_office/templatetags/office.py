@@ -8,6 +8,8 @@ from typing import Any
 from django import template
 from django.conf import settings
 
+from credits import amounts
+from credits.amounts import noun
 from credits.catalogue.metered_prices import explanation
 from credits.models import AdjustmentRequest
 
@@ -30,20 +32,10 @@ def amount(value: Decimal | int | None, places: int = 4) -> str:
     return "0" if text in {"", "-0"} else text.replace("-", "−")
 
 
-def noun(count: Decimal | int, word: str) -> str:
-    """Return the word, or its plural unless `count` is 1."""
-    return word if count == 1 else f"{word}s"
-
-
-def counted(count: Decimal | int, word: str) -> str:
-    """Return an amount with its noun: `1 day`, `2.5 credits`."""
-    return f"{amount(count)} {noun(count, word)}"
-
-
 @register.filter("credits")
 def in_credits(value: Decimal) -> str:
     """Return an amount of credits with its noun."""
-    return counted(value, "credit")
+    return f"{amount(value)} {noun(value, 'credit')}"
 
 
 @register.filter
@@ -55,9 +47,15 @@ def signed(value: Decimal | None) -> str:
 
 
 @register.filter
+def signed_credits(value: Decimal) -> str:
+    """Return a movement of credits with its sign and noun: `+1 credit`, `−0.1 credits`."""
+    return f"{signed(value)} {noun(abs(value), 'credit')}"
+
+
+@register.filter
 def euros(cents: int | None) -> str:
-    """Return cents as euros: `4.99 €`."""
-    return NOTHING if cents is None else f"{cents / 100:,.2f} €"
+    """Return cents as euros: `€4.99`."""
+    return NOTHING if cents is None else amounts.euros(cents)
 
 
 @register.filter

@@ -51,6 +51,7 @@ def seed_back_office(*, now: datetime) -> None:
     ids = [user.pk for user in users]
     _seed_service_keys(now)
     _seed_event_subscriptions(now)
+    _seed_parked_event(now)
     _seed_expiring(ids[0], ids[1], now)
     _seed_units(ids[2], now)
     _seed_limits(ids[2], now)
@@ -92,6 +93,19 @@ def _seed_event_subscriptions(now: datetime) -> None:
         )
     # The last of the two, so that the list shows a paused one as well.
     event_subscription_changes.pause(ADA, made.pk, **_how("Their database is being moved", now))
+
+
+def _seed_parked_event(now: datetime) -> None:
+    """Tell a service of credits of a user that it refuses, until the message is parked."""
+    ledger.grant(
+        receivers.UNKNOWN_USER,
+        Decimal(5),
+        memo=Memo(description="Thank you for your patience"),
+        origin=Origin("operator:fiona"),
+        cause=ledger.grant_cause(receivers.UNKNOWN_USER, "sandbox-parked"),
+    )
+    for attempt_at in (now - deliveries.RETRIED_FOR, now):
+        list(deliveries.deliver_due(now=attempt_at))
 
 
 def _seed_expiring(user_id: str, other_id: str, now: datetime) -> None:

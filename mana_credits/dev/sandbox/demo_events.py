@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from credits.models import Purchase
-from webhooks import events
+from mana_credits.dev.sandbox.stripe import UNREADABLE_DISPUTE
+from webhooks import envelope, events
 
 SHOWN = 6
 
@@ -28,6 +29,7 @@ def seed_stripe_events(*, now: datetime) -> None:
     _receive("customer", "customer.updated", {"id": "cus_demo"}, now - timedelta(hours=2))
     broken = {"id": "pi_demobroken", "amount": "499"}
     _receive("broken", "payment_intent.succeeded", broken, now - timedelta(hours=1))
+    _receive_thin("failed", "v1.charge.dispute.updated", ("dispute", UNREADABLE_DISPUTE), now)
 
 
 def _purchases(status: Purchase.Status) -> list[Purchase]:
@@ -44,6 +46,22 @@ def _receive(name: str, kind: str, thing: Mapping[str, Any], at: datetime) -> No
         "data": {"object": thing},
     }
     events.receive(json.dumps(event, indent=2).encode(), now=at)
+
+
+def _receive_thin(name: str, kind: str, related: tuple[str, str], at: datetime) -> None:
+    """Receive an event without its object, which is fetched from Stripe, and try it once more.
+
+    The second attempt is the worker's. If it fails, the worker waits before the next one.
+    """
+    event = {
+        "id": f"evt_demo{name}",
+        "object": envelope.THIN,
+        "type": kind,
+        "created": at.isoformat(),
+        "related_object": {"type": related[0], "id": related[1]},
+    }
+    events.receive(json.dumps(event, indent=2).encode(), now=at)
+    list(events.process_due(now=at, limit=SHOWN))
 
 
 def _intent(purchase: Purchase, *, missing_cents: int = 0) -> dict[str, Any]:

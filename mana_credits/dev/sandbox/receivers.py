@@ -1,7 +1,8 @@
 """A substitute for mana-notify and for a service that receives events.
 
-It accepts every notification and event, and keeps none. A notification to an address at
-`refused.example.test` is refused, as by a mail server that does not know the address.
+It accepts notifications and events, and keeps none. A notification to an address at
+`refused.example.test` is refused, as by a mail server that does not know the address. An event
+about the user `UNKNOWN_USER` is refused, as by a service that has deleted this user.
 """
 
 import json
@@ -13,6 +14,7 @@ from typing import Any
 
 REFUSED = "@refused.example.test"
 EVENTS = "/events"
+UNKNOWN_USER = "demo-1-0000008"
 
 
 @contextmanager
@@ -32,9 +34,12 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 10  # seconds for a read from the client
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        recipient = "" if self.path == EVENTS else str(json.loads(body).get("recipient"))
-        self.send_response(422 if recipient.endswith(REFUSED) else 204)
+        body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+        if self.path == EVENTS:
+            is_refused = body["data"]["userId"] == UNKNOWN_USER
+        else:
+            is_refused = str(body.get("recipient")).endswith(REFUSED)
+        self.send_response(422 if is_refused else 204)
         self.send_header("Content-Length", "0")
         self.end_headers()
 

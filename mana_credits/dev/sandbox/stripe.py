@@ -35,6 +35,8 @@ with warnings.catch_warnings(action="ignore"):  # aiohttp's, about sync handlers
     from localstripe import server
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+# Reading this dispute fails, so that an event about it cannot be processed.
+UNREADABLE_DISPUTE = "dp_demounreadable"
 HEAD = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Sandbox Checkout</title>
@@ -159,6 +161,8 @@ def _plainly(handler: Any) -> Handler:
 async def _authorize(request: web.Request, handler: Handler) -> web.StreamResponse:
     if request.path.startswith("/v1/") and server.get_api_key(request) is None:
         raise UserError(401, "Unauthorized")
+    if request.path.endswith(f"/{UNREADABLE_DISPUTE}"):
+        raise UserError(400, "This dispute cannot be read in the API version of the request")
     return await handler(request)
 
 

@@ -1,6 +1,6 @@
 -- Find the days of %(users)s whose statistics differ from the usages, from %(first)s to %(last)s
 -- (UTC; null: no limit).
-SELECT user_id, format('%%s in %%s: counted %%s in %%s usages, the ledger has %%s in %%s',
+SELECT user_id, format('%%s in %%s: %%s counted, usages: %%s; %%s in the ledger, usages: %%s',
                        date, app_id, coalesce(s.credits_used, 0), coalesce(s.transactions, 0),
                        coalesce(t.used, 0), coalesce(t.count, 0))
 FROM (

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from credits import spreadsheets, worker
-from credits.amounts import plain
+from credits.amounts import counted
 from credits.errors import DomainError
 from credits.management.arguments import amount, user_id, whole_number, wrong_label
 from credits.models import ActRequest
@@ -80,7 +80,8 @@ class Command(BaseCommand):
             raise CommandError(_sentence(refusal)) from refusal
         path = options["csv"]
         written = _write(started, path)
-        self.stdout.write(f"{written} codes of {plain(started.credits)} credits in {path}")
+        each = counted(started.credits, "credit")
+        self.stdout.write(f"{counted(written, 'code')} of {each} in {path}")
 
     def _make(self, campaign: Campaign) -> None:
         hidden = not sys.stderr.isatty()

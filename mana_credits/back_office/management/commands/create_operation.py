@@ -35,6 +35,7 @@ class Command(BaseCommand):
         parser.add_argument("key", help="the key that apps send, such as ai_music")
         for name, text in (("name", "its name"), ("category", "such as ai"), ("app", "its app")):
             parser.add_argument(f"--{name}", required=True, help=text)
+        parser.add_argument("--name-de", help="its German name, if it differs")
         parser.add_argument("--description", default="", help="a sentence for users")
         _add_price(parser)
         parser.add_argument("--reason", required=True, help="the note in the audit trail")

@@ -13,7 +13,7 @@ from uuid import uuid4
 from django.core.management.base import BaseCommand, CommandError
 
 from credits import worker
-from credits.amounts import plain
+from credits.amounts import counted, plain
 from credits.errors import DomainError
 from credits.ledger import campaign_grants, grant_files
 from credits.ledger.campaign_grants import FileUsedBefore, Granted, Outcome, State, Terms
@@ -116,9 +116,9 @@ class Command(BaseCommand):
                 f"{refusal.text}: {refusal.details}" if refusal.details else refusal.text
             ) from refusal
         if campaign.state == State.PENDING:
+            users, total = counted(campaign.count, "user"), counted(campaign.total, "credit")
             self.stdout.write(
-                f"{campaign.count:,} users, {plain(campaign.total)} credits: this waits for a "
-                "colleague's approval in the back office."
+                f"{users}, {total}: this waits for a colleague's approval in the back office."
             )
             sys.exit(0)
         return campaign

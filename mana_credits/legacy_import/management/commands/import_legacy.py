@@ -12,6 +12,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from credits import spreadsheets
+from credits.amounts import counted
 from credits.errors import DomainError
 from credits.management.owner import require_owner
 from credits.management.progress import (
@@ -77,7 +78,7 @@ class Command(BaseCommand):
     def _copy(self, source: str) -> None:
         try:
             for table, rows in importer.copy(source):
-                self.stdout.write(f"{table}: {rows:,} rows read")
+                self.stdout.write(f"{table}: {counted(rows, 'row')} read")
         except DomainError as refusal:
             raise CommandError(f"{refusal.text}: {refusal.details}") from refusal
 
@@ -122,6 +123,8 @@ class Tally:
 
     def words(self, kind: str) -> str:
         """Return the counts of a kind: `65 (278 surplus charges, 8,340 credits)`."""
-        surplus, credits_ = self._surplus[kind], self._credits[kind]
-        more = f" ({surplus:,} surplus charges, {credits_:,} credits)" if surplus else ""
+        more = ""
+        if surplus := self._surplus[kind]:
+            charges = counted(surplus, "surplus charge")
+            more = f" ({charges}, {counted(self._credits[kind], 'credit')})"
         return f"{self.cases[kind]:,}{more}"

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
+from credits.amounts import counted
 from credits.management import progress
 from credits.models import Balance
 from mana_credits.privacy import erasure
@@ -49,7 +50,7 @@ class Command(BaseCommand):
         wrong = progress.check_books([erased.pseudonym], out=self.stderr)
         self._tell(erased, apply=True)
         if wrong:
-            raise CommandError(f"{wrong} discrepancies")
+            raise CommandError(counted(wrong, "discrepancy", "discrepancies"))
 
     def _tell(self, erased: Erased, *, apply: bool) -> None:
         if not erased.rows:
