@@ -26,7 +26,7 @@ from mana_credits.back_office.acts.grant_requests import WantedGrants
 from mana_credits.service_events import event_types, subscriptions
 from mana_credits.service_events.models import EventMessage
 from tests.back_office.operators import ROLES, browser, form, operator
-from tests.credits.test_returns import paid
+from tests.credits.test_money_back import paid
 from tests.factories import gift, give, hold, package, spend, subscribe
 from webhooks.models import StripeEvent
 

@@ -24,7 +24,7 @@ from mana_credits.service_events import event_types, subscriptions
 from mana_credits.service_events.models import EventMessage
 from tests.back_office.operators import WHY, operator
 from tests.back_office.test_titles import text
-from tests.credits.test_returns import payment, started
+from tests.credits.test_money_back import payment, started
 from tests.factories import give, hold, spend
 from webhooks import events
 

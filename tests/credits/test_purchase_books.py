@@ -9,7 +9,7 @@ from credits.models import Purchase
 from credits.payments import money_back
 from credits.payments.stripe_facts import Movements
 from tests.books import discrepancies
-from tests.credits.test_returns import NOW, paid, went_back
+from tests.credits.test_money_back import NOW, paid, went_back
 from tests.owner import as_owner
 
 pytestmark = [pytest.mark.django_db, pytest.mark.breaks_the_books]
