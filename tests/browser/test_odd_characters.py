@@ -58,6 +58,15 @@ def test_every_page_fits_the_narrowest_phone(home: str, browser: Browser, langua
             expect(alice.page.locator(".places [aria-current]")).to_be_in_viewport(ratio=1)
 
 
+def test_a_title_beside_a_button_is_not_broken(home: str, browser: Browser) -> None:
+    with somebody(browser, home, "demo-alice", language="de", viewport=PHONE) as alice:
+        alice.visit("/gifts")
+
+        box = alice.page.get_by_role("heading", name="Geschenke", exact=True).bounding_box()
+        assert box is not None
+        assert box["height"] < 50  # one line
+
+
 @pytest.mark.parametrize("address", ["/credits#costs", "/credits/settings"])
 def test_the_current_tab_is_in_view(home: str, browser: Browser, address: str) -> None:
     with somebody(browser, home, "demo-alice", viewport={"width": 280, "height": 900}) as alice:
