@@ -45,9 +45,10 @@ def require_bounded(expires_at: datetime | None, *, now: datetime) -> None:
         raise InvalidCreditExpiry
 
 
-def balance_at(user_id: str, *, now: datetime) -> Balance:
+def balance_at(user_id: str, *, now: datetime) -> Balance | None:
     """Return a balance as of `now`: without what has expired, even if that is not posted yet.
 
+    None if there is no such balance.
     `expiring` lists the available credits that expire later, the first to expire first. The row and
     its lots are read in one statement, because the worker may post an expiry meanwhile.
     """
@@ -57,7 +58,9 @@ def balance_at(user_id: str, *, now: datetime) -> Balance:
         amounts=ArraySubquery(lots.values("remaining")),
         times=ArraySubquery(lots.values("expires_at")),
     )
-    row = rows.get(pk=user_id)
+    row = rows.filter(pk=user_id).first()
+    if row is None:
+        return None
     left = [Expiring(*lot) for lot in zip(row.amounts, row.times, strict=True)]
     expired = sum((lot.amount for lot in left if lot.at <= now), Decimal(0))
     row.posted -= expired

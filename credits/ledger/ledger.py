@@ -240,12 +240,10 @@ def balance_of(user_id: str) -> Balance:
     Credits that have expired are left out, whether or not their expiry is posted.
     """
     balance = _balance(user_id)
-    if balance is not None:
-        # Nearly all users have no credits that expire, so that one lookup by primary key is enough.
-        if balance.next_expiry is None:
-            return balance
-        return credit_lots.balance_at(user_id, now=datetime.now(UTC))
-    return Balance(
+    # Nearly all users have no credits that expire, so that one lookup by primary key is enough.
+    if balance is not None and balance.next_expiry is not None:
+        balance = credit_lots.balance_at(user_id, now=datetime.now(UTC))
+    return balance or Balance(
         user_id=user_id,
         posted=Decimal(0),
         held=Decimal(0),

@@ -541,3 +541,11 @@ def test_credits_that_expire_during_a_commit_above_its_hold_stay_unpaid() -> Non
 
     assert entries() == [("grant", 5), ("grant", 10), ("expiry", -10), ("usage", -5)]
     assert settled.unpaid == 4
+
+
+def test_a_balance_that_is_erased_between_two_reads_is_zero(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ledger, "_balance", lambda user: Balance(user_id=user, next_expiry=SOON))
+
+    assert ledger.balance_of("alice").posted == 0

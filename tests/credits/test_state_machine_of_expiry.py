@@ -465,6 +465,7 @@ class Lots(RuleBasedStateMachine):
     @invariant()
     def a_reading_shows_nothing_that_has_expired(self) -> None:
         balance = credit_lots.balance_at(self.user, now=self.now)
+        assert balance is not None
         left = [lot for lot in self.account.lots if lot.remaining]
         due = sum((lot.remaining for lot in left if lot.expires <= self.now), ZERO)
         assert balance.available == self.account.available - due
