@@ -40,6 +40,15 @@ def test_books_with_purchases_and_refunds_close(purchase: Purchase) -> None:
     assert discrepancies() == []
 
 
+def test_the_share_of_a_very_large_purchase_is_exact() -> None:
+    """With the places that numeric division keeps, the share would be rounded up."""
+    purchase = paid(Decimal("82629007861.1343"), 82_094)
+
+    money_back.record(went_back(purchase, 72_589), now=NOW)
+
+    assert discrepancies() == []
+
+
 def test_a_purchase_whose_credits_are_not_its_own_is_found(purchase: Purchase) -> None:
     tamper("UPDATE credits.purchases SET credits = 999")
 
