@@ -63,12 +63,17 @@ class Environment(environ.Env):  # type: ignore[misc]
             raise EnvironmentInvalid(f"{name} is not an amount such as 100 or 99.5.")
         return Decimal(text)
 
+    def texts(self, name: str, *, default: Iterable[str] = ()) -> list[str]:
+        """Return the texts in a variable of the form `text,text…`, or `default` if it is unset."""
+        text = os.environ.get(name)
+        return list(default) if text is None else listed(text)
+
     def ed25519_keys(self, name: str) -> list[str]:
         """Return the Ed25519 keys in a variable, as text. Raises EnvironmentInvalid.
 
         Each is 32 bytes in base64url, 43 characters: a secret, or a public key after `public:`.
         """
-        keys = [one.strip() for one in os.environ.get(name, "").split(",") if one.strip()]
+        keys = self.texts(name)
         if not all(ED25519_KEY.fullmatch(key) for key in keys):
             raise EnvironmentInvalid(
                 f"{name} is not a list of Ed25519 keys: each is a secret of 43 characters "
@@ -99,9 +104,7 @@ class Environment(environ.Env):  # type: ignore[misc]
 
         Each number is at least 1. Raises EnvironmentInvalid.
         """
-        pairs = [
-            pair.partition("=") for pair in os.environ.get(name, "").split(",") if pair.strip()
-        ]
+        pairs = [pair.partition("=") for pair in self.texts(name)]
         changed = {key.strip(): number.strip() for key, _, number in pairs}
         for key, number in changed.items():
             if key not in default or not _is_within(number, 1, LARGEST_NUMBER):
@@ -110,6 +113,11 @@ class Environment(environ.Env):  # type: ignore[misc]
                     f"the names {', '.join(default)}."
                 )
         return {**default, **{key: int(number) for key, number in changed.items()}}
+
+
+def listed(text: str) -> list[str]:
+    """Return the parts of `text` between commas, without outer spaces and without empty parts."""
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def whole_number(

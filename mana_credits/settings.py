@@ -21,6 +21,7 @@ from mana_credits.environment import (
     Environment,
     EnvironmentInvalid,
     database_url,
+    listed,
     reject_debug_in_production,
     secret,
 )
@@ -31,7 +32,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 DEBUG = env.flag("DEBUG", default=False)
 SECRET_KEY = secret("SECRET_KEY")
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+ALLOWED_HOSTS = env.texts("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 PORT = env.whole_number("PORT", default=3061, at_most=65535)
 BASE_URL = env.str("BASE_URL", default=f"http://localhost:{PORT}").rstrip("/")
 
@@ -95,13 +96,13 @@ MANA_AUTH_URL = env.str("MANA_AUTH_URL", default="http://localhost:3001").rstrip
 MANA_AUTH_PUBLIC_URL = env.str("MANA_AUTH_PUBLIC_URL", default="").rstrip("/") or MANA_AUTH_URL
 JWT_ISSUER = env.str("JWT_ISSUER", default=MANA_AUTH_URL)
 JWT_AUDIENCE = env.str("JWT_AUDIENCE", default="mana")
-MANA_SERVICE_KEYS = [key.strip() for key in secret("MANA_SERVICE_KEY").split(",") if key.strip()]
+MANA_SERVICE_KEYS = listed(secret("MANA_SERVICE_KEY"))
 # The URL of mana-notify, which notifies users. Without it, messages stay in the outbox.
 MANA_NOTIFY_URL = env.str("MANA_NOTIFY_URL", default="").rstrip("/")
 
 # The hosts that may receive events, each with its port if it is not 443. Without any, services
 # cannot subscribe.
-EVENT_HOSTS = env.list("EVENT_HOSTS", default=[])
+EVENT_HOSTS = env.texts("EVENT_HOSTS")
 # For development: receivers may use plain HTTP and addresses of this machine.
 EVENT_HOSTS_MAY_BE_LOCAL = env.flag("EVENT_HOSTS_MAY_BE_LOCAL", default=False)
 
@@ -112,9 +113,7 @@ if DEBUG:  # an error page shows settings and the request, including secrets
         STRIPE_SECRET_KEY, (*ALLOWED_HOSTS, urlsplit(BASE_URL).hostname or "")
     )
 # Without a secret, every webhook is rejected: a forged event could create credits.
-STRIPE_WEBHOOK_SECRETS = [
-    one.strip() for one in env.str("STRIPE_WEBHOOK_SECRET", default="").split(",") if one.strip()
-]
+STRIPE_WEBHOOK_SECRETS = env.texts("STRIPE_WEBHOOK_SECRET")
 # The service's own Stripe account (acct_…). Needed if events name an account, as those of an
 # organization's event destination do.
 STRIPE_ACCOUNT_ID = env.str("STRIPE_ACCOUNT_ID", default="")
@@ -318,7 +317,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 MAX_EVENT_BYTES = 8 * 1024 * 1024
 STRIPE_WEBHOOK_PATH = "/api/v1/webhooks/stripe"
 
-CORS_ALLOWED_ORIGINS = env.list(
+CORS_ALLOWED_ORIGINS = env.texts(
     "CORS_ORIGINS", default=["http://localhost:5173", "http://localhost:5180"]
 )
 CORS_ALLOW_CREDENTIALS = True

@@ -1,6 +1,7 @@
 """Access to the back office: log-in, second factor, sessions."""
 
 import re
+from base64 import b32decode
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
@@ -137,6 +138,10 @@ def test_each_session_sets_up_a_secret_of_its_own(settings: Any) -> None:
 
     assert secret_shown(sam) != seen_by_the_thief
     assert secret_shown(sam) == secret_shown(sam)
+    devices = TOTPDevice.objects.order_by("pk")
+    assert [b32decode(seen_by_the_thief), b32decode(secret_shown(sam))] == [
+        one.bin_key for one in devices
+    ]
 
 
 def test_two_sessions_do_not_both_set_up_a_second_factor(settings: Any) -> None:

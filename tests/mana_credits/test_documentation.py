@@ -17,6 +17,7 @@ from tests.environment import PROVIDER, SERVICE_KEY
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 WITH_EXAMPLES = [path for path in PAGES if re.search(r"(?m)^curl ", path.read_text())]
+FOLDERS = "ops|docs|tests|templates|static|credits|gifts|webhooks|internal_api|mana_credits"
 SEPARATOR = "\x1e"
 
 
@@ -58,7 +59,7 @@ def test_every_picture_is_used_and_has_an_alternative_text() -> None:
 def test_every_named_file_exists(page: Path) -> None:
     text = re.sub(r"(?s)```.*?```", "", page.read_text())
 
-    named = re.findall(r"`((?:ops|docs|tests|templates|mana_credits)/[\w./-]+\.\w+)", text)
+    named = re.findall(rf"`((?:{FOLDERS})/[\w./-]+\.\w+)", text)
 
     assert [name for name in named if not (ROOT / name).exists()] == []
 
@@ -72,6 +73,15 @@ def test_every_named_command_and_target_exists(page: Path) -> None:
 
     assert commands - set(get_commands()) == set()
     assert set(re.findall(r"`make ([a-z-]+)`", text)) - targets == set()
+
+
+def test_every_table_that_new_code_goes_into_exists() -> None:
+    named = set(re.findall(r"`([A-Z_]+)`", (ROOT / "CONTRIBUTING.md").read_text()))
+    code = "".join(path.read_text() for path in ROOT.glob("mana_credits/back_office/**/*.py"))
+
+    tables = {name for name in named if re.search(rf"(?m)^{name}\b.* = ", code)}
+
+    assert named - tables == {"DATABASE_URL"}
 
 
 class Example(NamedTuple):

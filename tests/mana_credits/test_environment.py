@@ -53,6 +53,33 @@ def test_a_password_of_any_characters_is_read(
 
 
 @pytest.mark.parametrize(
+    ("variable", "setting", "default"),
+    [
+        ("ALLOWED_HOSTS", "ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"]),
+        (
+            "CORS_ORIGINS",
+            "CORS_ALLOWED_ORIGINS",
+            ["http://localhost:5173", "http://localhost:5180"],
+        ),
+        ("EVENT_HOSTS", "EVENT_HOSTS", []),
+        ("STRIPE_WEBHOOK_SECRET", "STRIPE_WEBHOOK_SECRETS", []),
+    ],
+)
+def test_spaces_in_a_list_are_not_part_of_its_values(
+    monkeypatch: pytest.MonkeyPatch, variable: str, setting: str, default: list[str]
+) -> None:
+    def read() -> Any:
+        return runpy.run_path(str(ROOT / "mana_credits" / "settings.py"))[setting]
+
+    monkeypatch.delenv(variable, raising=False)
+    assert read() == default
+    monkeypatch.setenv(variable, " a.example, b.example,, ")
+    assert read() == ["a.example", "b.example"]
+    monkeypatch.setenv(variable, " ")
+    assert read() == []
+
+
+@pytest.mark.parametrize(
     ("url", "parts"),
     [
         ("postgresql:///credits?host=/run/x", {"dbname": "credits", "host": "/run/x"}),

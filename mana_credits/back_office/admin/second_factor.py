@@ -1,5 +1,6 @@
 """The second factor: a code from an authenticator app, set up at the first log-in."""
 
+from base64 import b32encode
 from io import BytesIO
 from math import ceil
 from typing import Any
@@ -104,5 +105,5 @@ def _setup(request: HttpRequest) -> dict[str, str]:
     device = _new_device(request)
     picture = BytesIO()
     qrcode.make(device.config_url, image_factory=SvgPathFillImage, border=2).save(picture)
-    secret = device.config_url.partition("secret=")[2].partition("&")[0]
+    secret = b32encode(device.bin_key).decode()
     return {"picture": picture.getvalue().decode(), "secret": secret}
