@@ -158,10 +158,10 @@ def _wrong_bytes(data: bytes) -> str | None:
 
 
 def _rows(text: str) -> Iterator[tuple[int, list[str] | str]]:
-    """Yield the number of the first line and the cells of each row that is not empty.
+    """Yield the number of the first line and the cells of each row that is not blank.
 
-    A row with a wrong quote or a too long cell has the reason instead of cells and is the last one:
-    its end is unknown.
+    Excel writes emptied rows as separators only. A row with a wrong quote or a too long cell has
+    the reason instead of cells and is the last one: its end is unknown.
     """
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     while True:
@@ -173,7 +173,7 @@ def _rows(text: str) -> Iterator[tuple[int, list[str] | str]]:
         except csv.Error as error:
             yield line, TOO_LONG if "larger than field limit" in str(error) else UNCLOSED
             return
-        if cells:
+        if any(cell.strip() for cell in cells):
             yield line, cells
 
 

@@ -45,3 +45,5 @@ window.addEventListener("load", () => {
 addEventListener("load", () => {
   if (document.querySelector("[data-reload]")) setTimeout(() => location.reload(), 3000);
 });
+// A longer search would make a URL that the server rejects.
+addEventListener("load", () => document.querySelector("#searchbar")?.setAttribute("maxlength", 200));

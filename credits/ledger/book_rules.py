@@ -263,10 +263,9 @@ RULES = {
         -- What had expired before the money went back was not taken again.
         WHERE taken > share OR taken + expired < share
     """,
-    # Otherwise no movement reads the user's limits. See `credits.mark_settings`.
-    "has_settings says whether movements must read the settings": """
-        SELECT a.user_id, format('has_settings is %%s, there are %%s settings',
-                                 a.has_settings, s.count)
+    # See `credits.mark_settings`. An unneeded mark only costs time.
+    "movements read every limit and notice": """
+        SELECT a.user_id, format('has_settings is not true, but there are %%s settings', s.count)
         FROM accounts a CROSS JOIN LATERAL (
             SELECT (SELECT count(*) FROM credits.spending_limits WHERE user_id = a.user_id)
                  + (SELECT count(*) FROM credits.auto_top_ups WHERE user_id = a.user_id)
@@ -274,7 +273,7 @@ RULES = {
                     WHERE user_id = a.user_id AND low_balance IS NOT NULL) AS count
             OFFSET 0
         ) s
-        WHERE coalesce(a.has_settings, false) <> (s.count > 0)
+        WHERE s.count > 0 AND a.has_settings IS NOT TRUE
     """,
     **LOT_RULES,
 }

@@ -105,7 +105,10 @@ def _expiry(text: str) -> datetime | None:
         return None
     if not _ISO.fullmatch(text.strip()):
         raise ValueError(f"expires_at is not a date in ISO 8601: {text}")
-    moment = datetime.fromisoformat(text.strip())
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise ValueError(f"expires_at is not a date in ISO 8601: {text}") from error
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     now = datetime.now(UTC)
     if not now < moment <= now + LONGEST_VALIDITY:

@@ -627,7 +627,7 @@ class Migration(migrations.Migration):
                 ('user_id', models.CharField(max_length=255)),
                 ('date', models.DateField()),
                 ('app_id', models.CharField(max_length=100)),
-                ('credits_used', models.DecimalField(decimal_places=4, max_digits=15)),
+                ('credits_used', models.DecimalField(decimal_places=4, max_digits=20)),
                 ('transactions', models.BigIntegerField()),
             ],
             options={

@@ -3,7 +3,8 @@
 from django.db import models
 from django.db.models import Q
 
-from credits.models.fields import ZERO, amount_field, user_id_field
+from credits.amounts import PLACES
+from credits.models.fields import ZERO, user_id_field
 
 
 class UsageStat(models.Model):
@@ -16,7 +17,8 @@ class UsageStat(models.Model):
     user_id = user_id_field()
     date = models.DateField()
     app_id = models.CharField(max_length=100)
-    credits_used = amount_field()
+    # More digits than an amount: what was refunded can be used again on the same day.
+    credits_used = models.DecimalField(max_digits=20, decimal_places=PLACES)
     transactions = models.BigIntegerField()
 
     class Meta:

@@ -112,14 +112,17 @@ def agree(
         if known is None:  # checked before the missing card
             agreements.require_version(seen, current, internal=METHOD)
         _set(row, wanted, card)
+        had_failures = known is not None and known.failures > 0
+        # The user saw the reason of the pause and agreed again, so earlier failures do not count.
+        row.failures, row.paused_at, row.pause_reason = 0, None, None
+        if _state(row) != current:
+            agreements.require_version(seen, current, internal=METHOD)
+        elif not had_failures:
+            return row  # a retry after a lost answer, which must not buy again
         row.language = language if language in LANGUAGES else ""
         row.agreed_at = now
         # Otherwise only movements set it, and a balance that is already low may have none.
         row.due_at = now if posted <= row.threshold else None
-        # The user saw the reason of the pause and agreed again, so earlier failures do not count.
-        row.failures, row.paused_at, row.pause_reason = 0, None, None
-        if _state(row) != current:  # equal: a retry after a lost answer
-            agreements.require_version(seen, current, internal=METHOD)
         row.save()
         _record(user_id, before, _as_json(row), origin)
     return row

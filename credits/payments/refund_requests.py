@@ -3,7 +3,7 @@
 The credits are clawed back when Stripe confirms the refund (`money_back`).
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
@@ -12,8 +12,10 @@ from credits import ledger
 from credits.errors import DomainError
 from credits.ledger import Origin, idempotency
 from credits.models import MoneyBack, Purchase
-from credits.payments import money_back, stripe_api, stripe_facts
+from credits.payments import money_back, stripe_api, stripe_facts, stripe_fields
+from credits.payments.checkout import OPENED_WITHIN
 from credits.payments.purchases import PurchaseUnknown
+from credits.payments.stripe_api import Object
 from credits.payments.stripe_errors import RefusedByStripe
 
 State = MoneyBack.State
@@ -99,7 +101,7 @@ def send(asked: MoneyBack, *, now: datetime) -> None:
         if not MoneyBack.objects.filter(pk=asked.pk, state=State.REQUESTED).exists():
             return
         try:
-            answer = stripe_api.create_refund(asked)
+            answer = _sent_before(asked, now) or stripe_api.create_refund(asked)
         except RefusedByStripe as error:
             refusal = error
             _withdraw(asked)
@@ -107,6 +109,15 @@ def send(asked: MoneyBack, *, now: datetime) -> None:
             money_back.record(stripe_facts.of_refund(answer)._replace(return_id=asked.pk), now=now)
     if refusal:
         raise refusal
+
+
+def _sent_before(asked: MoneyBack, now: datetime) -> Object | None:
+    """Return the refund at Stripe that an old request has created, or None."""
+    # Stripe may forget the idempotency key after 24 hours, and would refund a second time.
+    if timedelta(0) <= now - asked.created_at <= OPENED_WITHIN:
+        return None
+    refunds = stripe_api.refunds_of(asked.stripe_payment_intent_id)
+    return next((one for one in refunds if stripe_fields.our_id(one, "returnId") == asked.pk), None)
 
 
 def _withdraw(asked: MoneyBack) -> None:

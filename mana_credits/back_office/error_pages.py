@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
@@ -29,7 +30,11 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def form_too_old(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Return 403 for an invalid or expired CSRF token."""
+    """Return 403 for an invalid or expired CSRF token, and 413 for a form that was not read."""
+    # The server passes on no body above the limit, so the token in it is missing.
+    if int(request.META.get("CONTENT_LENGTH") or 0) > settings.MAX_BODY_BYTES:
+        text = "The file or the text is too large. Go back and choose a smaller one."
+        return _page("Form too large", text, status=413)
     text = "The form has expired, or cookies are blocked. Go back, reload the page and try again."
     return _page("Form not accepted", text, status=403)
 

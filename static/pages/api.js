@@ -1,7 +1,7 @@
 /* Calls of this service's API: JSON, the user's token, one idempotency key per intended change. */
 
 import { Refusal } from "./refusal.js";
-import { renewed, signedIn } from "./session.js";
+import { ownerId, renewed, signedIn } from "./session.js";
 import { drop, recall, store } from "./store.js";
 
 const SILENCE = 30_000; // milliseconds without the whole answer, after which it counts as lost
@@ -35,8 +35,8 @@ async function askInParts(path, query, options) {
  */
 export async function change(method, path, body) {
   // The key belongs to the content: if the user corrects the form after a lost answer, the new
-  // request is another one and needs its own key.
-  const wish = `${method} ${path} ${JSON.stringify(body)}`;
+  // request is another one and needs its own key. So does the same request of another user.
+  const wish = `${ownerId()} ${method} ${path} ${JSON.stringify(body)}`;
   const key = recall(wish) ?? newKey();
   store(wish, key);
   try {

@@ -23,7 +23,15 @@ export const utcDay = (text) => utcDays.format(new Date(text));
 export const moment = (text) => moments.format(new Date(text));
 export const credits = (value) => `${number(value)} ${text(value === 1 ? "credit" : "credits")}`;
 export const localized = (row, field) => (language === "de" && row[`${field}De`]) || row[field];
-export const appName = (id) => id.charAt(0).toUpperCase() + id.slice(1);
+export const appName = (id) => isolated(id.charAt(0).toUpperCase() + id.slice(1));
+
+// Letters that are written from right to left, and characters that change the direction.
+const BOTH_WAYS = /[\u0590-\u08ff\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufefc]/;
+
+/** Return a name so that its direction of writing does not reorder the words beside it. */
+function isolated(name) {
+  return BOTH_WAYS.test(name) ? `\u2068${name}\u2069` : name;
+}
 
 /** Return the page's text of that name with its `{field}`s filled in; null if it has none. */
 export function text(name, values = {}) {
@@ -48,7 +56,7 @@ export function filled(node, values = {}) {
   while (walker.nextNode()) {
     walker.currentNode.data = walker.currentNode.data.replace(
       /\{(\w+)\}/g,
-      (whole, field) => values[field] ?? whole,
+      (whole, field) => isolated(values[field] ?? whole),
     );
   }
   return node.textContent;

@@ -7,7 +7,7 @@ export function explained(metering) {
   if (!metering) return null;
   const { units, unitCosts, minimum, unpaid } = metering;
   const used = Object.entries(units).map(([unit, n]) =>
-    text("units-at", { n: number(n), unit, cost: unitCost(unitCosts[unit]) }),
+    text("units-at", { n: number(n), unit: named(unit), cost: unitCost(unitCosts[unit]) }),
   );
   return joined([...used, ...least(minimum), unpaid ? text("unpaid", { amount: credits(unpaid) }) : null]);
 }
@@ -15,8 +15,13 @@ export function explained(metering) {
 /** Return the price of an operation by its units, or null for an operation without them. */
 export function priceByUnits({ unitCosts, minimum }) {
   if (!unitCosts) return null;
-  const each = Object.entries(unitCosts).map(([unit, cost]) => counted("per-thousand", cost, { cost: unitCost(cost), unit }));
+  const each = Object.entries(unitCosts).map(([unit, cost]) => counted("per-thousand", cost, { cost: unitCost(cost), unit: named(unit) }));
   return joined([...each, ...least(minimum)]);
+}
+
+/** Return the unit `inputTokens` as words. */
+function named(unit) {
+  return text(`unit-${unit}`) ?? unit.replace(/[A-Z]+/g, (capitals) => ` ${capitals.toLowerCase()}`);
 }
 
 function least(minimum) {

@@ -25,6 +25,11 @@ export function signInAddress() {
   return `${auth}/?redirectTo=${encodeURIComponent(location.href)}`;
 }
 
+/** Return the id of the user whose data the page shows; null before anybody signed in. */
+export function ownerId() {
+  return owner;
+}
+
 /** Return the token's claims about its owner, for display only: the server verifies the token. */
 export function person() {
   return claimsOf(token);

@@ -5,5 +5,4 @@ import { limits } from "./limits.js";
 import { part, start } from "./shell.js";
 import { topUp } from "./top_up.js";
 
-$(".tabs [aria-current]").scrollIntoView({ block: "nearest", inline: "nearest" });
 start(() => Promise.all([part($("#limits-panel"), limits), part($("#top-up"), topUp)]));

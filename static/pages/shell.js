@@ -9,6 +9,7 @@ export async function start(begin) {
   try {
     if (!(await met())) return invite();
     $("#page").hidden = false;
+    showCurrentTab();
     await begin();
   } catch (error) {
     trouble(error);
@@ -105,10 +106,17 @@ export function tabs(fill) {
       if (one === name) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
+    showCurrentTab();
     return part($(`#tab-${name}`), fill[name]);
   };
   addEventListener("hashchange", open);
   return open();
+}
+
+/** Scroll the bar of tabs, which may be wider than a phone, to the current one. */
+function showCurrentTab() {
+  const link = $(".tabs [aria-current]");
+  if (link) link.parentElement.scrollLeft = link.offsetLeft - link.parentElement.offsetLeft;
 }
 
 function invite() {

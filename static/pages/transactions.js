@@ -76,11 +76,15 @@ function goOn(next, line) {
 }
 
 function filters() {
-  const chosen = Object.fromEntries(new FormData($("#filters")));
-  // The filters are days of the reader's time zone; the API takes moments.
-  const from = chosen.from && new Date(`${chosen.from}T00:00`).toISOString();
-  const to = chosen.to && new Date(`${chosen.to}T23:59:59.999`).toISOString();
-  return { ...chosen, from, to };
+  const form = $("#filters");
+  const { from, to } = form.elements;
+  const chosen = Object.fromEntries(new FormData(form));
+  return { ...chosen, from: instant(from, "T00:00"), to: instant(to, "T23:59:59.999") };
+}
+
+/** Return the moment at that time of the day, which is one of the reader's time zone. */
+function instant({ value, validity }, time) {
+  return value && validity.valid && new Date(value + time).toISOString();
 }
 
 /** Set the filters from the URL, so that a link or a reload shows the same list. */

@@ -260,6 +260,15 @@ def test_a_form_of_another_site_is_refused() -> None:
     assert "The form has expired" in answer.content.decode()
 
 
+def test_a_file_that_the_server_cuts_off_is_called_too_large(settings: Any) -> None:
+    client = Client(enforce_csrf_checks=True)
+
+    answer = client.post("/admin/new-grant-campaign/", {"content": "x" * settings.MAX_BODY_BYTES})
+
+    assert answer.status_code == 413
+    assert "too large" in answer.content.decode()
+
+
 def test_errors_are_pages(sam: Client) -> None:
     missing = sam.get("/admin/no-such-page/")
     forbidden = sam.get("/admin/export/")

@@ -437,6 +437,8 @@ def test_a_date_that_is_none_over_or_too_far_is_refused_with_its_line(cell: str)
     )
 
     assert [(one.line, one.user_id) for one in file.refused] == [(2, "alice")]
+    assert file.refused[0].sentence.startswith("expires_at is not ")
+    assert file.refused[0].sentence.endswith(f": {cell}")
     assert list(file.grants) == [3]
 
 

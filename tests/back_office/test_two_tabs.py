@@ -13,14 +13,16 @@ from django.test import Client
 
 from credits.models import MoneyBack, Operation, OutboxMessage, Package, Purchase, StaffAction
 from credits.outbox import outbox
+from credits.roles import AUDITOR, SUPPORT
 from gifts.models import GiftCode
 from internal_api import service_keys
 from internal_api.models import ServiceKey
 from internal_api.service_keys import Terms
 from mana_credits.back_office.frame import stale_forms
 from mana_credits.back_office.templatetags.office import NOTHING
+from mana_credits.service_events import event_types, subscriptions
 from tests.api import at_once
-from tests.back_office.operators import browser, form
+from tests.back_office.operators import acts, browser, form, operator
 from tests.back_office.test_stale_forms import seen
 from tests.credits.test_returns import paid
 from tests.factories import gift, give, package
@@ -60,17 +62,67 @@ def of_a_refund() -> Forms:
     return f"purchase/{paid().pk}/refund/", [{"amount": one, "reason": "asked"} for one in amounts]
 
 
+def of_a_service_key() -> Forms:
+    key = service_keys.create("chat", Terms(["use"]), by="ada", now=NOW)[0]
+    return f"service-key/{key.pk}/rotate/", [{"hours": "24"}, {"hours": "1"}]
+
+
+def of_an_event_subscription() -> Forms:
+    made, _ = subscriptions.create(
+        "chat", "http://localhost:9/", event_types.ALL, by="ada", now=NOW
+    )
+    return f"event-subscription/{made.pk}/rotate/", [{"hours": "0"}, {"hours": "0"}]
+
+
+def of_the_roles_of_an_operator() -> Forms:
+    operator("sam")
+    return "staff/roles/?name=sam", [{"roles": [SUPPORT]}, {"roles": [SUPPORT, AUDITOR]}]
+
+
+def of_the_password_of_an_operator() -> Forms:
+    operator("sam")
+    passwords = ("a long enough one", "another long one")
+    return "staff/password/?name=sam", [{"password": one} for one in passwords]
+
+
+def of_an_adjustment() -> Forms:
+    give("alice", 5)
+    fields = {"reason": "goodwill"}
+    return "account/adjust/?user=alice", [{**fields, "amount": one} for one in ("3", "4")]
+
+
 MADE: dict[str, Callable[[], Forms]] = {
     "price": of_a_price,
     "package": of_a_package,
     "gift": of_a_gift,
     "refund": of_a_refund,
+    "service key": of_a_service_key,
+    "event subscription": of_an_event_subscription,
+    "roles": of_the_roles_of_an_operator,
+    "password": of_the_password_of_an_operator,
+    "adjustment": of_an_adjustment,
 }
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", MADE)
+def test_the_second_of_two_tabs_is_refused_and_told_what_changed(name: str, settings: Any) -> None:
+    settings.EVENT_HOSTS, settings.EVENT_HOSTS_MAY_BE_LOCAL = ["localhost:9"], True
+    path, fields = MADE[name]()
+    address = f"/admin/{path}"
+    tab = browser("fiona" if name in CHANGES else "ada")
+    forms = [form(**one, seen=seen(tab, address)) for one in fields]
+
+    first, second = (tab.post(address, one) for one in forms)
+
+    assert first.status_code == 302 or "only time that the secret is shown" in str(first.content)
+    assert "This changed after you opened the form. It showed" in second.content.decode()
+    assert acts().count() == 1
 
 
 @pytest.mark.usefixtures("committed")
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["price", "package", "gift"])
+@pytest.mark.parametrize("name", ["price", "package", "gift", "adjustment"])
 def test_of_two_tabs_at_once_one_acts(name: str) -> None:
     path, fields = MADE[name]()
     address = f"/admin/{path}"

@@ -213,3 +213,17 @@ def test_an_operation_that_was_added_has_its_german_name(home: str, browser: Bro
 
         expect(alice.page.get_by_text("Musik erzeugen")).to_be_visible()
         expect(alice.page.get_by_text("Dance")).to_be_visible()
+
+
+def test_a_day_that_is_none_filters_nothing(home: str, browser: Browser) -> None:
+    give("demo-bob", 100)
+
+    with somebody(browser, home, "demo-bob") as bob:
+        bob.visit("/credits?to=275760-09-13#transactions")
+        expect(bob.page.locator("#all li")).to_have_count(1)
+        bob.page.get_by_label("From day").fill("2999-01-02")
+        bob.page.get_by_label("To day").fill("2999-01-01")
+
+        expect(bob.page.locator("#transactions-panel .failed")).to_contain_text(
+            "The first day must not be after the last one."
+        )

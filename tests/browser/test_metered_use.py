@@ -16,14 +16,14 @@ OPERATION = "ai_chat_gpt4"
 
 
 EN = """
-10,000,000,000 inputTokens at 0.0004 per 1,000 · at least 0.01 credits · 3,990.01 credits not charged
-1,200 inputTokens at 0.0004 per 1,000 · 300 outputTokens at 0.00000012 per 1,000 · at least 0.01 credits
-0.0004 credits per 1,000 inputTokens · 0.00000012 credits per 1,000 outputTokens · at least 0.01 credits
+10,000,000,000 input tokens at 0.0004 per 1,000 · at least 0.01 credits · 3,990.01 credits not charged
+1,200 input tokens at 0.0004 per 1,000 · 300 output tokens at 0.00000012 per 1,000 · at least 0.01 credits
+0.0004 credits per 1,000 input tokens · 0.00000012 credits per 1,000 output tokens · at least 0.01 credits
 """  # noqa: E501
 DE = """
-10.000.000.000 inputTokens zu 0,0004 je 1.000 · mindestens 0,01 Credits · 3.990,01 Credits nicht abgebucht
-1.200 inputTokens zu 0,0004 je 1.000 · 300 outputTokens zu 0,00000012 je 1.000 · mindestens 0,01 Credits
-0,0004 Credits je 1.000 inputTokens · 0,00000012 Credits je 1.000 outputTokens · mindestens 0,01 Credits
+10.000.000.000 Eingabe-Token zu 0,0004 je 1.000 · mindestens 0,01 Credits · 3.990,01 Credits nicht abgebucht
+1.200 Eingabe-Token zu 0,0004 je 1.000 · 300 Ausgabe-Token zu 0,00000012 je 1.000 · mindestens 0,01 Credits
+0,0004 Credits je 1.000 Eingabe-Token · 0,00000012 Credits je 1.000 Ausgabe-Token · mindestens 0,01 Credits
 """  # noqa: E501
 
 
@@ -49,7 +49,7 @@ def test_a_use_and_a_price_by_units_are_explained(
         expect(units_of.nth(2)).to_be_hidden()
         alice.page.screenshot(path=tmp_path / f"{language}.png", full_page=True)
         alice.visit("/credits#costs")
-        line = alice.page.locator("#cost-list li", has_text="inputTokens")
+        line = alice.page.locator("#cost-list li", has_text=price)
 
         expect(line.locator("[data-field=per]")).to_have_text(price)
         expect(line.locator("[data-field=cost]")).to_be_hidden()

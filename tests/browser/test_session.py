@@ -88,3 +88,14 @@ def test_the_switch_changes_the_language_and_is_remembered(home: str, browser: B
         expect(bob.page).to_have_url(f"{home}/credits#costs")
         bob.visit("/gifts")
         expect(bob.page.get_by_role("heading", name="Geschenke", exact=True)).to_be_visible()
+
+
+def test_a_page_whose_script_does_not_load_says_so(home: str, browser: Browser) -> None:
+    with somebody(browser, home, "demo-bob") as bob:
+        bob.page.route("**/pages/overview.js", lambda route: route.abort())
+        bob.page.goto(f"{home}/credits")
+        late = bob.page.get_by_text("This page is taking long to load.")
+        expect(late).to_be_hidden()
+
+        late.evaluate("node => node.getAnimations().forEach((each) => each.finish())")
+        expect(late).to_be_visible()

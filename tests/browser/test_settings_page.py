@@ -379,7 +379,7 @@ def test_one_of_everything_is_singular(
         alice.visit("/credits#packages")
         expect(alice.page.locator("[data-field=expiry]")).to_contain_text(expiry)
         alice.visit("/credits#costs")
-        per = "1 Credit je 1.000 tokens" if language == "de" else "1 credit per 1,000 tokens"
+        per = "1 Credit je 1.000 Token" if language == "de" else "1 credit per 1,000 tokens"
         expect(alice.page.get_by_text(per)).to_be_visible()
         alice.visit(SETTINGS)
         expect(alice.page.locator("#packageId option").nth(1)).to_contain_text(offer)

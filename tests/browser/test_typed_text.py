@@ -104,6 +104,27 @@ def test_a_lost_answer_and_a_reload_give_once(home: str, browser: Browser, how: 
     assert ledger.balance_of("demo-alice").available == 90
 
 
+def test_nobody_else_repeats_the_request_of_a_lost_answer(home: str, browser: Browser) -> None:
+    for user in ("demo-alice", "demo-bob"):
+        give(user, 100)
+    keys: list[str] = []
+
+    def lose(route: Route) -> None:
+        keys.append(route.request.headers["idempotency-key"])
+        route.abort()
+
+    with somebody(browser, home, "demo-alice") as alice:
+        alice.page.route("**/api/v1/gifts", lose)
+        for name in ("Alice", "Bob"):
+            alice.visit("/gifts#create")
+            alice.page.locator("#person").click()
+            alice.page.get_by_role("link", name=name).click()
+            alice.page.get_by_role("button", name="Create the gift").click()
+            expect(alice.page.get_by_role("alert").get_by_text("No connection")).to_be_visible()
+
+    assert len(set(keys)) == 2
+
+
 FORMS = {
     "notice": ("/credits/settings", "#limits", "lowBalance", "25", "**/api/v1/credits/settings"),
     "gift": ("/gifts#create", "#new-gift", "message", "With care", "**/api/v1/gifts"),

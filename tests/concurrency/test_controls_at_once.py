@@ -4,6 +4,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.db.models import Sum
@@ -15,6 +16,7 @@ from credits.controls.account_settings import NewSettings
 from credits.ledger import ledger
 from credits.ledger.posting import Memo, Origin
 from credits.models import (
+    AutoTopUp,
     Balance,
     OutboxMessage,
     Package,
@@ -23,14 +25,15 @@ from credits.models import (
     SettingsChange,
     Transaction,
 )
-from credits.payments import top_up_charges
+from credits.payments import packages, top_up_charges
+from credits.payments.packages import Offer
 from internal_api import service_keys
 from internal_api.service_keys import Terms
 from mana_credits.service_events import subscriptions
 from mana_credits.service_events.models import EventMessage
 from tests.api import Caller, at_once, statuses, use
 from tests.factories import give
-from tests.stripe import Stripe, deliver
+from tests.stripe import Stripe, agree_to_top_up, deliver
 
 pytestmark = pytest.mark.usefixtures("committed")
 
@@ -205,3 +208,30 @@ def test_every_way_down_at_once_tells_and_buys_once(
     assert OutboxMessage.objects.count() == 1
     assert len(stripe.get("payment_intents")["data"]) == 1
     assert Purchase.objects.count() == 1
+
+
+def test_a_change_of_an_offer_waits_for_a_top_up_that_starts_and_not_the_reverse(
+    starter: Package, stripe: Stripe
+) -> None:
+    agree_to_top_up(stripe, "alice", starter, threshold="10")
+    dearer = Offer("Starter", Decimal(500), 599, sort_order=1)
+
+    def act(index: int) -> None:
+        if index:
+            time.sleep(0.2)  # until the other thread has locked the agreement
+            packages.change(starter.pk, dearer, actor="operator:o", now=datetime.now(UTC))
+            return
+        with patch("credits.ledger.balance_of", side_effect=slow_balance):
+            list(top_up_charges.top_up_due(now=datetime.now(UTC), limit=10))
+
+    at_once(2, act)
+
+    assert Purchase.objects.get().price_euro_cents == 499
+    assert run("top_up", datetime.now(UTC)) == ["paused"]
+    assert AutoTopUp.objects.get().pause_reason == "offer_changed"
+
+
+def slow_balance(user_id: str) -> Any:
+    """Return the balance after a while, in which other threads reach their locks."""
+    time.sleep(0.5)
+    return ledger.balance_of(user_id)

@@ -10,9 +10,9 @@ from credits import amounts
 from credits.amounts import InvalidAmount
 from credits.ledger import ledger, reservations
 from credits.ledger.posting import Memo
-from credits.models import Balance
+from credits.models import Balance, UsageStat
 from tests.api import Caller
-from tests.factories import SYSTEM, give
+from tests.factories import SYSTEM, give, spend
 
 pytestmark = pytest.mark.django_db
 
@@ -127,6 +127,18 @@ def test_a_client_that_computes_with_doubles_is_charged_what_it_means(alice: Cal
     assert again.json()["message"] == "Transaction already processed"
     assert (more.status_code, text.status_code) == (400, 400)
     assert Balance.objects.get().posted == Decimal("0.4")
+
+
+def test_the_largest_amount_can_be_used_twice_on_a_day() -> None:
+    largest = "99999999999.9999"
+    give("alice", largest)
+    used = spend("alice", largest).transaction
+    ledger.refund("alice", Decimal(largest), memo=Memo(), origin=SYSTEM, usage_id=used.pk)
+
+    spend("alice", largest)
+
+    assert UsageStat.objects.get().credits_used == 2 * Decimal(largest)
+    assert Balance.objects.get().posted == 0
 
 
 @pytest.mark.parametrize(

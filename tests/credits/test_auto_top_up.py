@@ -105,6 +105,33 @@ def test_an_agreement_below_the_threshold_buys_at_once(
     assert work() == ["started", "charged"]
 
 
+def test_a_repeated_agreement_buys_nothing_more(
+    alice: Caller, starter: Package, stripe: Stripe
+) -> None:
+    agreed = agree(alice, starter, stripe, threshold=1000)
+    assert work() == ["started", "charged"]
+    hear(stripe)
+
+    body = {"packageId": str(starter.pk), "threshold": 1000, "monthlyMaximum": 3}
+    repeated = alice.put("auto-top-up", body)  # its first answer was lost
+
+    assert repeated.json()["agreement"] == agreed.json()["agreement"]
+    assert Balance.objects.get(pk="alice").posted == 500
+    assert work() == []
+    assert SettingsChange.objects.count() == 1
+
+
+def test_a_repeated_agreement_tries_a_declined_card_again(
+    alice: Caller, starter: Package, stripe: Stripe
+) -> None:
+    agree(alice, starter, stripe, "declined-card")
+    assert work() == ["started", "failed"]
+
+    alice.put("auto-top-up", {"packageId": str(starter.pk), "threshold": 10, "monthlyMaximum": 3})
+
+    assert work() == ["started", "failed"]
+
+
 def test_a_hold_crosses_nothing(alice: Caller, starter: Package, stripe: Stripe) -> None:
     give("alice", 100)
     agree(alice, starter, stripe)

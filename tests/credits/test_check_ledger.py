@@ -32,7 +32,7 @@ GIVEN_BACK = "what is given back is at most its original"
 COMMITTED = "a committed reservation matches its transaction"
 NEWEST = "the balance has the digest of its newest transaction"
 USAGE = "usage statistics count every usage"
-SETTINGS = "has_settings says whether movements must read the settings"
+SETTINGS = "movements read every limit and notice"
 OWNED = "every row belongs to a balance"
 # These rules are tested in test_sync_books.py, test_metered_books.py and in the tests of gifts.
 TRIED_ELSEWHERE = {
@@ -206,7 +206,7 @@ DAMAGES = [
     ),
     (
         ["INSERT INTO credits.spending_limits (user_id, app_id, amount) VALUES ('alice', '', 5)"],
-        [(SETTINGS, "has_settings is , there are 1 settings")],
+        [(SETTINGS, "has_settings is not true, but there are 1 settings")],
     ),
     (
         ["UPDATE credits.usage_stats SET credits_used = 11 WHERE app_id = 'chat'"],

@@ -11,6 +11,7 @@ from psycopg.conninfo import make_conninfo
 from credits import labels
 from credits.models import (
     Balance,
+    Purchase,
     StripeCustomer,
     SyncSubscription,
     Transaction,
@@ -178,6 +179,32 @@ def test_an_erased_user_stays_erased(
     assert available() == balances
     assert not Balance.objects.filter(pk="alice").exists()
     assert not SyncSubscription.objects.exists()
+    assert not StripeCustomer.objects.filter(user_id="alice").exists()
+    assert ("erased", "alice", None) in named(report)
+
+
+@pytest.mark.parametrize("rows", ["a balance", "a purchase", "a hold"])
+def test_an_erased_user_without_transactions_stays_erased(
+    source: str, earlier: Earlier, report: Path, service: Caller, rows: str
+) -> None:
+    earlier.grant("bob", 1)
+    if rows == "a balance":
+        earlier.balance("alice")["balance"] = 5
+    elif rows == "a purchase":
+        earlier.purchase("alice")
+    else:
+        earlier.balance("alice")["balance"] = 5
+        earlier.reserve("alice", 5)
+    earlier.flush(source)
+    run(source, "--apply", report=report)
+    service.delete("balance/alice")
+    balances = available()
+
+    assert run(source, "--apply", report=report) == 0
+
+    assert available() == balances
+    assert not Balance.objects.filter(pk="alice").exists()
+    assert not Purchase.objects.filter(user_id="alice").exists()
     assert not StripeCustomer.objects.filter(user_id="alice").exists()
     assert ("erased", "alice", None) in named(report)
 

@@ -1,7 +1,7 @@
 """Claw-backs of refunds: parts, sums, and refunds requested by operators."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 from threading import Event
 from typing import Any
@@ -286,6 +286,35 @@ def test_a_refund_that_stripe_did_not_hear_of_is_sent_again(
     assert before == 500
     assert (again.state, balance(bought)) == ("gone", Decimal("399.7996"))
     assert len(stripe.get("refunds")["data"]) == 1
+
+
+@pytest.mark.parametrize("age", [timedelta(hours=30), timedelta(days=-2)])
+def test_an_old_request_whose_answer_was_lost_is_not_sent_again(
+    bought: Purchase, stripe: Stripe, age: timedelta
+) -> None:
+    """Stripe has forgotten the idempotency key, or a wrong clock hides how old it is."""
+    keyed = OPERATOR._replace(key="r1")
+
+    def lose_the_answer(asked: MoneyBack) -> None:
+        stripe.refund(
+            asked.stripe_payment_intent_id,
+            amount=asked.amount_cents,
+            **{"metadata[returnId]": str(asked.pk)},
+        )
+        raise PaymentUnavailable
+
+    stripe.refund(bought.stripe_payment_intent_id or "", amount=50)
+    with (
+        patch("credits.payments.stripe_api.create_refund", side_effect=lose_the_answer),
+        pytest.raises(PaymentUnavailable),
+    ):
+        refund(bought, 100, keyed)
+    MoneyBack.objects.update(created_at=NOW - age)
+
+    again = refund(bought, 100, keyed)
+
+    assert (again.state, balance(bought)) == ("gone", Decimal("399.7996"))
+    assert len(stripe.get("refunds")["data"]) == 2
 
 
 def test_reconciliation_sends_a_refund_that_was_forgotten(

@@ -48,6 +48,14 @@ def test_utf_8_with_or_without_a_bom_is_read(data: bytes, path: Path) -> None:
     assert [row.cells for row in rows] == [{"user_id": "müller", "credits": "5"}]
 
 
+def test_blank_rows_are_skipped_and_counted(path: Path) -> None:
+    path.write_bytes(b"user_id,credits\r\n,\r\nbob,5\r\n  , \r\n   \r\n\r\n,\r\n")
+
+    assert [(row.line, row.wrong) for row in spreadsheets.read(path, ("user_id", "credits"))] == [
+        (3, "")
+    ]
+
+
 def test_a_row_has_the_number_of_its_first_line(path: Path) -> None:
     path.write_text('user_id,credits\n"a\nb",1\nc,2\n')
 

@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
+from django.db import connection
+
 from credits import ledger
 from credits.amounts import exact
 from credits.errors import DomainError
@@ -128,6 +130,12 @@ def reject(
         act.subject = f"adjustment:{asked.pk}"
         act.after = {"rejected": asked.amount}
         return asked
+
+
+def lock(user_id: str) -> None:
+    """Let one adjustment of an account at a time be checked and posted, until the commit."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 2))", [user_id])
 
 
 def withdraw(

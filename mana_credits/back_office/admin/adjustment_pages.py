@@ -11,10 +11,10 @@ from django.urls import reverse
 from credits import ledger
 from credits.amounts import DIGITS, PLACES
 from credits.errors import DomainError
-from credits.models import ActRequest, AdjustmentRequest, Balance, Transaction
+from credits.models import ActRequest, AdjustmentRequest, Balance, StaffAction, Transaction
 from mana_credits.back_office.acts import balance_adjustments
 from mana_credits.back_office.admin.account_pages import address_of
-from mana_credits.back_office.frame import operator_pages
+from mana_credits.back_office.frame import operator_pages, stale_forms
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.templatetags.office import amount as written
 from mana_credits.back_office.templatetags.office import signed_credits
@@ -54,14 +54,12 @@ def adjust(request: HttpRequest) -> HttpResponse:
     if request.method == "GET" and Balance.objects.filter(pk=user_id).exists():
         operator_pages.looked(request, user_id)
     form = AdjustForm(request.POST or None)
+    form.initial["seen"] = _adjusted(user_id)
     planned = None
-    if form.is_valid():
+    if form.is_valid() and not stale_forms.refuse(form, form.initial["seen"]):
         planned = _preview(request, user_id, form)
         if planned and form.cleaned_data["confirmed"]:
-            done = operator_pages.act(
-                request, form, lambda: _adjust(request, user_id, form), then=address_of(user_id)
-            )
-            if done:
+            if done := _confirmed(request, user_id, form):
                 return done
             planned = None
     context = {
@@ -155,6 +153,23 @@ def _preview(
     except DomainError as refusal:
         form.add_error(None, refusal.text)
         return None
+
+
+def _confirmed(request: HttpRequest, user_id: str, form: AdjustForm) -> HttpResponse | None:
+    def state() -> str:
+        balance_adjustments.lock(user_id)
+        return _adjusted(user_id)
+
+    with stale_forms.guarding(form, state, None):
+        return operator_pages.act(
+            request, form, lambda: _adjust(request, user_id, form), then=address_of(user_id)
+        )
+
+
+def _adjusted(user_id: str) -> str:
+    """Return the state of a form: a colleague may adjust the account for the same reason."""
+    acts = StaffAction.objects.filter(user_id=user_id, action="credits.adjust_balance")
+    return stale_forms.lines([("Last adjustment", stale_forms.last_of(acts))])
 
 
 def _adjust(request: HttpRequest, user_id: str, form: AdjustForm) -> str:

@@ -84,7 +84,7 @@ def new_event_subscription(request: HttpRequest) -> HttpResponse:
 
     row = Row("New event subscription", "", reverse(LIST), [])
     verb = "Create subscription"
-    return secret_pages.show_once(request, row, form, verb, create, title=TITLE)
+    return secret_pages.show_once(request, lambda: row, form, verb, create, title=TITLE)
 
 
 @operator_pages.page(
@@ -100,8 +100,10 @@ def rotate_event_secret(request: HttpRequest, pk: UUID) -> HttpResponse:
         _, secret = changes.rotate(operator, pk, overlap=overlap, **form.how)
         return _row(request, pk), secret
 
-    row = _row(request, pk)
-    return secret_pages.show_once(request, row, form, "Rotate secret", rotate, title=TITLE)
+    def read() -> Row:
+        return _row(request, pk)
+
+    return secret_pages.show_once(request, read, form, "Rotate secret", rotate, title=TITLE)
 
 
 @operator_pages.page(

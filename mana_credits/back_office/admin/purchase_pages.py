@@ -31,7 +31,7 @@ class RefundForm(WhyForm):
         max_digits=LARGEST_DIGITS,
         decimal_places=2,
         min_value=Decimal("0.01"),
-        error_messages={"min_value": "A refund of 0 € moves nothing: enter at least 0.01 €."},
+        error_messages={"min_value": "A refund of €0 moves nothing: enter at least €0.01."},
         help_text="What goes back to the buyer, in euros and cents.",
         widget=forms.NumberInput(attrs={"autofocus": True, "step": "0.01"}),
     )

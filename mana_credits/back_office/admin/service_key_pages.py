@@ -118,7 +118,7 @@ def new_service_key(request: HttpRequest) -> HttpResponse:
         key, secret = service_key_changes.create(operator, name, form.terms(), **form.how)
         return _row(request, key.pk), secret
 
-    return secret_pages.show_once(request, row, form, "Create key", create, title=TITLE)
+    return secret_pages.show_once(request, lambda: row, form, "Create key", create, title=TITLE)
 
 
 @operator_pages.page(
@@ -134,8 +134,10 @@ def rotate_service_key(request: HttpRequest, pk: UUID) -> HttpResponse:
         key, secret = service_key_changes.rotate(operator, pk, overlap=overlap, **form.how)
         return _row(request, key.pk), secret
 
-    row = _row(request, pk)
-    return secret_pages.show_once(request, row, form, "Rotate key", rotate, title=TITLE)
+    def read() -> Row:
+        return _row(request, pk)
+
+    return secret_pages.show_once(request, read, form, "Rotate key", rotate, title=TITLE)
 
 
 @operator_pages.page(

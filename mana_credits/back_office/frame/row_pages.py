@@ -36,9 +36,14 @@ class Row(NamedTuple):
 
     @property
     def state(self) -> str:
-        """Return what a form about the row shows of it."""
+        """Return what a form about the row shows of it, and the last act on it."""
         facts = [fact for fact in self.facts if fact[0] not in self.passing]
-        return stale_forms.lines([("Title", self.title), ("Status", self.status), *facts])
+        known = [("Title", self.title), ("Status", self.status), *facts]
+        if self.subject:
+            # Not every act shows in the facts: a new secret does not.
+            acts = StaffAction.objects.filter(subject=self.subject)
+            known.append(("Last act", stale_forms.last_of(acts)))
+        return stale_forms.lines(known)
 
 
 def show(request: HttpRequest, row: Row, **more: Any) -> HttpResponse:

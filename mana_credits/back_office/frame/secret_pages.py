@@ -5,14 +5,14 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 
 from credits.errors import DomainError
-from mana_credits.back_office.frame import operator_pages
+from mana_credits.back_office.frame import operator_pages, stale_forms
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.row_pages import Row
 
 
 def show_once(
     request: HttpRequest,
-    row: Row,
+    read: Callable[[], Row],
     form: WhyForm,
     verb: str,
     act: Callable[[], tuple[Row, str]],
@@ -21,11 +21,15 @@ def show_once(
 ) -> HttpResponse:
     """Show the form. Once it is valid, run the act and show the secret in this response only.
 
-    `act` returns the changed row and its secret.
+    `act` returns the changed row and its secret, and `read` the row as it is now. A form about an
+    earlier state of the row is refused: a second rotation would end the secret of the first.
     """
-    if form.is_valid():
+    row = read()
+    form.initial["seen"] = row.state
+    if form.is_valid() and not stale_forms.refuse(form, row.state):
         try:
-            changed, secret = act()
+            with stale_forms.guarding(form, lambda: read().state, row.locked):
+                changed, secret = act()
         except DomainError as refusal:
             form.add_error(None, refusal.text)
         else:

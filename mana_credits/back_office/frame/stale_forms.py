@@ -13,7 +13,8 @@ from django.db.models import QuerySet
 
 from credits.errors import DomainError
 from credits.models import StaffAction
-from mana_credits.back_office.acts import audit
+from mana_credits.back_office.acts import audit, looks
+from mana_credits.back_office.templatetags.office import NOTHING, moment
 
 
 class StaleForm(DomainError):
@@ -27,6 +28,12 @@ class StaleForm(DomainError):
 def lines(facts: Iterable[tuple[str, Any]]) -> str:
     """Return names and values as the text of `seen`."""
     return "\n".join(f"{name}: {' '.join(str(value).split())}" for name, value in facts)
+
+
+def last_of(acts: QuerySet[StaffAction]) -> str:
+    """Return who did the last of these acts, when and why; views of an account are no acts."""
+    last = acts.exclude(action__in=looks.ACTIONS).order_by("-pk").first()
+    return f"{last.operator}, {moment(last.at)}, {last.note}" if last else NOTHING
 
 
 def refuse(form: forms.Form, state: str) -> bool:

@@ -21,8 +21,18 @@ LANGUAGE sql IMMUTABLE RETURN char_length(id) BETWEEN 1 AND 255;
 -- A row that exists here under another user id belongs to a person who was erased since. Keep the
 -- erasure.
 CREATE TEMP TABLE legacy_erased AS
-SELECT DISTINCT l.user_id
-FROM legacy_transactions l JOIN credits.transactions t USING (id)
+SELECT l.user_id FROM legacy_transactions l JOIN credits.transactions t USING (id)
+WHERE t.user_id <> l.user_id
+UNION
+SELECT l.user_id FROM legacy_reservations l JOIN credits.reservations r USING (id)
+WHERE r.user_id <> l.user_id
+UNION
+SELECT l.user_id FROM legacy_purchases l JOIN credits.purchases p USING (id)
+WHERE p.user_id <> l.user_id
+UNION
+-- Of a balance without transactions, the opening adjustment was imported (post.sql).
+SELECT l.user_id FROM legacy_balances l
+JOIN credits.transactions t ON t.id = md5(concat_ws(':', 'opening', l.user_id, 0))::uuid
 WHERE t.user_id <> l.user_id;
 
 INSERT INTO legacy_findings (kind, user_id, sentence)
