@@ -13,7 +13,7 @@ from credits.models.purchases import PAID
 from credits.payments import purchases
 from credits.payments.purchases import NotCreditable
 from tests.back_office.operators import browser
-from tests.credits.test_returns import paid, started
+from tests.credits.test_money_back import paid, started
 
 pytestmark = pytest.mark.django_db
 
