@@ -26,7 +26,7 @@ from tests.factories import give, spend
 
 pytestmark = pytest.mark.django_db
 
-TODAY = datetime.now(UTC).date()
+TODAY = datetime.now(UTC).date()  # of the import; `today` sets the day of the test
 ONE_DAY = timedelta(days=1)
 PATH = "/api/v1/anchors"
 
@@ -75,6 +75,12 @@ BEGIN
     UPDATE credits.balances SET last_digest = previous WHERE user_id = 'alice';
 END $$
 """
+
+
+@pytest.fixture(autouse=True)
+def today(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set TODAY to the day of the test: the suite may run over midnight."""
+    monkeypatch.setitem(globals(), "TODAY", datetime.now(UTC).date())
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from tests.factories import give, meter
 
 pytestmark = pytest.mark.django_db
 
-NOW = datetime(2027, 1, 31, 12, tzinfo=UTC)
+# Far in the future: a row of an earlier day is recorded with the time of its own insertion.
+NOW = datetime(2099, 1, 31, 12, tzinfo=UTC)
 ITEMS = 40
 METERED = "ai_image_generation"
 OPERATIONS = ["ai_chat_gpt4", "teleport", "ai_chat_ollama", METERED]

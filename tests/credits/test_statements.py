@@ -213,6 +213,12 @@ def test_the_last_transaction_of_a_month_is_found_by_index() -> None:
 THIS_MONTH = f"{datetime.now(UTC):%Y-%m}"
 
 
+@pytest.fixture(autouse=True)
+def this_month(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set THIS_MONTH to the month of the test: the suite may run over a month's end."""
+    monkeypatch.setitem(globals(), "THIS_MONTH", f"{datetime.now(UTC):%Y-%m}")
+
+
 def test_the_api_writes_amounts_as_everywhere(alice: Caller) -> None:
     give("alice", "100.0001")
     spend("alice", "0.1")
