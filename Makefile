@@ -85,7 +85,7 @@ rehearsal-failover: $(INSTALLED)
 	$(BIN)/python -m bench.failover --patroni --failovers 10
 
 # On an empty database of a Citus cluster (docs/scaling.md).
-CITUS_SUITES := tests/credits tests/gifts tests/webhooks tests/internal_api tests/concurrency
+CITUS_SUITES := tests/credits tests/gifts tests/webhooks tests/internal_api tests/legacy_import tests/concurrency
 # There are no events on a cluster.
 CITUS_SUITES += --ignore=tests/concurrency/test_events_at_once.py
 test-citus: $(INSTALLED)

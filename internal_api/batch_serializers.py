@@ -5,6 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from credits.api import error_bodies
 from credits.api.json_object import JsonObject
 from credits.api.serializers import USED, BalanceAfterwardsSerializer, TransactionSerializer
 from credits.api.wire_fields import Text
@@ -58,6 +59,7 @@ class BatchOutcomeSerializer(WireSerializer):
     )
     code = Text(required=False, help_text="The stable code of the error; only if refused.")
     details = JsonObject(required=False, help_text="The details of the error, as in `use`.")
+    error = Text(required=False, help_text="`Forbidden`; only with the status 403.")
 
 
 class UseBatchResponseSerializer(WireSerializer):
@@ -73,12 +75,11 @@ def outcome(result: Spent | Posting | DomainError | serializers.ValidationError)
     """Return an item's outcome as plain JSON values."""
     match result:
         case DomainError():
-            return _refused(result.status, result.text, result.code, result.details)
+            return _refused(error_bodies.of_domain(result))
         case serializers.ValidationError():
-            return _refused(400, "Validation failed", "validation_failed", result.detail)
+            return _refused(error_bodies.of_validation(result))
     return {"outcome": "replayed" if result.replayed else "posted", **USED.represent(result)}
 
 
-def _refused(status: int, message: str, code: str, details: Any) -> dict[str, Any]:
-    body = {"outcome": "refused", "success": False, "statusCode": status, "message": message}
-    return {**body, "code": code, **({"details": details} if details else {})}
+def _refused(error: dict[str, Any]) -> dict[str, Any]:
+    return {"outcome": "refused", "success": False, **error}

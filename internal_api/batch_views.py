@@ -1,6 +1,6 @@
 """Spends of many users in one request (`/api/v1/internal/credits/use/batch`, service key)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,16 +34,28 @@ class BatchViewSet(ChangesBatches, ServiceViewSet):
         """Post up to 1,000 spends. A refused item does not affect the others.
 
         The items of one user are posted in order. A batch can be sent again: items with a known key
-        are replayed. The header `Idempotency-Key` is rejected, because each item has its own key.
+        are replayed. A key for the whole batch is rejected, in the header `Idempotency-Key` or in
+        the body, because each item has its own key.
         """
-        if request.META.get("HTTP_IDEMPOTENCY_KEY"):
-            raise ValidationError({"Idempotency-Key": ["Each item has its own idempotencyKey."]})
+        _reject_key(request)
         parsed = [_parsed(item) for item in wire.USE_BATCH.parse(request.data)["items"]]
         spends = [item for item in parsed if isinstance(item, Spend)]
         # Only readable items are spent. The answer keeps the order of all items.
         results = iter(_spend_all(request, spends))
         outcomes = [next(results) if isinstance(item, Spend) else item for item in parsed]
         return Answer({"items": [wire.outcome(result) for result in outcomes]})
+
+
+def _reject_key(request: Request) -> None:
+    """Raise ValidationError if the request has a key for the whole batch."""
+    in_body = isinstance(request.data, Mapping) and request.data.get("idempotencyKey")
+    given = {
+        "Idempotency-Key": request.META.get("HTTP_IDEMPOTENCY_KEY"),
+        "idempotencyKey": in_body,
+    }
+    if any(given.values()):
+        error = ["Each item has its own idempotencyKey."]
+        raise ValidationError({name: error for name, key in given.items() if key})
 
 
 def _spend_all(request: Request, spends: Sequence[Spend]) -> list[Spent | Posting | DomainError]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from mana_credits.api.errors import camel_case
+from credits.api.error_bodies import camel_case
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "openapi.yaml"
 VARIABLE = re.compile(r"<\w+:(\w+)>")

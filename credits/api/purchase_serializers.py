@@ -194,7 +194,7 @@ class StartPurchaseSerializer(KeyedSerializer):
 class PurchaseIdSerializer(WireSerializer):
     """The path parameter of a purchase."""
 
-    id = Uuid(source="purchase_id")
+    purchaseId = Uuid(source="purchase_id")
 
 
 class StartPurchaseResponseSerializer(WireSerializer):

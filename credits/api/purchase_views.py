@@ -77,7 +77,7 @@ class PurchaseViewSet(ChangesAccount, GenericViewSet[Any]):
     @operation("purchase", response=PurchaseSerializer, refuses=(PurchaseUnknown,))
     def purchase(self, request: Request, purchase_id: str) -> Response:
         """Return one of the user's purchases. 404 for a purchase of another user."""
-        named = PURCHASE_ID.parse({"id": purchase_id})
+        named = PURCHASE_ID.parse({"purchaseId": purchase_id})
         found = purchases.find(**named, user_id=user(request).id)
         return Response(PURCHASE.represent(found))
 
@@ -88,6 +88,6 @@ class PurchaseViewSet(ChangesAccount, GenericViewSet[Any]):
     )
     def cancel(self, request: Request, purchase_id: str) -> Response:
         """Cancel one of the user's unpaid purchases, so that it can no longer be paid."""
-        named = PURCHASE_ID.parse({"id": purchase_id})
+        named = PURCHASE_ID.parse({"purchaseId": purchase_id})
         left = cancellation.cancel(**named, user_id=user(request).id, now=datetime.now(UTC))
         return Response(PURCHASE.represent(left))

@@ -1,6 +1,7 @@
 """Serializers of the user's settings."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -66,11 +67,29 @@ class AppLimits(serializers.Field[Any, Any, Any, Any]):
         """Return the limits by app."""
         if not isinstance(data, list) or len(data) > LONGEST_LIST:
             self.fail("type")
-        limits = [APP_LIMIT.parse(item) for item in data]
+        limits = _parsed(data)
         by_app = {limit["app_id"]: limit["amount"] for limit in limits}
         if len(by_app) < len(limits):
             self.fail("repeated")
         return by_app
+
+
+def _parsed(items: Sequence[object]) -> list[dict[str, Any]]:
+    """Return the limits. Raises ValidationError with a sentence for each invalid value."""
+    limits, errors = [], []
+    for place, item in enumerate(items, start=1):
+        try:
+            limits.append(APP_LIMIT.parse(item))
+        except serializers.ValidationError as error:
+            details = cast("dict[str, list[str]]", error.detail)
+            errors += [
+                f"Limit {place}, {name}: {sentence}"
+                for name, sentences in details.items()
+                for sentence in sentences
+            ]
+    if errors:
+        raise serializers.ValidationError(errors)
+    return limits
 
 
 class SaveSettingsSerializer(WireSerializer):
@@ -89,14 +108,18 @@ class SaveSettingsSerializer(WireSerializer):
         help_text="The most credits to spend in all apps in a UTC month.",
     )
     appLimits = AppLimits(
-        source="app_limits", required=False, help_text="Monthly limits of single apps."
+        source="app_limits",
+        required=False,
+        allow_null=True,
+        help_text="Monthly limits of single apps.",
     )
     version = SeenVersion()
 
     def validate(self, attrs: Any) -> Any:
         """Return the settings and the version that was seen as the domain takes them."""
         seen = attrs.pop("version", None)
-        return {"wanted": NewSettings(**attrs), "seen": seen}
+        app_limits = attrs.pop("app_limits", None) or {}
+        return {"wanted": NewSettings(**attrs, app_limits=app_limits), "seen": seen}
 
 
 class SettingsSerializer(WireSerializer):

@@ -258,7 +258,8 @@ RULES = {
             WHERE p.user_id = a.user_id
             GROUP BY p.id
         ) went CROSS JOIN LATERAL (
-            SELECT trunc(credits * least(cents, price) / price, 4) AS share
+            -- Whole ten-thousandths: `/` would round the quotient of very large numbers.
+            SELECT div(credits * least(cents, price) * 10000, price) / 10000 AS share
         ) s
         -- What had expired before the money went back was not taken again.
         WHERE taken > share OR taken + expired < share

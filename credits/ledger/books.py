@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import transaction
+from django.db import DataError, transaction
 from django.db.backends.utils import CursorWrapper
 from psycopg.sql import quote
 
@@ -19,6 +19,9 @@ from credits.models import Balance
 from credits.postgresql import replica
 
 __all__ = ["RULES", "BooksDoNotClose", "Discrepancy", "add_rules", "check", "orphans"]
+
+
+COMPUTABLE = "every row can be computed with"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ def check(users: list[str], *, since_last: bool = False) -> list[Discrepancy]:
 
     With `since_last` only the transactions after each user's last verified one are read.
     """
-    return discrepancies(statement(), {"users": users, "since_last": since_last})
+    return _found(users, statement(), {"since_last": since_last})
 
 
 def check_and_mark(users: list[str], *, full_check: int | None) -> list[Discrepancy]:
@@ -109,8 +112,8 @@ def check_and_mark(users: list[str], *, full_check: int | None) -> list[Discrepa
     `full_check` is the id of the full check that the batch is part of. Without one, only the
     transactions after each user's last verified one are read.
     """
-    values = {"users": users, "since_last": full_check is None, "full_check": full_check}
-    return discrepancies(statement(marks=True), values)
+    values = {"since_last": full_check is None, "full_check": full_check}
+    return _found(users, statement(marks=True), values)
 
 
 def statement(*, marks: bool = False) -> str:
@@ -159,6 +162,20 @@ def snapshot() -> Iterator[CursorWrapper]:
         if outermost:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         yield cursor
+
+
+def _found(users: list[str], query: str, values: Mapping[str, Any]) -> list[Discrepancy]:
+    """Run a check of these users. A row that cannot be computed with is a discrepancy of its user.
+
+    Such a row stops the statement, and everybody else in it must be checked nevertheless.
+    """
+    try:
+        return discrepancies(query, {**values, "users": users})
+    except DataError as error:
+        if len(users) == 1:
+            what = str(error).partition("\n")[0]
+            return [Discrepancy(COMPUTABLE, users[0], f"a row stops the check: {what}")]
+        return [one for user in users for one in _found([user], query, values)]
 
 
 def discrepancies(query: str, values: Mapping[str, Any]) -> list[Discrepancy]:

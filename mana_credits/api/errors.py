@@ -1,14 +1,14 @@
-"""Errors on the wire: `{"statusCode":402,"message":"…","code":"…","details":{…}}`."""
+"""Responses to exceptions: each error of the API in its format."""
 
-from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import DisallowedHost
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
-from rest_framework.serializers import as_serializer_error
 
+from credits.api import error_bodies
+from credits.api.error_bodies import envelope
 from credits.errors import DomainError
 from credits.postgresql import database_errors
 
@@ -28,35 +28,13 @@ class ServiceUnavailable(exceptions.APIException):
     default_code = "unavailable"
 
 
-def envelope(
-    status: int,
-    message: str,
-    code: str,
-    details: dict[str, Any] | None = None,
-    *,
-    field: str = "body",
-) -> dict[str, Any]:
-    """Return the body of an error. With status 400 it always has details, at least for `field`."""
-    body: dict[str, Any] = {"statusCode": status, "message": message, "code": code}
-    if status == HTTPStatus.FORBIDDEN:
-        # Clients of the earlier service read this field.
-        body["error"] = "Forbidden"
-    if status == HTTPStatus.BAD_REQUEST and not details:
-        details = {camel_case(field): [message]}
-    if details:
-        body["details"] = details
-    return body
-
-
 def answer(error: Exception, context: dict[str, Any]) -> Response | None:
     """Return the response for an exception of a view, or None for an unexpected one (500)."""
     match error:
         case DomainError():
             return _of_domain(error)
         case exceptions.ValidationError():
-            # Of a gift (`InvalidGift`): its app shows only the message.
-            message = getattr(error, "message", "Validation failed")
-            return _response(400, message, "validation_failed", _details(error))
+            return Response(error_bodies.of_validation(error), status=400)
         case exceptions.APIException():
             return _of_framework(error)
         case Http404():
@@ -67,18 +45,9 @@ def answer(error: Exception, context: dict[str, Any]) -> Response | None:
     return None if refusal is None else _of_domain(refusal)
 
 
-def camel_case(name: str) -> str:
-    """Return a Python name in the wire's spelling: `expires_at` becomes `expiresAt`."""
-    first, *others = name.split("_")
-    return first + "".join(map(str.capitalize, others))
-
-
 def _of_domain(error: DomainError) -> Response:
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-    body = envelope(error.status, error.text, error.code, error.details, field=error.field)
-    if error.says_error:
-        body["error"] = error.text
-    return Response(body, status=error.status, headers=headers)
+    return Response(error_bodies.of_domain(error), status=error.status, headers=headers)
 
 
 def _of_framework(error: exceptions.APIException) -> Response:
@@ -100,11 +69,6 @@ def _response(
     headers: dict[str, str] | None = None,
 ) -> Response:
     return Response(envelope(status, message, code, details), status=status, headers=headers)
-
-
-def _details(error: exceptions.ValidationError) -> dict[str, Any]:
-    detail: dict[str, Any] = as_serializer_error(error)
-    return detail
 
 
 def plain(

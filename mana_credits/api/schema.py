@@ -19,9 +19,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from credits.api.error_bodies import camel_case
 from mana_credits.api import schema_bodies, schema_probes
 from mana_credits.api.body import CompactJSONRenderer
-from mana_credits.api.errors import camel_case
 from mana_credits.api.schema_refusals import HEADERS
 
 # Imported for its extensions, which drf-spectacular finds by their base classes.

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from credits.api.error_bodies import envelope
 from credits.api.openapi import Description
 from credits.bulkheads import Busy
 from credits.errors import DomainError
@@ -14,7 +15,6 @@ from credits.postgresql.database_errors import (
     DatabaseUnavailable,
 )
 from internal_api.authentication import ScopeMissing
-from mana_credits.api.errors import envelope
 
 HEADERS: dict[str, dict[str, Any]] = {
     "X-Request-Id": {

@@ -131,9 +131,12 @@ class RequestReader:
     def _expected_body(self) -> Body | None:
         """Return the decoder of the body. Raises MalformedRequest if its length is ambiguous."""
         request = self._request
-        names = {name for name, _ in request.headers}
+        names = [name for name, _ in request.headers]
         if "HOST" not in names and request.version >= (1, 1):
             raise MalformedRequest("no host")
+        # WSGI joins repeated headers. Two keys would be a third one, which no retry sends.
+        if names.count("IDEMPOTENCY-KEY") > 1:
+            raise MalformedRequest("repeated header Idempotency-Key")
         if "CONNECTION" in names and _closes(request.headers):
             request.force_close()
         if "TRANSFER-ENCODING" in names:

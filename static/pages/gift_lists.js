@@ -4,6 +4,7 @@ import { change as send } from "./api.js";
 import { $, change, credits, day, made, moment, show, text } from "./dom.js";
 import { announce, confirmed } from "./notices.js";
 import { actAndReload, fillList } from "./paged_list.js";
+import { Refusal } from "./refusal.js";
 import { onPress } from "./shell.js";
 
 const ROWS = 25;
@@ -19,9 +20,13 @@ export const received = () => list("received", (gift) =>
 
 export const created = () => list("created", line);
 
-/** Copy a gift's link and confirm it. */
+/** Copy a gift's link and confirm it; show it if the browser does not allow copying. */
 export async function copy(url) {
-  await navigator.clipboard.writeText(url);
+  try {
+    await navigator.clipboard.writeText(url);
+  } catch {
+    throw new Refusal(0, { code: "not_copied", details: { url } });
+  }
   announce(text("copied"));
 }
 

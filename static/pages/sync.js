@@ -43,8 +43,14 @@ function state() {
 
 async function save() {
   const { interval } = Object.fromEntries(new FormData($("#plan")));
-  await (status.active ? changeInterval(interval) : activate(interval));
+  await (status.active ? changeInterval(interval) : activate(interval)).catch(showCurrent);
   await Promise.all([part($("#sync"), refresh), part($("#yours"), showBalance)]);
+}
+
+/** Show the current state if another tab has changed it. */
+async function showCurrent(refusal) {
+  if (refusal.code?.startsWith("sync_")) await part($("#sync"), refresh);
+  throw refusal;
 }
 
 async function activate(interval) {
@@ -60,7 +66,7 @@ async function changeInterval(interval) {
 async function deactivate() {
   const asked = { question: text("question"), consequence: text("consequence"), yes: text("yes") };
   if (!(await confirmed(asked))) return;
-  await change("POST", "sync/deactivate");
+  await change("POST", "sync/deactivate").catch(showCurrent);
   announce(text("deactivated"));
   await part($("#sync"), refresh);
 }

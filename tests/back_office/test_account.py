@@ -21,7 +21,7 @@ from mana_credits.back_office.account.entry import Entry
 from mana_credits.back_office.acts import balance_adjustments
 from mana_credits.back_office.acts.audit import Justification
 from tests.back_office.operators import operator
-from tests.credits.test_returns import paid, went_back
+from tests.credits.test_money_back import paid, went_back
 from tests.factories import gift, give, hold, redeem, spend, subscribe
 from tests.owner import as_owner
 

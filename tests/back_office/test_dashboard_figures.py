@@ -18,7 +18,7 @@ from credits.reporting import daily_totals
 from credits.worker import Job
 from mana_credits.back_office.admin import dashboard_figures
 from mana_credits.back_office.admin.dashboard_figures import OpenReservations, Period
-from tests.credits.test_returns import paid, went_back
+from tests.credits.test_money_back import paid, went_back
 from tests.factories import gift, give, hold, redeem, spend
 from tests.owner import as_owner
 

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from credits.models import Purchase, StaffAction, Transaction
 from mana_credits.back_office import keyset_pages
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
-from tests.credits.test_returns import paid
+from tests.credits.test_money_back import paid
 from tests.factories import gift, give, spend
 from tests.owner import as_owner
 from webhooks.models import StripeEvent

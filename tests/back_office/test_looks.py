@@ -13,7 +13,7 @@ from mana_credits.back_office.account import timeline
 from mana_credits.privacy import erasure, export
 from tests.api import at_once
 from tests.back_office.operators import browser
-from tests.credits.test_returns import paid
+from tests.credits.test_money_back import paid
 from tests.factories import gift, give, hold, spend
 
 pytestmark = pytest.mark.django_db

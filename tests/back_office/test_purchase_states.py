@@ -13,7 +13,7 @@ from credits.models.purchases import PAID
 from credits.payments import purchases
 from credits.payments.purchases import NotCreditable
 from tests.back_office.operators import browser
-from tests.credits.test_returns import paid, started
+from tests.credits.test_money_back import paid, started
 
 pytestmark = pytest.mark.django_db
 
@@ -50,7 +50,7 @@ def text(client: Client, found: Purchase) -> str:
 
 @pytest.mark.parametrize("review", REVIEWS)
 @pytest.mark.parametrize("status", Purchase.Status.values)
-def test_a_refund_is_offered_exactly_where_it_can_be_made(
+def test_a_refund_and_a_decision_are_offered_exactly_where_they_can_be_made(
     fiona: Client, status: str, review: str
 ) -> None:
     found = purchase(status, **REVIEWS[review])
@@ -61,15 +61,6 @@ def test_a_refund_is_offered_exactly_where_it_can_be_made(
     possible = status in PAID or review != "none"
     assert ("Refund purchase" in page) == possible
     assert ('name="amount"' in form) == possible
-
-
-@pytest.mark.parametrize("review", REVIEWS)
-@pytest.mark.parametrize("status", Purchase.Status.values)
-def test_a_decision_is_offered_exactly_while_a_purchase_is_in_quarantine(
-    fiona: Client, status: str, review: str
-) -> None:
-    page = text(fiona, purchase(status, **REVIEWS[review]))
-
     assert ("Leave uncredited" in page) == (review == "open")
 
 

@@ -23,7 +23,7 @@ from mana_credits.back_office.acts import balance_adjustments
 from mana_credits.back_office.acts.audit import Justification
 from mana_credits.service_events.models import EventMessage, EventSubscription
 from tests.back_office.operators import browser, operator
-from tests.credits.test_returns import paid
+from tests.credits.test_money_back import paid
 from tests.factories import gift, give, hold, package
 from webhooks.models import StripeEvent
 

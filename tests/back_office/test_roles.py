@@ -25,8 +25,8 @@ from mana_credits.back_office.acts.audit import Justification
 from mana_credits.back_office.acts.grant_requests import WantedGrants
 from mana_credits.service_events import event_types, subscriptions
 from mana_credits.service_events.models import EventMessage
-from tests.back_office.operators import ROLES, browser, operator
-from tests.credits.test_returns import paid
+from tests.back_office.operators import ROLES, browser, form, operator
+from tests.credits.test_money_back import paid
 from tests.factories import gift, give, hold, package, spend, subscribe
 from webhooks.models import StripeEvent
 
@@ -221,6 +221,9 @@ def test_pages_are_shown_to_their_roles_and_refused_to_others(
 
     wanted = {page: 200 if name in roles else 403 for page, roles in PAGES.items()}
     assert answers == wanted
+    refused = [page for page, roles in PAGES.items() if name not in roles]
+    sent = {client.post(addresses[page], form()).status_code for page in refused}
+    assert sent <= {403}
 
 
 def test_what_is_not_there_is_404_on_every_page(ada: Client) -> None:

@@ -11,18 +11,20 @@ from django.test import Client
 
 from credits.ledger import ledger
 from credits.ledger.posting import Memo, Origin
-from credits.models import OutboxMessage, StaffAction
+from credits.models import ActRequest, Operation, OutboxMessage, StaffAction
 from credits.outbox import outbox
 from credits.payments import purchases
+from credits.roles import SUPPORT
 from internal_api import service_keys
 from internal_api.service_keys import Terms
-from mana_credits.back_office.acts import gift_interventions, purchase_refunds
+from mana_credits.back_office.acts import gift_interventions, operator_accounts, purchase_refunds
+from mana_credits.back_office.admin.subject_pages import address_of_subject
 from mana_credits.back_office.templatetags.office import NOTHING
 from mana_credits.service_events import event_types, subscriptions
 from mana_credits.service_events.models import EventMessage
 from tests.back_office.operators import WHY, operator
 from tests.back_office.test_titles import text
-from tests.credits.test_returns import payment, started
+from tests.credits.test_money_back import payment, started
 from tests.factories import give, hold, spend
 from webhooks import events
 
@@ -125,3 +127,37 @@ def test_a_message_waits_for_a_paused_subscription(ada: Client, settings: Any) -
 
     for path in (f"event-message/{message.pk}", "service_events/eventmessage"):
         assert "when resumed" in text(ada, f"/admin/{path}/")
+
+
+def test_an_act_and_a_request_lead_to_the_row_that_they_are_about(ada: Client) -> None:
+    key = Operation.objects.earliest("key").pk
+    asked = ActRequest.objects.create(
+        kind="price",
+        subject=f"operation:{key}",
+        summary="x",
+        note="x",
+        requested_by="fiona",
+        requested_at=NOW,
+    )
+    operator_accounts.create(
+        operator("ada"),
+        "eve",
+        email="eve@example.test",
+        chosen=[SUPPORT],
+        password="a long enough one",
+        key=uuid4(),
+    )
+    created = StaffAction.objects.get(subject="operator:eve")
+
+    links = {
+        f"approvals/{asked.pk}": f"/admin/operation/{key}/",
+        f"staff-action/{created.pk}": "/admin/staff/operator/?name=eve",
+    }
+    for path, address in links.items():
+        assert f'href="{address}"' in ada.get(f"/admin/{path}/").content.decode()
+        assert ada.get(address).status_code == 200
+
+
+@pytest.mark.parametrize("subject", ["", "package:new:Plus", "export:gifts", "x"])
+def test_a_subject_without_a_page_has_no_link(subject: str) -> None:
+    assert address_of_subject(subject) == ""

@@ -47,8 +47,8 @@ from mana_credits.back_office.acts.second_person import CannotDecideOwnRequest, 
 from mana_credits.privacy import erasure, export
 from tests.api import at_once
 from tests.back_office.operators import WHY, browser, form, operator
-from tests.back_office.test_refunds import answered
-from tests.credits.test_returns import paid
+from tests.back_office.test_purchase_refunds import answered
+from tests.credits.test_money_back import paid
 from tests.factories import give, package, spend
 
 pytestmark = pytest.mark.django_db

@@ -14,7 +14,7 @@ from credits.catalogue import catalogue
 from credits.catalogue.catalogue import Price
 from credits.models import AdjustmentRequest, DailyTotal, MoneyBack, Operation
 from tests.back_office.operators import acts, form
-from tests.credits.test_returns import paid, started
+from tests.credits.test_money_back import paid, started
 from tests.factories import gift, give, package, redeem, spend
 
 pytestmark = pytest.mark.django_db

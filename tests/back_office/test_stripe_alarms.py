@@ -9,7 +9,7 @@ from credits.models import Purchase
 from credits.payments import money_back
 from tests.back_office.operators import acts, browser, form
 from tests.credits.test_disputes import dispute
-from tests.credits.test_returns import paid
+from tests.credits.test_money_back import paid
 from tests.stripe import deliver
 from webhooks.models import StripeEvent
 

@@ -7,7 +7,7 @@ from django.test import Client
 
 from credits.models import Purchase
 from mana_credits.back_office.account import timeline
-from tests.credits.test_returns import paid
+from tests.credits.test_money_back import paid
 from webhooks.models import StripeEvent
 
 pytestmark = pytest.mark.django_db

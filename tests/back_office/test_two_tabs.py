@@ -24,7 +24,7 @@ from mana_credits.service_events import event_types, subscriptions
 from tests.api import at_once
 from tests.back_office.operators import acts, browser, form, operator
 from tests.back_office.test_stale_forms import seen
-from tests.credits.test_returns import paid
+from tests.credits.test_money_back import paid
 from tests.factories import gift, give, package
 
 NOW = datetime.now(UTC)

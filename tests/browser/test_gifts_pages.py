@@ -257,3 +257,16 @@ def test_a_personal_gift_has_a_redeem_button_for_its_person_only(
             buttons[one.target_email] = button.is_visible()
 
     assert sorted(buttons.values()) == [False, True]
+
+
+def test_a_link_that_cannot_be_copied_is_shown(home: str, browser: Browser) -> None:
+    give("demo-alice", 100)
+    code = gift("demo-alice", 1).code
+
+    with somebody(browser, home, "demo-alice") as alice:
+        alice.visit("/gifts#created")
+        deny = "() => { navigator.clipboard.writeText = () => Promise.reject(new DOMException()); }"
+        alice.page.evaluate(deny)
+        alice.page.get_by_role("button", name="Copy link").click()
+
+        expect(alice.page.get_by_role("alert")).to_contain_text(f"/g/{code}")

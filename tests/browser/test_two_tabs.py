@@ -15,7 +15,7 @@ from tests.browser.people import somebody
 from tests.browser.test_purchases_page import start
 from tests.browser.test_session import answering
 from tests.environment import PROVIDER
-from tests.factories import gift, give, package, redeem, spend
+from tests.factories import gift, give, package, redeem, spend, subscribe
 from tests.stripe import Stripe
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("committed")]
@@ -155,3 +155,15 @@ def test_the_texts_of_a_page_do_not_replace_those_of_an_app(home: str, browser: 
         bob.visit("/credits")
 
         expect(bob.page.locator("#latest li").first).to_contain_text("purchase-cancelled")
+
+
+def test_cloud_sync_switched_on_in_another_tab_is_shown_as_on(home: str, browser: Browser) -> None:
+    give("demo-bob", 100)
+
+    with somebody(browser, home, "demo-bob") as bob:
+        bob.visit("/credits/sync")
+        subscribe("demo-bob", at=datetime.now(UTC))
+        bob.page.get_by_role("button", name="Switch on").click()
+
+        expect(bob.page.get_by_role("alert")).to_contain_text("Cloud Sync is already on.")
+        expect(bob.page.get_by_text("Next payment:")).to_be_visible()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 
 import gifts.books
 from credits.amounts import counted
@@ -15,7 +15,7 @@ from credits.ledger import books, ledger, reservations
 from credits.ledger.lot_rules import LOT_RULES
 from credits.ledger.posting import Memo
 from credits.models import Reservation, Transaction
-from tests.factories import SYSTEM, give, hold, spend
+from tests.factories import SYSTEM, give, hold, spend, use_units
 from tests.owner import as_owner
 
 pytestmark = pytest.mark.django_db
@@ -346,3 +346,37 @@ def test_a_snapshot_is_of_one_moment_and_changes_nothing(alice: str) -> None:
         (read_only,) = cursor.fetchone()
 
     assert (isolation, read_only) == ("repeatable read", "on")
+
+
+@pytest.mark.breaks_the_books
+def test_a_row_that_stops_the_check_hides_nobody_elses_damage(
+    committed: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    give("alice", 10)
+    for user in ("bob", "carol"):
+        give(user, 20)
+        use_units(user)
+    with transaction.atomic():
+        damage(
+            f"UPDATE {T} SET metering = '{{\"units\": 5}}' WHERE number = 2 AND user_id = 'bob'",
+            f"UPDATE {B} SET held = 6 WHERE user_id = 'carol'",
+        )
+        with as_owner(), connection.cursor() as cursor:
+            cursor.execute(f"ALTER TABLE {T} ENABLE ALWAYS TRIGGER transactions_are_append_only")
+            cursor.execute(
+                f"ALTER TABLE {T} ENABLE ALWAYS TRIGGER transactions_are_never_truncated"
+            )
+
+    code, lines, _ = check(capsys)
+
+    assert (code, lines) == (
+        1,
+        [
+            (
+                "User bob: a row stops the check: cannot call jsonb_each_text on a non-object "
+                "(every row can be computed with)."
+            ),
+            f"User carol: held is 6.0000, the open reservations sum up to 0 ({HELD}).",
+            "3 users checked.",
+        ],
+    )

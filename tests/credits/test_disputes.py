@@ -17,7 +17,7 @@ from credits.models import MoneyBack, Purchase, Transaction
 from credits.payments import money_back, stripe_facts
 from credits.payments.stripe_facts import MoneyBackReport
 from credits.payments.stripe_fields import UnreadableObject
-from tests.credits.test_returns import NOW, balance, paid, went_back
+from tests.credits.test_money_back import NOW, balance, paid, went_back
 from tests.quick import at_most
 
 pytestmark = pytest.mark.django_db

@@ -9,6 +9,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
+from credits.ids import new_id
 from credits.ledger import credit_expiry, ledger, reservations, spend_batches
 from credits.ledger.outcomes import ExceedsOriginal, InsufficientCredits
 from credits.ledger.posting import Memo, Origin, Posting, Priced
@@ -158,6 +159,18 @@ def test_what_is_left_expires() -> None:
     assert (balance.posted, balance.total_earned, balance.total_spent) == (5, 9, 4)
     assert balance.next_expiry is None
     assert list(credit_expiry.expire_due(now=AFTER, limit=10)) == []
+
+
+def test_the_id_of_an_expiry_sorts_by_time_as_every_other_id() -> None:
+    give("alice", 10, expires_at=SOON)
+    before = new_id()
+    list(credit_expiry.expire_due(now=AFTER, limit=10))
+    after = new_id()
+
+    made = Transaction.objects.get(type="expiry").pk
+
+    assert made.version == 7
+    assert before.int >> 80 <= made.int >> 80 <= after.int >> 80
 
 
 def test_credits_expire_exactly_at_their_time() -> None:

@@ -17,7 +17,7 @@ from credits.payments.packages import InvalidPackage, Offer
 from tests.api import Caller
 from tests.books import discrepancies
 from tests.credits.test_auto_top_up import agree, reason, work
-from tests.credits.test_returns import payment, went_back
+from tests.credits.test_money_back import payment, went_back
 from tests.factories import give, package, spend
 from tests.owner import as_owner
 from tests.stripe import Stripe

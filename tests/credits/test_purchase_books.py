@@ -9,7 +9,7 @@ from credits.models import Purchase
 from credits.payments import money_back
 from credits.payments.stripe_facts import Movements
 from tests.books import discrepancies
-from tests.credits.test_returns import NOW, paid, went_back
+from tests.credits.test_money_back import NOW, paid, went_back
 from tests.owner import as_owner
 
 pytestmark = [pytest.mark.django_db, pytest.mark.breaks_the_books]
@@ -37,6 +37,15 @@ def purchase() -> Purchase:
 
 
 def test_books_with_purchases_and_refunds_close(purchase: Purchase) -> None:
+    assert discrepancies() == []
+
+
+def test_the_share_of_a_very_large_purchase_is_exact() -> None:
+    """With the places that numeric division keeps, the share would be rounded up."""
+    purchase = paid(Decimal("82629007861.1343"), 82_094)
+
+    money_back.record(went_back(purchase, 72_589), now=NOW)
+
     assert discrepancies() == []
 
 

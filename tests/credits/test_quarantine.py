@@ -23,7 +23,7 @@ from credits.payments.purchases import (
 from mana_credits.back_office.acts import purchase_refunds
 from mana_credits.privacy import erasure
 from tests.api import Caller, at_once
-from tests.credits.test_returns import NOW, balance, paid, payment, started, went_back
+from tests.credits.test_money_back import NOW, balance, paid, payment, started, went_back
 from tests.stripe import PAGES, Stripe
 
 pytestmark = pytest.mark.django_db

@@ -12,7 +12,7 @@ from credits.ledger.posting import Memo, Origin
 from credits.models import Balance, CreditLot, Purchase, Transaction
 from credits.payments import money_back
 from tests.credits.test_expiring_purchases import NOW, pay, started
-from tests.credits.test_returns import went_back
+from tests.credits.test_money_back import went_back
 from tests.factories import give, package
 from tests.owner import as_owner
 

@@ -414,8 +414,32 @@ def test_invalid_settings_are_refused_by_field(alice: Caller, body: Any, field: 
     answer = alice.put("settings", body)
 
     assert answer.status_code == 400
-    assert list(answer.json()["details"]) == [field]
+    ((name, sentences),) = answer.json()["details"].items()
+    assert name == field
+    assert all(isinstance(sentence, str) for sentence in sentences)
+    assert isinstance(sentences, list)
     assert not SettingsChange.objects.exists()
+
+
+def test_an_invalid_limit_is_named_by_its_place(alice: Caller) -> None:
+    limits = [{"appId": "chat", "monthlyLimit": 1}, {"appId": "todo"}, 7]
+
+    answer = alice.put("settings", {"appLimits": limits})
+
+    assert answer.json()["details"] == {
+        "appLimits": [
+            "Limit 2, monthlyLimit: This field is required.",
+            "Limit 3, body: A JSON object is expected.",
+        ]
+    }
+
+
+def test_null_settings_are_switched_off(alice: Caller) -> None:
+    alice.put("settings", {"appLimits": [{"appId": "chat", "monthlyLimit": 1}]})
+
+    answer = alice.put("settings", {"lowBalance": None, "monthlyLimit": None, "appLimits": None})
+
+    assert (answer.status_code, answer.json()["appLimits"]) == (200, [])
 
 
 def test_an_erasure_takes_the_settings_and_their_record() -> None:

@@ -238,6 +238,11 @@ def test_a_key_for_the_whole_batch_is_refused(service: Caller) -> None:
     assert answer.status_code == 400
     assert set(answer.json()["details"]) == {"Idempotency-Key"}
 
+    answer = service.post("use/batch", {"items": [of("alice")], "idempotencyKey": "k1"})
+
+    assert answer.status_code == 400
+    assert set(answer.json()["details"]) == {"idempotencyKey"}
+
 
 def test_users_have_no_batch(alice: Caller) -> None:
     answer = alice.post("/api/v1/internal/credits/use/batch", {"items": [of("alice")]})
@@ -271,3 +276,20 @@ def test_totals_of_fifteen_digits_are_the_end(service: Caller) -> None:
     assert outcomes[0]["newBalance"]["totalSpent"] == 99999999999.9999
     assert outcomes[1]["code"] == "insufficient_credits"
     assert {row.posted for row in Balance.objects.all()} == {0}
+
+
+def test_a_refused_item_has_the_error_that_use_answers(service: Caller) -> None:
+    give("alice", 10)
+    items = [
+        by("alice", "no_such_operation"),
+        by("alice", "ai_chat_gpt4") | {"units": {"inputTokens": 1}},
+        of("alice", 11),
+        of("alice", 0),
+        [],
+    ]
+
+    outcomes = send(service, *items)
+
+    for item, outcome in zip(items, outcomes, strict=True):
+        assert (outcome.pop("outcome"), outcome.pop("success")) == ("refused", False)
+        assert outcome == service.post("use", item).json()

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+# Parsing every module takes seconds in each process.
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 APPS = ("credits", "gifts", "webhooks", "internal_api", "mana_credits")
 DEVELOPMENT = "mana_credits/dev/"

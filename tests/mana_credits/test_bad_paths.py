@@ -34,6 +34,14 @@ def test_a_path_with_an_invalid_user_id_is_refused(caller: Caller, ask: Any, use
 
 
 @refusing
+@pytest.mark.parametrize("ask", [Caller.get, lambda caller, path: caller.post(f"{path}/cancel")])
+def test_an_ill_purchase_in_the_path_is_named(alice: Caller, ask: Any) -> None:
+    answer = ask(alice, "/api/v1/credits/purchase/no-uuid")
+
+    assert_refused(answer, "purchaseId")
+
+
+@refusing
 @pytest.mark.parametrize("user_id", ["a%2Fb", "%F0%9F%98%80", "..", "a%20b"])
 def test_any_other_id_is_an_unknown_user(caller: Caller, user_id: str) -> None:
     balance = caller.get(INTERNAL + "balance/" + user_id)

@@ -333,6 +333,7 @@ def test_the_command_leaves_no_trace(dora: str) -> None:
     assert discrepancies() == []
 
 
+@pytest.mark.slow
 def test_the_request_of_another_service_leaves_no_trace(service: Caller, dora: str) -> None:
     answer = service.delete(f"balance/{dora}")
 
@@ -341,6 +342,7 @@ def test_the_request_of_another_service_leaves_no_trace(service: Caller, dora: s
     assert tables_with_traces() == set()
 
 
+@pytest.mark.slow
 def test_addresses_can_be_named(dora: str) -> None:
     gift("frank", 3, target_email="dora.unmistakable@other.test")
 
@@ -354,6 +356,7 @@ def test_addresses_can_be_named(dora: str) -> None:
     }
 
 
+@pytest.mark.slow
 def test_an_address_that_stripe_knows_is_the_persons(dora: str) -> None:
     StripeCustomer.objects.filter(user_id=dora).update(email="unmistakable@other.test")
     gift("frank", 3, target_email="Unmistakable@other.test")
@@ -363,6 +366,7 @@ def test_an_address_that_stripe_knows_is_the_persons(dora: str) -> None:
     assert tables_with_traces() == set()
 
 
+@pytest.mark.slow
 @pytest.mark.breaks_the_books
 def test_books_that_do_not_close_are_told(dora: str) -> None:
     with connection.cursor() as cursor, as_owner():
@@ -374,6 +378,7 @@ def test_books_that_do_not_close_are_told(dora: str) -> None:
     assert tables_with_traces() == set()
 
 
+@pytest.mark.slow
 def test_what_stripe_says_afterwards_leaves_none_either(
     service: Caller, dora: str, stripe: Stripe
 ) -> None:
@@ -388,6 +393,7 @@ def test_what_stripe_says_afterwards_leaves_none_either(
     assert Transaction.objects.filter(type="purchase").count() == 1
 
 
+@pytest.mark.slow
 def test_a_dry_run_changes_nothing(dora: str) -> None:
     before = dump()
     out = StringIO()
@@ -403,6 +409,7 @@ def test_a_dry_run_changes_nothing(dora: str) -> None:
     assert without_sequences(dump()) == without_sequences(before)
 
 
+@pytest.mark.slow
 def test_erasing_an_unknown_user_changes_nothing(dora: str) -> None:
     out = StringIO()
 
@@ -417,6 +424,7 @@ def without_sequences(text: str) -> str:
     return re.sub(r"^(SELECT pg_catalog.setval|\\(un)?restrict).*$", "", text, flags=re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_an_export_has_all_of_it(dora: str, tmp_path: Path) -> None:
     path = tmp_path / "dora.json"
     out = StringIO()

@@ -9,6 +9,7 @@ from pathlib import Path
 from credits.errors import DomainError
 from mana_credits.api import schema_refusals
 from mana_credits.api.schema_refusals import Refusal
+from mana_credits.web_server import refusals
 from tests.declared import operations
 from tests.mana_credits.test_architecture import APPS
 
@@ -58,6 +59,11 @@ def of_the_framework() -> Codes:
     return {*plain, *((one.code, one.status) for one in described)}
 
 
+def of_the_server() -> Codes:
+    """Return the codes of the web server, for requests that reach no view."""
+    return {(code, status.value) for status, _, code in refusals.MEANINGS.values()}
+
+
 def of_the_api() -> Codes:
     """Return the codes that openapi.yaml declares for any operation."""
     return {
@@ -69,14 +75,14 @@ def of_the_api() -> Codes:
 
 
 def test_every_code_of_the_source_is_documented_with_its_status() -> None:
-    source = of_the_domain() | of_the_framework()
+    source = of_the_domain() | of_the_framework() | of_the_server()
 
     assert documented("The API") | documented("The back office and commands") == source
     assert len(source) > 70
 
 
 def test_the_codes_of_the_api_are_those_of_its_description() -> None:
-    of_all = {("not_found", 404), ("method_not_allowed", 405), ("internal_error", 500)}
+    of_all = {("not_found", 404), ("method_not_allowed", 405), *of_the_server()}
 
     assert documented("The API") == of_the_api() | of_all
     assert not documented("The API") & documented("The back office and commands")

@@ -134,6 +134,7 @@ def is_inside(name: str) -> bool:
     return hidden or any(name == one or name.startswith(f"{one}.") for one in INSIDES)
 
 
+@pytest.mark.slow
 def test_a_library_whose_insides_we_use_has_an_upper_bound() -> None:
     declared = [Requirement(line) for line in [*PROJECT["dependencies"], *EXTRAS["dev"]]]
     bounds = {canonicalize_name(one.name): str(one.specifier) for one in declared}

@@ -36,7 +36,7 @@ OF_THE_API = {
     *("internal_error", "invalid_json", "method_not_allowed", "not_authenticated", "not_found"),
     *("unavailable", "validation_failed"),
 }
-OF_THE_PAGES = {"offline", "unknown"}
+OF_THE_PAGES = {"not_copied", "offline", "unknown"}
 # Codes that only services, operators and Stripe can receive.
 NOT_ON_PAGES = {
     *("campaign_differs", "exceeds_original", "exceeds_purchase", "exceeds_reservation"),

@@ -96,6 +96,9 @@ REFUSED = [
     (GET + b"X " + PLANTED.encode() + b": 1\r\n\r\n", 400, "bad_request"),
     (GET + b"X: " + b"x" * 9000 + PLANTED.encode() + b"\r\n\r\n", 431, "headers_too_large"),
     (GET + b"".join(b"X-%d: x\r\n" % n for n in range(60)) + b"\r\n", 431, "headers_too_large"),
+    (GET + b"Idempotency-Key: k1\r\nIdempotency-Key: k2\r\n\r\n", 400, "bad_request"),
+    (GET + b"Host: " + PLANTED.encode() + b"\r\n\r\n", 400, "bad_request"),
+    (GET + b"Expect: " + PLANTED.encode() + b"\r\n\r\n", 417, "expectation_failed"),
 ]
 
 
@@ -111,7 +114,8 @@ def test_a_malformed_request_gets_a_json_error_and_is_quoted_nowhere(
     for status, headers, body in answers:
         assert (body["statusCode"], headers["Content-Type"]) == (status, "application/json")
         assert (headers["Connection"], headers["X-Content-Type-Options"]) == ("close", "nosniff")
-        assert set(body) == {"statusCode", "message", "code"}
+        details = {"details"} if status == 400 else set()
+        assert set(body) == {"statusCode", "message", "code"} | details
         assert PLANTED not in json.dumps(body)
     assert good[0] == 200
     lines = [json.loads(line) for line in log.read_text().splitlines()]
@@ -121,6 +125,16 @@ def test_a_malformed_request_gets_a_json_error_and_is_quoted_nowhere(
     assert len(refusals) == len(REFUSED)
     assert {one["logger"] for one in refusals} == {"gunicorn.error"}
     assert PLANTED not in log.read_text()
+
+
+def test_an_event_that_is_too_large_is_refused_as_such(plain: Service) -> None:
+    """Its bytes are not read, so that its signature could only be called invalid."""
+    head = b"POST /api/v1/webhooks/stripe HTTP/1.1\r\nHost: localhost\r\n"
+
+    status, headers, body = send(plain.port, head + b"Content-Length: 9000000\r\n\r\n")
+
+    assert (status, body["code"]) == (413, "body_too_large")
+    assert headers["Connection"] == "close"
 
 
 def test_every_server_header_is_one_that_says_nothing_of_versions(plain: Service) -> None:

@@ -14,7 +14,7 @@ from credits.models import Package, Purchase
 from credits.payments import refund_requests
 from mana_credits.dev.sandbox import stripe as sandbox_stripe
 from tests.api import Caller
-from tests.credits.test_returns import NOW
+from tests.credits.test_money_back import NOW
 from tests.stripe import PAGES, SECRET, WEBHOOK, Stripe, buy
 
 

@@ -12,6 +12,7 @@ DECLARE
     due credits.credit_lots[];
     lot credits.credit_lots;
     earlier bigint;
+    random bytea;
     posting record;
 BEGIN
     SELECT array_agg(l ORDER BY l.expires_at, l.transaction_id) INTO due
@@ -26,8 +27,12 @@ BEGIN
         SELECT count(*) INTO earlier FROM credits.transactions t
             WHERE t.user_id = p_user_id AND t.related_id = lot.transaction_id
               AND t.type = 'expiry';
+        -- A UUIDv7 (RFC 9562), as credits.ids makes them: lists of all users are ordered by ids.
+        random := overlay(uuid_send(gen_random_uuid()) PLACING substring(
+            int8send(floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3) FROM 1);
         posting := credits.post_transaction(
-            p_subject_id => gen_random_uuid(), p_user_id => p_user_id, p_actor => 'system',
+            p_subject_id => encode(set_bit(set_bit(random, 52, 1), 53, 1), 'hex')::uuid,
+            p_user_id => p_user_id, p_actor => 'system',
             p_type => 'expiry', p_amount => -lot.remaining, p_may_overdraw => true,
             p_app_id => 'system', p_description => 'Credits expired',
             p_cause => 'expiry:' || lot.transaction_id

@@ -19,6 +19,7 @@ from mana_credits.back_office.acts import (
 from mana_credits.back_office.acts.price_changes import price_from, price_text
 from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.admin.adjustment_pages import DecisionForm
+from mana_credits.back_office.admin.subject_pages import address_of_subject
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.row_pages import Row
 from mana_credits.back_office.templatetags.office import moment
@@ -42,6 +43,7 @@ def decide(request: HttpRequest, pk: UUID) -> HttpResponse:
         "form": form,
         "asked": asked,
         "account": address_of(asked.user_id) if asked.user_id else "",
+        "about": _about(asked),
         "own": asked.requested_by == request.user.get_username(),
         "details": _details(asked),
         "campaign": GrantCampaign.objects.filter(request=asked).first(),
@@ -80,6 +82,12 @@ def _decide(request: HttpRequest, asked: ActRequest, form: DecisionForm) -> str:
     )
     verb = "approved" if "approve" in request.POST else "rejected"
     return f"{asked.summary}: {verb}."
+
+
+def _about(asked: ActRequest) -> str:
+    """Return the URL of the row that the request would change, or an empty text if it is new."""
+    new = {ActRequest.Kind.OPERATION, ActRequest.Kind.GIFT_CAMPAIGN, ActRequest.Kind.GRANTS}
+    return "" if asked.kind in new else address_of_subject(asked.subject)
 
 
 def _details(asked: ActRequest) -> row_pages.Facts:

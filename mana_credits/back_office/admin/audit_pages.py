@@ -10,6 +10,7 @@ from django.utils.html import format_html
 
 from credits.models import StaffAction
 from mana_credits.back_office.admin.account_pages import address_of
+from mana_credits.back_office.admin.subject_pages import address_of_subject
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
 from mana_credits.back_office.frame.row_pages import Row
@@ -69,13 +70,14 @@ def staff_action(request: HttpRequest, pk: UUID) -> HttpResponse:
     found = StaffAction.objects.filter(pk=pk).first()
     if found is None:
         raise Http404
-    account = found.user_id and ("Account", found.user_id, address_of(found.user_id))
+    account = ("Account", found.user_id or "", address_of(found.user_id or ""))
+    about = ("Row", found.subject, address_of_subject(found.subject))
     row = Row(
         f"{found.operator}: {words(found.action)}",
         f"staff_action:{pk}",
         reverse("admin:staff_action", args=(pk,)),
         _facts(found),
-        links=(account,) if account else (),
+        links=tuple(link for link in (account, about) if link[1] and link[2]),
         blocks=(("Before", _lines(found.before)), ("After", _lines(found.after))),
     )
     return row_pages.show(request, row)
@@ -84,7 +86,7 @@ def staff_action(request: HttpRequest, pk: UUID) -> HttpResponse:
 def _facts(found: StaffAction) -> row_pages.Facts:
     facts = [
         ("Time", moment(found.at)),
-        ("Row", found.subject),
+        *([] if address_of_subject(found.subject) else [("Row", found.subject)]),
         ("Reason", reason(found.reason)),
         ("Note", found.note),
         ("Ticket", found.ticket),

@@ -16,7 +16,7 @@ from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList, pill
 from mana_credits.back_office.frame.row_pages import Row
-from mana_credits.back_office.templatetags.office import moment, pretty
+from mana_credits.back_office.templatetags.office import NOTHING, moment, pretty
 from webhooks.models import StripeEvent
 
 
@@ -81,11 +81,15 @@ def process(request: HttpRequest, pk: str) -> HttpResponse:
             now=datetime.now(UTC),
         )
         if done.is_due:
-            reason = (done.error or "").strip().splitlines()[-1:]
-            return " ".join(["The event failed again.", *reason])
+            return f"The event failed again. {_last_line(done.error)}"
         return f"Processed: {done.outcome}."
 
     return row_pages.act_on(request, lambda: _event(request, pk), form, "Process again", do)
+
+
+def _last_line(text: str | None) -> str:
+    """Return the last line, which is the error itself in a traceback."""
+    return (text or NOTHING).strip().splitlines()[-1]
 
 
 def _event(request: HttpRequest, pk: str) -> Row:
@@ -110,8 +114,11 @@ def _event(request: HttpRequest, pk: str) -> Row:
             ("Received", moment(found.received_at)),
             ("Processed", moment(found.processed_at)),
             ("Attempts", found.attempts),
+            ("Failed with", NOTHING if found.processed_at else _last_line(found.error)),
         ],
         locked=StripeEvent.objects.filter(pk=pk),
+        # The worker tries a failed event again and again.
+        passing=("Attempts", "Failed with"),
         status=found.outcome or ("failed" if found.error else "pending"),
         links=links,
         acts=(("Process again", reverse("admin:process_event", args=(pk,))),) if waits else (),

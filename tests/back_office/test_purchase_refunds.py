@@ -28,7 +28,7 @@ from tests.api import at_once
 from tests.back_office.operators import WHY, acts, browser, form, operator
 from tests.credits.test_disputes import dispute
 from tests.credits.test_expiring_purchases import pay, started
-from tests.credits.test_returns import paid
+from tests.credits.test_money_back import paid
 from tests.factories import package, spend
 from webhooks.models import StripeEvent
 

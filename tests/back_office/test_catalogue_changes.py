@@ -16,7 +16,7 @@ from credits.payments import purchases
 from credits.payments.packages import Offer, PackageUnknown
 from mana_credits.back_office.acts import package_changes
 from tests.back_office.operators import WHY, acts, browser, form, operator
-from tests.credits.test_returns import payment, started
+from tests.credits.test_money_back import payment, started
 from tests.factories import give, package
 
 pytestmark = pytest.mark.django_db

@@ -25,7 +25,7 @@ from mana_credits.back_office.acts import balance_adjustments
 from mana_credits.back_office.acts.audit import Justification
 from tests.api import Caller
 from tests.back_office.operators import operator
-from tests.credits.test_returns import paid
+from tests.credits.test_money_back import paid
 from tests.environment import PROVIDER
 from tests.factories import gift, give, hold, redeem, wish
 from webhooks.models import StripeEvent

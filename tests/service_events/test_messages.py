@@ -24,7 +24,7 @@ from internal_api.service_keys import Terms
 from mana_credits.service_events import event_types, subscriptions
 from mana_credits.service_events.models import EventMessage
 from tests.api import Caller, use
-from tests.credits.test_returns import paid, went_back
+from tests.credits.test_money_back import paid, went_back
 from tests.factories import due_subscribers, gift, give, hold, redeem, spend
 from tests.owner import as_owner
 from tests.round_trips import statements

@@ -17,7 +17,7 @@ from credits.models import DailyRevenue, DailyTotal, MoneyBack, Transaction
 from credits.payments import money_back
 from credits.reporting import daily_totals
 from tests.api import at_once
-from tests.credits.test_returns import paid, went_back
+from tests.credits.test_money_back import paid, went_back
 from tests.factories import gift, give, redeem, spend
 from tests.owner import as_owner
 

@@ -18,7 +18,7 @@ from mana_credits.back_office.acts import interventions
 from mana_credits.back_office.acts.audit import AlreadyDone, Justification, NoteRequired
 from mana_credits.back_office.acts.event_retries import EventNotWaiting
 from tests.back_office.operators import WHY, acts, browser, form, operator
-from tests.credits.test_returns import paid
+from tests.credits.test_money_back import paid
 from tests.factories import give, hold, subscribe
 from webhooks.models import StripeEvent
 
