@@ -4,6 +4,7 @@
 import atexit
 import gc
 import os
+import signal
 import sys
 
 from django.core.management import execute_from_command_line
@@ -15,5 +16,14 @@ if __name__ == "__main__":
     atexit.register(gc.freeze)  # at its end the interpreter looks through all that is not: 0.3 s
     try:
         execute_from_command_line(sys.argv)
+        if sys.stdout:  # None if it was closed at the start
+            sys.stdout.flush()
     except EnvironmentInvalid as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
+    except BrokenPipeError:  # the reader of the output ended first, as in `… | head`
+        # The interpreter flushes stdout at its end, which would raise again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)

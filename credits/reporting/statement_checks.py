@@ -54,7 +54,7 @@ def verify(text: str, keys: PublicKeys) -> VerifiedStatement:
         for place, sheet in enumerate(sheets, start=1):
             _require_place(sheets[0], sheet, place, of=len(sheets))
         return _verified(sheets)
-    except (ValueError, LookupError, TypeError, InvalidOperation) as error:
+    except (ValueError, LookupError, TypeError, InvalidOperation, RecursionError) as error:
         raise StatementInvalid(FORM) from error
 
 

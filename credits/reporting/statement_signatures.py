@@ -80,7 +80,14 @@ def read_key_set(text: str) -> PublicKeys:
     """Return the Ed25519 keys of a JWKS document by key id. Raises ValueError."""
     try:
         found = jwt.PyJWKSet.from_json(text).keys
-    except (jwt.PyJWTError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except (
+        jwt.PyJWTError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+        RecursionError,
+    ) as error:
         raise ValueError("not a JWKS document") from error
     return {one.key_id: one.key for one in found if one.key_id and _is_usable(one)}
 

@@ -102,7 +102,10 @@ def _position(columns: list[Column], row: Any) -> str:
 
 
 def _values(columns: list[Column], after: str) -> list[Any]:
-    values = json.loads(after)
+    try:
+        values = json.loads(after)
+    except RecursionError as error:  # too deeply nested
+        raise ValueError(after) from error
     if not isinstance(values, list) or len(values) != len(columns):
         raise ValueError(after)
     return [_value(column.field, one) for column, one in zip(columns, values, strict=True)]

@@ -216,7 +216,16 @@ def test_anchors_kept_elsewhere_tell_of_history_and_anchors_rewritten_together(
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{}", "[]", "[1]", '[{"day": "2026-11-27"}]', '[{"day": 3, "count": 1}]', "\x00"],
+    [
+        "",
+        "{}",
+        "[]",
+        "[1]",
+        '[{"day": "2026-11-27"}]',
+        '[{"day": 3, "count": 1}]',
+        "\x00",
+        "[" * 9_999,
+    ],
 )
 def test_a_file_that_holds_no_anchors_is_named(tmp_path: Path, content: str) -> None:
     path = tmp_path / "kept.json"

@@ -343,3 +343,14 @@ def test_a_final_statement_is_the_same_whenever_it_is_made() -> None:
 
     assert first == second
     assert first.final
+
+
+@pytest.mark.parametrize("name", ["file", "keys"])
+def test_a_deeply_nested_file_is_refused_with_its_name(tmp_path: Path, name: str) -> None:
+    deep, flat = tmp_path / "deep.json", tmp_path / "flat.json"
+    deep.write_text("[" * 9_999)
+    flat.write_text("{}")
+    given = (deep, None) if name == "file" else (flat, deep)
+
+    with pytest.raises(CommandError, match=r"deep\.json"):
+        call_command("verify_statement", given[0], keys=given[1])

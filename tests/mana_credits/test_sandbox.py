@@ -31,12 +31,21 @@ START_SECONDS = 300
 SECRETS = ("SECRET_KEY", "MANA_SERVICE_KEY", "DATABASE_URL", "DEBUG", "MANA_AUTH_URL", "JWT_ISSUER")
 
 
+UNREACHABLE_PROXY = "http://127.0.0.1:9"
+
+
 def sandbox(folder: Path, **environment: str) -> "subprocess.Popen[str]":
     """Start the sandbox with a new developer's environment."""
     inherited = {name: value for name, value in os.environ.items() if name not in SECRETS}
     return subprocess.Popen(
         [sys.executable, "-W", "ignore", "-m", "mana_credits.dev.sandbox"],
-        env={**inherited, "SANDBOX_DIR": str(folder), **environment},
+        # A company's proxy, which reaches nothing on this machine.
+        env={
+            **inherited,
+            "http_proxy": UNREACHABLE_PROXY,
+            "SANDBOX_DIR": str(folder),
+            **environment,
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -130,7 +130,7 @@ def _read(kept: Path) -> list[Claim]:
         ]
     except OSError as error:
         raise CommandError(f"{kept} cannot be read: {error.strerror}") from error
-    except (ValueError, ArithmeticError, LookupError, TypeError) as error:
+    except (ValueError, ArithmeticError, LookupError, TypeError, RecursionError) as error:
         raise CommandError(NO_ANCHORS.format(kept)) from error
     if not claims:
         raise CommandError(NO_ANCHORS.format(kept))

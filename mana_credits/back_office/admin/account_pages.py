@@ -151,7 +151,7 @@ def _position(text: str) -> dict[str, str] | None:
     """Return the positions in a link; an invalid link starts at the newest entry."""
     try:
         found = json.loads(urlsafe_b64decode(text.encode()))
-    except (NotBase64, ValueError):
+    except (NotBase64, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 

@@ -50,6 +50,7 @@ def main() -> int:
 def _run(stack: ExitStack) -> None:
     port = whole_number("PORT", default=3061, at_least=1, at_most=65535)
     web_processes()
+    _leave_out_proxy()
     made_by = processes.started_by_make()
     _refuse_production()
     state = _state()
@@ -103,6 +104,13 @@ def _surroundings(
             stripe.serving(webhook=f"{url}/api/v1/webhooks/stripe", secret=state.webhook_secret)
         ),
     }
+
+
+def _leave_out_proxy() -> None:
+    """Reach this machine directly, although the environment names an HTTP proxy."""
+    names = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    local = ",".join(filter(None, [names, "localhost,127.0.0.1"]))
+    os.environ.update(no_proxy=local, NO_PROXY=local)
 
 
 def _refuse_production() -> None:
