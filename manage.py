@@ -8,6 +8,7 @@ import signal
 import sys
 
 from django.core.management import execute_from_command_line
+from django.db import OperationalError
 
 from mana_credits.environment import EnvironmentInvalid
 
@@ -20,6 +21,10 @@ if __name__ == "__main__":
             sys.stdout.flush()
     except EnvironmentInvalid as error:
         sys.exit(str(error))
+    except OperationalError as error:  # such as a server that does not answer
+        if "--traceback" in sys.argv:
+            raise
+        sys.exit(f"Error of the database: {str(error).strip()}")
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
