@@ -24,7 +24,7 @@ REFUSED = Counter(
 )
 
 
-class Busy(DomainError):
+class TooBusy(DomainError):
     """Too many requests wait for the same rows, or a row stayed locked; nothing was changed."""
 
     code = "busy"
@@ -45,7 +45,7 @@ class Bulkhead:
     """
 
     def __init__(
-        self, name: str, *, refusal: Callable[[], Exception] = Busy, patience: float = 0
+        self, name: str, *, refusal: Callable[[], Exception] = TooBusy, patience: float = 0
     ) -> None:
         self.name = name
         self.patience = patience

@@ -192,7 +192,7 @@ class _ByAddress:
             raise NewConnectionError(self, f"{name}: {error}") from error  # type: ignore[arg-type]
 
 
-class Connection(_ByAddress, HTTPConnection):
+class DeadlineConnection(_ByAddress, HTTPConnection):
     """A connection that ends at the deadline."""
 
 
@@ -207,7 +207,7 @@ class TLSConnection(_ByAddress, HTTPSConnection):
 
 
 class _Pool(HTTPConnectionPool):
-    ConnectionCls = Connection
+    ConnectionCls = DeadlineConnection
 
 
 class _TLSPool(HTTPSConnectionPool):

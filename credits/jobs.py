@@ -21,7 +21,7 @@ from credits.ledger import (
 from credits.ledger.books import BooksDoNotClose
 from credits.outbox import outbox
 from credits.payments import reconciliation, top_up_charges
-from credits.payments.reconciliation import Check
+from credits.payments.reconciliation import Reconciliation
 from credits.reporting import daily_totals
 from credits.sync import renewals
 from credits.worker import Job
@@ -86,7 +86,7 @@ def sum_days(now: datetime) -> Iterator[str]:
 
 def reconcile_stripe(now: datetime) -> Iterator[str]:
     """Reconcile the last three days with Stripe. Raises DoesNotReconcile."""
-    return reconciliation.outcomes(Check(since=now - RECONCILED_SPAN, now=now).run())
+    return reconciliation.outcomes(Reconciliation(since=now - RECONCILED_SPAN, now=now).run())
 
 
 JOBS = (

@@ -35,7 +35,7 @@ class SpreadsheetUnreadable(ValueError):
     """The file is not a CSV file in UTF-8 with the expected columns; the message says why."""
 
 
-class Row(NamedTuple):
+class SpreadsheetRow(NamedTuple):
     """A row of a file: the number of its first line, and its cells by column name.
 
     A row that is not readable has no cells; `wrong` says why.
@@ -46,7 +46,7 @@ class Row(NamedTuple):
     wrong: str = ""
 
 
-def read(path: Path, columns: Sequence[str]) -> list[Row]:
+def read(path: Path, columns: Sequence[str]) -> list[SpreadsheetRow]:
     """Read the rows of a CSV file that must have exactly these columns, in any order.
 
     Raises SpreadsheetUnreadable.
@@ -60,7 +60,7 @@ def read(path: Path, columns: Sequence[str]) -> list[Row]:
 
 def parse(
     data: bytes, name: str, columns: Sequence[str], *, optional: Sequence[str] = ()
-) -> list[Row]:
+) -> list[SpreadsheetRow]:
     """Return the rows of a CSV file's content; `name` is the file's name in errors.
 
     The `optional` columns may be missing. Raises SpreadsheetUnreadable if no row can be read: wrong
@@ -188,12 +188,12 @@ def _wrong_header(name: str, header: list[str], columns: Sequence[str]) -> str:
     return f"The file's first line must be: {expected}"
 
 
-def _row(line: int, header: list[str], cells: list[str] | str) -> Row:
+def _row(line: int, header: list[str], cells: list[str] | str) -> SpreadsheetRow:
     if isinstance(cells, str):
-        return Row(line, {}, f"{cells}; no line after it can be read")
+        return SpreadsheetRow(line, {}, f"{cells}; no line after it can be read")
     if len(cells) != len(header):
-        return Row(line, {}, f"expected {len(header)} columns, found {len(cells)}")
-    return Row(line, dict(zip(header, cells, strict=True)))
+        return SpreadsheetRow(line, {}, f"expected {len(header)} columns, found {len(cells)}")
+    return SpreadsheetRow(line, dict(zip(header, cells, strict=True)))
 
 
 class _Echo:

@@ -31,7 +31,7 @@ BATCHES_PER_RUN = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CampaignPlan:
     """The values of a campaign: `count` codes of `credits` each.
 
     The account `account_id` pays for them. Without one, `actor` grants the credits for `reason`.
@@ -55,7 +55,7 @@ class CampaignDiffers(DomainError):
     message = "A campaign with this name exists and has other values; choose another name"
 
 
-def start(name: str, plan: Plan, *, now: datetime) -> Campaign:
+def start(name: str, plan: CampaignPlan, *, now: datetime) -> Campaign:
     """Return the campaign `name`; create it and provide its credits if it does not exist.
 
     An existing campaign keeps its expiry. Raises CampaignDiffers, InsufficientCredits,

@@ -20,7 +20,7 @@ from credits.ledger import Origin
 from credits.principals import User
 from gifts import code_format, gift_functions, throttle, transitions
 from gifts.display_name import public_name
-from gifts.gift_functions import Named, Redeemed, stored
+from gifts.gift_functions import GiftReference, Redeemed, stored
 from gifts.models import LARGEST_GIFT, SMALLEST_GIFT, Campaign, GiftCode, GiftRedemption
 from gifts.throttle import Attempt, TooManyMisses
 from gifts.transitions import Status
@@ -147,7 +147,7 @@ def redeem(
     # with the limits before it looks for the code, in the same round trip.
     allowance = throttle.allowance(text, Attempt(address, user.id), now=now)
     answer = gift_functions.redeem(
-        Named(code_format.read(text)),
+        GiftReference(code_format.read(text)),
         user=user,
         origin=origin,
         now=now,

@@ -8,12 +8,12 @@ from rest_framework import serializers
 
 from credits.api.wire_fields import (
     APP_ID_LENGTH,
-    Credits,
-    Email,
+    CreditsField,
+    EmailField,
     ShortTextField,
     StrictIntegerField,
-    Text,
-    Timestamp,
+    TextField,
+    TimestampField,
 )
 from credits.api.wire_serializers import KeyedSerializer, Variant
 from gifts.codes import DEFAULT_VALIDITY, LONGEST_VALIDITY, NewGift
@@ -39,7 +39,7 @@ class InvalidGift(serializers.ValidationError):
         "multipleOf": 0.0001,
     }
 )
-class GiftCredits(Credits):
+class GiftCredits(CreditsField):
     """The credits of a gift: 1 to 10,000."""
 
     default_error_messages = {"gift": "A gift holds 1 to 10,000 credits."}
@@ -52,7 +52,7 @@ class GiftCredits(Credits):
         return amount
 
 
-class GiverName(Text):
+class GiverNameField(TextField):
     """The name of a giver, which is public and must not be an e-mail address."""
 
     default_error_messages = {"address": "The name must not contain an e-mail address."}
@@ -97,14 +97,14 @@ class CreateGiftSerializer(KeyedSerializer):
         help_text="`simple`: for anybody with the code. `personalized`: for one e-mail address, "
         "the default with a `targetEmail`.",
     )
-    targetEmail = Email(
+    targetEmail = EmailField(
         source="target_email",
         required=False,
         allow_null=True,
         allow_blank=True,
         help_text="The e-mail address that the gift is for.",
     )
-    message = Text(
+    message = TextField(
         max_length=MESSAGE_LENGTH,
         required=False,
         allow_null=True,
@@ -119,13 +119,13 @@ class CreateGiftSerializer(KeyedSerializer):
         allow_null=True,
         help_text="The number of days the code is valid, 90 by default. Overrides `expiresAt`.",
     )
-    expiresAt = Timestamp(
+    expiresAt = TimestampField(
         source="expires_at",
         required=False,
         allow_null=True,
         help_text="When the code expires, at most 365 days ahead.",
     )
-    creatorName = GiverName(
+    creatorName = GiverNameField(
         source="creator_name",
         max_length=GIVER_NAME_LENGTH,
         required=False,

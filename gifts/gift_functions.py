@@ -27,7 +27,7 @@ from gifts.throttle import Allowance
 _MOVEMENT = ("transaction_id", "app_id", "actor", "request_id", "key", "fingerprint", "at")
 
 
-class Named(NamedTuple):
+class GiftReference(NamedTuple):
     """The gift to redeem, by its code (None if the text is not a code) or by its id."""
 
     code: str | None = None
@@ -120,7 +120,7 @@ def create(
 
 
 def redeem(
-    named: Named,
+    named: GiftReference,
     *,
     user: User,
     origin: Origin,

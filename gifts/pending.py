@@ -7,7 +7,7 @@ from typing import NamedTuple
 from credits.ledger import Origin
 from credits.principals import User
 from gifts import blocks, gift_functions, relations
-from gifts.gift_functions import Named, RedemptionAnswer
+from gifts.gift_functions import GiftReference, RedemptionAnswer
 from gifts.models import GiftCode
 from gifts.transitions import Status
 
@@ -16,14 +16,14 @@ LARGEST_NUMBER = 1000
 GONE = {"gift_not_found", "gift_not_redeemable"}
 
 
-class Arrived(NamedTuple):
+class ArrivedGifts(NamedTuple):
     """The number of gifts redeemed and the sum of their credits."""
 
     redeemed: int
     total_credits: Decimal
 
 
-def redeem_pending(user_id: str, email: str, *, origin: Origin, now: datetime) -> Arrived:
+def redeem_pending(user_id: str, email: str, *, origin: Origin, now: datetime) -> ArrivedGifts:
     """Redeem up to 1,000 active gifts for this e-mail address, each in its own transaction.
 
     Gifts that are no longer redeemable when their turn comes are not counted. The user's own gifts
@@ -38,11 +38,11 @@ def redeem_pending(user_id: str, email: str, *, origin: Origin, now: datetime) -
     gift_ids = waiting.order_by("number").values_list("pk", flat=True)[:LARGEST_NUMBER]
     # Each gift commits for itself: one that fails must not undo the others, and a retry skips them.
     answers = [
-        gift_functions.redeem(Named(gift_id=gift_id), user=user, origin=origin, now=now)
+        gift_functions.redeem(GiftReference(gift_id=gift_id), user=user, origin=origin, now=now)
         for gift_id in gift_ids
     ]
     arrived = [_arrived(answer) for answer in answers if answer.outcome not in GONE]
-    return Arrived(len(arrived), sum(arrived, Decimal(0)))
+    return ArrivedGifts(len(arrived), sum(arrived, Decimal(0)))
 
 
 def _arrived(answer: RedemptionAnswer) -> Decimal:

@@ -8,13 +8,13 @@ from rest_framework import serializers
 
 from credits.api.wire_fields import (
     APP_ID_LENGTH,
-    Amount,
+    AmountField,
     ConstantField,
     ShortTextField,
-    Text,
-    Timestamp,
-    UserId,
-    Uuid,
+    TextField,
+    TimestampField,
+    UserIdField,
+    UuidField,
 )
 from credits.api.wire_serializers import KeyedSerializer, WireSerializer
 from gifts.models import GiftCode
@@ -22,7 +22,7 @@ from gifts.relations import Relation
 
 
 @extend_schema_field({"type": "string", "example": "ABCDEFGHJK"})
-class Code(serializers.Field[Any, Any, str, Any]):
+class GiftCodeField(serializers.Field[Any, Any, str, Any]):
     """A gift's code, without dashes."""
 
     def to_representation(self, value: str) -> str:
@@ -31,7 +31,7 @@ class Code(serializers.Field[Any, Any, str, Any]):
 
 
 @extend_schema_field({"type": "string", "format": "uri"})
-class GiftUrl(Code):
+class GiftUrlField(GiftCodeField):
     """The URL of a gift's public page."""
 
     def to_representation(self, value: str) -> str:
@@ -63,17 +63,17 @@ class CountField(EqualsField):
 class GiftSerializer(WireSerializer):
     """A gift, as shown to its creator."""
 
-    id = Uuid(help_text="The gift's id, used to cancel it.")
-    code = Code(help_text="The code to give to the recipient.")
-    shortUrl = GiftUrl(source="code", help_text="The gift's public page.")
+    id = UuidField(help_text="The gift's id, used to cancel it.")
+    code = GiftCodeField(help_text="The code to give to the recipient.")
+    shortUrl = GiftUrlField(source="code", help_text="The gift's public page.")
     # Clients of the earlier service read either name. The other pairs of equal fields have the
     # same reason.
-    url = GiftUrl(source="code", help_text="The same as `shortUrl`.")
-    creatorId = UserId(source="creator_id", help_text="The user who created the gift.")
-    creatorName = Text(
+    url = GiftUrlField(source="code", help_text="The same as `shortUrl`.")
+    creatorId = UserIdField(source="creator_id", help_text="The user who created the gift.")
+    creatorName = TextField(
         source="creator_name", allow_null=True, help_text="The name shown to the recipient."
     )
-    totalCredits = Amount(source="total_credits", help_text="Credits in the gift.")
+    totalCredits = AmountField(source="total_credits", help_text="Credits in the gift.")
     redeemed = CountField("depleted", source="status", help_text="1 if it was redeemed, else 0.")
     type = serializers.ChoiceField(
         choices=GiftCode.Type.choices,
@@ -84,20 +84,20 @@ class GiftSerializer(WireSerializer):
         source="status_now",
         help_text="`depleted`: redeemed. `refunded`: an operator returned the credits.",
     )
-    targetEmail = Text(
+    targetEmail = TextField(
         source="target_email",
         allow_null=True,
         help_text="The e-mail address that a personalized gift is for.",
     )
-    message = Text(allow_null=True, help_text="The creator's text.")
-    expiresAt = Timestamp(source="expires_at", help_text="When the code expires.")
+    message = TextField(allow_null=True, help_text="The creator's text.")
+    expiresAt = TimestampField(source="expires_at", help_text="When the code expires.")
     # The earlier service's name: it reserved the credits by a transaction of their full amount.
-    reservationTransactionId = Uuid(
+    reservationTransactionId = UuidField(
         source="payment_id", help_text="The transaction that took the credits from the creator."
     )
-    createdAt = Timestamp(source="created_at", help_text="When the gift was created.")
-    updatedAt = Timestamp(source="updated_at", help_text="When the gift last changed.")
-    redeemedAt = Timestamp(
+    createdAt = TimestampField(source="created_at", help_text="When the gift was created.")
+    updatedAt = TimestampField(source="updated_at", help_text="When the gift last changed.")
+    redeemedAt = TimestampField(
         source="redeemed_at", allow_null=True, help_text="When it was redeemed, or null."
     )
 
@@ -105,7 +105,7 @@ class GiftSerializer(WireSerializer):
 class PublicGiftSerializer(WireSerializer):
     """A gift, as shown to anybody with the code."""
 
-    code = Code(help_text="The gift's code.")
+    code = GiftCodeField(help_text="The gift's code.")
     type = serializers.ChoiceField(
         choices=GiftCode.Type.choices,
         help_text="`simple`: for anybody with the code. `personalized`: for one e-mail address.",
@@ -115,11 +115,11 @@ class PublicGiftSerializer(WireSerializer):
         source="status_now",
         help_text="`active` if it can be redeemed.",
     )
-    totalCredits = Amount(source="total_credits", help_text="Credits in the gift.")
+    totalCredits = AmountField(source="total_credits", help_text="Credits in the gift.")
     redeemed = EqualsField("depleted", source="status", help_text="Whether it was redeemed.")
-    message = Text(allow_null=True, help_text="The creator's text.")
-    creatorName = Text(source="creator_name", allow_null=True, help_text="The creator's name.")
-    expiresAt = Timestamp(source="expires_at", help_text="When the code expires.")
+    message = TextField(allow_null=True, help_text="The creator's text.")
+    creatorName = TextField(source="creator_name", allow_null=True, help_text="The creator's name.")
+    expiresAt = TimestampField(source="expires_at", help_text="When the code expires.")
     isPersonalized = EqualsField(
         "personalized", source="type", help_text="Whether it is for one e-mail address."
     )
@@ -136,7 +136,7 @@ class PublicGiftSerializer(WireSerializer):
         help_text="The relation of the token's user to the gift: `giver`, `redeemer`, `recipient` "
         "who can redeem it while it is active, or `other`; null without a token.",
     )
-    redeemedAt = Timestamp(
+    redeemedAt = TimestampField(
         source="redeemed_by_user_at",
         allow_null=True,
         read_only=True,
@@ -147,25 +147,31 @@ class PublicGiftSerializer(WireSerializer):
 class GiftRedemptionSerializer(WireSerializer):
     """A gift that the user received."""
 
-    id = Uuid(help_text="The redemption's id.")
-    giftCodeId = Uuid(source="gift_code_id", help_text="The gift's id.")
-    redeemerUserId = UserId(source="redeemer_id", help_text="The user who redeemed it.")
+    id = UuidField(help_text="The redemption's id.")
+    giftCodeId = UuidField(source="gift_code_id", help_text="The gift's id.")
+    redeemerUserId = UserIdField(source="redeemer_id", help_text="The user who redeemed it.")
     status = ConstantField("success", help_text="Always `success`.")
-    creditsReceived = Amount(source="gift_code.total_credits", help_text="Credits that arrived.")
-    creditTransactionId = Uuid(
+    creditsReceived = AmountField(
+        source="gift_code.total_credits", help_text="Credits that arrived."
+    )
+    creditTransactionId = UuidField(
         source="transaction_id", help_text="The transaction that credited them."
     )
-    sourceAppId = Text(
+    sourceAppId = TextField(
         source="source_app_id", allow_null=True, help_text="The app in which it was redeemed."
     )
-    createdAt = Timestamp(source="created_at", help_text="When it was redeemed.")
-    code = Code(source="gift_code.code", help_text="The gift's code.")
-    credits = Amount(source="gift_code.total_credits", help_text="The same as `creditsReceived`.")
-    message = Text(source="gift_code.message", allow_null=True, help_text="The creator's text.")
-    creatorName = Text(
+    createdAt = TimestampField(source="created_at", help_text="When it was redeemed.")
+    code = GiftCodeField(source="gift_code.code", help_text="The gift's code.")
+    credits = AmountField(
+        source="gift_code.total_credits", help_text="The same as `creditsReceived`."
+    )
+    message = TextField(
+        source="gift_code.message", allow_null=True, help_text="The creator's text."
+    )
+    creatorName = TextField(
         source="gift_code.creator_name", allow_null=True, help_text="The creator's name."
     )
-    redeemedAt = Timestamp(source="created_at", help_text="The same as `createdAt`.")
+    redeemedAt = TimestampField(source="created_at", help_text="The same as `createdAt`.")
 
 
 class RedeemGiftSerializer(KeyedSerializer):
@@ -185,42 +191,42 @@ class RedeemGiftResponseSerializer(WireSerializer):
     """The answer to a redemption."""
 
     success = ConstantField(True, help_text="Always true.")
-    creditsReceived = Amount(
+    creditsReceived = AmountField(
         source="redemption.gift_code.total_credits", help_text="Credits that arrived."
     )
-    message = Text(
+    message = TextField(
         source="redemption.gift_code.message", allow_null=True, help_text="The creator's text."
     )
-    creatorName = Text(
+    creatorName = TextField(
         source="redemption.gift_code.creator_name", allow_null=True, help_text="The creator's name."
     )
-    credits = Amount(
+    credits = AmountField(
         source="redemption.gift_code.total_credits", help_text="The same as `creditsReceived`."
     )
-    newBalance = Amount(source="balance.available", help_text="Credits that can be spent now.")
+    newBalance = AmountField(source="balance.available", help_text="Credits that can be spent now.")
 
 
 class GiftIdSerializer(WireSerializer):
     """The path parameter of a gift."""
 
-    id = Uuid(source="gift_id")
+    id = UuidField(source="gift_id")
 
 
 class CancelGiftResponseSerializer(WireSerializer):
     """The answer to a cancellation."""
 
     success = ConstantField(True, help_text="Always true.")
-    refundedCredits = Amount(
+    refundedCredits = AmountField(
         source="total_credits", help_text="Credits that were returned to the creator."
     )
 
 
 # The fields of paths.
-CODE = Text(
+CODE = TextField(
     max_length=100,
     help_text="The gift's code. Case is ignored, and so is everything but letters and digits.",
 )
-ID = Uuid(help_text="The gift's `id`, not its code.")
+ID = UuidField(help_text="The gift's `id`, not its code.")
 
 GIFT = GiftSerializer()
 PUBLIC_GIFT = PublicGiftSerializer()

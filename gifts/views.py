@@ -31,7 +31,7 @@ from gifts.creation_serializers import CREATE, CreateGiftSerializer
 from gifts.throttle import Attempt, TooManyMisses
 
 
-class Optional(BaseAuthentication):
+class OptionalAuthentication(BaseAuthentication):
     """Authenticates a valid token; any other request is anonymous."""
 
     def __init__(self, inner: BaseAuthentication) -> None:
@@ -146,7 +146,11 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
         # Without a token nothing is verified, so that an outage of mana-auth does not affect the
         # gift page.
         with_token = "HTTP_AUTHORIZATION" in getattr(self.request, "META", {})
-        return [Optional(one) for one in super().get_authenticators()] if with_token else []
+        return (
+            [OptionalAuthentication(one) for one in super().get_authenticators()]
+            if with_token
+            else []
+        )
 
     def get_permissions(self) -> Sequence[Any]:
         """Return no permissions for showing a gift, which is public."""

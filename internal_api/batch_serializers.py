@@ -8,7 +8,7 @@ from rest_framework import serializers
 from credits.api import error_bodies
 from credits.api.json_object import JsonObject
 from credits.api.serializers import USED, BalanceAfterwardsSerializer, TransactionSerializer
-from credits.api.wire_fields import Text
+from credits.api.wire_fields import TextField
 from credits.api.wire_serializers import WireSerializer
 from credits.errors import DomainError
 from credits.ledger import Posting
@@ -53,13 +53,15 @@ class BatchOutcomeSerializer(WireSerializer):
     newBalance = BalanceAfterwardsSerializer(
         required=False, help_text="The user's balance after the item; not if refused."
     )
-    message = Text(required=False, help_text="The error of a refused item, or a replay's message.")
+    message = TextField(
+        required=False, help_text="The error of a refused item, or a replay's message."
+    )
     statusCode = serializers.IntegerField(
         required=False, help_text="The status that `use` would answer with; only if refused."
     )
-    code = Text(required=False, help_text="The stable code of the error; only if refused.")
+    code = TextField(required=False, help_text="The stable code of the error; only if refused.")
     details = JsonObject(required=False, help_text="The details of the error, as in `use`.")
-    error = Text(required=False, help_text="`Forbidden`; only with the status 403.")
+    error = TextField(required=False, help_text="`Forbidden`; only with the status 403.")
 
 
 class UseBatchResponseSerializer(WireSerializer):

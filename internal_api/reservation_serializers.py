@@ -4,18 +4,18 @@ from typing import Any
 
 from rest_framework import serializers
 
-from credits.api.metered_fields import Units
+from credits.api.metered_fields import UnitsField
 from credits.api.serializers import DESCRIPTION_LENGTH, PricedSerializer
 from credits.api.wire_fields import (
-    Amount,
+    AmountField,
     ConstantField,
-    Credits,
-    Reason,
+    CreditsField,
+    ReasonField,
     StrictIntegerField,
-    Text,
-    Timestamp,
-    UserId,
-    Uuid,
+    TextField,
+    TimestampField,
+    UserIdField,
+    UuidField,
 )
 from credits.api.wire_serializers import KeyedSerializer, Variant, WireSerializer
 from credits.ledger import reservations
@@ -24,8 +24,8 @@ from credits.ledger import reservations
 class ReserveSerializer(PricedSerializer):
     """Credits to hold; `reason` is `APP` or `APP:WHAT`."""
 
-    userId = UserId(source="user_id", help_text="The user whose credits are held.")
-    reason = Reason(
+    userId = UserIdField(source="user_id", help_text="The user whose credits are held.")
+    reason = ReasonField(
         max_length=200,
         help_text="`APP` or `APP:WHAT`; the part before the colon is the transaction's `appId`.",
     )
@@ -41,9 +41,9 @@ class ReserveSerializer(PricedSerializer):
 class ReserveResponseSerializer(WireSerializer):
     """The answer to a reservation."""
 
-    reservationId = Uuid(source="reservation.id", help_text="The id to commit or release.")
-    balance = Amount(source="balance.available", help_text="Credits that can be spent now.")
-    expiresAt = Timestamp(
+    reservationId = UuidField(source="reservation.id", help_text="The id to commit or release.")
+    balance = AmountField(source="balance.available", help_text="Credits that can be spent now.")
+    expiresAt = TimestampField(
         source="reservation.expires_at", help_text="When the reservation expires."
     )
 
@@ -51,7 +51,7 @@ class ReserveResponseSerializer(WireSerializer):
 class ReleaseReservationSerializer(KeyedSerializer):
     """The reservation to release."""
 
-    reservationId = Uuid(source="reservation_id", help_text="The reservation.")
+    reservationId = UuidField(source="reservation_id", help_text="The reservation.")
 
 
 class CommitReservationSerializer(ReleaseReservationSerializer):
@@ -64,18 +64,18 @@ class CommitReservationSerializer(ReleaseReservationSerializer):
         ),
     }
 
-    amount = Credits(
+    amount = CreditsField(
         required=False,
         allow_null=True,
         default=None,
         help_text="Credits to spend, at most the held credits; all of them by default.",
     )
-    units = Units(
+    units = UnitsField(
         required=False,
         allow_null=True,
         help_text="The units that a metered operation used, at the prices of the reservation.",
     )
-    description = Text(
+    description = TextField(
         max_length=DESCRIPTION_LENGTH,
         required=False,
         allow_null=True,
@@ -95,12 +95,14 @@ class CommitReservationResponseSerializer(WireSerializer):
     """The answer to a commit."""
 
     success = ConstantField(True, help_text="Always true.")
-    transactionId = Uuid(
+    transactionId = UuidField(
         source="reservation.transaction_id", help_text="The transaction that spent the credits."
     )
-    amount = Amount(source="reservation.committed_amount", help_text="Credits that were spent.")
-    balance = Amount(source="balance.available", help_text="Credits that can be spent now.")
-    unpaid = Amount(
+    amount = AmountField(
+        source="reservation.committed_amount", help_text="Credits that were spent."
+    )
+    balance = AmountField(source="balance.available", help_text="Credits that can be spent now.")
+    unpaid = AmountField(
         required=False,
         help_text="Credits of the price that could not be taken. Present only for prices by units.",
     )
@@ -119,7 +121,7 @@ class ReleaseReservationResponseSerializer(WireSerializer):
     """The answer to a release."""
 
     success = ConstantField(True, help_text="Always true.")
-    balance = Amount(source="balance.available", help_text="Credits that can be spent now.")
+    balance = AmountField(source="balance.available", help_text="Credits that can be spent now.")
 
 
 RESERVE = ReserveSerializer()

@@ -14,15 +14,15 @@ from credits.api.serializers import (
 )
 from credits.api.wire_fields import (
     APP_ID_LENGTH,
-    Amount,
+    AmountField,
     ConstantField,
-    Credits,
-    Email,
+    CreditsField,
+    EmailField,
     ShortTextField,
-    Text,
-    Timestamp,
-    UserId,
-    Uuid,
+    TextField,
+    TimestampField,
+    UserIdField,
+    UuidField,
 )
 from credits.api.wire_serializers import KeyedSerializer, UserSerializer, WireSerializer
 
@@ -71,29 +71,29 @@ class InitBalanceSerializer(UserSerializer):
 class BalanceRowSerializer(WireSerializer):
     """The balance row that `init` returns."""
 
-    userId = UserId(source="user_id", help_text="The user.")
-    balance = Amount(source="available", help_text="Credits that can be spent now.")
-    totalEarned = Amount(source="total_earned", help_text="All credits received so far.")
-    totalSpent = Amount(
+    userId = UserIdField(source="user_id", help_text="The user.")
+    balance = AmountField(source="available", help_text="Credits that can be spent now.")
+    totalEarned = AmountField(source="total_earned", help_text="All credits received so far.")
+    totalSpent = AmountField(
         source="total_spent", help_text="All credits spent so far, minus those refunded."
     )
     version = serializers.IntegerField(help_text="The number of changes of the row.")
-    createdAt = Timestamp(source="created_at", help_text="When the row was created.")
-    updatedAt = Timestamp(source="updated_at", help_text="When the row last changed.")
+    createdAt = TimestampField(source="created_at", help_text="When the row was created.")
+    updatedAt = TimestampField(source="updated_at", help_text="When the row last changed.")
 
 
 class ServiceUseCreditsSerializer(UseCreditsSerializer):
     """A spend on behalf of a user."""
 
-    userId = UserId(source="user_id", help_text="The user whose credits are spent.")
+    userId = UserIdField(source="user_id", help_text="The user whose credits are spent.")
 
 
 class RefundSerializer(KeyedSerializer):
     """Used credits to give back; `transactionId` is the usage that spent them."""
 
-    userId = UserId(source="user_id", help_text="The user who gets credits back.")
-    amount = Credits(help_text="Credits, with at most 4 decimal places.")
-    description = Text(max_length=DESCRIPTION_LENGTH, help_text="A text for the user.")
+    userId = UserIdField(source="user_id", help_text="The user who gets credits back.")
+    amount = CreditsField(help_text="Credits, with at most 4 decimal places.")
+    description = TextField(max_length=DESCRIPTION_LENGTH, help_text="A text for the user.")
     appId = ShortTextField(
         source="app_id",
         max_length=APP_ID_LENGTH,
@@ -105,7 +105,7 @@ class RefundSerializer(KeyedSerializer):
         allow_null=True,
         help_text="Any JSON object of at most 16 KiB, kept with the transaction.",
     )
-    transactionId = Uuid(
+    transactionId = UuidField(
         source="usage_id",
         required=False,
         allow_null=True,
@@ -117,7 +117,7 @@ class RefundSerializer(KeyedSerializer):
 class AvailableBalanceSerializer(WireSerializer):
     """The available credits of a balance."""
 
-    balance = Amount(source="available", help_text="Credits that can be spent now.")
+    balance = AmountField(source="available", help_text="Credits that can be spent now.")
 
 
 class RefundResponseSerializer(WireSerializer):
@@ -133,21 +133,21 @@ class RefundResponseSerializer(WireSerializer):
 class GrantSerializer(KeyedSerializer):
     """Credits given without payment, once per user and `referenceId`."""
 
-    userId = UserId(source="user_id", help_text="The user who receives the credits.")
-    amount = Credits(help_text="Credits, with at most 4 decimal places.")
+    userId = UserIdField(source="user_id", help_text="The user who receives the credits.")
+    amount = CreditsField(help_text="Credits, with at most 4 decimal places.")
     reason = ShortTextField(max_length=64, help_text="The reason as a short machine-readable code.")
     referenceId = ShortTextField(
         source="reference_id",
         max_length=128,
         help_text="The id of what is rewarded. A reference is granted once per user.",
     )
-    description = Text(
+    description = TextField(
         max_length=DESCRIPTION_LENGTH,
         required=False,
         allow_null=True,
         help_text="A text for the user, `Reward: REASON` by default.",
     )
-    expiresAt = Timestamp(
+    expiresAt = TimestampField(
         source="expires_at",
         required=False,
         allow_null=True,
@@ -163,8 +163,8 @@ class GrantResponseSerializer(WireSerializer):
     alreadyGranted = serializers.BooleanField(
         source="replayed", help_text="Whether the reference was granted before; nothing moved."
     )
-    newBalance = Amount(source="balance.available", help_text="Credits that can be spent now.")
-    transactionId = Uuid(
+    newBalance = AmountField(source="balance.available", help_text="Credits that can be spent now.")
+    transactionId = UuidField(
         source="transaction.id",
         help_text="The grant's transaction; for a known reference, the first one.",
     )
@@ -190,15 +190,15 @@ class RenewSubscriptionsResponseSerializer(WireSerializer):
 class RedeemPendingGiftsSerializer(WireSerializer):
     """A newly registered user and their e-mail address, for which gifts may be pending."""
 
-    userId = UserId(source="user_id", help_text="The newly registered user.")
-    email = Email(help_text="The user's confirmed e-mail address.")
+    userId = UserIdField(source="user_id", help_text="The newly registered user.")
+    email = EmailField(help_text="The user's confirmed e-mail address.")
 
 
 class RedeemPendingGiftsResponseSerializer(WireSerializer):
     """The number of gifts redeemed and the sum of their credits."""
 
     redeemed = serializers.IntegerField(help_text="The number of gifts redeemed.")
-    totalCredits = Amount(source="total_credits", help_text="The sum of their credits.")
+    totalCredits = AmountField(source="total_credits", help_text="The sum of their credits.")
 
 
 APP_ID = AppIdSerializer()

@@ -37,7 +37,7 @@ class InvalidServiceKey(DomainError):
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class KeyTerms:
     """The terms of a key: its scopes, its caps in credits per UTC day, and its expiry."""
 
     scopes: Collection[str]
@@ -59,7 +59,7 @@ def valid(*, now: datetime) -> QuerySet[ServiceKey]:
     return ServiceKey.objects.filter(unexpired, revoked_at__isnull=True).order_by("-id")
 
 
-def create(name: str, terms: Terms, *, by: str, now: datetime) -> tuple[ServiceKey, str]:
+def create(name: str, terms: KeyTerms, *, by: str, now: datetime) -> tuple[ServiceKey, str]:
     """Create a key and return it with its secret. Raises InvalidServiceKey."""
     _check(name, terms, now)
     secret = MARK + secrets.token_urlsafe(32)
@@ -88,7 +88,7 @@ def rotate(key_id: UUID, *, overlap: timedelta, by: str, now: datetime) -> tuple
     """
     old = _locked(key_id, now)
     # Read before the expiry of the old key is shortened: the new key gets the original one.
-    terms = Terms(
+    terms = KeyTerms(
         old.scopes, old.daily_grants, old.daily_refunds, old.daily_spend_per_user, old.expires_at
     )
     # The database requires an expiry after the creation.
@@ -114,7 +114,7 @@ def _locked(key_id: UUID, now: datetime) -> ServiceKey:
     return found
 
 
-def _check(name: str, terms: Terms, now: datetime) -> None:
+def _check(name: str, terms: KeyTerms, now: datetime) -> None:
     unknown = sorted(set(terms.scopes) - set(scopes.ALL))
     caps = (terms.daily_grants, terms.daily_refunds, terms.daily_spend_per_user)
     if not _NAME.fullmatch(name):

@@ -17,7 +17,7 @@ from internal_api.views import ServiceViewSet
 RENEWALS_PER_REQUEST = 5_000
 
 
-class SyncViewSet(ServiceViewSet):
+class ServiceSyncViewSet(ServiceViewSet):
     """A user's Cloud Sync, and the renewal of all due subscriptions."""
 
     @operation("internal_sync_status", response=SyncStatusSerializer, scope=scopes.SYNC)

@@ -6,7 +6,7 @@ The route of a balance, which also erases its user, is in `mana_credits.urls`.
 from django.urls import path
 
 from internal_api.batch_views import BatchViewSet
-from internal_api.sync_views import SyncViewSet
+from internal_api.sync_views import ServiceSyncViewSet
 from internal_api.views import BalanceViewSet, GiftViewSet, ReservationViewSet
 
 urlpatterns = [
@@ -18,7 +18,7 @@ urlpatterns = [
     path("credits/reserve", ReservationViewSet.as_view({"post": "reserve"})),
     path("credits/commit", ReservationViewSet.as_view({"post": "commit"})),
     path("credits/refund-reservation", ReservationViewSet.as_view({"post": "release"})),
-    path("sync/status/<path:user_id>", SyncViewSet.as_view({"get": "status"})),
-    path("sync/charge-recurring", SyncViewSet.as_view({"post": "charge_recurring"})),
+    path("sync/status/<path:user_id>", ServiceSyncViewSet.as_view({"get": "status"})),
+    path("sync/charge-recurring", ServiceSyncViewSet.as_view({"post": "charge_recurring"})),
     path("gifts/redeem-pending", GiftViewSet.as_view({"post": "redeem_pending"})),
 ]

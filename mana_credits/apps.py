@@ -3,7 +3,7 @@
 from django.apps import AppConfig
 
 
-class CompositionRoot(AppConfig):
+class CompositionRootConfig(AppConfig):
     """Connects the apps. It registers system checks and has no models."""
 
     name = "mana_credits"

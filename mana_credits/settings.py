@@ -155,8 +155,8 @@ INSTALLED_APPS = [
     "webhooks",
     "internal_api",
     "mana_credits.service_events",
-    "mana_credits.apps.CompositionRoot",
-    "mana_credits.back_office.apps.BackOfficePages",
+    "mana_credits.apps.CompositionRootConfig",
+    "mana_credits.back_office.apps.BackOfficePagesConfig",
     "mana_credits.privacy",
     "mana_credits.legacy_import",
     *(["mana_credits.dev"] if find_spec("mana_credits.dev") else []),  # not in the image

@@ -32,7 +32,7 @@ class Envelope(NamedTuple):
     fault: str | None
 
 
-class Related(NamedTuple):
+class RelatedObject(NamedTuple):
     """The object that a thin event refers to."""
 
     id: str
@@ -90,12 +90,12 @@ def is_thin(body: Object) -> bool:
     return body.get("object") == THIN
 
 
-def related(body: Object) -> Related:
+def related(body: Object) -> RelatedObject:
     """Return the id and type of a thin event's object. Raises UnreadableObject."""
     found = body.get("related_object")
     if not isinstance(found, Mapping):
         raise UnreadableObject("related_object is not an object")
-    return Related(stripe_fields.name_in(found, "id"), stripe_fields.name_in(found, "type"))
+    return RelatedObject(stripe_fields.name_in(found, "id"), stripe_fields.name_in(found, "type"))
 
 
 def _text(payload: bytes) -> str:

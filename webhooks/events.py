@@ -17,11 +17,11 @@ from credits import due_rows, pseudonyms
 from credits.due_rows import DueWork, Settled
 from credits.models import Purchase
 from credits.payments import current_state
-from credits.payments.current_state import Fetched
+from credits.payments.current_state import FetchedObject
 from credits.payments.stripe_errors import PaymentUnavailable, RefusedByStripe
 from credits.payments.stripe_fields import UnreadableObject
 from webhooks import destination, envelope
-from webhooks.envelope import API_V1, Object, Related
+from webhooks.envelope import API_V1, Object, RelatedObject
 from webhooks.handlers import HANDLERS, EventContext
 from webhooks.models import StripeEvent
 
@@ -157,7 +157,7 @@ def _keep_error(event_id: str, error: Exception) -> None:
     EVENTS.labels("", "failed").inc()
 
 
-def _fetch(event: StripeEvent) -> Fetched | None:
+def _fetch(event: StripeEvent) -> FetchedObject | None:
     """Fetch the object of a thin event, or of a snapshot whose movements need an explanation.
 
     Returns None for all other events. Raises PaymentUnavailable, RefusedByStripe for a thin event.
@@ -177,15 +177,15 @@ def _fetch(event: StripeEvent) -> Fetched | None:
         return None  # reconciliation asks again
 
 
-def _to_fetch(body: Object) -> Related | None:
+def _to_fetch(body: Object) -> RelatedObject | None:
     if envelope.is_thin(body):
         related = envelope.related(body)
         return related if current_state.can_fetch(related.type) else None
     dispute_id = current_state.dispute_to_fetch(envelope.subject(body))
-    return Related(dispute_id, "dispute") if dispute_id else None
+    return RelatedObject(dispute_id, "dispute") if dispute_id else None
 
 
-def _apply(event: StripeEvent, fetched: Fetched | None, now: datetime) -> None:
+def _apply(event: StripeEvent, fetched: FetchedObject | None, now: datetime) -> None:
     try:
         outcome, reason = _outcome(event, fetched, now)
     except UnreadableObject as error:
@@ -197,7 +197,7 @@ def _apply(event: StripeEvent, fetched: Fetched | None, now: datetime) -> None:
 
 
 def _outcome(
-    event: StripeEvent, fetched: Fetched | None, now: datetime
+    event: StripeEvent, fetched: FetchedObject | None, now: datetime
 ) -> tuple[Outcome, str | None]:
     body = envelope.parse(event.payload)
     if fault := destination.fault_of(body):
@@ -210,7 +210,7 @@ def _outcome(
 
 
 def _applied(
-    event: StripeEvent, body: Object, fetched: Fetched | None, now: datetime
+    event: StripeEvent, body: Object, fetched: FetchedObject | None, now: datetime
 ) -> Purchase | None:
     if fetched:
         return current_state.apply(fetched, now=now)

@@ -30,7 +30,7 @@ WRITES = Bulkhead("writes", patience=1.5)
 locked_accounts = LockedAccounts()
 
 
-class Writes(APIView):
+class WriteView(APIView):
     """A view whose changes take a place in the bulkhead of all writes."""
 
     def dispatch(self, request: Any, *arguments: Any, **named: Any) -> Any:
@@ -53,7 +53,7 @@ class Writes(APIView):
         self._places.enter_context(bulkhead.place(key))
 
 
-class ChangesBatches(Writes):
+class ChangesBatches(WriteView):
     """A view whose changes concern many accounts, each of which may be locked."""
 
     def take_places(self, request: Request, **named: Any) -> None:
@@ -62,7 +62,7 @@ class ChangesBatches(Writes):
         super().take_places(request, **named)
 
 
-class ChangesAccount(Writes):
+class ChangesAccount(WriteView):
     """A view whose changes take a place in the bulkhead of the account that they change."""
 
     # A view that waits for another service has its own prefix, so it does not block spends.

@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from credits.api.wire_fields import Text, Timestamp
+from credits.api.wire_fields import TextField, TimestampField
 from credits.api.wire_serializers import WireSerializer
 
 
@@ -16,10 +16,10 @@ class AnchorSerializer(WireSerializer):
         decimal_places=4,
         help_text="Sum of their posted balances in credits: a string with 4 decimals, exact.",
     )
-    digest = Text(
+    digest = TextField(
         source="hex", help_text="SHA-256 over their newest digests: 64 hexadecimal digits."
     )
-    createdAt = Timestamp(source="created_at", help_text="When the anchor was made.")
+    createdAt = TimestampField(source="created_at", help_text="When the anchor was made.")
 
 
 ANCHOR = AnchorSerializer()

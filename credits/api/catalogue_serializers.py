@@ -5,8 +5,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from credits.api.metered_fields import Minimum, UnitCosts
-from credits.api.wire_fields import Amount, Text, Timestamp, number
+from credits.api.metered_fields import MinimumField, UnitCostsField
+from credits.api.wire_fields import AmountField, TextField, TimestampField, number
 from credits.api.wire_serializers import WireSerializer
 from credits.models import Operation
 
@@ -18,19 +18,19 @@ class OperationSerializer(WireSerializer):
     `minimum`.
     """
 
-    operation = Text(source="key", help_text="The operation's key, for `use` and `reserve`.")
-    name = Text(help_text="A name for people.")
-    nameDe = Text(
+    operation = TextField(source="key", help_text="The operation's key, for `use` and `reserve`.")
+    name = TextField(help_text="A name for people.")
+    nameDe = TextField(
         source="name_de",
         allow_null=True,
         help_text="The German name of an operation that was added later, if it differs.",
     )
-    description = Text(help_text="A description of the operation.")
+    description = TextField(help_text="A description of the operation.")
     category = serializers.ChoiceField(
         choices=Operation.Category.choices, help_text="The kind of operation."
     )
-    app = Text(help_text="The app that offers it.")
-    cost = Amount(
+    app = TextField(help_text="The app that offers it.")
+    cost = AmountField(
         allow_null=True,
         help_text="Credits for one, or for each started batch of `perItems`; null if metered.",
     )
@@ -39,12 +39,12 @@ class OperationSerializer(WireSerializer):
         allow_null=True,
         help_text="The number of items in a batch; null if the cost is per item.",
     )
-    unitCosts = UnitCosts(
+    unitCosts = UnitCostsField(
         source="metering",
         required=False,
         help_text="Credits per 1,000 units, by unit name. Present only for metered operations.",
     )
-    minimum = Minimum(
+    minimum = MinimumField(
         source="metering",
         required=False,
         help_text="The minimum credits of a use, or null. Present only for metered operations.",
@@ -59,7 +59,7 @@ class OperationSerializer(WireSerializer):
 
 
 @extend_schema_field({"type": "object", "additionalProperties": {"type": "number"}})
-class Costs(serializers.Field[Any, Any, Any, Any]):
+class CostsField(serializers.Field[Any, Any, Any, Any]):
     """A read-only JSON object that maps the key of each operation with a cost to that cost."""
 
     def to_representation(self, value: Any) -> dict[str, int | float]:
@@ -70,8 +70,10 @@ class Costs(serializers.Field[Any, Any, Any, Any]):
 class PricingSerializer(WireSerializer):
     """All prices by operation. Only the list of operations shows which prices are per batch."""
 
-    operationCosts = Costs(source="operations", help_text="Credits by the key of the operation.")
-    lastUpdated = Timestamp(
+    operationCosts = CostsField(
+        source="operations", help_text="Credits by the key of the operation."
+    )
+    lastUpdated = TimestampField(
         source="updated_at", allow_null=True, help_text="When a price last changed."
     )
 

@@ -6,12 +6,12 @@ from rest_framework import serializers
 
 from credits.api.wire_fields import (
     APP_ID_LENGTH,
-    Amount,
-    Day,
+    AmountField,
+    DayField,
     EndTimestamp,
     ShortTextField,
-    Text,
-    Timestamp,
+    TextField,
+    TimestampField,
 )
 from credits.api.wire_serializers import WireSerializer
 from credits.ledger.usage import InvalidSpan
@@ -53,7 +53,7 @@ class TransactionQuerySerializer(SpanSerializer):
 
     def get_fields(self) -> dict[str, Field]:
         """Add `from`, a keyword of Python."""
-        start = Timestamp(
+        start = TimestampField(
             source="created_at__gte",
             required=False,
             help_text="Only transactions since this time, or since the start of this UTC day.",
@@ -64,20 +64,22 @@ class TransactionQuerySerializer(SpanSerializer):
 class UsageQuerySerializer(SpanSerializer):
     """The first and the last UTC day of the usage, inclusive."""
 
-    to = Day(required=False, help_text="The last UTC day; today by default.")
+    to = DayField(required=False, help_text="The last UTC day; today by default.")
 
     def get_fields(self) -> dict[str, Field]:
         """Add `from`, a keyword of Python."""
         text = "The first UTC day: at most 366 days before the last one, 30 by default."
-        return {**super().get_fields(), "from": Day(required=False, help_text=text)}
+        return {**super().get_fields(), "from": DayField(required=False, help_text=text)}
 
 
 class UsageStatSerializer(WireSerializer):
     """The credits spent in one app on one UTC day."""
 
     date = serializers.DateField(help_text="The UTC day.")
-    appId = Text(source="app_id", help_text="The app.")
-    creditsUsed = Amount(source="credits_used", help_text="Credits spent in the app on that day.")
+    appId = TextField(source="app_id", help_text="The app.")
+    creditsUsed = AmountField(
+        source="credits_used", help_text="Credits spent in the app on that day."
+    )
     transactions = serializers.IntegerField(help_text="The number of transactions.")
 
 

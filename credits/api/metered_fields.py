@@ -30,7 +30,7 @@ _UNITS = {
 
 
 @extend_schema_field(_UNITS)
-class Units(serializers.Field[dict[str, int], Any, Any, Any]):
+class UnitsField(serializers.Field[dict[str, int], Any, Any, Any]):
     """Counts by unit name: the units used, or the largest expected ones."""
 
     default_error_messages = {"invalid": metered_prices.InvalidUnits.message}
@@ -48,7 +48,7 @@ class Units(serializers.Field[dict[str, int], Any, Any, Any]):
 
 
 @extend_schema_field(_UNIT_COSTS)
-class UnitCosts(serializers.Field[Any, Any, Any, Any]):
+class UnitCostsField(serializers.Field[Any, Any, Any, Any]):
     """The credits per 1,000 units of a metered price, by unit name. Output only."""
 
     def to_representation(self, value: Mapping[str, Any]) -> dict[str, int | float]:
@@ -57,7 +57,7 @@ class UnitCosts(serializers.Field[Any, Any, Any, Any]):
 
 
 @extend_schema_field({"type": ["number", "null"], "exclusiveMinimum": 0})
-class Minimum(serializers.Field[Any, Any, Any, Any]):
+class MinimumField(serializers.Field[Any, Any, Any, Any]):
     """The minimum credits of a use at a metered price, or null. Output only."""
 
     def to_representation(self, value: Mapping[str, Any]) -> int | float | None:
@@ -66,7 +66,7 @@ class Minimum(serializers.Field[Any, Any, Any, Any]):
         return None if minimum is None else number(Decimal(minimum))
 
 
-_price = (UnitCosts(), Minimum())
+_price = (UnitCostsField(), MinimumField())
 
 
 @extend_schema_field(
@@ -82,7 +82,7 @@ _price = (UnitCosts(), Minimum())
         },
     }
 )
-class Metering(serializers.Field[Any, Any, Any, Any]):
+class MeteringField(serializers.Field[Any, Any, Any, Any]):
     """How a price by units was computed. Output only."""
 
     def to_representation(self, value: Mapping[str, Any]) -> dict[str, Any]:

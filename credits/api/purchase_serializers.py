@@ -8,19 +8,19 @@ from rest_framework import serializers
 
 from credits.api.json_object import JsonObject
 from credits.api.wire_fields import (
-    Amount,
+    AmountField,
     ShortTextField,
-    Text,
-    Timestamp,
-    UserId,
-    Uuid,
+    TextField,
+    TimestampField,
+    UserIdField,
+    UuidField,
 )
 from credits.api.wire_serializers import KeyedSerializer, Variant, WireSerializer
 from credits.models import Purchase
-from credits.payments.checkout import Pages
+from credits.payments.checkout import ReturnPages
 
 
-class PageUrl(ShortTextField):
+class PageUrlField(ShortTextField):
     """The URL of a page of the ecosystem: at `BASE_URL` or an origin of `CORS_ORIGINS`."""
 
     default_error_messages = {
@@ -55,14 +55,16 @@ def _origins() -> set[str]:
 class PackageSerializer(WireSerializer):
     """Credits that can be bought."""
 
-    id = Uuid(help_text="The package's id.")
-    name = Text(help_text="The name on the price list.")
-    description = Text(allow_null=True, help_text="A text for the buyer.")
-    nameDe = Text(source="name_de", allow_null=True, help_text="The German name, if it differs.")
-    descriptionDe = Text(
+    id = UuidField(help_text="The package's id.")
+    name = TextField(help_text="The name on the price list.")
+    description = TextField(allow_null=True, help_text="A text for the buyer.")
+    nameDe = TextField(
+        source="name_de", allow_null=True, help_text="The German name, if it differs."
+    )
+    descriptionDe = TextField(
         source="description_de", allow_null=True, help_text="The German text, if it differs."
     )
-    credits = Amount(help_text="Credits that the package contains.")
+    credits = AmountField(help_text="Credits that the package contains.")
     priceEuroCents = serializers.IntegerField(
         source="price_euro_cents", help_text="The price in euro cents."
     )
@@ -71,7 +73,7 @@ class PackageSerializer(WireSerializer):
         allow_null=True,
         help_text="How many days after the payment the credits expire; null: never.",
     )
-    stripePriceId = Text(
+    stripePriceId = TextField(
         source="stripe_price_id", allow_null=True, help_text="The id of the price at Stripe."
     )
     active = serializers.BooleanField(help_text="Whether it can be bought.")
@@ -79,21 +81,23 @@ class PackageSerializer(WireSerializer):
         source="sort_order", help_text="The position on the price list."
     )
     metadata = JsonObject(allow_null=True, help_text="A JSON object set by the operators.")
-    createdAt = Timestamp(source="created_at", help_text="When the package was created.")
-    updatedAt = Timestamp(source="updated_at", help_text="When the package last changed.")
+    createdAt = TimestampField(source="created_at", help_text="When the package was created.")
+    updatedAt = TimestampField(source="updated_at", help_text="When the package last changed.")
 
 
 class PurchaseSerializer(WireSerializer):
     """A purchase, with the price and the credits at the time it was started."""
 
-    id = Uuid(help_text="The purchase's id.")
-    userId = UserId(source="user_id", help_text="The buyer.")
-    packageId = Uuid(source="package_id", help_text="The package that was bought.")
-    packageName = Text(source="package.name", help_text="The package's name on the price list.")
-    packageNameDe = Text(
+    id = UuidField(help_text="The purchase's id.")
+    userId = UserIdField(source="user_id", help_text="The buyer.")
+    packageId = UuidField(source="package_id", help_text="The package that was bought.")
+    packageName = TextField(
+        source="package.name", help_text="The package's name on the price list."
+    )
+    packageNameDe = TextField(
         source="package.name_de", allow_null=True, help_text="The package's German name, if any."
     )
-    credits = Amount(help_text="Credits that the payment buys.")
+    credits = AmountField(help_text="Credits that the payment buys.")
     priceEuroCents = serializers.IntegerField(
         source="price_euro_cents", help_text="The price in euro cents."
     )
@@ -102,20 +106,22 @@ class PurchaseSerializer(WireSerializer):
         allow_null=True,
         help_text="How many days after the payment the credits expire; null: never.",
     )
-    stripePaymentIntentId = Text(
+    stripePaymentIntentId = TextField(
         source="stripe_payment_intent_id",
         allow_null=True,
         help_text="The payment intent at Stripe; null until it exists.",
     )
-    stripeCustomerId = Text(
+    stripeCustomerId = TextField(
         source="stripe_customer_id", allow_null=True, help_text="The buyer's customer id at Stripe."
     )
     status = serializers.ChoiceField(
         choices=Purchase.Status.choices, help_text="The status of the payment."
     )
     metadata = JsonObject(allow_null=True, help_text="A JSON object set by this service.")
-    createdAt = Timestamp(source="created_at", help_text="When the purchase started.")
-    completedAt = Timestamp(source="completed_at", allow_null=True, help_text="When it was paid.")
+    createdAt = TimestampField(source="created_at", help_text="When the purchase started.")
+    completedAt = TimestampField(
+        source="completed_at", allow_null=True, help_text="When it was paid."
+    )
     underReview = serializers.BooleanField(
         source="under_review",
         help_text="Whether a payment does not match the purchase and waits for an operator.",
@@ -126,7 +132,7 @@ class PurchaseSerializer(WireSerializer):
     invoiceUrl = serializers.URLField(
         source="invoice_url", allow_null=True, help_text="The URL of Stripe's invoice, if any."
     )
-    failureCode = Text(
+    failureCode = TextField(
         source="failure_code",
         allow_null=True,
         help_text="Stripe's code of the last failed attempt to pay, only with the status `failed`.",
@@ -140,21 +146,21 @@ class PurchaseSerializer(WireSerializer):
         allow_null=True,
         help_text="The Checkout page where an unpaid purchase can be paid until `payableUntil`.",
     )
-    payableUntil = Timestamp(
+    payableUntil = TimestampField(
         source="payable_until",
         allow_null=True,
         help_text="When the Checkout page closes; null without Checkout.",
     )
 
 
-def pages_of(attrs: dict[str, Any]) -> Pages | None:
+def pages_of(attrs: dict[str, Any]) -> ReturnPages | None:
     """Return the two URLs or None; raise ValidationError if only one URL is given."""
     success, cancel = attrs.get("success_url"), attrs.get("cancel_url")
     # Stripe's Checkout needs both.
     if bool(success) != bool(cancel):
         missing = "cancelUrl" if success else "successUrl"
         raise serializers.ValidationError({missing: ["Checkout requires both URLs."]})
-    return Pages(success, cancel) if success and cancel else None
+    return ReturnPages(success, cancel) if success and cancel else None
 
 
 class StartPurchaseSerializer(KeyedSerializer):
@@ -170,15 +176,17 @@ class StartPurchaseSerializer(KeyedSerializer):
         ),
     }
 
-    packageId = Uuid(source="package_id", help_text="The package to buy (`GET /credits/packages`).")
-    successUrl = PageUrl(
+    packageId = UuidField(
+        source="package_id", help_text="The package to buy (`GET /credits/packages`)."
+    )
+    successUrl = PageUrlField(
         source="success_url",
         required=False,
         allow_null=True,
         help_text="The page to return to after the payment: one of the ecosystem's apps. "
         "`{PURCHASE_ID}` in it becomes the purchase's id.",
     )
-    cancelUrl = PageUrl(
+    cancelUrl = PageUrlField(
         source="cancel_url",
         required=False,
         allow_null=True,
@@ -194,20 +202,20 @@ class StartPurchaseSerializer(KeyedSerializer):
 class PurchaseIdSerializer(WireSerializer):
     """The path parameter of a purchase."""
 
-    purchaseId = Uuid(source="purchase_id")
+    purchaseId = UuidField(source="purchase_id")
 
 
 class StartPurchaseResponseSerializer(WireSerializer):
     """How to pay: with the client secret, or at `checkoutUrl` for Checkout."""
 
-    purchaseId = Uuid(source="id", help_text="The purchase's id.")
-    clientSecret = Text(
+    purchaseId = UuidField(source="id", help_text="The purchase's id.")
+    clientSecret = TextField(
         source="client_secret",
         allow_null=True,
         help_text="The secret for Stripe's library to confirm the payment; null with Checkout.",
     )
     amount = serializers.IntegerField(source="price_euro_cents", help_text="The price in cents.")
-    credits = Amount(help_text="Credits that the payment buys.")
+    credits = AmountField(help_text="Credits that the payment buys.")
     checkoutUrl = serializers.URLField(
         source="checkout_url",
         required=False,

@@ -6,18 +6,18 @@ from typing import Any, cast
 from rest_framework import serializers
 
 from credits.api.json_object import JsonObject
-from credits.api.metered_fields import Metering, Units
+from credits.api.metered_fields import MeteringField, UnitsField
 from credits.api.wire_fields import (
     APP_ID_LENGTH,
-    Amount,
+    AmountField,
     ConstantField,
-    Credits,
+    CreditsField,
     ShortTextField,
     StrictIntegerField,
-    Text,
-    Timestamp,
-    UserId,
-    Uuid,
+    TextField,
+    TimestampField,
+    UserIdField,
+    UuidField,
 )
 from credits.api.wire_serializers import KeyedSerializer, Variant, WireSerializer
 from credits.catalogue.catalogue import LARGEST_QUANTITY
@@ -32,12 +32,12 @@ UNITS_ALONE = "Units are only allowed with an operation."
 class BalanceAfterwardsSerializer(WireSerializer):
     """The balance after a movement; `balance` is the available credits."""
 
-    balance = Amount(
+    balance = AmountField(
         source="available",
         help_text="Credits that can be spent now: the posted balance minus the held credits.",
     )
-    totalEarned = Amount(source="total_earned", help_text="All credits received so far.")
-    totalSpent = Amount(
+    totalEarned = AmountField(source="total_earned", help_text="All credits received so far.")
+    totalSpent = AmountField(
         source="total_spent", help_text="All credits spent so far, minus those refunded."
     )
 
@@ -45,14 +45,14 @@ class BalanceAfterwardsSerializer(WireSerializer):
 class ExpiringSerializer(WireSerializer):
     """Available credits that expire."""
 
-    amount = Amount(help_text="Credits that expire at this time.")
-    at = Timestamp(help_text="When the credits expire.")
+    amount = AmountField(help_text="Credits that expire at this time.")
+    at = TimestampField(help_text="When the credits expire.")
 
 
 class BalanceSerializer(BalanceAfterwardsSerializer):
     """A user's balance."""
 
-    held = Amount(help_text="Credits held by open reservations.")
+    held = AmountField(help_text="Credits held by open reservations.")
     expiring = ExpiringSerializer(
         many=True, help_text="The available credits that expire, by time, the earliest first."
     )
@@ -61,7 +61,7 @@ class BalanceSerializer(BalanceAfterwardsSerializer):
 class MeteredSerializer(WireSerializer):
     """A transaction that may have a price by units."""
 
-    metering = Metering(
+    metering = MeteringField(
         required=False,
         help_text="How a price by units was computed. Absent for any other transaction.",
     )
@@ -78,32 +78,32 @@ class MeteredSerializer(WireSerializer):
 class TransactionSerializer(MeteredSerializer):
     """One transaction; `balanceBefore` and `balanceAfter` are posted balances."""
 
-    id = Uuid(help_text="The transaction's id.")
-    userId = UserId(source="user_id")
+    id = UuidField(help_text="The transaction's id.")
+    userId = UserIdField(source="user_id")
     type = serializers.ChoiceField(
         choices=Transaction.Type.choices, help_text="The type of the movement."
     )
     status = ConstantField(
         "completed", help_text="Always `completed`: a transaction is posted or does not exist."
     )
-    amount = Amount(help_text="Credits, negative if they left the balance.")
-    balanceBefore = Amount(
+    amount = AmountField(help_text="Credits, negative if they left the balance.")
+    balanceBefore = AmountField(
         source="balance_before", help_text="The posted balance before the transaction."
     )
-    balanceAfter = Amount(
+    balanceAfter = AmountField(
         source="balance_after", help_text="The posted balance after the transaction."
     )
-    appId = Text(source="app_id", help_text="The app in which the credits moved.")
-    description = Text(help_text="A text for the user.")
+    appId = TextField(source="app_id", help_text="The app in which the credits moved.")
+    description = TextField(help_text="A text for the user.")
     metadata = JsonObject(allow_null=True, help_text="The caller's JSON object, unchanged.")
-    idempotencyKey = Text(
+    idempotencyKey = TextField(
         source="idempotency_key",
         allow_null=True,
         help_text="The key of the request, if it had one.",
     )
-    createdAt = Timestamp(source="created_at", help_text="When the transaction was posted.")
+    createdAt = TimestampField(source="created_at", help_text="When the transaction was posted.")
     # The earlier service had both times. Here a transaction is complete when it is written.
-    completedAt = Timestamp(source="created_at", help_text="The same as `createdAt`.")
+    completedAt = TimestampField(source="created_at", help_text="The same as `createdAt`.")
 
 
 class PricedSerializer(KeyedSerializer):
@@ -130,7 +130,7 @@ class PricedSerializer(KeyedSerializer):
         ),
     }
 
-    amount = Credits(
+    amount = CreditsField(
         required=False, allow_null=True, help_text="Credits, with at most 4 decimal places."
     )
     operation = ShortTextField(
@@ -146,7 +146,7 @@ class PricedSerializer(KeyedSerializer):
         allow_null=True,
         help_text="The number of items of the operation, 1 by default.",
     )
-    units = Units(
+    units = UnitsField(
         required=False,
         allow_null=True,
         help_text="The units of a metered operation, by name;"
@@ -198,7 +198,7 @@ class UseCreditsSerializer(PricedSerializer):
         max_length=APP_ID_LENGTH,
         help_text="The app in which the credits are spent.",
     )
-    description = Text(max_length=DESCRIPTION_LENGTH, help_text="A text for the user.")
+    description = TextField(max_length=DESCRIPTION_LENGTH, help_text="A text for the user.")
     metadata = JsonObject(
         required=False,
         allow_null=True,
@@ -233,12 +233,12 @@ class UseCreditsResponseSerializer(WireSerializer):
 class OpenReservationSerializer(WireSerializer):
     """Credits that an app holds for work in progress."""
 
-    amount = Amount(help_text="Credits held.")
-    appId = Text(source="app_id", help_text="The app that holds them.")
-    reason = Text(help_text="Why they are held, in the app's words.")
-    operation = Text(allow_null=True, help_text="The operation of the catalogue, if any.")
-    createdAt = Timestamp(source="created_at", help_text="When they were held.")
-    expiresAt = Timestamp(
+    amount = AmountField(help_text="Credits held.")
+    appId = TextField(source="app_id", help_text="The app that holds them.")
+    reason = TextField(help_text="Why they are held, in the app's words.")
+    operation = TextField(allow_null=True, help_text="The operation of the catalogue, if any.")
+    createdAt = TimestampField(source="created_at", help_text="When they were held.")
+    expiresAt = TimestampField(
         source="expires_at", help_text="When they are released unless the app settles before."
     )
 

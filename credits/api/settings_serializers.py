@@ -8,11 +8,11 @@ from rest_framework import serializers
 
 from credits.api.wire_fields import (
     APP_ID_LENGTH,
-    Amount,
+    AmountField,
     ShortTextField,
-    Text,
-    Threshold,
-    Timestamp,
+    TextField,
+    ThresholdField,
+    TimestampField,
 )
 from credits.api.wire_serializers import WireSerializer
 from credits.controls.account_settings import NewSettings
@@ -38,7 +38,7 @@ class AppLimitSerializer(WireSerializer):
     """A monthly limit in one app."""
 
     appId = ShortTextField(source="app_id", max_length=APP_ID_LENGTH, help_text="The app.")
-    monthlyLimit = Threshold(
+    monthlyLimit = ThresholdField(
         source="amount", help_text="The most credits to spend in the app in a UTC month."
     )
 
@@ -46,7 +46,7 @@ class AppLimitSerializer(WireSerializer):
 class AppSpendingSerializer(AppLimitSerializer):
     """A monthly limit in one app and what counts against it."""
 
-    spent = Amount(
+    spent = AmountField(
         help_text="Credits spent in the app in this UTC month, with those held by reservations."
     )
 
@@ -55,7 +55,7 @@ APP_LIMIT = AppLimitSerializer()
 
 
 @extend_schema_field(AppLimitSerializer(many=True))
-class AppLimits(serializers.Field[Any, Any, Any, Any]):
+class AppLimitsField(serializers.Field[Any, Any, Any, Any]):
     """A list of at most 100 limits, one for each app."""
 
     default_error_messages = {
@@ -95,19 +95,19 @@ def _parsed(items: Sequence[object]) -> list[dict[str, Any]]:
 class SaveSettingsSerializer(WireSerializer):
     """All settings. A missing or null setting is switched off."""
 
-    lowBalance = Threshold(
+    lowBalance = ThresholdField(
         source="low_balance",
         required=False,
         allow_null=True,
         help_text="Send a notice when the balance falls to this many credits.",
     )
-    monthlyLimit = Threshold(
+    monthlyLimit = ThresholdField(
         source="monthly_limit",
         required=False,
         allow_null=True,
         help_text="The most credits to spend in all apps in a UTC month.",
     )
-    appLimits = AppLimits(
+    appLimits = AppLimitsField(
         source="app_limits",
         required=False,
         allow_null=True,
@@ -125,25 +125,25 @@ class SaveSettingsSerializer(WireSerializer):
 class SettingsSerializer(WireSerializer):
     """The user's settings, and what was spent in this UTC month where there is a limit."""
 
-    lowBalance = Threshold(
+    lowBalance = ThresholdField(
         source="low_balance",
         allow_null=True,
         help_text="The balance at which a notice is sent; null if none is.",
     )
-    monthlyLimit = Threshold(
+    monthlyLimit = ThresholdField(
         source="monthly_limit", allow_null=True, help_text="The limit over all apps, or null."
     )
-    spent = Amount(
+    spent = AmountField(
         allow_null=True,
         help_text="Credits spent in this UTC month, with those held; null without a limit.",
     )
     appLimits = AppSpendingSerializer(
         source="app_limits", many=True, help_text="The limits of single apps."
     )
-    updatedAt = Timestamp(
+    updatedAt = TimestampField(
         source="updated_at", allow_null=True, help_text="When the settings were last changed."
     )
-    version = Text(help_text="The version of the settings, for the next `PUT`.")
+    version = TextField(help_text="The version of the settings, for the next `PUT`.")
 
 
 SAVE_SETTINGS = SaveSettingsSerializer()

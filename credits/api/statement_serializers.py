@@ -9,13 +9,13 @@ from rest_framework import serializers
 
 from credits.api.serializers import MeteredSerializer
 from credits.api.wire_fields import (
-    Amount,
+    AmountField,
     ConstantField,
     QueryInteger,
-    Text,
-    Timestamp,
-    UserId,
-    Uuid,
+    TextField,
+    TimestampField,
+    UserIdField,
+    UuidField,
 )
 from credits.api.wire_serializers import WireSerializer
 from credits.models import Transaction
@@ -28,7 +28,7 @@ LARGEST_SHEET = 1_000_000
 @extend_schema_field(
     {"type": "string", "maxLength": 7, "pattern": f"^{MONTH}$", "example": "2026-10"}
 )
-class Month(serializers.Field[date, Any, str, Any]):
+class MonthField(serializers.Field[date, Any, str, Any]):
     """A month such as `2026-10`."""
 
     default_error_messages = {"invalid": "A month such as 2026-10 is expected."}
@@ -58,7 +58,7 @@ class StatementQuerySerializer(WireSerializer):
 class StatementPathSerializer(WireSerializer):
     """The month of a statement."""
 
-    month = Month(source="first", help_text="The month, in UTC.")
+    month = MonthField(source="first", help_text="The month, in UTC.")
 
 
 class MovementSerializer(MeteredSerializer):
@@ -67,18 +67,18 @@ class MovementSerializer(MeteredSerializer):
     number = serializers.IntegerField(
         help_text="The number of the transaction: the user's are 1, 2, 3 … without gaps."
     )
-    id = Uuid(help_text="The transaction's id.")
+    id = UuidField(help_text="The transaction's id.")
     type = serializers.ChoiceField(
         choices=Transaction.Type.choices, help_text="The type of the movement."
     )
-    amount = Amount(help_text="Credits, negative if they left the balance.")
-    balanceAfter = Amount(
+    amount = AmountField(help_text="Credits, negative if they left the balance.")
+    balanceAfter = AmountField(
         source="balance_after", help_text="The posted balance after the transaction."
     )
-    appId = Text(source="app_id", help_text="The app in which the credits moved.")
-    description = Text(help_text="A text for the user.")
-    createdAt = Timestamp(source="created_at", help_text="When the transaction was posted.")
-    recordedAt = Timestamp(
+    appId = TextField(source="app_id", help_text="The app in which the credits moved.")
+    description = TextField(help_text="A text for the user.")
+    createdAt = TimestampField(source="created_at", help_text="When the transaction was posted.")
+    recordedAt = TimestampField(
         source="recorded_at",
         allow_null=True,
         help_text="When it was written, if that was more than an hour later: imported history.",
@@ -89,17 +89,17 @@ class StatementSerializer(WireSerializer):
     """One sheet of a statement. All values but `sheet` and `movements` are those of the month."""
 
     version = serializers.IntegerField(help_text="The version of this format: 1.")
-    issuer = Text(help_text="The public URL of the service that made the statement.")
-    userId = UserId(source="user_id", help_text="The account.")
-    month = Month(source="first", help_text="The month, in UTC.")
+    issuer = TextField(help_text="The public URL of the service that made the statement.")
+    userId = UserIdField(source="user_id", help_text="The account.")
+    month = MonthField(source="first", help_text="The month, in UTC.")
     final = serializers.BooleanField(
         help_text="Whether the month is over and the statement can no longer change."
     )
-    createdAt = Timestamp(source="created_at", help_text="When the statement was made.")
-    opening = Amount(help_text="The posted balance at the start of the month.")
-    closing = Amount(help_text="The posted balance at the end of the month, or now.")
-    held = Amount(help_text="Credits held by open reservations at that time.")
-    digest = Text(
+    createdAt = TimestampField(source="created_at", help_text="When the statement was made.")
+    opening = AmountField(help_text="The posted balance at the start of the month.")
+    closing = AmountField(help_text="The posted balance at the end of the month, or now.")
+    held = AmountField(help_text="Credits held by open reservations at that time.")
+    digest = TextField(
         allow_null=True,
         help_text="The digest of the user's chain at that time: SHA-256 in hexadecimal digits. It"
         " is part of the anchor of the month's last day. Null without transactions.",
@@ -120,7 +120,7 @@ class SignedStatementSerializer(WireSerializer):
     signed = serializers.BooleanField(
         help_text="Whether the sheet is signed. It is not if the service has no key."
     )
-    jws = Text(
+    jws = TextField(
         allow_null=True,
         help_text="The same sheet, signed: a compact JWS (EdDSA, Ed25519) by a key of"
         " `GET /statements/keys`. Null if it is not signed.",
@@ -132,8 +132,8 @@ class StatementKeySerializer(WireSerializer):
 
     kty = ConstantField("OKP", help_text="The type of the key.")
     crv = ConstantField("Ed25519", help_text="The curve.")
-    x = Text(help_text="The public key in base64url.")
-    kid = Text(help_text="The key's id: its thumbprint (RFC 7638).")
+    x = TextField(help_text="The public key in base64url.")
+    kid = TextField(help_text="The key's id: its thumbprint (RFC 7638).")
     alg = ConstantField("EdDSA", help_text="The algorithm.")
     use = ConstantField("sig", help_text="The key signs.")
 

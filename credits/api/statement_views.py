@@ -13,7 +13,7 @@ from credits.api.statement_serializers import (
     STATEMENT,
     STATEMENT_PATH,
     STATEMENT_QUERY,
-    Month,
+    MonthField,
     SignedStatementSerializer,
     StatementKeysSerializer,
     StatementQuerySerializer,
@@ -34,7 +34,7 @@ class StatementViewSet(GenericViewSet[Transaction]):
         parameters=[StatementQuerySerializer],
         response=SignedStatementSerializer,
         refuses=(MonthNotBegun,),
-        path={"month": Month(help_text="The month, in UTC.")},
+        path={"month": MonthField(help_text="The month, in UTC.")},
     )
     def statement(self, request: Request, month: str) -> Answer:
         """Return the user's statement of a month, in sheets, signed.

@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from credits.api.wire_fields import Amount, ConstantField, Timestamp, UserId
+from credits.api.wire_fields import AmountField, ConstantField, TimestampField, UserIdField
 from credits.api.wire_serializers import KeyedSerializer, WireSerializer
 from credits.models import SyncSubscription
 
@@ -14,12 +14,12 @@ class SyncStatusSerializer(WireSerializer):
 
     active = serializers.BooleanField(help_text="Whether Cloud Sync is active.")
     interval = serializers.ChoiceField(choices=INTERVALS, help_text="How often it is paid.")
-    nextChargeAt = Timestamp(
+    nextChargeAt = TimestampField(
         source="next_charge_at",
         allow_null=True,
         help_text="When the next period is charged; null if none will be.",
     )
-    pausedAt = Timestamp(
+    pausedAt = TimestampField(
         source="paused_at",
         allow_null=True,
         help_text="When it was paused because the credits did not suffice.",
@@ -43,8 +43,10 @@ class ActivateSyncResponseSerializer(WireSerializer):
     success = ConstantField(True, help_text="Always true.")
     active = ConstantField(True, help_text="Always true.")
     interval = serializers.ChoiceField(choices=INTERVALS, help_text="How often it is paid.")
-    nextChargeAt = Timestamp(source="next_charge_at", help_text="When the next period is charged.")
-    amountCharged = Amount(
+    nextChargeAt = TimestampField(
+        source="next_charge_at", help_text="When the next period is charged."
+    )
+    amountCharged = AmountField(
         source="charged", help_text="Credits charged now: 0 within a paid period."
     )
 
@@ -68,10 +70,10 @@ class ChangeSyncIntervalResponseSerializer(WireSerializer):
 
     success = ConstantField(True, help_text="Always true.")
     interval = serializers.ChoiceField(choices=INTERVALS, help_text="The new interval.")
-    amountCharged = Amount(
+    amountCharged = AmountField(
         source="cost", help_text="Credits that each period will cost. Nothing is charged now."
     )
-    effectiveAt = Timestamp(
+    effectiveAt = TimestampField(
         source="effective_at", help_text="When the first period of the new interval begins."
     )
 
@@ -80,7 +82,7 @@ class SyncGiftResponseSerializer(WireSerializer):
     """The state of a gift of Cloud Sync."""
 
     success = ConstantField(True, help_text="Always true.")
-    userId = UserId(source="user_id", help_text="The user.")
+    userId = UserIdField(source="user_id", help_text="The user.")
     gifted = serializers.BooleanField(help_text="Whether Cloud Sync is a gift.")
     active = serializers.BooleanField(help_text="Whether Cloud Sync is active.")
 

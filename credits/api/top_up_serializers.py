@@ -4,16 +4,16 @@ from typing import Any, NamedTuple
 
 from rest_framework import serializers
 
-from credits.api.purchase_serializers import PageUrl, PurchaseSerializer, pages_of
+from credits.api.purchase_serializers import PageUrlField, PurchaseSerializer, pages_of
 from credits.api.settings_serializers import SeenVersion
 from credits.api.wire_fields import (
-    Amount,
+    AmountField,
     ShortTextField,
     StrictIntegerField,
-    Text,
-    Threshold,
-    Timestamp,
-    Uuid,
+    TextField,
+    ThresholdField,
+    TimestampField,
+    UuidField,
 )
 from credits.api.wire_serializers import Variant, WireSerializer
 from credits.models import AutoTopUp, Purchase
@@ -36,8 +36,8 @@ class SaveTopUpSerializer(WireSerializer):
         ),
     }
 
-    packageId = Uuid(source="package_id", help_text="The package to buy.")
-    threshold = Threshold(help_text="Buy when the posted credits fall to this many.")
+    packageId = UuidField(source="package_id", help_text="The package to buy.")
+    threshold = ThresholdField(help_text="Buy when the posted credits fall to this many.")
     monthlyMaximum = StrictIntegerField(
         source="monthly_maximum",
         min_value=1,
@@ -81,14 +81,14 @@ class SetUpTopUpSerializer(WireSerializer):
         "AtCheckout": Variant("On Stripe's Checkout page.", required=("successUrl", "cancelUrl")),
     }
 
-    successUrl = PageUrl(
+    successUrl = PageUrlField(
         source="success_url",
         required=False,
         allow_null=True,
         help_text="The page to return to with the card saved: one of the ecosystem's apps."
         " `{CHECKOUT_SESSION_ID}` in it becomes the `checkoutSessionId` of the agreement.",
     )
-    cancelUrl = PageUrl(
+    cancelUrl = PageUrlField(
         source="cancel_url",
         required=False,
         allow_null=True,
@@ -103,10 +103,10 @@ class SetUpTopUpSerializer(WireSerializer):
 class SetUpTopUpResponseSerializer(WireSerializer):
     """How to save the card: by Stripe's library, or at `checkoutUrl` with Checkout."""
 
-    setupIntentId = Text(
+    setupIntentId = TextField(
         source="setup_id", allow_null=True, help_text="The setup intent's id; null with Checkout."
     )
-    clientSecret = Text(
+    clientSecret = TextField(
         source="client_secret",
         allow_null=True,
         help_text="Its secret for Stripe's library; null with Checkout.",
@@ -140,12 +140,14 @@ class TopUp(NamedTuple):
 class AgreementSerializer(WireSerializer):
     """What the user agreed to, and whether it is paused."""
 
-    packageId = Uuid(source="package_id", help_text="The package to buy.")
-    packageName = Text(source="package.name", help_text="The package's name on the price list.")
-    packageNameDe = Text(
+    packageId = UuidField(source="package_id", help_text="The package to buy.")
+    packageName = TextField(
+        source="package.name", help_text="The package's name on the price list."
+    )
+    packageNameDe = TextField(
         source="package.name_de", allow_null=True, help_text="The package's German name, if any."
     )
-    credits = Amount(help_text="The agreed credits of a purchase.")
+    credits = AmountField(help_text="The agreed credits of a purchase.")
     priceEuroCents = serializers.IntegerField(
         source="price_euro_cents", help_text="The agreed price in euro cents."
     )
@@ -154,20 +156,20 @@ class AgreementSerializer(WireSerializer):
         allow_null=True,
         help_text="How many days after a payment its credits expire, as agreed; null: never.",
     )
-    threshold = Threshold(help_text="The posted credits at which it buys.")
+    threshold = ThresholdField(help_text="The posted credits at which it buys.")
     monthlyMaximum = serializers.IntegerField(
         source="monthly_maximum", help_text="The most purchases in a UTC month."
     )
-    cardBrand = Text(
+    cardBrand = TextField(
         source="card_brand",
         allow_null=True,
         help_text="Stripe's name of the saved card's brand, such as `visa`, or null.",
     )
-    cardLast4 = Text(
+    cardLast4 = TextField(
         source="card_last4", allow_null=True, help_text="The card's last 4 digits, or null."
     )
-    agreedAt = Timestamp(source="agreed_at", help_text="When the user agreed.")
-    pausedAt = Timestamp(
+    agreedAt = TimestampField(source="agreed_at", help_text="When the user agreed.")
+    pausedAt = TimestampField(
         source="paused_at", allow_null=True, help_text="Since when nothing is bought, or null."
     )
     pauseReason = serializers.ChoiceField(
@@ -187,7 +189,7 @@ class TopUpSerializer(WireSerializer):
     purchases = PurchaseSerializer(
         many=True, help_text="The newest 20 automatic purchases, newest first."
     )
-    version = Text(help_text="The version of the agreement, for the next `PUT`.")
+    version = TextField(help_text="The version of the agreement, for the next `PUT`.")
 
 
 SAVE_TOP_UP = SaveTopUpSerializer()

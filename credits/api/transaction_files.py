@@ -14,15 +14,15 @@ from rest_framework.request import Request
 
 from credits import spreadsheets
 from credits.api.history_serializers import TransactionQuerySerializer
-from credits.api.wire_fields import QueryInteger, Timestamp
+from credits.api.wire_fields import QueryInteger, TimestampField
 from credits.catalogue import metered_prices
-from credits.ledger.history import LARGEST_NUMBER, Entry, History
+from credits.ledger.history import LARGEST_NUMBER, History, HistoryEntry
 
 ROWS = 10_000
 COLUMNS = ("createdAt", "type", "amount", "balanceBefore", "balanceAfter")
 TEXT_COLUMNS = ("appId", "description", "id", "units")
 FILE_NAME = "mana-credits-transactions.csv"
-_time = Timestamp()
+_time = TimestampField()
 
 
 class TransactionFileQuerySerializer(TransactionQuerySerializer):
@@ -51,7 +51,7 @@ def file(request: Request, history: History, *, cursor: int | None) -> HttpRespo
     return response
 
 
-def _rows(entries: Sequence[Entry]) -> Iterator[tuple[Any, ...]]:
+def _rows(entries: Sequence[HistoryEntry]) -> Iterator[tuple[Any, ...]]:
     for one in entries:
         amounts = (one.amount, one.balance_before, one.balance_after)
         at = _time.to_representation(one.created_at)

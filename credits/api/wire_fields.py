@@ -43,7 +43,7 @@ def number(amount: Decimal) -> int | float:
         "multipleOf": 0.0001,
     }
 )
-class Credits(serializers.Field[Decimal, Any, int | float, Any]):
+class CreditsField(serializers.Field[Decimal, Any, int | float, Any]):
     """A positive amount as input, any amount as output. More than 4 decimal places is an error.
 
     The rounding error of doubles is removed from input: 0.6000000000000001 is read as 0.6.
@@ -74,7 +74,7 @@ class Credits(serializers.Field[Decimal, Any, int | float, Any]):
 @extend_schema_field(
     {"type": "number", "minimum": 0, "maximum": float(amounts.LARGEST), "multipleOf": 0.0001}
 )
-class Threshold(Credits):
+class ThresholdField(CreditsField):
     """An amount that may be 0, such as a limit."""
 
     default_error_messages = {
@@ -90,7 +90,7 @@ class Threshold(Credits):
 
 
 @extend_schema_field({"type": "number"})
-class Amount(Credits):
+class AmountField(CreditsField):
     """A signed amount, for output only."""
 
 
@@ -99,7 +99,7 @@ def is_usual(text: str) -> bool:
     return text.isascii() and text.isprintable() and text[0] != " " != text[-1]
 
 
-class Text(serializers.CharField):
+class TextField(serializers.CharField):
     """An untrimmed string; numbers are not converted to strings.
 
     `pattern` is the regular expression of valid strings for the API's schema.
@@ -110,7 +110,7 @@ class Text(serializers.CharField):
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"trim_whitespace": False, **options})
         # Other subclasses may have stricter rules.
-        judges_alike = type(self) in {Text, ShortTextField, UserId}
+        judges_alike = type(self) in {TextField, ShortTextField, UserIdField}
         self._longest_usual = (self.max_length or USUAL_LENGTH) if judges_alike else 0
 
     def run_validation(self, data: Any = empty) -> Any:
@@ -126,7 +126,7 @@ class Text(serializers.CharField):
         return super().to_internal_value(data)
 
 
-class ShortTextField(Text):
+class ShortTextField(TextField):
     """A short string without control characters, such as an id, a key or the name of an app."""
 
     default_error_messages = {**labels.MESSAGES}
@@ -144,7 +144,7 @@ class ShortTextField(Text):
         return labels.error_for_label(text)
 
 
-class Reason(ShortTextField):
+class ReasonField(ShortTextField):
     """The reason of a reservation: `APP` or `APP:WHAT`, with an app of 1 to 100 characters."""
 
     default_error_messages = {"app": "The part before ':' must name the app (1 to 100 characters)."}
@@ -158,7 +158,7 @@ class Reason(ShortTextField):
         return reason
 
 
-class UserId(ShortTextField):
+class UserIdField(ShortTextField):
     """A user id: 1 to 255 characters, without control characters or outer blanks."""
 
     pattern = labels.USER_ID
@@ -172,7 +172,7 @@ class UserId(ShortTextField):
         return labels.error_for_user_id(text)
 
 
-class Uuid(serializers.UUIDField):
+class UuidField(serializers.UUIDField):
     """A UUID as a string with hyphens."""
 
     def to_internal_value(self, data: object) -> Any:
@@ -206,7 +206,7 @@ class QueryInteger(serializers.IntegerField):
         return super().to_internal_value(data)
 
 
-class Day(serializers.DateField):
+class DayField(serializers.DateField):
     """A date such as `2026-11-22`. ISO 8601's other notations, such as `20261122`, are invalid."""
 
     def to_internal_value(self, data: Any) -> Any:
@@ -216,7 +216,7 @@ class Day(serializers.DateField):
         return super().to_internal_value(data)
 
 
-class Timestamp(serializers.Field[Any, Any, str, Any]):
+class TimestampField(serializers.Field[Any, Any, str, Any]):
     """A timestamp. Output: UTC with milliseconds. Input: ISO 8601, where a date means its start."""
 
     default_error_messages = {"invalid": "A date or a date and time in ISO 8601 is expected."}
@@ -250,7 +250,7 @@ def _written(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
-class EndTimestamp(Timestamp):
+class EndTimestamp(TimestampField):
     """The inclusive end of a span: a date means its last microsecond."""
 
     def of_day(self, start: datetime) -> datetime:
@@ -273,7 +273,7 @@ class ConstantField(serializers.Field[Any, Any, Any, Any]):
         return self.value
 
 
-class Email(serializers.EmailField):
+class EmailField(serializers.EmailField):
     """An e-mail address, converted to the canonical form that is stored and compared."""
 
     def __init__(self, **options: Any) -> None:

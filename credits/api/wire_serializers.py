@@ -16,7 +16,7 @@ from rest_framework.fields import empty
 from rest_framework.request import Request
 
 from credits.api.json_object import JsonObject
-from credits.api.wire_fields import ConstantField, ShortTextField, UserId
+from credits.api.wire_fields import ConstantField, ShortTextField, UserIdField
 from credits.ledger import Origin
 from credits.principals import Service, User
 
@@ -174,7 +174,7 @@ class KeyedSerializer(WireSerializer):
 class UserSerializer(WireSerializer):
     """A body or a path with a user id."""
 
-    userId = UserId(source="user_id", help_text="The user.")
+    userId = UserIdField(source="user_id", help_text="The user.")
 
 
 IDEMPOTENCY_HEADER = KeyedSerializer()

@@ -35,7 +35,7 @@ class NewSettings(NamedTuple):
         return {**over_all, **self.app_limits}
 
 
-class Limit(NamedTuple):
+class MonthlyLimit(NamedTuple):
     """A monthly limit and what counts against it in the current UTC month, in credits."""
 
     app_id: str
@@ -52,7 +52,7 @@ class CurrentSettings(NamedTuple):
     low_balance: Decimal | None = None
     monthly_limit: Decimal | None = None
     spent: Decimal | None = None
-    app_limits: Sequence[Limit] = ()
+    app_limits: Sequence[MonthlyLimit] = ()
     updated_at: datetime | None = None
 
     @property
@@ -109,14 +109,14 @@ def save(
     return of_user(user_id, now=now)
 
 
-def _limits(user_id: str, now: datetime) -> list[Limit]:
+def _limits(user_id: str, now: datetime) -> list[MonthlyLimit]:
     rows = select(
         # The database's own sum, so that the page shows the number by which a spend is refused.
         "SELECT e.key, (e.value ->> 0)::numeric, (e.value ->> 1)::numeric"
         " FROM jsonb_each(credits.month_spending(%s, %s)) e",
         [user_id, now],
     )
-    return [Limit(*row) for row in rows]
+    return [MonthlyLimit(*row) for row in rows]
 
 
 def _known(user_id: str, known: AccountSettings | None) -> NewSettings:

@@ -72,7 +72,7 @@ class ComputedAnchor:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class AnchorClaim:
     """An anchor to check: a stored one, or one that was kept elsewhere."""
 
     day: date
@@ -97,10 +97,10 @@ def newest() -> Anchor | None:
     return published().first()
 
 
-def claims(*, last: int) -> list[Claim]:
+def claims(*, last: int) -> list[AnchorClaim]:
     """Return the newest stored anchors, `last` of them, oldest first."""
     found = list(Anchor.objects.order_by("-day")[:last])
-    return [Claim(one.day, one.count, one.sum, one.hex) for one in reversed(found)]
+    return [AnchorClaim(one.day, one.count, one.sum, one.hex) for one in reversed(found)]
 
 
 def make_due(*, now: datetime) -> Iterator[Anchor]:
@@ -139,7 +139,7 @@ def compute(days: Sequence[date], *, batch_size: int = USERS_PER_BATCH) -> list[
     return found
 
 
-def check(claimed: Iterable[Claim]) -> list[Discrepancy]:
+def check(claimed: Iterable[AnchorClaim]) -> list[Discrepancy]:
     """Return the anchors that differ from the history, in the order of their days."""
     ordered = sorted(claimed, key=lambda claim: claim.day)
     found = compute([claim.day for claim in ordered])
@@ -150,7 +150,7 @@ def check(claimed: Iterable[Claim]) -> list[Discrepancy]:
     ]
 
 
-def _sentence(claim: Claim, computed: ComputedAnchor) -> str:
+def _sentence(claim: AnchorClaim, computed: ComputedAnchor) -> str:
     return (
         f"the anchor of {claim.day} has {claim.count} users with {claim.sum:f} credits and digest "
         f"{claim.hex}, the ledger has {computed.count} with {computed.sum:f} and {computed.hex}"

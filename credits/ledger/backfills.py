@@ -18,7 +18,7 @@ from credits.models import Balance, Operation
 SQL = Path(__file__).resolve().parent / "sql" / "backfill"
 
 
-class Rule(NamedTuple):
+class AttributionRule(NamedTuple):
     """Attributes the usages of an app, optionally with a description, to an operation.
 
     The amount of each usage is the price of `quantity` items of the operation.
@@ -50,7 +50,9 @@ def balances(users: list[str], *, apply: bool) -> list[tuple[str, str]]:
     return _repair("balances", {"users": users}, apply=apply)
 
 
-def operations(users: list[str], rules: Iterable[Rule], *, apply: bool) -> list[Attributed]:
+def operations(
+    users: list[str], rules: Iterable[AttributionRule], *, apply: bool
+) -> list[Attributed]:
     """Attribute usages without an operation by the first matching rule; return sums by operation.
 
     See docs/decisions/0051-old-usages-and-operations.md.
@@ -66,7 +68,7 @@ def operations(users: list[str], rules: Iterable[Rule], *, apply: bool) -> list[
     return [Attributed(*row) for row in _repair("operations", values, apply=apply)]
 
 
-def check_rules(rules: Iterable[Rule]) -> None:
+def check_rules(rules: Iterable[AttributionRule]) -> None:
     """Raise OperationUnknown if the operation of a rule was never in the catalogue."""
     wanted = {rule.operation for rule in rules}
     # Withdrawn operations too: old usages may be of operations that are no longer offered.

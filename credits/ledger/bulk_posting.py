@@ -33,7 +33,7 @@ _POST = f"""
 """  # noqa: S608
 
 
-class Entry(NamedTuple):
+class BulkEntry(NamedTuple):
     """A movement to post, with the id for its transaction."""
 
     id: UUID
@@ -44,7 +44,7 @@ class Entry(NamedTuple):
 
 
 @transaction_required
-def post_all(entries: Iterable[Entry]) -> list[tuple[UUID, str]]:
+def post_all(entries: Iterable[BulkEntry]) -> list[tuple[UUID, str]]:
     """Post the entries in order, in the caller's transaction.
 
     Returns the id and the outcome of each entry that was not posted: `replayed`, or the code of an

@@ -39,7 +39,7 @@ _GRANTED = """
 LIVE = (State.PENDING, State.RUNNING, State.COMPLETED)
 
 
-class Terms(NamedTuple):
+class CampaignTerms(NamedTuple):
     """A campaign's name, the description of its transactions, and the actor `operator:NAME`."""
 
     name: str
@@ -63,7 +63,7 @@ class FileUsedBefore(DomainError):
     message = "This file is in a campaign already"
 
 
-def rehearse(terms: Terms, grant: Grant) -> Granted:
+def rehearse(terms: CampaignTerms, grant: Grant) -> Granted:
     """Post the grant, roll it back, and return the outcome of a real run."""
     with transaction.atomic():
         granted = _give(terms, grant)
@@ -180,7 +180,7 @@ def _waiting(campaign: GrantCampaign) -> QuerySet[CampaignGrant]:
     return CampaignGrant.objects.filter(campaign__in=running, outcome=Outcome.WAITING)
 
 
-def _settle(terms: Terms, row: CampaignGrant) -> str:
+def _settle(terms: CampaignTerms, row: CampaignGrant) -> str:
     granted = _give(terms, _grant_of(row))
     CampaignGrant.objects.filter(pk=row.pk).update(outcome=granted.outcome, detail=granted.detail)
     return granted.outcome.value
@@ -193,10 +193,10 @@ def _complete(campaign: GrantCampaign, now: datetime) -> None:
     running.update(state=State.COMPLETED, completed_at=now)
 
 
-def _terms(campaign: GrantCampaign) -> Terms:
+def _terms(campaign: GrantCampaign) -> CampaignTerms:
     # The person who decides is the actor, as in every act that needs a second person.
     operator = campaign.decided_by or campaign.asked_by
-    return Terms(campaign.name, campaign.reason, f"operator:{operator}")
+    return CampaignTerms(campaign.name, campaign.reason, f"operator:{operator}")
 
 
 def _grant_of(row: CampaignGrant) -> Grant:
@@ -207,7 +207,7 @@ def _granted(row: CampaignGrant) -> Granted:
     return Granted(_grant_of(row), Outcome(row.outcome), row.detail)
 
 
-def _give(terms: Terms, grant: Grant) -> Granted:
+def _give(terms: CampaignTerms, grant: Grant) -> Granted:
     try:
         posting = ledger.grant(
             grant.user_id,

@@ -72,14 +72,14 @@ _FUNCTIONS = """
 """
 
 
-class NoCluster(DomainError):
+class CitusMissing(DomainError):
     """The database has no Citus extension."""
 
     code = "no_cluster"
     message = "The database has no Citus extension: CREATE EXTENSION citus on every server first"
 
 
-class NotEmpty(DomainError):
+class LedgerNotEmpty(DomainError):
     """The ledger has rows, so its distribution cannot be undone."""
 
     code = "not_empty"
@@ -141,7 +141,7 @@ def _distribution() -> Iterator[str]:
 def _undoing() -> Iterator[str]:
     known = _distributed()
     if _rows("SELECT 1 FROM credits.transactions LIMIT 1"):
-        raise NotEmpty
+        raise LedgerNotEmpty
     for table in (*TABLES, REFERENCE_TABLE):
         # The cascade may have brought this table back already.
         if table in known and table in _distributed():
@@ -161,7 +161,7 @@ def _undoing() -> Iterator[str]:
 
 def _distributed() -> set[str]:
     if not _rows(_HAS_CITUS)[0][0]:
-        raise NoCluster
+        raise CitusMissing
     return {str(name) for (name,) in _rows(_DISTRIBUTED)}
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from credits import labels, spreadsheets
 from credits.amounts import plain, read
 from credits.ledger.credit_lots import LONGEST_VALIDITY
-from credits.spreadsheets import Row
+from credits.spreadsheets import SpreadsheetRow
 
 COLUMNS = ("user_id", "credits")
 EXPIRY = "expires_at"
@@ -86,7 +86,7 @@ def parse(data: bytes, name: str) -> GrantFile:
     return GrantFile(grants, refused).without(list(_doubled(grants)))
 
 
-def _grant(row: Row) -> tuple[int, Grant | RefusedLine]:
+def _grant(row: SpreadsheetRow) -> tuple[int, Grant | RefusedLine]:
     if row.wrong:
         return row.line, RefusedLine(row.line, "", row.wrong)
     user_id = row.cells["user_id"]

@@ -21,7 +21,7 @@ MOST_APPS = 50
 LARGEST_NUMBER = 2**63 - 1
 
 
-class Entry(NamedTuple):
+class HistoryEntry(NamedTuple):
     """The columns of a transaction in a user's list; `id` is the UUID as text."""
 
     number: int
@@ -77,17 +77,19 @@ class History:
         """Return up to `limit` transactions, older than the one numbered `cursor` if given."""
         return list(self._page(limit, offset, cursor))
 
-    def entries(self, *, limit: int, offset: int = 0, cursor: int | None = None) -> list[Entry]:
+    def entries(
+        self, *, limit: int, offset: int = 0, cursor: int | None = None
+    ) -> list[HistoryEntry]:
         """Return the same rows as `page`, without instances of the model."""
         # The constant statements below serve most requests and are prepared once per connection.
         if self.filters or (offset and cursor):
-            found = self._page(limit, offset, cursor).values_list(*Entry._fields)
-            return [Entry(number, str(pk), *rest) for number, pk, *rest in found]
+            found = self._page(limit, offset, cursor).values_list(*HistoryEntry._fields)
+            return [HistoryEntry(number, str(pk), *rest) for number, pk, *rest in found]
         if offset:
             rows = select(AFTER_OFFSET, [self.user_id, self.user_id, offset, limit])
         else:
             rows = select(BEFORE, [self.user_id, cursor or LARGEST_NUMBER, limit])
-        return list(map(Entry._make, rows))
+        return list(map(HistoryEntry._make, rows))
 
     def _page(self, limit: int, offset: int, cursor: int | None) -> QuerySet[Transaction]:
         if self._by_time():

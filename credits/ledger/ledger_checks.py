@@ -31,7 +31,7 @@ ANCHORS_OF_A_FULL_CHECK = 31
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class CheckScope:
     """The scope of a check: everything if `full` is the row of a full check, else the changes."""
 
     full: LedgerCheck | None = None
@@ -43,7 +43,7 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckScope:
+class CheckWork:
     """The number of users and transactions that a check must read, and of users it can skip."""
 
     users: int
@@ -52,7 +52,7 @@ class CheckScope:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class CheckedBatch:
     """The number of users and transactions checked in a batch, and the discrepancies."""
 
     users: int
@@ -77,18 +77,18 @@ _DUE = """
 _ENTRIES = {True: "b.last_number - coalesce(c.last_number, 0)", False: "b.last_number"}
 
 
-def full_check(*, now: datetime) -> Scope:
+def full_check(*, now: datetime) -> CheckScope:
     """Start a full check."""
-    return Scope(LedgerCheck.objects.create(started_at=now))
+    return CheckScope(LedgerCheck.objects.create(started_at=now))
 
 
-def interrupted() -> Scope | None:
+def interrupted() -> CheckScope | None:
     """Return the last full check if it did not finish, else None."""
     last = LedgerCheck.objects.order_by("started_at", "pk").last()
-    return Scope(last) if last and last.finished_at is None else None
+    return CheckScope(last) if last and last.finished_at is None else None
 
 
-def due(*, now: datetime) -> Scope:
+def due(*, now: datetime) -> CheckScope:
     """Return the scope of the nightly check: the changes or, once a week, everything.
 
     An interrupted full check is resumed.
@@ -98,10 +98,10 @@ def due(*, now: datetime) -> Scope:
     last = LedgerCheck.objects.order_by("started_at", "pk").last()
     if last is None or now - last.started_at >= FULL_CHECK_EVERY - TOLERANCE:
         return full_check(now=now)
-    return Scope()
+    return CheckScope()
 
 
-def work(scope: Scope) -> CheckScope:
+def work(scope: CheckScope) -> CheckWork:
     """Count the users and transactions that `scope` must read."""
     verified = f"coalesce({_VERIFIED[scope.changes]}, false)"
     with server_cursor() as cursor:
@@ -112,10 +112,10 @@ def work(scope: Scope) -> CheckScope:
             _values(scope),
         )
         row: Any = cursor.fetchone()
-    return CheckScope(int(row[0]), max(int(row[1]), 0), int(row[2]))
+    return CheckWork(int(row[0]), max(int(row[1]), 0), int(row[2]))
 
 
-def check(scope: Scope, *, batch_size: int = USERS_PER_BATCH) -> Iterator[Batch]:
+def check(scope: CheckScope, *, batch_size: int = USERS_PER_BATCH) -> Iterator[CheckedBatch]:
     """Check the users in `scope` in batches and mark those without a discrepancy; yield each batch.
 
     Memory does not grow with the ledger. Each batch is read in one snapshot, so concurrent
@@ -130,16 +130,16 @@ def check(scope: Scope, *, batch_size: int = USERS_PER_BATCH) -> Iterator[Batch]
             else books.check(users)
         )
         wrong += len(found)
-        yield Batch(len(users), entries, found)
+        yield CheckedBatch(len(users), entries, found)
     newest = anchors.claims(last=1 if scope.changes else ANCHORS_OF_A_FULL_CHECK)
     found = [*books.orphans(), *anchors.check(newest)]
     wrong += len(found)
     if marks:
         _finish(scope, wrong)
-    yield Batch(0, 0, found)
+    yield CheckedBatch(0, 0, found)
 
 
-def _batches(scope: Scope, size: int) -> Iterator[tuple[list[str], int]]:
+def _batches(scope: CheckScope, size: int) -> Iterator[tuple[list[str], int]]:
     """Yield batches of user ids, with the number of transactions to read for them."""
     after = ""
     while rows := _next(scope, after, size):
@@ -156,7 +156,7 @@ def _batches(scope: Scope, size: int) -> Iterator[tuple[list[str], int]]:
         after = batch[-1]
 
 
-def _next(scope: Scope, after: str, size: int) -> list[tuple[str, int]]:
+def _next(scope: CheckScope, after: str, size: int) -> list[tuple[str, int]]:
     with server_cursor() as cursor:
         cursor.execute(
             f"""SELECT b.user_id, {_ENTRIES[scope.changes]} {_DUE}
@@ -167,11 +167,11 @@ def _next(scope: Scope, after: str, size: int) -> list[tuple[str, int]]:
         return [(user_id, int(entries)) for user_id, entries in cursor.fetchall()]
 
 
-def _values(scope: Scope) -> dict[str, Any]:
+def _values(scope: CheckScope) -> dict[str, Any]:
     return {"full_check": scope.full.pk} if scope.full else {}
 
 
-def _finish(scope: Scope, wrong: int) -> None:
+def _finish(scope: CheckScope, wrong: int) -> None:
     """Delete the marks of users who were erased since; record the end of a full check."""
     with server_cursor() as cursor:
         cursor.execute(

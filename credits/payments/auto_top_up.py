@@ -19,7 +19,7 @@ from credits.errors import DomainError
 from credits.ledger import Origin, agreements
 from credits.models import AutoTopUp, Package, Purchase, SettingsChange, StripeCustomer
 from credits.payments import checkout, packages, saved_cards, stripe_api, stripe_fields
-from credits.payments.checkout import Pages
+from credits.payments.checkout import ReturnPages
 from credits.payments.packages import PackageUnknown
 from credits.payments.saved_cards import CardFace, CardSetup
 
@@ -60,7 +60,9 @@ class Card(NamedTuple):
     face: CardFace
 
 
-def set_up(user_id: str, *, pages: Pages | None, email: str | None, now: datetime) -> CardSetup:
+def set_up(
+    user_id: str, *, pages: ReturnPages | None, email: str | None, now: datetime
+) -> CardSetup:
     """Start saving a card by Stripe's library or, with `pages`, in a Checkout Session.
 
     Raises PageRefused, PaymentUnavailable.

@@ -38,7 +38,7 @@ class PurchaseTooOld(DomainError):
     message = "This purchase has expired; start a new one"
 
 
-class Pages(NamedTuple):
+class ReturnPages(NamedTuple):
     """The pages to which a Checkout Session returns the buyer."""
 
     success_url: str
@@ -49,7 +49,7 @@ def start(
     user_id: str,
     package_id: UUID,
     *,
-    pages: Pages | None,
+    pages: ReturnPages | None,
     origin: Origin,
     now: datetime,
     email: str | None = None,
@@ -98,7 +98,7 @@ def give_up(purchase: Purchase) -> Purchase | None:
 
 @transaction.atomic
 def _begin(
-    user_id: str, package_id: UUID, pages: Pages | None, origin: Origin, now: datetime
+    user_id: str, package_id: UUID, pages: ReturnPages | None, origin: Origin, now: datetime
 ) -> Purchase:
     origin = origin.naming("purchase", package_id, "checkout" if pages else "intent")
     # Locks the balance, so that concurrent requests with the same key wait for each other.

@@ -23,7 +23,7 @@ from credits.payments.stripe_api import Object
 Step = Callable[[], Purchase | None]
 
 
-class Fetched(NamedTuple):
+class FetchedObject(NamedTuple):
     """An object of Stripe and its type; with a dispute, the refunds that explain its movements."""
 
     type: str
@@ -41,7 +41,7 @@ def dispute_to_fetch(dispute: stripe_fields.Object) -> str | None:
     return stripe_fields.name_in(dispute, "id") if stripe_facts.needs_refunds(dispute) else None
 
 
-def fetch(kind: str, stripe_id: str) -> Fetched | None:
+def fetch(kind: str, stripe_id: str) -> FetchedObject | None:
     """Fetch an object of this type from Stripe; return None if Stripe does not have it.
 
     For a Checkout Session with a payment intent, fetch the intent instead, because the intent's
@@ -62,10 +62,10 @@ def fetch(kind: str, stripe_id: str) -> Fetched | None:
     intent_id = stripe_facts.payment_id(found)
     if kind == "checkout.session" and intent_id:
         return fetch("payment_intent", intent_id)
-    return Fetched(kind, found, _refunds_beside(kind, found))
+    return FetchedObject(kind, found, _refunds_beside(kind, found))
 
 
-def apply(fetched: Fetched, *, now: datetime) -> Purchase | None:
+def apply(fetched: FetchedObject, *, now: datetime) -> Purchase | None:
     """Apply an object and return its purchase, or None if no purchase here belongs to it."""
     # Before the dispute, because they explain the part of its money that was reinstated.
     for refund in fetched.refunds:

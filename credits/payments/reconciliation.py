@@ -63,21 +63,21 @@ def outcomes(findings: Iterable[Finding]) -> Iterator[str]:
 
 
 def rehearse(*, since: datetime, now: datetime) -> list[Finding]:
-    """Return the findings of a run of `Check` without changing anything. Raises PaymentUnavailable.
+    """Return what a `Reconciliation` would find, changing nothing. Raises PaymentUnavailable.
 
     The check runs twice. In the first run each step is rolled back at once, so that no row is
     locked during the calls to Stripe. The second run uses the remembered answers in one transaction
     and is rolled back at the end, so that later steps see the effects of earlier ones.
     """
     answers = RememberedAnswers(stripe_api)
-    deque(Check(since=since, now=now, stripe=answers, undo=True).run(), maxlen=0)
+    deque(Reconciliation(since=since, now=now, stripe=answers, undo=True).run(), maxlen=0)
     with transaction.atomic():
-        findings = list(Check(since=since, now=now, stripe=answers, send=False).run())
+        findings = list(Reconciliation(since=since, now=now, stripe=answers, send=False).run())
         transaction.set_rollback(True)
     return findings
 
 
-class Check:
+class Reconciliation:
     """One reconciliation of all objects since a given time.
 
     `stripe` provides Stripe's answers. With `undo` each step is rolled back. Without `send`,

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from credits.models import Purchase
 from credits.payments import stripe_api, stripe_fields
-from credits.payments.checkout import Pages
+from credits.payments.checkout import ReturnPages
 from credits.payments.purchase_parameters import metadata_of, opening_key
 from credits.payments.stripe_api import Object
 
@@ -43,7 +43,7 @@ def create_setup(customer_id: str) -> CardSetup:
     return CardSetup(setup_id=made.id, client_secret=made.client_secret)
 
 
-def open_checkout(customer_id: str, *, pages: Pages) -> CardSetup:
+def open_checkout(customer_id: str, *, pages: ReturnPages) -> CardSetup:
     """Create a Checkout Session in which the customer saves a card. Raises PageRefused."""
     params: Any = {
         "mode": "setup",

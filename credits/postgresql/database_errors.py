@@ -6,7 +6,7 @@ Every other database error is a defect and is answered with 500.
 import structlog
 from django.db import Error, InterfaceError, OperationalError, connection
 
-from credits.bulkheads import Busy
+from credits.bulkheads import TooBusy
 from credits.errors import DomainError
 from credits.postgresql.bounded_connection import OutcomeUnknown
 
@@ -53,7 +53,7 @@ def refusal_for(error: Exception) -> DomainError | None:
     if not isinstance(error, Error):
         return None
     refusal = _refusal(error)
-    if refusal is not None and not isinstance(refusal, Busy):
+    if refusal is not None and not isinstance(refusal, TooBusy):
         cause = type(error.__cause__).__name__
         logger.error(refusal.code, error=cause, sqlstate=_state(error))
     return refusal
@@ -71,7 +71,7 @@ def _refusal(error: Error) -> DomainError | None:
         return ChangeUnconfirmed()
     # The statement was rolled back, so a retry is safe even without an idempotency key.
     if state in CONFLICTS:
-        return Busy()
+        return TooBusy()
     return DatabaseTimeout() if state == CANCELLED else DatabaseUnavailable()
 
 

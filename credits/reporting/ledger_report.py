@@ -69,15 +69,15 @@ class MonthNotBegun(DomainError):
     message = "This month has not started yet"
 
 
-class Sum(NamedTuple):
+class TransactionSum(NamedTuple):
     """The number of transactions and the sum of their credits."""
 
     entries: int = 0
     credits: Decimal = NOTHING
 
-    def plus(self, other: "Sum") -> "Sum":
+    def plus(self, other: "TransactionSum") -> "TransactionSum":
         """Return the sum of both."""
-        return Sum(self.entries + other.entries, self.credits + other.credits)
+        return TransactionSum(self.entries + other.entries, self.credits + other.credits)
 
 
 class Standing(NamedTuple):
@@ -88,13 +88,13 @@ class Standing(NamedTuple):
     in_gifts: Decimal
 
 
-class Use(NamedTuple):
+class OperationUsage(NamedTuple):
     """Credits spent on an app's operation and refunded; `operation` is None for app-set prices."""
 
     app_id: str
     operation: str | None
-    spent: Sum
-    refunded: Sum
+    spent: TransactionSum
+    refunded: TransactionSum
 
 
 class Report(NamedTuple):
@@ -102,9 +102,9 @@ class Report(NamedTuple):
 
     month: date
     opening: Standing
-    movements: dict[str, Sum]
+    movements: dict[str, TransactionSum]
     closing: Standing
-    usage: list[Use]
+    usage: list[OperationUsage]
 
     @property
     def difference(self) -> Decimal:
@@ -118,14 +118,14 @@ class _Row(NamedTuple):
     takes: bool
     app_id: str
     operation: str | None
-    moved: Sum
+    moved: TransactionSum
 
 
 class _Facts(NamedTuple):
     before: list[_Row]
     within: list[_Row]
     after: list[_Row]
-    refunds: dict[tuple[str, str | None], Sum]
+    refunds: dict[tuple[str, str | None], TransactionSum]
     posted: Decimal
     held: tuple[Decimal, Decimal]
 
@@ -163,9 +163,11 @@ def _facts(start: datetime, end: datetime) -> _Facts:
     with books.snapshot() as cursor:
         cursor.execute(_MOVEMENTS, span)
         for when, kind, takes, app_id, operation, *moved in cursor.fetchall():
-            rows[when].append(_Row(kind, takes, app_id, operation, Sum(*moved)))
+            rows[when].append(_Row(kind, takes, app_id, operation, TransactionSum(*moved)))
         cursor.execute(_REFUNDS, span)
-        refunds = {(app_id, name): Sum(*moved) for app_id, name, *moved in cursor.fetchall()}
+        refunds = {
+            (app_id, name): TransactionSum(*moved) for app_id, name, *moved in cursor.fetchall()
+        }
         cursor.execute(_STANDING, span)
         posted, *held = cursor.fetchone()
     return _Facts(**rows, refunds=refunds, posted=posted, held=(held[0], held[1]))
@@ -180,18 +182,20 @@ def _in_gifts(rows: Iterable[_Row]) -> Decimal:
     return -_credits(row for row in rows if row.type == Type.GIFT)
 
 
-def _movements(rows: Iterable[_Row]) -> dict[str, Sum]:
-    movements = dict.fromkeys(NAMES.values(), Sum())
+def _movements(rows: Iterable[_Row]) -> dict[str, TransactionSum]:
+    movements = dict.fromkeys(NAMES.values(), TransactionSum())
     for row in rows:
         name = NAMES[Type(row.type), row.takes]
         movements[name] = movements[name].plus(row.moved)
     return movements
 
 
-def _usage(rows: Iterable[_Row], refunded: dict[tuple[str, str | None], Sum]) -> list[Use]:
-    spent: defaultdict[tuple[str, str | None], Sum] = defaultdict(Sum)
+def _usage(
+    rows: Iterable[_Row], refunded: dict[tuple[str, str | None], TransactionSum]
+) -> list[OperationUsage]:
+    spent: defaultdict[tuple[str, str | None], TransactionSum] = defaultdict(TransactionSum)
     for row in rows:
         if row.type == Type.USAGE:
             spent[row.app_id, row.operation] = row.moved
     keys = sorted({*spent, *refunded}, key=lambda key: (key[0], key[1] or ""))
-    return [Use(*key, spent[key], refunded.get(key, Sum())) for key in keys]
+    return [OperationUsage(*key, spent[key], refunded.get(key, TransactionSum())) for key in keys]

@@ -45,7 +45,7 @@ class PageSerializer(WireSerializer):
 PAGE = PageSerializer()
 
 
-class Pages(BasePagination):
+class KeysetPagination(BasePagination):
     """Paginates rows in descending order of the view's `keyset`, a unique whole number.
 
     The response is a plain array. The header `Link` leads to the next page by its cursor. A page

@@ -10,7 +10,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_PARSER_CLASSES": ["mana_credits.api.body.JSONBodyParser"],
     "DEFAULT_RENDERER_CLASSES": ["mana_credits.api.body.CompactJSONRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "mana_credits.api.body.OnlyJSON",
-    "DEFAULT_PAGINATION_CLASS": "mana_credits.api.pagination.Pages",
+    "DEFAULT_PAGINATION_CLASS": "mana_credits.api.pagination.KeysetPagination",
     "DEFAULT_SCHEMA_CLASS": "mana_credits.api.schema_operations.OperationSchema",
     "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "mana_credits.api.errors.answer",

@@ -13,7 +13,7 @@ from credits.api.wire_serializers import Variant
 class TextSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
     """The schema of strings: maximum length and pattern."""
 
-    target_class = "credits.api.wire_fields.Text"
+    target_class = "credits.api.wire_fields.TextField"
     match_subclasses = True
 
     def map_serializer_field(self, auto_schema: AutoSchema, direction: Any) -> dict[str, Any]:
@@ -29,7 +29,7 @@ class TextSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-ca
 class TimestampSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
     """The schema of timestamps. Requests may also send dates."""
 
-    target_class = "credits.api.wire_fields.Timestamp"
+    target_class = "credits.api.wire_fields.TimestampField"
     match_subclasses = True
 
     def map_serializer_field(self, auto_schema: AutoSchema, direction: Any) -> dict[str, Any]:

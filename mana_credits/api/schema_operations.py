@@ -8,19 +8,21 @@ from rest_framework import serializers
 from rest_framework.permissions import IsAuthenticated
 
 from credits.api.openapi import Description
-from credits.api.wire_fields import APP_ID_LENGTH, ShortTextField, Text, UserId, Uuid
+from credits.api.wire_fields import APP_ID_LENGTH, ShortTextField, TextField, UserIdField, UuidField
 from credits.api.wire_serializers import KEY_LENGTH, KeyedSerializer
 from internal_api.authentication import HasScope
 from mana_credits.api import schema_refusals
 from mana_credits.api.examples import EXAMPLES
-from mana_credits.api.schema_refusals import Facts, headers
+from mana_credits.api.schema_refusals import OperationFacts, headers
 
 Field = serializers.Field[Any, Any, Any, Any]
 # The descriptions of path variables by name. A view may override them.
 PATH_FIELDS: dict[str, Field] = {
-    "user_id": UserId(help_text="The user's id."),
-    "purchase_id": Uuid(help_text="The purchase's id, as `POST /credits/purchase` returned it."),
-    "code": Text(
+    "user_id": UserIdField(help_text="The user's id."),
+    "purchase_id": UuidField(
+        help_text="The purchase's id, as `POST /credits/purchase` returned it."
+    ),
+    "code": TextField(
         max_length=100,
         help_text="The gift's code, in upper or lower case, with or without separators.",
     ),
@@ -130,7 +132,7 @@ class OperationSchema(AutoSchema):
         super()._insert_field_validators(field, schema)  # type: ignore[no-untyped-call]
         # drf-spectacular describes a text that may be blank by `oneOf`. One pattern is simpler for
         # generators of clients.
-        if isinstance(field, Text) and field.allow_blank and "oneOf" in schema:
+        if isinstance(field, TextField) and field.allow_blank and "oneOf" in schema:
             inner = schema.pop("oneOf")[0]
             schema |= inner | {"pattern": f"^$|{inner['pattern']}"}
 
@@ -144,12 +146,12 @@ class OperationSchema(AutoSchema):
         in_body = isinstance(request, type) and issubclass(request, KeyedSerializer)
         return in_body or self._described.keyed
 
-    def _facts(self, operation: dict[str, Any]) -> Facts:
+    def _facts(self, operation: dict[str, Any]) -> OperationFacts:
         read = {"path", "query"}
         parameters = operation["parameters"]
         places = {one["in"] for one in parameters}
         validated = [one for one in parameters if one["name"] in {"Idempotency-Key", "X-App-Id"}]
-        return Facts(
+        return OperationFacts(
             scheme=self._scheme,
             restricted=any(
                 not isinstance(one, (IsAuthenticated, HasScope))

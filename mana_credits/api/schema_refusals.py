@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from credits.api.error_bodies import envelope
 from credits.api.openapi import Description
-from credits.bulkheads import Busy
+from credits.bulkheads import TooBusy
 from credits.errors import DomainError
 from credits.ledger import IdempotencyKeyReused
 from credits.postgresql.database_errors import (
@@ -119,7 +119,7 @@ UNAVAILABLE = (
     DatabaseReadOnly,
     DatabaseTimeout,
     ChangeUnconfirmed,
-    Busy,
+    TooBusy,
 )
 NO_AUTH_SERVER = Refusal(
     503,
@@ -129,7 +129,7 @@ NO_AUTH_SERVER = Refusal(
 )
 
 
-class Facts(NamedTuple):
+class OperationFacts(NamedTuple):
     """The facts about an operation that determine its possible errors."""
 
     scheme: str | None
@@ -139,7 +139,7 @@ class Facts(NamedTuple):
     keyed: bool
 
 
-def refusals(facts: Facts, described: Description) -> list[Refusal]:
+def refusals(facts: OperationFacts, described: Description) -> list[Refusal]:
     """Return the errors that an operation may answer with, by status."""
     found = [
         NOT_UTF8,

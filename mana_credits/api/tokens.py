@@ -9,15 +9,15 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, ValidationError
 from rest_framework.request import Request
 
-from credits.api.wire_fields import UserId
+from credits.api.wire_fields import UserIdField
 from credits.principals import User
 from mana_credits.api.key_ring import KeyRing
 from mana_credits.api.seen_users import SeenUsers
-from mana_credits.api.verified_tokens import Verified, VerifiedTokens
+from mana_credits.api.verified_tokens import VerifiedToken, VerifiedTokens
 
 ALGORITHMS = ["EdDSA", "Ed25519"]  # two names of the same algorithm: RFC 8037, RFC 9864
 LEEWAY_SECONDS = 10
-SUBJECT = UserId()
+SUBJECT = UserIdField()
 
 
 jwt.register_algorithm("Ed25519", OKPAlgorithm())
@@ -61,7 +61,7 @@ def verify(token: str) -> User:
         email_verified=claims.get("email_verified", True) is True,
     )
     seen_users.note(user)
-    verified_tokens.keep(demands, Verified(user, key, int(claims["exp"]) + LEEWAY_SECONDS))
+    verified_tokens.keep(demands, VerifiedToken(user, key, int(claims["exp"]) + LEEWAY_SECONDS))
     return user
 
 

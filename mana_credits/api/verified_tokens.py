@@ -18,7 +18,7 @@ KEPT_SECONDS = 60
 LARGEST_COUNT = 2000  # a few MB per process
 
 
-class Verified(NamedTuple):
+class VerifiedToken(NamedTuple):
     """The user of a token, its signing key, and its expiry in Unix seconds."""
 
     user: User
@@ -35,7 +35,7 @@ class VerifiedTokens:
 
     def __init__(self, key_ring: KeyRing) -> None:
         self._key_ring = key_ring
-        self._known: dict[Hashable, tuple[Verified, float]] = {}
+        self._known: dict[Hashable, tuple[VerifiedToken, float]] = {}
         self._lock = Lock()
 
     def find(self, demands: Hashable) -> User | None:
@@ -50,7 +50,7 @@ class VerifiedTokens:
             return None
         return user if self._key_ring.find(key.key_id) is key else None
 
-    def keep(self, demands: Hashable, verified: Verified) -> None:
+    def keep(self, demands: Hashable, verified: VerifiedToken) -> None:
         """Cache a verified token under `demands`, which include the token itself."""
         # Only writers need the lock: a look-up in a dict is atomic.
         with self._lock:

@@ -4,7 +4,7 @@ from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
 
 
-class BackOfficePages(AppConfig):
+class BackOfficePagesConfig(AppConfig):
     """Contains pages and template tags, and no models."""
 
     name = "mana_credits.back_office"

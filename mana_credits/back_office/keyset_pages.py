@@ -10,14 +10,14 @@ from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 
 
-class Page(NamedTuple):
+class KeysetPage(NamedTuple):
     """Rows, and the position where the next page begins, or "" at the end."""
 
     rows: list[Any]
     next: str = ""
 
 
-class Column(NamedTuple):
+class KeysetColumn(NamedTuple):
     """A column of the order, and whether it descends. NULLs are first where it descends."""
 
     field: Any
@@ -52,7 +52,7 @@ class Column(NamedTuple):
         return beyond | self.same(None) if self.field.null else beyond
 
 
-def page(rows: QuerySet[Any], *, after: str = "", size: int) -> Page:
+def page(rows: QuerySet[Any], *, after: str = "", size: int) -> KeysetPage:
     """Return a page of ordered rows. `after` is the `next` of the previous page.
 
     The order must be unique and of columns of the rows' own table. Raises ValueError for an `after`
@@ -64,17 +64,17 @@ def page(rows: QuerySet[Any], *, after: str = "", size: int) -> Page:
     # One more row than shown tells whether there is a next page, without a count.
     found = list(rows[: size + 1])
     shown = found[:size]
-    return Page(shown, _position(columns, shown[-1]) if len(found) > size else "")
+    return KeysetPage(shown, _position(columns, shown[-1]) if len(found) > size else "")
 
 
-def _columns(rows: QuerySet[Any]) -> list[Column]:
+def _columns(rows: QuerySet[Any]) -> list[KeysetColumn]:
     """Return the columns of the order up to the first unique one. Lists repeat some after it."""
     meta = rows.model._meta  # noqa: SLF001
-    found: list[Column] = []
+    found: list[KeysetColumn] = []
     for name in map(str, rows.query.order_by):
         plain = name.lstrip("-")
         field = meta.pk if plain == "pk" else meta.get_field(plain)
-        found.append(Column(field, name.startswith("-")))
+        found.append(KeysetColumn(field, name.startswith("-")))
         # Further columns cannot change the order of unique rows, but would need an index of their
         # own.
         if field.unique and not field.null:
@@ -82,7 +82,7 @@ def _columns(rows: QuerySet[Any]) -> list[Column]:
     return found
 
 
-def _beyond(columns: list[Column], values: list[Any]) -> Q:
+def _beyond(columns: list[KeysetColumn], values: list[Any]) -> Q:
     """Return the condition for the rows after a position.
 
     The first column's bound is stated on its own, so that an index can start at it.
@@ -94,14 +94,14 @@ def _beyond(columns: list[Column], values: list[Any]) -> Q:
     return rest & first.bound(value)
 
 
-def _position(columns: list[Column], row: Any) -> str:
+def _position(columns: list[KeysetColumn], row: Any) -> str:
     values = [getattr(row, column.name) for column in columns]
     # Text, because JSON has neither decimals nor timestamps. `to_python` of the field reads it
     # back.
     return json.dumps([None if one is None else str(one) for one in values])
 
 
-def _values(columns: list[Column], after: str) -> list[Any]:
+def _values(columns: list[KeysetColumn], after: str) -> list[Any]:
     try:
         values = json.loads(after)
     except RecursionError as error:  # too deeply nested

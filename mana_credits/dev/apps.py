@@ -3,7 +3,7 @@
 from django.apps import AppConfig
 
 
-class Development(AppConfig):
+class DevelopmentConfig(AppConfig):
     """Contains commands and no models."""
 
     name = "mana_credits.dev"

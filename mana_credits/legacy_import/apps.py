@@ -3,7 +3,7 @@
 from django.apps import AppConfig
 
 
-class LegacyImport(AppConfig):
+class LegacyImportConfig(AppConfig):
     """Contains a command and no models."""
 
     name = "mana_credits.legacy_import"

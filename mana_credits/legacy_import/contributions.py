@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from mana_credits.legacy_import.source import Table
+from mana_credits.legacy_import.source import LegacyTable
 
 TABLES = (
-    Table(
+    LegacyTable(
         "credits.balances",
         (
             "user_id text",
@@ -18,7 +18,7 @@ TABLES = (
         ),
         required=True,
     ),
-    Table(
+    LegacyTable(
         "credits.transactions",
         (
             "id uuid",
@@ -36,7 +36,7 @@ TABLES = (
         ),
         required=True,
     ),
-    Table(
+    LegacyTable(
         "credits.reservations",
         (
             "id uuid",
@@ -48,7 +48,7 @@ TABLES = (
             "resolved_at timestamptz",
         ),
     ),
-    Table(
+    LegacyTable(
         "credits.packages",
         (
             "id uuid",
@@ -64,7 +64,7 @@ TABLES = (
             "updated_at timestamptz",
         ),
     ),
-    Table(
+    LegacyTable(
         "credits.purchases",
         (
             "id uuid",
@@ -80,7 +80,7 @@ TABLES = (
             "completed_at timestamptz",
         ),
     ),
-    Table(
+    LegacyTable(
         "credits.stripe_customers",
         (
             "user_id text",
@@ -89,7 +89,7 @@ TABLES = (
             "created_at timestamptz",
         ),
     ),
-    Table(
+    LegacyTable(
         "credits.sync_subscriptions",
         (
             "user_id text",
@@ -107,7 +107,7 @@ TABLES = (
         ),
     ),
     # Usage is recounted by UTC day. Only the number of rows with local days is reported.
-    Table(
+    LegacyTable(
         "credits.usage_stats",
         ("rows bigint", "local bigint"),
         query="""
@@ -126,7 +126,7 @@ class ImportContribution(NamedTuple):
     `numbered`. `unit` names these rows in the progress.
     """
 
-    tables: tuple[Table, ...]
+    tables: tuple[LegacyTable, ...]
     entries: Path
     rows: Path
     numbered: str

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from mana_credits.legacy_import.contributions import ImportContribution
-from mana_credits.legacy_import.source import Table
+from mana_credits.legacy_import.source import LegacyTable
 
 SQL = Path(__file__).resolve().parent / "sql" / "gifts"
 
 PART = ImportContribution(
     tables=(
-        Table(
+        LegacyTable(
             "gifts.gift_codes",
             (
                 "id uuid",
@@ -27,7 +27,7 @@ PART = ImportContribution(
                 "updated_at timestamptz",
             ),
         ),
-        Table(
+        LegacyTable(
             "gifts.gift_redemptions",
             (
                 "id uuid",

@@ -11,7 +11,7 @@ from psycopg.errors import InsufficientPrivilege
 from credits.errors import DomainError
 
 
-class Table(NamedTuple):
+class LegacyTable(NamedTuple):
     """A table of the source. `columns` are the target's names with their types.
 
     The copy is named `legacy_` plus the table's name without its schema. Columns that an old
@@ -44,7 +44,7 @@ class SourceUnknown(DomainError):
     message = "This is not a database of the earlier service"
 
 
-def copy(url: str, tables: Iterable[Table]) -> Iterator[tuple[str, int]]:
+def copy(url: str, tables: Iterable[LegacyTable]) -> Iterator[tuple[str, int]]:
     """Copy the tables in one snapshot. Yield each name and its number of rows.
 
     Nothing is kept in memory or locked in the source. Raises SourceUnreachable, SourceUnknown.
@@ -68,7 +68,7 @@ def _connected(url: str) -> psycopg.Connection:
         raise SourceUnreachable(reason=str(error)) from error
 
 
-def _copy(source: psycopg.Connection, table: Table) -> int:
+def _copy(source: psycopg.Connection, table: LegacyTable) -> int:
     columns = {column.split()[0]: column.split()[1] for column in table.columns}
     there = _columns(source, table.name)
     if table.query and there:

@@ -3,7 +3,7 @@
 from django.apps import AppConfig
 
 
-class Privacy(AppConfig):
+class PrivacyConfig(AppConfig):
     """Contains commands and no models."""
 
     name = "mana_credits.privacy"

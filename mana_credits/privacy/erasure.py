@@ -37,7 +37,7 @@ from credits.models import (
 )
 from credits.pseudonyms import PREFIX
 from mana_credits.privacy import announcement_erasure, event_erasure, gift_erasure, staff_erasure
-from mana_credits.privacy.erasure_rows import Person
+from mana_credits.privacy.erasure_rows import ErasedPerson
 
 OTHER_APPS = (gift_erasure.ROWS, event_erasure.ROWS, announcement_erasure.ROWS)
 ENTRIES_PER_STATEMENT = 20_000  # takes one to two seconds
@@ -113,14 +113,14 @@ def erasing(
     return Erased(person.pseudonym, +stripped)
 
 
-def _person(user_id: str, addresses: Iterable[str]) -> Person:
+def _person(user_id: str, addresses: Iterable[str]) -> ErasedPerson:
     customers = StripeCustomer.objects.filter(user_id=user_id)
     at_stripe = {address for address in customers.values_list("email", flat=True) if address}
     # Anybody can register an unconfirmed address. Gifts to it may belong to another person.
     confirmed = Contact.objects.filter(user_id=user_id, email_verified=True).exclude(email="")
     told = set(confirmed.values_list("email", flat=True))
     known = {*addresses, *at_stripe, *told}.union(*(rows.addresses(user_id) for rows in OTHER_APPS))
-    return Person(user_id, f"{PREFIX}{uuid4()}", frozenset(known))
+    return ErasedPerson(user_id, f"{PREFIX}{uuid4()}", frozenset(known))
 
 
 def _release_all(user_id: str) -> None:
@@ -132,7 +132,7 @@ def _release_all(user_id: str) -> None:
             reservations.release(reservation_id, origin=origin)
 
 
-def _lock(person: Person) -> None:
+def _lock(person: ErasedPerson) -> None:
     # The request first: a second worker waits here, before it locks any row of the person.
     _lock_rows(ErasureRequest.objects.filter(pk=person.id))
     reservations.lock_all(person.id)
@@ -147,7 +147,7 @@ def _lock_rows(rows: QuerySet[Any]) -> None:
     list(rows.order_by("pk").select_for_update().values_list("pk"))
 
 
-def _lock_balance(person: Person) -> bool:
+def _lock_balance(person: ErasedPerson) -> bool:
     """Lock the balance; create it if it is missing. Return whether it existed.
 
     Without a row to lock, the user's first credits could be posted during the erasure.
@@ -157,7 +157,7 @@ def _lock_balance(person: Person) -> bool:
     return known
 
 
-def _strip(person: Person) -> Counter[str]:
+def _strip(person: ErasedPerson) -> Counter[str]:
     stripped = _strip_copies(person)
     # The other apps first: they find their rows by the purchases and customers that are changed
     # next.
@@ -168,7 +168,7 @@ def _strip(person: Person) -> Counter[str]:
     return stripped
 
 
-def _strip_copies(person: Person) -> Counter[str]:
+def _strip_copies(person: ErasedPerson) -> Counter[str]:
     # A job's error message may quote a row.
     quoting = JobRun.objects.filter(error__contains=person.id)
     return Counter(
@@ -181,7 +181,7 @@ def _strip_copies(person: Person) -> Counter[str]:
     )
 
 
-def _strip_settings(person: Person) -> Counter[str]:
+def _strip_settings(person: ErasedPerson) -> Counter[str]:
     own = {"user_id": person.id}
     settings = AccountSettings.objects.filter(**own).delete()[0]
     top_ups = AutoTopUp.objects.filter(**own).delete()[0]
@@ -190,7 +190,7 @@ def _strip_settings(person: Person) -> Counter[str]:
     return Counter({"settings": settings + limits + top_ups, "changes of settings": changes})
 
 
-def _strip_purchases(person: Person) -> Counter[str]:
+def _strip_purchases(person: ErasedPerson) -> Counter[str]:
     purchases = Purchase.objects.filter(user_id=person.id)
     payments = purchases.values("stripe_payment_intent_id")
     explained = MoneyBack.objects.filter(
@@ -228,7 +228,7 @@ def _strip_purchases(person: Person) -> Counter[str]:
     )
 
 
-def _strip_ledger(person: Person) -> Counter[str]:
+def _strip_ledger(person: ErasedPerson) -> Counter[str]:
     CheckedBalance.objects.filter(pk=person.id).delete()
     ErasureRequest.objects.filter(pk=person.id).delete()
     moved = call("credits.erase_reservations", **person.moves())
@@ -237,7 +237,7 @@ def _strip_ledger(person: Person) -> Counter[str]:
     return Counter({"subscriptions": ended, "reservations": moved, "lots": lots})
 
 
-def _history(person: Person) -> dict[str, QuerySet[Any]]:
+def _history(person: ErasedPerson) -> dict[str, QuerySet[Any]]:
     """Return the tables that may hold a million rows of one user."""
     own = {"user_id": person.id}
     return {
@@ -247,7 +247,7 @@ def _history(person: Person) -> dict[str, QuerySet[Any]]:
     }
 
 
-def _move_history(person: Person) -> Generator[int, None, Counter[str]]:
+def _move_history(person: ErasedPerson) -> Generator[int, None, Counter[str]]:
     history = _history(person)
     moved: Counter[str] = Counter()
     for count in _move_transactions(person, history["transactions"]):
@@ -257,12 +257,14 @@ def _move_history(person: Person) -> Generator[int, None, Counter[str]]:
     return moved
 
 
-def _move_balance(person: Person, *, unused: bool) -> Counter[str]:
+def _move_balance(person: ErasedPerson, *, unused: bool) -> Counter[str]:
     ended = _erase_balance(**person.moves(), unused=unused)
     return Counter({"idempotency keys": ended.keys, "balances": ended.balances})
 
 
-def _move_transactions(person: Person, rows: QuerySet[Transaction]) -> Generator[int, None, None]:
+def _move_transactions(
+    person: ErasedPerson, rows: QuerySet[Transaction]
+) -> Generator[int, None, None]:
     """Move the transactions by ranges of numbers. Yield how many each statement moved."""
     last = rows.aggregate(last=Max("number"))["last"] or 0
     for first in range(1, last + 1, ENTRIES_PER_STATEMENT):

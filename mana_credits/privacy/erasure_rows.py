@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from django.db.models import QuerySet
 
 
-class Person(NamedTuple):
+class ErasedPerson(NamedTuple):
     """The person to erase: user id, pseudonym and e-mail addresses."""
 
     id: str
@@ -26,11 +26,11 @@ def _no_addresses(user_id: str) -> set[str]:
     return set()
 
 
-def _nothing(person: Person) -> None:
+def _nothing(person: ErasedPerson) -> None:
     """Default hook: do nothing."""
 
 
-class Rows(NamedTuple):
+class PersonalRows(NamedTuple):
     """The personal rows of an app and how to erase them.
 
     `lock` locks a person's rows. `strip` moves them to the pseudonym, deletes their texts and
@@ -39,8 +39,8 @@ class Rows(NamedTuple):
     separate transactions, before the erasure.
     """
 
-    lock: Callable[[Person], None]
-    strip: Callable[[Person], Counter[str]]
+    lock: Callable[[ErasedPerson], None]
+    strip: Callable[[ErasedPerson], Counter[str]]
     sections: Callable[[str], Sections]
     addresses: Callable[[str], set[str]] = _no_addresses
-    settle: Callable[[Person], None] = _nothing
+    settle: Callable[[ErasedPerson], None] = _nothing

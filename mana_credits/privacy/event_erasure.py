@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from credits.models import Purchase, StripeCustomer
-from mana_credits.privacy.erasure_rows import Person, Rows, Sections
+from mana_credits.privacy.erasure_rows import ErasedPerson, PersonalRows, Sections
 from webhooks.models import StripeEvent
 
 # Personal fields of Stripe's objects. No handler needs them after the erasure.
@@ -37,7 +37,7 @@ PERSONAL = frozenset(
 )
 
 
-def _settle(person: Person) -> None:
+def _settle(person: ErasedPerson) -> None:
     """Remove the person from events that are not processed yet.
 
     This runs before the erasure's transaction: an event must be locked before its purchase.
@@ -48,7 +48,7 @@ def _settle(person: Person) -> None:
 
 
 @transaction.atomic
-def _redact(event_id: str, person: Person) -> None:
+def _redact(event_id: str, person: ErasedPerson) -> None:
     # Locked and read again: a worker may have processed the event since it was listed.
     still_waiting = StripeEvent.objects.select_for_update().filter(pk=event_id, processed_at=None)
     for event in still_waiting:
@@ -58,21 +58,21 @@ def _redact(event_id: str, person: Person) -> None:
         event.save(update_fields=["payload", "error"])
 
 
-def _lock(person: Person) -> None:
+def _lock(person: ErasedPerson) -> None:
     """Lock no further rows: processed events do not change."""
 
 
-def _strip(person: Person) -> Counter[str]:
+def _strip(person: ErasedPerson) -> Counter[str]:
     done = StripeEvent.objects.filter(_about(person), processed_at__isnull=False)
     return Counter({"events": done.exclude(payload="").update(payload="", error=None)})
 
 
 def _sections(user_id: str) -> Sections:
-    events = StripeEvent.objects.filter(_about(Person(user_id, "")))
+    events = StripeEvent.objects.filter(_about(ErasedPerson(user_id, "")))
     return {"stripe_events": events.order_by("created_at", "pk").values()}
 
 
-def _about(person: Person) -> Q:
+def _about(person: ErasedPerson) -> Q:
     about = Q(purchase__user_id=person.id) | Q(error__contains=person.id)
     # No index serves this. The whole table is read, once per erasure.
     for name in (person.id, *_customers(person.id)):
@@ -93,7 +93,7 @@ def _customers(user_id: str) -> set[str]:
     return {customer for some in known for customer in some if customer}
 
 
-def _without(part: Any, person: Person) -> Any:
+def _without(part: Any, person: ErasedPerson) -> Any:
     """Return a part of an event with personal fields blanked and the user id replaced."""
     match part:
         case dict():
@@ -108,4 +108,4 @@ def _without(part: Any, person: Person) -> Any:
     return part
 
 
-ROWS = Rows(_lock, _strip, _sections, settle=_settle)
+ROWS = PersonalRows(_lock, _strip, _sections, settle=_settle)

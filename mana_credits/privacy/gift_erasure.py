@@ -14,7 +14,7 @@ from credits.models import OutboxMessage
 from gifts import throttle, transitions
 from gifts.models import Campaign, GiftBlock, GiftCode, GiftRedemption
 from gifts.transitions import Status
-from mana_credits.privacy.erasure_rows import Person, Rows, Sections
+from mana_credits.privacy.erasure_rows import ErasedPerson, PersonalRows, Sections
 
 
 def _addresses(user_id: str) -> set[str]:
@@ -24,7 +24,7 @@ def _addresses(user_id: str) -> set[str]:
     return {email for email in personal.values_list("target_email", flat=True) if email}
 
 
-def _settle(person: Person) -> None:
+def _settle(person: ErasedPerson) -> None:
     """Return the credits of active gifts by the person, and of gifts that only they may redeem."""
     for gift_id in _concerned(person).filter(status=Status.ACTIVE).values_list("pk", flat=True):
         _return(gift_id, now=datetime.now(UTC))
@@ -38,14 +38,14 @@ def _return(gift_id: UUID, *, now: datetime) -> None:
         transitions.go_back(gift, status, origin=Origin("system"), now=now)
 
 
-def _lock(person: Person) -> None:
+def _lock(person: ErasedPerson) -> None:
     # Campaigns before gifts, as when codes are created. Those that the person pays for are changed.
     paid = Campaign.objects.filter(account_id=person.id)
     list(paid.order_by("pk").select_for_update().values_list("pk"))
     list(_concerned(person).order_by("pk").select_for_update().values_list("pk"))
 
 
-def _strip(person: Person) -> Counter[str]:
+def _strip(person: ErasedPerson) -> Counter[str]:
     return Counter(
         {
             "gifts": _strip_addressed(person) + _strip_created(person),
@@ -68,14 +68,14 @@ def _strip(person: Person) -> Counter[str]:
     )
 
 
-def _strip_addressed(person: Person) -> int:
+def _strip_addressed(person: ErasedPerson) -> int:
     addressed = _addressed(person)
     for creator_id, payment_id in addressed.values_list("creator_id", "payment_id"):
         idempotency.blank(creator_id, subject_id=payment_id)  # names the address
     return addressed.update(target_email=person.pseudonym, message=None)
 
 
-def _strip_created(person: Person) -> int:
+def _strip_created(person: ErasedPerson) -> int:
     created = GiftCode.objects.filter(creator_id=person.id)
     # The recipients' addresses are personal data that this person entered. Erase them too.
     created.exclude(target_email=None).update(target_email=person.pseudonym)
@@ -103,16 +103,16 @@ def _fields(model: type[GiftRedemption]) -> list[str]:
     return [field.attname for field in model._meta.concrete_fields]  # noqa: SLF001
 
 
-def _concerned(person: Person) -> QuerySet[GiftCode]:
+def _concerned(person: ErasedPerson) -> QuerySet[GiftCode]:
     return GiftCode.objects.filter(Q(creator_id=person.id) | Q(target_email__in=_mailboxes(person)))
 
 
-def _addressed(person: Person) -> QuerySet[GiftCode]:
+def _addressed(person: ErasedPerson) -> QuerySet[GiftCode]:
     return GiftCode.objects.filter(target_email__in=_mailboxes(person))
 
 
-def _mailboxes(person: Person) -> set[str]:
+def _mailboxes(person: ErasedPerson) -> set[str]:
     return {mailbox(address) for address in person.addresses}
 
 
-ROWS = Rows(_lock, _strip, _sections, addresses=_addresses, settle=_settle)
+ROWS = PersonalRows(_lock, _strip, _sections, addresses=_addresses, settle=_settle)

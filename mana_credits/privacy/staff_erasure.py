@@ -4,10 +4,10 @@ from collections import Counter
 
 from credits.ledger.db_functions import call
 from credits.models import ActRequest, AdjustmentRequest, CampaignGrant
-from mana_credits.privacy.erasure_rows import Person
+from mana_credits.privacy.erasure_rows import ErasedPerson
 
 
-def strip(person: Person) -> Counter[str]:
+def strip(person: ErasedPerson) -> Counter[str]:
     """Blank the texts of operators' acts about the person. Their actor, action and time stay."""
     asked = AdjustmentRequest.objects.filter(user_id=person.id)
     wanted = ActRequest.objects.filter(user_id=person.id)
@@ -30,7 +30,7 @@ def strip(person: Person) -> Counter[str]:
     )
 
 
-def _strip_grants(person: Person) -> int:
+def _strip_grants(person: ErasedPerson) -> int:
     """Blank the person's rows of campaigns. A row that waits is not granted any more."""
     rows = CampaignGrant.objects.filter(user_id=person.id)
     rows.filter(outcome=CampaignGrant.Outcome.WAITING).update(

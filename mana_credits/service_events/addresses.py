@@ -27,7 +27,7 @@ _NOT_PUBLIC_V4 = (
 )
 
 
-class Forbidden(Exception):
+class AddressForbidden(Exception):
     """The URL or one of its addresses may not receive events. The message says why."""
 
 
@@ -43,14 +43,14 @@ def accept(url: str) -> Destination:
     """Return where an accepted URL leads. Raises Forbidden. Resolves no name."""
     found = _URL.fullmatch(url)
     if found is None:
-        raise Forbidden("The URL must be https://HOST/PATH with a host name in lower case")
+        raise AddressForbidden("The URL must be https://HOST/PATH with a host name in lower case")
     scheme, host = found["scheme"], found["host"]
     if scheme != "https" and not settings.EVENT_HOSTS_MAY_BE_LOCAL:
-        raise Forbidden("The URL must begin with https://")
+        raise AddressForbidden("The URL must begin with https://")
     port = int(found["port"] or (443 if scheme == "https" else 80))
     names = {f"{host}:{port}"} | ({host} if port == 443 else set())
     if names.isdisjoint(settings.EVENT_HOSTS):
-        raise Forbidden(f"{host}:{port} is not one of EVENT_HOSTS")
+        raise AddressForbidden(f"{host}:{port} is not one of EVENT_HOSTS")
     return Destination(scheme, host, port)
 
 
@@ -61,7 +61,7 @@ def require_public(host: str, addresses: list[str]) -> None:
     the answer could be another one.
     """
     if inside := [one for one in addresses if not _may_be_called(one)]:
-        raise Forbidden(f"{host} has the address {inside[0]}, which is not a public one")
+        raise AddressForbidden(f"{host} has the address {inside[0]}, which is not a public one")
 
 
 def _may_be_called(address: str) -> bool:

@@ -30,7 +30,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
         with http_deadline.session(DEADLINE_SECONDS, pools=_POOLS) as session:
             session.trust_env = False
             answer = session.post(url, data=body, headers=dict(headers), allow_redirects=False)
-    except (requests.RequestException, addresses.Forbidden) as error:
+    except (requests.RequestException, addresses.AddressForbidden) as error:
         raise ReceiverUnavailable(f"{type(error).__name__}: {error}") from error
     if not 200 <= answer.status_code < 300:
         raise ReceiverRefused(f"answered {answer.status_code}")
@@ -47,12 +47,12 @@ class _ToCheckedAddress:
         try:
             found: list[str] = super().ip_addresses(host)  # type: ignore[misc]
         except UnicodeError as error:  # a label with more than 63 characters
-            raise addresses.Forbidden(f"{host} is not a host name") from error
+            raise addresses.AddressForbidden(f"{host} is not a host name") from error
         addresses.require_public(host, found)
         return found
 
 
-class _Connection(_ToCheckedAddress, http_deadline.Connection):
+class _Connection(_ToCheckedAddress, http_deadline.DeadlineConnection):
     pass
 
 

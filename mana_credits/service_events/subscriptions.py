@@ -165,6 +165,6 @@ def _check(service: str, url: str, events: Collection[str]) -> None:
 def _fault(url: str) -> str:
     try:
         addresses.accept(url)
-    except addresses.Forbidden as error:
+    except addresses.AddressForbidden as error:
         return str(error)
     return ""

@@ -12,7 +12,7 @@ from mana_credits.web_server import refusals
 from mana_credits.web_server.connection import ClientGone, Connection
 
 
-class Answer(wsgi.Response):  # type: ignore[misc]
+class WorkerResponse(wsgi.Response):  # type: ignore[misc]
     """gunicorn's response, with `Connection: close` once the worker is stopping."""
 
     def __init__(self, request: Any, connection: Connection, cfg: Any, worker: Any) -> None:
@@ -55,7 +55,7 @@ def respond(worker: Any, connection: Connection) -> None:
         connection.peer,
         connection.server,
         worker.cfg,
-        response_class=Answer,
+        response_class=WorkerResponse,
         response_args=(worker,),
     )
     environ["wsgi.multithread"] = True

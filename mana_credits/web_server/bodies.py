@@ -17,7 +17,7 @@ PART_OF_SIZE_LINE = re.compile(
 TRAILER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n")
 
 
-class BodyTooLarge(Exception):
+class RequestBodyTooLarge(Exception):
     """The body exceeds the limit of its route. `length` is its announced or minimum length."""
 
     def __init__(self, length: int) -> None:
@@ -50,7 +50,7 @@ class SizedBody:
     def take_from(self, buffer: bytearray) -> bytes | None:
         """Return the body once `buffer` contains all of it, else None."""
         if self._length > self._limit:
-            raise BodyTooLarge(self._length)
+            raise RequestBodyTooLarge(self._length)
         if len(buffer) < self._length:
             return None
         body = bytes(buffer[: self._length])
@@ -96,7 +96,7 @@ class ChunkedBody:
         self._missing = int(line[1], 16)
         length = len(self._body) + self._missing
         if length > self._limit:
-            raise BodyTooLarge(length)
+            raise RequestBodyTooLarge(length)
         if self._missing:
             self._in_chunk = True
         else:

@@ -5,7 +5,7 @@ import socket
 import time
 from enum import Enum, auto
 
-from mana_credits.web_server.request_reader import Arrived, RequestReader
+from mana_credits.web_server.request_reader import ArrivedRequest, RequestReader
 
 READ_BYTES = 64 * 1024
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -63,7 +63,7 @@ class Connection:
         self.peer = peer
         self.server = sock.getsockname()
         self.reader = reader
-        self._arrived: list[Arrived] = []  # at most one element
+        self._arrived: list[ArrivedRequest] = []  # at most one element
         self.phase = Phase.IDLE
         self.deadline = self.seconds = 0.0
         self.closes = False  # after the response
@@ -118,7 +118,7 @@ class Connection:
         """Return the path of the request that has arrived."""
         return self._arrived[0].path
 
-    def take_request(self) -> Arrived:
+    def take_request(self) -> ArrivedRequest:
         """Return the request that has arrived."""
         return self._arrived.pop()
 
@@ -189,7 +189,7 @@ class Connection:
         self._discarded += len(data)
         return not data or self._discarded > DISCARD_BYTES
 
-    def _keep(self, arrived: Arrived | None) -> bool:
+    def _keep(self, arrived: ArrivedRequest | None) -> bool:
         if arrived:
             self._arrived.append(arrived)
         return bool(arrived)

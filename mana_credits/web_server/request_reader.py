@@ -9,7 +9,7 @@ from gunicorn.http.body import ChunkedReader
 from gunicorn.http.errors import LimitRequestHeaders
 from gunicorn.http.message import Request
 
-from mana_credits.web_server.bodies import Body, BodyTooLarge, ChunkedBody, SizedBody
+from mana_credits.web_server.bodies import Body, ChunkedBody, RequestBodyTooLarge, SizedBody
 from mana_credits.web_server.malformed import MalformedRequest
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -19,7 +19,7 @@ HEAD_END = re.compile(rb"\n\r?\n")
 AMBIGUOUS = re.compile(rb"\n[ \t]|(?<!\r)\n|\r(?!\n)")
 
 
-class Arrived(NamedTuple):
+class ArrivedRequest(NamedTuple):
     """A complete request. `request` is gunicorn's, with its body in memory.
 
     A body that is too large is left out. The application detects it by its Content-Length.
@@ -66,12 +66,12 @@ class RequestReader:
         """Return the number of bytes in memory."""
         return len(self._buffer) + (self._body.held if self._body else 0)
 
-    def feed(self, data: bytes) -> Arrived | None:
+    def feed(self, data: bytes) -> ArrivedRequest | None:
         """Add incoming bytes. Return the request if they complete it, else None."""
         self._buffer += data
         return self.next()
 
-    def next(self) -> Arrived | None:
+    def next(self) -> ArrivedRequest | None:
         """Return the next complete request in the buffer, or None.
 
         Raises ParseException as soon as the bytes cannot be HTTP.
@@ -81,7 +81,7 @@ class RequestReader:
         request = self._request
         try:
             body = self._body.take_from(self._buffer) if self._body else b""
-        except BodyTooLarge as error:
+        except RequestBodyTooLarge as error:
             # The rest of the body would be parsed as a request, so the connection must close after
             # this response.
             request.force_close()
@@ -95,7 +95,7 @@ class RequestReader:
             self._request._expected_100_continue = False  # noqa: SLF001
         return wants
 
-    def _arrived(self, body: bytes, length: int, *, too_large: bool = False) -> Arrived:
+    def _arrived(self, body: bytes, length: int, *, too_large: bool = False) -> ArrivedRequest:
         request, chunked = self._request, isinstance(self._body, ChunkedBody)
         self._request = self._body = None
         request._expected_100_continue = False  # noqa: SLF001  # gunicorn would send it now
@@ -104,7 +104,7 @@ class RequestReader:
         if chunked:
             headers = [one for one in request.headers if one[0] != "TRANSFER-ENCODING"]
             request.headers = [*headers, ("CONTENT-LENGTH", str(length))]
-        return Arrived(request, too_large)
+        return ArrivedRequest(request, too_large)
 
     def _read_head(self) -> bool:
         """Parse the head if it is complete. Return whether it is."""

@@ -17,7 +17,7 @@ from credits.ledger.posting import Memo, Origin, Priced
 from credits.models import AdjustmentRequest, MoneyBack, Purchase, StripeCustomer, Transaction
 from credits.payments import money_back
 from mana_credits.back_office.account import account_search, timeline
-from mana_credits.back_office.account.entry import Entry
+from mana_credits.back_office.account.entry import TimelineEntry
 from mana_credits.back_office.acts import balance_adjustments
 from mana_credits.back_office.acts.audit import Justification
 from tests.back_office.operators import operator
@@ -58,9 +58,9 @@ def titles(page: Any) -> list[str]:
     ]
 
 
-def walk(size: int, **filters: Any) -> list[Entry]:
+def walk(size: int, **filters: Any) -> list[TimelineEntry]:
     """Return all entries of alice's timeline, read page by page."""
-    found: list[Entry] = []
+    found: list[TimelineEntry] = []
     after: dict[str, str] | None = None
     while True:
         page = timeline.page("alice", after=after, size=size, **filters)

@@ -17,7 +17,7 @@ from credits.models import (
     StaffAction,
 )
 from gifts import campaigns
-from gifts.campaigns import Plan
+from gifts.campaigns import CampaignPlan
 from gifts.models import Campaign, GiftBlock, GiftMisses, GiftRedemption
 from mana_credits.api import tokens
 from mana_credits.back_office.account import account_search
@@ -140,7 +140,7 @@ def test_a_campaign_leads_to_the_accounts_of_its_grants_and_gifts() -> None:
     grants = GrantCampaign(id=uuid4(), name="Spring", state="running", asked_by="s", asked_at=NOW)
     campaign_grants.store(grants, file)
     give("carol", 20)
-    plan = Plan(2, Decimal(5), NOW + timedelta(days=30), actor="operator:sam")
+    plan = CampaignPlan(2, Decimal(5), NOW + timedelta(days=30), actor="operator:sam")
     list(campaigns.make_codes(campaigns.start("Birthday", plan, now=NOW), now=NOW))
 
     assert found(str(grants.pk)) == ["alice", "bob"]

@@ -17,7 +17,7 @@ from credits.ledger.posting import Memo, Origin, Priced
 from credits.models import StaffAction
 from mana_credits.back_office.acts import csv_exports
 from mana_credits.back_office.acts.audit import AlreadyDone, NotPermitted
-from mana_credits.back_office.acts.csv_exports import Filter, SheetUnknown
+from mana_credits.back_office.acts.csv_exports import ExportFilter, SheetUnknown
 from tests.api import at_once
 from tests.back_office.operators import browser, form, operator
 from tests.factories import gift, give, meter, spend
@@ -59,7 +59,7 @@ def test_an_object_is_json() -> None:
     priced = Priced("ai_chat_gpt4", None, {"inputTokens": 500})
     ledger.spend("alice", priced, memo=Memo("chat", "Chat"), origin=Origin("user"))
 
-    lines = csv_exports.export(operator("amir"), "transactions", Filter(), key=uuid4())
+    lines = csv_exports.export(operator("amir"), "transactions", ExportFilter(), key=uuid4())
 
     first, second = dicts(lines)
     assert first["metering"] == ""
@@ -73,7 +73,7 @@ def test_only_the_days_that_were_asked_for() -> None:
     spend("alice", 1, at=now - timedelta(days=3))
     spend("alice", 2, at=now - timedelta(days=2))
 
-    chosen = Filter(since=now - timedelta(days=2, hours=1), until=now - timedelta(days=1))
+    chosen = ExportFilter(since=now - timedelta(days=2, hours=1), until=now - timedelta(days=1))
     lines = list(csv_exports.export(operator("amir"), "transactions", chosen, key=uuid4()))
 
     assert len(lines) == 2
@@ -86,7 +86,7 @@ def test_no_text_is_a_formula(text: str) -> None:
     origin = Origin("user")
     ledger.spend("alice", Decimal(1), memo=Memo("chat", text), origin=origin)
 
-    lines = csv_exports.export(operator("amir"), "transactions", Filter(), key=uuid4())
+    lines = csv_exports.export(operator("amir"), "transactions", ExportFilter(), key=uuid4())
 
     cells = [row["description"] for row in dicts(lines)]
     assert cells[1] == f"'{text}"
@@ -107,17 +107,17 @@ def test_every_list_can_be_had(amir: Client, what: str) -> None:
 def test_support_exports_nothing(sam: Client) -> None:
     assert sam.get("/admin/export/").status_code == 403
     with pytest.raises(NotPermitted):
-        csv_exports.export(operator("sam"), "transactions", Filter(), key=uuid4())
+        csv_exports.export(operator("sam"), "transactions", ExportFilter(), key=uuid4())
 
 
 def test_an_unknown_list_and_a_repeated_form_are_refused() -> None:
     amir, key = operator("amir"), uuid4()
-    csv_exports.export(amir, "gifts", Filter(), key=key)
+    csv_exports.export(amir, "gifts", ExportFilter(), key=key)
 
     with pytest.raises(AlreadyDone):
-        csv_exports.export(amir, "gifts", Filter(), key=key)
+        csv_exports.export(amir, "gifts", ExportFilter(), key=key)
     with pytest.raises(SheetUnknown):
-        csv_exports.export(amir, "secrets", Filter(), key=uuid4())
+        csv_exports.export(amir, "secrets", ExportFilter(), key=uuid4())
 
     assert StaffAction.objects.count() == 1
 

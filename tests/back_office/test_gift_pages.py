@@ -14,7 +14,7 @@ from django.urls import reverse
 from credits.ledger import ledger
 from credits.models import StaffAction
 from gifts import campaigns
-from gifts.campaigns import Plan
+from gifts.campaigns import CampaignPlan
 from gifts.models import GiftBlock, GiftCode, GiftMisses
 from mana_credits.back_office.account import account_search, timeline
 from tests.api import Caller
@@ -197,7 +197,9 @@ def test_what_is_tried_beyond_the_limit_shows(settings: Any, judy: Caller) -> No
 
 def test_a_campaign_shows_the_share_that_was_redeemed() -> None:
     now = datetime.now(UTC)
-    plan = Plan(4, Decimal(5), now + timedelta(days=30), actor="operator:sam", reason="spring")
+    plan = CampaignPlan(
+        4, Decimal(5), now + timedelta(days=30), actor="operator:sam", reason="spring"
+    )
     campaign = campaigns.start("spring", plan, now=now)
     list(campaigns.make_codes(campaign, now=now))
     redeem(campaigns.codes_of(campaign)[0], "judy")
@@ -209,7 +211,9 @@ def test_a_campaign_shows_the_share_that_was_redeemed() -> None:
 
 def test_a_campaigns_page_leads_to_its_gifts_by_status() -> None:
     now = datetime.now(UTC)
-    plan = Plan(4, Decimal(5), now + timedelta(days=30), actor="operator:sam", reason="spring")
+    plan = CampaignPlan(
+        4, Decimal(5), now + timedelta(days=30), actor="operator:sam", reason="spring"
+    )
     campaign = campaigns.start("spring/2026", plan, now=now)
     list(campaigns.make_codes(campaign, now=now))
     made = list(campaigns.codes_of(campaign))

@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from django.test import RequestFactory
 
 from gifts import campaigns
-from gifts.campaigns import Plan
+from gifts.campaigns import CampaignPlan
 from gifts.models import Campaign, GiftMisses
 from tests.back_office.operators import operator
 from tests.factories import give
@@ -87,7 +87,9 @@ def test_the_campaigns_count_the_codes_of_the_shown_ones_only() -> None:
     now = datetime.now(UTC)
     give("alice", 900)
     old = campaigns.start(
-        "alice", Plan(300, Decimal(1), now + timedelta(days=30), actor="operator:sam"), now=now
+        "alice",
+        CampaignPlan(300, Decimal(1), now + timedelta(days=30), actor="operator:sam"),
+        now=now,
     )
     assert list(campaigns.make_codes(old, now=now))[-1] == 300
     for number in range(60):

@@ -15,10 +15,10 @@ from credits.models import AdjustmentRequest, GrantCampaign, Operation
 from credits.outbox import outbox
 from credits.sync import cloud_sync
 from gifts import campaigns
-from gifts.campaigns import Plan
+from gifts.campaigns import CampaignPlan
 from gifts.models import GiftBlock, GiftMisses
 from internal_api import service_keys
-from internal_api.service_keys import Terms
+from internal_api.service_keys import KeyTerms
 from mana_credits.back_office.acts import balance_adjustments
 from mana_credits.back_office.acts.audit import Justification
 from mana_credits.service_events.models import EventMessage, EventSubscription
@@ -62,13 +62,15 @@ def operation(user_id: str) -> None:
 
 
 def campaign(user_id: str) -> None:
-    plan = Plan(2, Decimal(5), NOW + timedelta(days=30), actor="operator:sam", reason="spring")
+    plan = CampaignPlan(
+        2, Decimal(5), NOW + timedelta(days=30), actor="operator:sam", reason="spring"
+    )
     started = campaigns.start(user_id, plan, now=NOW)
     list(campaigns.make_codes(started, now=NOW))
 
 
 def service_key(user_id: str) -> None:
-    service_keys.create(user_id, Terms(["use"]), by="ada", now=NOW)
+    service_keys.create(user_id, KeyTerms(["use"]), by="ada", now=NOW)
 
 
 def event_subscription(user_id: str) -> EventSubscription:

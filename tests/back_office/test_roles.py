@@ -16,10 +16,10 @@ from credits.ledger import grant_files
 from credits.models import ActRequest, AdjustmentRequest, MoneyBack, OutboxMessage, StaffAction
 from credits.outbox import outbox
 from gifts import campaigns
-from gifts.campaigns import Plan
+from gifts.campaigns import CampaignPlan
 from gifts.models import GiftMisses
 from internal_api import service_keys
-from internal_api.service_keys import Terms
+from internal_api.service_keys import KeyTerms
 from mana_credits.back_office.acts import balance_adjustments, grant_requests
 from mana_credits.back_office.acts.audit import Justification
 from mana_credits.back_office.acts.grant_requests import WantedGrants
@@ -151,7 +151,9 @@ def addresses(settings: Any) -> dict[str, str]:
         key=uuid4(),
         now=NOW,
     )
-    plan = Plan(1, Decimal(5), NOW + timedelta(days=30), actor="operator:sam", reason="spring")
+    plan = CampaignPlan(
+        1, Decimal(5), NOW + timedelta(days=30), actor="operator:sam", reason="spring"
+    )
     campaigns.start("spring", plan, now=NOW)
     settings.EVENT_HOSTS = ["chat.example.com"]
     subscription, _ = subscriptions.create(
@@ -166,7 +168,7 @@ def addresses(settings: Any) -> dict[str, str]:
         now=NOW,
     )
     give("bob", 1)
-    service_key, _ = service_keys.create("chat", Terms(["use"]), by="ada", now=NOW)
+    service_key, _ = service_keys.create("chat", KeyTerms(["use"]), by="ada", now=NOW)
     keys = {
         "transaction": entry.pk,
         "adjustments": asked.pk,

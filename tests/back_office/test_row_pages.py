@@ -16,7 +16,7 @@ from credits.outbox import outbox
 from credits.payments import purchases
 from credits.roles import SUPPORT
 from internal_api import service_keys
-from internal_api.service_keys import Terms
+from internal_api.service_keys import KeyTerms
 from mana_credits.back_office.acts import gift_interventions, operator_accounts, purchase_refunds
 from mana_credits.back_office.admin.subject_pages import address_of_subject
 from mana_credits.back_office.templatetags.office import NOTHING
@@ -71,7 +71,7 @@ def test_an_event_names_its_receiver_and_its_account(ada: Client, settings: obje
 
 
 def test_titles_of_technical_rows_begin_with_their_kind(ada: Client) -> None:
-    key, _ = service_keys.create("chat", Terms(("use",)), by="ada", now=NOW)
+    key, _ = service_keys.create("chat", KeyTerms(("use",)), by="ada", now=NOW)
     event = events.receive(b'{"id": "evt_1", "type": "a.b", "created": 1}', now=NOW)
 
     assert f"Service key chat, {key.prefix}…" in text(ada, f"/admin/service-key/{key.pk}/")

@@ -12,7 +12,7 @@ from django.test import Client
 from credits.models import StaffAction
 from internal_api import known_keys, service_keys
 from internal_api.models import ServiceKey
-from internal_api.service_keys import Terms
+from internal_api.service_keys import KeyTerms
 from tests.api import Caller
 from tests.back_office.operators import form
 
@@ -27,7 +27,7 @@ def fresh_keys() -> None:
 
 
 def made(name: str = "chat") -> ServiceKey:
-    key, _ = service_keys.create(name, Terms(["use"]), by="ada", now=datetime.now(UTC))
+    key, _ = service_keys.create(name, KeyTerms(["use"]), by="ada", now=datetime.now(UTC))
     return key
 
 

@@ -17,7 +17,7 @@ from credits.roles import AUDITOR, SUPPORT
 from gifts.models import GiftCode
 from internal_api import service_keys
 from internal_api.models import ServiceKey
-from internal_api.service_keys import Terms
+from internal_api.service_keys import KeyTerms
 from mana_credits.back_office.frame import stale_forms
 from mana_credits.back_office.templatetags.office import NOTHING
 from mana_credits.service_events import event_types, subscriptions
@@ -63,7 +63,7 @@ def of_a_refund() -> Forms:
 
 
 def of_a_service_key() -> Forms:
-    key = service_keys.create("chat", Terms(["use"]), by="ada", now=NOW)[0]
+    key = service_keys.create("chat", KeyTerms(["use"]), by="ada", now=NOW)[0]
     return f"service-key/{key.pk}/rotate/", [{"hours": "24"}, {"hours": "1"}]
 
 
@@ -202,7 +202,7 @@ def test_a_change_after_the_pages_check_is_found_by_the_act(
 
 @pytest.mark.django_db
 def test_what_changes_all_the_time_makes_no_form_stale(ada: Client) -> None:
-    key = service_keys.create("chat", Terms(["use"]), by="ada", now=NOW)[0]
+    key = service_keys.create("chat", KeyTerms(["use"]), by="ada", now=NOW)[0]
     address = f"/admin/service-key/{key.pk}/revoke/"
     shown = seen(ada, address)
     ServiceKey.objects.update(last_used_at=NOW)

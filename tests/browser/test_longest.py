@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, expect
 
 from credits.ledger.posting import Origin
 from credits.payments import checkout, top_up_charges
-from credits.payments.checkout import Pages
+from credits.payments.checkout import ReturnPages
 from gifts.models import GiftCode
 from tests.browser.people import somebody
 from tests.browser.test_every_page import axe_finds, fits, keep
@@ -52,7 +52,7 @@ def a_long_life(page_url: str, stripe: Stripe) -> dict[str, str]:
     checkout.start(
         "demo-alice",
         offer.pk,
-        pages=Pages(page_url, page_url),
+        pages=ReturnPages(page_url, page_url),
         origin=Origin("user"),
         now=datetime.now(UTC),
     )

@@ -12,7 +12,7 @@ from credits.ledger import ledger
 from credits.ledger.posting import Memo, Origin
 from credits.models import Package, Purchase
 from credits.payments import checkout, purchases
-from credits.payments.checkout import Pages
+from credits.payments.checkout import ReturnPages
 from credits.payments.stripe_facts import Payment
 from tests.browser.people import Person, somebody
 from tests.browser.test_every_page import keep
@@ -31,7 +31,7 @@ def start(user_id: str, bought: Package) -> Purchase:
     return checkout.start(
         user_id,
         bought.pk,
-        pages=Pages(url, url),
+        pages=ReturnPages(url, url),
         origin=Origin("user"),
         now=datetime.now(UTC),
     )

@@ -28,7 +28,7 @@ from credits.models import (
 from credits.payments import packages, top_up_charges
 from credits.payments.packages import Offer
 from internal_api import service_keys
-from internal_api.service_keys import Terms
+from internal_api.service_keys import KeyTerms
 from mana_credits.service_events import subscriptions
 from mana_credits.service_events.models import EventMessage
 from tests.api import Caller, at_once, statuses, use
@@ -97,7 +97,7 @@ def test_keys_with_caps_and_a_limit_meet_in_a_storm(service: Caller, settings: S
 
 def capped(name: str, cap: int) -> Caller:
     """Return a caller with a key that spends at most `cap` credits per user and day."""
-    terms = Terms(["use", "reserve"], daily_spend_per_user=Decimal(cap))
+    terms = KeyTerms(["use", "reserve"], daily_spend_per_user=Decimal(cap))
     _, secret = service_keys.create(name, terms, by="ada", now=datetime.now(UTC))
     return Caller({"X-Service-Key": secret}, prefix="/api/v1/internal/credits/")
 

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from credits import worker
 from credits.ledger import anchors, ledger_checks
-from credits.ledger.ledger_checks import Scope
+from credits.ledger.ledger_checks import CheckScope
 from credits.models import Anchor, Transaction
 from mana_credits.database_metrics import StateCollector
 from mana_credits.privacy import erasure
@@ -187,7 +187,7 @@ def test_the_nightly_check_of_changes_compares_the_newest_anchor(history: None) 
     make(2)
     damage(REWRITE)
 
-    found = [one for batch in ledger_checks.check(Scope()) for one in batch.discrepancies]
+    found = [one for batch in ledger_checks.check(CheckScope()) for one in batch.discrepancies]
 
     assert [(one.rule, one.user_id) for one in found if one.rule == anchors.RULE] == [
         (anchors.RULE, "")

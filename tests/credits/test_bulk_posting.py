@@ -6,7 +6,7 @@ import pytest
 
 from credits.ids import new_id
 from credits.ledger import bulk_posting
-from credits.ledger.bulk_posting import Entry
+from credits.ledger.bulk_posting import BulkEntry
 from credits.ledger.ledger import Type
 from credits.ledger.posting import Memo, Movement, Origin, Priced
 from credits.models import Balance, Transaction
@@ -16,14 +16,14 @@ pytestmark = pytest.mark.django_db
 SERVICE = Origin("service:chat")
 
 
-def grant(user_id: str, amount: int, cause: str | None = None) -> Entry:
+def grant(user_id: str, amount: int, cause: str | None = None) -> BulkEntry:
     movement = Movement(Type.GRANT, Decimal(amount), cause=cause)
-    return Entry(new_id(), user_id, movement, Memo(description="a gift"), SERVICE)
+    return BulkEntry(new_id(), user_id, movement, Memo(description="a gift"), SERVICE)
 
 
-def spend(user_id: str, amount: Decimal | Priced) -> Entry:
+def spend(user_id: str, amount: Decimal | Priced) -> BulkEntry:
     movement = Movement(Type.USAGE, amount, counts_as="spent")
-    return Entry(new_id(), user_id, movement, Memo("chat", "a spend", {"n": 1}), SERVICE)
+    return BulkEntry(new_id(), user_id, movement, Memo("chat", "a spend", {"n": 1}), SERVICE)
 
 
 def test_entries_are_posted_in_their_order() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from credits import bulkheads
-from credits.bulkheads import Bulkhead, Busy
+from credits.bulkheads import Bulkhead, TooBusy
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +59,7 @@ def test_a_third_thread_is_refused_and_a_place_that_was_left_is_free_again(
     things = Bulkhead("things")
     held = [holders.hold(things), holders.hold(things)]
 
-    with pytest.raises(Busy), things.place():
+    with pytest.raises(TooBusy), things.place():
         pytest.fail("there was no place")
     holders.let_go.set()
     for one in held:
@@ -76,7 +76,7 @@ def test_each_key_has_its_own_places(holders: Holders) -> None:
 
     with things.place("bob"):
         pass
-    with pytest.raises(Busy), things.place("alice"):
+    with pytest.raises(TooBusy), things.place("alice"):
         pytest.fail("there was no place")
 
 
@@ -125,7 +125,7 @@ def test_patience_ends(holders: Holders) -> None:
     holders.hold(things)
     holders.hold(things)
 
-    with pytest.raises(Busy), things.place():
+    with pytest.raises(TooBusy), things.place():
         pytest.fail("there was no place")
 
 
@@ -137,7 +137,7 @@ def test_nobody_waits_for_places_that_were_held_too_long_already(
     holders.hold(things)
     clock.now += 61
 
-    with pytest.raises(Busy), things.place():
+    with pytest.raises(TooBusy), things.place():
         pytest.fail("there was no place")
 
 
@@ -152,7 +152,7 @@ def test_after_a_slow_holder_nobody_waits_until_one_was_quick(
     holders.hold(things)
     holders.hold(things)
 
-    with pytest.raises(Busy), things.place():
+    with pytest.raises(TooBusy), things.place():
         pytest.fail("there was no place")
     holders.let_go.set()
 
@@ -202,4 +202,4 @@ def test_the_refusal_is_the_bulkheads_own_and_says_when_to_try_again(holders: Ho
 
     with pytest.raises(ConnectionError, match="away"), things.place():
         pytest.fail("there was no place")
-    assert (Busy.status, Busy.code, Busy.retry_after) == (503, "busy", 1)
+    assert (TooBusy.status, TooBusy.code, TooBusy.retry_after) == (503, "busy", 1)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from credits.api.wire_fields import Timestamp
+from credits.api.wire_fields import TimestampField
 from credits.catalogue import catalogue
 from credits.catalogue.catalogue import Price
 from credits.ledger import idempotency, ledger
@@ -28,7 +28,7 @@ OFF = {
     "pausedAt": None,
     "gifted": False,
 }
-shown = Timestamp().to_representation
+shown = TimestampField().to_representation
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from credits.ledger import history
-from credits.ledger.history import AFTER_OFFSET, BEFORE, LARGEST_NUMBER, Entry, History
+from credits.ledger.history import AFTER_OFFSET, BEFORE, LARGEST_NUMBER, History, HistoryEntry
 from credits.models import Transaction
 from tests.credits.test_check_ledger import damage
 from tests.factories import give, spend
@@ -110,7 +110,9 @@ def test_entries_are_the_rows_of_the_page(
     entries = listed.entries(limit=8, **place)
 
     assert entries == [
-        Entry(*(getattr(row, name) for name in Entry._fields))._replace(id=str(row.id))
+        HistoryEntry(*(getattr(row, name) for name in HistoryEntry._fields))._replace(
+            id=str(row.id)
+        )
         for row in listed.page(limit=8, **place)
     ]
 

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from credits import jobs
 from credits.ledger import books, ledger_checks
 from credits.ledger.books import BooksDoNotClose, Discrepancy
-from credits.ledger.ledger_checks import Scope
+from credits.ledger.ledger_checks import CheckScope
 from credits.models import CheckedBalance, LedgerCheck
 from mana_credits.privacy import erasure
 from tests.credits.test_check_ledger import CHAIN, DIGEST, POSTED, USAGE, check, damage
@@ -44,10 +44,10 @@ def full() -> list[Discrepancy]:
 
 def changes() -> list[Discrepancy]:
     """Check the changes only. Return the discrepancies."""
-    return wrong(Scope())
+    return wrong(CheckScope())
 
 
-def wrong(scope: Scope) -> list[Discrepancy]:
+def wrong(scope: CheckScope) -> list[Discrepancy]:
     batches = ledger_checks.check(scope)
     return [one for batch in batches for one in batch.discrepancies]
 
@@ -148,14 +148,14 @@ def test_only_what_came_after_the_last_check_is_read() -> None:
     spend("alice", 1)
     spend("alice", 2)
     give("carol", 5)
-    work = ledger_checks.work(Scope())
+    work = ledger_checks.work(CheckScope())
 
-    batches = list(ledger_checks.check(Scope()))
+    batches = list(ledger_checks.check(CheckScope()))
 
     assert (work.users, work.entries, work.verified) == (2, 3, 1)
     assert [(batch.users, batch.entries) for batch in batches] == [(2, 3), (0, 0)]
     assert marked() == {"alice": 3, "bob": 1, "carol": 1}
-    assert ledger_checks.work(Scope()).users == 0
+    assert ledger_checks.work(CheckScope()).users == 0
 
 
 def test_a_hold_is_a_change() -> None:
@@ -163,7 +163,7 @@ def test_a_hold_is_a_change() -> None:
     assert full() == []
     hold("alice", 3)
 
-    assert ledger_checks.work(Scope()).users == 1
+    assert ledger_checks.work(CheckScope()).users == 1
     assert changes() == []
 
 

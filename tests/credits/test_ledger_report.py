@@ -14,7 +14,7 @@ from django.db import connection
 from credits.ledger import ledger, reservations
 from credits.ledger.posting import Memo, Origin, Posting, Priced
 from credits.reporting import ledger_report
-from credits.reporting.ledger_report import MonthNotBegun, Standing, Sum, Use
+from credits.reporting.ledger_report import MonthNotBegun, OperationUsage, Standing, TransactionSum
 from tests.factories import gift, redeem
 from tests.owner import as_owner
 
@@ -74,18 +74,20 @@ def test_a_month_has_what_happened_in_it(alice: str) -> None:
 
     assert made.opening == Standing(Decimal("98.5"), Decimal(0), Decimal(0))
     assert {name: moved for name, moved in made.movements.items() if moved.entries} == {
-        "sold": Sum(1, Decimal(500)),
-        "granted": Sum(1, Decimal(20)),
-        "spent": Sum(3, Decimal("-10.1")),
-        "refunded": Sum(1, Decimal(2)),
-        "clawed back": Sum(1, Decimal(-40)),
-        "adjusted downwards": Sum(1, Decimal(-3)),
+        "sold": TransactionSum(1, Decimal(500)),
+        "granted": TransactionSum(1, Decimal(20)),
+        "spent": TransactionSum(3, Decimal("-10.1")),
+        "refunded": TransactionSum(1, Decimal(2)),
+        "clawed back": TransactionSum(1, Decimal(-40)),
+        "adjusted downwards": TransactionSum(1, Decimal(-3)),
     }
     assert made.closing == Standing(Decimal("567.4"), Decimal(0), Decimal(0))
     assert made.difference == 0
     assert made.usage == [
-        Use("chat", None, Sum(1, Decimal("-0.1")), Sum()),
-        Use("chat", "ai_chat_gpt4", Sum(2, Decimal(-10)), Sum(1, Decimal(2))),
+        OperationUsage("chat", None, TransactionSum(1, Decimal("-0.1")), TransactionSum()),
+        OperationUsage(
+            "chat", "ai_chat_gpt4", TransactionSum(2, Decimal(-10)), TransactionSum(1, Decimal(2))
+        ),
     ]
 
 
@@ -128,8 +130,8 @@ def test_gifts_are_on_their_way_between_two_balances() -> None:
 
     made = ledger_report.of_month(now.date(), now=now)
 
-    assert made.movements["put into gifts"] == Sum(2, Decimal(-15))
-    assert made.movements["out of gifts"] == Sum(1, Decimal(10))
+    assert made.movements["put into gifts"] == TransactionSum(2, Decimal(-15))
+    assert made.movements["out of gifts"] == TransactionSum(1, Decimal(10))
     assert (made.closing.posted, made.closing.in_gifts, made.difference) == (95, 5, 0)
 
 
@@ -139,7 +141,7 @@ def test_december_ends_with_the_year() -> None:
 
     made = ledger_report.of_month(datetime(2025, 12, 1, tzinfo=UTC).date(), now=NOW)
 
-    assert made.movements["granted"] == Sum(1, Decimal(1))
+    assert made.movements["granted"] == TransactionSum(1, Decimal(1))
     assert made.closing.posted == 1
 
 

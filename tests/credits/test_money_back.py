@@ -247,7 +247,7 @@ def test_what_was_not_paid_is_not_refunded(stripe: Stripe, starter: Package) -> 
     at_checkout = checkout.start(
         "alice",
         starter.pk,
-        pages=checkout.Pages("http://localhost:5173/", "http://localhost:5173/"),
+        pages=checkout.ReturnPages("http://localhost:5173/", "http://localhost:5173/"),
         origin=Origin("user"),
         now=NOW,
     )
@@ -381,7 +381,7 @@ def test_one_request_is_sent_once_however_often_it_is_tried_at_once(
 def test_a_refund_told_of_while_its_checkout_completes_is_not_missed(
     committed: None, stripe: Stripe, starter: Package
 ) -> None:
-    pages = checkout.Pages("http://localhost:5173/", "http://localhost:5173/")
+    pages = checkout.ReturnPages("http://localhost:5173/", "http://localhost:5173/")
     purchase = checkout.start("alice", starter.pk, pages=pages, origin=Origin("user"), now=NOW)
     payment = Payment("pi_1", None, purchase.pk, 499, "eur", "succeeded")
     told = Event()

@@ -369,7 +369,7 @@ def locked() -> OperationalError:
 def test_a_locked_object_is_skipped_and_an_outage_ends_the_run(bought: Purchase) -> None:
     intent = {"object": "payment_intent", "id": "pi_1"}
     now = datetime.now(UTC)
-    check = reconciliation.Check(since=now - timedelta(days=1), now=now)
+    check = reconciliation.Reconciliation(since=now - timedelta(days=1), now=now)
     with patch("credits.payments.stripe_api.intents", return_value=[intent]):
         with patch.object(check, "_intent", side_effect=locked()):
             skipped = next(check.run())

@@ -9,7 +9,7 @@ import pytest
 from credits.models import AutoTopUp, Balance, MoneyBack, Package, Purchase
 from credits.payments import saved_cards
 from credits.payments.findings import Finding
-from credits.payments.reconciliation import Check, rehearse
+from credits.payments.reconciliation import Reconciliation, rehearse
 from credits.payments.stripe_errors import PaymentUnavailable
 from tests.api import Caller
 from tests.credits.test_auto_top_up import agree, hear, work
@@ -26,7 +26,7 @@ def reconcile() -> list[Finding]:
     now = datetime.now(UTC)
     since = now - timedelta(days=3)
     expected = rehearse(since=since, now=now)
-    found = list(Check(since=since, now=now).run())
+    found = list(Reconciliation(since=since, now=now).run())
     assert found == expected
     return [one for one in found if one.outcome != "looked_at"]
 

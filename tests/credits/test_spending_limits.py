@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from credits.controls import account_settings
-from credits.controls.account_settings import Limit, NewSettings
+from credits.controls.account_settings import MonthlyLimit, NewSettings
 from credits.ledger import ledger, reservations, spend_batches
 from credits.ledger.outcomes import InsufficientCredits, SpendingLimitReached
 from credits.ledger.posting import Memo, Origin, Priced
@@ -318,8 +318,8 @@ def test_settings_tell_what_was_spent() -> None:
 
     assert (current.monthly_limit, current.spent) == (20, 5)
     assert current.app_limits == [
-        Limit("chat", Decimal(10), Decimal(3)),
-        Limit("todo", Decimal(5), Decimal(0)),
+        MonthlyLimit("chat", Decimal(10), Decimal(3)),
+        MonthlyLimit("todo", Decimal(5), Decimal(0)),
     ]
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from credits import spreadsheets
-from credits.spreadsheets import Row, SpreadsheetUnreadable
+from credits.spreadsheets import SpreadsheetRow, SpreadsheetUnreadable
 
 COLUMNS = ("user_id", "credits")
 # ASCII, then the full-width signs.
@@ -60,8 +60,8 @@ def test_a_row_has_the_number_of_its_first_line(path: Path) -> None:
     path.write_text('user_id,credits\n"a\nb",1\nc,2\n')
 
     assert spreadsheets.read(path, COLUMNS) == [
-        Row(2, {"user_id": "a\nb", "credits": "1"}),
-        Row(4, {"user_id": "c", "credits": "2"}),
+        SpreadsheetRow(2, {"user_id": "a\nb", "credits": "1"}),
+        SpreadsheetRow(4, {"user_id": "c", "credits": "2"}),
     ]
 
 

@@ -10,7 +10,7 @@ from credits.ledger.posting import Origin
 from credits.models import Balance, IdempotencyKey
 from credits.principals import User
 from gifts import campaigns, codes
-from gifts.campaigns import Plan
+from gifts.campaigns import CampaignPlan
 from gifts.codes import GiftNotRedeemable, GiftUnknown, NewGift
 from gifts.models import Campaign, GiftCode, GiftMisses, GiftRedemption
 from gifts.throttle import Attempt
@@ -113,7 +113,7 @@ def test_the_count_of_wrong_codes_goes() -> None:
 
 def test_a_campaign_that_the_person_paid_for_loses_its_texts() -> None:
     give("ivan", 20)
-    plan = Plan(
+    plan = CampaignPlan(
         2,
         Decimal(5),
         expires_at=NOW + timedelta(days=9),

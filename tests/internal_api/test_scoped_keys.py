@@ -17,7 +17,7 @@ from credits.ids import id_at
 from credits.models import Balance, Reservation, Transaction
 from internal_api import known_keys, scopes, service_keys
 from internal_api.models import ServiceKey, ServiceTotal
-from internal_api.service_keys import InvalidServiceKey, Terms
+from internal_api.service_keys import InvalidServiceKey, KeyTerms
 from tests.api import Caller, at_once, use
 from tests.declared import operations
 from tests.environment import SERVICE_KEY
@@ -55,7 +55,7 @@ def fresh_keys() -> Iterator[None]:
 
 def key(*allowed: str, **terms: Any) -> Caller:
     _, secret = service_keys.create(
-        "chat", Terms(allowed or scopes.ALL, **terms), by="ada", now=datetime.now(UTC)
+        "chat", KeyTerms(allowed or scopes.ALL, **terms), by="ada", now=datetime.now(UTC)
     )
     known_keys.KNOWN.forget()
     return caller(secret)
@@ -175,7 +175,7 @@ def test_an_expired_key_is_refused_at_once() -> None:
 
 
 def test_both_keys_are_valid_while_they_overlap() -> None:
-    first, secret = service_keys.create("chat", Terms(["use"]), by="ada", now=NOW)
+    first, secret = service_keys.create("chat", KeyTerms(["use"]), by="ada", now=NOW)
 
     second, other = service_keys.rotate(first.pk, overlap=timedelta(hours=1), by="ada", now=NOW)
 
@@ -187,7 +187,7 @@ def test_both_keys_are_valid_while_they_overlap() -> None:
 
 
 def test_the_secret_is_stored_nowhere() -> None:
-    _, secret = service_keys.create("chat", Terms(["use"]), by="ada", now=NOW)
+    _, secret = service_keys.create("chat", KeyTerms(["use"]), by="ada", now=NOW)
 
     row = str(ServiceKey.objects.values().get())
 
@@ -229,17 +229,17 @@ def test_keys_work_while_their_use_cannot_be_recorded(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("name", "terms", "text"),
     [
-        ("", Terms(["use"]), "The name must have"),
-        ("x" * 65, Terms(["use"]), "The name must have"),
-        (" chat", Terms(["use"]), "The name must have"),
-        ("chat\u200b", Terms(["use"]), "The name must have"),
-        ("chat", Terms([]), "at least one scope"),
-        ("chat", Terms(["everything"]), "Unknown scopes: everything"),
-        ("chat", Terms(["use"], daily_grants=Decimal(-1)), "must not be negative"),
-        ("chat", Terms(["use"], expires_at=NOW), "in the past"),
+        ("", KeyTerms(["use"]), "The name must have"),
+        ("x" * 65, KeyTerms(["use"]), "The name must have"),
+        (" chat", KeyTerms(["use"]), "The name must have"),
+        ("chat\u200b", KeyTerms(["use"]), "The name must have"),
+        ("chat", KeyTerms([]), "at least one scope"),
+        ("chat", KeyTerms(["everything"]), "Unknown scopes: everything"),
+        ("chat", KeyTerms(["use"], daily_grants=Decimal(-1)), "must not be negative"),
+        ("chat", KeyTerms(["use"], expires_at=NOW), "in the past"),
     ],
 )
-def test_invalid_terms_are_refused(name: str, terms: Terms, text: str) -> None:
+def test_invalid_terms_are_refused(name: str, terms: KeyTerms, text: str) -> None:
     with pytest.raises(InvalidServiceKey, match=text):
         service_keys.create(name, terms, by="ada", now=NOW)
 
@@ -421,7 +421,7 @@ def test_the_command_prints_a_secret_that_opens() -> None:
 
 def test_the_command_lists_rotates_and_revokes() -> None:
     kept, _ = service_keys.create(
-        "chat", Terms(["use"], daily_grants=Decimal("0.5")), by="ada", now=NOW
+        "chat", KeyTerms(["use"], daily_grants=Decimal("0.5")), by="ada", now=NOW
     )
     out = StringIO()
 

@@ -13,7 +13,7 @@ from credits.models import Balance, Purchase, Reservation, SyncSubscription, Tra
 from gifts.models import GiftCode
 from mana_credits.dev.demo import batch_writer, community, demo_users, histories
 from mana_credits.dev.demo.batch_writer import NotAsPlanned
-from mana_credits.dev.demo.demo_users import Size
+from mana_credits.dev.demo.demo_users import DemoSize
 from tests.factories import give
 
 pytestmark = pytest.mark.django_db
@@ -90,7 +90,7 @@ def test_it_happened_within_the_last_year() -> None:
 
 
 def test_the_busiest_of_many_has_a_good_part_of_it_all() -> None:
-    counts = demo_users._counts(Size(100_000, 1_000_000, 1))
+    counts = demo_users._counts(DemoSize(100_000, 1_000_000, 1))
 
     assert (sum(counts), len(counts), counts[0], min(counts)) == (1_000_000, 100_000, 19_833, 1)
 
@@ -102,7 +102,7 @@ def test_the_same_seed_makes_the_same_history() -> None:
     first, again, other = (
         [
             histories.of(batch, world, Random(seed))
-            for batch in demo_users.batches(Size(20, 200, seed), now=now)
+            for batch in demo_users.batches(DemoSize(20, 200, seed), now=now)
         ]
         for seed in (7, 7, 8)
     )
@@ -147,7 +147,7 @@ def test_a_run_that_was_stopped_is_completed_by_the_next_one() -> None:
 
 def test_a_batch_that_the_ledger_refuses_leaves_nothing() -> None:
     world = community._world(datetime.now(UTC))
-    (batch,) = demo_users.batches(Size(20, 200, 1), now=world.now)
+    (batch,) = demo_users.batches(DemoSize(20, 200, 1), now=world.now)
     made = histories.of(batch, world, Random(1))
     made.entries.pop(0)  # the first user's grant for new users
 

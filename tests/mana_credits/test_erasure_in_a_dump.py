@@ -34,7 +34,7 @@ from credits.outbox import outbox
 from credits.payments import refund_requests
 from credits.worker import Job
 from gifts import campaigns, codes
-from gifts.campaigns import Plan
+from gifts.campaigns import CampaignPlan
 from gifts.codes import GiftUnknown
 from gifts.models import GiftBlock, GiftCode
 from gifts.throttle import Attempt
@@ -161,7 +161,7 @@ def give_and_receive() -> None:
     )
     with pytest.raises(GiftUnknown):
         codes.find("AAAA-BBBB-CCCC", guesser=Attempt("192.0.2.1", DORA), now=NOW)
-    plan = Plan(
+    plan = CampaignPlan(
         2,
         Decimal(5),
         expires_at=NOW + timedelta(days=9),

@@ -24,8 +24,8 @@ import pytest
 from mana_credits.dev import embedded_postgres
 from mana_credits.dev.embedded_postgres import wait_until_ended
 from mana_credits.dev.sandbox import processes
-from mana_credits.dev.sandbox.processes import Record
-from mana_credits.dev.sandbox.state import State
+from mana_credits.dev.sandbox.processes import ProcessRecord
+from mana_credits.dev.sandbox.state import SandboxState
 
 START_SECONDS = 300
 SECRETS = ("SECRET_KEY", "MANA_SERVICE_KEY", "DATABASE_URL", "DEBUG", "MANA_AUTH_URL", "JWT_ISSUER")
@@ -188,7 +188,7 @@ def test_what_a_killed_sandbox_left_is_taken_over_and_stopped(folder: Path) -> N
 
 @pytest.mark.slow
 def test_a_folder_in_use_is_said_in_a_sentence(folder: Path) -> None:
-    with State(folder).lock():
+    with SandboxState(folder).lock():
         process = sandbox(folder, PORT=str(free_port()))
         _, complaint = process.communicate(timeout=120)
 
@@ -199,7 +199,7 @@ def test_a_folder_in_use_is_said_in_a_sentence(folder: Path) -> None:
 
 
 def test_a_number_that_the_system_gave_to_another_process_stops_nothing(folder: Path) -> None:
-    record = Record(folder / "processes.json")
+    record = ProcessRecord(folder / "processes.json")
     with subprocess.Popen(["sleep", "60"]) as stranger:
         started = psutil.Process(stranger.pid).create_time()
         lines = [["worker", stranger.pid, started - 60], ["gunicorn", 2**22 - 1, started]]
@@ -218,7 +218,7 @@ def test_a_number_that_the_system_gave_to_another_process_stops_nothing(folder: 
 def test_a_record_that_cannot_be_read_names_nothing(folder: Path, content: str) -> None:
     (folder / "processes.json").write_text(content)
 
-    assert Record(folder / "processes.json").left() == []
+    assert ProcessRecord(folder / "processes.json").left() == []
 
 
 @pytest.mark.install
@@ -246,7 +246,7 @@ def test_the_next_run_stops_a_sandbox_whose_make_was_killed(folder: Path) -> Non
     )
     with shell:
         deadline = time.monotonic() + START_SECONDS
-        while not Record(folder / "state/processes.json").left():
+        while not ProcessRecord(folder / "state/processes.json").left():
             assert time.monotonic() < deadline
             time.sleep(0.1)
         [runner] = psutil.Process(shell.pid).children()

@@ -10,7 +10,13 @@ from rest_framework.exceptions import ValidationError
 
 from credits.api import json_object, wire_fields
 from credits.api.json_object import JsonObject
-from credits.api.wire_fields import Credits, Reason, ShortTextField, Text, UserId
+from credits.api.wire_fields import (
+    CreditsField,
+    ReasonField,
+    ShortTextField,
+    TextField,
+    UserIdField,
+)
 
 CHARACTERS = st.sampled_from(list(' ab:"\\\0\n\x7f\x85ä\u200b\ud800\ufeff'))
 TEXTS = st.one_of(st.text(CHARACTERS, max_size=12), st.text(st.characters(), max_size=300))
@@ -19,13 +25,13 @@ VALUES = st.one_of(
     st.lists(TEXTS, max_size=2),
 )
 FIELDS = [
-    Text(),
-    Text(max_length=10),
-    Text(allow_blank=True),
+    TextField(),
+    TextField(max_length=10),
+    TextField(allow_blank=True),
     ShortTextField(max_length=10),
     ShortTextField(max_length=10, allow_blank=True, allow_null=True),
-    UserId(),
-    Reason(max_length=20),
+    UserIdField(),
+    ReasonField(max_length=20),
 ]
 
 
@@ -70,7 +76,7 @@ def test_objects_of_any_size(length: int, character: str, count: int) -> None:
 
 @given(value=st.integers(-5, 5) | st.integers(10**11 - 5, 10**11 + 5) | st.booleans())
 def test_whole_amounts_are_the_same_as_decimals(value: int) -> None:
-    field = Credits()
+    field = CreditsField()
 
     assert judged(field, value) == (
         judged(field, True) if value is True or value is False else judged(field, Decimal(value))
@@ -79,4 +85,4 @@ def test_whole_amounts_are_the_same_as_decimals(value: int) -> None:
 
 def test_the_other_kinds_of_text_judge_for_themselves() -> None:
     with pytest.raises(ValidationError):
-        Reason(max_length=20).run_validation(":chat")
+        ReasonField(max_length=20).run_validation(":chat")

@@ -10,7 +10,12 @@ from rest_framework.exceptions import AuthenticationFailed
 
 from credits.principals import User
 from mana_credits.api import tokens, verified_tokens
-from mana_credits.api.verified_tokens import KEPT_SECONDS, LARGEST_COUNT, Verified, VerifiedTokens
+from mana_credits.api.verified_tokens import (
+    KEPT_SECONDS,
+    LARGEST_COUNT,
+    VerifiedToken,
+    VerifiedTokens,
+)
 from mana_credits.dev.sandbox.identity import IdentityProvider, new_key, read_key
 from tests.environment import PROVIDER
 
@@ -51,7 +56,7 @@ def kept(ring: Ring, *, expires: int) -> VerifiedTokens:
     """Return a cache with one token of Alice named `token`."""
     assert ring.key
     memory = VerifiedTokens(ring)  # type: ignore[arg-type]
-    memory.keep("token", Verified(ALICE, ring.key, expires))
+    memory.keep("token", VerifiedToken(ALICE, ring.key, expires))
     return memory
 
 
@@ -97,7 +102,7 @@ def test_the_oldest_of_too_many_tokens_is_forgotten(clock: Clock) -> None:
     assert ring.key
 
     for number in range(LARGEST_COUNT):
-        memory.keep(number, Verified(ALICE, ring.key, NOW + 10))
+        memory.keep(number, VerifiedToken(ALICE, ring.key, NOW + 10))
 
     assert (memory.find("token"), memory.find(0)) == (None, ALICE)
 

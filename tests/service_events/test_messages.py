@@ -20,7 +20,7 @@ from credits.principals import User
 from credits.sync import renewals
 from gifts import codes
 from internal_api import service_keys
-from internal_api.service_keys import Terms
+from internal_api.service_keys import KeyTerms
 from mana_credits.service_events import event_types, subscriptions
 from mana_credits.service_events.models import EventMessage
 from tests.api import Caller, use
@@ -341,7 +341,7 @@ def test_a_refusal_within_a_services_cap_is_announced(
     subscribe("spending_limit.reached")
     give("alice", 100)
     settings_of_alice(limit=5)
-    terms = Terms(scopes=["use"], daily_spend_per_user=Decimal(50))
+    terms = KeyTerms(scopes=["use"], daily_spend_per_user=Decimal(50))
     _, secret = service_keys.create("chat", terms, by="ada", now=datetime.now(UTC))
     capped = Caller({"X-Service-Key": secret}, prefix="/api/v1/internal/credits/")
 

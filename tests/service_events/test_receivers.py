@@ -11,7 +11,7 @@ import pytest
 from pytest_django import Settings
 
 from mana_credits.service_events import addresses, receivers
-from mana_credits.service_events.addresses import Forbidden
+from mana_credits.service_events.addresses import AddressForbidden
 from mana_credits.service_events.receivers import ReceiverRefused, ReceiverUnavailable
 from tests import slow_server
 from tests.credits.test_http_deadline import certificate, under_tls
@@ -97,7 +97,7 @@ def connected(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     ],
 )
 def test_other_urls_are_not_accepted(url: str) -> None:
-    with pytest.raises(Forbidden):
+    with pytest.raises(AddressForbidden):
         addresses.accept(url)
 
 

@@ -176,7 +176,7 @@ def start_unheard(offer: Package, *, checkout: bool) -> Purchase:
         return buying.start(
             f"user-{name}",
             offer.pk,
-            pages=buying.Pages(*PAGES.values()) if checkout else None,
+            pages=buying.ReturnPages(*PAGES.values()) if checkout else None,
             origin=Origin("user"),
             now=datetime.now(UTC),
         )

@@ -12,10 +12,10 @@ from credits import spreadsheets
 from credits.amounts import counted
 from credits.catalogue.catalogue import LARGEST_QUANTITY, OperationUnknown
 from credits.ledger import backfills
-from credits.ledger.backfills import Rule
+from credits.ledger.backfills import AttributionRule
 from credits.management.arguments import whole_number
 from credits.management.backfill_command import BackfillCommand
-from credits.spreadsheets import Row, SpreadsheetUnreadable
+from credits.spreadsheets import SpreadsheetRow, SpreadsheetUnreadable
 
 COLUMNS = ("app_id", "description", "operation", "quantity")
 
@@ -59,7 +59,7 @@ class Command(BackfillCommand):
         }
 
 
-def _rules(path: Path) -> list[Rule]:
+def _rules(path: Path) -> list[AttributionRule]:
     try:
         rules = [_rule(row) for row in spreadsheets.read(path, COLUMNS)]
     except SpreadsheetUnreadable as error:
@@ -73,7 +73,7 @@ def _rules(path: Path) -> list[Rule]:
     return rules
 
 
-def _rule(row: Row) -> Rule:
+def _rule(row: SpreadsheetRow) -> AttributionRule:
     cells, text = row.cells, row.cells["quantity"] or "1"
     try:
         quantity = whole_number(text)
@@ -83,4 +83,6 @@ def _rule(row: Row) -> Rule:
         raise CommandError(
             f"Line {row.line}: {text!r} is not a quantity from 1 to {LARGEST_QUANTITY:,}"
         )
-    return Rule(cells["app_id"], cells["description"] or None, cells["operation"], quantity)
+    return AttributionRule(
+        cells["app_id"], cells["description"] or None, cells["operation"], quantity
+    )

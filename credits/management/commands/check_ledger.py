@@ -15,9 +15,9 @@ from django.core.management.base import BaseCommand, CommandError
 from credits import worker
 from credits.amounts import counted
 from credits.ledger import anchors, books, ledger_checks
-from credits.ledger.anchors import Claim
+from credits.ledger.anchors import AnchorClaim
 from credits.ledger.books import BooksDoNotClose, Discrepancy
-from credits.ledger.ledger_checks import Scope
+from credits.ledger.ledger_checks import CheckScope
 from credits.management import arguments
 from credits.management.progress import add_batch_size, progress
 from credits.worker import Job
@@ -87,12 +87,12 @@ class Command(BaseCommand):
         if interrupted and interrupted.full:
             started_at = interrupted.full.started_at
             self.stdout.write(f"Resuming the full check of {started_at:%Y-%m-%d %H:%M:%S} UTC.")
-        begin = Scope if changes else partial(ledger_checks.full_check, now=now)
+        begin = CheckScope if changes else partial(ledger_checks.full_check, now=now)
         scope = interrupted or begin()
         # As a run of the job, so that the dashboard and the metrics show its outcome.
         worker.run(Job("check_ledger", partial(self._batches, scope, batch_size)), now=now)
 
-    def _batches(self, scope: Scope, size: int, now: datetime) -> Iterator[str]:
+    def _batches(self, scope: CheckScope, size: int, now: datetime) -> Iterator[str]:
         work = ledger_checks.work(scope)
         if work.verified:
             self.stdout.write(f"Verified already: {counted(work.verified, 'user')}.")
@@ -114,13 +114,13 @@ class Command(BaseCommand):
         return len(discrepancies)
 
 
-def _read(kept: Path) -> list[Claim]:
+def _read(kept: Path) -> list[AnchorClaim]:
     """Return the anchors in a file. Raises CommandError."""
     try:
         # Decimal, because a sum of many balances has more digits than a float keeps.
         rows = json.loads(kept.read_text(encoding="utf-8"), parse_float=Decimal)
         claims = [
-            Claim(
+            AnchorClaim(
                 date.fromisoformat(row["day"]),
                 int(row["count"]),
                 Decimal(row["sum"]),

@@ -16,7 +16,7 @@ from credits.due_rows import FAILED, SKIPPED
 from credits.management.job_command import exit_code
 from credits.payments import reconciliation
 from credits.payments.findings import Finding
-from credits.payments.reconciliation import Check, DoesNotReconcile
+from credits.payments.reconciliation import DoesNotReconcile, Reconciliation
 from credits.worker import Job
 
 UNITS = {"h": "hours", "d": "days"}
@@ -56,7 +56,7 @@ class Command(BaseCommand):
                 found = reconciliation.rehearse(since=now - since, now=now)
                 outcomes = Counter(reconciliation.outcomes(self._shown(found, "Would apply")))
             else:
-                check = Check(since=now - since, now=now)
+                check = Reconciliation(since=now - since, now=now)
                 shown = self._shown(check.run(), "Applied")
                 job = Job("reconcile_stripe", lambda _: reconciliation.outcomes(shown))
                 outcomes = worker.run(job, now=now)

@@ -11,7 +11,7 @@ from credits.errors import DomainError
 from credits.management.arguments import amount, day, key_id, whole_number
 from internal_api import scopes, service_keys
 from internal_api.models import ServiceKey
-from internal_api.service_keys import Terms
+from internal_api.service_keys import KeyTerms
 
 CAPS = {
     "daily_grants": "credits that the service may grant per UTC day",
@@ -66,7 +66,7 @@ class Command(BaseCommand):
 
     def _create(self, options: dict[str, Any], now: datetime) -> None:
         expires = options["expires"]
-        terms = Terms(
+        terms = KeyTerms(
             scopes=options["scope"],
             **{cap: options[cap] for cap in CAPS},
             expires_at=datetime.combine(expires, time.min, UTC) if expires else None,

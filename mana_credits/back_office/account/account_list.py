@@ -23,7 +23,7 @@ ORDERS: Mapping[str, tuple[Any, str]] = {
 }
 
 
-class Account(NamedTuple):
+class ListedAccount(NamedTuple):
     """An account with its current balance and the contact of its user, if known.
 
     `available` is without the credits that have expired, even if that is not posted yet. `blocked`
@@ -36,14 +36,14 @@ class Account(NamedTuple):
     blocked: bool
 
 
-class Page(NamedTuple):
+class AccountListPage(NamedTuple):
     """Accounts, and the position where the next page begins, or "" at the end."""
 
-    accounts: list[Account]
+    accounts: list[ListedAccount]
     next: str = ""
 
 
-def page(order: str, *, now: datetime, after: str = "") -> Page:
+def page(order: str, *, now: datetime, after: str = "") -> AccountListPage:
     """Return a page of accounts as of `now`. `after` is the `next` of the previous page.
 
     Raises ValueError for an `after` that is not a position.
@@ -51,17 +51,17 @@ def page(order: str, *, now: datetime, after: str = "") -> Page:
     model, column = ORDERS[order]
     rows = model.objects.order_by(f"-{column}", "user_id").only("user_id", column)
     found = keyset_pages.page(rows, after=after, size=SIZE)
-    return Page(_accounts([row.user_id for row in found.rows], now), found.next)
+    return AccountListPage(_accounts([row.user_id for row in found.rows], now), found.next)
 
 
-def _accounts(user_ids: list[str], now: datetime) -> list[Account]:
+def _accounts(user_ids: list[str], now: datetime) -> list[ListedAccount]:
     balances = Balance.objects.in_bulk(user_ids)
     contacts = Contact.objects.in_bulk(user_ids)
     expired = credit_lots.expired_of(user_ids, now=now)
     blocked = set(GiftBlock.objects.filter(pk__in=user_ids).values_list("pk", flat=True))
     # An account may have been erased since the check whose copy this order reads.
     return [
-        Account(
+        ListedAccount(
             balances[one],
             contacts.get(one),
             balances[one].available - expired.get(one, 0),

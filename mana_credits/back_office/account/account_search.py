@@ -11,14 +11,14 @@ from mana_credits.back_office.account.matches import Matches, SearchResult
 MOST = 20
 
 
-class Page(NamedTuple):
+class SearchPage(NamedTuple):
     """Accounts by user id, and the `after` of the next page, or "" at the end."""
 
     hits: list[SearchResult]
     next: str = ""
 
 
-def find(text: str, *, after: str = "") -> Page:
+def find(text: str, *, after: str = "") -> SearchPage:
     """Return the accounts that `text` may refer to, each once, at most 20 after the id `after`.
 
     A complete user id, row id, Stripe id, e-mail address or gift code finds only its accounts. If
@@ -27,7 +27,7 @@ def find(text: str, *, after: str = "") -> Page:
     """
     wanted = text.strip()
     if not wanted:
-        return Page([])
+        return SearchPage([])
     # A complete id must not show accounts that contain it by chance. Asked without `after`, so that
     # the second page comes from the same kind of match as the first.
     if _page(exact_matches.of(wanted), "").hits:
@@ -35,12 +35,12 @@ def find(text: str, *, after: str = "") -> Page:
     return _page(similar_matches.of(wanted), after)
 
 
-def _page(tables: Iterable[Matches], after: str) -> Page:
+def _page(tables: Iterable[Matches], after: str) -> SearchPage:
     # Each table gives at most one page, so the search costs the same for any number of matches.
     lists = [matches.after(after, limit=MOST + 1) for matches in tables]
     merged = groupby(merge(*lists, key=_user), key=_user)
     found = [next(hits) for _, hits in islice(merged, MOST + 1)]
-    return Page(found[:MOST], found[MOST - 1].user_id if len(found) > MOST else "")
+    return SearchPage(found[:MOST], found[MOST - 1].user_id if len(found) > MOST else "")
 
 
 def _user(hit: SearchResult) -> str:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from django.db.models import QuerySet
 
 
-class Entry(NamedTuple):
+class TimelineEntry(NamedTuple):
     """A timeline entry: time, title, credits and the row behind it.
 
     `kind` is the source's name, `position` the row's position in it. `amount` is signed, or None if
@@ -23,7 +23,7 @@ class Entry(NamedTuple):
     status: str = ""
 
 
-class Window(NamedTuple):
+class EntryWindow(NamedTuple):
     """The part of a source to list: up to `limit` entries after `after`, older than `until`."""
 
     limit: int
@@ -32,7 +32,7 @@ class Window(NamedTuple):
 
 
 def within(
-    rows: QuerySet[Any], window: Window, *, column: str = "pk", at: str = "created_at"
+    rows: QuerySet[Any], window: EntryWindow, *, column: str = "pk", at: str = "created_at"
 ) -> QuerySet[Any]:
     """Return the window's rows by descending `column`. `at` is the column of the time."""
     if window.after is not None:

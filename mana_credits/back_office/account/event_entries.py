@@ -7,14 +7,14 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from credits.models import Purchase
-from mana_credits.back_office.account.entry import Entry, Window
+from mana_credits.back_office.account.entry import EntryWindow, TimelineEntry
 from webhooks.models import StripeEvent
 
 KIND = "events"
 MOST = 100
 
 
-def of_user(user_id: str, window: Window) -> Iterable[Entry]:
+def of_user(user_id: str, window: EntryWindow) -> Iterable[TimelineEntry]:
     """Return the events of the user's purchases within the window, newest first."""
     rows = StripeEvent.objects.filter(purchase__user_id=user_id)
     if window.after is not None:
@@ -28,15 +28,15 @@ def of_user(user_id: str, window: Window) -> Iterable[Entry]:
     return _entries(rows, window.limit)
 
 
-def of_purchase(purchase: Purchase) -> Iterable[Entry]:
+def of_purchase(purchase: Purchase) -> Iterable[TimelineEntry]:
     """Return the newest 100 events of a purchase, newest first."""
     return _entries(StripeEvent.objects.filter(purchase=purchase), MOST)
 
 
-def by_purchase(purchases: Iterable[Purchase]) -> dict[UUID, list[Entry]]:
+def by_purchase(purchases: Iterable[Purchase]) -> dict[UUID, list[TimelineEntry]]:
     """Return the newest events of each purchase that has any, newest first, in one query."""
     wanted = list(purchases)
-    found: dict[UUID, list[Entry]] = {}
+    found: dict[UUID, list[TimelineEntry]] = {}
     if wanted:
         rows = StripeEvent.objects.filter(purchase__in=wanted)
         for entry in _entries(rows, MOST * len(wanted)):
@@ -44,9 +44,9 @@ def by_purchase(purchases: Iterable[Purchase]) -> dict[UUID, list[Entry]]:
     return found
 
 
-def _entries(rows: QuerySet[StripeEvent], limit: int) -> Iterable[Entry]:
+def _entries(rows: QuerySet[StripeEvent], limit: int) -> Iterable[TimelineEntry]:
     # A payload has up to 8 MiB, and the timeline shows none of it.
     for row in rows.defer("payload").order_by("-received_at", "-pk")[:limit]:
         position = f"{row.received_at.isoformat()} {row.pk}"
         status = row.outcome or ("failed" if row.error else "pending")
-        yield Entry(row.received_at, KIND, position, row.type, row, status=status)
+        yield TimelineEntry(row.received_at, KIND, position, row.type, row, status=status)

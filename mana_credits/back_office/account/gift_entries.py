@@ -4,23 +4,23 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from gifts.models import GiftCode, GiftRedemption
-from mana_credits.back_office.account.entry import Entry, Window, within
+from mana_credits.back_office.account.entry import EntryWindow, TimelineEntry, within
 from mana_credits.back_office.templatetags.office import in_credits
 
 
-def sent(user_id: str, window: Window) -> Iterable[Entry]:
+def sent(user_id: str, window: EntryWindow) -> Iterable[TimelineEntry]:
     """Return the gifts that the user created, newest first."""
     rows = GiftCode.objects.as_of(datetime.now(UTC)).filter(creator_id=user_id)
     for row in within(rows, window, column="number"):
         title = f"Gift of {in_credits(row.total_credits)} made"
-        yield Entry(
+        yield TimelineEntry(
             row.created_at, "gifts sent", str(row.number), title, row, status=row.status_now
         )
 
 
-def received(user_id: str, window: Window) -> Iterable[Entry]:
+def received(user_id: str, window: EntryWindow) -> Iterable[TimelineEntry]:
     """Return the gifts that the user redeemed, newest first."""
     rows = GiftRedemption.objects.filter(redeemer_id=user_id).select_related("gift_code")
     for row in within(rows, window, column="number"):
         title = f"Gift of {in_credits(row.gift_code.total_credits)} redeemed"
-        yield Entry(row.created_at, "gifts received", str(row.number), title, row)
+        yield TimelineEntry(row.created_at, "gifts received", str(row.number), title, row)

@@ -13,11 +13,11 @@ from uuid import UUID
 
 from credits.models import Purchase
 from mana_credits.back_office.account import credit_entries, event_entries, gift_entries
-from mana_credits.back_office.account.entry import Entry, Window
+from mana_credits.back_office.account.entry import EntryWindow, TimelineEntry
 from mana_credits.back_office.account.event_entries import KIND
 
 # `source(user_id, window)` returns the user's entries within the window, newest first.
-Source = Callable[[str, Window], Iterable[Entry]]
+Source = Callable[[str, EntryWindow], Iterable[TimelineEntry]]
 SOURCES: Mapping[str, Source] = {
     "transactions": credit_entries.transactions,
     "purchases": credit_entries.purchases,
@@ -35,18 +35,18 @@ SOURCES: Mapping[str, Source] = {
 FOLDED = {KIND}
 
 
-class Page(NamedTuple):
+class TimelinePage(NamedTuple):
     """Entries, newest first, and the positions where the next page begins, or None at the end.
 
     `messages` are Stripe's events by purchase, of the purchases among the entries.
     """
 
-    entries: list[Entry]
+    entries: list[TimelineEntry]
     next: dict[str, str] | None
-    messages: Mapping[UUID, list[Entry]]
+    messages: Mapping[UUID, list[TimelineEntry]]
 
 
-def of_purchase(purchase: Purchase) -> list[Entry]:
+def of_purchase(purchase: Purchase) -> list[TimelineEntry]:
     """Return the events of a purchase, newest first."""
     return list(event_entries.of_purchase(purchase))
 
@@ -63,7 +63,7 @@ def page(
     only: Collection[str] = (),
     until: datetime | None = None,
     size: int = 50,
-) -> Page:
+) -> TimelinePage:
     """Return a page of the user's timeline. `after` is the `next` of the previous page.
 
     `only` restricts the kinds of entries. Without it, Stripe's events are not entries of their own
@@ -72,7 +72,9 @@ def page(
     start = dict(after or {})
     chosen = [kind for kind in SOURCES if (kind in only if only else kind not in FOLDED)]
     # Each source gives one entry more than the page has, because all of the page may come from it.
-    lists = (SOURCES[kind](user_id, Window(size + 1, start.get(kind), until)) for kind in chosen)
+    lists = (
+        SOURCES[kind](user_id, EntryWindow(size + 1, start.get(kind), until)) for kind in chosen
+    )
     merged = merge(*lists, key=lambda entry: entry.at, reverse=True)
     found = list(islice(merged, size + 1))
     shown = found[:size]
@@ -81,4 +83,4 @@ def page(
         start[entry.kind] = entry.position
     bought = [entry.row for entry in shown if entry.kind == "purchases"]
     messages = {} if KIND in only else event_entries.by_purchase(bought)
-    return Page(shown, start if len(found) > size else None, messages)
+    return TimelinePage(shown, start if len(found) > size else None, messages)

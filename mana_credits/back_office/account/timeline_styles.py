@@ -15,7 +15,7 @@ from credits.models import (
     Transaction,
 )
 from mana_credits.back_office.account import event_entries
-from mana_credits.back_office.account.entry import Entry
+from mana_credits.back_office.account.entry import TimelineEntry
 from mana_credits.back_office.templatetags.office import actor, in_credits, reason
 
 
@@ -27,7 +27,7 @@ class TimelineStyle(NamedTuple):
     details: Callable[[Any], Iterator[str]] = lambda row: iter(())
 
 
-def shown(entry: Entry, messages: Collection[Entry] = ()) -> dict[str, Any]:
+def shown(entry: TimelineEntry, messages: Collection[TimelineEntry] = ()) -> dict[str, Any]:
     """Return the entry's values for the template, with the messages that it folds."""
     look = LOOKS[entry.kind]
     return {

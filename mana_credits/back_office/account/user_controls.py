@@ -20,14 +20,14 @@ PAUSES = {
 }
 
 
-class Change(NamedTuple):
+class ShownChange(NamedTuple):
     """A change of the settings in words, as `name: before → after`."""
 
     row: SettingsChange
     values: list[str]
 
 
-class Controls(NamedTuple):
+class UserControls(NamedTuple):
     """A user's settings with what was spent this month, and the automatic top-up.
 
     `purchases` and `changes` are the newest ones.
@@ -36,7 +36,7 @@ class Controls(NamedTuple):
     settings: CurrentSettings
     top_up: AutoTopUp | None
     purchases: list[Purchase]
-    changes: list[Change]
+    changes: list[ShownChange]
 
     @property
     def pause(self) -> str:
@@ -54,14 +54,14 @@ class Controls(NamedTuple):
         return f"{brand} •••• {row.card_last4}"
 
 
-def of(user_id: str, *, now: datetime) -> Controls | None:
+def of(user_id: str, *, now: datetime) -> UserControls | None:
     """Return the user's settings, or None for a user who never changed any."""
     changes = SettingsChange.objects.filter(user_id=user_id).order_by("-id")[:SHOWN]
-    found = Controls(
+    found = UserControls(
         account_settings.of_user(user_id, now=now),
         auto_top_up.of_user(user_id),
         list(auto_top_up.purchases_of(user_id)[:SHOWN]),
-        [Change(row, list(_differences(row))) for row in changes],
+        [ShownChange(row, list(_differences(row))) for row in changes],
     )
     is_set = found.settings.updated_at or found.top_up or found.purchases or found.changes
     return found if is_set else None

@@ -21,7 +21,7 @@ Status = ActRequest.Status
 Request = TypeVar("Request", ActRequest, AdjustmentRequest)
 
 
-class Wanted(NamedTuple):
+class WantedAct(NamedTuple):
     """An act that needs approval: its subject, its arguments and a summary for people."""
 
     kind: ActRequest.Kind
@@ -56,7 +56,7 @@ class NotYourRequest(DomainError):
 
 
 def ask(
-    operator: Operator, wanted: Wanted, act: AuditRecord, *, why: Justification, now: datetime
+    operator: Operator, wanted: WantedAct, act: AuditRecord, *, why: Justification, now: datetime
 ) -> ActRequest:
     """Request an act, within the caller's act. Raises AlreadyRequested."""
     try:

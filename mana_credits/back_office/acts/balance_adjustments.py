@@ -16,7 +16,7 @@ from credits.errors import DomainError
 from credits.ledger import Memo, Posting, TransactionUnknown, UserUnknown
 from credits.models import ActRequest, AdjustmentRequest, Balance, Transaction
 from mana_credits.back_office.acts import act_requests, audit, second_person
-from mana_credits.back_office.acts.act_requests import Kind, Wanted
+from mana_credits.back_office.acts.act_requests import Kind, WantedAct
 from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
 from mana_credits.back_office.templatetags.office import signed_credits
 
@@ -25,7 +25,7 @@ Status = AdjustmentRequest.Status
 Reason = AdjustmentRequest.Reason
 
 
-class Preview(NamedTuple):
+class AdjustmentPreview(NamedTuple):
     """The effect of an adjustment: the balance, the new available, the need of approval."""
 
     balance: Balance
@@ -49,14 +49,16 @@ class AlreadyReversed(DomainError):
     message = "This transaction is already reversed"
 
 
-def preview(operator: Operator, user_id: str, amount: Decimal, *, now: datetime) -> Preview:
+def preview(
+    operator: Operator, user_id: str, amount: Decimal, *, now: datetime
+) -> AdjustmentPreview:
     """Return the effect of `adjust` without moving credits. Raises UserUnknown, InvalidAmount."""
     exact(amount)
     if not Balance.objects.filter(pk=user_id).exists():
         raise UserUnknown
     balance = ledger.balance_of(user_id)
     left = second_person.left_alone(operator, user_id, now=now)
-    return Preview(balance, balance.available + amount, abs(amount) > left, left)
+    return AdjustmentPreview(balance, balance.available + amount, abs(amount) > left, left)
 
 
 def adjust(
@@ -190,8 +192,8 @@ def _is_open(original: Transaction) -> bool:
     return ledger.reversible(original) and not reversed_before
 
 
-def _reversal(original: Transaction) -> Wanted:
-    return Wanted(
+def _reversal(original: Transaction) -> WantedAct:
+    return WantedAct(
         Kind.REVERSAL,
         f"transaction:{original.pk}",
         {"transaction_id": str(original.pk)},

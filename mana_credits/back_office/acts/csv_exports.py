@@ -19,7 +19,7 @@ from mana_credits.back_office.acts.audit import Justification, Operator
 ROWS_AT_ONCE = 2_000
 
 
-class Filter(NamedTuple):
+class ExportFilter(NamedTuple):
     """The rows of one user, from `since` on, before `until`; each part is optional."""
 
     user_id: str = ""
@@ -27,7 +27,7 @@ class Filter(NamedTuple):
     until: datetime | None = None
 
 
-class Sheet(NamedTuple):
+class ExportSheet(NamedTuple):
     """A list that can be exported: columns, ordered rows, the columns of time and user."""
 
     columns: tuple[str, ...]
@@ -49,7 +49,7 @@ def names() -> list[str]:
     return list(SHEETS)
 
 
-def export(operator: Operator, name: str, chosen: Filter, *, key: UUID) -> Iterator[str]:
+def export(operator: Operator, name: str, chosen: ExportFilter, *, key: UUID) -> Iterator[str]:
     """Record the export, then return the lines of the list.
 
     Raises NotPermitted, AlreadyDone, SheetUnknown.
@@ -72,14 +72,14 @@ def export(operator: Operator, name: str, chosen: Filter, *, key: UUID) -> Itera
     return _lines(SHEETS[name], chosen)
 
 
-def _lines(sheet: Sheet, chosen: Filter) -> Iterator[str]:
+def _lines(sheet: ExportSheet, chosen: ExportFilter) -> Iterator[str]:
     server = replica.server()
     with transaction.atomic(using=server):  # a cursor on the server lives in a transaction
         rows = _chosen(sheet, chosen).using(server).values_list(*sheet.columns)
         yield from spreadsheets.lines(sheet.columns, rows.iterator(ROWS_AT_ONCE))
 
 
-def _chosen(sheet: Sheet, chosen: Filter) -> QuerySet[Any]:
+def _chosen(sheet: ExportSheet, chosen: ExportFilter) -> QuerySet[Any]:
     rows = sheet.rows()
     if chosen.user_id:
         rows = rows.filter(**{sheet.user: chosen.user_id})
@@ -90,8 +90,8 @@ def _chosen(sheet: Sheet, chosen: Filter) -> QuerySet[Any]:
     return rows
 
 
-SHEETS: Mapping[str, Sheet] = {
-    "transactions": Sheet(
+SHEETS: Mapping[str, ExportSheet] = {
+    "transactions": ExportSheet(
         (
             *("created_at", "user_id", "number", "type", "amount", "balance_after", "operation"),
             *("quantity", "unit_cost", "metering", "app_id", "description", "actor", "id"),
@@ -99,14 +99,14 @@ SHEETS: Mapping[str, Sheet] = {
         ),
         lambda: Transaction.objects.order_by("user_id", "number"),
     ),
-    "purchases": Sheet(
+    "purchases": ExportSheet(
         (
             *("number", "created_at", "completed_at", "user_id", "package__name", "credits"),
             *("price_euro_cents", "status", "stripe_payment_intent_id", "quarantine_reason", "id"),
         ),
         lambda: Purchase.objects.order_by("number"),
     ),
-    "staff-actions": Sheet(
+    "staff-actions": ExportSheet(
         (
             *("at", "operator", "action", "user_id", "subject", "reason", "note", "ticket"),
             *("before", "after", "address", "request_id"),
@@ -115,7 +115,7 @@ SHEETS: Mapping[str, Sheet] = {
         at="at",
     ),
     # Without codes: a code is as good as its credits.
-    "gifts": Sheet(
+    "gifts": ExportSheet(
         (
             *("number", "created_at", "creator_id", "total_credits", "type", "status"),
             *("expires_at", "campaign_id", "id"),

@@ -18,10 +18,10 @@ from credits.amounts import counted, plain
 from credits.errors import DomainError
 from credits.models import ActRequest
 from gifts import campaigns
-from gifts.campaigns import Plan
+from gifts.campaigns import CampaignPlan
 from gifts.models import Campaign, GiftCode
 from mana_credits.back_office.acts import act_requests, audit, second_person
-from mana_credits.back_office.acts.act_requests import Wanted
+from mana_credits.back_office.acts.act_requests import WantedAct
 from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
 from mana_credits.back_office.templatetags.office import in_credits
 
@@ -52,9 +52,9 @@ class WantedCodes(NamedTuple):
         """Return the credits of all codes."""
         return self.credits * self.codes
 
-    def plan(self, operator: Operator, now: datetime) -> Plan:
+    def plan(self, operator: Operator, now: datetime) -> CampaignPlan:
         """Return the plan of the campaign if the operator creates it now."""
-        return Plan(
+        return CampaignPlan(
             self.codes,
             self.credits,
             now + timedelta(days=self.days),
@@ -196,9 +196,9 @@ def _subject(name: str) -> str:
     return f"gift_campaign:{name}"
 
 
-def _request(wanted: WantedCodes) -> Wanted:
+def _request(wanted: WantedCodes) -> WantedAct:
     codes, each = counted(wanted.codes, "code"), counted(wanted.credits, "credit")
-    return Wanted(
+    return WantedAct(
         act_requests.Kind.GIFT_CAMPAIGN,
         _subject(wanted.name),
         {**wanted._asdict(), "credits": plain(wanted.credits)},

@@ -20,7 +20,7 @@ from credits.ledger.campaign_grants import FileUsedBefore, State
 from credits.ledger.grant_files import GrantFile
 from credits.models import ActRequest, CampaignGrant, GrantCampaign
 from mana_credits.back_office.acts import act_requests, audit, second_person
-from mana_credits.back_office.acts.act_requests import Wanted
+from mana_credits.back_office.acts.act_requests import WantedAct
 from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
 
 PERMISSION = "credits.grant_to_many"
@@ -43,7 +43,7 @@ class WantedGrants(NamedTuple):
     again: bool = False
 
 
-class Preview(NamedTuple):
+class GrantsPreview(NamedTuple):
     """The effect of a campaign: its file with all refused lines, and the need of approval.
 
     `same` users got the same amount in this campaign before and get nothing. `used_by` is the
@@ -70,12 +70,14 @@ class NothingToGrant(DomainError):
     message = "No line of the file grants anything"
 
 
-def preview(operator: Operator, name: str, file: GrantFile, *, now: datetime) -> Preview:
+def preview(operator: Operator, name: str, file: GrantFile, *, now: datetime) -> GrantsPreview:
     """Return the effect of the file in the campaign `name`, without storing or moving anything."""
     differing, same = campaign_grants.conflicts(name, file)
     kept = file.without(differing)
     used = GrantCampaign.objects.filter(digest=kept.digest, state__in=campaign_grants.LIVE)
-    return Preview(kept, same, not _alone(operator, kept, now), used.order_by("-asked_at").first())
+    return GrantsPreview(
+        kept, same, not _alone(operator, kept, now), used.order_by("-asked_at").first()
+    )
 
 
 def ask(
@@ -172,9 +174,9 @@ def _subject(campaign: GrantCampaign) -> str:
     return f"grant_campaign:{campaign.pk}"
 
 
-def _request(campaign: GrantCampaign, file: GrantFile) -> Wanted:
+def _request(campaign: GrantCampaign, file: GrantFile) -> WantedAct:
     users = len(file.grants)
-    return Wanted(
+    return WantedAct(
         act_requests.Kind.GRANTS,
         _subject(campaign),
         {"campaign_id": str(campaign.pk)},

@@ -7,7 +7,7 @@ from credits.catalogue import catalogue
 from credits.catalogue.catalogue import AnyPrice, NewOperation
 from credits.models import ActRequest
 from mana_credits.back_office.acts import act_requests, audit, price_changes
-from mana_credits.back_office.acts.act_requests import Wanted
+from mana_credits.back_office.acts.act_requests import WantedAct
 from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
 
 PERMISSION = "credits.change_prices"
@@ -50,11 +50,11 @@ def described(asked: ActRequest) -> NewOperation:
     return NewOperation(**asked.arguments["new"])
 
 
-def _wanted(new: NewOperation, first: AnyPrice) -> Wanted:
+def _wanted(new: NewOperation, first: AnyPrice) -> WantedAct:
     # "may overdraw" comes first, because a long summary is cut off at its end.
     named = new.key + (", which may overdraw" if price_changes.overdraws(first) else "")
     summary = f"New operation {named}: {price_changes.price_text(first)}"
-    return Wanted(
+    return WantedAct(
         act_requests.Kind.OPERATION,
         f"operation:{new.key}",
         {"new": new._asdict(), **price_changes.as_arguments(first)},

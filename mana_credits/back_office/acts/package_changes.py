@@ -12,7 +12,7 @@ from credits.models import ActRequest, Package
 from credits.payments import packages
 from credits.payments.packages import Offer
 from mana_credits.back_office.acts import act_requests, audit
-from mana_credits.back_office.acts.act_requests import Wanted
+from mana_credits.back_office.acts.act_requests import WantedAct
 from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
 from mana_credits.back_office.templatetags.office import euros
 
@@ -90,9 +90,9 @@ def is_cheap(cents: int, amount: Decimal) -> bool:
 
 def _package_request(
     package_id: UUID | None, sold: Offer | Package, arguments: dict[str, Any]
-) -> Wanted:
+) -> WantedAct:
     cost = euros(sold.price_euro_cents)
-    return Wanted(
+    return WantedAct(
         act_requests.Kind.PACKAGE,
         f"package:{package_id}" if package_id else f"package:new:{sold.name}",
         {**arguments, "package_id": str(package_id) if package_id else None},

@@ -13,7 +13,7 @@ from credits.catalogue.catalogue import AnyPrice, Price
 from credits.catalogue.metered_prices import UNIT_PLACES, MeteredPrice, as_json, from_json
 from credits.models import ActRequest, Operation
 from mana_credits.back_office.acts import act_requests, audit, second_person
-from mana_credits.back_office.acts.act_requests import Wanted
+from mana_credits.back_office.acts.act_requests import WantedAct
 from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
 from mana_credits.back_office.templatetags.office import NOTHING, amount
 
@@ -148,8 +148,8 @@ def _is_far(cost: Decimal, known: list[Decimal]) -> bool:
     return not known or cost > min(known) * factor or cost * factor < max(known)
 
 
-def _price_request(found: Operation, new: AnyPrice) -> Wanted:
-    return Wanted(
+def _price_request(found: Operation, new: AnyPrice) -> WantedAct:
+    return WantedAct(
         act_requests.Kind.PRICE,
         f"operation:{found.pk}",
         {"operation": found.pk, **as_arguments(new)},

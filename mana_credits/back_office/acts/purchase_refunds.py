@@ -25,7 +25,7 @@ from credits.models import (
 from credits.payments import claw_back_shares, money_back, refund_requests
 from credits.payments.stripe_errors import PaymentUnavailable, RefusedByStripe
 from mana_credits.back_office.acts import act_requests, audit, second_person
-from mana_credits.back_office.acts.act_requests import Wanted
+from mana_credits.back_office.acts.act_requests import WantedAct
 from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
 from mana_credits.back_office.templatetags.office import euros
 
@@ -162,8 +162,8 @@ def _credits_of(purchase: Purchase, cents: int) -> Decimal:
     return (purchase.credits * cents / purchase.price_euro_cents).quantize(Decimal("0.0001"))
 
 
-def _refund(purchase: Purchase, cents: int, why: Justification) -> Wanted:
-    return Wanted(
+def _refund(purchase: Purchase, cents: int, why: Justification) -> WantedAct:
+    return WantedAct(
         act_requests.Kind.REFUND,
         f"purchase:{purchase.pk}",
         {"purchase_id": str(purchase.pk), "cents": cents},

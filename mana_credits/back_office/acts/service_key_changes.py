@@ -7,7 +7,7 @@ from uuid import UUID
 from credits.amounts import plain
 from internal_api import service_keys
 from internal_api.models import ServiceKey
-from internal_api.service_keys import Terms
+from internal_api.service_keys import KeyTerms
 from mana_credits.back_office.acts import audit
 from mana_credits.back_office.acts.audit import Justification, Operator
 
@@ -15,7 +15,7 @@ PERMISSION = "internal_api.manage_service_keys"
 
 
 def create(
-    operator: Operator, name: str, terms: Terms, *, why: Justification, key: UUID, now: datetime
+    operator: Operator, name: str, terms: KeyTerms, *, why: Justification, key: UUID, now: datetime
 ) -> tuple[ServiceKey, str]:
     """Create a key and return it with its secret.
 

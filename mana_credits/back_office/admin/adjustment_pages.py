@@ -144,7 +144,7 @@ def reverse_transaction(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 def _preview(
     request: HttpRequest, user_id: str, form: AdjustForm
-) -> balance_adjustments.Preview | None:
+) -> balance_adjustments.AdjustmentPreview | None:
     operator = operator_pages.operator_of(request)
     try:
         return balance_adjustments.preview(

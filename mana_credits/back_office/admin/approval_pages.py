@@ -21,7 +21,7 @@ from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.admin.adjustment_pages import DecisionForm
 from mana_credits.back_office.admin.subject_pages import address_of_subject
 from mana_credits.back_office.frame import operator_pages, row_pages
-from mana_credits.back_office.frame.row_pages import Row
+from mana_credits.back_office.frame.row_pages import ShownRow
 from mana_credits.back_office.templatetags.office import moment
 
 
@@ -131,14 +131,14 @@ def _prices(price: MeteredPrice) -> row_pages.Facts:
     ]
 
 
-def _row(pk: UUID) -> Row:
+def _row(pk: UUID) -> ShownRow:
     act = ActRequest.objects.filter(pk=pk).first()
     asked = act or AdjustmentRequest.objects.filter(pk=pk).first()
     if asked is None:
         raise Http404
     title = act.summary if act else f"An adjustment of {asked.user_id}"
     facts = [("Asked by", asked.requested_by), ("Asked", moment(asked.requested_at))]
-    return Row(
+    return ShownRow(
         title,
         "",
         reverse("admin:adjustments"),

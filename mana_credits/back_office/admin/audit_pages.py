@@ -13,7 +13,7 @@ from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.admin.subject_pages import address_of_subject
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
-from mana_credits.back_office.frame.row_pages import Row
+from mana_credits.back_office.frame.row_pages import ShownRow
 from mana_credits.back_office.templatetags.office import (
     NOTHING,
     amount,
@@ -72,7 +72,7 @@ def staff_action(request: HttpRequest, pk: UUID) -> HttpResponse:
         raise Http404
     account = ("Account", found.user_id or "", address_of(found.user_id or ""))
     about = ("Row", found.subject, address_of_subject(found.subject))
-    row = Row(
+    row = ShownRow(
         f"{found.operator}: {words(found.action)}",
         f"staff_action:{pk}",
         reverse("admin:staff_action", args=(pk,)),

@@ -30,7 +30,7 @@ from mana_credits.back_office.admin.form_fields import LabelField, UserIdField
 from mana_credits.back_office.admin.grant_campaign_pages import csv_response
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.act_forms import WhyForm
-from mana_credits.back_office.frame.row_pages import Row
+from mana_credits.back_office.frame.row_pages import ShownRow
 from mana_credits.back_office.templatetags.office import actor, amount, moment
 
 MOST_CODES = 100_000
@@ -103,7 +103,7 @@ class CampaignForm(WhyForm):
 def new_gift_campaign(request: HttpRequest) -> HttpResponse:
     """Fill in a campaign, preview its effect, and ask for it."""
     there = reverse("admin:gifts_campaign_changelist")
-    row = Row("A new campaign of gift codes", "", there, [])
+    row = ShownRow("A new campaign of gift codes", "", there, [])
     form = CampaignForm(request.POST or None)
     operator = operator_pages.operator_of(request)
 
@@ -134,7 +134,7 @@ def campaign_codes(request: HttpRequest, name: str) -> HttpResponseBase:
         raise Http404
     form = operator_pages.ActForm(request.POST or None)
     facts = [("Codes", found.count), ("Credits in each code", amount(found.credits))]
-    row = Row(f"Codes of {name}", "", reverse("admin:campaign", args=(name,)), facts)
+    row = ShownRow(f"Codes of {name}", "", reverse("admin:campaign", args=(name,)), facts)
     if form.is_valid():
         operator = operator_pages.operator_of(request)
         try:

@@ -22,7 +22,7 @@ from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.admin.price_forms import PriceForm
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.act_forms import WhyForm
-from mana_credits.back_office.frame.row_pages import Row
+from mana_credits.back_office.frame.row_pages import ShownRow
 from mana_credits.back_office.templatetags.office import actor, euros, moment
 
 CHANGES_SHOWN = 50
@@ -110,7 +110,7 @@ def take_off_offer(request: HttpRequest, pk: str) -> HttpResponse:
 @operator_pages.page("package/new/", name="new_package", permission="credits.change_packages")
 def new_package(request: HttpRequest) -> HttpResponse:
     """Create a package."""
-    row = Row("A new package", "", reverse("admin:credits_package_changelist"), [])
+    row = ShownRow("A new package", "", reverse("admin:credits_package_changelist"), [])
     return _package_form(request, lambda: row, None, PackageForm(request.POST or None))
 
 
@@ -174,7 +174,7 @@ def quarantine(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 def _package_form(
-    request: HttpRequest, read: Callable[[], Row], found: Package | None, form: PackageForm
+    request: HttpRequest, read: Callable[[], ShownRow], found: Package | None, form: PackageForm
 ) -> HttpResponse:
     def offer() -> Offer:
         data = form.cleaned_data
@@ -212,7 +212,7 @@ def _found(pk: UUID) -> Package:
     return found
 
 
-def _operation(request: HttpRequest, pk: str) -> Row:
+def _operation(request: HttpRequest, pk: str) -> ShownRow:
     found = Operation.objects.filter(pk=pk).first()
     if found is None:
         raise Http404
@@ -230,7 +230,7 @@ def _operation(request: HttpRequest, pk: str) -> Row:
     else:
         price = counted(found.cost, "credit")
         facts.append(("For each started", found.per_items))
-    return Row(
+    return ShownRow(
         f"{found.name}: {price}",
         f"operation:{pk}",
         reverse("admin:operation", args=(pk,)),
@@ -250,7 +250,7 @@ def _acts(found: Operation) -> tuple[tuple[str, str], ...]:
     return (("Change price", price), ("Take off offer", off))
 
 
-def _package(request: HttpRequest, found: Package) -> Row:
+def _package(request: HttpRequest, found: Package) -> ShownRow:
     offer = reverse("admin:offer_package", args=(found.pk,))
     toggle = ("Retire", offer) if found.active else ("Offer again", f"{offer}?to=offered")
     change = ("Change", reverse("admin:change_package", args=(found.pk,)))
@@ -261,7 +261,7 @@ def _package(request: HttpRequest, found: Package) -> Row:
         f"  {actor(one.actor)}"
         for one in changes
     ]
-    return Row(
+    return ShownRow(
         f"{found.name}: {counted(found.credits, 'credit')} for {euros(found.price_euro_cents)}",
         f"package:{found.pk}",
         reverse("admin:package", args=(found.pk,)),
@@ -285,8 +285,8 @@ def _quarantined(pk: UUID) -> Purchase:
     return found
 
 
-def _purchase(found: Purchase) -> Row:
-    return Row(
+def _purchase(found: Purchase) -> ShownRow:
+    return ShownRow(
         f"{found.package.name}: {counted(found.credits, 'credit')} for "
         f"{euros(found.price_euro_cents)}",
         f"purchase:{found.pk}",

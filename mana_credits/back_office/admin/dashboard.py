@@ -13,7 +13,7 @@ from credits.payments import money_back, purchases
 from mana_credits.back_office.acts import balance_adjustments
 from mana_credits.back_office.admin import dashboard_figures, job_states
 from mana_credits.back_office.admin.account_pages import address_of
-from mana_credits.back_office.admin.dashboard_figures import Period, Spent
+from mana_credits.back_office.admin.dashboard_figures import Period, SpendingShare
 from mana_credits.back_office.frame import charts, operator_pages
 from mana_credits.back_office.frame.charts import Chart, Series
 from mana_credits.back_office.templatetags.office import amount, euros
@@ -60,7 +60,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     return operator_pages.render(request, "dashboard.html", "Dashboard", context)
 
 
-def _named(spent: list[Spent]) -> list[Spent]:
+def _named(spent: list[SpendingShare]) -> list[SpendingShare]:
     """Return what was spent with the names of the operations instead of their keys."""
     keys = [one.name for one in spent]
     names = dict(Operation.objects.filter(pk__in=keys).values_list("key", "name"))

@@ -62,7 +62,7 @@ class Period(NamedTuple):
         return self.sold_cents - self.returned_cents
 
 
-class Spent(NamedTuple):
+class SpendingShare(NamedTuple):
     """The credits spent by an app, operation or user (`name`), and the number of usages."""
 
     name: str
@@ -167,13 +167,13 @@ def per_month(months: int, *, today: date) -> list[Period]:
 
 
 @replica.may_lag
-def by_app(days: int, *, today: date, limit: int = 10) -> list[Spent]:
+def by_app(days: int, *, today: date, limit: int = 10) -> list[SpendingShare]:
     """Return the apps with the highest spending in the last `days` days, highest first."""
     return _usages("app_id", days, today, limit)
 
 
 @replica.may_lag
-def by_operation(days: int, *, today: date, limit: int = 10) -> list[Spent]:
+def by_operation(days: int, *, today: date, limit: int = 10) -> list[SpendingShare]:
     """Return the operations with the highest spending in the last `days` days, highest first.
 
     Spending without an operation has an empty name.
@@ -182,7 +182,7 @@ def by_operation(days: int, *, today: date, limit: int = 10) -> list[Spent]:
 
 
 @replica.may_lag
-def top_spenders(days: int, *, today: date, limit: int = 10) -> list[Spent]:
+def top_spenders(days: int, *, today: date, limit: int = 10) -> list[SpendingShare]:
     """Return the users with the highest spending in the last `days` days, highest first."""
     rows = (
         UsageStat.objects.filter(date__range=(today - (days - 1) * ONE_DAY, today))
@@ -190,7 +190,7 @@ def top_spenders(days: int, *, today: date, limit: int = 10) -> list[Spent]:
         .annotate(credits=Sum("credits_used"), count=Sum("transactions"))
         .order_by("-credits", "user_id")[:limit]
     )
-    return [Spent(*row) for row in rows]
+    return [SpendingShare(*row) for row in rows]
 
 
 @replica.may_lag
@@ -218,7 +218,7 @@ def _periods(first: date, last: date, step: str) -> list[Period]:
         return [Period(*row) for row in cursor.fetchall()]
 
 
-def _usages(name: str, days: int, today: date, limit: int) -> list[Spent]:
+def _usages(name: str, days: int, today: date, limit: int) -> list[SpendingShare]:
     rows = (
         DailyTotal.objects.filter(
             type=Transaction.Type.USAGE, date__range=(today - (days - 1) * ONE_DAY, today)
@@ -227,4 +227,4 @@ def _usages(name: str, days: int, today: date, limit: int) -> list[Spent]:
         .annotate(credits=Sum("credits_out"), count=Sum("transactions"))
         .order_by("-credits", name)[:limit]
     )
-    return [Spent(*row) for row in rows]
+    return [SpendingShare(*row) for row in rows]

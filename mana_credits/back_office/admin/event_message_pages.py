@@ -13,7 +13,7 @@ from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList, on_one_line
-from mana_credits.back_office.frame.row_pages import Row
+from mana_credits.back_office.frame.row_pages import ShownRow
 from mana_credits.back_office.templatetags.office import moment, pretty
 from mana_credits.service_events.models import EventMessage
 
@@ -79,14 +79,14 @@ def _next_attempt(message: EventMessage) -> str:
     return on_one_line(message.due_at if message.status == "pending" else None)
 
 
-def _row(request: HttpRequest, pk: UUID) -> Row:
+def _row(request: HttpRequest, pk: UUID) -> ShownRow:
     found = EventMessage.objects.select_related("subscription").filter(pk=pk).first()
     if found is None:
         raise Http404
     # A pending message is sent anyway.
     may = found.status != "pending" and request.user.has_perm(changes.REPLAY)
     to = found.subscription
-    return Row(
+    return ShownRow(
         f"Event {found.event}",
         f"event_message:{pk}",
         reverse("admin:event_message", args=[pk]),

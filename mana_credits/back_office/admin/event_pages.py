@@ -15,7 +15,7 @@ from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList, pill
-from mana_credits.back_office.frame.row_pages import Row
+from mana_credits.back_office.frame.row_pages import ShownRow
 from mana_credits.back_office.templatetags.office import NOTHING, moment, pretty
 from webhooks.models import StripeEvent
 
@@ -92,7 +92,7 @@ def _last_line(text: str | None) -> str:
     return (text or NOTHING).strip().splitlines()[-1]
 
 
-def _event(request: HttpRequest, pk: str) -> Row:
+def _event(request: HttpRequest, pk: str) -> ShownRow:
     found = StripeEvent.objects.select_related("purchase").filter(pk=pk).first()
     if found is None:
         raise Http404
@@ -104,7 +104,7 @@ def _event(request: HttpRequest, pk: str) -> Row:
         )
     # An event that was applied is not due. One that could not be read may be processed again.
     waits = found.is_due and request.user.has_perm("webhooks.process_event")
-    return Row(
+    return ShownRow(
         f"Stripe event {found.type}",
         f"event:{pk}",
         reverse("admin:stripe_event", args=(pk,)),

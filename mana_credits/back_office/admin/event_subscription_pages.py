@@ -15,7 +15,7 @@ from mana_credits.back_office.admin.service_key_pages import RotateForm
 from mana_credits.back_office.frame import operator_pages, row_pages, secret_pages
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
-from mana_credits.back_office.frame.row_pages import Row
+from mana_credits.back_office.frame.row_pages import ShownRow
 from mana_credits.back_office.templatetags.office import moment
 from mana_credits.service_events import event_types
 from mana_credits.service_events.models import (
@@ -76,13 +76,13 @@ def new_event_subscription(request: HttpRequest) -> HttpResponse:
     """Create a subscription and show its secret once."""
     form = SubscriptionForm(request.POST or None)
 
-    def create() -> tuple[Row, str]:
+    def create() -> tuple[ShownRow, str]:
         data = form.cleaned_data
         new = (data["service"], data["url"], data["events"])
         made, secret = changes.create(operator_pages.operator_of(request), new, **form.how)
         return _row(request, made.pk), secret
 
-    row = Row("New event subscription", "", reverse(LIST), [])
+    row = ShownRow("New event subscription", "", reverse(LIST), [])
     verb = "Create subscription"
     return secret_pages.show_once(request, lambda: row, form, verb, create, title=TITLE)
 
@@ -94,13 +94,13 @@ def rotate_event_secret(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Replace the secret and show the new one once."""
     form = RotateForm(request.POST or None)
 
-    def rotate() -> tuple[Row, str]:
+    def rotate() -> tuple[ShownRow, str]:
         operator = operator_pages.operator_of(request)
         overlap = timedelta(hours=form.cleaned_data["hours"])
         _, secret = changes.rotate(operator, pk, overlap=overlap, **form.how)
         return _row(request, pk), secret
 
-    def read() -> Row:
+    def read() -> ShownRow:
         return _row(request, pk)
 
     return secret_pages.show_once(request, read, form, "Rotate secret", rotate, title=TITLE)
@@ -152,12 +152,12 @@ def _act(
     return row_pages.act_on(request, lambda: _row(request, pk), form, verb, do)
 
 
-def _row(request: HttpRequest, pk: UUID) -> Row:
+def _row(request: HttpRequest, pk: UUID) -> ShownRow:
     found = EventSubscription.objects.filter(pk=pk).first()
     if found is None:
         raise Http404
     parked = EventMessage.objects.filter(subscription=pk, status="parked").count()
-    return Row(
+    return ShownRow(
         f"Events for {found.service}",
         changes.subject(found),
         reverse("admin:event_subscription", args=[pk]),

@@ -12,7 +12,7 @@ from credits.bulkheads import Bulkhead
 from credits.errors import DomainError
 from mana_credits.back_office.acts import csv_exports
 from mana_credits.back_office.acts.audit import Operator
-from mana_credits.back_office.acts.csv_exports import Filter
+from mana_credits.back_office.acts.csv_exports import ExportFilter
 from mana_credits.back_office.admin.form_fields import UserIdField
 from mana_credits.back_office.frame import operator_pages
 
@@ -36,11 +36,11 @@ class ExportForm(operator_pages.ActForm):
         choices = [(name, name.replace("-", " ")) for name in csv_exports.names()]
         self.fields["what"].choices = choices  # type: ignore[attr-defined]
 
-    def chosen(self) -> Filter:
+    def chosen(self) -> ExportFilter:
         """Return the filter of a valid form."""
         data = self.cleaned_data
         end = data["until"] + timedelta(days=1) if data["until"] else None
-        return Filter(data["user_id"], _midnight(data["since"]), _midnight(end))
+        return ExportFilter(data["user_id"], _midnight(data["since"]), _midnight(end))
 
 
 @operator_pages.page("export/", name="export", permission="credits.export_rows")

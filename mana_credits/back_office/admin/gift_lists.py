@@ -19,7 +19,7 @@ from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList, pill
 
 
-class StatusNow(admin.SimpleListFilter):
+class StatusFilter(admin.SimpleListFilter):
     """A filter by status; a gift counts as expired from its expiry on."""
 
     title = "status"
@@ -34,7 +34,7 @@ class StatusNow(admin.SimpleListFilter):
         return queryset.filter(status_now=self.value()) if self.value() else queryset
 
 
-class Creator(TextFilter):  # type: ignore[misc]
+class CreatorFilter(TextFilter):  # type: ignore[misc]
     """A filter by the gift's creator."""
 
     title = "creator"
@@ -79,7 +79,7 @@ class Gifts(ReadOnlyList):
         "expires_at": "Until",
     }
     search_help_text = "Giver's user id or receiver's e-mail"
-    list_filter = (StatusNow, "type", Creator, OfCampaign, "expires_at")
+    list_filter = (StatusFilter, "type", CreatorFilter, OfCampaign, "expires_at")
     search_fields = ("creator_id__exact", "target_email__exact")
     rows_name = "gifts"
     ordering = ("-id",)

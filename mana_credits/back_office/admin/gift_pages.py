@@ -17,7 +17,7 @@ from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.admin.form_fields import UserIdField
 from mana_credits.back_office.frame import operator_pages, row_pages, stale_forms
 from mana_credits.back_office.frame.act_forms import WhyForm
-from mana_credits.back_office.frame.row_pages import Row
+from mana_credits.back_office.frame.row_pages import ShownRow
 from mana_credits.back_office.templatetags.office import moment
 
 
@@ -123,7 +123,7 @@ def wrong_codes(request: HttpRequest, bucket: str) -> HttpResponse:
         ("Refused attempts", row.refused),
         ("Since", moment(row.since)),
     ]
-    shown = Row(
+    shown = ShownRow(
         title=f"Wrong codes of {row.bucket.partition(':')[2] or row.bucket}",
         subject=f"wrong-codes:{row.bucket}",
         address="",

@@ -20,7 +20,7 @@ from credits.models import CampaignGrant, GrantCampaign, StaffAction
 from credits.models.grant_campaigns import NAME_LENGTH, REASON_LENGTH
 from credits.spreadsheets import SpreadsheetUnreadable
 from mana_credits.back_office.acts import grant_requests
-from mana_credits.back_office.acts.grant_requests import Preview, WantedGrants
+from mana_credits.back_office.acts.grant_requests import GrantsPreview, WantedGrants
 from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.admin.form_fields import LabelField
 from mana_credits.back_office.frame import operator_pages
@@ -190,7 +190,9 @@ def _found(pk: UUID) -> GrantCampaign:
     return found
 
 
-def _confirmed(request: HttpRequest, form: GrantForm, planned: Preview) -> HttpResponse | None:
+def _confirmed(
+    request: HttpRequest, form: GrantForm, planned: GrantsPreview
+) -> HttpResponse | None:
     # The key of the form becomes the id of the campaign, so that a repeated form leads to the same
     # page.
     there = reverse("admin:grant_campaign", args=(form.act_key,))
@@ -211,7 +213,7 @@ def _ask(request: HttpRequest, form: GrantForm, file: GrantFile) -> str:
     return f"{campaign.name}: {counted(campaign.total, 'credit')} to {users}."
 
 
-def _previewed(form: GrantForm, planned: Preview) -> dict[str, Any]:
+def _previewed(form: GrantForm, planned: GrantsPreview) -> dict[str, Any]:
     return {
         "hidden": [(name, form.cleaned_data[name]) for name in KEPT],
         "content": form.kept_content,

@@ -14,7 +14,7 @@ from mana_credits.back_office.acts import interventions
 from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.act_forms import WhyForm
-from mana_credits.back_office.frame.row_pages import Row
+from mana_credits.back_office.frame.row_pages import ShownRow
 from mana_credits.back_office.templatetags.office import (
     NOTHING,
     actor,
@@ -131,12 +131,12 @@ def sync_address(user_id: str, page: str = "sync") -> str:
     return f"{reverse(f'admin:{page}')}?{urlencode({'user': user_id})}"
 
 
-def _reservation(request: HttpRequest, pk: UUID) -> Row:
+def _reservation(request: HttpRequest, pk: UUID) -> ShownRow:
     found = Reservation.objects.filter(pk=pk).first()
     if found is None:
         raise Http404
     releasable = found.status == "open" and request.user.has_perm("credits.release_reservation")
-    return Row(
+    return ShownRow(
         f"{counted(found.amount, 'credit')} held: {found.reason}",
         f"reservation:{pk}",
         reverse("admin:reservation", args=(pk,)),
@@ -157,13 +157,13 @@ def _reservation(request: HttpRequest, pk: UUID) -> Row:
     )
 
 
-def _sync(request: HttpRequest) -> Row:
+def _sync(request: HttpRequest) -> ShownRow:
     user_id = request.GET.get("user", "").replace("\0", "")
     known = (SyncSubscription.objects, Balance.objects)
     if not any(table.filter(pk=user_id).exists() for table in known):
         raise Http404
     found = cloud_sync.status(user_id)
-    return Row(
+    return ShownRow(
         f"Cloud Sync, {found.interval}",
         f"sync:{user_id}",
         sync_address(user_id),
@@ -190,13 +190,13 @@ def _acts_on_sync(request: HttpRequest, found: SyncSubscription) -> tuple[tuple[
     return (("Give", sync_address(found.pk, "give_sync")),)
 
 
-def _message(request: HttpRequest, pk: UUID) -> Row:
+def _message(request: HttpRequest, pk: UUID) -> ShownRow:
     found = OutboxMessage.objects.filter(pk=pk).first()
     if found is None:
         raise Http404
     may_read = request.user.has_perm("credits.retry_message")
     dead = found.status == "dead" and may_read
-    return Row(
+    return ShownRow(
         f"Message {found.body.get('subject') or found.key}",
         f"message:{pk}",
         reverse("admin:message", args=(pk,)),

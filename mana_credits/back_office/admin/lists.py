@@ -108,7 +108,7 @@ class Purchases(ReadOnlyList):
         return euros(purchase.price_euro_cents)
 
 
-class OfApp(TextFilter):  # type: ignore[misc]
+class AppFilter(TextFilter):  # type: ignore[misc]
     """A filter by app."""
 
     title = "app"
@@ -142,7 +142,7 @@ class Transactions(ReadOnlyList):
         "app_id": "App",
     }
     search_help_text = "User id"
-    list_filter = ("type", OfApp)
+    list_filter = ("type", AppFilter)
     search_fields = ("user_id__exact",)
     ordering = ("-id",)
     page = "transaction"

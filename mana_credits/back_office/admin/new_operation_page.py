@@ -8,13 +8,13 @@ from mana_credits.back_office.acts import new_operations
 from mana_credits.back_office.acts.price_changes import price_text
 from mana_credits.back_office.admin.price_forms import OperationForm
 from mana_credits.back_office.frame import operator_pages, row_pages
-from mana_credits.back_office.frame.row_pages import Row
+from mana_credits.back_office.frame.row_pages import ShownRow
 
 
 @operator_pages.page("new-operation/", name="new_operation", permission="credits.change_prices")
 def new_operation(request: HttpRequest) -> HttpResponse:
     """Request a new operation."""
-    row = Row("A new operation", "", reverse("admin:credits_operation_changelist"), [])
+    row = ShownRow("A new operation", "", reverse("admin:credits_operation_changelist"), [])
     form = OperationForm(request.POST or None)
 
     def do() -> str:

@@ -17,7 +17,7 @@ from mana_credits.back_office.acts import operator_accounts
 from mana_credits.back_office.acts.audit import Operator
 from mana_credits.back_office.acts.operator_accounts import OperatorUnknown
 from mana_credits.back_office.frame import operator_pages, row_pages
-from mana_credits.back_office.frame.row_pages import Row
+from mana_credits.back_office.frame.row_pages import ShownRow
 from mana_credits.back_office.templatetags.office import moment
 
 # Accounts are changed only through the pages below. The secret of a second factor is never shown.
@@ -87,7 +87,7 @@ def new_operator(request: HttpRequest) -> HttpResponse:
         )
         return f"{data['name']} can log in now."
 
-    row = Row("A new operator", "", reverse("admin:people"), [])
+    row = ShownRow("A new operator", "", reverse("admin:people"), [])
     return row_pages.act_on(request, lambda: row, form, "Create account", do)
 
 
@@ -192,7 +192,7 @@ def _address(name: str, page: str = "operator") -> str:
     return f"{reverse(f'admin:{page}')}?{urlencode({'name': name})}"
 
 
-def _row(request: HttpRequest, user: User) -> Row:
+def _row(request: HttpRequest, user: User) -> ShownRow:
     own = user.username == request.user.get_username()
     switch = ("Deactivate", "operator_off") if user.is_active else ("Activate", "operator_on")
     acts = (
@@ -201,7 +201,7 @@ def _row(request: HttpRequest, user: User) -> Row:
         ("Reset second factor", "operator_factor"),
         switch,
     )
-    return Row(
+    return ShownRow(
         user.username,
         f"operator:{user.username}",
         _address(user.username),

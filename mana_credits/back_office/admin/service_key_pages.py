@@ -12,12 +12,12 @@ from django.urls import reverse
 from credits.amounts import DIGITS, PLACES, counted
 from internal_api import scopes
 from internal_api.models import NAME_LENGTH, ServiceKey
-from internal_api.service_keys import Terms
+from internal_api.service_keys import KeyTerms
 from mana_credits.back_office.acts import service_key_changes
 from mana_credits.back_office.frame import operator_pages, row_pages, secret_pages
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
-from mana_credits.back_office.frame.row_pages import Row
+from mana_credits.back_office.frame.row_pages import ShownRow
 from mana_credits.back_office.templatetags.office import moment
 
 TITLE = "Service key"
@@ -57,11 +57,11 @@ class KeyForm(WhyForm):
     )
     field_order = ("name", "scopes", *CAPS, "expires", "note", "ticket")
 
-    def terms(self) -> Terms:
+    def terms(self) -> KeyTerms:
         """Return the terms of a valid form."""
         data = self.cleaned_data
         expires = data["expires"]
-        return Terms(
+        return KeyTerms(
             scopes=data["scopes"],
             **{cap: data[cap] for cap in CAPS},
             expires_at=datetime.combine(expires, time.min, UTC) if expires else None,
@@ -110,9 +110,9 @@ def service_key(request: HttpRequest, pk: UUID) -> HttpResponse:
 def new_service_key(request: HttpRequest) -> HttpResponse:
     """Create a key and show its secret once."""
     form = KeyForm(request.POST or None)
-    row = Row("New service key", "", reverse("admin:internal_api_servicekey_changelist"), [])
+    row = ShownRow("New service key", "", reverse("admin:internal_api_servicekey_changelist"), [])
 
-    def create() -> tuple[Row, str]:
+    def create() -> tuple[ShownRow, str]:
         operator = operator_pages.operator_of(request)
         name = form.cleaned_data["name"]
         key, secret = service_key_changes.create(operator, name, form.terms(), **form.how)
@@ -128,13 +128,13 @@ def rotate_service_key(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Replace a key and show the new secret once."""
     form = RotateForm(request.POST or None)
 
-    def rotate() -> tuple[Row, str]:
+    def rotate() -> tuple[ShownRow, str]:
         operator = operator_pages.operator_of(request)
         overlap = timedelta(hours=form.cleaned_data["hours"])
         key, secret = service_key_changes.rotate(operator, pk, overlap=overlap, **form.how)
         return _row(request, key.pk), secret
 
-    def read() -> Row:
+    def read() -> ShownRow:
         return _row(request, pk)
 
     return secret_pages.show_once(request, read, form, "Rotate key", rotate, title=TITLE)
@@ -154,7 +154,7 @@ def revoke_service_key(request: HttpRequest, pk: UUID) -> HttpResponse:
     return row_pages.act_on(request, lambda: _row(request, pk), form, "Revoke key", do)
 
 
-def _row(request: HttpRequest, pk: UUID) -> Row:
+def _row(request: HttpRequest, pk: UUID) -> ShownRow:
     key = ServiceKey.objects.filter(pk=pk).first()
     if key is None:
         raise Http404
@@ -163,7 +163,7 @@ def _row(request: HttpRequest, pk: UUID) -> Row:
     status = "revoked" if key.revoked_at else "expired" if expired else "active"
     acts = (("Rotate", "rotate_service_key"), ("Revoke", "revoke_service_key"))
     may = status == "active" and request.user.has_perm(PERMISSION)
-    return Row(
+    return ShownRow(
         f"Service key {key.name}, {key.prefix}…",
         service_key_changes.subject(key),
         reverse("admin:service_key", args=[pk]),

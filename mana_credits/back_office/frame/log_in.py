@@ -62,7 +62,7 @@ class LogInForm(AuthenticationForm):  # type: ignore[misc]
         # would end in an internal error.
         if len(name) > LONGEST_NAME:
             raise self.get_invalid_login_error()
-        client = Client(name, client_network(self.request))
+        client = LogInClient(name, client_network(self.request))
         now = timezone.now()
         known = client.is_known(now)
         if not known:
@@ -76,7 +76,7 @@ class LogInForm(AuthenticationForm):  # type: ignore[misc]
         return cleaned
 
 
-class Client(NamedTuple):
+class LogInClient(NamedTuple):
     """The username and the IP address (for IPv6: the /56 network) of a log-in."""
 
     name: str

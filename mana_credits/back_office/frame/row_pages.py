@@ -13,7 +13,7 @@ STAFF_SHOWN = 20
 Facts = list[tuple[str, Any]]
 
 
-class Row(NamedTuple):
+class ShownRow(NamedTuple):
     """A row as operators see it.
 
     `facts` are names and texts, `links` related pages (name, text, URL), `acts` possible acts
@@ -46,7 +46,7 @@ class Row(NamedTuple):
         return stale_forms.lines(known)
 
 
-def show(request: HttpRequest, row: Row, **more: Any) -> HttpResponse:
+def show(request: HttpRequest, row: ShownRow, **more: Any) -> HttpResponse:
     """Return the row's page with the operators' acts on it."""
     if row.user_id:
         operator_pages.looked(request, row.user_id, row.subject)
@@ -58,7 +58,7 @@ def show(request: HttpRequest, row: Row, **more: Any) -> HttpResponse:
 
 def act_on(
     request: HttpRequest,
-    read: Callable[[], Row],
+    read: Callable[[], ShownRow],
     form: operator_pages.ActForm,
     verb: str,
     do: Callable[[], str],

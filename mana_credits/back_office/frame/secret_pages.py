@@ -7,15 +7,15 @@ from django.http import HttpRequest, HttpResponse
 from credits.errors import DomainError
 from mana_credits.back_office.frame import operator_pages, stale_forms
 from mana_credits.back_office.frame.act_forms import WhyForm
-from mana_credits.back_office.frame.row_pages import Row
+from mana_credits.back_office.frame.row_pages import ShownRow
 
 
 def show_once(
     request: HttpRequest,
-    read: Callable[[], Row],
+    read: Callable[[], ShownRow],
     form: WhyForm,
     verb: str,
-    act: Callable[[], tuple[Row, str]],
+    act: Callable[[], tuple[ShownRow, str]],
     *,
     title: str,
 ) -> HttpResponse:

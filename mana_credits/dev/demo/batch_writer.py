@@ -5,7 +5,7 @@ from django.db import transaction
 from credits.ledger import Origin, Priced, bulk_posting, reservations
 from credits.models import MoneyBack, Purchase, StripeCustomer, SyncSubscription
 from gifts.models import GiftCode, GiftRedemption
-from mana_credits.dev.demo.planned_account import Histories, Hold
+from mana_credits.dev.demo.planned_account import Histories, PlannedHold
 
 ROWS_AT_ONCE = 1_000
 
@@ -34,7 +34,7 @@ def write(made: Histories) -> int:
     return len(made.entries)
 
 
-def _reserve(hold: Hold) -> None:
+def _reserve(hold: PlannedHold) -> None:
     reservations.reserve(
         hold.user_id,
         Priced(hold.operation),

@@ -9,8 +9,8 @@ from credits.catalogue import catalogue
 from credits.models import Balance, Package
 from credits.sync.cloud_sync import OPERATION as SYNC
 from mana_credits.dev.demo import batch_writer, demo_users, histories
-from mana_credits.dev.demo.demo_users import Person, Size
-from mana_credits.dev.demo.planned_account import World
+from mana_credits.dev.demo.demo_users import DemoPerson, DemoSize
+from mana_credits.dev.demo.planned_account import DemoWorld
 
 PACKAGES = (("Starter", 500, 499), ("Plus", 1_200, 999), ("Studio", 5_000, 3_499))
 
@@ -20,7 +20,7 @@ def has_real_users() -> bool:
     return Balance.objects.exclude(pk__startswith=demo_users.PREFIX).exists()
 
 
-def make(size: Size, *, now: datetime) -> Iterator[tuple[list[Person], int]]:
+def make(size: DemoSize, *, now: datetime) -> Iterator[tuple[list[DemoPerson], int]]:
     """Create the missing batches. Yield the people of each batch and their number of transactions.
 
     Each batch is one transaction, so that a repeated call completes an interrupted run. Raises
@@ -35,11 +35,11 @@ def make(size: Size, *, now: datetime) -> Iterator[tuple[list[Person], int]]:
         yield batch, sum(len(person.times) for person in batch)
 
 
-def _world(now: datetime) -> World:
+def _world(now: datetime) -> DemoWorld:
     # Histories are planned without the database, so with prices that need no computation there.
     offered = list(catalogue.on_offer().filter(metering__isnull=True))
     sync = next((one.cost for one in offered if one.key == SYNC), None)
-    return World(now, [one for one in offered if one.key != SYNC], sync, _packages())
+    return DemoWorld(now, [one for one in offered if one.key != SYNC], sync, _packages())
 
 
 def _packages() -> list[Package]:

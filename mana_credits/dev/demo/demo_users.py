@@ -19,7 +19,7 @@ FIRST = ("Ada", "Ben", "Cem", "Dana", "Emil", "Fatma", "Greta", "Hugo", "Ines", 
 LAST = ("Adler", "Berg", "Conti", "Demir", "Engel", "Fuchs", "Graf", "Horn", "Ilic", "Jung")
 
 
-class Size(NamedTuple):
+class DemoSize(NamedTuple):
     """The size of the demo data: users, transactions, and the seed of the random numbers."""
 
     users: int
@@ -28,7 +28,7 @@ class Size(NamedTuple):
 
 
 @dataclass
-class Person:
+class DemoPerson:
     """A user, the times of their entries, and the gifts to redeem at some of these times."""
 
     id: str
@@ -38,14 +38,14 @@ class Person:
     inbox: "dict[int, GiftCode]" = field(default_factory=dict)
 
 
-def batches(size: Size, *, now: datetime) -> Iterator[list[Person]]:
+def batches(size: DemoSize, *, now: datetime) -> Iterator[list[DemoPerson]]:
     """Yield all people in batches of a few thousand transactions, the same for the same size.
 
     All times lie in the year before `now`.
     """
     counts = _counts(size)
     Random(size.seed).shuffle(counts)  # noqa: S311
-    batch: list[Person] = []
+    batch: list[DemoPerson] = []
     waiting = 0
     for number, count in enumerate(counts, start=1):
         batch.append(_person(size.seed, number, count, now))
@@ -57,7 +57,7 @@ def batches(size: Size, *, now: datetime) -> Iterator[list[Person]]:
         yield batch
 
 
-def _counts(size: Size) -> list[int]:
+def _counts(size: DemoSize) -> list[int]:
     """Return the number of transactions per user, in descending order: at least 1, exact in sum."""
     # The ranks share the transactions by the integral of 1 / (rank + FLATNESS). Differences of its
     # rounded values have an exact sum.
@@ -66,7 +66,7 @@ def _counts(size: Size) -> list[int]:
     return [1 + upto[rank] - upto[rank - 1] for rank in range(1, size.users + 1)]
 
 
-def _person(seed: int, number: int, count: int, now: datetime) -> Person:
+def _person(seed: int, number: int, count: int, now: datetime) -> DemoPerson:
     user_id = f"{PREFIX}{seed}-{number:07}"
     chance = Random(user_id)  # noqa: S311
     name = f"{chance.choice(FIRST)} {chance.choice(LAST)}"
@@ -74,7 +74,7 @@ def _person(seed: int, number: int, count: int, now: datetime) -> Person:
     # Users with many entries need the whole year, so that their entries do not lie too close
     # together.
     joined = now - YEAR * chance.uniform(0.01, 1) if count < 500 else now - YEAR
-    return Person(user_id, name, email, _times(chance, count, joined, now))
+    return DemoPerson(user_id, name, email, _times(chance, count, joined, now))
 
 
 def _times(chance: Random, count: int, start: datetime, end: datetime) -> list[datetime]:

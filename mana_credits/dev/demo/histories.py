@@ -8,8 +8,8 @@ from itertools import accumulate
 from random import Random
 
 from mana_credits.dev.demo import planned_acts, planned_gifts, planned_purchases
-from mana_credits.dev.demo.demo_users import Person
-from mana_credits.dev.demo.planned_account import Account, Histories, World
+from mana_credits.dev.demo.demo_users import DemoPerson
+from mana_credits.dev.demo.planned_account import DemoWorld, Histories, PlannedAccount
 
 NEWCOMERS_WHO_BUY = 0.2
 HOLDING = 0.03
@@ -17,7 +17,7 @@ DEBTORS = 0.01
 BUSY = 50
 
 
-def give_or_use(account: Account) -> None:
+def give_or_use(account: PlannedAccount) -> None:
     """Create a gift; if that is not possible, use an operation."""
     if not planned_gifts.give(account):
         planned_acts.use(account)
@@ -38,11 +38,11 @@ WEIGHTS = (1_000 - sum(weight for _, weight in HABITS), *(weight for _, weight i
 CUMULATIVE = tuple(accumulate(WEIGHTS))
 
 
-def of(people: Sequence[Person], world: World, chance: Random) -> Histories:
+def of(people: Sequence[DemoPerson], world: DemoWorld, chance: Random) -> Histories:
     """Return the entries of these people. Gifts go to people later in the list."""
     made = Histories()
     for place, person in enumerate(people):
-        account = Account(person, people[place + 1 :], world, chance, made)
+        account = PlannedAccount(person, people[place + 1 :], world, chance, made)
         for account.index in range(len(person.times)):
             _act(account)
         if person.times and chance.random() < HOLDING:
@@ -50,7 +50,7 @@ def of(people: Sequence[Person], world: World, chance: Random) -> Histories:
     return made
 
 
-def _act(account: Account) -> None:
+def _act(account: PlannedAccount) -> None:
     if planned := account.plans.pop(account.index, None):
         planned(account)
     elif gift := account.person.inbox.get(account.index):

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from credits.ids import id_at
 from credits.ledger import Memo, Origin
-from credits.ledger.bulk_posting import Entry
+from credits.ledger.bulk_posting import BulkEntry
 from credits.ledger.posting import Movement
 from credits.models import (
     MoneyBack,
@@ -21,10 +21,10 @@ from credits.models import (
     SyncSubscription,
 )
 from gifts.models import GiftCode, GiftRedemption
-from mana_credits.dev.demo.demo_users import Person
+from mana_credits.dev.demo.demo_users import DemoPerson
 
 
-class World(NamedTuple):
+class DemoWorld(NamedTuple):
     """The data that all histories share: current time, offered operations, packages by price.
 
     `sync_cost` is the price of a month of Cloud Sync, or None if it is not offered.
@@ -36,7 +36,7 @@ class World(NamedTuple):
     packages: Sequence[Package]
 
 
-class Hold(NamedTuple):
+class PlannedHold(NamedTuple):
     """A reservation to leave open, priced by the catalogue."""
 
     user_id: str
@@ -49,20 +49,20 @@ class Hold(NamedTuple):
 class Histories:
     """A batch: ledger entries in posting order, and the rows that explain them."""
 
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[BulkEntry] = field(default_factory=list)
     customers: list[StripeCustomer] = field(default_factory=list)
     purchases: list[Purchase] = field(default_factory=list)
     returns: list[MoneyBack] = field(default_factory=list)
     gifts: list[GiftCode] = field(default_factory=list)
     redemptions: list[GiftRedemption] = field(default_factory=list)
     subscriptions: list[SyncSubscription] = field(default_factory=list)
-    holds: list[Hold] = field(default_factory=list)
+    holds: list[PlannedHold] = field(default_factory=list)
 
 
-Act = Callable[["Account"], None]
+Act = Callable[["PlannedAccount"], None]
 
 
-class Usage(NamedTuple):
+class PlannedUsage(NamedTuple):
     """A usage that may be refunded later."""
 
     id: UUID
@@ -71,19 +71,19 @@ class Usage(NamedTuple):
 
 
 @dataclass
-class Account:
+class PlannedAccount:
     """An account while its history is planned. `plans` maps later positions to planned acts."""
 
-    person: Person
-    friends: Sequence[Person]
-    world: World
+    person: DemoPerson
+    friends: Sequence[DemoPerson]
+    world: DemoWorld
     chance: Random
     made: Histories
     index: int = 0
     available: Decimal = Decimal(0)
     plans: dict[int, Act] = field(default_factory=dict)
     customer_id: str | None = None
-    last_usage: Usage | None = None
+    last_usage: PlannedUsage | None = None
     subscribed: bool = False
 
     @property
@@ -112,10 +112,10 @@ class Account:
         """Return random hexadecimal digits, for ids of other services."""
         return f"{self.chance.getrandbits(4 * digits):0{digits}x}"
 
-    def post(self, movement: Movement, change: Decimal, memo: Memo, actor: str) -> Entry:
+    def post(self, movement: Movement, change: Decimal, memo: Memo, actor: str) -> BulkEntry:
         """Plan an entry at the current time that changes the available credits by `change`."""
         origin = Origin(actor, request_id=self.hexadecimal(32), at=self.at)
-        entry = Entry(self.new_id(), self.person.id, movement, memo, origin)
+        entry = BulkEntry(self.new_id(), self.person.id, movement, memo, origin)
         self.made.entries.append(entry)
         self.available += change
         return entry

@@ -11,7 +11,7 @@ from credits.models import Operation, SyncSubscription
 from credits.sync import billing_periods
 from credits.sync.cloud_sync import APP_ID as SYNC_APP
 from credits.sync.cloud_sync import OPERATION as SYNC
-from mana_credits.dev.demo.planned_account import Account, Hold, Usage
+from mana_credits.dev.demo.planned_account import PlannedAccount, PlannedHold, PlannedUsage
 
 WELCOME = Decimal(25)
 CHEAP = Decimal(4)
@@ -25,7 +25,7 @@ CORRECTIONS = (
 CAMPAIGNS = ("Spring campaign", "Feedback reward", "Beta tester bonus")
 
 
-def use(account: Account) -> None:
+def use(account: PlannedAccount) -> None:
     """Use an operation of the catalogue. Without enough credits, receive a grant instead."""
     operation = _operation(account)
     quantity = account.chance.randint(1, 60) if operation.per_items else 1
@@ -38,10 +38,10 @@ def use(account: Account) -> None:
     memo = Memo(app, operation.name, {"model": account.chance.choice(MODELS)})
     movement = Movement(Type.USAGE, Priced(operation.key, quantity), counts_as="spent")
     entry = account.post(movement, -cost, memo, f"service:{app}")
-    account.last_usage = Usage(entry.id, cost, app)
+    account.last_usage = PlannedUsage(entry.id, cost, app)
 
 
-def use_unpriced(account: Account) -> None:
+def use_unpriced(account: PlannedAccount) -> None:
     """Use credits at a price that the app sets itself."""
     amount = Decimal(account.chance.randint(1, 80)) / 10
     if amount > account.available:
@@ -51,18 +51,18 @@ def use_unpriced(account: Account) -> None:
     account.post(Movement(Type.USAGE, -amount, counts_as="spent"), -amount, memo, "user")
 
 
-def welcome(account: Account) -> None:
+def welcome(account: PlannedAccount) -> None:
     """Receive the credits of a new user."""
     _grant(account, WELCOME, "Welcome to Mana", "welcome")
 
 
-def grant(account: Account) -> None:
+def grant(account: PlannedAccount) -> None:
     """Receive a grant of credits."""
     amount = Decimal(account.chance.choice((20, 50, 100)))
     _grant(account, amount, account.chance.choice(CAMPAIGNS), f"campaign-{account.hexadecimal(8)}")
 
 
-def refund(account: Account) -> None:
+def refund(account: PlannedAccount) -> None:
     """Refund the newest usage in full or by half."""
     if account.last_usage is None:
         use(account)
@@ -74,18 +74,18 @@ def refund(account: Account) -> None:
     account.post(movement, amount, Memo(app, "The request failed"), f"service:{app}")
 
 
-def correct(account: Account) -> None:
+def correct(account: PlannedAccount) -> None:
     """Receive a small correction by an operator."""
     _correct(account, *account.chance.choice(CORRECTIONS))
 
 
-def overdraw(account: Account) -> None:
+def overdraw(account: PlannedAccount) -> None:
     """Receive a correction that takes more credits than available."""
     amount = -max(account.available, Decimal(0)) - account.chance.randint(5, 50)
     _correct(account, amount, "Bought with a stolen card")
 
 
-def subscribe(account: Account) -> None:
+def subscribe(account: PlannedAccount) -> None:
     """Subscribe to Cloud Sync for a month, once. A month that has ended was not renewed."""
     cost = account.world.sync_cost
     if account.subscribed or cost is None or cost > account.available:
@@ -112,30 +112,32 @@ def subscribe(account: Account) -> None:
     )
 
 
-def hold(account: Account) -> None:
+def hold(account: PlannedAccount) -> None:
     """Leave a reservation open, as for a request that is still running."""
     operation = _operation(account)
     if operation.cost <= account.available and not operation.per_items:
         started = account.world.now - timedelta(minutes=account.chance.randint(1, 90))
-        what = Hold(account.person.id, operation.key, f"{operation.app}:{operation.key}", started)
+        what = PlannedHold(
+            account.person.id, operation.key, f"{operation.app}:{operation.key}", started
+        )
         account.made.holds.append(what)
         account.available -= operation.cost
 
 
-def _correct(account: Account, amount: Decimal, reason: str) -> None:
+def _correct(account: PlannedAccount, amount: Decimal, reason: str) -> None:
     movement = Movement(Type.ADJUSTMENT, amount, may_overdraw=True)
     actor = account.chance.choice(OPERATORS)
     account.post(movement, amount, Memo("admin", reason), actor)
 
 
-def _operation(account: Account) -> Operation:
+def _operation(account: PlannedAccount) -> Operation:
     operations = account.world.operations
     chosen = account.chance.choice(operations)
     # Cheap operations are chosen more often.
     return chosen if chosen.cost < CHEAP else account.chance.choice(operations)
 
 
-def _grant(account: Account, amount: Decimal, text: str, reference: str) -> None:
+def _grant(account: PlannedAccount, amount: Decimal, text: str, reference: str) -> None:
     cause = ledger.grant_cause(account.person.id, reference)
     account.post(
         Movement(Type.GRANT, amount, cause=cause), amount, Memo(description=text), "system"

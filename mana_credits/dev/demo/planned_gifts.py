@@ -10,8 +10,8 @@ from credits.ledger.posting import Movement
 from gifts import code_format, transitions
 from gifts.codes import DEFAULT_VALIDITY
 from gifts.models import SMALLEST_GIFT, GiftCode, GiftRedemption
-from mana_credits.dev.demo.demo_users import Person
-from mana_credits.dev.demo.planned_account import Account
+from mana_credits.dev.demo.demo_users import DemoPerson
+from mana_credits.dev.demo.planned_account import PlannedAccount
 
 WISHES = ("Happy birthday!", "Thank you for your help", "Try this", None, None)
 PERSONAL = 0.25
@@ -21,7 +21,7 @@ SOON = 6
 Status = GiftCode.Status
 
 
-def give(account: Account) -> bool:
+def give(account: PlannedAccount) -> bool:
     """Create a gift. Return False if there are too few credits or no possible outcome."""
     largest = min(int(account.available), 200)
     if largest < SMALLEST_GIFT:
@@ -38,7 +38,7 @@ def give(account: Account) -> bool:
     return True
 
 
-def receive(account: Account, gift: GiftCode) -> None:
+def receive(account: PlannedAccount, gift: GiftCode) -> None:
     """Redeem a gift that somebody else created."""
     movement = Movement(Type.GIFT, gift.total_credits, cause=f"gift:{gift.pk}")
     memo = transitions.memo(gift, "Gift redeemed")
@@ -54,7 +54,7 @@ def receive(account: Account, gift: GiftCode) -> None:
     )
 
 
-def _decide(account: Account, gift: GiftCode) -> bool:
+def _decide(account: PlannedAccount, gift: GiftCode) -> bool:
     """Choose the gift's outcome. Return False if no outcome is possible."""
     fate = account.chance.random()
     if fate < 0.6 and _hand_over(account, gift):
@@ -71,7 +71,7 @@ def _decide(account: Account, gift: GiftCode) -> bool:
     return account.world.now - account.at < RECENT
 
 
-def _take_back(account: Account, *, gift: GiftCode) -> None:
+def _take_back(account: PlannedAccount, *, gift: GiftCode) -> None:
     movement = Movement(
         Type.GIFT,
         gift.total_credits,
@@ -84,7 +84,7 @@ def _take_back(account: Account, *, gift: GiftCode) -> None:
     account.post(movement, gift.total_credits, memo, actor)
 
 
-def _hand_over(account: Account, gift: GiftCode) -> bool:
+def _hand_over(account: PlannedAccount, gift: GiftCode) -> bool:
     """Assign the gift to a friend, at one of their later entries. Return whether one fits."""
     if not account.friends:
         return False
@@ -103,13 +103,13 @@ def _hand_over(account: Account, gift: GiftCode) -> bool:
     return False
 
 
-def _address(account: Account, gift: GiftCode, friend: Person) -> None:
+def _address(account: PlannedAccount, gift: GiftCode, friend: DemoPerson) -> None:
     if account.chance.random() < PERSONAL:
         gift.type = GiftCode.Type.PERSONALIZED
         gift.target_email = friend.email
 
 
-def _gift(account: Account, amount: Decimal) -> GiftCode:
+def _gift(account: PlannedAccount, amount: Decimal) -> GiftCode:
     alphabet = code_format.ALPHABET
     return GiftCode(
         id=account.new_id(),

@@ -9,7 +9,7 @@ from credits.ledger import Memo
 from credits.ledger.ledger import Type
 from credits.ledger.posting import Movement
 from credits.models import MoneyBack, Package, Purchase, StripeCustomer
-from mana_credits.dev.demo.planned_account import Account
+from mana_credits.dev.demo.planned_account import PlannedAccount
 
 RETURNED = 0.06
 ABANDONED = 0.1
@@ -18,7 +18,7 @@ WON = 0.6
 TYPING = timedelta(seconds=40)
 
 
-def buy(account: Account) -> None:
+def buy(account: PlannedAccount) -> None:
     """Buy a package. A small share is refunded or disputed later, which claws the credits back."""
     if account.chance.random() < ABANDONED:
         account.made.purchases.append(_purchase(account, Purchase.Status.CANCELLED))
@@ -39,7 +39,7 @@ def buy(account: Account) -> None:
         account.plan(partial(_pay_back, purchase=purchase), within=30)
 
 
-def _pay_back(account: Account, *, purchase: Purchase) -> None:
+def _pay_back(account: PlannedAccount, *, purchase: Purchase) -> None:
     """Claw back a purchase's credits because the whole payment was refunded or disputed."""
     disputed = account.chance.random() < DISPUTED
     kind = MoneyBack.Kind.DISPUTE if disputed else MoneyBack.Kind.REFUND
@@ -61,7 +61,9 @@ def _pay_back(account: Account, *, purchase: Purchase) -> None:
         account.plan(reinstate, within=10)
 
 
-def _reinstate(account: Account, *, purchase: Purchase, back: MoneyBack, taken_id: UUID) -> None:
+def _reinstate(
+    account: PlannedAccount, *, purchase: Purchase, back: MoneyBack, taken_id: UUID
+) -> None:
     """Reinstate the credits after a won dispute."""
     account.post(
         Movement(
@@ -83,7 +85,7 @@ def _reinstate(account: Account, *, purchase: Purchase, back: MoneyBack, taken_i
     purchase.status = Purchase.Status.COMPLETED
 
 
-def _return(account: Account, purchase: Purchase, kind: str, stripe_id: str) -> MoneyBack:
+def _return(account: PlannedAccount, purchase: Purchase, kind: str, stripe_id: str) -> MoneyBack:
     return MoneyBack(
         id=account.new_id(),
         stripe_id=stripe_id,
@@ -101,7 +103,7 @@ def _return(account: Account, purchase: Purchase, kind: str, stripe_id: str) -> 
     )
 
 
-def _purchase(account: Account, status: Purchase.Status) -> Purchase:
+def _purchase(account: PlannedAccount, status: Purchase.Status) -> Purchase:
     package = _package(account)
     return Purchase(
         id=account.new_id(),
@@ -117,14 +119,14 @@ def _purchase(account: Account, status: Purchase.Status) -> Purchase:
     )
 
 
-def _package(account: Account) -> Package:
+def _package(account: PlannedAccount) -> Package:
     """Return a package. Users with more entries choose larger packages."""
     packages = account.world.packages
     most = len(packages) - 1
     return packages[min(most, account.chance.randint(0, len(account.person.times) // 200))]
 
 
-def _customer(account: Account) -> str:
+def _customer(account: PlannedAccount) -> str:
     if account.customer_id is None:
         account.customer_id = f"cus_demo{account.hexadecimal(14)}"
         account.made.customers.append(

@@ -16,7 +16,7 @@ from urllib.error import URLError
 
 from mana_credits.dev import database_roles, embedded_postgres
 from mana_credits.dev.sandbox import identity, processes, receivers, stripe
-from mana_credits.dev.sandbox.state import State
+from mana_credits.dev.sandbox.state import SandboxState
 from mana_credits.dev.sandbox.welcome import welcome
 from mana_credits.environment import Environment, EnvironmentInvalid, web_processes, whole_number
 
@@ -81,7 +81,7 @@ def _run(stack: ExitStack) -> None:
 
 
 def _surroundings(
-    stack: ExitStack, state: State, provider: identity.IdentityProvider, port: int
+    stack: ExitStack, state: SandboxState, provider: identity.IdentityProvider, port: int
 ) -> dict[str, str]:
     """Start the surrounding services. Return the environment variables that point to them."""
     url = f"http://localhost:{port}"
@@ -123,15 +123,15 @@ def _refuse_busy(port: int) -> None:
         raise CannotStart(f"port {port} is in use. Stop the process that uses it, or set PORT.")
 
 
-def _state() -> State:
+def _state() -> SandboxState:
     folder = Path(os.environ.get("SANDBOX_DIR", ".sandbox")).resolve()
     try:
-        return State(folder)
+        return SandboxState(folder)
     except PermissionError:
         raise CannotStart(f"{folder} is not writable. Set SANDBOX_DIR.") from None
 
 
-def _lock(stack: ExitStack, state: State) -> None:
+def _lock(stack: ExitStack, state: SandboxState) -> None:
     """Lock the folder against other sandboxes. Stop a sandbox whose `make run` was killed."""
     try:
         stack.enter_context(state.lock())
@@ -148,7 +148,7 @@ def _lock(stack: ExitStack, state: State) -> None:
         stack.enter_context(state.lock())
 
 
-def _stop_what_is_left(state: State) -> None:
+def _stop_what_is_left(state: SandboxState) -> None:
     """Stop the processes that a killed run left in this folder."""
     left = state.processes.left()
     if left:
@@ -168,7 +168,7 @@ def _free_or(port: int) -> int:
 
 
 @contextmanager
-def _database(state: State) -> Iterator[dict[str, str]]:
+def _database(state: SandboxState) -> Iterator[dict[str, str]]:
     """Yield the variables of the database: its owner's URL, and the service's."""
     if url := os.environ.get("DATABASE_URL"):
         owner = os.environ.get("MIGRATIONS_DATABASE_URL", "")
@@ -219,7 +219,9 @@ def _manage(*command: str) -> None:
 
 
 @contextmanager
-def _process(name: str, arguments: list[str], state: State) -> Iterator["subprocess.Popen[bytes]"]:
+def _process(
+    name: str, arguments: list[str], state: SandboxState
+) -> Iterator["subprocess.Popen[bytes]"]:
     with state.log.open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, *arguments],
@@ -240,7 +242,7 @@ def _process(name: str, arguments: list[str], state: State) -> Iterator["subproc
             process.wait()
 
 
-def _wait_until_ready(process: "subprocess.Popen[bytes]", url: str, state: State) -> None:
+def _wait_until_ready(process: "subprocess.Popen[bytes]", url: str, state: SandboxState) -> None:
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         try:

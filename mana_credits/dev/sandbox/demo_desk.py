@@ -20,7 +20,7 @@ from credits.ledger import Memo, Origin, Priced, credit_expiry, grant_files, res
 from credits.models import Balance
 from credits.outbox import outbox
 from credits.payments.packages import Offer
-from internal_api.service_keys import Terms
+from internal_api.service_keys import KeyTerms
 from mana_credits.back_office.acts import (
     event_subscription_changes,
     gift_interventions,
@@ -70,8 +70,8 @@ def _how(note: str, now: datetime) -> dict[str, Any]:
 
 
 def _seed_service_keys(now: datetime) -> None:
-    chat = Terms(("balance:read", "use", "refund"), daily_refunds=Decimal(500))
-    limited = Terms(("grant",), daily_grants=Decimal(1000), expires_at=now + 60 * DAY)
+    chat = KeyTerms(("balance:read", "use", "refund"), daily_refunds=Decimal(500))
+    limited = KeyTerms(("grant",), daily_grants=Decimal(1000), expires_at=now + 60 * DAY)
     old, _ = service_key_changes.create(
         ADA, "chat", chat, **_how("The chat service", now - 90 * DAY)
     )

@@ -36,7 +36,7 @@ class Started(NamedTuple):
             return None
 
 
-class Record:
+class ProcessRecord:
     """The recorded processes of one folder's sandbox."""
 
     def __init__(self, path: Path) -> None:

@@ -16,7 +16,7 @@ from credits.payments import packages
 from credits.payments.packages import Offer
 from credits.principals import User
 from gifts import campaigns, codes
-from gifts.campaigns import Plan
+from gifts.campaigns import CampaignPlan
 from gifts.codes import GiftUnknown
 from mana_credits.dev.sandbox import demo_desk
 from mana_credits.dev.sandbox.identity import PEOPLE
@@ -107,7 +107,7 @@ def seed_community() -> bool:
 def _seed_campaign() -> None:
     """Create a campaign, redeem nine of its codes and try one invalid code."""
     now = datetime.now(UTC)
-    plan = Plan(
+    plan = CampaignPlan(
         25,
         Decimal(10),
         now + timedelta(days=60),

@@ -10,10 +10,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mana_credits.dev.sandbox import identity
-from mana_credits.dev.sandbox.processes import Record
+from mana_credits.dev.sandbox.processes import ProcessRecord
 
 
-class State:
+class SandboxState:
     """The folder of one sandbox. The first run creates secrets that only the owner can read."""
 
     def __init__(self, folder: Path) -> None:
@@ -22,7 +22,7 @@ class State:
         self.database = folder / "postgres"
         self.log = folder / "service.log"
         self.environment_file = folder / "env"
-        self.processes = Record(folder / "processes.json")
+        self.processes = ProcessRecord(folder / "processes.json")
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -3,7 +3,7 @@
 import shlex
 
 from mana_credits.dev.sandbox import identity
-from mana_credits.dev.sandbox.state import State
+from mana_credits.dev.sandbox.state import SandboxState
 
 WELCOME = """
 mana-credits is running.
@@ -39,7 +39,10 @@ Ctrl-C stops everything.
 
 
 def welcome(
-    state: State, provider: identity.IdentityProvider, package: str, environment: dict[str, str]
+    state: SandboxState,
+    provider: identity.IdentityProvider,
+    package: str,
+    environment: dict[str, str],
 ) -> None:
     """Print how to use the running service."""
     print(

@@ -16,7 +16,7 @@ from credits import worker
 from credits.amounts import counted, plain
 from credits.errors import DomainError
 from credits.ledger import campaign_grants, grant_files
-from credits.ledger.campaign_grants import FileUsedBefore, Granted, Outcome, State, Terms
+from credits.ledger.campaign_grants import CampaignTerms, FileUsedBefore, Granted, Outcome, State
 from credits.ledger.grant_files import GrantFile
 from credits.management.arguments import wrong_label
 from credits.management.progress import (
@@ -78,7 +78,9 @@ class Command(BaseCommand):
             campaign = self._campaign(file, options)
             granted = _posted(campaign)
         else:
-            terms = Terms(options["campaign"], options["reason"], f"operator:{options['operator']}")
+            terms = CampaignTerms(
+                options["campaign"], options["reason"], f"operator:{options['operator']}"
+            )
             granted = (campaign_grants.rehearse(terms, one) for one in file.grants.values())
         counts, total = self._count(granted, len(file.grants))
         summarise(self.stdout, {**counts, f"credits {_verb(apply)}": plain(total)})

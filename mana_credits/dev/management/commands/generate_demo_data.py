@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from credits.management import arguments, progress
 from mana_credits.dev.demo import community
-from mana_credits.dev.demo.demo_users import Size
+from mana_credits.dev.demo.demo_users import DemoSize
 
 
 class Command(BaseCommand):
@@ -42,7 +42,7 @@ class Command(BaseCommand):
         """Create the data and check its books. Raises CommandError if they do not close."""
         if not anyway:
             _refuse()
-        size = Size(options["users"], options["transactions"], options["seed"])
+        size = DemoSize(options["users"], options["transactions"], options["seed"])
         if size.transactions < size.users:
             raise CommandError("--transactions must be at least --users")
         began = time.monotonic()
@@ -61,7 +61,7 @@ class Command(BaseCommand):
         if wrong:
             raise CommandError("The books do not close.")
 
-    def _make(self, size: Size) -> list[str]:
+    def _make(self, size: DemoSize) -> list[str]:
         users: list[str] = []
         with progress.progress("Made", total=size.transactions, unit="transactions") as advance:
             for batch, transactions in community.make(size, now=_now()):
