@@ -44,7 +44,8 @@ Object = dict[str, Any]
 logger = structlog.get_logger(__name__)
 
 
-_waiting = Bulkhead("stripe", refusal=PaymentUnavailable)
+# Most calls take less than the patience, so that buyers at the same moment are not refused.
+_waiting = Bulkhead("stripe", refusal=PaymentUnavailable, patience=1)
 
 
 def calling() -> AbstractContextManager[None]:

@@ -11,9 +11,10 @@ from unittest.mock import patch
 import pytest
 from django.core.management import call_command
 
+from credits.api.account_views import PAYMENTS
 from credits.ledger.posting import Origin
 from credits.models import Package, Purchase
-from credits.payments import checkout
+from credits.payments import checkout, stripe_api
 from credits.payments.stripe_errors import PaymentUnavailable
 from tests import slow_server
 from tests.api import Caller, at_once, statuses, use
@@ -161,3 +162,29 @@ def test_once_the_call_has_ended_the_next_one_is_made(
     answer = buy(bob, starter)
 
     assert (refused.status_code, answer.status_code) == (503, 200)
+
+
+def test_buyers_at_the_same_moment_wait_for_each_other(
+    committed: None, alice: Caller, bob: Caller, starter: Package, stripe: Stripe, settings: Any
+) -> None:
+    waiting = stripe_api._waiting
+    # A busy machine may need longer than a second for a call.
+    with patch.object(waiting, "patience", waiting.patience * 30):
+        buy(alice, starter)  # a fast call, because an earlier test may have left Stripe slow
+        settings.BULKHEADS = {**settings.BULKHEADS, "stripe": 1}
+        answers = at_once(4, lambda index: buy((alice, bob)[index % 2], starter))
+
+    assert statuses(answers) == {200: 4}, [answer.content for answer in answers]
+
+
+def test_a_payment_too_many_is_refused_at_once(
+    committed: None, alice: Caller, bob: Caller, starter: Package, stripe: Stripe, settings: Any
+) -> None:
+    settings.BULKHEADS = {**settings.BULKHEADS, "payments": 1}
+
+    with PAYMENTS.place():
+        refused = at_once(1, lambda _: buy(bob, starter))[0]
+        spent = alice.post("use", use(1))
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "busy")
+    assert spent.json()["code"] == "insufficient_credits"
