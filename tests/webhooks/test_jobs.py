@@ -59,7 +59,7 @@ def test_what_stands_on_one_side_only_fails_the_nightly_run() -> None:
     foreign = Finding("payment pi_1", unexplained="no purchase here")
 
     with (
-        patch("credits.jobs.Check.run", return_value=iter([foreign])),
+        patch("credits.jobs.Reconciliation.run", return_value=iter([foreign])),
         pytest.raises(DoesNotReconcile, match="1 unexplained difference"),
     ):
         worker.run(worker.jobs()["reconcile_stripe"], now=datetime.now(UTC))
