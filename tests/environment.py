@@ -4,9 +4,9 @@ Loaded by `-p tests.environment`. The first process starts the server. The proce
 inherit its URL.
 """
 
+import atexit
 import os
 from contextlib import ExitStack
-from typing import Any
 
 from mana_credits.dev.embedded_postgres import FOR_TESTS, temporary_server
 from mana_credits.dev.sandbox import identity
@@ -19,6 +19,8 @@ IDENTITY_KEY = identity.read_key(identity.new_key())
 SERVER = {**FOR_TESTS, "plan_cache_mode": "force_generic_plan", "autovacuum": "off"}
 
 _resources = ExitStack()
+# pytest does not unconfigure its plugins after an error in the import of a conftest.py.
+atexit.register(_resources.close)
 if "DATABASE_URL" not in os.environ:
     os.environ["DATABASE_URL"] = _resources.enter_context(temporary_server(**SERVER))
 PROVIDER = _resources.enter_context(identity.serving(IDENTITY_KEY))
@@ -41,8 +43,3 @@ os.environ.update(
     LOG_LEVEL="INFO",
     BULKHEADS="auth=64,account=64,locked=64,batches=64,writes=64,payments=64,stripe=64,log_in=64",
 )
-
-
-def pytest_unconfigure(config: Any) -> None:
-    """Stop the processes that this module started."""
-    _resources.close()
