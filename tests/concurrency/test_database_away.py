@@ -92,12 +92,23 @@ def test_a_deadline_of_a_block_is_kept_without_a_request_to_cancel(own_server: s
         line.execute("SELECT pg_sleep(300)")
 
 
+def _wait_until_reloaded(url: str, name: str) -> None:
+    """Wait until new commits wait for this standby."""
+    shown = None
+    while shown != (name,):
+        with psycopg.connect(url, autocommit=True) as line:
+            shown = line.execute("SHOW synchronous_standby_names").fetchone()
+            # The checkpointer tells all backends, after it has read the settings as well.
+            line.execute("CHECKPOINT")
+
+
 @contextmanager
 def standby_away(url: str) -> Iterator[None]:
     """Make commits wait for a standby that does not exist."""
     with psycopg.connect(url, autocommit=True) as line:
         line.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
         line.execute("SELECT pg_reload_conf()")
+        _wait_until_reloaded(url, "nobody")
         yield
         line.execute("ALTER SYSTEM RESET synchronous_standby_names")
         line.execute("SELECT pg_reload_conf()")

@@ -33,6 +33,7 @@ AMOUNTS = st.decimals("0.0001", "50", places=4).filter(bool)
 USERS = st.integers(0, 1)
 PICKS = st.integers(0, 5)
 KEYS = st.sampled_from([None, None, "k1", "k2", "k3"])
+NOT_REVERSIBLE = {"reversal", "gift", "purchase", "clawback", "reinstatement"}
 
 
 @dataclass
@@ -303,7 +304,7 @@ class Ledger(RuleBasedStateMachine):
         original = self.entries[-1 - pick % len(self.entries)]
         cause = f"reversal:{original.id}"
         refusal = None
-        if original.type in {"reversal", "clawback", "reinstatement"}:
+        if original.type in NOT_REVERSIBLE:
             refusal = "not_reversible"
         elif cause not in self.causes and original.returned:
             refusal = "exceeds_original"
