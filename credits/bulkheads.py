@@ -8,6 +8,7 @@ so the other threads stay free. Places are counted per process and cost no round
 import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from math import inf
 from threading import Condition, local
 
 from django.conf import settings
@@ -39,16 +40,22 @@ class Bulkhead:
     `settings.BULKHEADS[name]` is the number of places, counted per key where keys are used. A
     thread without a place waits up to `patience` seconds (0: it does not wait). It does not wait if
     all places have been held for longer than `patience`, or if the key is slow: a holder took
-    longer than that, and no other one was faster in the meantime. `refusal` makes the error that is
-    raised instead. A thread that already holds a place for the key enters again without a second
-    one.
+    longer than that, and no other one was faster in the meantime. At most `waiters` threads wait at
+    the same time (None: any number). `refusal` makes the error that is raised instead. A thread
+    that already holds a place for the key enters again without a second one.
     """
 
     def __init__(
-        self, name: str, *, refusal: Callable[[], Exception] = TooBusy, patience: float = 0
+        self,
+        name: str,
+        *,
+        refusal: Callable[[], Exception] = TooBusy,
+        patience: float = 0,
+        waiters: int | None = None,
     ) -> None:
         self.name = name
         self.patience = patience
+        self._free_waiters = inf if waiters is None else waiters
         self._refusal = refusal
         self._changed = Condition()
         self._thread = local()
@@ -83,10 +90,14 @@ class Bulkhead:
                 # waiting is useless.
                 youngest = next(reversed(held.values()))
                 left = min(youngest, now) + self.patience - time.monotonic()
-                if left <= 0 or key in self._slow:
+                if left <= 0 or key in self._slow or not self._free_waiters:
                     REFUSED.labels(self.name).inc()
                     raise self._refusal()
-                self._changed.wait(left)
+                self._free_waiters -= 1
+                try:
+                    self._changed.wait(left)
+                finally:
+                    self._free_waiters += 1
             # A unique object, so that each holder gives back its own place.
             taken = object()
             held[taken] = time.monotonic()

@@ -306,7 +306,6 @@ BULKHEADS = env.numbers(
         "locked": 1,
         "batches": 2,
         "writes": 3,
-        "payments": 3,
         "log_in": 1,
         "exports": 1,
     },

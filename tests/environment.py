@@ -41,5 +41,5 @@ os.environ.update(
     DATABASE_POOL_SIZE="64",
     DATABASE_LOCK_TIMEOUT="2s",
     LOG_LEVEL="INFO",
-    BULKHEADS="auth=64,account=64,locked=64,batches=64,writes=64,payments=64,stripe=64,log_in=64",
+    BULKHEADS="auth=64,account=64,locked=64,batches=64,writes=64,stripe=64,log_in=64",
 )

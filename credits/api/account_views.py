@@ -26,10 +26,6 @@ LOCKED = Bulkhead("locked", patience=0.25)
 BATCHES = Bulkhead("batches", patience=1.5)
 # Keeps threads free for reads while commits hang (an unreachable standby, a stalled disk).
 WRITES = Bulkhead("writes", patience=1.5)
-# A payment waits for Stripe, so it takes longer than a normal request. It must not block spends, so
-# it holds no place of ACCOUNT or WRITES. Without patience for PAYMENTS, one thread stays free.
-PAYMENTS = Bulkhead("payments")
-PAYMENTS_OF_ACCOUNT = Bulkhead("account", patience=1)
 
 locked_accounts = LockedAccounts()
 
@@ -69,8 +65,9 @@ class ChangesBatches(WriteView):
 class ChangesAccount(WriteView):
     """A view whose changes take a place in the bulkhead of the account that they change."""
 
-    account_places = ACCOUNT
-    _account: tuple[Bulkhead, int] | None = None
+    # A view that waits for another service has its own prefix, so it does not block spends.
+    account_place: str = ""
+    _account: tuple[str, int] | None = None
     _timed_out = False
 
     def dispatch(self, request: Any, *arguments: Any, **named: Any) -> Any:
@@ -86,35 +83,26 @@ class ChangesAccount(WriteView):
         return super().handle_exception(exc)
 
     def take_places(self, request: Request, **named: Any) -> None:
-        """Take a place of the account, and one among writes."""
-        self.take_place_of_account(request, **named)
-        super().take_places(request, **named)
+        """Take a place of the account, and one among writes unless the view has a prefix.
 
-    def take_place_of_account(self, request: Request, **named: Any) -> None:
-        """Take a place of the account, and before it one of LOCKED if it is known as locked."""
+        If the account is known as locked, take a place of `LOCKED` first.
+        """
         user_id = named.get("user_id")
         mark = mark_of(user_id) if user_id else self.mark_in(request)
         if mark is not None:
-            account = self.account_places, mark
+            account = self.account_place, mark
             if account in locked_accounts:
                 self.hold(LOCKED)
-            self.hold(self.account_places, mark)
+            self.hold(ACCOUNT, account)
             self._account = account
+        # A view with its own prefix calls another service. A place among writes would be held
+        # meanwhile.
+        if not self.account_place:
+            super().take_places(request, **named)
 
     def mark_in(self, request: Request) -> int | None:
         """Return the mark of the account that the request changes, or None if it names none."""
         return mark_of(str(request.user.id))
-
-
-class PaysForAccount(ChangesAccount):
-    """A view whose changes wait for Stripe, in places of their own."""
-
-    account_places = PAYMENTS_OF_ACCOUNT
-
-    def take_places(self, request: Request, **named: Any) -> None:
-        """Take a place among payments, and one of the account."""
-        self.hold(PAYMENTS)
-        self.take_place_of_account(request, **named)
 
 
 class ChangesNamedAccount(ChangesAccount):

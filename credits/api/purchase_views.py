@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from credits.api.account_views import PaysForAccount
+from credits.api.account_views import ChangesAccount
 from credits.api.openapi import operation
 from credits.api.purchase_serializers import (
     PACKAGE,
@@ -42,9 +42,10 @@ class PackageViewSet(GenericViewSet[Any]):
         return Response([PACKAGE.represent(row) for row in packages.offered()])
 
 
-class PurchaseViewSet(PaysForAccount, GenericViewSet[Any]):
+class PurchaseViewSet(ChangesAccount, GenericViewSet[Any]):
     """A user's purchases."""
 
+    account_place = "purchase:"  # a purchase waits for Stripe and must not block spends
     keyset = "number"
 
     @operation("purchases", response=PurchaseSerializer(many=True))

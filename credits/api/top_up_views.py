@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from credits.api.account_views import PaysForAccount
+from credits.api.account_views import ChangesAccount
 from credits.api.openapi import operation
 from credits.api.top_up_serializers import (
     SAVE_TOP_UP,
@@ -28,8 +28,10 @@ from credits.payments.packages import PackageUnknown
 from credits.payments.stripe_errors import PageRefused, PaymentUnavailable
 
 
-class TopUpViewSet(PaysForAccount, GenericViewSet[Any]):
+class TopUpViewSet(ChangesAccount, GenericViewSet[Any]):
     """The user's automatic top-up: off until the user saves a card and agrees."""
+
+    account_place = "purchase:"  # it waits for Stripe and must not block spends
 
     @operation("auto_top_up", response=TopUpSerializer)
     def read(self, request: Request) -> Response:

@@ -44,8 +44,9 @@ Object = dict[str, Any]
 logger = structlog.get_logger(__name__)
 
 
-# Most calls take less than the patience, so that buyers at the same moment are not refused.
-_waiting = Bulkhead("stripe", refusal=PaymentUnavailable, patience=1)
+# Most calls take less than the patience, so that buyers at the same moment are not refused. One
+# waits at a time: webhooks and refunds call Stripe, too, and a thread must stay free for spends.
+_waiting = Bulkhead("stripe", refusal=PaymentUnavailable, patience=1, waiters=1)
 
 
 def calling() -> AbstractContextManager[None]:

@@ -1,7 +1,7 @@
 """A bulkhead has a few places; callers without a place are refused at once."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from threading import Event
 from types import SimpleNamespace
 from typing import Any
@@ -203,3 +203,24 @@ def test_the_refusal_is_the_bulkheads_own_and_says_when_to_try_again(holders: Ho
     with pytest.raises(ConnectionError, match="away"), things.place():
         pytest.fail("there was no place")
     assert (TooBusy.status, TooBusy.code, TooBusy.retry_after) == (503, "busy", 1)
+
+
+def test_only_so_many_threads_wait_at_the_same_time(holders: Holders) -> None:
+    things = Bulkhead("things", patience=60, waiters=1)
+    holders.hold(things)
+    holders.hold(things)
+
+    def enter() -> bool:
+        try:
+            with things.place():
+                return True
+        except TooBusy:
+            return False
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = as_completed([pool.submit(enter) for _ in range(4)], timeout=60)
+        refused = [next(answers).result() for _ in range(3)]
+        holders.let_go.set()
+        waited = next(answers).result()
+
+    assert (refused, waited) == ([False] * 3, True)

@@ -11,7 +11,6 @@ from unittest.mock import patch
 import pytest
 from django.core.management import call_command
 
-from credits.api.account_views import PAYMENTS
 from credits.ledger.posting import Origin
 from credits.models import Package, Purchase
 from credits.payments import checkout, stripe_api
@@ -172,19 +171,6 @@ def test_buyers_at_the_same_moment_wait_for_each_other(
     with patch.object(waiting, "patience", waiting.patience * 30):
         buy(alice, starter)  # a fast call, because an earlier test may have left Stripe slow
         settings.BULKHEADS = {**settings.BULKHEADS, "stripe": 1}
-        answers = at_once(4, lambda index: buy((alice, bob)[index % 2], starter))
+        answers = at_once(2, lambda index: buy((alice, bob)[index], starter))
 
-    assert statuses(answers) == {200: 4}, [answer.content for answer in answers]
-
-
-def test_a_payment_too_many_is_refused_at_once(
-    committed: None, alice: Caller, bob: Caller, starter: Package, stripe: Stripe, settings: Any
-) -> None:
-    settings.BULKHEADS = {**settings.BULKHEADS, "payments": 1}
-
-    with PAYMENTS.place():
-        refused = at_once(1, lambda _: buy(bob, starter))[0]
-        spent = alice.post("use", use(1))
-
-    assert (refused.status_code, refused.json()["code"]) == (503, "busy")
-    assert spent.json()["code"] == "insufficient_credits"
+    assert statuses(answers) == {200: 2}, [answer.content for answer in answers]

@@ -9,10 +9,10 @@
 -- item. All items have p_actor, p_request_id and p_at.
 --
 -- The balances are locked first, in the order of user ids, so that concurrent batches cannot
--- deadlock and each later statement sees the newest rows. A balance that is created after that counts
--- as missing, because it is not locked. A loop over variables then decides each item, because an
--- item's funds depend on the items before it. Finally one statement per table writes the rows. No total can become too large, because total_spent never exceeds total_earned
--- here.
+-- deadlock and each later statement sees the newest rows. A balance that is created after that
+-- counts as missing, because it is not locked. A loop over variables then decides each item, because
+-- an item's funds depend on the items before it. Finally one statement per table writes the rows. No
+-- total can become too large, because total_spent never exceeds total_earned here.
 CREATE OR REPLACE FUNCTION credits.spend_batch(
     p_items json, p_actor text, p_request_id text DEFAULT NULL, p_at timestamptz DEFAULT NULL
 ) RETURNS TABLE (
