@@ -97,9 +97,7 @@ def _narrowed(schema: dict[str, Any], variant: Variant, serializer: Any) -> dict
             **({"type": ["string", "null"], "maxLength": 0} if blank else {"type": "null"}),
         }
     for name, value in variant.constants.items():
-        properties[name]["enum"] = [value]
-        if "default" in properties[name]:
-            properties[name]["default"] = value
+        properties[name] = {**_present(properties[name]), "enum": [value]}
     narrowed["required"] = sorted({*narrowed.get("required", []), *variant.required})
     return narrowed
 

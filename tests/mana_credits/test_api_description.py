@@ -133,3 +133,15 @@ def test_a_key_in_the_header_is_taken_wherever_one_in_the_body_is() -> None:
             )
             in_header = "Idempotency-Key" in {one["name"] for one in operation["parameters"]}
             assert in_body == in_header, operation["operationId"]
+
+
+@pytest.mark.parametrize("name", [name for name in SCHEMAS if name.endswith("Request")])
+def test_an_optional_field_of_a_body_may_be_null(name: str) -> None:
+    schema = SCHEMAS[name]
+    optional = schema.get("properties", {}).keys() - set(schema.get("required", []))
+    fixed = {one for one in optional if len(schema["properties"][one].get("enum", [])) == 1}
+
+    for field in optional - fixed:
+        described = schema["properties"][field]
+        kinds = [described, *described.get("anyOf", []), *described.get("oneOf", [])]
+        assert any("null" in one.get("type", []) for one in kinds), field

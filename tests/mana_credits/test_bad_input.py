@@ -59,7 +59,7 @@ ILL: dict[str, list[str]] = {
     ],
     "userId": [*NO_LABEL, *NO_USER_ID, '""', too_long(255), too_long(8000)],
     "appId": [*NO_LABEL, '""', too_long(100)],
-    "description": [*NO_TEXT, '""', too_long(500), too_long(200_000)],
+    "description": [*NO_TEXT, too_long(500), too_long(200_000)],
     "reason": [*NO_LABEL, '""', too_long(200)],
     "referenceId": [*NO_LABEL, '""', too_long(128)],
     "idempotencyKey": [*NO_LABEL, too_long(255)],
@@ -69,7 +69,7 @@ ILL: dict[str, list[str]] = {
     ],
     "transactionId": NO_UUID,
     "reservationId": NO_UUID,
-    "ttlSeconds": ["0", "-1", "604801", "1.5", '"60"', "true", "[]", "null", "9" * 400],
+    "ttlSeconds": ["0", "-1", "604801", "1.5", '"60"', "true", "[]", "9" * 400],
 }
 # Bodies that are not JSON, and the error in the message.
 NO_JSON = {
@@ -168,6 +168,23 @@ def test_a_required_field_is_missing_or_null(
     answer = caller.post(path, body)
 
     assert_refused(answer, field)
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "raw"),
+    [
+        (path, field, raw)
+        for path, (required, body) in POSTS.items()
+        for raw, fields in (("null", body.keys() - required), ('""', {"description"} & body.keys()))
+        for field in sorted(fields)
+    ],
+)
+def test_null_and_an_empty_description_are_taken_as_by_the_earlier_service(
+    caller: Caller, reservation: str, path: str, field: str, raw: str
+) -> None:
+    answer = caller.post(path, with_raw(complete(path, reservation), field, raw))
+
+    assert answer.status_code == 200, answer.json()
 
 
 @refusing
