@@ -163,9 +163,11 @@ class CreateGiftSerializer(KeyedSerializer):
 
     def _check_target(self, kind: str | None, target: str | None) -> None:
         if kind == GiftCode.Type.PERSONALIZED and not target:
-            raise serializers.ValidationError({"targetEmail": ["A personalized gift needs one."]})
+            raise serializers.ValidationError(
+                {"targetEmail": ["A personalized gift needs an e-mail address."]}
+            )
         if kind == GiftCode.Type.SIMPLE and target:
-            problem = "Only a personalized gift has one."
+            problem = "A gift of the type simple has no e-mail address."
             raise serializers.ValidationError({"targetEmail": [problem]})
 
     def to_gift(self, body: dict[str, Any], now: datetime) -> NewGift:
