@@ -17,6 +17,7 @@ from rest_framework.request import Request
 
 from credits.api.answers import encode
 
+GZIP = b"\x1f\x8b"
 LONGEST_NAME = 64  # maximum length of a key that an error quotes
 
 
@@ -71,6 +72,8 @@ def _parse(body: bytes) -> Any:
     try:
         return _decoder.decode(body.decode())
     except UnicodeDecodeError as error:
+        if body.startswith(GZIP):
+            raise InvalidJSON("compressed bodies are not supported") from error
         raise InvalidJSON(f"byte {error.start + 1} is not UTF-8") from error
     except RecursionError as error:
         raise InvalidJSON("it is nested too deeply") from error

@@ -1,5 +1,6 @@
 """Invalid input: every answer names the error, and nothing is stored."""
 
+import gzip
 import json
 from typing import Any
 
@@ -85,6 +86,7 @@ NO_JSON = {
     "an exponent of 20 digits": (b'{"amount":1e99999999999999999999}', "a number is out of range"),
     "Latin-1": ('{"description":"é"}'.encode("latin-1"), "byte 17 is not UTF-8"),
     "UTF-16": ('{"amount":1}'.encode("utf-16"), "byte 1 is not UTF-8"),
+    "gzip": (gzip.compress(b"{}"), "compressed bodies are not supported"),
     "a byte order mark": (b"\xef\xbb\xbf{}", "syntax error at line 1, column 1: "),
     "a NUL": (b"\x00", "syntax error at line 1, column 1: "),
     "a raw control character": (b'{"description":"a\nb"}', "syntax error at line 1, column 18: "),
