@@ -36,7 +36,6 @@ class InvalidGift(serializers.ValidationError):
         "type": "number",
         "minimum": int(SMALLEST_GIFT),
         "maximum": int(LARGEST_GIFT),
-        "multipleOf": 0.0001,
     }
 )
 class GiftCredits(CreditsField):

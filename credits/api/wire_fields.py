@@ -40,7 +40,6 @@ def number(amount: Decimal) -> int | float:
         "type": "number",
         "exclusiveMinimum": 0,
         "maximum": float(amounts.LARGEST),
-        "multipleOf": 0.0001,
     }
 )
 class CreditsField(serializers.Field[Decimal, Any, int | float, Any]):
@@ -71,9 +70,7 @@ class CreditsField(serializers.Field[Decimal, Any, int | float, Any]):
         return number(value)
 
 
-@extend_schema_field(
-    {"type": "number", "minimum": 0, "maximum": float(amounts.LARGEST), "multipleOf": 0.0001}
-)
+@extend_schema_field({"type": "number", "minimum": 0, "maximum": float(amounts.LARGEST)})
 class ThresholdField(CreditsField):
     """An amount that may be 0, such as a limit."""
 

@@ -97,7 +97,7 @@ def _narrowed(schema: dict[str, Any], variant: Variant, serializer: Any) -> dict
             **({"type": ["string", "null"], "maxLength": 0} if blank else {"type": "null"}),
         }
     for name, value in variant.constants.items():
-        properties[name] = {**_present(properties[name]), "enum": [value]}
+        properties[name]["enum"] = [one for one in properties[name]["enum"] if one in {value, None}]
     narrowed["required"] = sorted({*narrowed.get("required", []), *variant.required})
     return narrowed
 
