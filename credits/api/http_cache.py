@@ -24,6 +24,7 @@ def cacheable(request: Request, answer: Answer) -> HttpResponseBase:
 def unless_known(request: Request, response: HttpResponse) -> HttpResponseBase:
     """Return 304 if `If-None-Match` names the response's ETag, otherwise the response."""
     asked, etag = cast("HttpRequest", request), response["ETag"]
-    answer = get_conditional_response(asked, etag=etag, response=response)
+    conditional = get_conditional_response(asked, etag=etag, response=response)
+    answer = cast("HttpResponseBase", conditional)
     # `If-Match` protects changes and parts. Here it would make Django answer 412 without a body.
     return response if answer.status_code == HTTPStatus.PRECONDITION_FAILED else answer
