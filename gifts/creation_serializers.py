@@ -93,7 +93,6 @@ class CreateGiftSerializer(KeyedSerializer):
     type = serializers.ChoiceField(
         choices=GiftCode.Type.choices,
         required=False,
-        allow_null=True,
         help_text="`simple`: for anybody with the code. `personalized`: for one e-mail address, "
         "the default with a `targetEmail`.",
     )

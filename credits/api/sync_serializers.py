@@ -33,7 +33,7 @@ class ActivateSyncSerializer(KeyedSerializer):
     """The billing interval."""
 
     interval = serializers.ChoiceField(
-        choices=INTERVALS, default="monthly", allow_null=True, help_text="How often to pay."
+        choices=INTERVALS, default="monthly", help_text="How often to pay."
     )
 
 

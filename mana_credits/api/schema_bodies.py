@@ -97,7 +97,9 @@ def _narrowed(schema: dict[str, Any], variant: Variant, serializer: Any) -> dict
             **({"type": ["string", "null"], "maxLength": 0} if blank else {"type": "null"}),
         }
     for name, value in variant.constants.items():
-        properties[name]["enum"] = [one for one in properties[name]["enum"] if one in {value, None}]
+        properties[name]["enum"] = [value]
+        if "default" in properties[name]:
+            properties[name]["default"] = value
     narrowed["required"] = sorted({*narrowed.get("required", []), *variant.required})
     return narrowed
 
