@@ -131,9 +131,7 @@ class RequestReader:
     def _expected_body(self) -> Body | None:
         """Return the decoder of the body. Raises MalformedRequest if its length is ambiguous."""
         request = self._request
-        # `OPTIONS *` and `CONNECT host:port` name no path. An absolute URL may have an empty one.
-        if request.path and request.path[0] != "/":
-            raise MalformedRequest("the target must be a path")
+        _check_path(request.path)
         names = [name for name, _ in request.headers]
         if "HOST" not in names and request.version >= (1, 1):
             raise MalformedRequest("the header Host is missing")
@@ -182,6 +180,16 @@ class _Head:
         """Accept no bytes back: a complete head leaves none."""
         if rest:
             raise MalformedRequest("the head is invalid")
+
+
+def _check_path(path: str) -> None:
+    """Raise MalformedRequest if the target is not a path in ASCII."""
+    # `OPTIONS *` and `CONNECT host:port` name no path. An absolute URL may have an empty one.
+    if path and path[0] != "/":
+        raise MalformedRequest("the target must be a path")
+    # gunicorn would decode the bytes as Latin-1, so that `é` in UTF-8 names another user.
+    if not path.isascii():
+        raise MalformedRequest("characters other than ASCII must be percent-encoded in the path")
 
 
 def _closes(headers: list[tuple[str, str]]) -> bool:
