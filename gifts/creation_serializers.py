@@ -10,6 +10,7 @@ from credits.api.wire_fields import (
     APP_ID_LENGTH,
     CreditsField,
     EmailField,
+    OneOfField,
     ShortTextField,
     StrictIntegerField,
     TextField,
@@ -90,7 +91,7 @@ class CreateGiftSerializer(KeyedSerializer):
         help_text="Credits to put into the gift.",
     )
     credits = GiftCredits(required=False, allow_null=True)
-    type = serializers.ChoiceField(
+    type = OneOfField(
         choices=GiftCode.Type.choices,
         required=False,
         help_text="`simple`: for anybody with the code. `personalized`: for one e-mail address, "

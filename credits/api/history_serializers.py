@@ -9,6 +9,7 @@ from credits.api.wire_fields import (
     AmountField,
     DayField,
     EndTimestamp,
+    OneOfField,
     ShortTextField,
     TextField,
     TimestampField,
@@ -34,7 +35,7 @@ class SpanSerializer(WireSerializer):
 class TransactionQuerySerializer(SpanSerializer):
     """The filters of the list of transactions."""
 
-    type = serializers.ChoiceField(
+    type = OneOfField(
         choices=Transaction.Type.choices,
         required=False,
         help_text="Only transactions of this type.",

@@ -21,7 +21,7 @@ _CONTROLS = r"\u0000-\u001f\u007f-\u009f"
 REASON = rf"^[^\s:{_CONTROLS}][^:{_CONTROLS}]{{0,99}}(:[^{_CONTROLS}]*)?$"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_DIGITS = re.compile(r"\d+", re.ASCII)
+_DIGITS = re.compile(r"\d+|-[1-9]\d*", re.ASCII)
 _LARGEST_INTEGER = 2**63 - 1
 
 
@@ -193,11 +193,25 @@ class StrictIntegerField(serializers.IntegerField):
         return int(data)
 
 
+class OneOfField(serializers.ChoiceField):
+    """A text of a list. The error names the list."""
+
+    default_error_messages = {"invalid_choice": "One of these is expected: {choices}."}
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Accept the texts of the list only."""
+        if not isinstance(data, str) or data not in self.choices:
+            self.fail("invalid_choice", choices=", ".join(self.choices))
+        return data
+
+
 class QueryInteger(serializers.IntegerField):
     """A whole number in a query, in ASCII digits. Python also accepts `1_0` and other scripts."""
 
+    default_error_messages = {"invalid": "A whole number in digits is expected."}
+
     def to_internal_value(self, data: object) -> int:
-        """Accept ASCII digits only."""
+        """Accept ASCII digits only, and a sign, so that the error of -1 names the minimum."""
         if not isinstance(data, str) or not _DIGITS.fullmatch(data):
             self.fail("invalid")
         return super().to_internal_value(data)
