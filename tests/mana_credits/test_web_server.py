@@ -130,6 +130,17 @@ def test_a_malformed_request_gets_a_json_error_and_is_quoted_nowhere(
     assert PLANTED not in log.read_text()
 
 
+def test_head_has_no_body_and_writes_no_warning(plain: Service, log: Path) -> None:
+    request = (GET + b"\r\n").replace(b"GET", b"HEAD")
+    with socket.create_connection(("127.0.0.1", plain.port), timeout=5) as line:
+        line.sendall(request)
+        answer = b"".join(iter(lambda: line.recv(1000), b""))
+
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert answer.endswith(b"\r\n\r\n")
+    assert "no-body response" not in log.read_text()
+
+
 def test_an_event_that_is_too_large_is_refused_as_such(plain: Service) -> None:
     """Its bytes are not read, so that its signature could only be called invalid."""
     head = b"POST /api/v1/webhooks/stripe HTTP/1.1\r\nHost: localhost\r\n"
