@@ -1,6 +1,7 @@
 """JSON request and response bodies, without content negotiation."""
 
 import json
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
@@ -70,7 +71,8 @@ def _announced(parser_context: Mapping[str, Any] | None) -> int:
 
 def _parse(body: bytes) -> Any:
     try:
-        return _decoder.decode(body.decode())
+        # The earlier service's platform ignored a byte order mark, as RFC 8259 allows.
+        return _decoder.decode(body.removeprefix(BOM_UTF8).decode())
     except UnicodeDecodeError as error:
         if body.startswith(GZIP):
             raise InvalidJSON("compressed bodies are not supported") from error

@@ -87,7 +87,7 @@ NO_JSON = {
     "Latin-1": ('{"description":"é"}'.encode("latin-1"), "byte 17 is not UTF-8"),
     "UTF-16": ('{"amount":1}'.encode("utf-16"), "byte 1 is not UTF-8"),
     "gzip": (gzip.compress(b"{}"), "compressed bodies are not supported"),
-    "a byte order mark": (b"\xef\xbb\xbf{}", "syntax error at line 1, column 1: "),
+    "two byte order marks": (b"\xef\xbb\xbf" * 2 + b"{}", "syntax error at line 1, column 1: "),
     "a NUL": (b"\x00", "syntax error at line 1, column 1: "),
     "a raw control character": (b'{"description":"a\nb"}', "syntax error at line 1, column 18: "),
     "brackets 100,000 deep": (b"[" * 100_000, "it is nested too deeply"),
@@ -115,6 +115,13 @@ def test_the_complete_body_is_taken(caller: Caller, reservation: str, path: str)
     answer = caller.post(path, complete(path, reservation))
 
     assert answer.status_code == 200, answer.json()
+
+
+@every_post
+def test_a_byte_order_mark_is_ignored(caller: Caller, reservation: str, path: str) -> None:
+    answer = caller.post(path, b"\xef\xbb\xbf" + json.dumps(complete(path, reservation)).encode())
+
+    assert answer.status_code == 200
 
 
 @refusing
