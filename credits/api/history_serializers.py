@@ -4,11 +4,10 @@ from typing import Any
 
 from rest_framework import serializers
 
+from credits.api.query_fields import DayField, EndTimestamp
 from credits.api.wire_fields import (
     APP_ID_LENGTH,
     AmountField,
-    DayField,
-    EndTimestamp,
     OneOfField,
     ShortTextField,
     TextField,

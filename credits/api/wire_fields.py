@@ -21,7 +21,6 @@ _CONTROLS = r"\u0000-\u001f\u007f-\u009f"
 REASON = rf"^[^\s:{_CONTROLS}][^:{_CONTROLS}]{{0,99}}(:[^{_CONTROLS}]*)?$"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_DIGITS = re.compile(r"\d+|-[1-9]\d*", re.ASCII)
 _LARGEST_INTEGER = 2**63 - 1
 
 
@@ -205,28 +204,6 @@ class OneOfField(serializers.ChoiceField):
         return data
 
 
-class QueryInteger(serializers.IntegerField):
-    """A whole number in a query, in ASCII digits. Python also accepts `1_0` and other scripts."""
-
-    default_error_messages = {"invalid": "A whole number in digits is expected."}
-
-    def to_internal_value(self, data: object) -> int:
-        """Accept ASCII digits only, and a sign, so that the error of -1 names the minimum."""
-        if not isinstance(data, str) or not _DIGITS.fullmatch(data):
-            self.fail("invalid")
-        return super().to_internal_value(data)
-
-
-class DayField(serializers.DateField):
-    """A date such as `2026-11-22`. ISO 8601's other notations, such as `20261122`, are invalid."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        """Accept the form YYYY-MM-DD only."""
-        if not isinstance(data, str) or not _DATE.fullmatch(data):
-            self.fail("invalid", format="YYYY-MM-DD")
-        return super().to_internal_value(data)
-
-
 class TimestampField(serializers.Field[Any, Any, str, Any]):
     """A timestamp. Output: UTC with milliseconds. Input: ISO 8601, where a date means its start."""
 
@@ -259,14 +236,6 @@ def _written(moment: datetime) -> str:
     """Return a timestamp as text. Cached, because a transaction contains it twice."""
     # The offset `+00:00` has six characters.
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
-
-
-class EndTimestamp(TimestampField):
-    """The inclusive end of a span: a date means its last microsecond."""
-
-    def of_day(self, start: datetime) -> datetime:
-        """Return the day's last microsecond."""
-        return start.replace(hour=23, minute=59, second=59, microsecond=999_999)
 
 
 class ConstantField(serializers.Field[Any, Any, Any, Any]):
