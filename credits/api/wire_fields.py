@@ -11,7 +11,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from credits import amounts, email_addresses, labels
+from credits import amounts, email_addresses, labels, pseudonyms
 
 USUAL_LENGTH = 1000
 APP_ID_LENGTH = 100
@@ -155,13 +155,23 @@ class ReasonField(ShortTextField):
 
 
 class UserIdField(ShortTextField):
-    """A user id: 1 to 255 characters, without control characters or outer blanks."""
+    """A user id: 1 to 255 characters, without control characters or outer blanks.
 
+    Ids of erased users are rejected, so that nobody spends their credits or grants them any.
+    """
+
+    default_error_messages = {"erased": "This id is reserved for an erased user."}
     pattern = labels.USER_ID
 
     def __init__(self, **options: Any) -> None:
         longest = labels.LONGEST_USER_ID
         super().__init__(**{"max_length": longest, "help_text": "The user's id.", **options})
+
+    def run_validation(self, data: Any = empty) -> Any:
+        """Reject ids of erased users, which are valid texts."""
+        if isinstance(data, str) and pseudonyms.is_erased(data):
+            self.fail("erased")
+        return super().run_validation(data)
 
     def error_for(self, text: str) -> str | None:
         """Return the key of the error message for `text`, or None."""
