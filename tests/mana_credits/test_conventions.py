@@ -91,6 +91,15 @@ def test_a_preflight_needs_no_token(anonymous: Caller) -> None:
     }
 
 
+@pytest.mark.parametrize("path", ["/api/v1/credits/use", "/api/schema", "/api/docs"])
+def test_options_answers_with_the_methods_that_the_path_has(alice: Caller, path: str) -> None:
+    answer = alice._client.options(path, headers=alice.headers)
+
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert "Content-Type" not in answer
+    assert "OPTIONS" in answer["Allow"].split(", ")
+
+
 def test_an_allowed_origin_may_read_the_answer(alice: Caller, anonymous: Caller) -> None:
     for answer in (alice.get("balance", Origin=ORIGIN), anonymous.get("balance", Origin=ORIGIN)):
         assert answer["Access-Control-Allow-Origin"] == ORIGIN
