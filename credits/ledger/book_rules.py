@@ -142,6 +142,22 @@ RULES = {
         WHERE (t.id, replace(t.cause, '.000000+', '+'))
             IS DISTINCT FROM (s.charge_id, replace(s.charge, '.000000+', '+'))
     """,
+    # The charge says in milliseconds until when it paid. Its digest protects what it says.
+    "Cloud Sync is paid until the end of its charge": """
+        SELECT s.* FROM accounts a CROSS JOIN LATERAL (
+            SELECT s.user_id, format('paid until %%s, the charge says %%s', s.until, t.until)
+            FROM (
+                SELECT user_id, charge_id, to_char(paid_until AT TIME ZONE 'UTC',
+                                                   'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS until
+                FROM credits.sync_subscriptions WHERE user_id = a.user_id
+            ) s CROSS JOIN LATERAL (
+                SELECT metadata ->> 'until' AS until FROM credits.transactions
+                WHERE user_id = s.user_id AND id = s.charge_id OFFSET 0
+            ) t
+            WHERE s.until IS DISTINCT FROM t.until
+            OFFSET 0
+        ) s
+    """,
     # By day, in a full check only. The next rule compares the sums, for which a check of changes
     # needs no old usages.
     "usage statistics count every usage": """

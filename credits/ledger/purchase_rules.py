@@ -93,4 +93,46 @@ PURCHASE_RULES = {
         -- What had expired before the money went back was not taken again.
         WHERE taken > share OR taken + expired < share
     """,
+    # `money_back._status` as a query: what users and revenue reports see of refunds and disputes.
+    "the status of a paid purchase matches its refunds and disputes": """
+        SELECT p.* FROM accounts a CROSS JOIN LATERAL (
+            SELECT p.user_id, format('purchase %%s is %%s, its refunds and disputes make it %%s',
+                                     p.id, p.status, s.status)
+            FROM credits.purchases p
+            CROSS JOIN LATERAL (
+                SELECT coalesce(bool_or(kind = 'dispute' AND state IN ('open', 'gone')), false)
+                           AS disputed,
+                       coalesce(sum(amount_cents) FILTER (
+                           WHERE kind = 'refund' AND state = 'gone'), 0) AS cents
+                FROM credits.returns
+                WHERE stripe_payment_intent_id = p.stripe_payment_intent_id OFFSET 0
+            ) r
+            CROSS JOIN LATERAL (
+                SELECT CASE WHEN r.disputed THEN 'disputed'
+                            WHEN r.cents >= p.price_euro_cents THEN 'refunded'
+                            WHEN r.cents > 0 THEN 'partially_refunded'
+                            ELSE 'completed' END AS status
+            ) s
+            WHERE p.user_id = a.user_id AND p.transaction_id IS NOT NULL AND p.status <> s.status
+            OFFSET 0
+        ) p
+    """,
+    # In hours, because a day of the session's time zone may have 23 or 25. An erasure deletes lots.
+    "purchased credits expire as agreed": """
+        SELECT p.* FROM accounts a CROSS JOIN LATERAL (
+            SELECT p.user_id, format('credits of purchase %%s, paid at %%s and valid for %%s days,'
+                                     ' expire at %%s', p.id, p.completed_at,
+                                     coalesce(p.expires_after_days::text, 'unlimited'),
+                                     coalesce(l.expires_at::text, 'no time'))
+            FROM credits.purchases p LEFT JOIN LATERAL (
+                SELECT expires_at FROM credits.credit_lots
+                WHERE user_id = p.user_id AND transaction_id = p.transaction_id OFFSET 0
+            ) l ON true
+            WHERE p.user_id = a.user_id AND p.transaction_id IS NOT NULL
+              AND p.user_id NOT LIKE 'erased:%%'
+              AND l.expires_at IS DISTINCT FROM
+                  p.completed_at + make_interval(hours => 24 * p.expires_after_days)
+            OFFSET 0
+        ) p
+    """,
 }
