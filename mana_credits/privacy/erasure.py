@@ -137,9 +137,8 @@ class _RowAdded(Exception):
 def _lock(person: ErasedPerson) -> bool:
     """Lock the person's rows, and their balance last. Return whether the balance existed.
 
-    A movement may add a row, such as a purchase, before the balance is locked here. The next
-    movement may lock that row and wait for the balance, so locking it now could deadlock. Therefore
-    all locks are released and taken again.
+    A row that was added in between may already be locked by a movement that waits for the balance.
+    To lock it then could deadlock, so all locks are released and taken again.
     """
     while True:
         # The rollback to the savepoint releases the locks.

@@ -28,6 +28,7 @@ OF_ONE_FIELD = {"metadata", "successUrl", "cancelUrl"}
 OF_TWO_PLACES = {
     "A cursor and an offset exclude each other.",
     "The header Idempotency-Key has a different value.",
+    "At least one setting is required; null switches it off.",
 }
 
 
