@@ -192,9 +192,7 @@ def charge(subscription: SyncSubscription, start: datetime, origin: Origin) -> T
             f"Cloud Sync ({interval})",
             {
                 "type": "sync_renewal" if origin.actor == "system" else "sync_subscription",
-                "interval": interval,
-                "from": _written(start),
-                "until": _written(until),
+                **period(interval, start, until),
             },
         ),
         origin=origin,
@@ -203,6 +201,11 @@ def charge(subscription: SyncSubscription, start: datetime, origin: Origin) -> T
     subscription.paid_from, subscription.paid_until = start, until
     subscription.charge = entry
     return entry
+
+
+def period(interval: str, start: datetime, until: datetime) -> dict[str, str]:
+    """Return a paid period as its charge records it."""
+    return {"interval": interval, "from": _written(start), "until": _written(until)}
 
 
 def _written(moment: datetime) -> str:
