@@ -206,7 +206,7 @@ def _bring(part: ImportContribution, batch_size: int) -> Iterator[int]:
 
 def _run(script: Path, values: dict[str, Any] | None = None) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(script.read_text(), values)
+        cursor.execute(script.read_text(encoding="utf-8"), values)
 
 
 def _row(query: str) -> Any:
