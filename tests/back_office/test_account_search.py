@@ -5,7 +5,9 @@ from decimal import Decimal
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from credits.ledger import campaign_grants, grant_files
 from credits.models import (
@@ -43,6 +45,16 @@ def named(user_id: str, email: str = "", name: str = "", *, verified: bool = Tru
     Contact.objects.create(
         user_id=user_id, email=email, name=name, email_verified=verified, seen_at=NOW
     )
+
+
+def test_a_search_asks_each_table_once() -> None:
+    give("alice", 7)
+
+    with CaptureQueriesContext(connection) as seen:
+        assert found("alice") == ["alice"]
+
+    asked = [query["sql"] for query in seen]
+    assert len(asked) == len(set(asked))
 
 
 def test_who_came_with_a_token_is_found_by_its_address(sam: Client) -> None:

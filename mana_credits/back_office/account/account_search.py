@@ -30,9 +30,10 @@ def find(text: str, *, after: str = "") -> SearchPage:
         return SearchPage([])
     # A complete id must not show accounts that contain it by chance. Asked without `after`, so that
     # the second page comes from the same kind of match as the first.
-    if _page(exact_matches.of(wanted), "").hits:
-        return _page(exact_matches.of(wanted), after)
-    return _page(similar_matches.of(wanted), after)
+    first = _page(exact_matches.of(wanted), "")
+    if not first.hits:
+        return _page(similar_matches.of(wanted), after)
+    return _page(exact_matches.of(wanted), after) if after else first
 
 
 def _page(tables: Iterable[Matches], after: str) -> SearchPage:
