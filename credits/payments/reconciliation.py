@@ -6,7 +6,7 @@ already applied.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -46,7 +46,15 @@ IN_FLIGHT = timedelta(minutes=5)
 
 
 class DoesNotReconcile(Exception):
-    """Differences could not be explained. The message has a line for their count and for each."""
+    """Differences could not be explained: pairs of an object's name and a sentence.
+
+    The message has a line for their count and for each.
+    """
+
+    def __init__(self, differences: Sequence[tuple[str, str]]) -> None:
+        self.differences = differences
+        lines = (f"{name}: {sentence}" for name, sentence in differences)
+        super().__init__("\n".join([counted(len(differences), "unexplained difference"), *lines]))
 
 
 def outcomes(findings: Iterable[Finding]) -> Iterator[str]:
@@ -54,12 +62,11 @@ def outcomes(findings: Iterable[Finding]) -> Iterator[str]:
     unexplained = []
     for finding in findings:
         if finding.unexplained:
-            unexplained.append(f"{finding.name}: {finding.unexplained}")
+            unexplained.append((finding.name, finding.unexplained))
         yield finding.outcome
     # Raised at the end, so that one difference does not stop the run.
     if unexplained:
-        differences = counted(len(unexplained), "unexplained difference")
-        raise DoesNotReconcile("\n".join([differences, *unexplained]))
+        raise DoesNotReconcile(unexplained)
 
 
 def rehearse(*, since: datetime, now: datetime) -> list[Finding]:
