@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import chain, takewhile
 
-from django.db.models import Min, QuerySet
+from django.db.models import QuerySet
 
 from credits import due_rows, ledger
 from credits.due_rows import DueWork, Settled
@@ -69,9 +69,7 @@ def _until_away(charges: Iterator[Settled]) -> Iterator[Settled]:
 
 def next_due(now: datetime) -> datetime | None:
     """Return when the first top-up is or was due, or None."""
-    waiting = AutoTopUp.objects.exclude(pk__in=due_rows.postponed_keys(TOP_UP_JOB, now=now))
-    due: datetime | None = waiting.aggregate(due=Min("due_at"))["due"]
-    return due
+    return due_rows.next_due(TOP_UP_JOB, AutoTopUp.objects.all(), "due_at", now=now)
 
 
 def _due(now: datetime) -> QuerySet[AutoTopUp]:
