@@ -13,7 +13,7 @@ from django.db import transaction
 
 from credits import ledger
 from credits.amounts import plain
-from credits.ledger import Origin, agreements
+from credits.ledger import Origin, settings_changes
 from credits.ledger.db_functions import select
 from credits.models import AccountSettings, SettingsChange, SpendingLimit
 
@@ -59,7 +59,7 @@ class CurrentSettings(NamedTuple):
     def version(self) -> str:
         """Return the version of the settings."""
         limits = {limit.app_id: limit.amount for limit in self.app_limits}
-        return agreements.version_of(
+        return settings_changes.version_of(
             _state(NewSettings(self.low_balance, self.monthly_limit, limits))
         )
 
@@ -101,10 +101,10 @@ def save(
     current = _known(user_id, known)
     before, after = _as_json(current), _as_json(wanted)
     if before != after:
-        agreements.require_version(seen, _state(current))
+        settings_changes.require_version(seen, _state(current))
         _replace(user_id, known, wanted, language, now)
         subject = SettingsChange.Subject.SPENDING
-        agreements.record(user_id, subject, (before, after), origin=origin)
+        settings_changes.record(user_id, subject, (before, after), origin=origin)
     # Read again, because the answer contains what was spent, which the database sums.
     return of_user(user_id, now=now)
 

@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 from credits import ledger
 from credits.amounts import plain
 from credits.errors import DomainError
-from credits.ledger import Origin, agreements
+from credits.ledger import Origin, settings_changes
 from credits.models import AutoTopUp, Package, Purchase, SettingsChange, StripeCustomer
 from credits.payments import checkout, packages, saved_cards, stripe_api, stripe_fields
 from credits.payments.checkout import ReturnPages
@@ -86,7 +86,7 @@ def purchases_of(user_id: str) -> QuerySet[Purchase]:
 
 def version_of(row: AutoTopUp | None) -> str:
     """Return the version of the user's agreement. A client that saves sends what it saw."""
-    return agreements.version_of(_state(row))
+    return settings_changes.version_of(_state(row))
 
 
 def agree(
@@ -112,13 +112,13 @@ def agree(
         row = known or AutoTopUp(user_id=user_id)
         before, current = _as_json(known), _state(known)
         if known is None:  # checked before the missing card
-            agreements.require_version(seen, current, internal=METHOD)
+            settings_changes.require_version(seen, current, internal=METHOD)
         _set(row, wanted, card)
         had_failures = known is not None and known.failures > 0
         # The user saw the reason of the pause and agreed again, so earlier failures do not count.
         row.failures, row.paused_at, row.pause_reason = 0, None, None
         if _state(row) != current:
-            agreements.require_version(seen, current, internal=METHOD)
+            settings_changes.require_version(seen, current, internal=METHOD)
         elif not had_failures:
             return row  # a retry after a lost answer, which must not buy again
         row.language = language if language in LANGUAGES else ""
@@ -180,7 +180,7 @@ def _record(user_id: str, before: dict[str, Any], after: dict[str, Any], origin:
     # other users skip it.
     ledger.mark_settings(user_id)
     subject = SettingsChange.Subject.AUTO_TOP_UP
-    agreements.record(user_id, subject, (before, after), origin=origin)
+    settings_changes.record(user_id, subject, (before, after), origin=origin)
 
 
 def _state(row: AutoTopUp | None) -> dict[str, Any]:
