@@ -53,6 +53,7 @@ def record(
 ) -> None:
     """Record a change of the user's settings from the first state to the second.
 
+    Amounts in them may be Decimals, which are recorded exactly, as texts.
     The time is the database's. Nobody changes the record later, and an erasure only blanks it.
     """
     before, after = change
@@ -65,7 +66,7 @@ def record(
         "actor": origin.actor,
         "request_id": origin.request_id,
     }
-    call("credits.record_settings_change", change=json.dumps(row, default=str))
+    call("credits.record_settings_change", change=json.dumps(row, default=_canonical))
 
 
 def _canonical(value: object) -> str:

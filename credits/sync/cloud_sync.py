@@ -21,7 +21,6 @@ from credits.sync import billing_periods
 
 OPERATION = "cloud_sync"
 APP_ID = "sync"
-LANGUAGES = frozenset({"de", "en"})
 
 
 class SyncActive(DomainError):
@@ -73,7 +72,8 @@ def activate(
 ) -> Activation:
     """Activate sync and charge a period from `now`, or nothing if a paid period has not ended.
 
-    A replay of the idempotency key returns the first result. Raises SyncActive, SyncGifted,
+    `language` is that of notices: `de`, `en`, or empty if it is unknown. A replay of the
+    idempotency key returns the first result. Raises SyncActive, SyncGifted,
     InsufficientCredits, SpendingLimitReached and the errors of `ledger.spend`.
     """
     origin = origin.naming("sync.activate", interval)
@@ -86,7 +86,7 @@ def activate(
     if subscription.renews:
         raise SyncActive
     subscription.interval = interval
-    subscription.language = language if language in LANGUAGES else ""
+    subscription.language = language
     charged = Decimal(0)
     if subscription.paid_until and subscription.paid_until > now:
         # Nothing is charged, so no movement records the key.
