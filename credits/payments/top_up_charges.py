@@ -58,8 +58,8 @@ def top_up_due(*, now: datetime, limit: int) -> Iterator[str]:
 def _until_away(charges: Iterator[Settled]) -> Iterator[Settled]:
     """Yield the outcomes up to the first call that Stripe did not answer.
 
-    Every further call would wait for the same timeout. The failed row is
-    postponed, so the next run begins with another one.
+    Every further call would wait for the same timeout. The failed row is postponed, so the next run
+    begins with another one.
     """
     for settled in charges:
         yield settled
@@ -108,7 +108,7 @@ def _decide(row: AutoTopUp, now: datetime) -> str:
 def _wait_after_failures(row: AutoTopUp, now: datetime) -> str | None:
     """Delay or pause the agreement if its last charges failed; return None if it may buy."""
     failed = _failed_in_a_row(row)
-    # Counted anew: Stripe's report alone may have brought a decline, or a payment, which resets it.
+    # Counted again: Stripe may have reported a decline, or a payment, which resets the count.
     row.failures = len(failed)
     # The answer to that charge may have been lost, so that only Stripe's report has the code.
     if failed and failed[0].failure_code in NEEDS_OWNER:
