@@ -40,7 +40,7 @@ class Destination(NamedTuple):
 
 
 def accept(url: str) -> Destination:
-    """Return where an accepted URL leads. Raises Forbidden. Resolves no name."""
+    """Return where an accepted URL leads. Raises AddressForbidden. Resolves no name."""
     found = _URL.fullmatch(url)
     if found is None:
         raise AddressForbidden("The URL must be https://HOST/PATH with a host name in lower case")
@@ -55,7 +55,7 @@ def accept(url: str) -> Destination:
 
 
 def require_public(host: str, addresses: list[str]) -> None:
-    """Raise Forbidden if one of the host's IP addresses is not public.
+    """Raise AddressForbidden if one of the host's IP addresses is not public.
 
     The caller must connect to one of these addresses and must not resolve the name again, because
     the answer could be another one.
