@@ -132,6 +132,15 @@ def is_locked(error: Exception) -> bool:
     return isinstance(error.__cause__, LockNotAvailable | DeadlockDetected)
 
 
+def wait_at_most(patience: timedelta) -> None:
+    """Set `lock_timeout` to `patience` for the rest of the current transaction."""
+    milliseconds = int(patience.total_seconds() * 1000)
+    with connection.cursor() as cursor:
+        # `true` limits the setting to the transaction, which also works behind a pooler in
+        # transaction mode.
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{milliseconds}ms"])
+
+
 @transaction.atomic
 def _change_batch(rows: QuerySet[Row], change: Callable[[QuerySet[Row]], int]) -> int:
     free = rows.select_for_update(skip_locked=True).values_list("pk", flat=True)
@@ -271,12 +280,3 @@ class _Run(Generic[Row]):
 
 def _failures(job: str, row: _DueRow) -> QuerySet[PostponedRow]:
     return PostponedRow.objects.filter(user_id=row.user_id, job=job, row_id=str(row.key))
-
-
-def wait_at_most(patience: timedelta) -> None:
-    """Set `lock_timeout` to `patience` for the rest of the current transaction."""
-    milliseconds = int(patience.total_seconds() * 1000)
-    with connection.cursor() as cursor:
-        # `true` limits the setting to the transaction, which also works behind a pooler in
-        # transaction mode.
-        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{milliseconds}ms"])

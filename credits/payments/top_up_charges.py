@@ -55,6 +55,11 @@ def top_up_due(*, now: datetime, limit: int) -> Iterator[str]:
     return (settled.outcome for settled in steps)
 
 
+def next_due(now: datetime) -> datetime | None:
+    """Return when the first top-up is or was due, or None."""
+    return due_rows.next_due(TOP_UP_JOB, AutoTopUp.objects.all(), "due_at", now=now)
+
+
 def _until_away(charges: Iterator[Settled]) -> Iterator[Settled]:
     """Yield the outcomes up to the first call that Stripe did not answer.
 
@@ -65,11 +70,6 @@ def _until_away(charges: Iterator[Settled]) -> Iterator[Settled]:
         yield settled
         if isinstance(settled.error, PaymentUnavailable):
             return
-
-
-def next_due(now: datetime) -> datetime | None:
-    """Return when the first top-up is or was due, or None."""
-    return due_rows.next_due(TOP_UP_JOB, AutoTopUp.objects.all(), "due_at", now=now)
 
 
 def _due(now: datetime) -> QuerySet[AutoTopUp]:

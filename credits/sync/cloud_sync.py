@@ -162,17 +162,6 @@ def revoke(user_id: str, *, now: datetime) -> SyncSubscription:
     return subscription
 
 
-def _made(user_id: str, now: datetime) -> SyncSubscription:
-    new = SyncSubscription(user_id=user_id, created_at=now, updated_at=now)
-    # ON CONFLICT DO NOTHING does not lock an existing row, hence the second statement.
-    SyncSubscription.objects.bulk_create([new], ignore_conflicts=True)
-    return SyncSubscription.objects.select_for_update().get(pk=user_id)
-
-
-def _locked(user_id: str) -> SyncSubscription | None:
-    return SyncSubscription.objects.select_for_update().filter(pk=user_id).first()
-
-
 def save(subscription: SyncSubscription, now: datetime) -> None:
     """Store a locked subscription."""
     subscription.updated_at = now
@@ -205,11 +194,6 @@ def charge(subscription: SyncSubscription, start: datetime, origin: Origin) -> T
     return entry
 
 
-def _written(moment: datetime) -> str:
-    """Return the time in JavaScript's format: `2026-11-22T22:25:48.962Z`."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
-
-
 def end_of(subscription: SyncSubscription) -> datetime:
     """Return the end of the paid period of a subscription that was charged."""
     return cast("datetime", subscription.paid_until)
@@ -218,6 +202,22 @@ def end_of(subscription: SyncSubscription) -> datetime:
 def anchor_of(subscription: SyncSubscription) -> int:
     """Return the day of the month on which its periods begin."""
     return cast("int", subscription.anchor_day)
+
+
+def _made(user_id: str, now: datetime) -> SyncSubscription:
+    new = SyncSubscription(user_id=user_id, created_at=now, updated_at=now)
+    # ON CONFLICT DO NOTHING does not lock an existing row, hence the second statement.
+    SyncSubscription.objects.bulk_create([new], ignore_conflicts=True)
+    return SyncSubscription.objects.select_for_update().get(pk=user_id)
+
+
+def _locked(user_id: str) -> SyncSubscription | None:
+    return SyncSubscription.objects.select_for_update().filter(pk=user_id).first()
+
+
+def _written(moment: datetime) -> str:
+    """Return the time in JavaScript's format: `2026-11-22T22:25:48.962Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def _replayed(subscription: SyncSubscription, known: UUID) -> Activation:

@@ -64,11 +64,6 @@ def require_public(host: str, addresses: list[str]) -> None:
         raise AddressForbidden(f"{host} has the address {inside[0]}, which is not a public one")
 
 
-def _may_be_called(address: str) -> bool:
-    ip = ip_address(address.partition("%")[0])
-    return is_public(ip) or (settings.EVENT_HOSTS_MAY_BE_LOCAL and ip.is_loopback)
-
-
 def is_public(ip: IPv4Address | IPv6Address) -> bool:
     """Return whether the address is public and embeds no IPv4 address."""
     if not ip.is_global or ip.is_multicast:
@@ -76,3 +71,8 @@ def is_public(ip: IPv4Address | IPv6Address) -> bool:
     if isinstance(ip, IPv4Address):
         return not any(ip in network for network in _NOT_PUBLIC_V4)
     return ip in _GLOBAL_V6 and not any(ip in tunnel for tunnel in _TUNNELS_V6)
+
+
+def _may_be_called(address: str) -> bool:
+    ip = ip_address(address.partition("%")[0])
+    return is_public(ip) or (settings.EVENT_HOSTS_MAY_BE_LOCAL and ip.is_loopback)
