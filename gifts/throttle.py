@@ -108,23 +108,6 @@ def error_until(since: datetime | None, *, now: datetime) -> TooManyMisses:
     return refusal
 
 
-def forget(now: datetime) -> None:
-    """Delete the counts that began more than a day ago. They stop limiting after ten minutes."""
-    old = GiftMisses.objects.filter(Q(since__lte=now - KEPT) | Q(since__gt=now + KEPT))
-    for _ in due_rows.change_free(old, lambda rows: rows.delete()[0]):
-        pass
-
-
-def forget_user(user_id: str) -> int:
-    """Delete the count of a user; return the number of deleted rows."""
-    return GiftMisses.objects.filter(pk=_bucket(user_id)).delete()[0]
-
-
-def misses_of(user_id: str) -> GiftMisses | None:
-    """Return the count of a user, or None without wrong codes."""
-    return GiftMisses.objects.filter(pk=_bucket(user_id)).first()
-
-
 def _checked(allowed: Allowance, guesser: Attempt, now: datetime) -> dict[str, int]:
     """Return the limits that apply. Others' misses do not stop a user with few of their own."""
     if guesser.user_id is None:
@@ -138,6 +121,18 @@ def _checked(allowed: Allowance, guesser: Attempt, now: datetime) -> dict[str, i
     if not many:
         exempt.add(f"address:{network_of(guesser.address)}")
     return {bucket: limit for bucket, limit in allowed.limits.items() if bucket not in exempt}
+
+
+def forget(now: datetime) -> None:
+    """Delete the counts that began more than a day ago. They stop limiting after ten minutes."""
+    old = GiftMisses.objects.filter(Q(since__lte=now - KEPT) | Q(since__gt=now + KEPT))
+    for _ in due_rows.change_free(old, lambda rows: rows.delete()[0]):
+        pass
+
+
+def forget_user(user_id: str) -> int:
+    """Delete the count of a user; return the number of deleted rows."""
+    return GiftMisses.objects.filter(pk=_bucket(user_id)).delete()[0]
 
 
 def _bucket(user_id: str) -> str:

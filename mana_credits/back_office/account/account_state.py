@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 from credits.ledger import credit_lots
 from credits.models import Balance, Contact, Purchase, StaffAction, StripeCustomer, SyncSubscription
-from gifts import throttle
 from gifts.models import GiftBlock, GiftMisses
 
 
@@ -26,7 +25,7 @@ def of(user_id: str) -> AccountState | None:
         Contact.objects.filter(pk=user_id).first(),
         StripeCustomer.objects.filter(user_id=user_id).first(),
         GiftBlock.objects.filter(pk=user_id).first(),
-        throttle.misses_of(user_id),
+        GiftMisses.objects.filter(pk=f"user:{user_id}").first(),
     )
     return state if any(state) or _is_mentioned(user_id) else None
 
