@@ -147,7 +147,7 @@ def call(
     started: list[Any] = []
     answer = application(environment, lambda *args: started.extend(args))  # type: ignore[arg-type]
     text = b"".join(answer)
-    answer.close()  # type: ignore[attr-defined]
+    answer.close()
     status = int(started[0].split()[0])
     assert started[0] == f"{status} {responses[status]}"
     return status, dict(started[1]), json.loads(text)
