@@ -194,6 +194,11 @@ def charge(subscription: SyncSubscription, start: datetime, origin: Origin) -> T
     return entry
 
 
+def _written(moment: datetime) -> str:
+    """Return the time in JavaScript's format: `2026-11-22T22:25:48.962Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
 def end_of(subscription: SyncSubscription) -> datetime:
     """Return the end of the paid period of a subscription that was charged."""
     return cast("datetime", subscription.paid_until)
@@ -213,11 +218,6 @@ def _made(user_id: str, now: datetime) -> SyncSubscription:
 
 def _locked(user_id: str) -> SyncSubscription | None:
     return SyncSubscription.objects.select_for_update().filter(pk=user_id).first()
-
-
-def _written(moment: datetime) -> str:
-    """Return the time in JavaScript's format: `2026-11-22T22:25:48.962Z`."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def _replayed(subscription: SyncSubscription, known: UUID) -> Activation:
