@@ -1,7 +1,7 @@
 """Erasure of a person's data. Names and texts are deleted; the numbers of the ledger stay."""
 
 from collections import Counter
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, cast
@@ -65,10 +65,16 @@ def erase(user_id: str) -> int:
 
 def erase_rows(user_id: str, *, addresses: Iterable[str] = ()) -> Erased:
     """Erase the person and return the changed rows by kind. See `erasing`."""
-    steps = erasing(user_id, addresses=addresses)
+    return completed(erasing(user_id, addresses=addresses))
+
+
+def completed(
+    steps: Generator[int, None, Erased], *, advance: Callable[[int], object] = lambda _: None
+) -> Erased:
+    """Run the steps of `erasing` and return its result. `advance` receives what each one yields."""
     while True:
         try:
-            next(steps)
+            advance(next(steps))
         except StopIteration as end:
             return cast("Erased", end.value)
 
