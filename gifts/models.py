@@ -246,9 +246,6 @@ class GiftRedemption(models.Model):
         )
 
 
-USER_BUCKET = "user:"
-
-
 class GiftMisses(models.Model):
     """The number of wrong codes tried by one `bucket` (a user or a network) since `since`.
 
@@ -269,13 +266,13 @@ class GiftMisses(models.Model):
     @staticmethod
     def bucket_of(user_id: str) -> str:
         """Return the bucket of a user."""
-        return f"{USER_BUCKET}{user_id}"
+        return f"user:{user_id}"
 
     @property
     def user_id(self) -> str | None:
         """Return the user who tried the codes, or None for a bucket of many callers."""
-        user_id = self.bucket.removeprefix(USER_BUCKET)
-        return None if user_id == self.bucket else user_id
+        kind, _, user_id = self.bucket.partition(":")
+        return user_id if kind == "user" else None
 
     @property
     def who(self) -> str:

@@ -10,7 +10,7 @@ from uuid import uuid4
 from django.db import transaction
 from django.db.models import Max, QuerySet
 
-from credits import contacts, ledger
+from credits import contacts
 from credits.ledger import Origin, reservations
 from credits.ledger.db_functions import Routine, call
 from credits.ledger.reservations import ReservationCommitted, ReservationExpired
@@ -18,7 +18,6 @@ from credits.models import (
     AccountSettings,
     AutoTopUp,
     Balance,
-    CampaignGrant,
     CheckedBalance,
     Contact,
     ErasureRequest,
@@ -36,7 +35,13 @@ from credits.models import (
     UsageStat,
 )
 from credits.pseudonyms import PREFIX
-from mana_credits.privacy import announcement_erasure, event_erasure, gift_erasure, staff_erasure
+from mana_credits.privacy import (
+    announcement_erasure,
+    erasure_locks,
+    event_erasure,
+    gift_erasure,
+    staff_erasure,
+)
 from mana_credits.privacy.erasure_rows import ErasedPerson
 
 OTHER_APPS = (gift_erasure.ROWS, event_erasure.ROWS, announcement_erasure.ROWS)
@@ -103,7 +108,7 @@ def erasing(
     if not count_only:
         contacts.refuse(user_id, now=datetime.now(UTC))
     with transaction.atomic():
-        had_balance = _lock(person)
+        had_balance = erasure_locks.lock(person, OTHER_APPS)
         stripped = _strip(person)
         if count_only:
             stripped.update({name: rows.count() for name, rows in _history(person).items()})
@@ -134,60 +139,6 @@ def _release_all(user_id: str) -> None:
         # An app or the worker may settle the reservation in between.
         with suppress(ReservationCommitted, ReservationExpired):
             reservations.release(reservation_id, origin=origin)
-
-
-class _RowAdded(Exception):
-    """A row of the person was added before their balance was locked."""
-
-
-def _lock(person: ErasedPerson) -> bool:
-    """Lock the person's rows, and their balance last. Return whether the balance existed.
-
-    A row that was added in between may already be locked by a movement that waits for the balance.
-    To lock it then could deadlock, so all locks are released and taken again.
-    """
-    while True:
-        # The rollback to the savepoint releases the locks.
-        with suppress(_RowAdded), transaction.atomic():
-            known = _keys(person)
-            _lock_rows(person)
-            had_balance = _lock_balance(person)
-            if _keys(person) != known:
-                raise _RowAdded
-            return had_balance
-
-
-def _lock_rows(person: ErasedPerson) -> None:
-    # The request first: a second worker waits here, before it locks any row of the person.
-    list(ErasureRequest.objects.select_for_update().filter(pk=person.id).values_list("pk"))
-    reservations.lock_all(person.id)
-    for rows in _lockable(person):
-        list(rows.order_by("pk").select_for_update().values_list("pk"))
-
-
-def _lockable(person: ErasedPerson) -> list[QuerySet[Any]]:
-    """Return the rows to lock after the reservations, in this order."""
-    return [
-        SyncSubscription.objects.filter(pk=person.id),
-        Purchase.objects.filter(user_id=person.id),
-        CampaignGrant.objects.filter(user_id=person.id),
-        *(rows for app in OTHER_APPS for rows in app.locked(person)),
-    ]
-
-
-def _keys(person: ErasedPerson) -> list[set[Any]]:
-    rows = [Reservation.objects.filter(user_id=person.id), *_lockable(person)]
-    return [set(some.values_list("pk", flat=True)) for some in rows]
-
-
-def _lock_balance(person: ErasedPerson) -> bool:
-    """Lock the balance; create it if it is missing. Return whether it existed.
-
-    Without a row to lock, the user's first credits could be posted during the erasure.
-    """
-    known = Balance.objects.filter(pk=person.id).exists()
-    ledger.ensure_balance(person.id, origin=Origin("system"))
-    return known
 
 
 def _strip(person: ErasedPerson) -> Counter[str]:

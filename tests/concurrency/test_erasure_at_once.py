@@ -19,7 +19,7 @@ from credits.payments import checkout, purchases, refund_requests
 from credits.payments.stripe_errors import RefusedByStripe
 from credits.payments.stripe_facts import Payment
 from gifts.models import GiftCode, GiftRedemption
-from mana_credits.privacy import erasure
+from mana_credits.privacy import erasure, erasure_locks
 from mana_credits.privacy.erasure_rows import ErasedPerson
 from tests.api import Caller, at_once, use
 from tests.conftest import gifts_of
@@ -141,7 +141,7 @@ def wait_for_a_lock() -> None:
 
 def test_a_purchase_paid_between_the_locks_of_an_erasure_is_credited_and_erased() -> None:
     give("judy", 1)
-    lock_balance = erasure._lock_balance
+    lock_balance = erasure_locks.lock_balance
     paid: list[Future[Any]] = []
 
     with ThreadPoolExecutor(1) as pool:
@@ -155,7 +155,7 @@ def test_a_purchase_paid_between_the_locks_of_an_erasure_is_credited_and_erased(
                 wait_for_a_lock()
             return had_balance
 
-        with patch.object(erasure, "_lock_balance", pay_meanwhile):
+        with patch.object(erasure_locks, "lock_balance", pay_meanwhile):
             erasure.erase("judy")
         paid[0].result(5)
 

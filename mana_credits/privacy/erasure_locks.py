@@ -1,0 +1,76 @@
+"""The locks of an erasure: all rows of a person, in the lock order of all movements."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from credits import ledger
+from credits.ledger import Origin, reservations
+from credits.models import (
+    Balance,
+    CampaignGrant,
+    ErasureRequest,
+    Purchase,
+    Reservation,
+    SyncSubscription,
+)
+from mana_credits.privacy.erasure_rows import ErasedPerson, PersonalRows
+
+Apps = Iterable[PersonalRows]
+
+
+class _RowAdded(Exception):
+    """A row of the person was added before their balance was locked."""
+
+
+def lock(person: ErasedPerson, apps: Apps) -> bool:
+    """Lock the person's rows, and their balance last. Return whether the balance existed.
+
+    A row that was added in between may already be locked by a movement that waits for the balance.
+    To lock it then could deadlock, so all locks are released and taken again.
+    """
+    while True:
+        # The rollback to the savepoint releases the locks.
+        with suppress(_RowAdded), transaction.atomic():
+            known = _keys(person, apps)
+            _lock_rows(person, apps)
+            had_balance = lock_balance(person)
+            if _keys(person, apps) != known:
+                raise _RowAdded
+            return had_balance
+
+
+def _lock_rows(person: ErasedPerson, apps: Apps) -> None:
+    # The request first: a second worker waits here, before it locks any row of the person.
+    list(ErasureRequest.objects.select_for_update().filter(pk=person.id).values_list("pk"))
+    reservations.lock_all(person.id)
+    for rows in _lockable(person, apps):
+        list(rows.order_by("pk").select_for_update().values_list("pk"))
+
+
+def _lockable(person: ErasedPerson, apps: Apps) -> list[QuerySet[Any]]:
+    """Return the rows to lock after the reservations, in this order."""
+    return [
+        SyncSubscription.objects.filter(pk=person.id),
+        Purchase.objects.filter(user_id=person.id),
+        CampaignGrant.objects.filter(user_id=person.id),
+        *(rows for app in apps for rows in app.locked(person)),
+    ]
+
+
+def _keys(person: ErasedPerson, apps: Apps) -> list[set[Any]]:
+    rows = [Reservation.objects.filter(user_id=person.id), *_lockable(person, apps)]
+    return [set(some.values_list("pk", flat=True)) for some in rows]
+
+
+def lock_balance(person: ErasedPerson) -> bool:
+    """Lock the balance; create it if it is missing. Return whether it existed.
+
+    Without a row to lock, the user's first credits could be posted during the erasure.
+    """
+    known = Balance.objects.filter(pk=person.id).exists()
+    ledger.ensure_balance(person.id, origin=Origin("system"))
+    return known
