@@ -10,7 +10,6 @@ from wsgiref.util import setup_testing_defaults
 import pytest
 
 from credits import ledger
-from credits.models import Transaction
 from mana_credits.wsgi import application
 from tests.api import Caller, use
 from tests.environment import PROVIDER
@@ -157,35 +156,10 @@ def call(
     started: list[Any] = []
     answer = application(environment, lambda *args: started.extend(args))  # type: ignore[arg-type]
     text = b"".join(answer)
-    answer.close()  # type: ignore[attr-defined]
+    answer.close()
     status = int(started[0].split()[0])
     assert started[0] == f"{status} {responses[status]}"
     return status, dict(started[1]), json.loads(text)
-
-
-CHUNKED = {"HTTP_TRANSFER_ENCODING": "Chunked", "CONTENT_LENGTH": ""}
-
-
-@pytest.mark.usefixtures("one_connection")
-def test_a_chunked_body_is_read() -> None:
-    give("alice", 5)
-
-    status, _, body = call("POST", "/api/v1/credits/use", use(2), **CHUNKED)
-
-    assert (status, body["newBalance"]["balance"]) == (200, 3)
-
-
-@pytest.mark.usefixtures("one_connection")
-def test_a_chunked_body_that_is_too_large_is_refused() -> None:
-    give("alice", 5)
-    whole = json.dumps(use(2)).encode()
-
-    taken, _, _ = call("POST", "/api/v1/credits/use", whole.ljust(256 * 1024), **CHUNKED)
-    status, _, body = call("POST", "/api/v1/credits/use", whole.ljust(256 * 1024 + 1), **CHUNKED)
-
-    assert taken == 200
-    assert (status, body["code"]) == (413, "body_too_large")
-    assert Transaction.objects.filter(type="usage").count() == 1
 
 
 @pytest.mark.parametrize(

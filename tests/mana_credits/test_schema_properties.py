@@ -30,6 +30,7 @@ INEXPRESSIBLE = (
     "The amount must be 0 or more, with at most 4 decimal places and 15 digits.",
     "A cursor and an offset exclude each other.",
     "The header Idempotency-Key has a different value.",
+    "At least one setting is required; null switches it off.",
 )
 
 
