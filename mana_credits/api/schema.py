@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Iterable
 from functools import cache
 from threading import Lock
 from typing import Any, NamedTuple, cast
@@ -10,8 +11,14 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.generators import SchemaGenerator
-from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
+from drf_spectacular.renderers import (
+    OpenApiJsonRenderer,
+    OpenApiJsonRenderer2,
+    OpenApiYamlRenderer,
+    OpenApiYamlRenderer2,
+)
 from drf_spectacular.views import SpectacularSwaggerView
+from rest_framework.exceptions import NotAcceptable
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer, TemplateHTMLRenderer
 from rest_framework.request import Request
@@ -95,19 +102,43 @@ def _generated(renderer: type[BaseRenderer]) -> Document:
     return Document(text, f'"{hashlib.sha256(text).hexdigest()[:32]}"')
 
 
+class YAMLOrJSON(DefaultContentNegotiation):
+    """Selects the first format, YAML, for a client that accepts none of them."""
+
+    def select_renderer(
+        self,
+        request: Request,
+        renderers: Iterable[BaseRenderer],
+        format_suffix: str | None = None,
+    ) -> tuple[BaseRenderer, str]:
+        """Return the renderer and its media type."""
+        try:
+            renderer, _ = super().select_renderer(request, renderers, format_suffix)
+        except NotAcceptable:
+            renderer = next(iter(renderers))
+        return renderer, renderer.media_type
+
+
 class SchemaView(ErrorsInJSON):
     """The schema as YAML or JSON. It changes only with a release."""
 
     schema = None
     authentication_classes = []
     permission_classes = []
-    content_negotiation_class = DefaultContentNegotiation
-    renderer_classes = [OpenApiYamlRenderer, OpenApiJsonRenderer]
+    content_negotiation_class = YAMLOrJSON
+    # The second of each format has the common media type: `application/yaml`, `application/json`.
+    renderer_classes = [
+        OpenApiYamlRenderer,
+        OpenApiYamlRenderer2,
+        OpenApiJsonRenderer,
+        OpenApiJsonRenderer2,
+    ]
 
     def get(self, request: Request) -> HttpResponseBase:
         """Return the schema, or 304 if the caller's copy is current."""
         renderer, kind = request.accepted_renderer, request.accepted_media_type
-        text, etag = document(type(renderer))
+        in_json = isinstance(renderer, OpenApiJsonRenderer)
+        text, etag = document(OpenApiJsonRenderer if in_json else OpenApiYamlRenderer)
         response = HttpResponse(
             text,
             content_type=f"{kind}; charset={renderer.charset}" if renderer.charset else kind,

@@ -185,6 +185,23 @@ def test_the_schema_is_openapi_and_the_one_in_the_repository(anonymous: Caller) 
     assert "/api/v1/internal/credits/reserve" in parsed["paths"]
 
 
+@pytest.mark.parametrize(
+    ("accepted", "kind"),
+    [
+        ("application/json", "application/json"),
+        ("application/json, */*", "application/json"),
+        ("application/yaml", "application/yaml; charset=utf-8"),
+        ("*/*;q=0.8", "application/vnd.oai.openapi; charset=utf-8"),
+        ("text/html", "application/vnd.oai.openapi; charset=utf-8"),
+    ],
+)
+def test_the_schema_has_the_common_media_types(anonymous: Caller, accepted: str, kind: str) -> None:
+    answer = anonymous.get("/api/schema", Accept=accepted)
+
+    assert (answer.status_code, answer["Content-Type"]) == (200, kind)
+    assert (answer.content[:1] == b"{") == ("json" in kind)
+
+
 @pytest.fixture
 def generated() -> Iterator[Mock]:
     """Count the generated schemas from now on."""
