@@ -104,22 +104,6 @@ def work(
         thread.join()
 
 
-def _work(
-    lane: list[Job], stop: Event, clock: Callable[[], datetime], pace: Callable[[], float]
-) -> None:
-    """Run the jobs of one thread in turn until `stop` is set."""
-    next_at = {job.name: pace() for job in lane}
-    while lane and not stop.is_set():
-        for job in lane:
-            if next_at[job.name] <= pace() and not stop.is_set():
-                close_old_connections()  # replaces a broken connection, as between requests
-                _attempt(job, clock, stop)
-                # From the end of the run, so that a slow job does not run without a pause.
-                next_at[job.name] = pace() + job.every.total_seconds()
-        connection.close()  # to the pool, for the other threads
-        stop.wait(max(0.0, min(next_at.values()) - pace()))
-
-
 def work_once(stop: Event, *, clock: Callable[[], datetime] = now) -> bool:
     """Run each due job once; return whether all succeeded."""
     results = [_attempt(job, clock, stop) for job in jobs().values() if not stop.is_set()]
@@ -149,6 +133,22 @@ def run(job: Job, *, now: datetime, stop: Event | None = None) -> Counter[str]:
     else:
         _record_success(job, now, outcomes)
     return outcomes
+
+
+def _work(
+    lane: list[Job], stop: Event, clock: Callable[[], datetime], pace: Callable[[], float]
+) -> None:
+    """Run the jobs of one thread in turn until `stop` is set."""
+    next_at = {job.name: pace() for job in lane}
+    while lane and not stop.is_set():
+        for job in lane:
+            if next_at[job.name] <= pace() and not stop.is_set():
+                close_old_connections()  # replaces a broken connection, as between requests
+                _attempt(job, clock, stop)
+                # From the end of the run, so that a slow job does not run without a pause.
+                next_at[job.name] = pace() + job.every.total_seconds()
+        connection.close()  # to the pool, for the other threads
+        stop.wait(max(0.0, min(next_at.values()) - pace()))
 
 
 def _attempt(job: Job, clock: Callable[[], datetime], stop: Event) -> bool:
