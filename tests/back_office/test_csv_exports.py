@@ -122,13 +122,18 @@ def test_an_unknown_list_and_a_repeated_form_are_refused() -> None:
     assert StaffAction.objects.count() == 1
 
 
-def test_a_form_sent_again_says_so(fiona: Client) -> None:
+def test_a_form_sent_again_says_so_and_keeps_what_was_typed(fiona: Client) -> None:
     sent = form(what="gifts")
     fiona.post("/admin/export/", sent)
 
-    answer = fiona.post("/admin/export/", sent)
+    again = {**sent, "user_id": "alice", "since": "2026-11-01"}
+    shown = fiona.post("/admin/export/", again).context["form"]
+    exported = fiona.post("/admin/export/", {**again, "key": shown["key"].value()})
 
-    assert "it took effect once" in answer.content.decode()
+    assert [shown[name].value() for name in ("what", "user_id", "since")] == [
+        *("gifts", "alice", "2026-11-01")
+    ]
+    assert exported["Content-Type"].startswith("text/csv")
 
 
 def test_the_account_page_leads_there(amir: Client) -> None:

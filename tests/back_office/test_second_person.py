@@ -27,6 +27,7 @@ from credits.models import (
     Transaction,
 )
 from credits.payments.packages import Offer
+from credits.payments.stripe_errors import RefusedByStripe
 from mana_credits.back_office.acts import (
     act_requests,
     approvals,
@@ -133,6 +134,19 @@ def test_a_refund_above_the_limit_waits_and_goes_to_stripe_when_approved() -> No
     assert MoneyBack.objects.get().amount_cents == 499
     assert stripe.call_count == 1
     assert ledger.balance_of(purchase.user_id).available == 0
+
+
+def test_an_approved_refund_that_stripe_refuses_offers_no_second_decision() -> None:
+    purchase = paid()
+    asked = purchase_refunds.refund(operator("fiona"), purchase, 499, **how())
+    answer = form(approve="1")
+
+    with patch("credits.payments.stripe_api.create_refund", side_effect=RefusedByStripe):
+        page = browser("ada").post(f"/admin/approvals/{asked.pk}/", answer).content.decode()
+
+    assert "Stripe rejected the request" in page
+    assert "Approved by ada" in page
+    assert 'name="approve"' not in page
 
 
 def test_small_refunds_add_up_to_the_limit() -> None:

@@ -23,7 +23,6 @@ from credits.models import (
 from credits.outbox import outbox
 from gifts.models import GiftCode
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
-from tests.browser.people import PHONE
 from tests.browser.test_back_office_policy import (  # noqa: F401  (fixtures)
     PATHS,
     office,
@@ -104,7 +103,7 @@ def test_tables_are_readable_on_a_phone(office: str, page: Page) -> None:  # noq
         requested_by="sam",
         requested_at=now,
     )
-    page.set_viewport_size(PHONE)
+    page.set_viewport_size({"width": 360, "height": 740})
 
     for path in ("", "adjustments/", "accounts/", "staff/", "credits/transaction/"):
         page.goto(office + path)

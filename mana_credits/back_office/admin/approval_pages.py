@@ -39,6 +39,7 @@ def decide(request: HttpRequest, pk: UUID) -> HttpResponse:
         done = operator_pages.act(request, form, lambda: _decide(request, asked, form), then=there)
         if done:
             return done
+        asked.refresh_from_db()  # approved already if Stripe refuses the refund afterwards
     context = {
         "form": form,
         "asked": asked,

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from credits.bulkheads import Bulkhead
 from credits.errors import DomainError
 from mana_credits.back_office.acts import csv_exports
-from mana_credits.back_office.acts.audit import Operator
+from mana_credits.back_office.acts.audit import AlreadyDone, Operator
 from mana_credits.back_office.acts.csv_exports import ExportFilter
 from mana_credits.back_office.admin.form_fields import UserIdField
 from mana_credits.back_office.frame import operator_pages
@@ -54,8 +54,10 @@ def export(request: HttpRequest) -> HttpResponseBase:
             return _download(operator_pages.operator_of(request), what, form)
         except ExportBusy:
             raise  # shown as an error page with 503
-        except DomainError as refusal:
-            messages.info(request, refusal.text)
+        except AlreadyDone:
+            # A download leaves the page open, and its form may name another account now.
+            messages.info(request, "This export was sent already. Export again to get another one.")
+            form.renew()
     return operator_pages.render(request, "export.html", "Export", {"form": form})
 
 
