@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
@@ -28,6 +28,16 @@ MOST_WORKERS = 1000  # processes per machine and threads per process; a larger n
 DURATION = re.compile(r"(\d{1,12})(us|ms|s|min|h|d)?", re.ASCII)
 # 43 characters of base64url have 258 bits; of the last one, two must be 0.
 ED25519_KEY = re.compile(r"(public:)?[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", re.ASCII)
+URL = re.compile(r"https?://[^\s/?#\"'<>\\]+(/[^\s?#\"'<>\\]*)?", re.ASCII)
+# `*` and a point at the beginning have Django's meaning.
+ALLOWED_HOST = re.compile(
+    r"\*|\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\]", re.ASCII | re.IGNORECASE
+)
+EVENT_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9]\d{0,4})?", re.ASCII)
+EXAMPLES = {
+    ALLOWED_HOST: "credits.example.com, without scheme and port.",
+    EVENT_HOST: "chat.example.com or shop.example.com:8443, in lower case and without scheme.",
+}
 MILLISECONDS = {
     None: 1,
     "us": 0.001,
@@ -47,8 +57,35 @@ class EnvironmentInvalid(ImproperlyConfigured):
     """A required variable is missing, or its value is invalid. The message names the variable."""
 
 
-class Environment(environ.Env):  # type: ignore[misc]
+class Environment:
     """Reads variables. Errors name the variable but not its value, which may be a secret."""
+
+    def text(self, name: str, *, default: str = "") -> str:
+        """Return the text in a variable. It may be empty only if `default` is.
+
+        Raises EnvironmentInvalid.
+        """
+        text = value_of(name, default)
+        if default and not text:
+            raise EnvironmentInvalid(f"{name} is empty. Without the variable, a default applies.")
+        return text
+
+    def url(self, name: str, *, default: str = "") -> str:
+        """Return the HTTP URL in a variable, without a slash at the end.
+
+        It may be empty only if `default` is. Raises EnvironmentInvalid.
+        """
+        text = self.text(name, default=default).rstrip("/")
+        if text and not is_url(text):
+            raise EnvironmentInvalid(f"{name} is not a URL such as https://credits.example.com.")
+        return text
+
+    def hosts(self, name: str, *, default: Iterable[str] = (), form: re.Pattern[str]) -> list[str]:
+        """Return the hosts in a variable; each has the `form`. Raises EnvironmentInvalid."""
+        hosts = self.texts(name, default=default)
+        if not all(map(form.fullmatch, hosts)):
+            raise EnvironmentInvalid(f"{name} is not a list of host names such as {EXAMPLES[form]}")
+        return hosts
 
     def whole_number(
         self, name: str, *, default: int, at_least: int = 0, at_most: int = LARGEST_NUMBER
@@ -58,15 +95,14 @@ class Environment(environ.Env):  # type: ignore[misc]
 
     def amount(self, name: str, *, default: Decimal) -> Decimal:
         """Return the amount (at least 0) in a variable. Raises EnvironmentInvalid."""
-        text = os.environ.get(name, str(default))
+        text = value_of(name, str(default))
         if not re.fullmatch(r"\d{1,12}(\.\d{1,4})?", text, re.ASCII):
             raise EnvironmentInvalid(f"{name} is not an amount such as 100 or 99.5.")
         return Decimal(text)
 
     def texts(self, name: str, *, default: Iterable[str] = ()) -> list[str]:
         """Return the texts in a variable of the form `text,text…`, or `default` if it is unset."""
-        text = os.environ.get(name)
-        return list(default) if text is None else listed(text)
+        return listed(value_of(name)) if name in os.environ else list(default)
 
     def ed25519_keys(self, name: str) -> list[str]:
         """Return the Ed25519 keys in a variable, as text. Raises EnvironmentInvalid.
@@ -83,7 +119,7 @@ class Environment(environ.Env):  # type: ignore[misc]
 
     def duration(self, name: str, *, default: str) -> str:
         """Return the duration in a variable, in PostgreSQL's format. Raises EnvironmentInvalid."""
-        text = os.environ.get(name, default)
+        text = value_of(name, default)
         found = DURATION.fullmatch(text)
         if not found or int(found[1]) * MILLISECONDS[found[2]] > LARGEST_NUMBER:
             raise EnvironmentInvalid(f"{name} is not a duration such as 500ms, 5s or 0 (no limit).")
@@ -94,7 +130,7 @@ class Environment(environ.Env):  # type: ignore[misc]
 
         Raises EnvironmentInvalid.
         """
-        value = BOOLEANS.get(os.environ.get(name, str(default)).strip().lower())
+        value = BOOLEANS.get(value_of(name, str(default)).lower())
         if value is None:
             raise EnvironmentInvalid(f"{name} is neither 1 nor 0.")
         return value
@@ -115,6 +151,45 @@ class Environment(environ.Env):  # type: ignore[misc]
         return {**default, **{key: int(number) for key, number in changed.items()}}
 
 
+def value_of(name: str, default: str = "") -> str:
+    """Return a variable without outer whitespace, or `default`. Raises EnvironmentInvalid.
+
+    Files with Windows line ends add a carriage return to each value, and some readers of files keep
+    quotes or a byte order mark.
+    """
+    text = _printable(name, os.environ.get(name, default).strip())
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        raise EnvironmentInvalid(f"{name} is in quotes, which are part of its value. Remove them.")
+    return text
+
+
+def password(name: str) -> str:
+    """Return a password, which may begin with a space or a quote. Raises EnvironmentInvalid."""
+    return _printable(name, os.environ.get(name, ""))
+
+
+def require_folder(name: str) -> None:
+    """Raise EnvironmentInvalid if a variable is set to what is not a writable folder."""
+    folder = os.environ.get(name)
+    if folder and not (Path(folder).is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+        raise EnvironmentInvalid(f"{name} is not a folder in which the service may write.")
+
+
+def _printable(name: str, text: str) -> str:
+    if not text.isprintable():
+        raise EnvironmentInvalid(f"{name} has a line break or an invisible character.")
+    return text
+
+
+def is_url(text: str) -> bool:
+    """Return whether the text is an HTTP URL of a host, without query and fragment."""
+    try:
+        parts = urlsplit(text)
+        return bool(URL.fullmatch(text) and parts.hostname and parts.port != 0)
+    except ValueError:  # an invalid port or IPv6 address
+        return False
+
+
 def listed(text: str) -> list[str]:
     """Return the parts of `text` between commas, without outer spaces and without empty parts."""
     return [part.strip() for part in text.split(",") if part.strip()]
@@ -124,7 +199,7 @@ def whole_number(
     name: str, *, default: int, at_least: int = 0, at_most: int = LARGEST_NUMBER
 ) -> int:
     """Return the number in the variable `name`. Raises EnvironmentInvalid."""
-    text = os.environ.get(name, str(default))
+    text = value_of(name, str(default))
     if _is_within(text, at_least, at_most):
         return int(text)
     limits = f"from {at_least} to {at_most}"
@@ -139,16 +214,9 @@ def web_processes() -> int:
     return whole_number("WEB_CONCURRENCY", default=cores, at_least=1, at_most=MOST_WORKERS)
 
 
-def _is_within(text: str, at_least: int, at_most: int) -> bool:
-    digits = text.strip()
-    if not digits.isascii() or not digits.isdigit() or len(digits) > len(str(LARGEST_NUMBER)):
-        return False
-    return at_least <= int(digits) <= at_most
-
-
 def secret(name: str) -> str:
     """Return the secret `name`. Raises EnvironmentInvalid if it is unset or empty."""
-    value = os.environ.get(name, "")
+    value = value_of(name)
     # A list of nothing but separators would accept no key, but look as if it were set.
     if not value.strip(" ,"):
         raise EnvironmentInvalid(f"{name} is not set. The service does not start without it.")
@@ -183,6 +251,13 @@ def reject_debug_in_production(stripe_key: str, hosts: Iterable[str]) -> None:
             f"DEBUG is on and {public} is a public host (ALLOWED_HOSTS, BASE_URL). "
             "Pages of errors would show secrets there; the service does not start with both."
         )
+
+
+def _is_within(text: str, at_least: int, at_most: int) -> bool:
+    digits = text.strip()
+    if not digits.isascii() or not digits.isdigit() or len(digits) > len(str(LARGEST_NUMBER)):
+        return False
+    return at_least <= int(digits) <= at_most
 
 
 def _is_public(host: str) -> bool:

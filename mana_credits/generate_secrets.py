@@ -41,8 +41,9 @@ def main(arguments: list[str]) -> int:
         return 0
     path = Path(arguments[0])
     try:
-        text = filled(EXAMPLE.read_text(), values)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        text = filled(EXAMPLE.read_text(encoding="utf-8"), values)
+        kept = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(kept, "w", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
         print(f"{error.filename} was not written: {error.strerror}.", file=sys.stderr)

@@ -4,26 +4,28 @@ The image needs this module because it has no curl. The check covers the process
 database: restarting the container would not repair the database.
 """
 
-import os
 import sys
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
+
+from mana_credits.environment import Environment, EnvironmentInvalid, whole_number
 
 TIMEOUT_SECONDS = 4
 
 
 def alive() -> bool:
     """Return whether `/health` answers 200 to a request with the first allowed host."""
-    host = os.environ.get("ALLOWED_HOSTS", "localhost").split(",")[0].strip().lstrip(".")
     try:
-        port = int(os.environ.get("PORT", "3061"))
-    except ValueError:  # with which the web server does not start
+        hosts = Environment().texts("ALLOWED_HOSTS", default=["localhost"])
+        port = whole_number("PORT", default=3061, at_most=65535)
+    except EnvironmentInvalid:  # with which the web server does not start
         return False
+    host = hosts[0].lstrip(".") if hosts else "localhost"
     line = HTTPConnection("127.0.0.1", port, TIMEOUT_SECONDS)
     try:
         line.request("GET", "/health", headers={"Host": host})
         return line.getresponse().status == HTTPStatus.OK
-    except (OSError, OverflowError, HTTPException):
+    except (OSError, HTTPException):
         return False
     finally:
         line.close()

@@ -17,12 +17,16 @@ from mana_credits import database, logs
 from mana_credits.api import rest_settings
 from mana_credits.back_office import unfold_settings
 from mana_credits.environment import (
+    ALLOWED_HOST,
+    EVENT_HOST,
     MOST_DAYS,
     Environment,
     EnvironmentInvalid,
     database_url,
     listed,
+    password,
     reject_debug_in_production,
+    require_folder,
     secret,
 )
 
@@ -32,9 +36,11 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 DEBUG = env.flag("DEBUG", default=False)
 SECRET_KEY = secret("SECRET_KEY")
-ALLOWED_HOSTS = env.texts("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+ALLOWED_HOSTS = env.hosts(
+    "ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"], form=ALLOWED_HOST
+)
 PORT = env.whole_number("PORT", default=3061, at_most=65535)
-BASE_URL = env.str("BASE_URL", default=f"http://localhost:{PORT}").rstrip("/")
+BASE_URL = env.url("BASE_URL", default=f"http://localhost:{PORT}")
 
 # A statement that waits for a locked row fails after `lock_timeout`, and the request answers 503.
 # The web server sets shorter limits and a limit per statement (gunicorn.conf.py). Commands have no
@@ -63,12 +69,10 @@ DATABASE_SHARDED = env.flag("DATABASE_SHARDED", default=False)
 # MIGRATIONS_DATABASE_URL; without it there is one role for everything, for development only.
 SERVICE_DATABASE = database_url("DATABASE_URL")
 OWNER_DATABASE = (
-    database_url("MIGRATIONS_DATABASE_URL")
-    if env.str("MIGRATIONS_DATABASE_URL", default="")
-    else None
+    database_url("MIGRATIONS_DATABASE_URL") if env.text("MIGRATIONS_DATABASE_URL") else None
 )
 SERVICE_ROLE = database.service_role(
-    SERVICE_DATABASE, OWNER_DATABASE, password=env.str("SERVICE_PASSWORD", default="")
+    SERVICE_DATABASE, OWNER_DATABASE, password=password("SERVICE_PASSWORD")
 )
 DATABASES = {
     "default": database.settings_of(
@@ -84,30 +88,30 @@ DATABASES = {
 # Statements become final an hour after their last movement can be written, so the lag must be far
 # below an hour.
 REPLICA_LAG_SECONDS = env.whole_number("REPLICA_LAG_SECONDS", default=1, at_least=1, at_most=600)
-if env.str("REPLICA_DATABASE_URL", default=""):
+if env.text("REPLICA_DATABASE_URL"):
     DATABASES["replica"] = database.replica_settings(
         DATABASES["default"], database_url("REPLICA_DATABASE_URL")
     )
     DATABASE_ROUTERS = ["credits.postgresql.replica.Router"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-MANA_AUTH_URL = env.str("MANA_AUTH_URL", default="http://localhost:3001").rstrip("/")
+MANA_AUTH_URL = env.url("MANA_AUTH_URL", default="http://localhost:3001")
 # The URL of mana-auth for browsers, if it differs.
-MANA_AUTH_PUBLIC_URL = env.str("MANA_AUTH_PUBLIC_URL", default="").rstrip("/") or MANA_AUTH_URL
-JWT_ISSUER = env.str("JWT_ISSUER", default=MANA_AUTH_URL)
-JWT_AUDIENCE = env.str("JWT_AUDIENCE", default="mana")
+MANA_AUTH_PUBLIC_URL = env.url("MANA_AUTH_PUBLIC_URL") or MANA_AUTH_URL
+JWT_ISSUER = env.text("JWT_ISSUER", default=MANA_AUTH_URL)
+JWT_AUDIENCE = env.text("JWT_AUDIENCE", default="mana")
 MANA_SERVICE_KEYS = listed(secret("MANA_SERVICE_KEY"))
 # The URL of mana-notify, which notifies users. Without it, messages stay in the outbox.
-MANA_NOTIFY_URL = env.str("MANA_NOTIFY_URL", default="").rstrip("/")
+MANA_NOTIFY_URL = env.url("MANA_NOTIFY_URL")
 
 # The hosts that may receive events, each with its port if it is not 443. Without any, services
 # cannot subscribe.
-EVENT_HOSTS = env.texts("EVENT_HOSTS")
+EVENT_HOSTS = env.hosts("EVENT_HOSTS", form=EVENT_HOST)
 # For development: receivers may use plain HTTP and addresses of this machine.
 EVENT_HOSTS_MAY_BE_LOCAL = env.flag("EVENT_HOSTS_MAY_BE_LOCAL", default=False)
 
 # With DEBUG on, the key is optional. Without it, purchases answer 503.
-STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", "") if DEBUG else secret("STRIPE_SECRET_KEY")
+STRIPE_SECRET_KEY = env.text("STRIPE_SECRET_KEY") if DEBUG else secret("STRIPE_SECRET_KEY")
 if DEBUG:  # an error page shows settings and the request, including secrets
     reject_debug_in_production(
         STRIPE_SECRET_KEY, (*ALLOWED_HOSTS, urlsplit(BASE_URL).hostname or "")
@@ -116,10 +120,12 @@ if DEBUG:  # an error page shows settings and the request, including secrets
 STRIPE_WEBHOOK_SECRETS = env.texts("STRIPE_WEBHOOK_SECRET")
 # The service's own Stripe account (acct_…). Needed if events name an account, as those of an
 # organization's event destination do.
-STRIPE_ACCOUNT_ID = env.str("STRIPE_ACCOUNT_ID", default="")
+STRIPE_ACCOUNT_ID = env.text("STRIPE_ACCOUNT_ID")
+if not re.fullmatch(r"(acct_\w+)?", STRIPE_ACCOUNT_ID, re.ASCII):
+    raise EnvironmentInvalid("STRIPE_ACCOUNT_ID is not the id of an account: acct_….")
 # Makes Checkout create an invoice for every purchase. Stripe charges for invoices.
 STRIPE_INVOICES = env.flag("STRIPE_INVOICES", default=False)
-STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="").rstrip("/")
+STRIPE_API_BASE = env.url("STRIPE_API_BASE")
 # How many days the payload of a processed Stripe event is kept. 0 keeps it forever.
 STRIPE_PAYLOADS_KEPT_DAYS = env.whole_number(
     "STRIPE_PAYLOADS_KEPT_DAYS", default=400, at_most=MOST_DAYS
@@ -336,10 +342,11 @@ REST_FRAMEWORK = rest_settings.REST_FRAMEWORK
 SPECTACULAR_SETTINGS = rest_settings.SPECTACULAR
 
 # The endpoint that receives traces (OTLP over HTTP). If empty, OpenTelemetry is not loaded.
-TRACES_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="").rstrip("/")
-TRACES_SERVICE_NAME = env.str("OTEL_SERVICE_NAME", default="mana-credits")
+TRACES_ENDPOINT = env.url("OTEL_EXPORTER_OTLP_ENDPOINT")
+TRACES_SERVICE_NAME = env.text("OTEL_SERVICE_NAME", default="mana-credits")
 
-LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+require_folder("PROMETHEUS_MULTIPROC_DIR")
+LOG_LEVEL = env.text("LOG_LEVEL", default="INFO").upper()
 if LOG_LEVEL not in logs.LEVELS:
     raise EnvironmentInvalid(f"LOG_LEVEL is {LOG_LEVEL}, not one of {', '.join(logs.LEVELS)}.")
 # Django must not configure logging again: `logs.configure` does it.

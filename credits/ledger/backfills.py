@@ -84,8 +84,8 @@ def _repair(name: str, values: dict[str, Any], *, apply: bool) -> list[Any]:
             # deadlocks.
             locked = Balance.objects.filter(pk__in=values["users"]).order_by("pk")
             list(locked.select_for_update().values_list("pk"))
-        cursor.execute((SQL / f"{name}_find.sql").read_text(), values)
+        cursor.execute((SQL / f"{name}_find.sql").read_text(encoding="utf-8"), values)
         found: list[Any] = cursor.fetchall()
         if apply and found:
-            cursor.execute((SQL / f"{name}_fix.sql").read_text(), values)
+            cursor.execute((SQL / f"{name}_fix.sql").read_text(encoding="utf-8"), values)
     return found

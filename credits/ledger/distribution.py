@@ -103,7 +103,7 @@ def is_distributed(parameters: dict[str, Any]) -> bool:
 def distribute() -> list[str]:
     """Distribute what is not distributed yet; return a sentence for each change.
 
-    Raises NoCluster.
+    Raises CitusMissing.
     """
     return list(_distribution())
 
@@ -112,7 +112,7 @@ def distribute() -> list[str]:
 def undo() -> list[str]:
     """Bring an empty ledger back to one server; return a sentence for each change.
 
-    Raises NoCluster, NotEmpty.
+    Raises CitusMissing, LedgerNotEmpty.
     """
     return list(_undoing())
 
@@ -152,7 +152,7 @@ def _undoing() -> Iterator[str]:
             yield f"Brought {table} back."
     if known and not _rows(_ANNOUNCEMENTS, tables=list(TABLES)):
         for file in sorted(sql_files.path(EVENTS, "announce").parent.glob("announce_*.sql")):
-            _run(file.read_text())
+            _run(file.read_text(encoding="utf-8"))
         yield "Added the triggers of events."
     for statement, name in _missing_foreign_keys():
         _run(statement)
@@ -193,7 +193,9 @@ def _distribute_functions() -> Iterator[str]:
 def _missing_foreign_keys() -> Iterator[tuple[str, str]]:
     known = {name for (name,) in _rows("SELECT conname FROM pg_constraint WHERE contype = 'f'")}
     for package in KEY_FILES:
-        for found in _FOREIGN_KEY.finditer(sql_files.path(package, "keys").read_text()):
+        for found in _FOREIGN_KEY.finditer(
+            sql_files.path(package, "keys").read_text(encoding="utf-8")
+        ):
             if found[2] not in known:
                 yield found[0], found[2]
 

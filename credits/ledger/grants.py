@@ -66,7 +66,7 @@ def apply(role: Role) -> None:
         cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", [role.name])
         if cursor.fetchone() is None:
             _create(cursor, role)
-        grants = sql_files.path("credits.ledger", "grants").read_text()
+        grants = sql_files.path("credits.ledger", "grants").read_text(encoding="utf-8")
         cursor.execute(grants.replace(PLACE, Identifier(role.name).as_string()))
 
 

@@ -21,4 +21,4 @@ def install(package: str, *names: str) -> list[RunSQL]:
 
     Reversing them does nothing: a function is kept until it is replaced or its schema is dropped.
     """
-    return [RunSQL(path(package, name).read_text(), RunSQL.noop) for name in names]
+    return [RunSQL(path(package, name).read_text(encoding="utf-8"), RunSQL.noop) for name in names]

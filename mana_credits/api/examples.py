@@ -5,4 +5,4 @@ from pathlib import Path
 from typing import Any
 
 FILE = Path(__file__).with_name("examples.json")
-EXAMPLES: dict[str, Any] = json.loads(FILE.read_text()) if FILE.exists() else {}
+EXAMPLES: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}

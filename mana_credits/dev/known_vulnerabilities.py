@@ -46,7 +46,9 @@ def compared() -> list[dict[str, Any]]:
     with TemporaryDirectory(prefix="mana-credits-") as folder:
         report = Path(folder, "report.json")
         _run(program, report)
-        packages: list[dict[str, Any]] = json.loads(report.read_text())["dependencies"]
+        packages: list[dict[str, Any]] = json.loads(report.read_text(encoding="utf-8"))[
+            "dependencies"
+        ]
     if skipped := [one["name"] for one in packages if "skip_reason" in one]:
         raise DidNotRun(f"pip-audit skipped {', '.join(skipped)}")
     return packages

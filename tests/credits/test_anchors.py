@@ -214,6 +214,32 @@ def test_anchors_kept_elsewhere_tell_of_history_and_anchors_rewritten_together(
     assert (code, len(lines), error) == (1, 3, "3 discrepancies\n")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_anchors_that_windows_saved_are_read(
+    capsys: pytest.CaptureFixture[str],
+    anonymous: Caller,
+    tmp_path: Path,
+    history: None,
+    encoding: str,
+) -> None:
+    make_all(3)
+    kept = keep(tmp_path, anonymous.get(PATH).json())
+    kept.write_bytes(kept.read_text().encode(encoding))
+
+    assert check(capsys, f"--anchors={kept}")[0] == 0
+
+
+@pytest.mark.parametrize("content", [None, b"[\xff]"])
+def test_a_file_of_anchors_that_cannot_be_read_is_named(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    path = tmp_path / "kept.json"
+    path.write_bytes(content) if content else path.mkdir()
+
+    with pytest.raises(CommandError, match=r"kept\.json cannot be read: [^\n]+\.$"):
+        call_command("check_ledger", f"--anchors={path}")
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -305,6 +305,19 @@ def test_the_command_knows_published_keys_too(
     assert "is genuine" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_the_command_reads_files_that_windows_saved(
+    kept: Path, tmp_path: Path, encoding: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys = tmp_path / "keys.json"
+    keys.write_bytes(Caller({}, prefix="").get(KEYS).content.decode().encode(encoding))
+    kept.write_bytes(kept.read_text().encode(encoding))
+
+    call_command("verify_statement", kept, keys=keys)
+
+    assert "is genuine" in capsys.readouterr().out
+
+
 def test_the_command_fails_for_a_changed_statement(kept: Path) -> None:
     kept.write_text(kept.read_text().replace("99.6", "999.6"))
 

@@ -10,7 +10,7 @@ READERS = (
     "mana_credits/gunicorn.conf.py",
 )
 READ = re.compile(
-    r"""(?:env\.\w+\(|secret\(|database_url\(|whole_number\(|environ\.get\(|environ\.setdefault\(|environ\[)\s*["']([A-Z_]+)["']"""
+    r"""(?:env\.\w+\(|Environment\(\)\.text\(|password\(|require_folder\(|secret\(|database_url\(|whole_number\(|environ\.get\(|environ\.setdefault\(|environ\[)\s*["']([A-Z_]+)["']"""
 )
 
 

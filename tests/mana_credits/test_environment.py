@@ -193,11 +193,86 @@ def test_other_texts_are_rejected_as_numbers(
         getattr(Environment(), read)("LIMIT", default=default)
 
 
+EXAMPLE = (ROOT / ".env.example").read_text()
+IN_EXAMPLE = dict(re.findall(r"(?m)^([A-Z_0-9]+)=(.+)$", EXAMPLE)) | PRODUCTION
+READ_BY_SETTINGS = sorted((IN_EXAMPLE.keys() - OF_THE_WEB_SERVER | {"PORT"}) - {"HOST"})
+
+
+def settings_with(name: str, value: str) -> dict[str, Any]:
+    """Return the settings with this variable, as text, without those that are read lazily."""
+    with patch.dict(os.environ, {**PRODUCTION, name: value}, clear=True):
+        read = runpy.run_path(str(ROOT / "mana_credits" / "settings.py"))
+    lazy = {"UNFOLD", "SPECTACULAR_SETTINGS", "REST_FRAMEWORK", "DATABASES"}
+    return {key: repr(read[key]) for key in read if key.isupper() and key not in lazy}
+
+
+@pytest.mark.parametrize("name", READ_BY_SETTINGS)
+def test_line_ends_and_outer_spaces_are_not_part_of_a_value(name: str) -> None:
+    value = IN_EXAMPLE[name]
+
+    assert settings_with(name, f" {value} \r\n") == settings_with(name, value)
+
+
+@pytest.mark.parametrize("name", READ_BY_SETTINGS)
+@pytest.mark.parametrize("form", ['"{}"', "'{}'", "\ufeff{}", "{}\r\nX=1"])
+def test_quotes_and_invisible_characters_are_named(name: str, form: str) -> None:
+    assert complaint(**{**PRODUCTION, name: form.format(IN_EXAMPLE[name])}).startswith(f"{name} ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, "") for name in ("BASE_URL", "MANA_AUTH_URL", "JWT_ISSUER", "JWT_AUDIENCE")),
+        ("BASE_URL", "$BASE"),
+        ("BASE_URL", "credits.example.com"),
+        ("MANA_AUTH_URL", "https://auth.example.com:port"),
+        ("MANA_AUTH_PUBLIC_URL", "ftp://auth.example.com"),
+        ("MANA_NOTIFY_URL", "notify:3005"),
+        ("STRIPE_API_BASE", "https://"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
+        ("ALLOWED_HOSTS", "https://credits.example.com"),
+        ("ALLOWED_HOSTS", "credits.example.com:443"),
+        ("ALLOWED_HOSTS", "*.example.com"),
+        ("EVENT_HOSTS", "https://chat.example.com"),
+        ("EVENT_HOSTS", "Chat.example.com"),
+        ("STRIPE_ACCOUNT_ID", "mana"),
+        ("SERVICE_PASSWORD", "of-windows\r"),
+        ("PROMETHEUS_MULTIPROC_DIR", "/nowhere"),
+        ("PROMETHEUS_MULTIPROC_DIR", "/dev/null"),
+    ],
+)
+def test_a_text_that_would_be_ignored_is_named(name: str, value: str) -> None:
+    assert complaint(**{**PRODUCTION, name: value}).startswith((f"{name} is ", f"{name} has "))
+
+
+def test_a_password_of_the_service_may_begin_with_a_dollar_sign() -> None:
+    environment = {
+        **PRODUCTION,
+        "DATABASE_URL": "postgresql://mana_service@localhost:1/unused",
+        "MIGRATIONS_DATABASE_URL": "postgresql://mana@localhost:1/unused",
+        "SERVICE_PASSWORD": " '$ecret'",
+    }
+
+    with patch.dict(os.environ, environment, clear=True):
+        role = runpy.run_path(str(ROOT / "mana_credits" / "settings.py"))["SERVICE_ROLE"]
+
+    assert role.password == " '$ecret'"
+
+
+@pytest.mark.parametrize(
+    ("host", "bind"),
+    [("::1", "[::1]:3061"), ("[::]", "[::]:3061"), (" 127.0.0.1\r", "127.0.0.1:3061")],
+)
+def test_the_web_server_listens_on_addresses_of_both_families(host: str, bind: str) -> None:
+    with patch.dict(os.environ, {"HOST": host, "PROMETHEUS_MULTIPROC_DIR": "/tmp"}, clear=True):
+        assert runpy.run_path("mana_credits/gunicorn.conf.py")["bind"] == bind
+
+
 def test_no_number_and_no_flag_is_read_in_another_way() -> None:
     read = set(NUMBERS.findall(sources()))
 
     assert {"WEB_CONCURRENCY", "BULKHEADS", "DATABASE_LOCK_TIMEOUT"} <= read
-    assert not re.search(r"env\.(int|float|bool|decimal|get_value)\(", sources())
+    assert not re.search(r"env\.(int|float|bool|decimal|get_value|str)\(", sources())
 
 
 @pytest.mark.parametrize(
@@ -268,6 +343,15 @@ def test_the_secrets_of_a_new_installation_are_written_once(tmp_path: Path) -> N
     assert read["STRIPE_SECRET_KEY"] == ""
     assert (again.returncode, path.read_text()) == (1, text)
     assert again.stderr == f"{path} was not written: File exists.\n"
+
+
+def test_no_file_is_read_in_the_encoding_of_the_locale() -> None:
+    folders = ("credits", "gifts", "webhooks", "internal_api", "mana_credits")
+    paths = (path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+    assert [path for path in paths if ".read_text()" in path.read_text(encoding="utf-8")] == [
+        ROOT / "mana_credits/dev/embedded_postgres.py"  # reads numbers that PostgreSQL wrote
+    ]
 
 
 def test_printed_secrets_are_new_each_time(capsys: pytest.CaptureFixture[str]) -> None:

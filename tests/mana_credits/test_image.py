@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,26 @@ def test_the_health_check_asks_as_an_allowed_host(monkeypatch: pytest.MonkeyPatc
         as_a_stranger = healthcheck.alive()
 
     assert (alive, as_a_stranger) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "host"),
+    [(" , .a.example,b.example", "a.example"), ("", "localhost"), (" b.example\r", "b.example")],
+)
+def test_the_health_check_reads_hosts_as_the_settings_do(
+    monkeypatch: pytest.MonkeyPatch, allowed: str, host: str
+) -> None:
+    monkeypatch.setenv("ALLOWED_HOSTS", allowed)
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+        monkeypatch.setenv("PORT", f" {server.getsockname()[1]} ")
+        alive = pool.submit(healthcheck.alive)
+        line, _ = server.accept()
+        with line:
+            asked = line.recv(1000)
+            line.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+        assert alive.result(5)
+        assert f"Host: {host}\r\n".encode() in asked
 
 
 def test_the_health_check_fails_where_nobody_listens() -> None:

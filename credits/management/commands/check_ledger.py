@@ -20,6 +20,7 @@ from credits.ledger.books import BooksDoNotClose, Discrepancy
 from credits.ledger.ledger_checks import CheckScope
 from credits.management import arguments
 from credits.management.progress import add_batch_size, progress
+from credits.management.text_files import read_json
 from credits.worker import Job
 
 NO_ANCHORS = "{} is not a list of anchors as GET /api/v1/anchors returns them"
@@ -116,9 +117,10 @@ class Command(BaseCommand):
 
 def _read(kept: Path) -> list[AnchorClaim]:
     """Return the anchors in a file. Raises CommandError."""
+    text = read_json(kept)
     try:
         # Decimal, because a sum of many balances has more digits than a float keeps.
-        rows = json.loads(kept.read_text(encoding="utf-8"), parse_float=Decimal)
+        rows = json.loads(text, parse_float=Decimal)
         claims = [
             AnchorClaim(
                 date.fromisoformat(row["day"]),
@@ -128,8 +130,6 @@ def _read(kept: Path) -> list[AnchorClaim]:
             )
             for row in rows
         ]
-    except OSError as error:
-        raise CommandError(f"{kept} cannot be read: {error.strerror}") from error
     except (ValueError, ArithmeticError, LookupError, TypeError, RecursionError) as error:
         raise CommandError(NO_ANCHORS.format(kept)) from error
     if not claims:

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from credits.amounts import counted, plain
 from credits.errors import DomainError
+from credits.management.text_files import read_json
 from credits.reporting import statement_checks, statement_signatures
 from credits.reporting.statement_checks import VerifiedStatement
 from credits.reporting.statement_signatures import PublicKeys
@@ -34,7 +35,7 @@ class Command(BaseCommand):
         """Print the verified totals. Raises CommandError if the statement is invalid."""
         known = _keys(keys) if keys else statement_signatures.public_keys()
         try:
-            found = statement_checks.verify(_text(file), known)
+            found = statement_checks.verify(read_json(file), known)
         except DomainError as error:
             raise CommandError(f"{file}: {error.text}.") from error
         self.stdout.write(_sentence(found))
@@ -49,15 +50,8 @@ def _sentence(found: VerifiedStatement) -> str:
     )
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeError) as error:
-        raise CommandError(f"{path} cannot be read: {error}") from error
-
-
 def _keys(path: Path) -> PublicKeys:
     try:
-        return statement_signatures.read_key_set(_text(path))
+        return statement_signatures.read_key_set(read_json(path))
     except ValueError as error:
         raise CommandError(f"{path} is {error}.") from error

@@ -69,7 +69,7 @@ class ProcessRecord:
 
     def _read(self) -> list[Started]:
         try:
-            return [Started(*line) for line in json.loads(self._path.read_text())]
+            return [Started(*line) for line in json.loads(self._path.read_text(encoding="utf-8"))]
         except (OSError, ValueError, TypeError):
             return []
 

@@ -65,10 +65,10 @@ class SandboxState:
         path = self.folder / name
         if not path.exists():
             self._write(path, fresh)
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
 
     @staticmethod
     def _write(path: Path, text: str) -> None:
         # With its mode before its content, so that nobody else can read it in between.
         path.touch(mode=0o600)
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
