@@ -13,7 +13,7 @@ from credits.controls import account_settings
 from credits.controls.account_settings import NewSettings
 from credits.ledger import ledger, reservations
 from credits.ledger.posting import Memo, Origin, Posting, Priced
-from credits.models import Package, Reservation, SyncSubscription
+from credits.models import Balance, CreditLot, Package, Reservation, SyncSubscription
 from credits.principals import User
 from credits.sync import cloud_sync
 from credits.sync.cloud_sync import Activation
@@ -21,6 +21,7 @@ from gifts import codes
 from gifts.codes import NewGift
 from gifts.gift_functions import Redeemed
 from gifts.models import GiftCode
+from tests.owner import as_owner
 
 SYSTEM = Origin("system")
 
@@ -41,6 +42,14 @@ def give(
         cause=f"grant:{user_id}:{uuid4()}",
         expires_at=expires_at,
     )
+
+
+def lapse(user_id: str) -> None:
+    """Let the user's expiring credits have expired just now, without a wait for the clock."""
+    now = datetime.now(UTC)
+    with as_owner():
+        CreditLot.objects.filter(user_id=user_id, remaining__gt=0).update(expires_at=now)
+        Balance.objects.filter(pk=user_id).update(next_expiry=now)
 
 
 def spend(user_id: str, amount: float | str, *, app_id: str = "chat", at: object = None) -> Posting:

@@ -3,6 +3,7 @@
 import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from threading import Event
 from typing import Any
 from unittest.mock import patch
 
@@ -216,9 +217,16 @@ def test_a_change_of_an_offer_waits_for_a_top_up_that_starts_and_not_the_reverse
     agree_to_top_up(stripe, "alice", starter, threshold="10")
     dearer = Offer("Starter", Decimal(500), 599, sort_order=1)
 
+    locked = Event()
+
+    def slow_balance(user_id: str) -> Any:
+        locked.set()
+        time.sleep(0.3)  # the other thread reaches the lock
+        return ledger.balance_of(user_id)
+
     def act(index: int) -> None:
         if index:
-            time.sleep(0.2)  # until the other thread has locked the agreement
+            assert locked.wait(timeout=30)
             packages.change(starter.pk, dearer, actor="operator:o", now=datetime.now(UTC))
             return
         with patch("credits.ledger.balance_of", side_effect=slow_balance):
@@ -229,9 +237,3 @@ def test_a_change_of_an_offer_waits_for_a_top_up_that_starts_and_not_the_reverse
     assert Purchase.objects.get().price_euro_cents == 499
     assert run("top_up", datetime.now(UTC)) == ["paused"]
     assert AutoTopUp.objects.get().pause_reason == "offer_changed"
-
-
-def slow_balance(user_id: str) -> Any:
-    """Return the balance after a while, in which other threads reach their locks."""
-    time.sleep(0.5)
-    return ledger.balance_of(user_id)

@@ -18,7 +18,7 @@ from credits.models import Balance, CreditLot, LotUse, Transaction
 from credits.principals import User
 from gifts import codes
 from gifts.codes import GiftOfExpiringCredits
-from tests.factories import gift, give, meter, spend, wish
+from tests.factories import gift, give, lapse, meter, spend, wish
 from tests.owner import as_owner
 
 pytestmark = pytest.mark.django_db
@@ -213,9 +213,8 @@ def test_two_due_lots_are_two_transactions() -> None:
 
 
 def test_a_late_movement_with_an_old_timestamp_does_not_revive_credits() -> None:
-    give("alice", 10, expires_at=datetime.now(UTC) + timedelta(milliseconds=50))
-    while datetime.now(UTC) <= (row().next_expiry or NOW):
-        pass
+    give("alice", 10, expires_at=LATER)
+    lapse("alice")
 
     with pytest.raises(InsufficientCredits):
         ledger.spend("alice", Decimal(1), memo=MEMO, origin=at(NOW - timedelta(days=400)))
@@ -227,9 +226,8 @@ def test_a_late_movement_with_an_old_timestamp_does_not_revive_credits() -> None
 
 
 def test_the_command_expires_credits(capsys: Any) -> None:
-    give("alice", 10, expires_at=datetime.now(UTC) + timedelta(milliseconds=30))
-    while datetime.now(UTC) <= (row().next_expiry or NOW):
-        pass
+    give("alice", 10, expires_at=LATER)
+    lapse("alice")
 
     call_command("expire_credits")
 

@@ -7,7 +7,7 @@ import pytest
 
 from credits.models import Balance, CreditLot, Transaction
 from tests.api import Caller
-from tests.factories import give, hold, spend
+from tests.factories import give, hold, lapse, spend
 
 pytestmark = pytest.mark.django_db
 
@@ -23,11 +23,6 @@ def wire(moment: datetime) -> str:
 def grant(**fields: Any) -> dict[str, Any]:
     usual = {"userId": "alice", "amount": 10, "reason": "welcome", "referenceId": "r1"}
     return {**usual, "expiresAt": wire(SOON), **fields}
-
-
-def wait_until(moment: datetime) -> None:
-    while datetime.now(UTC) <= moment:
-        pass
 
 
 def test_a_service_grants_credits_that_expire(service: Caller, alice: Caller) -> None:
@@ -82,10 +77,9 @@ def test_a_known_user_gets_no_credits_that_expired_before(service: Caller) -> No
 
 
 def test_a_retry_after_the_expiry_is_answered_as_before(service: Caller) -> None:
-    soon = datetime.now(UTC) + timedelta(milliseconds=200)
-    body = grant(expiresAt=soon.isoformat(), idempotencyKey="k")
+    body = grant(expiresAt=wire(LATER), idempotencyKey="k")
     first = service.post("grant", body)
-    wait_until(soon)
+    lapse("alice")
 
     again = service.post("grant", body)
 
@@ -117,9 +111,8 @@ def test_the_balance_tells_what_expires_and_when(service: Caller, alice: Caller)
 
 def test_the_balance_shows_no_credits_that_have_expired(alice: Caller) -> None:
     give("alice", 5)
-    soon = datetime.now(UTC) + timedelta(milliseconds=50)
-    give("alice", 3, expires_at=soon)
-    wait_until(soon)
+    give("alice", 3, expires_at=LATER)
+    lapse("alice")
 
     answer = alice.get("balance").json()
 
@@ -133,9 +126,8 @@ def test_the_balance_shows_no_credits_that_have_expired(alice: Caller) -> None:
 
 def test_lists_files_and_statements_show_an_expiry(alice: Caller) -> None:
     give("alice", 5)
-    soon = datetime.now(UTC) + timedelta(milliseconds=50)
-    give("alice", 3, expires_at=soon)
-    wait_until(soon)
+    give("alice", 3, expires_at=LATER)
+    lapse("alice")
     spend("alice", 1)
 
     (listed,) = alice.get("transactions?type=expiry").json()
