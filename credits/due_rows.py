@@ -15,7 +15,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import structlog
 from django.db import DatabaseError, connection, models, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Min, Q, QuerySet
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from credits.models import PostponedRow
@@ -109,9 +109,12 @@ def retry_postponed(job: str, *, now: datetime) -> None:
     PostponedRow.objects.filter(job=job).update(due_at=now)
 
 
-def postponed_keys(job: str, *, now: datetime) -> list[str]:
-    """Return the keys of the job's rows that failed and are not yet due for a retry."""
-    return list(_postponed(job, now).values_list("row_id", flat=True))
+def next_due(job: str, rows: QuerySet[Row], moment: str, *, now: datetime) -> datetime | None:
+    """Return the earliest `moment` of the rows, without the postponed ones; None without a row."""
+    key: Any = rows.model._meta.pk  # noqa: SLF001
+    postponed = [key.to_python(text) for text in _postponed_keys(job, now)]
+    first: datetime | None = rows.exclude(pk__in=postponed).aggregate(first=Min(moment))["first"]
+    return first
 
 
 def change_free(rows: QuerySet[Row], change: Callable[[QuerySet[Row]], int]) -> Iterator[int]:
@@ -129,6 +132,15 @@ def is_locked(error: Exception) -> bool:
     return isinstance(error.__cause__, LockNotAvailable | DeadlockDetected)
 
 
+def wait_at_most(patience: timedelta) -> None:
+    """Set `lock_timeout` to `patience` for the rest of the current transaction."""
+    milliseconds = int(patience.total_seconds() * 1000)
+    with connection.cursor() as cursor:
+        # `true` limits the setting to the transaction, which also works behind a pooler in
+        # transaction mode.
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{milliseconds}ms"])
+
+
 @transaction.atomic
 def _change_batch(rows: QuerySet[Row], change: Callable[[QuerySet[Row]], int]) -> int:
     free = rows.select_for_update(skip_locked=True).values_list("pk", flat=True)
@@ -136,9 +148,10 @@ def _change_batch(rows: QuerySet[Row], change: Callable[[QuerySet[Row]], int]) -
     return change(rows.model._default_manager.filter(pk__in=keys)) if keys else 0  # noqa: SLF001
 
 
-def _postponed(job: str, now: datetime) -> QuerySet[PostponedRow]:
+def _postponed_keys(job: str, now: datetime) -> QuerySet[PostponedRow, str]:
     # A time later than the longest pause was written while a clock was wrong. It does not count.
-    return PostponedRow.objects.filter(job=job, due_at__gt=now, due_at__lte=now + LONGEST_PAUSE)
+    known = PostponedRow.objects.filter(job=job, due_at__gt=now, due_at__lte=now + LONGEST_PAUSE)
+    return known.values_list("row_id", flat=True)
 
 
 @dataclass
@@ -153,7 +166,7 @@ class _Run(Generic[Row]):
         # Due for more than a day but not retried: something else has settled the row.
         known.filter(due_at__lt=self.now - timedelta(days=1)).delete()
         self.attempts = dict(known.values_list("row_id", "attempts"))
-        self.not_yet = set(postponed_keys(self.work.job, now=self.now))
+        self.not_yet = set(_postponed_keys(self.work.job, self.now))
 
     def waiting_rows(self) -> Iterator[_DueRow]:
         """Yield the due rows that are not postponed, each once."""
@@ -267,12 +280,3 @@ class _Run(Generic[Row]):
 
 def _failures(job: str, row: _DueRow) -> QuerySet[PostponedRow]:
     return PostponedRow.objects.filter(user_id=row.user_id, job=job, row_id=str(row.key))
-
-
-def wait_at_most(patience: timedelta) -> None:
-    """Set `lock_timeout` to `patience` for the rest of the current transaction."""
-    milliseconds = int(patience.total_seconds() * 1000)
-    with connection.cursor() as cursor:
-        # `true` limits the setting to the transaction, which also works behind a pooler in
-        # transaction mode.
-        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{milliseconds}ms"])

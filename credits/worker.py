@@ -31,6 +31,7 @@ from credits.models import JobRun
 
 LONGEST_NIGHTLY = timedelta(hours=3)
 PAUSE_AFTER_FAILURE = timedelta(hours=1)
+DIFFERENCES_KEPT = 100
 
 logger = structlog.get_logger(__name__)
 
@@ -103,22 +104,6 @@ def work(
         thread.join()
 
 
-def _work(
-    lane: list[Job], stop: Event, clock: Callable[[], datetime], pace: Callable[[], float]
-) -> None:
-    """Run the jobs of one thread in turn until `stop` is set."""
-    next_at = {job.name: pace() for job in lane}
-    while lane and not stop.is_set():
-        for job in lane:
-            if next_at[job.name] <= pace() and not stop.is_set():
-                close_old_connections()  # replaces a broken connection, as between requests
-                _attempt(job, clock, stop)
-                # From the end of the run, so that a slow job does not run without a pause.
-                next_at[job.name] = pace() + job.every.total_seconds()
-        connection.close()  # to the pool, for the other threads
-        stop.wait(max(0.0, min(next_at.values()) - pace()))
-
-
 def work_once(stop: Event, *, clock: Callable[[], datetime] = now) -> bool:
     """Run each due job once; return whether all succeeded."""
     results = [_attempt(job, clock, stop) for job in jobs().values() if not stop.is_set()]
@@ -141,13 +126,29 @@ def run(job: Job, *, now: datetime, stop: Event | None = None) -> Counter[str]:
                 return outcomes
     except Exception as error:
         with suppress(DatabaseError):  # the database itself may be the cause
-            _record_failure(job, now, outcomes, f"{type(error).__name__}: {error}")
+            _record_failure(job, now, outcomes, error)
         raise
     if failed := outcomes[FAILED]:
         _record_failure(job, now, outcomes, f"{failed} of {outcomes.total()} steps failed")
     else:
         _record_success(job, now, outcomes)
     return outcomes
+
+
+def _work(
+    lane: list[Job], stop: Event, clock: Callable[[], datetime], pace: Callable[[], float]
+) -> None:
+    """Run the jobs of one thread in turn until `stop` is set."""
+    next_at = {job.name: pace() for job in lane}
+    while lane and not stop.is_set():
+        for job in lane:
+            if next_at[job.name] <= pace() and not stop.is_set():
+                close_old_connections()  # replaces a broken connection, as between requests
+                _attempt(job, clock, stop)
+                # From the end of the run, so that a slow job does not run without a pause.
+                next_at[job.name] = pace() + job.every.total_seconds()
+        connection.close()  # to the pool, for the other threads
+        stop.wait(max(0.0, min(next_at.values()) - pace()))
 
 
 def _attempt(job: Job, clock: Callable[[], datetime], stop: Event) -> bool:
@@ -207,13 +208,18 @@ def _record_success(job: Job, now: datetime, outcomes: Counter[str]) -> None:
     _record(row, "succeeded_at", *(("night", "claimed_until") if _is_nightly(job) else ()))
 
 
-def _record_failure(job: Job, now: datetime, outcomes: Counter[str], error: str) -> None:
+def _record_failure(
+    job: Job, now: datetime, outcomes: Counter[str], error: Exception | str
+) -> None:
+    text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
     row = JobRun(
         name=job.name,
         started_at=now,
         failed_at=now,
         result=dict(outcomes),
-        error=error[:500],
+        error=text[:500],
+        # Only a reconciliation's error has them.
+        differences=list(getattr(error, "differences", ()))[:DIFFERENCES_KEPT],
         # The claim of a failed run stays for a while and so delays the retry.
         claimed_until=now + PAUSE_AFTER_FAILURE if _is_nightly(job) else None,
     )
@@ -226,5 +232,5 @@ def _record(row: JobRun, *fields: str) -> None:
         [row],
         update_conflicts=True,
         unique_fields=["name"],
-        update_fields=["started_at", "result", "error", *fields],
+        update_fields=["started_at", "result", "error", "differences", *fields],
     )

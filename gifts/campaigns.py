@@ -103,9 +103,8 @@ def make_missing(*, now: datetime, limit: int) -> Iterator[str]:
 
 
 def next_due(now: datetime) -> datetime | None:
-    """Return when the oldest campaign that misses codes was created, or None without one."""
-    waiting = _unmade().exclude(pk__in=due_rows.postponed_keys(MAKE_JOB, now=now))
-    return waiting.order_by("created_at").values_list("created_at", flat=True).first()
+    """Return when the oldest campaign with missing codes was created, or None without one."""
+    return due_rows.next_due(MAKE_JOB, _unmade(), "created_at", now=now)
 
 
 def codes_of(campaign: Campaign) -> GiftQuerySet:

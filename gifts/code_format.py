@@ -1,8 +1,10 @@
-"""The format of gift codes: random generation, display in groups, tolerant parsing."""
+"""The format of gift codes: random generation, display in groups, tolerant parsing, links."""
 
 import re
 import secrets
 from unicodedata import category, normalize
+
+from django.conf import settings
 
 from credits.labels import INVISIBLE
 
@@ -46,6 +48,11 @@ def groups(code: str) -> list[str]:
 def masked(code: str) -> str:
     """Return the last four characters of `code` after dots, for viewers without permission."""
     return f"••••{code[-4:]}"
+
+
+def link(code: str) -> str:
+    """Return the URL of the public page of the gift with this code."""
+    return f"{settings.BASE_URL}/g/{code}"
 
 
 def is_short(code: str) -> bool:

@@ -10,6 +10,7 @@ from credits.api.wire_fields import (
     APP_ID_LENGTH,
     CreditsField,
     EmailField,
+    OneOfField,
     ShortTextField,
     StrictIntegerField,
     TextField,
@@ -36,7 +37,6 @@ class InvalidGift(serializers.ValidationError):
         "type": "number",
         "minimum": int(SMALLEST_GIFT),
         "maximum": int(LARGEST_GIFT),
-        "multipleOf": 0.0001,
     }
 )
 class GiftCredits(CreditsField):
@@ -91,7 +91,7 @@ class CreateGiftSerializer(KeyedSerializer):
         help_text="Credits to put into the gift.",
     )
     credits = GiftCredits(required=False, allow_null=True)
-    type = serializers.ChoiceField(
+    type = OneOfField(
         choices=GiftCode.Type.choices,
         required=False,
         help_text="`simple`: for anybody with the code. `personalized`: for one e-mail address, "
@@ -162,9 +162,11 @@ class CreateGiftSerializer(KeyedSerializer):
 
     def _check_target(self, kind: str | None, target: str | None) -> None:
         if kind == GiftCode.Type.PERSONALIZED and not target:
-            raise serializers.ValidationError({"targetEmail": ["A personalized gift needs one."]})
+            raise serializers.ValidationError(
+                {"targetEmail": ["A personalized gift needs an e-mail address."]}
+            )
         if kind == GiftCode.Type.SIMPLE and target:
-            problem = "Only a personalized gift has one."
+            problem = "A gift of the type simple has no e-mail address."
             raise serializers.ValidationError({"targetEmail": [problem]})
 
     def to_gift(self, body: dict[str, Any], now: datetime) -> NewGift:

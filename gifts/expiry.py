@@ -6,7 +6,7 @@ An expired gift cannot be redeemed, even before the job has run.
 from collections.abc import Iterator
 from datetime import datetime
 
-from django.db.models import Min, QuerySet
+from django.db.models import QuerySet
 
 from credits import due_rows
 from credits.due_rows import DueWork
@@ -40,9 +40,7 @@ def next_due(now: datetime) -> datetime | None:
 
     Failed gifts that are not yet due for a retry do not count.
     """
-    waiting = _active().exclude(pk__in=due_rows.postponed_keys(JOB, now=now))
-    due: datetime | None = waiting.aggregate(due=Min("expires_at"))["due"]
-    return due
+    return due_rows.next_due(JOB, _active(), "expires_at", now=now)
 
 
 def _active() -> QuerySet[GiftCode]:

@@ -246,6 +246,9 @@ class GiftRedemption(models.Model):
         )
 
 
+USER_BUCKET = "user:"
+
+
 class GiftMisses(models.Model):
     """The number of wrong codes tried by one `bucket` (a user or a network) since `since`.
 
@@ -262,6 +265,22 @@ class GiftMisses(models.Model):
         db_table = '"gifts"."gift_misses"'
         verbose_name_plural = "wrong codes"
         indexes = (models.Index(name="gift_misses_by_age_idx", fields=["since"]),)
+
+    @staticmethod
+    def bucket_of(user_id: str) -> str:
+        """Return the bucket of a user."""
+        return f"{USER_BUCKET}{user_id}"
+
+    @property
+    def user_id(self) -> str | None:
+        """Return the user who tried the codes, or None for a bucket of many callers."""
+        user_id = self.bucket.removeprefix(USER_BUCKET)
+        return None if user_id == self.bucket else user_id
+
+    @property
+    def who(self) -> str:
+        """Return the user id or the network, or the name of another bucket."""
+        return self.bucket.partition(":")[2] or self.bucket
 
 
 class GiftBlock(models.Model):

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from django.conf import settings
-
 from credits.amounts import with_unit
+from gifts import code_format
 from gifts.models import GiftCode
 
 # In both languages, because the recipient's language is unknown.
@@ -17,11 +16,6 @@ _BODY = """\
 
 {link}
 """
-
-
-def link(gift: GiftCode) -> str:
-    """Return the URL of the gift's page."""
-    return f"{settings.BASE_URL}/g/{gift.code}"
 
 
 def gift_link(gift: GiftCode) -> dict[str, Any]:
@@ -39,7 +33,7 @@ def gift_link(gift: GiftCode) -> dict[str, Any]:
             giver_in_english=gift.creator_name or "Somebody",
             credits=with_unit(gift.total_credits, language="de"),
             credits_in_english=with_unit(gift.total_credits),
-            link=link(gift),
+            link=code_format.link(gift.code),
         ),
         "data": {"type": "gift_link", "giftCodeId": str(gift.pk)},
     }

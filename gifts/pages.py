@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from io import BytesIO
 
 import qrcode
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
@@ -57,6 +56,5 @@ def qr_code(request: HttpRequest, code: str) -> HttpResponse:
     if known is None:
         return pages.render(request, "gifts/not_found.html", status=404)
     picture = BytesIO()
-    link = f"{settings.BASE_URL}/g/{known}"
-    qrcode.make(link, image_factory=SvgPathFillImage, border=4).save(picture)
+    qrcode.make(code_format.link(known), image_factory=SvgPathFillImage, border=4).save(picture)
     return HttpResponse(picture.getvalue(), content_type="image/svg+xml")

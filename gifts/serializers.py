@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -17,6 +16,7 @@ from credits.api.wire_fields import (
     UuidField,
 )
 from credits.api.wire_serializers import KeyedSerializer, WireSerializer
+from gifts import code_format
 from gifts.models import GiftCode
 from gifts.relations import Relation
 
@@ -36,7 +36,7 @@ class GiftUrlField(GiftCodeField):
 
     def to_representation(self, value: str) -> str:
         """Return `{BASE_URL}/g/ABCDEFGHJK`."""
-        return f"{settings.BASE_URL}/g/{value}"
+        return code_format.link(value)
 
 
 class EqualsField(serializers.BooleanField):

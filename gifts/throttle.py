@@ -85,7 +85,7 @@ def allowance(text: str, guesser: Attempt, *, now: datetime) -> Allowance:
     allowed: Mapping[str, int] = settings.GIFT_MISS_LIMITS
     limits = {f"address:{network_of(guesser.address)}": allowed["address"]}
     if guesser.user_id is not None:
-        limits[_bucket(guesser.user_id)] = allowed["user"]
+        limits[GiftMisses.bucket_of(guesser.user_id)] = allowed["user"]
     code = code_format.read(text)
     # Only imported codes are short enough that many callers together could guess one.
     if code is not None and code_format.is_short(code):
@@ -113,7 +113,7 @@ def _checked(allowed: Allowance, guesser: Attempt, now: datetime) -> dict[str, i
     if guesser.user_id is None:
         return dict(allowed.limits)
     own = GiftMisses.objects.filter(
-        pk=_bucket(guesser.user_id), since__gt=now - KEPT, since__lte=now + WINDOW
+        pk=GiftMisses.bucket_of(guesser.user_id), since__gt=now - KEPT, since__lte=now + WINDOW
     ).first()
     many = own is not None and own.since > allowed.since and own.misses > FORGIVEN
     # A user with wrong codes of their own also counts against the limit of all callers.
@@ -132,11 +132,7 @@ def forget(now: datetime) -> None:
 
 def forget_user(user_id: str) -> int:
     """Delete the count of a user; return the number of deleted rows."""
-    return GiftMisses.objects.filter(pk=_bucket(user_id)).delete()[0]
-
-
-def _bucket(user_id: str) -> str:
-    return f"user:{user_id}"
+    return GiftMisses.objects.filter(pk=GiftMisses.bucket_of(user_id)).delete()[0]
 
 
 def _refuse(

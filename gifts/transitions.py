@@ -52,9 +52,9 @@ def was_settled(gift: GiftCode, *, by: str, key: str | None) -> bool:
     )
 
 
-def memo(gift: GiftCode, description: str, source_app_id: str | None = None) -> Memo:
+def memo(gift: GiftCode, description: str) -> Memo:
     """Return the memo of a transaction of this gift. It never contains the code."""
-    return Memo(source_app_id or APP_ID, description, {"giftCodeId": str(gift.pk)})
+    return Memo(APP_ID, description, {"giftCodeId": str(gift.pk)})
 
 
 def _settle(gift: GiftCode, status: Status, now: datetime) -> None:

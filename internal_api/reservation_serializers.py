@@ -34,6 +34,7 @@ class ReserveSerializer(PricedSerializer):
         min_value=int(reservations.SHORTEST_TTL.total_seconds()),
         max_value=int(reservations.LONGEST_TTL.total_seconds()),
         default=int(reservations.DEFAULT_TTL.total_seconds()),
+        allow_null=True,
         help_text="The lifetime of the reservation, in seconds.",
     )
 
@@ -79,6 +80,7 @@ class CommitReservationSerializer(ReleaseReservationSerializer):
         max_length=DESCRIPTION_LENGTH,
         required=False,
         allow_null=True,
+        allow_blank=True,
         default=None,
         help_text="A text for the user; by default the reservation's reason.",
     )

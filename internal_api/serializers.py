@@ -93,11 +93,14 @@ class RefundSerializer(KeyedSerializer):
 
     userId = UserIdField(source="user_id", help_text="The user who gets credits back.")
     amount = CreditsField(help_text="Credits, with at most 4 decimal places.")
-    description = TextField(max_length=DESCRIPTION_LENGTH, help_text="A text for the user.")
+    description = TextField(
+        max_length=DESCRIPTION_LENGTH, allow_blank=True, help_text="A text for the user."
+    )
     appId = ShortTextField(
         source="app_id",
         max_length=APP_ID_LENGTH,
         default="system",
+        allow_null=True,
         help_text="The app of the refund's transaction. The header `X-App-Id` does not change it.",
     )
     metadata = JsonObject(
@@ -145,6 +148,7 @@ class GrantSerializer(KeyedSerializer):
         max_length=DESCRIPTION_LENGTH,
         required=False,
         allow_null=True,
+        allow_blank=True,
         help_text="A text for the user, `Reward: REASON` by default.",
     )
     expiresAt = TimestampField(

@@ -216,7 +216,7 @@ class ReservationViewSet(SettlesReservations, ServiceViewSet):
             origin=origin(request, body),
             amount=body["amount"],
             units=body.get("units"),
-            description=body["description"],
+            description=body["description"] or None,
         )
         # The cap is checked again only for more than the hold, or for a hold of another service.
         hold = service_caps.committing(service(request), commit, now=datetime.now(UTC))

@@ -114,7 +114,7 @@ def second_factor() -> Found:
 
 @environment
 def receivers() -> Found:
-    """Warn if events may be sent to this machine."""
+    """Find the setting with which events may be sent to this machine."""
     if settings.EVENT_HOSTS_MAY_BE_LOCAL:
         text = "EVENT_HOSTS_MAY_BE_LOCAL is on: events may go to this machine, unencrypted."
         yield Error(text, id="mana_credits.E014")

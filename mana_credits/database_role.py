@@ -11,13 +11,13 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 
 from credits.ledger import distribution, grants
+from mana_credits.database import KEYS
 
 HINT = (
     "Connect the service as a role of its own: the owner's URL goes into MIGRATIONS_DATABASE_URL, "
     "the service's into DATABASE_URL. Then run `manage.py migrate`."
 )
 CONNECT_SECONDS = 2
-NAMES = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
 
 
 @register(Tags.database, deploy=True)
@@ -46,6 +46,6 @@ def cluster(
 
 def _parameters() -> dict[str, Any]:
     database = settings.DATABASES["default"]
-    known = {name: database[key] for name, key in NAMES.items() if database[key]}
+    known = {name: database[key] for name, key in KEYS.items() if database[key]}
     secured = {name: text for name, text in database["OPTIONS"].items() if name.startswith("ssl")}
     return {**known, **secured, "connect_timeout": CONNECT_SECONDS}

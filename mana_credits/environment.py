@@ -214,13 +214,6 @@ def web_processes() -> int:
     return whole_number("WEB_CONCURRENCY", default=cores, at_least=1, at_most=MOST_WORKERS)
 
 
-def _is_within(text: str, at_least: int, at_most: int) -> bool:
-    digits = text.strip()
-    if not digits.isascii() or not digits.isdigit() or len(digits) > len(str(LARGEST_NUMBER)):
-        return False
-    return at_least <= int(digits) <= at_most
-
-
 def secret(name: str) -> str:
     """Return the secret `name`. Raises EnvironmentInvalid if it is unset or empty."""
     value = value_of(name)
@@ -258,6 +251,13 @@ def reject_debug_in_production(stripe_key: str, hosts: Iterable[str]) -> None:
             f"DEBUG is on and {public} is a public host (ALLOWED_HOSTS, BASE_URL). "
             "Pages of errors would show secrets there; the service does not start with both."
         )
+
+
+def _is_within(text: str, at_least: int, at_most: int) -> bool:
+    digits = text.strip()
+    if not digits.isascii() or not digits.isdigit() or len(digits) > len(str(LARGEST_NUMBER)):
+        return False
+    return at_least <= int(digits) <= at_most
 
 
 def _is_public(host: str) -> bool:

@@ -3,15 +3,13 @@
 import gc
 import os
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
-from django.apps import apps
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 from django.test import TransactionTestCase, override_settings
 
 from credits.ledger import grants
@@ -26,6 +24,7 @@ from mana_credits.dev.sandbox import stripe as sandbox_stripe
 from tests import books, legacy_database
 from tests.api import Caller
 from tests.books import discrepancies
+from tests.emptying import Emptying, connected
 from tests.environment import PROVIDER, SERVICE_KEY
 from tests.factories import gift, give, package
 from tests.legacy import Earlier
@@ -33,15 +32,8 @@ from tests.owner import as_owner
 from tests.running import database_of_the_test
 from tests.stripe import Stripe
 
-# Filled by migrations, and never changed by a test for good.
-KEPT = {
-    '"credits"."operation_prices"',
-    '"credits"."operations"',
-    "auth_group",
-    "auth_group_permissions",
-    "auth_permission",
-    "django_content_type",
-}
+# Collecting garbage as often as by default (700) takes 8 % of the time of the tests.
+gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_collection_finish() -> None:
@@ -70,9 +62,6 @@ def nobody_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget the tokens of earlier tests."""
     monkeypatch.setattr(tokens, "seen_users", SeenUsers())
     monkeypatch.setattr(tokens, "verified_tokens", VerifiedTokens(tokens.key_ring))
-
-
-APPEND_ONLY = ("transactions", "staff_actions", "settings_changes")
 
 
 @pytest.fixture(scope="session")
@@ -113,8 +102,11 @@ def owner(db: None) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_flush() -> Iterator[None]:
-    """Keep the rows that migrations created: catalogue, permissions, roles."""
-    with patch.object(TransactionTestCase, "_fixture_teardown"):
+    """Keep the rows that migrations created, and the connection, whose session has plans."""
+    with (
+        patch.object(TransactionTestCase, "_fixture_teardown"),
+        patch.object(TransactionTestCase, "_should_reload_connections", return_value=False),
+    ):
         yield
 
 
@@ -125,50 +117,18 @@ def quick_passwords() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def emptying(django_db_setup: None, django_db_blocker: Any) -> Iterator[Emptying]:
+    """Connect to the tests' database, to empty its tables."""
+    with django_db_blocker.unblock(), connected() as emptying:
+        yield emptying
+
+
 @pytest.fixture
-def committed(transactional_db: None) -> Iterator[None]:
+def committed(transactional_db: None, emptying: Emptying) -> Iterator[None]:
     """Make the test commit, for other threads and processes. Empty the tables afterwards."""
     yield
-    with as_owner(), transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_emptying())
-        cursor.execute(FIRST_PRICES)
-
-
-# The price list is not emptied. A test that changes a price leaves the first one behind.
-FIRST_PRICES = """
-    DELETE FROM credits.operation_prices WHERE version > 1;
-    UPDATE credits.operations o SET
-        cost = p.cost_after, per_items = p.per_items_after, metering = NULL, active = true,
-        version = 1, updated_at = p.changed_at
-    FROM credits.operation_prices p WHERE p.operation_id = o.key AND o.version > 1
-"""
-
-
-@cache
-def _emptying() -> str:
-    """Return the statements that empty the tables, sent together.
-
-    Triggers of foreign keys are off. With small tables, this is faster than TRUNCATE.
-    """
-    emptied = [f"DELETE FROM {name}" for name in _emptied_tables()]
-    replica = "SET LOCAL session_replication_role = replica"
-    return "; ".join(
-        [*_rules("DISABLE TRIGGER"), replica, *emptied, *_rules("ENABLE ALWAYS TRIGGER")]
-    )
-
-
-def _rules(switch: str) -> list[str]:
-    """Return the statements that switch the rules of append-only tables."""
-    return [
-        f"ALTER TABLE credits.{name} {switch} {name}_are_append_only,"
-        f" {switch} {name}_are_never_truncated"
-        for name in APPEND_ONLY
-    ]
-
-
-def _emptied_tables() -> list[str]:
-    models = apps.get_models(include_auto_created=True)
-    return sorted({model._meta.db_table for model in models} - KEPT)
+    emptying.run()
 
 
 @pytest.fixture

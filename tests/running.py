@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
+import psycopg
 from django.db import connection
 from psycopg.conninfo import make_conninfo
 
@@ -94,6 +95,21 @@ def service(
 def database_of_the_test() -> str:
     """Return the URL of the test's database, for its owner."""
     return make_conninfo(os.environ["DATABASE_URL"], dbname=connection.settings_dict["NAME"])
+
+
+def wait_for_lock_waiters(count: int) -> None:
+    """Wait until exactly `count` requests wait for a lock of the test's database."""
+    deadline = time.monotonic() + 10
+    with psycopg.connect(database_of_the_test(), autocommit=True) as observer:
+        while time.monotonic() < deadline:
+            waiting = observer.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                "AND wait_event_type = 'Lock'"
+            ).fetchone()
+            if waiting == (count,):
+                return
+            time.sleep(0.02)
+    raise AssertionError("the requests do not wait")
 
 
 def call(

@@ -216,7 +216,8 @@ def _applied(
         return current_state.apply(fetched, now=now)
     if not envelope.is_thin(body):
         context = EventContext(envelope.subject(body), event.created_at, now)
-        return HANDLERS[event.type](context)
+        # The body, not the prefix of the type, shows whether an event is thin.
+        return HANDLERS[event.type.removeprefix(API_V1)](context)
     # Raises if the reference is unreadable. Otherwise Stripe does not have the object.
     envelope.related(body)
     return None

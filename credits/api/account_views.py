@@ -39,17 +39,17 @@ class WriteView(APIView):
             return super().dispatch(request, *arguments, **named)
 
     def initial(self, request: Request, *arguments: Any, **named: Any) -> None:
-        """Take the places after authentication. Raises Busy if none is free."""
+        """Take the places after authentication. Raises TooBusy if none is free."""
         super().initial(request, *arguments, **named)
         if request.method not in SAFE_METHODS:
             self.take_places(request, **named)
 
     def take_places(self, request: Request, **named: Any) -> None:
-        """Take the places of a request that changes something. Raises Busy."""
+        """Take the places of a request that changes something. Raises TooBusy."""
         self.hold(WRITES)
 
     def hold(self, bulkhead: Bulkhead, key: Hashable = None) -> None:
-        """Hold a place until the response. Raises Busy."""
+        """Hold a place until the response. Raises TooBusy."""
         self._places.enter_context(bulkhead.place(key))
 
 

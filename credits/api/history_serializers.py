@@ -4,11 +4,11 @@ from typing import Any
 
 from rest_framework import serializers
 
+from credits.api.query_fields import DayField, EndTimestamp
 from credits.api.wire_fields import (
     APP_ID_LENGTH,
     AmountField,
-    DayField,
-    EndTimestamp,
+    OneOfField,
     ShortTextField,
     TextField,
     TimestampField,
@@ -34,7 +34,7 @@ class SpanSerializer(WireSerializer):
 class TransactionQuerySerializer(SpanSerializer):
     """The filters of the list of transactions."""
 
-    type = serializers.ChoiceField(
+    type = OneOfField(
         choices=Transaction.Type.choices,
         required=False,
         help_text="Only transactions of this type.",

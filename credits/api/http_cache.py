@@ -1,9 +1,10 @@
 """Caching of answers that are the same for every caller, by clients and proxies."""
 
 import hashlib
+from http import HTTPStatus
 from typing import cast
 
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import get_conditional_response
 from rest_framework.request import Request
 
@@ -17,5 +18,13 @@ def cacheable(request: Request, answer: Answer) -> HttpResponseBase:
     etag = f'"{hashlib.sha256(answer.content).hexdigest()[:32]}"'
     answer["ETag"] = etag
     answer["Cache-Control"] = CACHE_CONTROL
-    response = get_conditional_response(cast("HttpRequest", request), etag=etag, response=answer)
-    return cast("HttpResponseBase", response)
+    return unless_known(request, answer)
+
+
+def unless_known(request: Request, response: HttpResponse) -> HttpResponseBase:
+    """Return 304 if `If-None-Match` names the response's ETag, otherwise the response."""
+    asked, etag = cast("HttpRequest", request), response["ETag"]
+    conditional = get_conditional_response(asked, etag=etag, response=response)
+    answer = cast("HttpResponseBase", conditional)
+    # `If-Match` protects changes and parts. Here it would make Django answer 412 without a body.
+    return response if answer.status_code == HTTPStatus.PRECONDITION_FAILED else answer

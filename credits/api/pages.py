@@ -83,17 +83,6 @@ def shell(request: HttpRequest, template: str) -> HttpResponse:
     return response
 
 
-def _remember(response: HttpResponse, language: str, *, secure: bool) -> None:
-    response.set_cookie(
-        settings.LANGUAGE_COOKIE_NAME,
-        language,
-        max_age=LANGUAGE_SECONDS,
-        secure=secure,
-        httponly=True,
-        samesite="Lax",
-    )
-
-
 def page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Restrict a view to GET and HEAD; answer with a 503 page if the database is unavailable."""
 
@@ -132,3 +121,14 @@ def cloud_sync(request: HttpRequest) -> HttpResponse:
 def statement(request: HttpRequest, month: str = "") -> HttpResponse:
     """Render `/credits/statements/MONTH`: a month's statement, for the screen and for paper."""
     return shell(request, "credits/statement.html")
+
+
+def _remember(response: HttpResponse, language: str, *, secure: bool) -> None:
+    response.set_cookie(
+        settings.LANGUAGE_COOKIE_NAME,
+        language,
+        max_age=LANGUAGE_SECONDS,
+        secure=secure,
+        httponly=True,
+        samesite="Lax",
+    )

@@ -24,7 +24,7 @@ class PageUrlField(ShortTextField):
     """The URL of a page of the ecosystem: at `BASE_URL` or an origin of `CORS_ORIGINS`."""
 
     default_error_messages = {
-        "origin": "Only URLs of the ecosystem's own apps are allowed.",
+        "origin": "The URL must be at BASE_URL or at an origin of CORS_ORIGINS.",
         "white_space": "A URL must not contain white space.",
     }
 

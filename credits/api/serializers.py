@@ -198,7 +198,9 @@ class UseCreditsSerializer(PricedSerializer):
         max_length=APP_ID_LENGTH,
         help_text="The app in which the credits are spent.",
     )
-    description = TextField(max_length=DESCRIPTION_LENGTH, help_text="A text for the user.")
+    description = TextField(
+        max_length=DESCRIPTION_LENGTH, allow_blank=True, help_text="A text for the user."
+    )
     metadata = JsonObject(
         required=False,
         allow_null=True,

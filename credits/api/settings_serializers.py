@@ -18,6 +18,8 @@ from credits.api.wire_serializers import WireSerializer
 from credits.controls.account_settings import NewSettings
 
 LONGEST_LIST = 100
+ALL_SETTINGS = ("lowBalance", "monthlyLimit", "appLimits")
+NO_SETTING = "At least one setting is required; null switches it off."
 
 
 class SeenVersion(ShortTextField):
@@ -93,7 +95,7 @@ def _parsed(items: Sequence[object]) -> list[dict[str, Any]]:
 
 
 class SaveSettingsSerializer(WireSerializer):
-    """All settings. A missing or null setting is switched off."""
+    """All settings, at least one of them. A missing or null setting is switched off."""
 
     lowBalance = ThresholdField(
         source="low_balance",
@@ -116,8 +118,14 @@ class SaveSettingsSerializer(WireSerializer):
     version = SeenVersion()
 
     def validate(self, attrs: Any) -> Any:
-        """Return the settings and the version that was seen as the domain takes them."""
+        """Return the settings and the version that was seen as the domain takes them.
+
+        Raises ValidationError if there is no setting.
+        """
         seen = attrs.pop("version", None)
+        # A body without any setting is probably a mistake, and would switch off all limits.
+        if not attrs:
+            raise serializers.ValidationError({name: [NO_SETTING] for name in ALL_SETTINGS})
         app_limits = attrs.pop("app_limits", None) or {}
         return {"wanted": NewSettings(**attrs, app_limits=app_limits), "seen": seen}
 

@@ -17,7 +17,7 @@ from credits.api.settings_serializers import (
 )
 from credits.api.wire_serializers import language, origin, user
 from credits.controls import account_settings
-from credits.ledger.agreements import SettingsChanged
+from credits.ledger.settings_changes import SettingsChanged
 
 
 class SettingsViewSet(ChangesAccount, GenericViewSet[Any]):

@@ -7,11 +7,11 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from credits.api.query_fields import QueryInteger
 from credits.api.serializers import MeteredSerializer
 from credits.api.wire_fields import (
     AmountField,
     ConstantField,
-    QueryInteger,
     TextField,
     TimestampField,
     UserIdField,

@@ -21,7 +21,7 @@ from credits.api.statement_serializers import (
 from credits.api.wire_serializers import query, user
 from credits.models import Transaction
 from credits.reporting import statement_signatures, statements
-from credits.reporting.ledger_report import MonthNotBegun
+from credits.reporting.months import MonthNotBegun
 
 
 class StatementViewSet(GenericViewSet[Transaction]):

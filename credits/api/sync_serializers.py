@@ -2,7 +2,13 @@
 
 from rest_framework import serializers
 
-from credits.api.wire_fields import AmountField, ConstantField, TimestampField, UserIdField
+from credits.api.wire_fields import (
+    AmountField,
+    ConstantField,
+    OneOfField,
+    TimestampField,
+    UserIdField,
+)
 from credits.api.wire_serializers import KeyedSerializer, WireSerializer
 from credits.models import SyncSubscription
 
@@ -32,9 +38,7 @@ class SyncStatusSerializer(WireSerializer):
 class ActivateSyncSerializer(KeyedSerializer):
     """The billing interval."""
 
-    interval = serializers.ChoiceField(
-        choices=INTERVALS, default="monthly", help_text="How often to pay."
-    )
+    interval = OneOfField(choices=INTERVALS, default="monthly", help_text="How often to pay.")
 
 
 class ActivateSyncResponseSerializer(WireSerializer):
@@ -60,9 +64,7 @@ class DeactivateSyncResponseSerializer(WireSerializer):
 class ChangeSyncIntervalSerializer(WireSerializer):
     """The billing interval from the next renewal on."""
 
-    interval = serializers.ChoiceField(
-        choices=INTERVALS, help_text="How often to pay from the next renewal on."
-    )
+    interval = OneOfField(choices=INTERVALS, help_text="How often to pay from the next renewal on.")
 
 
 class ChangeSyncIntervalResponseSerializer(WireSerializer):

@@ -68,7 +68,11 @@ class SaveTopUpSerializer(WireSerializer):
         # The two ids could be those of different cards.
         if attrs.get("setup_id") and attrs.get("session_id"):
             raise serializers.ValidationError(
-                {"checkoutSessionId": ["Not together with `setupIntentId`."]}
+                {
+                    "checkoutSessionId": [
+                        "A setupIntentId and a checkoutSessionId exclude each other."
+                    ]
+                }
             )
         return {"wanted": Agreement(**attrs), "seen": seen}
 

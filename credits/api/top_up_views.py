@@ -21,7 +21,7 @@ from credits.api.top_up_serializers import (
     TopUpSerializer,
 )
 from credits.api.wire_serializers import language, origin, user
-from credits.ledger.agreements import SettingsChanged
+from credits.ledger.settings_changes import SettingsChanged
 from credits.payments import auto_top_up
 from credits.payments.auto_top_up import LISTED, CardNotSaved
 from credits.payments.packages import PackageUnknown

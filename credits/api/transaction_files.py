@@ -14,7 +14,8 @@ from rest_framework.request import Request
 
 from credits import spreadsheets
 from credits.api.history_serializers import TransactionQuerySerializer
-from credits.api.wire_fields import QueryInteger, TimestampField
+from credits.api.query_fields import QueryInteger
+from credits.api.wire_fields import TimestampField
 from credits.catalogue import metered_prices
 from credits.ledger.history import LARGEST_NUMBER, History, HistoryEntry
 

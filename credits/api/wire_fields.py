@@ -11,7 +11,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from credits import amounts, email_addresses, labels
+from credits import amounts, email_addresses, labels, pseudonyms
 
 USUAL_LENGTH = 1000
 APP_ID_LENGTH = 100
@@ -21,7 +21,6 @@ _CONTROLS = r"\u0000-\u001f\u007f-\u009f"
 REASON = rf"^[^\s:{_CONTROLS}][^:{_CONTROLS}]{{0,99}}(:[^{_CONTROLS}]*)?$"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_DIGITS = re.compile(r"\d+", re.ASCII)
 _LARGEST_INTEGER = 2**63 - 1
 
 
@@ -40,7 +39,6 @@ def number(amount: Decimal) -> int | float:
         "type": "number",
         "exclusiveMinimum": 0,
         "maximum": float(amounts.LARGEST),
-        "multipleOf": 0.0001,
     }
 )
 class CreditsField(serializers.Field[Decimal, Any, int | float, Any]):
@@ -71,9 +69,7 @@ class CreditsField(serializers.Field[Decimal, Any, int | float, Any]):
         return number(value)
 
 
-@extend_schema_field(
-    {"type": "number", "minimum": 0, "maximum": float(amounts.LARGEST), "multipleOf": 0.0001}
-)
+@extend_schema_field({"type": "number", "minimum": 0, "maximum": float(amounts.LARGEST)})
 class ThresholdField(CreditsField):
     """An amount that may be 0, such as a limit."""
 
@@ -159,13 +155,23 @@ class ReasonField(ShortTextField):
 
 
 class UserIdField(ShortTextField):
-    """A user id: 1 to 255 characters, without control characters or outer blanks."""
+    """A user id: 1 to 255 characters, without control characters or outer blanks.
 
+    Ids of erased users are rejected, so that nobody spends their credits or grants them any.
+    """
+
+    default_error_messages = {"erased": "This id is reserved for an erased user."}
     pattern = labels.USER_ID
 
     def __init__(self, **options: Any) -> None:
         longest = labels.LONGEST_USER_ID
         super().__init__(**{"max_length": longest, "help_text": "The user's id.", **options})
+
+    def run_validation(self, data: Any = empty) -> Any:
+        """Reject ids of erased users, which are valid texts."""
+        if isinstance(data, str) and pseudonyms.is_erased(data):
+            self.fail("erased")
+        return super().run_validation(data)
 
     def error_for(self, text: str) -> str | None:
         """Return the key of the error message for `text`, or None."""
@@ -196,24 +202,16 @@ class StrictIntegerField(serializers.IntegerField):
         return int(data)
 
 
-class QueryInteger(serializers.IntegerField):
-    """A whole number in a query, in ASCII digits. Python also accepts `1_0` and other scripts."""
+class OneOfField(serializers.ChoiceField):
+    """A text of a list. The error names the list."""
 
-    def to_internal_value(self, data: object) -> int:
-        """Accept ASCII digits only."""
-        if not isinstance(data, str) or not _DIGITS.fullmatch(data):
-            self.fail("invalid")
-        return super().to_internal_value(data)
-
-
-class DayField(serializers.DateField):
-    """A date such as `2026-11-22`. ISO 8601's other notations, such as `20261122`, are invalid."""
+    default_error_messages = {"invalid_choice": "One of these is expected: {choices}."}
 
     def to_internal_value(self, data: Any) -> Any:
-        """Accept the form YYYY-MM-DD only."""
-        if not isinstance(data, str) or not _DATE.fullmatch(data):
-            self.fail("invalid", format="YYYY-MM-DD")
-        return super().to_internal_value(data)
+        """Accept the texts of the list only."""
+        if not isinstance(data, str) or data not in self.choices:
+            self.fail("invalid_choice", choices=", ".join(self.choices))
+        return data
 
 
 class TimestampField(serializers.Field[Any, Any, str, Any]):
@@ -248,14 +246,6 @@ def _written(moment: datetime) -> str:
     """Return a timestamp as text. Cached, because a transaction contains it twice."""
     # The offset `+00:00` has six characters.
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
-
-
-class EndTimestamp(TimestampField):
-    """The inclusive end of a span: a date means its last microsecond."""
-
-    def of_day(self, start: datetime) -> datetime:
-        """Return the day's last microsecond."""
-        return start.replace(hour=23, minute=59, second=59, microsecond=999_999)
 
 
 class ConstantField(serializers.Field[Any, Any, Any, Any]):

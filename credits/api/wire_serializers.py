@@ -45,15 +45,20 @@ class WireSerializer(serializers.Serializer[Any]):
     aliases: ClassVar[tuple[str, ...]] = ()
 
     def parse(self, data: object) -> dict[str, Any]:
-        """Validate a JSON object and return its values by source. Raises ValidationError."""
+        """Validate a JSON object and return its values by source. Raises ValidationError.
+
+        In an optional field, null means the same as no value: clients send it for either.
+        """
         if not isinstance(data, Mapping):
             raise serializers.ValidationError({"body": ["A JSON object is expected."]})
         values: dict[str, Any] = {}
         errors = {}
-        for name, source, skips, validate, check in self._inputs:
+        for name, source, required, skips, validate, check in self._inputs:
             value = data.get(name, empty)
-            if value is empty and skips:
-                continue
+            if not required and (value is None or value is empty):
+                if skips:
+                    continue
+                value = empty
             try:
                 value = validate(value)
                 values[source] = value if check is None else check(value)
@@ -83,6 +88,7 @@ class WireSerializer(serializers.Serializer[Any]):
             _Input(
                 name,
                 str(field.source),
+                field.required,
                 not field.required and field.default is empty,
                 field.run_validation,
                 getattr(self, f"validate_{name}", None),
@@ -103,10 +109,14 @@ class WireSerializer(serializers.Serializer[Any]):
 
 
 class _Input(NamedTuple):
-    """An input field; `skips` if it may be absent, `check` is the serializer's `validate_NAME`."""
+    """An input field; `skips` if it is optional and has no default.
+
+    `check` is the serializer's `validate_NAME`.
+    """
 
     name: str
     source: str
+    required: bool
     skips: bool
     validate: Callable[[Any], Any]
     check: Callable[[Any], Any] | None

@@ -12,13 +12,11 @@ from typing import Any, NamedTuple
 from django.db import transaction
 
 from credits import ledger
-from credits.amounts import plain
-from credits.ledger import Origin, agreements
+from credits.ledger import Origin, settings_changes
 from credits.ledger.db_functions import select
 from credits.models import AccountSettings, SettingsChange, SpendingLimit
 
 ALL_APPS = ""
-LANGUAGES = frozenset({"de", "en"})
 
 
 class NewSettings(NamedTuple):
@@ -59,7 +57,7 @@ class CurrentSettings(NamedTuple):
     def version(self) -> str:
         """Return the version of the settings."""
         limits = {limit.app_id: limit.amount for limit in self.app_limits}
-        return agreements.version_of(
+        return settings_changes.version_of(
             _state(NewSettings(self.low_balance, self.monthly_limit, limits))
         )
 
@@ -94,17 +92,18 @@ def save(
 
     A new threshold that the balance is already below announces nothing until it is crossed. `seen`
     is the version that the client saw, or None. Raises SettingsChanged if another one is current.
+    `language` is that of notices: `de`, `en`, or empty if it is unknown.
     """
     # Locks the balance first, as every movement does.
     ledger.ensure_balance(user_id, origin=origin)
     known = AccountSettings.objects.select_for_update().filter(pk=user_id).first()
     current = _known(user_id, known)
-    before, after = _as_json(current), _as_json(wanted)
-    if before != after:
-        agreements.require_version(seen, _state(current))
+    if current != wanted:
+        settings_changes.require_version(seen, _state(current))
         _replace(user_id, known, wanted, language, now)
         subject = SettingsChange.Subject.SPENDING
-        agreements.record(user_id, subject, (before, after), origin=origin)
+        change = _recorded(current), _recorded(wanted)
+        settings_changes.record(user_id, subject, change, origin=origin)
     # Read again, because the answer contains what was spent, which the database sums.
     return of_user(user_id, now=now)
 
@@ -134,7 +133,7 @@ def _replace(
         row.crossed_at = None
     row.low_balance = wanted.low_balance
     # Stored, because later notices are sent without a request that has a language.
-    row.language = language if language in LANGUAGES else ""
+    row.language = language
     row.updated_at = now
     row.save()
     _replace_limits(user_id, wanted.limits)
@@ -163,11 +162,6 @@ def _state(settings: NewSettings) -> dict[str, Any]:
     }
 
 
-def _as_json(settings: NewSettings) -> dict[str, Any]:
-    """Return the settings as JSON, exact."""
-    low, over_all = settings.low_balance, settings.monthly_limit
-    return {
-        "lowBalance": None if low is None else plain(low),
-        "monthlyLimit": None if over_all is None else plain(over_all),
-        "appLimits": {app: plain(amount) for app, amount in settings.app_limits.items()},
-    }
+def _recorded(settings: NewSettings) -> dict[str, Any]:
+    """Return the settings as they are recorded: the limits of the apps by app."""
+    return {**_state(settings), "appLimits": dict(settings.app_limits)}

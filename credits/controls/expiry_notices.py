@@ -7,9 +7,8 @@ enqueues the notice and clears `notice_due_at` in one transaction.
 from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
-from uuid import UUID
 
-from django.db.models import Min, QuerySet
+from django.db.models import QuerySet
 
 from credits import due_rows
 from credits.controls import notification_texts
@@ -33,10 +32,8 @@ def tell_due(*, now: datetime, limit: int) -> Iterator[str]:
 
 def next_due(now: datetime) -> datetime | None:
     """Return when the first notice is or was due, or None without one."""
-    postponed = map(UUID, due_rows.postponed_keys(TELL_JOB, now=now))
-    waiting = _waiting().filter(expires_at__gt=now).exclude(pk__in=list(postponed))
-    due: datetime | None = waiting.aggregate(due=Min("notice_due_at"))["due"]
-    return due
+    unexpired = _waiting().filter(expires_at__gt=now)
+    return due_rows.next_due(TELL_JOB, unexpired, "notice_due_at", now=now)
 
 
 def _waiting() -> QuerySet[CreditLot]:

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import cast
 
-from django.db.models import Min, QuerySet
+from django.db.models import QuerySet
 
 from credits import due_rows, ledger
 from credits.controls import notification_texts
@@ -31,9 +31,7 @@ def tell_due(*, now: datetime, limit: int) -> Iterator[str]:
 
 def next_due(now: datetime) -> datetime | None:
     """Return when the oldest crossing that was not announced happened, or None."""
-    waiting = _crossed().exclude(pk__in=due_rows.postponed_keys(TELL_JOB, now=now))
-    due: datetime | None = waiting.aggregate(due=Min("crossed_at"))["due"]
-    return due
+    return due_rows.next_due(TELL_JOB, _crossed(), "crossed_at", now=now)
 
 
 def _crossed() -> QuerySet[AccountSettings]:

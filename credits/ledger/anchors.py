@@ -60,7 +60,7 @@ class ComputedAnchor:
 
     @property
     def hex(self) -> str:
-        """The digest as 64 hexadecimal digits."""
+        """Return the digest as 64 hexadecimal digits."""
         digest: str = self.hashed.hexdigest()
         return digest
 

@@ -9,6 +9,7 @@ not, independent of the planner's estimates, and the work is proportional to the
 from collections.abc import Mapping
 
 from credits.ledger.lot_rules import LOT_RULES
+from credits.ledger.purchase_rules import PURCHASE_RULES
 
 RULES = {
     "posted is the sum of the transactions": """
@@ -141,6 +142,22 @@ RULES = {
         WHERE (t.id, replace(t.cause, '.000000+', '+'))
             IS DISTINCT FROM (s.charge_id, replace(s.charge, '.000000+', '+'))
     """,
+    # The charge says in milliseconds until when it paid. Its digest protects what it says.
+    "Cloud Sync is paid until the end of its charge": """
+        SELECT s.* FROM accounts a CROSS JOIN LATERAL (
+            SELECT s.user_id, format('paid until %%s, the charge says %%s', s.until, t.until)
+            FROM (
+                SELECT user_id, charge_id, to_char(paid_until AT TIME ZONE 'UTC',
+                                                   'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS until
+                FROM credits.sync_subscriptions WHERE user_id = a.user_id
+            ) s CROSS JOIN LATERAL (
+                SELECT metadata ->> 'until' AS until FROM credits.transactions
+                WHERE user_id = s.user_id AND id = s.charge_id OFFSET 0
+            ) t
+            WHERE s.until IS DISTINCT FROM t.until
+            OFFSET 0
+        ) s
+    """,
     # By day, in a full check only. The next rule compares the sums, for which a check of changes
     # needs no old usages.
     "usage statistics count every usage": """
@@ -172,98 +189,6 @@ RULES = {
         ) s
         WHERE w.checked > 0 AND (s.used, s.usages) <> (w.used, w.usages)
     """,
-    # The second query finds credits of a purchase that does not exist.
-    "a paid purchase has exactly its credits": """
-        SELECT p.* FROM accounts a CROSS JOIN LATERAL (
-            SELECT p.user_id, format('purchase %%s of %%s credits is %%s, the ledger credited %%s',
-                                     p.id, p.credits, p.status, coalesce(t.amount, 0))
-            FROM credits.purchases p LEFT JOIN LATERAL (
-                SELECT id, amount FROM credits.transactions
-                WHERE cause = 'purchase:' || p.id AND user_id = p.user_id AND type = 'purchase'
-                OFFSET 0
-            ) t ON true
-            WHERE p.user_id = a.user_id AND (
-                t.id IS DISTINCT FROM p.transaction_id
-                OR (t.id IS NOT NULL AND t.amount <> p.credits)
-            )
-            OFFSET 0
-        ) p
-        UNION ALL
-        SELECT k.user_id, format('transaction %%s of %%s (%%s) belongs to no purchase',
-                                 k.number, k.amount, k.cause)
-        FROM keyed k
-        WHERE k.type = 'purchase' AND k.cause LIKE 'purchase:%%' AND (
-            -- As text: a damaged cause may have no id.
-            SELECT count(*) FROM credits.purchases
-            WHERE user_id = k.user_id AND 'purchase:' || id = k.cause
-        ) = 0
-    """,
-    # The claw-backs of a refund or dispute have the causes KIND:ID, KIND:ID:2, and so on up to
-    # `takes`. The next cause must not exist. The second query finds a claw-back whose refund or
-    # dispute is missing.
-    "each refund or dispute matches its claw-backs": """
-        SELECT r.* FROM accounts a CROSS JOIN LATERAL (
-            SELECT p.user_id, format('%%s %%s holds %%s after %%s claw-backs,'
-                                     ' the ledger took %%s in %%s',
-                                     r.kind, r.stripe_id, r.taken, r.takes, t.taken, t.takes)
-            FROM credits.purchases p JOIN credits.returns r USING (stripe_payment_intent_id)
-            CROSS JOIN LATERAL (
-                SELECT coalesce(-sum(c.amount + coalesce(b.amount, 0)), 0) AS taken,
-                       count(*) AS takes
-                FROM generate_series(1, r.takes + 1) AS n
-                CROSS JOIN LATERAL (
-                    SELECT * FROM credits.transactions
-                    WHERE user_id = p.user_id AND type = 'clawback' AND cause =
-                        r.kind || ':' || r.stripe_id || CASE n WHEN 1 THEN '' ELSE ':' || n END
-                    OFFSET 0
-                ) c
-                LEFT JOIN LATERAL (
-                    SELECT amount FROM credits.transactions
-                    WHERE user_id = c.user_id AND related_id = c.id
-                      AND type = 'reinstatement' OFFSET 0
-                ) b ON true
-            ) t
-            WHERE p.user_id = a.user_id AND (r.taken, r.takes) <> (t.taken, t.takes)
-            OFFSET 0
-        ) r
-        UNION ALL
-        SELECT k.user_id, format('transaction %%s of %%s (%%s) belongs to no refund or dispute',
-                                 k.number, k.amount, k.cause)
-        FROM keyed k CROSS JOIN LATERAL (
-            SELECT metadata ->> 'stripeId' AS stripe_id FROM credits.transactions
-            WHERE user_id = k.user_id AND id = k.id OFFSET 0
-        ) t
-        -- An erasure deletes the metadata.
-        WHERE k.type = 'clawback' AND t.stripe_id IS NOT NULL AND (
-            SELECT count(*) FROM credits.returns r
-            JOIN credits.purchases p USING (stripe_payment_intent_id)
-            WHERE r.stripe_id = t.stripe_id AND p.user_id = k.user_id
-        ) = 0
-    """,
-    # The rule before compares two records of the credits. This one computes them again from the
-    # cents (`claw_back_shares.due`), so it also finds a refund that took too little.
-    "claw-backs match the money that went back": """
-        SELECT went.user_id, format('%%s was taken of purchase %%s, %%s of its %%s cents went back',
-                                    taken, id, cents, price)
-        FROM accounts a CROSS JOIN LATERAL (
-            SELECT p.user_id, p.id, p.price_euro_cents AS price, sum(r.taken) AS taken,
-                   sum(greatest(r.withdrawn_cents - r.reinstated_cents, 0)) AS cents,
-                   CASE WHEN p.transaction_id IS NULL THEN 0 ELSE p.credits END AS credits,
-                   CASE WHEN p.expires_after_days IS NULL THEN 0 ELSE (
-                       SELECT coalesce(-sum(amount), 0) FROM credits.transactions
-                       WHERE user_id = p.user_id AND related_id = p.transaction_id
-                         AND type = 'expiry'
-                   ) END AS expired
-            FROM credits.purchases p JOIN credits.returns r USING (stripe_payment_intent_id)
-            WHERE p.user_id = a.user_id
-            GROUP BY p.id
-        ) went CROSS JOIN LATERAL (
-            -- Whole ten-thousandths: `/` would round the quotient of very large numbers.
-            SELECT div(credits * least(cents, price) * 10000, price) / 10000 AS share
-        ) s
-        -- What had expired before the money went back was not taken again.
-        WHERE taken > share OR taken + expired < share
-    """,
     # See `credits.mark_settings`. An unneeded mark only costs time.
     "movements read every limit and notice": """
         SELECT a.user_id, format('has_settings is not true, but there are %%s settings', s.count)
@@ -276,6 +201,7 @@ RULES = {
         ) s
         WHERE s.count > 0 AND a.has_settings IS NOT TRUE
     """,
+    **PURCHASE_RULES,
     **LOT_RULES,
 }
 

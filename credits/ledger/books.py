@@ -164,6 +164,13 @@ def snapshot() -> Iterator[CursorWrapper]:
         yield cursor
 
 
+def discrepancies(query: str, values: Mapping[str, Any]) -> list[Discrepancy]:
+    """Run a query for rules, users and sentences, and return the discrepancies."""
+    with server_cursor() as cursor:
+        cursor.execute(query, values)
+        return [Discrepancy(*row) for row in cursor.fetchall()]
+
+
 def _found(users: list[str], query: str, values: Mapping[str, Any]) -> list[Discrepancy]:
     """Run a check of these users. A row that cannot be computed with is a discrepancy of its user.
 
@@ -176,10 +183,3 @@ def _found(users: list[str], query: str, values: Mapping[str, Any]) -> list[Disc
             what = str(error).partition("\n")[0]
             return [Discrepancy(COMPUTABLE, users[0], f"a row stops the check: {what}")]
         return [one for user in users for one in _found([user], query, values)]
-
-
-def discrepancies(query: str, values: Mapping[str, Any]) -> list[Discrepancy]:
-    """Run a query for rules, users and sentences, and return the discrepancies."""
-    with server_cursor() as cursor:
-        cursor.execute(query, values)
-        return [Discrepancy(*row) for row in cursor.fetchall()]

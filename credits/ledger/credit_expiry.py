@@ -6,9 +6,8 @@ expired (`credits/ledger/sql/expire_lots.sql`).
 
 from collections.abc import Iterator
 from datetime import datetime
-from uuid import UUID
 
-from django.db.models import Min, QuerySet
+from django.db.models import QuerySet
 
 from credits import due_rows
 from credits.due_rows import DueWork
@@ -43,10 +42,7 @@ def next_due(now: datetime) -> datetime | None:
 
     Failed lots that are not yet due for a retry do not count.
     """
-    postponed = map(UUID, due_rows.postponed_keys(EXPIRE_JOB, now=now))
-    waiting = _open().exclude(pk__in=list(postponed))
-    due: datetime | None = waiting.aggregate(due=Min("expires_at"))["due"]
-    return due
+    return due_rows.next_due(EXPIRE_JOB, _open(), "expires_at", now=now)
 
 
 def _open() -> QuerySet[CreditLot]:

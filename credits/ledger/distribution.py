@@ -103,7 +103,7 @@ def is_distributed(parameters: dict[str, Any]) -> bool:
 def distribute() -> list[str]:
     """Distribute what is not distributed yet; return a sentence for each change.
 
-    Raises NoCluster.
+    Raises CitusMissing.
     """
     return list(_distribution())
 
@@ -112,7 +112,7 @@ def distribute() -> list[str]:
 def undo() -> list[str]:
     """Bring an empty ledger back to one server; return a sentence for each change.
 
-    Raises NoCluster, NotEmpty.
+    Raises CitusMissing, LedgerNotEmpty.
     """
     return list(_undoing())
 

@@ -15,7 +15,7 @@ from credits.catalogue.metered_prices import require_units
 from credits.errors import DomainError
 from credits.ids import new_id
 from credits.ledger import credit_lots
-from credits.ledger.db_functions import Lookup, Routine
+from credits.ledger.db_functions import Lookup, Routine, call
 from credits.ledger.outcomes import TransactionUnknown
 from credits.ledger.posting import Memo, Movement, Origin, Posting, Priced, post
 from credits.models import Balance, Transaction
@@ -33,15 +33,10 @@ class _Ensured(NamedTuple):
     balance: Balance | None
 
 
-class _Marked(NamedTuple):
-    marked: bool
-
-
 _balance = Lookup(Balance)
 _ensure_balance = Routine(
     "credits.post_transaction", _Ensured, ("subject_id", "user_id", "actor", "request_id", "at")
 )
-_mark_settings = Routine("credits.mark_settings", _Marked, ("user_id",))
 
 
 class NotReversible(DomainError):
@@ -231,7 +226,7 @@ def ensure_balance(user_id: str, *, origin: Origin) -> Balance:
 @transaction_required
 def mark_settings(user_id: str) -> None:
     """Note on the user's locked balance whether a movement must read the user's settings."""
-    _mark_settings(user_id=user_id)
+    call("credits.mark_settings", user_id=user_id)
 
 
 def balance_of(user_id: str) -> Balance:

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Min
-
 from credits import due_rows
 from credits.due_rows import DueWork
 from credits.ledger import reservations
@@ -37,9 +35,7 @@ def next_due(now: datetime) -> datetime | None:
 
     Failed reservations that are not yet due for a retry do not count.
     """
-    waiting = reservations.all_open().exclude(pk__in=due_rows.postponed_keys(EXPIRE_JOB, now=now))
-    due: datetime | None = waiting.aggregate(due=Min("expires_at"))["due"]
-    return due
+    return due_rows.next_due(EXPIRE_JOB, reservations.all_open(), "expires_at", now=now)
 
 
 def _lock(user_id: str, reservation_id: UUID, wait: bool) -> bool:

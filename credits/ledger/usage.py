@@ -12,11 +12,11 @@ USUAL_SPAN = timedelta(days=30)
 
 
 class InvalidSpan(DomainError):
-    """The first day is after the last one, or more than 366 days before it."""
+    """`from` is after `to`, or usage of more than 366 days is asked for."""
 
     code = "invalid_span"
     field = "from"
-    message = "from must not be after to, nor more than 366 days before it"
+    message = "from must not be after to"
 
 
 def of_user(
@@ -29,8 +29,11 @@ def of_user(
     # A first day in the future is an empty span, not an invalid one.
     last = last or max(today, first or today)
     first = first or last - min(USUAL_SPAN, last - date.min)
-    if not timedelta(0) <= last - first <= LONGEST_SPAN:
+    if first > last:
         raise InvalidSpan
+    if last - first > LONGEST_SPAN:
+        longest = f"from must be at most {LONGEST_SPAN.days} days before to ({last.isoformat()})"
+        raise InvalidSpan(longest)
     return UsageStat.objects.filter(user_id=user_id, date__range=(first, last)).order_by(
         "-date", "app_id"
     )

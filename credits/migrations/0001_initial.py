@@ -251,6 +251,7 @@ class Migration(migrations.Migration):
                 ('failed_at', models.DateTimeField(null=True)),
                 ('result', models.JSONField(default=dict)),
                 ('error', models.CharField(blank=True, db_default='', max_length=500)),
+                ('differences', models.JSONField(default=list)),
                 ('night', models.DateField(null=True)),
                 ('claimed_until', models.DateTimeField(null=True)),
             ],

@@ -34,5 +34,5 @@ class Anchor(models.Model):
 
     @property
     def hex(self) -> str:
-        """The digest as 64 hexadecimal digits."""
+        """Return the digest as 64 hexadecimal digits."""
         return bytes(self.digest).hex()

@@ -10,9 +10,10 @@ class JobRun(models.Model):
     """One job: the start and result of its last run.
 
     `succeeded_at` and `failed_at` are the starts of the last run that succeeded and the last one
-    that failed. `result` counts the outcomes of the last run. `night` is the last night that a
-    nightly job completed. Until `claimed_until` one process has claimed the job, and the others
-    skip it.
+    that failed. `result` counts the outcomes of the last run. `differences` has what the last run
+    could not explain: pairs of an object's name (`refund re_1`) and a sentence. `night` is the last
+    night that a nightly job completed. Until `claimed_until` one process has claimed the job, and
+    the others skip it.
     """
 
     name = models.CharField(max_length=64, primary_key=True)
@@ -21,6 +22,7 @@ class JobRun(models.Model):
     failed_at = models.DateTimeField(null=True)
     result = models.JSONField(default=dict)
     error = models.CharField(max_length=500, blank=True, db_default="")
+    differences = models.JSONField(default=list)
     night = models.DateField(null=True)
     claimed_until = models.DateTimeField(null=True)
 

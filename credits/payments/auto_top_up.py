@@ -14,9 +14,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from credits import ledger
-from credits.amounts import plain
 from credits.errors import DomainError
-from credits.ledger import Origin, agreements
+from credits.ledger import Origin, settings_changes
 from credits.models import AutoTopUp, Package, Purchase, SettingsChange, StripeCustomer
 from credits.payments import checkout, packages, saved_cards, stripe_api, stripe_fields
 from credits.payments.checkout import ReturnPages
@@ -26,7 +25,7 @@ from credits.payments.saved_cards import CardFace, CardSetup
 LARGEST_MAXIMUM = 31  # automatic purchases per UTC month: about one a day
 LISTED = 20
 METHOD = "paymentMethod"  # in versions and records, not in answers
-LANGUAGES = frozenset({"de", "en"})
+PAUSE_REASON = "pauseReason"  # in versions, not in records
 
 
 class CardNotSaved(DomainError):
@@ -86,7 +85,7 @@ def purchases_of(user_id: str) -> QuerySet[Purchase]:
 
 def version_of(row: AutoTopUp | None) -> str:
     """Return the version of the user's agreement. A client that saves sends what it saw."""
-    return agreements.version_of(_state(row))
+    return settings_changes.version_of(_state(row))
 
 
 def agree(
@@ -101,8 +100,9 @@ def agree(
     """Switch the top-up on, change it, or resume it; the agreement is recorded.
 
     If the balance is at the threshold or below it, a purchase is due at once. `seen` is the version
-    that the client saw, or None. Raises CardNotSaved, PackageUnknown, PaymentUnavailable, and
-    SettingsChanged if `seen` is not the current version.
+    that the client saw, or None. `language` is that of notices: `de`, `en`, or empty if it is
+    unknown. Raises CardNotSaved, PackageUnknown, PaymentUnavailable, and SettingsChanged if `seen`
+    is not the current version.
     """
     # Stripe is called before the balance is locked, so that spends do not wait for it.
     card = _saved_card(user_id, wanted) if wanted.setup_id or wanted.session_id else None
@@ -110,23 +110,23 @@ def agree(
         posted = ledger.ensure_balance(user_id, origin=origin).posted
         known = AutoTopUp.objects.select_for_update().filter(pk=user_id).first()
         row = known or AutoTopUp(user_id=user_id)
-        before, current = _as_json(known), _state(known)
+        before, current = _terms(known), _state(known)
         if known is None:  # checked before the missing card
-            agreements.require_version(seen, current, internal=METHOD)
+            settings_changes.require_version(seen, current, internal=METHOD)
         _set(row, wanted, card)
         had_failures = known is not None and known.failures > 0
         # The user saw the reason of the pause and agreed again, so earlier failures do not count.
         row.failures, row.paused_at, row.pause_reason = 0, None, None
         if _state(row) != current:
-            agreements.require_version(seen, current, internal=METHOD)
+            settings_changes.require_version(seen, current, internal=METHOD)
         elif not had_failures:
             return row  # a retry after a lost answer, which must not buy again
-        row.language = language if language in LANGUAGES else ""
+        row.language = language
         row.agreed_at = now
         # Otherwise only movements set it, and a balance that is already low may have none.
         row.due_at = now if posted <= row.threshold else None
         row.save()
-        _record(user_id, before, _as_json(row), origin)
+        _record(user_id, before, _terms(row), origin)
     return row
 
 
@@ -138,9 +138,9 @@ def switch_off(user_id: str, *, origin: Origin) -> None:
     ledger.ensure_balance(user_id, origin=origin)
     known = AutoTopUp.objects.select_for_update().filter(pk=user_id).first()
     if known:
-        before = _as_json(known)
+        before = _terms(known)
         known.delete()
-        _record(user_id, before, _as_json(None), origin)
+        _record(user_id, before, _terms(None), origin)
 
 
 def _saved_card(user_id: str, wanted: Agreement) -> Card:
@@ -180,7 +180,7 @@ def _record(user_id: str, before: dict[str, Any], after: dict[str, Any], origin:
     # other users skip it.
     ledger.mark_settings(user_id)
     subject = SettingsChange.Subject.AUTO_TOP_UP
-    agreements.record(user_id, subject, (before, after), origin=origin)
+    settings_changes.record(user_id, subject, (before, after), origin=origin)
 
 
 def _state(row: AutoTopUp | None) -> dict[str, Any]:
@@ -198,25 +198,10 @@ def _state(row: AutoTopUp | None) -> dict[str, Any]:
         METHOD: row.stripe_payment_method_id,
         "cardBrand": row.card_brand,
         "cardLast4": row.card_last4,
-        "pauseReason": row.pause_reason,
+        PAUSE_REASON: row.pause_reason,
     }
 
 
-def _as_json(row: AutoTopUp | None) -> dict[str, Any]:
-    """Return the agreement as JSON, with the price at which the user agreed."""
-    # Without the state, such as a pause, because the user agrees to the terms only. Amounts are
-    # texts, because JSON numbers are not exact.
-    if row is None:
-        return {"on": False}
-    return {
-        "on": True,
-        "packageId": str(row.package_id),
-        "credits": plain(row.credits),
-        "priceEuroCents": row.price_euro_cents,
-        "expiresAfterDays": row.expires_after_days,
-        "threshold": plain(row.threshold),
-        "monthlyMaximum": row.monthly_maximum,
-        METHOD: row.stripe_payment_method_id,
-        "cardBrand": row.card_brand,
-        "cardLast4": row.card_last4,
-    }
+def _terms(row: AutoTopUp | None) -> dict[str, Any]:
+    """Return what the user agreed to, with the price. A pause is not part of it."""
+    return {name: value for name, value in _state(row).items() if name != PAUSE_REASON}

@@ -96,6 +96,19 @@ def give_up(purchase: Purchase) -> Purchase | None:
     return left
 
 
+def for_customer(user_id: str, ask: Callable[[str], T], *, email: str | None, now: datetime) -> T:
+    """Call `ask` with the user's customer id at Stripe; again with a new one if it was deleted.
+
+    Raises PaymentUnavailable.
+    """
+    customer_id = _customer_of(user_id, email, now)
+    try:
+        return ask(customer_id)
+    # An operator deleted the customer at Stripe. One repetition is enough: the new customer exists.
+    except CustomerGone:
+        return ask(_make_customer(user_id, gone=customer_id))
+
+
 @transaction.atomic
 def _begin(
     user_id: str, package_id: UUID, pages: ReturnPages | None, origin: Origin, now: datetime
@@ -144,19 +157,6 @@ def _unfinished(wanted: Purchase) -> Purchase | None:
         .select_for_update(skip_locked=True)  # locked: another request is opening it
         .first()
     )
-
-
-def for_customer(user_id: str, ask: Callable[[str], T], *, email: str | None, now: datetime) -> T:
-    """Call `ask` with the user's customer id at Stripe; again with a new one if it was deleted.
-
-    Raises PaymentUnavailable.
-    """
-    customer_id = _customer_of(user_id, email, now)
-    try:
-        return ask(customer_id)
-    # An operator deleted the customer at Stripe. One repetition is enough: the new customer exists.
-    except CustomerGone:
-        return ask(_make_customer(user_id, gone=customer_id))
 
 
 def _customer_of(user_id: str, email: str | None, now: datetime) -> str:

@@ -46,8 +46,8 @@ class Offer(NamedTuple):
 
     The credits of a purchase expire `expires_after_days` after it is paid; None means never.
     `name_de` and `description_de` are the German texts, if they differ. `stripe_price_id` refers to
-    the product at Stripe, for reports only. Packages are listed by
-    `sort_order`. `metadata` is a JSON object for the apps.
+    the product at Stripe, for reports only. Packages are listed by `sort_order`. `metadata` is a
+    JSON object for the apps.
     """
 
     name: str

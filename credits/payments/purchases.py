@@ -185,13 +185,13 @@ def resolve_quarantine(
     return purchase
 
 
-def _with_package() -> QuerySet[Purchase]:
-    return Purchase.objects.select_related("package")
-
-
 def of_payment(payment: Payment) -> Purchase | None:
     """Return the purchase that a payment belongs to, or None."""
     return find_match(payment, Purchase.objects.all())
+
+
+def _with_package() -> QuerySet[Purchase]:
+    return Purchase.objects.select_related("package")
 
 
 def _locked(payment: Payment) -> Purchase | None:

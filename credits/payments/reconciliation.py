@@ -6,7 +6,7 @@ already applied.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -46,7 +46,15 @@ IN_FLIGHT = timedelta(minutes=5)
 
 
 class DoesNotReconcile(Exception):
-    """Differences could not be explained. The message has a line for their count and for each."""
+    """Differences could not be explained: pairs of an object's name and a sentence.
+
+    The message has a line for their count and for each.
+    """
+
+    def __init__(self, differences: Sequence[tuple[str, str]]) -> None:
+        self.differences = differences
+        lines = (f"{name}: {sentence}" for name, sentence in differences)
+        super().__init__("\n".join([counted(len(differences), "unexplained difference"), *lines]))
 
 
 def outcomes(findings: Iterable[Finding]) -> Iterator[str]:
@@ -54,12 +62,11 @@ def outcomes(findings: Iterable[Finding]) -> Iterator[str]:
     unexplained = []
     for finding in findings:
         if finding.unexplained:
-            unexplained.append(f"{finding.name}: {finding.unexplained}")
+            unexplained.append((finding.name, finding.unexplained))
         yield finding.outcome
     # Raised at the end, so that one difference does not stop the run.
     if unexplained:
-        differences = counted(len(unexplained), "unexplained difference")
-        raise DoesNotReconcile("\n".join([differences, *unexplained]))
+        raise DoesNotReconcile(unexplained)
 
 
 def rehearse(*, since: datetime, now: datetime) -> list[Finding]:
@@ -111,7 +118,7 @@ class Reconciliation:
         for dispute in self._stripe.disputes(self.since):
             yield guarded(f"dispute {dispute['id']}", partial(self._dispute, dispute))
         yield from self._purchases_here()
-        yield from self._returns_here()
+        yield from self._money_back_here()
         # After all listed refunds, so that only the older ones are fetched one by one.
         yield from self._refunds_beside_disputes()
         # After the refunds at Stripe: one of them may be the request, sent by a process that died.
@@ -172,13 +179,13 @@ class Reconciliation:
                 yield guarded(name, partial(self._session, purchase))
 
     def _refund(self, refund: Object) -> Finding:
-        return self._return(stripe_facts.of_refund(refund, at=self.now))
+        return self._money_back(stripe_facts.of_refund(refund, at=self.now))
 
     def _dispute(self, dispute: Object) -> Finding:
         fact = stripe_facts.of_dispute(dispute, at=self.now)
         if fact.intent_id and fact.movements and fact.movements.reinstated:
             self._reinstated.append(fact.intent_id)
-        return self._return(fact)
+        return self._money_back(fact)
 
     def _refunds_beside_disputes(self) -> Iterator[Finding]:
         """Apply the refunds of payments whose dispute was partly reinstated.
@@ -196,7 +203,7 @@ class Reconciliation:
             missing = f"{one.standing_cents} cents have not come back"
             yield Finding(f"dispute {one.stripe_id}", unexplained=f"was won, but {missing}")
 
-    def _return(self, fact: MoneyBackReport) -> Finding:
+    def _money_back(self, fact: MoneyBackReport) -> Finding:
         self._seen.add(fact.stripe_id)
         purchase = Purchase.objects.filter(
             stripe_payment_intent_id=fact.intent_id or fact.stripe_id
@@ -204,7 +211,7 @@ class Reconciliation:
         step = partial(money_back.record, fact, now=self.now)
         return self._apply(f"{fact.kind} {fact.stripe_id}", purchase, step)
 
-    def _returns_here(self) -> Iterator[Finding]:
+    def _money_back_here(self) -> Iterator[Finding]:
         kinds = (
             (MoneyBack.Kind.REFUND, REFUND_CHANGES, self._stripe.refund, self._refund),
             (MoneyBack.Kind.DISPUTE, DISPUTE_CHANGES, self._stripe.dispute, self._dispute),

@@ -121,7 +121,10 @@ def _sent_before(asked: MoneyBack, now: datetime) -> Object | None:
 
 
 def _withdraw(asked: MoneyBack) -> None:
-    purchase = Purchase.objects.get(stripe_payment_intent_id=asked.stripe_payment_intent_id)
+    # Locked before its rows, as everywhere: an erasure changes them in another order.
+    purchase = Purchase.objects.select_for_update().get(
+        stripe_payment_intent_id=asked.stripe_payment_intent_id
+    )
     # If the key stayed, a corrected request with the same key would lead to the deleted row.
     idempotency.delete(purchase.user_id, subject_id=asked.pk)
     asked.delete()

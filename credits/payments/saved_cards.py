@@ -78,10 +78,6 @@ def face_of(setup: Object) -> CardFace:
     return CardFace(_matching("brand", brand), _matching("last4", last4))
 
 
-def _matching(name: str, value: object) -> str | None:
-    return value if isinstance(value, str) and PATTERNS[name].fullmatch(value) else None
-
-
 def charge(purchase: Purchase) -> Object:
     """Charge a purchase to its saved card. Raises CardDeclined, RefusedByStripe."""
     params: Any = {
@@ -98,3 +94,7 @@ def charge(purchase: Purchase) -> Object:
     with stripe_api.changing():
         intents = stripe_api.v1().payment_intents
         return stripe_api.as_json(intents.create(params, opening_key(purchase)))
+
+
+def _matching(name: str, value: object) -> str | None:
+    return value if isinstance(value, str) and PATTERNS[name].fullmatch(value) else None

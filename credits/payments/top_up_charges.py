@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import chain, takewhile
 
-from django.db.models import Min, QuerySet
+from django.db.models import QuerySet
 
 from credits import due_rows, ledger
 from credits.due_rows import DueWork, Settled
@@ -55,23 +55,21 @@ def top_up_due(*, now: datetime, limit: int) -> Iterator[str]:
     return (settled.outcome for settled in steps)
 
 
+def next_due(now: datetime) -> datetime | None:
+    """Return when the first top-up is or was due, or None."""
+    return due_rows.next_due(TOP_UP_JOB, AutoTopUp.objects.all(), "due_at", now=now)
+
+
 def _until_away(charges: Iterator[Settled]) -> Iterator[Settled]:
     """Yield the outcomes up to the first call that Stripe did not answer.
 
-    Every further call would wait for the same timeout. The failed row is
-    postponed, so the next run begins with another one.
+    Every further call would wait for the same timeout. The failed row is postponed, so the next run
+    begins with another one.
     """
     for settled in charges:
         yield settled
         if isinstance(settled.error, PaymentUnavailable):
             return
-
-
-def next_due(now: datetime) -> datetime | None:
-    """Return when the first top-up is or was due, or None."""
-    waiting = AutoTopUp.objects.exclude(pk__in=due_rows.postponed_keys(TOP_UP_JOB, now=now))
-    due: datetime | None = waiting.aggregate(due=Min("due_at"))["due"]
-    return due
 
 
 def _due(now: datetime) -> QuerySet[AutoTopUp]:
@@ -110,7 +108,7 @@ def _decide(row: AutoTopUp, now: datetime) -> str:
 def _wait_after_failures(row: AutoTopUp, now: datetime) -> str | None:
     """Delay or pause the agreement if its last charges failed; return None if it may buy."""
     failed = _failed_in_a_row(row)
-    # Counted anew: Stripe's report alone may have brought a decline, or a payment, which resets it.
+    # Counted again: Stripe may have reported a decline, or a payment, which resets the count.
     row.failures = len(failed)
     # The answer to that charge may have been lost, so that only Stripe's report has the code.
     if failed and failed[0].failure_code in NEEDS_OWNER:

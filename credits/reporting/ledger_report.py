@@ -7,14 +7,14 @@ read in one snapshot. Amounts are credits, and months are UTC.
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from credits.errors import DomainError
 from credits.ledger import books
 from credits.models import Transaction
 from credits.postgresql import replica
+from credits.reporting import months
 
 Type = Transaction.Type
 NOTHING = Decimal(0)
@@ -59,14 +59,6 @@ _STANDING = """
            ), 0)
     FROM credits.reservations
 """
-
-
-class MonthNotBegun(DomainError):
-    """The month is in the future."""
-
-    code = "month_not_begun"
-    field = "month"
-    message = "This month has not started yet"
 
 
 class TransactionSum(NamedTuple):
@@ -133,10 +125,7 @@ class _Facts(NamedTuple):
 @replica.may_lag
 def of_month(month: date, *, now: datetime) -> Report:
     """Return the report of the month of the day `month`, up to now. Raises MonthNotBegun."""
-    start = datetime(month.year, month.month, 1, tzinfo=UTC)
-    end = datetime(month.year + month.month // 12, month.month % 12 + 1, 1, tzinfo=UTC)
-    if now < start:
-        raise MonthNotBegun
+    start, end = months.span_of(month, now=now)
     facts = _facts(start, end)
     held_before, held_now = facts.held
     in_gifts = _in_gifts(facts.before)

@@ -12,7 +12,7 @@ See docs/decisions/0092-signed-statements.md.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from credits.ids import id_at
 from credits.ledger import books
 from credits.ledger.reservations import LONGEST_TTL
 from credits.postgresql import replica
-from credits.reporting.ledger_report import MonthNotBegun
+from credits.reporting import months
 
 VERSION = 1
 MOVEMENTS_PER_SHEET = 500
@@ -130,10 +130,7 @@ def of_month(user_id: str, first: date, *, sheet: int, now: datetime) -> Stateme
 
     A sheet after the last one has no movements. Raises MonthNotBegun.
     """
-    start = datetime(first.year, first.month, 1, tzinfo=UTC)
-    if now < start:
-        raise MonthNotBegun
-    end = datetime(first.year + first.month // 12, first.month % 12 + 1, 1, tzinfo=UTC)
+    start, end = months.span_of(first, now=now)
     # One snapshot, so that the movements between opening and closing add up even while new ones are
     # posted.
     with books.snapshot() as cursor:

@@ -21,7 +21,6 @@ from credits.sync import billing_periods
 
 OPERATION = "cloud_sync"
 APP_ID = "sync"
-LANGUAGES = frozenset({"de", "en"})
 
 
 class SyncActive(DomainError):
@@ -73,7 +72,8 @@ def activate(
 ) -> Activation:
     """Activate sync and charge a period from `now`, or nothing if a paid period has not ended.
 
-    A replay of the idempotency key returns the first result. Raises SyncActive, SyncGifted,
+    `language` is that of notices: `de`, `en`, or empty if it is unknown. A replay of the
+    idempotency key returns the first result. Raises SyncActive, SyncGifted,
     InsufficientCredits, SpendingLimitReached and the errors of `ledger.spend`.
     """
     origin = origin.naming("sync.activate", interval)
@@ -86,7 +86,7 @@ def activate(
     if subscription.renews:
         raise SyncActive
     subscription.interval = interval
-    subscription.language = language if language in LANGUAGES else ""
+    subscription.language = language
     charged = Decimal(0)
     if subscription.paid_until and subscription.paid_until > now:
         # Nothing is charged, so no movement records the key.
@@ -162,17 +162,6 @@ def revoke(user_id: str, *, now: datetime) -> SyncSubscription:
     return subscription
 
 
-def _made(user_id: str, now: datetime) -> SyncSubscription:
-    new = SyncSubscription(user_id=user_id, created_at=now, updated_at=now)
-    # ON CONFLICT DO NOTHING does not lock an existing row, hence the second statement.
-    SyncSubscription.objects.bulk_create([new], ignore_conflicts=True)
-    return SyncSubscription.objects.select_for_update().get(pk=user_id)
-
-
-def _locked(user_id: str) -> SyncSubscription | None:
-    return SyncSubscription.objects.select_for_update().filter(pk=user_id).first()
-
-
 def save(subscription: SyncSubscription, now: datetime) -> None:
     """Store a locked subscription."""
     subscription.updated_at = now
@@ -192,9 +181,7 @@ def charge(subscription: SyncSubscription, start: datetime, origin: Origin) -> T
             f"Cloud Sync ({interval})",
             {
                 "type": "sync_renewal" if origin.actor == "system" else "sync_subscription",
-                "interval": interval,
-                "from": _written(start),
-                "until": _written(until),
+                **period(interval, start, until),
             },
         ),
         origin=origin,
@@ -203,6 +190,11 @@ def charge(subscription: SyncSubscription, start: datetime, origin: Origin) -> T
     subscription.paid_from, subscription.paid_until = start, until
     subscription.charge = entry
     return entry
+
+
+def period(interval: str, start: datetime, until: datetime) -> dict[str, str]:
+    """Return a paid period as its charge records it."""
+    return {"interval": interval, "from": _written(start), "until": _written(until)}
 
 
 def _written(moment: datetime) -> str:
@@ -218,6 +210,17 @@ def end_of(subscription: SyncSubscription) -> datetime:
 def anchor_of(subscription: SyncSubscription) -> int:
     """Return the day of the month on which its periods begin."""
     return cast("int", subscription.anchor_day)
+
+
+def _made(user_id: str, now: datetime) -> SyncSubscription:
+    new = SyncSubscription(user_id=user_id, created_at=now, updated_at=now)
+    # ON CONFLICT DO NOTHING does not lock an existing row, hence the second statement.
+    SyncSubscription.objects.bulk_create([new], ignore_conflicts=True)
+    return SyncSubscription.objects.select_for_update().get(pk=user_id)
+
+
+def _locked(user_id: str) -> SyncSubscription | None:
+    return SyncSubscription.objects.select_for_update().filter(pk=user_id).first()
 
 
 def _replayed(subscription: SyncSubscription, known: UUID) -> Activation:

@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from django.db.models import Min, QuerySet
+from django.db.models import QuerySet
 
 from credits import due_rows
 from credits.due_rows import DueWork
@@ -33,9 +33,7 @@ def next_due(now: datetime) -> datetime | None:
 
     Failed subscriptions that are not yet due for a retry do not count.
     """
-    waiting = _renewing().exclude(pk__in=due_rows.postponed_keys(RENEW_JOB, now=now))
-    due: datetime | None = waiting.aggregate(due=Min("paid_until"))["due"]
-    return due
+    return due_rows.next_due(RENEW_JOB, _renewing(), "paid_until", now=now)
 
 
 def _renewing() -> QuerySet[SyncSubscription]:

@@ -1,6 +1,7 @@
 """JSON request and response bodies, without content negotiation."""
 
 import json
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
@@ -9,6 +10,7 @@ from typing import IO, Any, Never
 from django.conf import settings
 from django.http import UnreadablePostError
 from rest_framework.exceptions import APIException, ParseError, ValidationError
+from rest_framework.metadata import BaseMetadata
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
@@ -16,6 +18,7 @@ from rest_framework.request import Request
 
 from credits.api.answers import encode
 
+GZIP = b"\x1f\x8b"
 LONGEST_NAME = 64  # maximum length of a key that an error quotes
 
 
@@ -68,8 +71,11 @@ def _announced(parser_context: Mapping[str, Any] | None) -> int:
 
 def _parse(body: bytes) -> Any:
     try:
-        return _decoder.decode(body.decode())
+        # The earlier service's platform ignored a byte order mark, as RFC 8259 allows.
+        return _decoder.decode(body.removeprefix(BOM_UTF8).decode())
     except UnicodeDecodeError as error:
+        if body.startswith(GZIP):
+            raise InvalidJSON("compressed bodies are not supported") from error
         raise InvalidJSON(f"byte {error.start + 1} is not UTF-8") from error
     except RecursionError as error:
         raise InvalidJSON("it is nested too deeply") from error
@@ -134,3 +140,11 @@ class OnlyJSON(BaseContentNegotiation):
         """Return the only renderer."""
         renderer = next(iter(renderers))
         return renderer, renderer.media_type
+
+
+class NoMetadata(BaseMetadata):
+    """Answers OPTIONS with an empty body. The methods are in the header `Allow`."""
+
+    def determine_metadata(self, request: Request, view: object) -> None:
+        """Select the renderer of empty bodies, also for views that render pages."""
+        request.accepted_renderer = CompactJSONRenderer()

@@ -7,6 +7,7 @@ the Content-Length.
 from collections.abc import Callable
 from typing import cast
 
+from django.core.exceptions import DisallowedHost
 from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.clickjacking import XFrameOptionsMiddleware
@@ -14,7 +15,7 @@ from django.middleware.security import SecurityMiddleware
 from django.template.response import SimpleTemplateResponse
 from django.urls import ResolverMatch, get_resolver
 
-from mana_credits.api import encoding
+from mana_credits.api import encoding, errors
 from mana_credits.api.cors import CorsMiddleware
 
 View = Callable[[HttpRequest], HttpResponseBase]
@@ -42,11 +43,15 @@ def answer_api(get_response: View) -> View:
 
 
 def _answer(request: HttpRequest) -> HttpResponseBase:
-    """Call the view. Raises DisallowedHost for an unknown host."""
+    """Call the view. Reject an unknown host and a path or query that is not UTF-8."""
     malformed = encoding.error_for(request)
     if malformed:
         return malformed
-    _check_host(request)
+    try:
+        _check_host(request)
+    except DisallowedHost as error:
+        # Django itself would answer with an HTML page while DEBUG is on.
+        return errors.bad_request(request, error)
     match = request.resolver_match = _resolve(request.path_info)
     response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
     if isinstance(response, SimpleTemplateResponse):

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from credits.api.answers import Answer
-from credits.api.wire_fields import QueryInteger
+from credits.api.query_fields import QueryInteger
 from credits.api.wire_serializers import WireSerializer, query
 from credits.ledger.history import History
 

@@ -6,9 +6,8 @@ from functools import cache
 from threading import Lock
 from typing import Any, NamedTuple, cast
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
-from django.utils.cache import get_conditional_response
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
@@ -20,6 +19,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from credits.api.error_bodies import camel_case
+from credits.api.http_cache import unless_known
 from mana_credits.api import schema_bodies, schema_probes
 from mana_credits.api.body import CompactJSONRenderer
 from mana_credits.api.schema_refusals import HEADERS
@@ -117,9 +117,7 @@ class SchemaView(ErrorsInJSON):
                 "Content-Disposition": f'inline; filename="mana-credits.{renderer.format}"',
             },
         )
-        asked = cast("HttpRequest", request)
-        answer = get_conditional_response(asked, etag=etag, response=response)
-        return cast("HttpResponseBase", answer)
+        return unless_known(request, response)
 
 
 class DocsView(ErrorsInJSON, SpectacularSwaggerView):

@@ -155,6 +155,19 @@ def refusals(facts: OperationFacts, described: Description) -> list[Refusal]:
     return sorted(found, key=lambda one: one.status)
 
 
+def responses(found: Iterable[Refusal]) -> dict[str, Any]:
+    """Return the schema's responses for these errors."""
+    by_status: dict[int, list[Refusal]] = {}
+    for one in found:
+        by_status.setdefault(one.status, []).append(one)
+    return {str(status): _response(status, some) for status, some in by_status.items()}
+
+
+def headers(*names: str) -> dict[str, Any]:
+    """Return references to the headers of a response."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
 def _of_domain(error: type[DomainError]) -> Refusal:
     # The docstrings of errors are the texts of the schema, so both always say the same.
     meaning = " ".join((error.__doc__ or "").split("\n\n")[0].split())
@@ -169,14 +182,6 @@ def _of_domain(error: type[DomainError]) -> Refusal:
     )
 
 
-def responses(found: Iterable[Refusal]) -> dict[str, Any]:
-    """Return the schema's responses for these errors."""
-    by_status: dict[int, list[Refusal]] = {}
-    for one in found:
-        by_status.setdefault(one.status, []).append(one)
-    return {str(status): _response(status, some) for status, some in by_status.items()}
-
-
 def _response(status: int, some: list[Refusal]) -> dict[str, Any]:
     return {
         "description": "\n".join(f"- `{one.code}`: {one.meaning}" for one in some),
@@ -188,8 +193,3 @@ def _response(status: int, some: list[Refusal]) -> dict[str, Any]:
             }
         },
     }
-
-
-def headers(*names: str) -> dict[str, Any]:
-    """Return references to the headers of a response."""
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
+from django.utils.crypto import salted_hmac
 
 from credits.ledger.reservations import DEFAULT_TTL
 from mana_credits.legacy_import import gift_contribution, source
@@ -115,6 +116,8 @@ def copy(url: str) -> Iterator[tuple[str, int]]:
 
 def prepare() -> None:
     """Compute the entries to post and the faults. Changes only the copies."""
+    key = salted_hmac("legacy_import.openings", "", algorithm="sha256").hexdigest()
+    _run(SQL / "openings.sql", {"opening_key": key})
     scripts = [SQL / "refused.sql", SQL / "entries.sql"]
     found = [SQL / "users.sql", SQL / "subscriptions.sql"]
     for script in [*scripts, *(part.entries for part in PARTS), *found]:

@@ -1,7 +1,7 @@
 """Erasure of a person's data. Names and texts are deleted; the numbers of the ledger stay."""
 
 from collections import Counter
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, cast
@@ -65,10 +65,16 @@ def erase(user_id: str) -> int:
 
 def erase_rows(user_id: str, *, addresses: Iterable[str] = ()) -> Erased:
     """Erase the person and return the changed rows by kind. See `erasing`."""
-    steps = erasing(user_id, addresses=addresses)
+    return completed(erasing(user_id, addresses=addresses))
+
+
+def completed(
+    steps: Generator[int, None, Erased], *, advance: Callable[[int], object] = lambda _: None
+) -> Erased:
+    """Run the steps of `erasing` and return its result. `advance` receives what each one yields."""
     while True:
         try:
-            next(steps)
+            advance(next(steps))
         except StopIteration as end:
             return cast("Erased", end.value)
 
@@ -97,9 +103,7 @@ def erasing(
     if not count_only:
         contacts.refuse(user_id, now=datetime.now(UTC))
     with transaction.atomic():
-        # The lock order of all movements: the other rows first, the balance last.
-        _lock(person)
-        had_balance = _lock_balance(person)
+        had_balance = _lock(person)
         stripped = _strip(person)
         if count_only:
             stripped.update({name: rows.count() for name, rows in _history(person).items()})
@@ -132,19 +136,48 @@ def _release_all(user_id: str) -> None:
             reservations.release(reservation_id, origin=origin)
 
 
-def _lock(person: ErasedPerson) -> None:
+class _RowAdded(Exception):
+    """A row of the person was added before their balance was locked."""
+
+
+def _lock(person: ErasedPerson) -> bool:
+    """Lock the person's rows, and their balance last. Return whether the balance existed.
+
+    A row that was added in between may already be locked by a movement that waits for the balance.
+    To lock it then could deadlock, so all locks are released and taken again.
+    """
+    while True:
+        # The rollback to the savepoint releases the locks.
+        with suppress(_RowAdded), transaction.atomic():
+            known = _keys(person)
+            _lock_rows(person)
+            had_balance = _lock_balance(person)
+            if _keys(person) != known:
+                raise _RowAdded
+            return had_balance
+
+
+def _lock_rows(person: ErasedPerson) -> None:
     # The request first: a second worker waits here, before it locks any row of the person.
-    _lock_rows(ErasureRequest.objects.filter(pk=person.id))
+    list(ErasureRequest.objects.select_for_update().filter(pk=person.id).values_list("pk"))
     reservations.lock_all(person.id)
-    _lock_rows(SyncSubscription.objects.filter(pk=person.id))
-    _lock_rows(Purchase.objects.filter(user_id=person.id))
-    _lock_rows(CampaignGrant.objects.filter(user_id=person.id))
-    for rows_of_app in OTHER_APPS:
-        rows_of_app.lock(person)
+    for rows in _lockable(person):
+        list(rows.order_by("pk").select_for_update().values_list("pk"))
 
 
-def _lock_rows(rows: QuerySet[Any]) -> None:
-    list(rows.order_by("pk").select_for_update().values_list("pk"))
+def _lockable(person: ErasedPerson) -> list[QuerySet[Any]]:
+    """Return the rows to lock after the reservations, in this order."""
+    return [
+        SyncSubscription.objects.filter(pk=person.id),
+        Purchase.objects.filter(user_id=person.id),
+        CampaignGrant.objects.filter(user_id=person.id),
+        *(rows for app in OTHER_APPS for rows in app.locked(person)),
+    ]
+
+
+def _keys(person: ErasedPerson) -> list[set[Any]]:
+    rows = [Reservation.objects.filter(user_id=person.id), *_lockable(person)]
+    return [set(some.values_list("pk", flat=True)) for some in rows]
 
 
 def _lock_balance(person: ErasedPerson) -> bool:

@@ -30,17 +30,21 @@ def _nothing(person: ErasedPerson) -> None:
     """Default hook: do nothing."""
 
 
+def _no_rows(person: ErasedPerson) -> list[QuerySet[Any]]:
+    return []
+
+
 class PersonalRows(NamedTuple):
     """The personal rows of an app and how to erase them.
 
-    `lock` locks a person's rows. `strip` moves them to the pseudonym, deletes their texts and
-    returns how many rows of each kind it changed. `sections` returns the rows about a user for the
-    export. `addresses` returns the user's known e-mail addresses. `settle` ends open business in
-    separate transactions, before the erasure.
+    `strip` moves a person's rows to the pseudonym, deletes their texts and returns how many rows of
+    each kind it changed. `sections` returns the rows about a user for the export. `locked` returns
+    the rows that are locked before the balance, in this order. `addresses` returns the user's known
+    e-mail addresses. `settle` ends open business in separate transactions, before the erasure.
     """
 
-    lock: Callable[[ErasedPerson], None]
     strip: Callable[[ErasedPerson], Counter[str]]
     sections: Callable[[str], Sections]
+    locked: Callable[[ErasedPerson], list[QuerySet[Any]]] = _no_rows
     addresses: Callable[[str], set[str]] = _no_addresses
     settle: Callable[[ErasedPerson], None] = _nothing

@@ -58,10 +58,7 @@ def _redact(event_id: str, person: ErasedPerson) -> None:
         event.save(update_fields=["payload", "error"])
 
 
-def _lock(person: ErasedPerson) -> None:
-    """Lock no further rows: processed events do not change."""
-
-
+# Without rows to lock: processed events do not change.
 def _strip(person: ErasedPerson) -> Counter[str]:
     done = StripeEvent.objects.filter(_about(person), processed_at__isnull=False)
     return Counter({"events": done.exclude(payload="").update(payload="", error=None)})
@@ -108,4 +105,4 @@ def _without(part: Any, person: ErasedPerson) -> Any:
     return part
 
 
-ROWS = PersonalRows(_lock, _strip, _sections, settle=_settle)
+ROWS = PersonalRows(_strip, _sections, settle=_settle)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -38,11 +39,9 @@ def _return(gift_id: UUID, *, now: datetime) -> None:
         transitions.go_back(gift, status, origin=Origin("system"), now=now)
 
 
-def _lock(person: ErasedPerson) -> None:
+def _locked(person: ErasedPerson) -> list[QuerySet[Any]]:
     # Campaigns before gifts, as when codes are created. Those that the person pays for are changed.
-    paid = Campaign.objects.filter(account_id=person.id)
-    list(paid.order_by("pk").select_for_update().values_list("pk"))
-    list(_concerned(person).order_by("pk").select_for_update().values_list("pk"))
+    return [Campaign.objects.filter(account_id=person.id), _concerned(person)]
 
 
 def _strip(person: ErasedPerson) -> Counter[str]:
@@ -115,4 +114,4 @@ def _mailboxes(person: ErasedPerson) -> set[str]:
     return {mailbox(address) for address in person.addresses}
 
 
-ROWS = PersonalRows(_lock, _strip, _sections, addresses=_addresses, settle=_settle)
+ROWS = PersonalRows(_strip, _sections, _locked, addresses=_addresses, settle=_settle)

@@ -40,7 +40,7 @@ class Destination(NamedTuple):
 
 
 def accept(url: str) -> Destination:
-    """Return where an accepted URL leads. Raises Forbidden. Resolves no name."""
+    """Return where an accepted URL leads. Raises AddressForbidden. Resolves no name."""
     found = _URL.fullmatch(url)
     if found is None:
         raise AddressForbidden("The URL must be https://HOST/PATH with a host name in lower case")
@@ -55,18 +55,13 @@ def accept(url: str) -> Destination:
 
 
 def require_public(host: str, addresses: list[str]) -> None:
-    """Raise Forbidden if one of the host's IP addresses is not public.
+    """Raise AddressForbidden if one of the host's IP addresses is not public.
 
     The caller must connect to one of these addresses and must not resolve the name again, because
     the answer could be another one.
     """
     if inside := [one for one in addresses if not _may_be_called(one)]:
         raise AddressForbidden(f"{host} has the address {inside[0]}, which is not a public one")
-
-
-def _may_be_called(address: str) -> bool:
-    ip = ip_address(address.partition("%")[0])
-    return is_public(ip) or (settings.EVENT_HOSTS_MAY_BE_LOCAL and ip.is_loopback)
 
 
 def is_public(ip: IPv4Address | IPv6Address) -> bool:
@@ -76,3 +71,8 @@ def is_public(ip: IPv4Address | IPv6Address) -> bool:
     if isinstance(ip, IPv4Address):
         return not any(ip in network for network in _NOT_PUBLIC_V4)
     return ip in _GLOBAL_V6 and not any(ip in tunnel for tunnel in _TUNNELS_V6)
+
+
+def _may_be_called(address: str) -> bool:
+    ip = ip_address(address.partition("%")[0])
+    return is_public(ip) or (settings.EVENT_HOSTS_MAY_BE_LOCAL and ip.is_loopback)

@@ -43,7 +43,10 @@ class _ToCheckedAddress:
     """
 
     def ip_addresses(self, host: str) -> list[str]:
-        """Return the addresses of the host. Raises Forbidden if one is not public, and OSError."""
+        """Return the addresses of the host. Raises OSError.
+
+        Raises AddressForbidden if one of them is not public.
+        """
         try:
             found: list[str] = super().ip_addresses(host)  # type: ignore[misc]
         except UnicodeError as error:  # a label with more than 63 characters

@@ -18,6 +18,8 @@ class WorkerResponse(wsgi.Response):  # type: ignore[misc]
     def __init__(self, request: Any, connection: Connection, cfg: Any, worker: Any) -> None:
         super().__init__(request, connection, cfg)
         self._worker = worker
+        # Views answer HEAD like GET, and gunicorn drops the body. Monitors send HEAD every second.
+        self._omits_body_warned = True
 
     def default_headers(self) -> list[str]:
         """Return the server's own headers, computed just before they are sent."""

@@ -89,10 +89,10 @@ class ChunkedBody:
         line = SIZE_LINE.match(buffer)
         if line is None:
             if len(buffer) > MAX_SIZE_LINE or not PART_OF_SIZE_LINE.fullmatch(buffer):
-                raise MalformedRequest("chunk size")
+                raise MalformedRequest("a chunk's size is invalid")
             return False
         if line.end() > MAX_SIZE_LINE:
-            raise MalformedRequest("chunk extension")
+            raise MalformedRequest("a chunk extension is too long")
         self._missing = int(line[1], 16)
         length = len(self._body) + self._missing
         if length > self._limit:
@@ -111,10 +111,10 @@ class ChunkedBody:
         del buffer[: len(data)]
         if self._missing or len(buffer) < len(b"\r\n"):
             if bytes(buffer) not in (b"", b"\r"):
-                raise MalformedRequest("chunk end")
+                raise MalformedRequest("a chunk must end with CRLF")
             return False
         if not buffer.startswith(b"\r\n"):
-            raise MalformedRequest("chunk end")
+            raise MalformedRequest("a chunk must end with CRLF")
         del buffer[:2]
         self._in_chunk = False
         return True
@@ -125,10 +125,10 @@ class ChunkedBody:
             line = TRAILER.match(buffer)
             arrived = len(buffer) if line is None else line.end()
             if (self._trailers or 0) + arrived > MAX_TRAILER_BYTES:
-                raise MalformedRequest("trailers")
+                raise MalformedRequest("the trailers are invalid or too long")
             if line is None:
                 if b"\n" in buffer:
-                    raise MalformedRequest("trailers")
+                    raise MalformedRequest("the trailers are invalid or too long")
                 return False
             self._trailers = (self._trailers or 0) + line.end()
             del buffer[: line.end()]

@@ -4,7 +4,12 @@ import json
 from http import HTTPStatus
 from typing import Any
 
-from gunicorn.http.errors import ExpectationFailed, LimitRequestHeaders, ParseException
+from gunicorn.http.errors import (
+    ExpectationFailed,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    ParseException,
+)
 
 from mana_credits.web_server.malformed import MalformedRequest, Overloaded, RequestTimeout
 
@@ -60,4 +65,6 @@ def _what_is_malformed(error: Exception) -> str:
     """Return the sentence for the client. gunicorn's own texts quote the request."""
     if isinstance(error, MalformedRequest):
         return f"The request is malformed: {error.reason}."
+    if isinstance(error, LimitRequestLine):
+        return "The request line is too long."
     return "The request is malformed."

@@ -122,7 +122,7 @@ class RequestReader:
         del self._buffer[:size]
         self._scanned = 0
         if AMBIGUOUS.search(head):
-            raise MalformedRequest("line ends")
+            raise MalformedRequest("lines must end with CRLF, and a header must not be folded")
         self.count += 1
         self._request = _Request(self, head)
         self._body = self._expected_body()
@@ -131,18 +131,19 @@ class RequestReader:
     def _expected_body(self) -> Body | None:
         """Return the decoder of the body. Raises MalformedRequest if its length is ambiguous."""
         request = self._request
+        _check_path(request.path)
         names = [name for name, _ in request.headers]
         if "HOST" not in names and request.version >= (1, 1):
-            raise MalformedRequest("no host")
+            raise MalformedRequest("the header Host is missing")
         # WSGI joins repeated headers. Two keys would be a third one, which no retry sends.
         if names.count("IDEMPOTENCY-KEY") > 1:
-            raise MalformedRequest("repeated header Idempotency-Key")
+            raise MalformedRequest("the header Idempotency-Key is repeated")
         if "CONNECTION" in names and _closes(request.headers):
             request.force_close()
         if "TRANSFER-ENCODING" in names:
             codings = [value for name, value in request.headers if name == "TRANSFER-ENCODING"]
             if [one.lower() for one in codings] != ["chunked"]:
-                raise MalformedRequest("transfer encoding")
+                raise MalformedRequest("the only transfer encoding is chunked")
         limit = self._body_limit(request.path)
         if isinstance(request.body.reader, ChunkedReader):
             return ChunkedBody(limit)
@@ -171,14 +172,24 @@ class _Head:
     def read(self) -> bytes:
         """Return the head. A second call means that the parser regards it as incomplete."""
         if self._head is None:
-            raise MalformedRequest("incomplete head")
+            raise MalformedRequest("the head is incomplete")
         head, self._head = self._head, None
         return head
 
     def unread(self, rest: bytes) -> None:
         """Accept no bytes back: a complete head leaves none."""
         if rest:
-            raise MalformedRequest("head")
+            raise MalformedRequest("the head is invalid")
+
+
+def _check_path(path: str) -> None:
+    """Raise MalformedRequest if the target is not a path in ASCII."""
+    # `OPTIONS *` and `CONNECT host:port` name no path. An absolute URL may have an empty one.
+    if path and path[0] != "/":
+        raise MalformedRequest("the target must be a path")
+    # gunicorn would decode the bytes as Latin-1, so that `é` in UTF-8 names another user.
+    if not path.isascii():
+        raise MalformedRequest("characters other than ASCII must be percent-encoded in the path")
 
 
 def _closes(headers: list[tuple[str, str]]) -> bool:

@@ -5,7 +5,9 @@ from decimal import Decimal
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from credits.ledger import campaign_grants, grant_files
 from credits.models import (
@@ -43,6 +45,41 @@ def named(user_id: str, email: str = "", name: str = "", *, verified: bool = Tru
     Contact.objects.create(
         user_id=user_id, email=email, name=name, email_verified=verified, seen_at=NOW
     )
+
+
+def test_a_search_asks_each_table_once() -> None:
+    give("alice", 7)
+
+    with CaptureQueriesContext(connection) as seen:
+        assert found("alice") == ["alice"]
+
+    asked = [query["sql"] for query in seen]
+    assert len(asked) == len(set(asked))
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        *("Carol C <carol@example.test>", "mailto:carol@example.test", '"carol@example.test"'),
+        *("„carol@example.test“", "(carol@example.test).", "\u200bcarol@example.test"),
+        *("'Carol C'", "U-CAROL", "[u-carol]", "`u-carol`,"),
+    ],
+)
+def test_an_account_is_found_by_what_is_pasted_from_an_e_mail(pasted: str) -> None:
+    give("u-carol", 7)
+    named("u-carol", "carol@example.test", "Carol C")
+    named("u-dora", "dora@example.test", "Dora D")
+
+    assert found(pasted) == ["u-carol"]
+
+
+def test_an_id_with_quotes_is_found_as_it_is() -> None:
+    for user_id in ("'u'", "u"):
+        give(user_id, 7)
+
+    assert found("'u'") == ["'u'"]
+    assert found('"u"') == ["u"]
+    assert found('"') == []
 
 
 def test_who_came_with_a_token_is_found_by_its_address(sam: Client) -> None:
@@ -99,7 +136,7 @@ def test_numbers_and_ids_of_a_purchase_lead_to_its_buyer() -> None:
     )
     number = Purchase.objects.get(pk=bought.pk).number
 
-    for text in (str(number), f"#{number}", str(back.stripe_id), "evt_x1"):
+    for text in (str(number), f"#{number}", f"Purchase {number}", str(back.stripe_id), "evt_x1"):
         assert found(text) == [bought.user_id]
 
 

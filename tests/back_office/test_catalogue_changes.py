@@ -115,6 +115,17 @@ def test_a_decision_is_made_once_and_is_on_record(make: Callable[[], Given]) -> 
     assert acts().get().note == "Wrote to us"
 
 
+@pytest.mark.parametrize("make", [off_offer, quarantined])
+def test_a_second_form_for_the_same_is_not_recorded_as_an_act(make: Callable[[], Given]) -> None:
+    _, address, fields, _ = make()
+    fiona = browser("fiona")
+
+    answers = [fiona.post(address, form(**fields)) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [302, 200]
+    assert acts().count() == 1
+
+
 def test_an_operation_off_offer_is_refused_until_it_has_a_price_again() -> None:
     page, address, _, _ = off_offer()
     fiona, key = browser("fiona"), Operation.objects.earliest("key").pk

@@ -201,8 +201,9 @@ def test_jobs_say_how_their_last_run_went() -> None:
         NOW,
         {"done": 1},
         "ZeroDivisionError: a defect",
+        [],
     )
-    assert results["sound"] == ("sound", NOW, NOW, None, {"done": 2}, "")
+    assert results["sound"] == ("sound", NOW, NOW, None, {"done": 2}, "", [])
     assert [results[name].went_well for name in ("broken", "sound")] == [False, True]
 
 

@@ -1,5 +1,6 @@
 """Gifts in the back office: what each role sees and may do."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 
 from credits.ledger import ledger
-from credits.models import StaffAction
+from credits.models import StaffAction, Transaction
 from gifts import campaigns
 from gifts.campaigns import CampaignPlan
 from gifts.models import GiftBlock, GiftCode, GiftMisses
@@ -99,6 +100,22 @@ def test_an_auditor_cancels_nothing() -> None:
 
     assert answer.status_code == 403
     assert ledger.balance_of("ivan").available == 10
+
+
+def test_acts_that_nothing_undoes_are_red_wherever_they_are_offered() -> None:
+    give("ivan", 20)
+    given, client = gift("ivan", 10), staff("Finance")
+    posted = Transaction.objects.earliest("id").pk
+
+    pages = {
+        "Cancel gift": ("gift", "cancel_gift", given.pk),
+        "Reverse": ("transaction", "reverse", posted),
+    }
+    for verb, (row, form, pk) in pages.items():
+        offered = client.get(reverse(f"admin:{row}", args=(pk,))).content.decode()
+        asked = client.get(reverse(f"admin:{form}", args=(pk,))).content.decode()
+        assert re.search(rf'<a class="bo-button danger" [^>]*>{verb}</a>', offered)
+        assert f'<button class="bo-button danger">{verb}</button>' in asked
 
 
 def test_a_gift_is_extended_by_its_form() -> None:

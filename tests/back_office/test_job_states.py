@@ -9,6 +9,10 @@ from django.test import Client
 
 from credits import worker
 from credits.models import JobRun
+from credits.payments import reconciliation
+from credits.payments.findings import Finding
+from credits.payments.reconciliation import DoesNotReconcile
+from credits.worker import Job
 from mana_credits.back_office.admin import job_states
 from tests.back_office.test_titles import text
 
@@ -20,6 +24,12 @@ NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 def ran(name: str, error: str = "", **result: int) -> None:
     when: dict[str, Any] = {"failed_at": NOW} if error else {"succeeded_at": NOW}
     JobRun.objects.create(name=name, started_at=NOW, error=error, result=result, **when)
+
+
+def reconciled(*findings: Finding) -> None:
+    job = Job("reconcile_stripe", lambda _: reconciliation.outcomes(findings))
+    with pytest.raises(DoesNotReconcile):
+        worker.run(job, now=NOW)
 
 
 def test_every_job_of_the_worker_has_a_name() -> None:
@@ -63,11 +73,9 @@ def test_a_failed_job_is_told_plainly(ada: Client, name: str, error: str, state:
 
 def test_a_difference_from_stripe_explains_itself_and_leads_on(ada: Client) -> None:
     purchase = uuid4()
-    ran(
-        "reconcile_stripe",
-        "DoesNotReconcile: 2 unexplained differences\n"
-        f"purchase {purchase}: Stripe reports €4.98 of pi_1, the price is €4.99.\n"
-        "refund re_1: is not at Stripe",
+    reconciled(
+        Finding(f"purchase {purchase}", unexplained="Stripe reports €4.98, the price is €4.99."),
+        Finding("refund re_1", unexplained="is not at Stripe"),
     )
 
     page = ada.get("/admin/").content.decode()
@@ -75,6 +83,12 @@ def test_a_difference_from_stripe_explains_itself_and_leads_on(ada: Client) -> N
     assert f'<a href="/admin/purchase/{purchase}/">purchase {purchase}</a>: Stripe reports' in page
     assert '<a href="/admin/search-accounts/?q=re_1">refund re_1</a>: is not at Stripe' in page
     assert "Details" not in page
+
+
+def test_each_of_many_differences_is_shown_whole(ada: Client) -> None:
+    reconciled(*(Finding(f"refund re_{n}", unexplained="is not at Stripe") for n in range(90)))
+
+    assert ada.get("/admin/").content.decode().count("</a>: is not at Stripe") == 90
 
 
 def test_jobs_that_went_well_are_not_listed_except_the_checks(ada: Client) -> None:

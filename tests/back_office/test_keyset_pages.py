@@ -226,3 +226,15 @@ def test_filters_count_no_rows(ada: Client, path: str) -> None:
     assert page.status_code == 200
     assert "Show counts" not in page.content.decode()
     assert not any("COUNT(" in one["sql"] for one in seen)
+
+
+def test_a_full_page_of_a_list_is_less_than_100_kilobytes(sam: Client) -> None:
+    give("a-user-with-a-name-of-the-longest", 1_000_000)
+    for _ in range(49):
+        spend("a-user-with-a-name-of-the-longest", 1, app_id="questions")
+
+    page = sam.get("/admin/credits/transaction/?o=-0")
+
+    assert len(page.context["cl"].result_list) == 50
+    assert len(page.content) < 100_000
+    assert 'class="sortable column-created_at sorted descending" aria-sort' in page.content.decode()

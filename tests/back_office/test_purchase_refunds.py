@@ -1,5 +1,6 @@
 """Operators' refunds: permission, once per form, through Stripe, with a possible debt."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -234,6 +235,27 @@ def test_what_stripe_refuses_leaves_no_refund_and_a_word_in_the_trail() -> None:
         {"requested_cents": 499},
         {"refused_by_stripe": "Stripe rejected the request", "cents": 499},
     ]
+
+
+def test_a_refund_that_stripe_refused_is_corrected_previewed_and_sent(stripe_says: Any) -> None:
+    purchase, fiona = paid(), browser("fiona")
+    address = f"/admin/purchase/{purchase.pk}/refund/"
+    typed = {"amount": "4.99", "reason": "asked", "note": "Wrote to us", "ticket": ""}
+    with patch("credits.payments.stripe_api.create_refund", side_effect=RefusedByStripe):
+        form = {**typed, "key": str(uuid4()), "confirmed": "1"}
+        refused = fiona.post(address, form).content.decode()
+
+    hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', refused))
+    corrected = {**typed, **hidden, "amount": "2.50"}
+    previewed = fiona.post(address, corrected).content.decode()
+    stripe_says.assert_not_called()
+    sent = fiona.post(address, {**corrected, "confirmed": "1"}, follow=True).content.decode()
+
+    assert "Stripe rejected the request" in refused
+    assert "Wrote to us" in refused
+    assert "Refund €2.50</button>" in previewed
+    assert "€2.50 refunded" in sent
+    stripe_says.assert_called_once()
 
 
 @pytest.mark.parametrize(

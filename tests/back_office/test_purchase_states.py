@@ -15,7 +15,8 @@ from credits.payments.purchases import NotCreditable
 from tests.back_office.operators import browser
 from tests.credits.test_money_back import paid, started
 
-pytestmark = pytest.mark.django_db
+# The books break, because no refund or dispute explains the statuses.
+pytestmark = [pytest.mark.django_db, pytest.mark.breaks_the_books]
 
 NOW = datetime.now(UTC)
 OPEN = {"quarantined_at": NOW, "quarantine_reason": "x"}

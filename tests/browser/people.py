@@ -7,14 +7,21 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from playwright._impl._api_structures import SetCookieParam
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Response
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Error,
+    Page,
+    Response,
+    ViewportSize,
+)
 
 from mana_credits.dev.sandbox.identity import SESSION
 from tests.environment import PROVIDER
 
 BUDGET_BYTES = 100_000
-PHONE = {"width": 360, "height": 740}
-DESKTOP = {"width": 1280, "height": 800}
+PHONE: ViewportSize = {"width": 360, "height": 740}
+DESKTOP: ViewportSize = {"width": 1280, "height": 800}
 PATIENCE_MILLISECONDS = 8_000
 # Detects when a page has loaded and rendered everything.
 COUNTING = """

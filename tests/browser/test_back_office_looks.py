@@ -12,6 +12,8 @@ from playwright.sync_api import Page, expect
 from credits.ledger import Memo, Origin, ledger
 from credits.models import (
     ActRequest,
+    AdjustmentRequest,
+    JobRun,
     OutboxMessage,
     Package,
     Reservation,
@@ -21,6 +23,7 @@ from credits.models import (
 from credits.outbox import outbox
 from gifts.models import GiftCode
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
+from tests.browser.people import PHONE
 from tests.browser.test_back_office_policy import (  # noqa: F401  (fixtures)
     PATHS,
     office,
@@ -82,6 +85,33 @@ def test_no_list_hides_a_column_at_1280(office: str, page: Page) -> None:  # noq
         page.goto(office + path)
         hidden = "e => e.scrollWidth - e.clientWidth"
         assert page.locator(".bo-list").evaluate(hidden) <= 0, path
+
+
+def test_tables_are_readable_on_a_phone(office: str, page: Page) -> None:  # noqa: F811
+    now = datetime.now(UTC)
+    JobRun.objects.create(
+        name="reconcile_stripe",
+        started_at=now,
+        failed_at=now,
+        error="DoesNotReconcile: 1 unexplained difference",
+        result={"unexplained": 1},
+    )
+    AdjustmentRequest.objects.create(
+        user_id="alice",
+        amount=250,
+        reason="failed_operation",
+        note="The answer did not arrive, see the ticket",
+        requested_by="sam",
+        requested_at=now,
+    )
+    page.set_viewport_size(PHONE)
+
+    for path in ("", "adjustments/", "accounts/", "staff/", "credits/transaction/"):
+        page.goto(office + path)
+
+        assert fits(page), path
+        if path:
+            assert page.evaluate(BROKEN) == [], path
 
 
 def test_charts_are_drawn_with_readable_labels_and_follow_the_theme(

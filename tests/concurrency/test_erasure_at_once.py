@@ -1,22 +1,50 @@
 """Erasure of a person under concurrent requests: no deadlock, no lost credit."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
+from time import sleep
 from typing import Any
+from unittest.mock import patch
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Sum
 
-from credits.models import Balance, Reservation, Transaction
+from credits.ledger import Origin
+from credits.models import Balance, MoneyBack, Purchase, Reservation, Transaction
+from credits.payments import checkout, purchases, refund_requests
+from credits.payments.stripe_errors import RefusedByStripe
+from credits.payments.stripe_facts import Payment
 from gifts.models import GiftCode, GiftRedemption
 from mana_credits.privacy import erasure
+from mana_credits.privacy.erasure_rows import ErasedPerson
 from tests.api import Caller, at_once, use
 from tests.conftest import gifts_of
-from tests.factories import gift, give, redeem
+from tests.factories import gift, give, package, redeem
 
 pytestmark = pytest.mark.usefixtures("committed")
+
+NOW = datetime.now(UTC)
+
+
+def started(user_id: str) -> Purchase:
+    """Return a pending purchase of 500 credits, without a Stripe."""
+    opened = {"id": "pi_1", "client_secret": "secret"}
+    with (
+        patch("credits.payments.stripe_api.create_customer", return_value="cus_1"),
+        patch("credits.payments.stripe_api.create_intent", return_value=opened),
+    ):
+        offer = package()
+        return checkout.start(user_id, offer.pk, pages=None, origin=Origin("user"), now=NOW)
+
+
+def payment(purchase: Purchase) -> Payment:
+    """Return the payment of a purchase."""
+    intent, cents = purchase.stripe_payment_intent_id, purchase.price_euro_cents
+    return Payment(intent, None, purchase.pk, cents, "eur", "succeeded")
 
 
 def test_uses_reservations_and_gifts_go_on_while_somebody_is_erased(service: Caller) -> None:
@@ -93,3 +121,65 @@ def test_credits_that_are_just_arriving_are_erased_too(seen_before: bool) -> Non
     assert GiftRedemption.objects.get().redeemer_id.startswith("erased:")
     assert not Transaction.objects.filter(user_id="judy").exists()
     assert not Balance.objects.filter(pk="judy").exists()
+
+
+def pay(purchase: Purchase, _: int) -> None:
+    """Complete a purchase."""
+    purchases.complete(payment(purchase), at=NOW, now=NOW)
+
+
+def wait_for_a_lock() -> None:
+    """Return when a session waits for a lock."""
+    for _ in range(500):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT FROM pg_locks WHERE NOT granted")
+            if cursor.rowcount:
+                return
+        sleep(0.01)
+    pytest.fail("no session waits for a lock")
+
+
+def test_a_purchase_paid_between_the_locks_of_an_erasure_is_credited_and_erased() -> None:
+    give("judy", 1)
+    lock_balance = erasure._lock_balance
+    paid: list[Future[Any]] = []
+
+    with ThreadPoolExecutor(1) as pool:
+
+        def pay_meanwhile(person: ErasedPerson) -> bool:
+            # The purchase is added after the erasure has locked the person's purchases.
+            added = [] if paid else pool.submit(at_once, 1, lambda _: started("judy")).result(5)
+            had_balance = lock_balance(person)
+            for bought in added:
+                paid.append(pool.submit(at_once, 1, partial(pay, bought)))
+                wait_for_a_lock()
+            return had_balance
+
+        with patch.object(erasure, "_lock_balance", pay_meanwhile):
+            erasure.erase("judy")
+        paid[0].result(5)
+
+    assert Purchase.objects.get().user_id.startswith("erased:")
+    assert Balance.objects.get().posted == 501
+
+
+def test_a_refused_refund_and_an_erasure_lock_in_the_same_order() -> None:
+    bought = started("judy")
+    purchases.complete(payment(bought), at=NOW, now=NOW)
+    origin = Origin("operator:olga", key="r1")
+    asked = refund_requests.ask(bought.pk, cents=100, reason="asked", origin=origin, now=NOW)
+
+    with ThreadPoolExecutor(1) as pool:
+        with (
+            transaction.atomic(),
+            patch("credits.payments.stripe_api.create_refund", side_effect=RefusedByStripe),
+        ):
+            Purchase.objects.select_for_update().get()
+            sent = pool.submit(at_once, 1, lambda _: refund_requests.send(asked, now=NOW))
+            wait_for_a_lock()
+            erasure.erase("judy")
+        with pytest.raises(RefusedByStripe):
+            sent.result(5)
+
+    assert not MoneyBack.objects.exists()
+    assert Balance.objects.get().posted == 500

@@ -156,7 +156,7 @@ def test_workers_of_a_killed_master_free_its_address_and_answer_what_is_open() -
             with as_owner():
                 Balance.objects.select_for_update().get(pk="alice")
             asked = pool.submit(running.ask, line, "use", use(1, userId="alice"))
-            _wait_for_lock_waiters(1)
+            running.wait_for_lock_waiters(1)
 
             service.process.kill()
             service.process.wait()
@@ -216,7 +216,7 @@ def test_sigterm_answers_every_open_request() -> None:
             asked = [
                 pool.submit(running.ask, line, "use", use(1, userId="alice")) for line in lines
             ]
-            _wait_for_lock_waiters(len(lines))
+            running.wait_for_lock_waiters(len(lines))
 
             service.process.send_signal(signal.SIGTERM)
             time.sleep(0.3)
@@ -266,17 +266,3 @@ def _connects(line: http.client.HTTPConnection) -> bool:
     except ConnectionRefusedError:
         return False
     return True
-
-
-def _wait_for_lock_waiters(count: int) -> None:
-    deadline = time.monotonic() + 10
-    with psycopg.connect(running.database_of_the_test(), autocommit=True) as observer:
-        while time.monotonic() < deadline:
-            waiting = observer.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-                "AND wait_event_type = 'Lock'"
-            ).fetchone()
-            if waiting == (count,):
-                return
-            time.sleep(0.02)
-    raise AssertionError("the requests do not wait")

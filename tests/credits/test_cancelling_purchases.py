@@ -127,6 +127,7 @@ def test_cancelling_is_offered_exactly_where_it_is_possible(
     assert answer.status_code == (200 if possible or status == "cancelled" else 409)
 
 
+@pytest.mark.breaks_the_books  # no refund or dispute explains the status
 @pytest.mark.parametrize("state", ["completed", "partially_refunded", "refunded", "disputed"])
 def test_a_paid_purchase_offers_no_cancelling(
     alice: Caller, starter: Package, stripe: Stripe, state: str

@@ -79,6 +79,17 @@ def test_prices_are_sent_again_only_when_they_changed(anonymous: Caller, path: s
     assert changed["ETag"] != first["ETag"]
 
 
+@pytest.mark.parametrize("path", ["operations", "/api/schema"])
+@pytest.mark.parametrize("header", ["If-Match", "If-Unmodified-Since", "Range"])
+def test_preconditions_of_other_methods_are_ignored(
+    anonymous: Caller, path: str, header: str
+) -> None:
+    answer = anonymous.get(path, **{header: '"other"'})
+
+    assert answer.status_code == 200
+    assert answer.content == anonymous.get(path).content
+
+
 def test_a_price_per_items_rounds_up_to_started_batches() -> None:
     quantities = [1, 10, 11, 20, 21]
 

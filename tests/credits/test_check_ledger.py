@@ -43,6 +43,9 @@ TRIED_ELSEWHERE = {
     "a paid purchase has exactly its credits",
     "each refund or dispute matches its claw-backs",
     "claw-backs match the money that went back",
+    "the status of a paid purchase matches its refunds and disputes",
+    "purchased credits expire as agreed",
+    "Cloud Sync is paid until the end of its charge",
     *LOT_RULES,
     *gifts.books.RULES,
 }

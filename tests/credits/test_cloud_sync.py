@@ -54,6 +54,7 @@ def test_sync_is_off_for_a_user_never_seen(syncer: Caller) -> None:
     [
         (None, "monthly", 1),
         ({}, "monthly", 1),
+        ({"interval": None, "idempotencyKey": None}, "monthly", 1),
         ({"interval": "monthly"}, "monthly", 1),
         ({"interval": "quarterly"}, "quarterly", 3),
         ({"interval": "yearly"}, "yearly", 12),
@@ -132,11 +133,11 @@ def test_an_active_subscription_is_not_activated_again(syncer: Caller) -> None:
     ("path", "body"),
     [
         ("activate", {"interval": "weekly"}),
-        ("activate", {"interval": None}),
         ("activate", {"interval": 1}),
         ("activate", []),
         ("activate", b"{"),
         ("change-interval", {}),
+        ("change-interval", {"interval": None}),
         ("change-interval", {"interval": "daily"}),
     ],
 )

@@ -37,6 +37,14 @@ def started(offer: Package, user_id: str = "alice") -> Purchase:
         return checkout.start(user_id, offer.pk, pages=None, origin=Origin("user"), now=NOW)
 
 
+def reach_the_date(at: datetime) -> None:
+    """Let credits valid for 30 days expire at `at`, as if they had been bought before."""
+    with as_owner():
+        CreditLot.objects.update(expires_at=at)
+        Balance.objects.exclude(next_expiry=None).update(next_expiry=at)
+        Purchase.objects.update(completed_at=at - timedelta(days=30))
+
+
 def pay(purchase: Purchase, *, at: datetime = NOW) -> Purchase:
     purchases.complete(payment(purchase), at=at, now=at)
     purchase.refresh_from_db()
@@ -253,10 +261,7 @@ def test_credits_that_expire_after_a_part_was_refunded_are_not_taken_again() -> 
 def test_a_refund_after_the_date_posts_the_expiry_first() -> None:
     purchase = pay(started(package(expires_after_days=30)))
     give("alice", 1000)
-    with as_owner():
-        late = NOW - timedelta(seconds=1)
-        CreditLot.objects.update(expires_at=late)
-        Balance.objects.update(next_expiry=late)
+    reach_the_date(NOW - timedelta(seconds=1))
 
     planned = money_back.yet_to_take(purchase, 499)
     money_back.record(went_back(purchase, 499), now=NOW)
@@ -295,8 +300,7 @@ def test_a_dispute_that_is_won_after_the_expiry_does_not_revive_the_credits() ->
     purchase = pay(started(package(expires_after_days=30)))
     dispute = {"stripe_id": "dp_1", "kind": "dispute", "status": "needs_response"}
     money_back.record(went_back(purchase, 499, **dispute), now=NOW)
-    with as_owner():
-        CreditLot.objects.update(expires_at=NOW - timedelta(seconds=1))
+    reach_the_date(NOW - timedelta(seconds=1))
 
     won = {**dispute, "status": "won", "state": "returned"}
     money_back.record(went_back(purchase, 499, **won), now=NOW)
@@ -320,10 +324,7 @@ def test_credits_whose_expiry_an_operator_reversed_are_taken() -> None:
 def test_a_refund_takes_credits_that_come_back_to_an_expired_lot_once() -> None:
     purchase = pay(started(package(credits=400, price_euro_cents=400, expires_after_days=30)))
     used = spend("alice", 300).transaction
-    with as_owner():
-        late = NOW - timedelta(seconds=1)
-        CreditLot.objects.update(expires_at=late)
-        Balance.objects.update(next_expiry=late)
+    reach_the_date(NOW - timedelta(seconds=1))
     money_back.record(went_back(purchase, 200), now=NOW)
     assert posted() == -100
 
@@ -343,9 +344,7 @@ def test_a_lot_whose_date_passes_during_a_claw_back_is_taken_once() -> None:
     gone = claw_back_shares.gone
 
     def date_passes(*arguments: Any) -> Decimal:
-        with as_owner():
-            CreditLot.objects.update(expires_at=NOW)
-            Balance.objects.exclude(next_expiry=None).update(next_expiry=NOW)
+        reach_the_date(NOW)
         return gone(*arguments)
 
     with patch("credits.payments.claw_back_shares.gone", date_passes):

@@ -14,7 +14,8 @@ from django.db import connection
 from credits.ledger import ledger, reservations
 from credits.ledger.posting import Memo, Origin, Posting, Priced
 from credits.reporting import ledger_report
-from credits.reporting.ledger_report import MonthNotBegun, OperationUsage, Standing, TransactionSum
+from credits.reporting.ledger_report import OperationUsage, Standing, TransactionSum
+from credits.reporting.months import MonthNotBegun
 from tests.factories import gift, redeem
 from tests.owner import as_owner
 

@@ -153,7 +153,7 @@ def test_a_notice_that_was_switched_off_is_not_told() -> None:
 
 def test_the_notice_is_german_without_a_language() -> None:
     give("alice", 20)
-    notify_at(10, language="fr")
+    notify_at(10, language="")
     spend("alice", 15)
     told()
 

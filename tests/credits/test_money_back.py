@@ -34,9 +34,9 @@ NOW = datetime.now(UTC)
 OPERATOR = Origin("operator:olga")
 
 
-def started(amount: Decimal = Decimal(500), cents: int = 499) -> Purchase:
+def started(amount: Decimal = Decimal(500), cents: int = 499, days: int | None = None) -> Purchase:
     """Return a pending purchase, without a Stripe."""
-    offer = package(credits=amount, price_euro_cents=cents)
+    offer = package(credits=amount, price_euro_cents=cents, expires_after_days=days)
     intent = f"pi_{uuid4().hex}"
     answer = {"id": intent, "client_secret": "secret"}
     with (
@@ -61,9 +61,9 @@ def payment(purchase: Purchase, **fields: Any) -> Payment:
     return usual._replace(**fields)
 
 
-def paid(amount: Decimal = Decimal(500), cents: int = 499) -> Purchase:
+def paid(amount: Decimal = Decimal(500), cents: int = 499, days: int | None = None) -> Purchase:
     """Return a completed purchase, without a Stripe."""
-    purchase = started(amount, cents)
+    purchase = started(amount, cents, days)
     purchases.complete(payment(purchase), at=NOW, now=NOW)
     purchase.refresh_from_db()
     return purchase

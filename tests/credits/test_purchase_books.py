@@ -28,6 +28,13 @@ def disagreeing(purchase: Purchase, *, taken: str, cents: int) -> str:
     )
 
 
+def misnamed(purchase: Purchase, status: str, derived: str) -> str:
+    return (
+        f"{purchase.user_id}: purchase {purchase.pk} is {status}, its refunds and disputes make it "
+        f"{derived} (the status of a paid purchase matches its refunds and disputes)"
+    )
+
+
 @pytest.fixture
 def purchase() -> Purchase:
     """Create a purchase of 1000 credits for 5 EUR with a refund of a fifth."""
@@ -101,7 +108,8 @@ def test_a_claw_back_without_its_refund_is_found(purchase: Purchase, damage: str
         (
             f"{purchase.user_id}: transaction 2 of -200.0000 (refund:re_1) belongs to no refund "
             "or dispute (each refund or dispute matches its claw-backs)"
-        )
+        ),
+        misnamed(purchase, "partially_refunded", "completed"),
     ]
 
 
@@ -152,4 +160,36 @@ def test_a_part_that_stands_withdrawn_and_took_nothing_is_found(purchase: Purcha
         "WHERE kind = 'dispute'"
     )
 
-    assert discrepancies() == [disagreeing(purchase, taken="200.0000", cents=200)]
+    assert discrepancies() == [
+        disagreeing(purchase, taken="200.0000", cents=200),
+        misnamed(purchase, "partially_refunded", "disputed"),
+    ]
+
+
+@pytest.mark.parametrize("status", ["completed", "refunded", "disputed"])
+def test_a_status_that_no_refund_or_dispute_explains_is_found(
+    purchase: Purchase, status: str
+) -> None:
+    tamper(f"UPDATE credits.purchases SET status = '{status}'")
+
+    assert discrepancies() == [misnamed(purchase, status, "partially_refunded")]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE credits.purchases SET expires_after_days = 31",
+        "UPDATE credits.purchases SET expires_after_days = NULL",
+        "UPDATE credits.credit_lots SET expires_at = expires_at + interval '1 second'",
+        "DELETE FROM credits.credit_lots",
+    ],
+)
+def test_purchased_credits_with_another_expiry_than_agreed_are_found(damage: str) -> None:
+    paid(days=30)
+    assert discrepancies() == []
+
+    with as_owner():
+        tamper("SET LOCAL session_replication_role = replica")  # without foreign keys
+        tamper(damage)
+
+    assert any(one.endswith("(purchased credits expire as agreed)") for one in discrepancies())

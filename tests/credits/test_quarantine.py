@@ -339,10 +339,11 @@ def test_what_operators_wrote_is_erased_with_the_buyer(purchase: Purchase) -> No
     assert (asked.reason, asked.actor, asked.taken > Decimal(100)) == ("", "operator:olga", True)
 
 
-def test_a_payment_does_not_end_a_quarantine_with_another_reason() -> None:
-    reasons = "another amount\nanother currency"
-    purchase = Purchase(quarantined_at=NOW, quarantine_reason=reasons)
+def test_a_payment_does_not_end_a_quarantine_with_another_reason(purchase: Purchase) -> None:
+    complete(purchase, currency="usd")
 
-    purchases._end_explained_quarantine(purchase, payment(purchase), NOW)
+    complete(purchase)
 
+    assert (purchase.status, balance(purchase)) == ("completed", 500)
     assert purchase.quarantine_resolution is None
+    assert list(purchases.quarantined()) == [purchase]

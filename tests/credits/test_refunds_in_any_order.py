@@ -9,12 +9,11 @@ import pytest
 
 from credits.ledger import books, ledger, reservations
 from credits.ledger.posting import Memo, Origin
-from credits.models import Balance, CreditLot, Purchase, Transaction
+from credits.models import Balance, Purchase, Transaction
 from credits.payments import money_back
-from tests.credits.test_expiring_purchases import NOW, pay, started
+from tests.credits.test_expiring_purchases import NOW, pay, reach_the_date, started
 from tests.credits.test_money_back import went_back
 from tests.factories import give, package
-from tests.owner import as_owner
 
 pytestmark = pytest.mark.django_db
 
@@ -77,10 +76,7 @@ class History:
             money_back.record(failed, now=NOW)
 
     def reach_the_date(self) -> None:
-        with as_owner():
-            late = datetime.now(UTC) - timedelta(milliseconds=1)
-            CreditLot.objects.update(expires_at=late)
-            Balance.objects.exclude(next_expiry=None).update(next_expiry=late)
+        reach_the_date(datetime.now(UTC) - timedelta(milliseconds=1))
 
 
 @pytest.mark.slow

@@ -434,6 +434,17 @@ def test_an_invalid_limit_is_named_by_its_place(alice: Caller) -> None:
     }
 
 
+@pytest.mark.parametrize("body", [{}, {"version": "0123456789abcdef"}, {"montlyLimit": 20}])
+def test_a_body_without_a_setting_switches_nothing_off(alice: Caller, body: Any) -> None:
+    alice.put("settings", {"monthlyLimit": 10})
+
+    answer = alice.put("settings", body)
+
+    assert answer.status_code == 400
+    assert set(answer.json()["details"]) == {"lowBalance", "monthlyLimit", "appLimits"}
+    assert alice.get("settings").json()["monthlyLimit"] == 10
+
+
 def test_null_settings_are_switched_off(alice: Caller) -> None:
     alice.put("settings", {"appLimits": [{"appId": "chat", "monthlyLimit": 1}]})
 

@@ -12,7 +12,7 @@ from credits.ledger import anchors, ledger, reservations
 from credits.ledger.posting import Memo, Origin
 from credits.models import Balance, Transaction
 from credits.reporting import statements
-from credits.reporting.ledger_report import MonthNotBegun
+from credits.reporting.months import MonthNotBegun
 from credits.reporting.statements import Statement
 from mana_credits.privacy import erasure
 from tests.api import Caller

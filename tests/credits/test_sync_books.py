@@ -47,6 +47,20 @@ def test_a_period_that_was_moved_by_hand_is_found() -> None:
 
 
 @pytest.mark.breaks_the_books
+def test_a_period_that_was_prolonged_by_hand_is_found() -> None:
+    give("alice", 100)
+    subscribe("alice", at=NOW)
+    SyncSubscription.objects.update(paid_until=NOW + timedelta(days=365))
+
+    assert discrepancies() == [
+        (
+            "alice: paid until 2028-01-31T09:30:00.000Z, the charge says 2027-02-28T09:30:00.000Z "
+            "(Cloud Sync is paid until the end of its charge)"
+        )
+    ]
+
+
+@pytest.mark.breaks_the_books
 def test_a_charged_subscription_that_is_gone_is_found() -> None:
     give("alice", 100)
     subscribe("alice", at=NOW)

@@ -291,11 +291,6 @@ def test_an_unfinished_setup_of_the_own_customer_is_refused(
         agree(offer, setup={**OWNED, "status": status})
 
 
-@pytest.mark.parametrize(("language", "kept"), [("de", "de"), ("fr", ""), ("", "")])
-def test_only_a_known_language_is_kept(offer: Package, language: str, kept: str) -> None:
-    assert agree(offer, language=language).language == kept
-
-
 def test_a_late_failure_does_not_hasten_a_later_date(offer: Package) -> None:
     agree(offer)
     work()

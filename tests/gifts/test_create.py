@@ -225,6 +225,16 @@ def test_the_same_key_makes_one_gift(ivan: Caller) -> None:
     assert Balance.objects.get(pk="ivan").posted == 20
 
 
+def test_null_in_an_optional_field_is_no_value(ivan: Caller) -> None:
+    give("ivan", 10)
+    names = ["type", "targetEmail", "message", "expirationDays", "expiresAt", "creatorName"]
+
+    answer = create(ivan, **dict.fromkeys([*names, "sourceAppId", "idempotencyKey", "credits"]))
+
+    assert answer.status_code == 201
+    assert answer.json()["type"] == "simple"
+
+
 @pytest.mark.parametrize(
     "change",
     [

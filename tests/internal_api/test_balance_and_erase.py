@@ -215,6 +215,25 @@ def test_the_id_is_that_of_a_new_user(service: Caller, kate: str) -> None:
     assert "message" not in spent
 
 
+def test_credits_of_an_erased_user_stay_where_they_are(service: Caller, kate: str) -> None:
+    service.delete(f"balance/{kate}")
+    erased = Balance.objects.get(pk__startswith="erased:").pk
+    number = Transaction.objects.count()
+
+    answers = [
+        service.post("use", {"userId": erased, **use(1)}),
+        service.post("grant", {"userId": erased, "amount": 1, "reason": "r", "referenceId": "r"}),
+        service.get(f"balance/{erased}"),
+        service.delete(f"balance/{erased}"),
+    ]
+
+    assert [answer.status_code for answer in answers] == [400] * 4
+    assert {answer.json()["details"]["userId"][0] for answer in answers} == {
+        "This id is reserved for an erased user."
+    }
+    assert Transaction.objects.count() == number
+
+
 def test_nobody_else_is_touched(service: Caller, kate: str) -> None:
     for user_id in ("kate_50%@example.test2", "kate"):
         give(user_id, 10)

@@ -1,7 +1,9 @@
 """The import of rows that violate the rules here."""
 
 import random
+from hashlib import md5
 from pathlib import Path
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -207,6 +209,19 @@ def test_an_erased_user_without_transactions_stays_erased(
     assert not Purchase.objects.filter(user_id="alice").exists()
     assert not StripeCustomer.objects.filter(user_id="alice").exists()
     assert ("erased", "alice", None) in named(report)
+
+
+def test_the_id_of_an_opening_adjustment_does_not_tell_whose_it_was(
+    source: str, earlier: Earlier, report: Path, service: Caller
+) -> None:
+    earlier.balance("alice")["balance"] = 5
+    earlier.flush(source)
+    run(source, "--apply", report=report)
+
+    service.delete("balance/alice")
+
+    guessed = UUID(md5(b"opening:alice:0", usedforsecurity=False).hexdigest())
+    assert Transaction.objects.get().pk != guessed
 
 
 def test_a_table_that_may_not_be_read_is_not_taken_for_a_missing_one(

@@ -1,5 +1,6 @@
 """docs/openapi.yaml describes every element, and for each operation only its own parts."""
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -133,3 +134,21 @@ def test_a_key_in_the_header_is_taken_wherever_one_in_the_body_is() -> None:
             )
             in_header = "Idempotency-Key" in {one["name"] for one in operation["parameters"]}
             assert in_body == in_header, operation["operationId"]
+
+
+@pytest.mark.parametrize("name", [name for name in SCHEMAS if name.endswith("Request")])
+def test_an_optional_field_of_a_body_may_be_null(name: str) -> None:
+    schema = SCHEMAS[name]
+    optional = schema.get("properties", {}).keys() - set(schema.get("required", []))
+
+    for field in optional:
+        described = schema["properties"][field]
+        if "enum" in described:  # generators would name the enumeration differently
+            continue
+        kinds = [described, *described.get("anyOf", []), *described.get("oneOf", [])]
+        assert any("null" in one.get("type", []) for one in kinds), field
+
+
+def test_no_amount_is_a_multiple_of_its_smallest_step() -> None:
+    """Validators compute with doubles, in which 0.3 is not a multiple of 0.0001."""
+    assert "multipleOf" not in json.dumps(SCHEMAS)

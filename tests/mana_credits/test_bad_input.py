@@ -1,5 +1,6 @@
 """Invalid input: every answer names the error, and nothing is stored."""
 
+import gzip
 import json
 from typing import Any
 
@@ -59,7 +60,7 @@ ILL: dict[str, list[str]] = {
     ],
     "userId": [*NO_LABEL, *NO_USER_ID, '""', too_long(255), too_long(8000)],
     "appId": [*NO_LABEL, '""', too_long(100)],
-    "description": [*NO_TEXT, '""', too_long(500), too_long(200_000)],
+    "description": [*NO_TEXT, too_long(500), too_long(200_000)],
     "reason": [*NO_LABEL, '""', too_long(200)],
     "referenceId": [*NO_LABEL, '""', too_long(128)],
     "idempotencyKey": [*NO_LABEL, too_long(255)],
@@ -69,7 +70,7 @@ ILL: dict[str, list[str]] = {
     ],
     "transactionId": NO_UUID,
     "reservationId": NO_UUID,
-    "ttlSeconds": ["0", "-1", "604801", "1.5", '"60"', "true", "[]", "null", "9" * 400],
+    "ttlSeconds": ["0", "-1", "604801", "1.5", '"60"', "true", "[]", "9" * 400],
 }
 # Bodies that are not JSON, and the error in the message.
 NO_JSON = {
@@ -85,7 +86,8 @@ NO_JSON = {
     "an exponent of 20 digits": (b'{"amount":1e99999999999999999999}', "a number is out of range"),
     "Latin-1": ('{"description":"é"}'.encode("latin-1"), "byte 17 is not UTF-8"),
     "UTF-16": ('{"amount":1}'.encode("utf-16"), "byte 1 is not UTF-8"),
-    "a byte order mark": (b"\xef\xbb\xbf{}", "syntax error at line 1, column 1: "),
+    "gzip": (gzip.compress(b"{}"), "compressed bodies are not supported"),
+    "two byte order marks": (b"\xef\xbb\xbf" * 2 + b"{}", "syntax error at line 1, column 1: "),
     "a NUL": (b"\x00", "syntax error at line 1, column 1: "),
     "a raw control character": (b'{"description":"a\nb"}', "syntax error at line 1, column 18: "),
     "brackets 100,000 deep": (b"[" * 100_000, "it is nested too deeply"),
@@ -113,6 +115,13 @@ def test_the_complete_body_is_taken(caller: Caller, reservation: str, path: str)
     answer = caller.post(path, complete(path, reservation))
 
     assert answer.status_code == 200, answer.json()
+
+
+@every_post
+def test_a_byte_order_mark_is_ignored(caller: Caller, reservation: str, path: str) -> None:
+    answer = caller.post(path, b"\xef\xbb\xbf" + json.dumps(complete(path, reservation)).encode())
+
+    assert answer.status_code == 200
 
 
 @refusing
@@ -168,6 +177,23 @@ def test_a_required_field_is_missing_or_null(
     answer = caller.post(path, body)
 
     assert_refused(answer, field)
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "raw"),
+    [
+        (path, field, raw)
+        for path, (required, body) in POSTS.items()
+        for raw, fields in (("null", body.keys() - required), ('""', {"description"} & body.keys()))
+        for field in sorted(fields)
+    ],
+)
+def test_null_and_an_empty_description_are_taken_as_by_the_earlier_service(
+    caller: Caller, reservation: str, path: str, field: str, raw: str
+) -> None:
+    answer = caller.post(path, with_raw(complete(path, reservation), field, raw))
+
+    assert answer.status_code == 200, answer.json()
 
 
 @refusing

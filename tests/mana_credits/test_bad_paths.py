@@ -113,6 +113,25 @@ def test_a_parameter_that_is_given_twice_is_named(
 
 
 @refusing
+@pytest.mark.parametrize(
+    ("parameter", "message"),
+    [
+        ("limit=0", "Ensure this value is greater than or equal to 1."),
+        ("limit=-1", "Ensure this value is greater than or equal to 1."),
+        ("offset=-1", "Ensure this value is greater than or equal to 0."),
+        ("offset=-0", "A whole number in digits is expected."),
+        ("cursor=1_0", "A whole number in digits is expected."),
+    ],
+)
+def test_the_error_of_a_number_names_what_is_expected(
+    caller: Caller, parameter: str, message: str
+) -> None:
+    answer = caller.get(f"credits/transactions?{parameter}")
+
+    assert answer.json()["details"] == {parameter.partition("=")[0]: [message]}
+
+
+@refusing
 @pytest.mark.parametrize("path", ["credits/transactions", "credits/usage"])
 def test_a_span_that_ends_before_it_begins_is_refused_by_every_list(
     caller: Caller, path: str

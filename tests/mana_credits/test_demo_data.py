@@ -9,8 +9,9 @@ from unittest.mock import patch
 import pytest
 from django.core.management import CommandError, call_command
 
-from credits.models import Balance, Purchase, Reservation, SyncSubscription, Transaction
+from credits.models import Balance, Contact, Purchase, Reservation, SyncSubscription, Transaction
 from gifts.models import GiftCode
+from mana_credits.back_office.account import account_search
 from mana_credits.dev.demo import batch_writer, community, demo_users, histories
 from mana_credits.dev.demo.batch_writer import NotAsPlanned
 from mana_credits.dev.demo.demo_users import DemoSize
@@ -89,6 +90,18 @@ def test_it_happened_within_the_last_year() -> None:
     assert now - timedelta(days=30) < moments[499] < datetime.now(UTC)
 
 
+def test_support_finds_each_user_by_name_and_address() -> None:
+    generate("--users=50", "--transactions=500")
+
+    known = Contact.objects.filter(name__contains=" ", email__endswith="@example.test")
+    assert known.count() == Balance.objects.count() == 50
+    someone = known.latest("seen_at")
+    newest = Transaction.objects.filter(user_id=someone.pk).latest("number")
+    assert someone.seen_at == newest.created_at
+    (found,) = account_search.find(someone.email).hits
+    assert found.user_id == someone.pk
+
+
 def test_the_busiest_of_many_has_a_good_part_of_it_all() -> None:
     counts = demo_users._counts(DemoSize(100_000, 1_000_000, 1))
 
@@ -123,10 +136,10 @@ def test_another_seed_makes_other_users_beside_the_first() -> None:
 def test_a_run_that_was_stopped_is_completed_by_the_next_one() -> None:
     write, calls = batch_writer.write, iter(range(100))
 
-    def write_twice(made: Any) -> int:
+    def write_twice(people: Any, made: Any) -> int:
         if next(calls) == 2:
             raise KeyboardInterrupt
-        return write(made)
+        return write(people, made)
 
     with (
         patch.object(demo_users, "BATCH_TRANSACTIONS", 100),
@@ -152,7 +165,7 @@ def test_a_batch_that_the_ledger_refuses_leaves_nothing() -> None:
     made.entries.pop(0)  # the first user's grant for new users
 
     with pytest.raises(NotAsPlanned, match="insufficient_credits"):
-        batch_writer.write(made)
+        batch_writer.write(batch, made)
 
     assert not Balance.objects.exists()
 

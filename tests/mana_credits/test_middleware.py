@@ -109,6 +109,15 @@ def test_a_host_that_was_not_allowed_stays_refused() -> None:
     assert statuses == [200, 400, 200, 400]
 
 
+def test_an_unknown_host_is_refused_in_json_also_in_development(settings: Any) -> None:
+    settings.DEBUG = True
+
+    answer = Client().get("/api/v1/credits/packages", headers={"Host": "evil.example"})
+
+    assert answer.status_code == 400
+    assert answer.json()["details"] == {"Host": ["This host is not allowed."]}
+
+
 def test_few_hosts_are_remembered(settings: Any) -> None:
     settings.ALLOWED_HOSTS = [".example.test"]
     client = Client()

@@ -37,9 +37,11 @@ def test_an_odd_text_in_any_field_is_refused_by_its_name(caller: Caller, text: s
         assert field in answer.json()["details"], (path, field)
 
 
-@pytest.mark.parametrize("text", ["\ud800", "x\udfff"])
-def test_a_quoted_surrogate_is_escaped(caller: Caller, text: Any) -> None:
+@pytest.mark.parametrize("text", ["\ud800", "weekly", "", 1, True, ["monthly"], {}])
+def test_an_unknown_value_of_a_list_is_answered_with_the_list(caller: Caller, text: Any) -> None:
     answer = caller.post("sync/activate", {"interval": text})
 
     assert_refused(answer, "interval")
-    assert answer.json()["details"] == {"interval": [f'"{text}" is not a valid choice.']}
+    assert answer.json()["details"] == {
+        "interval": ["One of these is expected: monthly, quarterly, yearly."]
+    }

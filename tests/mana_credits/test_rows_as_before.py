@@ -120,8 +120,11 @@ def test_a_message_says_why_a_gift_cannot_be_redeemed(
     ("body", "problem"),
     [
         ({"targetEmail": "kate"}, "Enter a valid email address."),
-        ({"type": "personalized"}, "A personalized gift needs one."),
-        ({"type": "simple", "targetEmail": "k@example.test"}, "Only a personalized gift has one."),
+        ({"type": "personalized"}, "A personalized gift needs an e-mail address."),
+        (
+            {"type": "simple", "targetEmail": "k@example.test"},
+            "A gift of the type simple has no e-mail address.",
+        ),
     ],
 )
 def test_a_wrong_address_of_a_gift_is_named_in_the_message(

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 
-import psycopg
 import pytest
 from django.db import transaction
 
@@ -170,7 +169,7 @@ def test_a_client_that_asks_ahead_takes_turns_with_others(service: Service) -> N
             with as_owner():
                 Balance.objects.select_for_update().get(pk="alice")
             waiting = [pool.submit(spends, service) for _ in range(THREADS)]
-            wait_for_lock_waiters(THREADS)
+            running.wait_for_lock_waiters(THREADS)
             ahead.sendall(spend_of("carol") * 30)
             time.sleep(0.3)
             other.sendall(spend_of("bob"))
@@ -202,7 +201,7 @@ def test_health_is_answered_while_every_thread_waits_for_the_database(service: S
             with as_owner():
                 Balance.objects.select_for_update().get(pk="alice")
             waiting = [pool.submit(spends, service) for _ in range(CLIENTS)]
-            wait_for_lock_waiters(THREADS)
+            running.wait_for_lock_waiters(THREADS)
 
             line = stack.enter_context(closing(service.connect()))
             answers = [running.fetch(line, "GET", "/health", None, headers) for _ in range(5)]
@@ -216,20 +215,6 @@ def test_health_is_answered_while_every_thread_waits_for_the_database(service: S
     assert Balance.objects.get(pk="alice").posted == 10 - CLIENTS
 
 
-def wait_for_lock_waiters(count: int) -> None:
-    deadline = time.monotonic() + 10
-    with psycopg.connect(running.database_of_the_test(), autocommit=True) as observer:
-        while time.monotonic() < deadline:
-            waiting = observer.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-                "AND wait_event_type = 'Lock'"
-            ).fetchone()
-            if waiting == (count,):
-                return
-            time.sleep(0.02)
-    raise AssertionError("the requests do not wait")
-
-
 def test_a_client_that_gave_up_before_its_turn_spends_nothing(service: Service) -> None:
     give("alice", 10)
     give("bob", 10)
@@ -239,7 +224,7 @@ def test_a_client_that_gave_up_before_its_turn_spends_nothing(service: Service) 
             with as_owner():
                 Balance.objects.select_for_update().get(pk="alice")
             waiting = [pool.submit(spends, service) for _ in range(THREADS)]
-            wait_for_lock_waiters(THREADS)
+            running.wait_for_lock_waiters(THREADS)
 
             gone, stays = open_line(stack, service), open_line(stack, service)
             for line in (gone, stays):

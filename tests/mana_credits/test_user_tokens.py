@@ -177,6 +177,7 @@ def test_a_changed_subject_is_nobody() -> None:
         {"sub": "a\nb"},
         {"sub": "\ud800"},
         {"sub": "x" * 256},
+        {"sub": "erased:f91aed79-86e2-4a3c-9d53-0d7c1a2b3c4d"},
     ],
     ids=repr,
 )

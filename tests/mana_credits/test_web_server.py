@@ -98,6 +98,9 @@ REFUSED = [
     (GET + b"".join(b"X-%d: x\r\n" % n for n in range(60)) + b"\r\n", 431, "headers_too_large"),
     (GET + b"Idempotency-Key: k1\r\nIdempotency-Key: k2\r\n\r\n", 400, "bad_request"),
     (GET + b"Host: " + PLANTED.encode() + b"\r\n\r\n", 400, "bad_request"),
+    (GET.replace(b"/health", "/g/é".encode()) + b"\r\n", 400, "bad_request"),
+    (b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "bad_request"),
+    (b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "bad_request"),
     (GET + b"Expect: " + PLANTED.encode() + b"\r\n\r\n", 417, "expectation_failed"),
 ]
 
@@ -125,6 +128,17 @@ def test_a_malformed_request_gets_a_json_error_and_is_quoted_nowhere(
     assert len(refusals) == len(REFUSED)
     assert {one["logger"] for one in refusals} == {"gunicorn.error"}
     assert PLANTED not in log.read_text()
+
+
+def test_head_has_no_body_and_writes_no_warning(plain: Service, log: Path) -> None:
+    request = (GET + b"\r\n").replace(b"GET", b"HEAD")
+    with socket.create_connection(("127.0.0.1", plain.port), timeout=5) as line:
+        line.sendall(request)
+        answer = b"".join(iter(lambda: line.recv(1000), b""))
+
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert answer.endswith(b"\r\n\r\n")
+    assert "no-body response" not in log.read_text()
 
 
 def test_an_event_that_is_too_large_is_refused_as_such(plain: Service) -> None:

@@ -113,6 +113,15 @@ def test_an_odd_value_in_the_envelope_is_never_refused() -> None:
 
 
 @pytest.mark.parametrize("kind", OBJECTS)
+def test_a_complete_event_with_the_type_of_a_thin_one_is_applied(stripe: Stripe, kind: str) -> None:
+    event = {**event_of(kind), "type": f"v1.{kind}"}
+
+    assert deliver(json.dumps(event).encode()).status_code == 200
+
+    assert StripeEvent.objects.get().outcome in {"applied", "unknown"}
+
+
+@pytest.mark.parametrize("kind", OBJECTS)
 def test_an_odd_value_in_the_object_is_never_refused(stripe: Stripe, kind: str) -> None:
     assert refused(event_of(kind), ("data", "object")) == []
 

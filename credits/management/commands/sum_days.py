@@ -1,16 +1,15 @@
 """`manage.py sum_days`: sum the ledger by day for the back office's figures."""
 
-import sys
 from argparse import ArgumentParser
 from datetime import UTC, date, datetime
 from typing import Any
 
 from django.core.management.base import CommandError
-from tqdm import tqdm
 
 from credits.amounts import counted
 from credits.management import arguments
 from credits.management.job_command import JobCommand
+from credits.management.progress import progress
 from credits.reporting import daily_totals
 
 
@@ -49,6 +48,7 @@ class Command(JobCommand):
         days = (last - first).days + 1
         if days < 1:
             raise CommandError("--from must not be after --to")
-        found = daily_totals.sum_days(first, last)
-        shown = tqdm(found, total=days, unit=" days", disable=not sys.stderr.isatty())
-        self.stdout.write(f"{counted(sum(1 for _ in shown), 'day')} summed, {first} to {last}.")
+        with progress("Summing", total=days, unit="days") as advance:
+            for _ in daily_totals.sum_days(first, last):
+                advance(1)
+        self.stdout.write(f"{counted(days, 'day')} summed, {first} to {last}.")

@@ -1,5 +1,7 @@
 """Account search: finds the accounts for an id, address, name, code or number from a ticket."""
 
+import re
+import string
 from collections.abc import Iterable
 from heapq import merge
 from itertools import groupby, islice
@@ -9,6 +11,10 @@ from mana_credits.back_office.account import exact_matches, similar_matches
 from mana_credits.back_office.account.matches import Matches, SearchResult
 
 MOST = 20
+ADDRESS_AFTER_A_NAME = re.compile(r"<([^<>\s]+@[^<>\s]+)>")
+INVISIBLE = "\u200b\u2060\ufeff"
+QUOTES = "\"'`“”„‘’«»‹›"  # noqa: RUF001  # they are meant
+AROUND = string.whitespace + INVISIBLE + QUOTES + "<>()[]{}*,;:.!?"
 
 
 class SearchPage(NamedTuple):
@@ -25,14 +31,25 @@ def find(text: str, *, after: str = "") -> SearchPage:
     there are none, `text` is a part of an address, of a name or of a ticket, the beginning of a
     user id, the end of a gift code, the number of a purchase, or the name of a campaign.
     """
-    wanted = text.strip()
-    if not wanted:
+    typed = text.strip()
+    if not typed:
         return SearchPage([])
+    pasted = _unquoted(typed) or typed
     # A complete id must not show accounts that contain it by chance. Asked without `after`, so that
-    # the second page comes from the same kind of match as the first.
-    if _page(exact_matches.of(wanted), "").hits:
-        return _page(exact_matches.of(wanted), after)
-    return _page(similar_matches.of(wanted), after)
+    # the second page comes from the same kind of match as the first. As typed first, because an id
+    # may begin or end with any character.
+    for wanted in dict.fromkeys((typed, pasted)):
+        first = _page(exact_matches.of(wanted), "")
+        if first.hits:
+            return _page(exact_matches.of(wanted), after) if after else first
+    return _page(similar_matches.of(pasted), after)
+
+
+def _unquoted(text: str) -> str:
+    """Return `text` without what surrounds it in an e-mail: quotes, brackets, `mailto:`, a name."""
+    if address := ADDRESS_AFTER_A_NAME.search(text):
+        return address[1]
+    return text.strip(AROUND).removeprefix("mailto:")
 
 
 def _page(tables: Iterable[Matches], after: str) -> SearchPage:

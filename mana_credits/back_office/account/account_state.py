@@ -25,7 +25,7 @@ def of(user_id: str) -> AccountState | None:
         Contact.objects.filter(pk=user_id).first(),
         StripeCustomer.objects.filter(user_id=user_id).first(),
         GiftBlock.objects.filter(pk=user_id).first(),
-        GiftMisses.objects.filter(pk=f"user:{user_id}").first(),
+        GiftMisses.objects.filter(pk=GiftMisses.bucket_of(user_id)).first(),
     )
     return state if any(state) or _is_mentioned(user_id) else None
 

@@ -66,7 +66,8 @@ def as_uuid(text: str) -> UUID | None:
 
 def _users(text: str) -> Iterator[Matches]:
     for model in (Balance, Contact, StripeCustomer):
-        rows: Any = model.objects.filter(user_id=text)
+        # Ids of mana-auth are in lower case, and tickets may have them in capitals.
+        rows: Any = model.objects.filter(user_id__in={text, text.lower()})
         yield Matches(rows, lambda row: "User id")
 
 

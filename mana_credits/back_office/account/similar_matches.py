@@ -28,7 +28,7 @@ from gifts.models import Campaign, GiftCode, GiftRedemption
 from mana_credits.back_office.account.matches import Matches
 
 CODE_END = re.compile(rf"•*([{code_format.ALPHABET}]{{4}})")
-PURCHASE_NUMBER = re.compile(r"(?:#|no\. ?)?([0-9]{1,18})", re.IGNORECASE | re.ASCII)
+PURCHASE_NUMBER = re.compile(r"(?:purchase )?(?:#|no\. ?)?([0-9]{1,18})", re.IGNORECASE | re.ASCII)
 BEFORE_A_TICKET = "/=#-"
 
 

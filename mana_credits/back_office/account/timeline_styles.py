@@ -29,12 +29,12 @@ class TimelineStyle(NamedTuple):
 
 def shown(entry: TimelineEntry, messages: Collection[TimelineEntry] = ()) -> dict[str, Any]:
     """Return the entry's values for the template, with the messages that it folds."""
-    look = LOOKS[entry.kind]
+    style = STYLES[entry.kind]
     return {
         **entry._asdict(),
-        "icon": look.icon,
-        "address": look.address(entry.row),
-        "details": list(look.details(entry.row)),
+        "icon": style.icon,
+        "address": style.address(entry.row),
+        "details": list(style.details(entry.row)),
         "messages": [shown(message) for message in messages],
     }
 
@@ -88,7 +88,7 @@ def _of_request(row: AdjustmentRequest) -> Iterator[str]:
         yield f"decided by {row.decided_by}"
 
 
-LOOKS: Mapping[str, TimelineStyle] = {
+STYLES: Mapping[str, TimelineStyle] = {
     "transactions": TimelineStyle(
         "receipt_long", lambda row: reverse("admin:transaction", args=(row.pk,)), _of_transaction
     ),

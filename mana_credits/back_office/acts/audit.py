@@ -39,7 +39,7 @@ class Operator(NamedTuple):
 
     @property
     def actor(self) -> str:
-        """The actor that their transactions carry."""
+        """Return the actor of their transactions."""
         return f"operator:{self.name}"
 
     def origin(self, *, at: datetime | None = None, key: UUID | None = None) -> Origin:

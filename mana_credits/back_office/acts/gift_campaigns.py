@@ -11,13 +11,11 @@ from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
-from django.conf import settings
-
 from credits import spreadsheets
 from credits.amounts import counted, plain
 from credits.errors import DomainError
 from credits.models import ActRequest
-from gifts import campaigns
+from gifts import campaigns, code_format
 from gifts.campaigns import CampaignPlan
 from gifts.models import Campaign, GiftCode
 from mana_credits.back_office.acts import act_requests, audit, second_person
@@ -176,7 +174,7 @@ def take_codes(operator: Operator, name: str, *, key: UUID, now: datetime) -> It
 
 def row_of(gift: GiftCode) -> tuple[str, str, Decimal]:
     """Return a gift as a row of the file of codes."""
-    return gift.code, f"{settings.BASE_URL}/g/{gift.code}", Decimal(plain(gift.total_credits))
+    return gift.code, code_format.link(gift.code), Decimal(plain(gift.total_credits))
 
 
 def _start(operator: Operator, wanted: WantedCodes, act: AuditRecord, now: datetime) -> Campaign:

@@ -15,6 +15,7 @@ from credits.models import ActRequest, Operation
 from mana_credits.back_office.acts import act_requests, audit, second_person
 from mana_credits.back_office.acts.act_requests import WantedAct
 from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
+from mana_credits.back_office.acts.interventions import AlreadyInState
 from mana_credits.back_office.templatetags.office import NOTHING, amount
 
 SUMMARY_LENGTH = 500
@@ -58,11 +59,13 @@ def take_off_offer(
 ) -> Operation:
     """Deactivate an operation until it gets a price again.
 
-    Raises NotPermitted, AlreadyDone, NoteRequired, OperationUnknown.
+    Raises NotPermitted, AlreadyDone, NoteRequired, OperationUnknown, AlreadyInState.
     """
     why = audit.words(why)
     with audit.acting(operator, "credits.change_prices", why=why, key=key) as act:
         before = Operation.objects.select_for_update().filter(pk=operation).first()
+        if before and not before.active:
+            raise AlreadyInState
         act.subject = f"operation:{operation}"
         act.before = priced(before) if before else {}
         changed = catalogue.deactivate(operation, actor=operator.actor, now=now)

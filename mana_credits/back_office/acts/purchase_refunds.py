@@ -54,7 +54,7 @@ class RefundPlan(NamedTuple):
 
     @property
     def available_after(self) -> Decimal:
-        """Available credits after Stripe's confirmation; a negative number is a debt."""
+        """Return the available credits after Stripe's confirmation; a negative number is a debt."""
         return self.balance.available - self.credits
 
 

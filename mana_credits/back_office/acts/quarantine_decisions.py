@@ -7,6 +7,7 @@ from credits.models import Purchase
 from credits.payments import purchases
 from mana_credits.back_office.acts import audit
 from mana_credits.back_office.acts.audit import Justification, Operator
+from mana_credits.back_office.acts.interventions import AlreadyInState
 
 
 def resolve_quarantine(
@@ -20,7 +21,8 @@ def resolve_quarantine(
 ) -> Purchase:
     """Credit a quarantined purchase, or leave it uncredited.
 
-    Raises NotPermitted, AlreadyDone, NoteRequired, and what `purchases.resolve_quarantine` does.
+    Raises NotPermitted, AlreadyDone, NoteRequired, AlreadyInState, and what
+    `purchases.resolve_quarantine` does.
     """
     why = audit.words(why)
     with audit.acting(operator, "credits.resolve_quarantine", why=why, key=key) as act:
@@ -31,6 +33,9 @@ def resolve_quarantine(
             origin=operator.origin(at=now, key=key),
             now=now,
         )
+        # Another form decided the same before.
+        if done.quarantine_resolved_at != now:
+            raise AlreadyInState
         act.user_id = done.user_id
         act.subject = f"purchase:{purchase_id}"
         act.after = {"resolution": done.quarantine_resolution, "status": done.status}

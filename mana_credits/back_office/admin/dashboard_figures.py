@@ -4,7 +4,7 @@ Each function is one query of balances, daily totals or usage statistics, never 
 are UTC days and include `today`. The sums may lack the movements of the last five minutes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -86,7 +86,8 @@ class JobResult(NamedTuple):
     """The last run of one of the worker's jobs, or of the command with the same name.
 
     `result` counts the outcomes. `error` is empty if the run succeeded. The timestamps are the
-    starts of the last run, the last successful one and the last failed one.
+    starts of the last run, the last successful one and the last failed one. `differences` has pairs
+    of an object's name and a sentence.
     """
 
     name: str
@@ -95,6 +96,7 @@ class JobResult(NamedTuple):
     failed_at: datetime | None
     result: Mapping[str, Any]
     error: str
+    differences: Sequence[tuple[str, str]]
 
     @property
     def went_well(self) -> bool:

@@ -173,15 +173,15 @@ class Misses(ReadOnlyList):
 
     def change_view(self, request: HttpRequest, object_id: str, *more: Any, **named: Any) -> Any:
         """Redirect to a user's account, or to the page of a network."""
-        kind, _, user_id = unquote(object_id).partition(":")
-        if kind == "user":
-            return redirect(address_of(user_id))
-        return redirect("admin:wrong_codes", unquote(object_id))
+        misses = GiftMisses(bucket=unquote(object_id))
+        if misses.user_id is not None:
+            return redirect(address_of(misses.user_id))
+        return redirect("admin:wrong_codes", misses.bucket)
 
     @admin.display(description="user or network")
     def who(self, misses: GiftMisses) -> str:
         """Return the user id or the network."""
-        return misses.bucket.partition(":")[2] or misses.bucket
+        return misses.who
 
     @admin.display(description="wrong codes")
     def tries(self, misses: GiftMisses) -> int:

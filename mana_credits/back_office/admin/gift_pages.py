@@ -65,7 +65,7 @@ def gift(request: HttpRequest, pk: UUID) -> HttpResponse:
 @operator_pages.page("gift/<uuid:pk>/cancel/", name="cancel_gift", permission="gifts.cancel_gift")
 def cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Cancel a gift and return its credits to the creator."""
-    return _on_gift(request, pk, WhyForm, gift_interventions.cancel, "Cancel gift")
+    return _on_gift(request, pk, WhyForm, gift_interventions.cancel, "Cancel gift", "danger")
 
 
 @operator_pages.page("gift/<uuid:pk>/extend/", name="extend_gift", permission="gifts.extend_gift")
@@ -124,7 +124,7 @@ def wrong_codes(request: HttpRequest, bucket: str) -> HttpResponse:
         ("Since", moment(row.since)),
     ]
     shown = ShownRow(
-        title=f"Wrong codes of {row.bucket.partition(':')[2] or row.bucket}",
+        title=f"Wrong codes of {row.who}",
         subject=f"wrong-codes:{row.bucket}",
         address="",
         facts=facts,
@@ -139,6 +139,7 @@ def _on_gift(
     form_class: type[WhyForm],
     act: Callable[..., GiftCode],
     title: str,
+    tone: str = "primary",
 ) -> HttpResponse:
     row = _gift(pk)
     form = form_class(request.POST or None)
@@ -151,7 +152,7 @@ def _on_gift(
         return f"{title}: done."
 
     there = reverse("admin:gift", args=(row.pk,))
-    return _with_form(request, form, do, title, there, gift=row)
+    return _with_form(request, form, do, title, there, gift=row, tone=tone)
 
 
 def _with_form(

@@ -1,7 +1,6 @@
 """Names of the worker's jobs and of their states, in words for operators."""
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -41,7 +40,6 @@ FINDINGS = {
     "BooksDoNotClose": "found balances that their transactions do not explain",
     "DoesNotReconcile": "found payments or credits that differ",
 }
-_PURCHASE = re.compile(r"purchase ([0-9a-f-]{36})")
 
 
 class Difference(NamedTuple):
@@ -53,7 +51,7 @@ class Difference(NamedTuple):
 
 
 class JobState(NamedTuple):
-    """A job's last run: `state` in words, its `tone`, and the error as it was recorded."""
+    """A job's last run: `state` in words, its `tone`, the recorded error, and the differences."""
 
     job: str
     name: str
@@ -62,12 +60,7 @@ class JobState(NamedTuple):
     tone: str
     counts: Mapping[str, int]
     error: str = ""
-
-    @property
-    def differences(self) -> list[Difference]:
-        """Return the differences that the error lists, each on a line after the first."""
-        lines = self.error.split("\n")[1:] if self.error.startswith("DoesNotReconcile") else []
-        return [_difference(line) for line in lines]
+    differences: Sequence[Difference] = ()
 
 
 def shown(results: Mapping[str, JobResult]) -> list[JobState]:
@@ -89,15 +82,21 @@ def _state(job: str, last: JobResult | None) -> JobState:
     if last.went_well:
         return JobState(job, name, last.started_at, "went well", "good", last.result)
     return JobState(
-        job, name, last.started_at, _failure(last.error), "bad", last.result, last.error
+        job,
+        name,
+        last.started_at,
+        _failure(last.error),
+        "bad",
+        last.result,
+        last.error,
+        [_difference(*one) for one in last.differences],
     )
 
 
-def _difference(line: str) -> Difference:
-    name, _, sentence = line.partition(": ")
-    if purchase := _PURCHASE.fullmatch(name):
-        return Difference(name, reverse("admin:purchase", args=[purchase[1]]), sentence)
-    identifier = name.rpartition(" ")[2]
+def _difference(name: str, sentence: str) -> Difference:
+    kind, _, identifier = name.rpartition(" ")
+    if kind == "purchase":
+        return Difference(name, reverse("admin:purchase", args=[identifier]), sentence)
     found = reverse("admin:search_accounts", query={"q": identifier})
     return Difference(name, found, sentence)
 

@@ -40,7 +40,7 @@ class RefundForm(WhyForm):
 
     @property
     def cents(self) -> int:
-        """The amount of a valid form, in cents."""
+        """Return the amount of a valid form, in cents."""
         return int(self.cleaned_data["amount"] * 100)
 
 

@@ -21,11 +21,11 @@ class WhyForm(ActForm):
 
     @property
     def why(self) -> Justification:
-        """The justification in a valid form."""
+        """Return the justification in a valid form."""
         data = self.cleaned_data
         return Justification(data.get("reason", ""), data["note"], data["ticket"])
 
     @property
     def how(self) -> dict[str, Any]:
-        """The arguments of the act that a valid form asks for: justification, key and time."""
+        """Return the arguments of a valid form's act: justification, key and time."""
         return {"why": self.why, "key": self.act_key, "now": datetime.now(UTC)}

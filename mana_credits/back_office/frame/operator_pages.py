@@ -97,14 +97,22 @@ class ActForm(forms.Form):
         key: UUID = self.cleaned_data["key"]
         return key
 
+    def renew(self, **changed: str) -> None:
+        """Prepare a refused form to be sent again: with another key, and not confirmed."""
+        # A refusal may follow the commit of the act (Stripe refuses a refund), so that its key is
+        # used. What is corrected has to be previewed again.
+        data = self.data.copy()  # type: ignore[attr-defined]
+        data.update({"key": str(uuid4()), "confirmed": "", **changed})
+        self.data = data
+
 
 def act(
-    request: HttpRequest, form: forms.Form, do: Callable[[], str], *, then: str
+    request: HttpRequest, form: ActForm, do: Callable[[], str], *, then: str
 ) -> HttpResponse | None:
     """Run the form's act, show a message, and redirect to `then`.
 
     `do` runs the act and returns the message. Submitting the form again redirects too. If the act
-    raises a DomainError, it is added to the form and None is returned.
+    raises a DomainError, it is added to the form, which can be sent again, and None is returned.
     """
     try:
         messages.success(request, do())
@@ -117,5 +125,6 @@ def act(
         raise
     except DomainError as refusal:
         form.add_error(None, refusal.text)
+        form.renew()
         return None
     return redirect(then)

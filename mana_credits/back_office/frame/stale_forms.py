@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django import forms
 from django.db.models import QuerySet
 
 from credits.errors import DomainError
 from credits.models import StaffAction
 from mana_credits.back_office.acts import audit, looks
+from mana_credits.back_office.frame.operator_pages import ActForm
 from mana_credits.back_office.templatetags.office import NOTHING, moment
 
 
@@ -36,7 +36,7 @@ def last_of(acts: QuerySet[StaffAction]) -> str:
     return f"{last.operator}, {moment(last.at)}, {last.note}" if last else NOTHING
 
 
-def refuse(form: forms.Form, state: str) -> bool:
+def refuse(form: ActForm, state: str) -> bool:
     """Add an error to a valid form if its row is no longer in the state that the form showed.
 
     Returns whether the form was refused. The form then carries the current `state`, so that it can
@@ -48,13 +48,13 @@ def refuse(form: forms.Form, state: str) -> bool:
     if seen in {"", state} or StaffAction.objects.filter(key=form.cleaned_data["key"]).exists():
         return False
     form.add_error(None, _difference(seen, state))
-    renew(form, state)
+    form.renew(seen=state)
     return True
 
 
 @contextmanager
 def guarding(
-    form: forms.Form, state: Callable[[], str], locked: QuerySet[Any] | None
+    form: ActForm, state: Callable[[], str], locked: QuerySet[Any] | None
 ) -> Iterator[None]:
     """Run the body's act only if the row is in the state that the form showed.
 
@@ -68,19 +68,14 @@ def guarding(
             list(locked.select_for_update().values_list("pk"))
         now = state()
         if _seen(form) not in {"", now}:
-            renew(form, now)
+            form.renew(seen=now)
             raise StaleForm(_difference(_seen(form), now))
 
     with audit.only_if(check):
         yield
 
 
-def renew(form: forms.Form, state: str) -> None:
-    """Put the current state into the form, so that it can be sent again."""
-    form.data = {**form.data.dict(), "seen": state}  # type: ignore[attr-defined]
-
-
-def _seen(form: forms.Form) -> str:
+def _seen(form: ActForm) -> str:
     # Browsers send line breaks of a form as CR LF.
     seen: str = form.cleaned_data["seen"].replace("\r\n", "\n")
     return seen

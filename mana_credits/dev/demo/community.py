@@ -31,7 +31,7 @@ def make(size: DemoSize, *, now: datetime) -> Iterator[tuple[list[DemoPerson], i
         if not Balance.objects.filter(pk__in=[person.id for person in batch]).exists():
             # A seed per batch, so that a missing batch is the same whichever run creates it.
             chance = Random(f"{size.seed}:{number}")  # noqa: S311
-            batch_writer.write(histories.of(batch, world, chance))
+            batch_writer.write(batch, histories.of(batch, world, chance))
         yield batch, sum(len(person.times) for person in batch)
 
 

@@ -8,7 +8,7 @@ from credits.ledger import Memo, Priced
 from credits.ledger.ledger import Type
 from credits.ledger.posting import Movement
 from credits.models import Operation, SyncSubscription
-from credits.sync import billing_periods
+from credits.sync import billing_periods, cloud_sync
 from credits.sync.cloud_sync import APP_ID as SYNC_APP
 from credits.sync.cloud_sync import OPERATION as SYNC
 from mana_credits.dev.demo.planned_account import PlannedAccount, PlannedHold, PlannedUsage
@@ -94,7 +94,7 @@ def subscribe(account: PlannedAccount) -> None:
     account.subscribed = True
     start, user_id = account.at, account.person.id
     until = billing_periods.end(start, "monthly", anchor_day=start.day)
-    said = {"interval": "monthly", "from": start.isoformat(), "until": until.isoformat()}
+    said = cloud_sync.period("monthly", start, until)
     cause = f"sync:{user_id}:{start.isoformat()}"
     movement = Movement(Type.USAGE, Priced(SYNC, 1), counts_as="spent", cause=cause)
     entry = account.post(movement, -cost, Memo(SYNC_APP, "Cloud Sync (monthly)", said), "user")

@@ -1,7 +1,6 @@
 """`manage.py create_gift_codes`: create a campaign's gift codes and write them to a CSV file."""
 
 import getpass
-import sys
 from argparse import ArgumentParser
 from datetime import datetime
 from pathlib import Path
@@ -9,13 +8,13 @@ from typing import Any
 from uuid import uuid4
 
 from django.core.management.base import BaseCommand, CommandError
-from tqdm import tqdm
 
 from credits import spreadsheets, worker
 from credits.amounts import counted
 from credits.errors import DomainError
 from credits.management import text_files
 from credits.management.arguments import amount, user_id, whole_number, wrong_label
+from credits.management.progress import progress
 from credits.models import ActRequest
 from gifts import campaigns
 from gifts.codes import DEFAULT_VALIDITY, LONGEST_VALIDITY
@@ -85,10 +84,11 @@ class Command(BaseCommand):
         self.stdout.write(f"{counted(written, 'code')} of {each} in {path}")
 
     def _make(self, campaign: Campaign) -> None:
-        hidden = not sys.stderr.isatty()
-        with tqdm(total=campaign.count, unit=" codes", disable=hidden) as progress:
+        known = 0
+        with progress("Creating", total=campaign.count, unit="codes") as advance:
             for made in campaigns.make_codes(campaign, now=worker.now()):
-                progress.update(made - progress.n)
+                advance(made - known)
+                known = made
 
 
 def _check(campaign: str, options: dict[str, Any]) -> None:

@@ -33,10 +33,10 @@ SELECT e.* FROM legacy_users u JOIN legacy_entries e USING (user_id)
 WHERE u.position BETWEEN %(first)s AND %(last)s AND NOT e.here;
 
 -- The opening adjustment makes all imported entries add up to the source's balance plus held
--- credits. Its id contains the number of the user's last transaction: a repeated run of the same
--- batch makes the same id, and a run after further movements makes a new one.
+-- credits. Its id is derived from the user and the number of their last transaction: a run after
+-- further movements makes a new one, and refused.sql recognises that of an erased user.
 INSERT INTO legacy_new
-SELECT md5(concat_ws(':', 'opening', u.user_id, b.last_number))::uuid, u.user_id, 'adjustment',
+SELECT pg_temp.opening_id(u.user_id, b.last_number), u.user_id, 'adjustment',
        u.balance + u.open - coalesce(here.total, 0) - coalesce(new.total, 0),
        'system', 'Opening adjustment', jsonb_build_object(
            'reason', 'The transactions of the earlier service did not add up to its balance.',

@@ -32,7 +32,7 @@ WHERE p.user_id <> l.user_id
 UNION
 -- Of a balance without transactions, the opening adjustment was imported (post.sql).
 SELECT l.user_id FROM legacy_balances l
-JOIN credits.transactions t ON t.id = md5(concat_ws(':', 'opening', l.user_id, 0))::uuid
+JOIN credits.transactions t ON t.id = pg_temp.opening_id(l.user_id, 0)
 WHERE t.user_id <> l.user_id;
 
 INSERT INTO legacy_findings (kind, user_id, sentence)

@@ -1,7 +1,7 @@
 """`manage.py erase_user`: delete a person's data and keep the numbers of the ledger."""
 
 from argparse import ArgumentParser
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -41,12 +41,12 @@ class Command(BaseCommand):
         if not apply:
             with _undone():
                 steps = erasure.erasing(user_id, addresses=email, count_only=True)
-                self._tell(_result(steps, advance=lambda _: None), apply=False)
+                self._tell(erasure.completed(steps), apply=False)
             return
         entries = Balance.objects.filter(pk=user_id).values_list("last_number", flat=True)
         with progress.progress("Erasing", total=sum(entries), unit="transactions") as advance:
             steps = erasure.erasing(user_id, addresses=email)
-            erased = _result(steps, advance=advance)
+            erased = erasure.completed(steps, advance=advance)
         wrong = progress.check_books([erased.pseudonym], out=self.stderr)
         self._tell(erased, apply=True)
         if wrong:
@@ -61,15 +61,6 @@ class Command(BaseCommand):
             self.stdout.write(f"Erased. The remaining rows belong to {erased.pseudonym}.")
         else:
             self.stdout.write("Nothing was changed. Use --apply to erase these rows.")
-
-
-def _result(steps: Generator[int, None, Erased], *, advance: progress.Advance) -> Erased:
-    while True:
-        try:
-            advance(next(steps))
-        except StopIteration as end:
-            erased: Erased = end.value
-            return erased
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The record of every change of users' settings, and the check of stale forms."""
+"""Changes of users' settings: the record of each one, and the refusal of outdated ones."""
 
 import hashlib
 import json
@@ -44,12 +44,6 @@ def require_version(
         raise SettingsChanged(version=version, current=shown)
 
 
-def _canonical(value: object) -> str:
-    # One amount has one text. A Decimal from the database has 4 decimal places, one from a request
-    # may have fewer.
-    return plain(value) if isinstance(value, Decimal) else str(value)
-
-
 def record(
     user_id: str,
     subject: str,
@@ -59,6 +53,7 @@ def record(
 ) -> None:
     """Record a change of the user's settings from the first state to the second.
 
+    Amounts in them may be Decimals, which are recorded exactly, as texts.
     The time is the database's. Nobody changes the record later, and an erasure only blanks it.
     """
     before, after = change
@@ -71,4 +66,10 @@ def record(
         "actor": origin.actor,
         "request_id": origin.request_id,
     }
-    call("credits.record_settings_change", change=json.dumps(row, default=str))
+    call("credits.record_settings_change", change=json.dumps(row, default=_canonical))
+
+
+def _canonical(value: object) -> str:
+    # One amount has one text. A Decimal from the database has 4 decimal places, one from a request
+    # may have fewer.
+    return plain(value) if isinstance(value, Decimal) else str(value)
