@@ -2,6 +2,7 @@
 """Django's command line for mana-credits."""
 
 import atexit
+import errno
 import gc
 import os
 import signal
@@ -28,7 +29,11 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
-    except BrokenPipeError:  # the reader of the output ended first, as in `… | head`
+    except OSError as error:
+        if error.errno not in {errno.EPIPE, errno.ENOSPC}:
+            raise
         # The interpreter flushes stdout at its end, which would raise again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + signal.SIGPIPE)
+        if error.errno == errno.EPIPE:  # the reader of the output ended first, as in `… | head`
+            sys.exit(128 + signal.SIGPIPE)
+        sys.exit("The output cannot be written: No space left on device.")

@@ -86,37 +86,12 @@ def read_bytes(path: Path) -> bytes:
         raise SpreadsheetUnreadable(f"{path} cannot be read: {error.strerror}") from error
 
 
-def write(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) -> int:
-    """Write the file with mode 0600 and return the number of rows.
-
-    The rows go to a temporary file beside it, which replaces the file at the end, so an interrupted
-    run leaves no partial file under the name.
-    """
-    if path.exists() and not path.is_file():  # /dev/stdout must not be replaced
-        return _write(path, header, rows)
-    # Beside the file, because a rename is atomic only within one file system.
-    draft = path.with_name(f".{path.name}.part")
-    draft.touch(mode=0o600)
-    count = _write(draft, header, rows)
-    draft.replace(path)
-    return count
-
-
 def lines(header: Sequence[str], rows: Iterable[Iterable[object]]) -> Iterator[str]:
     """Yield the lines of a CSV file. The BOM makes Excel read the file as UTF-8."""
     writer = csv.writer(_Echo(), quoting=csv.QUOTE_NONNUMERIC)
     yield BOM + writer.writerow(header)
     for row in rows:
         yield writer.writerow([_cell(value) for value in row])
-
-
-def _write(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) -> int:
-    count = -1  # the header is not a row
-    with path.open("w", newline="", encoding="utf-8") as file:
-        for line in lines(header, rows):
-            file.write(line)
-            count += 1
-    return count
 
 
 def _cell(value: object) -> int | Decimal | str:

@@ -7,8 +7,10 @@ needs DATABASE_SHARDED.
 from collections.abc import Sequence
 from typing import Any
 
+import psycopg
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import Warning as Caution
 
 from credits.ledger import distribution, grants
 from mana_credits.database import KEYS
@@ -18,6 +20,24 @@ HINT = (
     "the service's into DATABASE_URL. Then run `manage.py migrate`."
 )
 CONNECT_SECONDS = 2
+
+
+@register(Tags.database, deploy=True)
+def reachable(
+    app_configs: object, *, databases: Sequence[str] | None = None, **_: Any
+) -> list[CheckMessage]:
+    """Find a database that does not answer: the other checks of this module then find nothing.
+
+    The web server starts without its database, so this is a warning.
+    """
+    if "default" not in (databases or ()):
+        return []
+    try:
+        psycopg.connect(**_parameters()).close()
+    except psycopg.OperationalError as error:
+        text = f"The database in DATABASE_URL cannot be asked: {str(error).strip()}"
+        return [Caution(text, id="mana_credits.W014")]
+    return []
 
 
 @register(Tags.database, deploy=True)

@@ -185,7 +185,7 @@ def is_url(text: str) -> bool:
     """Return whether the text is an HTTP URL of a host, without query and fragment."""
     try:
         parts = urlsplit(text)
-        return bool(URL.fullmatch(text) and parts.hostname and parts.port != 0)
+        return bool(URL.fullmatch(text) and parts.hostname and (parts.port or 0) >= 0)
     except ValueError:  # an invalid port or IPv6 address
         return False
 

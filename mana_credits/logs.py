@@ -1,12 +1,13 @@
-"""Structured logs: one JSON object per line on standard output."""
+"""Structured logs: one JSON object per line, on standard output (commands: standard error)."""
 
 import json
 import logging.config
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 import structlog
 from structlog.contextvars import get_contextvars
@@ -63,15 +64,24 @@ def write_request(fields: dict[str, Any]) -> None:
     _AccessLog.write(_encode(line))
 
 
-def configure(level: str) -> None:
-    """Send log messages of structlog and `logging` at `level` or above to standard output."""
+def is_command(argv: Sequence[str]) -> bool:
+    """Return whether a command line is that of a command of `manage.py` other than the worker."""
+    return Path(argv[0]).name == "manage.py" and argv[1:2] != ["worker"]
+
+
+def configure(level: str, *, to: TextIO | None = None) -> None:
+    """Send log messages of structlog and `logging` at `level` or above to a stream.
+
+    The default is standard output.
+    """
+    to = to or sys.stdout
     wanted = logging.getLevelNamesMapping()[level] <= logging.INFO
-    _AccessLog.write = structlog.WriteLogger(sys.stdout).msg if wanted else None
+    _AccessLog.write = structlog.WriteLogger(to).msg if wanted else None
     renderer = structlog.processors.JSONRenderer(serializer=_serialize)
     structlog.configure(
         processors=[*PROCESSORS, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(file=to),
         cache_logger_on_first_use=True,
     )
     logging.config.dictConfig(
@@ -81,13 +91,13 @@ def configure(level: str) -> None:
             "formatters": {"json": _formatter(renderer)},
             "filters": {"defects": {"()": _Defects}},
             "handlers": {
-                "stdout": {
+                "stream": {
                     "class": "logging.StreamHandler",
-                    "stream": "ext://sys.stdout",
+                    "stream": to,
                     "formatter": "json",
                 }
             },
-            "root": {"handlers": ["stdout"], "level": level},
+            "root": {"handlers": ["stream"], "level": level},
             "loggers": {
                 # The access log already has a line for every refused request, also for a request
                 # with an unknown host. Only the tracebacks of defects add information.

@@ -351,4 +351,5 @@ if LOG_LEVEL not in logs.LEVELS:
     raise EnvironmentInvalid(f"LOG_LEVEL is {LOG_LEVEL}, not one of {', '.join(logs.LEVELS)}.")
 # Django must not configure logging again: `logs.configure` does it.
 LOGGING_CONFIG = None
-logs.configure(LOG_LEVEL)
+# The output of a command, such as an export, must not contain lines of the log.
+logs.configure(LOG_LEVEL, to=sys.stderr if logs.is_command(sys.argv) else sys.stdout)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from unittest.mock import patch
 
 import psycopg
 import pytest
@@ -376,6 +377,18 @@ def test_the_check_names_a_role_that_may_too_much() -> None:
         ("mana_credits.E013", "The role postgres is a superuser.")
     ]
     assert database_role.service_role(None, databases=[]) == []
+
+
+def test_the_check_names_a_database_that_does_not_answer(settings: Any) -> None:
+    assert database_role.reachable(None, databases=["default"]) == []
+
+    elsewhere = settings.DATABASES["default"] | {"HOST": "127.0.0.1", "PORT": "9"}
+    with patch.dict(settings.DATABASES, default=elsewhere):
+        (found,) = database_role.reachable(None, databases=["default"])
+
+    assert (found.id, found.is_serious()) == ("mana_credits.W014", False)
+    assert found.msg.startswith("The database in DATABASE_URL cannot be asked: ")
+    assert database_role.reachable(None, databases=[]) == []
 
 
 def test_a_cluster_without_the_setting_is_found(owner: None, settings: Any) -> None:

@@ -168,26 +168,3 @@ def test_texts_are_quoted_and_numbers_are_numbers() -> None:
         '\ufeff"a"\r\n"x","","True",5,-2.0000,100,"2026-11-22T00:00:00+00:00",'
         '"00000000-0000-0000-0000-000000000005"\r\n'
     )
-
-
-def test_a_file_is_written_whole_or_not_at_all(path: Path) -> None:
-    path.write_text("before")
-
-    def rows() -> object:
-        yield ["x"]
-        raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        spreadsheets.write(path, ["a"], rows())  # type: ignore[arg-type]
-    assert path.read_text() == "before"
-
-    assert spreadsheets.write(path, ["a"], [["x"], ["y"]]) == 2
-
-    assert path.read_bytes() == b'\xef\xbb\xbf"a"\r\n"x"\r\n"y"\r\n'
-    assert path.stat().st_mode & 0o777 == 0o600
-
-
-def test_a_device_is_not_replaced() -> None:
-    assert spreadsheets.write(Path("/dev/null"), ["a"], [["x"]]) == 1
-
-    assert not Path("/dev/null").is_file()

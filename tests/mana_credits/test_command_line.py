@@ -4,8 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from tests.mana_credits.test_settings import PRODUCTION, start
 
 
 def test_a_reader_that_ended_first_causes_no_traceback() -> None:
@@ -23,6 +26,40 @@ def test_a_reader_that_ended_first_causes_no_traceback() -> None:
     os.close(writer)
 
     assert (run.returncode, run.stderr) == (128 + signal.SIGPIPE, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="Only Linux has /dev/full")
+def test_a_full_disk_behind_the_output_is_one_sentence() -> None:
+    with Path("/dev/full").open("w") as full:
+        run = subprocess.run(
+            [sys.executable, "-W", "ignore", "manage.py", "help", "--commands"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    said = "The output cannot be written: No space left on device.\n"
+    assert (run.returncode, run.stderr) == (1, said)
+
+
+@pytest.mark.parametrize(
+    ("argv", "stream"),
+    [
+        (["manage.py", "export_user", "alice"], "stderr"),
+        (["/srv/mana-credits/manage.py", "check_ledger"], "stderr"),
+        (["manage.py", "worker", "--once"], "stdout"),
+        (["/srv/web_server/__main__.py"], "stdout"),
+    ],
+)
+def test_the_log_is_not_part_of_the_output_of_a_command(argv: list[str], stream: str) -> None:
+    program = f"import logging, sys; sys.argv = {argv!r}; import mana_credits.settings; "
+    told = start("-W", "ignore", "-c", program + "logging.warning('a warning')", **PRODUCTION)
+
+    said = {"stdout": told.stdout, "stderr": told.stderr}
+    assert '"event": "a warning"' in said.pop(stream)
+    assert list(said.values()) == [""]
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from credits import spreadsheets
 from credits.errors import DomainError
-from credits.management import arguments
+from credits.management import arguments, text_files
 from credits.reporting import ledger_report
 from credits.reporting.ledger_report import Report, Standing
 
@@ -95,4 +95,5 @@ def _table(made: Report) -> Iterator[str]:
 def _write(made: Report, path: Path) -> None:
     header = ("month", "section", "name", "operation", "count", "credits")
     month = f"{made.month:%Y-%m}"
-    spreadsheets.write(path, header, ((month, *row) for row in _rows(made)))
+    rows = ((month, *row) for row in _rows(made))
+    text_files.write(path, spreadsheets.lines(header, rows))

@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from credits import spreadsheets, worker
 from credits.amounts import counted
 from credits.errors import DomainError
+from credits.management import text_files
 from credits.management.arguments import amount, user_id, whole_number, wrong_label
 from credits.management.progress import progress
 from credits.models import ActRequest
@@ -154,6 +155,5 @@ def _sentence(refusal: DomainError) -> str:
 def _write(campaign: Campaign, path: Path) -> int:
     """Write all codes to a file with mode 0600, because anybody who reads a code can redeem it."""
     gifts = campaigns.codes_of(campaign)
-    return spreadsheets.write(
-        path, gift_campaigns.CODES, map(gift_campaigns.row_of, gifts.iterator())
-    )
+    rows = map(gift_campaigns.row_of, gifts.iterator())
+    return text_files.write(path, spreadsheets.lines(gift_campaigns.CODES, rows)) - 1  # the header

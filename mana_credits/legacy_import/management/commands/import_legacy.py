@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 from credits import spreadsheets
 from credits.amounts import counted
 from credits.errors import DomainError
+from credits.management import text_files
 from credits.management.owner import require_owner
 from credits.management.progress import (
     add_apply,
@@ -85,7 +86,7 @@ class Command(BaseCommand):
     def _report(self, found: Iterable[SourceFault], path: Path | None) -> "Tally":
         tally = Tally()
         if path:
-            spreadsheets.write(path, SourceFault._fields, tally.count(found))
+            text_files.write(path, spreadsheets.lines(SourceFault._fields, tally.count(found)))
             return tally
         for one in tally.count(found):
             whose = f"User {one.user_id}: " if one.user_id else ""

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from credits.management import text_files
 from credits.management.progress import Advance, progress
 from credits.models import Balance
 from mana_credits.privacy import export
@@ -42,7 +43,7 @@ class Command(BaseCommand):
             return
         entries = Balance.objects.filter(pk=user_id).values_list("last_number", flat=True)
         with progress("Exporting", total=sum(entries), unit="rows") as advance:
-            _save(_counted(whole, advance), output)
+            text_files.write(output, _counted(whole, advance))
         self.stdout.write(f"{output}: {output.stat().st_size:,} bytes")
 
 
@@ -51,12 +52,3 @@ def _counted(parts: Iterable[str], advance: Advance) -> Iterator[str]:
     for part in parts:
         yield part
         advance(part.count("\n"))
-
-
-def _save(parts: Iterable[str], path: Path) -> None:
-    """Write a temporary file and rename it, so that an interrupted run leaves no partial file."""
-    draft = path.with_name(f".{path.name}.part")
-    draft.touch(mode=0o600)
-    with draft.open("w", encoding="utf-8") as file:
-        file.writelines(parts)
-    draft.replace(path)
