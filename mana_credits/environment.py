@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import environ
 from django.core.exceptions import ImproperlyConfigured
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
@@ -57,7 +58,7 @@ class EnvironmentInvalid(ImproperlyConfigured):
     """A required variable is missing, or its value is invalid. The message names the variable."""
 
 
-class Environment:
+class Environment(environ.Env):  # type: ignore[misc]
     """Reads variables. Errors name the variable but not its value, which may be a secret."""
 
     def text(self, name: str, *, default: str = "") -> str:
@@ -65,7 +66,10 @@ class Environment:
 
         Raises EnvironmentInvalid.
         """
-        text = value_of(name, default)
+        if value_of(name, default).startswith("$"):
+            # django-environ would read it as the name of another variable.
+            raise EnvironmentInvalid(f"{name} begins with $. Write the value itself.")
+        text: str = self.str(name, default=default).strip()
         if default and not text:
             raise EnvironmentInvalid(f"{name} is empty. Without the variable, a default applies.")
         return text

@@ -1,6 +1,6 @@
 """Serializers of the user's settings."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from drf_spectacular.utils import extend_schema_field
@@ -117,15 +117,16 @@ class SaveSettingsSerializer(WireSerializer):
     )
     version = SeenVersion()
 
-    def validate(self, attrs: Any) -> Any:
-        """Return the settings and the version that was seen as the domain takes them.
-
-        Raises ValidationError if there is no setting.
-        """
-        seen = attrs.pop("version", None)
-        # A body without any setting is probably a mistake, and would switch off all limits.
-        if not attrs:
+    def parse(self, data: object) -> dict[str, Any]:
+        """Return the settings and the version that was seen. Raises ValidationError."""
+        # A body that names no setting is probably a mistake, and would switch off all limits.
+        if isinstance(data, Mapping) and not data.keys() & set(ALL_SETTINGS):
             raise serializers.ValidationError({name: [NO_SETTING] for name in ALL_SETTINGS})
+        return super().parse(data)
+
+    def validate(self, attrs: Any) -> Any:
+        """Return the settings and the version that was seen as the domain takes them."""
+        seen = attrs.pop("version", None)
         app_limits = attrs.pop("app_limits", None) or {}
         return {"wanted": NewSettings(**attrs, app_limits=app_limits), "seen": seen}
 
