@@ -116,7 +116,7 @@ MONEY := $(patsubst %,credits/%.py,amounts postgresql/atomicity catalogue/* cont
 	$(patsubst %,webhooks/%.py,destination envelope events handlers signature) \
 	$(patsubst %,mana_credits/%.py,back_office/account/account_search back_office/account/timeline \
 	back_office/account/*entries back_office/account/entry back_office/acts/* legacy_import/* \
-	privacy/erasure privacy/erasure_rows privacy/erasure_requests privacy/event_erasure privacy/gift_erasure privacy/staff_erasure)
+	privacy/erasure privacy/erasure_locks privacy/erasure_rows privacy/erasure_requests privacy/event_erasure privacy/gift_erasure privacy/staff_erasure)
 
 # Needs pip-audit and the network. Fails with a message if it could not compare.
 audit: $(INSTALLED)

@@ -119,10 +119,11 @@ class SaveSettingsSerializer(WireSerializer):
 
     def parse(self, data: object) -> dict[str, Any]:
         """Return the settings and the version that was seen. Raises ValidationError."""
+        parsed = super().parse(data)
         # A body that names no setting is probably a mistake, and would switch off all limits.
-        if isinstance(data, Mapping) and not data.keys() & set(ALL_SETTINGS):
+        if not cast("Mapping[str, Any]", data).keys() & set(ALL_SETTINGS):
             raise serializers.ValidationError({name: [NO_SETTING] for name in ALL_SETTINGS})
-        return super().parse(data)
+        return parsed
 
     def validate(self, attrs: Any) -> Any:
         """Return the settings and the version that was seen as the domain takes them."""

@@ -29,8 +29,6 @@ def of_user(
     # A first day in the future is an empty span, not an invalid one.
     last = last or max(today, first or today)
     first = first or last - min(USUAL_SPAN, last - date.min)
-    if first > last:
-        raise InvalidSpan
     if last - first > LONGEST_SPAN:
         longest = f"from must be at most {LONGEST_SPAN.days} days before to ({last.isoformat()})"
         raise InvalidSpan(longest)
