@@ -189,9 +189,10 @@ def is_url(text: str) -> bool:
     """Return whether the text is an HTTP URL of a host, without query and fragment."""
     try:
         parts = urlsplit(text)
-        return bool(URL.fullmatch(text) and parts.hostname and (parts.port or 0) >= 0)
-    except ValueError:  # an invalid port or IPv6 address
+        host, _ = parts.hostname, parts.port  # reading an invalid port raises ValueError, too
+    except ValueError:
         return False
+    return bool(host and URL.fullmatch(text))
 
 
 def listed(text: str) -> list[str]:

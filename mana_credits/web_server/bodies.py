@@ -35,7 +35,7 @@ class Body(Protocol):
     def take_from(self, buffer: bytearray) -> bytes | None:
         """Move the body's bytes out of `buffer`. Return the body once it is complete, else None.
 
-        Raises BodyTooLarge or MalformedRequest as soon as either is certain.
+        Raises RequestBodyTooLarge or MalformedRequest as soon as either is certain.
         """
 
 
