@@ -1,4 +1,4 @@
-"""Answers with a JSON body, rendered once. DRF's Response is created empty and rendered later."""
+"""Responses with a JSON body. All views and errors of the API use them, DRF's Response none."""
 
 import json
 from collections.abc import Mapping
@@ -10,8 +10,12 @@ from django.http import HttpResponse
 from credits.api.wire_fields import number
 
 
-class Answer(HttpResponse):
-    """A response whose body is `data` as compact JSON in UTF-8."""
+class WireResponse(HttpResponse):
+    """A response whose body is `data` as compact JSON in UTF-8.
+
+    It is complete when it is created. DRF's Response is created empty and rendered later, which
+    costs more.
+    """
 
     def __init__(
         self, data: Any, *, status: int = 200, headers: Mapping[str, str] | None = None
