@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
-from django.db.models import QuerySet
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
@@ -12,8 +11,8 @@ from rest_framework.viewsets import GenericViewSet
 
 from credits.api.account_views import ChangesAccount
 from credits.api.openapi import operation
-from credits.api.wire_responses import WireResponse
-from credits.api.wire_serializers import WireSerializer, origin, user
+from credits.api.wire_responses import WireResponse, page
+from credits.api.wire_serializers import origin, user
 from credits.client_ip import client_address
 from credits.ledger import BalanceTooLarge, InsufficientCredits
 from credits.principals import User
@@ -75,12 +74,12 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
     def created(self, request: Request) -> WireResponse:
         """List the gifts that the user created, newest first."""
         rows = codes.created_by(user(request).id, now=datetime.now(UTC))
-        return self._page(rows, wire.GIFT)
+        return page(self, rows, wire.GIFT)
 
     @operation("received_gifts", response=wire.GiftRedemptionSerializer(many=True))
     def received(self, request: Request) -> WireResponse:
         """List the gifts that the user redeemed, newest first."""
-        return self._page(codes.received_by(user(request).id), wire.REDEMPTION)
+        return page(self, codes.received_by(user(request).id), wire.REDEMPTION)
 
     @operation(
         "redeem_gift",
@@ -160,8 +159,3 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
         # DRF calls this before it sets the action, and without a request for the API's schema.
         method = getattr(self.request, "method", None) or ""
         return getattr(self, "action_map", {}).get(method.lower()) == "show"
-
-    def _page(self, rows: QuerySet[Any], row: WireSerializer) -> WireResponse:
-        page = self.paginate_queryset(rows) or []
-        rendered: Any = self.get_paginated_response([row.represent(one) for one in page])
-        return cast("WireResponse", rendered)

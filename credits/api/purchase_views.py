@@ -19,7 +19,7 @@ from credits.api.purchase_serializers import (
     StartPurchaseResponseSerializer,
     StartPurchaseSerializer,
 )
-from credits.api.wire_responses import WireResponse
+from credits.api.wire_responses import WireResponse, page
 from credits.api.wire_serializers import origin, user
 from credits.payments import cancellation, checkout, packages, purchases
 from credits.payments.cancellation import PurchaseNotCancellable
@@ -51,8 +51,7 @@ class PurchaseViewSet(ChangesAccount, GenericViewSet[Any]):
     @operation("purchases", response=PurchaseSerializer(many=True))
     def purchases(self, request: Request) -> WireResponse:
         """List the user's purchases, newest first."""
-        page = self.paginate_queryset(purchases.of_user(user(request).id)) or []
-        return self.get_paginated_response([PURCHASE.represent(row) for row in page])
+        return page(self, purchases.of_user(user(request).id), PURCHASE)
 
     @operation(
         "start_purchase",

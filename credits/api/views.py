@@ -1,7 +1,7 @@
 """Views of the user's own credits (`/api/v1/credits`, user token)."""
 
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
 from django.http import HttpResponse
 from rest_framework.request import Request
@@ -36,7 +36,7 @@ from credits.api.transaction_files import (
     TRANSACTION_FILE_QUERY,
     TransactionFileQuerySerializer,
 )
-from credits.api.wire_responses import WireResponse
+from credits.api.wire_responses import WireResponse, page
 from credits.api.wire_serializers import origin, query, user
 from credits.catalogue.catalogue import PRICE_REFUSALS
 from credits.ledger import (
@@ -85,7 +85,7 @@ class CreditsViewSet(ChangesAccount, GenericViewSet[Transaction]):
     def transactions(self, request: Request) -> WireResponse:
         """List the user's transactions, newest first."""
         filters = TRANSACTION_QUERY.parse(query(request))
-        return self._page(History(user(request).id, filters))
+        return page(self, History(user(request).id, filters), TRANSACTION)
 
     @operation(
         "transactions_csv",
@@ -128,11 +128,6 @@ class CreditsViewSet(ChangesAccount, GenericViewSet[Transaction]):
         """List the user's open reservations, which hold credits, the first to expire first."""
         rows = reservations.open_of(user(request).id)
         return WireResponse([OPEN_RESERVATION.represent(row) for row in rows])
-
-    def _page(self, rows: History) -> WireResponse:
-        page: Any = self.paginate_queryset(rows) or []  # type: ignore[arg-type]
-        rendered: Any = self.get_paginated_response([TRANSACTION.represent(row) for row in page])
-        return cast("WireResponse", rendered)
 
 
 def memo(body: dict[str, Any]) -> Memo:

@@ -3,11 +3,15 @@
 import json
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.http import HttpResponse
 
 from credits.api.wire_fields import number
+from credits.api.wire_serializers import WireSerializer
+
+if TYPE_CHECKING:  # its import needs the API's default classes, whose errors need this module
+    from rest_framework.generics import GenericAPIView
 
 
 class WireResponse(HttpResponse):
@@ -25,6 +29,13 @@ class WireResponse(HttpResponse):
             status=status,
             headers={"Content-Type": "application/json", **(headers or {})},
         )
+
+
+def page(view: "GenericAPIView[Any]", rows: Any, serializer: WireSerializer) -> WireResponse:
+    """Return the requested page of `rows`, in the view's pagination. Raises ValidationError."""
+    shown: Any = view.paginate_queryset(rows)
+    response: Any = view.get_paginated_response([serializer.represent(row) for row in shown])
+    return cast("WireResponse", response)
 
 
 _encoder = json.JSONEncoder(
