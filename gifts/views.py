@@ -96,7 +96,7 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
         ),
     )
     def redeem(self, request: Request, code: str) -> WireResponse:
-        """Redeem a gift, once. 404 for a wrong code and for a gift for somebody else."""
+        """Redeem a gift, once. 404 for an invalid code and for a gift for somebody else."""
         body = wire.REDEEM.parse(request.data)
         redeemed = codes.redeem(
             code,
