@@ -18,12 +18,13 @@ class WireResponse(HttpResponse):
     """A response whose body is `data` as compact JSON in UTF-8.
 
     It is complete when it is created. DRF's Response is created empty and rendered later, which
-    costs more.
+    costs more. Like that, it keeps `data`: the access log has the code of an error.
     """
 
     def __init__(
         self, data: Any, *, status: int = 200, headers: Mapping[str, str] | None = None
     ) -> None:
+        self.data = data
         super().__init__(
             encode(data),
             status=status,
