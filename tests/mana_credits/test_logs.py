@@ -92,6 +92,7 @@ def test_a_line_says_who_asked_for_what_and_how_it_went(log: Log) -> None:
             "method": "POST",
             "route": "api/v1/credits/use",
             "status": 402,
+            "code": "insufficient_credits",
         },
         {"request_id": "r-3", "service": "mana-llm", "method": "GET", "route": by_id}
         | {"status": 200},
