@@ -247,7 +247,7 @@ class GiftRedemption(models.Model):
 
 
 class GiftMisses(models.Model):
-    """The number of wrong codes tried by one `bucket` (a user or a network) since `since`.
+    """The number of invalid codes tried by one `bucket` (a user or a network) since `since`.
 
     `refused` counts the attempts beyond the limit. The counts are in the database so that all
     processes share them.
@@ -260,7 +260,7 @@ class GiftMisses(models.Model):
 
     class Meta:
         db_table = '"gifts"."gift_misses"'
-        verbose_name_plural = "wrong codes"
+        verbose_name_plural = "invalid codes"
         indexes = (models.Index(name="gift_misses_by_age_idx", fields=["since"]),)
 
     @staticmethod

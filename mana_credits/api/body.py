@@ -13,10 +13,8 @@ from rest_framework.exceptions import APIException, ParseError, ValidationError
 from rest_framework.metadata import BaseMetadata
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
-from rest_framework.renderers import BaseRenderer
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
-
-from credits.api.answers import encode
 
 GZIP = b"\x1f\x8b"
 LONGEST_NAME = 64  # maximum length of a key that an error quotes
@@ -105,23 +103,6 @@ _decoder = json.JSONDecoder(
 )
 
 
-class CompactJSONRenderer(BaseRenderer):
-    """Renders compact UTF-8 JSON."""
-
-    media_type = "application/json"
-    format = "json"
-    charset = None
-
-    def render(
-        self,
-        data: Any,
-        accepted_media_type: str | None = None,
-        renderer_context: Mapping[str, Any] | None = None,
-    ) -> bytes:
-        """Return the JSON of `data`, or no bytes for a response without a body."""
-        return b"" if data is None else encode(data)
-
-
 class OnlyJSON(BaseContentNegotiation):
     """Selects the only parser and the only renderer, whatever the client prefers."""
 
@@ -145,4 +126,4 @@ class NoMetadata(BaseMetadata):
 
     def determine_metadata(self, request: Request, view: object) -> None:
         """Select the renderer of empty bodies, also for views that render pages."""
-        request.accepted_renderer = CompactJSONRenderer()
+        request.accepted_renderer = JSONRenderer()
