@@ -44,7 +44,7 @@ def decide(request: HttpRequest, pk: UUID) -> HttpResponse:
         "form": form,
         "asked": asked,
         "account": address_of(asked.user_id) if asked.user_id else "",
-        "about": _about(asked),
+        "about": _about(request, asked),
         "own": asked.requested_by == request.user.get_username(),
         "details": _details(asked),
         "campaign": GrantCampaign.objects.filter(request=asked).first(),
@@ -85,10 +85,10 @@ def _decide(request: HttpRequest, asked: ActRequest, form: DecisionForm) -> str:
     return f"{asked.summary}: {verb}."
 
 
-def _about(asked: ActRequest) -> str:
+def _about(request: HttpRequest, asked: ActRequest) -> str:
     """Return the URL of the row that the request would change, or an empty text if it is new."""
     new = {ActRequest.Kind.OPERATION, ActRequest.Kind.GIFT_CAMPAIGN, ActRequest.Kind.GRANTS}
-    return "" if asked.kind in new else address_of_subject(asked.subject)
+    return "" if asked.kind in new else address_of_subject(request, asked.subject)
 
 
 def _details(asked: ActRequest) -> row_pages.Facts:
