@@ -97,6 +97,7 @@ REFUSED = [
     (GET + b"X: " + b"x" * 9000 + PLANTED.encode() + b"\r\n\r\n", 431, "headers_too_large"),
     (GET + b"".join(b"X-%d: x\r\n" % n for n in range(60)) + b"\r\n", 431, "headers_too_large"),
     (GET + b"Idempotency-Key: k1\r\nIdempotency-Key: k2\r\n\r\n", 400, "bad_request"),
+    (GET + b"X-App-Id: chat\r\nX-App-Id: chat\r\n\r\n", 400, "bad_request"),
     (GET + b"Host: " + PLANTED.encode() + b"\r\n\r\n", 400, "bad_request"),
     (GET.replace(b"/health", "/g/é".encode()) + b"\r\n", 400, "bad_request"),
     (b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "bad_request"),
