@@ -142,6 +142,14 @@ def test_head_has_no_body_and_writes_no_warning(plain: Service, log: Path) -> No
     assert "no-body response" not in log.read_text()
 
 
+@pytest.mark.parametrize("header", [b"SCRIPT_NAME: /x", b"PATH_INFO: /health", b"Script-Name: /x"])
+def test_no_header_changes_the_path(plain: Service, header: bytes) -> None:
+    """A proxy that hides a path, such as `/metrics`, sees only the path of the request line."""
+    request = GET.replace(b"/health", b"/x/health") + header + b"\r\n\r\n"
+
+    assert send(plain.port, request)[0] == 404
+
+
 def test_an_event_that_is_too_large_is_refused_as_such(plain: Service) -> None:
     """Its bytes are not read, so that its signature could only be called invalid."""
     head = b"POST /api/v1/webhooks/stripe HTTP/1.1\r\nHost: localhost\r\n"
