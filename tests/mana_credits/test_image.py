@@ -133,6 +133,27 @@ def test_the_health_check_reads_hosts_as_the_settings_do(
         assert f"Host: {host}\r\n".encode() in asked
 
 
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [("127.0.0.2", "127.0.0.2"), ("::1", "::1"), ("[::]", "::"), ("0.0.0.0", "0.0.0.0")],
+)
+def test_the_health_check_asks_where_the_server_listens(
+    monkeypatch: pytest.MonkeyPatch, host: str, address: str
+) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.create_server((address, 0), family=family) as server, ThreadPoolExecutor(1) as pool:
+        monkeypatch.setenv("HOST", host)
+        monkeypatch.setenv("PORT", str(server.getsockname()[1]))
+        alive = pool.submit(healthcheck.alive)
+        server.settimeout(5)
+        line, _ = server.accept()
+        with line:
+            line.recv(1000)
+            line.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+        assert alive.result(5)
+
+
 def test_the_health_check_fails_where_nobody_listens() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
