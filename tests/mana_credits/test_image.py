@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import socket
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import yaml
@@ -78,6 +80,16 @@ def test_the_image_runs_as_nobody_special_and_holds_no_secret() -> None:
         ("MANA_SERVICE_KEY", "unused"),
         ("STRIPE_SECRET_KEY", "unused"),
     }
+
+
+def test_the_settings_of_the_build_are_accepted() -> None:
+    """The web server's static files are collected with them."""
+    dockerfile = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
+    [command] = re.findall(r"(?m)^RUN (SECRET_KEY=.+) manage.py collectstatic", dockerfile)
+    environment = dict(re.findall(r"(\w+)=(\S+)", command))
+
+    with patch.dict(os.environ, environment, clear=True):
+        assert runpy.run_path(str(ROOT / "mana_credits/settings.py"))["DEBUG"] is False
 
 
 def test_compose_runs_migrations_once_and_everything_read_only() -> None:
