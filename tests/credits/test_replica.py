@@ -82,7 +82,7 @@ READS: dict[str, Callable[[], Any]] = {
     "spenders": lambda: dashboard_figures.top_spenders(3, today=TODAY),
     "reservations": lambda: dashboard_figures.open_reservations(now=NOW),
     "export": lambda: list(
-        csv_exports._lines(csv_exports.SHEETS["transactions"], csv_exports.ExportFilter())
+        csv_exports._lines(csv_exports.LISTS["transactions"], csv_exports.ExportFilter())
     ),
     "metrics": lambda: list(StateCollector().collect()),
 }
