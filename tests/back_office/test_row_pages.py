@@ -27,7 +27,7 @@ from mana_credits.service_events.models import EventMessage
 from tests.back_office.operators import ROLES, WHY, browser, operator
 from tests.back_office.test_roles import PAGES
 from tests.back_office.test_titles import text
-from tests.credits.test_money_back import payment, started
+from tests.credits.test_money_back import paid, payment, started
 from tests.factories import give, hold, spend
 from webhooks import events
 
@@ -183,3 +183,32 @@ def seen_by(name: str, rf: RequestFactory) -> HttpRequest:
     request = rf.get("/admin/")
     request.user = User.objects.get(username=name)
     return request
+
+
+def test_a_row_and_its_forms_say_that_a_request_about_it_waits(sam: Client, fiona: Client) -> None:
+    give("alice", 500)
+    entry = spend("alice", 400).transaction
+    bought = paid()
+    key = Operation.objects.earliest("key").pk
+    pages = {
+        f"transaction:{entry.pk}": [f"transaction/{entry.pk}/", f"transaction/{entry.pk}/reverse/"],
+        f"purchase:{bought.pk}": [f"purchase/{bought.pk}/", f"purchase/{bought.pk}/refund/"],
+        f"operation:{key}": [f"operation/{key}/", f"operation/{key}/price/"],
+    }
+    for subject in pages:
+        ActRequest.objects.create(
+            kind="price",
+            subject=subject,
+            summary=f"About {subject}",
+            note="n",
+            requested_by="ada",
+            requested_at=NOW,
+        )
+
+    for subject, (row, act) in pages.items():
+        told = f"About {subject}: waits for approval since {NOW:%Y-%m-%d}, asked by ada."
+        assert told in text(sam, f"/admin/{row}")
+        assert told in text(fiona, f"/admin/{act}")
+
+    ActRequest.objects.update(status="withdrawn", decided_by="ada", decided_at=NOW)
+    assert "waits for approval" not in text(sam, f"/admin/operation/{key}/")
