@@ -10,10 +10,9 @@ from typing import IO, Any, Never
 from django.conf import settings
 from django.http import UnreadablePostError
 from rest_framework.exceptions import APIException, ParseError, ValidationError
-from rest_framework.metadata import BaseMetadata
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
-from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 GZIP = b"\x1f\x8b"
@@ -119,11 +118,3 @@ class OnlyJSON(BaseContentNegotiation):
         """Return the only renderer."""
         renderer = next(iter(renderers))
         return renderer, renderer.media_type
-
-
-class NoMetadata(BaseMetadata):
-    """Answers OPTIONS with an empty body. The methods are in the header `Allow`."""
-
-    def determine_metadata(self, request: Request, view: object) -> None:
-        """Select the renderer of empty bodies, also for views that render pages."""
-        request.accepted_renderer = JSONRenderer()

@@ -13,7 +13,6 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "mana_credits.api.body.OnlyJSON",
     "DEFAULT_PAGINATION_CLASS": "mana_credits.api.pagination.KeysetPagination",
     "DEFAULT_SCHEMA_CLASS": "mana_credits.api.schema_operations.OperationSchema",
-    "DEFAULT_METADATA_CLASS": "mana_credits.api.body.NoMetadata",
     "EXCEPTION_HANDLER": "mana_credits.api.errors.answer",
     "NON_FIELD_ERRORS_KEY": "body",
     "UNAUTHENTICATED_USER": None,

@@ -68,10 +68,14 @@ def _strip(person: ErasedPerson) -> Counter[str]:
 
 
 def _strip_addressed(person: ErasedPerson) -> int:
-    addressed = _addressed(person)
-    for creator_id, payment_id in addressed.values_list("creator_id", "payment_id"):
-        idempotency.blank(creator_id, subject_id=payment_id)  # names the address
-    return addressed.update(target_email=person.pseudonym, message=None)
+    # A gift that was created since the locks, and that the person redeems already, waits for their
+    # balance: to wait for that gift could deadlock. It arrives after the erasure, as a later one.
+    addressed = list(_addressed(person).select_for_update(skip_locked=True))
+    for gift in addressed:
+        idempotency.blank(gift.creator_id, subject_id=gift.payment_id)  # names the address
+    return GiftCode.objects.filter(pk__in=[gift.pk for gift in addressed]).update(
+        target_email=person.pseudonym, message=None
+    )
 
 
 def _strip_created(person: ErasedPerson) -> int:
