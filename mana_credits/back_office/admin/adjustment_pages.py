@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from uuid import UUID
 
 from django import forms
@@ -12,7 +13,7 @@ from credits import ledger
 from credits.amounts import DIGITS, PLACES
 from credits.errors import DomainError
 from credits.models import ActRequest, AdjustmentRequest, Balance, StaffAction, Transaction
-from mana_credits.back_office.acts import balance_adjustments
+from mana_credits.back_office.acts import approvals, balance_adjustments
 from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.frame import operator_pages, stale_forms
 from mana_credits.back_office.frame.act_forms import WhyForm
@@ -189,7 +190,9 @@ def _adjust(request: HttpRequest, user_id: str, form: AdjustForm) -> str:
 
 def _decide(request: HttpRequest, asked: AdjustmentRequest, form: DecisionForm) -> str:
     decision = (
-        balance_adjustments.approve if "approve" in request.POST else balance_adjustments.reject
+        balance_adjustments.approve
+        if "approve" in request.POST
+        else partial(approvals.reject, AdjustmentRequest)
     )
     decision(
         operator_pages.operator_of(request),
