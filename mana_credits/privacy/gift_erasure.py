@@ -58,7 +58,7 @@ def _strip(person: ErasedPerson) -> Counter[str]:
                 reason=None,
                 made_at=Coalesce("made_at", Now()),  # ends the creation: nobody pays for more codes
             ),
-            "wrong codes": throttle.forget_user(person.id),
+            "invalid codes": throttle.forget_user(person.id),
             "blocks": GiftBlock.objects.filter(pk=person.id).delete()[0],
             "resent links": OutboxMessage.objects.filter(
                 body__recipient__in=_mailboxes(person)
