@@ -34,7 +34,7 @@ def save_package(
     """
     why = audit.words(why)
     with audit.acting(operator, "credits.change_packages", why=why, key=key) as act:
-        found = Package.objects.filter(pk=package_id).first()
+        found = Package.objects.filter(pk=package_id).first() if package_id else None
         is_new = found is None or _values(found) != _values(offer)
         if is_new and is_cheap(offer.price_euro_cents, offer.credits):
             wanted = _package_request(package_id, offer, {"offer": _values(offer)})

@@ -143,8 +143,7 @@ def _asked(pk: UUID) -> ActRequest | AdjustmentRequest:
 
 
 def _row(asked: ActRequest | AdjustmentRequest) -> ShownRow:
-    is_act = isinstance(asked, ActRequest)
-    title = asked.summary if is_act else f"An adjustment of {asked.user_id}"
+    title = asked.summary if isinstance(asked, ActRequest) else f"An adjustment of {asked.user_id}"
     facts = [("Asked by", asked.requested_by), ("Asked", moment(asked.requested_at))]
     return ShownRow(
         title,
