@@ -254,7 +254,7 @@ def test_a_user_without_credits_has_a_page(sam: Client) -> None:
     assert sam.get("/admin/account/?user=nobody").status_code == 404
 
 
-def test_every_row_of_wrong_codes_leads_to_a_page(sam: Client) -> None:
+def test_every_row_of_invalid_codes_leads_to_a_page(sam: Client) -> None:
     for bucket in ("user:mallory", "address:192.0.2.7", "address:2001:db8::", "short codes"):
         GiftMisses.objects.create(bucket=bucket, misses=4, refused=1, since=NOW)
 
@@ -269,8 +269,8 @@ def test_every_row_of_wrong_codes_leads_to_a_page(sam: Client) -> None:
     ]
 
     assert [row.status_code for row in rows] == [200, 200, 200, 200]
-    assert "Tried 4 wrong gift codes" in rows[0].content.decode()
-    assert all("Wrong codes of" in row.content.decode() for row in rows[1:])
+    assert "Tried 4 invalid gift codes" in rows[0].content.decode()
+    assert all("Invalid codes of" in row.content.decode() for row in rows[1:])
 
 
 def test_an_account_says_that_it_is_blocked_and_unblocks(sam: Client) -> None:

@@ -233,8 +233,9 @@ def test_the_page_says_what_stripes_refusal_means_and_what_to_do(
     status: int, code: str | None, advice: str
 ) -> None:
     purchase, fiona = paid(), browser("fiona")
-    wrong: Any = stripe.InvalidRequestError  # the library's constructor has no types
-    error = wrong("Not Found", None, code=code, http_status=status)
+    error = stripe.InvalidRequestError(  # type: ignore[no-untyped-call]
+        "Not Found", None, code=code, http_status=status
+    )
 
     with patch("stripe._refund_service.RefundService.create", side_effect=error):
         page = fiona.post(

@@ -21,7 +21,7 @@ BY_PATH = {
     "reservation": "reservation",
     "service_key": "service_key",
     "transaction": "transaction",
-    "wrong-codes": "wrong_codes",
+    "invalid-codes": "invalid_codes",
 }
 # The page, and the parameter that has the id.
 BY_QUERY = {"operator": ("operator", "name"), "sync": ("sync", "user")}
