@@ -9,8 +9,9 @@ import signal
 import sys
 
 from django.core.management import execute_from_command_line
-from django.db import OperationalError
+from django.db import DatabaseError
 
+from mana_credits.database_errors import sentence_for
 from mana_credits.environment import EnvironmentInvalid
 
 if __name__ == "__main__":
@@ -22,10 +23,11 @@ if __name__ == "__main__":
             sys.stdout.flush()
     except EnvironmentInvalid as error:
         sys.exit(str(error))
-    except OperationalError as error:  # such as a server that does not answer
-        if "--traceback" in sys.argv:
+    except DatabaseError as error:  # such as a server that does not answer
+        sentence = sentence_for(error)
+        if "--traceback" in sys.argv or not sentence:
             raise
-        sys.exit(f"Error of the database: {str(error).strip()}")
+        sys.exit(f"Error of the database: {sentence}")
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mana_credits.dev.database_roles import service_url
+from tests import running
 from tests.mana_credits.test_settings import PRODUCTION, start
 
 
@@ -76,3 +78,34 @@ def test_a_database_that_does_not_answer_is_one_sentence() -> None:
     assert run.returncode == 1
     assert "Error of the database: couldn't get a connection" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("committed")
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("SET search_path = nowhere; SELECT * FROM balances", "relation"),
+        ("SELECT credits.no_function()", "function"),
+        ("SET default_transaction_read_only = on; DELETE FROM gifts.gift_codes", "cannot execute"),
+        ("CREATE TABLE credits.mine ()", "permission denied"),
+    ],
+)
+def test_what_an_operator_can_repair_is_one_sentence(statement: str, told: str) -> None:
+    statements = statement.split("; ")
+    program = (
+        f"from django.db import connection as c; [c.cursor().execute(s) for s in {statements}]"
+    )
+    command = [sys.executable, "-W", "ignore", "manage.py", "shell", "--no-imports"]
+    run = subprocess.run(
+        [*command, "--command", program],
+        env=os.environ | {"DATABASE_URL": service_url(running.database_of_the_test())},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert run.returncode == 1
+    assert run.stderr.startswith(f"Error of the database: {told}")
+    assert len(run.stderr.splitlines()) == 1
