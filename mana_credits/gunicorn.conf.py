@@ -55,6 +55,10 @@ limit_request_line = 4094
 limit_request_fields = 50
 limit_request_field_size = 8190
 
+# By default, a proxy on the same machine may change the path by the header SCRIPT_NAME. If a proxy
+# passes on its clients' headers, they could reach the paths that it hides.
+forwarder_headers = ""
+
 # The service writes to temporary directories only, so the root file system may be read-only.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
 control_socket_disable = True
