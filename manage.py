@@ -17,10 +17,12 @@ from mana_credits.environment import EnvironmentInvalid
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mana_credits.settings")
     atexit.register(gc.freeze)  # at its end the interpreter looks through all that is not: 0.3 s
+    # A stream that was closed at the start is None.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
     try:
         execute_from_command_line(sys.argv)
-        if sys.stdout:  # None if it was closed at the start
-            sys.stdout.flush()
+        sys.stdout.flush()
     except EnvironmentInvalid as error:
         sys.exit(str(error))
     except DatabaseError as error:  # such as a server that does not answer

@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.db.models import Model
 
+from internal_api.models import ServiceKey
 from mana_credits.dev.database_roles import service_url
+from mana_credits.service_events.models import EventSubscription
 from tests import running
 from tests.mana_credits.test_settings import PRODUCTION, start
 
@@ -44,6 +47,48 @@ def test_a_full_disk_behind_the_output_is_one_sentence() -> None:
 
     said = "The output cannot be written: No space left on device.\n"
     assert (run.returncode, run.stderr) == (1, said)
+
+
+@pytest.mark.slow
+def test_closed_streams_are_no_error() -> None:
+    closed = 'exec "$0" -W ignore manage.py help --commands >&- 2>&-'
+
+    assert subprocess.run(["sh", "-c", closed, sys.executable], check=False).returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("committed")
+@pytest.mark.parametrize(
+    ("words", "made"),
+    [
+        (("service_keys", "create", "chat", "--scope=use", "--operator=ada"), ServiceKey),
+        (
+            (
+                *("event_subscriptions", "create", "chat", "https://chat.example.com/events"),
+                *("--event=credits.added", "--operator=ada"),
+            ),
+            EventSubscription,
+        ),
+    ],
+)
+def test_nothing_is_created_whose_secret_cannot_be_printed(
+    words: tuple[str, ...], made: type[Model]
+) -> None:
+    database = {"DATABASE_URL": service_url(running.database_of_the_test())}
+    with Path("/dev/full").open("w") as full:
+        run = subprocess.run(
+            [sys.executable, "-W", "ignore", "manage.py", *words],
+            env={**os.environ, **database, "EVENT_HOSTS": "chat.example.com"},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    assert run.returncode == 1
+    assert "The output cannot be written" in run.stderr
+    assert not made._default_manager.exists()
 
 
 @pytest.mark.parametrize(
