@@ -94,6 +94,7 @@ class CreateGiftSerializer(KeyedSerializer):
     type = OneOfField(
         choices=GiftCode.Type.choices,
         required=False,
+        allow_null=True,
         help_text="`simple`: for anybody with the code. `personalized`: for one e-mail address, "
         "the default with a `targetEmail`.",
     )

@@ -38,7 +38,9 @@ class SyncStatusSerializer(WireSerializer):
 class ActivateSyncSerializer(KeyedSerializer):
     """The billing interval."""
 
-    interval = OneOfField(choices=INTERVALS, default="monthly", help_text="How often to pay.")
+    interval = OneOfField(
+        choices=INTERVALS, default="monthly", allow_null=True, help_text="How often to pay."
+    )
 
 
 class ActivateSyncResponseSerializer(WireSerializer):

@@ -6,12 +6,11 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from django.utils.dateparse import parse_date, parse_datetime
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from credits import amounts, email_addresses, labels, pseudonyms
+from credits import amounts, email_addresses, labels, pseudonyms, timestamps
 
 USUAL_LENGTH = 1000
 APP_ID_LENGTH = 100
@@ -20,7 +19,6 @@ _CONTROLS = r"\u0000-\u001f\u007f-\u009f"
 # 100 characters.
 REASON = rf"^[^\s:{_CONTROLS}][^:{_CONTROLS}]{{0,99}}(:[^{_CONTROLS}]*)?$"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _LARGEST_INTEGER = 2**63 - 1
 
 
@@ -221,16 +219,13 @@ class TimestampField(serializers.Field[Any, Any, str, Any]):
 
     def to_internal_value(self, data: object) -> datetime:
         """Parse a date or a timestamp; without an offset it is UTC."""
-        if not isinstance(data, str) or not _DATE.match(data):
+        if not isinstance(data, str):
             return self.fail("invalid")
         try:
-            if day := parse_date(data):
-                return self.of_day(datetime(day.year, day.month, day.day, tzinfo=UTC))
-            if moment := parse_datetime(data):
-                return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-        except (ValueError, OverflowError):
+            moment = timestamps.parse(data)
+        except ValueError:
             return self.fail("invalid")
-        return self.fail("invalid")
+        return moment if ":" in data else self.of_day(moment)
 
     def of_day(self, start: datetime) -> datetime:
         """Return the time that a date without a time means: its start."""

@@ -5,7 +5,6 @@ timestamp, in ISO 8601 and UTC unless it has an offset. An empty cell means neve
 """
 
 import hashlib
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,15 +12,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
-from credits import labels, spreadsheets
+from credits import labels, spreadsheets, timestamps
 from credits.amounts import plain, read
 from credits.ledger.credit_lots import LONGEST_VALIDITY
 from credits.spreadsheets import SpreadsheetRow
 
 COLUMNS = ("user_id", "credits")
 EXPIRY = "expires_at"
-# `datetime.fromisoformat` alone would also accept forms such as 20261128 and 2026-W48-6.
-_ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ].+)?", re.ASCII)
 
 
 class Grant(NamedTuple):
@@ -103,13 +100,10 @@ def _expiry(text: str) -> datetime | None:
     """Parse a cell. Raises ValueError for a value that is no date, in the past or too far away."""
     if not text.strip():
         return None
-    if not _ISO.fullmatch(text.strip()):
-        raise ValueError(f"expires_at is not a date in ISO 8601: {text}")
     try:
-        moment = datetime.fromisoformat(text.strip())
+        moment = timestamps.parse(text.strip())
     except ValueError as error:
         raise ValueError(f"expires_at is not a date in ISO 8601: {text}") from error
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     now = datetime.now(UTC)
     if not now < moment <= now + LONGEST_VALIDITY:
         raise ValueError(f"expires_at is not within the next {LONGEST_VALIDITY.days} days: {text}")

@@ -10,13 +10,10 @@ from typing import IO, Any, Never
 from django.conf import settings
 from django.http import UnreadablePostError
 from rest_framework.exceptions import APIException, ParseError, ValidationError
-from rest_framework.metadata import BaseMetadata
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
-
-from credits.api.answers import encode
 
 GZIP = b"\x1f\x8b"
 LONGEST_NAME = 64  # maximum length of a key that an error quotes
@@ -105,23 +102,6 @@ _decoder = json.JSONDecoder(
 )
 
 
-class CompactJSONRenderer(BaseRenderer):
-    """Renders compact UTF-8 JSON."""
-
-    media_type = "application/json"
-    format = "json"
-    charset = None
-
-    def render(
-        self,
-        data: Any,
-        accepted_media_type: str | None = None,
-        renderer_context: Mapping[str, Any] | None = None,
-    ) -> bytes:
-        """Return the JSON of `data`, or no bytes for a response without a body."""
-        return b"" if data is None else encode(data)
-
-
 class OnlyJSON(BaseContentNegotiation):
     """Selects the only parser and the only renderer, whatever the client prefers."""
 
@@ -138,11 +118,3 @@ class OnlyJSON(BaseContentNegotiation):
         """Return the only renderer."""
         renderer = next(iter(renderers))
         return renderer, renderer.media_type
-
-
-class NoMetadata(BaseMetadata):
-    """Answers OPTIONS with an empty body. The methods are in the header `Allow`."""
-
-    def determine_metadata(self, request: Request, view: object) -> None:
-        """Select the renderer of empty bodies, also for views that render pages."""
-        request.accepted_renderer = CompactJSONRenderer()

@@ -54,8 +54,17 @@ def _answer(request: HttpRequest) -> HttpResponseBase:
         return errors.bad_request(request, error)
     match = request.resolver_match = _resolve(request.path_info)
     response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
+    if request.method == "OPTIONS" and response.has_header("Allow"):
+        return _options(response["Allow"])
     if isinstance(response, SimpleTemplateResponse):
         response.render()
+    return response
+
+
+def _options(methods: str) -> HttpResponse:
+    """Answer OPTIONS with the methods of the path, which are public, also without a token."""
+    response = HttpResponse(headers={"Allow": methods})
+    del response["Content-Type"]
     return response
 
 

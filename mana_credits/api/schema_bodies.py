@@ -55,9 +55,12 @@ class WireSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
         # Old clients may send them, but generated clients must not.
         for name in self.target.aliases:
             schema["properties"].pop(name, None)
-        for field in schema["properties"].values():
+        for name, field in schema["properties"].items():
             # Requests and responses have components of their own, so the mark says nothing.
             field.pop("readOnly", None)
+            if direction == "request" and None in field.get("enum", ()):
+                # Generators would otherwise name the enumeration after its place in a union.
+                field["title"] = name
         variants: dict[str, Variant] = self.target.variants
         if direction == "response" or not variants:
             return schema
@@ -97,7 +100,7 @@ def _narrowed(schema: dict[str, Any], variant: Variant, serializer: Any) -> dict
             **({"type": ["string", "null"], "maxLength": 0} if blank else {"type": "null"}),
         }
     for name, value in variant.constants.items():
-        properties[name]["enum"] = [value]
+        properties[name]["enum"] = [value, None] if None in properties[name]["enum"] else [value]
         if "default" in properties[name]:
             properties[name]["default"] = value
     narrowed["required"] = sorted({*narrowed.get("required", []), *variant.required})

@@ -17,6 +17,9 @@ HEAD_END = re.compile(rb"\n\r?\n")
 # Folded lines, and line ends other than CRLF. Proxies parse both differently, which allows request
 # smuggling. gunicorn's C parser passes a folded line on as a header without a name.
 AMBIGUOUS = re.compile(rb"\n[ \t]|(?<!\r)\n|\r(?!\n)")
+# WSGI joins repeated headers. Two keys would be a third one, which no retry sends, and two names a
+# third service. All other headers are lists, or are rejected once they are joined.
+NOT_REPEATED = ("IDEMPOTENCY-KEY", "X-APP-ID")
 
 
 class ArrivedRequest(NamedTuple):
@@ -135,9 +138,9 @@ class RequestReader:
         names = [name for name, _ in request.headers]
         if "HOST" not in names and request.version >= (1, 1):
             raise MalformedRequest("the header Host is missing")
-        # WSGI joins repeated headers. Two keys would be a third one, which no retry sends.
-        if names.count("IDEMPOTENCY-KEY") > 1:
-            raise MalformedRequest("the header Idempotency-Key is repeated")
+        for name in NOT_REPEATED:
+            if names.count(name) > 1:
+                raise MalformedRequest(f"the header {name.title()} is repeated")
         if "CONNECTION" in names and _closes(request.headers):
             request.force_close()
         if "TRANSFER-ENCODING" in names:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pytest
 from django.core.management import get_commands
 
+from mana_credits.dev.sandbox.demo_operators import seed_desk
 from mana_credits.dev.sandbox.seed import seed, seed_packages
 from tests import running
 from tests.environment import PROVIDER, SERVICE_KEY
@@ -117,6 +118,7 @@ def examples(page: Path) -> list[Example]:
 @pytest.mark.slow
 def test_the_examples_of_a_page_work(page: Path) -> None:
     seed()
+    seed_desk()
     seed_packages()
     typed = examples(page)
     script = 'curl() { command curl -sS "$@"; }\nset -eu\n' + "\n".join(

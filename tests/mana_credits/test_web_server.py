@@ -97,6 +97,7 @@ REFUSED = [
     (GET + b"X: " + b"x" * 9000 + PLANTED.encode() + b"\r\n\r\n", 431, "headers_too_large"),
     (GET + b"".join(b"X-%d: x\r\n" % n for n in range(60)) + b"\r\n", 431, "headers_too_large"),
     (GET + b"Idempotency-Key: k1\r\nIdempotency-Key: k2\r\n\r\n", 400, "bad_request"),
+    (GET + b"X-App-Id: chat\r\nX-App-Id: chat\r\n\r\n", 400, "bad_request"),
     (GET + b"Host: " + PLANTED.encode() + b"\r\n\r\n", 400, "bad_request"),
     (GET.replace(b"/health", "/g/é".encode()) + b"\r\n", 400, "bad_request"),
     (b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "bad_request"),
@@ -139,6 +140,14 @@ def test_head_has_no_body_and_writes_no_warning(plain: Service, log: Path) -> No
     assert answer.startswith(b"HTTP/1.1 200 OK")
     assert answer.endswith(b"\r\n\r\n")
     assert "no-body response" not in log.read_text()
+
+
+@pytest.mark.parametrize("header", [b"SCRIPT_NAME: /x", b"PATH_INFO: /health", b"Script-Name: /x"])
+def test_no_header_changes_the_path(plain: Service, header: bytes) -> None:
+    """A proxy that hides a path, such as `/metrics`, sees only the path of the request line."""
+    request = GET.replace(b"/health", b"/x/health") + header + b"\r\n\r\n"
+
+    assert send(plain.port, request)[0] == 404
 
 
 def test_an_event_that_is_too_large_is_refused_as_such(plain: Service) -> None:
