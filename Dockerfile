@@ -20,7 +20,7 @@ RUN python -m venv "$VIRTUAL_ENV" \
 COPY . .
 # collectstatic needs settings. These values are unused: an image must not contain secrets.
 RUN SECRET_KEY=unused MANA_SERVICE_KEY=unused STRIPE_SECRET_KEY=unused \
-    DATABASE_URL=postgresql://unused python manage.py collectstatic --no-input --verbosity 0 \
+    DATABASE_URL=postgresql://unused/unused python manage.py collectstatic --no-input --verbosity 0 \
     && python -m compileall -q .
 
 FROM python:3.11-slim-bookworm

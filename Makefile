@@ -125,10 +125,10 @@ audit: $(INSTALLED)
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/lint-imports
+	$(BIN)/python $(BIN)/lint-imports
 
 types: $(INSTALLED)
-	$(CHECK_ENV) $(BIN)/mypy .
+	$(CHECK_ENV) $(BIN)/python $(BIN)/mypy .
 
 format: $(INSTALLED)
 	$(BIN)/ruff format .
@@ -171,9 +171,13 @@ clean:
 OLD_PYTHON := mana-credits needs Python 3.11 or newer. Set PYTHON=… to its path. This Python is
 
 # The lock file lists every package, so pip resolves nothing. New releases cannot break the installation.
-$(INSTALLED): requirements.lock ops/install.sh
+# Without its Python, which an upgrade of the machine may have removed, .venv is made anew.
+$(INSTALLED): requirements.lock ops/install.sh $(BIN)/python
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11) and "$(OLD_PYTHON) " + sys.version)'
 	@echo "Installing into .venv …"
+	@test -x $(BIN)/python || rm -rf .venv
 	@"$(PYTHON)" -m venv .venv
 	@sh ops/install.sh $(BIN)/python requirements.lock
 	@touch $@
+
+$(BIN)/python:

@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import psutil
 from bench import database
 from bench.environment import ENVIRONMENT
 from mana_credits.dev.sandbox.identity import IdentityProvider
+from tests.loopback import free_port
 
 CONFIGURATION = "mana_credits/gunicorn.conf.py"
 SEVERAL = 32  # users who make and redeem gifts
@@ -41,7 +41,7 @@ def serving(
     database_url: str, provider: IdentityProvider, *, log: Path, tree: Path = database.HERE
 ) -> Iterator[Service]:
     """Run gunicorn on a free port during the context. Its access log goes to `log`."""
-    port = _free_port()
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -78,13 +78,6 @@ def workers_and_threads() -> str:
     workers = os.environ.get("WEB_CONCURRENCY", str(os.cpu_count() or 2))
     threads = os.environ.get("WEB_THREADS", defaults["WEB_THREADS"])
     return f"{workers} workers of {threads} threads"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:

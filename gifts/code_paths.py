@@ -10,7 +10,7 @@ class GiftCodeConverter(StringConverter):
     """Matches one path segment, or several that form a gift code without their slashes.
 
     WSGI decodes `%2F`, so a slash in a code cannot be told from one between segments. Other
-    text with slashes does not match. Its route is unknown, and no wrong code is counted.
+    text with slashes does not match. Its route is unknown, and no invalid code is counted.
     """
 
     regex = r"[\s\S]+"

@@ -1,6 +1,6 @@
 """Gift codes: create, find, redeem, cancel.
 
-Lock order: the gift's row first, balances last. All wrong codes get the same answer, so that an
+Lock order: the gift's row first, balances last. All invalid codes get the same answer, so that an
 attacker learns nothing. Amounts are credits, times are UTC. See also `expiry`, `pending` (gifts for
 people who have not registered) and `campaigns` (sets of codes).
 """
@@ -143,7 +143,7 @@ def redeem(
     Raises GiftUnknown, GiftNotRedeemable, OwnGift, TooManyMisses, IdempotencyKeyReused,
     GiftsBlocked.
     """
-    # Wrong codes are counted per user and per address. The database function compares the counts
+    # Invalid codes are counted per user and per address. The database function compares the counts
     # with the limits before it looks for the code, in the same round trip.
     allowance = throttle.allowance(text, Attempt(address, user.id), now=now)
     answer = gift_functions.redeem(

@@ -1,4 +1,4 @@
-"""Expiry: return the credits of expired gifts, and delete old counts of wrong codes.
+"""Expiry: return the credits of expired gifts, and delete old counts of invalid codes.
 
 An expired gift cannot be redeemed, even before the job has run.
 """

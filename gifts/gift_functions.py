@@ -128,7 +128,7 @@ def redeem(
     source_app_id: str | None = None,
     allowance: Allowance | None = None,
 ) -> RedemptionAnswer:
-    """Redeem the gift for the user; with `allowance`, its limits for wrong codes apply."""
+    """Redeem the gift for the user; with `allowance`, its limits for invalid codes apply."""
     app_id = source_app_id or transitions.APP_ID
     limits = allowance.limits if allowance else {}
     answer = _redeem_gift(

@@ -1,7 +1,7 @@
-"""The throttle for wrong gift codes: limits guessing without limiting people with valid codes.
+"""The throttle for invalid gift codes: limits guessing without limiting people with valid codes.
 
-Only wrong codes are counted: per user, per network and, for the short codes of the earlier service,
-for all callers together. The counts are in PostgreSQL, so all processes and replicas share them. A
+Only misses are counted: per user, per network and, for the short codes of the earlier service, for
+all callers together. The counts are in PostgreSQL, so all processes and replicas share them. A
 valid code costs one lookup by primary key.
 """
 
@@ -48,7 +48,7 @@ class Attempt(NamedTuple):
 
 
 class Allowance(NamedTuple):
-    """The maximum number of wrong codes per bucket since a given time."""
+    """The maximum number of invalid codes per bucket since a given time."""
 
     limits: Mapping[str, int]
     since: datetime
@@ -59,14 +59,14 @@ class TooManyMisses(DomainError):
 
     code = "too_many_attempts"
     status = 429
-    message = "Too many wrong codes were tried; please try again later"
+    message = "Too many invalid codes were tried; please try again later"
 
 
 @contextmanager
 def counting(
     miss: type[DomainError], *, text: str, guesser: Attempt, now: datetime
 ) -> Iterator[None]:
-    """Raise TooManyMisses if a limit is reached; count a wrong code if the block raises `miss`.
+    """Raise TooManyMisses if a limit is reached; count an invalid code if the block raises `miss`.
 
     `text` is the code as it was typed. The count is kept even if the block's own transaction is
     rolled back. TooManyMisses also replaces the `miss` that exceeds the limit.
@@ -94,7 +94,7 @@ def allowance(text: str, guesser: Attempt, *, now: datetime) -> Allowance:
 
 
 def count_miss(allowed: Allowance, *, now: datetime) -> None:
-    """Count a wrong code. Raises TooManyMisses if it exceeds a limit."""
+    """Count an invalid code. Raises TooManyMisses if it exceeds a limit."""
     # The miss that reaches the limit is still answered. Only the next one is refused.
     beyond = {bucket: limit + 1 for bucket, limit in allowed.limits.items()}
     _refuse(beyond, _count(allowed, now), now)
@@ -116,7 +116,7 @@ def _checked(allowed: Allowance, guesser: Attempt, now: datetime) -> dict[str, i
         pk=GiftMisses.bucket_of(guesser.user_id), since__gt=now - KEPT, since__lte=now + WINDOW
     ).first()
     many = own is not None and own.since > allowed.since and own.misses > FORGIVEN
-    # A user with wrong codes of their own also counts against the limit of all callers.
+    # A user with invalid codes of their own also counts against the limit of all callers.
     exempt = set() if own else {SHORT_CODES}
     if not many:
         exempt.add(f"address:{network_of(guesser.address)}")

@@ -2,18 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
-from django.db.models import QuerySet
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
 
 from credits.api.account_views import ChangesAccount
-from credits.api.answers import Answer
 from credits.api.openapi import operation
-from credits.api.wire_serializers import WireSerializer, origin, user
+from credits.api.wire_responses import WireResponse, page
+from credits.api.wire_serializers import origin, user
 from credits.client_ip import client_address
 from credits.ledger import BalanceTooLarge, InsufficientCredits
 from credits.principals import User
@@ -62,25 +61,25 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
             BalanceTooLarge,
         ),
     )
-    def create(self, request: Request) -> Answer:
+    def create(self, request: Request) -> WireResponse:
         """Create a gift, once per idempotency key. 402 if the credits do not suffice."""
         body = CREATE.parse(request.data)
         now = datetime.now(UTC)
         gift = codes.create(
             user(request), CREATE.to_gift(body, now), origin=origin(request, body), now=now
         )
-        return Answer(wire.GIFT.represent(gift), status=201)
+        return WireResponse(wire.GIFT.represent(gift), status=201)
 
     @operation("created_gifts", response=wire.GiftSerializer(many=True))
-    def created(self, request: Request) -> Answer:
+    def created(self, request: Request) -> WireResponse:
         """List the gifts that the user created, newest first."""
         rows = codes.created_by(user(request).id, now=datetime.now(UTC))
-        return self._page(rows, wire.GIFT)
+        return page(self, rows, wire.GIFT)
 
     @operation("received_gifts", response=wire.GiftRedemptionSerializer(many=True))
-    def received(self, request: Request) -> Answer:
+    def received(self, request: Request) -> WireResponse:
         """List the gifts that the user redeemed, newest first."""
-        return self._page(codes.received_by(user(request).id), wire.REDEMPTION)
+        return page(self, codes.received_by(user(request).id), wire.REDEMPTION)
 
     @operation(
         "redeem_gift",
@@ -96,8 +95,8 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
             BalanceTooLarge,
         ),
     )
-    def redeem(self, request: Request, code: str) -> Answer:
-        """Redeem a gift, once. 404 for a wrong code and for a gift for somebody else."""
+    def redeem(self, request: Request, code: str) -> WireResponse:
+        """Redeem a gift, once. 404 for an invalid code and for a gift for somebody else."""
         body = wire.REDEEM.parse(request.data)
         redeemed = codes.redeem(
             code,
@@ -107,7 +106,7 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
             now=datetime.now(UTC),
             source_app_id=body.get("source_app_id") or None,
         )
-        return Answer(wire.REDEEMED.represent(redeemed))
+        return WireResponse(wire.REDEEMED.represent(redeemed))
 
     @operation(
         "cancel_gift",
@@ -116,13 +115,13 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
         keyed=True,
         refuses=(GiftUnknown, GiftNotRedeemable),
     )
-    def cancel(self, request: Request, code_or_id: str) -> Answer:
+    def cancel(self, request: Request, code_or_id: str) -> WireResponse:
         """Cancel one of the user's own active gifts, by its id, and return the credits."""
         named = wire.GIFT_ID.parse({"id": code_or_id})
         gift = codes.cancel(
             **named, user=user(request), origin=origin(request), now=datetime.now(UTC)
         )
-        return Answer(wire.CANCELLED.represent(gift))
+        return WireResponse(wire.CANCELLED.represent(gift))
 
     @operation(
         "gift",
@@ -130,14 +129,14 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
         path={"code_or_id": wire.CODE},
         refuses=(GiftUnknown, TooManyMisses),
     )
-    def show(self, request: Request, code_or_id: str) -> Answer:
+    def show(self, request: Request, code_or_id: str) -> WireResponse:
         """Return a gift by its code. No token is needed."""
         caller: object = request.user
         viewer = caller if isinstance(caller, User) else None
         guesser = Attempt(client_address(request), viewer.id if viewer else None)
         gift = codes.find(code_or_id, guesser=guesser, now=datetime.now(UTC))
         relations.describe(gift, viewer)
-        return Answer(wire.PUBLIC_GIFT.represent(gift))
+        return WireResponse(wire.PUBLIC_GIFT.represent(gift))
 
     def get_authenticators(self) -> list[BaseAuthentication]:
         """Require no token for showing a gift. With one, misses count as the user's."""
@@ -160,8 +159,3 @@ class GiftsViewSet(ChangesAccount, GenericViewSet[Any]):
         # DRF calls this before it sets the action, and without a request for the API's schema.
         method = getattr(self.request, "method", None) or ""
         return getattr(self, "action_map", {}).get(method.lower()) == "show"
-
-    def _page(self, rows: QuerySet[Any], row: WireSerializer) -> Answer:
-        page = self.paginate_queryset(rows) or []
-        rendered: Any = self.get_paginated_response([row.represent(one) for one in page])
-        return cast("Answer", rendered)

@@ -8,9 +8,9 @@ from rest_framework.request import Request
 from rest_framework.serializers import ValidationError
 
 from credits.api.account_views import ChangesBatches
-from credits.api.answers import Answer
 from credits.api.openapi import operation
 from credits.api.views import memo
+from credits.api.wire_responses import WireResponse
 from credits.api.wire_serializers import origin
 from credits.errors import DomainError
 from credits.ledger import Posting
@@ -30,7 +30,7 @@ class BatchViewSet(ChangesBatches, ServiceViewSet):
         response=wire.UseBatchResponseSerializer,
         scope=scopes.USE,
     )
-    def use(self, request: Request) -> Answer:
+    def use(self, request: Request) -> WireResponse:
         """Post up to 1,000 spends. A refused item does not affect the others.
 
         The items of one user are posted in order. A batch can be sent again: items with a known key
@@ -43,7 +43,7 @@ class BatchViewSet(ChangesBatches, ServiceViewSet):
         # Only readable items are spent. The answer keeps the order of all items.
         results = iter(_spend_all(request, spends))
         outcomes = [next(results) if isinstance(item, Spend) else item for item in parsed]
-        return Answer({"items": [wire.outcome(result) for result in outcomes]})
+        return WireResponse({"items": [wire.outcome(result) for result in outcomes]})
 
 
 def _reject_key(request: Request) -> None:

@@ -105,18 +105,9 @@ class CommitReservationResponseSerializer(WireSerializer):
     )
     balance = AmountField(source="balance.available", help_text="Credits that can be spent now.")
     unpaid = AmountField(
-        required=False,
+        required=False,  # only for prices by units, which the earlier service did not have
         help_text="Credits of the price that could not be taken. Present only for prices by units.",
     )
-
-    def represent(self, subject: Any) -> dict[str, Any]:
-        """Represent the commit; omit `unpaid` unless the reservation is metered."""
-        answer = super().represent(subject)
-        hold: reservations.Hold = subject
-        # Only for prices by units, which the earlier service did not have.
-        if hold.reservation.metering is None:
-            del answer["unpaid"]
-        return answer
 
 
 class ReleaseReservationResponseSerializer(WireSerializer):

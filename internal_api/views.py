@@ -10,10 +10,10 @@ from rest_framework.viewsets import GenericViewSet
 
 from credits import ledger
 from credits.api.account_views import ChangesNamedAccount, SettlesReservations
-from credits.api.answers import Answer
 from credits.api.openapi import operation
 from credits.api.serializers import USED, UseCreditsResponseSerializer
 from credits.api.views import memo
+from credits.api.wire_responses import WireResponse
 from credits.api.wire_serializers import USER, named_user, origin
 from credits.catalogue.catalogue import PRICE_REFUSALS
 from credits.catalogue.metered_prices import OperationNotMetered, UnitsRequired, UnknownUnit
@@ -59,9 +59,9 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
     @operation(
         "internal_balance", response=wire.ServiceBalanceSerializer, scope=scopes.BALANCE_READ
     )
-    def balance(self, request: Request, user_id: str) -> Answer:
+    def balance(self, request: Request, user_id: str) -> WireResponse:
         """Return the user's balance without creating a row."""
-        return Answer(wire.SERVICE_BALANCE.represent(ledger.balance_of(named_user(user_id))))
+        return WireResponse(wire.SERVICE_BALANCE.represent(ledger.balance_of(named_user(user_id))))
 
     @operation(
         "internal_init",
@@ -69,11 +69,11 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
         response=wire.BalanceRowSerializer,
         scope=scopes.INIT,
     )
-    def init(self, request: Request) -> Answer:
+    def init(self, request: Request) -> WireResponse:
         """Return the user's balance row; create it if it does not exist."""
         body = USER.parse(request.data)
         balance = ledger.ensure_balance(body["user_id"], origin=origin(request))
-        return Answer(wire.BALANCE_ROW.represent(balance))
+        return WireResponse(wire.BALANCE_ROW.represent(balance))
 
     @operation(
         "internal_use",
@@ -88,7 +88,7 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
         ),
         scope=scopes.USE,
     )
-    def use(self, request: Request) -> Answer:
+    def use(self, request: Request) -> WireResponse:
         """Spend a user's credits, once per idempotency key. 402 if they do not suffice."""
         body = wire.SERVICE_USE.parse(request.data)
         spend = partial(
@@ -101,7 +101,7 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
         posting = service_caps.spending(
             service(request), body["user_id"], spend, now=datetime.now(UTC)
         )
-        return Answer(USED.represent(posting))
+        return WireResponse(USED.represent(posting))
 
     @operation(
         "internal_refund",
@@ -110,7 +110,7 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
         refuses=(UserUnknown, TransactionUnknown, ExceedsOriginal, BalanceTooLarge, CapReached),
         scope=scopes.REFUND,
     )
-    def refund(self, request: Request) -> Answer:
+    def refund(self, request: Request) -> WireResponse:
         """Refund used credits. All refunds of a named usage are at most its amount."""
         body = wire.REFUND.parse(request.data)
         refund = partial(
@@ -123,7 +123,7 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
         )
         # A refund of a usage is limited by that usage. Only a free one needs the cap.
         posting = refund() if body["usage_id"] else _counted(request, REFUNDS, body, refund)
-        return Answer(wire.REFUNDED.represent(posting))
+        return WireResponse(wire.REFUNDED.represent(posting))
 
     @operation(
         "internal_grant",
@@ -132,7 +132,7 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
         refuses=(BalanceTooLarge, InvalidCreditExpiry, CapReached),
         scope=scopes.GRANT,
     )
-    def grant(self, request: Request) -> Answer:
+    def grant(self, request: Request) -> WireResponse:
         """Grant credits without payment, once per user and `referenceId`."""
         body = wire.GRANT.parse(request.data)
         grant = partial(
@@ -147,7 +147,7 @@ class BalanceViewSet(ChangesNamedAccount, ServiceViewSet):
             expires_at=body["expires_at"],
         )
         posting = _counted(request, GRANTS, body, grant)
-        return Answer(wire.GRANTED.represent(posting))
+        return WireResponse(wire.GRANTED.represent(posting))
 
 
 class ReservationViewSet(SettlesReservations, ServiceViewSet):
@@ -168,7 +168,7 @@ class ReservationViewSet(SettlesReservations, ServiceViewSet):
         ),
         scope=scopes.RESERVE,
     )
-    def reserve(self, request: Request) -> Answer:
+    def reserve(self, request: Request) -> WireResponse:
         """Reserve credits for a later spend. 402 if they do not suffice."""
         body = holds.RESERVE.parse(request.data)
         reserve = partial(
@@ -183,7 +183,7 @@ class ReservationViewSet(SettlesReservations, ServiceViewSet):
         hold = service_caps.spending(
             service(request), body["user_id"], reserve, now=datetime.now(UTC)
         )
-        return Answer(holds.RESERVED.represent(hold))
+        return WireResponse(holds.RESERVED.represent(hold))
 
     @operation(
         "internal_commit",
@@ -203,7 +203,7 @@ class ReservationViewSet(SettlesReservations, ServiceViewSet):
         ),
         scope=scopes.RESERVE,
     )
-    def commit(self, request: Request) -> Answer:
+    def commit(self, request: Request) -> WireResponse:
         """Spend the reserved credits, `amount` of them, or the price of `units`.
 
         The rest is released. A price above the hold also takes available credits. What is not
@@ -220,7 +220,7 @@ class ReservationViewSet(SettlesReservations, ServiceViewSet):
         )
         # The cap is checked again only for more than the hold, or for a hold of another service.
         hold = service_caps.committing(service(request), commit, now=datetime.now(UTC))
-        return Answer(holds.COMMITTED.represent(hold))
+        return WireResponse(holds.COMMITTED.represent(hold))
 
     @operation(
         "internal_release",
@@ -229,11 +229,11 @@ class ReservationViewSet(SettlesReservations, ServiceViewSet):
         refuses=(ReservationUnknown, ReservationCommitted, ReservationExpired),
         scope=scopes.RESERVE,
     )
-    def release(self, request: Request) -> Answer:
+    def release(self, request: Request) -> WireResponse:
         """Release the reserved credits."""
         body = holds.RELEASE.parse(request.data)
         hold = reservations.release(body["reservation_id"], origin=origin(request, body))
-        return Answer(holds.RELEASED.represent(hold))
+        return WireResponse(holds.RELEASED.represent(hold))
 
 
 class GiftViewSet(ChangesNamedAccount, ServiceViewSet):
@@ -246,13 +246,13 @@ class GiftViewSet(ChangesNamedAccount, ServiceViewSet):
         refuses=(GiftsBlocked, BalanceTooLarge),
         scope=scopes.GIFTS,
     )
-    def redeem_pending(self, request: Request) -> Answer:
+    def redeem_pending(self, request: Request) -> WireResponse:
         """Redeem the pending gifts for the user's e-mail address, at most 1,000 of them."""
         body = wire.REDEEM_PENDING.parse(request.data)
         # A key identifies one movement, not those of several gifts. Each gift arrives once anyway.
         unkeyed = origin(request)._replace(key=None)
         arrived = pending.redeem_pending(**body, origin=unkeyed, now=datetime.now(UTC))
-        return Answer(wire.ARRIVED.represent(arrived))
+        return WireResponse(wire.ARRIVED.represent(arrived))
 
 
 def service(request: Request) -> Service:

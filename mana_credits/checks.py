@@ -18,6 +18,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register, run_checks
 from django.core.checks import Warning as Caution
 from django.db import DatabaseError
+from django.http.request import split_domain_port, validate_host
 
 from credits.postgresql import replica
 
@@ -125,8 +126,10 @@ def addresses() -> Found:
     """Find development URLs, unencrypted URLs and hosts that are open to everybody."""
     if "*" in settings.ALLOWED_HOSTS:
         yield Error("ALLOWED_HOSTS accepts every host.", id="mana_credits.E005")
-    if not set(settings.ALLOWED_HOSTS) - LOCAL_HOSTS:
-        yield Caution("ALLOWED_HOSTS contains only local hosts.", id="mana_credits.W003")
+    host, _ = split_domain_port(urlsplit(settings.BASE_URL).netloc)
+    if not validate_host(host, settings.ALLOWED_HOSTS):
+        text = "ALLOWED_HOSTS lacks the host of BASE_URL. Gift links are answered with an error."
+        yield Caution(text, id="mana_credits.W003")
     if not settings.BASE_URL.startswith("https://"):
         text = "BASE_URL, the start of every gift link, does not begin with https://."
         yield Caution(text, id="mana_credits.W004")

@@ -5,6 +5,7 @@ from typing import Any
 
 from credits.postgresql.bounded_connection import bounded
 from credits.postgresql.service_role import Role
+from mana_credits.environment import EnvironmentInvalid
 
 # Detects a host that drops packets within seconds. Parameters in DATABASE_URL take precedence.
 NETWORK = {
@@ -46,9 +47,13 @@ def service_role(
 ) -> Role | None:
     """Return the role of the service, if another one owns the tables.
 
-    `password` is that of a URL without one.
+    `password` is that of a URL without one. Raises EnvironmentInvalid if the URL names no role.
     """
-    return Role(service["user"], service.get("password", password)) if owner else None
+    if not owner:
+        return None
+    if not service.get("user"):
+        raise EnvironmentInvalid("DATABASE_URL names no role, but MIGRATIONS_DATABASE_URL is set.")
+    return Role(service["user"], service.get("password", password))
 
 
 def replica_settings(primary: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+import structlog
 from django.db import DatabaseError
 from django.db.models import Count, Sum
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -33,6 +34,8 @@ from webhooks.models import StripeEvent
 STOCK_SECONDS = 300
 SCRAPE_SECONDS = 5
 
+logger = structlog.get_logger(__name__)
+
 
 def gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
     """Return a gauge without values."""
@@ -42,7 +45,7 @@ def gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
 class StateCollector(Collector):
     """Collects all metrics of the database.
 
-    While the database is down it yields nothing, so that the scrape still returns other metrics.
+    If one of its queries fails it yields nothing, so that the scrape still returns other metrics.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -51,14 +54,20 @@ class StateCollector(Collector):
         self._stock_at = float("-inf")
 
     def collect(self) -> Iterator[Metric]:
-        """Yield every metric, or nothing while the database is unavailable."""
+        """Yield every metric. If the database fails, log its error and yield nothing."""
         try:
             # Prometheus gives up after some seconds, and a scrape must not hold its thread for
             # longer.
             with bounded_connection.within(SCRAPE_SECONDS):
                 # A list, so that a database that fails in the middle leaves no half of the metrics.
                 gauges = self._of_the_database()
-        except DatabaseError:
+        except DatabaseError as error:
+            cause = error.__cause__
+            logger.warning(
+                "gauges_missing",
+                error=type(cause or error).__name__,
+                sqlstate=getattr(cause, "sqlstate", None),
+            )
             return
         yield from gauges
 

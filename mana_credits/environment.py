@@ -35,9 +35,18 @@ ALLOWED_HOST = re.compile(
     r"\*|\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\]", re.ASCII | re.IGNORECASE
 )
 EVENT_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9]\d{0,4})?", re.ASCII)
+# As browsers send it: without the scheme's own port. Apps have schemes of their own.
+ORIGIN = re.compile(
+    r"(?!https://.*:443$|http://.*:80$)[a-z][a-z0-9+.-]*://"
+    r"(\[[0-9a-f:.]+\]|[a-z0-9_-]+(\.[a-z0-9_-]+)*)(:\d{1,5})?",
+    re.ASCII,
+)
 EXAMPLES = {
-    ALLOWED_HOST: "credits.example.com, without scheme and port.",
-    EVENT_HOST: "chat.example.com or shop.example.com:8443, in lower case and without scheme.",
+    ALLOWED_HOST: "host names such as credits.example.com, without scheme and port.",
+    EVENT_HOST: "host names such as chat.example.com or shop.example.com:8443, in lower case and "
+    "without scheme.",
+    ORIGIN: "origins such as https://app.example.com, in lower case, without path and without the "
+    "default port.",
 }
 MILLISECONDS = {
     None: 1,
@@ -74,21 +83,24 @@ class Environment(environ.Env):  # type: ignore[misc]
             raise EnvironmentInvalid(f"{name} is empty. Without the variable, a default applies.")
         return text
 
-    def url(self, name: str, *, default: str = "") -> str:
-        """Return the HTTP URL in a variable, without a slash at the end.
+    def url(self, name: str, *, default: str = "", form: re.Pattern[str] = URL) -> str:
+        """Return the HTTP URL in a variable, without a slash at the end. It has the `form`.
 
         It may be empty only if `default` is. Raises EnvironmentInvalid.
         """
         text = self.text(name, default=default).rstrip("/")
-        if text and not is_url(text):
+        if text and not (is_url(text) and form.fullmatch(text)):
             raise EnvironmentInvalid(f"{name} is not a URL such as https://credits.example.com.")
         return text
 
     def hosts(self, name: str, *, default: Iterable[str] = (), form: re.Pattern[str]) -> list[str]:
-        """Return the hosts in a variable; each has the `form`. Raises EnvironmentInvalid."""
+        """Return the hosts or origins in a variable; each has the `form`.
+
+        Raises EnvironmentInvalid.
+        """
         hosts = self.texts(name, default=default)
         if not all(map(form.fullmatch, hosts)):
-            raise EnvironmentInvalid(f"{name} is not a list of host names such as {EXAMPLES[form]}")
+            raise EnvironmentInvalid(f"{name} is not a list of {EXAMPLES[form]}")
         return hosts
 
     def whole_number(
@@ -213,6 +225,11 @@ def whole_number(
     raise EnvironmentInvalid(f"{name} is not a whole number {limits}.")
 
 
+def web_host() -> str:
+    """Return the web server's address, without the brackets of IPv6. Raises EnvironmentInvalid."""
+    return Environment().text("HOST", default="0.0.0.0").strip("[]")  # noqa: S104
+
+
 def web_processes() -> int:
     """Return the number of the web server's worker processes. Raises EnvironmentInvalid."""
     cores = os.cpu_count() or 2
@@ -240,9 +257,14 @@ def database_url(name: str) -> dict[str, Any]:
         # be encoded twice.
         url = f"{before}{quote(password, safe='%')}{after}"
     try:
-        return dict(conninfo_to_dict(url))
+        parts = dict(conninfo_to_dict(url))
     except (ProgrammingError, UnicodeError):
-        raise EnvironmentInvalid(NO_URL.format(name)) from None
+        parts = {}
+    ports = listed(str(parts.get("port", "")))
+    named = parts.get("dbname") or parts.get("service")  # of pg_service.conf
+    if not named or not all(_is_within(port, 1, 65535) for port in ports):
+        raise EnvironmentInvalid(NO_URL.format(name))
+    return parts
 
 
 def reject_debug_in_production(stripe_key: str, hosts: Iterable[str]) -> None:

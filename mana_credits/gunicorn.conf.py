@@ -11,14 +11,16 @@ from typing import Any
 
 from mana_credits.environment import (
     MOST_WORKERS,
-    Environment,
     EnvironmentInvalid,
+    web_host,
     web_processes,
     whole_number,
 )
+from mana_credits.listeners import require_own_address
 
 try:
-    host = Environment().text("HOST", default="0.0.0.0")
+    host = web_host()
+    require_own_address(host)
     port = whole_number("PORT", default=3061, at_most=65535)
     workers = web_processes()
     threads = whole_number("WEB_THREADS", default=4, at_least=1, at_most=MOST_WORKERS)
@@ -29,7 +31,7 @@ try:
 except EnvironmentInvalid as error:
     raise SystemExit(str(error)) from None
 
-bind = f"[{host.strip('[]')}]:{port}" if ":" in host else f"{host}:{port}"
+bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 wsgi_app = "mana_credits.wsgi"
 # Only Linux has epoll, which the service's own worker needs. Elsewhere (development only),
 # gunicorn's threaded worker runs.

@@ -1,9 +1,11 @@
-"""Closing listening sockets without resetting connections that are being opened."""
+"""Addresses to listen on, and closing listening sockets without resetting new connections."""
 
 import socket
 import sys
 import time
 from collections.abc import Iterable
+
+from mana_credits.environment import EnvironmentInvalid
 
 # Socket options for the minimum time to live of incoming packets (linux/in.h, in6.h). The kernel
 # drops packets below it. Hosts send packets with 64 or 128, so a minimum of 255 (RFC 5082) drops
@@ -12,6 +14,18 @@ IP_MINTTL = 21
 IPV6_MINHOPCOUNT = 73
 ALL_PACKETS, NO_PACKETS = 0, 255
 HANDSHAKE_SECONDS = 0.05
+
+
+def require_own_address(host: str) -> None:
+    """Raise EnvironmentInvalid unless `host`, the value of HOST, is an address of this machine."""
+    try:
+        family = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family) as probe:
+            probe.bind((host, 0))
+    except (OSError, UnicodeError):
+        raise EnvironmentInvalid(
+            "HOST is not an address of this machine such as 127.0.0.1 or ::."
+        ) from None
 
 
 def refuse_newcomers(listeners: Iterable[socket.socket]) -> None:

@@ -45,7 +45,7 @@ def observe(
         response["X-Request-Id"] = request_id
         if "Cache-Control" not in response:
             response["Cache-Control"] = "no-store"
-        _record(request, response.status_code, time.perf_counter() - started, span)
+        _record(request, response, time.perf_counter() - started, span)
         return response
 
     return middleware
@@ -56,8 +56,11 @@ def _new_request_id() -> str:
     return f"{random.getrandbits(128):032x}"
 
 
-def _record(request: HttpRequest, status: int, seconds: float, span: "Span | None") -> None:
+def _record(
+    request: HttpRequest, response: HttpResponseBase, seconds: float, span: "Span | None"
+) -> None:
     """Count the request, end its span, and write the line of the access log."""
+    status = response.status_code
     match = request.resolver_match
     route = match.route if match else ""
     # Clients can invent methods, and each label is a time series.
@@ -71,9 +74,18 @@ def _record(request: HttpRequest, status: int, seconds: float, span: "Span | Non
             "route": route,
             "status": status,
             "milliseconds": round(seconds * 1000, 2),
+            **(_error_code(response) if status >= 400 else {}),
             **_caller(request),
         }
     )
+
+
+def _error_code(response: HttpResponseBase) -> dict[str, str]:
+    """Return the code of an API error. Several causes share a status, for example 503."""
+    match getattr(response, "data", None):
+        case {"code": str(code)}:
+            return {"code": code}
+    return {}
 
 
 def _caller(request: HttpRequest) -> dict[str, str]:

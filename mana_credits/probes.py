@@ -8,12 +8,13 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from credits.api.wire_responses import WireResponse
 from credits.postgresql import bounded_connection
 from mana_credits import metrics
-from mana_credits.api.errors import RETRY_AFTER_SECONDS, plain
+from mana_credits.api.errors import RETRY_AFTER_SECONDS, error_response
 
 READY_SECONDS = 1.8  # maximum time for the answer to `/ready`, also while the database hangs
 
@@ -27,9 +28,12 @@ def for_reading(view: View) -> View:
     def reading(request: HttpRequest) -> HttpResponse:
         if request.method in {"GET", "HEAD"}:
             return view(request)
-        refused = plain(405, f'Method "{request.method}" not allowed.', "method_not_allowed")
-        refused["Allow"] = "GET, HEAD"
-        return refused
+        return error_response(
+            405,
+            f'Method "{request.method}" not allowed.',
+            "method_not_allowed",
+            headers={"Allow": "GET, HEAD"},
+        )
 
     return reading
 
@@ -38,7 +42,7 @@ def for_reading(view: View) -> View:
 def health(request: HttpRequest) -> HttpResponse:
     """Return 200 while the process is alive. Does not query the database."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
-    return _json({"status": "ok", "service": "mana-credits", "timestamp": now})
+    return WireResponse({"status": "ok", "service": "mana-credits", "timestamp": now})
 
 
 @for_reading
@@ -46,22 +50,18 @@ def ready(request: HttpRequest) -> HttpResponse:
     """Return 200 if the service can handle requests; otherwise 503 with what is missing."""
     missing = _missing()
     if not missing:
-        return _json({"status": "ready"})
-    unavailable = _json({"status": "unavailable", "missing": missing})
-    unavailable.status_code = 503
-    unavailable["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    return unavailable
+        return WireResponse({"status": "ready"})
+    return WireResponse(
+        {"status": "unavailable", "missing": missing},
+        status=503,
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+    )
 
 
 @for_reading
 def prometheus(request: HttpRequest) -> HttpResponse:
     """Return the metrics of all worker processes."""
     return HttpResponse(metrics.exposition(), content_type=CONTENT_TYPE_LATEST)
-
-
-def _json(body: dict[str, object]) -> JsonResponse:
-    """Return a response in the API's compact JSON."""
-    return JsonResponse(body, json_dumps_params={"separators": (",", ":")})
 
 
 def _missing() -> list[str]:

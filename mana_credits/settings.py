@@ -20,6 +20,7 @@ from mana_credits.environment import (
     ALLOWED_HOST,
     EVENT_HOST,
     MOST_DAYS,
+    ORIGIN,
     Environment,
     EnvironmentInvalid,
     database_url,
@@ -39,8 +40,10 @@ SECRET_KEY = secret("SECRET_KEY")
 ALLOWED_HOSTS = env.hosts(
     "ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"], form=ALLOWED_HOST
 )
+if not ALLOWED_HOSTS:
+    raise EnvironmentInvalid("ALLOWED_HOSTS is empty. Every request would be rejected.")
 PORT = env.whole_number("PORT", default=3061, at_most=65535)
-BASE_URL = env.url("BASE_URL", default=f"http://localhost:{PORT}")
+BASE_URL = env.url("BASE_URL", default=f"http://localhost:{PORT}", form=ORIGIN)
 
 # A statement that waits for a locked row fails after `lock_timeout`, and the request answers 503.
 # The web server sets shorter limits and a limit per statement (gunicorn.conf.py). Commands have no
@@ -323,8 +326,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 MAX_EVENT_BYTES = 8 * 1024 * 1024
 STRIPE_WEBHOOK_PATH = "/api/v1/webhooks/stripe"
 
-CORS_ALLOWED_ORIGINS = env.texts(
-    "CORS_ORIGINS", default=["http://localhost:5173", "http://localhost:5180"]
+CORS_ALLOWED_ORIGINS = env.hosts(
+    "CORS_ORIGINS", default=["http://localhost:5173", "http://localhost:5180"], form=ORIGIN
 )
 CORS_ALLOW_CREDENTIALS = True
 CORS_ALLOW_HEADERS = (

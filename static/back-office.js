@@ -47,3 +47,39 @@ addEventListener("load", () => {
 });
 // A longer search would make a URL that the server rejects.
 addEventListener("load", () => document.querySelector("#searchbar")?.setAttribute("maxlength", 200));
+// A form that is sent after the end of the session leads to the log-in. After the log-in, the form
+// has what the same operator typed in this tab.
+const TYPED = "typed";
+const OWN_FIELDS = ["csrfmiddlewaretoken", "key", "seen", "confirmed"];
+const SECRETS = "[type=password], [autocomplete=one-time-code]";
+const operator = () => document.querySelector("[data-operator]")?.dataset.operator;
+const address = () => location.pathname + location.search;
+document.addEventListener("submit", ({ target: form }) => {
+  if (!form.matches("form[data-once]:not([action])") || form.querySelector(SECRETS)) return;
+  const values = [...new FormData(form)].filter(([name, value]) =>
+    typeof value === "string" && !OWN_FIELDS.includes(name));
+  sessionStorage.setItem(TYPED, JSON.stringify({ operator: operator(), address: address(), values }));
+});
+addEventListener("DOMContentLoaded", () => {
+  const typed = JSON.parse(sessionStorage.getItem(TYPED));
+  if (!typed) return;
+  const form = document.querySelector("form[data-once]");
+  // Only the log-in has no operator. The form was answered if another page follows it.
+  if (!operator()) sessionStorage.setItem(TYPED, JSON.stringify({ ...typed, lost: true }));
+  else if (!typed.lost || typed.operator !== operator()) sessionStorage.removeItem(TYPED);
+  else if (form && typed.address === address()) restore(form, typed.values);
+});
+function restore(form, values) {
+  sessionStorage.removeItem(TYPED);
+  for (const field of form.elements) {
+    const typed = values.filter(([name]) => name === field.name).map(([, value]) => value);
+    if (field.type === "hidden" || !typed.length) continue;
+    if (["checkbox", "radio"].includes(field.type)) field.checked = typed.includes(field.value);
+    else field.value = typed[0];
+  }
+  const note = document.createElement("p");
+  note.className = "bo-note";
+  note.setAttribute("role", "status");
+  note.textContent = "Your session had ended, so nothing was sent. The form has what you typed.";
+  form.prepend(note);
+}

@@ -1,5 +1,6 @@
-"""HTTP servers of tests on loopback: each answers POST requests until its context ends."""
+"""Loopback: free ports, and HTTP servers that answer POST requests until their context ends."""
 
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -50,3 +51,11 @@ def serving(answer: Callable[[Post], Answer]) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def free_port() -> int:
+    """Return a free TCP port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

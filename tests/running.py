@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from psycopg.conninfo import make_conninfo
 
 from mana_credits.dev.database_roles import service_url
 from tests.environment import SERVICE_KEY
+from tests.loopback import free_port
 
 START_SECONDS = 120
 
@@ -61,7 +61,7 @@ def service(
 
     `ready` is the status of `/ready` to wait for. The output is discarded or goes to `log`.
     """
-    port = _free_port()
+    port = free_port()
     output = log.open("wb") if log else None
     counts = TemporaryDirectory(prefix="mana-credits-")  # a killed service cannot clean up
     process = subprocess.Popen(
@@ -140,13 +140,6 @@ def ask(line: http.client.HTTPConnection, path: str, body: dict[str, Any]) -> tu
     answer = line.getresponse()
     content = answer.read()
     return answer.status, json.loads(content), answer.will_close
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _wait_until_ready(running: Service, status: int) -> None:

@@ -6,11 +6,11 @@ from django.conf import settings
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from credits.api.openapi import operation
 from credits.api.wire_fields import ConstantField
+from credits.api.wire_responses import WireResponse
 from credits.api.wire_serializers import WireSerializer
 from webhooks import events, signature
 from webhooks.signature import InvalidSignature, MissingSignature, WebhooksDisabled
@@ -54,7 +54,7 @@ class StripeView(APIView):
         parameters=[SIGNATURE],
         refuses=(MissingSignature, InvalidSignature, WebhooksDisabled),
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> WireResponse:
         """Store an event and apply it once. 5xx if Stripe must deliver it again."""
         # The web server does not read a body that is too large.
         if int(request.META.get("CONTENT_LENGTH") or 0) > settings.MAX_EVENT_BYTES:
@@ -63,4 +63,4 @@ class StripeView(APIView):
         header = request.META.get("HTTP_STRIPE_SIGNATURE")
         signature.verify(payload, header, secrets=settings.STRIPE_WEBHOOK_SECRETS)
         event = events.receive(payload, now=datetime.now(UTC))
-        return Response(RECEIVED.represent(event))
+        return WireResponse(RECEIVED.represent(event))

@@ -21,6 +21,7 @@ from bench import database
 from bench.environment import ENVIRONMENT, SERVICE_KEY
 from mana_credits.dev import database_roles
 from mana_credits.dev.sandbox.identity import IdentityProvider
+from tests.loopback import free_port
 
 START_SECONDS = 60
 STOP_SECONDS = 40
@@ -37,7 +38,7 @@ class Site:
     def __init__(self, database_url: str, provider: IdentityProvider, **environment: str) -> None:
         self.database_url = database_url
         self.provider = provider
-        self.port = _free_port()
+        self.port = free_port()
         self._counts = TemporaryDirectory(prefix="mana-credits-chaos-")
         self.log = Path(self._counts.name, "service.log")
         self.environment = {
@@ -144,10 +145,3 @@ class Site:
         with psycopg.connect(self.database_url) as connection:
             cursor = connection.execute(statement.encode(), values)
             return cursor.fetchall() if cursor.description else []
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -9,8 +9,9 @@ from pathlib import Path
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from bench.failover.node import DATABASE, Node, free_port, own
+from bench.failover.node import DATABASE, Node, own
 from mana_credits.dev.embedded_postgres import temporary_server
+from tests.loopback import free_port
 
 NAMES = ("one", "two", "three")
 ANY_STANDBY = f"'ANY 1 ({', '.join(NAMES)})'"

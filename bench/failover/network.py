@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.failover.node import free_port
+from tests.loopback import free_port
 
 PROGRAM = "/usr/sbin/haproxy"
 PASS_ON = """

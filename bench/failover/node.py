@@ -4,7 +4,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from contextlib import suppress
@@ -181,14 +180,6 @@ def as_plain_user() -> dict[str, Any]:
         return {}
     account = pwd.getpwnam(UNPRIVILEGED)
     return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-
-
-def free_port() -> int:
-    """Return a free TCP port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def own(path: Path) -> None:

@@ -16,8 +16,9 @@ from psycopg.conninfo import make_conninfo
 from bench.failover.cluster import WAIT_SECONDS, Cluster
 from bench.failover.network import PROGRAM as HAPROXY
 from bench.failover.network import Address, Network, Proxy, to_the_primary
-from bench.failover.node import DATABASE, Node, as_plain_user, free_port, own
+from bench.failover.node import DATABASE, Node, as_plain_user, own
 from mana_credits.dev.embedded_postgres import temporary_server
+from tests.loopback import free_port
 
 PROGRAMS = ("/usr/bin/patroni", "/usr/bin/etcd", HAPROXY)
 TO_THE_PRIMARY = Path("ops/haproxy.cfg")

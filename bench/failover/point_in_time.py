@@ -4,7 +4,8 @@ import time
 from pathlib import Path
 
 from bench.failover.cluster import Cluster
-from bench.failover.node import DATABASE, Node, free_port, own, run
+from bench.failover.node import DATABASE, Node, own, run
+from tests.loopback import free_port
 
 WAIT_SECONDS = 60
 RESTORED_SECONDS = 2

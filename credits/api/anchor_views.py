@@ -1,7 +1,5 @@
 """The anchors of the ledger: public, so that anybody can keep them and detect a later change."""
 
-from typing import Any
-
 from django.http import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
@@ -9,6 +7,7 @@ from rest_framework.viewsets import GenericViewSet
 from credits.api.anchor_serializers import ANCHOR, AnchorSerializer
 from credits.api.http_cache import cacheable
 from credits.api.openapi import operation
+from credits.api.wire_responses import page
 from credits.ledger import anchors
 from credits.models import Anchor
 
@@ -26,6 +25,4 @@ class AnchorViewSet(GenericViewSet[Anchor]):
 
         `manage.py check_ledger --anchors FILE` compares the ledger with this list, kept elsewhere.
         """
-        page = self.paginate_queryset(anchors.published()) or []
-        rows: Any = self.get_paginated_response([ANCHOR.represent(row) for row in page])
-        return cacheable(request, rows)
+        return cacheable(request, page(self, anchors.published(), ANCHOR))

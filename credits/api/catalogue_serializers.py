@@ -50,13 +50,6 @@ class OperationSerializer(WireSerializer):
         help_text="The minimum credits of a use, or null. Present only for metered operations.",
     )
 
-    def represent(self, subject: Any) -> dict[str, Any]:
-        """Represent the operation; omit the prices by units unless it is metered."""
-        answer = super().represent(subject)
-        if subject.metering is None:
-            del answer["unitCosts"], answer["minimum"]
-        return answer
-
 
 @extend_schema_field({"type": "object", "additionalProperties": {"type": "number"}})
 class CostsField(serializers.Field[Any, Any, Any, Any]):

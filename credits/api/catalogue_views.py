@@ -4,7 +4,6 @@ from django.http import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
 
-from credits.api.answers import Answer
 from credits.api.catalogue_serializers import (
     OPERATION,
     PRICING,
@@ -13,6 +12,7 @@ from credits.api.catalogue_serializers import (
 )
 from credits.api.http_cache import cacheable
 from credits.api.openapi import operation
+from credits.api.wire_responses import WireResponse
 from credits.catalogue import catalogue
 from credits.models import Operation
 
@@ -28,10 +28,10 @@ class CatalogueViewSet(GenericViewSet[Operation]):
     def operations(self, request: Request) -> HttpResponseBase:
         """List the operations that cost credits, by key. Everything else is free."""
         return cacheable(
-            request, Answer([OPERATION.represent(row) for row in catalogue.on_offer()])
+            request, WireResponse([OPERATION.represent(row) for row in catalogue.on_offer()])
         )
 
     @operation("pricing", response=PricingSerializer, cacheable=True)
     def pricing(self, request: Request) -> HttpResponseBase:
         """Return the cost of each operation, in credits."""
-        return cacheable(request, Answer(PRICING.represent(catalogue.pricing())))
+        return cacheable(request, WireResponse(PRICING.represent(catalogue.pricing())))

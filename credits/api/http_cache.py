@@ -8,12 +8,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import get_conditional_response
 from rest_framework.request import Request
 
-from credits.api.answers import Answer
+from credits.api.wire_responses import WireResponse
 
 CACHE_CONTROL = "public, max-age=60"
 
 
-def cacheable(request: Request, answer: Answer) -> HttpResponseBase:
+def cacheable(request: Request, answer: WireResponse) -> HttpResponseBase:
     """Return the answer with an ETag, or 304 if the caller has it already."""
     etag = f'"{hashlib.sha256(answer.content).hexdigest()[:32]}"'
     answer["ETag"] = etag

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from credits.api.account_views import ChangesAccount
@@ -20,6 +19,7 @@ from credits.api.purchase_serializers import (
     StartPurchaseResponseSerializer,
     StartPurchaseSerializer,
 )
+from credits.api.wire_responses import WireResponse, page
 from credits.api.wire_serializers import origin, user
 from credits.payments import cancellation, checkout, packages, purchases
 from credits.payments.cancellation import PurchaseNotCancellable
@@ -37,9 +37,9 @@ class PackageViewSet(GenericViewSet[Any]):
     pagination_class = None
 
     @operation("packages", response=PackageSerializer(many=True))
-    def offered(self, request: Request) -> Response:
+    def offered(self, request: Request) -> WireResponse:
         """List the packages on offer, in their order."""
-        return Response([PACKAGE.represent(row) for row in packages.offered()])
+        return WireResponse([PACKAGE.represent(row) for row in packages.offered()])
 
 
 class PurchaseViewSet(ChangesAccount, GenericViewSet[Any]):
@@ -49,10 +49,9 @@ class PurchaseViewSet(ChangesAccount, GenericViewSet[Any]):
     keyset = "number"
 
     @operation("purchases", response=PurchaseSerializer(many=True))
-    def purchases(self, request: Request) -> Response:
+    def purchases(self, request: Request) -> WireResponse:
         """List the user's purchases, newest first."""
-        page = self.paginate_queryset(purchases.of_user(user(request).id)) or []
-        return self.get_paginated_response([PURCHASE.represent(row) for row in page])
+        return page(self, purchases.of_user(user(request).id), PURCHASE)
 
     @operation(
         "start_purchase",
@@ -60,7 +59,7 @@ class PurchaseViewSet(ChangesAccount, GenericViewSet[Any]):
         response=StartPurchaseResponseSerializer,
         refuses=(PackageUnknown, PageRefused, PurchaseTooOld, PaymentUnavailable),
     )
-    def start(self, request: Request) -> Response:
+    def start(self, request: Request) -> WireResponse:
         """Start a purchase, once per idempotency key. 503 if Stripe is unavailable."""
         body = START.parse(request.data)
         buyer = user(request)
@@ -72,22 +71,22 @@ class PurchaseViewSet(ChangesAccount, GenericViewSet[Any]):
             origin=origin(request, body),
             now=datetime.now(UTC),
         )
-        return Response(STARTED.represent(purchase))
+        return WireResponse(STARTED.represent(purchase))
 
     @operation("purchase", response=PurchaseSerializer, refuses=(PurchaseUnknown,))
-    def purchase(self, request: Request, purchase_id: str) -> Response:
+    def purchase(self, request: Request, purchase_id: str) -> WireResponse:
         """Return one of the user's purchases. 404 for a purchase of another user."""
         named = PURCHASE_ID.parse({"purchaseId": purchase_id})
         found = purchases.find(**named, user_id=user(request).id)
-        return Response(PURCHASE.represent(found))
+        return WireResponse(PURCHASE.represent(found))
 
     @operation(
         "cancel_purchase",
         response=PurchaseSerializer,
         refuses=(PurchaseUnknown, PurchaseNotCancellable, PaymentUnavailable),
     )
-    def cancel(self, request: Request, purchase_id: str) -> Response:
+    def cancel(self, request: Request, purchase_id: str) -> WireResponse:
         """Cancel one of the user's unpaid purchases, so that it can no longer be paid."""
         named = PURCHASE_ID.parse({"purchaseId": purchase_id})
         left = cancellation.cancel(**named, user_id=user(request).id, now=datetime.now(UTC))
-        return Response(PURCHASE.represent(left))
+        return WireResponse(PURCHASE.represent(left))

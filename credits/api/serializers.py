@@ -66,14 +66,6 @@ class MeteredSerializer(WireSerializer):
         help_text="How a price by units was computed. Absent for any other transaction.",
     )
 
-    def represent(self, subject: object) -> dict[str, Any]:
-        """Represent the transaction; omit `metering` unless it has one."""
-        answer = super().represent(subject)
-        metering = answer.pop("metering")
-        if metering is not None:
-            answer["metering"] = metering
-        return answer
-
 
 class TransactionSerializer(MeteredSerializer):
     """One transaction; `balanceBefore` and `balanceAfter` are posted balances."""

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from credits.api.account_views import ChangesAccount
@@ -15,6 +14,7 @@ from credits.api.settings_serializers import (
     SaveSettingsSerializer,
     SettingsSerializer,
 )
+from credits.api.wire_responses import WireResponse
 from credits.api.wire_serializers import language, origin, user
 from credits.controls import account_settings
 from credits.ledger.settings_changes import SettingsChanged
@@ -24,10 +24,10 @@ class SettingsViewSet(ChangesAccount, GenericViewSet[Any]):
     """The user's low-balance notice and spending limits."""
 
     @operation("settings", response=SettingsSerializer)
-    def read(self, request: Request) -> Response:
+    def read(self, request: Request) -> WireResponse:
         """Return the user's settings, and what was spent in this UTC month."""
         now = datetime.now(UTC)
-        return Response(SETTINGS.represent(account_settings.of_user(user(request).id, now=now)))
+        return WireResponse(SETTINGS.represent(account_settings.of_user(user(request).id, now=now)))
 
     @operation(
         "save_settings",
@@ -35,7 +35,7 @@ class SettingsViewSet(ChangesAccount, GenericViewSet[Any]):
         response=SettingsSerializer,
         refuses=(SettingsChanged,),
     )
-    def save(self, request: Request) -> Response:
+    def save(self, request: Request) -> WireResponse:
         """Replace the user's settings. A spending limit takes effect at once."""
         parsed = SAVE_SETTINGS.parse(request.data)
         saved = account_settings.save(
@@ -46,4 +46,4 @@ class SettingsViewSet(ChangesAccount, GenericViewSet[Any]):
             now=datetime.now(UTC),
             language=language(request),
         )
-        return Response(SETTINGS.represent(saved))
+        return WireResponse(SETTINGS.represent(saved))

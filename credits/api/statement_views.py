@@ -6,7 +6,6 @@ from django.http import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
 
-from credits.api.answers import Answer, encode
 from credits.api.http_cache import cacheable
 from credits.api.openapi import operation
 from credits.api.statement_serializers import (
@@ -18,6 +17,7 @@ from credits.api.statement_serializers import (
     StatementKeysSerializer,
     StatementQuerySerializer,
 )
+from credits.api.wire_responses import WireResponse, encode
 from credits.api.wire_serializers import query, user
 from credits.models import Transaction
 from credits.reporting import statement_signatures, statements
@@ -36,7 +36,7 @@ class StatementViewSet(GenericViewSet[Transaction]):
         refuses=(MonthNotBegun,),
         path={"month": MonthField(help_text="The month, in UTC.")},
     )
-    def statement(self, request: Request, month: str) -> Answer:
+    def statement(self, request: Request, month: str) -> WireResponse:
         """Return the user's statement of a month, in sheets, signed.
 
         The payload of `jws` is `statement`. `docs/statements.md` explains how to verify it.
@@ -47,7 +47,7 @@ class StatementViewSet(GenericViewSet[Transaction]):
         found = statements.of_month(user(request).id, first, sheet=sheet, now=now)
         body = STATEMENT.represent(found)
         jws = statement_signatures.sign(encode(body))
-        return Answer({"statement": body, "signed": jws is not None, "jws": jws})
+        return WireResponse({"statement": body, "signed": jws is not None, "jws": jws})
 
 
 class StatementKeyViewSet(GenericViewSet[Transaction]):
@@ -60,4 +60,4 @@ class StatementKeyViewSet(GenericViewSet[Transaction]):
     @operation("statement_keys", response=StatementKeysSerializer, cacheable=True)
     def keys(self, request: Request) -> HttpResponseBase:
         """The public keys that verify statements, as JWKS. Keep them with a statement."""
-        return cacheable(request, Answer({"keys": statement_signatures.key_set()}))
+        return cacheable(request, WireResponse({"keys": statement_signatures.key_set()}))

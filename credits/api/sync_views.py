@@ -5,7 +5,6 @@ from typing import Any
 
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from credits.api.account_views import ChangesAccount
@@ -26,6 +25,7 @@ from credits.api.sync_serializers import (
     SyncGiftResponseSerializer,
     SyncStatusSerializer,
 )
+from credits.api.wire_responses import WireResponse
 from credits.api.wire_serializers import language, named_user, origin, user
 from credits.catalogue.catalogue import OperationUnknown
 from credits.ledger import BalanceTooLarge, InsufficientCredits, SpendingLimitReached
@@ -38,9 +38,9 @@ class SyncViewSet(ChangesAccount, GenericViewSet[SyncSubscription]):
     """The user's own Cloud Sync."""
 
     @operation("sync_status", response=SyncStatusSerializer)
-    def status(self, request: Request) -> Response:
+    def status(self, request: Request) -> WireResponse:
         """Return whether sync is active and when the next charge is due."""
-        return Response(SYNC_STATUS.represent(cloud_sync.status(user(request).id)))
+        return WireResponse(SYNC_STATUS.represent(cloud_sync.status(user(request).id)))
 
     @operation(
         "sync_activate",
@@ -55,7 +55,7 @@ class SyncViewSet(ChangesAccount, GenericViewSet[SyncSubscription]):
             BalanceTooLarge,
         ),
     )
-    def activate(self, request: Request) -> Response:
+    def activate(self, request: Request) -> WireResponse:
         """Activate sync and charge the first period. 402 if the credits do not suffice."""
         body = ACTIVATE.parse(request.data)
         activation = cloud_sync.activate(
@@ -65,13 +65,13 @@ class SyncViewSet(ChangesAccount, GenericViewSet[SyncSubscription]):
             now=datetime.now(UTC),
             language=language(request),
         )
-        return Response(ACTIVATED.represent(activation))
+        return WireResponse(ACTIVATED.represent(activation))
 
     @operation("sync_deactivate", response=DeactivateSyncResponseSerializer, refuses=(SyncGifted,))
-    def deactivate(self, request: Request) -> Response:
+    def deactivate(self, request: Request) -> WireResponse:
         """Deactivate sync at once. A new activation within the paid period is free."""
         subscription = cloud_sync.deactivate(user(request).id, now=datetime.now(UTC))
-        return Response(DEACTIVATED.represent(subscription))
+        return WireResponse(DEACTIVATED.represent(subscription))
 
     @operation(
         "sync_change_interval",
@@ -79,13 +79,13 @@ class SyncViewSet(ChangesAccount, GenericViewSet[SyncSubscription]):
         response=ChangeSyncIntervalResponseSerializer,
         refuses=(SyncInactive, SyncGifted, OperationUnknown),
     )
-    def change_interval(self, request: Request) -> Response:
+    def change_interval(self, request: Request) -> WireResponse:
         """Change the billing interval from the next renewal on."""
         body = CHANGE_INTERVAL.parse(request.data)
         change = cloud_sync.change_interval(
             user(request).id, interval=body["interval"], now=datetime.now(UTC)
         )
-        return Response(INTERVAL_CHANGED.represent(change))
+        return WireResponse(INTERVAL_CHANGED.represent(change))
 
 
 class HasAdminRole(BasePermission):
@@ -102,20 +102,20 @@ class AdminSyncViewSet(ChangesAccount, GenericViewSet[SyncSubscription]):
     permission_classes = (HasAdminRole,)
 
     @operation("admin_sync_status", response=SyncStatusSerializer)
-    def status(self, request: Request, user_id: str) -> Response:
+    def status(self, request: Request, user_id: str) -> WireResponse:
         """Return whether the user's sync is active and when the next charge is due."""
-        return Response(SYNC_STATUS.represent(cloud_sync.status(named_user(user_id))))
+        return WireResponse(SYNC_STATUS.represent(cloud_sync.status(named_user(user_id))))
 
     @operation("admin_sync_give", response=SyncGiftResponseSerializer)
-    def give(self, request: Request, user_id: str) -> Response:
+    def give(self, request: Request, user_id: str) -> WireResponse:
         """Give Cloud Sync to the user without charges."""
         subscription = cloud_sync.give(
             named_user(user_id), by=f"operator:{user(request).id}", now=datetime.now(UTC)
         )
-        return Response(SYNC_GIFT.represent(subscription))
+        return WireResponse(SYNC_GIFT.represent(subscription))
 
     @operation("admin_sync_revoke", response={200: SyncGiftResponseSerializer})
-    def revoke(self, request: Request, user_id: str) -> Response:
+    def revoke(self, request: Request, user_id: str) -> WireResponse:
         """Revoke the gift: return to the paid period if it has not ended, else deactivate sync."""
         subscription = cloud_sync.revoke(named_user(user_id), now=datetime.now(UTC))
-        return Response(SYNC_GIFT.represent(subscription))
+        return WireResponse(SYNC_GIFT.represent(subscription))

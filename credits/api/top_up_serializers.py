@@ -121,13 +121,6 @@ class SetUpTopUpResponseSerializer(WireSerializer):
         help_text="The Checkout page to send the user to. Only with Checkout.",
     )
 
-    def represent(self, subject: object) -> dict[str, Any]:
-        """Represent the start; omit `checkoutUrl` without Checkout."""
-        answer = super().represent(subject)
-        if answer["checkoutUrl"] is None:
-            del answer["checkoutUrl"]
-        return answer
-
 
 class TopUp(NamedTuple):
     """The user's automatic top-up, or None, and the purchases that it made, newest first."""

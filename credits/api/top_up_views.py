@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from credits.api.account_views import ChangesAccount
@@ -20,6 +19,7 @@ from credits.api.top_up_serializers import (
     TopUp,
     TopUpSerializer,
 )
+from credits.api.wire_responses import WireResponse
 from credits.api.wire_serializers import language, origin, user
 from credits.ledger.settings_changes import SettingsChanged
 from credits.payments import auto_top_up
@@ -34,7 +34,7 @@ class TopUpViewSet(ChangesAccount, GenericViewSet[Any]):
     account_place = "purchase:"  # it waits for Stripe and must not block spends
 
     @operation("auto_top_up", response=TopUpSerializer)
-    def read(self, request: Request) -> Response:
+    def read(self, request: Request) -> WireResponse:
         """Return what the user agreed to, and the purchases that it made."""
         return self._answer(user(request).id)
 
@@ -44,14 +44,14 @@ class TopUpViewSet(ChangesAccount, GenericViewSet[Any]):
         response=SetUpTopUpResponseSerializer,
         refuses=(PageRefused, PaymentUnavailable),
     )
-    def set_up(self, request: Request) -> Response:
+    def set_up(self, request: Request) -> WireResponse:
         """Start saving a card. Nothing is bought before the user agrees."""
         owner = user(request)
         pages = START_SET_UP.parse(request.data)["pages"]
         started = auto_top_up.set_up(
             owner.id, pages=pages, email=owner.email, now=datetime.now(UTC)
         )
-        return Response(SET_UP.represent(started))
+        return WireResponse(SET_UP.represent(started))
 
     @operation(
         "save_auto_top_up",
@@ -59,7 +59,7 @@ class TopUpViewSet(ChangesAccount, GenericViewSet[Any]):
         response=TopUpSerializer,
         refuses=(CardNotSaved, PackageUnknown, PaymentUnavailable, SettingsChanged),
     )
-    def save(self, request: Request) -> Response:
+    def save(self, request: Request) -> WireResponse:
         """Switch the top-up on, change it or resume it. The agreement is recorded."""
         parsed = SAVE_TOP_UP.parse(request.data)
         auto_top_up.agree(
@@ -73,11 +73,11 @@ class TopUpViewSet(ChangesAccount, GenericViewSet[Any]):
         return self._answer(user(request).id)
 
     @operation("switch_off_auto_top_up", response=TopUpSerializer)
-    def switch_off(self, request: Request) -> Response:
+    def switch_off(self, request: Request) -> WireResponse:
         """Switch the top-up off at once."""
         auto_top_up.switch_off(user(request).id, origin=origin(request))
         return self._answer(user(request).id)
 
-    def _answer(self, user_id: str) -> Response:
+    def _answer(self, user_id: str) -> WireResponse:
         made = list(auto_top_up.purchases_of(user_id)[:LISTED])
-        return Response(TOP_UP.represent(TopUp(auto_top_up.of_user(user_id), made)))
+        return WireResponse(TOP_UP.represent(TopUp(auto_top_up.of_user(user_id), made)))

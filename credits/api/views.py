@@ -1,7 +1,7 @@
 """Views of the user's own credits (`/api/v1/credits`, user token)."""
 
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
 from django.http import HttpResponse
 from rest_framework.request import Request
@@ -10,7 +10,6 @@ from rest_framework.viewsets import GenericViewSet
 from credits import ledger
 from credits.api import transaction_files
 from credits.api.account_views import ChangesAccount
-from credits.api.answers import Answer
 from credits.api.history_serializers import (
     TRANSACTION_QUERY,
     USAGE_QUERY,
@@ -37,6 +36,7 @@ from credits.api.transaction_files import (
     TRANSACTION_FILE_QUERY,
     TransactionFileQuerySerializer,
 )
+from credits.api.wire_responses import WireResponse, page
 from credits.api.wire_serializers import origin, query, user
 from credits.catalogue.catalogue import PRICE_REFUSALS
 from credits.ledger import (
@@ -58,9 +58,9 @@ class CreditsViewSet(ChangesAccount, GenericViewSet[Transaction]):
     keyset = "number"
 
     @operation("balance", response=BalanceSerializer)
-    def balance(self, request: Request) -> Answer:
+    def balance(self, request: Request) -> WireResponse:
         """Return the user's balance; all zeros for a user without a balance."""
-        return Answer(BALANCE.represent(ledger.balance_of(user(request).id)))
+        return WireResponse(BALANCE.represent(ledger.balance_of(user(request).id)))
 
     @operation(
         "use",
@@ -68,13 +68,13 @@ class CreditsViewSet(ChangesAccount, GenericViewSet[Transaction]):
         response=UseCreditsResponseSerializer,
         refuses=(InsufficientCredits, SpendingLimitReached, *PRICE_REFUSALS, BalanceTooLarge),
     )
-    def use(self, request: Request) -> Answer:
+    def use(self, request: Request) -> WireResponse:
         """Spend credits, once per idempotency key. 402 if they do not suffice."""
         body = USE.parse(request.data)
         posting = ledger.spend(
             user(request).id, body["amount"], memo=memo(body), origin=origin(request, body)
         )
-        return Answer(USED.represent(posting))
+        return WireResponse(USED.represent(posting))
 
     @operation(
         "transactions",
@@ -82,10 +82,10 @@ class CreditsViewSet(ChangesAccount, GenericViewSet[Transaction]):
         response=TransactionSerializer(many=True),
         refuses=(InvalidSpan,),
     )
-    def transactions(self, request: Request) -> Answer:
+    def transactions(self, request: Request) -> WireResponse:
         """List the user's transactions, newest first."""
         filters = TRANSACTION_QUERY.parse(query(request))
-        return self._page(History(user(request).id, filters))
+        return page(self, History(user(request).id, filters), TRANSACTION)
 
     @operation(
         "transactions_csv",
@@ -112,7 +112,7 @@ class CreditsViewSet(ChangesAccount, GenericViewSet[Transaction]):
         response=UsageStatSerializer(many=True),
         refuses=(InvalidSpan,),
     )
-    def usage(self, request: Request) -> Answer:
+    def usage(self, request: Request) -> WireResponse:
         """Return the user's usage by app and UTC day, by default of the last 30 days."""
         span = USAGE_QUERY.parse(query(request))
         rows = usage.of_user(
@@ -121,18 +121,13 @@ class CreditsViewSet(ChangesAccount, GenericViewSet[Transaction]):
             last=span.get("to"),
             today=datetime.now(UTC).date(),
         )
-        return Answer([USAGE_STAT.represent(row) for row in rows])
+        return WireResponse([USAGE_STAT.represent(row) for row in rows])
 
     @operation("reservations", response=OpenReservationSerializer(many=True))
-    def reservations(self, request: Request) -> Answer:
+    def reservations(self, request: Request) -> WireResponse:
         """List the user's open reservations, which hold credits, the first to expire first."""
         rows = reservations.open_of(user(request).id)
-        return Answer([OPEN_RESERVATION.represent(row) for row in rows])
-
-    def _page(self, rows: History) -> Answer:
-        page: Any = self.paginate_queryset(rows) or []  # type: ignore[arg-type]
-        rendered: Any = self.get_paginated_response([TRANSACTION.represent(row) for row in page])
-        return cast("Answer", rendered)
+        return WireResponse([OPEN_RESERVATION.represent(row) for row in rows])
 
 
 def memo(body: dict[str, Any]) -> Memo:

@@ -69,13 +69,18 @@ class WireSerializer(serializers.Serializer[Any]):
         return cast("dict[str, Any]", self.validate(values))
 
     def represent(self, subject: object) -> dict[str, Any]:
-        """Return `subject` as plain JSON values."""
-        template, values_of, converters = self._output
-        # The template has the constants and the order of all names.
+        """Return `subject` as plain JSON values.
+
+        None is sent as null or, for a field with `required=False`, not at all.
+        """
+        template, values_of, outputs = self._output
+        # The template has the constants, null for all other values, and the order of all names.
         answer = template.copy()
-        # None is sent as null, without the field's conversion, as DRF does it.
-        for (name, convert), value in zip(converters, values_of(subject), strict=True):
-            answer[name] = value if convert is None or value is None else convert(value)
+        for (name, optional, convert), value in zip(outputs, values_of(subject), strict=True):
+            if value is not None:
+                answer[name] = value if convert is None else convert(value)
+            elif optional:
+                del answer[name]
         return answer
 
     def to_representation(self, instance: object) -> dict[str, Any]:
@@ -104,7 +109,10 @@ class WireSerializer(serializers.Serializer[Any]):
         return _Output(
             {name: None if name in others else one.value for name, one in fields.items()},
             _values_of([str(field.source) for field in others.values()]),
-            [(name, _converter(field)) for name, field in others.items()],
+            [
+                (name, not (field.required or field.read_only), _converter(field))
+                for name, field in others.items()
+            ],
         )
 
 
@@ -126,12 +134,13 @@ class _Output(NamedTuple):
     """The conversion of a subject to JSON values.
 
     `template` has all names in order and the constant values. `values_of` reads all other values of
-    the subject in one call. `converters` convert those that are not JSON values yet.
+    the subject in one call. `outputs` has the name of each, whether it is optional, and its
+    conversion, if it is not a JSON value yet.
     """
 
     template: dict[str, Any]
     values_of: Callable[[Any], tuple[Any, ...]]
-    converters: list[tuple[str, Callable[[Any], Any] | None]]
+    outputs: list[tuple[str, bool, Callable[[Any], Any] | None]]
 
 
 # These fields send the value unchanged.

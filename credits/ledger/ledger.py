@@ -59,10 +59,10 @@ def spend(
     Raises InsufficientCredits, SpendingLimitReached, OperationUnknown if the catalogue does not
     offer the operation, and UnitsRequired, OperationNotMetered, UnknownUnit, InvalidUnits.
     """
-    return post(user_id, usage(amount, cause=cause), memo, origin)
+    return post(user_id, usage_movement(amount, cause=cause), memo, origin)
 
 
-def usage(amount: Decimal | Priced, *, cause: str | None = None) -> Movement:
+def usage_movement(amount: Decimal | Priced, *, cause: str | None = None) -> Movement:
     """Return the movement of a spend. Raises InvalidAmount, InvalidUnits."""
     # A priced amount has no sign: the database computes the price at the time of the movement and
     # takes it from the balance.

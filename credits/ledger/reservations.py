@@ -37,10 +37,10 @@ class Hold(NamedTuple):
     replayed: bool
 
     @property
-    def unpaid(self) -> Decimal:
-        """Return the credits of a commit's price that could not be taken."""
+    def unpaid(self) -> Decimal | None:
+        """Return the credits of a commit's price by units that could not be taken, else None."""
         entry = self.reservation.transaction
-        return unpaid(entry.metering) if entry and entry.metering else Decimal(0)
+        return unpaid(entry.metering) if entry and entry.metering else None
 
 
 class ReservationUnknown(DomainError):

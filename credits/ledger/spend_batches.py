@@ -85,7 +85,7 @@ def spend_all(items: Sequence[Spend], *, origin: Origin) -> list[Spent | DomainE
     sent, places = [], []
     for place, item in enumerate(items):
         try:
-            sent.append(_sql_item(item, ledger.usage(item.amount), origin))
+            sent.append(_sql_item(item, ledger.usage_movement(item.amount), origin))
         except (InvalidAmount, InvalidUnits) as refusal:
             outcomes[place] = refusal
         else:

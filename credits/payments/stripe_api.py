@@ -104,7 +104,7 @@ def changing() -> Iterator[None]:
         with asking():
             yield
     except stripe.InvalidRequestError as error:
-        raise RefusedByStripe(error.user_message) from error
+        raise RefusedByStripe(error.user_message, error.code or "") from error
 
 
 @contextmanager

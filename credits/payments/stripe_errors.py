@@ -17,11 +17,15 @@ class CustomerGone(PaymentUnavailable):
 
 
 class RefusedByStripe(DomainError):
-    """Stripe rejected the request; the message is Stripe's reason."""
+    """Stripe rejected the request; the message is Stripe's. `reason` is Stripe's code, if any."""
 
     code = "refused_by_stripe"
     status = 409
     message = "Stripe rejected the request"
+
+    def __init__(self, message: str | None = None, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class CardDeclined(PaymentUnavailable):

@@ -230,14 +230,14 @@ def _movements(dispute: Object) -> Movements | None:
         raise UnreadableObject("balance_transactions is not a list of objects")
     # By id, so that an entry that Stripe's list repeats counts once.
     distinct = {_movement_id(one, index): one for index, one in enumerate(listed)}
-    amounts = [_moved(one, dispute.get("currency")) for one in distinct.values()]
+    amounts = [_moved(one, dispute) for one in distinct.values()]
     withdrawn = -sum(amount for amount in amounts if amount < 0)
     reinstated = sum(amount for amount in amounts if amount > 0)
     # Money can come back only after it was withdrawn. A list without that withdrawal is incomplete.
     return Movements(max(withdrawn, reinstated), reinstated) if any(amounts) else None
 
 
-def _moved(movement: Object, currency: object) -> int:
+def _moved(movement: Object, dispute: Object) -> int:
     """Return a movement in cents of the dispute's currency.
 
     Balance transactions are in the account's payout currency, so others are converted back.
@@ -245,14 +245,22 @@ def _moved(movement: Object, currency: object) -> int:
     amount, rate = movement.get("amount"), movement.get("exchange_rate")
     if not is_whole(amount) or abs(amount) > LARGEST_CENTS:
         raise UnreadableObject("balance_transactions has an amount that is not a whole number")
-    if movement.get("currency", currency) == currency or not rate:
+    currency = dispute.get("currency")
+    if movement.get("currency", currency) == currency or not rate or not amount:
         return amount
     if not isinstance(rate, int | float) or not 0 < rate < float("inf"):
         raise UnreadableObject("balance_transactions has an exchange_rate that is not positive")
-    converted = round(min(abs(amount) / rate, LARGEST_CENTS + 1))
+    converted = _converted_back(abs(amount), rate, of=dispute.get("amount"))
     if converted > LARGEST_CENTS:
         raise UnreadableObject("balance_transactions has an exchange_rate that is too small")
     return -converted if amount < 0 else converted
+
+
+def _converted_back(amount: int, rate: float, *, of: object) -> int:
+    # Stripe rounded the payout amount, so dividing it may miss the disputed amount by cents.
+    if is_whole(of) and 0 < of <= LARGEST_CENTS and abs(of * rate - amount) < 1:
+        return of
+    return round(min(amount / rate, LARGEST_CENTS + 1))
 
 
 def _movement_id(movement: Object, index: int) -> str:

@@ -107,7 +107,7 @@ class Migration(migrations.Migration):
                 ('since', models.DateTimeField()),
             ],
             options={
-                'verbose_name_plural': 'wrong codes',
+                'verbose_name_plural': 'invalid codes',
                 'db_table': '"gifts"."gift_misses"',
                 'indexes': [models.Index(fields=['since'], name='gift_misses_by_age_idx')],
             },

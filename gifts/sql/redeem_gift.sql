@@ -2,15 +2,15 @@
 -- status, all or none. The gift is found by its code, or by p_gift_id if it is pending for the
 -- user's e-mail address.
 --
--- A caller with too many wrong codes since p_since is rejected before the gift is looked up.
+-- A caller with too many invalid codes since p_since is rejected before the gift is looked up.
 -- p_limits are the limits of p_buckets (see gifts/throttle.py); throttled_since is the start of the
--- count. The caller of this function counts a wrong code, so that the count is kept if this is
+-- count. The caller of this function counts an invalid code, so that the count is kept if this is
 -- rolled back. Others' misses do not stop the user: the limit of the address applies only after 3
 -- misses of the user since p_since, that of the short codes only after one within a day.
 --
 -- outcome: 'posted', 'replayed' (redemption is then the first one) or the code of the error;
 -- balance is that of credits.post_transaction. A gift for somebody else has the same outcome as a
--- wrong code. A retry of the request that redeemed the gift skips the checks and becomes a replay.
+-- invalid code. A retry of the request that redeemed the gift skips the checks and becomes a replay.
 -- Lock order: the gift's row first, the balance last.
 CREATE OR REPLACE FUNCTION gifts.redeem_gift(
     p_code text,

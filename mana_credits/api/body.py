@@ -15,8 +15,6 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
-from credits.api.answers import encode
-
 GZIP = b"\x1f\x8b"
 LONGEST_NAME = 64  # maximum length of a key that an error quotes
 
@@ -102,23 +100,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _decoder = json.JSONDecoder(
     parse_float=Decimal, parse_constant=_reject_constant, object_pairs_hook=_object
 )
-
-
-class CompactJSONRenderer(BaseRenderer):
-    """Renders compact UTF-8 JSON."""
-
-    media_type = "application/json"
-    format = "json"
-    charset = None
-
-    def render(
-        self,
-        data: Any,
-        accepted_media_type: str | None = None,
-        renderer_context: Mapping[str, Any] | None = None,
-    ) -> bytes:
-        """Return the JSON of `data`, or no bytes for a response without a body."""
-        return b"" if data is None else encode(data)
 
 
 class OnlyJSON(BaseContentNegotiation):

@@ -4,8 +4,9 @@ import re
 from collections.abc import Callable
 from urllib.parse import unquote_to_bytes
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase
 
+from credits.api.wire_responses import WireResponse
 from mana_credits.api import errors
 
 BROKEN_BYTE = re.compile(r"%[89A-F][0-9A-F]")
@@ -22,7 +23,7 @@ def require_utf8(
     return middleware
 
 
-def error_for(request: HttpRequest) -> HttpResponse | None:
+def error_for(request: HttpRequest) -> WireResponse | None:
     """Return the error response for a path or query that is not UTF-8, else None.
 
     Django replaces an invalid byte of a path with the text `%FF`. A path that contains this text

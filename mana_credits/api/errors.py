@@ -3,12 +3,12 @@
 from typing import Any
 
 from django.core.exceptions import DisallowedHost
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest
 from rest_framework import exceptions
-from rest_framework.response import Response
 
 from credits.api import error_bodies
 from credits.api.error_bodies import envelope
+from credits.api.wire_responses import WireResponse
 from credits.errors import DomainError
 from credits.postgresql import database_errors
 
@@ -28,29 +28,29 @@ class ServiceUnavailable(exceptions.APIException):
     default_code = "unavailable"
 
 
-def answer(error: Exception, context: dict[str, Any]) -> Response | None:
+def answer(error: Exception, context: dict[str, Any]) -> WireResponse | None:
     """Return the response for an exception of a view, or None for an unexpected one (500)."""
     match error:
         case DomainError():
             return _of_domain(error)
         case exceptions.ValidationError():
-            return Response(error_bodies.of_validation(error), status=400)
+            return WireResponse(error_bodies.of_validation(error), status=400)
         case exceptions.APIException():
             return _of_framework(error)
         case Http404():
-            return _response(404, "Not found", "not_found")
+            return error_response(404, "Not found", "not_found")
     # An exception that is no known error of the database is a defect. Django logs it and answers
     # 500.
     refusal = database_errors.refusal_for(error)
     return None if refusal is None else _of_domain(refusal)
 
 
-def _of_domain(error: DomainError) -> Response:
+def _of_domain(error: DomainError) -> WireResponse:
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-    return Response(error_bodies.of_domain(error), status=error.status, headers=headers)
+    return WireResponse(error_bodies.of_domain(error), status=error.status, headers=headers)
 
 
-def _of_framework(error: exceptions.APIException) -> Response:
+def _of_framework(error: exceptions.APIException) -> WireResponse:
     code = str(error.get_codes())
     headers = {}
     if header := getattr(error, "auth_header", None):
@@ -58,28 +58,23 @@ def _of_framework(error: exceptions.APIException) -> Response:
     wait = getattr(error, "wait", None)
     if wait is not None or error.status_code == 503:
         headers["Retry-After"] = str(int(wait or RETRY_AFTER_SECONDS))
-    return _response(error.status_code, str(error.detail), CODES.get(code, code), headers=headers)
+    return error_response(
+        error.status_code, str(error.detail), CODES.get(code, code), headers=headers
+    )
 
 
-def _response(
+def error_response(
     status: int,
     message: str,
     code: str,
     details: dict[str, Any] | None = None,
     headers: dict[str, str] | None = None,
-) -> Response:
-    return Response(envelope(status, message, code, details), status=status, headers=headers)
+) -> WireResponse:
+    """Return an error response, in DRF's views and outside them."""
+    return WireResponse(envelope(status, message, code, details), status=status, headers=headers)
 
 
-def plain(
-    status: int, message: str, code: str, details: dict[str, Any] | None = None
-) -> HttpResponse:
-    """Return an error response outside DRF's views."""
-    body = envelope(status, message, code, details)
-    return JsonResponse(body, status=status, json_dumps_params={"separators": (",", ":")})
-
-
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+def bad_request(request: HttpRequest, exception: Exception) -> WireResponse:
     """Answer requests that Django itself rejects: malformed, or with a host that is not allowed."""
     return malformed(
         {"Host": ["This host is not allowed."]}
@@ -88,16 +83,16 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     )
 
 
-def malformed(details: dict[str, list[str]]) -> HttpResponse:
+def malformed(details: dict[str, list[str]]) -> WireResponse:
     """Return the response to a request that no view can read."""
-    return plain(400, "Bad request", "bad_request", details)
+    return error_response(400, "Bad request", "bad_request", details)
 
 
-def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+def not_found(request: HttpRequest, exception: Exception | None = None) -> WireResponse:
     """Answer an unknown route with 404."""
-    return plain(404, "Not found", "not_found")
+    return error_response(404, "Not found", "not_found")
 
 
-def server_error(request: HttpRequest) -> HttpResponse:
+def server_error(request: HttpRequest) -> WireResponse:
     """Answer an unexpected exception with 500. Its traceback is in the log."""
-    return plain(500, "Internal server error", "internal_error")
+    return error_response(500, "Internal server error", "internal_error")

@@ -8,8 +8,8 @@ from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from credits.api.answers import Answer
 from credits.api.query_fields import QueryInteger
+from credits.api.wire_responses import WireResponse
 from credits.api.wire_serializers import WireSerializer, query
 from credits.ledger.history import History
 
@@ -76,10 +76,10 @@ class KeysetPagination(BasePagination):
         )
         return rows[:limit]
 
-    def get_paginated_response(self, data: Any) -> Answer:  # type: ignore[override]
+    def get_paginated_response(self, data: Any) -> WireResponse:  # type: ignore[override]
         """Return the array, with a `Link` header if there is a next page."""
         headers = {"Link": f'<{self._next}>; rel="next"'} if self._next else None
-        return Answer(data, headers=headers)
+        return WireResponse(data, headers=headers)
 
     def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
         """Return the query parameters for the OpenAPI schema."""

@@ -8,7 +8,8 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["mana_credits.api.tokens.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["mana_credits.api.body.JSONBodyParser"],
-    "DEFAULT_RENDERER_CLASSES": ["mana_credits.api.body.CompactJSONRenderer"],
+    # Names the media type. Views answer with WireResponse, which needs no renderer.
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "mana_credits.api.body.OnlyJSON",
     "DEFAULT_PAGINATION_CLASS": "mana_credits.api.pagination.KeysetPagination",
     "DEFAULT_SCHEMA_CLASS": "mana_credits.api.schema_operations.OperationSchema",

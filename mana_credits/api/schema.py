@@ -22,13 +22,11 @@ from rest_framework.exceptions import NotAcceptable
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer, TemplateHTMLRenderer
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from credits.api.error_bodies import camel_case
 from credits.api.http_cache import unless_known
 from mana_credits.api import schema_bodies, schema_probes
-from mana_credits.api.body import CompactJSONRenderer
 from mana_credits.api.schema_refusals import HEADERS
 
 # Imported for its extensions, which drf-spectacular finds by their base classes.
@@ -65,17 +63,6 @@ class ServiceKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyp
             "name": "X-Service-Key",
             "description": "A service's own key with its scopes, or a key that has every scope.",
         }
-
-
-class ErrorsInJSON(APIView):
-    """Renders errors as JSON, whatever the view itself renders."""
-
-    def handle_exception(self, exc: Exception) -> Response:
-        """Return the error as JSON."""
-        response = super().handle_exception(exc)
-        self.request.accepted_renderer = CompactJSONRenderer()
-        self.request.accepted_media_type = CompactJSONRenderer.media_type
-        return response
 
 
 class Document(NamedTuple):
@@ -119,7 +106,7 @@ class YAMLOrJSON(DefaultContentNegotiation):
         return renderer, renderer.media_type
 
 
-class SchemaView(ErrorsInJSON):
+class SchemaView(APIView):
     """The schema as YAML or JSON. It changes only with a release."""
 
     schema = None
@@ -151,7 +138,7 @@ class SchemaView(ErrorsInJSON):
         return unless_known(request, response)
 
 
-class DocsView(ErrorsInJSON, SpectacularSwaggerView):
+class DocsView(SpectacularSwaggerView):
     """The schema as an interactive page."""
 
     renderer_classes = [TemplateHTMLRenderer]

@@ -35,7 +35,8 @@ def form_too_old(request: HttpRequest, reason: str = "") -> HttpResponse:
     if int(request.META.get("CONTENT_LENGTH") or 0) > settings.MAX_BODY_BYTES:
         text = "The file or the text is too large. Go back and choose a smaller one."
         return _page("Form too large", text, status=413)
-    text = "The form has expired, or cookies are blocked. Go back, reload the page and try again."
+    # Browsers keep what was typed if the operator goes back. A reload would empty the form.
+    text = "The form has expired, or cookies are blocked. Go back and send the form again."
     return _page("Form not accepted", text, status=403)
 
 

@@ -86,7 +86,7 @@ UNFOLD = {
                 "items": [
                     _list("Gifts", "redeem", "gifts.giftcode"),
                     _list("Campaigns", "campaign", "gifts.campaign"),
-                    _list("Wrong codes", "gpp_maybe", "gifts.giftmisses"),
+                    _list("Invalid codes", "gpp_maybe", "gifts.giftmisses"),
                     _list("Blocked users", "block", "gifts.giftblock"),
                 ],
             },

@@ -8,8 +8,11 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from credits import ledger
+from credits.bulkheads import TooBusy
 from credits.ledger import Origin, reservations
 from credits.models import (
+    ActRequest,
+    AdjustmentRequest,
     Balance,
     CampaignGrant,
     ErasureRequest,
@@ -20,6 +23,7 @@ from credits.models import (
 from mana_credits.privacy.erasure_rows import ErasedPerson, PersonalRows
 
 Apps = Iterable[PersonalRows]
+ATTEMPTS = 10  # only a user who adds rows all the time needs more than two
 
 
 class _RowAdded(Exception):
@@ -30,9 +34,10 @@ def lock(person: ErasedPerson, apps: Apps) -> bool:
     """Lock the person's rows, and their balance last. Return whether the balance existed.
 
     A row that was added in between may already be locked by a movement that waits for the balance.
-    To lock it then could deadlock, so all locks are released and taken again.
+    To lock it then could deadlock, so all locks are released and taken again. Raises TooBusy
+    if rows are added all the time.
     """
-    while True:
+    for _ in range(ATTEMPTS):
         # The rollback to the savepoint releases the locks.
         with suppress(_RowAdded), transaction.atomic():
             known = _keys(person, apps)
@@ -41,6 +46,7 @@ def lock(person: ErasedPerson, apps: Apps) -> bool:
             if _keys(person, apps) != known:
                 raise _RowAdded
             return had_balance
+    raise TooBusy
 
 
 def _lock_rows(person: ErasedPerson, apps: Apps) -> None:
@@ -54,6 +60,9 @@ def _lock_rows(person: ErasedPerson, apps: Apps) -> None:
 def _lockable(person: ErasedPerson, apps: Apps) -> list[QuerySet[Any]]:
     """Return the rows to lock after the reservations, in this order."""
     return [
+        # An approval locks its request before the rows that it changes.
+        AdjustmentRequest.objects.filter(user_id=person.id),
+        ActRequest.objects.filter(user_id=person.id),
         SyncSubscription.objects.filter(pk=person.id),
         Purchase.objects.filter(user_id=person.id),
         CampaignGrant.objects.filter(user_id=person.id),

@@ -6,8 +6,9 @@ from datetime import datetime
 import structlog
 from django.db import OperationalError
 from django.db.models import Min
-from psycopg.errors import LockNotAvailable
 
+from credits import due_rows
+from credits.bulkheads import TooBusy
 from credits.models import Balance, ErasureRequest
 from mana_credits.privacy import erasure
 
@@ -42,8 +43,10 @@ def complete_due() -> Iterator[str]:
     for user_id in list(waiting):
         try:
             yield from _complete(user_id)
+        except TooBusy:
+            yield "locked"
         except OperationalError as error:
-            if not isinstance(error.__cause__, LockNotAvailable):
+            if not due_rows.is_locked(error):
                 raise
             yield "locked"
 

@@ -58,7 +58,7 @@ def _strip(person: ErasedPerson) -> Counter[str]:
                 reason=None,
                 made_at=Coalesce("made_at", Now()),  # ends the creation: nobody pays for more codes
             ),
-            "wrong codes": throttle.forget_user(person.id),
+            "invalid codes": throttle.forget_user(person.id),
             "blocks": GiftBlock.objects.filter(pk=person.id).delete()[0],
             "resent links": OutboxMessage.objects.filter(
                 body__recipient__in=_mailboxes(person)
@@ -68,10 +68,14 @@ def _strip(person: ErasedPerson) -> Counter[str]:
 
 
 def _strip_addressed(person: ErasedPerson) -> int:
-    addressed = _addressed(person)
-    for creator_id, payment_id in addressed.values_list("creator_id", "payment_id"):
-        idempotency.blank(creator_id, subject_id=payment_id)  # names the address
-    return addressed.update(target_email=person.pseudonym, message=None)
+    # A gift that was created since the locks, and that the person redeems already, waits for their
+    # balance: to wait for that gift could deadlock. It arrives after the erasure, as a later one.
+    addressed = list(_addressed(person).select_for_update(skip_locked=True))
+    for gift in addressed:
+        idempotency.blank(gift.creator_id, subject_id=gift.payment_id)  # names the address
+    return GiftCode.objects.filter(pk__in=[gift.pk for gift in addressed]).update(
+        target_email=person.pseudonym, message=None
+    )
 
 
 def _strip_created(person: ErasedPerson) -> int:

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from credits.api.openapi import operation
+from credits.api.wire_responses import WireResponse
 from credits.api.wire_serializers import named_user
 from internal_api import scopes
 from internal_api import serializers as wire
@@ -21,7 +21,7 @@ class PersonViewSet(BalanceViewSet):
         response={200: wire.EraseUserResponseSerializer},
         scope=scopes.ERASE,
     )
-    def erase(self, request: Request, user_id: str) -> Response:
+    def erase(self, request: Request, user_id: str) -> WireResponse:
         """Erase the person's data; the numbers of the ledger stay, under a new, random id.
 
         A history of more than 2,000 movements and reservations is erased by the worker within
@@ -30,4 +30,4 @@ class PersonViewSet(BalanceViewSet):
         is added to it is erased too.
         """
         count = erasure_requests.erase_or_record(named_user(user_id), now=datetime.now(UTC))
-        return Response(wire.ERASED.represent(count))
+        return WireResponse(wire.ERASED.represent(count))

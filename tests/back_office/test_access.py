@@ -84,16 +84,16 @@ def test_an_operator_sets_up_a_second_factor_first(settings: Any) -> None:
     sam = browser("sam")
 
     sent = sam.get("/admin/account/?user=alice")
-    page = sam.get("/admin/second-factor/").content.decode()
+    page = sam.get(sent["Location"]).content.decode()
     device = TOTPDevice.objects.get()
-    wrong = sam.post("/admin/second-factor/", {"code": "000000"}).content.decode()
+    wrong = sam.post(sent["Location"], {"code": "000000"}).content.decode()
     TOTPDevice.objects.update(throttling_failure_count=0, throttling_failure_timestamp=None)
-    right = sam.post("/admin/second-factor/", {"code": code_of(device)})
+    right = sam.post(sent["Location"], {"code": code_of(device)})
 
-    assert (sent.status_code, sent["Location"]) == (302, "/admin/second-factor/")
+    assert (sent.status_code, sent["Location"].partition("?")[0]) == (302, "/admin/second-factor/")
     assert "<svg" in page
     assert "This code is wrong" in wrong
-    assert (right.status_code, right["Location"]) == (302, "/admin/")
+    assert (right.status_code, right["Location"]) == (302, "/admin/account/?user=alice")
     assert sam.get("/admin/").status_code == 200
     assert StaffAction.objects.get().action == "second_factor_set_up"
 
@@ -120,7 +120,19 @@ def test_every_role_needs_a_second_factor(settings: Any, name: str) -> None:
 
     answer = browser(name).get("/admin/credits/staffaction/")
 
-    assert (answer.status_code, answer.headers.get("Location")) == (302, "/admin/second-factor/")
+    wanted = "/admin/second-factor/?next=%2Fadmin%2Fcredits%2Fstaffaction%2F"
+    assert (answer.status_code, answer.headers.get("Location")) == (302, wanted)
+
+
+def test_the_second_factor_leads_to_no_other_site(settings: Any) -> None:
+    settings.ADMIN_REQUIRE_2FA = True
+    sam = browser("sam")
+    device = TOTPDevice.objects.create(user=User.objects.get(username="sam"), confirmed=True)
+
+    code = {"code": code_of(device)}
+    answer = sam.post("/admin/second-factor/?next=https://elsewhere.test/", code)
+
+    assert (answer.status_code, answer["Location"]) == (302, "/admin/")
 
 
 def secret_shown(client: Client) -> str:

@@ -17,7 +17,7 @@ from credits.ledger.posting import Memo, Origin, Priced
 from credits.models import StaffAction
 from mana_credits.back_office.acts import csv_exports
 from mana_credits.back_office.acts.audit import AlreadyDone, NotPermitted
-from mana_credits.back_office.acts.csv_exports import ExportFilter, SheetUnknown
+from mana_credits.back_office.acts.csv_exports import ExportFilter, ListUnknown
 from tests.api import at_once
 from tests.back_office.operators import browser, form, operator
 from tests.factories import gift, give, meter, spend
@@ -116,7 +116,7 @@ def test_an_unknown_list_and_a_repeated_form_are_refused() -> None:
 
     with pytest.raises(AlreadyDone):
         csv_exports.export(amir, "gifts", ExportFilter(), key=key)
-    with pytest.raises(SheetUnknown):
+    with pytest.raises(ListUnknown):
         csv_exports.export(amir, "secrets", ExportFilter(), key=uuid4())
 
     assert StaffAction.objects.count() == 1

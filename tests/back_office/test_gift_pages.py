@@ -208,7 +208,7 @@ def test_what_is_tried_beyond_the_limit_shows(settings: Any, judy: Caller) -> No
         for bucket in GiftMisses.objects.order_by("bucket").values_list("pk", flat=True)
     ]
     assert [row.status_code for row in rows] == [302, 302]
-    assert "/wrong-codes/address:127.0.0.1/" in rows[0]["Location"]
+    assert "/invalid-codes/address:127.0.0.1/" in rows[0]["Location"]
     assert "/account/?user=judy" in rows[1]["Location"]
 
 

@@ -69,7 +69,7 @@ def test_no_list_is_sorted_as_a_whole(name: str) -> None:
     assert "Sort" not in nodes(plan[0]["Plan"]), name
 
 
-def test_a_page_of_wrong_codes_reads_a_page_of_rows() -> None:
+def test_a_page_of_invalid_codes_reads_a_page_of_rows() -> None:
     with as_owner(), connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO gifts.gift_misses (bucket, misses, since)"

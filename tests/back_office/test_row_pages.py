@@ -3,11 +3,13 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import transaction
-from django.test import Client
+from django.http import HttpRequest
+from django.test import Client, RequestFactory
 
 from credits.ledger import ledger
 from credits.ledger.posting import Memo, Origin
@@ -18,13 +20,14 @@ from credits.roles import SUPPORT
 from internal_api import service_keys
 from internal_api.service_keys import KeyTerms
 from mana_credits.back_office.acts import gift_interventions, operator_accounts, purchase_refunds
-from mana_credits.back_office.admin.subject_pages import address_of_subject
+from mana_credits.back_office.admin.subject_pages import BY_PATH, BY_QUERY, address_of_subject
 from mana_credits.back_office.templatetags.office import NOTHING
 from mana_credits.service_events import event_types, subscriptions
 from mana_credits.service_events.models import EventMessage
-from tests.back_office.operators import WHY, operator
+from tests.back_office.operators import ROLES, WHY, browser, operator
+from tests.back_office.test_roles import PAGES
 from tests.back_office.test_titles import text
-from tests.credits.test_money_back import payment, started
+from tests.credits.test_money_back import paid, payment, started
 from tests.factories import give, hold, spend
 from webhooks import events
 
@@ -159,5 +162,53 @@ def test_an_act_and_a_request_lead_to_the_row_that_they_are_about(ada: Client) -
 
 
 @pytest.mark.parametrize("subject", ["", "package:new:Plus", "export:gifts", "x"])
-def test_a_subject_without_a_page_has_no_link(subject: str) -> None:
-    assert address_of_subject(subject) == ""
+def test_a_subject_without_a_page_has_no_link(subject: str, rf: RequestFactory) -> None:
+    assert address_of_subject(seen_by("ada", rf), subject) == ""
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_a_subject_is_linked_for_the_roles_that_may_open_its_page(
+    name: str, rf: RequestFactory
+) -> None:
+    pages = {**BY_PATH, **{kind: page for kind, (page, _) in BY_QUERY.items()}}
+    request = seen_by(name, rf)
+
+    linked = {kind for kind in pages if address_of_subject(request, f"{kind}:{UUID(int=1)}")}
+
+    assert linked == {kind for kind, page in pages.items() if name in PAGES[page]}
+
+
+def seen_by(name: str, rf: RequestFactory) -> HttpRequest:
+    browser(name)
+    request = rf.get("/admin/")
+    request.user = User.objects.get(username=name)
+    return request
+
+
+def test_a_row_and_its_forms_say_that_a_request_about_it_waits(sam: Client, fiona: Client) -> None:
+    give("alice", 500)
+    entry = spend("alice", 400).transaction
+    bought = paid()
+    key = Operation.objects.earliest("key").pk
+    pages = {
+        f"transaction:{entry.pk}": [f"transaction/{entry.pk}/", f"transaction/{entry.pk}/reverse/"],
+        f"purchase:{bought.pk}": [f"purchase/{bought.pk}/", f"purchase/{bought.pk}/refund/"],
+        f"operation:{key}": [f"operation/{key}/", f"operation/{key}/price/"],
+    }
+    for subject in pages:
+        ActRequest.objects.create(
+            kind="price",
+            subject=subject,
+            summary=f"About {subject}",
+            note="n",
+            requested_by="ada",
+            requested_at=NOW,
+        )
+
+    for subject, (row, act) in pages.items():
+        told = f"About {subject}: waits for approval since {NOW:%Y-%m-%d}, asked by ada."
+        assert told in text(sam, f"/admin/{row}")
+        assert told in text(fiona, f"/admin/{act}")
+
+    ActRequest.objects.update(status="withdrawn", decided_by="ada", decided_at=NOW)
+    assert "waits for approval" not in text(sam, f"/admin/operation/{key}/")

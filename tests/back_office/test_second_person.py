@@ -8,8 +8,10 @@ from unittest.mock import patch
 from uuid import UUID, uuid4
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.test import Client
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from credits import roles
 from credits.amounts import MINUS
@@ -194,13 +196,19 @@ def test_reversals_at_once_do_not_share_one_limit() -> None:
 def managed(by: str, name: str, act: str) -> None:
     ada: Operator = operator(by)
     operator(name)
+    user = User.objects.get(username=name)
+    TOTPDevice.objects.create(user=user)
     acts: dict[str, Callable[[], object]] = {
-        "roles": lambda: operator_accounts.set_roles(ada, name, [roles.FINANCE], key=uuid4()),
+        "roles": lambda: operator_accounts.set_roles(
+            ada, name, [roles.FINANCE, roles.AUDITOR], key=uuid4()
+        ),
         "password": lambda: operator_accounts.set_password(
             ada, name, "correct horse battery 7", key=uuid4()
         ),
         "factor": lambda: operator_accounts.reset_second_factor(ada, name, key=uuid4()),
-        "active": lambda: operator_accounts.set_active(ada, name, True, key=uuid4()),
+        "active": lambda: [
+            operator_accounts.set_active(ada, name, active, key=uuid4()) for active in (False, True)
+        ],
     }
     acts[act]()
 
@@ -383,13 +391,18 @@ def test_the_asker_withdraws_and_nobody_else(fiona: Client, ada: Client) -> None
     assert isinstance(wish, AdjustmentRequest)
 
     for one in (asked, wish):
+        assert (
+            "Withdraw request</button>"
+            not in ada.get(f"/admin/withdraw/{one.pk}/").content.decode()
+        )
         refused = ada.post(f"/admin/withdraw/{one.pk}/", form())
         assert NotYourRequest.message in refused.content.decode()
         assert fiona.post(f"/admin/withdraw/{one.pk}/", form()).status_code == 302
         one.refresh_from_db()
         assert (one.status, one.decided_by) == ("withdrawn", "fiona")
-        again = fiona.post(f"/admin/withdraw/{one.pk}/", form())
-        assert RequestDecided.message in again.content.decode()
+        again = fiona.post(f"/admin/withdraw/{one.pk}/", form()).content.decode()
+        assert ">withdrawn</span>" in again
+        assert "Withdraw request</button>" not in again
 
     with pytest.raises(RequestDecided):
         decided("ada", asked.pk)

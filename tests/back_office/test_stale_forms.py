@@ -166,7 +166,7 @@ def test_the_preview_of_a_package_compares_the_price_of_a_credit(fiona: Client) 
     ).content.decode()
 
     assert "<dd>0.5</dd>" in page
-    assert "1 cents a credit" in page
+    assert "(1 cent a credit)" in page
 
 
 @pytest.mark.parametrize("fields", [{"cost": "0"}, {"cost": "1", "per_items": "0"}])

@@ -76,7 +76,7 @@ def of_an_event_subscription() -> Forms:
 
 def of_the_roles_of_an_operator() -> Forms:
     operator("sam")
-    return "staff/roles/?name=sam", [{"roles": [SUPPORT]}, {"roles": [SUPPORT, AUDITOR]}]
+    return "staff/roles/?name=sam", [{"roles": [AUDITOR]}, {"roles": [SUPPORT, AUDITOR]}]
 
 
 def of_the_password_of_an_operator() -> Forms:

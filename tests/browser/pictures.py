@@ -13,7 +13,8 @@ from urllib.parse import quote
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.mana_credits.test_sandbox import free_port, running
+from tests.loopback import free_port
+from tests.mana_credits.test_sandbox import running
 
 PASSWORD = "mana-sandbox"  # as printed by the sandbox
 PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures"

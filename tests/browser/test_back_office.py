@@ -93,3 +93,58 @@ def test_from_a_mail_of_carol_to_her_balance(sam: str, browser: Browser) -> None
     expect(page.locator("body")).to_contain_text("Carol · carol@example.test")
     assert len(clicked) <= 3
     page.close()
+
+
+def test_what_was_typed_survives_the_end_of_the_session(sam: str, browser: Browser) -> None:
+    give("alice", 100)
+    context = browser.new_context()
+    page = context.new_page()
+    log_in(page, sam)
+    page.goto(f"{sam}account/adjust/?user=alice")
+    page.fill("#id_amount", "2.5")
+    page.select_option("#id_reason", "failed_operation")
+    page.fill("#id_note", "The answer never came\nand I wrote two lines")
+    context.clear_cookies(name="back_office")
+
+    page.click("text=Preview")
+    log_in(page, page.url)
+
+    expect(page.locator("form [role=status]")).to_contain_text("Your session had ended")
+    assert page.input_value("#id_amount") == "2.5"
+    assert page.input_value("#id_note") == "The answer never came\nand I wrote two lines"
+    page.click("text=Preview")
+    page.click("button:has-text('Post +2.5 credits')")
+    expect(page.locator("body")).to_contain_text("102.5 available now")
+    # A form that was answered is empty when it is opened again.
+    page.goto(f"{sam}account/adjust/?user=alice")
+    assert page.input_value("#id_note") == ""
+    context.close()
+
+
+def test_nobody_sees_what_another_operator_typed(sam: str, browser: Browser) -> None:
+    give("alice", 100)
+    tom = User.objects.create_user("tom", password=PASSWORD, is_staff=True)
+    tom.groups.add(Group.objects.get(name=roles.SUPPORT))
+    context = browser.new_context()
+    page = context.new_page()
+    log_in(page, sam)
+    page.goto(f"{sam}account/adjust/?user=alice")
+    page.fill("#id_amount", "2.5")
+    page.select_option("#id_reason", "failed_operation")
+    page.fill("#id_note", "Between us")
+    context.clear_cookies(name="back_office")
+
+    page.click("text=Preview")
+    log_in(page, page.url, "tom")
+
+    expect(page.locator("#id_note")).to_have_value("")
+    assert "Between us" not in str(page.evaluate("JSON.stringify(sessionStorage)"))
+    context.close()
+
+
+def log_in(page: Page, address: str, name: str = "sam") -> None:
+    page.goto(address)
+    page.fill("#id_username", name)
+    page.fill("#id_password", PASSWORD)
+    page.click("button[type=submit]")
+    page.wait_for_selector("[data-operator]")

@@ -14,7 +14,8 @@ import pytest
 
 from tests.clients.conftest import FOLDER, ROOT, Run
 from tests.declared import operations
-from tests.mana_credits.test_sandbox import free_port, sandbox
+from tests.loopback import free_port
+from tests.mana_credits.test_sandbox import sandbox
 
 pytestmark = pytest.mark.clients
 

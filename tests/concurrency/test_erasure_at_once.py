@@ -1,5 +1,6 @@
 """Erasure of a person under concurrent requests: no deadlock, no lost credit."""
 
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -8,26 +9,41 @@ from functools import partial
 from time import sleep
 from typing import Any
 from unittest.mock import patch
+from uuid import uuid4
 
 import pytest
 from django.db import connection, transaction
 from django.db.models import Sum
 
+from credits.bulkheads import TooBusy
 from credits.ledger import Origin
-from credits.models import Balance, MoneyBack, Purchase, Reservation, Transaction
+from credits.models import (
+    AdjustmentRequest,
+    Balance,
+    MoneyBack,
+    Purchase,
+    Reservation,
+    SyncSubscription,
+    Transaction,
+)
 from credits.payments import checkout, purchases, refund_requests
+from credits.payments.checkout import PurchaseTooOld
 from credits.payments.stripe_errors import RefusedByStripe
 from credits.payments.stripe_facts import Payment
+from credits.sync import cloud_sync
 from gifts.models import GiftCode, GiftRedemption
-from mana_credits.privacy import erasure, erasure_locks
+from mana_credits.back_office.acts import balance_adjustments
+from mana_credits.back_office.acts.audit import Justification, Operator
+from mana_credits.privacy import erasure, erasure_locks, gift_erasure
 from mana_credits.privacy.erasure_rows import ErasedPerson
 from tests.api import Caller, at_once, use
 from tests.conftest import gifts_of
-from tests.factories import gift, give, package, redeem
+from tests.factories import gift, give, hold, package, redeem
 
 pytestmark = pytest.mark.usefixtures("committed")
 
 NOW = datetime.now(UTC)
+ADDRESS = "judy@example.test"
 
 
 def started(user_id: str) -> Purchase:
@@ -183,3 +199,103 @@ def test_a_refused_refund_and_an_erasure_lock_in_the_same_order() -> None:
 
     assert not MoneyBack.objects.exists()
     assert Balance.objects.get().posted == 500
+
+
+def during_an_erasure_of_judy(act: Callable[[], Any]) -> Any:
+    """Erase judy. When all locks are taken, start `act`, which waits for one. Return its result."""
+    strip = gift_erasure.ROWS.strip
+    begun: list[Future[Any]] = []
+
+    with ThreadPoolExecutor(1) as pool:
+
+        def strip_meanwhile(person: ErasedPerson) -> Counter[str]:
+            begun.append(pool.submit(at_once, 1, lambda _: act()))
+            wait_for_a_lock()
+            return strip(person)
+
+        slow = (gift_erasure.ROWS._replace(strip=strip_meanwhile), *erasure.OTHER_APPS[1:])
+        with patch.object(erasure, "OTHER_APPS", slow):
+            erasure.erase_rows("judy", addresses=[ADDRESS])
+        (result,) = begun[0].result(5)
+    return result
+
+
+def test_a_gift_made_and_redeemed_during_the_erasure_of_its_recipient_arrives_after_it() -> None:
+    give("judy", 1)
+    give("ivan", 10)
+
+    during_an_erasure_of_judy(
+        lambda: redeem(gift("ivan", 9, target_email=ADDRESS), "judy", ADDRESS)
+    )
+
+    assert Balance.objects.get(pk="judy").posted == 9
+    assert Balance.objects.get(pk__startswith="erased:").posted == 1
+
+
+def test_cloud_sync_that_is_given_during_an_erasure_is_given_to_the_next_account() -> None:
+    cloud_sync.give("judy", by="operator:olga", now=NOW)
+
+    during_an_erasure_of_judy(lambda: cloud_sync.give("judy", by="operator:olga", now=NOW))
+
+    assert SyncSubscription.objects.get(pk="judy").gifted
+
+
+def test_an_adjustment_is_approved_while_its_account_is_erased() -> None:
+    """The approval has locked the request and waits for the balance."""
+    give("judy", 1)
+    why, now = Justification("goodwill", "The chat hung"), datetime.now(UTC)
+    sam, fiona = (Operator(name, lambda _: True) for name in ("sam", "fiona"))
+    asked = balance_adjustments.adjust(sam, "judy", Decimal(500), why=why, key=uuid4(), now=now)
+    assert isinstance(asked, AdjustmentRequest)
+    post = balance_adjustments._post
+    erased: list[Future[Any]] = []
+
+    with ThreadPoolExecutor(1) as pool:
+
+        def post_meanwhile(*args: Any, **options: Any) -> Any:
+            erased.append(pool.submit(at_once, 1, lambda _: erasure.erase("judy")))
+            wait_for_a_lock()
+            return post(*args, **options)
+
+        with patch.object(balance_adjustments, "_post", post_meanwhile):
+            balance_adjustments.approve(fiona, asked.pk, note="", key=uuid4(), now=now)
+        erased[0].result(5)
+
+    assert Balance.objects.get().posted == 501
+    assert AdjustmentRequest.objects.get().user_id.startswith("erased:")
+
+
+def test_a_purchase_that_is_being_opened_does_not_name_an_erased_customer() -> None:
+    def erase(user_id: str, *_: object) -> str:
+        erasure.erase(user_id)
+        return "cus_1"
+
+    with patch.object(checkout, "_customer_of", erase), pytest.raises(PurchaseTooOld):
+        started("judy")
+
+    purchase = Purchase.objects.get()
+    assert (purchase.stripe_customer_id, purchase.client_secret) == (None, None)
+
+
+def test_a_deleted_customer_is_not_opened_again_by_an_old_request() -> None:
+    with pytest.raises(TooBusy):
+        checkout._make_customer("judy")
+
+
+def test_an_erasure_gives_up_if_rows_are_added_all_the_time() -> None:
+    give("judy", 100)
+    lock_balance = erasure_locks.lock_balance
+
+    with ThreadPoolExecutor(1) as pool:
+
+        def hold_meanwhile(person: ErasedPerson) -> bool:
+            pool.submit(at_once, 1, lambda _: hold("judy", 1)).result(5)
+            return lock_balance(person)
+
+        with (
+            patch.object(erasure_locks, "lock_balance", hold_meanwhile),
+            pytest.raises(TooBusy),
+        ):
+            erasure.erase("judy")
+
+    assert Balance.objects.get().user_id == "judy"

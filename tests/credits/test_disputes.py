@@ -273,6 +273,23 @@ def test_movements_in_another_currency_count_by_their_rate() -> None:
     assert found.movements == (499, 200)
 
 
+def test_rounding_of_another_currency_leaves_no_cent_of_a_won_dispute() -> None:
+    """499 cents are 418 and, when they come back, 416 pence. 416 pence are 498 cents."""
+    purchase = paid()
+    listed = [
+        {"id": "txn_1", "amount": -418, "currency": "gbp", "exchange_rate": 0.8371},
+        {"id": "txn_2", "amount": 416, "currency": "gbp", "exchange_rate": 0.8346},
+    ]
+
+    fact = dispute(purchase, [], balance_transactions=listed, status="won")
+    money_back.record(fact, now=NOW)
+
+    assert fact.movements == (499, 499)
+    assert balance(purchase) == 500
+    purchase.refresh_from_db()
+    assert purchase.status == "completed"
+
+
 @pytest.mark.parametrize(
     "listed",
     [

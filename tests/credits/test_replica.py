@@ -20,7 +20,7 @@ from django.test.utils import CaptureQueriesContext
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import AdminShutdown, QueryCanceled
 
-from bench.failover.node import DATABASE, Node, free_port
+from bench.failover.node import DATABASE, Node
 from credits.ledger import ledger
 from credits.models import Balance
 from credits.postgresql import replica
@@ -33,6 +33,7 @@ from mana_credits.dev.embedded_postgres import FOR_TESTS, temporary_server
 from tests import running
 from tests.environment import PROVIDER
 from tests.factories import give
+from tests.loopback import free_port
 
 pytestmark = pytest.mark.django_db(databases=["default", "replica"])
 
@@ -81,7 +82,7 @@ READS: dict[str, Callable[[], Any]] = {
     "spenders": lambda: dashboard_figures.top_spenders(3, today=TODAY),
     "reservations": lambda: dashboard_figures.open_reservations(now=NOW),
     "export": lambda: list(
-        csv_exports._lines(csv_exports.SHEETS["transactions"], csv_exports.ExportFilter())
+        csv_exports._lines(csv_exports.LISTS["transactions"], csv_exports.ExportFilter())
     ),
     "metrics": lambda: list(StateCollector().collect()),
 }

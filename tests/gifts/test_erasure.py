@@ -104,7 +104,7 @@ def test_the_count_of_wrong_codes_goes() -> None:
 
     erased = erasure.erase_rows("judy")
 
-    assert erased.rows == {"wrong codes": 1}
+    assert erased.rows == {"invalid codes": 1}
     assert set(GiftMisses.objects.values_list("pk", flat=True)) == {
         "address:192.0.2.1",
         "user:judy2",

@@ -84,7 +84,7 @@ def test_case_and_all_that_is_no_letter_or_digit_do_not_matter(
     assert not GiftMisses.objects.exists()
 
 
-def test_other_texts_with_slashes_are_unknown_routes_and_no_wrong_codes(judy: Caller) -> None:
+def test_other_texts_with_slashes_are_unknown_routes_and_no_invalid_codes(judy: Caller) -> None:
     answers = [
         judy.get("me/other"),
         judy.get("ABCDE/FGHJ"),

@@ -65,6 +65,7 @@ def test_safe_settings_pass(safe: Any) -> None:
         ("STRIPE_SECRET_KEY", "rk_test_0123456789", "W001"),
         ("STRIPE_WEBHOOK_SECRETS", [], "W002"),
         ("ALLOWED_HOSTS", ["localhost", "127.0.0.1"], "W003"),
+        ("ALLOWED_HOSTS", ["other.example.com"], "W003"),
         ("BASE_URL", "http://credits.example.com", "W004"),
         ("MANA_AUTH_URL", "http://localhost:3001", "W005"),
         ("CORS_ALLOWED_ORIGINS", ["https://app.example.com", "https://localhost:5173"], "W006"),

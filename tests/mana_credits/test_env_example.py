@@ -22,3 +22,14 @@ def test_every_variable_that_is_read_is_described_and_no_other() -> None:
     only_compose = {"POSTGRES_PASSWORD"}
     assert set(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE)) == read | only_compose
     assert {"SECRET_KEY", "DATABASE_URL", "WEB_CONCURRENCY"} <= read
+
+
+def test_a_copy_gives_the_worker_and_commands_no_limits_of_the_web_server() -> None:
+    """All processes read one file. The limits are set by the web server itself."""
+    configuration = (ROOT / "mana_credits/gunicorn.conf.py").read_text()
+    of_the_web_server = set(re.findall(r'setdefault\("(\w+)"', configuration))
+
+    example = (ROOT / ".env.example").read_text()
+
+    assert "DATABASE_STATEMENT_TIMEOUT" in of_the_web_server
+    assert of_the_web_server & set(re.findall(r"^([A-Z_]+)=", example, re.MULTILINE)) == set()

@@ -56,11 +56,6 @@ def test_a_password_of_any_characters_is_read(
     ("variable", "setting", "default"),
     [
         ("ALLOWED_HOSTS", "ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"]),
-        (
-            "CORS_ORIGINS",
-            "CORS_ALLOWED_ORIGINS",
-            ["http://localhost:5173", "http://localhost:5180"],
-        ),
         ("EVENT_HOSTS", "EVENT_HOSTS", []),
         ("STRIPE_WEBHOOK_SECRET", "STRIPE_WEBHOOK_SECRETS", []),
     ],
@@ -75,8 +70,6 @@ def test_spaces_in_a_list_are_not_part_of_its_values(
     assert read() == default
     monkeypatch.setenv(variable, " a.example, b.example,, ")
     assert read() == ["a.example", "b.example"]
-    monkeypatch.setenv(variable, " ")
-    assert read() == []
 
 
 @pytest.mark.parametrize(
@@ -88,6 +81,11 @@ def test_spaces_in_a_list_are_not_part_of_its_values(
             {"user": "mana", "password": "s", "host": "::1", "dbname": "c", "sslmode": "require"},
         ),
         ("host=db dbname=c", {"host": "db", "dbname": "c"}),
+        ("service=credits", {"service": "credits"}),
+        (
+            "postgresql://mana@db:5432,db2:5433/c",
+            {"user": "mana", "host": "db,db2", "port": "5432,5433", "dbname": "c"},
+        ),
         (
             "postgresql://mana@database:5432/c",
             {"user": "mana", "host": "database", "port": "5432", "dbname": "c"},
@@ -102,7 +100,18 @@ def test_other_forms_are_read_as_libpq_reads_them(
     assert database_url("DATABASE_URL") == parts
 
 
-@pytest.mark.parametrize("url", ["postgresql://mana:100%@db/c", "mysql://db/c", "nonsense"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://mana:100%@db/c",
+        "mysql://db/c",
+        "nonsense",
+        "postgresql://",
+        "postgresql://mana@db",
+        "postgresql://mana@db:99999/c",
+        "postgresql://mana@db:5432,db2:0/c",
+    ],
+)
 def test_an_invalid_database_url_is_reported_without_its_password(
     monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
@@ -233,6 +242,17 @@ def test_quotes_and_invisible_characters_are_named(name: str, form: str) -> None
         ("ALLOWED_HOSTS", "https://credits.example.com"),
         ("ALLOWED_HOSTS", "credits.example.com:443"),
         ("ALLOWED_HOSTS", "*.example.com"),
+        ("ALLOWED_HOSTS", " , "),
+        ("BASE_URL", "https://credits.example.com/app"),
+        ("BASE_URL", "https://mana:secret@credits.example.com"),
+        ("BASE_URL", "https://credits.example.com:443"),
+        ("CORS_ORIGINS", "app.example.com"),
+        ("CORS_ORIGINS", "https://app.example.com/"),
+        ("CORS_ORIGINS", "https://App.example.com"),
+        ("CORS_ORIGINS", "https://*.example.com"),
+        ("CORS_ORIGINS", "https://app.example.com,null"),
+        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "http://app.example.com:80"),
         ("EVENT_HOSTS", "https://chat.example.com"),
         ("EVENT_HOSTS", "Chat.example.com"),
         ("STRIPE_ACCOUNT_ID", "mana"),
@@ -245,6 +265,27 @@ def test_a_text_that_would_be_ignored_is_named(name: str, value: str) -> None:
     assert complaint(**{**PRODUCTION, name: value}).startswith(
         (f"{name} is ", f"{name} has ", f"{name} begins ")
     )
+
+
+def test_the_origins_of_apps_are_a_list() -> None:
+    origins = ["https://app.example.com", "http://[::1]:5173", "capacitor://localhost"]
+
+    assert settings_with("CORS_ORIGINS", f" {', '.join(origins)}, ")["CORS_ALLOWED_ORIGINS"] == str(
+        origins
+    )
+    assert settings_with("CORS_ORIGINS", "")["CORS_ALLOWED_ORIGINS"] == "[]"
+
+
+def test_the_role_of_the_service_is_named_beside_an_owner() -> None:
+    urls = {"DATABASE_URL": "postgresql://db/c", "MIGRATIONS_DATABASE_URL": "postgresql://m@db/c"}
+
+    assert complaint(**{**PRODUCTION, **urls}).startswith("DATABASE_URL names no role")
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "https://a b", "-1", "192.0.2.1"])
+def test_an_address_of_another_machine_is_named(host: str) -> None:
+    with patch.dict(os.environ, {"HOST": host}), pytest.raises(SystemExit, match=r"^HOST is not "):
+        runpy.run_path("mana_credits/gunicorn.conf.py")
 
 
 def test_a_password_of_the_service_may_begin_with_a_dollar_sign() -> None:

@@ -53,7 +53,7 @@ def of_the_framework() -> Codes:
     plain = [
         (code, int(status))
         for text in texts
-        for status, code in re.findall(r"plain\(\s*(\d{3}),[^\n]*\"([a-z_]+)\"", text)
+        for status, code in re.findall(r"error_response\(\s*(\d{3}),[^,]*,\s*\"([a-z_]+)\"", text)
     ]
     described = [one for one in vars(schema_refusals).values() if isinstance(one, Refusal)]
     return {*plain, *((one.code, one.status) for one in described)}

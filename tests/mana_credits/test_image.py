@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import socket
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import yaml
@@ -80,6 +82,16 @@ def test_the_image_runs_as_nobody_special_and_holds_no_secret() -> None:
     }
 
 
+def test_the_settings_of_the_build_are_accepted() -> None:
+    """The web server's static files are collected with them."""
+    dockerfile = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
+    [command] = re.findall(r"(?m)^RUN (SECRET_KEY=.+) manage.py collectstatic", dockerfile)
+    environment = dict(re.findall(r"(\w+)=(\S+)", command))
+
+    with patch.dict(os.environ, environment, clear=True):
+        assert runpy.run_path(str(ROOT / "mana_credits/settings.py"))["DEBUG"] is False
+
+
 def test_compose_runs_migrations_once_and_everything_read_only() -> None:
     services: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
     ours = {name: one for name, one in services.items() if "mana-credits" in str(one.get("image"))}
@@ -131,6 +143,27 @@ def test_the_health_check_reads_hosts_as_the_settings_do(
 
         assert alive.result(5)
         assert f"Host: {host}\r\n".encode() in asked
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [("127.0.0.2", "127.0.0.2"), ("::1", "::1"), ("[::]", "::"), ("0.0.0.0", "0.0.0.0")],
+)
+def test_the_health_check_asks_where_the_server_listens(
+    monkeypatch: pytest.MonkeyPatch, host: str, address: str
+) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.create_server((address, 0), family=family) as server, ThreadPoolExecutor(1) as pool:
+        monkeypatch.setenv("HOST", host)
+        monkeypatch.setenv("PORT", str(server.getsockname()[1]))
+        alive = pool.submit(healthcheck.alive)
+        server.settimeout(5)
+        line, _ = server.accept()
+        with line:
+            line.recv(1000)
+            line.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+        assert alive.result(5)
 
 
 def test_the_health_check_fails_where_nobody_listens() -> None:

@@ -64,14 +64,14 @@ class Clone:
         (folder / "ops").mkdir(parents=True)
         for name in ("Makefile", "ops/install.sh"):
             (folder / name).write_text((ROOT / name).read_text())
-        self._python = folder / "python"
-        self._python.write_text(VENV.format(python=sys.executable, pip=pip))
-        self._python.chmod(0o755)
+        self.python = folder / "python"
+        self.python.write_text(VENV.format(python=sys.executable, pip=pip))
+        self.python.chmod(0o755)
 
     def install(self, text: str) -> "subprocess.CompletedProcess[str]":
         """Install the lock `text` as `make run` and `make test` do."""
         (self.folder / "requirements.lock").write_text(text)
-        return self.run("make", "--silent", f"PYTHON={self._python}", ".venv/installed")
+        return self.run("make", "--silent", f"PYTHON={self.python}", ".venv/installed")
 
     def run(self, *command: str) -> "subprocess.CompletedProcess[str]":
         """Run a command in the folder; pip knows this index only."""
@@ -130,6 +130,21 @@ def test_newer_releases_on_the_index_change_nothing(clone: Clone, index: Path) -
         "setuptools": "80.1",
     }
     assert (clone.folder / ".venv/installed").exists()
+
+
+@pytest.mark.slow
+def test_a_folder_whose_python_was_removed_is_installed_anew(clone: Clone, index: Path) -> None:
+    clone.install(lock(*locked(index)))
+    programs = clone.folder / ".venv/bin"
+    for name in (path.name for path in programs.glob("python*")):
+        (programs / name).unlink()
+        (programs / name).symlink_to(clone.folder / "removed")
+
+    # The lock file is as old as before.
+    done = clone.run("make", "--silent", f"PYTHON={clone.python}", ".venv/installed")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert clone.run(".venv/bin/python", "-m", "pip", "check").returncode == 0
 
 
 @pytest.mark.slow

@@ -92,10 +92,11 @@ def test_a_line_says_who_asked_for_what_and_how_it_went(log: Log) -> None:
             "method": "POST",
             "route": "api/v1/credits/use",
             "status": 402,
+            "code": "insufficient_credits",
         },
         {"request_id": "r-3", "service": "mana-llm", "method": "GET", "route": by_id}
         | {"status": 200},
-        {"request_id": "r-4", "method": "GET", "route": "", "status": 404},
+        {"request_id": "r-4", "method": "GET", "route": "", "status": 404, "code": "not_found"},
     ]
 
 

@@ -14,6 +14,8 @@ from django.test.utils import CaptureQueriesContext
 from prometheus_client import generate_latest
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.registry import CollectorRegistry
+from psycopg.errors import LockNotAvailable
+from structlog.testing import capture_logs
 
 from credits import worker
 from credits.jobs import check_ledger
@@ -175,13 +177,19 @@ def test_whole_tables_are_counted_every_five_minutes_only() -> None:
 
 
 @pytest.mark.django_db
-def test_the_state_says_nothing_while_the_database_is_away(monkeypatch: Any) -> None:
-    def away() -> None:
-        raise DatabaseError
+def test_without_the_database_there_are_no_gauges_and_the_log_says_why(monkeypatch: Any) -> None:
+    """`/ready` answers 200 while only a table is locked. Then the log alone tells the cause."""
 
-    monkeypatch.setattr(worker, "jobs", away)
+    def locked() -> None:
+        raise DatabaseError from LockNotAvailable()
 
-    assert state() == {}
+    monkeypatch.setattr(worker, "jobs", locked)
+
+    with capture_logs() as logged:
+        assert state() == {}
+
+    cause = {"error": "LockNotAvailable", "sqlstate": "55P03"}
+    assert logged == [{"event": "gauges_missing", "log_level": "warning", **cause}]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.fake_packages import wheel
-from tests.mana_credits.test_sandbox import free_port
+from tests.loopback import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 NEWER = ("coverage", "django", "requests")

@@ -27,6 +27,15 @@ def test_the_hooks_run_what_make_lint_runs_and_download_nothing() -> None:
     assert {hook["language"] for hook in repository["hooks"]} == {"system"}
 
 
+def test_no_target_starts_a_script_by_the_path_of_its_installation() -> None:
+    """The first line of a script in .venv names that path, which is another one after a move."""
+    commands = re.findall(r"(?:^|\s)(\$\(BIN\)/\S+ +\S+)", (ROOT / "Makefile").read_text())
+    compiled = {"ruff", "uv"}
+
+    assert len(commands) > 20
+    assert {re.split(r"[/ ]", one)[1] for one in commands} == {"python", *compiled}
+
+
 def test_only_make_test_leaves_slow_tests_out() -> None:
     [quick] = recipe("test")
     whole = [line for line in recipe("check") if "-m pytest" in line]

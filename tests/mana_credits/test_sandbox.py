@@ -26,6 +26,7 @@ from mana_credits.dev.embedded_postgres import wait_until_ended
 from mana_credits.dev.sandbox import processes
 from mana_credits.dev.sandbox.processes import ProcessRecord
 from mana_credits.dev.sandbox.state import SandboxState
+from tests.loopback import free_port
 
 START_SECONDS = 300
 SECRETS = ("SECRET_KEY", "MANA_SERVICE_KEY", "DATABASE_URL", "DEBUG", "MANA_AUTH_URL", "JWT_ISSUER")
@@ -89,13 +90,6 @@ def running(
     assert (folder / "postgres" / "PG_VERSION").exists()
     assert not (folder / "postgres" / "postmaster.pid").exists(), last_words
     assert not (folder / "processes.json").exists()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def paste(printed: str) -> list[dict[str, object]]:

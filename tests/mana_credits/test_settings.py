@@ -97,7 +97,7 @@ def test_debug_does_not_start_with_a_live_key(key: str) -> None:
         ("ALLOWED_HOSTS", ".example.com", ".example.com"),
         ("ALLOWED_HOSTS", "8.8.8.8", "8.8.8.8"),
         ("ALLOWED_HOSTS", "[2606:4700::1111]", "[2606:4700::1111]"),
-        ("BASE_URL", "https://credits.example.com/x", "credits.example.com"),
+        ("BASE_URL", "https://credits.example.com:8443", "credits.example.com"),
     ],
 )
 def test_debug_does_not_start_at_a_public_host(name: str, value: str, host: str) -> None:

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from tests.loopback import free_port
 from tests.shipping import servers
 from tests.shipping.servers import ROOT
 
@@ -59,7 +60,7 @@ def nginx(folder: Path, ports: tuple[int, int]) -> Iterator[Front]:
     home = folder / "nginx"
     home.mkdir()
     _certify(home)
-    port, plain = servers.free_port(), servers.free_port()
+    port, plain = free_port(), free_port()
     site = (ROOT / "ops/nginx.conf").read_text()
     for before, after in (
         ("127.0.0.1:3061", f"127.0.0.1:{ports[0]}"),
@@ -102,7 +103,7 @@ def prometheus(folder: Path, target: int) -> Iterator[Front | None]:
     text = (home / "scrape.yml").read_text()
     text = text.replace("127.0.0.1:3061", f"127.0.0.1:{target}").replace("15s", "1s")
     (home / "scrape.yml").write_text(f"global: {{evaluation_interval: 1s}}\n{text}")
-    port = servers.free_port()
+    port = free_port()
     command = [servers.executable("prometheus"), f"--config.file={home}/scrape.yml"]
     command += [f"--storage.tsdb.path={home}/data", f"--web.listen-address=127.0.0.1:{port}"]
     with servers.process([*command, "--log.level=error"], home, port):

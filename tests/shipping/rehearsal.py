@@ -22,6 +22,7 @@ from typing import Any
 
 from mana_credits.dev.sandbox import identity
 from mana_credits.dev.sandbox.identity import IdentityProvider
+from tests.loopback import free_port
 from tests.shipping import dockerfile, servers
 from tests.shipping.front import Front, nginx, prometheus
 from tests.shipping.load import Load
@@ -114,7 +115,7 @@ def rehearse(folder: Path, stack: ExitStack) -> None:
         *("check", "--deploy", "--database", "default", "--fail-level", "ERROR"), **directly
     )
 
-    ports = servers.free_port(), servers.free_port()
+    ports = free_port(), free_port()
     front = stack.enter_context(nginx(folder, ports))
     log = folder / "service.log"
     old = stack.enter_context(release.serving(ports[0], log=log))

@@ -17,18 +17,12 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from mana_credits.dev.embedded_postgres import FOR_TESTS, UNPRIVILEGED, program, temporary_server
+from tests.loopback import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "for-the-test"
 START_SECONDS = 15
 PLAIN_USER = UNPRIVILEGED  # as for the embedded PostgreSQL, which has its own socket
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def manage(database: str, *command: str, **environment: str) -> "subprocess.CompletedProcess[str]":

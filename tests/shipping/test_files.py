@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.loopback import free_port
 from tests.shipping import front, servers
 
 pytestmark = pytest.mark.shipping
 
 
 def test_nginx_accepts_its_file_and_hides_internal_routes(tmp_path: Path) -> None:
-    nobody = servers.free_port(), servers.free_port()
+    nobody = free_port(), free_port()
 
     with front.nginx(tmp_path, nobody) as outside:
         answers = {path: outside.ask("GET", path)[0] for path in ("/metrics", "/ready", "/health")}

@@ -8,7 +8,7 @@ class Command(LimitedJobCommand):
 
     help = (
         "Returns the credits of expired gifts to their creators, each in its own transaction, and "
-        "deletes old counts of wrong codes. Safe to stop, to run again, and to run several times "
+        "deletes old counts of invalid codes. Safe to stop, to run again, and to run several times "
         "at once. Exits with 1 if a gift failed, with 75 if one was skipped because another "
         "process has locked it or its creator's balance."
     )

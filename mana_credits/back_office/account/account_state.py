@@ -1,4 +1,4 @@
-"""The state of an account: its balance, contact, block and wrong codes, if any."""
+"""The state of an account: its balance, contact, block and invalid codes, if any."""
 
 from datetime import UTC, datetime
 from typing import NamedTuple

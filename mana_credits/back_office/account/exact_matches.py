@@ -53,7 +53,7 @@ def of(text: str) -> Iterator[Matches]:
         yield from _addresses(mailbox(text))
     if code := code_format.read(text):
         yield from _gifts(GiftCode.objects.filter(code=code))
-    yield from _at_stripe(text)
+    yield from at_stripe(text)
 
 
 def as_uuid(text: str) -> UUID | None:
@@ -113,20 +113,23 @@ def _gifts(gifts: QuerySet[GiftCode]) -> Iterator[Matches]:
     yield Matches(redemptions, lambda row: "Redeemed this gift", "redeemer_id")
 
 
-def _at_stripe(text: str) -> Iterator[Matches]:
+def at_stripe(text: str, lookup: str = "exact") -> Iterator[Matches]:
+    """Yield the matches of an id of Stripe; the lookup `iexact` ignores case, without an index."""
     # The prefix decides which column is searched, so that an id costs one look-up by an index.
-    if text.startswith("cus_"):
-        customers = StripeCustomer.objects.filter(stripe_customer_id=text)
+    lower = text.lower()
+    if lower.startswith("cus_"):
+        customers = StripeCustomer.objects.filter(**{f"stripe_customer_id__{lookup}": text})
         yield Matches(customers, lambda row: f"Stripe customer {row.stripe_customer_id}")
     for prefix, column in PURCHASE_COLUMNS.items():
-        if text.startswith(prefix):
-            purchases = Purchase.objects.filter(**{column: text})
+        if lower.startswith(prefix):
+            purchases = Purchase.objects.filter(**{f"{column}__{lookup}": text})
             yield Matches(purchases, lambda row: f"Purchase {row.number} with {text}")
-    if text.startswith(MONEY_BACK_PREFIXES):
-        payments = MoneyBack.objects.filter(stripe_id=text).values("stripe_payment_intent_id")
+    if lower.startswith(MONEY_BACK_PREFIXES):
+        found = MoneyBack.objects.filter(**{f"stripe_id__{lookup}": text})
+        payments = found.values("stripe_payment_intent_id")
         purchases = Purchase.objects.filter(stripe_payment_intent_id__in=payments)
         yield Matches(purchases, lambda row: f"Purchase {row.number} with {text}")
-    if text.startswith("evt_"):
-        events = StripeEvent.objects.filter(pk=text).values("purchase")
+    if lower.startswith("evt_"):
+        events = StripeEvent.objects.filter(**{f"pk__{lookup}": text}).values("purchase")
         purchases = Purchase.objects.filter(pk__in=events)
         yield Matches(purchases, lambda row: f"Purchase {row.number} with the event {text}")

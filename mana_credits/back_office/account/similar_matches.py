@@ -1,6 +1,6 @@
 """Partial matches: parts of an address, name or ticket, a user id's beginning, a code's end.
 
-The name of a campaign must match as a whole.
+The name of a campaign and an id of Stripe must match as a whole, in any case.
 
 Parts of addresses and names are searched in all rows. At a million contacts that takes part of a
 second, and needs neither an extension of PostgreSQL nor an index that every new token would update.
@@ -25,6 +25,7 @@ from credits.models import (
 )
 from gifts import code_format
 from gifts.models import Campaign, GiftCode, GiftRedemption
+from mana_credits.back_office.account import exact_matches
 from mana_credits.back_office.account.matches import Matches
 
 CODE_END = re.compile(rf"•*([{code_format.ALPHABET}]{{4}})")
@@ -37,6 +38,7 @@ def of(text: str) -> Iterator[Matches]:
     yield from _parts(text)
     yield from _tickets(text)
     yield from _campaigns(text)
+    yield from exact_matches.at_stripe(text, "iexact")
     if end := CODE_END.fullmatch(text.upper()):
         yield from _gifts(end[1])
     if number := PURCHASE_NUMBER.fullmatch(text):
@@ -46,11 +48,13 @@ def of(text: str) -> Iterator[Matches]:
 
 def _parts(text: str) -> Iterator[Matches]:
     lower = text.lower()
-    balances = Balance.objects.filter(pk__startswith=text)
+    # Ids of mana-auth are in lower case, as in `exact_matches`.
+    begins = Q(pk__startswith=text) | Q(pk__startswith=lower)
+    balances = Balance.objects.filter(begins)
     yield Matches(balances, lambda row: "User id with this prefix")
     named = Contact.objects.filter(Q(name__icontains=text))
     yield Matches(named, lambda row: f"Name {row.name}")
-    known = Contact.objects.filter(Q(email__contains=lower) | Q(pk__startswith=text))
+    known = Contact.objects.filter(Q(email__contains=lower) | begins)
     yield Matches(known, lambda row: f"E-mail address {row.email}")
     customers = StripeCustomer.objects.filter(email__contains=lower)
     yield Matches(customers, lambda row: f"Stripe customer with the address {row.email}")
@@ -69,9 +73,9 @@ def _tickets(text: str) -> Iterator[Matches]:
 
 
 def _campaigns(name: str) -> Iterator[Matches]:
-    paid = Campaign.objects.filter(pk=name)
+    paid = Campaign.objects.filter(pk__iexact=name)
     yield Matches(paid, lambda row: f"Pays the campaign {row.name}", "account_id")
-    grants = CampaignGrant.objects.filter(campaign__name=name, user_id__isnull=False)
+    grants = CampaignGrant.objects.filter(campaign__name__iexact=name, user_id__isnull=False)
     yield Matches(grants.select_related("campaign"), lambda row: f"Grant of {row.campaign.name}")
 
 

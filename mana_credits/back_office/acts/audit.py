@@ -87,6 +87,14 @@ class AlreadyDone(DomainError):
     message = "This form was already submitted; it took effect once"
 
 
+class AlreadyInState(DomainError):
+    """The object is already in the requested state."""
+
+    code = "so_already"
+    status = 409
+    message = "The object is already in the requested state; nothing was changed"
+
+
 class NoteRequired(DomainError):
     """The act needs a note, but the note is empty."""
 
@@ -112,8 +120,8 @@ def acting(
 ) -> Iterator[AuditRecord]:
     """Run the body as one act of the operator, and record it with the values set on the record.
 
-    The record commits with the body's effects. Raises NotPermitted, AlreadyDone, and the body's
-    errors, which roll everything back.
+    The record commits with the body's effects. Raises NotPermitted, AlreadyDone, AlreadyInState if
+    the values `before` and `after` are equal, and the body's errors, which roll everything back.
     """
     require(operator, permission)
     with acting_by_oneself(operator, permission, why=why, key=key) as act:
@@ -149,6 +157,9 @@ def acting_by_oneself(
             # the condition's error.
             condition()
         yield act
+        # The audit trail has changes only.
+        if act.before and act.before == act.after:
+            raise AlreadyInState
         record(operator, action, act, why=why, key=key)
 
 

@@ -27,7 +27,7 @@ class ExportFilter(NamedTuple):
     until: datetime | None = None
 
 
-class ExportSheet(NamedTuple):
+class ExportedList(NamedTuple):
     """A list that can be exported: columns, ordered rows, the columns of time and user."""
 
     columns: tuple[str, ...]
@@ -36,26 +36,26 @@ class ExportSheet(NamedTuple):
     user: str = "user_id"
 
 
-class SheetUnknown(DomainError):
+class ListUnknown(DomainError):
     """The list does not exist."""
 
-    code = "sheet_not_found"
+    code = "list_not_found"
     status = 404
     message = "The list does not exist"
 
 
 def names() -> list[str]:
     """Return the names of the lists."""
-    return list(SHEETS)
+    return list(LISTS)
 
 
 def export(operator: Operator, name: str, chosen: ExportFilter, *, key: UUID) -> Iterator[str]:
     """Record the export, then return the lines of the list.
 
-    Raises NotPermitted, AlreadyDone, SheetUnknown.
+    Raises NotPermitted, AlreadyDone, ListUnknown.
     """
-    if name not in SHEETS:
-        raise SheetUnknown
+    if name not in LISTS:
+        raise ListUnknown
     why = Justification(
         note=", ".join(f"{what} {value}" for what, value in chosen._asdict().items() if value)
     )
@@ -69,29 +69,29 @@ def export(operator: Operator, name: str, chosen: ExportFilter, *, key: UUID) ->
         key=key,
     ):
         pass
-    return _lines(SHEETS[name], chosen)
+    return _lines(LISTS[name], chosen)
 
 
-def _lines(sheet: ExportSheet, chosen: ExportFilter) -> Iterator[str]:
+def _lines(listed: ExportedList, chosen: ExportFilter) -> Iterator[str]:
     server = replica.server()
     with transaction.atomic(using=server):  # a cursor on the server lives in a transaction
-        rows = _chosen(sheet, chosen).using(server).values_list(*sheet.columns)
-        yield from spreadsheets.lines(sheet.columns, rows.iterator(ROWS_AT_ONCE))
+        rows = _chosen(listed, chosen).using(server).values_list(*listed.columns)
+        yield from spreadsheets.lines(listed.columns, rows.iterator(ROWS_AT_ONCE))
 
 
-def _chosen(sheet: ExportSheet, chosen: ExportFilter) -> QuerySet[Any]:
-    rows = sheet.rows()
+def _chosen(listed: ExportedList, chosen: ExportFilter) -> QuerySet[Any]:
+    rows = listed.rows()
     if chosen.user_id:
-        rows = rows.filter(**{sheet.user: chosen.user_id})
+        rows = rows.filter(**{listed.user: chosen.user_id})
     if chosen.since:
-        rows = rows.filter(**{f"{sheet.at}__gte": chosen.since})
+        rows = rows.filter(**{f"{listed.at}__gte": chosen.since})
     if chosen.until:
-        rows = rows.filter(**{f"{sheet.at}__lt": chosen.until})
+        rows = rows.filter(**{f"{listed.at}__lt": chosen.until})
     return rows
 
 
-SHEETS: Mapping[str, ExportSheet] = {
-    "transactions": ExportSheet(
+LISTS: Mapping[str, ExportedList] = {
+    "transactions": ExportedList(
         (
             *("created_at", "user_id", "number", "type", "amount", "balance_after", "operation"),
             *("quantity", "unit_cost", "metering", "app_id", "description", "actor", "id"),
@@ -99,14 +99,14 @@ SHEETS: Mapping[str, ExportSheet] = {
         ),
         lambda: Transaction.objects.order_by("user_id", "number"),
     ),
-    "purchases": ExportSheet(
+    "purchases": ExportedList(
         (
             *("number", "created_at", "completed_at", "user_id", "package__name", "credits"),
             *("price_euro_cents", "status", "stripe_payment_intent_id", "quarantine_reason", "id"),
         ),
         lambda: Purchase.objects.order_by("number"),
     ),
-    "staff-actions": ExportSheet(
+    "staff-actions": ExportedList(
         (
             *("at", "operator", "action", "user_id", "subject", "reason", "note", "ticket"),
             *("before", "after", "address", "request_id"),
@@ -115,7 +115,7 @@ SHEETS: Mapping[str, ExportSheet] = {
         at="at",
     ),
     # Without codes: a code is as good as its credits.
-    "gifts": ExportSheet(
+    "gifts": ExportedList(
         (
             *("number", "created_at", "creator_id", "total_credits", "type", "status"),
             *("expires_at", "campaign_id", "id"),

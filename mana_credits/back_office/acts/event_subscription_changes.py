@@ -57,6 +57,7 @@ def rotate(
 def pause(operator: Operator, pk: UUID, *, why: Justification, key: UUID, now: datetime) -> None:
     """Stop deliveries. Raises SubscriptionUnknown, NoteRequired, NotPermitted, AlreadyDone."""
     with audit.acting(operator, PERMISSION, why=audit.words(why), key=key) as act:
+        act.before = _status(pk)
         act.subject = subject(subscriptions.pause(pk, now=now))
         act.after = {"status": "paused"}
 
@@ -64,6 +65,7 @@ def pause(operator: Operator, pk: UUID, *, why: Justification, key: UUID, now: d
 def resume(operator: Operator, pk: UUID, *, why: Justification, key: UUID, now: datetime) -> None:
     """Continue deliveries. Raises SubscriptionUnknown, NoteRequired, NotPermitted, AlreadyDone."""
     with audit.acting(operator, PERMISSION, why=audit.words(why), key=key) as act:
+        act.before = _status(pk)
         act.subject = subject(subscriptions.resume(pk))
         act.after = {"status": "active"}
 
@@ -71,6 +73,7 @@ def resume(operator: Operator, pk: UUID, *, why: Justification, key: UUID, now: 
 def end(operator: Operator, pk: UUID, *, why: Justification, key: UUID, now: datetime) -> None:
     """End a subscription. Raises SubscriptionUnknown, NoteRequired, NotPermitted, AlreadyDone."""
     with audit.acting(operator, PERMISSION, why=audit.words(why), key=key) as act:
+        act.before = _status(pk)
         act.subject = subject(subscriptions.end(pk, now=now))
         act.after = {"status": "ended"}
 
@@ -84,7 +87,8 @@ def replay_parked(
     """
     with audit.acting(operator, REPLAY, why=audit.words(why), key=key) as act:
         count = subscriptions.replay_parked(pk, now=now)
-        act.subject, act.after = f"event_subscription:{pk}", {"messages": count}
+        act.subject = f"event_subscription:{pk}"
+        act.before, act.after = {"parked": count}, {"parked": 0}
         return count
 
 
@@ -99,6 +103,11 @@ def replay(
         message = subscriptions.replay(pk, now=now)
         act.subject = f"event_message:{pk}"
         return message
+
+
+def _status(pk: UUID) -> dict[str, str]:
+    found = EventSubscription.objects.filter(pk=pk).first()
+    return {"status": found.status} if found else {}
 
 
 def subject(subscription: EventSubscription) -> str:

@@ -6,7 +6,6 @@ Each is recorded with its justification, and each form acts once.
 from datetime import datetime
 from uuid import UUID
 
-from credits.errors import DomainError
 from credits.ledger import reservations
 from credits.models import (
     OutboxMessage,
@@ -16,15 +15,7 @@ from credits.models import (
 from credits.outbox import outbox
 from credits.sync import cloud_sync
 from mana_credits.back_office.acts import audit
-from mana_credits.back_office.acts.audit import Justification, Operator
-
-
-class AlreadyInState(DomainError):
-    """The object is already in the requested state."""
-
-    code = "so_already"
-    status = 409
-    message = "The object is already in the requested state; nothing was changed"
+from mana_credits.back_office.acts.audit import AlreadyInState, Justification, Operator
 
 
 def release_reservation(
@@ -58,10 +49,7 @@ def give_sync(
     why = audit.words(why)
     with audit.acting(operator, "credits.give_sync", why=why, user_id=user_id, key=key) as act:
         act.subject = f"sync:{user_id}"
-        # Without a lock, for the error only: `give` changes nothing if sync is a gift already.
-        if cloud_sync.status(user_id).gifted:
-            raise AlreadyInState
-        act.before = {"gifted": False}
+        act.before = {"gifted": cloud_sync.status(user_id).gifted}
         given = cloud_sync.give(user_id, by=operator.actor, now=now)
         act.after = {"gifted": given.gifted}
         return given
@@ -74,10 +62,8 @@ def revoke_sync(
     why = audit.words(why)
     with audit.acting(operator, "credits.give_sync", why=why, user_id=user_id, key=key) as act:
         act.subject = f"sync:{user_id}"
-        # Without a lock, for the error only: `revoke` changes nothing if sync is not a gift.
-        if not cloud_sync.status(user_id).gifted:
-            raise AlreadyInState
-        act.before = {"gifted": True}
+        found = cloud_sync.status(user_id)
+        act.before = {"gifted": found.gifted, "active": found.active}
         left = cloud_sync.revoke(user_id, now=now)
         act.after = {"gifted": left.gifted, "active": left.active}
         return left

@@ -1,6 +1,6 @@
-"""Operators' views of accounts and searches for them, each recorded in the audit trail.
+"""Operators' looks at accounts and searches for them, each recorded in the audit trail.
 
-Repeated views of one account by one operator within 15 minutes are one line, so that turning pages
+Repeated looks at one account by one operator within 15 minutes are one line, so that turning pages
 does not hide the acts. A search leaves one line with its text and one for each account found. All
 lines carry the reason that the operator gave in the search box, as `why`.
 """
@@ -24,7 +24,7 @@ LONGEST_TEXT = 255
 
 
 def look(operator: Operator, user_id: str, *, subject: str = "", now: datetime) -> None:
-    """Record that the operator views an account, or `subject`, a row of the account."""
+    """Record that the operator looks at an account, or at `subject`, a row of the account."""
     recent = StaffAction.objects.filter(
         user_id=user_id,
         operator=operator.name,

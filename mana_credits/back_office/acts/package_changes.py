@@ -29,15 +29,15 @@ def save_package(
     """Create a package if `package_id` is None, else change the package to `offer`.
 
     An offer that sells a credit for less than `ADMIN_LEAST_CENTS_PER_CREDIT` waits for approval.
-    Raises NotPermitted, AlreadyDone, NoteRequired, AlreadyRequested, and what `packages.create` and
-    `change` do.
+    Raises NotPermitted, AlreadyDone, NoteRequired, AlreadyRequested, AlreadyInState, and what
+    `packages.create` and `change` do.
     """
     why = audit.words(why)
     with audit.acting(operator, "credits.change_packages", why=why, key=key) as act:
-        if is_cheap(offer.price_euro_cents, offer.credits):
-            # As text, because the arguments of a request are JSON, which has no exact decimals.
-            given = {**offer._asdict(), "credits": plain(offer.credits)}
-            wanted = _package_request(package_id, offer, {"offer": given})
+        found = Package.objects.filter(pk=package_id).first() if package_id else None
+        is_new = found is None or _values(found) != _values(offer)
+        if is_new and is_cheap(offer.price_euro_cents, offer.credits):
+            wanted = _package_request(package_id, offer, {"offer": _values(offer)})
             return act_requests.ask(operator, wanted, act, why=why, now=now)
         return _save_package(operator, package_id, offer, act, now)
 
@@ -53,7 +53,8 @@ def put_on_offer(
 ) -> Package | ActRequest:
     """Retire a package, or with `active` offer it again; a cheap one waits for approval.
 
-    Raises NotPermitted, AlreadyDone, NoteRequired, AlreadyRequested, PackageUnknown.
+    Raises NotPermitted, AlreadyDone, NoteRequired, AlreadyRequested, AlreadyInState,
+    PackageUnknown.
     """
     why = audit.words(why)
     with audit.acting(operator, "credits.change_packages", why=why, key=key) as act:
@@ -127,9 +128,10 @@ def _put_on_offer(
 def _offered(package: Package | None) -> dict[str, Any]:
     if package is None:
         return {}
-    return {
-        "name": package.name,
-        "credits": plain(package.credits),
-        "price_euro_cents": package.price_euro_cents,
-        "active": package.active,
-    }
+    return {**_values(package), "active": package.active}
+
+
+def _values(sold: Offer | Package) -> dict[str, Any]:
+    values = {name: getattr(sold, name) for name in Offer._fields}
+    # As text, because the arguments of a request are JSON, which has no exact decimals.
+    return {**values, "credits": plain(sold.credits)}

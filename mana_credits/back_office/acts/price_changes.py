@@ -15,7 +15,6 @@ from credits.models import ActRequest, Operation
 from mana_credits.back_office.acts import act_requests, audit, second_person
 from mana_credits.back_office.acts.act_requests import WantedAct
 from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
-from mana_credits.back_office.acts.interventions import AlreadyInState
 from mana_credits.back_office.templatetags.office import NOTHING, amount
 
 SUMMARY_LENGTH = 500
@@ -34,7 +33,8 @@ def set_price(
 
     A change by more than `ADMIN_PRICE_FACTOR` within 24 hours, up or down, waits for approval. So
     does a price for units that had none, and a permission to overdraw. Raises NotPermitted,
-    AlreadyDone, NoteRequired, AlreadyRequested, and what `catalogue.set_price` does.
+    AlreadyDone, NoteRequired, AlreadyRequested, AlreadyInState, and what `catalogue.set_price`
+    does.
     """
     why = audit.words(why)
     with audit.acting(operator, "credits.change_prices", why=why, key=key) as act:
@@ -64,8 +64,6 @@ def take_off_offer(
     why = audit.words(why)
     with audit.acting(operator, "credits.change_prices", why=why, key=key) as act:
         before = Operation.objects.select_for_update().filter(pk=operation).first()
-        if before and not before.active:
-            raise AlreadyInState
         act.subject = f"operation:{operation}"
         act.before = priced(before) if before else {}
         changed = catalogue.deactivate(operation, actor=operator.actor, now=now)

@@ -24,7 +24,7 @@ from credits.models import (
 )
 from credits.payments import claw_back_shares, money_back, refund_requests
 from credits.payments.stripe_errors import PaymentUnavailable, RefusedByStripe
-from mana_credits.back_office.acts import act_requests, audit, second_person
+from mana_credits.back_office.acts import act_requests, audit, second_person, stripe_refusals
 from mana_credits.back_office.acts.act_requests import WantedAct
 from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
 from mana_credits.back_office.templatetags.office import euros
@@ -215,13 +215,14 @@ def _send(
     except PaymentUnavailable:
         return asked
     except RefusedByStripe as refusal:
+        text = stripe_refusals.explained(refusal)
         act = audit.AuditRecord(
             user_id=purchase.user_id,
             subject=f"purchase:{purchase.pk}",
-            after={"refused_by_stripe": refusal.text, "cents": asked.amount_cents},
+            after={"refused_by_stripe": text, "cents": asked.amount_cents},
         )
         # A record of its own: the act's one was committed before Stripe answered.
         audit.record(operator, "credits.refund_purchase", act, why=why)
-        raise
+        raise RefusedByStripe(text, refusal.reason) from refusal
     asked.refresh_from_db()
     return asked

@@ -6,8 +6,7 @@ from uuid import UUID
 from credits.models import Purchase
 from credits.payments import purchases
 from mana_credits.back_office.acts import audit
-from mana_credits.back_office.acts.audit import Justification, Operator
-from mana_credits.back_office.acts.interventions import AlreadyInState
+from mana_credits.back_office.acts.audit import AlreadyInState, Justification, Operator
 
 
 def resolve_quarantine(

@@ -44,7 +44,7 @@ def decide(request: HttpRequest, pk: UUID) -> HttpResponse:
         "form": form,
         "asked": asked,
         "account": address_of(asked.user_id) if asked.user_id else "",
-        "about": _about(asked),
+        "about": _about(request, asked),
         "own": asked.requested_by == request.user.get_username(),
         "details": _details(asked),
         "campaign": GrantCampaign.objects.filter(request=asked).first(),
@@ -56,20 +56,21 @@ def decide(request: HttpRequest, pk: UUID) -> HttpResponse:
     "withdraw/<uuid:pk>/", name="withdraw", permission="credits.view_adjustmentrequest"
 )
 def withdraw(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Withdraw one's own request."""
-    row = _row(pk)
-    if row.status != "pending" and request.method == "GET":
-        return row_pages.show(request, row)
+    """Withdraw one's own request. Other requests and decided ones have no form."""
+    asked = _asked(pk)
+    own = asked.requested_by == request.user.get_username()
+    if asked.status != "pending" or (request.method == "GET" and not own):
+        return row_pages.show(request, _row(asked))
     form = operator_pages.ActForm(request.POST or None)
 
     def do() -> str:
-        of_adjustment = AdjustmentRequest.objects.filter(pk=pk).exists()
+        of_adjustment = isinstance(asked, AdjustmentRequest)
         take_back = balance_adjustments.withdraw if of_adjustment else act_requests.withdraw
         operator = operator_pages.operator_of(request)
         take_back(operator, pk, key=form.act_key, now=datetime.now(UTC))
         return "The request is withdrawn."
 
-    return row_pages.act_on(request, lambda: _row(pk), form, "Withdraw request", do)
+    return row_pages.act_on(request, lambda: _row(_asked(pk)), form, "Withdraw request", do)
 
 
 def _decide(request: HttpRequest, asked: ActRequest, form: DecisionForm) -> str:
@@ -85,10 +86,10 @@ def _decide(request: HttpRequest, asked: ActRequest, form: DecisionForm) -> str:
     return f"{asked.summary}: {verb}."
 
 
-def _about(asked: ActRequest) -> str:
+def _about(request: HttpRequest, asked: ActRequest) -> str:
     """Return the URL of the row that the request would change, or an empty text if it is new."""
     new = {ActRequest.Kind.OPERATION, ActRequest.Kind.GIFT_CAMPAIGN, ActRequest.Kind.GRANTS}
-    return "" if asked.kind in new else address_of_subject(asked.subject)
+    return "" if asked.kind in new else address_of_subject(request, asked.subject)
 
 
 def _details(asked: ActRequest) -> row_pages.Facts:
@@ -132,12 +133,17 @@ def _prices(price: MeteredPrice) -> row_pages.Facts:
     ]
 
 
-def _row(pk: UUID) -> ShownRow:
-    act = ActRequest.objects.filter(pk=pk).first()
-    asked = act or AdjustmentRequest.objects.filter(pk=pk).first()
+def _asked(pk: UUID) -> ActRequest | AdjustmentRequest:
+    asked = (
+        ActRequest.objects.filter(pk=pk).first() or AdjustmentRequest.objects.filter(pk=pk).first()
+    )
     if asked is None:
         raise Http404
-    title = act.summary if act else f"An adjustment of {asked.user_id}"
+    return asked
+
+
+def _row(asked: ActRequest | AdjustmentRequest) -> ShownRow:
+    title = asked.summary if isinstance(asked, ActRequest) else f"An adjustment of {asked.user_id}"
     facts = [("Asked by", asked.requested_by), ("Asked", moment(asked.requested_at))]
     return ShownRow(
         title,
@@ -145,5 +151,5 @@ def _row(pk: UUID) -> ShownRow:
         reverse("admin:adjustments"),
         facts,
         status=asked.status,
-        locked=type(asked).objects.filter(pk=pk),
+        locked=type(asked).objects.filter(pk=asked.pk),
     )

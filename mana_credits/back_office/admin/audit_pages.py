@@ -71,22 +71,22 @@ def staff_action(request: HttpRequest, pk: UUID) -> HttpResponse:
     if found is None:
         raise Http404
     account = ("Account", found.user_id or "", address_of(found.user_id or ""))
-    about = ("Row", found.subject, address_of_subject(found.subject))
+    about = ("Row", found.subject, address_of_subject(request, found.subject))
     row = ShownRow(
         f"{found.operator}: {words(found.action)}",
         f"staff_action:{pk}",
         reverse("admin:staff_action", args=(pk,)),
-        _facts(found),
+        _facts(found, linked=bool(about[2])),
         links=tuple(link for link in (account, about) if link[1] and link[2]),
         blocks=(("Before", _lines(found.before)), ("After", _lines(found.after))),
     )
     return row_pages.show(request, row)
 
 
-def _facts(found: StaffAction) -> row_pages.Facts:
+def _facts(found: StaffAction, *, linked: bool) -> row_pages.Facts:
     facts = [
         ("Time", moment(found.at)),
-        *([] if address_of_subject(found.subject) else [("Row", found.subject)]),
+        *([] if linked else [("Row", found.subject)]),
         ("Reason", reason(found.reason)),
         ("Note", found.note),
         ("Ticket", found.ticket),

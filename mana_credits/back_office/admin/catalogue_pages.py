@@ -14,7 +14,7 @@ from credits.catalogue import catalogue
 from credits.catalogue.metered_prices import MeteredPrice
 from credits.ledger.credit_lots import LONGEST_VALIDITY
 from credits.models import ActRequest, Operation, Package, Purchase
-from credits.payments.packages import Offer
+from credits.payments.packages import CHEAPEST_CENTS, DEAREST_CENTS, LARGEST_ORDER, Offer
 from mana_credits.back_office.acts import package_changes, price_changes, quarantine_decisions
 from mana_credits.back_office.acts.price_changes import price_text
 from mana_credits.back_office.admin import catalogue_previews, package_history, price_forms
@@ -37,7 +37,9 @@ class PackageForm(WhyForm):
     name_de = forms.CharField(label="German name", max_length=100, required=False)
     description_de = forms.CharField(label="German description", max_length=500, required=False)
     credits = forms.DecimalField(max_digits=DIGITS, decimal_places=PLACES, min_value=SMALLEST)
-    price_euro_cents = forms.IntegerField(label="Price in cents (EUR)", min_value=1)
+    price_euro_cents = forms.IntegerField(
+        label="Price in cents (EUR)", min_value=CHEAPEST_CENTS, max_value=DEAREST_CENTS
+    )
     expires_after_days = forms.IntegerField(
         label="Days until the credits expire",
         required=False,
@@ -45,7 +47,9 @@ class PackageForm(WhyForm):
         max_value=LONGEST_VALIDITY.days,
         help_text="Counted from the payment. If empty, the credits never expire.",
     )
-    sort_order = forms.IntegerField(label="Place", initial=0)
+    sort_order = forms.IntegerField(
+        label="Place", initial=0, min_value=-LARGEST_ORDER, max_value=LARGEST_ORDER
+    )
     field_order = (
         "name",
         "description",

@@ -61,5 +61,5 @@ def _offer(sold: Package | Offer) -> str:
     expiry = f", which expire after {counted(days, 'day')}" if days else ""
     return (
         f"{sold.name}: {counted(sold.credits, 'credit')} for {euros(sold.price_euro_cents)} "
-        f"({amount(each, 2)} cents a credit){expiry}"
+        f"({counted(round(each, 2), 'cent')} a credit){expiry}"
     )

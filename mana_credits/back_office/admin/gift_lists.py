@@ -168,22 +168,22 @@ class Misses(ReadOnlyList):
 
     list_display = ("who", "tries", "refused", "since")
     titles: ClassVar = {"refused": "Refused tries"}
-    rows_name = "wrong codes"
-    ordering = ("-since",)  # an index of `misses` would be written by each wrong code
+    rows_name = "invalid codes"
+    ordering = ("-since",)  # an index of `misses` would be written by each invalid code
 
     def change_view(self, request: HttpRequest, object_id: str, *more: Any, **named: Any) -> Any:
         """Redirect to a user's account, or to the page of a network."""
         misses = GiftMisses(bucket=unquote(object_id))
         if misses.user_id is not None:
             return redirect(address_of(misses.user_id))
-        return redirect("admin:wrong_codes", misses.bucket)
+        return redirect("admin:invalid_codes", misses.bucket)
 
     @admin.display(description="user or network")
     def who(self, misses: GiftMisses) -> str:
         """Return the user id or the network."""
         return misses.who
 
-    @admin.display(description="wrong codes")
+    @admin.display(description="invalid codes")
     def tries(self, misses: GiftMisses) -> int:
-        """Return the number of wrong codes."""
+        """Return the number of invalid codes."""
         return misses.misses

@@ -111,24 +111,24 @@ def unblock(request: HttpRequest) -> HttpResponse:
 
 
 @operator_pages.page(
-    "wrong-codes/<path:bucket>/", name="wrong_codes", permission="gifts.view_giftmisses"
+    "invalid-codes/<path:bucket>/", name="invalid_codes", permission="gifts.view_giftmisses"
 )
-def wrong_codes(request: HttpRequest, bucket: str) -> HttpResponse:
-    """Show the wrong codes that a network tried."""
+def invalid_codes(request: HttpRequest, bucket: str) -> HttpResponse:
+    """Show the invalid codes that a network tried."""
     row = GiftMisses.objects.filter(pk=bucket).first()
     if row is None:
         raise Http404
     facts = [
-        ("Wrong codes", row.misses),
+        ("Invalid codes", row.misses),
         ("Refused attempts", row.refused),
         ("Since", moment(row.since)),
     ]
     shown = ShownRow(
-        title=f"Wrong codes of {row.who}",
-        subject=f"wrong-codes:{row.bucket}",
+        title=f"Invalid codes of {row.who}",
+        subject=f"invalid-codes:{row.bucket}",
         address="",
         facts=facts,
-        links=(("See also", "All wrong codes", reverse("admin:gifts_giftmisses_changelist")),),
+        links=(("See also", "All invalid codes", reverse("admin:gifts_giftmisses_changelist")),),
     )
     return row_pages.show(request, shown)
 

@@ -13,7 +13,9 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
 from django_otp import login, match_token
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from qrcode.image.svg import SvgPathFillImage
@@ -47,10 +49,17 @@ def second_factor(request: HttpRequest) -> HttpResponse:
         device = match_token(request.user, code) if known else _confirm(request, code)
         if device:
             login(request, device)
-            return redirect("admin:index")
+            return redirect(_wanted(request))
         form.add_error("code", _reason(request, known))
     context = {"form": form, "known": known, **({} if known else _setup(request))}
     return operator_pages.render(request, "second_factor.html", "Second factor", context)
+
+
+def _wanted(request: HttpRequest) -> str:
+    """Return the page to which the log-in was to lead, else the dashboard."""
+    wanted = request.GET.get("next", "")
+    ours = url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
+    return wanted if ours else reverse("admin:index")
 
 
 def _devices(user: Any) -> QuerySet[TOTPDevice]:

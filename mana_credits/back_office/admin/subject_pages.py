@@ -1,6 +1,9 @@
 """Pages of the rows that acts are about: a subject of the audit trail is `KIND:ID`."""
 
+from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
+
+from mana_credits.back_office.frame import operator_pages
 
 # The page of a kind of row, with its id in the path.
 BY_PATH = {
@@ -18,20 +21,22 @@ BY_PATH = {
     "reservation": "reservation",
     "service_key": "service_key",
     "transaction": "transaction",
-    "wrong-codes": "wrong_codes",
+    "invalid-codes": "invalid_codes",
 }
 # The page, and the parameter that has the id.
 BY_QUERY = {"operator": ("operator", "name"), "sync": ("sync", "user")}
 
 
-def address_of_subject(subject: str) -> str:
-    """Return the URL of the subject's page, or an empty text if it has none."""
+def address_of_subject(request: HttpRequest, subject: str) -> str:
+    """Return the URL of the subject's page, or an empty text if the operator may open none."""
     kind, _, identifier = subject.partition(":")
-    if kind in BY_QUERY:
-        page, parameter = BY_QUERY[kind]
+    page, parameter = BY_QUERY.get(kind) or (BY_PATH.get(kind), "")
+    if page is None or not operator_pages.may_open(request, page):
+        return ""
+    if parameter:
         return reverse(f"admin:{page}", query={parameter: identifier})
     try:
-        return reverse(f"admin:{BY_PATH[kind]}", args=[identifier])
+        return reverse(f"admin:{page}", args=[identifier])
     # A new package has a name, and no id yet.
-    except (KeyError, NoReverseMatch):
+    except NoReverseMatch:
         return ""

@@ -26,6 +26,7 @@ LONGEST_REASON = 200
 WAITS = "This waits for a colleague's approval."
 
 _pages: list[tuple[str, View, str]] = []
+_permissions: dict[str, str] = {}
 
 
 def page(route: str, *, name: str, permission: str) -> Callable[[View], View]:
@@ -34,7 +35,7 @@ def page(route: str, *, name: str, permission: str) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         # Checked here, so that no page can forget it. The acts check permissions themselves, too.
         def guarded(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
-            if permission and not request.user.has_perm(permission):
+            if not may_open(request, name):
                 raise PermissionDenied
             try:
                 return view(request, **arguments)
@@ -42,9 +43,16 @@ def page(route: str, *, name: str, permission: str) -> Callable[[View], View]:
                 raise PermissionDenied(error.text) from error
 
         _pages.append((route, update_wrapper(guarded, view), name))
+        _permissions[name] = permission
         return guarded
 
     return decorate
+
+
+def may_open(request: HttpRequest, name: str) -> bool:
+    """Return whether the operator has the permission of the page `admin:NAME`."""
+    permission = _permissions[name]
+    return not permission or request.user.has_perm(permission)
 
 
 def urls(site: admin.AdminSite) -> list[URLPattern]:

@@ -2,12 +2,17 @@
 
 from collections.abc import Callable
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from credits.errors import DomainError
+from mana_credits.back_office.acts.audit import AlreadyDone
 from mana_credits.back_office.frame import operator_pages, stale_forms
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.row_pages import ShownRow
+
+SHOWN_ONCE = "The secret was shown only once. If nobody has it, rotate it."
 
 
 def show_once(
@@ -30,6 +35,9 @@ def show_once(
         try:
             with stale_forms.guarding(form, lambda: read().state, row.locked):
                 changed, secret = act()
+        except AlreadyDone as repeat:
+            messages.info(request, f"{repeat.text}. {SHOWN_ONCE}")
+            return redirect(row.address)
         except DomainError as refusal:
             form.add_error(None, refusal.text)
         else:

@@ -11,7 +11,7 @@ from django.core.exceptions import SuspiciousOperation
 from django.core.paginator import InvalidPage
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import URLPattern
+from django.urls import URLPattern, reverse
 from django.utils import timezone
 from unfold.sites import UnfoldAdminSite
 
@@ -55,7 +55,8 @@ class BackOffice(UnfoldAdminSite):  # type: ignore[misc]
             if _session_is_over(request):
                 logout(request)
             if self.has_permission(request) and _second_factor_missing(request):
-                return redirect("admin:second_factor")
+                wanted = {"next": request.get_full_path()}
+                return redirect(reverse("admin:second_factor", query=wanted))
             return inner(request, *arguments, **named)
 
         return update_wrapper(guarded, view)

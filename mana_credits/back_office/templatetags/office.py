@@ -11,7 +11,7 @@ from django.conf import settings
 from credits import amounts
 from credits.amounts import noun
 from credits.catalogue.metered_prices import explanation
-from credits.models import AdjustmentRequest
+from credits.models import ActRequest, AdjustmentRequest
 
 register = template.Library()
 Part = dict[str, Any]
@@ -155,6 +155,15 @@ def menu_titles() -> dict[str, str]:
     theme: dict[str, Any] = settings.UNFOLD
     groups = theme["SIDEBAR"]["navigation"]
     return {str(item["link"]): item["title"] for group in groups for item in group["items"]}
+
+
+@register.inclusion_tag("back_office/waiting.html")
+def requests_about(subject: str, pk: object = None) -> dict[str, Any]:
+    """Return the requests about a row that wait for approval: `KIND:ID`, or a kind and an id."""
+    subject = f"{subject}:{pk}" if pk else subject
+    # Else two colleagues ask for the same act, and the second one learns it from an error.
+    about = ActRequest.objects.filter(subject=subject, status=ActRequest.Status.PENDING)
+    return {"waiting": about.order_by("pk") if subject else ()}
 
 
 @register.filter

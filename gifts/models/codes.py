@@ -1,7 +1,4 @@
-"""The tables of the schema `gifts`: fields and named constraints, no behaviour.
-
-Triggers (in `sql/`) prevent changes of final states and of redemptions.
-"""
+"""Gift codes: the credits that a creator has paid, until they are redeemed or go back."""
 
 from datetime import datetime
 from typing import Any
@@ -13,55 +10,15 @@ from django.db.models.functions import Lower, Right
 from credits.models import Transaction, amount_field, email_field, id_field, user_id_field
 from gifts.code_format import LENGTHS, PATTERN
 from gifts.display_name import NAME_LENGTH
+from gifts.models.campaigns import MESSAGE_LENGTH, Campaign
 
 SMALLEST_GIFT = 1
 LARGEST_GIFT = 10_000
-MESSAGE_LENGTH = 500
-CAMPAIGN_LENGTH = 100
 
 
 def number_field(sequence: str) -> "models.BigIntegerField[Any, int]":
     """Return a field with the next number of a sequence, by which lists are paginated."""
     return models.BigIntegerField(db_default=Func(Value(sequence), function="nextval"))
-
-
-class Campaign(models.Model):
-    """A set of codes that an operator created, paid from the account `account_id`.
-
-    If the credits were granted for the campaign, `actor` and `reason` are those of the grant. Until
-    `made_at` codes are missing; the erasure of the account ends their creation. `codes_taken_by` is
-    the operator who downloaded the codes.
-    """
-
-    name = models.CharField(max_length=CAMPAIGN_LENGTH, primary_key=True)
-    account_id = user_id_field()
-    count = models.IntegerField()
-    credits = amount_field()
-    message = models.CharField(max_length=MESSAGE_LENGTH, null=True)  # noqa: DJ001
-    creator_name = models.CharField(max_length=NAME_LENGTH, null=True)  # noqa: DJ001
-    actor = models.CharField(max_length=255)
-    reason = models.CharField(max_length=500, null=True)  # noqa: DJ001
-    expires_at = models.DateTimeField()
-    created_at = models.DateTimeField()
-    made_at = models.DateTimeField(null=True)
-    codes_taken_by = models.CharField(max_length=150, null=True)  # noqa: DJ001
-    codes_taken_at = models.DateTimeField(null=True)
-
-    class Meta:
-        db_table = '"gifts"."gift_campaigns"'
-        permissions = (("create_campaign", "Can create campaigns of gift codes"),)
-        indexes = (
-            models.Index(
-                name="campaign_to_make_idx",
-                fields=["created_at"],
-                condition=Q(made_at__isnull=True),
-            ),
-            models.Index(name="campaign_by_age_idx", fields=["created_at"]),
-        )
-        constraints = (
-            models.CheckConstraint(name="campaign_name_not_empty", condition=~Q(name="")),
-            models.CheckConstraint(name="campaign_count_positive", condition=Q(count__gt=0)),
-        )
 
 
 class GiftQuerySet(models.QuerySet["GiftCode"]):
@@ -213,87 +170,3 @@ class GiftCode(models.Model):
     def redeemed_at(self) -> datetime | None:
         """Return when the gift was redeemed, which was its last change, or None."""
         return self.updated_at if self.status == self.Status.DEPLETED else None
-
-
-class GiftRedemption(models.Model):
-    """The user who redeemed a gift, and the `transaction` that credited them."""
-
-    id = id_field()
-    number = number_field("gifts.gift_redemption_numbers")
-    # Without an index of its own, because `gift_redeemed_at_most_once` has one.
-    gift_code = models.ForeignKey(
-        GiftCode, on_delete=models.PROTECT, related_name="+", db_index=False
-    )
-    redeemer_id = user_id_field()
-    transaction = models.OneToOneField(
-        Transaction, on_delete=models.PROTECT, related_name="+", db_constraint=False
-    )
-    source_app_id = models.CharField(max_length=100, null=True)  # noqa: DJ001
-    created_at = models.DateTimeField()
-
-    class Meta:
-        db_table = '"gifts"."gift_redemptions"'
-        constraints = (
-            # The last guard: whatever the code does, a second redemption of a gift cannot be
-            # stored.
-            models.UniqueConstraint(name="gift_redeemed_at_most_once", fields=["gift_code"]),
-            models.UniqueConstraint(
-                name="redemption_number_unique_per_redeemer", fields=["redeemer_id", "number"]
-            ),
-            models.CheckConstraint(
-                name="redemption_redeemer_not_empty", condition=~Q(redeemer_id="")
-            ),
-        )
-
-
-class GiftMisses(models.Model):
-    """The number of wrong codes tried by one `bucket` (a user or a network) since `since`.
-
-    `refused` counts the attempts beyond the limit. The counts are in the database so that all
-    processes share them.
-    """
-
-    bucket = models.CharField(max_length=300, primary_key=True)
-    misses = models.IntegerField()
-    refused = models.IntegerField(db_default=0)
-    since = models.DateTimeField()
-
-    class Meta:
-        db_table = '"gifts"."gift_misses"'
-        verbose_name_plural = "wrong codes"
-        indexes = (models.Index(name="gift_misses_by_age_idx", fields=["since"]),)
-
-    @staticmethod
-    def bucket_of(user_id: str) -> str:
-        """Return the bucket of a user."""
-        return f"user:{user_id}"
-
-    @property
-    def user_id(self) -> str | None:
-        """Return the user who tried the codes, or None for a bucket of many callers."""
-        kind, _, user_id = self.bucket.partition(":")
-        return user_id if kind == "user" else None
-
-    @property
-    def who(self) -> str:
-        """Return the user id or the network, or the name of another bucket."""
-        return self.bucket.partition(":")[2] or self.bucket
-
-
-class GiftBlock(models.Model):
-    """A user who may neither create nor redeem gifts: blocked `by` an operator for a reason."""
-
-    user_id = user_id_field(primary_key=True)
-    by = models.CharField(max_length=150)
-    why = models.CharField(max_length=1000)
-    since = models.DateTimeField()
-
-    class Meta:
-        db_table = '"gifts"."gift_blocks"'
-        indexes = (models.Index(name="gift_block_by_age_idx", fields=["since"]),)
-        constraints = (
-            models.CheckConstraint(
-                name="gift_block_says_whom_by_whom_and_why",
-                condition=~Q(user_id="") & ~Q(by="") & ~Q(why=""),
-            ),
-        )
