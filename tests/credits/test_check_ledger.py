@@ -333,6 +333,13 @@ def test_one_user_can_be_checked_alone(
     assert of_alice == (1, [sentence], "1 discrepancy\n")
 
 
+def test_the_books_of_a_user_who_is_unknown_do_not_close(
+    capsys: pytest.CaptureFixture[str], alice: str
+) -> None:
+    with pytest.raises(CommandError, match=r"^The user alicia is unknown\.$"):
+        check(capsys, "--user=alicia")
+
+
 @pytest.mark.breaks_the_books
 def test_a_user_whose_balance_is_gone_is_found_alone_too(
     capsys: pytest.CaptureFixture[str], alice: str
