@@ -20,6 +20,8 @@ from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.templatetags.office import amount as written
 from mana_credits.back_office.templatetags.office import signed_credits
 
+MOST_SHOWN = 100
+
 
 class AdjustForm(WhyForm):
     """A signed correction."""
@@ -79,13 +81,18 @@ def adjust(request: HttpRequest) -> HttpResponse:
 def adjustments(request: HttpRequest) -> HttpResponse:
     """List pending requests and the latest decided ones."""
     rows = AdjustmentRequest.objects.order_by("-pk")
-    pending = [(row, address_of(row.user_id)) for row in rows.filter(status="pending")[:100]]
+    # The oldest first: if there are more than a page shows, no request waits for ever.
+    oldest = rows.filter(status="pending").order_by("pk")[:MOST_SHOWN]
+    pending = [(row, address_of(row.user_id)) for row in oldest]
     decided = [(row, address_of(row.user_id)) for row in rows.exclude(status="pending")[:50]]
     acts = ActRequest.objects.order_by("-pk")
     context = {
         "waiting": pending,
         "decided": decided,
-        "acts": [*acts.filter(status="pending")[:100], *acts.exclude(status="pending")[:50]],
+        "acts": [
+            *acts.filter(status="pending").order_by("pk")[:MOST_SHOWN],
+            *acts.exclude(status="pending")[:50],
+        ],
     }
     return operator_pages.render(request, "adjustments.html", "Approvals", context)
 
