@@ -145,12 +145,20 @@ def _let_others_run(*places: Path) -> None:
 
 
 def _make_cluster(directory: Path, account: pwd.struct_passwd | None) -> None:
-    """Run initdb with a locale that does not depend on the machine."""
+    """Run initdb with a locale that does not depend on the machine.
+
+    It works in a folder beside `directory`, because one that was interrupted cannot be used.
+    """
+    for left in directory.parent.glob(f"{directory.name}-new-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    draft = Path(tempfile.mkdtemp(prefix=f"{directory.name}-new-", dir=directory.parent))
+    if account:
+        os.chown(draft, account.pw_uid, account.pw_gid)
     options = ("--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync")
     locale = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
     made = subprocess.run(
-        [program("initdb"), *options, *locale, "--pgdata", directory],
-        cwd=directory,
+        [program("initdb"), *options, *locale, "--pgdata", draft],
+        cwd=draft,
         **_as(account),
         check=False,
         capture_output=True,
@@ -158,6 +166,8 @@ def _make_cluster(directory: Path, account: pwd.struct_passwd | None) -> None:
     )
     if made.returncode:
         raise NotStarted(f"initdb failed.\n{made.stderr.strip()}")
+    shutil.rmtree(directory)
+    draft.rename(directory)
 
 
 def _start(

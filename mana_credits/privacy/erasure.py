@@ -42,7 +42,7 @@ from mana_credits.privacy import (
     gift_erasure,
     staff_erasure,
 )
-from mana_credits.privacy.erasure_rows import ErasedPerson
+from mana_credits.privacy.erasure_rows import ErasedPerson, not_held
 
 OTHER_APPS = (gift_erasure.ROWS, event_erasure.ROWS, announcement_erasure.ROWS)
 ENTRIES_PER_STATEMENT = 20_000  # takes one to two seconds
@@ -216,7 +216,8 @@ def _strip_purchases(person: ErasedPerson) -> Counter[str]:
 
 def _strip_ledger(person: ErasedPerson) -> Counter[str]:
     CheckedBalance.objects.filter(pk=person.id).delete()
-    ErasureRequest.objects.filter(pk=person.id).delete()
+    # A worker that holds a newer request waits for this erasure, and then finds nothing to erase.
+    not_held(ErasureRequest.objects.filter(pk=person.id)).delete()
     moved = call("credits.erase_reservations", **person.moves())
     lots = call("credits.erase_lots", user_id=person.id)
     ended, _ = SyncSubscription.objects.filter(pk=person.id).delete()

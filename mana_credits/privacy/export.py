@@ -1,7 +1,7 @@
 """A person's data as JSON, for data requests."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -46,7 +46,7 @@ WRITTEN = {
 }
 
 
-def document(user_id: str, *, now: datetime) -> Iterator[str]:
+def document(user_id: str, *, now: datetime) -> Generator[str, None, None]:
     """Yield the parts of a JSON document with all rows about a user, in one snapshot.
 
     Yields nothing for an unknown user. Memory use does not grow with the rows: a part has up to

@@ -150,7 +150,7 @@ def test_above_the_limit_a_second_person_is_asked(sam: Client, amount: str) -> N
     assert (asked.amount, asked.status, asked.requested_by) == (Decimal(amount), "pending", "sam")
     assert available() == 10
     assert (
-        "1 adjustment of this account waits"
+        "1 request about this account waits"
         in sam.get("/admin/account/?user=alice").content.decode()
     )
 

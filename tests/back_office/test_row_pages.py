@@ -203,8 +203,12 @@ def test_a_row_and_its_forms_say_that_a_request_about_it_waits(sam: Client, fion
             note="n",
             requested_by="ada",
             requested_at=NOW,
+            user_id="alice",
         )
 
+    assert "3 requests about this account wait for approval" in text(
+        sam, "/admin/account/?user=alice"
+    )
     for subject, (row, act) in pages.items():
         told = f"About {subject}: waits for approval since {NOW:%Y-%m-%d}, asked by ada."
         assert told in text(sam, f"/admin/{row}")

@@ -1,6 +1,9 @@
 """`manage.py export_user` exports all rows about a person, and no others."""
 
+import errno
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from decimal import Decimal
 from io import StringIO
@@ -87,6 +90,26 @@ def test_it_is_of_one_moment_and_changes_nothing() -> None:
 
     assert (isolation, read_only) == (("repeatable read",), ("on",))
     assert rest.endswith("]\n}\n")
+
+
+def test_the_snapshot_ends_where_the_output_cannot_be_written() -> None:
+    give("alice", 5)
+    ended: list[str] = []
+
+    def document(user_id: str, *, now: datetime) -> Iterator[str]:
+        with ExitStack() as stack:
+            stack.callback(ended.append, user_id)
+            yield "a part"
+
+    class Full(StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.ENOSPC, text)
+
+    with patch.object(export, "document", document), pytest.raises(OSError, match="a part") as kept:
+        call_command("export_user", "alice", stdout=Full())
+
+    assert ended == ["alice"]
+    assert kept.tb  # a traceback keeps the document alive, which would otherwise end by itself
 
 
 def test_a_user_never_seen_is_an_error_and_no_file(tmp_path: Path) -> None:

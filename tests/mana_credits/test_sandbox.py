@@ -16,6 +16,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import psutil
 import psycopg
@@ -178,6 +180,46 @@ def test_what_a_killed_sandbox_left_is_taken_over_and_stopped(folder: Path) -> N
         connection.execute("SELECT 1")
 
     assert not (database / "postmaster.pid").exists()
+
+
+def test_an_interrupted_initdb_leaves_no_cluster_that_cannot_start(folder: Path) -> None:
+    database = folder / "postgres"
+
+    def interrupted(command: list[Path | str], **_: Any) -> None:
+        (Path(command[-1]) / "PG_VERSION").write_text("18")  # which initdb writes first
+        raise KeyboardInterrupt
+
+    for _ in range(2):
+        with (
+            patch("mana_credits.dev.embedded_postgres.subprocess.run", interrupted),
+            pytest.raises(KeyboardInterrupt),
+            embedded_postgres.server(database),
+        ):
+            pass
+
+        assert list(database.iterdir()) == []
+        assert len([*folder.glob("postgres*")]) == 2  # the folder, and what initdb left
+
+
+def test_a_secret_that_a_full_disk_cut_off_is_written_again(folder: Path) -> None:
+    (folder / "service-key").touch()
+
+    key = SandboxState(folder).service_key
+
+    assert len(key) > 16
+    assert SandboxState(folder).service_key == key
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["file", "file/below", "/proc/nowhere"])
+def test_what_cannot_be_its_folder_is_said_in_a_sentence(folder: Path, name: str) -> None:
+    (folder / "file").touch()
+
+    with sandbox(folder / name) as process:
+        _, said = process.communicate(timeout=60)
+
+    assert process.returncode == 1
+    assert re.fullmatch(rf"mana-credits cannot start: .*{name}: .+\. Set SANDBOX_DIR\.\n", said)
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ from credits.ledger.ledger_checks import CheckScope
 from credits.management import arguments
 from credits.management.progress import add_batch_size, progress
 from credits.management.text_files import read_json
+from credits.models import Balance
 from credits.worker import Job
 
 NO_ANCHORS = "{} is not a list of anchors as GET /api/v1/anchors returns them"
@@ -81,6 +82,8 @@ class Command(BaseCommand):
     def _check_one(self, user: str) -> None:
         if wrong := self._report([*books.check([user]), *books.orphans([user])]):
             raise BooksDoNotClose(counted(wrong, "discrepancy", "discrepancies"))
+        if not Balance.objects.filter(pk=user).exists():
+            raise CommandError(f"The user {user} is unknown.")
 
     def _check_all(self, *, changes: bool, resume: bool, batch_size: int, **_: Any) -> None:
         now = worker.now()

@@ -42,7 +42,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add `--month` and `--csv`."""
         parser.add_argument("--month", type=arguments.month, required=True, help="such as 2026-10")
-        parser.add_argument("--csv", type=Path, help="write the report to this file too")
+        parser.add_argument(
+            "--csv", type=text_files.writable, help="write the report to this file too"
+        )
 
     def handle(self, *, month: date, csv: Path | None, **options: Any) -> None:
         """Print the report; exit with 1 if it does not add up."""

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 
 from credits.amounts import plain
 from credits.errors import DomainError
@@ -64,6 +65,7 @@ class Command(BaseCommand):
         except DomainError as refusal:
             raise CommandError(refusal.text) from refusal
 
+    @transaction.atomic  # rolls back if the secret cannot be printed
     def _create(self, options: dict[str, Any], now: datetime) -> None:
         expires = options["expires"]
         terms = KeyTerms(
@@ -73,6 +75,7 @@ class Command(BaseCommand):
         )
         self._show(*service_keys.create(options["name"], terms, by=options["operator"], now=now))
 
+    @transaction.atomic
     def _rotate(self, options: dict[str, Any], now: datetime) -> None:
         overlap = timedelta(hours=options["overlap_hours"])
         self._show(
@@ -91,6 +94,7 @@ class Command(BaseCommand):
         # Only the secret is on standard output, so that a script can pass it on.
         self.stderr.write(f"{_line(key)}\nThe secret is not shown again:")
         self.stdout.write(secret)
+        self.stdout.flush()
 
 
 def _line(key: ServiceKey) -> str:

@@ -8,13 +8,12 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db import connection
-
 from credits import ledger
 from credits.amounts import exact
 from credits.errors import DomainError
 from credits.ledger import Memo, Posting, TransactionUnknown, UserUnknown
 from credits.models import ActRequest, AdjustmentRequest, Balance, Transaction
+from credits.postgresql import advisory_locks
 from mana_credits.back_office.acts import act_requests, audit, second_person
 from mana_credits.back_office.acts.act_requests import Kind, WantedAct
 from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
@@ -136,8 +135,7 @@ def reject(
 
 def lock(user_id: str) -> None:
     """Let one adjustment of an account at a time be checked and posted, until the commit."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 2))", [user_id])
+    advisory_locks.lock(advisory_locks.Kind.ADJUSTMENT, user_id)
 
 
 def withdraw(

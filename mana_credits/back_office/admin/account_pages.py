@@ -16,7 +16,7 @@ from django.utils.http import urlencode
 
 from credits import ledger
 from credits.ledger import books
-from credits.models import AdjustmentRequest, CreditLot, StaffAction, Transaction
+from credits.models import ActRequest, AdjustmentRequest, CreditLot, StaffAction, Transaction
 from mana_credits.back_office.account import (
     account_search,
     account_state,
@@ -108,7 +108,10 @@ def account(request: HttpRequest) -> HttpResponse:
         "filtered": bool(chosen["kind"] or chosen["until"]),
         "next": _query(request, after=_text(found.next)) if found.next else None,
         "newest": _query(request, after="") if request.GET.get("after") else None,
-        "pending": AdjustmentRequest.objects.filter(user_id=user_id, status="pending").count(),
+        "pending": sum(
+            kind.objects.filter(user_id=user_id, status="pending").count()
+            for kind in (AdjustmentRequest, ActRequest)
+        ),
     }
     return operator_pages.render(request, "account.html", "Account", context)
 

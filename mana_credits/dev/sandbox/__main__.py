@@ -14,6 +14,9 @@ from types import FrameType
 from typing import TextIO
 from urllib.error import URLError
 
+from django.db import DatabaseError
+
+from mana_credits.database_errors import sentence_for
 from mana_credits.dev import database_roles, embedded_postgres
 from mana_credits.dev.sandbox import identity, processes, receivers, stripe
 from mana_credits.dev.sandbox.state import SandboxState
@@ -41,6 +44,12 @@ def main() -> int:
             _run(stack)
     except (CannotStart, EnvironmentInvalid, embedded_postgres.NotStarted) as reason:
         print(f"mana-credits cannot start: {reason}", file=sys.stderr)
+        return 1
+    except DatabaseError as error:
+        sentence = sentence_for(error)  # such as a full disk
+        if not sentence:
+            raise
+        print(f"mana-credits cannot start: {sentence}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nStopped.")
@@ -124,11 +133,11 @@ def _refuse_busy(port: int) -> None:
 
 
 def _state() -> SandboxState:
-    folder = Path(os.environ.get("SANDBOX_DIR", ".sandbox")).resolve()
+    folder = Path(os.environ.get("SANDBOX_DIR") or ".sandbox").resolve()
     try:
         return SandboxState(folder)
-    except PermissionError:
-        raise CannotStart(f"{folder} is not writable. Set SANDBOX_DIR.") from None
+    except OSError as error:
+        raise CannotStart(f"{folder}: {error.strerror}. Set SANDBOX_DIR.") from None
 
 
 def _lock(stack: ExitStack, state: SandboxState) -> None:

@@ -63,7 +63,7 @@ class SandboxState:
 
     def _kept(self, name: str, fresh: str) -> str:
         path = self.folder / name
-        if not path.exists():
+        if not path.exists() or path.stat().st_size == 0:  # as a full disk leaves it
             self._write(path, fresh)
         return path.read_text(encoding="utf-8")
 

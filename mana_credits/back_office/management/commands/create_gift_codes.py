@@ -63,7 +63,9 @@ class Command(BaseCommand):
             default=getpass.getuser(),
             help="an operator of the back office (default: the shell's user)",
         )
-        parser.add_argument("--csv", type=Path, required=True, help="the file to write")
+        parser.add_argument(
+            "--csv", type=text_files.writable, required=True, help="the file to write"
+        )
 
     def handle(self, *, campaign: str, **options: Any) -> None:
         """Create the missing codes and write all of them to the file."""

@@ -46,7 +46,9 @@ class Command(BaseCommand):
             "--source", required=True, help="postgresql://… (the password may be in PGPASSWORD)"
         )
         parser.add_argument(
-            "--report", type=Path, help="write the source's faults to this CSV file"
+            "--report",
+            type=text_files.writable,
+            help="write the source's faults to this CSV file",
         )
         add_apply(parser)
         add_batch_size(parser, default=1000, of="users")

@@ -2,6 +2,7 @@
 
 from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -28,15 +29,18 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the user id and the output file."""
         parser.add_argument("user_id", help="the user's id in mana-auth")
-        parser.add_argument("--output", type=Path, help="the file to write")
+        parser.add_argument("--output", type=text_files.writable, help="the file to write")
 
     def handle(self, *, user_id: str, output: Path | None, **options: Any) -> None:
         """Write the document. Raises CommandError for an unknown user."""
-        parts = export.document(user_id, now=datetime.now(UTC))
-        first = next(parts, None)
-        if first is None:
-            raise CommandError(f"The user {user_id} is unknown.")
-        whole = chain([first], parts)
+        # Closing the document ends its transaction, also if the output cannot be written.
+        with closing(export.document(user_id, now=datetime.now(UTC))) as parts:
+            first = next(parts, None)
+            if first is None:
+                raise CommandError(f"The user {user_id} is unknown.")
+            self._write(user_id, chain([first], parts), output)
+
+    def _write(self, user_id: str, whole: Iterable[str], output: Path | None) -> None:
         if output is None:
             for part in whole:
                 self.stdout.write(part, ending="")

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 from django.db.models import Count, Q
 
 from credits.errors import DomainError
@@ -63,6 +64,7 @@ class Command(BaseCommand):
         except DomainError as refusal:
             raise CommandError(refusal.text) from refusal
 
+    @transaction.atomic  # rolls back if the secret cannot be printed
     def _create(self, options: dict[str, Any], now: datetime) -> None:
         self._show(
             *subscriptions.create(
@@ -74,6 +76,7 @@ class Command(BaseCommand):
             )
         )
 
+    @transaction.atomic
     def _rotate(self, options: dict[str, Any], now: datetime) -> None:
         overlap = timedelta(hours=options["overlap_hours"])
         self._show(*subscriptions.rotate(options["id"], overlap=overlap, now=now))
@@ -100,6 +103,7 @@ class Command(BaseCommand):
     def _show(self, subscription: EventSubscription, secret: str) -> None:
         self.stderr.write(f"{_line(subscription)}\nThe secret is not shown again:")
         self.stdout.write(secret)
+        self.stdout.flush()
 
 
 def _line(found: EventSubscription) -> str:
