@@ -13,6 +13,7 @@ class Kind(IntEnum):
     PAYMENT = 0
     FORM = 1
     ADJUSTMENT = 2
+    ERASURE = 3
 
 
 @transaction_required

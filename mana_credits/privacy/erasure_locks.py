@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 
 from credits import ledger
@@ -19,6 +19,7 @@ from credits.models import (
     Reservation,
     SyncSubscription,
 )
+from credits.postgresql import advisory_locks
 from mana_credits.privacy.erasure_rows import ErasedPerson, PersonalRows
 
 Apps = Iterable[PersonalRows]
@@ -50,8 +51,7 @@ def lock(person: ErasedPerson, apps: Apps) -> bool:
 
 def _lock_rows(person: ErasedPerson, apps: Apps) -> None:
     # A second erasure of the person waits here, before it locks any row.
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 3))", [person.id])
+    advisory_locks.lock(advisory_locks.Kind.ERASURE, person.id)
     reservations.lock_all(person.id)
     for rows in _lockable(person, apps):
         list(rows.order_by("pk").select_for_update().values_list("pk"))
