@@ -11,7 +11,7 @@ import sys
 from django.core.management import execute_from_command_line
 from django.db import DatabaseError
 
-from mana_credits.database_errors import sentence_for
+from mana_credits.command_errors import sentence_for
 from mana_credits.environment import EnvironmentInvalid
 
 if __name__ == "__main__":

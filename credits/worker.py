@@ -105,7 +105,13 @@ def work(
 
 
 def work_once(stop: Event, *, clock: Callable[[], datetime] = now) -> bool:
-    """Run each due job once; return whether all succeeded."""
+    """Run each due job once; return whether all succeeded. Without the database, run none."""
+    try:
+        clock()
+    except DatabaseError:
+        # Otherwise each job would wait for a connection in turn, for minutes together.
+        logger.exception("jobs_not_run")
+        return False
     results = [_attempt(job, clock, stop) for job in jobs().values() if not stop.is_set()]
     return all(results)
 

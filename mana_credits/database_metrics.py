@@ -147,10 +147,11 @@ def _events_told() -> Iterator[GaugeMetricFamily]:
         yield family
 
 
-def _job_runs() -> Iterator[GaugeMetricFamily]:
+def _job_runs(now: datetime) -> Iterator[GaugeMetricFamily]:
     """Yield the outcome of each worker job's last run and the discrepancies of the ledger check.
 
-    The label is `name`, because Prometheus itself uses `job` for the scraped target.
+    The label is `name`, because Prometheus itself uses `job` for the scraped target. A run in
+    the future was recorded while a clock was wrong. It would raise or hide an alert until then.
     """
     success = gauge(
         "job_last_success_timestamp_seconds",
@@ -166,7 +167,7 @@ def _job_runs() -> Iterator[GaugeMetricFamily]:
     found = gauge("discrepancies", "Discrepancies found by the last ledger check.")
     for run in JobRun.objects.all():
         for family, moment in ((success, run.succeeded_at), (failure, run.failed_at)):
-            if moment:
+            if moment and moment <= now:
                 family.add_metric([run.name], moment.timestamp())
         for outcome, count in sorted(run.result.items()):
             steps.add_metric([run.name, outcome], count)
@@ -176,8 +177,9 @@ def _job_runs() -> Iterator[GaugeMetricFamily]:
 
 
 def _jobs() -> Iterator[GaugeMetricFamily]:
-    yield from _job_runs()
-    yield _due()
+    now = worker.now()
+    yield from _job_runs(now)
+    yield _due(now)
     yield _postponed()
 
 
@@ -192,13 +194,12 @@ def _anchor() -> Iterator[GaugeMetricFamily]:
     yield from (users, total)
 
 
-def _due() -> GaugeMetricFamily:
+def _due(now: datetime) -> GaugeMetricFamily:
     age = gauge(
         "job_oldest_due_age_seconds",
         "Time since the job's oldest unprocessed row became due; 0 without due rows.",
         "name",
     )
-    now = worker.now()
     for job in worker.jobs().values():
         if job.next_due:
             age.add_metric([job.name], _age(job.next_due(now), now))

@@ -59,8 +59,10 @@ limit_request_field_size = 8190
 # passes on its clients' headers, they could reach the paths that it hides.
 forwarder_headers = ""
 
-# The service writes to temporary directories only, so the root file system may be read-only.
-worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
+# Files of the processes are in memory if possible. They are mapped, and a write to a mapped file on
+# a full disk kills the process (SIGBUS).
+memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
+worker_tmp_dir = memory
 control_socket_disable = True
 errorlog = "-"
 loglevel = "warning"
@@ -85,7 +87,9 @@ def _forget_counts() -> None:
 # The application loads before `on_starting` and may reject its settings. `atexit` then removes the
 # new directory.
 if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="mana-credits-metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(
+        prefix="mana-credits-metrics-", dir=memory
+    )
     atexit.register(_forget_counts)
 
 

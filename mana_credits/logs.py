@@ -5,9 +5,10 @@ import logging.config
 import re
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.contextvars import get_contextvars
@@ -74,7 +75,7 @@ def configure(level: str, *, to: TextIO | None = None) -> None:
 
     The default is standard output.
     """
-    to = to or sys.stdout
+    to = cast("TextIO", _LossyStream(to or sys.stdout))
     wanted = logging.getLevelNamesMapping()[level] <= logging.INFO
     _AccessLog.write = structlog.WriteLogger(to).msg if wanted else None
     renderer = structlog.processors.JSONRenderer(serializer=_serialize)
@@ -118,6 +119,24 @@ def _formatter(renderer: structlog.processors.JSONRenderer) -> dict[str, Any]:
         "foreign_pre_chain": [structlog.stdlib.add_logger_name, name_the_route, *PROCESSORS],
         "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
     }
+
+
+class _LossyStream:
+    """A stream that loses lines while its disk is full or its reader is gone.
+
+    Otherwise a request that has taken effect would answer 500, because its line cannot be written.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
 
 
 class _Defects(logging.Filter):

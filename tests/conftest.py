@@ -21,11 +21,12 @@ from mana_credits.api.seen_users import SeenUsers
 from mana_credits.api.verified_tokens import VerifiedTokens
 from mana_credits.dev.database_roles import SERVICE_ROLE
 from mana_credits.dev.sandbox import stripe as sandbox_stripe
-from tests import books, legacy_database
+from tests import books, event_receiver, legacy_database
 from tests.api import Caller
 from tests.books import discrepancies
 from tests.emptying import Emptying, connected
 from tests.environment import PROVIDER, SERVICE_KEY
+from tests.event_receiver import EventReceiver
 from tests.factories import gift, give, package
 from tests.legacy import Earlier
 from tests.owner import as_owner
@@ -206,6 +207,15 @@ def stripe(stripe_server: str, settings: Any) -> Iterator[Stripe]:
     settings.STRIPE_API_BASE = stripe_server
     yield Stripe(stripe_server)
     sandbox_stripe.forget()
+
+
+@pytest.fixture
+def receiver(settings: Any) -> Iterator[EventReceiver]:
+    """Run a receiver of events to services, whose host is allowed."""
+    with event_receiver.serving() as server:
+        settings.EVENT_HOSTS = [server.host]
+        settings.EVENT_HOSTS_MAY_BE_LOCAL = True
+        yield server
 
 
 @pytest.fixture

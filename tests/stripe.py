@@ -14,8 +14,9 @@ from unittest.mock import patch
 import requests
 from django.core.management import call_command
 
+from credits.ledger import ledger
 from credits.ledger.posting import Origin
-from credits.models import AutoTopUp, Package
+from credits.models import AutoTopUp, Package, Purchase
 from credits.payments import auto_top_up
 from credits.payments.auto_top_up import Agreement
 from tests.api import Answer, Caller
@@ -85,6 +86,12 @@ def agree_to_top_up(
 def buy(who: Caller, offer: Package, **fields: Any) -> Answer:
     """Start a purchase through the API."""
     return who.post("purchase", {"packageId": str(offer.pk), **fields})
+
+
+def state(purchase: Purchase) -> Any:
+    """Return the status of a purchase, and its buyer's posted credits."""
+    purchase.refresh_from_db()
+    return purchase.status, float(ledger.balance_of(purchase.user_id).posted)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ IN_THREADS = {
     "AsyncHold": "Hold",
     "AsyncResponse": "SyncResponse",
     "aclose": "close",
+    "aread": "read",
     "asyncio": "time",
     "asyncio_detailed": "sync_detailed",
     "get_async_httpx_client": "get_httpx_client",

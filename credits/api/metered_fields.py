@@ -85,6 +85,12 @@ _price = (UnitCostsField(), MinimumField())
 class MeteringField(serializers.Field[Any, Any, Any, Any]):
     """How a price by units was computed. Output only."""
 
+    def __init__(self) -> None:
+        super().__init__(
+            required=False,
+            help_text="How a price by units was computed. Absent for any other transaction.",
+        )
+
     def to_representation(self, value: Mapping[str, Any]) -> dict[str, Any]:
         """Return the units, the costs per 1,000, the minimum, the version and what is unpaid."""
         unit_costs, minimum = (field.to_representation(value) for field in _price)

@@ -58,16 +58,7 @@ class BalanceSerializer(BalanceAfterwardsSerializer):
     )
 
 
-class MeteredSerializer(WireSerializer):
-    """A transaction that may have a price by units."""
-
-    metering = MeteringField(
-        required=False,
-        help_text="How a price by units was computed. Absent for any other transaction.",
-    )
-
-
-class TransactionSerializer(MeteredSerializer):
+class TransactionSerializer(WireSerializer):
     """One transaction; `balanceBefore` and `balanceAfter` are posted balances."""
 
     id = UuidField(help_text="The transaction's id.")
@@ -96,6 +87,7 @@ class TransactionSerializer(MeteredSerializer):
     createdAt = TimestampField(source="created_at", help_text="When the transaction was posted.")
     # The earlier service had both times. Here a transaction is complete when it is written.
     completedAt = TimestampField(source="created_at", help_text="The same as `createdAt`.")
+    metering = MeteringField()
 
 
 class PricedSerializer(KeyedSerializer):

@@ -7,8 +7,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from credits.api.metered_fields import MeteringField
 from credits.api.query_fields import QueryInteger
-from credits.api.serializers import MeteredSerializer
 from credits.api.wire_fields import (
     AmountField,
     ConstantField,
@@ -61,7 +61,7 @@ class StatementPathSerializer(WireSerializer):
     month = MonthField(source="first", help_text="The month, in UTC.")
 
 
-class MovementSerializer(MeteredSerializer):
+class MovementSerializer(WireSerializer):
     """A transaction in a statement."""
 
     number = serializers.IntegerField(
@@ -83,6 +83,7 @@ class MovementSerializer(MeteredSerializer):
         allow_null=True,
         help_text="When it was written, if that was more than an hour later: imported history.",
     )
+    metering = MeteringField()
 
 
 class StatementSerializer(WireSerializer):

@@ -67,6 +67,16 @@ RULES = {
         ) r
         WHERE o.number IS NULL OR abs(r.total) > abs(o.amount) OR sign(r.total) = sign(o.amount)
     """,
+    # Without its key, a retry would post a second time. Keys of the last day are never deleted.
+    "a key of the last day names its transaction": """
+        SELECT k.user_id, format('the key of transaction %%s names %%s', k.number,
+                                 coalesce(i.subject_id::text, 'nothing'))
+        FROM keyed k LEFT JOIN LATERAL (
+            SELECT subject_id FROM credits.idempotency_keys
+            WHERE user_id = k.user_id AND key = k.recent_key OFFSET 0
+        ) i ON true
+        WHERE k.recent_key IS NOT NULL AND i.subject_id IS DISTINCT FROM k.id
+    """,
     # Two queries, because their work must be proportional to the rows to check. A check of changes
     # starts from the new transactions. A full check starts from the reservations, so it also finds
     # one whose transaction is missing. The third finds a commit whose reservation is missing.

@@ -3,7 +3,8 @@
 # accounts: the balances of the users %(users)s, with their state at the last check. With
 # %(since_last)s false, no state is used and all entries are checked.
 # walks: the accounts with the sums of the entries after `checked`, and the breaks in their chains.
-# keyed: the entries after `checked` that have a cause or refer to an original.
+# keyed: the entries after `checked` that have a cause, refer to an original, or have an idempotency
+# key of the last day (an hour less, for clocks).
 SOURCES = """
     accounts AS MATERIALIZED (
         SELECT b.*, coalesce(c.last_number, 0) AS checked,
@@ -65,9 +66,14 @@ SOURCES = """
     ),
     keyed AS MATERIALIZED (
         SELECT t.* FROM accounts a CROSS JOIN LATERAL (
-            SELECT id, user_id, number, type, amount, cause, related_id FROM credits.transactions
+            SELECT id, user_id, number, type, amount, cause, related_id,
+                   CASE WHEN created_at > now() - interval '23 hours'
+                       THEN idempotency_key END AS recent_key
+            FROM credits.transactions
             WHERE user_id = a.user_id AND number > a.checked
-              AND coalesce(cause, related_id::text) IS NOT NULL  -- prevents the index on causes
+              -- coalesce prevents the index on causes
+              AND (coalesce(cause, related_id::text) IS NOT NULL
+                   OR idempotency_key IS NOT NULL AND created_at > now() - interval '23 hours')
             OFFSET 0
         ) t
     )

@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import F, Q
 
+from credits.amounts import counted
 from credits.models.fields import amount_field, id_field, user_id_field
 from credits.models.transactions import Transaction
 
@@ -147,6 +148,16 @@ class AdjustmentRequest(models.Model):
                 name="adjustment_pending_idx", fields=["id"], condition=Q(status="pending")
             ),
         )
+
+    @property
+    def subject(self) -> str:
+        """Return the row that the act concerns, in the form of ActRequest."""
+        return f"adjustment:{self.pk}"
+
+    @property
+    def summary(self) -> str:
+        """Return what the act does in words."""
+        return f"Adjust by {counted(self.amount, 'credit')}"
 
 
 class ActRequest(models.Model):

@@ -16,6 +16,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from credits import ledger
+from credits.bulkheads import TooBusy
 from credits.email_addresses import LENGTH, mailbox
 from credits.errors import DomainError
 from credits.ledger import Origin, idempotency
@@ -67,7 +68,7 @@ def start(
         raise PurchaseTooOld
     try:
         with stripe_api.calling():
-            return for_customer(user_id, partial(_open, purchase.pk), email=email, now=now)
+            return for_customer(user_id, partial(_open, purchase), email=email, now=now)
     except PaymentUnavailable:
         # Committed although the request fails: an identical request can then reuse the row.
         Purchase.objects.filter(pk=purchase.pk).update(unavailable_at=now)
@@ -186,9 +187,11 @@ def _known_by(email: str | None) -> str | None:
 def _make_customer(user_id: str, *, gone: str | None = None) -> str:
     """Return the Stripe customer id; create a customer if there is none except the deleted `gone`.
 
-    The row's lock makes concurrent first purchases of a user share one customer.
+    The row's lock makes concurrent first purchases of a user share one customer. Raises TooBusy.
     """
-    customer = StripeCustomer.objects.select_for_update().get(user_id=user_id)
+    customer = StripeCustomer.objects.select_for_update().filter(user_id=user_id).first()
+    if customer is None:  # deleted by an erasure
+        raise TooBusy
     if customer.stripe_customer_id is None or customer.stripe_customer_id == gone:
         customer.stripe_customer_id = stripe_api.create_customer(customer, after=gone)
         customer.save(update_fields=["stripe_customer_id"])
@@ -196,9 +199,11 @@ def _make_customer(user_id: str, *, gone: str | None = None) -> str:
 
 
 @transaction.atomic
-def _open(purchase_id: UUID, customer_id: str) -> Purchase:
+def _open(begun: Purchase, customer_id: str) -> Purchase:
     # The row stays locked during the call to Stripe, so that concurrent retries open it once.
-    purchase = Purchase.objects.select_for_update().get(pk=purchase_id)
+    purchase = Purchase.objects.select_for_update().get(pk=begun.pk)
+    if purchase.user_id != begun.user_id:  # erased: the row must not name the customer any more
+        raise PurchaseTooOld
     if purchase.opened:
         return purchase
     if purchase.status == Purchase.Status.CANCELLED:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 
 import structlog
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from credits import ledger
@@ -19,6 +19,7 @@ from credits.models import MoneyBack, Purchase, Transaction
 from credits.payments import claw_back_shares, stripe_facts
 from credits.payments.claw_back_shares import cents_to_take, due, requested_or_standing, share
 from credits.payments.stripe_facts import MoneyBackReport
+from credits.postgresql import advisory_locks
 from credits.postgresql.atomicity import transaction_required
 
 State = MoneyBack.State
@@ -140,15 +141,13 @@ def transactions_of(purchase: Purchase) -> list[Transaction]:
     return list(rows.order_by("number"))
 
 
-@transaction_required
 def lock_payment(intent_id: str) -> None:
     """Lock the payment until the transaction ends.
 
     This is an advisory lock, because a refund or dispute may be reported before any row refers to
-    the payment. A collision of two hashes only makes the two payments wait for each other.
+    the payment.
     """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [intent_id])
+    advisory_locks.lock(advisory_locks.Kind.PAYMENT, intent_id)
 
 
 def _row_of(fact: MoneyBackReport, intent_id: str, now: datetime) -> MoneyBack:

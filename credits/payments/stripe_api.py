@@ -21,6 +21,7 @@ from credits import http_deadline
 from credits.amounts import with_unit
 from credits.bulkheads import Bulkhead
 from credits.models import MoneyBack, Purchase, StripeCustomer
+from credits.payments import stripe_session
 from credits.payments.purchase_parameters import metadata_of, naming, opening_key
 from credits.payments.stripe_errors import (
     CardDeclined,
@@ -65,7 +66,7 @@ def _client(key: str, base: str) -> stripe.StripeClient:
         stripe_version=API_VERSION,
         base_addresses={"api": base} if base else None,
         max_network_retries=RETRIES,
-        http_client=stripe.RequestsClient(session=http_deadline.session(TRY_SECONDS)),
+        http_client=stripe.RequestsClient(session=stripe_session.session(TRY_SECONDS)),
     )
 
 

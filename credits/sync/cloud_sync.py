@@ -213,8 +213,10 @@ def anchor_of(subscription: SyncSubscription) -> int:
 
 
 def _made(user_id: str, now: datetime) -> SyncSubscription:
+    # Locked first: ON CONFLICT DO NOTHING would keep a row that an erasure is about to delete.
+    if known := _locked(user_id):
+        return known
     new = SyncSubscription(user_id=user_id, created_at=now, updated_at=now)
-    # ON CONFLICT DO NOTHING does not lock an existing row, hence the second statement.
     SyncSubscription.objects.bulk_create([new], ignore_conflicts=True)
     return SyncSubscription.objects.select_for_update().get(pk=user_id)
 

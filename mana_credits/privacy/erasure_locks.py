@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from credits import ledger
@@ -15,7 +15,6 @@ from credits.models import (
     AdjustmentRequest,
     Balance,
     CampaignGrant,
-    ErasureRequest,
     Purchase,
     Reservation,
     SyncSubscription,
@@ -50,8 +49,9 @@ def lock(person: ErasedPerson, apps: Apps) -> bool:
 
 
 def _lock_rows(person: ErasedPerson, apps: Apps) -> None:
-    # The request first: a second worker waits here, before it locks any row of the person.
-    list(ErasureRequest.objects.select_for_update().filter(pk=person.id).values_list("pk"))
+    # A second erasure of the person waits here, before it locks any row.
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 3))", [person.id])
     reservations.lock_all(person.id)
     for rows in _lockable(person, apps):
         list(rows.order_by("pk").select_for_update().values_list("pk"))

@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 
 class ErasedPerson(NamedTuple):
@@ -20,6 +20,17 @@ class ErasedPerson(NamedTuple):
 
 
 Sections = dict[str, QuerySet[Any, Any]]
+Row = TypeVar("Row", bound=Model)
+
+
+def not_held(rows: QuerySet[Row]) -> QuerySet[Row]:
+    """Lock and return the rows, without those that others have locked.
+
+    A row that was added after the locks of the erasure may be held by a movement that waits for the
+    balance, so to wait for it could deadlock. It stays as if it were added after the erasure.
+    """
+    keys = list(rows.select_for_update(skip_locked=True).values_list("pk", flat=True))
+    return rows.model._default_manager.filter(pk__in=keys)  # noqa: SLF001
 
 
 def _no_addresses(user_id: str) -> set[str]:

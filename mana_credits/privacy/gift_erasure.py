@@ -15,7 +15,7 @@ from credits.models import OutboxMessage
 from gifts import throttle, transitions
 from gifts.models import Campaign, GiftBlock, GiftCode, GiftRedemption
 from gifts.transitions import Status
-from mana_credits.privacy.erasure_rows import ErasedPerson, PersonalRows, Sections
+from mana_credits.privacy.erasure_rows import ErasedPerson, PersonalRows, Sections, not_held
 
 
 def _addresses(user_id: str) -> set[str]:
@@ -51,7 +51,7 @@ def _strip(person: ErasedPerson) -> Counter[str]:
             "redemptions": GiftRedemption.objects.filter(redeemer_id=person.id).update(
                 redeemer_id=person.pseudonym
             ),
-            "campaigns": Campaign.objects.filter(account_id=person.id).update(
+            "campaigns": not_held(Campaign.objects.filter(account_id=person.id)).update(
                 account_id=person.pseudonym,
                 creator_name=None,
                 message=None,
@@ -68,14 +68,10 @@ def _strip(person: ErasedPerson) -> Counter[str]:
 
 
 def _strip_addressed(person: ErasedPerson) -> int:
-    # A gift that was created since the locks, and that the person redeems already, waits for their
-    # balance: to wait for that gift could deadlock. It arrives after the erasure, as a later one.
-    addressed = list(_addressed(person).select_for_update(skip_locked=True))
-    for gift in addressed:
-        idempotency.blank(gift.creator_id, subject_id=gift.payment_id)  # names the address
-    return GiftCode.objects.filter(pk__in=[gift.pk for gift in addressed]).update(
-        target_email=person.pseudonym, message=None
-    )
+    addressed = not_held(_addressed(person))
+    for creator_id, payment_id in addressed.values_list("creator_id", "payment_id"):
+        idempotency.blank(creator_id, subject_id=payment_id)  # names the address
+    return addressed.update(target_email=person.pseudonym, message=None)
 
 
 def _strip_created(person: ErasedPerson) -> int:

@@ -4,13 +4,13 @@ from collections import Counter
 
 from credits.ledger.db_functions import call
 from credits.models import ActRequest, AdjustmentRequest, CampaignGrant
-from mana_credits.privacy.erasure_rows import ErasedPerson
+from mana_credits.privacy.erasure_rows import ErasedPerson, not_held
 
 
 def strip(person: ErasedPerson) -> Counter[str]:
     """Blank the texts of operators' acts about the person. Their actor, action and time stay."""
-    asked = AdjustmentRequest.objects.filter(user_id=person.id)
-    wanted = ActRequest.objects.filter(user_id=person.id)
+    asked = not_held(AdjustmentRequest.objects.filter(user_id=person.id))
+    wanted = not_held(ActRequest.objects.filter(user_id=person.id))
     return Counter(
         {
             # Deleted before the rest moves: nobody must approve an act on a pseudonym later.
@@ -32,7 +32,7 @@ def strip(person: ErasedPerson) -> Counter[str]:
 
 def _strip_grants(person: ErasedPerson) -> int:
     """Blank the person's rows of campaigns. A row that waits is not granted any more."""
-    rows = CampaignGrant.objects.filter(user_id=person.id)
+    rows = not_held(CampaignGrant.objects.filter(user_id=person.id))
     rows.filter(outcome=CampaignGrant.Outcome.WAITING).update(
         outcome=CampaignGrant.Outcome.LEFT_OUT
     )

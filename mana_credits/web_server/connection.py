@@ -19,6 +19,8 @@ DRAIN_SECONDS = 10
 # A client whose request waited this long for a thread may have closed the connection. When no
 # connection is free, clients that sent nothing for this long are disconnected.
 PATIENCE_SECONDS = 1
+# The same for a client that was answered, which expects the connection to be kept for a while.
+KEPT_SECONDS = 5
 # How many bytes are read and dropped after a response that closes the connection.
 DISCARD_BYTES = 16 * 1024 * 1024
 
@@ -85,14 +87,13 @@ class Connection:
     def is_dispensable(self, now: float) -> bool:
         """Return whether the connection can be closed to make room for others.
 
-        True if it has sent no request for PATIENCE_SECONDS. A connection that was answered before
-        is kept, because the response promised keep-alive.
+        True if the client has sent no request, or has not closed a closing connection, for
+        PATIENCE_SECONDS, or if it was answered before and has been idle for KEPT_SECONDS.
         """
-        begun = self.deadline - self.seconds
-        asks_nothing = self.phase is Phase.IDLE and not self.reader.count
-        return now - begun > PATIENCE_SECONDS and (
-            asks_nothing or self.phase in {Phase.HEAD, Phase.BODY}
-        )
+        was_answered = self.phase is Phase.IDLE and self.reader.count
+        patience = KEPT_SECONDS if was_answered else PATIENCE_SECONDS
+        waited = now - (self.deadline - self.seconds)
+        return waited > patience and self.phase not in {Phase.TURN, Phase.SENDING}
 
     def receive(self) -> bool:
         """Read incoming bytes. Return whether a request is complete; `take_request` returns it.

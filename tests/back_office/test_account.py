@@ -18,7 +18,7 @@ from credits.models import AdjustmentRequest, MoneyBack, Purchase, StripeCustome
 from credits.payments import money_back
 from mana_credits.back_office.account import account_search, timeline
 from mana_credits.back_office.account.entry import TimelineEntry
-from mana_credits.back_office.acts import balance_adjustments
+from mana_credits.back_office.acts import approvals, balance_adjustments
 from mana_credits.back_office.acts.audit import Justification
 from tests.back_office.operators import operator
 from tests.credits.test_money_back import paid, went_back
@@ -165,8 +165,13 @@ def test_the_timeline_says_in_words_what_happened(sam: Client) -> None:
         now=datetime.now(UTC),
     )
     assert isinstance(asked, AdjustmentRequest)
-    balance_adjustments.reject(
-        operator("fiona"), asked.pk, note="Too much", key=uuid4(), now=datetime.now(UTC)
+    approvals.reject(
+        AdjustmentRequest,
+        operator("fiona"),
+        asked.pk,
+        note="Too much",
+        key=uuid4(),
+        now=datetime.now(UTC),
     )
 
     said = details(sam.get(f"/admin/account/?user={bought.user_id}"))

@@ -117,7 +117,9 @@ def test_the_end_of_a_gift_code_leads_to_both_people() -> None:
     made = gift("ivan", 5)
     redeem(made, "judy")
 
-    for text in (made.code[-4:], made.code[-4:].lower(), f"••••{made.code[-4:]}"):
+    link = f"https://credits.test/g/{made.code}?lang=de"
+    page = f"https://credits.test/admin/gift/{made.pk}/"
+    for text in (made.code[-4:], made.code[-4:].lower(), f"••••{made.code[-4:]}", link, page):
         assert {"ivan", "judy"} <= set(found(text))
 
 
@@ -138,6 +140,9 @@ def test_numbers_and_ids_of_a_purchase_lead_to_its_buyer() -> None:
 
     for text in (str(number), f"#{number}", f"Purchase {number}", str(back.stripe_id), "evt_x1"):
         assert found(text) == [bought.user_id]
+    assert found(f"https://dashboard.stripe.com/payments/{bought.stripe_payment_intent_id}") == [
+        bought.user_id
+    ]
     # Telephones begin a line with a capital letter, and some forms shout.
     intent = str(bought.stripe_payment_intent_id)
     for text in ("Re_1", "RE_1", "EVT_X1", intent.capitalize(), intent.upper()):

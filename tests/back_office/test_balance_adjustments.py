@@ -14,7 +14,7 @@ from credits.ledger import ledger
 from credits.ledger.outcomes import ExceedsOriginal, UserUnknown
 from credits.ledger.posting import Memo, Origin
 from credits.models import AdjustmentRequest, Transaction
-from mana_credits.back_office.acts import balance_adjustments
+from mana_credits.back_office.acts import approvals, balance_adjustments
 from mana_credits.back_office.acts.act_requests import RequestDecided
 from mana_credits.back_office.acts.audit import (
     AlreadyDone,
@@ -150,7 +150,7 @@ def test_above_the_limit_a_second_person_is_asked(sam: Client, amount: str) -> N
     assert (asked.amount, asked.status, asked.requested_by) == (Decimal(amount), "pending", "sam")
     assert available() == 10
     assert (
-        "1 adjustment of this account waits"
+        "1 request about this account waits"
         in sam.get("/admin/account/?user=alice").content.decode()
     )
 
@@ -308,9 +308,9 @@ def test_a_request_is_decided_once() -> None:
     with pytest.raises(RequestDecided):
         balance_adjustments.approve(fiona, asked.pk, note="", key=uuid4(), now=now)
     with pytest.raises(RequestDecided):
-        balance_adjustments.reject(fiona, asked.pk, note="late", key=uuid4(), now=now)
+        approvals.reject(AdjustmentRequest, fiona, asked.pk, note="late", key=uuid4(), now=now)
     with pytest.raises(RequestDecided):
-        balance_adjustments.reject(fiona, uuid4(), note="none", key=uuid4(), now=now)
+        approvals.reject(AdjustmentRequest, fiona, uuid4(), note="none", key=uuid4(), now=now)
 
     assert available() == 510
 

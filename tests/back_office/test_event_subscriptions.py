@@ -13,9 +13,9 @@ from mana_credits.service_events.models import EventMessage, EventSubscription
 from tests.back_office.operators import browser, form
 from tests.event_receiver import EventReceiver, signed_by
 from tests.factories import give
-from tests.service_events.conftest import Subscribe, receiver, subscribe
+from tests.service_events.conftest import Subscribe, subscribe
 
-__all__ = ["receiver", "subscribe"]
+__all__ = ["subscribe"]
 
 pytestmark = pytest.mark.django_db
 NEW = "/admin/event-subscription/new/"

@@ -217,7 +217,7 @@ def test_two_downloads_at_once_are_one() -> None:
 
 def test_the_asker_withdraws() -> None:
     asked = ask(wanted=LARGE)
-    act_requests.withdraw(operator("sam"), asked.pk, key=uuid4(), now=now())  # type: ignore[arg-type]
+    act_requests.withdraw(ActRequest, operator("sam"), asked.pk, key=uuid4(), now=now())  # type: ignore[arg-type]
 
     with pytest.raises(RequestDecided):
         approve("ada", asked)  # type: ignore[arg-type]
@@ -229,7 +229,7 @@ def test_the_payers_erasure_empties_the_request() -> None:
     wanted = LARGE._replace(account_id="marketing", reason=None, message="From Mia")
     asked = ask(wanted=wanted)
     assert isinstance(asked, ActRequest)
-    approvals.reject(operator("ada"), asked.pk, note="No", key=uuid4(), now=now())
+    approvals.reject(ActRequest, operator("ada"), asked.pk, note="No", key=uuid4(), now=now())
 
     erasure.erase("marketing")
 

@@ -321,9 +321,11 @@ def test_the_asker_withdraws_and_nobody_else() -> None:
     campaign = ask(text=LARGE)
     assert campaign.request_id
     with pytest.raises(NotYourRequest):
-        act_requests.withdraw(operator("ada"), campaign.request_id, key=uuid4(), now=now())
+        act_requests.withdraw(
+            ActRequest, operator("ada"), campaign.request_id, key=uuid4(), now=now()
+        )
 
-    act_requests.withdraw(operator("sam"), campaign.request_id, key=uuid4(), now=now())
+    act_requests.withdraw(ActRequest, operator("sam"), campaign.request_id, key=uuid4(), now=now())
 
     campaign.refresh_from_db()
     assert (campaign.state, campaign.decided_by) == ("withdrawn", "sam")
@@ -335,7 +337,7 @@ def test_the_asker_withdraws_and_nobody_else() -> None:
 def test_a_rejected_campaign_grants_nothing() -> None:
     campaign = ask(text=LARGE)
     assert campaign.request_id
-    approvals.reject(operator("ada"), campaign.request_id, **how())
+    approvals.reject(ActRequest, operator("ada"), campaign.request_id, **how())
     post(campaign)
 
     campaign.refresh_from_db()

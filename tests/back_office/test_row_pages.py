@@ -1,6 +1,6 @@
 """Pages of single rows: titles and labels in words, and no time of an attempt that never comes."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -19,7 +19,14 @@ from credits.payments import purchases
 from credits.roles import SUPPORT
 from internal_api import service_keys
 from internal_api.service_keys import KeyTerms
-from mana_credits.back_office.acts import gift_interventions, operator_accounts, purchase_refunds
+from mana_credits.back_office.acts import (
+    audit,
+    gift_interventions,
+    looks,
+    operator_accounts,
+    purchase_refunds,
+)
+from mana_credits.back_office.acts.audit import AuditRecord, Operator
 from mana_credits.back_office.admin.subject_pages import BY_PATH, BY_QUERY, address_of_subject
 from mana_credits.back_office.templatetags.office import NOTHING
 from mana_credits.service_events import event_types, subscriptions
@@ -28,7 +35,7 @@ from tests.back_office.operators import ROLES, WHY, browser, operator
 from tests.back_office.test_roles import PAGES
 from tests.back_office.test_titles import text
 from tests.credits.test_money_back import paid, payment, started
-from tests.factories import give, hold, spend
+from tests.factories import gift, give, hold, spend
 from webhooks import events
 
 pytestmark = pytest.mark.django_db
@@ -203,8 +210,12 @@ def test_a_row_and_its_forms_say_that_a_request_about_it_waits(sam: Client, fion
             note="n",
             requested_by="ada",
             requested_at=NOW,
+            user_id="alice",
         )
 
+    assert "3 requests about this account wait for approval" in text(
+        sam, "/admin/account/?user=alice"
+    )
     for subject, (row, act) in pages.items():
         told = f"About {subject}: waits for approval since {NOW:%Y-%m-%d}, asked by ada."
         assert told in text(sam, f"/admin/{row}")
@@ -212,3 +223,23 @@ def test_a_row_and_its_forms_say_that_a_request_about_it_waits(sam: Client, fion
 
     ActRequest.objects.update(status="withdrawn", decided_by="ada", decided_at=NOW)
     assert "waits for approval" not in text(sam, f"/admin/operation/{key}/")
+
+
+def test_looks_hide_no_act_on_the_page_of_a_row(sam: Client) -> None:
+    give("ivan", 50)
+    made = gift("ivan", 5)
+    bought = paid()
+    gift_interventions.extend(
+        operator("sam"), made.pk, NOW + timedelta(days=100), why=WHY, key=uuid4(), now=NOW
+    )
+    act = AuditRecord(user_id=bought.user_id, subject=f"purchase:{bought.pk}")
+    audit.record(operator("sam"), "credits.refund_purchase", act, why=WHY)
+    for number in range(20):
+        for user_id, subject in (("ivan", f"gift:{made.pk}"), (bought.user_id, act.subject)):
+            colleague = Operator(f"colleague-{number}", lambda permission: True)
+            looks.look(colleague, user_id, subject=subject, now=NOW)
+
+    for path in (f"gift/{made.pk}/", f"purchase/{bought.pk}/"):
+        page = text(sam, f"/admin/{path}")
+        assert WHY.note in page
+        assert "looked at account" not in page

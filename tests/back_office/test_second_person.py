@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 from uuid import UUID, uuid4
@@ -220,7 +221,7 @@ def test_who_managed_an_account_does_not_decide_with_it(act: str) -> None:
     assert isinstance(asked, AdjustmentRequest)
     managed("ada", "fiona", act)
 
-    for decide in (balance_adjustments.approve, balance_adjustments.reject):
+    for decide in (balance_adjustments.approve, partial(approvals.reject, AdjustmentRequest)):
         with pytest.raises(NotIndependent):
             decide(operator("fiona"), asked.pk, note="n", key=uuid4(), now=now())
 
@@ -419,7 +420,7 @@ def test_withdrawn_or_approved_and_never_both() -> None:
     def race(n: int) -> str:
         try:
             if n % 2:
-                act_requests.withdraw(fiona, asked.pk, key=uuid4(), now=now())
+                act_requests.withdraw(ActRequest, fiona, asked.pk, key=uuid4(), now=now())
                 return "withdrawn"
             approvals.approve(ada, asked.pk, note="", key=uuid4(), now=now())
         except RequestDecided:
@@ -471,7 +472,7 @@ def test_the_request_is_in_the_persons_export_and_is_erased_with_them() -> None:
     entry = spent(500)
     asked = reverse("fiona", entry)
     assert isinstance(asked, ActRequest)
-    approvals.reject(operator("ada"), asked.pk, note="No", key=uuid4(), now=now())
+    approvals.reject(ActRequest, operator("ada"), asked.pk, note="No", key=uuid4(), now=now())
     reverse("fiona", entry)
 
     exported = "".join(export.document("alice", now=now()))

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from html import unescape
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.test import Client
@@ -252,3 +252,16 @@ def test_states_are_the_words_of_the_users_pages(sam: Client) -> None:
 
     assert all(">redeemed</span>" in page for page in pages)
     assert not any(">depleted</span>" in page for page in pages)
+
+
+def test_the_request_that_waits_longest_is_listed(sam: Client) -> None:
+    usual = {"reason": "goodwill", "note": "n", "requested_by": "nina", "requested_at": NOW}
+    AdjustmentRequest.objects.bulk_create(
+        AdjustmentRequest(id=UUID(int=number), user_id=f"user-{number:03}", amount=5, **usual)
+        for number in range(101)
+    )
+
+    page = sam.get("/admin/adjustments/").content.decode()
+
+    assert "user-000" in page
+    assert "user-100" not in page

@@ -3,9 +3,11 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib import admin
+from django.contrib.auth.models import User
 from django.db import transaction
 from playwright.sync_api import Page, expect
 
@@ -22,7 +24,10 @@ from credits.models import (
 )
 from credits.outbox import outbox
 from gifts.models import GiftCode
+from mana_credits.back_office.acts import balance_adjustments
+from mana_credits.back_office.acts.audit import Justification
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList
+from tests.back_office.operators import operator
 from tests.browser.test_back_office_policy import (  # noqa: F401  (fixtures)
     PATHS,
     office,
@@ -30,7 +35,7 @@ from tests.browser.test_back_office_policy import (  # noqa: F401  (fixtures)
     problems,
 )
 from tests.browser.test_every_page import axe_finds, fits, keep
-from tests.factories import gift, give, hold, spend
+from tests.factories import gift, give, hold, package, spend
 
 pytestmark = pytest.mark.browser
 
@@ -199,3 +204,42 @@ def test_no_short_word_of_a_table_is_broken(office: str, page: Page) -> None:  #
     for path in ("adjustments/", "accounts/", "staff/", ""):
         page.goto(office + path)
         assert page.evaluate(BROKEN) == [], path
+
+
+def test_the_longest_words_fit(office: str, page: Page) -> None:  # noqa: F811
+    longest = "W" * 255
+    give(longest, 500)
+    entry = ledger.grant(
+        longest,
+        Decimal(1),
+        memo=Memo(description="W" * 255),
+        origin=Origin("user"),
+        cause="grant:w",
+    ).transaction
+    sent = gift(longest, 5, message="W" * 255)
+    held = hold(longest, 1)
+    sold = package(name="W" * 100, description="W" * 500)
+    User.objects.create(username="W" * 150, is_staff=True)
+    sam = operator("sam")
+    why = Justification("goodwill", "W" * 1000, "W" * 500)
+    for amount in (1, 5000):
+        balance_adjustments.adjust(
+            sam, longest, Decimal(amount), why=why, key=uuid4(), now=datetime.now(UTC)
+        )
+    user = f"?user={longest}"
+    paths = (
+        *(f"account/{user}", f"account/adjust/{user}", f"sync/{user}", f"gifts/block/{user}"),
+        *(f"transaction/{entry.pk}/", f"transaction/{entry.pk}/reverse/", f"gift/{sent.pk}/"),
+        *(f"reservation/{held.pk}/", f"reservation/{held.pk}/release/", f"package/{sold.pk}/"),
+        *(f"package/{sold.pk}/change/", f"gift/{sent.pk}/cancel/", "adjustments/", "staff/"),
+        f"adjustments/{AdjustmentRequest.objects.latest('pk').pk}/",
+        f"staff-action/{StaffAction.objects.latest('pk').pk}/",
+        f"staff/operator/?name={'W' * 150}",
+        "search-accounts/?q=WWW",
+    )
+
+    for path in paths:
+        response = page.goto(office + path)
+
+        assert response
+        assert (response.status, fits(page)) == (200, True), path[:60]

@@ -110,6 +110,11 @@ def test_no_page_runs_what_its_policy_forbids(
 
 def test_the_widgets_of_the_frame_still_work(office: str, page: Page, problems: list[str]) -> None:
     page.goto(office + "gifts/giftcode/")
+    page.keyboard.press("Tab")
+    expect(page.locator(":focus")).to_have_text("Skip to the content")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.locator("#content :focus")).to_have_count(1)
     sidebar = page.locator("#nav-sidebar")
     expect(sidebar).to_be_visible()
 

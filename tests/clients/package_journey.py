@@ -7,6 +7,8 @@ import asyncio
 import os
 from contextlib import suppress
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 from typing import Any
 from uuid import uuid4
 
@@ -100,6 +102,30 @@ def give_up() -> None:
     raise AssertionError("nobody listens there")
 
 
+class Page(BaseHTTPRequestHandler):
+    """Answers every request with a page, as a proxy does."""
+
+    def do_POST(self) -> None:
+        """Answer with a status that the API does not have."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response_only(520)
+        self.send_header("Content-Length", "4")
+        self.end_headers()
+        self.wfile.write(b"Oops")
+
+
+def proxys_page() -> None:
+    """Check that the page of a proxy is an error with its status."""
+    with HTTPServer(("127.0.0.1", 0), Page) as server:
+        Thread(target=server.handle_request).start()
+        client = Credits(f"http://127.0.0.1:{server.server_port}", "key")
+        try:
+            client.use(USER, amount=1, app_id="a", description="b")
+        except CreditsError as error:
+            found = (error.status, error.code, error.details)
+    assert found == (520, "unexpected_answer", {}), found
+
+
 def messages() -> None:
     """Verify signed messages: a valid, a forged and an outdated one."""
     now = datetime.now(UTC)
@@ -127,4 +153,5 @@ if __name__ == "__main__":
     asyncio.run(spend_async())
     spend_by_units()
     give_up()
+    proxys_page()
     messages()

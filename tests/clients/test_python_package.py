@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,21 +33,26 @@ credits.use("u", amount="much", app_id="a", description="d")
 
 
 class Unreliable(BaseHTTPRequestHandler):
-    """Forwards requests, but drops the response to the first POST with a key."""
+    """Forwards requests, but answers a key's third POST only.
+
+    It drops the first response and replaces the second by a page of its own.
+    """
 
     target = ""
-    dropped: set[str]
+    attempts: Counter[str]
 
     def do_POST(self) -> None:
-        """Forward a POST. Close the connection without a response the first time."""
+        """Forward a POST. The first time, close the connection without a response."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         status, answer = self._forward(body)
         key = self.headers["Idempotency-Key"]
-        if key not in self.dropped:
-            self.dropped.add(key)
+        self.attempts[key] += 1
+        if self.attempts[key] == 1:
             self.close_connection = True
-            return
-        self._answer(status, answer)
+        elif self.attempts[key] == 2:
+            self._answer(503, b"<h1>503 Service Temporarily Unavailable</h1>", kind="text/html")
+        else:
+            self._answer(status, answer)
 
     def do_GET(self) -> None:
         """Forward a GET."""
@@ -60,9 +66,9 @@ class Unreliable(BaseHTTPRequestHandler):
         except HTTPError as refusal:
             return refusal.code, refusal.read()
 
-    def _answer(self, status: int, body: bytes) -> None:
+    def _answer(self, status: int, body: bytes, *, kind: str = "application/json") -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -74,13 +80,15 @@ class Unreliable(BaseHTTPRequestHandler):
 @contextmanager
 def unreliable(target: str) -> Iterator[str]:
     """Run a proxy in front of `target` that loses responses. Yield its URL."""
-    handler = type("Handler", (Unreliable,), {"target": target, "dropped": set()})
+    handler = type("Handler", (Unreliable,), {"target": target, "attempts": Counter()})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @pytest.fixture(scope="module")

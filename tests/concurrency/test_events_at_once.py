@@ -1,17 +1,14 @@
 """Deliveries by several workers: every message arrives, in order per user."""
 
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
 from random import Random
 
 import pytest
-from pytest_django import Settings
 
 from credits import worker
 from mana_credits.service_events import deliveries, event_types, subscriptions
 from mana_credits.service_events.models import EventMessage, EventSubscription
-from tests import event_receiver
 from tests.api import at_once
 from tests.event_receiver import EventReceiver
 from tests.factories import give, spend
@@ -58,14 +55,6 @@ def assert_all_arrived_in_order(receiver: EventReceiver) -> None:
     assert set(arrived.values()) == {1}
     for user_id, sequences in receiver.sequences().items():
         assert sequences == sorted(sequences), user_id
-
-
-@pytest.fixture
-def receiver(settings: Settings) -> Iterator[EventReceiver]:
-    with event_receiver.serving() as server:
-        settings.EVENT_HOSTS = [server.host]
-        settings.EVENT_HOSTS_MAY_BE_LOCAL = True
-        yield server
 
 
 @pytest.mark.slow

@@ -44,6 +44,9 @@ def test_twenty_commits_of_one_user_all_count(service: Caller) -> None:
     assert statuses(answers) == {200: 20}
     balance = Balance.objects.get(pk="alice")
     assert (balance.posted, balance.held, balance.total_spent) == (0, 0, 100)
+    # Reports compare both times with the end of a month.
+    settled = Reservation.objects.values_list("settled_at", "transaction__created_at")
+    assert all(ended == spent for ended, spent in settled)
 
 
 def test_commit_against_release_exactly_one_wins(service: Caller) -> None:

@@ -33,7 +33,9 @@ COMMITTED = "a committed reservation matches its transaction"
 NEWEST = "the balance has the digest of its newest transaction"
 USAGE = "usage statistics count every usage"
 SETTINGS = "movements read every limit and notice"
+KEY = "a key of the last day names its transaction"
 OWNED = "every row belongs to a balance"
+NOBODY = "01a226ca-0000-7000-8000-000000000000"
 # These rules are tested in test_sync_books.py, test_metered_books.py and in the tests of gifts.
 TRIED_ELSEWHERE = {
     "usage statistics add up to all usages",
@@ -56,7 +58,8 @@ def alice() -> str:
     """Create a user with 4 transactions (grant, usage, refund, commit) and 5 credits held."""
     give("alice", 100)
     usage = spend("alice", 10).transaction
-    ledger.refund("alice", Decimal(2), memo=Memo(), origin=SYSTEM, usage_id=usage.pk)
+    keyed = SYSTEM._replace(key="refund-1")
+    ledger.refund("alice", Decimal(2), memo=Memo(), origin=keyed, usage_id=usage.pk)
     reservations.commit(hold("alice", 4).pk, amount=Decimal(3), origin=SYSTEM)
     hold("alice", 5)
     return "alice"
@@ -145,6 +148,14 @@ DAMAGES = [
             (CHAIN, "transaction 4 follows 3: balance 91.0000 after 92.0000"),
             (DIGEST, "transaction 4 is the first that does not match its digest"),
         ],
+    ),
+    (
+        ["DELETE FROM credits.idempotency_keys"],
+        [(KEY, "the key of transaction 3 names nothing")],
+    ),
+    (
+        [f"UPDATE credits.idempotency_keys SET subject_id = '{NOBODY}'"],
+        [(KEY, f"the key of transaction 3 names {NOBODY}")],
     ),
     (
         [f"UPDATE {B} SET last_number = 5"],

@@ -16,7 +16,7 @@ from credits.models import JobRun, MoneyBack, Package, Purchase
 from credits.payments import checkout, current_state, reconciliation, stripe_fields
 from credits.payments.stripe_errors import PaymentUnavailable
 from tests.api import Caller
-from tests.stripe import PAGES, Stripe, buy, deliver, no_waiting, reconcile
+from tests.stripe import PAGES, Stripe, buy, deliver, no_waiting, reconcile, state
 from webhooks import events
 from webhooks.models import StripeEvent
 
@@ -29,11 +29,6 @@ Output = pytest.CaptureFixture[str]
 def bought(alice: Caller, starter: Package, stripe: Stripe) -> Purchase:
     """Return a pending purchase of alice."""
     return Purchase.objects.get(pk=buy(alice, starter).json()["purchaseId"])
-
-
-def state(purchase: Purchase) -> Any:
-    purchase.refresh_from_db()
-    return purchase.status, float(ledger.balance_of("alice").posted)
 
 
 def test_a_purchase_made_with_the_webhook_switched_off_is_completed(

@@ -89,6 +89,23 @@ def test_a_wrong_key_at_stripe_is_no_error_of_the_users(
     assert answer.status_code == 503
 
 
+@pytest.mark.parametrize("body", [b"null", b"[]", b"{}", b"<html>"])
+def test_an_answer_that_stripe_did_not_write_is_an_outage(
+    alice: Caller, starter: Package, stripe: Stripe, settings: Any, body: bytes
+) -> None:
+    working = settings.STRIPE_API_BASE
+
+    with slow_server.serving(slow_server.answering(body)) as server:
+        settings.STRIPE_API_BASE = server.url
+        refused = buy(alice, starter, idempotencyKey="k1")
+    settings.STRIPE_API_BASE = working
+    answer = buy(alice, starter, idempotencyKey="k1")
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "payment_unavailable")
+    assert answer.status_code == 200
+    assert Purchase.objects.count() == 1
+
+
 @pytest.fixture
 def silent_stripe(settings: Any) -> Iterator[socket.socket]:
     """Run a Stripe that accepts connections and sends nothing."""

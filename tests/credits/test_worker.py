@@ -106,6 +106,19 @@ def test_one_round_does_all_that_is_due(stripe: Stripe) -> None:
     }
 
 
+def test_without_the_database_only_one_wait_precedes_the_end_of_a_round(use_jobs: Use) -> None:
+    waits: list[datetime] = []
+
+    def away() -> datetime:
+        waits.append(NIGHT)
+        raise DatabaseError
+
+    use_jobs(Job("one", Steps()), Job("two", Steps()))
+
+    assert not worker.work_once(Event(), clock=away)
+    assert len(waits) == 1
+
+
 def test_every_job_is_a_command_of_its_own(stripe: Stripe) -> None:
     due_subscribers(1, since=datetime.now(UTC) - timedelta(days=1))
     outbox.tell("alice", {}, key="old", now=NIGHT)

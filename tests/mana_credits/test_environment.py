@@ -311,6 +311,16 @@ def test_the_web_server_listens_on_addresses_of_both_families(host: str, bind: s
         assert runpy.run_path("mana_credits/gunicorn.conf.py")["bind"] == bind
 
 
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="only Linux has it")
+def test_counters_are_in_memory_because_a_full_disk_would_kill_the_processes() -> None:
+    with patch.dict(os.environ, clear=True), patch("atexit.register"):
+        runpy.run_path("mana_credits/gunicorn.conf.py")
+        folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+
+    folder.rmdir()
+    assert folder.parent == Path("/dev/shm")
+
+
 def test_no_number_and_no_flag_is_read_in_another_way() -> None:
     read = set(NUMBERS.findall(sources()))
 

@@ -1,5 +1,6 @@
 """The logs: one JSON object per line, without secrets and personal data."""
 
+import errno
 import io
 import json
 import logging
@@ -98,6 +99,18 @@ def test_a_line_says_who_asked_for_what_and_how_it_went(log: Log) -> None:
         | {"status": 200},
         {"request_id": "r-4", "method": "GET", "route": "", "status": 404, "code": "not_found"},
     ]
+
+
+def test_a_log_that_cannot_be_written_fails_no_request(
+    log: Log, alice: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(log, "flush", full)
+    logs.configure("INFO", to=log)
+
+    assert alice.get("balance").status_code == 200
 
 
 def test_the_id_in_the_log_is_the_one_in_the_answer(log: Log, alice: Caller) -> None:

@@ -21,7 +21,7 @@ from credits import worker
 from credits.jobs import check_ledger
 from credits.ledger import credit_expiry, ledger, reservations
 from credits.ledger.posting import Memo, Origin
-from credits.models import Balance, DailyTotal, OutboxMessage
+from credits.models import Balance, DailyTotal, JobRun, OutboxMessage
 from credits.outbox import outbox
 from credits.reporting import daily_totals
 from credits.worker import Job
@@ -155,6 +155,19 @@ def test_discrepancies_are_those_of_the_last_check() -> None:
     failure = 'mana_credits_job_last_failure_timestamp_seconds{name="check_ledger"}'
     assert failure not in before
     assert after[failure] == (NOW + timedelta(days=1)).timestamp()
+
+
+@pytest.mark.django_db
+def test_runs_in_the_future_were_recorded_with_a_wrong_clock_and_do_not_count() -> None:
+    """Otherwise JobFails stays for as long, and LedgerNotChecked cannot be raised."""
+    later = datetime.now(UTC) + timedelta(days=400)
+    JobRun.objects.create(name="check_ledger", failed_at=later)
+    JobRun.objects.create(name="expire_gifts", failed_at=NOW, succeeded_at=later)
+
+    runs = {name: value for name, value in state().items() if "timestamp_seconds{" in name}
+
+    failure = 'mana_credits_job_last_failure_timestamp_seconds{name="expire_gifts"}'
+    assert runs == {failure: NOW.timestamp()}
 
 
 @pytest.mark.django_db

@@ -146,6 +146,23 @@ def test_clients_that_ask_for_nothing_make_room_where_places_are_short(sent: byt
 
 
 @pytest.mark.slow
+def test_answered_clients_that_stay_idle_make_room_where_places_are_short() -> None:
+    """A neighbour that leaks connections must not keep everybody out until keep-alive ends."""
+    limit = "--worker-connections 4"
+    with (
+        running.service(WEB_CONCURRENCY="1", WEB_THREADS="1", GUNICORN_CMD_ARGS=limit) as service,
+        ExitStack() as stack,
+    ):
+        idle = [stack.enter_context(closing(service.connect())) for _ in range(4)]
+        for line in idle:
+            assert running.fetch(line, "GET", "/health", None, {})[0] == 200
+
+        line = stack.enter_context(closing(service.connect()))
+        assert running.fetch(line, "GET", "/health", None, {})[0] == 200
+        assert idle[0].sock.recv(1) == b""
+
+
+@pytest.mark.slow
 def test_an_answer_that_is_read_late_is_whole(service: Service) -> None:
     with ExitStack() as stack:
         line = open_line(stack, service)

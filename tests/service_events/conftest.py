@@ -1,26 +1,16 @@
 """A receiver, and subscriptions to it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from pytest_django import Settings
 
 from credits import worker
 from mana_credits.service_events import deliveries, event_types, subscriptions
 from mana_credits.service_events.models import EventSubscription
-from tests import event_receiver
 from tests.event_receiver import EventReceiver
 
 Subscribe = Callable[..., tuple[EventSubscription, str]]
-
-
-@pytest.fixture
-def receiver(settings: Settings) -> Iterator[EventReceiver]:
-    with event_receiver.serving() as server:
-        settings.EVENT_HOSTS = [server.host]
-        settings.EVENT_HOSTS_MAY_BE_LOCAL = True
-        yield server
 
 
 @pytest.fixture

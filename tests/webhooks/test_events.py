@@ -7,11 +7,10 @@ from unittest.mock import patch
 import pytest
 from django.core.management import call_command
 
-from credits.ledger import ledger
 from credits.models import Balance, MoneyBack, Package, Purchase, Transaction
 from tests.api import Caller, at_once, statuses
 from tests.factories import spend
-from tests.stripe import Object, Stripe, deliver
+from tests.stripe import Object, Stripe, deliver, state
 from webhooks.models import StripeEvent
 
 pytestmark = pytest.mark.django_db
@@ -98,11 +97,6 @@ def dispute(purchase: Purchase, **fields: Any) -> Object:
         "balance_transactions": [],
         **fields,
     }
-
-
-def state(purchase: Purchase) -> Any:
-    purchase.refresh_from_db()
-    return purchase.status, float(ledger.balance_of("alice").posted)
 
 
 @pytest.mark.parametrize(

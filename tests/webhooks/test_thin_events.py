@@ -8,12 +8,11 @@ from unittest.mock import patch
 import pytest
 from django.core.management import call_command
 
-from credits.ledger import ledger
 from credits.models import Package, Purchase
 from credits.payments import stripe_api
 from credits.payments.stripe_errors import PaymentUnavailable
 from tests.api import Caller
-from tests.stripe import PAGES, Object, Stripe, buy, deliver, no_waiting
+from tests.stripe import PAGES, Object, Stripe, buy, deliver, no_waiting, state
 from webhooks import events
 from webhooks.models import StripeEvent
 
@@ -36,11 +35,6 @@ def thin(kind: str, related: str, name: str, **fields: Any) -> Object:
 def bought(alice: Caller, starter: Package, stripe: Stripe) -> Purchase:
     """Return a pending purchase of alice."""
     return Purchase.objects.get(pk=buy(alice, starter).json()["purchaseId"])
-
-
-def state(purchase: Purchase) -> Any:
-    purchase.refresh_from_db()
-    return purchase.status, float(ledger.balance_of("alice").posted)
 
 
 def paid_event(purchase: Purchase) -> Object:

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 from uuid import UUID, uuid4
 
 import httpx
 
 from mana_credits_client import requests
-from mana_credits_client.requests import RETRIED, AsyncResponse, Cost
+from mana_credits_client.requests import AsyncResponse, Cost, CreditsError
 from mana_credits_client.wire import AuthenticatedClient, models
 from mana_credits_client.wire.api.internal import (
     internal_commit,
@@ -36,6 +36,7 @@ class AsyncCredits:
             prefix="",
             auth_header_name="X-Service-Key",
             timeout=httpx.Timeout(timeout),
+            httpx_args={"event_hooks": {"response": [_raise_for_error]}},
         )
 
     async def call(
@@ -49,22 +50,17 @@ class AsyncCredits:
         it twice. Raises CreditsError, or httpx.TransportError if no attempt was answered.
         """
         for attempt in range(self._attempts):
-            last = attempt + 1 == self._attempts
             try:
-                response = await send(client=self._wire, **arguments)
+                return cast("Answer", (await send(client=self._wire, **arguments)).parsed)
             # The request may have taken effect. The retry has the same key, so that it takes effect
             # once.
-            except httpx.TransportError:
-                if last:
+            except (CreditsError, httpx.TransportError) as error:
+                is_refused = isinstance(error, CreditsError) and error.retry_after is None
+                if is_refused or attempt + 1 == self._attempts:
                     raise
-                await asyncio.sleep(requests.pause(attempt, None))
-                continue
-            if last or response.status_code not in RETRIED:
-                break
-            await asyncio.sleep(
-                requests.pause(attempt, requests.CreditsError(response).retry_after)
-            )
-        return requests.parsed(response)
+                wait = requests.pause(attempt, getattr(error, "retry_after", None))
+            await asyncio.sleep(wait)
+        raise ValueError("At least one attempt is required")
 
     async def use(
         self,
@@ -111,6 +107,13 @@ class AsyncCredits:
     async def close(self) -> None:
         """Close the connections."""
         await self._wire.get_async_httpx_client().aclose()
+
+
+async def _raise_for_error(response: httpx.Response) -> None:
+    """Raise CreditsError before the response is parsed, which only its own format allows."""
+    if not requests.is_answer(response):
+        await response.aread()
+        raise CreditsError(response)
 
 
 class AsyncHold:

@@ -5,13 +5,14 @@ from collections.abc import Awaitable, Mapping
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
+import httpx
+
 from mana_credits_client.wire import models
-from mana_credits_client.wire.models import Error
 from mana_credits_client.wire.types import UNSET, Response, Unset
 
-# Answers after which a retry may succeed: too many requests, a proxy without the service, an
-# outage.
-RETRIED = frozenset({429, 502, 503, 504})
+# Answers after which a retry may succeed: a slow or failed request, too many requests, a proxy
+# without the service, an outage.
+RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 FIRST_PAUSE = 0.2  # seconds
 LONGEST_PAUSE = 10.0  # seconds
 Answer = TypeVar("Answer")
@@ -44,22 +45,20 @@ class CreditsError(Exception):
     `required` and `available`. `retry_after` is in seconds, or None if a retry cannot help.
     """
 
-    def __init__(self, response: Response[Any]) -> None:
-        error = response.parsed if isinstance(response.parsed, Error) else None
-        details = error.details if error else None
-        self.status = int(response.status_code)
-        self.code = error.code if error else "unexpected_answer"
-        self.message = error.message if error else f"Unexpected answer {self.status}"
-        self.details: dict[str, Any] = details.to_dict() if details else {}
+    def __init__(self, response: httpx.Response) -> None:
+        error = _json_object(response)
+        details = error.get("details")
+        self.status = response.status_code
+        self.code = str(error.get("code", "unexpected_answer"))
+        self.message = str(error.get("message", f"Unexpected answer {self.status}"))
+        self.details: dict[str, Any] = details if isinstance(details, dict) else {}
         self.retry_after = _retry_after(response) if self.status in RETRIED else None
         super().__init__(f"{self.message} ({self.code})")
 
 
-def parsed(response: Response[Error | Answer]) -> Answer:
-    """Return the parsed response. Raises CreditsError for an error."""
-    if response.parsed is None or isinstance(response.parsed, Error):
-        raise CreditsError(response)
-    return response.parsed
+def is_answer(response: httpx.Response) -> bool:
+    """Return whether the service has done what it was asked. A proxy answers with pages."""
+    return response.is_success and "json" in response.headers.get("Content-Type", "")
 
 
 def pause(attempt: int, retry_after: float | None) -> float:
@@ -130,6 +129,15 @@ def _amount(cost: Cost) -> float:
     return cost.amount
 
 
-def _retry_after(response: Response[Any]) -> float:
+def _json_object(response: httpx.Response) -> dict[str, Any]:
+    """Return the body as a JSON object, or an empty one for any other body."""
+    try:
+        body = response.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _retry_after(response: httpx.Response) -> float:
     text = response.headers.get("Retry-After", "")
     return float(text) if text.isdigit() else 0.0

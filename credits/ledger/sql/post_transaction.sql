@@ -87,11 +87,13 @@ BEGIN
             outcome := 'invalid_credit_expiry';
             RETURN;
         END IF;
-        -- A concurrent call may create the row first. The second SELECT locks it in any case.
-        INSERT INTO credits.balances (user_id, created_at, updated_at)
-            VALUES (p_user_id, now, now) ON CONFLICT DO NOTHING;
-        SELECT * INTO STRICT balance FROM credits.balances b
-            WHERE b.user_id = p_user_id FOR UPDATE;
+        -- A concurrent call may create the row first, and an erasure rename it again.
+        LOOP
+            INSERT INTO credits.balances (user_id, created_at, updated_at)
+                VALUES (p_user_id, now, now) ON CONFLICT DO NOTHING;
+            SELECT * INTO balance FROM credits.balances b WHERE b.user_id = p_user_id FOR UPDATE;
+            EXIT WHEN FOUND;
+        END LOOP;
     END IF;
     -- The amount of a claw-back was computed from what has expired, so nothing more may expire
     -- first.

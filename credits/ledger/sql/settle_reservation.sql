@@ -123,7 +123,8 @@ BEGIN
         status = CASE WHEN expires THEN 'expired' ELSE p_status END,
         committed_amount = -entry.amount,
         transaction_id = entry.id,
-        settled_at = now
+        -- After the locks, as the transaction: a month must not have both or neither.
+        settled_at = coalesce(entry.created_at, balance.updated_at)
         WHERE r.user_id = reservation.user_id AND r.id = reservation.id
         RETURNING r.* INTO reservation;
     IF reservation.has_lots THEN

@@ -38,7 +38,7 @@ def find(text: str, *, after: str = "") -> SearchPage:
     # A complete id must not show accounts that contain it by chance. Asked without `after`, so that
     # the second page comes from the same kind of match as the first. As typed first, because an id
     # may begin or end with any character.
-    for wanted in dict.fromkeys((typed, pasted)):
+    for wanted in dict.fromkeys((typed, pasted, _end_of_link(pasted) or typed)):
         first = _page(exact_matches.of(wanted), "")
         if first.hits:
             return _page(exact_matches.of(wanted), after) if after else first
@@ -50,6 +50,13 @@ def _unquoted(text: str) -> str:
     if address := ADDRESS_AFTER_A_NAME.search(text):
         return address[1]
     return text.strip(AROUND).removeprefix("mailto:")
+
+
+def _end_of_link(text: str) -> str:
+    """Return the last part of the path of a link, such as a gift's or one of Stripe's dashboard."""
+    if not text.lower().startswith(("http://", "https://")):
+        return ""
+    return re.split(r"[?#]", text)[0].rstrip("/").rpartition("/")[2]
 
 
 def _page(tables: Iterable[Matches], after: str) -> SearchPage:

@@ -1,11 +1,11 @@
 """Requests for acts that need a second person: asked, withdrawn, and taken up for a decision.
 
 `approvals` decides about them. Adjustments have a table of their own, because each names the
-transaction that it posted; `balance_adjustments` decides about them by the functions here.
+transaction that it posted; `balance_adjustments` approves them.
 """
 
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -18,7 +18,7 @@ from mana_credits.back_office.acts.audit import AuditRecord, Justification, Oper
 
 Kind = ActRequest.Kind
 Status = ActRequest.Status
-Request = TypeVar("Request", ActRequest, AdjustmentRequest)
+Request = TypeVar("Request", bound=ActRequest | AdjustmentRequest)
 
 
 class WantedAct(NamedTuple):
@@ -74,12 +74,14 @@ def ask(
     return asked
 
 
-def withdraw(operator: Operator, request_id: UUID, *, key: UUID, now: datetime) -> ActRequest:
+def withdraw(
+    model: type[Request], operator: Operator, request_id: UUID, *, key: UUID, now: datetime
+) -> Request:
     """Withdraw one's own pending request. Raises AlreadyDone, RequestDecided, NotYourRequest."""
     with audit.acting_by_oneself(
         operator, "request_withdrawn", why=Justification(), key=key
     ) as act:
-        asked = take_as_own(ActRequest, operator, request_id)
+        asked = take_as_own(model, operator, request_id)
         decide(asked, Status.WITHDRAWN, operator, now)
         act.user_id, act.subject = asked.user_id, asked.subject
         act.after = {"withdrawn": asked.summary}
@@ -92,7 +94,7 @@ def take(model: type[Request], request_id: UUID) -> Request:
     asked = model.objects.select_for_update().filter(pk=request_id).first()
     if asked is None or asked.status != Status.PENDING:
         raise RequestDecided(status=asked.status if asked else None)
-    return asked
+    return cast("Request", asked)
 
 
 def take_as_own(model: type[Request], operator: Operator, request_id: UUID) -> Request:
@@ -115,20 +117,16 @@ def take_as_second_person(
     return asked
 
 
-def mark(
+def decide(
     asked: ActRequest | AdjustmentRequest, status: str, operator: Operator, now: datetime
 ) -> None:
-    """Store the decision about a request of either kind."""
+    """Store the decision. A campaign of grants takes the state that follows from it."""
     asked.status = status
     asked.decided_by = operator.name
     asked.decided_at = now
     asked.save()
-
-
-def decide(asked: ActRequest, status: str, operator: Operator, now: datetime) -> None:
-    """Store the decision. A campaign of grants takes the state that follows from it."""
-    mark(asked, status, operator, now)
-    campaign_grants.decide(asked)
+    if isinstance(asked, ActRequest):
+        campaign_grants.decide(asked)
 
 
 def pending() -> int:

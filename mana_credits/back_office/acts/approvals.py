@@ -16,7 +16,7 @@ from mana_credits.back_office.acts import (
     price_changes,
     purchase_refunds,
 )
-from mana_credits.back_office.acts.act_requests import Kind, Status
+from mana_credits.back_office.acts.act_requests import Kind, Request, Status
 from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
 
 PERMISSION = "credits.approve_adjustment"
@@ -58,8 +58,14 @@ def approve(
 
 
 def reject(
-    operator: Operator, request_id: UUID, *, note: str, key: UUID, now: datetime
-) -> ActRequest:
+    model: type[Request],
+    operator: Operator,
+    request_id: UUID,
+    *,
+    note: str,
+    key: UUID,
+    now: datetime,
+) -> Request:
     """Reject a colleague's request with a note.
 
     Raises NotPermitted, AlreadyDone, NoteRequired, RequestDecided, CannotDecideOwnRequest,
@@ -67,7 +73,7 @@ def reject(
     """
     why = audit.words(Justification(note=note))
     with audit.acting(operator, PERMISSION, why=why, key=key) as act:
-        asked = act_requests.take_as_second_person(ActRequest, operator, request_id, now=now)
+        asked = act_requests.take_as_second_person(model, operator, request_id, now=now)
         act_requests.decide(asked, Status.REJECTED, operator, now)
         act.user_id, act.subject = asked.user_id, asked.subject
         act.after = {"rejected": asked.summary, "asked_by": asked.requested_by}

@@ -14,13 +14,14 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from credits.errors import DomainError
 from credits.ids import new_id
 from credits.ledger import Origin
 from credits.ledger.db_functions import call
 from credits.models import StaffAction
+from credits.postgresql import advisory_locks
 
 _condition: ContextVar[Callable[[], None] | None] = ContextVar("condition", default=None)
 
@@ -204,8 +205,7 @@ def words(why: Justification) -> Justification:
 
 def _refuse_repeat(key: UUID) -> None:
     # A form may be submitted twice at once: the second request waits here for the first to commit.
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))", [str(key)])
+    advisory_locks.lock(advisory_locks.Kind.FORM, str(key))
     if StaffAction.objects.filter(key=key).exists():
         raise AlreadyDone
 

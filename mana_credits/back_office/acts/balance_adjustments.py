@@ -8,13 +8,12 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db import connection
-
 from credits import ledger
 from credits.amounts import exact
 from credits.errors import DomainError
 from credits.ledger import Memo, Posting, TransactionUnknown, UserUnknown
 from credits.models import ActRequest, AdjustmentRequest, Balance, Transaction
+from credits.postgresql import advisory_locks
 from mana_credits.back_office.acts import act_requests, audit, second_person
 from mana_credits.back_office.acts.act_requests import Kind, WantedAct
 from mana_credits.back_office.acts.audit import AuditRecord, Justification, Operator
@@ -83,7 +82,7 @@ def adjust(
         act.before = {"available": planned.balance.available}
         if planned.needs_approval:
             asked = _ask(operator, user_id, amount, why, now)
-            act.subject = f"adjustment:{asked.pk}"
+            act.subject = asked.subject
             act.after = {"requested": amount}
             return asked
         posting = _post(operator, user_id, amount, why, key=key)
@@ -109,49 +108,16 @@ def approve(
         # again.
         posting = _post(operator, asked.user_id, asked.amount, why, key=asked.pk)
         asked.transaction = posting.transaction
-        act_requests.mark(asked, Status.APPROVED, operator, now)
-        act.user_id = asked.user_id
-        act.subject = f"adjustment:{asked.pk}"
+        act_requests.decide(asked, Status.APPROVED, operator, now)
+        act.user_id, act.subject = asked.user_id, asked.subject
         act.before = {"available": posting.balance.available - asked.amount}
         act.after = {"amount": asked.amount, "available": posting.balance.available}
         return posting
 
 
-def reject(
-    operator: Operator, request_id: UUID, *, note: str, key: UUID, now: datetime
-) -> AdjustmentRequest:
-    """Reject a colleague's requested adjustment with a note.
-
-    Raises NotPermitted, RequestDecided, CannotDecideOwnRequest, NotIndependent, NoteRequired.
-    """
-    why = audit.words(Justification(note=note))
-    with audit.acting(operator, "credits.approve_adjustment", why=why, key=key) as act:
-        asked = act_requests.take_as_second_person(AdjustmentRequest, operator, request_id, now=now)
-        act_requests.mark(asked, Status.REJECTED, operator, now)
-        act.user_id = asked.user_id
-        act.subject = f"adjustment:{asked.pk}"
-        act.after = {"rejected": asked.amount}
-        return asked
-
-
 def lock(user_id: str) -> None:
     """Let one adjustment of an account at a time be checked and posted, until the commit."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 2))", [user_id])
-
-
-def withdraw(
-    operator: Operator, request_id: UUID, *, key: UUID, now: datetime
-) -> AdjustmentRequest:
-    """Withdraw one's own pending request. Raises AlreadyDone, RequestDecided, NotYourRequest."""
-    with audit.acting_by_oneself(
-        operator, "request_withdrawn", why=Justification(), key=key
-    ) as act:
-        asked = act_requests.take_as_own(AdjustmentRequest, operator, request_id)
-        act_requests.mark(asked, Status.WITHDRAWN, operator, now)
-        act.user_id, act.subject = asked.user_id, f"adjustment:{asked.pk}"
-        act.after = {"withdrawn": asked.amount}
-        return asked
+    advisory_locks.lock(advisory_locks.Kind.ADJUSTMENT, user_id)
 
 
 def reverse(

@@ -63,23 +63,7 @@ def take_off_offer(
     """
     why = audit.words(why)
     with audit.acting(operator, "credits.change_prices", why=why, key=key) as act:
-        before = Operation.objects.select_for_update().filter(pk=operation).first()
-        act.subject = f"operation:{operation}"
-        act.before = priced(before) if before else {}
-        changed = catalogue.deactivate(operation, actor=operator.actor, now=now)
-        act.after = priced(changed)
-        return changed
-
-
-def _set_price(
-    operator: Operator, operation: str, new: AnyPrice, act: AuditRecord, now: datetime
-) -> Operation:
-    before = Operation.objects.select_for_update().filter(pk=operation).first()
-    act.subject = f"operation:{operation}"
-    act.before = priced(before) if before else {}
-    changed = catalogue.set_price(operation, new, actor=operator.actor, now=now)
-    act.after = priced(changed)
-    return changed
+        return _set_price(operator, operation, None, act, now)
 
 
 def price_waits(found: Operation, new: AnyPrice, *, now: datetime) -> bool:
@@ -141,6 +125,20 @@ def priced(operation: Operation) -> dict[str, Any]:
 def overdraws(price: AnyPrice) -> bool:
     """Return whether a commit at this price may take an account below zero."""
     return isinstance(price, MeteredPrice) and price.may_overdraw
+
+
+def _set_price(
+    operator: Operator, operation: str, new: AnyPrice | None, act: AuditRecord, now: datetime
+) -> Operation:
+    before = Operation.objects.select_for_update().filter(pk=operation).first()
+    act.subject = f"operation:{operation}"
+    act.before = priced(before) if before else {}
+    if new is None:
+        changed = catalogue.deactivate(operation, actor=operator.actor, now=now)
+    else:
+        changed = catalogue.set_price(operation, new, actor=operator.actor, now=now)
+    act.after = priced(changed)
+    return changed
 
 
 def _is_far(cost: Decimal, known: list[Decimal]) -> bool:

@@ -16,7 +16,7 @@ from django.utils.http import urlencode
 
 from credits import ledger
 from credits.ledger import books
-from credits.models import AdjustmentRequest, CreditLot, StaffAction, Transaction
+from credits.models import ActRequest, AdjustmentRequest, CreditLot, Transaction
 from mana_credits.back_office.account import (
     account_search,
     account_state,
@@ -25,7 +25,7 @@ from mana_credits.back_office.account import (
     user_controls,
 )
 from mana_credits.back_office.acts import looks
-from mana_credits.back_office.frame import operator_pages
+from mana_credits.back_office.frame import operator_pages, row_pages
 
 
 def address_of(user_id: str) -> str:
@@ -108,7 +108,10 @@ def account(request: HttpRequest) -> HttpResponse:
         "filtered": bool(chosen["kind"] or chosen["until"]),
         "next": _query(request, after=_text(found.next)) if found.next else None,
         "newest": _query(request, after="") if request.GET.get("after") else None,
-        "pending": AdjustmentRequest.objects.filter(user_id=user_id, status="pending").count(),
+        "pending": sum(
+            kind.objects.filter(user_id=user_id, status="pending").count()
+            for kind in (AdjustmentRequest, ActRequest)
+        ),
     }
     return operator_pages.render(request, "account.html", "Account", context)
 
@@ -128,7 +131,7 @@ def transaction(request: HttpRequest, pk: UUID) -> HttpResponse:
         "followers": followers,
         "lot": CreditLot.objects.filter(user_id=found.user_id, pk=pk).first(),
         "account": address_of(found.user_id),
-        "actions": StaffAction.objects.filter(subject=f"transaction:{pk}").order_by("-pk")[:20],
+        "actions": row_pages.acts_on(f"transaction:{pk}"),
         "reversible": ledger.reversible(found)
         and not any(one.type == Transaction.Type.REVERSAL for one in followers),
     }

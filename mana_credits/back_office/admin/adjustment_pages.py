@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from uuid import UUID
 
 from django import forms
@@ -12,12 +13,14 @@ from credits import ledger
 from credits.amounts import DIGITS, PLACES
 from credits.errors import DomainError
 from credits.models import ActRequest, AdjustmentRequest, Balance, StaffAction, Transaction
-from mana_credits.back_office.acts import balance_adjustments
+from mana_credits.back_office.acts import approvals, balance_adjustments
 from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.frame import operator_pages, stale_forms
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.templatetags.office import amount as written
 from mana_credits.back_office.templatetags.office import signed_credits
+
+MOST_SHOWN = 100
 
 
 class AdjustForm(WhyForm):
@@ -78,13 +81,18 @@ def adjust(request: HttpRequest) -> HttpResponse:
 def adjustments(request: HttpRequest) -> HttpResponse:
     """List pending requests and the latest decided ones."""
     rows = AdjustmentRequest.objects.order_by("-pk")
-    pending = [(row, address_of(row.user_id)) for row in rows.filter(status="pending")[:100]]
+    # The oldest first: if there are more than a page shows, no request waits for ever.
+    oldest = rows.filter(status="pending").order_by("pk")[:MOST_SHOWN]
+    pending = [(row, address_of(row.user_id)) for row in oldest]
     decided = [(row, address_of(row.user_id)) for row in rows.exclude(status="pending")[:50]]
     acts = ActRequest.objects.order_by("-pk")
     context = {
         "waiting": pending,
         "decided": decided,
-        "acts": [*acts.filter(status="pending")[:100], *acts.exclude(status="pending")[:50]],
+        "acts": [
+            *acts.filter(status="pending").order_by("pk")[:MOST_SHOWN],
+            *acts.exclude(status="pending")[:50],
+        ],
     }
     return operator_pages.render(request, "adjustments.html", "Approvals", context)
 
@@ -189,7 +197,9 @@ def _adjust(request: HttpRequest, user_id: str, form: AdjustForm) -> str:
 
 def _decide(request: HttpRequest, asked: AdjustmentRequest, form: DecisionForm) -> str:
     decision = (
-        balance_adjustments.approve if "approve" in request.POST else balance_adjustments.reject
+        balance_adjustments.approve
+        if "approve" in request.POST
+        else partial(approvals.reject, AdjustmentRequest)
     )
     decision(
         operator_pages.operator_of(request),

@@ -1,6 +1,7 @@
 """Pages about requested acts: a decision by a second person, and withdrawal by the asker."""
 
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -12,7 +13,6 @@ from credits.models import ActRequest, AdjustmentRequest, GrantCampaign, Operati
 from mana_credits.back_office.acts import (
     act_requests,
     approvals,
-    balance_adjustments,
     gift_campaigns,
     new_operations,
 )
@@ -64,17 +64,17 @@ def withdraw(request: HttpRequest, pk: UUID) -> HttpResponse:
     form = operator_pages.ActForm(request.POST or None)
 
     def do() -> str:
-        of_adjustment = isinstance(asked, AdjustmentRequest)
-        take_back = balance_adjustments.withdraw if of_adjustment else act_requests.withdraw
         operator = operator_pages.operator_of(request)
-        take_back(operator, pk, key=form.act_key, now=datetime.now(UTC))
+        act_requests.withdraw(type(asked), operator, pk, key=form.act_key, now=datetime.now(UTC))
         return "The request is withdrawn."
 
     return row_pages.act_on(request, lambda: _row(_asked(pk)), form, "Withdraw request", do)
 
 
 def _decide(request: HttpRequest, asked: ActRequest, form: DecisionForm) -> str:
-    decision = approvals.approve if "approve" in request.POST else approvals.reject
+    decision = (
+        approvals.approve if "approve" in request.POST else partial(approvals.reject, ActRequest)
+    )
     decision(
         operator_pages.operator_of(request),
         asked.pk,

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from credits.amounts import DIGITS, PLACES, counted
 from credits.errors import DomainError
-from credits.models import ActRequest, StaffAction
+from credits.models import ActRequest
 from gifts import campaigns
 from gifts.codes import DEFAULT_VALIDITY, LONGEST_VALIDITY
 from gifts.display_name import NAME_LENGTH
@@ -180,7 +180,7 @@ def campaign(request: HttpRequest, name: str) -> HttpResponse:
         "account": address_of(found.account_id),
         "missing": found.count - sum(made.values()),
         "takes_codes": found.made_at and not found.codes_taken_at,
-        "actions": StaffAction.objects.filter(subject=f"gift_campaign:{name}").order_by("-pk")[:20],
+        "actions": row_pages.acts_on(f"gift_campaign:{name}"),
         "gifts": f"{gifts}?{urlencode({'campaign': name})}",
     }
     return operator_pages.render(request, "campaign.html", "Campaign", context)

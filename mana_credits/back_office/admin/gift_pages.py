@@ -9,7 +9,6 @@ from django import forms
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
-from credits.models import StaffAction
 from gifts import transitions
 from gifts.models import GiftBlock, GiftCode, GiftMisses, GiftRedemption
 from mana_credits.back_office.acts import gift_interventions
@@ -54,9 +53,7 @@ def gift(request: HttpRequest, pk: UUID) -> HttpResponse:
         "redemption": redemption,
         "redeemer": address_of(redemption.redeemer_id) if redemption else "",
         "arrival": transitions.arrival(row, redemption),
-        "actions": StaffAction.objects.filter(
-            user_id=row.creator_id, subject=f"gift:{row.pk}"
-        ).order_by("-pk"),
+        "actions": row_pages.acts_on(f"gift:{row.pk}"),
         "blocked": GiftBlock.objects.filter(pk=row.creator_id).exists(),
     }
     return operator_pages.render(request, "gift.html", "Gift", context)

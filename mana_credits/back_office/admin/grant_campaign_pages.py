@@ -16,14 +16,14 @@ from credits.amounts import counted
 from credits.ledger import grant_files
 from credits.ledger.campaign_grants import Outcome, State
 from credits.ledger.grant_files import GrantFile
-from credits.models import CampaignGrant, GrantCampaign, StaffAction
+from credits.models import CampaignGrant, GrantCampaign
 from credits.models.grant_campaigns import NAME_LENGTH, REASON_LENGTH
 from credits.spreadsheets import SpreadsheetUnreadable
 from mana_credits.back_office.acts import grant_requests
 from mana_credits.back_office.acts.grant_requests import GrantsPreview, WantedGrants
 from mana_credits.back_office.admin.account_pages import address_of
 from mana_credits.back_office.admin.form_fields import LabelField
-from mana_credits.back_office.frame import operator_pages
+from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.read_only_lists import ReadOnlyList, pill
 
@@ -149,7 +149,7 @@ def grant_campaign(request: HttpRequest, pk: UUID) -> HttpResponse:
         "own": campaign.asked_by == request.user.get_username(),
         "rows": [(row, address_of(row.user_id)) for row in _shown(rows)],
         "more": sum(counts.values()) - ROWS_SHOWN,
-        "actions": StaffAction.objects.filter(subject=f"grant_campaign:{pk}").order_by("-pk")[:20],
+        "actions": row_pages.acts_on(f"grant_campaign:{pk}"),
     }
     return operator_pages.render(request, "grant_campaign.html", campaign.name, context)
 

@@ -11,12 +11,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
 from credits.errors import DomainError
-from credits.models import ActRequest, MoneyBack, Purchase, StaffAction
+from credits.models import ActRequest, MoneyBack, Purchase
 from credits.payments import money_back
 from mana_credits.back_office.account import timeline, timeline_styles
 from mana_credits.back_office.acts import purchase_refunds
 from mana_credits.back_office.admin.account_pages import address_of
-from mana_credits.back_office.frame import operator_pages, stale_forms
+from mana_credits.back_office.frame import operator_pages, row_pages, stale_forms
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.templatetags.office import euros, in_credits
 
@@ -56,9 +56,7 @@ def purchase(request: HttpRequest, pk: UUID) -> HttpResponse:
         "returns": [(one, operator_pages.ActForm()) for one in known],
         "transactions": money_back.transactions_of(found),
         "entries": [timeline_styles.shown(entry) for entry in timeline.of_purchase(found)],
-        "actions": StaffAction.objects.filter(
-            user_id=found.user_id, subject=f"purchase:{pk}"
-        ).order_by("-pk")[:20],
+        "actions": row_pages.acts_on(f"purchase:{pk}"),
         "spent": purchase_refunds.spent_since(found),
         "refundable": purchase_refunds.refundable(found),
     }

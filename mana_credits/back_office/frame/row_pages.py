@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from credits.models import StaffAction
+from mana_credits.back_office.acts import looks
 from mana_credits.back_office.frame import operator_pages, stale_forms
 
 STAFF_SHOWN = 20
@@ -46,11 +47,17 @@ class ShownRow(NamedTuple):
         return stale_forms.lines(known)
 
 
+def acts_on(subject: str) -> QuerySet[StaffAction]:
+    """Return the latest acts of operators on a row, without looks, which would hide them."""
+    acts = StaffAction.objects.filter(subject=subject).exclude(action__in=looks.ACTIONS)
+    return acts.order_by("-pk")[:STAFF_SHOWN]
+
+
 def show(request: HttpRequest, row: ShownRow, **more: Any) -> HttpResponse:
     """Return the row's page with the operators' acts on it."""
     if row.user_id:
         operator_pages.looked(request, row.user_id, row.subject)
-    actions = StaffAction.objects.filter(subject=row.subject).order_by("-pk")[:STAFF_SHOWN]
+    actions = acts_on(row.subject)
     return operator_pages.render(
         request, "row.html", row.title, {"row": row, "actions": actions, **more}
     )

@@ -16,7 +16,7 @@ from urllib.error import URLError
 
 from django.db import DatabaseError
 
-from mana_credits.database_errors import sentence_for
+from mana_credits.command_errors import sentence_for
 from mana_credits.dev import database_roles, embedded_postgres
 from mana_credits.dev.sandbox import identity, processes, receivers, stripe
 from mana_credits.dev.sandbox.state import SandboxState

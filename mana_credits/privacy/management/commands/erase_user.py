@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from credits.amounts import counted
+from credits.bulkheads import TooBusy
 from credits.management import progress
 from credits.models import Balance
 from mana_credits.privacy import erasure
@@ -38,6 +39,12 @@ class Command(BaseCommand):
 
     def handle(self, *, user_id: str, email: list[str], apply: bool, **options: Any) -> None:
         """Erase, check the books of the pseudonym and report; without --apply, only report."""
+        try:
+            self._erase(user_id, email, apply=apply)
+        except TooBusy as error:
+            raise CommandError(f"{error.text}. Run the command again.") from error
+
+    def _erase(self, user_id: str, email: list[str], *, apply: bool) -> None:
         if not apply:
             with _undone():
                 steps = erasure.erasing(user_id, addresses=email, count_only=True)

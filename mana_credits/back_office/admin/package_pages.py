@@ -1,7 +1,6 @@
-"""Pages of prices and packages with their history, and of quarantined purchases."""
+"""Pages of packages with their history."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -10,16 +9,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
 from credits.amounts import DIGITS, PLACES, counted, plain
-from credits.catalogue import catalogue
-from credits.catalogue.metered_prices import MeteredPrice
 from credits.ledger.credit_lots import LONGEST_VALIDITY
-from credits.models import ActRequest, Operation, Package, Purchase
+from credits.models import ActRequest, Package
 from credits.payments.packages import CHEAPEST_CENTS, DEAREST_CENTS, LARGEST_ORDER, Offer
-from mana_credits.back_office.acts import package_changes, price_changes, quarantine_decisions
-from mana_credits.back_office.acts.price_changes import price_text
-from mana_credits.back_office.admin import catalogue_previews, package_history, price_forms
-from mana_credits.back_office.admin.account_pages import address_of
-from mana_credits.back_office.admin.price_forms import PriceForm
+from mana_credits.back_office.acts import package_changes
+from mana_credits.back_office.admin import catalogue_previews, package_history
 from mana_credits.back_office.frame import operator_pages, row_pages
 from mana_credits.back_office.frame.act_forms import WhyForm
 from mana_credits.back_office.frame.row_pages import ShownRow
@@ -62,53 +56,6 @@ class PackageForm(WhyForm):
         "note",
         "ticket",
     )
-
-
-@operator_pages.page("operation/<str:pk>/", name="operation", permission="credits.view_operation")
-def operation(request: HttpRequest, pk: str) -> HttpResponse:
-    """Show an operation with the history of its price."""
-    return row_pages.show(request, _operation(request, pk))
-
-
-@operator_pages.page(
-    "operation/<str:pk>/price/", name="set_price", permission="credits.change_prices"
-)
-def set_price(request: HttpRequest, pk: str) -> HttpResponse:
-    """Change an operation's price."""
-    now = Operation.objects.filter(pk=pk).first()
-    if now is None:
-        raise Http404
-    form = PriceForm(request.POST or None, initial=price_forms.initial(now))
-
-    def do() -> str:
-        who = operator_pages.operator_of(request)
-        done = price_changes.set_price(who, pk, form.price, **form.how)
-        if isinstance(done, ActRequest):
-            return operator_pages.WAITS
-        if isinstance(form.price, MeteredPrice):
-            return f"{pk} is priced by units from now on."
-        return f"{pk} costs {counted(form.price.cost, 'credit')} from now on."
-
-    def preview() -> row_pages.Facts:
-        return catalogue_previews.of_price(now, form.price, at=datetime.now(UTC))
-
-    return row_pages.act_on(
-        request, lambda: _operation(request, pk), form, "Change price", do, preview
-    )
-
-
-@operator_pages.page(
-    "operation/<str:pk>/off/", name="take_off_offer", permission="credits.change_prices"
-)
-def take_off_offer(request: HttpRequest, pk: str) -> HttpResponse:
-    """Deactivate an operation; a new price reactivates it."""
-    form = WhyForm(request.POST or None)
-
-    def do() -> str:
-        price_changes.take_off_offer(operator_pages.operator_of(request), pk, **form.how)
-        return f"{pk} is no longer offered. Requests for it are refused."
-
-    return row_pages.act_on(request, lambda: _operation(request, pk), form, "Take off offer", do)
 
 
 @operator_pages.page("package/new/", name="new_package", permission="credits.change_packages")
@@ -158,25 +105,6 @@ def offer_package(request: HttpRequest, pk: UUID) -> HttpResponse:
     return row_pages.act_on(request, lambda: _package(request, _found(pk)), form, verb, do)
 
 
-@operator_pages.page(
-    "purchase/<uuid:pk>/quarantine/", name="quarantine", permission="credits.resolve_quarantine"
-)
-def quarantine(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Decide about a quarantined purchase: credit it or leave it."""
-    found = _quarantined(pk)
-    form = WhyForm(request.POST or None)
-    credit = request.GET.get("to") == "credited"
-
-    def do() -> str:
-        quarantine_decisions.resolve_quarantine(
-            operator_pages.operator_of(request), pk, credit, **form.how
-        )
-        return f"{counted(found.credits, 'credit')} posted." if credit else "Left uncredited."
-
-    verb = "Credit purchase" if credit else "Leave uncredited"
-    return row_pages.act_on(request, lambda: _purchase(_quarantined(pk)), form, verb, do)
-
-
 def _package_form(
     request: HttpRequest, read: Callable[[], ShownRow], found: Package | None, form: PackageForm
 ) -> HttpResponse:
@@ -216,44 +144,6 @@ def _found(pk: UUID) -> Package:
     return found
 
 
-def _operation(request: HttpRequest, pk: str) -> ShownRow:
-    found = Operation.objects.filter(pk=pk).first()
-    if found is None:
-        raise Http404
-    may = request.user.has_perm("credits.change_prices")
-    changes = found.prices.order_by("-pk")[:CHANGES_SHOWN]
-    history = [
-        f"{moment(one.changed_at)}  version {one.version}:"
-        f"  {price_text(catalogue.price_before(one))} → {price_text(catalogue.price_after(one))}"
-        f"  {actor(one.actor)}"
-        for one in changes
-    ]
-    facts: list[tuple[str, object]] = [("Key", pk), ("App", found.app)]
-    if found.metering:
-        price = price_text(catalogue.price_of(found))
-    else:
-        price = counted(found.cost, "credit")
-        facts.append(("For each started", found.per_items))
-    return ShownRow(
-        f"{found.name}: {price}",
-        f"operation:{pk}",
-        reverse("admin:operation", args=(pk,)),
-        facts,
-        locked=Operation.objects.filter(pk=pk),
-        status="active" if found.active else "off",
-        acts=_acts(found) if may else (),
-        blocks=(("History", "\n".join(history)),),
-    )
-
-
-def _acts(found: Operation) -> tuple[tuple[str, str], ...]:
-    price = reverse("admin:set_price", args=(found.pk,))
-    off = reverse("admin:take_off_offer", args=(found.pk,))
-    if not found.active:
-        return (("Offer again", price),)
-    return (("Change price", price), ("Take off offer", off))
-
-
 def _package(request: HttpRequest, found: Package) -> ShownRow:
     offer = reverse("admin:offer_package", args=(found.pk,))
     toggle = ("Retire", offer) if found.active else ("Offer again", f"{offer}?to=offered")
@@ -279,24 +169,4 @@ def _package(request: HttpRequest, found: Package) -> ShownRow:
         status="active" if found.active else "off",
         acts=(change, toggle) if may else (),
         blocks=(("History", "\n".join(history)),),
-    )
-
-
-def _quarantined(pk: UUID) -> Purchase:
-    found = Purchase.objects.select_related("package").filter(pk=pk).first()
-    if found is None or found.quarantined_at is None:
-        raise Http404
-    return found
-
-
-def _purchase(found: Purchase) -> ShownRow:
-    return ShownRow(
-        f"{found.package.name}: {counted(found.credits, 'credit')} for "
-        f"{euros(found.price_euro_cents)}",
-        f"purchase:{found.pk}",
-        reverse("admin:purchase", args=(found.pk,)),
-        [("Quarantined", moment(found.quarantined_at)), ("Because", found.quarantine_reason)],
-        locked=Purchase.objects.filter(pk=found.pk),
-        status=found.status,
-        links=(("Account", found.user_id, address_of(found.user_id)),),
     )
