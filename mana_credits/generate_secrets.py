@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import sys
+from argparse import ArgumentParser
 from pathlib import Path
 
 EXAMPLE = Path(__file__).resolve().parent.parent / ".env.example"
@@ -35,11 +36,13 @@ def filled(example: str, values: dict[str, str]) -> str:
 
 def main(arguments: list[str]) -> int:
     """Write the file, or print the secrets. Return the exit code."""
+    parser = ArgumentParser("generate_secrets", description="Write an environment file.")
+    parser.add_argument("file", type=Path, nargs="?", help="the file; default: print the secrets")
+    path: Path | None = parser.parse_args(arguments).file
     values = new_secrets()
-    if not arguments:
+    if path is None:
         print("\n".join(f"{name}={value}" for name, value in values.items()))
         return 0
-    path = Path(arguments[0])
     try:
         text = filled(EXAMPLE.read_text(encoding="utf-8"), values)
         kept = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

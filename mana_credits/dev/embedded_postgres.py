@@ -56,11 +56,12 @@ def server(directory: Path, **settings: str) -> Iterator[str]:
     """
     account = _account()
     sockets = _socket_folder(directory)
+    stop_left_over(directory)
+    shutil.rmtree(sockets, ignore_errors=True)  # with the lock file of a killed server
     try:
         _prepare(directory, sockets, account)
         if not (directory / "PG_VERSION").exists():
             _make_cluster(directory, account)
-        stop_left_over(directory)
         chosen = {**DEFAULTS, "unix_socket_directories": f'"{sockets}"', **settings}
         process = _start(directory, chosen, account)
         try:
@@ -87,9 +88,13 @@ def temporary_server(**settings: str) -> Iterator[str]:
 
 def stop_left_over(directory: Path) -> bool:
     """Stop a server that a killed process left on `directory`. Return whether there was one."""
+    state = directory / "postmaster.pid"
     try:
-        first = (directory / "postmaster.pid").read_text().partition("\n")[0]
-        process = psutil.Process(int(first))
+        process = psutil.Process(int(state.read_text().partition("\n")[0]))
+        if process.status() == psutil.STATUS_ZOMBIE:
+            wait_until_ended(_backends(directory), seconds=STOP_SECONDS)
+            state.unlink()  # PostgreSQL would take the zombie for a running server
+            return False
         # The number may by now be that of another process.
         ours = Path(process.cwd()) == directory.resolve() and process.name() == "postgres"
     except (OSError, ValueError, psutil.Error):
@@ -97,6 +102,14 @@ def stop_left_over(directory: Path) -> bool:
     if ours:
         _stop(process)
     return ours
+
+
+def _backends(directory: Path) -> list[psutil.Process]:
+    """Return the processes of a server on `directory`. They end soon after the server's first."""
+    every = psutil.process_iter(["name", "cwd"])
+    return [
+        one for one in every if one.info == {"name": "postgres", "cwd": str(directory.resolve())}
+    ]
 
 
 def _account() -> pwd.struct_passwd | None:

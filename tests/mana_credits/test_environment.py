@@ -407,6 +407,18 @@ def test_no_file_is_read_in_the_encoding_of_the_locale() -> None:
     ]
 
 
+@pytest.mark.parametrize("arguments", [["--help"], [".env", "other"]])
+def test_no_file_is_written_for_an_option_or_a_second_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(SystemExit):
+        generate_secrets.main(arguments)
+
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_printed_secrets_are_new_each_time(capsys: pytest.CaptureFixture[str]) -> None:
     generate_secrets.main([])
     first = capsys.readouterr().out

@@ -201,6 +201,19 @@ def test_an_interrupted_initdb_leaves_no_cluster_that_cannot_start(folder: Path)
         assert len([*folder.glob("postgres*")]) == 2  # the folder, and what initdb left
 
 
+def test_a_killed_server_that_nobody_buried_does_not_block_the_next(folder: Path) -> None:
+    """In a container, the first process may never read the exit codes of orphans."""
+    state = folder / "postmaster.pid"
+    with subprocess.Popen(["true"]) as ended:
+        state.write_text(f"{ended.pid}\n")
+        while psutil.Process(ended.pid).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+
+        assert embedded_postgres.stop_left_over(folder) is False
+
+    assert not state.exists()
+
+
 def test_a_secret_that_a_full_disk_cut_off_is_written_again(folder: Path) -> None:
     (folder / "service-key").touch()
 
