@@ -6,7 +6,7 @@ key within that time, also while the database cannot be reached.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import NamedTuple
@@ -85,7 +85,8 @@ class KnownKeys:
         used, self._used = self._used, set()
         try:
             if used:
-                record_use(used, now=now)
+                # A copy: another thread may still add a key to the set.
+                record_use(frozenset(used), now=now)
         except Error as error:
             # Kept for the next reload.
             self._used |= used
@@ -93,7 +94,7 @@ class KnownKeys:
 
 
 @transaction.atomic
-def record_use(digests: set[str], *, now: datetime) -> None:
+def record_use(digests: Set[str], *, now: datetime) -> None:
     """Set `last_used_at` of the keys with these digests, unless it is less than a minute old."""
     not_recent = Q(last_used_at__isnull=True) | Q(last_used_at__lt=now - USE_RECORDED_EVERY)
     ServiceKey.objects.filter(not_recent, digest__in=digests).update(last_used_at=now)
