@@ -71,7 +71,7 @@ def reject(
     Raises NotPermitted, AlreadyDone, NoteRequired, RequestDecided, CannotDecideOwnRequest,
     NotIndependent.
     """
-    why = audit.words(Justification(note=note))
+    why = audit.require_note(Justification(note=note))
     with audit.acting(operator, PERMISSION, why=why, key=key) as act:
         asked = act_requests.take_as_second_person(model, operator, request_id, now=now)
         act_requests.decide(asked, Status.REJECTED, operator, now)

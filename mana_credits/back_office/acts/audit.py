@@ -195,7 +195,7 @@ def record(
     return StaffAction(**row, at=at)
 
 
-def words(why: Justification) -> Justification:
+def require_note(why: Justification) -> Justification:
     """Return `why` with its texts stripped; raise NoteRequired if the note is empty."""
     note = why.note.strip()
     if not note:

@@ -128,7 +128,7 @@ def reverse(
     Raises NotPermitted, AlreadyDone, NoteRequired, AlreadyReversed, AlreadyRequested, and what
     `ledger.reverse` does.
     """
-    why = audit.words(why)
+    why = audit.require_note(why)
     with audit.acting(operator, "credits.reverse_transaction", why=why, key=key) as act:
         original = Transaction.objects.filter(pk=transaction_id).first()
         if original is None:
@@ -191,7 +191,7 @@ def pending() -> int:
 def _checked(why: Justification) -> Justification:
     if why.reason not in Reason.values:
         raise ReasonUnknown
-    return audit.words(why)
+    return audit.require_note(why)
 
 
 def _ask(

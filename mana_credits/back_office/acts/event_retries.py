@@ -27,7 +27,7 @@ def process_event(
     record, in their own transaction. Raises NotPermitted, AlreadyDone, NoteRequired,
     EventNotWaiting.
     """
-    why = audit.words(why)
+    why = audit.require_note(why)
     with audit.acting(operator, "webhooks.process_event", why=why, key=key) as act:
         waiting = StripeEvent.objects.filter(pk=event_id).first()
         if waiting is None or not waiting.is_due:

@@ -27,7 +27,7 @@ def create(
 
     Raises NoteRequired, InvalidSubscription, NotPermitted, AlreadyDone.
     """
-    with audit.acting(operator, PERMISSION, why=audit.words(why), key=key) as act:
+    with audit.acting(operator, PERMISSION, why=audit.require_note(why), key=key) as act:
         service, url, events = new
         made, secret = subscriptions.create(service, url, events, by=operator.name, now=now)
         act.subject = subject(made)
@@ -48,7 +48,7 @@ def rotate(
 
     Raises SubscriptionUnknown, NoteRequired, NotPermitted, AlreadyDone.
     """
-    with audit.acting(operator, PERMISSION, why=audit.words(why), key=key) as act:
+    with audit.acting(operator, PERMISSION, why=audit.require_note(why), key=key) as act:
         made, secret = subscriptions.rotate(pk, overlap=overlap, now=now)
         act.subject, act.after = subject(made), {"old_secret_until": now + overlap}
         return made, secret
@@ -56,7 +56,7 @@ def rotate(
 
 def pause(operator: Operator, pk: UUID, *, why: Justification, key: UUID, now: datetime) -> None:
     """Stop deliveries. Raises SubscriptionUnknown, NoteRequired, NotPermitted, AlreadyDone."""
-    with audit.acting(operator, PERMISSION, why=audit.words(why), key=key) as act:
+    with audit.acting(operator, PERMISSION, why=audit.require_note(why), key=key) as act:
         act.before = _status(pk)
         act.subject = subject(subscriptions.pause(pk, now=now))
         act.after = {"status": "paused"}
@@ -64,7 +64,7 @@ def pause(operator: Operator, pk: UUID, *, why: Justification, key: UUID, now: d
 
 def resume(operator: Operator, pk: UUID, *, why: Justification, key: UUID, now: datetime) -> None:
     """Continue deliveries. Raises SubscriptionUnknown, NoteRequired, NotPermitted, AlreadyDone."""
-    with audit.acting(operator, PERMISSION, why=audit.words(why), key=key) as act:
+    with audit.acting(operator, PERMISSION, why=audit.require_note(why), key=key) as act:
         act.before = _status(pk)
         act.subject = subject(subscriptions.resume(pk))
         act.after = {"status": "active"}
@@ -72,7 +72,7 @@ def resume(operator: Operator, pk: UUID, *, why: Justification, key: UUID, now: 
 
 def end(operator: Operator, pk: UUID, *, why: Justification, key: UUID, now: datetime) -> None:
     """End a subscription. Raises SubscriptionUnknown, NoteRequired, NotPermitted, AlreadyDone."""
-    with audit.acting(operator, PERMISSION, why=audit.words(why), key=key) as act:
+    with audit.acting(operator, PERMISSION, why=audit.require_note(why), key=key) as act:
         act.before = _status(pk)
         act.subject = subject(subscriptions.end(pk, now=now))
         act.after = {"status": "ended"}
@@ -85,7 +85,7 @@ def replay_parked(
 
     Raises NoteRequired, NotPermitted, AlreadyDone.
     """
-    with audit.acting(operator, REPLAY, why=audit.words(why), key=key) as act:
+    with audit.acting(operator, REPLAY, why=audit.require_note(why), key=key) as act:
         count = subscriptions.replay_parked(pk, now=now)
         act.subject = f"event_subscription:{pk}"
         act.before, act.after = {"parked": count}, {"parked": 0}
@@ -99,7 +99,7 @@ def replay(
 
     Raises MessageNotReplayable, NoteRequired, NotPermitted, AlreadyDone.
     """
-    with audit.acting(operator, REPLAY, why=audit.words(why), key=key) as act:
+    with audit.acting(operator, REPLAY, why=audit.require_note(why), key=key) as act:
         message = subscriptions.replay(pk, now=now)
         act.subject = f"event_message:{pk}"
         return message

@@ -96,7 +96,7 @@ def ask(
     The codes are made by `begin` and the worker. Raises NotPermitted, AlreadyDone, NoteRequired,
     CampaignExists, AlreadyRequested, and what `campaigns.start` does.
     """
-    why = audit.words(why)
+    why = audit.require_note(why)
     with audit.acting(operator, PERMISSION, why=why, key=key) as act:
         if Campaign.objects.filter(pk=wanted.name).exists():
             raise CampaignExists

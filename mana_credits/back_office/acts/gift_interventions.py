@@ -46,7 +46,7 @@ def cancel(
 
     Raises NotPermitted, AlreadyDone, NoteRequired, GiftUnknown, GiftNotRedeemable.
     """
-    why = audit.words(why)
+    why = audit.require_note(why)
     with audit.acting(operator, "gifts.cancel_gift", why=why, key=key) as act:
         gift = _active(gift_id, act)
         posting = transitions.go_back(
@@ -70,7 +70,7 @@ def extend(
     This also reactivates an expired gift whose credits were not returned yet. Raises NotPermitted,
     AlreadyDone, NoteRequired, GiftUnknown, GiftNotRedeemable, InvalidExpiry.
     """
-    why = audit.words(why)
+    why = audit.require_note(why)
     with audit.acting(operator, "gifts.extend_gift", why=why, key=key) as act:
         gift = _active(gift_id, act)
         if not max(now, gift.expires_at) < end <= now + LONGEST_VALIDITY:
@@ -91,7 +91,7 @@ def resend(
     Raises NotPermitted, AlreadyDone, NoteRequired, GiftUnknown, GiftNotRedeemable,
     GiftNotPersonalized.
     """
-    why = audit.words(why)
+    why = audit.require_note(why)
     with audit.acting(operator, "gifts.extend_gift", why=why, key=key) as act:
         gift = _active(gift_id, act)
         # An expired gift stays active until the worker returns its credits.
@@ -119,7 +119,7 @@ def block(
 
     Raises NotPermitted, AlreadyDone, NoteRequired, AlreadyBlocked.
     """
-    why = audit.words(why)
+    why = audit.require_note(why)
     with audit.acting(operator, "gifts.block_user", why=why, user_id=user_id, key=key) as act:
         row, is_new = GiftBlock.objects.get_or_create(
             user_id=user_id, defaults={"by": operator.name, "why": why.note, "since": now}
@@ -135,7 +135,7 @@ def unblock(operator: Operator, user_id: str, *, why: Justification, key: UUID) 
 
     Raises NotPermitted, AlreadyDone, NoteRequired, NotBlocked.
     """
-    why = audit.words(why)
+    why = audit.require_note(why)
     with audit.acting(operator, "gifts.block_user", why=why, user_id=user_id, key=key) as act:
         if not GiftBlock.objects.filter(pk=user_id).delete()[0]:
             raise NotBlocked

@@ -88,7 +88,7 @@ def ask(
     Raises NotPermitted, AlreadyDone, NoteRequired, LinesRefused, NothingToGrant, FileUsedBefore,
     InvalidAmount.
     """
-    why = audit.words(why)
+    why = audit.require_note(why)
     with audit.acting(operator, PERMISSION, why=why, key=key) as act:
         _check(wanted)
         # Before the limit is read, so that two campaigns sent at once cannot both use the rest of

@@ -26,7 +26,7 @@ def release_reservation(
     Raises NotPermitted, AlreadyDone, NoteRequired, AlreadyInState,
     and what `reservations.release` does.
     """
-    why = audit.words(why)
+    why = audit.require_note(why)
     with audit.acting(operator, "credits.release_reservation", why=why, key=key) as act:
         hold = reservations.release(reservation_id, origin=operator.origin())
         if hold.replayed:
@@ -46,7 +46,7 @@ def give_sync(
 
     Raises NotPermitted, AlreadyDone, NoteRequired, AlreadyInState.
     """
-    why = audit.words(why)
+    why = audit.require_note(why)
     with audit.acting(operator, "credits.give_sync", why=why, user_id=user_id, key=key) as act:
         act.subject = f"sync:{user_id}"
         act.before = {"gifted": cloud_sync.status(user_id).gifted}
@@ -59,7 +59,7 @@ def revoke_sync(
     operator: Operator, user_id: str, *, why: Justification, key: UUID, now: datetime
 ) -> SyncSubscription:
     """Revoke free Cloud Sync. Raises NotPermitted, AlreadyDone, NoteRequired, AlreadyInState."""
-    why = audit.words(why)
+    why = audit.require_note(why)
     with audit.acting(operator, "credits.give_sync", why=why, user_id=user_id, key=key) as act:
         act.subject = f"sync:{user_id}"
         found = cloud_sync.status(user_id)
@@ -73,7 +73,7 @@ def retry_message(
     operator: Operator, message_id: UUID, *, why: Justification, key: UUID, now: datetime
 ) -> OutboxMessage:
     """Send a dead message again. Raises NotPermitted, AlreadyDone, NoteRequired, MessageNotDead."""
-    why = audit.words(why)
+    why = audit.require_note(why)
     with audit.acting(operator, "credits.retry_message", why=why, key=key) as act:
         revived = outbox.revive(message_id, now=now)
         act.user_id = revived.user_id

@@ -27,7 +27,7 @@ def request_operation(
     Raises NotPermitted, AlreadyDone, NoteRequired, AlreadyRequested, and what
     `catalogue.create_operation` does.
     """
-    why = audit.words(why)
+    why = audit.require_note(why)
     with audit.acting(operator, PERMISSION, why=why, key=key) as act:
         catalogue.require_valid_operation(new)
         catalogue.require_valid(new.key, first)

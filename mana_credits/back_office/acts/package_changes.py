@@ -32,7 +32,7 @@ def save_package(
     Raises NotPermitted, AlreadyDone, NoteRequired, AlreadyRequested, AlreadyInState, and what
     `packages.create` and `change` do.
     """
-    why = audit.words(why)
+    why = audit.require_note(why)
     with audit.acting(operator, "credits.change_packages", why=why, key=key) as act:
         found = Package.objects.filter(pk=package_id).first() if package_id else None
         is_new = found is None or _values(found) != _values(offer)
@@ -56,7 +56,7 @@ def put_on_offer(
     Raises NotPermitted, AlreadyDone, NoteRequired, AlreadyRequested, AlreadyInState,
     PackageUnknown.
     """
-    why = audit.words(why)
+    why = audit.require_note(why)
     with audit.acting(operator, "credits.change_packages", why=why, key=key) as act:
         # Locked, so that its price and credits cannot change between the check and the offer.
         found = Package.objects.select_for_update().filter(pk=package_id).first()

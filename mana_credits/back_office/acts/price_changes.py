@@ -36,7 +36,7 @@ def set_price(
     AlreadyDone, NoteRequired, AlreadyRequested, AlreadyInState, and what `catalogue.set_price`
     does.
     """
-    why = audit.words(why)
+    why = audit.require_note(why)
     with audit.acting(operator, "credits.change_prices", why=why, key=key) as act:
         catalogue.require_valid(operation, new)
         found = Operation.objects.select_for_update().filter(pk=operation).first()
@@ -61,7 +61,7 @@ def take_off_offer(
 
     Raises NotPermitted, AlreadyDone, NoteRequired, OperationUnknown, AlreadyInState.
     """
-    why = audit.words(why)
+    why = audit.require_note(why)
     with audit.acting(operator, "credits.change_prices", why=why, key=key) as act:
         return _set_price(operator, operation, None, act, now)
 

@@ -124,7 +124,7 @@ def refund(
     """
     if why.reason not in RefundReason.values:
         raise RefundReasonUnknown
-    why = audit.words(why)
+    why = audit.require_note(why)
     with audit.acting(
         operator, "credits.refund_purchase", why=why, user_id=purchase.user_id, key=key
     ) as act:

@@ -23,7 +23,7 @@ def resolve_quarantine(
     Raises NotPermitted, AlreadyDone, NoteRequired, AlreadyInState, and what
     `purchases.resolve_quarantine` does.
     """
-    why = audit.words(why)
+    why = audit.require_note(why)
     with audit.acting(operator, "credits.resolve_quarantine", why=why, key=key) as act:
         done = purchases.resolve_quarantine(
             purchase_id,

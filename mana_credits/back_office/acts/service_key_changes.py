@@ -21,7 +21,7 @@ def create(
 
     Raises NoteRequired, InvalidServiceKey, NotPermitted, AlreadyDone.
     """
-    with audit.acting(operator, PERMISSION, why=audit.words(why), key=key) as act:
+    with audit.acting(operator, PERMISSION, why=audit.require_note(why), key=key) as act:
         made, secret = service_keys.create(name, terms, by=operator.name, now=now)
         act.subject, act.after = subject(made), terms_of(made)
         return made, secret
@@ -40,7 +40,7 @@ def rotate(
 
     Raises ServiceKeyUnknown, NoteRequired, NotPermitted, AlreadyDone.
     """
-    with audit.acting(operator, PERMISSION, why=audit.words(why), key=key) as act:
+    with audit.acting(operator, PERMISSION, why=audit.require_note(why), key=key) as act:
         made, secret = service_keys.rotate(key_id, overlap=overlap, by=operator.name, now=now)
         act.subject, act.after = subject(made), {"replaces": key_id, **terms_of(made)}
         return made, secret
@@ -50,7 +50,7 @@ def revoke(
     operator: Operator, key_id: UUID, *, why: Justification, key: UUID, now: datetime
 ) -> ServiceKey:
     """Revoke a key. Raises ServiceKeyUnknown, NoteRequired, NotPermitted, AlreadyDone."""
-    with audit.acting(operator, PERMISSION, why=audit.words(why), key=key) as act:
+    with audit.acting(operator, PERMISSION, why=audit.require_note(why), key=key) as act:
         revoked = service_keys.revoke(key_id, now=now)
         act.subject, act.after = subject(revoked), {"revoked": now}
         return revoked
