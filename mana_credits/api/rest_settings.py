@@ -12,6 +12,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "mana_credits.api.body.OnlyJSON",
     "DEFAULT_PAGINATION_CLASS": "mana_credits.api.pagination.KeysetPagination",
+    "DEFAULT_METADATA_CLASS": None,  # `chain` answers OPTIONS
     "DEFAULT_SCHEMA_CLASS": "mana_credits.api.schema_operations.OperationSchema",
     "EXCEPTION_HANDLER": "mana_credits.api.errors.answer",
     "NON_FIELD_ERRORS_KEY": "body",
