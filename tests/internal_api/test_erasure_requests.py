@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from psycopg.errors import LockNotAvailable
 
 from credits import worker
+from credits.bulkheads import TooBusy
 from credits.models import Balance, ErasureRequest, IdempotencyKey, Transaction, UsageStat
 from mana_credits.privacy import erasure, erasure_requests
 from tests.api import Caller, use
@@ -126,8 +127,11 @@ def test_an_erasure_that_is_stopped_changes_nothing_and_is_done_later(
     assert owners() == {"erased"}
 
 
-def test_a_person_whose_rows_are_locked_is_left_for_later(service: Caller, dora: str) -> None:
-    """Another worker or an operator may hold the lock."""
+@pytest.mark.parametrize("is_locked", [True, False])
+def test_a_person_whose_rows_are_locked_or_added_is_left_for_later(
+    service: Caller, dora: str, is_locked: bool
+) -> None:
+    """Another worker or an operator may hold the lock, or the person spends all the time."""
     give("bob", 10)
     ErasureRequest.objects.create(pk="bob", known_rows=2, requested_at=datetime.now(UTC))
     service.delete("balance/dora")
@@ -135,7 +139,9 @@ def test_a_person_whose_rows_are_locked_is_left_for_later(service: Caller, dora:
 
     def erasing(user_id: str) -> Generator[int, None, erasure.Erased]:
         if user_id == "bob":
-            raise OperationalError from LockNotAvailable()
+            if is_locked:
+                raise OperationalError from LockNotAvailable()
+            raise TooBusy
         return (yield from real(user_id))
 
     with patch("mana_credits.privacy.erasure.erasing", erasing):
