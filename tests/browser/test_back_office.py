@@ -97,16 +97,10 @@ def test_from_a_mail_of_carol_to_her_balance(sam: str, browser: Browser) -> None
 
 def test_what_was_typed_survives_the_end_of_the_session(sam: str, browser: Browser) -> None:
     give("alice", 100)
-    context = browser.new_context()
-    page = context.new_page()
+    page = browser.new_page()
     log_in(page, sam)
-    page.goto(f"{sam}account/adjust/?user=alice")
-    page.fill("#id_amount", "2.5")
-    page.select_option("#id_reason", "failed_operation")
-    page.fill("#id_note", "The answer never came\nand I wrote two lines")
-    context.clear_cookies(name="back_office")
+    send_without_a_session(page, sam, note="The answer never came\nand I wrote two lines")
 
-    page.click("text=Preview")
     log_in(page, page.url)
 
     expect(page.locator("form [role=status]")).to_contain_text("Your session had ended")
@@ -118,28 +112,32 @@ def test_what_was_typed_survives_the_end_of_the_session(sam: str, browser: Brows
     # A form that was answered is empty when it is opened again.
     page.goto(f"{sam}account/adjust/?user=alice")
     assert page.input_value("#id_note") == ""
-    context.close()
+    page.close()
 
 
 def test_nobody_sees_what_another_operator_typed(sam: str, browser: Browser) -> None:
     give("alice", 100)
     tom = User.objects.create_user("tom", password=PASSWORD, is_staff=True)
     tom.groups.add(Group.objects.get(name=roles.SUPPORT))
-    context = browser.new_context()
-    page = context.new_page()
+    page = browser.new_page()
     log_in(page, sam)
-    page.goto(f"{sam}account/adjust/?user=alice")
-    page.fill("#id_amount", "2.5")
-    page.select_option("#id_reason", "failed_operation")
-    page.fill("#id_note", "Between us")
-    context.clear_cookies(name="back_office")
+    send_without_a_session(page, sam, note="Between us")
 
-    page.click("text=Preview")
     log_in(page, page.url, "tom")
 
     expect(page.locator("#id_note")).to_have_value("")
     assert "Between us" not in str(page.evaluate("JSON.stringify(sessionStorage)"))
-    context.close()
+    page.close()
+
+
+def send_without_a_session(page: Page, address: str, *, note: str) -> None:
+    """Send the form of an adjustment after the end of the session."""
+    page.goto(f"{address}account/adjust/?user=alice")
+    page.fill("#id_amount", "2.5")
+    page.select_option("#id_reason", "failed_operation")
+    page.fill("#id_note", note)
+    page.context.clear_cookies(name="back_office")
+    page.click("text=Preview")
 
 
 def log_in(page: Page, address: str, name: str = "sam") -> None:
