@@ -87,7 +87,8 @@ BEGIN
             outcome := 'invalid_credit_expiry';
             RETURN;
         END IF;
-        -- A concurrent call may create the row first, and an erasure rename it again.
+        -- A concurrent call may create the row first, and an erasure rename it again. Each further
+        -- round needs another erasure of the user.
         LOOP
             INSERT INTO credits.balances (user_id, created_at, updated_at)
                 VALUES (p_user_id, now, now) ON CONFLICT DO NOTHING;
